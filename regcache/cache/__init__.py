@@ -1,0 +1,1 @@
+"""The decisions: what is fresh, and who waits for whom."""

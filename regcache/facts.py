@@ -1,0 +1,106 @@
+"""Small immutable records that the layers hand to each other."""
+
+from dataclasses import dataclass
+
+from regcache.digests import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What a manifest says of another piece of content (OCI image specification, "Descriptor").
+
+    :ivar size: bytes as declared by the manifest's author: a claim, not a fact.
+    :ivar platform: ``os/architecture[/variant]`` or "".
+    """
+
+    digest: Digest
+    size: int
+    media_type: str
+    platform: str = ""
+    artifact_type: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A verified manifest or index, body and all."""
+
+    digest: Digest
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TagFact:
+    """Where a tag pointed when the upstream was last asked (Unix seconds)."""
+
+    digest: Digest
+    validated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The right of a repository to show a digest.
+
+    :ivar proved_at: Unix seconds of the last proof.
+    :ivar credentials: fingerprint of the credentials that proved it; "" for anonymous.
+    """
+
+    proved_at: float
+    credentials: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFacts:
+    """What the index knows of one digest as seen from one repository.
+
+    :ivar size: bytes of the stored content; None if it is not stored whole.
+    :ivar media_type: of a stored manifest; "" for any other content.
+    :ivar public: some repository gave these bytes without credentials.
+    :ivar link: this repository's right to it, if any.
+    :ivar upstream_linked: some repository of the same upstream has a link to it.
+    :ivar mentioned_size: the size in a manifest that this repository is linked to.
+    """
+
+    size: int | None = None
+    media_type: str = ""
+    public: bool = False
+    link: Link | None = None
+    upstream_linked: bool = False
+    mentioned_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a repository could be read without credentials, and when that was asked."""
+
+    public: bool
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContentHead:
+    """An upstream's answer to HEAD.
+
+    :ivar digest: the Docker-Content-Digest header, if it was there and valid.
+    :ivar size: the Content-Length header; None if absent.
+    :ivar credentials: fingerprint of the credentials used; "" for anonymous.
+    """
+
+    digest: Digest | None
+    size: int | None
+    media_type: str
+    credentials: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestAnswer:
+    """A manifest body as an upstream sent it: bounded in size, not yet verified.
+
+    :ivar claimed: the Docker-Content-Digest header, if it was there and valid.
+    """
+
+    content: bytes
+    media_type: str
+    claimed: Digest | None
+    credentials: str = ""

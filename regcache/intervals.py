@@ -1,0 +1,92 @@
+"""A set of byte intervals: which parts of a growing file are there."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+
+
+class Intervals:
+    """Disjoint, sorted, half-open intervals ``[start, end)`` of non-negative integers.
+
+    Neighbours that touch are merged, so a file that is written from front to back is one.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for start, end in pairs:
+            self.add(start, end)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._starts, self._ends, strict=True)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Intervals) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"Intervals({list(self)!r})"
+
+    @property
+    def total(self) -> int:
+        """How many integers are in the set."""
+        return sum(self._ends) - sum(self._starts)
+
+    def add(self, start: int, end: int) -> None:
+        """Put ``[start, end)`` in. An empty interval changes nothing."""
+        if start >= end:
+            return
+        first = bisect_left(self._ends, start)
+        last = bisect_right(self._starts, end)
+        if first < last:
+            start = min(start, self._starts[first])
+            end = max(end, self._ends[last - 1])
+        self._starts[first:last] = [start]
+        self._ends[first:last] = [end]
+
+    def clear(self) -> None:
+        """Take everything out."""
+        self._starts.clear()
+        self._ends.clear()
+
+    def copy(self) -> "Intervals":
+        """An independent copy."""
+        twin = Intervals()
+        twin._starts = self._starts.copy()
+        twin._ends = self._ends.copy()
+        return twin
+
+    def end_of(self, offset: int) -> int:
+        """The end of the interval that holds ``offset``, or ``offset`` where none does."""
+        index = bisect_right(self._starts, offset) - 1
+        return max(offset, self._ends[index]) if index >= 0 else offset
+
+    def next_start(self, offset: int) -> int | None:
+        """Where the first interval at or behind ``offset`` begins, or None.
+
+        An offset that lies within an interval is its own answer.
+        """
+        if self.end_of(offset) > offset:
+            return offset
+        index = bisect_left(self._starts, offset)
+        return self._starts[index] if index < len(self._starts) else None
+
+    def covers(self, start: int, end: int) -> bool:
+        """Whether all of ``[start, end)`` is in the set."""
+        return start >= end or self.end_of(start) >= end
+
+    def gaps(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The maximal intervals of ``[start, end)`` that are not in the set."""
+        missing = []
+        position = start
+        while position < end:
+            position = self.end_of(position)
+            following = self.next_start(position)
+            stop = end if following is None else min(end, following)
+            if position < stop:
+                missing.append((position, stop))
+            position = max(position, stop)
+        return missing

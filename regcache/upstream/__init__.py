@@ -1,0 +1,1 @@
+"""One remote registry seen from here; knows nothing of the store."""

@@ -274,3 +274,73 @@ class IUpstreamMeter(Interface):
 
     def ratelimit_remaining(upstream: str, remaining: int) -> None:
         """The upstream said how many requests are left."""
+
+
+class IReaderSink(Interface):
+    """Who sends a reader's bytes to a client, in the reactor thread."""
+
+    def write(data: bytes) -> None:
+        """Send on. Pauses the reader through its producer methods when it has enough."""
+
+    def range_ended() -> None:
+        """All bytes of the range were written; another range may begin."""
+
+    def broken(reason: str) -> None:
+        """No more will come: abort the connection. Called at most once."""
+
+
+class IReader(Interface):
+    """One client response fed from a file, finished or growing; an IPushProducer too."""
+
+    size: int | None = Attribute("Bytes of the whole content, or None while nobody knows.")
+
+    def ready() -> "Deferred[None]":
+        """Fires when the head of the answer may go out; fails with what prevents it."""
+
+    def begin(start: int, end: int | None, sink: IReaderSink) -> None:
+        """Send ``[start, end)`` to the sink; an end of None is the end of the content."""
+
+    def leave() -> None:
+        """The client is gone, or served. Idempotent."""
+
+    def drained_in(seconds: float) -> None:
+        """How long the client took for the last piece: what it may hold depends on it."""
+
+    def pauseProducing() -> None:
+        """The client takes nothing for now."""
+
+    def resumeProducing() -> None:
+        """The client takes more."""
+
+    def stopProducing() -> None:
+        """The client is gone."""
+
+
+class ISpaceClaim(Interface):
+    """Space on disk that a download may use."""
+
+    def grow(size: int) -> bool:
+        """Make it the claim of ``size`` bytes in all; whether that was granted."""
+
+    def wrote(count: int) -> None:
+        """So many further bytes of the claim are on the disk now, and not free any more."""
+
+    def release() -> None:
+        """The bytes were stored and count as used now, or are not needed. Idempotent."""
+
+
+class ISpace(Interface):
+    """The ledger of space: within max_size and max_blob, and leaving min_free."""
+
+    def claim(size: int) -> ISpaceClaim | None:
+        """A claim of ``size`` bytes, or None where it is refused: the blob is relayed then."""
+
+
+class ICacheEvents(Interface):
+    """Who counts what befalls the cache."""
+
+    def digest_mismatch(upstream: str) -> None:
+        """Content from the upstream failed its digest."""
+
+    def storage_error() -> None:
+        """A write was refused by the disk."""

@@ -1,0 +1,65 @@
+# make run    the daemon in the foreground, on 127.0.0.1:5000, its cache in ./var
+# make demo   an upstream, the daemon and a client on this machine alone: MISS, then HIT
+# make test   the whole suite; UNIT=1 leaves the real servers and clients out
+# make lint   ruff and mypy
+
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+OLDEST_TWISTED := 24.11.0
+TALLY := build/tally
+# "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
+INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
+
+.PHONY: venv run demo test test-one lint format clean
+
+venv: $(VENV)/.installed
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(INSTALL) -e '.[test,lint]'
+	touch $@
+
+$(OLDEST)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python $(INSTALL) -e '.[test]' 'Twisted == $(OLDEST_TWISTED)'
+	touch $@
+
+run: venv
+	$(VENV)/bin/python tools/first_run.py var
+	exec $(VENV)/bin/twistd -n --pidfile= regcache -c var/regcache.yml
+
+demo: venv
+	exec $(VENV)/bin/python tools/demo.py
+
+# Everything on the newest Twisted, the unit tests once more on the oldest supported one.
+ifdef UNIT
+test: venv
+	$(VENV)/bin/python tests/run.py --unit
+else
+test: venv $(OLDEST)/.installed
+	rm -f $(TALLY)
+	status=0; \
+	$(VENV)/bin/python tests/run.py --tally $(TALLY) || status=1; \
+	$(OLDEST)/bin/python tests/run.py --unit --tally $(TALLY) || status=1; \
+	$(VENV)/bin/python tests/run.py --closing $(TALLY) || status=1; \
+	exit $$status
+endif
+
+# make test-one NAME=tests.integration.test_thin_thread
+test-one: venv
+	$(VENV)/bin/python tests/run.py $(NAME)
+
+lint: venv
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+format: venv
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+clean:
+	rm -rf $(VENV) $(OLDEST) build dist var *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

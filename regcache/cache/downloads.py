@@ -1,0 +1,101 @@
+"""The table of downloads: the single flight of blobs.
+
+Whoever asks for a digest in it joins, at any offset. An entry stays until its file is
+committed, saved or removed, so two downloads never touch one partial file.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from regcache.cache.download import Download
+from regcache.cache.liars import Liars
+from regcache.cache.origin import Fetched, Origin, Workshop
+from regcache.digests import Digest
+from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
+
+#: After a write was refused, new blobs are relayed for this long (seconds).
+STORAGE_REST = 30.0
+
+
+class Downloads:
+    """Begins downloads, finds running ones, and ends all when the daemon stops."""
+
+    def __init__(
+        self, workshop: Workshop, liars: Liars, record: Callable[[Fetched], Awaitable[None]]
+    ) -> None:
+        self._workshop = workshop
+        self._liars = liars
+        self._record = record
+        self._running: dict[Digest, Download] = {}
+        self._storage_rests_until = 0.0
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @property
+    def reader_count(self) -> int:
+        """How many answers are fed from running downloads."""
+        return sum(len(download.audience) for download in self._running.values())
+
+    @property
+    def storage_rests(self) -> bool:
+        """Whether the disk refused a write so recently that nothing is stored now."""
+        return self._workshop.clock.seconds() < self._storage_rests_until
+
+    async def find(self, digest: Digest) -> Download | None:
+        """The download of a digest that may be joined, once a closing one has closed."""
+        while (download := self._running.get(digest)) is not None and not download.joinable:
+            await download.closed.wait()
+        return download
+
+    def begin(self, digest: Digest, origin: Origin, expected_size: int | None) -> Download:
+        """Begin a download of which :meth:`find` has just said that there is none.
+
+        :raises UpstreamBadAnswer: where every URL of the upstream lied about the digest.
+        :raises ServiceUnavailableError: while the daemon stops.
+        """
+        if self._stopping:
+            raise ServiceUnavailableError("the daemon is stopping")
+        registry = origin.registry
+        skip = self._liars.skipped(digest, registry.name, registry.url_count)
+        if len(skip) == registry.url_count:
+            raise UpstreamBadAnswer(registry.name, "it gave wrong bytes for this digest before")
+        download = Download(digest, origin, expected_size, self._workshop, skip, self)
+        self._running[digest] = download
+        Deferred.fromCoroutine(download.run()).addErrback(download.failed)
+        return download
+
+    def stop(self) -> "Deferred[None]":
+        """Save every download for another day. Fires when all files are closed."""
+        self._stopping = True
+        stopping = [download.stop() for download in list(self._running.values())]
+        return gatherResults(stopping).addCallback(lambda _: None)
+
+    def stop_unread(self) -> None:
+        """Save the downloads that nobody reads: they have no place in a drain."""
+        self._stopping = True
+        for download in list(self._running.values()):
+            if not download.audience:
+                download.stop()
+
+    # What a download tells (regcache.cache.download.DownloadOwner).
+
+    async def fetched(self, fetched: Fetched) -> None:
+        """Verified content is stored: tell the index."""
+        await self._record(fetched)
+
+    def lied(self, digest: Digest, upstream: str, url_indexes: frozenset[int]) -> None:
+        """One answer, whole, had wrong bytes."""
+        for url_index in url_indexes:
+            self._liars.blame(digest, upstream, url_index)
+
+    def storage_failed(self) -> None:
+        """A write was refused: relay for a while."""
+        self._storage_rests_until = self._workshop.clock.seconds() + STORAGE_REST
+
+    def closed(self, download: Download) -> None:
+        """The next download of this digest may begin."""
+        if self._running.get(download.digest) is download:
+            del self._running[download.digest]

@@ -1,0 +1,159 @@
+"""Manifests by digest: from memory, from disk, or fetched once for all who ask.
+
+A manifest is verified against its digest, and its type against its content, before anybody
+gets a byte of it. It never changes, so the bytes are never asked for again.
+"""
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from regcache.cache.bounded import BoundedTable
+from regcache.cache.flights import Flights
+from regcache.cache.policy import Upstream
+from regcache.cache.rights import NotProvedError, Rights
+from regcache.cache.visibility import Visibility
+from regcache.digests import Digest
+from regcache.errors import UpstreamBadAnswer
+from regcache.facts import ContentFacts, Manifest, ManifestAnswer
+from regcache.interfaces import IBlobStore, ICacheEvents, IIndex, IWorkPool
+from regcache.manifest_body import (
+    MOST_BYTES,
+    InvalidManifestError,
+    ManifestBody,
+    parse_manifest,
+)
+
+#: Manifests kept in memory (bytes of content).
+MEMORY = 16 * 1024 * 1024
+#: How long a right found in the index is remembered in memory (seconds).
+RIGHT_FOR = 60.0
+#: Rights remembered in memory (entries).
+MOST_RIGHTS = 20_000
+
+
+class ManifestCache:
+    """Finds manifests by digest, and fetches them."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        store: IBlobStore,
+        index: IIndex,
+        rights: Rights,
+        visibility: Visibility,
+        pool: IWorkPool,
+        events: ICacheEvents,
+        clock: IReactorTime,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._rights = rights
+        self._visibility = visibility
+        self._pool = pool
+        self._events = events
+        self._clock = clock
+        self._memory: BoundedTable[Digest, Manifest] = BoundedTable(MEMORY)
+        self._known_rights: BoundedTable[tuple[str, str, Digest], float] = BoundedTable(MOST_RIGHTS)
+        self._flights: Flights[Manifest] = Flights(clock)
+
+    async def admit(self, upstream: Upstream, repository: str, reference: str) -> None:
+        """Return if the repository may be shown; see :class:`Visibility`."""
+        await self._visibility.admit(
+            upstream,
+            repository,
+            lambda anonymous: upstream.registry.head_manifest(repository, reference, anonymous),
+        )
+
+    async def cached(self, upstream: Upstream, repository: str, digest: Digest) -> Manifest | None:
+        """The manifest if it is here and the repository has, or proves, the right to it.
+
+        :raises UpstreamFailure: if the right has to be proved, and the upstream does not.
+        """
+        key = (upstream.name, repository, digest)
+        manifest = self._memory.get(digest)
+        until = self._known_rights.get(key)
+        if manifest is not None and until is not None and self._clock.seconds() < until:
+            return manifest
+        facts = await self._index.content(upstream.name, repository, digest)
+        if facts.size is None or not facts.media_type:
+            return None
+        if not self._rights.entitled(facts, upstream):
+            try:
+                await self._rights.prove_manifest(upstream, repository, digest, facts)
+            except NotProvedError:
+                return None
+        self._known_rights.put(key, self._clock.seconds() + RIGHT_FOR)
+        self._index.touch(digest, self._clock.seconds())
+        return manifest or await self._load(digest, facts)
+
+    async def _load(self, digest: Digest, facts: ContentFacts) -> Manifest | None:
+        content = await self._store.load(digest, MOST_BYTES)
+        if content is None:
+            await self._index.forget_content(digest)
+            return None
+        manifest = Manifest(digest, facts.media_type, content)
+        self._memory.put(digest, manifest, len(content))
+        return manifest
+
+    async def fetch(self, upstream: Upstream, repository: str, reference: str) -> Manifest:
+        """Fetch a manifest by tag or digest, once for all who ask meanwhile.
+
+        :raises UpstreamFailure: if the upstream does not give it, or gives a wrong one.
+        """
+        key = (upstream.name, repository, reference)
+        return await self._flights.join(key, lambda: self._fetch(upstream, repository, reference))
+
+    async def _fetch(self, upstream: Upstream, repository: str, reference: str) -> Manifest:
+        answer = await upstream.registry.get_manifest(repository, reference)
+        digest = self._verified_digest(upstream, reference, answer)
+        body = await self.parse(upstream, answer.content, answer.media_type)
+        manifest = Manifest(digest, body.media_type, answer.content)
+        await self._keep(upstream, repository, manifest, body, answer.credentials)
+        return manifest
+
+    def _verified_digest(
+        self, upstream: Upstream, reference: str, answer: ManifestAnswer
+    ) -> Digest:
+        """The digest of a body, which must be the one asked for and the one claimed."""
+        asked = Digest.parse(reference) if ":" in reference else None
+        expected = asked or answer.claimed
+        algorithm = "sha256" if expected is None else expected.algorithm
+        digest = Digest.of(answer.content, algorithm)
+        if expected is not None and digest != expected:
+            self._events.digest_mismatch(upstream.name)
+            raise UpstreamBadAnswer(upstream.name, "the manifest fails its digest")
+        return digest
+
+    async def parse(self, upstream: Upstream, content: bytes, media_type: str) -> ManifestBody:
+        """Parse a manifest in the pool: 4 MiB of JSON take their time.
+
+        :raises UpstreamBadAnswer: if it is none.
+        """
+        try:
+            body: ManifestBody = await self._pool.run(parse_manifest, content, media_type)
+        except InvalidManifestError as error:
+            raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
+        return body
+
+    async def _keep(
+        self,
+        upstream: Upstream,
+        repository: str,
+        manifest: Manifest,
+        body: ManifestBody,
+        credentials: str,
+    ) -> None:
+        """Store what was verified; where that fails it is served all the same."""
+        now = self._clock.seconds()
+        digest = manifest.digest
+        self._memory.put(digest, manifest, len(manifest.content))
+        self._known_rights.put((upstream.name, repository, digest), now + RIGHT_FOR)
+        try:
+            await self._store.keep(digest, manifest.content)
+            await self._index.record_manifest(
+                upstream.name, repository, manifest, body.descriptors, credentials, now
+            )
+        except OSError as error:
+            self._events.storage_error()
+            self._log.warn("storing {digest} failed: {error}", digest=digest, error=error)

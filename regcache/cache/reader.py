@@ -1,0 +1,213 @@
+"""A reader: one client response that is fed from a file, finished or growing.
+
+One idempotent :meth:`Reader.step` is called by every event: bytes were written, the client
+takes more, a read from the disk came back. Whether the client takes more is a flag.
+
+=============  ====================================================================
+state          meaning
+=============  ====================================================================
+idle           attached to its source, no range begun (the answer's head is not out)
+paused         the client takes nothing for now
+reading        a read in the pool is under way; its result is dropped if we left
+waiting        caught up with the source, which will call :meth:`step`
+done           the range was delivered; another may begin
+left           nothing happens any more; the source was told once
+=============  ====================================================================
+"""
+
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regcache.interfaces import IContentFile, IReader, IReaderSink
+
+#: Bytes read at once: few at first and for slow clients, each of which may hold that much;
+#: more for those that drain fast, since larger reads mean fewer wake-ups.
+LEAST_READ = 64 * 1024
+MOST_READ = 256 * 1024
+#: A piece drained in less than this makes the next one larger; in more than SLOW, smaller.
+FAST = 0.05
+SLOW = 1.0
+
+
+class Source(Protocol):
+    """Where a reader takes its bytes from."""
+
+    @property
+    def file(self) -> IContentFile:
+        """The file, open until the reader left."""
+
+    def released(self, position: int) -> int:
+        """The end of the bytes that may be sent from ``position`` on."""
+
+    def ready(self) -> "Deferred[None]":
+        """Fires when the head of the answer may go out, or fails."""
+
+    def reader_waits(self, reader: "Reader") -> None:
+        """The reader has caught up and wants what follows its position."""
+
+    def reader_left(self, reader: "Reader") -> None:
+        """The reader is gone."""
+
+
+class FileSource:
+    """Complete content: everything is released from the start."""
+
+    def __init__(self, file: IContentFile) -> None:
+        self.file = file
+
+    def released(self, position: int) -> int:
+        """All of the file."""
+        return self.file.size or 0
+
+    def ready(self) -> "Deferred[None]":
+        """At once."""
+        ready: Deferred[None] = Deferred()
+        ready.callback(None)
+        return ready
+
+    def reader_waits(self, reader: "Reader") -> None:
+        """A complete file that ends too early was damaged behind our back."""
+        reader.abort("the stored file is shorter than it was")
+
+    def reader_left(self, reader: "Reader") -> None:
+        """Its only reader left."""
+        self.file.close()
+
+
+@implementer(IReader)
+class Reader:
+    """Sends ranges of a source to a sink, one after another."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._sink: IReaderSink | None = None
+        self._paused = False
+        self._reading = False
+        self._stepping = False
+        self._left = False
+        self._read_size = LEAST_READ
+        self.position = 0
+        self.end: int | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole content, or None while nobody knows."""
+        return self._source.file.size
+
+    @property
+    def begun(self) -> bool:
+        """Whether an answer depends on this reader now."""
+        return self._sink is not None
+
+    @property
+    def wants(self) -> bool:
+        """Whether this reader takes bytes now, and has not had all of its range."""
+        return self._sink is not None and not self._paused and not self._left
+
+    def ready(self) -> "Deferred[None]":
+        """Fires when the head of the answer may go out; fails with what prevents it."""
+        return self._source.ready()
+
+    def begin(self, start: int, end: int | None, sink: IReaderSink) -> None:
+        """Send ``[start, end)`` to the sink; an end of None is the end of the content."""
+        self.position, self.end, self._sink = start, end, sink
+        self.step()
+
+    def drained_in(self, seconds: float) -> None:
+        """Fit the size of the reads to how fast the client drains."""
+        if seconds < FAST:
+            self._read_size = min(MOST_READ, self._read_size * 2)
+        elif seconds > SLOW:
+            self._read_size = max(LEAST_READ, self._read_size // 2)
+
+    def pauseProducing(self) -> None:
+        """The client takes nothing for now."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """The client takes more."""
+        self._paused = False
+        self.step()
+
+    def stopProducing(self) -> None:
+        """The client is gone."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the source back. Idempotent."""
+        if not self._left:
+            self._left, self._sink = True, None
+            self._source.reader_left(self)
+
+    def abort(self, reason: str) -> None:
+        """Break the answer off, so that the client cannot take it for whole."""
+        sink = self._sink
+        if sink is not None:
+            sink.broken(reason)
+        self.leave()
+
+    def step(self) -> None:
+        """Do what can be done now. Events call it at any time, also from within itself."""
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self.wants and not self._reading and self._send_some():
+                pass
+        finally:
+            self._stepping = False
+
+    def _send_some(self) -> bool:
+        """Send one piece; whether another may follow at once."""
+        end = self.size if self.end is None else self.end
+        if self.position == end:
+            return self._end_range()
+        released = self._source.released(self.position)
+        length = min(
+            released if end is None else min(released, end), self.position + self._read_size
+        )
+        length -= self.position
+        if length <= 0:
+            self._source.reader_waits(self)
+            return False
+        return self._read(length)
+
+    def _end_range(self) -> bool:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.range_ended()
+        return True
+
+    def _read(self, length: int) -> bool:
+        data = self._source.file.read_now(self.position, length)
+        if data:
+            self._deliver(data)
+            return True
+        self._reading = True
+        reading = self._source.file.read(self.position, length)
+        reading.addCallbacks(self._was_read, self._read_failed)
+        return not self._reading
+
+    def _was_read(self, data: bytes) -> None:
+        self._reading = False
+        if self._left:
+            return
+        if not data:
+            self.abort("the file ended too early")
+            return
+        # A pause that came meanwhile is obeyed for what follows; this piece is bounded.
+        self._deliver(data)
+        self.step()
+
+    def _read_failed(self, failure: Failure) -> None:
+        self._reading = False
+        if not self._left and not failure.check(CancelledError):
+            self.abort(f"reading failed: {failure.getErrorMessage()}")
+
+    def _deliver(self, data: bytes) -> None:
+        self.position += len(data)
+        if self._sink is not None:
+            self._sink.write(data)

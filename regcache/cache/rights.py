@@ -1,0 +1,133 @@
+"""Who may be shown stored bytes: links, public bytes, and proofs.
+
+A link (upstream, repository, digest) is the right to be shown these bytes there. Bytes that
+another repository brought need a proof: one HEAD, where the upstream already vouches for
+them elsewhere. An upstream that never gave these bytes itself is not believed on its word,
+or it could open what another upstream gave us under credentials: it has to show that it has
+them, by a piece from a place that it cannot foresee.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.cache.flights import Flights
+from regcache.cache.piece import read_piece
+from regcache.cache.policy import Upstream
+from regcache.digests import Digest
+from regcache.errors import (
+    UpstreamDenied,
+    UpstreamFailure,
+    UpstreamNotFound,
+)
+from regcache.facts import ContentFacts
+from regcache.interfaces import IContentFile, IIndex
+
+#: How long a proof with credentials holds (seconds).
+PROVED_FOR = 24 * 3600.0
+#: How much of the content an upstream has to show (bytes).
+PIECE = 4096
+
+
+class NotProvedError(Exception):
+    """The upstream did not show that it has the bytes: serve its own, or nothing."""
+
+
+def entitled(facts: ContentFacts, upstream: Upstream, now: float) -> bool:
+    """Whether no proof is needed."""
+    link = facts.link
+    if facts.public or (link is not None and not link.credentials):
+        return True
+    if link is None or link.credentials != upstream.registry.credentials:
+        return False
+    return 0 <= now - link.proved_at < PROVED_FOR
+
+
+class Rights:
+    """Proves rights, one proof at a time for each link."""
+
+    def __init__(self, index: IIndex, clock: IReactorTime, random: Callable[[], float]) -> None:
+        self._index = index
+        self._clock = clock
+        self._random = random
+        self._flights: Flights[None] = Flights(clock)
+
+    def entitled(self, facts: ContentFacts, upstream: Upstream) -> bool:
+        """Whether no proof is needed now."""
+        return entitled(facts, upstream, self._clock.seconds())
+
+    async def prove_blob(
+        self, upstream: Upstream, repository: str, facts: ContentFacts, file: IContentFile
+    ) -> None:
+        """Prove the right of a repository to a stored blob.
+
+        :raises NotProvedError: if the upstream does not show that it has these bytes.
+        :raises UpstreamFailure: if it refuses, does not have it, or does not answer and the
+            repository had no right before.
+        """
+        digest = file.digest
+
+        async def prove() -> None:
+            if facts.upstream_linked:
+                head = await upstream.registry.head_blob(repository, digest)
+                credentials = head.credentials
+            else:
+                credentials = await self._compare(upstream, repository, file)
+            await self._link(upstream, repository, digest, credentials)
+
+        await self._proof(upstream, repository, digest, facts, prove)
+
+    async def prove_manifest(
+        self, upstream: Upstream, repository: str, digest: Digest, facts: ContentFacts
+    ) -> None:
+        """The same for a manifest, of an upstream that is linked to it elsewhere."""
+
+        async def prove() -> None:
+            head = await upstream.registry.head_manifest(repository, str(digest))
+            await self._link(upstream, repository, digest, head.credentials)
+
+        if not facts.upstream_linked:
+            raise NotProvedError("the upstream never gave it")
+        await self._proof(upstream, repository, digest, facts, prove)
+
+    async def _proof(
+        self,
+        upstream: Upstream,
+        repository: str,
+        digest: Digest,
+        facts: ContentFacts,
+        prove: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        proving: Deferred[None] = self._flights.join((upstream.name, repository, digest), prove)
+        try:
+            await proving
+        except (UpstreamDenied, UpstreamNotFound):
+            raise
+        except UpstreamFailure:
+            # The last proof holds while the upstream is away, for the same credentials.
+            link = facts.link
+            if link is None or link.credentials != upstream.registry.credentials:
+                raise
+
+    async def _link(
+        self, upstream: Upstream, repository: str, digest: Digest, credentials: str
+    ) -> None:
+        now = self._clock.seconds()
+        await self._index.record_link(upstream.name, repository, digest, credentials, now)
+
+    async def _compare(self, upstream: Upstream, repository: str, file: IContentFile) -> str:
+        """Compare a piece from a random place; the fingerprint of the credentials used."""
+        size = file.size or 0
+        start = int(self._random() * max(1, size - PIECE))
+        end = min(size, start + PIECE)
+        body = await upstream.registry.get_blob(repository, file.digest, start, end)
+        if body.start != start or body.size != size:
+            body.abort()
+            raise NotProvedError("the upstream does not give pieces")
+        theirs = await read_piece(body, end - start)
+        ours = await file.read(start, end - start)
+        if theirs != ours:
+            raise NotProvedError("the upstream's piece differs")
+        return body.credentials

@@ -1,0 +1,83 @@
+"""Warnings: what works, but may not be what the operator wants."""
+
+from regcache.config.endpoints import parse_endpoint
+from regcache.config.files import covered_names, covers, world_readable
+from regcache.config.model import Config, Upstream
+from regcache.config.problems import KeyPath
+from regcache.config.schema import INVALID, Context
+
+
+def advise(config: Config, file: str | None, context: Context) -> None:
+    """Note every warning.
+
+    :param file: the configuration file; None if the text came from elsewhere.
+    """
+    _advise_open_proxy(config, context)
+    _advise_certificates(config, context)
+    for upstream in config.upstreams:
+        _advise_private(upstream, config, context)
+    if file is not None and world_readable(file):
+        _advise_secrets(context)
+    for path, setting in list(context.settings.items()):
+        if path[-1] == "key" and isinstance(setting.value, str) and world_readable(setting.value):
+            context.warn(path, f"{setting.value} is a private key and every local user may read it")
+
+
+def _advise_open_proxy(config: Config, context: Context) -> None:
+    if config.access.restricted:
+        return
+    for number, listener in enumerate(config.listeners):
+        if listener.redirect or parse_endpoint(listener.endpoint).local:
+            continue
+        path: KeyPath = ("listeners", number, "endpoint")
+        why = f"an open proxy: everybody who reaches {listener.endpoint} may pull, see access"
+        context.warn(path if context.is_set("listeners") else ("tls",), why)
+
+
+def _advise_certificates(config: Config, context: Context) -> None:
+    chains = {
+        certificate.chain
+        for listener in config.listeners
+        if listener.tls
+        for certificate in listener.tls.certificates
+    }
+    if not chains:
+        return
+    try:
+        names = set().union(*(covered_names(chain) for chain in chains))
+    except ValueError:
+        return  # replaced since it was checked; whoever loads it says so
+    for path, host in _hosts(config, context):
+        if not covers(names, host):
+            context.warn(path, f"no certificate covers {host}")
+
+
+def _hosts(config: Config, context: Context) -> list[tuple[KeyPath, str]]:
+    found: list[tuple[KeyPath, str]] = []
+    keys: list[tuple[KeyPath, tuple[str, ...]]] = [
+        (("upstreams", u.name, "hosts"), u.hosts) for u in config.upstreams
+    ]
+    keys.append((("admin", "hosts"), config.admin.hosts))
+    for path, hosts in keys:
+        written = context.is_set(*path)
+        found += [((*path, n) if written else ("domain",), h) for n, h in enumerate(hosts)]
+    return found
+
+
+def _advise_private(upstream: Upstream, config: Config, context: Context) -> None:
+    if not upstream.serve_private:
+        return
+    path = ("upstreams", upstream.name, "serve_private")
+    if not any(endpoint.username for endpoint in upstream.endpoints):
+        context.warn(path, "has no effect without credentials")
+    elif not config.access.restricted:
+        why = "everybody who reaches this proxy may pull what these credentials can read"
+        context.warn(path, f"{why}, see access")
+
+
+def _advise_secrets(context: Context) -> None:
+    for path, setting in list(context.settings.items()):
+        if setting.value is None or setting.value is INVALID or "${" in setting.raw:
+            continue
+        if path[-1] == "password" or (path[-1] == "proxy" and "@" in setting.raw):
+            context.warn(path, "a password in a file that every local user may read")

@@ -1,0 +1,153 @@
+"""Readers of paths, and of the files that the configuration names."""
+
+import os
+import stat
+from collections.abc import Callable
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from regcache.config.document import Node
+from regcache.config.schema import Context, Scalar, expected
+
+MAXIMUM_FILE = 4 * 1024**2
+MAXIMUM_PASSWORD = 4096
+
+
+def read_bounded(path: str, limit: int) -> bytes:
+    """The content of a file.
+
+    :raises ValueError: if it cannot be read or is longer than ``limit``; free of content.
+    """
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(limit + 1)
+    except OSError as fault:
+        raise ValueError(f"{path} cannot be read: {fault.strerror}") from None
+    if len(content) > limit:
+        raise ValueError(f"{path} is larger than {limit} bytes")
+    return content
+
+
+def world_readable(path: str) -> bool:
+    """Whether every local user may read a file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)
+
+
+def path(*, nullable: bool = False) -> Scalar:
+    """A path, made absolute from the folder of the configuration file."""
+    return Scalar(_path, nullable)
+
+
+def _path(node: Node, context: Context) -> str:
+    if node.kind != "text":
+        raise expected("text", node)
+    if not node.value.strip():
+        raise ValueError("may not be empty")
+    return os.path.normpath(os.path.join(context.directory, node.value))
+
+
+def readable(check: Callable[[bytes], object] | None = None, *, nullable: bool = False) -> Scalar:
+    """A path of a file that can be read now; ``check`` gets its content, raises ValueError."""
+
+    def parse(node: Node, context: Context) -> str:
+        found = _path(node, context)
+        content = read_bounded(found, MAXIMUM_FILE)
+        if check is not None:
+            try:
+                check(content)
+            except ValueError as fault:
+                raise ValueError(f"{found} {fault}") from None
+        return found
+
+    return Scalar(parse, nullable)
+
+
+def read_password(content: bytes) -> str:
+    """A password as a file holds it: one line, whose end does not belong to it.
+
+    :raises ValueError: if it is empty, too long, or holds control characters.
+    """
+    try:
+        password = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+    if not password:
+        raise ValueError("holds no password")
+    if len(password) > MAXIMUM_PASSWORD:
+        raise ValueError("holds more than a password")
+    if any(ord(c) < 32 or ord(c) == 127 for c in password):
+        raise ValueError("holds more than one line, or control characters")
+    return password
+
+
+def load_certificates(content: bytes) -> list[x509.Certificate]:
+    """The certificates of a PEM file, at least one.
+
+    :raises ValueError: if there is none.
+    """
+    try:
+        return x509.load_pem_x509_certificates(content)
+    except ValueError:
+        raise ValueError("holds no valid PEM certificate") from None
+
+
+def check_key(content: bytes) -> None:
+    """Check that a PEM file holds a private key without a passphrase."""
+    _load_public(content)
+
+
+def _load_public(content: bytes) -> bytes:
+    try:
+        key = serialization.load_pem_private_key(content, password=None)
+    except TypeError:
+        raise ValueError("is encrypted; a key without a passphrase is needed") from None
+    except Exception:  # noqa: BLE001 - what a broken key raises depends on the library's version
+        raise ValueError("holds no valid PEM private key") from None
+    return _public_bytes(key.public_key())
+
+
+def _public_bytes(key: object) -> bytes:
+    encoded: bytes = key.public_bytes(  # type: ignore[attr-defined]
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return encoded
+
+
+def check_pair(chain: str, key: str) -> str | None:
+    """Why a chain and a key do not belong together; None if they do.
+
+    A renewal writes one after the other: whoever reloads may want to wait and ask again.
+    """
+    try:
+        leaf = load_certificates(read_bounded(chain, MAXIMUM_FILE))[0]
+        public = _load_public(read_bounded(key, MAXIMUM_FILE))
+    except ValueError as fault:
+        return str(fault)
+    if _public_bytes(leaf.public_key()) != public:
+        return f"{key} is not the key of the first certificate in {chain}"
+    return None
+
+
+def covered_names(chain: str) -> set[str]:
+    """The DNS names and addresses in the first certificate, lower case."""
+    leaf = load_certificates(read_bounded(chain, MAXIMUM_FILE))[0]
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return set()
+    found = {name.lower() for name in names.get_values_for_type(x509.DNSName)}
+    return found | {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+
+
+def covers(names: set[str], host: str) -> bool:
+    """Whether certificate names cover a host or a wildcard (RFC 6125, section 6.4.3)."""
+    plain = host.strip("[]")
+    if plain in names:
+        return True
+    _, dot, parent = plain.partition(".")
+    return bool(dot) and not plain.startswith("*.") and f"*.{parent}" in names

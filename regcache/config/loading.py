@@ -1,0 +1,82 @@
+"""Reads a configuration file, and finds everything that is wrong with it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from regcache.config.advice import advise
+from regcache.config.checks import check
+from regcache.config.document import parse_document
+from regcache.config.enforcement import enforce
+from regcache.config.longform import expand_short_form
+from regcache.config.model import Config
+from regcache.config.problems import ConfigError, KeyPath, Problems, printable
+from regcache.config.schema import INVALID, Context
+from regcache.config.sections import ROOT
+
+#: Far more than a configuration of thousands of rules needs.
+MAXIMUM_FILE = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that may be used.
+
+    :ivar warnings: ``file:line: key.path: why``, in the order of the file.
+    :ivar present: every key that the file sets, with its value.
+    """
+
+    config: Config
+    warnings: list[str]
+    present: Mapping[KeyPath, Any]
+
+
+def load(path: str, environ: Mapping[str, str]) -> Loaded:
+    """Read a file.
+
+    :param environ: the variables that ``${NAME}`` stands for.
+    :raises ConfigError: with every error found.
+    """
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(MAXIMUM_FILE + 1)
+    except (OSError, ValueError) as fault:
+        why = getattr(fault, "strerror", None) or "not a path"
+        raise ConfigError([f"{printable(path, 1000)}:1: cannot be read: {why}"]) from None
+    if len(content) > MAXIMUM_FILE:
+        raise ConfigError([f"{printable(path, 1000)}:1: is larger than 1 MiB"])
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = content.count(b"\n", 0, fault.start) + 1
+        raise ConfigError([f"{printable(path, 1000)}:{line}: is not UTF-8"]) from None
+    return _load(text, path, environ, path)
+
+
+def loads(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
+    """Read a text.
+
+    :param name: stands for the file in messages; relative paths begin at its folder.
+    :raises ConfigError: with every error found.
+    """
+    if len(text) > MAXIMUM_FILE:
+        raise ConfigError([f"{printable(name, 1000)}:1: is larger than 1 MiB"])
+    return _load(text, name, environ, None)
+
+
+def _load(text: str, name: str, environ: Mapping[str, str], file: str | None) -> Loaded:
+    problems = Problems(name)
+    context = Context(problems, environ, os.path.dirname(os.path.abspath(name)))
+    root = parse_document(text, problems)
+    values = ROOT.read(root, context)
+    if values is INVALID:
+        raise ConfigError(problems.errors)
+    config = expand_short_form(values, context)
+    check(config, context)
+    enforce(context)
+    if problems.errors:
+        raise ConfigError(problems.errors)
+    advise(config, file, context)
+    present = {path: setting.value for path, setting in context.settings.items()}
+    return Loaded(config, problems.warnings, present)

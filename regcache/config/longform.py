@@ -1,0 +1,65 @@
+"""From what is written to the long form it stands for."""
+
+from dataclasses import replace
+from typing import Any
+
+from regcache.config import names
+from regcache.config.model import Admin, Certificate, Config, Listener, ListenerTLS
+from regcache.config.schema import Context
+from regcache.config.upstreams import resolve_upstreams
+
+#: The upstream that answers where none is named, unless another one is set.
+USUAL_DEFAULT = "docker.io"
+
+
+def expand_short_form(written: dict[str, Any], context: Context) -> Config:
+    """Resolve ``domain``, ``tls`` and empty upstreams; best effort where values were wrong."""
+    values = dict(written)
+    domain = values.get("domain")
+    certificate = values.pop("tls", None)
+    if context.is_set("listeners"):
+        if certificate is not None:
+            context.warn(("tls",), "has no effect, because listeners is set")
+    elif certificate is not None:
+        values["listeners"] = listeners_for(certificate)
+    elif domain and not context.is_set("tls"):
+        why = "without tls or listeners, only plain port 5000 of loopback is listened on"
+        context.warn(("domain",), why)
+    upstreams = resolve_upstreams(values.pop("upstreams", None), domain, context)
+    values["upstreams"] = upstreams
+    values.update(_admin(values.pop("admin", Admin()), domain, context))
+    config = Config(**values)
+    return _with_default_upstream(config, context)
+
+
+def listeners_for(certificate: Certificate) -> tuple[Listener, ...]:
+    """What ``tls`` stands for: HTTPS on 443, and 80 that redirects to it."""
+    return (
+        Listener("443", tls=ListenerTLS((certificate,))),
+        Listener("80", redirect="https"),
+    )
+
+
+def _admin(admin: Admin, domain: str | None, context: Context) -> dict[str, Any]:
+    derived = (names.host_name(f"registry.{domain}"),) if domain else ()
+    written = ("admin", "hosts") in context.settings
+    if written and admin.hosts == derived:
+        # The same as nothing: what --print shows may be loaded again.
+        del context.settings["admin", "hosts"]
+        written = False
+    if written or not derived:
+        return {"admin": admin, "admin_hosts_derived": False}
+    return {
+        "admin": replace(admin, hosts=derived),
+        "admin_hosts_derived": True,
+    }
+
+
+def _with_default_upstream(config: Config, context: Context) -> Config:
+    wanted = config.default_upstream
+    for upstream in config.upstreams:
+        if (wanted or USUAL_DEFAULT) in (upstream.name, *(upstream.aliases if wanted else ())):
+            return replace(config, default_upstream=upstream.name)
+    if wanted:
+        context.error(("default_upstream",), f"{wanted} is none of the upstreams")
+    return replace(config, default_upstream=None)

@@ -1,0 +1,32 @@
+"""Entry point of regcachectl: chooses the subcommand."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from regcache import __version__
+from regcache.ctl import check_config
+
+#: Each module adds its own parser, whose ``run`` takes the arguments and gives the exit status.
+COMMANDS = (check_config,)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    root = argparse.ArgumentParser(prog="regcachectl", description="Operate regcache.")
+    root.add_argument("--version", action="version", version=f"regcachectl {__version__}")
+    subparsers = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; gives the exit status."""
+    options = parser().parse_args(arguments)
+    status: int = options.run(options)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""What a manifest says: parsed and checked, without trusting its author.
+
+OCI image specification, "Image Manifest" and "Image Index". A body whose kind is ambiguous
+is refused (GHSA-77vh-xpmg-72qh: one client would read an index, another a manifest).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from regcache.digests import Digest, InvalidDigestError
+from regcache.facts import Descriptor
+from regcache.media_types import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    base_type,
+)
+
+#: The largest manifest that is taken or served (bytes), the usual limit of registries.
+MOST_BYTES = 4 * 1024 * 1024
+#: Annotations kept of one descriptor; they are the author's.
+MOST_ANNOTATIONS = 64
+
+
+class InvalidManifestError(ValueError):
+    """The body is no manifest, or not of the type that it is said to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestBody:
+    """A parsed manifest or index.
+
+    :ivar descriptors: config and layers, or the manifests of an index; each digest once.
+    :ivar subject: the manifest that this one refers to, if any.
+    """
+
+    media_type: str
+    descriptors: tuple[Descriptor, ...]
+    subject: Digest | None = None
+    artifact_type: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_index(self) -> bool:
+        """Whether this lists manifests, not layers."""
+        return self.media_type in INDEX_TYPES
+
+    def child_for(self, platform: str) -> Digest | None:
+        """The manifest of a platform (``os/architecture``), if this is an index that has it."""
+        for descriptor in self.descriptors:
+            if self.is_index and descriptor.platform == platform:
+                return descriptor.digest
+        return None
+
+
+def parse_manifest(content: bytes, content_type: str) -> ManifestBody:
+    """Parse a manifest that came with a Content-Type.
+
+    :raises InvalidManifestError: where it is none, or the types contradict each other.
+    """
+    body = _load(content)
+    media_type = _media_type(body, base_type(content_type))
+    members = _member_list(body, "manifests" if media_type in INDEX_TYPES else "layers")
+    config = body.get("config")
+    if config is not None and media_type not in INDEX_TYPES:
+        members = [config, *members]
+    descriptors = {found.digest: found for found in map(_descriptor, members)}
+    subject = body.get("subject")
+    return ManifestBody(
+        media_type,
+        tuple(descriptors.values()),
+        None if subject is None else _descriptor(subject).digest,
+        _artifact_type(body),
+        _annotations(body.get("annotations")),
+    )
+
+
+def _load(content: bytes) -> dict[str, object]:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InvalidManifestError("the body is no JSON") from error
+    if not isinstance(body, dict):
+        raise InvalidManifestError("the body is no JSON object")
+    if body.get("schemaVersion") != 2:
+        raise InvalidManifestError("schemaVersion is not 2")
+    return body
+
+
+def _media_type(body: Mapping[str, object], declared: str) -> str:
+    """The type that header, ``mediaType`` and content agree on."""
+    inner = body.get("mediaType")
+    if inner is not None and not isinstance(inner, str):
+        raise InvalidManifestError("mediaType is no text")
+    lists, layers = "manifests" in body, "layers" in body or "config" in body
+    if lists == layers:
+        raise InvalidManifestError("it must have either manifests or layers")
+    generic = declared in ("", "application/json", "application/octet-stream", "text/plain")
+    media_type = (inner or "") if generic else declared
+    if not media_type:
+        media_type = OCI_INDEX if lists else OCI_MANIFEST
+    if media_type not in MANIFEST_TYPES:
+        raise InvalidManifestError("its media type is none of a manifest")
+    if inner is not None and inner != media_type:
+        raise InvalidManifestError("mediaType contradicts the Content-Type")
+    if (media_type in INDEX_TYPES) != lists:
+        raise InvalidManifestError("its content contradicts its media type")
+    if media_type in (DOCKER_LIST, DOCKER_MANIFEST) and inner is None:
+        raise InvalidManifestError("a Docker manifest needs a mediaType")
+    return media_type
+
+
+def _member_list(body: Mapping[str, object], key: str) -> list[object]:
+    members = body.get(key, [])
+    if not isinstance(members, list):
+        raise InvalidManifestError(f"{key} is no list")
+    return members
+
+
+def _descriptor(value: object) -> Descriptor:
+    if not isinstance(value, dict):
+        raise InvalidManifestError("a descriptor is no object")
+    size, digest, media_type = value.get("size"), value.get("digest"), value.get("mediaType", "")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 2**63:
+        raise InvalidManifestError("a descriptor's size is no size")
+    if not isinstance(digest, str) or not isinstance(media_type, str):
+        raise InvalidManifestError("a descriptor lacks its digest or media type")
+    try:
+        name = Digest.parse(digest)
+    except InvalidDigestError as error:
+        raise InvalidManifestError("a descriptor's digest is none") from error
+    artifact_type = value.get("artifactType", "")
+    return Descriptor(
+        name,
+        size,
+        media_type[:255],
+        _platform(value.get("platform")),
+        artifact_type[:255] if isinstance(artifact_type, str) else "",
+        _annotations(value.get("annotations")),
+    )
+
+
+def _platform(value: object) -> str:
+    if not isinstance(value, dict):
+        return ""
+    parts = [value.get(key) for key in ("os", "architecture", "variant")]
+    return "/".join(part[:64] for part in parts if isinstance(part, str) and part)
+
+
+def _artifact_type(body: Mapping[str, object]) -> str:
+    """OCI distribution specification, "Listing Referrers": the config's type is the fallback."""
+    declared = body.get("artifactType")
+    if isinstance(declared, str) and declared:
+        return declared[:255]
+    config = body.get("config")
+    fallback = config.get("mediaType") if isinstance(config, dict) else None
+    return fallback[:255] if isinstance(fallback, str) else ""
+
+
+def _annotations(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        return ()
+    pairs = [(key, text) for key, text in value.items() if isinstance(text, str)]
+    return tuple((key[:255], text[:4096]) for key, text in pairs[:MOST_ANNOTATIONS])

@@ -1,0 +1,251 @@
+"""The composition root: the only file that knows the concrete classes."""
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from twisted.application.service import Service
+
+from regcache.admin.endpoint import AdminDispatch
+from regcache.admin.health import HealthPages
+from regcache.cache.blobs import BlobCache, record
+from regcache.cache.downloads import Downloads
+from regcache.cache.liars import Liars
+from regcache.cache.listings import Listings
+from regcache.cache.manifests import ManifestCache
+from regcache.cache.origin import Workshop
+from regcache.cache.policy import Upstream
+from regcache.cache.rights import Rights
+from regcache.cache.tags import TagCache
+from regcache.cache.visibility import Visibility
+from regcache.cache.waiters import Gate
+from regcache.config import model
+from regcache.lifecycle import Daemon, Parts, behind_gate
+from regcache.logs import LineWriter
+from regcache.metrics import Metrics
+from regcache.store.blobs import BlobStore
+from regcache.store.index import SqliteIndex
+from regcache.store.index_file import IndexFile
+from regcache.store.ledger import Percentage, SpaceLedger, SpaceLimits
+from regcache.store.lock import StoreLock
+from regcache.store.paths import StorePaths
+from regcache.store.pool import WorkPool
+from regcache.store.sidecar import read_boot_id
+from regcache.store.space import SpaceMonitor
+from regcache.tls import CertificateFiles, CertificateStore, CertificateWatcher
+from regcache.upstreams import build_upstreams
+from regcache.web.access_log import AccessLog, MetricsRecorder, RequestRecord
+from regcache.web.blobs import BlobHandler
+from regcache.web.distribution import Distribution
+from regcache.web.hosts import RoutingTable, UpstreamNames
+from regcache.web.listeners import Listeners, ListenerSpec
+from regcache.web.listings import ListingHandler
+from regcache.web.manifests import ManifestHandler
+from regcache.web.redirect import RedirectDispatch
+from regcache.web.request import Dispatch
+from regcache.web.site import ConnectionLimits, Site
+
+#: Threads for disk and hashing. More would not make one disk faster.
+DISK_THREADS = 8
+
+
+def build_daemon(
+    config: model.Config, reactor: Any, writer: LineWriter, failed: Callable[[str], None]
+) -> Daemon:
+    """Put the daemon together and lock its storage.
+
+    :param failed: see :class:`Daemon`.
+    :raises StoreLockedError: if another daemon uses the storage.
+    :raises OSError: if the storage cannot be used.
+    :raises CertificateError: if a certificate cannot be used.
+    :raises UpstreamSetupError: if an upstream's files cannot be used.
+    """
+    paths = StorePaths(os.path.abspath(config.storage.directory))
+    paths.prepare()
+    lock = StoreLock(paths.lock, os.getpid())
+    lock.acquire()
+    try:
+        return _Assembly(config, reactor, writer, paths, lock).daemon(failed)
+    except BaseException:
+        lock.release()
+        raise
+
+
+class _Assembly:
+    """Builds the parts that depend on each other."""
+
+    def __init__(
+        self,
+        config: model.Config,
+        reactor: Any,
+        writer: LineWriter,
+        paths: StorePaths,
+        lock: StoreLock,
+    ) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._lock = lock
+        self._paths = paths
+        self._gate = Gate()
+        self._metrics = Metrics([upstream.name for upstream in config.upstreams])
+        self._recorders: list[Callable[[RequestRecord], None]] = [MetricsRecorder(self._metrics)]
+        if config.log.access:
+            self._recorders.append(AccessLog(writer))
+        self._index_pool = WorkPool(reactor, "index", 1)
+        self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
+        self._ledger = SpaceLedger(_space_limits(config.storage))
+        self._index = SqliteIndex(
+            IndexFile(paths.index), self._index_pool, self._disk_pool, reactor
+        )
+        self._store = BlobStore(
+            reactor,
+            self._disk_pool,
+            paths,
+            read_boot_id(),
+            self._ledger.change,
+            lambda digest, size: self._metrics.storage_error(),
+        )
+        self._liars = Liars(reactor)
+        self._rights = Rights(self._index, reactor, random.random)
+        self._visibility = Visibility(self._index, reactor)
+        self._watchers: list[Service] = []
+
+    def daemon(self, failed: Callable[[str], None]) -> Daemon:
+        """Everything, ready to be started."""
+        config, reactor = self._config, self._reactor
+        built = build_upstreams(config, reactor, self._disk_pool, self._metrics)
+        self._watchers.extend(built.watchers)
+        downloads, blobs = self._blobs()
+        health = HealthPages(lambda: self._gate.open and not downloads.storage_rests)
+        dispatch = self._distribution(built.upstreams, blobs, health)
+        self._watch(downloads)
+        listeners, sites = self._listeners(behind_gate(self._gate, dispatch), health)
+        parts = Parts(
+            self._lock,
+            self._index_pool,
+            self._disk_pool,
+            self._index,
+            self._store,
+            downloads,
+            self._ledger,
+            SpaceMonitor(reactor, self._disk_pool, self._paths.directory, self._ledger),
+            self._watchers,
+            listeners,
+            sites,
+            built.hang_up,
+        )
+        return Daemon(parts, self._gate, reactor, config.limits.drain, failed)
+
+    def _blobs(self) -> tuple[Downloads, BlobCache]:
+        workshop = Workshop(
+            self._store,
+            self._ledger,
+            self._reactor,
+            self._metrics,
+            random.random,
+            self._config.storage.finish,
+        )
+        downloads = Downloads(
+            workshop, self._liars, lambda fetched: record(self._index, fetched, self._reactor)
+        )
+        blobs = BlobCache(
+            self._store,
+            self._index,
+            downloads,
+            self._rights,
+            self._visibility,
+            self._metrics,
+            self._reactor,
+        )
+        return downloads, blobs
+
+    def _distribution(
+        self, upstreams: Mapping[str, Upstream], blobs: BlobCache, health: HealthPages
+    ) -> Distribution:
+        manifests = ManifestCache(
+            self._store,
+            self._index,
+            self._rights,
+            self._visibility,
+            self._disk_pool,
+            self._metrics,
+            self._reactor,
+        )
+        tags = TagCache(manifests, self._index, self._reactor)
+        private = self._config.access.restricted
+        table = _routing_table(self._config)
+        listings = Listings(self._index, self._visibility, self._disk_pool)
+        return Distribution(
+            table,
+            upstreams,
+            ManifestHandler(tags, manifests, private),
+            BlobHandler(blobs, self._reactor, self._config.limits.client_stall, private),
+            ListingHandler(listings, table),
+            health.answer,
+        )
+
+    def _watch(self, downloads: Downloads) -> None:
+        self._metrics.watch("downloads", lambda: len(downloads))
+        self._metrics.watch("readers", lambda: downloads.reader_count)
+        self._metrics.watch("storage_bytes", lambda: self._ledger.used)
+        self._metrics.watch("storage_limit_bytes", self._ledger.max_size)
+
+    def _listeners(self, dispatch: Dispatch, health: HealthPages) -> tuple[Listeners, list[Site]]:
+        """The listeners for clients, and the one for operators."""
+        sites, specs = [], []
+        for listener in self._config.listeners:
+            answer = dispatch
+            if listener.redirect is not None:
+                redirect = RedirectDispatch(listener.acme_webroot, self._disk_pool)
+                answer = health.before(redirect)
+            site = self._site(answer, listener.hsts)
+            sites.append(site)
+            specs.append(ListenerSpec(listener.endpoint, site, self._tls(listener.tls)))
+        admin = self._config.admin
+        if admin.endpoint is not None:
+            answer = AdminDispatch(health, self._metrics.render, CONTENT_TYPE_LATEST, admin.hosts)
+            site = self._site(answer, None)
+            sites.append(site)
+            specs.append(ListenerSpec(admin.endpoint, site))
+        return Listeners(self._reactor, specs), sites
+
+    def _site(self, dispatch: Dispatch, hsts: str | None) -> Site:
+        limits = self._config.limits
+        connection = ConnectionLimits(limits.header_timeout, limits.idle)
+        return Site(dispatch, self._reactor, self._recorders, connection, hsts)
+
+    def _tls(self, settings: model.ListenerTLS | None) -> CertificateStore | None:
+        if settings is None:
+            return None
+        files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]
+        store = CertificateStore(files, settings.minimum)
+        store.load()
+        self._watchers.append(CertificateWatcher(store, self._disk_pool, self._reactor))
+        return store
+
+
+def _space_limits(storage: model.Storage) -> SpaceLimits:
+    return SpaceLimits(_size(storage.max_size), _size(storage.max_blob), storage.min_free)
+
+
+def _size(size: model.Size) -> int | Percentage:
+    return Percentage(size.value) if isinstance(size, model.Percentage) else size
+
+
+def _routing_table(config: model.Config) -> RoutingTable:
+    names = [
+        UpstreamNames(
+            upstream.name,
+            upstream.aliases,
+            upstream.hosts,
+            upstream.default_namespace or "",
+            upstream.allow,
+            upstream.deny,
+        )
+        for upstream in config.upstreams
+    ]
+    return RoutingTable.build(
+        names, config.default_upstream, config.default_hosts, config.domain, config.admin.hosts
+    )

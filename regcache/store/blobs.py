@@ -1,0 +1,182 @@
+"""Content on disk, by digest."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.interfaces import IBlobStore, IContentFile, IPartialFile, IWorkPool
+from regcache.store.content_file import CachedReads, ContentFile, OpenFile
+from regcache.store.contents import keep_content, load_content, open_content
+from regcache.store.files import remove, remove_same
+from regcache.store.keyed_locks import KeyedLocks
+from regcache.store.partials import PartialFact, PartialFiles
+from regcache.store.paths import StorePaths
+from regcache.store.pool import handed_over
+from regcache.store.suspects import SuspectContent
+from regcache.store.sync import SyncQueue
+
+
+def _nobody(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+def _close(file: IContentFile | None) -> None:
+    """Nobody waits for the file any more."""
+    if file is not None:
+        file.close()
+
+
+@implementer(IBlobStore)
+class BlobStore:
+    """The folders blobs/ and partial/. See :class:`~regcache.interfaces.IBlobStore`.
+
+    :param clock: for the delay of syncs.
+    :param paths: prepared already.
+    :param boot_id: see :func:`~regcache.store.sidecar.read_boot_id`.
+    :param changed: called with each change of the bytes stored, but for open partial files.
+    :param damaged: called with the digest and size of content that was found to be damaged,
+        and removed.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        pool: IWorkPool,
+        paths: StorePaths,
+        boot_id: str,
+        changed: Callable[[int], None] = _nobody,
+        damaged: Callable[[Digest, int], None] = _nobody,
+    ) -> None:
+        self._pool = pool
+        self._paths = paths
+        self._changed = changed
+        self._damaged = damaged
+        self._cached = CachedReads()
+        self._locks = KeyedLocks()
+        self._suspects = SuspectContent()
+        self._syncs = SyncQueue(clock, pool, paths, self._lost)
+        self._partials = PartialFiles(
+            pool, paths, boot_id, self._cached, self._stored, self._changed
+        )
+
+    def find(self, digest: Digest) -> "Deferred[IContentFile | None]":
+        """Open complete, verified content; None if it is not here. Fails with OSError."""
+        finding = Deferred.fromCoroutine(self._find(digest))
+        return handed_over(finding, _close)
+
+    async def _find(self, digest: Digest) -> IContentFile | None:
+        found = await self._pool.run(open_content, self._paths.blob(digest))
+        if found is None:
+            return None
+        raw, size, settled = found
+        opened = OpenFile(raw, self._pool)
+        sound = False
+        try:
+            sound = settled or digest in self._syncs or await self._check(digest, size, opened)
+        finally:
+            if not sound:
+                opened.close()
+        return ContentFile(digest, size, opened, self._cached) if sound else None
+
+    async def _check(self, digest: Digest, size: int, opened: OpenFile) -> bool:
+        """Whether content that may have been cut by a crash is whole; else remove it."""
+        if await self._suspects.is_sound(digest, size, opened):
+            return True
+        path = self._paths.blob(digest)
+        if await opened.run(lambda descriptor: remove_same(path, descriptor)):
+            self._lost(digest, size)
+        return False
+
+    def load(self, digest: Digest, limit: int) -> "Deferred[bytes | None]":
+        """Read small content whole and verify it; None if absent, damaged or over ``limit``.
+
+        Fails with OSError.
+        """
+        loading = self._pool.run(load_content, self._paths.blob(digest), digest, limit)
+        return handed_over(loading.addCallback(self._loaded, digest))
+
+    def _loaded(self, outcome: tuple[bytes | None, int | None], digest: Digest) -> bytes | None:
+        content, lost = outcome
+        if lost is not None:
+            self._lost(digest, lost)
+        return content
+
+    def keep(self, digest: Digest, content: bytes) -> "Deferred[None]":
+        """Store small content. Fails with ValueError for another digest's, and with OSError."""
+        return self._alone(digest, partial(self._keep, digest, content))
+
+    async def _keep(self, digest: Digest, content: bytes) -> None:
+        replaced = await self._pool.run(keep_content, self._paths, digest, content)
+        self._stored(digest, len(content), replaced)
+
+    def remove(self, digest: Digest) -> "Deferred[bool]":
+        """Delete complete content; whether there was any. Fails with OSError."""
+        return self._alone(digest, partial(self._remove, digest))
+
+    async def _remove(self, digest: Digest) -> bool:
+        size = await self._pool.run(remove, self._paths.blob(digest))
+        self._syncs.discard(digest)
+        self._suspects.forget(digest)
+        if size is not None:
+            self._changed(-size)
+        return size is not None
+
+    def _alone(self, digest: Digest, step: Callable[[], Any]) -> "Deferred[Any]":
+        """Run a step to its end while no other changes the same content."""
+
+        async def run() -> Any:
+            await self._locks.acquire(digest)
+            try:
+                return await step()
+            finally:
+                self._locks.release(digest)
+
+        return handed_over(Deferred.fromCoroutine(run()))
+
+    def open_partial(self, digest: Digest) -> "Deferred[IPartialFile]":
+        """Open what is left of an earlier attempt, or begin a new file.
+
+        Fails with OSError, and with PartialInUseError while another has it.
+        """
+        return self._partials.open(digest)  # type: ignore[return-value]
+
+    def partials(self) -> "Deferred[list[PartialFact]]":
+        """The partial files on disk; a bounded number. Fails with OSError."""
+        return self._partials.facts()
+
+    def sweep_partials(self, before: float) -> "Deferred[int]":
+        """Remove partial files that are not open and were last written before that time.
+
+        :param before: Unix seconds.
+        :returns: how many bytes of disk that freed. Fails with OSError.
+        """
+        return self._partials.sweep(before)
+
+    def sync(self) -> "Deferred[None]":
+        """Bring everything that is complete to the disk now."""
+        return self._syncs.flush()
+
+    def close(self) -> "Deferred[None]":
+        """Bring everything that is complete to the disk, and stop. The pool must still run."""
+        return self._syncs.close()
+
+    def _stored(self, digest: Digest, size: int, replaced: int) -> None:
+        """Verified content got its name."""
+        self._suspects.forget(digest)
+        self._syncs.add(digest)
+        self._changed(size - replaced)
+
+    def _lost(self, digest: Digest, size: int) -> None:
+        """Content was damaged, and was removed."""
+        self.log.error("stored content was damaged and removed: {digest}", digest=str(digest))
+        self._suspects.forget(digest)
+        self._changed(-size)
+        self._damaged(digest, size)

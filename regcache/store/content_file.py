@@ -1,0 +1,182 @@
+"""Open files of content, which close when nobody uses their descriptor any more.
+
+A descriptor that is closed while a thread still reads from it may be given to another file
+in between, and the thread then reads wrong bytes. So every use is counted.
+"""
+
+import errno
+import io
+import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, execute, fail, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.interfaces import IContentFile, IWorkPool
+from regcache.store.files import read_exactly
+from regcache.store.pool import PoolStoppedError, handed_over
+
+_LARGEST_BUFFER = 1024 * 1024
+_UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+
+
+class FileClosedError(OSError):
+    """The file was used after it had been closed."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EBADF, "the content file is closed")
+
+
+class CachedReads:
+    """preadv2(2) with RWF_NOWAIT: bytes from the page cache, or nothing, but never a wait.
+
+    One for all files of a store: a file system that cannot do it is asked once only, and the
+    buffer is shared. For the reactor thread.
+    """
+
+    def __init__(self, preadv: Callable[..., int] = os.preadv) -> None:
+        self._preadv = preadv
+        self._flag: int | None = getattr(os, "RWF_NOWAIT", None)
+        self._buffer = bytearray()
+
+    def read(self, descriptor: int, offset: int, length: int) -> bytes | None:
+        """All of ``length`` bytes, or None."""
+        if self._flag is None or length > _LARGEST_BUFFER:
+            return None
+        if len(self._buffer) < length:
+            self._buffer = bytearray(length)
+        view = memoryview(self._buffer)[:length]
+        try:
+            count = self._preadv(descriptor, [view], offset, self._flag)
+        except OSError as error:  # EAGAIN above all; other faults show again in the pool
+            if error.errno in _UNSUPPORTED:
+                self._flag = None
+            return None
+        return bytes(view) if count == length else None
+
+
+class OpenFile:
+    """A descriptor with its users counted. For the reactor thread.
+
+    :param raw: closes itself, with a ResourceWarning, if it is forgotten.
+    :param closed: called once when the descriptor has been given back.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, raw: io.FileIO, pool: IWorkPool, closed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._raw = raw
+        self._pool = pool
+        self._closed = closed
+        self._users = 0
+        self._given_back = False
+        self.closing = False
+
+    def fileno(self) -> int:
+        """The descriptor. :raises FileClosedError: after :meth:`close`."""
+        if self.closing:
+            raise FileClosedError
+        return self._raw.fileno()
+
+    def hold(self) -> None:
+        """Keep the descriptor until :meth:`release`. :raises FileClosedError: after close."""
+        if self.closing:
+            raise FileClosedError
+        self._users += 1
+
+    def release(self) -> None:
+        """The opposite of :meth:`hold`."""
+        self._users -= 1
+        self._close_if_unused()
+
+    def work(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        """Call ``function(descriptor, *args)`` in the pool. Only between hold and release."""
+        return self._pool.run(function, self._raw.fileno(), *args)
+
+    def run(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        """Call ``function(descriptor, *args)`` in the pool; the file stays open meanwhile."""
+        try:
+            self.hold()
+        except FileClosedError:
+            return fail()
+        return handed_over(self.work(function, *args).addBoth(self._passed))
+
+    def _passed(self, outcome: Any) -> Any:
+        self.release()
+        return outcome
+
+    def close(self) -> None:
+        """Give the descriptor back once it is unused. Idempotent."""
+        if not self.closing:
+            self.closing = True
+            self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if not self.closing or self._users or self._given_back:
+            return
+        self._given_back = True
+        if os.fstat(self._raw.fileno()).st_nlink:
+            closing = execute(self._raw.close)
+        else:  # the last close of a removed file frees its blocks, which takes time
+            closing = self._pool.run(self._raw.close)
+            closing.addErrback(self._close_here)
+        closing.addErrback(lambda failure: self.log.failure("closing a content file", failure))
+        closing.addBoth(lambda _: self._closed())
+
+    def _close_here(self, failure: Failure) -> None:
+        """The pool does not run any more."""
+        failure.trap(PoolStoppedError)
+        self._raw.close()
+
+
+@implementer(IContentFile)
+class ContentFile:
+    """Complete content, open for reading."""
+
+    def __init__(
+        self, digest: Digest, size: int | None, opened: OpenFile, cached: CachedReads
+    ) -> None:
+        self.digest = digest
+        self.size = size
+        self._opened = opened
+        self._cached = cached
+
+    def _readable(self, offset: int, length: int) -> int | None:
+        """How many bytes may be read from ``offset``; None where none are present."""
+        return max(0, min(length, (self.size or 0) - offset))
+
+    def read(self, offset: int, length: int) -> "Deferred[bytes]":
+        """Read in the pool; less than ``length`` only at the end, b"" only behind it.
+
+        Fails with OSError: ENODATA where no byte is present, EIO where the file has become
+        shorter than its content, EBADF after :meth:`close`.
+        """
+        if self._opened.closing:
+            return fail(FileClosedError())
+        wanted = self._readable(offset, length)
+        if wanted is None:
+            return fail(OSError(errno.ENODATA, "these bytes are not present"))
+        if wanted == 0:
+            return succeed(b"")
+        return self._opened.run(read_exactly, offset, wanted)
+
+    def read_now(self, offset: int, length: int) -> bytes | None:
+        """Read what the page cache holds; None if it does not hold all of it."""
+        wanted = self._readable(offset, length)
+        if wanted is None or self._opened.closing:
+            return None
+        return self._cached.read(self._opened.fileno(), offset, wanted) if wanted else b""
+
+    def fileno(self) -> int:
+        """The descriptor. :raises FileClosedError: after :meth:`close`."""
+        return self._opened.fileno()
+
+    def close(self) -> None:
+        """Give the file back; what is under way ends first. Idempotent."""
+        self._opened.close()

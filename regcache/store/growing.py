@@ -1,0 +1,88 @@
+"""Writing and hashing of content that grows. For threads, one call at a time per file."""
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+
+from regcache.digests import Digest
+from regcache.store.files import VectorWrite, write_all
+
+Piece = tuple[int, list["bytes | memoryview"]]
+"""An offset, and the buffers to be written from there on."""
+
+_READ_SIZE = 1024 * 1024
+
+
+def cut(offset: int, chunks: Sequence[bytes], gaps: Sequence[tuple[int, int]]) -> Iterator[Piece]:
+    """The parts of ``chunks``, which begin at ``offset``, that fall into the gaps.
+
+    :param gaps: sorted, disjoint.
+    """
+    for start, end in gaps:
+        position = offset
+        buffers: list[bytes | memoryview] = []
+        for chunk in chunks:
+            first, last = max(start - position, 0), min(end - position, len(chunk))
+            if first < last:
+                whole = last - first == len(chunk)
+                buffers.append(chunk if whole else memoryview(chunk)[first:last])
+            position += len(chunk)
+        yield start, buffers
+
+
+class GrowingContent:
+    """Hashes a file from the front while it is written in any order.
+
+    What is hashed is what the file holds: a byte is written once only, and what was not
+    contiguous when it was written is read again.
+
+    :ivar hashed_to: everything before this offset has been hashed.
+    """
+
+    def __init__(self, digest: Digest, pwritev: VectorWrite = os.pwritev) -> None:
+        self._digest = digest
+        self._pwritev = pwritev
+        self._hasher = digest.hasher()
+        self.hashed_to = 0
+
+    def write(self, descriptor: int, pieces: Sequence[Piece], present_to: int) -> None:
+        """Write the pieces; hash those that follow on what was hashed.
+
+        :param present_to: the file holds all bytes before, so they may be read and hashed. As
+            many as twice what is written: after a resume the hash catches up little by little.
+        :raises OSError: nothing was hashed then of the piece that failed.
+        """
+        length = sum(len(buffer) for _, buffers in pieces for buffer in buffers)
+        self.catch_up(descriptor, present_to, 2 * length)
+        for start, buffers in pieces:
+            end = write_all(descriptor, buffers, start, self._pwritev)
+            if start == self.hashed_to:
+                for buffer in buffers:
+                    self._hasher.update(buffer)  # type: ignore[arg-type]
+                self.hashed_to = end
+
+    def catch_up(self, descriptor: int, end: int, budget: int) -> None:
+        """Read and hash towards ``end``, at most ``budget`` bytes.
+
+        :raises OSError: if the disk fails, or the file is shorter.
+        """
+        end = min(end, self.hashed_to + budget)
+        buffer = memoryview(bytearray(min(_READ_SIZE, max(0, end - self.hashed_to))))
+        while self.hashed_to < end:
+            view = buffer[: end - self.hashed_to]
+            count = os.preadv(descriptor, [view], self.hashed_to)
+            if not count:
+                raise OSError(errno.EIO, "the file is shorter than its content")
+            self._hasher.update(view[:count])  # type: ignore[arg-type]
+            self.hashed_to += count
+
+    def matches(self, descriptor: int, size: int) -> bool:
+        """Whether everything is hashed, is ``size`` bytes, and has the digest."""
+        whole = self.hashed_to == size == os.fstat(descriptor).st_size
+        return whole and self._hasher.hexdigest() == self._digest.hex
+
+    def clear(self, descriptor: int) -> None:
+        """Forget everything, in the file too."""
+        os.ftruncate(descriptor, 0)
+        self._hasher = self._digest.hasher()
+        self.hashed_to = 0

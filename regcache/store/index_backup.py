@@ -1,0 +1,84 @@
+"""The hourly copy of the index, which a damaged one falls back to."""
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regcache.interfaces import IWorkPool
+from regcache.store.index_copy import CopyStoppedError, copy_index
+from regcache.store.index_file import IndexFile
+from regcache.store.index_schema import IndexDamagedError
+from regcache.store.index_thread import IndexThread
+
+FIRST_AFTER = 300.0
+"""Seconds from the start to the first copy: a daemon that is often restarted has one too."""
+
+INTERVAL = 3600.0
+"""Seconds from the end of one copy to the beginning of the next."""
+
+
+class IndexBackup:
+    """Copies the index every hour, unless nothing was written since the last copy.
+
+    :param background: a pool other than the index's own, since a copy takes seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, file: IndexFile, thread: IndexThread, background: IWorkPool, clock: IReactorTime
+    ) -> None:
+        self._file = file
+        self._thread = thread
+        self._background = background
+        self._clock = clock
+        self._next: IDelayedCall | None = None
+        self._running: Deferred[None] = succeed(None)
+        self._stopped = False
+        self._copied = -1
+
+    def start(self) -> None:
+        """Begin to wait for the first copy."""
+        self._next = self._clock.callLater(FIRST_AFTER, self._turn)
+
+    def stop(self) -> "Deferred[None]":
+        """Make no more copies; fires when one under way has been called off. Idempotent."""
+        self._stopped = True
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        return self._running
+
+    def _turn(self) -> None:
+        written = self._thread.written
+        if written == self._copied:
+            self._again(None)
+            return
+        self._running = self._background.run(
+            copy_index, self._file.path, self._file.backup_path, lambda: self._stopped
+        )
+        self._running.addCallback(self._succeeded, written)
+        self._running.addErrback(self._failed)
+        self._running.addCallback(self._again)
+
+    def _again(self, _result: object) -> None:
+        if not self._stopped:
+            self._next = self._clock.callLater(INTERVAL, self._turn)
+
+    def _succeeded(self, _result: object, written: int) -> None:
+        self._copied = written
+
+    def _failed(self, failure: Failure) -> "Deferred[None] | None":
+        if isinstance(failure.value, CopyStoppedError):
+            return None
+        self.log.error(
+            "the index could not be copied to {path}: {error}",
+            path=self._file.backup_path,
+            error=failure.getErrorMessage(),
+        )
+        if isinstance(failure.value, IndexDamagedError):
+            return self._thread.recover(failure.getErrorMessage()).addErrback(self._unrecovered)
+        return None
+
+    def _unrecovered(self, failure: Failure) -> None:
+        self.log.failure("the damaged index could not be replaced", failure)

@@ -1,0 +1,209 @@
+"""Statements about content and about who may be shown it.
+
+Functions take the connection first; they run in the index's thread, the writing ones within
+its transaction.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from regcache.digests import Digest
+from regcache.facts import ContentFacts, Link
+from regcache.store.index_schema import digest_from_key, digest_key
+
+CONTENT = """
+SELECT c.size, c.media_type, c.public, l.proved_at, l.credentials,
+    EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream),
+    (SELECT min(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
+    (SELECT max(size) FROM shown WHERE repository_id = r.id AND digest = :digest)
+FROM (SELECT 1)
+LEFT JOIN contents c ON c.digest = :digest
+LEFT JOIN repositories r ON r.upstream = :upstream AND r.name = :repository
+LEFT JOIN links l
+    ON l.content_id = c.id AND l.upstream = :upstream AND l.repository_id = r.id
+"""
+
+LEAST_RECENTLY_USED = """
+SELECT digest, size, last_use FROM contents
+WHERE size IS NOT NULL AND pinned = 0 ORDER BY last_use LIMIT ?
+"""
+
+_STORE = """
+INSERT INTO contents (digest, size, media_type, public, committed_at, last_use)
+VALUES (:digest, :size, :media_type, :public, :now, :now)
+ON CONFLICT (digest) DO UPDATE SET
+    size = excluded.size,
+    media_type = iif(excluded.media_type = '', media_type, excluded.media_type),
+    public = max(public, excluded.public),
+    committed_at = iif(size IS NULL, excluded.committed_at, committed_at),
+    last_use = max(ifnull(last_use, 0), excluded.last_use)
+"""
+
+_LINK = """
+INSERT INTO links (content_id, upstream, repository_id, proved_at, credentials)
+VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET proved_at = excluded.proved_at, credentials = excluded.credentials
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """Content on disk as eviction sees it: bytes, and Unix seconds of the last use."""
+
+    digest: Digest
+    size: int
+    last_use: float
+
+
+def find_content(
+    connection: sqlite3.Connection, upstream: str, repository: str, digest: Digest
+) -> ContentFacts:
+    """All that decides about one digest asked for through one repository."""
+    row = connection.execute(
+        CONTENT, {"upstream": upstream, "repository": repository, "digest": digest_key(digest)}
+    ).fetchone()
+    size, media_type, public, proved_at, credentials, upstream_linked, smallest, largest = row
+    return ContentFacts(
+        size=size,
+        media_type=media_type or "",
+        public=bool(public),
+        link=None if proved_at is None else Link(proved_at, credentials),
+        upstream_linked=bool(upstream_linked),
+        mentioned_size=smallest if smallest == largest else None,
+    )
+
+
+def repository_id(connection: sqlite3.Connection, upstream: str, repository: str) -> int:
+    """The number of a repository, which gets one if it has none."""
+    names = (upstream, repository)
+    connection.execute("INSERT OR IGNORE INTO repositories (upstream, name) VALUES (?, ?)", names)
+    (number,) = connection.execute(
+        "SELECT id FROM repositories WHERE upstream = ? AND name = ?", names
+    ).fetchone()
+    return int(number)
+
+
+def content_id(connection: sqlite3.Connection, digest: Digest) -> int | None:
+    """The number of a digest, if it has one."""
+    row = connection.execute(
+        "SELECT id FROM contents WHERE digest = ?", (digest_key(digest),)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def store_content(
+    connection: sqlite3.Connection,
+    digest: Digest,
+    size: int,
+    media_type: str,
+    public: bool,
+    now: float,
+) -> int:
+    """Note that the bytes are here; gives the number of the digest."""
+    key = digest_key(digest)
+    connection.execute(
+        _STORE,
+        {"digest": key, "size": size, "media_type": media_type, "public": public, "now": now},
+    )
+    (number,) = connection.execute("SELECT id FROM contents WHERE digest = ?", (key,)).fetchone()
+    return int(number)
+
+
+def link_content(
+    connection: sqlite3.Connection,
+    upstream: str,
+    repository: str,
+    content: int,
+    credentials: str,
+    now: float,
+) -> int:
+    """Note the right of a repository to a content's bytes; gives the repository's number.
+
+    The latest proof counts. The repository learns what a stored manifest mentions.
+    """
+    number = repository_id(connection, upstream, repository)
+    connection.execute(_LINK, (content, upstream, number, now, credentials))
+    connection.execute(
+        "INSERT OR IGNORE INTO shown (repository_id, digest, size, manifest_id)"
+        " SELECT ?, digest, size, manifest_id FROM mentions WHERE manifest_id = ?",
+        (number, content),
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO referrers (repository_id, subject, manifest_id)"
+        " SELECT ?, subject, manifest_id FROM subjects WHERE manifest_id = ?",
+        (number, content),
+    )
+    return number
+
+
+def record_blob(
+    connection: sqlite3.Connection,
+    upstream: str,
+    repository: str,
+    digest: Digest,
+    size: int,
+    credentials: str,
+    public: bool,
+    now: float,
+) -> None:
+    """Note verified content fetched through a repository, and its link."""
+    content = store_content(connection, digest, size, "", public, now)
+    link_content(connection, upstream, repository, content, credentials, now)
+
+
+def record_link(
+    connection: sqlite3.Connection,
+    upstream: str,
+    repository: str,
+    digest: Digest,
+    credentials: str,
+    now: float,
+) -> None:
+    """Note a proof of the right to content."""
+    connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (digest_key(digest),))
+    content = content_id(connection, digest)
+    assert content is not None
+    link_content(connection, upstream, repository, content, credentials, now)
+
+
+def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
+    """Note that the bytes are gone, and with a manifest's what it mentioned."""
+    content = content_id(connection, digest)
+    if content is None:
+        return
+    connection.execute("UPDATE contents SET size = NULL, media_type = '' WHERE id = ?", (content,))
+    connection.execute(
+        "DELETE FROM shown WHERE (repository_id, digest, size, manifest_id) IN"
+        " (SELECT l.repository_id, m.digest, m.size, m.manifest_id"
+        "  FROM mentions m JOIN links l ON l.content_id = m.manifest_id WHERE m.manifest_id = ?)",
+        (content,),
+    )
+    connection.execute(
+        "DELETE FROM referrers WHERE (repository_id, subject, manifest_id) IN"
+        " (SELECT l.repository_id, s.subject, s.manifest_id"
+        "  FROM subjects s JOIN links l ON l.content_id = s.manifest_id WHERE s.manifest_id = ?)",
+        (content,),
+    )
+    connection.execute("DELETE FROM mentions WHERE manifest_id = ?", (content,))
+    connection.execute("DELETE FROM subjects WHERE manifest_id = ?", (content,))
+
+
+def note_uses(connection: sqlite3.Connection, uses: Iterable[tuple[Digest, float]]) -> None:
+    """Note when stored contents were last used."""
+    connection.executemany(
+        "UPDATE contents SET last_use = max(last_use, ?) WHERE digest = ? AND size IS NOT NULL",
+        [(used_at, digest_key(digest)) for digest, used_at in uses],
+    )
+
+
+def least_recently_used(connection: sqlite3.Connection, limit: int) -> list[StoredContent]:
+    """Stored contents that nobody pinned, the longest unused first."""
+    rows = connection.execute(LEAST_RECENTLY_USED, (limit,))
+    return [StoredContent(digest_from_key(key), size, used) for key, size, used in rows]
+
+
+def total_bytes(connection: sqlite3.Connection) -> int:
+    """The sum of the sizes of all stored contents."""
+    (total,) = connection.execute("SELECT bytes FROM totals").fetchone()
+    return int(total)

@@ -1,0 +1,210 @@
+"""Statements about names: repositories, tags, manifests and their referrers, verdicts."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from regcache.digests import Digest
+from regcache.facts import Descriptor, Manifest, TagFact, Verdict
+from regcache.store.index_contents import link_content, repository_id, store_content
+from regcache.store.index_schema import digest_from_key, digest_key
+from regcache.store.index_subject import clean_media_type, find_subject
+
+MOST_MENTIONS = 1024
+"""Descriptors of one manifest that are kept. Real ones have some dozens, and a manifest of
+4 MiB, which has room for 40,000, would hold the index's thread for seconds."""
+
+MOST_REFERRERS = 1000
+"""Referrers of one subject that are answered."""
+
+MOST_TAGS = 50_000
+"""Tags of one repository that are answered."""
+
+MOST_REPOSITORIES = 1000
+"""Repositories of one page, whatever was asked for."""
+
+MOST_VERDICTS = 250_000
+"""Verdicts that are kept, the latest asked. Anybody can make up names that get one."""
+
+_LARGEST_SIZE = 2**63 - 1
+
+TAG = """
+SELECT t.digest, t.validated_at
+FROM repositories r JOIN tags t ON t.repository_id = r.id
+WHERE r.upstream = ? AND r.name = ? AND t.tag = ?
+"""
+
+TAGS = """
+SELECT t.tag FROM repositories r JOIN tags t ON t.repository_id = r.id
+WHERE r.upstream = ? AND r.name = ? ORDER BY t.tag LIMIT ?
+"""
+
+REPOSITORIES = """
+SELECT upstream, name FROM repositories
+WHERE stored > 0 AND (upstream, name) > (?, ?) ORDER BY upstream, name LIMIT ?
+"""
+
+REPOSITORIES_OF = """
+SELECT upstream, name FROM repositories
+WHERE stored > 0 AND upstream = ? AND name > ? ORDER BY name LIMIT ?
+"""
+
+REFERRERS = """
+SELECT c.digest, c.size, c.media_type, s.artifact_type, s.annotations
+FROM repositories r
+JOIN referrers f ON f.repository_id = r.id
+JOIN subjects s ON s.manifest_id = f.manifest_id
+JOIN contents c ON c.id = f.manifest_id
+WHERE r.upstream = ? AND r.name = ? AND f.subject = ? AND c.size IS NOT NULL
+ORDER BY f.manifest_id LIMIT ?
+"""
+
+VERDICT = "SELECT public, asked_at FROM verdicts WHERE upstream = ? AND name = ?"
+
+
+def find_tag(
+    connection: sqlite3.Connection, upstream: str, repository: str, tag: str
+) -> TagFact | None:
+    """Where a cached tag points."""
+    row = connection.execute(TAG, (upstream, repository, tag)).fetchone()
+    return None if row is None else TagFact(digest_from_key(row[0]), row[1])
+
+
+def record_tag(
+    connection: sqlite3.Connection,
+    upstream: str,
+    repository: str,
+    tag: str,
+    digest: Digest,
+    now: float,
+) -> None:
+    """Note where a tag points."""
+    number = repository_id(connection, upstream, repository)
+    connection.execute(
+        "INSERT OR REPLACE INTO tags (repository_id, tag, digest, validated_at)"
+        " VALUES (?, ?, ?, ?)",
+        (number, tag, digest_key(digest), now),
+    )
+
+
+def drop_tag(connection: sqlite3.Connection, upstream: str, repository: str, tag: str) -> None:
+    """Forget a tag."""
+    connection.execute(
+        "DELETE FROM tags WHERE tag = ? AND repository_id ="
+        " (SELECT id FROM repositories WHERE upstream = ? AND name = ?)",
+        (tag, upstream, repository),
+    )
+
+
+def list_tags(connection: sqlite3.Connection, upstream: str, repository: str) -> list[str]:
+    """The cached tags of a repository, sorted."""
+    rows = connection.execute(TAGS, (upstream, repository, MOST_TAGS))
+    return [tag for (tag,) in rows]
+
+
+def record_manifest(
+    connection: sqlite3.Connection,
+    upstream: str,
+    repository: str,
+    manifest: Manifest,
+    descriptors: Sequence[Descriptor],
+    credentials: str,
+    now: float,
+) -> None:
+    """Note a verified manifest fetched through a repository: content, mentions, link."""
+    content = store_content(
+        connection,
+        manifest.digest,
+        len(manifest.content),
+        clean_media_type(manifest.media_type),
+        not credentials,
+        now,
+    )
+    _record_mentions(connection, content, descriptors)
+    _record_subject(connection, content, manifest.content)
+    link_content(connection, upstream, repository, content, credentials, now)
+
+
+def _record_mentions(
+    connection: sqlite3.Connection, manifest: int, descriptors: Sequence[Descriptor]
+) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO mentions (manifest_id, digest, size, media_type)"
+        " VALUES (?, ?, ?, ?)",
+        [
+            (manifest, digest_key(each.digest), each.size, clean_media_type(each.media_type))
+            for each in descriptors[:MOST_MENTIONS]
+            if 0 <= each.size <= _LARGEST_SIZE
+        ],
+    )
+
+
+def _record_subject(connection: sqlite3.Connection, manifest: int, content: bytes) -> None:
+    subject = find_subject(content)
+    if subject is None:
+        return
+    connection.execute(
+        "INSERT OR REPLACE INTO subjects (manifest_id, subject, artifact_type, annotations)"
+        " VALUES (?, ?, ?, ?)",
+        (
+            manifest,
+            digest_key(subject.digest),
+            subject.artifact_type,
+            json.dumps(dict(subject.annotations)),
+        ),
+    )
+
+
+def list_referrers(
+    connection: sqlite3.Connection, upstream: str, repository: str, subject: Digest
+) -> list[Descriptor]:
+    """Stored manifests of the repository whose subject is the digest, in order of arrival."""
+    rows = connection.execute(
+        REFERRERS, (upstream, repository, digest_key(subject), MOST_REFERRERS)
+    )
+    return [
+        Descriptor(
+            digest=digest_from_key(key),
+            size=size,
+            media_type=media_type,
+            artifact_type=artifact_type,
+            annotations=tuple(json.loads(annotations).items()),
+        )
+        for key, size, media_type, artifact_type, annotations in rows
+    ]
+
+
+def list_repositories(
+    connection: sqlite3.Connection, upstream: str | None, after: tuple[str, str], limit: int
+) -> list[tuple[str, str]]:
+    """A sorted page of repositories that have stored content."""
+    limit = max(0, min(limit, MOST_REPOSITORIES))
+    if upstream is None:
+        return connection.execute(REPOSITORIES, (*after, limit)).fetchall()
+    if after[0] > upstream:
+        return []
+    name = after[1] if after[0] == upstream else ""
+    return connection.execute(REPOSITORIES_OF, (upstream, name, limit)).fetchall()
+
+
+def find_verdict(connection: sqlite3.Connection, upstream: str, repository: str) -> Verdict | None:
+    """The last answer to "can this repository be read without credentials?"."""
+    row = connection.execute(VERDICT, (upstream, repository)).fetchone()
+    return None if row is None else Verdict(bool(row[0]), row[1])
+
+
+def record_verdict(
+    connection: sqlite3.Connection,
+    upstream: str,
+    repository: str,
+    public: bool,
+    now: float,
+    most: int = MOST_VERDICTS,
+) -> None:
+    """Note such an answer, and forget those that more than ``most`` others came after."""
+    cursor = connection.execute(
+        "INSERT OR REPLACE INTO verdicts (upstream, name, public, asked_at) VALUES (?, ?, ?, ?)",
+        (upstream, repository, public, now),
+    )
+    oldest = (cursor.lastrowid or 0) - most
+    connection.execute("DELETE FROM verdicts WHERE id <= ?", (oldest,))

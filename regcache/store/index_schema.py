@@ -1,0 +1,202 @@
+"""The tables of the index, and how an older file becomes a newer one.
+
+Digests are binary, one byte for the algorithm before the hash, because a million of them as
+text would be twice the file. Where rows may become many, nothing is found by walking: what a
+repository may be told is kept per repository (``shown``, ``referrers``), and what would have
+to be counted is kept counted by triggers, which no crash can put out of step.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from regcache.digests import Digest
+
+_ALGORITHM_BYTES = {"sha256": b"\x01", "sha512": b"\x02"}
+_ALGORITHM_NAMES = {code[0]: name for name, code in _ALGORITHM_BYTES.items()}
+
+_FIRST = """
+CREATE TABLE repositories (
+    id INTEGER PRIMARY KEY,
+    upstream TEXT NOT NULL,
+    name TEXT NOT NULL,
+    stored INTEGER NOT NULL DEFAULT 0,  -- how many linked contents are stored
+    UNIQUE (upstream, name)
+);
+CREATE INDEX repositories_listed ON repositories (upstream, name) WHERE stored > 0;
+
+CREATE TABLE contents (
+    id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    size INTEGER,                       -- NULL: the bytes are not here
+    media_type TEXT NOT NULL DEFAULT '',
+    public INTEGER NOT NULL DEFAULT 0,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    committed_at REAL,
+    last_use REAL
+);
+CREATE INDEX contents_by_use ON contents (last_use) WHERE size IS NOT NULL AND pinned = 0;
+
+CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
+INSERT INTO totals VALUES (1, 0);
+
+CREATE TABLE links (
+    content_id INTEGER NOT NULL,
+    upstream TEXT NOT NULL,             -- here too, so that "any repository of it" is one probe
+    repository_id INTEGER NOT NULL,
+    proved_at REAL NOT NULL,
+    credentials TEXT NOT NULL,
+    PRIMARY KEY (content_id, upstream, repository_id)
+) WITHOUT ROWID;
+
+CREATE TABLE mentions (
+    manifest_id INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    PRIMARY KEY (manifest_id, digest, size)
+) WITHOUT ROWID;
+
+CREATE TABLE shown (                    -- the mentions that a repository's links give it
+    repository_id INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    manifest_id INTEGER NOT NULL,
+    PRIMARY KEY (repository_id, digest, size, manifest_id)
+) WITHOUT ROWID;
+
+CREATE TABLE subjects (
+    manifest_id INTEGER PRIMARY KEY,
+    subject BLOB NOT NULL,
+    artifact_type TEXT NOT NULL,
+    annotations TEXT NOT NULL           -- JSON object
+);
+
+CREATE TABLE referrers (                -- the subjects that a repository's links give it
+    repository_id INTEGER NOT NULL,
+    subject BLOB NOT NULL,
+    manifest_id INTEGER NOT NULL,
+    PRIMARY KEY (repository_id, subject, manifest_id)
+) WITHOUT ROWID;
+
+CREATE TABLE tags (
+    repository_id INTEGER NOT NULL,
+    tag TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    validated_at REAL NOT NULL,
+    PRIMARY KEY (repository_id, tag)
+) WITHOUT ROWID;
+
+CREATE TABLE verdicts (                 -- by name: asked for names may not exist anywhere
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    upstream TEXT NOT NULL,
+    name TEXT NOT NULL,
+    public INTEGER NOT NULL,
+    asked_at REAL NOT NULL,
+    UNIQUE (upstream, name)
+);
+
+CREATE TRIGGER contents_added AFTER INSERT ON contents WHEN NEW.size IS NOT NULL BEGIN
+    UPDATE totals SET bytes = bytes + NEW.size;
+END;
+CREATE TRIGGER contents_resized AFTER UPDATE OF size ON contents
+WHEN NEW.size IS NOT OLD.size BEGIN
+    UPDATE totals SET bytes = bytes + ifnull(NEW.size, 0) - ifnull(OLD.size, 0);
+    UPDATE repositories
+    SET stored = stored + (NEW.size IS NOT NULL) - (OLD.size IS NOT NULL)
+    WHERE id IN (SELECT repository_id FROM links WHERE content_id = NEW.id);
+END;
+CREATE TRIGGER links_added AFTER INSERT ON links BEGIN
+    UPDATE repositories
+    SET stored = stored
+        + (SELECT size IS NOT NULL FROM contents WHERE id = NEW.content_id)
+    WHERE id = NEW.repository_id;
+END;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST,)
+"""The n-th script turns version n - 1 into version n. Never change one that was released."""
+
+
+class IndexVersionError(Exception):
+    """The file was written by a newer program, which knows what this one does not."""
+
+
+class IndexDamagedError(Exception):
+    """The file is no index, or not a whole one."""
+
+
+def digest_key(digest: Digest) -> bytes:
+    """The form in which a digest is kept."""
+    return _ALGORITHM_BYTES[digest.algorithm] + bytes.fromhex(digest.hex)
+
+
+def digest_from_key(key: bytes) -> Digest:
+    """The digest that is kept as ``key``."""
+    return Digest(_ALGORITHM_NAMES[key[0]], key[1:].hex())
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """The version of an open file; 0 for a new one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Bring a file to the version that this program knows, one transaction per step.
+
+    :raises IndexVersionError: if the file is newer than the program.
+    :raises IndexDamagedError: if there are tables that no version accounts for.
+    """
+    version = schema_version(connection)
+    if version > len(migrations):
+        raise IndexVersionError(
+            f"the index has schema version {version}, and this program knows no version above "
+            f"{len(migrations)}: run the newer program, or restore the older index"
+        )
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        raise IndexDamagedError("it has tables but no schema version")
+    for number in range(version, len(migrations)):
+        _apply(connection, migrations[number], number + 1)
+
+
+def _apply(connection: sqlite3.Connection, script: str, version: int) -> None:
+    try:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script}; PRAGMA user_version={version}; COMMIT"
+        )
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Read a little of each table: cheap at any size, and enough to tell garbage.
+
+    Truncation needs no look of ours: SQLite compares the file's length with its header.
+
+    :raises IndexDamagedError: if something that must be there is not.
+    :raises sqlite3.DatabaseError: if pages cannot be understood.
+    """
+    probes = (
+        "SELECT id FROM repositories ORDER BY upstream DESC, name DESC LIMIT 1",
+        "SELECT max(id) FROM contents",
+        "SELECT id FROM contents ORDER BY digest LIMIT 1",
+        "SELECT content_id FROM links ORDER BY content_id DESC LIMIT 1",
+        "SELECT size FROM mentions LIMIT 1",
+        "SELECT size FROM shown LIMIT 1",
+        "SELECT subject FROM subjects LIMIT 1",
+        "SELECT subject FROM referrers LIMIT 1",
+        "SELECT tag FROM tags LIMIT 1",
+        "SELECT max(id) FROM verdicts",
+    )
+    try:
+        for probe in probes:
+            connection.execute(probe).fetchone()
+        total = connection.execute("SELECT bytes FROM totals").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise IndexDamagedError(str(error)) from error
+    if total is None:
+        raise IndexDamagedError("the table of totals is empty")

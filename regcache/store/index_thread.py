@@ -1,0 +1,155 @@
+"""The way from the reactor to the index's thread and back.
+
+Group commit: changes that are called for while an earlier one still waits for the thread
+share its transaction. Nobody waits longer for it, and a burst costs one commit.
+"""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regcache.interfaces import IWorkPool
+from regcache.store.index_file import (
+    IndexFile,
+    IndexUnavailableError,
+    IndexWriteError,
+    Operation,
+)
+
+MOST_IN_BATCH = 256
+"""Changes that share a transaction, so that a reading behind them need not wait long."""
+
+_SECONDS_BETWEEN_COMPLAINTS = 60.0
+
+
+class WriteBatch:
+    """Changes that will be made together. Collected in the reactor, taken in the thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = False
+        self._operations: list[Operation] = []
+        self._waiting: list[Deferred[None]] = []
+
+    def add(self, operation: Operation) -> "Deferred[None] | None":
+        """Put a change in; None if it is too late for that, or there are enough of them."""
+        with self._lock:
+            if self._taken or len(self._operations) >= MOST_IN_BATCH:
+                return None
+            self._operations.append(operation)
+        done: Deferred[None] = Deferred()
+        self._waiting.append(done)
+        return done
+
+    def take(self) -> list[Operation]:
+        """Close the batch and give what is in it."""
+        with self._lock:
+            self._taken = True
+            return self._operations
+
+    def settle(self, outcomes: list[IndexWriteError | None]) -> None:
+        """Tell each caller how its change went."""
+        for done, outcome in zip(self._waiting, outcomes, strict=True):
+            if outcome is None:
+                done.callback(None)
+            else:
+                done.errback(outcome)
+
+    def fail(self, failure: Failure) -> None:
+        """Tell all callers that the thread did not do its work, and take no more of them."""
+        self.take()
+        for done in self._waiting:
+            done.errback(failure)
+
+
+class IndexThread:
+    """Runs readings and changes of a file in order, in a pool of one thread.
+
+    What is asked for before :meth:`open` is done or behind :meth:`close` fails with
+    IndexUnavailableError.
+    """
+
+    log = Logger()
+
+    def __init__(self, file: IndexFile, pool: IWorkPool, clock: IReactorTime) -> None:
+        self._file = file
+        self._pool = pool
+        self._clock = clock
+        self._batch: WriteBatch | None = None
+        self._open = False
+        self._complained_at: float | None = None
+        self.written = 0
+
+    def open(self) -> "Deferred[None]":
+        """Open the file. Fails as :meth:`IndexFile.open` does."""
+
+        def opened(_result: None) -> None:
+            self._open = True
+
+        return self._pool.run(self._file.open).addCallback(opened)
+
+    def close(self) -> "Deferred[None]":
+        """Close the file behind all that was asked for before. Idempotent."""
+        self._open = False
+        done: Deferred[None] = self._pool.run(self._file.close)
+        return done
+
+    def read(self, function: Callable[..., Any], *arguments: Any) -> "Deferred[Any]":
+        """Call ``function(connection, *arguments)`` in the thread."""
+        if not self._open:
+            return fail(IndexUnavailableError("the index is not open"))
+        return self._pool.run(self._file.read, function, *arguments)
+
+    def write(self, function: Callable[..., Any], *arguments: Any) -> "Deferred[None]":
+        """Make a change: ``function(connection, *arguments)`` within a transaction.
+
+        Fires once it is committed. Fails with IndexWriteError.
+        """
+        if not self._open:
+            return fail(IndexUnavailableError("the index is not open"))
+        self.written += 1
+
+        def change(connection: Any) -> None:
+            function(connection, *arguments)
+
+        return self._collect(change).addErrback(self._complain)
+
+    def recover(self, reason: str) -> "Deferred[None]":
+        """Replace a file that was found damaged. Fails with OSError or sqlite3.Error."""
+        if not self._open:
+            return succeed(None)
+        done: Deferred[None] = self._pool.run(self._file.recover, reason)
+        return done
+
+    def _collect(self, operation: Operation) -> "Deferred[None]":
+        done = self._batch.add(operation) if self._batch else None
+        if done is None:
+            self._batch = batch = WriteBatch()
+            done = batch.add(operation)
+            assert done is not None
+            self._commit(batch)
+        return done
+
+    def _commit(self, batch: WriteBatch) -> None:
+        work = self._pool.run(_write_batch, self._file, batch)
+        work.addCallbacks(batch.settle, batch.fail)
+        work.addErrback(partial(self.log.failure, "index batch"))
+
+    def _complain(self, failure: Failure) -> Failure:
+        if not isinstance(failure.value, IndexWriteError):
+            return failure
+        now = self._clock.seconds()
+        if self._complained_at is None or now - self._complained_at >= _SECONDS_BETWEEN_COMPLAINTS:
+            self._complained_at = now
+            self.log.error("{error}", error=failure.getErrorMessage())
+        return failure
+
+
+def _write_batch(file: IndexFile, batch: WriteBatch) -> list[IndexWriteError | None]:
+    return file.write(batch.take())

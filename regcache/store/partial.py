@@ -1,0 +1,198 @@
+"""Content that is being fetched: a sparse file, and what is known of it."""
+
+import errno
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail
+from zope.interface import implementer
+
+from regcache.interfaces import IPartialFile
+from regcache.store.allocation import allocate
+from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
+from regcache.store.files import VectorWrite
+from regcache.store.growing import GrowingContent, cut
+from regcache.store.interval_saver import IntervalSaver
+from regcache.store.partial_names import PartialNames
+from regcache.store.sidecar import Sidecar
+from regcache.store.turns import FileTurns
+
+_VERIFY_STEP = 64 * 1024 * 1024  # bytes hashed by one job, so that other files get their turn
+
+
+class PartialOwner(Protocol):
+    """Who opened a partial file.
+
+    :ivar background_syncs: taken by syncs that nobody waits for.
+    """
+
+    background_syncs: DeferredSemaphore
+
+    def committed(self, names: PartialNames, size: int, replaced: int) -> None:
+        """The file has its final name; content of ``replaced`` bytes had it before."""
+
+    def detached(self, names: PartialNames) -> None:
+        """After a commit or discard the names in partial/ are free. Called at most once."""
+
+
+@implementer(IPartialFile)
+class PartialFile(ContentFile):
+    """Content in the making. Reading ends where bytes are not present.
+
+    :ivar etag: of the upstream's answer, kept for whoever resumes.
+    """
+
+    def __init__(
+        self,
+        names: PartialNames,
+        opened: OpenFile,
+        cached: CachedReads,
+        state: Sidecar,
+        owner: PartialOwner,
+        pwritev: VectorWrite = os.pwritev,
+    ) -> None:
+        super().__init__(names.digest, state.size, opened, cached)
+        self.anonymous = state.anonymous
+        self.etag = state.etag
+        self.present = state.present
+        self._names = names
+        self._owner = owner
+        self._growing = GrowingContent(names.digest, pwritev)
+        self._turns = FileTurns(opened)
+        self._saver = IntervalSaver(
+            names, opened, self._turns, self._known, state.synced, owner.background_syncs
+        )
+        self._generation = 0  # counts the calls of clear
+        self._verified = False
+        self._attached = True
+
+    @property
+    def closing(self) -> bool:
+        """Whether :meth:`close` was called; the last uses may still be under way."""
+        return self._opened.closing
+
+    def _known(self) -> Sidecar:
+        return Sidecar(self.size, self.anonymous, self.etag, self.present)
+
+    def set_size(self, size: int) -> None:
+        """Fix the whole size. :raises ValueError: if it was another, or less than there is."""
+        if self.size not in (None, size) or any(end > size for _, end in self.present):
+            raise ValueError("the content has another size")
+        self.size = size
+
+    def _readable(self, offset: int, length: int) -> int | None:
+        wanted = min(length, self.present.end_of(offset) - offset)
+        if wanted > 0:
+            return wanted
+        at_end = self.size is not None and offset >= self.size
+        return 0 if at_end or length <= 0 else None
+
+    def read(self, offset: int, length: int) -> "Deferred[bytes]":
+        """Read in the pool what is present from ``offset`` on, at most ``length`` bytes.
+
+        Fails as :meth:`ContentFile.read`, and with ESTALE if :meth:`clear` came between.
+        """
+        return super().read(offset, length).addCallback(self._still_meant, self._generation)
+
+    def _still_meant(self, content: bytes, generation: int) -> bytes:
+        if generation != self._generation:
+            raise OSError(errno.ESTALE, "the content was begun anew")
+        return content
+
+    def write(self, offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
+        """Write the chunks from ``offset``, but for what is present already.
+
+        The first writer of a byte wins, so what readers got and what was hashed cannot change.
+        Fails with OSError, and with ValueError outside of the content. Nothing is written
+        where :meth:`clear` came between.
+        """
+        generation = self._generation
+        return self._turns.run(lambda: self._write(offset, chunks, generation))
+
+    async def _write(self, offset: int, chunks: Sequence[bytes], generation: int) -> None:
+        end = offset + sum(map(len, chunks))
+        if generation != self._generation:
+            return
+        if offset < 0 or (self.size is not None and end > self.size):
+            raise ValueError("these bytes lie outside of the content")
+        pieces = list(cut(offset, chunks, self.present.gaps(offset, end)))
+        if pieces:
+            present_to = self.present.end_of(self._growing.hashed_to)
+            await self._opened.work(self._growing.write, pieces, present_to)
+        if generation == self._generation:
+            self.present.add(offset, end)
+
+    def allocate(self, start: int, end: int) -> "Deferred[None]":
+        """Reserve disk space for ``[start, end)``, where that is possible. Fails with OSError."""
+        return self._opened.run(allocate, start, end)
+
+    def save(self, sync: bool = True) -> "Deferred[None]":
+        """Write down which intervals are present. Fails with OSError.
+
+        :param sync: sync the data first, so that they count after a crash of the machine too.
+            Otherwise they count after the end of this process only, and a sync goes on in the
+            background when there is much to be synced; its fault fails the next save.
+        """
+        return self._saver.save(sync)
+
+    def verify(self) -> "Deferred[bool]":
+        """Whether all of ``size`` is present and has the digest. Fails with OSError."""
+        generation = self._generation
+        return self._turns.run(lambda: self._verify(generation))
+
+    async def _verify(self, generation: int) -> bool:
+        size = self.size
+        if size is None or not self.present.covers(0, size):
+            return False
+        while self._growing.hashed_to < size:
+            if self.closing:
+                raise FileClosedError
+            await self._opened.work(self._growing.catch_up, size, _VERIFY_STEP)
+        matches = await self._opened.work(self._growing.matches, size)
+        self._verified = matches and generation == self._generation
+        return self._verified
+
+    def commit(self) -> "Deferred[None]":
+        """Rename into blobs/. Fails with ValueError before :meth:`verify`, and with OSError."""
+        return self._turns.run(self._commit)
+
+    async def _commit(self) -> None:
+        if not self._verified or not self._attached or self.size is None:
+            raise ValueError("only verified content is committed, and once")
+        replaced = await self._opened.work(lambda descriptor: self._names.install())
+        self._owner.committed(self._names, self.size, replaced)
+        self._detach()
+
+    def clear(self) -> "Deferred[None]":
+        """Forget all bytes, the size too, to begin anew. Fails with OSError.
+
+        Fails with ValueError after a commit or discard.
+        """
+        if not self._attached:
+            return fail(ValueError("the file has its final bytes, or is removed"))
+        self._generation += 1
+        self._verified = False
+        self.present.clear()
+        self.size, self.anonymous, self.etag = None, True, ""
+        self._saver.reset()
+        return self._turns.run(self._clear)
+
+    async def _clear(self) -> None:
+        if self._attached:
+            await self._opened.work(lambda descriptor: self._names.forget())
+            await self._opened.work(self._growing.clear)
+
+    def discard(self) -> "Deferred[None]":
+        """Remove the file and its intervals from the disk; nothing after a commit."""
+        return self._turns.run(self._discard)
+
+    async def _discard(self) -> None:
+        if self._attached:
+            await self._opened.work(lambda descriptor: self._names.remove())
+            self._detach()
+
+    def _detach(self) -> None:
+        self._attached = False
+        self._saver.stop()
+        self._owner.detached(self._names)

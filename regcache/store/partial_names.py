@@ -1,0 +1,85 @@
+"""The files of one digest in partial/. Everything here blocks, and belongs into a pool."""
+
+import io
+import os
+from contextlib import suppress
+
+from regcache.digests import Digest
+from regcache.store.files import MODE_GROWING, install, remove
+from regcache.store.paths import StorePaths
+from regcache.store.sidecar import Sidecar, read_sidecar, write_sidecar
+
+_BLOCK = 512  # stat(2): the unit of st_blocks
+
+
+class PartialNames:
+    """Where the bytes of a digest, and what is known of them, lie while it is fetched."""
+
+    def __init__(self, paths: StorePaths, digest: Digest, boot_id: str) -> None:
+        self.digest = digest
+        self._boot_id = boot_id
+        self._data = paths.partial(digest)
+        self._sidecar = paths.sidecar(digest)
+        self._final = paths.blob(digest)
+
+    def open(self) -> tuple[io.FileIO, Sidecar, int]:
+        """Open what an earlier attempt left, or an empty file.
+
+        :returns: the file, what it holds, and the bytes of disk that it took before.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        raw = io.FileIO(os.open(self._data, flags, MODE_GROWING), "r+")
+        try:
+            status = os.fstat(raw.fileno())
+            state = read_sidecar(self._sidecar, self.digest, self._boot_id, status.st_size)
+            if state is None:
+                self.forget()
+                os.ftruncate(raw.fileno(), 0)
+        except BaseException:
+            raw.close()
+            raise
+        return raw, state or Sidecar(), status.st_blocks * _BLOCK
+
+    def save(self, state: Sidecar, durable: bool) -> None:
+        """Write down what is known."""
+        write_sidecar(self._sidecar, state, self.digest, self._boot_id, durable)
+
+    def forget(self) -> None:
+        """Remove what is known; the bytes count for nothing from then on."""
+        remove(self._sidecar)
+
+    def install(self) -> int:
+        """Give the file its final name. :returns: the size of what was replaced."""
+        replaced = install(self._data, self._final)
+        with suppress(OSError):  # it describes nothing any more, and is swept some day
+            self.forget()
+        return replaced
+
+    def remove(self) -> int:
+        """Remove both. :returns: the bytes of disk that they took."""
+        self.forget()
+        allocated = self.allocated() or 0
+        remove(self._data)
+        return allocated
+
+    def trim(self) -> int:
+        """Give back space that was allocated in advance. :returns: the bytes of disk left."""
+        try:
+            os.truncate(self._data, os.stat(self._data).st_size)
+        except FileNotFoundError:
+            return 0
+        return self.allocated() or 0
+
+    def allocated(self) -> int | None:
+        """The bytes of disk that the file takes; None where there is no file."""
+        try:
+            return os.lstat(self._data).st_blocks * _BLOCK
+        except FileNotFoundError:
+            return None
+
+    def modified_at(self) -> float | None:
+        """When the file was last written (Unix seconds); None where there is no file."""
+        try:
+            return os.lstat(self._data).st_mtime
+        except FileNotFoundError:
+            return None

@@ -1,0 +1,187 @@
+"""The folder of partial files: opening, listing and sweeping them."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regcache.digests import Digest
+from regcache.interfaces import IWorkPool
+from regcache.store.content_file import CachedReads, OpenFile
+from regcache.store.keyed_locks import KeyedLocks
+from regcache.store.partial import PartialFile
+from regcache.store.partial_names import PartialNames
+from regcache.store.paths import TEMPORARY_SUFFIX, StorePaths, partial_digest
+from regcache.store.pool import handed_over
+
+_MOST_NAMES = 30_000  # looked at in one go; what is behind has its turn after the next sweep
+
+
+class PartialInUseError(Exception):
+    """A partial file is open already: a digest is fetched by one download at a time."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(f"the partial file of {digest} is in use")
+
+
+@dataclass(frozen=True, slots=True)
+class PartialFact:
+    """A partial file as found on disk.
+
+    :ivar allocated: bytes of disk that it takes.
+    :ivar modified_at: Unix seconds of the last write.
+    """
+
+    digest: Digest
+    allocated: int
+    modified_at: float
+
+
+class PartialFiles:
+    """Hands out partial files, one at a time per digest.
+
+    :param committed: called with digest, size and the size of what was replaced.
+    :param changed: called with the change, in bytes, of what partial files take that are not
+        open. The space of an open one is the affair of whoever fetches it.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        pool: IWorkPool,
+        paths: StorePaths,
+        boot_id: str,
+        cached: CachedReads,
+        committed: Callable[[Digest, int, int], None],
+        changed: Callable[[int], None],
+    ) -> None:
+        self.background_syncs = DeferredSemaphore(1)
+        self._pool = pool
+        self._paths = paths
+        self._boot_id = boot_id
+        self._cached = cached
+        self._committed = committed
+        self._changed = changed
+        self._locks = KeyedLocks()
+        self._files: dict[Digest, PartialFile] = {}
+        self._opening: set[Digest] = set()
+
+    def open(self, digest: Digest) -> "Deferred[PartialFile]":
+        """Open what is left of an earlier attempt, or begin; waits for one that is closing.
+
+        Fails with OSError, and with PartialInUseError.
+        """
+        current = self._files.get(digest)
+        if digest in self._opening or (current is not None and not current.closing):
+            return fail(PartialInUseError(digest))
+        self._opening.add(digest)
+        return handed_over(Deferred.fromCoroutine(self._open(digest)), PartialFile.close)
+
+    async def _open(self, digest: Digest) -> PartialFile:
+        await self._locks.acquire(digest)
+        names = self._names(digest)
+        try:
+            raw, state, allocated = await self._pool.run(names.open)
+        except BaseException:
+            self._locks.release(digest)
+            raise
+        finally:
+            self._opening.discard(digest)
+        self._changed(-allocated)
+        opened = OpenFile(raw, self._pool, lambda: self._closed(names, file))
+        file = PartialFile(names, opened, self._cached, state, self)
+        self._files[digest] = file
+        return file
+
+    def _names(self, digest: Digest) -> PartialNames:
+        return PartialNames(self._paths, digest, self._boot_id)
+
+    def committed(self, names: PartialNames, size: int, replaced: int) -> None:
+        """A partial file has its final name."""
+        self._committed(names.digest, size, replaced)
+
+    def detached(self, names: PartialNames) -> None:
+        """The names are free for another file, though this one may be read on."""
+        del self._files[names.digest]
+        self._locks.release(names.digest)
+
+    def _closed(self, names: PartialNames, file: PartialFile) -> None:
+        """A file was closed; if it stays as it is, see how much space it takes."""
+        if self._files.get(names.digest) is not file:
+            return
+        trimming = self._pool.run(names.trim)
+        trimming.addCallbacks(self._changed, self._trim_failed)
+        trimming.addCallback(lambda _: self.detached(names))
+
+    def _trim_failed(self, failure: Failure) -> None:
+        """The space is counted again at the next start."""
+        self.log.warn("a partial file was left as it is: {fault}", fault=failure.value)
+
+    def facts(self) -> "Deferred[list[PartialFact]]":
+        """What lies in the folder; a bounded number. Fails with OSError."""
+        return self._pool.run(_list_facts, self._paths, self._boot_id)
+
+    def sweep(self, before: float) -> "Deferred[int]":
+        """Remove what is not open and was last written before that time (Unix seconds).
+
+        :returns: how many bytes of disk that freed. Fails with OSError.
+        """
+        return handed_over(Deferred.fromCoroutine(self._sweep(before)))
+
+    async def _sweep(self, before: float) -> int:
+        freed = 0
+        await self._pool.run(_remove_temporaries, self._paths, before)
+        for digest in await self._pool.run(_list_digests, self._paths):
+            if digest not in self._locks:
+                freed += await self._sweep_one(self._names(digest), before)
+        return freed
+
+    async def _sweep_one(self, names: PartialNames, before: float) -> int:
+        await self._locks.acquire(names.digest)
+        try:
+            freed: int = await self._pool.run(_remove_old, names, before)
+        finally:
+            self._locks.release(names.digest)
+        self._changed(-freed)
+        return freed
+
+
+def _list_digests(paths: StorePaths) -> list[Digest]:
+    """The digests that have a file in the folder. Blocks."""
+    with os.scandir(paths.partials) as entries:
+        digests = {partial_digest(entry.name) for entry in islice(entries, _MOST_NAMES)}
+    return sorted((digest for digest in digests if digest is not None), key=str)
+
+
+def _list_facts(paths: StorePaths, boot_id: str) -> list[PartialFact]:
+    """Facts of all files that hold bytes. Blocks."""
+    facts = []
+    for digest in _list_digests(paths):
+        names = PartialNames(paths, digest, boot_id)
+        allocated, modified_at = names.allocated(), names.modified_at()
+        if allocated is not None and modified_at is not None:
+            facts.append(PartialFact(digest, allocated, modified_at))
+    return facts
+
+
+def _remove_old(names: PartialNames, before: float) -> int:
+    """Remove a file that is old, or a sidecar without file; the bytes freed. Blocks."""
+    modified_at = names.modified_at()
+    return names.remove() if modified_at is None or modified_at < before else 0
+
+
+def _remove_temporaries(paths: StorePaths, before: float) -> None:
+    """Remove what was left where a file was to be replaced. Blocks."""
+    with os.scandir(paths.partials) as entries:
+        for entry in islice(entries, _MOST_NAMES):
+            if not entry.name.endswith(TEMPORARY_SUFFIX):
+                continue
+            with suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime < before:
+                    os.unlink(entry.path)

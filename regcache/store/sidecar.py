@@ -1,0 +1,121 @@
+"""The small file beside a partial file: which bytes are there.
+
+Only this counts, not what the file system shows: a sparse file, or one that a crash of the
+machine has cut, looks whole.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from regcache.digests import Digest
+from regcache.intervals import Intervals
+from regcache.store.files import replace_file
+
+_VERSION = 1
+_MOST_INTERVALS = 4096
+_MOST_BYTES = 512 * 1024
+_LARGEST_SIZE = 2**53  # where JSON numbers end to be exact
+_LONGEST_ETAG = 1024
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+class _ImplausibleError(ValueError):
+    """A sidecar says what cannot be."""
+
+
+@dataclass
+class Sidecar:
+    """What is known of content that is being fetched.
+
+    :ivar size: of the whole content in bytes; None while nobody knows.
+    :ivar anonymous: every byte present was given without credentials.
+    :ivar etag: of the upstream's answer; "" if there was none.
+    :ivar present: what was written; lost with the page cache when the machine crashes.
+    :ivar synced: the part of it that is on the disk for certain.
+    """
+
+    size: int | None = None
+    anonymous: bool = True
+    etag: str = ""
+    present: Intervals = field(default_factory=Intervals)
+    synced: Intervals = field(default_factory=Intervals)
+
+
+def read_boot_id() -> str:
+    """What the kernel calls the time since the machine was started; "" where it has no name."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as source:
+            return source.read(64).strip()
+    except OSError:
+        return ""
+
+
+def write_sidecar(path: str, sidecar: Sidecar, digest: Digest, boot_id: str, durable: bool) -> None:
+    """Write a sidecar by atomic replace. Blocks. :raises OSError:"""
+    document = {
+        "version": _VERSION,
+        "digest": str(digest),
+        "boot_id": boot_id,
+        "size": sidecar.size,
+        "anonymous": sidecar.anonymous,
+        "etag": sidecar.etag[:_LONGEST_ETAG],
+        "present": list(sidecar.present)[:_MOST_INTERVALS],
+        "synced": list(sidecar.synced)[:_MOST_INTERVALS],
+    }
+    replace_file(path, json.dumps(document).encode(), durable)
+
+
+def read_sidecar(path: str, digest: Digest, boot_id: str, file_size: int) -> Sidecar | None:
+    """Read a sidecar; None where there is none, or none that can be believed. Blocks.
+
+    Under the boot id that it was written under, all that was present counts: the page cache
+    outlives the process. Under another only what was synced does.
+
+    :param file_size: of the partial file, in bytes.
+    """
+    with suppress(OSError, ValueError, RecursionError):
+        with open(path, "rb") as source:
+            text = source.read(_MOST_BYTES + 1)
+        if len(text) <= _MOST_BYTES:
+            return _interpret(json.loads(text), digest, boot_id, file_size)
+    return None
+
+
+def _interpret(document: Any, digest: Digest, boot_id: str, file_size: int) -> Sidecar:
+    """:raises ValueError: if the document is not what we write."""
+    _require(isinstance(document, dict) and document.get("version") == _VERSION)
+    _require(document.get("digest") == str(digest))
+    size, anonymous, etag = (document.get(key) for key in ("size", "anonymous", "etag"))
+    _require(size is None or _is_count(size, _LARGEST_SIZE))
+    _require(isinstance(anonymous, bool))
+    _require(isinstance(etag, str) and len(etag) <= _LONGEST_ETAG)
+    end = min(file_size, _LARGEST_SIZE if size is None else size)
+    synced = _intervals(document.get("synced"), end)
+    present = synced.copy()
+    if boot_id and document.get("boot_id") == boot_id:
+        present = _intervals(document.get("present"), end)
+    return Sidecar(size, anonymous, etag, present, synced)
+
+
+def _intervals(pairs: Any, end: int) -> Intervals:
+    """:raises ValueError: if it is no short, sorted list of disjoint intervals before ``end``."""
+    _require(isinstance(pairs, list) and len(pairs) <= _MOST_INTERVALS)
+    position = -1
+    for pair in pairs:
+        _require(isinstance(pair, list) and len(pair) == 2)
+        _require(all(_is_count(number, end) for number in pair))
+        _require(position < pair[0] < pair[1])
+        position = pair[1]
+    return Intervals((start, stop) for start, stop in pairs)
+
+
+def _is_count(value: object, most: int) -> bool:
+    """Whether it is a whole number (JSON's true is none) in bounds."""
+    return type(value) is int and 0 <= value <= most
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise _ImplausibleError("not a sidecar of this file")

@@ -1,0 +1,279 @@
+"""Server side TLS: several certificates, chosen by SNI, replaced while running.
+
+The contexts are made here and not by an endpoint of Twisted's, since the one that knows SNI
+is missing from the oldest supported release. Only HTTP/1.1 is offered by ALPN; sessions are
+not resumed, so a replaced certificate is what every new connection sees.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+from OpenSSL import SSL, crypto
+from twisted.application.service import Service
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from regcache.interfaces import IWorkPool
+
+MINIMUM_VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
+CHECK_INTERVAL = 5.0
+"""Seconds between looks at the files."""
+PATIENCE = 60.0
+"""Seconds that files may be wrong before it is told: renewals write one after the other."""
+
+_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+_NO_RENEGOTIATION = getattr(SSL, "OP_NO_RENEGOTIATION", 0x40000000)
+_MAX_FILE_BYTES = 1024 * 1024
+
+Signature = tuple[tuple[int, int, int] | None, ...]
+
+
+class CertificateError(Exception):
+    """A certificate or key cannot be used; the text is one line that names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """Paths of a PEM chain (the server's own certificate first) and of its key."""
+
+    chain: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """What two files hold, checked to fit each other.
+
+    :ivar names: the DNS names and addresses of the certificate, in lower case.
+    """
+
+    names: tuple[str, ...]
+    chain: tuple[x509.Certificate, ...]
+    key: PrivateKeyTypes
+
+
+def read_key_pair(files: CertificateFiles) -> KeyPair:
+    """Read and check a chain and its key. Blocks.
+
+    :raises CertificateError: if a file cannot be read or parsed, or the two do not match.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(_read(files.chain))
+    except ValueError:
+        raise CertificateError(f"{files.chain}: holds no PEM certificate") from None
+    try:
+        key = load_pem_private_key(_read(files.key), password=None)
+    except TypeError:
+        raise CertificateError(f"{files.key}: the key is encrypted") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise CertificateError(f"{files.key}: holds no usable PEM key") from None
+    if _public_bytes(key.public_key()) != _public_bytes(chain[0].public_key()):
+        raise CertificateError(f"{files.key}: does not belong to the certificate {files.chain}")
+    return KeyPair(_names(chain[0]), tuple(chain), key)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MAX_FILE_BYTES)
+    except OSError as error:
+        raise CertificateError(f"{path}: {error.strerror}") from None
+
+
+def _public_bytes(key: Any) -> bytes:
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    names = extension.value.get_values_for_type(x509.DNSName)
+    addresses = extension.value.get_values_for_type(x509.IPAddress)
+    return tuple(name.lower().removesuffix(".") for name in [*names, *map(str, addresses)])
+
+
+def make_context(
+    pair: KeyPair, minimum: str, choose: Callable[[SSL.Connection], None]
+) -> SSL.Context:
+    """A server context.
+
+    :param minimum: a key of :data:`MINIMUM_VERSIONS`.
+    :param choose: called with the connection when the client has named the server.
+    :raises CertificateError: if OpenSSL refuses the certificate, e.g. for a weak key.
+    """
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(MINIMUM_VERSIONS[minimum])
+    context.set_options(
+        SSL.OP_NO_COMPRESSION
+        | SSL.OP_NO_TICKET
+        | _NO_RENEGOTIATION
+        | SSL.OP_CIPHER_SERVER_PREFERENCE
+    )
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_cipher_list(_CIPHERS)
+    try:
+        context.use_certificate(crypto.X509.from_cryptography(pair.chain[0]))
+        for certificate in pair.chain[1:]:
+            context.add_extra_chain_cert(crypto.X509.from_cryptography(certificate))
+        context.use_privatekey(crypto.PKey.from_cryptography_key(pair.key))  # type: ignore[arg-type]
+        context.check_privatekey()
+    except (SSL.Error, TypeError):
+        raise CertificateError("the TLS library refuses the certificate or key") from None
+    context.set_alpn_select_callback(_select_protocol)
+    context.set_tlsext_servername_callback(choose)
+    return context
+
+
+def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
+    return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class CertificateStore:
+    """The certificates of one listener. The first is shown to who names no other.
+
+    :param minimum: ``TLSv1.2`` or ``TLSv1.3``.
+    """
+
+    def __init__(self, files: Sequence[CertificateFiles], minimum: str = "TLSv1.2") -> None:
+        self._files = tuple(files)
+        self._minimum = minimum
+        self._contexts: Mapping[str, SSL.Context] = {}
+        self._default: SSL.Context | None = None
+
+    def load(self) -> None:
+        """Read all certificates, before anything listens. Blocks.
+
+        :raises CertificateError: for the first that cannot be used.
+        """
+        self.replace(self.read())
+
+    def read(self) -> list[tuple[KeyPair, SSL.Context]]:
+        """Read all files into contexts that are not in use yet. Blocks.
+
+        :raises CertificateError: for the first that cannot be used.
+        """
+        pairs = [read_key_pair(files) for files in self._files]
+        return [(pair, make_context(pair, self._minimum, self._choose)) for pair in pairs]
+
+    def signature(self) -> Signature:
+        """What changes when a file does; None for a file that is missing. Blocks."""
+        return tuple(_stat(path) for files in self._files for path in (files.chain, files.key))
+
+    def replace(self, loaded: Sequence[tuple[KeyPair, SSL.Context]]) -> None:
+        """Use these certificates for new connections."""
+        contexts: dict[str, SSL.Context] = {}
+        for pair, context in loaded:
+            for name in pair.names:
+                contexts.setdefault(name, context)
+        self._contexts = contexts
+        self._default = loaded[0][1]
+
+    def covers(self, host: str) -> bool:
+        """Whether a certificate is valid for a host name (RFC 6125, 6.4)."""
+        return self._find(host) is not None
+
+    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
+        """The TLS state of a new connection."""
+        assert self._default is not None, "load() comes first"
+        return SSL.Connection(self._default, None)
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        name = connection.get_servername()
+        context = self._find(name.decode("ascii", "replace")) if name else None
+        if context is not None:
+            connection.set_context(context)
+
+    def _find(self, host: str) -> SSL.Context | None:
+        """An exact name, else a wildcard that stands for exactly the first label."""
+        host = host.lower().removesuffix(".")
+        return self._contexts.get(host) or self._contexts.get("*." + host.partition(".")[2])
+
+
+def _stat(path: str) -> tuple[int, int, int] | None:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
+
+
+class CertificateWatcher(Service):
+    """Replaces the certificates of a store when their files change.
+
+    Files that are wrong are left alone, and told only after :data:`PATIENCE` seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(self, store: CertificateStore, pool: IWorkPool, clock: IReactorTime) -> None:
+        self._store = store
+        self._pool = pool
+        self._clock = clock
+        self._loop: LoopingCall | None = None
+        self._seen: Signature | None = None
+        self._wrong_since: float | None = None
+        self._told = False
+
+    def startService(self) -> None:
+        """Begin to look at the files."""
+        super().startService()
+        loop = self._loop = LoopingCall(self.check)
+        loop.clock = self._clock
+        loop.start(CHECK_INTERVAL).addErrback(self._failed)
+
+    def stopService(self) -> None:
+        """Look no more."""
+        super().stopService()
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+        self._loop = None
+
+    @inlineCallbacks
+    def check(self) -> "Any":
+        """Look once, and load what has changed. The first look only remembers."""
+        signature: Signature = yield self._pool.run(self._store.signature)
+        if self._seen is None:
+            self._seen = signature
+        if signature == self._seen and self._wrong_since is None:
+            return
+        self._seen = signature
+        try:
+            loaded = yield self._pool.run(self._store.read)
+        except CertificateError as error:
+            self._note_wrong(error)
+            return
+        self._store.replace(loaded)
+        self._wrong_since, self._told = None, False
+        self._log.info("certificates were replaced")
+
+    def _note_wrong(self, error: CertificateError) -> None:
+        now = self._clock.seconds()
+        if self._wrong_since is None:
+            self._wrong_since = now
+        if now - self._wrong_since >= PATIENCE and not self._told:
+            self._told = True
+            self._log.warn("changed certificates are not used: {why}", why=str(error))
+
+    def _failed(self, failure: Any) -> None:
+        self._log.failure("certificates are no longer watched", failure=failure)

@@ -1,0 +1,125 @@
+"""Small bodies, read whole and bounded: manifests, tokens, tag lists, error texts."""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
+
+from regcache.errors import UpstreamBadAnswer, UpstreamTimedOut
+from regcache.interfaces import IUpstreamMeter
+from regcache.upstream.exchange import Answer
+from regcache.upstream.failures import failure_from
+
+LARGEST_DRAINED = 64 * 1024
+DRAIN_SECONDS = 2.0
+
+
+class BodyReader:
+    """Reads bodies on behalf of one upstream.
+
+    :param seconds: how long a whole body may take, so that one that drips comes to an end.
+    """
+
+    def __init__(
+        self, upstream: str, clock: IReactorTime, meter: IUpstreamMeter, seconds: float
+    ) -> None:
+        self._upstream = upstream
+        self._clock = clock
+        self._meter = meter
+        self._seconds = seconds
+
+    async def read(self, answer: Answer, limit: int) -> bytes:
+        """Read a body whole; the connection is closed where that fails.
+
+        :raises UpstreamBadAnswer: if it is over ``limit`` bytes.
+        :raises UpstreamTimedOut: if it takes too long.
+        :raises UpstreamUnreachable: if it breaks off.
+        """
+        if answer.length is not None and answer.length > limit:
+            answer.abort()
+            raise UpstreamBadAnswer(self._upstream, "its answer is too large")
+        collector = _Collector(answer, self._upstream, self._meter, limit, False)
+        return await collector.begin(self._clock, self._seconds)
+
+    async def beginning(self, answer: Answer, limit: int) -> bytes:
+        """Read at most ``limit`` bytes of a body that is only looked at, in little time."""
+        if answer.length == 0:
+            answer.finish()
+            return b""
+        collector = _Collector(answer, self._upstream, self._meter, LARGEST_DRAINED, True)
+        content = await collector.begin(self._clock, min(DRAIN_SECONDS, self._seconds))
+        return content[:limit]
+
+
+class _Collector(Protocol):
+    """Collects a body; at its bound it either fails or is content with what it has.
+
+    :ivar _lenient: whatever ends the body, what came so far is the result.
+    """
+
+    def __init__(
+        self, answer: Answer, upstream: str, meter: IUpstreamMeter, limit: int, lenient: bool
+    ) -> None:
+        self._answer = answer
+        self._upstream = upstream
+        self._meter = meter
+        self._limit = limit
+        self._lenient = lenient
+        self._chunks: list[bytes] = []
+        self._count = 0
+        self._timer: IDelayedCall | None = None
+        self._done: Deferred[bytes] | None = Deferred(lambda _: self._abandon())
+
+    def begin(self, clock: IReactorTime, seconds: float) -> "Deferred[bytes]":
+        """Start the clock and the body."""
+        done = self._done
+        assert done is not None
+        self._timer = clock.callLater(seconds, self._expire)
+        self._answer.deliver(self)
+        return done
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._done is None:
+            return
+        self._meter.upstream_sent(self._upstream, len(data))
+        self._chunks.append(data)
+        self._count += len(data)
+        if self._count > self._limit:
+            self._fail(UpstreamBadAnswer(self._upstream, "its answer is too large"))
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        done = self._end()
+        if done is None:
+            return
+        self._answer.finish()
+        raised = (reason.value if reason is not None else None) or ResponseDone()
+        if self._lenient or isinstance(raised, ResponseDone | PotentialDataLoss):
+            done.callback(b"".join(self._chunks))
+        else:
+            done.errback(failure_from(self._upstream, raised))
+
+    def _expire(self) -> None:
+        self._fail(UpstreamTimedOut(self._upstream, "its answer did not end within its time"))
+
+    def _fail(self, failure: Exception) -> None:
+        done = self._end()
+        if done is None:
+            return
+        self._answer.abort()
+        if self._lenient:
+            done.callback(b"".join(self._chunks))
+        else:
+            done.errback(failure)
+
+    def _abandon(self) -> None:
+        self._end()
+        self._answer.abort()
+
+    def _end(self) -> "Deferred[bytes] | None":
+        """Stop the clock and hand out the Deferred, the first time only."""
+        done, self._done = self._done, None
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        return done

@@ -1,0 +1,193 @@
+"""Putting an upstream together from plain values."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.client import Agent
+from twisted.web.iweb import IPolicyForHTTPS
+
+from regcache.interfaces import IUpstreamMeter
+from regcache.upstream.agent import AddressPolicy, EndpointFactory, PlainAgent
+from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
+from regcache.upstream.bodies import BodyReader
+from regcache.upstream.breaker import Breaker, BreakerState, RateLimits
+from regcache.upstream.connection import connection_pool
+from regcache.upstream.guard import GuardedAgent
+from regcache.upstream.limits import LimitedAgent, Places
+from regcache.upstream.login import CredentialsSource, Login
+from regcache.upstream.redirects import RedirectingAgent
+from regcache.upstream.registry import Registry
+from regcache.upstream.remote import Chain, Remote
+from regcache.upstream.resolver import AddressFamily, INames
+from regcache.upstream.token_client import TokenClient
+from regcache.upstream.tokens import TokenTable
+from regcache.upstream.urls import parse_url
+
+CONTROL_CONNECTIONS = 32
+_log = Logger()
+
+
+def no_credentials() -> tuple[str, str] | None:
+    """The source of credentials of a URL that has none."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamUrl:
+    """One URL of an upstream, as configured.
+
+    :ivar credentials: gives user name and password as they are now, or None; called often.
+    :ivar token_hosts: ``host`` or ``host:port`` of token realms elsewhere.
+    :ivar namespace: add ``?ns=<name of the upstream>`` to every request.
+    """
+
+    url: str
+    credentials: CredentialsSource = no_credentials
+    token_hosts: Sequence[str] = ()
+    namespace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. There never is a total one for the body of a blob."""
+
+    connect: float = 10.0
+    first_byte: float = 30.0
+    stall: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the upstreams of one process have in common; tests put their own in.
+
+    :ivar reactor: IReactorTime, IReactorTCP.
+    :ivar unix_now: Unix seconds.
+    :ivar chance: a number in [0, 1), for the breakers' jitter.
+    """
+
+    reactor: Any
+    names: INames
+    meter: IUpstreamMeter
+    unix_now: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+
+
+def build_registry(
+    name: str,
+    urls: Sequence[UpstreamUrl],
+    surroundings: Surroundings,
+    tls: IPolicyForHTTPS,
+    timeouts: Timeouts,
+    max_downloads: int = 16,
+    address_family: AddressFamily = "any",
+) -> Registry:
+    """Make the registry of one upstream.
+
+    :param tls: from :func:`~regcache.upstream.agent.tls_policy`; may be shared by upstreams
+        that trust the same roots.
+    :raises InvalidUrlError: if one of the URLs is unusable.
+    """
+    builder = _Builder(name, surroundings, tls, timeouts, max_downloads, address_family)
+    remotes = [builder.remote(index, url) for index, url in enumerate(urls)]
+    clock: IReactorTime = surroundings.reactor
+    return Registry(name, remotes, clock, surroundings.meter, timeouts.stall)
+
+
+class _Builder:
+    """Puts the URLs of one upstream together."""
+
+    def __init__(
+        self,
+        name: str,
+        surroundings: Surroundings,
+        tls: IPolicyForHTTPS,
+        timeouts: Timeouts,
+        max_downloads: int,
+        address_family: AddressFamily,
+    ) -> None:
+        self._name = name
+        self._surroundings = surroundings
+        self._tls = tls
+        self._timeouts = timeouts
+        self._max_downloads = max_downloads
+        self._address_family = address_family
+        self._breakers: list[Breaker] = []
+
+    def remote(self, index: int, settings: UpstreamUrl) -> Remote:
+        """One URL with an agent chain, breaker, tokens and connections of its own."""
+        around = self._surroundings
+        return Remote(
+            self._name,
+            index,
+            parse_url(settings.url),
+            quote(self._name, safe="") if settings.namespace else "",
+            self._chain(settings),
+            around.reactor,
+            around.meter,
+            around.unix_now,
+        )
+
+    def _chain(self, settings: UpstreamUrl) -> Chain:
+        around, timeouts = self._surroundings, self._timeouts
+        own = parse_url(settings.url).origin
+        pool = connection_pool(
+            around.reactor, timeouts.first_byte, self._max_downloads + CONTROL_CONNECTIONS
+        )
+        endpoints = EndpointFactory(
+            around.reactor,
+            around.names,
+            AddressPolicy(own),
+            self._tls,
+            self._address_family,
+            timeouts.connect,
+        )
+        twisted_agent = Agent.usingEndpointFactory(around.reactor, endpoints, pool)
+        plain = PlainAgent(self._name, twisted_agent, around.meter)
+        reader = BodyReader(self._name, around.reactor, around.meter, timeouts.stall)
+        header_seconds = timeouts.connect + timeouts.first_byte
+        client = TokenClient(self._name, plain, reader, around.unix_now)
+        table = TokenTable(around.reactor)
+        login = Login(self._name, settings.credentials, around.reactor, around.meter)
+        tokens = TokenSource(
+            self._name, own, settings.token_hosts, client, table, around.reactor, header_seconds
+        )
+        authorising = AuthorisingAgent(self._name, own, plain, reader, tokens, login)
+        breaker = self._breaker(settings.url)
+        guarded = GuardedAgent(self._name, own, authorising, breaker)
+        redirecting = RedirectingAgent(self._name, own, guarded, reader)
+        return Chain(
+            LimitedAgent(redirecting, Places(CONTROL_CONNECTIONS)),
+            LimitedAgent(redirecting, Places(self._max_downloads)),
+            reader,
+            breaker,
+            RateLimits(around.reactor.seconds),
+            login,
+            pool,
+            header_seconds,
+        )
+
+    def _breaker(self, url: str) -> Breaker:
+        origin = parse_url(url).origin
+
+        def changed(state: BreakerState) -> None:
+            _log.info(
+                "upstream {upstream} at {host}: circuit {state}",
+                upstream=self._name,
+                host=origin.netloc,
+                state=state.value,
+            )
+            self._report()
+
+        breaker = Breaker(self._surroundings.reactor.seconds, self._surroundings.chance, changed)
+        self._breakers.append(breaker)
+        return breaker
+
+    def _report(self) -> None:
+        up = any(breaker.state is BreakerState.CLOSED for breaker in self._breakers)
+        self._surroundings.meter.upstream_state(self._name, up)

@@ -1,0 +1,96 @@
+"""Connections to upstreams: HTTP/1.1 whose headers are bounded in size and in time."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+from twisted.web._newclient import HTTP11ClientProtocol
+from twisted.web.client import HTTPConnectionPool, ResponseFailed
+
+from regcache.upstream.failures import HeadersTooLongError
+
+LONGEST_HEADERS = 64 * 1024
+IDLE_SECONDS = 60
+
+
+class BoundedClientProtocol(HTTP11ClientProtocol):
+    """Twisted's client, which by itself reads headers without end and waits for ever.
+
+    Only while the headers of an answer are awaited is anything counted or timed.
+    """
+
+    def __init__(
+        self,
+        quiescent: Callable[[Any], None],
+        clock: IReactorTime,
+        first_byte_timeout: float,
+    ) -> None:
+        super().__init__(quiescent)  # type: ignore[no-untyped-call]
+        self._clock = clock
+        self._first_byte_timeout = first_byte_timeout
+        self._awaited: Deferred[Any] | None = None
+        self._header_bytes = 0
+        self._too_long = False
+
+    def request(self, request: Any) -> "Deferred[Any]":
+        """Send a request; a missing answer cancels it after ``first_byte_timeout``."""
+        self._header_bytes = 0
+        awaited: Deferred[Any] = super().request(request)
+        self._awaited = awaited
+        timer = self._clock.callLater(self._first_byte_timeout, awaited.cancel)
+
+        def settle(result: Any) -> Any:
+            self._awaited = None
+            if timer.active():
+                timer.cancel()
+            if self._too_long:
+                raise ResponseFailed([Failure(HeadersTooLongError())])
+            return result
+
+        return awaited.addBoth(settle)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hand the bytes to Twisted, unless they are one header too many."""
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        if self._awaited is None:
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > LONGEST_HEADERS:
+            self._too_long = True
+            self._awaited.cancel()
+
+
+class _BoundedFactory(Factory):
+    noisy = False
+
+    def __init__(self, build: Callable[[], BoundedClientProtocol]) -> None:
+        self._build = build
+
+    def buildProtocol(self, addr: IAddress | None) -> BoundedClientProtocol:
+        return self._build()
+
+
+def connection_pool(
+    clock: IReactorTime, first_byte_timeout: float, size: int
+) -> HTTPConnectionPool:
+    """A pool of bounded connections.
+
+    It belongs to one URL of one upstream: a connection is found again by host and port only, so
+    a shared pool would lend one upstream's right to an address to another.
+
+    :param size: idle connections kept per host; as many as there are transfers at once, or
+        each burst pays for new TLS handshakes.
+    """
+    pool = HTTPConnectionPool(clock, persistent=True)
+    pool.maxPersistentPerHost = size
+    pool.cachedConnectionTimeout = IDLE_SECONDS
+
+    def factory(quiescent: Callable[[Any], None], _metadata: str) -> _BoundedFactory:
+        return _BoundedFactory(lambda: BoundedClientProtocol(quiescent, clock, first_byte_timeout))
+
+    # The one seam that Twisted leaves for another protocol class.
+    pool._factory = factory  # type: ignore[assignment]
+    return pool

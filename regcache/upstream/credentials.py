@@ -1,0 +1,74 @@
+"""What we log in to an upstream with, and its fingerprint."""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+
+_PURPOSE = b"regcache upstream credentials\0"
+_LARGEST_PASSWORD = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are to an upstream.
+
+    :ivar fingerprint: tells identities apart without giving them away; "" for anonymous.
+    """
+
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    fingerprint: str = ""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether there is nothing to log in with."""
+        return not self.fingerprint
+
+    def basic(self) -> str:
+        """The Authorization header of RFC 7617, in UTF-8."""
+        pair = f"{self.username}:{self.password}".encode()
+        return "Basic " + base64.b64encode(pair).decode("ascii")
+
+
+ANONYMOUS = Identity()
+
+
+class FileCredentials:
+    """A user name and a password that stands in a file, which may be replaced at any time.
+
+    Called, it gives what was read last. :meth:`load` reads the file, so it blocks: it is for
+    the start and, now and then, for a thread.
+    """
+
+    def __init__(self, username: str, path: str) -> None:
+        self._username = username
+        self._path = path
+        self._password: str | None = None
+
+    def __call__(self) -> tuple[str, str] | None:
+        """User name and password; None before anything was read."""
+        return None if self._password is None else (self._username, self._password)
+
+    def load(self) -> bool:
+        """Read the file again; whether the password is another now.
+
+        :raises OSError: if it cannot be read, and what was read before stays.
+        :raises UnicodeDecodeError: if it is not UTF-8, likewise.
+        """
+        with open(self._path, encoding="utf-8") as file:
+            password = file.read(_LARGEST_PASSWORD).rstrip("\r\n")
+        changed = password != self._password
+        self._password = password
+        return changed
+
+
+def identity_of(username: str, password: str) -> Identity:
+    """The identity of a user name and password."""
+    return Identity(username, password, fingerprint(username, password))
+
+
+def fingerprint(username: str, password: str) -> str:
+    """Sixteen hexadecimal digits that name credentials in the index."""
+    name = username.encode()
+    material = _PURPOSE + len(name).to_bytes(4, "big") + name + password.encode()
+    return hashlib.sha256(material).hexdigest()[:16]

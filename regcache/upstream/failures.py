@@ -1,0 +1,90 @@
+"""What went wrong with an upstream, told in words that hold no URL and no secret."""
+
+from OpenSSL.SSL import Error as TlsError
+from service_identity import VerificationError
+from twisted.internet import error
+from twisted.internet.defer import CancelledError
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseFailed
+
+from regcache.errors import (
+    UpstreamBadAnswer,
+    UpstreamFailure,
+    UpstreamTimedOut,
+    UpstreamUnreachable,
+)
+from regcache.upstream.fields import clean_text
+
+
+class ForbiddenAddressError(Exception):
+    """A name leads to an address that no upstream may lead us to."""
+
+
+class HeadersTooLongError(Exception):
+    """The headers of an answer exceed their bound."""
+
+
+_TIMED_OUT = (error.TimeoutError, DeferredTimeoutError, error.ConnectingCancelledError)
+_CONNECTION_LOST = (error.ConnectionDone, error.ConnectionLost, error.ConnectionAborted)
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (error.DNSLookupError, "its name cannot be resolved"),
+    (VerificationError, "its TLS certificate is for another name"),
+    (error.ConnectionRefusedError, "connection refused"),
+    (error.NoRouteError, "no route to it"),
+    (error.ConnectError, "no connection"),
+    (error.ConnectionDone, "the connection broke off"),
+    (error.ConnectionLost, "the connection broke off"),
+)
+
+
+def failure_from(upstream: str, raised: BaseException) -> UpstreamFailure:
+    """Translate what Twisted raised for a request, or for a body that broke off."""
+    if isinstance(raised, UpstreamFailure):
+        return raised
+    cause = _cause(raised)
+    if isinstance(cause, ForbiddenAddressError):
+        return UpstreamBadAnswer(upstream, "it leads to an address that is not allowed")
+    if isinstance(cause, HeadersTooLongError):
+        return UpstreamBadAnswer(upstream, "the headers of its answer are too long")
+    if isinstance(cause, CancelledError):
+        return UpstreamTimedOut(upstream, "no answer within its time")
+    if isinstance(cause, _TIMED_OUT):
+        return UpstreamTimedOut(upstream, "no connection within its time")
+    words = _words(cause)
+    if not words and isinstance(raised, ResponseFailed):
+        return UpstreamBadAnswer(upstream, "its answer is not HTTP")
+    return UpstreamUnreachable(upstream, words or f"no answer ({type(cause).__name__})")
+
+
+def _cause(raised: BaseException) -> BaseException:
+    """The innermost of the reasons that Twisted's wrappers carry."""
+    for _ in range(8):
+        reasons = getattr(raised, "reasons", None)
+        if not isinstance(reasons, list) or not reasons:
+            break
+        raised = _first_value(reasons)
+    return raised
+
+
+def _first_value(reasons: list[object]) -> BaseException:
+    values = [r.value if isinstance(r, Failure) else r for r in reasons]
+    found = [value for value in values if isinstance(value, BaseException)]
+    for value in found:
+        if not isinstance(value, _CONNECTION_LOST):
+            return value
+    return found[0] if found else ResponseFailed([])
+
+
+def _words(cause: BaseException) -> str:
+    if isinstance(cause, TlsError):
+        return f"TLS failed ({_tls_reason(cause)})"
+    return next((words for kind, words in _WORDS if isinstance(cause, kind)), "")
+
+
+def _tls_reason(cause: TlsError) -> str:
+    try:
+        reason = str(cause.args[0][0][2])
+    except (IndexError, TypeError):
+        return "no reason given"
+    return clean_text(reason) or "no reason given"

@@ -1,0 +1,51 @@
+"""The breaker in the chain: right above the plain agent, so that it sees every real request."""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import CancelledError, Deferred
+from zope.interface import implementer
+
+from regcache.errors import UpstreamFailure, UpstreamResting
+from regcache.upstream.breaker import Breaker
+from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.urls import Origin
+
+
+def resting(upstream: str, seconds: int) -> UpstreamResting:
+    """The failure that stands for an open breaker."""
+    return UpstreamResting(upstream, "too many failures in a row", retry_after=seconds)
+
+
+@implementer(IExchangeAgent)
+class GuardedAgent:
+    """Counts what the upstream's own origin does; a redirect target's failures are its own."""
+
+    def __init__(self, upstream: str, own: Origin, inner: IExchangeAgent, breaker: Breaker) -> None:
+        self._upstream = upstream
+        self._own = own
+        self._inner = inner
+        self._breaker = breaker
+
+    def send(self, request: Request) -> "Deferred[Answer]":
+        """Send a request unless the breaker is open."""
+        if request.url.origin != self._own:
+            elsewhere: Deferred[Answer] = self._inner.send(request)
+            return elsewhere
+        return Deferred.fromCoroutine(self._send(request))
+
+    async def _send(self, request: Request) -> Answer:
+        seconds = self._breaker.admit()
+        if seconds is not None:
+            raise resting(self._upstream, seconds)
+        settle: Callable[[], None] = self._breaker.abandoned
+        try:
+            answer: Answer = await self._inner.send(request)
+            settle = self._breaker.failed if answer.status >= 500 else self._breaker.succeeded
+        except CancelledError:
+            raise
+        except UpstreamFailure as failure:
+            settle = self._breaker.failed if failure.ill else self._breaker.succeeded
+            raise
+        finally:
+            settle()
+        return answer

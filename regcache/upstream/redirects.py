@@ -1,0 +1,69 @@
+"""Following redirects, knowing that whoever names the target may be hostile."""
+
+from twisted.internet.defer import Deferred
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from regcache.errors import UpstreamBadAnswer
+from regcache.upstream.bodies import BodyReader
+from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.fields import field_values
+from regcache.upstream.urls import InvalidUrlError, Origin, Url, join_url
+
+MOST_HOPS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@implementer(IExchangeAgent)
+class RedirectingAgent:
+    """Follows at most five redirects (RFC 9110, 15.4).
+
+    The base of a relative target is the URL that gave it; https never leads to http. The agent
+    below decides, hop by hop, who gets to see credentials.
+    """
+
+    def __init__(
+        self, upstream: str, own: Origin, inner: IExchangeAgent, reader: BodyReader
+    ) -> None:
+        self._upstream = upstream
+        self._own = own
+        self._inner = inner
+        self._reader = reader
+
+    def send(self, request: Request) -> "Deferred[Answer]":
+        """Send a request, and again to wherever it leads; fires with the last answer."""
+        return Deferred.fromCoroutine(self._send(request))
+
+    async def _send(self, request: Request) -> Answer:
+        for _ in range(MOST_HOPS + 1):
+            answer: Answer = await self._inner.send(request)
+            answer.foreign = request.url.origin != self._own
+            if answer.status not in _REDIRECTS:
+                return answer
+            target = self._target(answer, request.url)
+            await self._reader.beginning(answer, 0)
+            request = request.to(target)
+        raise UpstreamBadAnswer(self._upstream, "it redirects too often")
+
+    def _target(self, answer: Answer, base: Url) -> Url:
+        try:
+            return redirect_target(base, answer.headers)
+        except InvalidUrlError as error:
+            answer.abort()
+            raise UpstreamBadAnswer(
+                self._upstream, f"its redirect is unusable: {error}", status=answer.status
+            ) from None
+
+
+def redirect_target(base: Url, headers: Headers) -> Url:
+    """Where a redirect leads.
+
+    :raises InvalidUrlError: if there is no target, or two, or one that must not be followed.
+    """
+    locations = field_values(headers, "location")
+    if len(locations) != 1:
+        raise InvalidUrlError("it needs exactly one target")
+    target = join_url(base, locations[0])
+    if base.origin.scheme == "https" and target.origin.scheme == "http":
+        raise InvalidUrlError("it leads from https to http")
+    return target

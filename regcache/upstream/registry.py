@@ -1,0 +1,176 @@
+"""One upstream registry: its URLs in order, as :class:`~regcache.interfaces.IRegistry`."""
+
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import TimeoutError as SlowCloseError
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.errors import (
+    UpstreamFailure,
+    UpstreamRateLimited,
+    UpstreamResting,
+    UpstreamUnreachable,
+)
+from regcache.facts import ContentHead, ManifestAnswer
+from regcache.interfaces import IBlobBody, IRegistry, IUpstreamMeter
+from regcache.upstream import blobs, manifests
+from regcache.upstream.deadlines import within
+from regcache.upstream.exchange import Answer
+from regcache.upstream.remote import Remote
+
+T = TypeVar("T")
+
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*\Z")
+_REFERENCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:-]{0,191}\Z")
+_CLOSING_SECONDS = 2.0
+
+
+@implementer(IRegistry)
+class Registry:
+    """One upstream.
+
+    A URL that cannot be reached, is too slow, ill or limits the rate is passed over for the
+    next one; every other answer is the upstream's answer.
+
+    :param remotes: its URLs, in the order in which they are asked.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        remotes: Sequence[Remote],
+        clock: IReactorTime,
+        meter: IUpstreamMeter,
+        stall_timeout: float,
+    ) -> None:
+        self.name = name
+        self._remotes = remotes
+        self._clock = clock
+        self._meter = meter
+        self._stall_timeout = stall_timeout
+
+    @property
+    def url_count(self) -> int:
+        """How many URLs there are."""
+        return len(self._remotes)
+
+    @property
+    def credentials(self) -> str:
+        """The fingerprint of the first URL's credentials that has any, else ""."""
+        for remote in self._remotes:
+            if fingerprint := remote.chain.login.configured.fingerprint:
+                return fingerprint
+        return ""
+
+    def head_manifest(
+        self, repository: str, reference: str, anonymous: bool = False
+    ) -> "Deferred[ContentHead]":
+        """HEAD of a manifest."""
+        _check(repository, reference)
+        return self._first(
+            lambda remote: manifests.head_manifest(remote, repository, reference, anonymous)
+        )
+
+    def get_manifest(self, repository: str, reference: str) -> "Deferred[ManifestAnswer]":
+        """GET of a manifest."""
+        _check(repository, reference)
+        return self._first(lambda remote: manifests.get_manifest(remote, repository, reference))
+
+    def head_blob(
+        self, repository: str, digest: Digest, anonymous: bool = False
+    ) -> "Deferred[ContentHead]":
+        """HEAD of a blob."""
+        _check(repository, str(digest))
+        return self._first(
+            lambda remote: blobs.head_blob(remote, repository, digest, anonymous, self._body)
+        )
+
+    def get_blob(
+        self,
+        repository: str,
+        digest: Digest,
+        start: int = 0,
+        end: int | None = None,
+        skip: frozenset[int] = frozenset(),
+    ) -> "Deferred[IBlobBody]":
+        """GET of a blob or a part of it."""
+        _check(repository, str(digest))
+        return self._first(
+            lambda remote: blobs.open_blob(remote, repository, digest, start, end, self._body),
+            skip,
+        )
+
+    def list_tags(self, repository: str) -> "Deferred[list[str]]":
+        """All tags."""
+        _check(repository, "latest")
+        return self._first(lambda remote: manifests.list_tags(remote, repository))
+
+    def get_referrers(self, repository: str, digest: Digest) -> "Deferred[ManifestAnswer]":
+        """The referrers of a digest."""
+        _check(repository, str(digest))
+        return self._first(lambda remote: manifests.get_referrers(remote, repository, digest))
+
+    def close(self) -> "Deferred[None]":
+        """Close idle connections; fires when they are closed, or after two seconds.
+
+        Calls and bodies under way end by being cancelled and aborted, by whoever began them.
+        """
+        closing = gatherResults([r.chain.pool.closeCachedConnections() for r in self._remotes])
+        done = within(self._clock, _CLOSING_SECONDS, closing, SlowCloseError, lambda _: None)
+        return done.addErrback(lambda failure: failure.trap(SlowCloseError)).addCallback(
+            lambda _: None
+        )
+
+    def _body(
+        self, answer: Answer, remote: Remote, start: int, end: int | None, size: int | None
+    ) -> blobs.BlobBody:
+        return blobs.BlobBody(
+            answer, remote, start, end, size, self._clock, self._meter, self._stall_timeout
+        )
+
+    def _first(
+        self,
+        call: Callable[[Remote], Coroutine[Deferred[Any], Any, T]],
+        skip: frozenset[int] = frozenset(),
+    ) -> "Deferred[T]":
+        return Deferred.fromCoroutine(self._in_order(call, skip))
+
+    async def _in_order(self, call: Callable[[Remote], Awaitable[T]], skip: frozenset[int]) -> T:
+        failures: list[UpstreamFailure] = []
+        for remote in self._remotes:
+            if remote.index in skip:
+                continue
+            try:
+                return await call(remote)
+            except UpstreamFailure as failure:
+                if not _passes_on(failure):
+                    raise
+                failures.append(failure)
+        raise _most_telling(self.name, failures)
+
+
+def _passes_on(failure: UpstreamFailure) -> bool:
+    return failure.ill or isinstance(failure, UpstreamRateLimited | UpstreamResting)
+
+
+def _most_telling(name: str, failures: list[UpstreamFailure]) -> UpstreamFailure:
+    """The first failure that was met just now; a resting URL says the least."""
+    if not failures:
+        return UpstreamUnreachable(name, "none of its URLs is left to ask")
+    return next((f for f in failures if not isinstance(f, UpstreamResting)), failures[0])
+
+
+def _check(repository: str, reference: str) -> None:
+    """Names were parsed long before; what is sent is checked once more.
+
+    :raises ValueError: for what no URL may be made of.
+    """
+    if not _REPOSITORY.match(repository) or ".." in repository or "//" in repository:
+        raise ValueError("not a repository name")
+    if not _REFERENCE.match(reference):
+        raise ValueError("not a tag or digest")

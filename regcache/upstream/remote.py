@@ -1,0 +1,188 @@
+"""One URL of an upstream: asks it for things, and says in our words how it refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.errors import (
+    UpstreamBadAnswer,
+    UpstreamDenied,
+    UpstreamFailure,
+    UpstreamNotFound,
+    UpstreamRateLimited,
+    UpstreamServerError,
+    UpstreamTimedOut,
+)
+from regcache.interfaces import IUpstreamMeter
+from regcache.upstream.bodies import BodyReader
+from regcache.upstream.breaker import Breaker, RateLimits
+from regcache.upstream.deadlines import within
+from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.fields import (
+    error_detail,
+    is_encoded,
+    only_value,
+    ratelimit_remaining,
+    retry_after,
+)
+from regcache.upstream.guard import resting
+from regcache.upstream.login import Login
+from regcache.upstream.urls import Url
+
+_ERROR_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The agents of one URL, and what its requests have in common.
+
+    :ivar control: for everything but blob bodies.
+    :ivar transfers: for blob bodies, with places of their own.
+    :ivar header_seconds: how long a call may take until the headers of its answer are there,
+        waiting for a place, redirects and tokens included.
+    """
+
+    control: IExchangeAgent
+    transfers: IExchangeAgent
+    reader: BodyReader
+    breaker: Breaker
+    limits: RateLimits
+    login: Login
+    pool: Any
+    header_seconds: float
+
+
+class Remote:
+    """One URL of an upstream.
+
+    :param index: its place among the upstream's URLs.
+    :param base: the URL as configured; its path goes before the repository.
+    :param namespace: added to every request as ``?ns=``; "" for not.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        index: int,
+        base: Url,
+        namespace: str,
+        chain: Chain,
+        clock: IReactorTime,
+        meter: IUpstreamMeter,
+        unix_now: Callable[[], float],
+    ) -> None:
+        self.upstream = upstream
+        self.index = index
+        self.base = base
+        self.chain = chain
+        self._namespace = namespace
+        self._clock = clock
+        self._meter = meter
+        self._unix_now = unix_now
+
+    def url(self, repository: str, rest: str, query: str = "") -> Url:
+        """``/v2/[path of the base/]<repository>/<rest>``."""
+        prefix = self.base.path.strip("/")
+        path = "/".join(part for part in ("/v2", prefix, repository, rest) if part)
+        url = Url(self.base.origin, path, query)
+        return url.with_query(f"ns={self._namespace}") if self._namespace else url
+
+    async def ask(self, request: Request) -> Answer:
+        """Send a control request; its answer has status 200, and is not compressed.
+
+        :raises UpstreamFailure: for everything else.
+        """
+        answer = await self._send(self.chain.control, request)
+        return await self._accepted(request, answer, (200,))
+
+    async def transfer(self, request: Request) -> Answer:
+        """Send a request for a blob's body; its answer has status 200 or 206.
+
+        :raises UpstreamFailure: for everything else.
+        """
+        answer = await self._send(self.chain.transfers, request)
+        return await self._accepted(request, answer, (200, 206))
+
+    async def read(self, answer: Answer, limit: int) -> bytes:
+        """Read a body of at most ``limit`` bytes. :raises UpstreamFailure: if it cannot be."""
+        return await self.chain.reader.read(answer, limit)
+
+    def bad_answer(self, answer: Answer, reason: str) -> UpstreamBadAnswer:
+        """Close the connection of an answer; gives the failure to raise."""
+        answer.abort()
+        return UpstreamBadAnswer(self.upstream, reason, status=answer.status)
+
+    async def _send(self, agent: IExchangeAgent, request: Request) -> Answer:
+        seconds = self.chain.breaker.refusal()
+        if seconds is not None:
+            raise resting(self.upstream, seconds)
+        identity = self._identity(request)
+        remaining = self.chain.limits.remaining(identity)
+        if remaining is not None:
+            raise UpstreamRateLimited(
+                self.upstream, "its Retry-After still runs", retry_after=remaining
+            )
+        sent = agent.send(request)
+        try:
+            return await within(
+                self._clock, self.chain.header_seconds, sent, self._late, Answer.abort
+            )
+        except UpstreamRateLimited as failure:  # by the token realm
+            self.chain.limits.limited(identity, failure.retry_after)
+            raise
+
+    def _identity(self, request: Request) -> str:
+        return self.chain.login.identity(request.anonymous).fingerprint
+
+    def _late(self) -> UpstreamTimedOut:
+        return UpstreamTimedOut(self.upstream, "no answer within its time")
+
+    async def _accepted(
+        self, request: Request, answer: Answer, statuses: tuple[int, ...]
+    ) -> Answer:
+        self._read_ratelimit(answer)
+        if answer.status not in statuses:
+            raise await self._refusal(request, answer)
+        if is_encoded(answer.headers):
+            raise self.bad_answer(answer, "its content is compressed")
+        return answer
+
+    def _read_ratelimit(self, answer: Answer) -> None:
+        if answer.foreign:
+            return
+        remaining = ratelimit_remaining(only_value(answer.headers, "ratelimit-remaining"))
+        if remaining is not None:
+            self._meter.ratelimit_remaining(self.upstream, remaining)
+
+    async def _refusal(self, request: Request, answer: Answer) -> UpstreamFailure:
+        body = await self.chain.reader.beginning(answer, _ERROR_BYTES)
+        status = answer.status
+        if answer.foreign and status in (401, 403):
+            return UpstreamBadAnswer(
+                self.upstream, f"a redirect target answered {status}", status=status
+            )
+        if status in (401, 403):
+            return UpstreamDenied(
+                self.upstream,
+                "it gives no access",
+                status=status,
+                credentials_used=bool(answer.credentials),
+                detail=error_detail(body),
+            )
+        if status == 404:
+            return UpstreamNotFound(self.upstream, "it does not have this", status=status)
+        if status == 429:
+            return self._rate_limited(request, answer)
+        if status >= 500:
+            return UpstreamServerError(self.upstream, f"it answered {status}", status=status)
+        return UpstreamBadAnswer(self.upstream, f"it answered {status}", status=status)
+
+    def _rate_limited(self, request: Request, answer: Answer) -> UpstreamRateLimited:
+        seconds = retry_after(only_value(answer.headers, "retry-after"), self._unix_now())
+        if not answer.foreign:
+            self.chain.limits.limited(self._identity(request), seconds)
+        return UpstreamRateLimited(
+            self.upstream, "it limits the rate of requests", retry_after=seconds
+        )

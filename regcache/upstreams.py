@@ -1,0 +1,117 @@
+"""Puts the upstreams of the configuration together: a part of the composition root."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+
+from regcache.cache.policy import Policy, TagTtl, Upstream
+from regcache.config import model
+from regcache.interfaces import IUpstreamMeter, IWorkPool
+from regcache.upstream.agent import tls_policy
+from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
+from regcache.upstream.credentials import FileCredentials
+from regcache.upstream.registry import Registry
+from regcache.upstream.resolver import SystemNames
+from regcache.watching import PasswordWatcher
+
+
+class UpstreamSetupError(Exception):
+    """A file that an upstream needs cannot be used; the text is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltUpstreams:
+    """The upstreams by name, and what belongs to them.
+
+    :ivar hang_up: closes the idle connections to all of them.
+    """
+
+    upstreams: Mapping[str, Upstream]
+    watchers: Sequence[Service]
+    hang_up: Callable[[], Awaitable[None]]
+
+
+def build_upstreams(
+    config: model.Config, reactor: Any, pool: IWorkPool, meter: IUpstreamMeter
+) -> BuiltUpstreams:
+    """Make every configured upstream.
+
+    :raises UpstreamSetupError: if a file cannot be used.
+    """
+    surroundings = Surroundings(reactor, SystemNames(reactor), meter)
+    watched: list[FileCredentials] = []
+    registries = {
+        upstream.name: _registry(upstream, surroundings, watched) for upstream in config.upstreams
+    }
+    upstreams = {
+        upstream.name: Upstream(registries[upstream.name], _policy(upstream))
+        for upstream in config.upstreams
+    }
+
+    async def hang_up() -> None:
+        closing: list[Deferred[None]] = [each.close() for each in registries.values()]
+        await gatherResults(closing)
+
+    watchers = [PasswordWatcher(watched, pool, reactor)] if watched else []
+    return BuiltUpstreams(upstreams, watchers, hang_up)
+
+
+def _registry(
+    upstream: model.Upstream, surroundings: Surroundings, watched: list[FileCredentials]
+) -> Registry:
+    urls = [
+        UpstreamUrl(
+            endpoint.url, _credentials(endpoint, watched), endpoint.token_hosts, endpoint.ns
+        )
+        for endpoint in upstream.endpoints
+    ]
+    try:
+        tls = tls_policy(upstream.ca_file)
+    except (SSL.Error, OSError):
+        raise UpstreamSetupError(
+            f"upstreams.{upstream.name}.ca_file: {upstream.ca_file} holds no usable certificate"
+        ) from None
+    timeouts = Timeouts(
+        upstream.connect_timeout, upstream.first_byte_timeout, upstream.stall_timeout
+    )
+    return build_registry(
+        upstream.name,
+        urls,
+        surroundings,
+        tls,
+        timeouts,
+        upstream.max_downloads,
+        upstream.address_family,
+    )
+
+
+def _credentials(
+    endpoint: model.UpstreamEndpoint, watched: list[FileCredentials]
+) -> Callable[[], tuple[str, str] | None]:
+    username, password = endpoint.username, endpoint.password
+    if username is None:
+        return lambda: None
+    if endpoint.password_file is not None:
+        credentials = FileCredentials(username, endpoint.password_file)
+        try:
+            credentials.load()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UpstreamSetupError(f"{endpoint.password_file}: {error}") from None
+        watched.append(credentials)
+        return credentials
+    return lambda: (username, password or "")
+
+
+def _policy(upstream: model.Upstream) -> Policy:
+    return Policy(
+        tuple(TagTtl(rule.match, rule.ttl) for rule in upstream.tag_ttl),
+        upstream.negative_ttl,
+        upstream.stale_if_error,
+        upstream.on_missing == "stale",
+        upstream.deadline,
+        upstream.serve_private,
+    )

@@ -1,0 +1,129 @@
+"""One line and one count per request."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TextIO
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress
+
+from regcache.logs import LineWriter, escape_text
+from regcache.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """All that is known of one request when it has ended.
+
+    :ivar peer: the client's address without its port.
+    :ivar account: who was authenticated, or "".
+    :ivar status: as sent; 499 where the client left before there was one.
+    :ivar body_bytes: bytes of the body handed to the connection.
+    :ivar first_byte: seconds from the request to the headers of its answer; None without one.
+    :ivar seconds: from the whole request to its end.
+    :ivar ended_early: why the answer was not sent whole, or "".
+    """
+
+    peer: str
+    account: str
+    method: str
+    kind: str
+    upstream: str
+    repository: str
+    reference: str
+    status: int
+    body_bytes: int
+    outcome: str
+    cache_status: str
+    first_byte: float | None
+    seconds: float
+    ended_early: str
+
+
+Recorder = Callable[[RequestRecord], None]
+
+
+class AccessLog:
+    """Writes a line per request, as text or JSON. A :data:`Recorder`."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+
+    @classmethod
+    def to_stream(cls, stream: TextIO, log_format: str, clock: Callable[[], float]) -> "AccessLog":
+        """An access log on a text stream; ``log_format`` is ``text`` or ``json``."""
+        return cls(LineWriter(stream, log_format, clock))
+
+    def __call__(self, record: RequestRecord) -> None:
+        if self._writer.is_json:
+            self._writer.write_fields("info", "regcache.access", _as_fields(record))
+        else:
+            self._writer.write_text("info", "regcache.access", format_record(record))
+
+
+class MetricsRecorder:
+    """Counts every request. A :data:`Recorder`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def __call__(self, record: RequestRecord) -> None:
+        self._metrics.request(
+            upstream=record.upstream,
+            kind=record.kind,
+            outcome=record.outcome,
+            status=record.status,
+            seconds=record.seconds,
+            first_byte=record.first_byte,
+            body_bytes=record.body_bytes,
+        )
+
+
+def format_record(record: RequestRecord) -> str:
+    """A record as ``key=value`` words; values from clients are escaped and cannot fake others."""
+    first = "-" if record.first_byte is None else f"{record.first_byte:.4f}"
+    words = [
+        f"peer={_word(record.peer)}",
+        f"account={_word(record.account)}",
+        f"method={_word(record.method)}",
+        f"kind={_word(record.kind)}",
+        f"upstream={_word(record.upstream)}",
+        f"repository={_word(record.repository)}",
+        f"reference={_word(record.reference)}",
+        f"status={record.status}",
+        f"bytes={record.body_bytes}",
+        f"outcome={_word(record.outcome)}",
+        f"first_byte={first}",
+        f"duration={record.seconds:.4f}",
+    ]
+    if record.ended_early:
+        words.append(f"ended_early={_quoted(record.ended_early)}")
+    return " ".join(words)
+
+
+def describe_peer(address: IAddress | None) -> str:
+    """An address without its port; IPv4 mapped into IPv6 as IPv4; ``unix`` for a unix socket."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        return str(address.host).removeprefix("::ffff:")
+    return "unix"
+
+
+def _as_fields(record: RequestRecord) -> dict[str, object]:
+    fields = asdict(record)
+    fields["bytes"] = fields.pop("body_bytes")
+    fields["duration"] = round(fields.pop("seconds"), 6)
+    if record.first_byte is not None:
+        fields["first_byte"] = round(record.first_byte, 6)
+    return fields
+
+
+def _word(text: str) -> str:
+    """A value without spaces and quotes as it is, any other quoted, an empty one as a dash."""
+    if not text:
+        return "-"
+    return _quoted(text) if any(sign in text for sign in ' "=\\') else escape_text(text)
+
+
+def _quoted(text: str) -> str:
+    escaped = escape_text(text.replace("\\", "\\\\").replace('"', '\\"'))
+    return f'"{escaped}"'

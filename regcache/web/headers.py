@@ -1,0 +1,46 @@
+"""The headers that answers with content have in common."""
+
+from regcache.cache.status import CacheStatus
+from regcache.digests import Digest
+from regcache.web.request import Request
+from regcache.web.respond import set_header
+
+BLOB_TYPE = "application/octet-stream"
+
+
+def cache_control(by_tag: bool, private: bool) -> str:
+    """Content by digest never changes; what a tag names may change at any time."""
+    if by_tag:
+        return "no-cache"
+    return "private, max-age=31536000, immutable" if private else "max-age=31536000, immutable"
+
+
+def content_headers(
+    digest: Digest, media_type: str, status: CacheStatus, private: bool, by_tag: bool = False
+) -> dict[str, str]:
+    """The headers of content that a digest names."""
+    headers = {
+        "Content-Type": media_type,
+        "Docker-Content-Digest": str(digest),
+        "ETag": f'"{digest}"',
+        "Cache-Control": cache_control(by_tag, private),
+        "Cache-Status": status.text,
+    }
+    if status.age is not None:
+        headers["Age"] = str(max(0, status.age))
+    return headers
+
+
+def set_content_headers(
+    request: Request,
+    digest: Digest,
+    media_type: str,
+    status: CacheStatus,
+    private: bool,
+    by_tag: bool = False,
+) -> None:
+    """Set them, and note how the answer came about for log and metrics."""
+    for name, value in content_headers(digest, media_type, status, private, by_tag).items():
+        set_header(request, name, value)
+    request.facts.outcome = status.outcome
+    request.facts.cache_status = status.text

@@ -1,0 +1,269 @@
+"""Which upstream a request means: from Host, ``?ns=``, path prefix and default.
+
+A total function without I/O. Its truth table is in docs/clients.md, and a test holds the two
+together. What a client sends only ever chooses among the configured upstreams; it is never
+an address to connect to.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from regcache.errors import NameInvalidError, NameUnknownError
+from regcache.references import Target, is_repository_name, looks_like_registry
+
+_REG_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?\.?\Z")
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{0,5})?\Z")
+_MAX_HOST_LENGTH = 255
+
+
+class InvalidHostError(ValueError):
+    """A Host header is no valid name or address (RFC 9110, 7.2)."""
+
+
+class AdminHostError(NameUnknownError):
+    """The Host is one of ``admin.hosts``: the pages of the operator, not an upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamNames:
+    """By what names clients know one upstream, and which of its repositories they may have.
+
+    :ivar hosts: exact host names, or ``*.`` wildcards that stand for one or more labels.
+    :ivar default_namespace: put before names of one component ("" for none).
+    :ivar allow: globs of repositories, of which one must match.
+    :ivar deny: globs of which none may match.
+    """
+
+    name: str
+    aliases: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    default_namespace: str = ""
+    allow: Sequence[str] = ("*",)
+    deny: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes.
+
+    :ivar upstream: the configured name of the upstream.
+    :ivar repository: the name there, with its default namespace.
+    :ivar namespace: the ``ns`` as it was asked, for ``OCI-Namespace``; None without one.
+    """
+
+    upstream: str
+    repository: str
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostRules:
+    """Exact names and wildcards that lead to a value."""
+
+    exact: Mapping[str, str] = field(default_factory=dict)
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, pairs: Sequence[tuple[str, str]]) -> "HostRules":
+        """Sort (pattern, value) pairs into exact names and wildcards."""
+        exact = {_plain(host): value for host, value in pairs if not host.startswith("*.")}
+        wildcards = {_plain(host[2:]): value for host, value in pairs if host.startswith("*.")}
+        return cls(exact, wildcards)
+
+    def find(self, host: str) -> str | None:
+        """The value for a normalised host; an exact name wins, then the longest wildcard."""
+        if host in self.exact:
+            return self.exact[host]
+        rest = host
+        while self.wildcards and "." in rest:
+            rest = rest.partition(".")[2]
+            if rest in self.wildcards:
+                return self.wildcards[rest]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """Everything that decides about routing, indexed. Made by :meth:`build`.
+
+    :ivar default_hosts: hosts for which the default upstream answers; None for the rule that
+        holds when nothing is configured.
+    """
+
+    upstreams: Mapping[str, UpstreamNames]
+    names: Mapping[str, str]
+    hosts: HostRules
+    default_upstream: str | None
+    default_hosts: HostRules | None
+    domain: str | None
+    admin_hosts: HostRules
+
+    @classmethod
+    def build(
+        cls,
+        upstreams: Sequence[UpstreamNames],
+        default_upstream: str | None = None,
+        default_hosts: Sequence[str] | None = None,
+        domain: str | None = None,
+        admin_hosts: Sequence[str] = (),
+    ) -> "RoutingTable":
+        """Index plain values from the configuration, which has checked them already."""
+        hosts = [(host, each.name) for each in upstreams for host in each.hosts]
+        return cls(
+            upstreams={each.name: each for each in upstreams},
+            names={
+                name.lower(): each.name for each in upstreams for name in (each.name, *each.aliases)
+            },
+            hosts=HostRules.build(hosts),
+            default_upstream=default_upstream,
+            default_hosts=None
+            if default_hosts is None
+            else HostRules.build([(host, "default") for host in default_hosts]),
+            domain=None if domain is None else _plain(domain),
+            admin_hosts=HostRules.build([(host, "admin") for host in admin_hosts]),
+        )
+
+    def is_admin_host(self, host: str | None) -> bool:
+        """Whether a normalised host is one of ``admin.hosts``."""
+        return host is not None and self.admin_hosts.find(host) is not None
+
+    def answers_by_default(self, host: str | None) -> bool:
+        """Whether the default upstream answers under this normalised host."""
+        if host is not None and (host == "localhost" or is_address(host)):
+            return True
+        if self.default_hosts is not None:
+            return host is not None and self.default_hosts.find(host) is not None
+        return not (self.hosts.exact or self.hosts.wildcards) and not self._in_domain(host)
+
+    def _in_domain(self, host: str | None) -> bool:
+        if host is None or self.domain is None:
+            return False
+        return host == self.domain or host.endswith("." + self.domain)
+
+
+def normalise_host(raw: str) -> str | None:
+    """A Host header without port and trailing dot, in lower case; None if it is empty.
+
+    Addresses come in their canonical form, IPv6 without brackets.
+
+    :raises InvalidHostError: if it is no valid name or address.
+    """
+    if not raw:
+        return None
+    match = _AUTHORITY.match(raw) if len(raw) <= _MAX_HOST_LENGTH else None
+    if match is None:
+        raise InvalidHostError("the Host header is no name or address")
+    host = match[1]
+    if host.startswith("["):
+        try:
+            return str(ipaddress.IPv6Address(host[1:-1]))
+        except ValueError:
+            raise InvalidHostError("the Host header is no valid address") from None
+    if not _REG_NAME.match(host) or ".." in host:
+        raise InvalidHostError("the Host header is no valid name")
+    return _plain(host)
+
+
+def is_address(host: str) -> bool:
+    """Whether a normalised host is an IP literal."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def glob_matches(pattern: str, text: str) -> bool:
+    """Whether a glob matches all of a text. ``*`` stands for anything, slashes too."""
+    first, *others = pattern.split("*")
+    if not others:
+        return pattern == text
+    if not text.startswith(first):
+        return False
+    position = len(first)
+    for part in others[:-1]:
+        found = text.find(part, position)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return len(text) - position >= len(others[-1]) and text.endswith(others[-1])
+
+
+def resolve_namespace(table: RoutingTable, host: str | None, target: Target) -> str | None:
+    """The upstream that Host and ``ns`` name, or None where neither names one.
+
+    :param host: as :func:`normalise_host` gives it.
+    :raises NameUnknownError: for an ``ns`` that names none, and where the two disagree.
+    """
+    if table.is_admin_host(host):
+        raise AdminHostError("this host serves no upstream")
+    named = None if host is None else table.hosts.find(host)
+    for namespace in target.query.get("ns", ()):
+        meant = table.names.get(namespace.lower())
+        if meant is None:
+            raise NameUnknownError("no upstream has the name that ns gives")
+        if named is not None and meant != named:
+            raise NameUnknownError("the host and ns name different upstreams")
+        named = meant
+    return named
+
+
+def resolve(table: RoutingTable, host: str | None, target: Target) -> Route:
+    """The upstream and repository of a target that has a repository name.
+
+    :param host: as :func:`normalise_host` gives it; None for a request without one.
+    :raises NameUnknownError: where nothing or no one thing is named, or it is not allowed.
+    :raises NameInvalidError: if what remains is no repository name.
+    """
+    named = resolve_namespace(table, host, target)
+    by_host = host is not None and table.hosts.find(host) is not None
+    repository = target.name
+    if not by_host:
+        named, repository = _strip_prefix(table, named, target.name)
+    if named is None:
+        if table.default_upstream is None or not table.answers_by_default(host):
+            raise NameUnknownError("no upstream is served under this host name")
+        named = table.default_upstream
+    namespaces = target.query.get("ns", ())
+    return Route(
+        named,
+        _permitted(table.upstreams[named], repository),
+        namespaces[0] if namespaces else None,
+    )
+
+
+def _strip_prefix(table: RoutingTable, named: str | None, name: str) -> tuple[str | None, str]:
+    """Take a registry off the front of a name, where the Host names no upstream.
+
+    :param named: the upstream that ``ns`` names, if any.
+    """
+    first, _, rest = name.partition("/")
+    meant = table.names.get(first.lower())
+    if meant is not None and (rest or looks_like_registry(first)):
+        if named is not None and meant != named:
+            raise NameUnknownError("ns and the first part of the name are different upstreams")
+        if not rest:
+            raise NameUnknownError("the name is that of a registry, not of a repository")
+        return meant, rest
+    if named is None and looks_like_registry(first):
+        raise NameUnknownError("no upstream has the name that the repository begins with")
+    return named, name
+
+
+def _permitted(upstream: UpstreamNames, name: str) -> str:
+    """The name at the upstream, if it may be asked for."""
+    repository = name
+    if upstream.default_namespace and "/" not in name:
+        repository = f"{upstream.default_namespace}/{name}"
+    if not is_repository_name(repository):
+        raise NameInvalidError("the repository name breaks the grammar, or is too long")
+    allowed = any(glob_matches(pattern, repository) for pattern in upstream.allow)
+    if not allowed or any(glob_matches(pattern, repository) for pattern in upstream.deny):
+        raise NameUnknownError("this repository is not served here")
+    return repository
+
+
+def _plain(host: str) -> str:
+    return host.lower().removesuffix(".")

@@ -1,0 +1,171 @@
+"""Where the daemon listens: endpoint strings, plain or TLS, opened together or not at all."""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+BACKLOG = 1024
+"""Connections that the kernel may hold until they are accepted."""
+
+_NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+class ListenError(Exception):
+    """A listener cannot be opened; the text is one line that names it and its address."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSpec:
+    """One listener.
+
+    :ivar endpoint: a Twisted server endpoint description, or a port number, which means that
+        port on IPv4 and IPv6.
+    :ivar factory: usually a :class:`~regcache.web.site.Site`.
+    :ivar tls: makes the TLS side of connections; None for a plain listener.
+    """
+
+    endpoint: str | int
+    factory: IProtocolFactory
+    tls: IOpenSSLServerConnectionCreator | None = None
+
+
+class Listeners(Service):
+    """Opens all listeners before privileges are given up.
+
+    :ivar ports: what is open.
+    """
+
+    def __init__(self, reactor: Any, specs: Sequence[ListenerSpec]) -> None:
+        self._reactor = reactor
+        self._specs = specs
+        self.ports: list[IListeningPort] = []
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the listeners are open."""
+        return bool(self.ports)
+
+    def open(self) -> None:
+        """Open all of them, once; if one fails none stays open.
+
+        :raises ListenError: for the first that fails.
+        """
+        if self.ports:
+            return
+        try:
+            for spec in self._specs:
+                self._open_one(spec)
+        except ListenError:
+            self.stop_listening()
+            raise
+
+    def privilegedStartService(self) -> None:
+        """Open the listeners while the process may take low ports.
+
+        :raises ListenError: as :meth:`open`.
+        """
+        self.open()
+
+    def startService(self) -> None:
+        """Open the listeners, unless that has been done.
+
+        :raises ListenError: as :meth:`open`.
+        """
+        super().startService()
+        self.open()
+
+    def stopService(self) -> "Deferred[Any]":
+        """Take no new connections; those there are stay open."""
+        super().stopService()
+        return self.stop_listening()
+
+    def stop_listening(self) -> "Deferred[Any]":
+        """Close the listening sockets, and no connection. Fires when they are closed."""
+        ports, self.ports = self.ports, []
+        stopped = [port.stopListening() for port in ports]
+        waiting = [each for each in stopped if isinstance(each, Deferred)]
+        return DeferredList(waiting, consumeErrors=True) if waiting else succeed(None)
+
+    def _open_one(self, spec: ListenerSpec) -> None:
+        factory = spec.factory
+        if spec.tls is not None:
+            factory = TLSMemoryBIOFactory(spec.tls, False, factory, self._reactor)
+            factory.noisy = False
+        if isinstance(spec.endpoint, int) or spec.endpoint.isdecimal():
+            self._open_both(int(spec.endpoint), spec, factory)
+            return
+        try:
+            endpoint = serverFromString(self._reactor, spec.endpoint)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise ListenError(f"listener {spec.endpoint}: not a usable endpoint: {error}") from None
+        self._listen(endpoint, spec, factory)
+
+    def _open_both(self, number: int, spec: ListenerSpec, factory: IProtocolFactory) -> None:
+        """One socket for both families where the system allows it, else two."""
+        try:
+            port = self._listen(
+                TCP6ServerEndpoint(self._reactor, number, BACKLOG, "::"), spec, factory
+            )
+        except _NoIPv6Error:
+            port = None
+        if port is None or not _takes_ipv4(port):
+            self._listen(TCP4ServerEndpoint(self._reactor, number, BACKLOG), spec, factory)
+
+    def _listen(
+        self, endpoint: IStreamServerEndpoint, spec: ListenerSpec, factory: IProtocolFactory
+    ) -> IListeningPort:
+        result: list[IListeningPort | Failure] = []
+        endpoint.listen(factory).addBoth(result.append)
+        outcome = result[0] if result else None
+        if isinstance(outcome, Failure):
+            raise _explain(spec, outcome)
+        if outcome is None:
+            raise ListenError(f"listener {spec.endpoint}: this endpoint does not open at once")
+        self.ports.append(outcome)
+        return outcome
+
+
+class _NoIPv6Error(ListenError):
+    """The system has no IPv6."""
+
+
+def _explain(spec: ListenerSpec, failure: Failure) -> ListenError:
+    error = failure.value
+    if isinstance(error, CannotListenError):
+        number = getattr(error.socketError, "errno", None)
+        address = error.port if error.interface is None else f"{error.interface}:{error.port}"
+        where = f" ({address or spec.endpoint})"
+    elif isinstance(error, OSError):
+        number, where = error.errno, ""
+    else:
+        return ListenError(f"listener {spec.endpoint}: {error}")
+    why = os.strerror(number).lower() if number is not None else str(error)
+    kind = _NoIPv6Error if number in _NO_IPV6 else ListenError
+    return kind(f"listener {spec.endpoint}: {why}{where}")
+
+
+def _takes_ipv4(port: IListeningPort) -> bool:
+    """Whether an IPv6 socket takes IPv4 connections too (RFC 3493, 5.3)."""
+    listening: socket.socket | None = getattr(port, "socket", None)
+    if listening is None:
+        return True
+    return listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0

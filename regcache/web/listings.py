@@ -1,0 +1,102 @@
+"""GET and HEAD of tags/list, referrers and _catalog, paged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from regcache.cache.listings import Listings
+from regcache.cache.policy import Upstream
+from regcache.digests import Digest
+from regcache.errors import PaginationInvalidError
+from regcache.media_types import OCI_INDEX
+from regcache.references import Target
+from regcache.web.hosts import Route, RoutingTable
+from regcache.web.request import Request
+from regcache.web.respond import send_body, send_json, set_header
+
+#: The largest page, and the one that is given when none is asked for.
+MOST_ENTRIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What part of a list is wanted: ``n`` entries behind ``last``."""
+
+    n: int
+    last: str
+
+    @classmethod
+    def of(cls, target: Target) -> "Page":
+        """Read ``n`` and ``last``; ``n`` is clamped, since some clients ask for 10,000.
+
+        :raises PaginationInvalidError: if ``n`` is no number.
+        """
+        numbers = target.query.get("n", [])
+        if len(numbers) > 1 or not all(text.isascii() and text.isdigit() for text in numbers):
+            raise PaginationInvalidError("n must be one whole number, 0 or more")
+        wanted = numbers[0].lstrip("0")[:9] if numbers else str(MOST_ENTRIES)
+        last = target.query.get("last", [""])
+        return cls(min(int(wanted or "0"), MOST_ENTRIES), last[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class ListingHandler:
+    """Answers requests for lists."""
+
+    listings: Listings
+    table: RoutingTable
+
+    async def answer_tags(
+        self, request: Request, upstream: Upstream, route: Route, target: Target
+    ) -> None:
+        """The tags of a repository, named as the client named it."""
+        page = Page.of(target)
+        tags = await self.listings.tags(upstream, route.repository)
+        behind = [tag for tag in tags if tag > page.last]
+        shown = behind[: page.n]
+        self._link(request, target, page, shown, more=len(behind) > page.n)
+        send_json(request, {"name": target.name, "tags": shown})
+
+    async def answer_referrers(
+        self, request: Request, upstream: Upstream, route: Route, target: Target
+    ) -> None:
+        """The referrers of a digest, filtered here."""
+        wanted = target.query.get("artifactType", [""])[-1]
+        digest = Digest.parse(target.reference)
+        content = await self.listings.referrers(upstream, route.repository, digest, wanted)
+        if wanted:
+            set_header(request, "OCI-Filters-Applied", "artifactType")
+        set_header(request, "Cache-Control", "no-cache")
+        send_body(request, content, OCI_INDEX)
+
+    async def answer_catalog(self, request: Request, upstream: str | None, target: Target) -> None:
+        """What the cache holds, under the names by which one would pull it here."""
+        page = Page.of(target)
+        after = (upstream, page.last) if upstream is not None else self._after(page.last)
+        found = await self.listings.repositories(upstream, after, page.n + 1)
+        shown = [self._name(upstream, *each) for each in found[: page.n]]
+        self._link(request, target, page, shown, more=len(found) > page.n)
+        send_json(request, {"repositories": shown})
+
+    def _name(self, within: str | None, upstream: str, repository: str) -> str:
+        if within is not None or upstream == self.table.default_upstream:
+            return repository
+        return f"{upstream}/{repository}"
+
+    def _after(self, last: str) -> tuple[str, str]:
+        """The place in the list that a name stands for; the list is sorted by upstream."""
+        first, _, rest = last.partition("/")
+        if first in self.table.upstreams and rest:
+            return (first, rest)
+        return (self.table.default_upstream or "", last) if last else ("", "")
+
+    def _link(
+        self, request: Request, target: Target, page: Page, shown: Sequence[str], more: bool
+    ) -> None:
+        """RFC 8288, relative: what host and scheme the client used is its own affair."""
+        if not more or not shown:
+            return
+        query = f"n={page.n}&last={quote(shown[-1], safe='')}"
+        for namespace in target.query.get("ns", []):
+            query += f"&ns={quote(namespace, safe='')}"
+        set_header(request, "Link", f'<{target.path}?{query}>; rel="next"')

@@ -1,0 +1,248 @@
+"""One request from a client: checked, dispatched, recorded exactly once."""
+
+# mypy: disable-error-code="no-untyped-call"
+# (much of twisted.web has no annotations)
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http
+
+from regcache.errors import (
+    BlobUnknownError,
+    ManifestUnknownError,
+    NameUnknownError,
+    RegistryError,
+    UnsupportedError,
+    UpstreamFailure,
+)
+from regcache.web.access_log import RequestRecord, describe_peer
+from regcache.web.hosts import InvalidHostError, normalise_host
+from regcache.web.respond import send_error
+
+if TYPE_CHECKING:
+    from regcache.web.channel import Channel
+    from regcache.web.site import Site
+
+PUSH_METHODS = frozenset({b"PUT", b"POST", b"PATCH"})
+CLIENT_LEFT = 499
+"""Recorded as the status where the client left before there was one."""
+
+_UNKNOWN = {"manifest": ManifestUnknownError, "blob": BlobUnknownError}
+
+
+class BadRequestError(RegistryError):
+    """A request that breaks HTTP itself."""
+
+    status, code = 400, "UNSUPPORTED"
+
+
+class BodyTooLargeError(RegistryError):
+    """A request body where none belongs, or one that is too large."""
+
+    status, code = 413, "SIZE_INVALID"
+
+
+class InternalError(RegistryError):
+    """Our own fault; the message carries the id under which the log has it."""
+
+
+@dataclass(slots=True)
+class RequestFacts:
+    """What handlers learn about a request, for the access log and the metrics.
+
+    :ivar kind: manifest, blob, tags, referrers, catalog, ping or other.
+    :ivar upstream: the configured name, or "".
+    :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; left ""
+        it becomes hit or error by the status.
+    :ivar ended_early: why the answer was not sent whole, or "".
+    """
+
+    kind: str = "other"
+    upstream: str = ""
+    repository: str = ""
+    reference: str = ""
+    account: str = ""
+    outcome: str = ""
+    cache_status: str = ""
+    ended_early: str = ""
+
+
+class Request(http.Request):
+    """A request as the dispatcher of a :class:`~regcache.web.site.Site` gets it.
+
+    :ivar facts: filled in by whoever learns them.
+    :ivar hostname: the Host without its port, normalised; None if there was none.
+    :ivar body_refused: the body was too large and is not read.
+    :ivar first_byte_at: when the headers of the answer were written (clock seconds), or None.
+    """
+
+    _log = Logger()
+    channel: "Channel"
+
+    def __init__(self, channel: "Channel", queued: object = False) -> None:
+        super().__init__(channel, queued)
+        self.site: Site = channel.site
+        self.facts = RequestFacts()
+        self.hostname: str | None = None
+        self.body_refused = False
+        self.arrived_at = 0.0
+        self.first_byte_at: float | None = None
+        self._aborted = False
+        self._received = False
+        self._recorded = False
+        self._work: Deferred[Any] | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing that is written can reach the client any more."""
+        return bool(self._disconnected) or self._aborted
+
+    @property
+    def over(self) -> bool:
+        """Whether the answer has been finished or the client is gone."""
+        return self.gone or bool(self.finished)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """The whole request has arrived. Neither forms nor arguments are parsed here."""
+        if self.content is None:
+            self.content = BytesIO()
+        self.content.seek(0)
+        self.args = {}
+        self.method, self.uri, self.clientproto = command, path, version
+        self.path = path.partition(b"?")[0]
+        self._received = True
+        self.arrived_at = self.site.seconds()
+        self.site.active_requests.add(self)
+        self.process()
+
+    def process(self) -> None:
+        """Hand the request to the dispatcher; whatever fails there becomes an answer."""
+        self._set_standard_headers()
+        work = self._work = maybeDeferred(self._dispatch)
+        work.addErrback(self._answer_failure)
+        work.addErrback(self._log_failure, "an answer to a failure failed")
+
+    def _dispatch(self) -> Any:
+        self.hostname = self._checked_host()
+        if self.body_refused:
+            raise self._body_refusal()
+        return self.site.dispatch(self)
+
+    def _set_standard_headers(self) -> None:
+        headers = self.responseHeaders
+        for name, value in self.site.standard_headers():
+            headers.setRawHeaders(name, [value])
+        if self.site.hsts and self.isSecure():
+            headers.setRawHeaders(b"Strict-Transport-Security", [self.site.hsts])
+        if self._is_distribution():
+            headers.setRawHeaders(b"Docker-Distribution-Api-Version", [b"registry/2.0"])
+
+    def _is_distribution(self) -> bool:
+        return self.path == b"/v2" or self.path.startswith(b"/v2/")
+
+    def _checked_host(self) -> str | None:
+        """RFC 9112, 3.2: exactly one valid Host; HTTP/1.0 may have none."""
+        lines = self.requestHeaders.getRawHeaders(b"Host", [])
+        if len(lines) > 1 or (not lines and self.clientproto == b"HTTP/1.1"):
+            raise BadRequestError("the request must have exactly one Host header")
+        try:
+            return normalise_host(lines[0].decode("ascii")) if lines else None
+        except (InvalidHostError, UnicodeDecodeError):
+            raise BadRequestError("the Host header is not valid") from None
+
+    def _body_refusal(self) -> RegistryError:
+        if self._is_distribution() and self.method in PUSH_METHODS:
+            return UnsupportedError("pushing is not supported: this is a pull-through cache")
+        return BodyTooLargeError("the request body is too large, or has no stated length")
+
+    def _answer_failure(self, failure: Failure) -> None:
+        """Turn what a handler raised into an error, or abort what has begun."""
+        if self.over:
+            if not failure.check(CancelledError, RegistryError, UpstreamFailure):
+                self._log_failure(failure, "a handler failed after its request had ended")
+            return
+        error = self._error_for(failure)
+        if self.startedWriting:
+            self.abort(error.message)
+        else:
+            send_error(self, error)
+
+    def _error_for(self, failure: Failure) -> RegistryError:
+        if isinstance(failure.value, RegistryError):
+            return failure.value
+        if isinstance(failure.value, UpstreamFailure):
+            return failure.value.answer(_UNKNOWN.get(self.facts.kind, NameUnknownError))
+        fault = secrets.token_hex(6)
+        self._log.failure("request {fault} failed unexpectedly", failure=failure, fault=fault)
+        return InternalError(f"an internal fault, in the log under {fault}")
+
+    def _log_failure(self, failure: Failure, message: str) -> None:
+        self._log.failure("{what}", failure=failure, what=message)
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection, so that the client cannot take a part for the whole. Idempotent.
+
+        :param reason: for the access log.
+        """
+        if self.gone:
+            return
+        if not self.facts.ended_early:
+            self.facts.ended_early = reason
+        self._aborted = True
+        if not self.finished:
+            self.channel.abort()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client has gone: stop what works for it, and record the end."""
+        super().connectionLost(reason)
+        if not self.facts.ended_early:
+            self.facts.ended_early = "the client closed the connection"
+        work, self._work = self._work, None
+        if work is not None:
+            work.cancel()
+        self.record()
+
+    def record(self) -> None:
+        """Tell the recorders, once, when the request has ended either way."""
+        if self._recorded or not self._received:
+            return
+        self._recorded = True
+        self._work = None
+        self.site.request_ended(self, self._make_record())
+
+    def _make_record(self) -> RequestRecord:
+        facts = self.facts
+        started = self.first_byte_at is not None
+        status = int(self.code) if started else CLIENT_LEFT
+        outcome = facts.outcome or ("hit" if status < 400 else "error")
+        return RequestRecord(
+            peer=describe_peer(self.client),
+            account=facts.account,
+            method=self.method.decode("ascii", "replace"),
+            kind=facts.kind,
+            upstream=facts.upstream,
+            repository=facts.repository,
+            reference=facts.reference,
+            status=status,
+            body_bytes=0 if self.method == b"HEAD" else int(self.sentLength),
+            outcome=outcome,
+            cache_status=facts.cache_status,
+            first_byte=cast(float, self.first_byte_at) - self.arrived_at if started else None,
+            seconds=self.site.seconds() - self.arrived_at,
+            ended_early=facts.ended_early,
+        )
+
+
+Dispatch = Callable[[Request], Any]
+"""What a site does with a request: answers it, now or later.
+
+It may return a Deferred or coroutine, which is cancelled when the client leaves. Its result
+does not matter; its failure becomes the answer. It does not end the request by itself.
+"""

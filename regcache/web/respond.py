@@ -1,0 +1,116 @@
+"""Whole small answers: OCI errors, JSON, bodies with an ETag.
+
+Every function ends the request, and does nothing where the client has gone.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (much of twisted.web has no annotations)
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from regcache.errors import RegistryError
+
+if TYPE_CHECKING:
+    from regcache.web.request import Request
+
+JSON_TYPE = "application/json"
+TEXT_TYPE = "text/plain; charset=utf-8"
+
+_UNSAFE = re.compile(r"[^\x20-\x7e]+")
+_ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,\s*|\Z)')
+
+
+def safe_header_value(text: str) -> str:
+    """A text reduced to what a header line may carry: printable ASCII."""
+    return _UNSAFE.sub(" ", text).strip()
+
+
+def set_header(request: "Request", name: str, value: str) -> None:
+    """Set one header of the answer; its value is reduced to printable ASCII."""
+    request.responseHeaders.setRawHeaders(name, [safe_header_value(value)])
+
+
+def error_body(error: RegistryError) -> bytes:
+    """The JSON of an error (OCI distribution specification, "Error Codes")."""
+    entry: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.detail is not None:
+        entry["detail"] = error.detail
+    return json.dumps({"errors": [entry]}, default=str).encode("ascii") + b"\n"
+
+
+def send_error(request: "Request", error: RegistryError) -> None:
+    """Answer with an error, and note it as the outcome unless a handler noted another."""
+    if not request.facts.outcome:
+        request.facts.outcome = "denied" if error.status in (401, 403) else "error"
+    send_body(request, error_body(error), JSON_TYPE, status=error.status, headers=error.headers)
+
+
+def send_json(request: "Request", value: object, *, status: int = 200) -> None:
+    """Answer with a JSON document."""
+    send_body(request, json.dumps(value).encode("ascii"), JSON_TYPE, status=status)
+
+
+def send_text(
+    request: "Request", text: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> None:
+    """Answer with a line of plain text."""
+    send_body(request, text.encode("utf-8"), TEXT_TYPE, status=status, headers=headers)
+
+
+def send_body(
+    request: "Request",
+    body: bytes,
+    content_type: str,
+    *,
+    status: int = 200,
+    etag: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Answer with a body that is in memory; to HEAD with its headers alone.
+
+    :param etag: the quoted entity tag; with it a 200 becomes 304 where If-None-Match says so
+        (RFC 9110, 13.1.2).
+    """
+    if request.over:
+        return
+    for name, value in (headers or {}).items():
+        set_header(request, name, value)
+    if etag:
+        set_header(request, "ETag", etag)
+        if status == 200 and is_not_modified(request, etag):
+            request.setResponseCode(304)
+            request.finish()
+            return
+    request.setResponseCode(status)
+    set_header(request, "Content-Type", content_type)
+    request.responseHeaders.setRawHeaders("Content-Length", [str(len(body))])
+    request.write(body if request.method != b"HEAD" else b"")
+    request.finish()
+
+
+def is_not_modified(request: "Request", etag: str) -> bool:
+    """Whether a GET or HEAD carries an If-None-Match that the entity tag satisfies."""
+    if request.method not in (b"GET", b"HEAD"):
+        return False
+    lines = request.requestHeaders.getRawHeaders("If-None-Match", [])
+    return etag_matches(lines, etag)
+
+
+def etag_matches(lines: Sequence[str], etag: str) -> bool:
+    """Whether If-None-Match lines hold ``*`` or the entity tag, compared weakly.
+
+    :param etag: the quoted entity tag of the answer, weak or strong.
+    """
+    joined = ", ".join(lines).strip()
+    return joined == "*" or etag.removeprefix("W/") in _entity_tags(joined)
+
+
+def _entity_tags(text: str) -> Iterable[str]:
+    """The opaque tags of a list; what follows a fault in it is not looked at."""
+    position = 0
+    while match := _ENTITY_TAG.match(text, position):
+        yield match[1]
+        position = match.end()

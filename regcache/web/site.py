@@ -1,0 +1,147 @@
+"""What stands behind one listener: a dispatcher, its open connections, and their limits."""
+
+# mypy: disable-error-code="no-untyped-call"
+# (much of twisted.web has no annotations)
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.web import http
+
+from regcache.web.access_log import RequestRecord, describe_peer
+from regcache.web.channel import Channel
+from regcache.web.request import Dispatch, Request
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one connection may cost.
+
+    :ivar header_timeout: seconds from the first byte of a request to its last, and for a new
+        connection to its first request.
+    :ivar idle: seconds between requests.
+    :ivar body: bytes of a request body; a longer one is refused unread.
+    """
+
+    header_timeout: float = 30.0
+    idle: float = 75.0
+    body: int = 65536
+
+
+class Site(http.HTTPFactory):
+    """Speaks HTTP/1.1 to clients and hands every request, of any method, to one callable.
+
+    It takes no part in ALPN: a factory of Twisted's would offer h2 as soon as that can be
+    imported. What ALPN offers is decided in :mod:`regcache.tls`.
+
+    :ivar active_requests: those that have arrived whole and have not ended.
+    :ivar draining: connections are closed behind their present answer.
+    """
+
+    noisy = False
+    protocol = Channel  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        clock: IReactorTime,
+        recorders: Sequence[Callable[[RequestRecord], None]] = (),
+        limits: ConnectionLimits | None = None,
+        hsts: str | None = None,
+    ) -> None:
+        """
+        :param hsts: value of Strict-Transport-Security; sent over TLS only.
+        """
+        super().__init__(timeout=None, reactor=clock)  # type: ignore[arg-type]
+        self.dispatch = dispatch
+        self.limits = limits or ConnectionLimits()
+        self.hsts = hsts.encode("ascii") if hsts else b""
+        self.active_requests: set[Request] = set()
+        self.channels: set[Channel] = set()
+        self.draining = False
+        self._recorders = recorders
+        self._waiting: list[Deferred[None]] = []
+        self._date: tuple[int, bytes] = (-1, b"")
+
+    def startFactory(self) -> None:
+        """Nothing to do: the access log is not the one of Twisted, and needs no timer."""
+
+    def stopFactory(self) -> None:
+        """Nothing to do."""
+
+    def log(self, request: http.Request) -> None:
+        """Called by Twisted for each finished request."""
+        if isinstance(request, Request):
+            request.record()
+
+    def seconds(self) -> float:
+        """The time of the clock that this site was given."""
+        return self.reactor.seconds()
+
+    def standard_headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers of every answer: Server, Date and nosniff."""
+        second = int(self.seconds())
+        if second != self._date[0]:
+            self._date = (second, http.datetimeToString(second))
+        return [
+            (b"Server", b"regcache"),
+            (b"Date", self._date[1]),
+            (b"X-Content-Type-Options", b"nosniff"),
+        ]
+
+    def request_ended(self, request: Request, record: RequestRecord) -> None:
+        """Called once for each request, however it ended."""
+        self.active_requests.discard(request)
+        for recorder in self._recorders:
+            recorder(record)
+        self._tell_if_idle()
+
+    def request_malformed(self, peer: IAddress | None, reason: str) -> None:
+        """Called for what never became a request."""
+        record = RequestRecord(
+            peer=describe_peer(peer),
+            account="",
+            method="",
+            kind="other",
+            upstream="",
+            repository="",
+            reference="",
+            status=400,
+            body_bytes=0,
+            outcome="error",
+            cache_status="",
+            first_byte=None,
+            seconds=0.0,
+            ended_early=reason,
+        )
+        for recorder in self._recorders:
+            recorder(record)
+
+    def drain(self) -> None:
+        """Close idle connections now, and every other one behind its present answer."""
+        self.draining = True
+        for channel in list(self.channels):
+            channel.close_if_idle()
+
+    def when_idle(self) -> "Deferred[None]":
+        """Fires when no request is active; at once where none is. May be cancelled."""
+        waiting: Deferred[None] = Deferred(self._forget)
+        self._waiting.append(waiting)
+        self._tell_if_idle()
+        return waiting
+
+    def abort_all(self) -> None:
+        """Cut every connection."""
+        for channel in list(self.channels):
+            channel.abort()
+
+    def _forget(self, waiting: "Deferred[None]") -> None:
+        self._waiting.remove(waiting)
+
+    def _tell_if_idle(self) -> None:
+        if self._waiting and not self.active_requests:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)

@@ -1,0 +1,87 @@
+"""What the admin endpoint answers, and to whom."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.admin.endpoint import AdminDispatch, MetricsDispatch
+from regcache.admin.health import HealthPages
+from regcache.metrics import CONTENT_TYPE, Metrics
+from regcache.web.respond import send_text
+from tests.support.web_client import Answer, MemoryClient, make_site
+
+
+class AdminCase(SynchronousTestCase):
+    """An admin endpoint, ready or not."""
+
+    def setUp(self) -> None:
+        self.ready = True
+        self.health = HealthPages(lambda: self.ready)
+        self.metrics = Metrics(["docker.io"])
+        self.site = make_site(
+            AdminDispatch(self.health, self.metrics.render, CONTENT_TYPE, ["registry.example.com"])
+        )
+
+    def get(self, target: str, host: str = "localhost:5001", method: str = "GET") -> Answer:
+        """The answer to a request."""
+        client = MemoryClient(self.site).request(method, target, host=host)
+        return client.answer(heads_only=method == "HEAD")
+
+
+class HealthTests(AdminCase):
+    """Alive and ready."""
+
+    def test_health(self) -> None:
+        """The process lives, whether or not it is ready."""
+        self.ready = False
+        answer = self.get("/healthz")
+        self.assertEqual((answer.status, answer.body), (200, b"ok\n"))
+
+    def test_readiness(self) -> None:
+        """Readiness is asked for at every request."""
+        self.assertEqual((self.get("/readyz").status, self.get("/readyz").body), (200, b"ready\n"))
+        self.ready = False
+        self.assertEqual(self.get("/readyz").status, 503)
+        self.assertEqual(self.get("/readyz", method="HEAD").status, 503)
+
+    def test_before_a_dispatcher(self) -> None:
+        """On another listener the two pages come first, under any Host, and nothing else does."""
+        self.site.dispatch = self.health.before(lambda request: send_text(request, "other"))
+        self.assertEqual(self.get("/healthz?x=1", host="any.test").body, b"ok\n")
+        self.assertEqual(self.get("/readyz", host="any.test").body, b"ready\n")
+        for target, method in (("/healthz/", "GET"), ("/v2/", "GET"), ("/healthz", "POST")):
+            self.assertEqual(self.get(target, method=method).body, b"other")
+
+
+class EndpointTests(AdminCase):
+    """The dispatcher of the endpoint."""
+
+    def test_metrics(self) -> None:
+        """The metrics are there in the format of Prometheus."""
+        answer = self.get("/metrics")
+        self.assertEqual(answer.headers["content-type"], CONTENT_TYPE)
+        self.assertIn(b"regcache_upstream_up", answer.body)
+
+    def test_hosts(self) -> None:
+        """Only names of this machine and the configured ones are answered (DNS rebinding)."""
+        for host in ("127.0.0.1:5001", "localhost", "LocalHost.", "[::1]:5001",
+                     "Registry.example.com"):  # fmt: skip
+            self.assertEqual(self.get("/metrics", host=host).status, 200, host)
+        for host in ("evil.test", "127.0.0.1.evil.test", "127.0.0.2", "10.0.0.1", "",
+                     "localhost.evil.test", "x.registry.example.com"):  # fmt: skip
+            for target in ("/metrics", "/healthz", "/"):
+                answer = self.get(target, host=host)
+                self.assertEqual(answer.status, 403, host)
+                self.assertNotIn(b"evil", answer.body)
+
+    def test_nothing_else(self) -> None:
+        """Any other page is missing, and nothing can be changed."""
+        self.assertEqual(self.get("/").status, 404)
+        self.assertEqual(self.get("/metrics/").status, 404)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
+            self.assertEqual(self.get("/metrics", method=method).status, 405)
+
+    def test_metrics_alone(self) -> None:
+        """The endpoint for metrics alone has nothing else."""
+        self.site.dispatch = MetricsDispatch(self.metrics.render, CONTENT_TYPE)
+        self.assertEqual(self.get("/metrics", host="regcache.test").status, 200)
+        self.assertEqual(self.get("/metrics", method="POST").status, 404)
+        self.assertEqual(self.get("/healthz").status, 404)

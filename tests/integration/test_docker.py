@@ -1,0 +1,49 @@
+"""dockerd pulls through the daemon as its registry-mirror, with both image stores."""
+
+from collections.abc import Callable
+from functools import partial
+
+from tests.integration.base import (
+    UPSTREAM,
+    PullThroughCase,
+    named_config,
+    public_upstream,
+    shared,
+)
+from tests.integration.test_clients import REPOSITORIES
+from tests.support.engines import Dockerd
+
+
+class _DockerTests:
+    """What holds for both stores; one dockerd for all tests of a class."""
+
+    dockerd: Callable[[], Dockerd]
+
+    def test_as_a_registry_mirror(self) -> None:
+        """Every form of image arrives; ``library/`` is docker's own doing."""
+        docker = type(self).dockerd()
+        # The containerd store adds ns=docker.io, so this upstream has to be that one.
+        hub = {"upstreams": {"docker.io": {"urls": [public_upstream().url]}}}
+        self.regcache(hub, port=docker.mirror_port)
+        for repository in REPOSITORIES:
+            reference = f"{repository.removeprefix('library/')}:1"
+            self.pull_twice(repository, partial(docker.pull, reference), whole=False)
+
+    def test_directly_by_path_prefix(self) -> None:
+        """``docker pull HOST:PORT/UPSTREAM/...`` finds plain HTTP behind the TLS it tries first."""
+        docker = type(self).dockerd()
+        daemon = self.regcache(named_config(public_upstream().url))
+        reference = f"{daemon.address}/{UPSTREAM}/team/multi:1"
+        self.pull_twice("team/multi", lambda: docker.pull(reference), whole=False)
+
+
+class GraphDriverStoreTests(_DockerTests, PullThroughCase):
+    """The classic image store."""
+
+    dockerd = staticmethod(shared(partial(Dockerd, containerd_store=False)))
+
+
+class ContainerdStoreTests(_DockerTests, PullThroughCase):
+    """The containerd image store."""
+
+    dockerd = staticmethod(shared(partial(Dockerd, containerd_store=True)))

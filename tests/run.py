@@ -1,0 +1,87 @@
+"""Runs tests with trial and ends with one plain line: ``N passed, N failed, N skipped``.
+
+    python tests/run.py [--unit] [--tally FILE] [NAME ...]
+    python tests/run.py --closing FILE
+
+A NAME is a package, module, class or method, as trial takes it (default: ``tests``). ``--unit``
+leaves ``tests.integration`` out. ``--tally`` appends the counts to FILE instead of printing the
+line, and ``--closing`` prints the line of all the runs in such a file. The exit status is 0 only
+if something passed and nothing failed.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from unittest import TestCase, TestSuite
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path[0] = str(CHECKOUT)
+
+from twisted.trial.reporter import TreeReporter  # noqa: E402
+from twisted.trial.runner import TestLoader, TrialRunner  # noqa: E402
+
+Counts = dict[str, int]
+
+
+def _without_integration(suite: TestSuite) -> TestSuite:
+    kept: list[TestCase | TestSuite] = []
+    for test in suite:
+        if isinstance(test, TestSuite):
+            kept.append(_without_integration(test))
+        elif not test.id().startswith("tests.integration."):
+            kept.append(test)
+    return type(suite)(kept)
+
+
+def run(names: list[str], unit: bool, directory: str) -> Counts:
+    """Run the named tests; how many passed, failed and were skipped."""
+    suite: TestSuite = TestLoader().loadByNames(names, recurse=True)
+    if unit:
+        suite = _without_integration(suite)
+    result = TrialRunner(TreeReporter, workingDirectory=directory).run(suite)
+    assert isinstance(result, TreeReporter)
+    if result.shouldStop:
+        sys.exit("interrupted")
+    return {
+        "passed": result.successes + len(result.expectedFailures),
+        "failed": len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses),
+        "skipped": len(result.skips),
+    }
+
+
+def closing(counts: Counts) -> int:
+    """Print the closing line; the exit status that it stands for."""
+    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
+    print(f"{counts['passed']} passed, {counts['failed']} failed{skipped}", flush=True)
+    return 0 if counts["passed"] and not counts["failed"] else 1
+
+
+def total(tally: Path) -> Counts:
+    """The sum of the runs in a tally file."""
+    runs = [json.loads(line) for line in tally.read_text().splitlines()]
+    return {key: sum(one[key] for one in runs) for key in ("passed", "failed", "skipped")}
+
+
+def main() -> int:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--unit", action="store_true", help="leave tests.integration out")
+    parser.add_argument("--tally", type=Path, help="append the counts to this file")
+    parser.add_argument("--closing", type=Path, help="print the sum of a tally file")
+    parser.add_argument("--temp-directory", default="_trial_temp", help="trial's own folder")
+    parser.add_argument("names", nargs="*", default=["tests"])
+    options = parser.parse_args()
+    if options.closing:
+        return closing(total(options.closing))
+    counts = run(options.names, options.unit, options.temp_directory)
+    if options.tally is None:
+        return closing(counts)
+    options.tally.parent.mkdir(parents=True, exist_ok=True)
+    with options.tally.open("a") as tally:
+        tally.write(json.dumps(counts) + "\n")
+    return 0 if counts["passed"] and not counts["failed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""What every index promises of content, held by the real one and by the fake alike."""
+
+from zope.interface.verify import verifyObject
+
+from regcache.digests import Digest
+from regcache.facts import ContentFacts, Link
+from regcache.interfaces import IIndex
+from regcache.store.index_contents import StoredContent
+from tests.support.index_cases import (
+    BLOB,
+    HUB,
+    OCI_MANIFEST,
+    OTHER,
+    MemoryIndexCase,
+    SqliteIndexCase,
+    manifest_of,
+    mention,
+)
+
+
+class ContentPromises:
+    """The promises; the classes below say of which index."""
+
+    def test_interface(self) -> None:
+        """It provides the whole interface."""
+        self.assertTrue(verifyObject(IIndex, self.index))
+
+    def test_unknown_content(self) -> None:
+        """Nothing is said of a digest and a repository that nobody recorded."""
+        self.assertEqual(self.facts("library/a", BLOB), ContentFacts())
+
+    def test_blob(self) -> None:
+        """A recorded blob is stored, and linked to its repository."""
+        self.blob(credentials="cred", public=False)
+        self.assertEqual(
+            self.facts("library/a", BLOB),
+            ContentFacts(size=5, link=Link(100.0, "cred"), upstream_linked=True),
+        )
+
+    def test_blob_elsewhere(self) -> None:
+        """Another repository sees stored bytes without a link, and whether its upstream has one."""
+        self.blob(public=False, credentials="cred")
+        self.assertEqual(self.facts("library/b", BLOB), ContentFacts(size=5, upstream_linked=True))
+        self.assertEqual(self.facts("library/a", BLOB, "quay.io"), ContentFacts(size=5))
+
+    def test_public_stays(self) -> None:
+        """Bytes once given without credentials stay public, even when they go and come again."""
+        self.blob(public=True)
+        self.blob("library/b", credentials="cred", public=False)
+        self.successResultOf(self.index.forget_content(BLOB))
+        self.blob("library/b", credentials="cred", public=False)
+        self.assertTrue(self.facts("library/b", BLOB).public)
+
+    def test_link(self) -> None:
+        """A recorded proof links stored bytes to one more repository, and makes nothing public."""
+        self.blob(public=False, credentials="cred")
+        self.successResultOf(self.index.record_link(HUB, "library/b", BLOB, "", 200.0))
+        facts = self.facts("library/b", BLOB)
+        self.assertEqual((facts.link, facts.public), (Link(200.0, ""), False))
+
+    def test_link_without_content(self) -> None:
+        """A proof for bytes that are not here makes a link and no content."""
+        self.successResultOf(self.index.record_link(HUB, "library/b", BLOB, "c", 200.0))
+        self.assertEqual(
+            self.facts("library/b", BLOB),
+            ContentFacts(link=Link(200.0, "c"), upstream_linked=True),
+        )
+        self.assertEqual(self.successResultOf(self.index.total_bytes()), 0)
+
+    def test_latest_proof(self) -> None:
+        """Of two proofs of one link the later recorded counts."""
+        self.blob(credentials="old", public=False)
+        self.successResultOf(self.index.record_link(HUB, "library/a", BLOB, "new", 300.0))
+        self.assertEqual(self.facts("library/a", BLOB).link, Link(300.0, "new"))
+
+    def test_forget(self) -> None:
+        """Forgotten bytes are not stored any more, and their links stay."""
+        self.blob()
+        self.successResultOf(self.index.forget_content(BLOB))
+        facts = self.facts("library/a", BLOB)
+        self.assertEqual((facts.size, facts.link), (None, Link(100.0, "")))
+
+    def test_forget_unknown(self) -> None:
+        """To forget what nobody knows changes nothing."""
+        self.successResultOf(self.index.forget_content(BLOB))
+        self.assertEqual(self.facts("library/a", BLOB), ContentFacts())
+
+    def test_manifest(self) -> None:
+        """A recorded manifest is stored with its media type; without credentials it is public."""
+        manifest = manifest_of(layers=[])
+        self.manifest(manifest)
+        self.assertEqual(
+            self.facts("library/a", manifest.digest),
+            ContentFacts(
+                size=len(manifest.content),
+                media_type=OCI_MANIFEST,
+                public=True,
+                link=Link(100.0, ""),
+                upstream_linked=True,
+            ),
+        )
+
+    def test_private_manifest(self) -> None:
+        """A manifest fetched with credentials is not public."""
+        manifest = manifest_of(layers=[])
+        self.manifest(manifest, credentials="cred")
+        self.assertFalse(self.facts("library/a", manifest.digest).public)
+
+    def test_manifest_as_blob(self) -> None:
+        """A manifest that is fetched as a blob too keeps its media type."""
+        manifest = manifest_of(layers=[])
+        self.manifest(manifest)
+        self.blob(digest=manifest.digest, size=len(manifest.content))
+        self.assertEqual(self.facts("library/a", manifest.digest).media_type, OCI_MANIFEST)
+
+    def test_mention(self) -> None:
+        """A manifest's mention gives its repository the size, and no link."""
+        self.manifest(manifest_of(a=1), mention(BLOB, 5))
+        self.assertEqual(self.facts("library/a", BLOB), ContentFacts(mentioned_size=5))
+
+    def test_mention_elsewhere(self) -> None:
+        """A mention tells nothing to a repository without a link to the manifest."""
+        self.manifest(manifest_of(a=1), mention(BLOB, 5))
+        self.assertIsNone(self.facts("library/b", BLOB).mentioned_size)
+        self.assertIsNone(self.facts("library/a", BLOB, "quay.io").mentioned_size)
+
+    def test_mention_by_link(self) -> None:
+        """A proof of the right to a stored manifest gives the sizes that it mentions."""
+        manifest = manifest_of(a=1)
+        self.manifest(manifest, mention(BLOB, 5))
+        self.successResultOf(self.index.record_link(HUB, "library/b", manifest.digest, "", 1.0))
+        self.assertEqual(self.facts("library/b", BLOB).mentioned_size, 5)
+
+    def test_mentions_agree(self) -> None:
+        """Several manifests of one repository that state one size give it."""
+        self.manifest(manifest_of(a=1), mention(BLOB, 5))
+        self.manifest(manifest_of(a=2), mention(BLOB, 5))
+        self.assertEqual(self.facts("library/a", BLOB).mentioned_size, 5)
+
+    def test_mentions_disagree(self) -> None:
+        """Where manifests of one repository disagree there is no size."""
+        self.manifest(manifest_of(a=1), mention(BLOB, 5))
+        self.manifest(manifest_of(a=2), mention(BLOB, 6))
+        self.assertIsNone(self.facts("library/a", BLOB).mentioned_size)
+
+    def test_manifest_disagrees_with_itself(self) -> None:
+        """One manifest that states two sizes of a digest gives none."""
+        self.manifest(manifest_of(a=1), mention(BLOB, 5), mention(BLOB, 6))
+        self.assertIsNone(self.facts("library/a", BLOB).mentioned_size)
+
+    def test_impossible_sizes(self) -> None:
+        """Sizes that no content can have are as good as not stated."""
+        self.manifest(manifest_of(a=1), mention(BLOB, -1), mention(OTHER, 2**63))
+        self.assertIsNone(self.facts("library/a", BLOB).mentioned_size)
+        self.assertIsNone(self.facts("library/a", OTHER).mentioned_size)
+
+    def test_mentions_go_with_the_manifest(self) -> None:
+        """A forgotten manifest mentions nothing, and does again once it is back."""
+        manifest = manifest_of(a=1)
+        self.manifest(manifest, mention(BLOB, 5))
+        self.successResultOf(self.index.forget_content(manifest.digest))
+        self.assertIsNone(self.facts("library/a", BLOB).mentioned_size)
+        self.assertEqual(self.facts("library/a", manifest.digest).media_type, "")
+        self.manifest(manifest, mention(BLOB, 5))
+        self.assertEqual(self.facts("library/a", BLOB).mentioned_size, 5)
+
+    def test_manifest_back_elsewhere(self) -> None:
+        """A manifest that came back through one repository tells its mentions to that one."""
+        manifest = manifest_of(a=1)
+        for repository in ("library/a", "library/b"):
+            self.manifest(manifest, mention(BLOB, 5), repository=repository)
+        self.successResultOf(self.index.forget_content(manifest.digest))
+        self.manifest(manifest, mention(BLOB, 5), repository="library/b")
+        self.assertIsNone(self.facts("library/a", BLOB).mentioned_size)
+        self.assertEqual(self.facts("library/b", BLOB).mentioned_size, 5)
+
+    def test_same_manifest_twice(self) -> None:
+        """To record a manifest again changes nothing but the proof."""
+        manifest = manifest_of(a=1)
+        self.manifest(manifest, mention(BLOB, 5))
+        self.manifest(manifest, mention(BLOB, 5), now=200.0)
+        self.assertEqual(self.facts("library/a", manifest.digest).link, Link(200.0, ""))
+        self.assertEqual(self.facts("library/a", BLOB).mentioned_size, 5)
+        self.assertEqual(self.successResultOf(self.index.total_bytes()), len(manifest.content))
+
+    def test_least_recently_used(self) -> None:
+        """Stored content comes by its last use, the longest unused first, touches included."""
+        third = Digest.of(b"third")
+        for digest, now in ((BLOB, 1.0), (OTHER, 2.0), (third, 3.0)):
+            self.blob(digest=digest, now=now)
+        self.index.touch(BLOB, 4.0)
+        self.index.touch(third, 0.5)
+        self.index.touch(Digest.of(b"unknown"), 5.0)
+        self.assertEqual(
+            self.successResultOf(self.index.least_recently_used(2)),
+            [StoredContent(OTHER, 5, 2.0), StoredContent(third, 5, 3.0)],
+        )
+
+    def test_forgotten_is_not_used(self) -> None:
+        """What is not stored is not offered for eviction, touched or not."""
+        self.blob()
+        self.index.touch(BLOB, 4.0)
+        self.successResultOf(self.index.forget_content(BLOB))
+        self.index.touch(BLOB, 5.0)
+        self.assertEqual(self.successResultOf(self.index.least_recently_used(9)), [])
+
+    def test_total_bytes(self) -> None:
+        """The total counts each stored content once."""
+        self.blob(size=5)
+        self.blob("library/b", size=5)
+        self.blob(digest=OTHER, size=7)
+        self.assertEqual(self.successResultOf(self.index.total_bytes()), 12)
+        self.successResultOf(self.index.forget_content(BLOB))
+        self.successResultOf(self.index.forget_content(BLOB))
+        self.assertEqual(self.successResultOf(self.index.total_bytes()), 7)
+
+    def test_close(self) -> None:
+        """It can be closed, more than once."""
+        self.successResultOf(self.index.close())
+        self.successResultOf(self.index.close())
+
+
+class SqliteContentTests(ContentPromises, SqliteIndexCase):
+    """The real index."""
+
+
+class MemoryContentTests(ContentPromises, MemoryIndexCase):
+    """The fake index."""
+
+    def test_write_failure(self) -> None:
+        """A fake full disk fails what writes, changes nothing, and leaves reading alone."""
+        self.index.write_failure = OSError("full")
+        self.failureResultOf(
+            self.index.record_blob(HUB, "library/a", BLOB, 5, "", True, 1.0), OSError
+        )
+        self.assertEqual(self.facts("library/a", BLOB), ContentFacts())

@@ -1,0 +1,251 @@
+"""The index's file: damage, versions, a full disk."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Callable
+
+from regcache.digests import Digest
+from regcache.store.index_contents import total_bytes
+from regcache.store.index_copy import MOST_DAMAGED
+from regcache.store.index_file import (
+    IndexFile,
+    IndexUnavailableError,
+    IndexWriteError,
+)
+from regcache.store.index_schema import MIGRATIONS, IndexVersionError, schema_version
+from tests.support.index_cases import OTHER, IndexFileCase, blob
+
+MANY = [Digest.of(b"%d" % number) for number in range(600)]
+"""As many digests as fill some pages."""
+
+
+def overwrite_all(path: str) -> None:
+    """Put garbage where the database was."""
+    size = os.path.getsize(path)
+    with open(path, "wb") as file:
+        file.write(b"garbage!" * (size // 8))
+
+
+def overwrite_most(path: str) -> None:
+    """Put garbage behind the first page."""
+    pages = os.path.getsize(path) // 4096
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096 * (pages - 1))
+
+
+def truncate_half(path: str) -> None:
+    """Cut the database in two."""
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+def truncate_all(path: str) -> None:
+    """Leave an empty file."""
+    os.truncate(path, 0)
+
+
+def drop_table(path: str) -> None:
+    """Take a table away."""
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE shown")
+    connection.close()
+
+
+def forget_version(path: str) -> None:
+    """Make it a database of some other program."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 0")
+    connection.close()
+
+
+def empty_totals(path: str) -> None:
+    """Take the total away."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DELETE FROM totals")
+    connection.close()
+
+
+DAMAGES: tuple[Callable[[str], None], ...] = (
+    overwrite_all,
+    truncate_half,
+    truncate_all,
+    drop_table,
+    forget_version,
+    empty_totals,
+)
+
+
+class DamageTests(IndexFileCase):
+    """A file that is found damaged when it is opened."""
+
+    def again(self) -> None:
+        """Begin with a new file behind the damages of an earlier one."""
+        self.file.close()
+        self.setUp()
+
+    def test_restored(self) -> None:
+        """Whatever the damage, the last copy takes the file's place, and the file is kept."""
+        for damage in DAMAGES:
+            with self.subTest(damage=damage.__name__):
+                self.again()
+                self.filled(backup=True)
+                damage(self.path)
+                self.file.open()
+                self.assertEqual(self.size(), 5)
+                self.assertEqual(len(self.damaged()), 1)
+                self.assertTrue(os.path.exists(self.file.backup_path))
+
+    def test_begun_anew(self) -> None:
+        """Where there is no copy an empty index begins, and can be written."""
+        for damage in DAMAGES:
+            with self.subTest(damage=damage.__name__):
+                self.again()
+                self.filled(backup=False)
+                damage(self.path)
+                self.file.open()
+                self.assertIsNone(self.size())
+                self.assertEqual(self.file.write([blob()]), [None])
+                self.assertEqual(self.size(), 5)
+                self.assertEqual(len(self.damaged()), 1)
+
+    def test_damaged_copy(self) -> None:
+        """A copy that is damaged too is not used."""
+        self.filled(backup=True)
+        overwrite_all(self.path)
+        overwrite_all(self.file.backup_path)
+        self.file.open()
+        self.assertIsNone(self.size())
+        self.assertEqual(self.file.write([blob(size=6)]), [None])
+
+    def test_missing(self) -> None:
+        """A file that is gone is replaced by its copy."""
+        self.filled(backup=True)
+        os.unlink(self.path)
+        self.file.open()
+        self.assertEqual(self.size(), 5)
+        self.assertEqual(self.damaged(), [])
+
+    def test_stale_log(self) -> None:
+        """The write-ahead log of a damaged file goes with it, and is not played into the next."""
+        self.filled(backup=True)
+        self.file.open()
+        reader = sqlite3.connect(self.path)
+        self.addCleanup(reader.close)
+        reader.execute("SELECT count(*) FROM contents").fetchone()
+        self.file.write([blob(OTHER, 7)])
+        self.file.recover("a test says so")
+        self.assertEqual((self.size(), self.size(OTHER)), (5, None))
+        (aside,) = self.damaged()
+        self.assertTrue(os.path.exists(f"{aside}-wal"))
+
+    def test_few_are_kept(self) -> None:
+        """A disk that damages again and again is not filled with what was moved aside."""
+        for _ in range(MOST_DAMAGED + 2):
+            self.filled(backup=False)
+            overwrite_all(self.path)
+        self.file.open()
+        self.assertEqual(len(self.damaged()), MOST_DAMAGED)
+
+    def test_while_open(self) -> None:
+        """Damage that shows in a reading replaces the file, and the reading is answered."""
+        self.filled(backup=True, more=MANY)
+        self.file.open()
+        overwrite_most(self.path)
+        self.assertEqual(self.size(MANY[300]), 300)
+        self.assertEqual(len(self.damaged()), 1)
+
+    def test_while_writing(self) -> None:
+        """Damage that shows in a change replaces the file, and the change is made."""
+        self.filled(backup=True, more=MANY)
+        self.file.open()
+        overwrite_most(self.path)
+        self.assertEqual(self.file.write([blob(MANY[300], 7)]), [None])
+        self.assertEqual((self.size(MANY[299]), self.size(MANY[300])), (299, 7))
+        self.assertEqual(len(self.damaged()), 1)
+
+    def test_not_damage(self) -> None:
+        """A file that may not be opened is an error of the disk, and stays where it is."""
+        os.mkdir(self.path)
+        self.assertRaises(IndexUnavailableError, self.file.open)
+        self.assertEqual(self.damaged(), [])
+
+
+class VersionTests(IndexFileCase):
+    """The version of the schema."""
+
+    def test_newer(self) -> None:
+        """A file of a newer program is refused, and stays as it is."""
+        self.filled(backup=True)
+        connection = sqlite3.connect(self.path)
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        error = self.assertRaises(IndexVersionError, self.file.open)
+        self.assertIn("99", str(error))
+        self.assertEqual(self.damaged(), [])
+
+    def test_older(self) -> None:
+        """A file of an older program gets what is new, and keeps what it has."""
+        self.filled(backup=False)
+        newer = IndexFile(self.path, (*MIGRATIONS, "CREATE TABLE later (id INTEGER PRIMARY KEY);"))
+        self.addCleanup(newer.close)
+        newer.open()
+        self.assertEqual(newer.read(schema_version), len(MIGRATIONS) + 1)
+        self.assertEqual(newer.read(total_bytes), 5)
+        newer.read(lambda connection: connection.execute("SELECT id FROM later").fetchall())
+
+    def test_failed_step(self) -> None:
+        """A step that fails half-way leaves the version before it."""
+        self.filled(backup=False)
+        broken = IndexFile(self.path, (*MIGRATIONS, "CREATE TABLE later (id); SELECT nonsense"))
+        self.assertRaises(IndexUnavailableError, broken.open)
+        self.file.open()
+        self.assertEqual(self.size(), 5)
+
+
+class FullDiskTests(IndexFileCase):
+    """Changes that find no room."""
+
+    def fill(self) -> None:
+        """Let the open database not grow any more."""
+        self.file.read(
+            lambda connection: connection.execute(
+                f"PRAGMA max_page_count = {os.path.getsize(self.path) // 4096}"
+            ).fetchall()
+        )
+
+    def long_write(self) -> list[IndexWriteError | None]:
+        """Make changes that need room."""
+        return self.file.write([blob(Digest.of(bytes([n // 256, n % 256])), n) for n in range(600)])
+
+    def test_failure(self) -> None:
+        """The failure says that there is no room; what was there before can be read."""
+        self.filled(backup=False)
+        self.file.open()
+        self.fill()
+        failures = [failure for failure in self.long_write() if failure is not None]
+        self.assertEqual({failure.errno for failure in failures}, {errno.ENOSPC})
+        self.assertEqual(self.size(), 5)
+        self.assertEqual(self.damaged(), [])
+
+    def test_again(self) -> None:
+        """With room again, changes are made again."""
+        self.filled(backup=False)
+        self.file.open()
+        self.fill()
+        self.long_write()
+        self.file.read(lambda connection: connection.execute("PRAGMA max_page_count = 1000000"))
+        self.assertEqual(set(self.long_write()), {None})
+
+    def test_alone(self) -> None:
+        """A change that cannot be made takes no other of its transaction with it."""
+        self.file.open()
+
+        def impossible(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO totals VALUES (2, 0)")
+
+        outcomes = self.file.write([blob(), impossible, blob(OTHER, 7)])
+        self.assertEqual(
+            [type(each) for each in outcomes], [type(None), IndexWriteError, type(None)]
+        )
+        self.assertEqual((self.size(), self.size(OTHER)), (5, 7))

@@ -1,0 +1,189 @@
+"""The index stays fast and small: no walking, and a bound for everything that others choose."""
+
+import json
+import sqlite3
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.digests import Digest
+from regcache.facts import Descriptor, Manifest
+from regcache.store import index_contents, index_names
+from regcache.store.index_schema import digest_from_key, digest_key, migrate
+from regcache.store.index_subject import (
+    LONGEST_MEDIA_TYPE,
+    MOST_ANNOTATIONS,
+    clean_media_type,
+    find_subject,
+)
+from tests.support.index_cases import BLOB, HUB, OTHER, SqliteIndexCase, manifest_of, mention
+
+
+class PlanTests(SynchronousTestCase):
+    """How SQLite means to find what is asked for."""
+
+    def setUp(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.addCleanup(self.connection.close)
+        migrate(self.connection)
+
+    def plan(self, statement: str) -> list[str]:
+        """The steps, without those that read no table."""
+        names = {"upstream": "", "repository": "", "digest": b""}
+        arguments = names if ":digest" in statement else ("",) * statement.count("?")
+        rows = self.connection.execute(f"EXPLAIN QUERY PLAN {statement}", arguments)
+        return [
+            row[3]
+            for row in rows
+            if row[3].startswith(("SCAN", "SEARCH", "USE TEMP"))
+            and not row[3].startswith(("SCAN (subquery", "SCAN CONSTANT ROW"))
+        ]
+
+    def test_searched(self) -> None:
+        """Each question is answered by probing indexes: nothing is scanned, nothing sorted."""
+        statements = (
+            index_contents.CONTENT,
+            index_names.TAG,
+            index_names.TAGS,
+            index_names.REPOSITORIES,
+            index_names.REPOSITORIES_OF,
+            index_names.REFERRERS,
+            index_names.VERDICT,
+        )
+        for statement in statements:
+            with self.subTest(statement=statement):
+                steps = self.plan(statement)
+                self.assertTrue(steps)
+                self.assertEqual([s for s in steps if not s.startswith("SEARCH")], [])
+
+    def test_content_is_covered(self) -> None:
+        """The sizes of mentions and the links come from the keys alone."""
+        steps = " ".join(self.plan(index_contents.CONTENT))
+        self.assertIn("SEARCH shown USING PRIMARY KEY (repository_id=? AND digest=?)", steps)
+        self.assertIn("SEARCH links USING PRIMARY KEY (content_id=? AND upstream=?)", steps)
+
+    def test_least_recently_used(self) -> None:
+        """The longest unused are the first entries of an index, read in its order."""
+        self.assertEqual(
+            self.plan(index_contents.LEAST_RECENTLY_USED),
+            ["SCAN contents USING INDEX contents_by_use"],
+        )
+
+    def test_listing(self) -> None:
+        """A page of repositories is read from an index that has no empty ones."""
+        (step,) = self.plan(index_names.REPOSITORIES)
+        self.assertIn("USING INDEX repositories_listed", step)
+
+    def test_keys(self) -> None:
+        """A digest is what its key says."""
+        for digest in (BLOB, OTHER):
+            self.assertEqual(digest_from_key(digest_key(digest)), digest)
+
+    def test_verdicts_bounded(self) -> None:
+        """Only the latest verdicts are kept; one that is asked again is a late one."""
+        for name in ("a", "b", "a", "c"):
+            index_names.record_verdict(self.connection, HUB, name, True, 1.0, most=2)
+        kept = [
+            name
+            for name in ("a", "b", "c")
+            if index_names.find_verdict(self.connection, HUB, name) is not None
+        ]
+        self.assertEqual(kept, ["a", "c"])
+
+
+class PinTests(SqliteIndexCase):
+    """Content that somebody pinned."""
+
+    def test_not_offered(self) -> None:
+        """What is pinned is not offered for eviction."""
+        self.blob()
+        self.blob(digest=OTHER, size=7)
+        with sqlite3.connect(self.path) as connection:
+            connection.execute(
+                "UPDATE contents SET pinned = 1 WHERE digest = ?", (digest_key(BLOB),)
+            )
+        connection.close()
+        (offered,) = self.successResultOf(self.index.least_recently_used(9))
+        self.assertEqual(offered.digest, OTHER)
+
+
+class BoundTests(SqliteIndexCase):
+    """What a manifest's author chooses."""
+
+    def test_mentions(self) -> None:
+        """Of very many descriptors only the first are kept."""
+        many = [
+            mention(Digest.of(b"%d" % number), 1) for number in range(index_names.MOST_MENTIONS)
+        ]
+        self.manifest(manifest_of(a=1), *many, mention(BLOB, 5))
+        self.assertEqual(self.facts("library/a", many[-1].digest).mentioned_size, 1)
+        self.assertIsNone(self.facts("library/a", BLOB).mentioned_size)
+
+    def test_long_media_type(self) -> None:
+        """A media type is kept up to the length that one can have."""
+        content = b"{}"
+        self.manifest(Manifest(Digest.of(content), "a/" + "b" * 1000, content))
+        kept = self.facts("library/a", Digest.of(content)).media_type
+        self.assertEqual(len(kept), LONGEST_MEDIA_TYPE)
+
+    def test_surrogates(self) -> None:
+        """Text that UTF-8 cannot express does no harm."""
+        odd = Descriptor(BLOB, 5, "\ud800")
+        manifest = manifest_of(
+            subject={"digest": str(OTHER)}, artifactType="\ud800", annotations={"\udfff": "\ud800"}
+        )
+        self.manifest(manifest, odd)
+        (referrer,) = self.successResultOf(self.index.referrers(HUB, "library/a", OTHER))
+        self.assertEqual((referrer.artifact_type, referrer.annotations), ("?", (("?", "?"),)))
+        self.assertEqual(clean_media_type("\ud800"), "?")
+
+    def test_page(self) -> None:
+        """A page has at most so many repositories, and at least none."""
+        self.blob()
+        pages = [
+            self.successResultOf(self.index.repositories(None, ("", ""), limit))
+            for limit in (10**30, -1)
+        ]
+        self.assertEqual([len(page) for page in pages], [1, 0])
+
+
+class SubjectTests(SynchronousTestCase):
+    """What is understood as a subject."""
+
+    def test_nonsense(self) -> None:
+        """Whatever is not a subject with a digest is none."""
+        for content in (
+            b"",
+            b'"subject"',
+            b'["subject"]',
+            b'{"subject": null}',
+            b'{"subject": []}',
+            b'{"subject": {"digest": 5}}',
+            b'{"subject": {"digest": "sha256:12"}}',
+            b'{"other": "subject"}',
+            b'{"subject": ' + b"[" * 100_000,
+            b'{"subject": ' + b"9" * 10_000 + b"}",
+            b'{"subject": "\xff"}',
+        ):
+            with self.subTest(content=content[:40]):
+                self.assertIsNone(find_subject(content))
+
+    def test_odd_neighbours(self) -> None:
+        """Members of other types than they should be are as good as absent."""
+        content = json.dumps(
+            {"subject": {"digest": str(BLOB)}, "config": [], "annotations": {"a": 1, "b": "c"}}
+        ).encode()
+        subject = find_subject(content)
+        assert subject is not None
+        self.assertEqual((subject.artifact_type, subject.annotations), ("", (("b", "c"),)))
+
+    def test_annotations_bounded(self) -> None:
+        """Annotations that do not fit are left out, and those that do are kept."""
+        content = json.dumps(
+            {
+                "subject": {"digest": str(BLOB)},
+                "annotations": {"long": "x" * MOST_ANNOTATIONS, "short": "y"},
+            }
+        ).encode()
+        subject = find_subject(content)
+        assert subject is not None
+        self.assertEqual(subject.annotations, (("short", "y"),))

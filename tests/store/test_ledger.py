@@ -1,0 +1,281 @@
+"""Tests for regcache.store.ledger, regcache.store.space and regcache.store.allocation."""
+
+import ctypes
+import errno
+import os
+import tempfile
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from regcache.interfaces import ISpace, ISpaceClaim
+from regcache.store.allocation import STEP, allocate
+from regcache.store.ledger import FileSystemSpace, Percentage, SpaceClaim, SpaceLedger, SpaceLimits
+from regcache.store.space import INTERVAL, SpaceMonitor, measure_space
+from tests.support.pools import HeldPool, ImmediatePool
+
+
+def ledger(
+    max_size: int | Percentage = 1000,
+    max_blob: int | Percentage = 1000,
+    min_free: int = 100,
+    free: int = 10_000,
+    evictable: int = 0,
+) -> SpaceLedger:
+    """A ledger of a file system of 20,000 bytes."""
+    limits = SpaceLimits(max_size, max_blob, min_free)
+    new = SpaceLedger(limits, lambda: evictable)
+    new.measured(FileSystemSpace(20_000, free), new.consumed)
+    return new
+
+
+class SpaceLedgerTests(SynchronousTestCase):
+    """Tests for :class:`SpaceLedger`."""
+
+    def test_interfaces(self) -> None:
+        """It is the ledger that the cache expects."""
+        space = ledger()
+        verifyObject(ISpace, space)
+        verifyObject(ISpaceClaim, space.claim(1))
+
+    def claims(self, space: SpaceLedger, *sizes: int) -> list[bool]:
+        """Which of some claims, made one after the other, are granted."""
+        return [space.claim(size) is not None for size in sizes]
+
+    def test_max_size(self) -> None:
+        """What is stored and claimed never exceeds the limit."""
+        space = ledger()
+        space.change(300)
+        self.assertEqual(
+            self.claims(space, 701, 400, 301, 300, 1), [False, True, False, True, False]
+        )
+
+    def test_max_size_in_per_cent(self) -> None:
+        """The limit may be a part of the file system."""
+        space = ledger(Percentage(1.0), max_blob=Percentage(100))
+        self.assertEqual(space.max_size(), 200)
+        self.assertEqual(self.claims(space, 201, 200), [False, True])
+
+    def test_max_blob(self) -> None:
+        """A single blob may be no larger than its own limit."""
+        self.assertEqual(self.claims(ledger(max_blob=50), 51, 50), [False, True])
+        self.assertEqual(self.claims(ledger(max_blob=Percentage(25)), 251, 250), [False, True])
+
+    def test_min_free(self) -> None:
+        """So much of the file system stays free, whoever uses the rest."""
+        self.assertEqual(self.claims(ledger(free=150), 51, 30, 21, 20), [False, True, False, True])
+
+    def test_negative(self) -> None:
+        """There is no claim of less than nothing."""
+        self.assertIsNone(ledger().claim(-1))
+
+    def test_unmeasured(self) -> None:
+        """As long as nothing is known of the file system nothing is granted."""
+        space = SpaceLedger(SpaceLimits(1000, 1000, 0), lambda: 10**9)
+        self.assertEqual(self.claims(space, 0, 1), [False, False])
+
+    def test_evictable(self) -> None:
+        """What could be evicted counts as room, and the ledger tells how much must go."""
+        space = ledger(evictable=200)
+        space.change(1000)
+        self.assertEqual(space.shortfall(), 0)
+        self.assertEqual(self.claims(space, 201, 200, 1), [False, True, False])
+        self.assertEqual(space.shortfall(), 200)
+
+    def test_release(self) -> None:
+        """A claim that was released counts no more, and only once."""
+        space = ledger()
+        claim = space.claim(1000)
+        assert claim is not None
+        claim.wrote(400)
+        for _ in range(2):
+            claim.release()
+            self.assertEqual(space.reserved, 0)
+        claim.wrote(1)
+        self.assertFalse(claim.grow(1))
+        space.measured(FileSystemSpace(20_000, 10_000), space.consumed)
+        self.assertEqual(self.claims(space, 1000), [True])
+
+    def test_grow(self) -> None:
+        """A claim grows where a new one of the difference would be granted."""
+        space = ledger()
+        claim = space.claim(0)
+        assert claim is not None
+        self.assertEqual([claim.grow(600), claim.grow(1001), claim.grow(500)], [True, False, True])
+        self.assertEqual(claim.size, 600)
+        self.assertEqual(self.claims(space, 401, 400), [False, True])
+        self.assertFalse(claim.grow(601))
+
+    def test_written_bytes_are_not_promised_twice(self) -> None:
+        """What a claim has written is gone from the free space, and counts there only."""
+        space = ledger(max_size=10_000, max_blob=10_000, free=1100)
+        claim = space.claim(900)
+        assert claim is not None
+        claim.wrote(900)
+        self.assertEqual(self.claims(space, 101, 50), [False, True])
+        space.measured(FileSystemSpace(20_000, 200), space.consumed)
+        self.assertEqual(self.claims(space, 51, 50), [False, True])
+
+    def test_old_measurement(self) -> None:
+        """Bytes written while the file system was asked are deducted from its answer."""
+        space = ledger(free=500)
+        consumed = space.consumed
+        space.change(300)
+        space.measured(FileSystemSpace(20_000, 500), consumed)
+        self.assertEqual(self.claims(space, 101, 100), [False, True])
+
+    def test_wrote_too_much(self) -> None:
+        """A claim never counts more bytes than it has."""
+        space = ledger()
+        claim = space.claim(10)
+        assert claim is not None
+        claim.wrote(25)
+        self.assertEqual(claim.written, 10)
+
+    @given(
+        st.lists(
+            st.one_of(
+                st.tuples(st.just("claim"), st.integers(0, 700)),
+                st.tuples(st.just("change"), st.integers(-300, 300)),
+                st.tuples(st.sampled_from(["grow", "wrote", "store"]), st.integers(0, 700)),
+                st.tuples(st.just("release"), st.just(0)),
+            ),
+            max_size=30,
+        )
+    )
+    def test_limits_hold(self, steps: list[tuple[str, int]]) -> None:
+        """Whatever happens, a grant keeps all limits, and the sums are those of the claims."""
+        space = ledger(free=1500)
+        disk_free = 1500
+        claims: list[SpaceClaim] = []
+        for action, amount in steps:
+            granted = False
+            if action == "claim":
+                claim = space.claim(amount)
+                granted = claim is not None
+                claims += [claim] if claim else []
+            elif action == "change":
+                disk_free -= max(amount, -space.used)
+                space.change(amount)
+            elif claims and action == "grow":
+                granted = claims[-1].grow(amount) and amount > 0
+            elif claims and action == "wrote":
+                before = claims[-1].written
+                claims[-1].wrote(amount)
+                disk_free -= claims[-1].written - before
+            elif claims and action == "store":
+                claim = claims.pop()
+                disk_free -= claim.size - claim.written
+                space.change(claim.size)
+                claim.release()
+            elif claims:
+                claim = claims.pop(0)
+                disk_free += claim.written
+                claim.release()
+            if granted and action == "claim":
+                self.assertLessEqual(space.used + space.reserved, 1000)
+                promised = sum(claim.size - claim.written for claim in claims)
+                self.assertGreaterEqual(disk_free - promised, 100)
+            self.assertEqual(space.reserved, sum(claim.size for claim in claims))
+        for claim in claims:
+            claim.release()
+        self.assertEqual((space.reserved, space._written), (0, 0))
+
+
+class SpaceMonitorTests(SynchronousTestCase):
+    """Tests for :class:`SpaceMonitor`."""
+
+    def test_measures_again_and_again(self) -> None:
+        """The ledger is told at once and then regularly, until the service stops."""
+        clock, space = Clock(), SpaceLedger(SpaceLimits(Percentage(50), 10, 0))
+        sizes = iter([100, 200, 300])
+        monitor = SpaceMonitor(
+            clock, ImmediatePool(), "/", space, lambda path: FileSystemSpace(next(sizes), 99)
+        )
+        monitor.startService()
+        self.assertEqual(space.max_size(), 50)
+        clock.advance(INTERVAL)
+        self.assertEqual(space.max_size(), 100)
+        monitor.stopService()
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_fault(self) -> None:
+        """A file system that fails once is asked again."""
+        clock, space = Clock(), SpaceLedger(SpaceLimits(10, 10, 0))
+        path = os.path.abspath(self.mktemp())
+        monitor = SpaceMonitor(clock, ImmediatePool(), path, space)
+        monitor.startService()
+        self.assertIsNone(space.claim(1))
+        os.mkdir(path)
+        clock.advance(INTERVAL)
+        self.assertIsNotNone(space.claim(1))
+        monitor.stopService()
+
+    def test_hanging_file_system(self) -> None:
+        """A file system that does not answer is not asked a second time meanwhile."""
+        clock, pool = Clock(), HeldPool()
+        monitor = SpaceMonitor(clock, pool, "/", SpaceLedger(SpaceLimits(10, 10, 0)))
+        monitor.startService()
+        clock.pump([INTERVAL] * 5)
+        self.assertEqual(len(pool.jobs), 1)
+        monitor.stopService()
+        pool.release_all()
+
+    def test_measure(self) -> None:
+        """The system's own figures are bytes."""
+        space = measure_space("/")
+        self.assertTrue(0 <= space.free <= space.total)
+        self.assertGreater(space.total, 1 << 20)
+
+
+class AllocateTests(SynchronousTestCase):
+    """Tests for :func:`allocate`."""
+
+    def test_by_the_system(self) -> None:
+        """The real call leaves the size of the file as it is."""
+        with tempfile.TemporaryFile(dir=".") as file:
+            allocate(file.fileno(), 0, 1 << 20)
+            self.assertEqual(os.fstat(file.fileno()).st_size, 0)
+
+    def test_steps(self) -> None:
+        """No call allocates more than a step, and together they allocate all."""
+        calls: list[tuple[int, int]] = []
+
+        def record(descriptor: int, mode: int, start: int, length: int) -> int:
+            calls.append((start, length))
+            return 0
+
+        allocate(3, 5, 5 + 2 * STEP + 1, record)
+        self.assertEqual(calls, [(5, STEP), (5 + STEP, STEP), (5 + 2 * STEP, 1)])
+
+    def failing(self, *codes: int) -> int:
+        """How many calls are made when the first ones fail so."""
+        errors = list(codes)
+        calls = []
+
+        def fail(descriptor: int, mode: int, start: int, length: int) -> int:
+            calls.append(start)
+            if not errors:
+                return 0
+            ctypes.set_errno(errors.pop(0))
+            return -1
+
+        allocate(3, 0, 2 * STEP, fail)
+        return len(calls)
+
+    def test_unsupported(self) -> None:
+        """Where it cannot be done nothing is done."""
+        self.assertEqual([self.failing(errno.EOPNOTSUPP), self.failing(errno.ENOSYS)], [1, 1])
+        allocate(3, 0, 100, None)
+
+    def test_interrupted(self) -> None:
+        """An interrupted call is made again."""
+        self.assertEqual(self.failing(errno.EINTR), 3)
+
+    def test_full(self) -> None:
+        """A full disk is an OSError."""
+        error = self.assertRaises(OSError, self.failing, errno.ENOSPC)
+        self.assertEqual(error.errno, errno.ENOSPC)

@@ -1,0 +1,120 @@
+"""Tests for regcache.store.paths and regcache.store.lock."""
+
+import os
+import stat
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.digests import Digest, InvalidDigestError
+from regcache.store.lock import StoreLock, StoreLockedError
+from regcache.store.paths import StorePaths, partial_digest
+
+DIGEST = Digest.of(b"content")
+
+
+class StorePathsTests(SynchronousTestCase):
+    """Tests for :class:`StorePaths`."""
+
+    def test_layout(self) -> None:
+        """Names are as documented."""
+        paths, name = StorePaths("/s"), DIGEST.hex
+        self.assertEqual(paths.blob(DIGEST), f"/s/blobs/sha256/{name[:2]}/{name}")
+        self.assertEqual(paths.partial(DIGEST), f"/s/partial/sha256-{name}")
+        self.assertEqual(paths.sidecar(DIGEST), f"/s/partial/sha256-{name}.json")
+        self.assertEqual((paths.index, paths.lock), ("/s/index.sqlite", "/s/lock"))
+
+    def test_folders(self) -> None:
+        """The folders of a blob are those from its own to blobs/."""
+        expected = [f"/s/blobs/sha256/{DIGEST.hex[:2]}", "/s/blobs/sha256", "/s/blobs"]
+        self.assertEqual(list(StorePaths("/s").folders(DIGEST)), expected)
+
+    def test_no_traversal(self) -> None:
+        """A digest that was not parsed does not become a path."""
+        for forged in (Digest("sha256", "../" * 21 + "x"), Digest("..", DIGEST.hex)):
+            for method in (StorePaths("/s").blob, StorePaths("/s").partial):
+                self.assertRaises(InvalidDigestError, method, forged)
+
+    def test_prepare(self) -> None:
+        """Folders are made for the daemon's user alone, and may exist already."""
+        paths = StorePaths(os.path.abspath(self.mktemp()))
+        paths.prepare()
+        paths.prepare()
+        for folder in (paths.directory, paths.blobs, f"{paths.blobs}/sha512", paths.partials):
+            self.assertEqual(stat.S_IMODE(os.stat(folder).st_mode), 0o700, folder)
+
+    def test_partial_digest(self) -> None:
+        """The digest is read back from the names in partial/, and from no other name."""
+        paths = StorePaths("/s")
+        for path in (paths.partial(DIGEST), paths.sidecar(DIGEST)):
+            self.assertEqual(partial_digest(os.path.basename(path)), DIGEST)
+        for name in ("sha256-00", f"md5-{DIGEST.hex}", f"sha256-{DIGEST.hex}.json.tmp", "x", ""):
+            self.assertIsNone(partial_digest(name), name)
+
+
+_HOLD = """
+import sys
+from regcache.store.lock import StoreLock
+StoreLock(sys.argv[1], 4711).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class StoreLockTests(SynchronousTestCase):
+    """Tests for :class:`StoreLock`."""
+
+    def setUp(self) -> None:
+        self.path = os.path.abspath(self.mktemp())
+
+    def test_second_is_refused(self) -> None:
+        """The second one is refused, and told who has it."""
+        first = StoreLock(self.path, 123)
+        first.acquire()
+        self.addCleanup(first.release)
+        error = self.assertRaises(StoreLockedError, StoreLock(self.path, 456).acquire)
+        self.assertEqual(error.pid, "123")
+        self.assertIn("in use by process 123", str(error))
+
+    def test_pid_unreadable(self) -> None:
+        """A holder that has not written its pid is called another process."""
+        first = StoreLock(self.path, 123)
+        first.acquire()
+        self.addCleanup(first.release)
+        with open(self.path, "wb") as file:
+            file.write(b"\xff not a pid")
+        error = self.assertRaises(StoreLockedError, StoreLock(self.path, 456).acquire)
+        self.assertIn("in use by another process", str(error))
+
+    def test_release(self) -> None:
+        """Once it is given up another may have it; giving up twice changes nothing."""
+        first = StoreLock(self.path, 123)
+        first.acquire()
+        first.release()
+        first.release()
+        second = StoreLock(self.path, 456)
+        second.acquire()
+        second.release()
+
+    def test_killed_holder(self) -> None:
+        """A process that was killed holds nothing, whatever the file says."""
+        holder = subprocess.Popen(
+            [sys.executable, "-c", _HOLD, self.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        with holder:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            error = self.assertRaises(StoreLockedError, StoreLock(self.path, 1).acquire)
+            self.assertEqual(error.pid, "4711")
+            holder.kill()
+        lock = StoreLock(self.path, 1)
+        lock.acquire()
+        lock.release()
+
+    def test_cannot_be_made(self) -> None:
+        """A folder that is not there is an OSError."""
+        self.assertRaises(FileNotFoundError, StoreLock(self.path + "/no/lock", 1).acquire)

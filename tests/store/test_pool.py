@@ -1,0 +1,148 @@
+"""Tests for regcache.store.pool and its fakes."""
+
+import threading
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
+
+from regcache.interfaces import IWorkPool
+from regcache.store.pool import PoolStoppedError, WorkPool, handed_over
+from tests.support.pools import HeldPool, ImmediatePool, RecordingPool, SlowPool
+
+
+class WorkPoolTests(TestCase):
+    """Tests for :class:`WorkPool`, with real threads."""
+
+    def setUp(self) -> None:
+        self.pool = WorkPool(reactor, "disk", 2)
+        self.pool.startService()
+        self.addCleanup(self.pool.stopService)
+
+    def test_interface(self) -> None:
+        """It is a work pool."""
+        verifyObject(IWorkPool, self.pool)
+
+    async def test_runs_in_another_thread(self) -> None:
+        """A job runs in a thread of its own, and its result arrives in the reactor's."""
+        here = threading.get_ident()
+        recording = RecordingPool(self.pool)
+        self.assertEqual(await recording.run(divmod, 7, 2), (3, 1))
+        self.assertNotEqual(recording.threads, [here])
+        self.assertEqual(threading.get_ident(), here)
+
+    async def test_failure(self) -> None:
+        """What a job raises is what the Deferred fails with."""
+        with self.assertRaises(ZeroDivisionError):
+            await self.pool.run(divmod, 1, 0)
+
+    async def test_stopped(self) -> None:
+        """A pool that does not run refuses work instead of keeping it."""
+        await _stop(self.pool)
+        with self.assertRaisesRegex(PoolStoppedError, "disk"):
+            await self.pool.run(divmod, 1, 1)
+
+    async def test_stop_waits_for_jobs(self) -> None:
+        """A pool has stopped when its last result was delivered."""
+        gate = threading.Event()
+        job = self.pool.run(gate.wait)
+        stopping = self.pool.stopService()
+        self.assertFalse(stopping.called)
+        gate.set()
+        await stopping
+        self.assertTrue(job.called)
+
+    async def test_cancelled_job_is_waited_for(self) -> None:
+        """A job that nobody waits for any more still holds up the stop."""
+        gate = threading.Event()
+        job = self.pool.run(gate.wait)
+        job.addErrback(lambda failure: failure.trap(CancelledError))
+        job.cancel()
+        stopping = self.pool.stopService()
+        self.assertFalse(stopping.called)
+        gate.set()
+        await stopping
+
+    async def test_starts_again(self) -> None:
+        """A pool that was stopped can be started again."""
+        await _stop(self.pool)
+        self.pool.startService()
+        self.assertEqual(await self.pool.run(abs, -1), 1)
+
+
+async def _stop(pool: WorkPool) -> None:
+    stopping = pool.stopService()
+    if stopping is not None:
+        await stopping
+
+
+class HandedOverTests(SynchronousTestCase):
+    """Tests for :func:`handed_over`."""
+
+    def test_result(self) -> None:
+        """The result reaches who waits."""
+        inner: Deferred[int] = Deferred()
+        outer = handed_over(inner)
+        inner.callback(1)
+        self.assertEqual(self.successResultOf(outer), 1)
+
+    def test_failure(self) -> None:
+        """A failure reaches who waits."""
+        inner: Deferred[int] = Deferred()
+        outer = handed_over(inner)
+        inner.errback(OSError())
+        self.failureResultOf(outer, OSError)
+
+    def test_cancel(self) -> None:
+        """A cancel leaves the job alone, and its result is given back."""
+        given_back: list[int] = []
+        inner: Deferred[int] = Deferred()
+        outer = handed_over(inner, given_back.append)
+        outer.cancel()
+        self.failureResultOf(outer, CancelledError)
+        self.assertFalse(inner.called)
+        inner.callback(1)
+        self.assertEqual(given_back, [1])
+
+    def test_failure_after_cancel(self) -> None:
+        """A failure that nobody waits for is no unhandled error."""
+        inner: Deferred[int] = Deferred()
+        outer = handed_over(inner)
+        outer.cancel()
+        self.failureResultOf(outer, CancelledError)
+        inner.errback(OSError())
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class FakePoolTests(SynchronousTestCase):
+    """Tests for the fakes that other tests rely upon."""
+
+    def test_interfaces(self) -> None:
+        """All of them are work pools."""
+        for pool in (ImmediatePool(), HeldPool(), SlowPool(Clock(), 1), RecordingPool(None)):
+            verifyObject(IWorkPool, pool)
+
+    def test_held(self) -> None:
+        """A held job is done when it is released."""
+        pool = HeldPool()
+        job = pool.run(abs, -1)
+        self.assertNoResult(job)
+        pool.release_all()
+        self.assertEqual(self.successResultOf(job), 1)
+
+    def test_slow(self) -> None:
+        """A slow job is done when its time has passed."""
+        clock = Clock()
+        job = SlowPool(clock, 2).run(abs, -1)
+        clock.advance(1)
+        self.assertNoResult(job)
+        clock.advance(1)
+        self.assertEqual(self.successResultOf(job), 1)
+
+    def test_recording(self) -> None:
+        """The recording pool notes which function ran in which thread."""
+        pool = RecordingPool(ImmediatePool())
+        self.assertEqual(self.successResultOf(pool.run(abs, -1)), 1)
+        self.assertEqual((pool.names, pool.threads), (["abs"], [threading.get_ident()]))

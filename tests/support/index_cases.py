@@ -1,0 +1,139 @@
+"""What the tests of both indexes begin with: one of each, and short ways to fill them."""
+
+import glob
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.digests import Digest
+from regcache.facts import ContentFacts, Descriptor, Manifest
+from regcache.store.index import SqliteIndex
+from regcache.store.index_contents import find_content, record_blob
+from regcache.store.index_copy import copy_index
+from regcache.store.index_file import IndexFile, Operation
+from tests.support.indexes import ImmediatePool, MemoryIndex
+
+HUB = "docker.io"
+BLOB = Digest.of(b"layer")
+OTHER = Digest.of(b"other layer", "sha512")
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def manifest_of(**document: Any) -> Manifest:
+    """A manifest with the given members."""
+    content = json.dumps(document).encode()
+    return Manifest(Digest.of(content), OCI_MANIFEST, content)
+
+
+def mention(digest: Digest, size: int) -> Descriptor:
+    """A layer's descriptor."""
+    return Descriptor(digest, size, "application/vnd.oci.image.layer.v1.tar+gzip")
+
+
+class IndexCase(SynchronousTestCase):
+    """A test with an index."""
+
+    index: Any
+
+    def facts(self, repository: str, digest: Digest, upstream: str = HUB) -> ContentFacts:
+        """What the index says of a digest."""
+        return self.successResultOf(self.index.content(upstream, repository, digest))
+
+    def blob(
+        self,
+        repository: str = "library/a",
+        digest: Digest = BLOB,
+        *,
+        upstream: str = HUB,
+        size: int = 5,
+        credentials: str = "",
+        public: bool = True,
+        now: float = 100.0,
+    ) -> None:
+        """Record a blob."""
+        self.successResultOf(
+            self.index.record_blob(upstream, repository, digest, size, credentials, public, now)
+        )
+
+    def manifest(
+        self,
+        manifest: Manifest,
+        *descriptors: Descriptor,
+        repository: str = "library/a",
+        upstream: str = HUB,
+        credentials: str = "",
+        now: float = 100.0,
+    ) -> None:
+        """Record a manifest."""
+        self.successResultOf(
+            self.index.record_manifest(
+                upstream, repository, manifest, descriptors, credentials, now
+            )
+        )
+
+    def listed(self, upstream: str | None, after: tuple[str, str], limit: int) -> list[Any]:
+        """A page of repositories."""
+        return self.successResultOf(self.index.repositories(upstream, after, limit))
+
+
+class MemoryIndexCase(IndexCase):
+    """A test with the fake index."""
+
+    def setUp(self) -> None:
+        self.index = MemoryIndex()
+
+
+class SqliteIndexCase(IndexCase):
+    """A test with the real index, in a directory of its own."""
+
+    def setUp(self) -> None:
+        self.directory = self.mktemp()
+        os.mkdir(self.directory)
+        self.path = os.path.join(self.directory, "index.sqlite")
+        self.clock = Clock()
+        self.index = self.open()
+
+    def open(self) -> SqliteIndex:
+        """Open an index on the test's file, and close it behind the test."""
+        self.file = IndexFile(self.path)
+        index = SqliteIndex(self.file, ImmediatePool(), ImmediatePool(), self.clock)
+        self.addCleanup(index.close)
+        self.successResultOf(index.open())
+        return index
+
+
+def blob(digest: Digest = BLOB, size: int = 5) -> Operation:
+    """The change that records a blob."""
+    return lambda connection: record_blob(connection, HUB, "a", digest, size, "", True, 1.0)
+
+
+class IndexFileCase(SynchronousTestCase):
+    """A test with a file that is not open yet."""
+
+    def setUp(self) -> None:
+        directory = self.mktemp()
+        os.mkdir(directory)
+        self.path = os.path.join(directory, "index.sqlite")
+        self.file = IndexFile(self.path)
+        self.addCleanup(self.file.close)
+
+    def size(self, digest: Digest = BLOB) -> int | None:
+        """The size of a digest, as the open file has it."""
+        facts: ContentFacts = self.file.read(find_content, HUB, "a", digest)
+        return facts.size
+
+    def filled(self, backup: bool, more: Sequence[Digest] = ()) -> None:
+        """Make an index that knows some blobs, with a copy or without, and close it."""
+        self.file.open()
+        self.file.write([blob(), *(blob(digest, size) for size, digest in enumerate(more))])
+        if backup:
+            copy_index(self.path, self.file.backup_path, lambda: False)
+        self.file.close()
+
+    def damaged(self) -> list[str]:
+        """The files that were moved aside."""
+        return sorted(glob.glob(f"{self.path}.damaged-*[0-9]"))

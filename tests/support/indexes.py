@@ -1,0 +1,249 @@
+"""An index in memory, and pools that run the work of a real one when a test wants it."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, execute, fail, maybeDeferred, succeed
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Verdict
+from regcache.interfaces import IIndex, IWorkPool
+from regcache.store.index_contents import StoredContent
+
+Repository = tuple[str, str]
+
+
+@implementer(IWorkPool)
+class ImmediatePool:
+    """Runs each job at once, in the caller's thread."""
+
+    def run(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        return execute(function, *args)
+
+
+@implementer(IWorkPool)
+class HeldPool:
+    """Keeps jobs until :meth:`release`, as a busy thread does.
+
+    :ivar held: how many jobs wait.
+    :ivar broken: what every job fails with at once, as in a pool that was stopped.
+    """
+
+    def __init__(self) -> None:
+        self.broken: Exception | None = None
+        self._jobs: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
+
+    @property
+    def held(self) -> int:
+        return len(self._jobs)
+
+    def run(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        if self.broken is not None:
+            return fail(self.broken)
+        done: Deferred[Any] = Deferred()
+        self._jobs.append((done, function, args))
+        return done
+
+    def release(self) -> None:
+        """Do all jobs, and those that they give rise to, in order."""
+        while self._jobs:
+            done, function, args = self._jobs.pop(0)
+            maybeDeferred(function, *args).chainDeferred(done)
+
+
+@implementer(IIndex)
+class MemoryIndex:
+    """Facts in dictionaries; every answer is there at once.
+
+    :ivar write_failure: what ``record_*``, ``drop_tag`` and ``forget_content`` fail with, as
+        on a full disk.
+    """
+
+    def __init__(self) -> None:
+        self.write_failure: Exception | None = None
+        self._stored: dict[Digest, StoredContent] = {}
+        self._media_types: dict[Digest, str] = {}
+        self._public: set[Digest] = set()
+        self._links: dict[Digest, dict[Repository, Link]] = {}
+        self._mentions: dict[Digest, Sequence[Descriptor]] = {}
+        self._subjects: dict[Digest, tuple[Digest, Descriptor]] = {}
+        self._shown: dict[Repository, dict[Digest, None]] = {}
+        self._tags: dict[Repository, dict[str, TagFact]] = {}
+        self._verdicts: dict[Repository, Verdict] = {}
+
+    def content(self, upstream: str, repository: str, digest: Digest) -> "Deferred[ContentFacts]":
+        links = self._links.get(digest, {})
+        stored = self._stored.get(digest)
+        return succeed(
+            ContentFacts(
+                size=stored.size if stored else None,
+                media_type=self._media_types.get(digest, ""),
+                public=digest in self._public,
+                link=links.get((upstream, repository)),
+                upstream_linked=any(name == upstream for name, _ in links),
+                mentioned_size=self._mentioned_size((upstream, repository), digest),
+            )
+        )
+
+    def _mentioned_size(self, repository: Repository, digest: Digest) -> int | None:
+        sizes = {
+            mention.size
+            for manifest in self._shown.get(repository, {})
+            for mention in self._mentions.get(manifest, ())
+            if mention.digest == digest and 0 <= mention.size < 2**63
+        }
+        return sizes.pop() if len(sizes) == 1 else None
+
+    def tag(self, upstream: str, repository: str, tag: str) -> "Deferred[TagFact | None]":
+        return succeed(self._tags.get((upstream, repository), {}).get(tag))
+
+    def record_manifest(
+        self,
+        upstream: str,
+        repository: str,
+        manifest: Manifest,
+        descriptors: Sequence[Descriptor],
+        credentials: str,
+        now: float,
+    ) -> "Deferred[None]":
+        def change() -> None:
+            digest = manifest.digest
+            self._store(digest, len(manifest.content), not credentials, now)
+            self._media_types[digest] = manifest.media_type
+            self._mentions[digest] = tuple(descriptors)
+            self._note_subject(manifest)
+            self._link((upstream, repository), digest, credentials, now)
+
+        return self._write(change)
+
+    def _note_subject(self, manifest: Manifest) -> None:
+        try:
+            document = json.loads(manifest.content)
+            subject = Digest.parse(document["subject"]["digest"])
+        except (ValueError, KeyError, TypeError):
+            return
+        config = document.get("config", {}).get("mediaType", "")
+        referrer = Descriptor(
+            manifest.digest,
+            len(manifest.content),
+            manifest.media_type,
+            artifact_type=document.get("artifactType") or config,
+            annotations=tuple(document.get("annotations", {}).items()),
+        )
+        self._subjects[manifest.digest] = (subject, referrer)
+
+    def record_tag(
+        self, upstream: str, repository: str, tag: str, digest: Digest, now: float
+    ) -> "Deferred[None]":
+        def change() -> None:
+            self._tags.setdefault((upstream, repository), {})[tag] = TagFact(digest, now)
+
+        return self._write(change)
+
+    def drop_tag(self, upstream: str, repository: str, tag: str) -> "Deferred[None]":
+        return self._write(lambda: self._tags.get((upstream, repository), {}).pop(tag, None))
+
+    def record_blob(
+        self,
+        upstream: str,
+        repository: str,
+        digest: Digest,
+        size: int,
+        credentials: str,
+        public: bool,
+        now: float,
+    ) -> "Deferred[None]":
+        def change() -> None:
+            self._store(digest, size, public, now)
+            self._link((upstream, repository), digest, credentials, now)
+
+        return self._write(change)
+
+    def record_link(
+        self, upstream: str, repository: str, digest: Digest, credentials: str, now: float
+    ) -> "Deferred[None]":
+        return self._write(lambda: self._link((upstream, repository), digest, credentials, now))
+
+    def forget_content(self, digest: Digest) -> "Deferred[None]":
+        def change() -> None:
+            for facts in (self._stored, self._media_types, self._mentions, self._subjects):
+                facts.pop(digest, None)
+            for shown in self._shown.values():
+                shown.pop(digest, None)
+
+        return self._write(change)
+
+    def verdict(self, upstream: str, repository: str) -> "Deferred[Verdict | None]":
+        return succeed(self._verdicts.get((upstream, repository)))
+
+    def record_verdict(
+        self, upstream: str, repository: str, public: bool, now: float
+    ) -> "Deferred[None]":
+        def change() -> None:
+            self._verdicts[upstream, repository] = Verdict(public, now)
+
+        return self._write(change)
+
+    def tags(self, upstream: str, repository: str) -> "Deferred[list[str]]":
+        return succeed(sorted(self._tags.get((upstream, repository), {})))
+
+    def repositories(
+        self, upstream: str | None, after: tuple[str, str], limit: int
+    ) -> "Deferred[list[tuple[str, str]]]":
+        found = {
+            repository
+            for digest, links in self._links.items()
+            if digest in self._stored
+            for repository in links
+            if repository > after and upstream in (None, repository[0])
+        }
+        return succeed(sorted(found)[: max(0, limit)])
+
+    def referrers(
+        self, upstream: str, repository: str, subject: Digest
+    ) -> "Deferred[list[Descriptor]]":
+        shown = self._shown.get((upstream, repository), {})
+        return succeed(
+            [
+                referrer
+                for manifest, (about, referrer) in self._subjects.items()
+                if about == subject and manifest in shown
+            ]
+        )
+
+    def touch(self, digest: Digest, now: float) -> None:
+        stored = self._stored.get(digest)
+        if stored is not None:
+            self._stored[digest] = replace(stored, last_use=max(stored.last_use, now))
+
+    def least_recently_used(self, limit: int) -> "Deferred[list[StoredContent]]":
+        """As :meth:`regcache.store.index.SqliteIndex.least_recently_used`."""
+        return succeed(sorted(self._stored.values(), key=lambda each: each.last_use)[:limit])
+
+    def total_bytes(self) -> "Deferred[int]":
+        """As :meth:`regcache.store.index.SqliteIndex.total_bytes`."""
+        return succeed(sum(each.size for each in self._stored.values()))
+
+    def close(self) -> "Deferred[None]":
+        return succeed(None)
+
+    def _write(self, change: Callable[[], object]) -> "Deferred[None]":
+        if self.write_failure is not None:
+            return fail(self.write_failure)
+        change()
+        return succeed(None)
+
+    def _store(self, digest: Digest, size: int, public: bool, now: float) -> None:
+        earlier = self._stored.get(digest)
+        last_use = max(now, earlier.last_use) if earlier else now
+        self._stored[digest] = StoredContent(digest, size, last_use)
+        if public:
+            self._public.add(digest)
+
+    def _link(self, repository: Repository, digest: Digest, credentials: str, now: float) -> None:
+        self._links.setdefault(digest, {})[repository] = Link(now, credentials)
+        if digest in self._mentions:
+            self._shown.setdefault(repository, {})[digest] = None

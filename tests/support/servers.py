@@ -1,0 +1,230 @@
+"""The real servers: Debian's docker-registry as an upstream, and regcache itself."""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.certificates import Certificate
+from tests.support.processes import (
+    CHECKOUT,
+    Server,
+    Workspace,
+    find_program,
+    free_port,
+    require,
+    wait_until,
+)
+from tests.support.registry_client import RegistryClient
+
+_ACCESS = re.compile(
+    r'"(?P<method>[A-Z]+) (?P<path>\S+) HTTP/[\d.]+" (?P<status>\d{3}) (?P<size>\d+)'
+)
+_LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+_CONTENT = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>blobs|manifests)/(?P<reference>[^/?]+)")
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One line of an upstream's access log."""
+
+    method: str
+    path: str
+    status: int
+    size: int
+
+    @property
+    def kind(self) -> str:
+        """``blobs``, ``manifests``, or an empty string for anything else."""
+        found = _CONTENT.match(self.path)
+        return found["kind"] if found else ""
+
+    @property
+    def reference(self) -> str:
+        """The tag or digest asked for, or an empty string."""
+        found = _CONTENT.match(self.path)
+        return found["reference"] if found else ""
+
+    @property
+    def is_body(self) -> bool:
+        """Whether a blob or the body of a manifest was sent, even in part."""
+        return self.method == "GET" and self.status in (200, 206) and self.kind != ""
+
+
+class DockerRegistry:
+    """Debian's docker-registry on a free port of 127.0.0.1, with an access log to read.
+
+    ``basic`` is an account that it demands (htpasswd, bcrypt); ``token`` the section ``auth.token``
+    of its configuration.
+    """
+
+    def __init__(
+        self,
+        basic: tuple[str, str] | None = None,
+        token: Mapping[str, Any] | None = None,
+        certificate: Certificate | None = None,
+    ) -> None:
+        require("docker-registry", *(["htpasswd"] if basic else []))
+        self._workspace = Workspace()
+        self._marks = 0
+        self.credentials = basic
+        config = self._config(certificate)
+        if basic:
+            config["auth"] = {"htpasswd": {"realm": "test", "path": self._htpasswd(*basic)}}
+        if token:
+            config["auth"] = {"token": dict(token)}
+        file = self._workspace.file("config.yml", yaml.safe_dump(config))
+        program = find_program("docker-registry") or "docker-registry"
+        self.server = Server([program, "serve", str(file)], self._workspace.path / "log")
+        self.server.wait_ready(lambda: _LISTENING.search(self.server.log()) is not None)
+        found = _LISTENING.search(self.server.log())
+        assert found is not None
+        self.address = found[1]
+        self.url = f"{'https' if certificate else 'http'}://{self.address}"
+
+    def _config(self, certificate: Certificate | None) -> dict[str, Any]:
+        http: dict[str, Any] = {
+            "addr": "127.0.0.1:0",
+            "relativeurls": True,
+            "secret": secrets.token_hex(8),
+        }
+        if certificate:
+            http["tls"] = {"certificate": str(certificate.chain), "key": str(certificate.key)}
+        return {
+            "version": 0.1,
+            "log": {"level": "info"},
+            "storage": {"filesystem": {"rootdirectory": str(self._workspace.path / "data")}},
+            "http": http,
+        }
+
+    def _htpasswd(self, username: str, password: str) -> str:
+        program = find_program("htpasswd") or "htpasswd"
+        line = subprocess.run(
+            [program, "-Bbn", username, password], check=True, capture_output=True, text=True
+        ).stdout
+        return str(self._workspace.file("htpasswd", line))
+
+    def client(self, headers: Mapping[str, str] | None = None) -> RegistryClient:
+        """A client that may push here."""
+        return RegistryClient(self.url, self.credentials, headers=headers)
+
+    def requests(self) -> list[LoggedRequest]:
+        """All requests so far, in the order of their ends; waits until the log has caught up."""
+        self._marks += 1
+        mark = f"/v2/?mark={self._marks}"
+        RegistryClient(self.url).get(mark)
+        wait_until(lambda: mark + " " in self.server.log(), "the access log has caught up")
+        found = [
+            LoggedRequest(hit["method"], hit["path"], int(hit["status"]), int(hit["size"]))
+            for hit in _ACCESS.finditer(self.server.log())
+        ]
+        return [request for request in found if "?mark=" not in request.path]
+
+    def close(self) -> None:
+        """Stop it and remove its data."""
+        self.server.kill()
+        self._workspace.remove()
+
+
+class Regcache:
+    """The daemon, run as users run it: ``twistd -n regcache -c FILE``.
+
+    ``config`` is what the YAML file holds; listeners, admin endpoint and storage are filled in
+    where it leaves them out. ``REGCACHE_TWISTD`` names another twistd than the interpreter's own.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        certificate: Certificate | None = None,
+        port: int | None = None,
+    ) -> None:
+        self._workspace = Workspace()
+        self.port = port or free_port()
+        self.tls_port, self.admin_port = free_port(), free_port()
+        self.directory = self._workspace.path / "cache"
+        self.directory.mkdir()
+        self.config: dict[str, Any] = {
+            "listeners": self._listeners(certificate),
+            "admin": {"endpoint": f"tcp:{self.admin_port}:interface=127.0.0.1"},
+            "storage": {
+                "directory": str(self.directory),
+                "max_size": "20GiB",
+                "max_blob": "10GiB",
+                "min_free": "1MiB",
+            },
+            **config,
+        }
+        self.server: Server | None = None
+
+    def _listeners(self, certificate: Certificate | None) -> list[dict[str, Any]]:
+        listeners: list[dict[str, Any]] = [{"endpoint": f"tcp:{self.port}:interface=127.0.0.1"}]
+        if certificate is not None:
+            pair = {"chain": str(certificate.chain), "key": str(certificate.key)}
+            listeners.append(
+                {
+                    "endpoint": f"tcp:{self.tls_port}:interface=127.0.0.1",
+                    "tls": {"certificates": [pair]},
+                }
+            )
+        return listeners
+
+    @property
+    def address(self) -> str:
+        """Host and port of the plain listener."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def tls_address(self) -> str:
+        """Host and port of the TLS listener; the certificate names 127.0.0.1 too."""
+        return f"127.0.0.1:{self.tls_port}"
+
+    @property
+    def process(self) -> Server:
+        """The running daemon."""
+        assert self.server is not None
+        return self.server
+
+    def client(self, **options: Any) -> RegistryClient:
+        """A client of the plain listener."""
+        return RegistryClient(f"http://{self.address}", **options)
+
+    def start(self) -> "Regcache":
+        """Start it, also again on the same cache, and wait until ``/v2/`` answers."""
+        file = self._workspace.file("regcache.yml", yaml.safe_dump(self.config))
+        twistd = os.environ.get("REGCACHE_TWISTD") or str(Path(sys.executable).parent / "twistd")
+        self.server = Server(
+            [twistd, "-n", "--pidfile=", "regcache", "-c", str(file)],
+            self._workspace.path / "log",
+            environment={"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"},
+            cwd=self._workspace.path,
+        )
+        self.server.wait_ready(self._answers)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            return self.client(timeout=2.0).get("/v2/").status in (200, 401)
+        except OSError:
+            return False
+
+    def log(self) -> str:
+        """What the daemon wrote on stdout and stderr, over all its starts."""
+        return self.process.log()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        return self.process.stop()
+
+    def close(self) -> None:
+        """End it whatever it does, and remove its cache."""
+        if self.server is not None:
+            self.server.kill()
+        self._workspace.remove()

@@ -1,0 +1,112 @@
+"""Names and labels that dashboards rely on."""
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from regcache.interfaces import IUpstreamMeter
+from regcache.metrics import KINDS, OUTCOMES, Metrics
+
+NAMES = """regcache_requests_total regcache_served_bytes_total regcache_upstream_requests_total
+regcache_upstream_bytes_total regcache_upstream_up regcache_upstream_credentials_ok
+regcache_upstream_ratelimit_remaining regcache_storage_bytes regcache_storage_limit_bytes
+regcache_downloads regcache_readers regcache_evicted_bytes_total regcache_request_seconds_bucket
+regcache_first_byte_seconds_bucket regcache_digest_mismatches_total regcache_storage_errors_total
+process_resident_memory_bytes python_info""".split()
+
+
+class MetricsTests(SynchronousTestCase):
+    """What is counted."""
+
+    def setUp(self) -> None:
+        self.metrics = Metrics(["docker.io", "ghcr.io"])
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The value of a sample."""
+        return self.metrics.registry.get_sample_value(name, labels)
+
+    def request(self, **changes: Any) -> None:
+        """Count a request."""
+        facts: dict[str, Any] = {
+            "upstream": "docker.io",
+            "kind": "blob",
+            "outcome": "hit",
+            "status": 200,
+            "seconds": 0.5,
+            "first_byte": 0.1,
+            "body_bytes": 10,
+        }
+        self.metrics.request(**{**facts, **changes})
+
+    def test_interface(self) -> None:
+        """The metrics are what upstreams report to."""
+        self.assertTrue(verifyObject(IUpstreamMeter, self.metrics))
+
+    def test_names(self) -> None:
+        """Every promised name is in the text."""
+        self.request()
+        self.metrics.ratelimit_remaining("docker.io", 5)
+        self.metrics.digest_mismatch("docker.io")
+        text = self.metrics.render().decode()
+        for name in NAMES:
+            self.assertIn(f"\n{name}", text)
+
+    def test_requests(self) -> None:
+        """Requests, their bytes and times are counted by label."""
+        self.request()
+        self.request(body_bytes=5, first_byte=None)
+        labels = {"upstream": "docker.io", "kind": "blob", "outcome": "hit", "status": "200"}
+        self.assertEqual(self.value("regcache_requests_total", **labels), 2)
+        self.assertEqual(self.value("regcache_served_bytes_total", upstream="docker.io"), 15)
+        self.assertEqual(self.value("regcache_request_seconds_count", kind="blob"), 2)
+        self.assertEqual(self.value("regcache_first_byte_seconds_count", kind="blob"), 1)
+
+    def test_closed_sets(self) -> None:
+        """What a client sends cannot make a new label."""
+        self.request(upstream="evil", kind="evil", outcome="evil", status=7)
+        labels = {"upstream": "", "kind": "other", "outcome": "error", "status": "500"}
+        self.assertEqual(self.value("regcache_requests_total", **labels), 1)
+        self.metrics.upstream_sent("evil", 3)
+        self.assertEqual(self.value("regcache_upstream_bytes_total", upstream=""), 3)
+        self.assertNotIn("evil", self.metrics.render().decode())
+
+    def test_upstreams(self) -> None:
+        """Upstreams begin as up, and tell their state, credentials and limits."""
+        self.assertEqual(self.value("regcache_upstream_up", upstream="ghcr.io"), 1)
+        self.metrics.upstream_state("ghcr.io", False)
+        self.metrics.credentials_state("ghcr.io", False)
+        self.metrics.ratelimit_remaining("ghcr.io", 76)
+        self.metrics.upstream_requested("ghcr.io")
+        self.metrics.set_upstreams(["ghcr.io", "quay.io"])
+        for name, value in (
+            ("regcache_upstream_up", 0),
+            ("regcache_upstream_credentials_ok", 0),
+            ("regcache_upstream_ratelimit_remaining", 76),
+            ("regcache_upstream_requests_total", 1),
+        ):
+            self.assertEqual(self.value(name, upstream="ghcr.io"), value)
+        self.assertEqual(self.value("regcache_upstream_up", upstream="quay.io"), 1)
+
+    def test_storage(self) -> None:
+        """Gauges ask for their value when they are read; faults and evictions are counted."""
+        sizes = [5.0]
+        self.metrics.watch("storage_bytes", lambda: sizes[0])
+        sizes[0] = 7.0
+        self.metrics.storage_error()
+        self.metrics.evicted(100)
+        self.assertEqual(self.value("regcache_storage_bytes"), 7)
+        self.assertEqual(self.value("regcache_storage_errors_total"), 1)
+        self.assertEqual(self.value("regcache_evicted_bytes_total"), 100)
+        self.assertRaises(KeyError, self.metrics.watch, "other", lambda: 0)
+
+    def test_two_sets(self) -> None:
+        """Two sets of metrics in one process are apart."""
+        other = Metrics(["docker.io"])
+        other.upstream_sent("docker.io", 3)
+        self.assertEqual(self.value("regcache_upstream_bytes_total", upstream="docker.io"), 0)
+
+    def test_sets(self) -> None:
+        """The closed sets are those of the documentation."""
+        self.assertEqual(len(KINDS), 7)
+        self.assertEqual(len(OUTCOMES), 8)

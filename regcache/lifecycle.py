@@ -120,6 +120,8 @@ class Daemon(Service):
         parts = self._parts
         await parts.index.open()
         parts.ledger.change(await parts.index.total_bytes())
+        partials = await parts.store.partials()
+        parts.ledger.change(sum(each.allocated for each in partials))
         await parts.space.refresh()
         for service in (parts.space, *parts.watchers):
             service.startService()

@@ -86,23 +86,17 @@ class RequestMetrics:
             first.observe(first_byte)
 
 
-@implementer(IUpstreamMeter, ICacheEvents)
-class Metrics:
-    """All metrics of one daemon, with a registry of their own.
+@implementer(IUpstreamMeter)
+class UpstreamMetrics:
+    """What happens between the upstreams and us.
 
-    :ivar registry: the collectors; :meth:`render` is what it is for.
+    :ivar registry: the collectors.
     """
 
-    def __init__(self, upstreams: Iterable[str] = ()) -> None:
-        self.registry = CollectorRegistry(auto_describe=True)
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
         self._upstreams: frozenset[str] = frozenset()
-        self._client = RequestMetrics(self.registry)
         self._add_upstream_metrics()
-        self._add_cache_metrics()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        self.set_upstreams(upstreams)
 
     def _add_upstream_metrics(self) -> None:
         def counter(name: str, text: str) -> Counter:
@@ -128,6 +122,57 @@ class Metrics:
             "regcache_upstream_ratelimit_remaining", "Requests left, as the upstream said last."
         )
 
+    def set_upstreams(self, upstreams: Iterable[str]) -> None:
+        """Name the upstreams that may stand as a label; those new to it begin as up."""
+        names = frozenset(upstreams)
+        for name in names - self._upstreams:
+            self._up.labels(name).set(1)
+            self._credentials.labels(name).set(1)
+            self._upstream_requests.labels(name)
+            self._upstream_bytes.labels(name)
+        self._upstreams = names
+
+    def upstream_requested(self, upstream: str) -> None:
+        """One request was sent."""
+        self._upstream_requests.labels(self._label(upstream)).inc()
+
+    def upstream_sent(self, upstream: str, count: int) -> None:
+        """Some body bytes arrived."""
+        self._upstream_bytes.labels(self._label(upstream)).inc(count)
+
+    def upstream_state(self, upstream: str, up: bool) -> None:
+        """The upstream answered, or its breaker opened."""
+        self._up.labels(self._label(upstream)).set(1 if up else 0)
+
+    def credentials_state(self, upstream: str, accepted: bool) -> None:
+        """The realm accepted or refused our own credentials."""
+        self._credentials.labels(self._label(upstream)).set(1 if accepted else 0)
+
+    def ratelimit_remaining(self, upstream: str, remaining: int) -> None:
+        """The upstream said how many requests are left."""
+        self._ratelimit.labels(self._label(upstream)).set(remaining)
+
+    def digest_mismatch(self, upstream: str) -> None:
+        """Content from the upstream failed its verification."""
+        self._digest_mismatches.labels(self._label(upstream)).inc()
+
+    def _label(self, upstream: str) -> str:
+        return upstream if upstream in self._upstreams else ""
+
+
+@implementer(ICacheEvents)
+class Metrics(UpstreamMetrics):
+    """All metrics of one daemon, with a registry of their own."""
+
+    def __init__(self, upstreams: Iterable[str] = ()) -> None:
+        super().__init__(CollectorRegistry(auto_describe=True))
+        self._client = RequestMetrics(self.registry)
+        self._add_cache_metrics()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.set_upstreams(upstreams)
+
     def _add_cache_metrics(self) -> None:
         def counter(name: str, text: str) -> Counter:
             return Counter(name, text, registry=self.registry)
@@ -149,16 +194,6 @@ class Metrics:
             "downloads": gauge("regcache_downloads", "Blobs being fetched now."),
             "readers": gauge("regcache_readers", "Client answers being fed now."),
         }
-
-    def set_upstreams(self, upstreams: Iterable[str]) -> None:
-        """Name the upstreams that may stand as a label; those new to it begin as up."""
-        names = frozenset(upstreams)
-        for name in names - self._upstreams:
-            self._up.labels(name).set(1)
-            self._credentials.labels(name).set(1)
-            self._upstream_requests.labels(name)
-            self._upstream_bytes.labels(name)
-        self._upstreams = names
 
     def watch(self, name: str, value: Callable[[], float]) -> None:
         """Let a function give a gauge its value whenever the metrics are read.
@@ -189,30 +224,6 @@ class Metrics:
         if body_bytes > 0:
             self._client.serve(upstream, body_bytes)
 
-    def upstream_requested(self, upstream: str) -> None:
-        """One request was sent."""
-        self._upstream_requests.labels(self._label(upstream)).inc()
-
-    def upstream_sent(self, upstream: str, count: int) -> None:
-        """Some body bytes arrived."""
-        self._upstream_bytes.labels(self._label(upstream)).inc(count)
-
-    def upstream_state(self, upstream: str, up: bool) -> None:
-        """The upstream answered, or its breaker opened."""
-        self._up.labels(self._label(upstream)).set(1 if up else 0)
-
-    def credentials_state(self, upstream: str, accepted: bool) -> None:
-        """The realm accepted or refused our own credentials."""
-        self._credentials.labels(self._label(upstream)).set(1 if accepted else 0)
-
-    def ratelimit_remaining(self, upstream: str, remaining: int) -> None:
-        """The upstream said how many requests are left."""
-        self._ratelimit.labels(self._label(upstream)).set(remaining)
-
-    def digest_mismatch(self, upstream: str) -> None:
-        """Content from the upstream failed its verification."""
-        self._digest_mismatches.labels(self._label(upstream)).inc()
-
     def storage_error(self) -> None:
         """The disk failed a read or write."""
         self._storage_errors.inc()
@@ -224,6 +235,3 @@ class Metrics:
     def render(self) -> bytes:
         """All metrics in the text format 0.0.4 of Prometheus."""
         return generate_latest(self.registry)
-
-    def _label(self, upstream: str) -> str:
-        return upstream if upstream in self._upstreams else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from twisted.application.service import Service
+from twisted.logger import Logger
 
 from regcache.admin.endpoint import AdminDispatch
 from regcache.admin.health import HealthPages
@@ -22,6 +23,7 @@ from regcache.cache.tags import TagCache
 from regcache.cache.visibility import Visibility
 from regcache.cache.waiters import Gate
 from regcache.config import model
+from regcache.digests import Digest
 from regcache.lifecycle import Daemon, Parts, behind_gate
 from regcache.logs import LineWriter
 from regcache.metrics import Metrics
@@ -46,6 +48,8 @@ from regcache.web.manifests import ManifestHandler
 from regcache.web.redirect import RedirectDispatch
 from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site
+
+_log = Logger()
 
 #: Threads for disk and hashing. More would not make one disk faster.
 DISK_THREADS = 8
@@ -105,12 +109,22 @@ class _Assembly:
             paths,
             read_boot_id(),
             self._ledger.change,
-            lambda digest, size: self._metrics.storage_error(),
+            self._content_lost,
         )
         self._liars = Liars(reactor)
         self._rights = Rights(self._index, reactor, random.random)
         self._visibility = Visibility(self._index, reactor)
         self._watchers: list[Service] = []
+
+    def _content_lost(self, digest: Digest, size: int) -> None:
+        """Stored content was damaged and is removed: it is a miss from now on."""
+        self._metrics.storage_error()
+        forgetting = self._index.forget_content(digest)
+        forgetting.addErrback(
+            lambda failure: _log.warn(
+                "forgetting {digest} failed: {why}", digest=digest, why=failure.getErrorMessage()
+            )
+        )
 
     def daemon(self, failed: Callable[[str], None]) -> Daemon:
         """Everything, ready to be started."""

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
@@ -120,7 +120,7 @@ def make_context(
     :param choose: called with the connection when the client has named the server.
     :raises CertificateError: if OpenSSL refuses the certificate, e.g. for a weak key.
     """
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context: Any = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(MINIMUM_VERSIONS[minimum])
     context.set_options(
         SSL.OP_NO_COMPRESSION
@@ -132,16 +132,17 @@ def make_context(
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_cipher_list(_CIPHERS)
     try:
-        context.use_certificate(crypto.X509.from_cryptography(pair.chain[0]))
+        context.use_certificate(pair.chain[0])
         for certificate in pair.chain[1:]:
-            context.add_extra_chain_cert(crypto.X509.from_cryptography(certificate))
-        context.use_privatekey(crypto.PKey.from_cryptography_key(pair.key))  # type: ignore[arg-type]
+            context.add_extra_chain_cert(certificate)
+        context.use_privatekey(pair.key)
         context.check_privatekey()
     except (SSL.Error, TypeError):
         raise CertificateError("the TLS library refuses the certificate or key") from None
     context.set_alpn_select_callback(_select_protocol)
     context.set_tlsext_servername_callback(choose)
-    return context
+    made: SSL.Context = context
+    return made
 
 
 def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:

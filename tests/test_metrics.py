@@ -5,15 +5,29 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from regcache.interfaces import IUpstreamMeter
+from regcache.interfaces import ICacheEvents, IUpstreamMeter
 from regcache.metrics import KINDS, OUTCOMES, Metrics
 
-NAMES = """regcache_requests_total regcache_served_bytes_total regcache_upstream_requests_total
-regcache_upstream_bytes_total regcache_upstream_up regcache_upstream_credentials_ok
-regcache_upstream_ratelimit_remaining regcache_storage_bytes regcache_storage_limit_bytes
-regcache_downloads regcache_readers regcache_evicted_bytes_total regcache_request_seconds_bucket
-regcache_first_byte_seconds_bucket regcache_digest_mismatches_total regcache_storage_errors_total
-process_resident_memory_bytes python_info""".split()
+NAMES = [
+    "regcache_requests_total",
+    "regcache_served_bytes_total",
+    "regcache_upstream_requests_total",
+    "regcache_upstream_bytes_total",
+    "regcache_upstream_up",
+    "regcache_upstream_credentials_ok",
+    "regcache_upstream_ratelimit_remaining",
+    "regcache_storage_bytes",
+    "regcache_storage_limit_bytes",
+    "regcache_downloads",
+    "regcache_readers",
+    "regcache_evicted_bytes_total",
+    "regcache_request_seconds_bucket",
+    "regcache_first_byte_seconds_bucket",
+    "regcache_digest_mismatches_total",
+    "regcache_storage_errors_total",
+    "process_resident_memory_bytes",
+    "python_info",
+]
 
 
 class MetricsTests(SynchronousTestCase):
@@ -40,7 +54,8 @@ class MetricsTests(SynchronousTestCase):
         self.metrics.request(**{**facts, **changes})
 
     def test_interface(self) -> None:
-        """The metrics are what upstreams report to."""
+        """The metrics are what upstreams and the cache report to."""
+        self.assertTrue(verifyObject(ICacheEvents, self.metrics))
         self.assertTrue(verifyObject(IUpstreamMeter, self.metrics))
 
     def test_names(self) -> None:

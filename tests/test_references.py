@@ -100,7 +100,13 @@ class TargetTests(SynchronousTestCase):
 
     def test_registry_in_front(self) -> None:
         """The first component may be a registry, in any case and with a port."""
-        for name in ("ghcr.io/org/app", "GHCR.io/a", "localhost:5000/a", "localhost/a", "10.0.0.1/a"):
+        for name in (
+            "ghcr.io/org/app",
+            "GHCR.io/a",
+            "localhost:5000/a",
+            "localhost/a",
+            "10.0.0.1/a",
+        ):
             self.assert_target(f"/v2/{name}/manifests/x", Kind.MANIFEST, name, "x")
 
     def test_other_paths(self) -> None:
@@ -177,7 +183,12 @@ class BadTargetTests(SynchronousTestCase):
     @given(st.binary(max_size=80))
     def test_nothing_else_is_raised(self, tail: bytes) -> None:
         """Whatever comes is a target or an error with a status, and a name is a clean one."""
-        for uri in (tail, b"/v2/" + tail, b"/v2/a/manifests/" + tail, b"/v2/" + tail + b"/tags/list"):
+        for uri in (
+            tail,
+            b"/v2/" + tail,
+            b"/v2/a/manifests/" + tail,
+            b"/v2/" + tail + b"/tags/list",
+        ):
             try:
                 target = parse_target(uri)
             except RegistryError as error:

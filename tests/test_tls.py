@@ -1,9 +1,11 @@
 """Certificates on the server side."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.task import Clock
@@ -43,18 +45,21 @@ class TLSClient:
         name: str | None,
         protocols: tuple[bytes, ...] = (b"h2", b"http/1.1"),
         maximum: int | None = None,
+        context: SSL.Context | None = None,
     ) -> None:
         clock = Clock()
-        site = make_site(lambda request: send_text(request, str(request.isSecure())), clock)
-        factory = TLSMemoryBIOFactory(store, False, site, clock)
+        self.site = make_site(lambda request: send_text(request, str(request.isSecure())), clock)
+        factory = TLSMemoryBIOFactory(store, False, self.site, clock)
         self.transport = MemoryTransport()
         self.server: Any = factory.buildProtocol(None)
         self.server.makeConnection(self.transport)
         self.clock = clock
-        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        context.set_alpn_protos(list(protocols))
-        if maximum is not None:
-            context.set_max_proto_version(maximum)
+        if context is None:
+            context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+            context.set_alpn_protos(list(protocols))
+            if maximum is not None:
+                context.set_max_proto_version(maximum)
+        self.context = context
         self.connection = SSL.Connection(context, None)
         if name is not None:
             self.connection.set_tlsext_host_name(name.encode())
@@ -71,10 +76,8 @@ class TLSClient:
 
     def carry(self) -> None:
         """Carry what is waiting on both sides."""
-        try:
+        with contextlib.suppress(SSL.WantReadError):
             self.server.dataReceived(self.connection.bio_read(1 << 20))
-        except SSL.WantReadError:
-            pass
         self.clock.advance(0)
         if self.transport.value():
             self.connection.bio_write(self.transport.value())
@@ -88,9 +91,10 @@ class TLSClient:
     @property
     def names(self) -> str:
         """The common name of the certificate that the server showed."""
-        certificate = self.connection.get_peer_certificate()
+        certificate = self.connection.get_peer_certificate(as_cryptography=True)
         assert certificate is not None
-        return str(certificate.get_subject().CN)
+        (name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return str(name.value)
 
 
 class TLSCase(SynchronousTestCase):
@@ -155,11 +159,12 @@ class ChoiceTests(TLSCase):
     def test_no_session(self) -> None:
         """No session is given out that would outlive a certificate."""
         client = TLSClient(self.store, None, maximum=SSL.TLS1_2_VERSION).handshake()
+        again = TLSClient(self.store, None, context=client.context)
         session = client.connection.get_session()
-        again = TLSClient(self.store, None, maximum=SSL.TLS1_2_VERSION)
+        assert session is not None
         again.connection.set_session(session)
         again.handshake()
-        self.assertFalse(SSL._lib.SSL_session_reused(again.connection._ssl))
+        self.assertNotEqual(client.connection.master_key(), again.connection.master_key())
 
     def test_request(self) -> None:
         """A request over TLS is answered over TLS."""
@@ -168,6 +173,15 @@ class ChoiceTests(TLSCase):
         answer = client.exchange(lambda: client.connection.recv(65536))
         self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"))
         self.assertTrue(answer.endswith(b"True"))
+
+    def test_abort(self) -> None:
+        """An aborted answer cuts the transport itself, below TLS."""
+        client = TLSClient(self.store, None).handshake()
+        request_line = b"GET / HTTP/1.1\r\nHost: first.test\r\n\r\n"
+        client.site.dispatch = lambda request: request.abort("wrong digest")
+        client.connection.send(request_line)
+        client.carry()
+        self.assertTrue(client.transport.aborted)
 
     def test_covers(self) -> None:
         """Whether some certificate is valid for a host can be asked."""

@@ -95,7 +95,7 @@ class BlobCache:
         await self._admit(upstream, repository, digest)
         facts = await self._index.content(upstream.name, repository, digest)
         running = await self._downloads.find(digest)
-        if running is None and facts.size is not None:
+        if running is None:
             opened = await self._open_stored(upstream, repository, digest, facts)
             if opened is not None:
                 return opened
@@ -136,7 +136,8 @@ class BlobCache:
         """The stored blob; None if it is not there any more, or not provably this one's."""
         file = await self._store.find(digest)
         if file is None:
-            await self._index.forget_content(digest)
+            if facts.size is not None:
+                await self._index.forget_content(digest)
             return None
         try:
             return await self._open_file(upstream, repository, digest, facts, file)
@@ -158,9 +159,22 @@ class BlobCache:
             except NotProvedError:
                 file.close()
                 return await self._relay(upstream, repository, digest, facts, None)
-        now = self._clock.seconds()
-        self._index.touch(digest, now)
+        if facts.size is None:
+            await self._adopt(upstream, repository, file)
+        self._index.touch(digest, self._clock.seconds())
         return OpenBlob(Reader(FileSource(file)), hit(0))
+
+    async def _adopt(self, upstream: Upstream, repository: str, file: IContentFile) -> None:
+        """Note content whose entry in the index was lost, now that a right was proved."""
+        await self._index.record_blob(
+            upstream.name,
+            repository,
+            file.digest,
+            file.size or 0,
+            upstream.registry.credentials,
+            False,
+            self._clock.seconds(),
+        )
 
     async def _join(
         self, running: Download, upstream: Upstream, repository: str, facts: ContentFacts

@@ -5,61 +5,45 @@ state      event                   what holds afterwards
 =========  ======================  =====================================================
 opening    partial file opened     filling; the first gap is asked for
 opening    nothing is missing      proving: one HEAD, since the right needs the upstream's word
-opening    cannot be opened        closing; waiting readers relay
+opening    cannot be opened        over; waiting readers relay
 proving    right proved            checking
 filling    first answer            heads of answers go out (over 64 KiB; else verified)
-filling    first answer refused    closing; every waiting reader gets the failure
-filling    claim of space refused  closing; waiting readers relay, the first takes the body
+filling    first answer refused    over; every waiting reader gets the failure
+filling    claim of space refused  over; waiting readers relay, the first takes the body
 filling    fill breaks             filling; asked again from there after a pause, on the next
                                    URL, until ``MOST_TRIES`` brought nothing
-filling    write refused           closing; readers aborted, the file dropped
+filling    write refused           over; readers aborted, the file dropped
 filling    last reader leaves      filling if at most ``finish`` is missing, else parking
 parking    a reader joins          filling
-parking    fills have drained      closing; intervals saved, the file stays as it is
+parking    fills have drained      over; intervals saved, the file stays as it is
 filling    every byte present      checking
 checking   digest right            done: all is released; the file is renamed, the index told
-checking   digest wrong            closing, readers aborted, the file dropped; a file from
+checking   digest wrong            over; readers aborted, the file dropped; a file from
                                    several answers is fetched afresh once: filling
-done       index told              closed; readers go on with the open file
-any        daemon stops            closing; intervals saved
+done       index told              over; readers go on with the open file
+any        daemon stops            over; intervals saved
 =========  ======================  =====================================================
 
-In "closing" and "closed" nobody joins: who asks for the digest waits until it is closed and
-looks again.
+Nobody joins what is over: who asks for the digest waits until it is closed and looks again.
 """
 
 from enum import Enum
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.cache.audience import Audience
+from regcache.cache.closing import Closing
+from regcache.cache.examination import Verdict, examine
 from regcache.cache.fetching import Fetching, SizeConflict
 from regcache.cache.keeping import Keeping
-from regcache.cache.origin import WITHHELD, Fetched, NotStoredError, Origin, Workshop
+from regcache.cache.origin import DownloadOwner, NotStoredError, Origin, Workshop
+from regcache.cache.progress import exceeds_withheld, is_complete, too_much_missing
 from regcache.cache.reader import Reader
-from regcache.cache.waiters import Gate
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody, IPartialFile
-
-
-class DownloadOwner(Protocol):
-    """The table of downloads."""
-
-    async def fetched(self, fetched: Fetched) -> None:
-        """Verified content is stored: tell the index."""
-
-    def lied(self, digest: Digest, upstream: str, url_indexes: frozenset[int]) -> None:
-        """One answer, whole, had wrong bytes."""
-
-    def storage_failed(self) -> None:
-        """A write was refused by the disk."""
-
-    def closed(self, download: "Download") -> None:
-        """The next download of this digest may begin."""
 
 
 class _State(Enum):
@@ -69,8 +53,7 @@ class _State(Enum):
     PARKING = "parking"
     CHECKING = "checking"
     DONE = "done"
-    CLOSING = "closing"
-    CLOSED = "closed"
+    OVER = "over"
 
 
 class Download:
@@ -92,9 +75,8 @@ class Download:
     ) -> None:
         self.digest = digest
         self.origin = origin
-        self.audience = Audience()
-        self.closed = Gate()
-        self.verified = False
+        self.audience = Audience(self)
+        self._closing = Closing(digest, self.audience, owner)
         self._expected_size = expected_size
         self._workshop = workshop
         self._skip = skip
@@ -110,33 +92,38 @@ class Download:
 
     @property
     def _over(self) -> bool:
-        return self._state in (_State.CLOSING, _State.CLOSED)
+        return self._state is _State.OVER
 
     @property
     def public(self) -> bool:
         """Whether some answer came, and every byte was given without credentials."""
-        opened = self._state not in (_State.OPENING, _State.PROVING, _State.CLOSED)
-        return opened and self._fetching.answered and self.file.anonymous
+        return self._opened and self._fetching.answered and self.file.anonymous
+
+    @property
+    def _opened(self) -> bool:
+        return hasattr(self, "_fetching")
 
     def join(self) -> Reader:
         """A new reader. Whoever gets it calls ``leave`` in the end."""
-        reader = self.audience.add(self)
+        reader = self.audience.join()
         if self._state is _State.PARKING:
             self._state = _State.FILLING
             self._fetching.go_on()
             self._step()
         return reader
 
+    def closed(self) -> "Deferred[None]":
+        """Fires when the next download of the digest may begin."""
+        return self._closing.done.wait()
+
     async def run(self) -> None:
         """Open the partial file and begin to fill it."""
         try:
             self.file = await self._workshop.store.open_partial(self.digest)
         except OSError as error:
-            self._cannot_store(NotStoredError("the partial file cannot be opened"), error)
-            self._state = _State.CLOSED
-            self._owner.closed(self)
-            self.closed.succeed()
+            self._cannot_open(error)
             return
+        self.audience.file = self.file
         self._keeping = Keeping(self.file, self._workshop.space)
         self._resumed = self.file.present.total > 0
         await self._fill()
@@ -146,8 +133,8 @@ class Download:
             self.file, self.origin, self._expected_size, self._workshop, self, self._skip
         )
         if self._stopping:
-            self._end(discard=False)
-        elif self._complete():
+            self._save()
+        elif is_complete(self.file):
             self._state = _State.PROVING
             await self._prove()
         else:
@@ -170,38 +157,21 @@ class Download:
         """Keep what is here for another day. Fires when everything is closed."""
         self._stopping = True
         if self._state in (_State.PROVING, _State.FILLING, _State.PARKING):
-            self._end(discard=False)
-        return self.closed.wait()
+            self._save()
+        return self.closed()
 
-    # What readers ask (regcache.cache.reader.Source).
+    # What readers cause (regcache.cache.audience.Host).
 
-    def ready(self) -> "Deferred[None]":
-        """Fires when the head of an answer may go out."""
-        return self.audience.head()
+    def wanted(self, position: int) -> bool:
+        """A reader waits at a position: have it brought, if nobody does."""
+        if self._state is _State.FILLING:
+            self._fetching.step([position])
+        return self.audience.verified or not self._over
 
-    def released(self, position: int) -> int:
-        """The end of what may be sent from ``position`` on: the last bytes wait for the proof."""
-        present = self.file.present
-        end = present.end_of(position)
-        if self.verified:
-            return end
-        whole = present.end_of(0) if self.file.size is None else self.file.size
-        return min(end, max(position, whole - WITHHELD))
-
-    def reader_waits(self, reader: Reader) -> None:
-        """Bring what the reader waits for, if nobody does."""
-        if self._over and not self.verified:
-            reader.abort("the download ended")
-        elif self._state is _State.FILLING:
-            self._fetching.step([reader.position])
-
-    def reader_left(self, reader: Reader) -> None:
-        """Go on, park or close, now that one is gone."""
-        self.audience.remove(reader)
-        if self._state is _State.CLOSED:
-            self._close_file()
-        else:
-            self._step()
+    def left(self) -> None:
+        """Go on, park or close, now that a reader is gone."""
+        self._step()
+        self._closing.close_file()
 
     # What the fills tell (regcache.cache.fetching.FetchingListener).
 
@@ -214,8 +184,9 @@ class Download:
             raise NotStoredError("there is no space for it", body)
 
     def answered(self) -> None:
-        """The upstream gives the blob."""
-        self._check_head()
+        """Let answers begin; small blobs are verified before."""
+        if self._fetching.answered and exceeds_withheld(self.file):
+            self.audience.release_head()
 
     def progressed(self) -> None:
         """Let everybody look at what is there now."""
@@ -225,126 +196,91 @@ class Download:
             self.storage_failed(OSError("no space for a blob that does not say its size"))
             return
         self._keeping.written()
-        self._check_head()
+        self.answered()
         self._step()
         self.audience.wake()
 
     def drained(self) -> None:
         """The last write of a parking download is done."""
         if self._state is _State.PARKING:
-            self._end(discard=False)
+            self._save()
 
     def gave_up(self, failure: UpstreamFailure) -> None:
         """The upstream does not give it: who has no answer yet gets this one."""
-        self.audience.turn_away(failure)
-        self.audience.break_off(f"upstream {failure.upstream}: {failure.reason}")
-        self._end(discard=isinstance(failure, SizeConflict))
+        reason = f"upstream {failure.upstream}: {failure.reason}"
+        self._end(failure, reason, discard=isinstance(failure, SizeConflict))
 
     def not_stored(self, error: NotStoredError) -> None:
         """There is no space: who waits has to relay."""
         if not self.audience and error.body is not None:
             error.body.abort()
-        self.audience.turn_away(error)
-        self.audience.break_off("there is no space for it")
-        self._end(discard=True)
+        self._end(error, "there is no space for it", discard=True)
 
     def storage_failed(self, error: BaseException | None) -> None:
         """A write failed half-way: relaying is impossible for those who got bytes."""
-        self._cannot_store(NotStoredError("the disk refused a write"), error)
-        self._end(discard=True)
+        self._owner.storage_failed(self.digest, error)
+        reason = "the disk refused a write"
+        self._end(NotStoredError(reason), reason, discard=True)
 
-    def _cannot_store(self, refusal: NotStoredError, error: BaseException | None) -> None:
-        self._log.warn("storing {digest} failed: {error}", digest=self.digest, error=error)
-        self._workshop.events.storage_error()
-        self._owner.storage_failed()
-        self.audience.turn_away(refusal)
-        self.audience.break_off(str(refusal))
+    def _cannot_open(self, error: BaseException | None) -> None:
+        """Without a partial file there is nothing to end but the waiting."""
+        self._state = _State.OVER
+        self._owner.storage_failed(self.digest, error)
+        reason = "the partial file cannot be opened"
+        self.audience.dismiss(NotStoredError(reason), reason)
+        self._closing.finish()
 
     # Steps.
 
     def _step(self) -> None:
         if self._state is not _State.FILLING:
             return
-        if self._complete():
+        if is_complete(self.file):
             self._fetching.drop()
             self._state = _State.CHECKING
             Deferred.fromCoroutine(self._check()).addErrback(self.failed)
-        elif self._unwanted():
+        elif self._may_park():
             self._state = _State.PARKING
             self._fetching.stop()
         else:
             self._fetching.step()
 
-    def _complete(self) -> bool:
-        return self.file.size is not None and self.file.present.covers(0, self.file.size)
-
-    def _unwanted(self) -> bool:
-        """Whether nobody reads, and too much is missing to go on regardless."""
-        finish = self._workshop.finish
-        if self.audience or finish is None or not self._fetching.answered:
-            return False
-        present = self.file.present.total
-        return present > finish if self.file.size is None else self.file.size - present > finish
-
-    def _check_head(self) -> None:
-        """Let answers begin; small blobs are verified before."""
-        size = self.file.present.end_of(0) if self.file.size is None else self.file.size
-        if self._fetching.answered and size > WITHHELD:
-            self.audience.release_head()
+    def _may_park(self) -> bool:
+        unread = self._fetching.answered and not self.audience
+        return unread and too_much_missing(self.file, self._workshop.finish)
 
     async def _check(self) -> None:
+        name, events = self.origin.registry.name, self._workshop.events
         try:
-            right = await self.file.verify()
+            verdict = await examine(self.file, self._fetching, self._resumed, name, events)
         except OSError as error:
             self.storage_failed(error)
             return
-        if right:
+        if verdict is Verdict.RIGHT:
             await self._commit()
-        else:
-            await self._mismatched()
+            return
+        failure = UpstreamBadAnswer(name, "the content fails its digest")
+        self.audience.break_off(failure.reason)
+        if verdict is Verdict.MIXED and self.audience:
+            await self._begin_anew()
+            return
+        if verdict is Verdict.WRONG:
+            self._owner.lied(self.digest, name, frozenset(self._fetching.url_indexes))
+        self._end(failure, failure.reason, discard=True)
 
     async def _commit(self) -> None:
         """Release the rest to the readers at once; storing goes on behind their answers."""
-        self.verified, self._state = True, _State.DONE
-        self.audience.release_head()
-        self.audience.wake()
+        self._state = _State.DONE
+        self.audience.release_all()
         try:
             await self.file.commit()
         except OSError as error:
-            self._cannot_store(NotStoredError("the disk refused to keep it"), error)
-            self._end(discard=True)
+            self.storage_failed(error)
             return
         self._keeping.release()
-        await self._owner.fetched(
-            Fetched(
-                self.digest,
-                self.file.size or 0,
-                self.origin,
-                self._fetching.credentials,
-                self.file.anonymous,
-            )
-        )
-        self._was_closed()
-
-    async def _mismatched(self) -> None:
-        """Drop it; what several answers brought is fetched afresh before anyone is blamed."""
-        name = self.origin.registry.name
-        mixed = self._resumed or self._fetching.bodies > 1
-        self._log.warn(
-            "{digest} from {upstream} fails its digest{mixed}",
-            digest=self.digest,
-            upstream=name,
-            mixed=", assembled from several answers" if mixed else "",
-        )
-        self._workshop.events.digest_mismatch(name)
-        self.audience.break_off("the content fails its digest")
-        if mixed and self.audience:
-            await self._begin_anew()
-            return
-        if not mixed:
-            self._owner.lied(self.digest, name, frozenset(self._fetching.url_indexes))
-        self.audience.turn_away(UpstreamBadAnswer(name, "the content fails its digest"))
-        self._end(discard=True)
+        await self._owner.fetched(self._fetching.result())
+        self._state = _State.OVER
+        self._closing.finish()
 
     async def _begin_anew(self) -> None:
         try:
@@ -359,32 +295,24 @@ class Download:
     def failed(self, failure: Failure) -> None:
         """Our own fault: log it and end."""
         self._log.failure("the download of {digest} failed", failure, digest=self.digest)
-        self.audience.turn_away(RuntimeError("the download failed"))
-        self.audience.break_off("our own fault")
-        self._end(discard=True)
+        if not self._opened:
+            self._cannot_open(failure.value)
+            return
+        self._end(RuntimeError("the download failed"), "our own fault", discard=True)
 
-    def _end(self, discard: bool) -> None:
-        """Save or discard, then let the next download of this digest begin."""
+    def _save(self) -> None:
+        """End for today; nobody reads any more, unless the daemon stops."""
+        reason = "the daemon is stopping"
+        self._end(ServiceUnavailableError(reason), reason, discard=False)
+
+    def _end(self, error: Exception, reason: str, discard: bool) -> None:
+        """Save or discard, then let the next download of this digest begin.
+
+        Nobody is told before the state says so: who hears of it may ask again at once.
+        """
         if self._over:
             return
-        self._state = _State.CLOSING
+        self._state = _State.OVER
         self._fetching.drop()
-        self.audience.turn_away(ServiceUnavailableError("the daemon is stopping"))
-        if not self.verified:
-            self.audience.break_off("the daemon is stopping")
-        ending = Deferred.fromCoroutine(self._keeping.end(discard))
-        ending.addCallbacks(lambda _: self._was_closed(), self._log_failure)
-
-    def _log_failure(self, failure: Failure) -> None:
-        self._log.failure("ending the download of {digest} failed", failure, digest=self.digest)
-        self._was_closed()
-
-    def _was_closed(self) -> None:
-        self._state = _State.CLOSED
-        self._close_file()
-        self._owner.closed(self)
-        self.closed.succeed()
-
-    def _close_file(self) -> None:
-        if not self.audience:
-            self.file.close()
+        self.audience.dismiss(error, reason)
+        self._closing.begin(self._keeping, discard)

@@ -7,6 +7,7 @@ committed, saved or removed, so two downloads never touch one partial file.
 from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
 
 from regcache.cache.download import Download
 from regcache.cache.liars import Liars
@@ -20,6 +21,8 @@ STORAGE_REST = 30.0
 
 class Downloads:
     """Begins downloads, finds running ones, and ends all when the daemon stops."""
+
+    _log = Logger()
 
     def __init__(
         self, workshop: Workshop, liars: Liars, record: Callable[[Fetched], Awaitable[None]]
@@ -47,7 +50,7 @@ class Downloads:
     async def find(self, digest: Digest) -> Download | None:
         """The download of a digest that may be joined, once a closing one has closed."""
         while (download := self._running.get(digest)) is not None and not download.joinable:
-            await download.closed.wait()
+            await download.closed()
         return download
 
     def begin(self, digest: Digest, origin: Origin, expected_size: int | None) -> Download:
@@ -83,19 +86,32 @@ class Downloads:
     # What a download tells (regcache.cache.download.DownloadOwner).
 
     async def fetched(self, fetched: Fetched) -> None:
-        """Verified content is stored: tell the index."""
-        await self._record(fetched)
+        """Verified content is stored: tell the index.
+
+        What it cannot note is adopted when an upstream proves the right to it again.
+        """
+        try:
+            await self._record(fetched)
+        except OSError as error:
+            self._log.warn("noting {digest} failed: {error}", digest=fetched.digest, error=error)
+            self._workshop.events.storage_error()
 
     def lied(self, digest: Digest, upstream: str, url_indexes: frozenset[int]) -> None:
         """One answer, whole, had wrong bytes."""
         for url_index in url_indexes:
             self._liars.blame(digest, upstream, url_index)
 
-    def storage_failed(self) -> None:
-        """A write was refused: relay for a while."""
+    def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
+        """The disk refused something: relay for a while."""
+        self._log.warn(
+            "storing {digest} failed: {error}; new blobs are passed through for {rest} s",
+            digest=digest,
+            error=error,
+            rest=int(STORAGE_REST),
+        )
+        self._workshop.events.storage_error()
         self._storage_rests_until = self._workshop.clock.seconds() + STORAGE_REST
 
-    def closed(self, download: Download) -> None:
+    def closed(self, digest: Digest) -> None:
         """The next download of this digest may begin."""
-        if self._running.get(download.digest) is download:
-            del self._running[download.digest]
+        del self._running[digest]

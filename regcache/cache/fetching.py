@@ -9,38 +9,24 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.cache.fill import Fill
-from regcache.cache.origin import NotStoredError, Origin, Workshop
+from regcache.cache.origin import Fetched, NotStoredError, Origin, Workshop
 from regcache.cache.planning import (
     MOST_FILLS,
-    SKIP,
     Stretch,
     main_stretch,
     met_present,
     side_stretch,
 )
-from regcache.errors import (
-    UpstreamBadAnswer,
-    UpstreamDenied,
-    UpstreamFailure,
-    UpstreamNotFound,
-    UpstreamRateLimited,
-    UpstreamResting,
-)
+from regcache.cache.retries import Retries
+from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody, IPartialFile
 
-#: Tries in a row that bring nothing before a download is given up.
-MOST_TRIES = 6
 #: Fills that broke beside another one, after which no more side fills are tried.
 MOST_SIDE_FAILURES = 4
-#: The first pause before asking again; each further one is twice as long (seconds).
-FIRST_PAUSE = 0.2
-#: The longest pause, also where the upstream asks for more (seconds).
-LONGEST_PAUSE = 30.0
 
 
 class SizeConflict(UpstreamBadAnswer):
@@ -95,8 +81,6 @@ class Fetching:
         self.bodies = 0
         self._origin = origin
         self._expected_size = expected_size
-        self._clock: IReactorTime = workshop.clock
-        self._random = workshop.random
         self._listener = listener
         self._skip = skip
         self._broken: frozenset[int] = frozenset()
@@ -105,16 +89,16 @@ class Fetching:
         self._main: Fill | None = None
         self._ranges_ignored = False
         self._side_failures = 0
-        self._tries = 0
-        self._brought = self._claimed.total
-        self._retry: IDelayedCall | None = None
+        self._retries = Retries(
+            workshop.clock, workshop.random, listener.progressed, self._claimed.total
+        )
         self._stopping = False
         #: Fingerprint of the credentials that the last answer was given for.
         self.credentials = ""
 
     def step(self, waiting: Iterable[int] = ()) -> None:
         """Ask for what is missing and nobody asked for yet. Idempotent."""
-        if self._stopping or self._retry is not None:
+        if self._stopping or self._retries.waiting:
             return
         if self._main is None:
             stretch = main_stretch(self._claimed, self.file.size, self._stretches())
@@ -128,7 +112,7 @@ class Fetching:
     def stop(self) -> None:
         """Ask for nothing more; ``drained`` is called when the last write is done."""
         self._stopping = True
-        self._cancel_retry()
+        self._retries.cancel()
         for fill in list(self._fills):
             fill.stop()
         if not self._fills:
@@ -141,10 +125,16 @@ class Fetching:
     def drop(self) -> None:
         """End everything at once. The listener hears nothing more."""
         self._stopping = True
-        self._cancel_retry()
+        self._retries.cancel()
         fills, self._fills, self._main = self._fills, [], None
         for fill in fills:
             fill.drop()
+
+    def result(self) -> Fetched:
+        """What the index has to know when all was verified."""
+        anonymous = self.file.anonymous
+        size = self.file.size or 0
+        return Fetched(self.file.digest, size, self._origin, self.credentials, anonymous)
 
     def _stretches(self) -> list[Stretch]:
         return [fill.stretch for fill in self._fills]
@@ -242,23 +232,13 @@ class Fetching:
         if self._stopping:
             self._check_drained()
             return
-        final = isinstance(failure, UpstreamDenied | UpstreamNotFound)
+        final = self._retries.is_final(failure)
         if self._fills and not final:
             self._side_failures += 1
-            self._pause(failure)
-            return
-        brought, self._brought = self._claimed.total - self._brought, self._claimed.total
-        self._tries = 1 if brought >= SKIP else self._tries + 1
-        if not self.answered or final or self._tries > MOST_TRIES:
+        elif final or not self.answered or not self._retries.count(self._claimed.total):
             self._listener.gave_up(failure)
-        else:
-            self._pause(failure)
-
-    def _pause(self, failure: UpstreamFailure) -> None:
-        pause = FIRST_PAUSE * 2 ** max(0, self._tries - 1) * (0.5 + self._random() / 2)
-        if isinstance(failure, UpstreamRateLimited | UpstreamResting):
-            pause = max(pause, failure.retry_after)
-        pause = min(pause, LONGEST_PAUSE)
+            return
+        pause = self._retries.pause(failure)
         self._log.warn(
             "{digest} from {upstream} broke off: {reason}; asking again in {pause:.1f} s",
             digest=self.file.digest,
@@ -266,17 +246,6 @@ class Fetching:
             reason=failure.reason,
             pause=pause,
         )
-        if self._retry is None:
-            self._retry = self._clock.callLater(pause, self._ask_again)
-
-    def _ask_again(self) -> None:
-        self._retry = None
-        self._listener.progressed()
-
-    def _cancel_retry(self) -> None:
-        retry, self._retry = self._retry, None
-        if retry is not None:
-            retry.cancel()
 
     def _check_drained(self) -> None:
         if self._stopping and not self._fills:

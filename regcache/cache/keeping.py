@@ -27,6 +27,8 @@ class Keeping:
         """Claim space for ``size`` bytes in all, once; whether that was granted."""
         if self._claim is None:
             self._claim = self._space.claim(size)
+            if self._claim is not None:
+                self._claim.wrote(self.file.present.total)
             return self._claim is not None
         return self._claim.grow(size)
 
@@ -39,7 +41,7 @@ class Keeping:
         if self._saving or total - self._saved < SAVE_EVERY:
             return
         self._saving, self._saved = True, total
-        self.file.save().addCallbacks(self._was_saved, self._not_saved)
+        self.file.save(sync=False).addCallbacks(self._was_saved, self._not_saved)
 
     def _was_saved(self, _: None) -> None:
         self._saving = False

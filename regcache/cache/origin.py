@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -66,3 +67,19 @@ class Fetched:
     origin: Origin
     credentials: str
     public: bool
+
+
+class DownloadOwner(Protocol):
+    """The table of downloads."""
+
+    async def fetched(self, fetched: Fetched) -> None:
+        """Verified content is stored: tell the index."""
+
+    def lied(self, digest: Digest, upstream: str, url_indexes: frozenset[int]) -> None:
+        """One answer, whole, had wrong bytes."""
+
+    def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
+        """The disk refused something."""
+
+    def closed(self, digest: Digest) -> None:
+        """The next download of this digest may begin."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
+from regcache.globs import glob_matches
 from regcache.interfaces import IRegistry
 
 
@@ -34,7 +34,7 @@ class Policy:
 
     def ttl(self, tag: str) -> float:
         """How long a tag is fresh: the first pattern that matches decides; none: never."""
-        return next((rule.ttl for rule in self.tag_ttls if fnmatchcase(tag, rule.match)), 0.0)
+        return next((rule.ttl for rule in self.tag_ttls if glob_matches(rule.match, tag)), 0.0)
 
     def may_be_stale(self, age: float) -> bool:
         """Whether a copy of this age may be served when the upstream fails."""

@@ -1,20 +1,17 @@
 """The plain agent at the end of the chain: dials checked addresses, sends, maps what fails."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.interfaces import (
     IAddress,
-    IHostnameResolver,
     IProtocol,
     IProtocolFactory,
-    IReactorPluggableNameResolver,
     IStreamClientEndpoint,
 )
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
@@ -25,9 +22,10 @@ from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.abort import abort_response
 from regcache.upstream.addresses import PUBLIC, address_class
 from regcache.upstream.deadlines import cancellable, within
+from regcache.upstream.dialling import Dialler, hang_up
 from regcache.upstream.exchange import Answer, IExchangeAgent, Request
 from regcache.upstream.failures import ForbiddenAddressError, failure_from
-from regcache.upstream.resolver import AddressFamily, FixedNames, INames, SocketAddress
+from regcache.upstream.resolver import AddressFamily, INames, SocketAddress
 from regcache.upstream.urls import Origin
 
 _CREATORS_KEPT = 64
@@ -56,21 +54,6 @@ class AddressPolicy:
         """Note the address that a connection really went to."""
         if self.is_own(host, port):
             self._own_classes.add(address_class(getattr(address, "host", "")))
-
-
-@implementer(IReactorPluggableNameResolver)
-class _CheckedReactor:
-    """The reactor as an endpoint sees it: its resolver knows the checked addresses only."""
-
-    def __init__(self, reactor: Any, addresses: Sequence[SocketAddress]) -> None:
-        self.nameResolver: IHostnameResolver = FixedNames(addresses)
-        self.connectTCP = reactor.connectTCP
-        self.callLater = reactor.callLater
-        self.seconds = reactor.seconds
-
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        previous, self.nameResolver = self.nameResolver, resolver
-        return previous
 
 
 @implementer(IProtocolFactory)
@@ -128,7 +111,7 @@ class CheckedEndpoint:
             self._timeout,
             Deferred.fromCoroutine(self._connect(protocolFactory)),
             ConnectTimeoutError,
-            _hang_up,
+            hang_up,
         )
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
@@ -139,22 +122,12 @@ class CheckedEndpoint:
         allowed = [a for a in usable if self._policy.allows(self._host, self._port, a)]
         if not allowed:
             raise ForbiddenAddressError
-        endpoint = HostnameEndpoint(
-            _CheckedReactor(self._reactor, allowed), allowed[0].host, self._port, self._timeout
-        )
         noting = _NotingFactory(factory, self._policy, self._host, self._port)
-        connection: IProtocol = await cancellable(endpoint.connect(noting), _hang_up)
-        return connection
+        return await Dialler(self._reactor, allowed, noting, self._timeout).connect()
 
     def _of_family(self, address: SocketAddress) -> bool:
         is_v6 = ":" in address.host
         return self._family == "any" or is_v6 == (self._family == "ipv6")
-
-
-def _hang_up(connection: IProtocol) -> None:
-    transport = getattr(connection, "transport", None)
-    if transport is not None:
-        transport.abortConnection()
 
 
 @implementer(IAgentEndpointFactory)

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from regcache.errors import UpstreamBadAnswer, UpstreamDenied, UpstreamTimedOut
+from regcache.errors import UpstreamBadAnswer, UpstreamDenied, UpstreamFailure, UpstreamTimedOut
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.upstream.credentials import ANONYMOUS, Identity
@@ -149,7 +149,7 @@ class AuthorisingAgent:
         key = (identity.fingerprint, request.repository)
         challenge = self._learnt.get(key)
         for left in reversed(range(MOST_ATTEMPTS)):
-            proof = await self._prove(challenge, request.repository, identity)
+            proof = await self._prove_or_unlearn(key, challenge, identity)
             answer = await self._try(request, proof, identity)
             asked = self._usable(answer, identity) if answer.status == 401 else None
             if asked is None or not left or (proof.final and asked.asks_as(challenge)):
@@ -172,8 +172,19 @@ class AuthorisingAgent:
             if answer.status == 401:
                 answer.abort()
                 raise CredentialsRefusedError
-            self._login.accepted(identity)
+            if answer.status < 500:
+                self._login.accepted(identity)
         return answer
+
+    async def _prove_or_unlearn(
+        self, key: tuple[str, str], challenge: Challenge | None, identity: Identity
+    ) -> _Proof:
+        """What was learnt and leads nowhere is forgotten: the upstream may say better now."""
+        try:
+            return await self._prove(challenge, key[1], identity)
+        except (UpstreamFailure, CredentialsRefusedError):
+            self._learnt.pop(key, None)
+            raise
 
     async def _prove(
         self, challenge: Challenge | None, repository: str, identity: Identity

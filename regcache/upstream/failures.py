@@ -7,6 +7,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
+from twisted.web.http import _DataLoss
 
 from regcache.errors import (
     UpstreamBadAnswer,
@@ -26,7 +27,7 @@ class HeadersTooLongError(Exception):
 
 
 _TIMED_OUT = (error.TimeoutError, DeferredTimeoutError, error.ConnectingCancelledError)
-_CONNECTION_LOST = (error.ConnectionDone, error.ConnectionLost, error.ConnectionAborted)
+_CONNECTION_LOST = (error.ConnectionDone, error.ConnectionLost, _DataLoss)
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (error.DNSLookupError, "its name cannot be resolved"),
     (VerificationError, "its TLS certificate is for another name"),

@@ -14,6 +14,7 @@ from regcache.errors import (
     UpstreamFailure,
     UpstreamRateLimited,
     UpstreamResting,
+    UpstreamTimedOut,
     UpstreamUnreachable,
 )
 from regcache.facts import ContentHead, ManifestAnswer
@@ -28,6 +29,7 @@ T = TypeVar("T")
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*\Z")
 _REFERENCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:-]{0,191}\Z")
 _CLOSING_SECONDS = 2.0
+_LISTING_SECONDS = 60.0
 
 
 @implementer(IRegistry)
@@ -108,7 +110,7 @@ class Registry:
     def list_tags(self, repository: str) -> "Deferred[list[str]]":
         """All tags."""
         _check(repository, "latest")
-        return self._first(lambda remote: manifests.list_tags(remote, repository))
+        return self._first(lambda remote: self._listing(remote, repository))
 
     def get_referrers(self, repository: str, digest: Digest) -> "Deferred[ManifestAnswer]":
         """The referrers of a digest."""
@@ -125,6 +127,13 @@ class Registry:
         return done.addErrback(lambda failure: failure.trap(SlowCloseError)).addCallback(
             lambda _: None
         )
+
+    async def _listing(self, remote: Remote, repository: str) -> list[str]:
+        def late() -> UpstreamTimedOut:
+            return UpstreamTimedOut(self.name, "its list of tags did not end within its time")
+
+        listing = Deferred.fromCoroutine(manifests.list_tags(remote, repository))
+        return await within(self._clock, _LISTING_SECONDS, listing, late, lambda _: None)
 
     def _body(
         self, answer: Answer, remote: Remote, start: int, end: int | None, size: int | None

@@ -169,7 +169,7 @@ class Remote:
                 "it gives no access",
                 status=status,
                 credentials_used=bool(answer.credentials),
-                detail=error_detail(body),
+                detail="" if is_encoded(answer.headers) else error_detail(body),
             )
         if status == 404:
             return UpstreamNotFound(self.upstream, "it does not have this", status=status)

@@ -13,9 +13,9 @@ from twisted.internet.interfaces import (
     IHostResolution,
     IReactorPluggableNameResolver,
     IResolutionReceiver,
+    IResolver,
 )
 from twisted.names import dns
-from twisted.names.client import Resolver
 from zope.interface import Interface, implementer
 
 from regcache.upstream.addresses import is_address
@@ -51,7 +51,7 @@ class SystemNames:
 class ServerNames:
     """What configured name servers say; address literals need none."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: IResolver) -> None:
         self._resolver = resolver
 
     def lookup(self, host: str, port: int) -> "Deferred[list[SocketAddress]]":
@@ -107,36 +107,3 @@ class _Collected:
     def resolutionComplete(self) -> None:
         if not self.found.called:
             self.found.callback(self._addresses)
-
-
-@implementer(IHostnameResolver)
-class FixedNames:
-    """A resolver that gives the addresses that were looked up and checked before."""
-
-    def __init__(self, addresses: Sequence[SocketAddress]) -> None:
-        self._addresses = addresses
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: IResolutionReceiver,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Sequence[type[IAddress]] | None = None,
-        transportSemantics: str = "TCP",
-    ) -> IHostResolution:
-        """Give all of them at once."""
-        resolution = _Resolution(hostName)
-        resolutionReceiver.resolutionBegan(resolution)
-        for address in self._addresses:
-            resolutionReceiver.addressResolved(address)
-        resolutionReceiver.resolutionComplete()
-        return resolution
-
-
-@implementer(IHostResolution)
-class _Resolution:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def cancel(self) -> None:
-        """There is nothing to cancel: it was complete when it began."""

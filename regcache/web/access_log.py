@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 
 from regcache.logs import LineWriter, escape_text
 from regcache.metrics import Metrics
+
+if TYPE_CHECKING:
+    from regcache.web.request import Request
+
+CLIENT_LEFT = 499
+"""Recorded as the status where the client left before there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,50 @@ class RequestRecord:
     first_byte: float | None
     seconds: float
     ended_early: str
+
+
+@dataclass(slots=True)
+class RequestFacts:
+    """What handlers learn about a request, for the access log and the metrics.
+
+    :ivar kind: manifest, blob, tags, referrers, catalog, ping or other.
+    :ivar upstream: the configured name, or "".
+    :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; left ""
+        it becomes hit or error by the status.
+    :ivar ended_early: why the answer was not sent whole, or "".
+    """
+
+    kind: str = "other"
+    upstream: str = ""
+    repository: str = ""
+    reference: str = ""
+    account: str = ""
+    outcome: str = ""
+    cache_status: str = ""
+    ended_early: str = ""
+
+
+def make_record(request: "Request", now: float) -> "RequestRecord":
+    """The record of a request that ends now."""
+    facts = request.facts
+    begun = request.first_byte_at
+    status = CLIENT_LEFT if begun is None else int(request.code)
+    return RequestRecord(
+        peer=describe_peer(request.client),
+        account=facts.account,
+        method=request.method.decode("ascii", "replace"),
+        kind=facts.kind,
+        upstream=facts.upstream,
+        repository=facts.repository,
+        reference=facts.reference,
+        status=status,
+        body_bytes=0 if request.method == b"HEAD" else int(request.sentLength),
+        outcome=facts.outcome or ("hit" if status < 400 else "error"),
+        cache_status=facts.cache_status,
+        first_byte=None if begun is None else begun - request.arrived_at,
+        seconds=now - request.arrived_at,
+        ended_early=facts.ended_early,
+    )
 
 
 Recorder = Callable[[RequestRecord], None]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from regcache.errors import NameInvalidError, NameUnknownError
+from regcache.globs import glob_matches
 from regcache.references import Target, is_repository_name, looks_like_registry
 
 _REG_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?\.?\Z")
@@ -173,22 +174,6 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def glob_matches(pattern: str, text: str) -> bool:
-    """Whether a glob matches all of a text. ``*`` stands for anything, slashes too."""
-    first, *others = pattern.split("*")
-    if not others:
-        return pattern == text
-    if not text.startswith(first):
-        return False
-    position = len(first)
-    for part in others[:-1]:
-        found = text.find(part, position)
-        if found < 0:
-            return False
-        position = found + len(part)
-    return len(text) - position >= len(others[-1]) and text.endswith(others[-1])
 
 
 def resolve_namespace(table: RoutingTable, host: str | None, target: Target) -> str | None:

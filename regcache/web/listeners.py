@@ -152,8 +152,7 @@ def _explain(spec: ListenerSpec, failure: Failure) -> ListenError:
     error = failure.value
     if isinstance(error, CannotListenError):
         number = getattr(error.socketError, "errno", None)
-        address = error.port if error.interface is None else f"{error.interface}:{error.port}"
-        where = f" ({address or spec.endpoint})"
+        where = f" ({_address(error)})"
     elif isinstance(error, OSError):
         number, where = error.errno, ""
     else:
@@ -161,6 +160,13 @@ def _explain(spec: ListenerSpec, failure: Failure) -> ListenError:
     why = os.strerror(number).lower() if number is not None else str(error)
     kind = _NoIPv6Error if number in _NO_IPV6 else ListenError
     return kind(f"listener {spec.endpoint}: {why}{where}")
+
+
+def _address(error: CannotListenError) -> str:
+    if error.interface is None:
+        return str(error.port)
+    host = f"[{error.interface}]" if ":" in error.interface else error.interface or "*"
+    return f"{host}:{error.port}"
 
 
 def _takes_ipv4(port: IListeningPort) -> bool:

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from twisted.internet.defer import Deferred, succeed
 
 from regcache.interfaces import IWorkPool
-from regcache.web.request import BadRequestError, Request
+from regcache.web.failures import BadRequestError
+from regcache.web.request import Request
 from regcache.web.respond import send_body, send_text
 
 ACME_PREFIX = b"/.well-known/acme-challenge/"

@@ -3,26 +3,18 @@
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from regcache.errors import (
-    BlobUnknownError,
-    ManifestUnknownError,
-    NameUnknownError,
-    RegistryError,
-    UnsupportedError,
-    UpstreamFailure,
-)
-from regcache.web.access_log import RequestRecord, describe_peer
+from regcache.errors import RegistryError, UnsupportedError, UpstreamFailure
+from regcache.web.access_log import RequestFacts, make_record
+from regcache.web.failures import BadRequestError, BodyTooLargeError, error_for
 from regcache.web.hosts import InvalidHostError, normalise_host
 from regcache.web.respond import send_error
 
@@ -31,47 +23,6 @@ if TYPE_CHECKING:
     from regcache.web.site import Site
 
 PUSH_METHODS = frozenset({b"PUT", b"POST", b"PATCH"})
-CLIENT_LEFT = 499
-"""Recorded as the status where the client left before there was one."""
-
-_UNKNOWN = {"manifest": ManifestUnknownError, "blob": BlobUnknownError}
-
-
-class BadRequestError(RegistryError):
-    """A request that breaks HTTP itself."""
-
-    status, code = 400, "UNSUPPORTED"
-
-
-class BodyTooLargeError(RegistryError):
-    """A request body where none belongs, or one that is too large."""
-
-    status, code = 413, "SIZE_INVALID"
-
-
-class InternalError(RegistryError):
-    """Our own fault; the message carries the id under which the log has it."""
-
-
-@dataclass(slots=True)
-class RequestFacts:
-    """What handlers learn about a request, for the access log and the metrics.
-
-    :ivar kind: manifest, blob, tags, referrers, catalog, ping or other.
-    :ivar upstream: the configured name, or "".
-    :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; left ""
-        it becomes hit or error by the status.
-    :ivar ended_early: why the answer was not sent whole, or "".
-    """
-
-    kind: str = "other"
-    upstream: str = ""
-    repository: str = ""
-    reference: str = ""
-    account: str = ""
-    outcome: str = ""
-    cache_status: str = ""
-    ended_early: str = ""
 
 
 class Request(http.Request):
@@ -168,20 +119,11 @@ class Request(http.Request):
             if not failure.check(CancelledError, RegistryError, UpstreamFailure):
                 self._log_failure(failure, "a handler failed after its request had ended")
             return
-        error = self._error_for(failure)
+        error = error_for(failure, self.facts.kind)
         if self.startedWriting:
             self.abort(error.message)
         else:
             send_error(self, error)
-
-    def _error_for(self, failure: Failure) -> RegistryError:
-        if isinstance(failure.value, RegistryError):
-            return failure.value
-        if isinstance(failure.value, UpstreamFailure):
-            return failure.value.answer(_UNKNOWN.get(self.facts.kind, NameUnknownError))
-        fault = secrets.token_hex(6)
-        self._log.failure("request {fault} failed unexpectedly", failure=failure, fault=fault)
-        return InternalError(f"an internal fault, in the log under {fault}")
 
     def _log_failure(self, failure: Failure, message: str) -> None:
         self._log.failure("{what}", failure=failure, what=message)
@@ -215,29 +157,7 @@ class Request(http.Request):
             return
         self._recorded = True
         self._work = None
-        self.site.request_ended(self, self._make_record())
-
-    def _make_record(self) -> RequestRecord:
-        facts = self.facts
-        started = self.first_byte_at is not None
-        status = int(self.code) if started else CLIENT_LEFT
-        outcome = facts.outcome or ("hit" if status < 400 else "error")
-        return RequestRecord(
-            peer=describe_peer(self.client),
-            account=facts.account,
-            method=self.method.decode("ascii", "replace"),
-            kind=facts.kind,
-            upstream=facts.upstream,
-            repository=facts.repository,
-            reference=facts.reference,
-            status=status,
-            body_bytes=0 if self.method == b"HEAD" else int(self.sentLength),
-            outcome=outcome,
-            cache_status=facts.cache_status,
-            first_byte=cast(float, self.first_byte_at) - self.arrived_at if started else None,
-            seconds=self.site.seconds() - self.arrived_at,
-            ended_early=facts.ended_early,
-        )
+        self.site.request_ended(self, make_record(self, self.site.seconds()))
 
 
 Dispatch = Callable[[Request], Any]

@@ -159,7 +159,7 @@ class BlobStoreTests(StoreTestCase):
         self.store = self.new_store(pool)
         for content in (b"one", b"two"):
             kept = self.store.keep(Digest.of(content), content)
-            pool.release()
+            pool.release(-1)
             self.successResultOf(kept)
             self.clock.advance(DELAY)
         pool.release()

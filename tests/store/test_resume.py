@@ -21,7 +21,7 @@ from regcache.store.partial import PartialFile
 from regcache.store.paths import StorePaths
 from regcache.store.sidecar import Sidecar, read_boot_id, read_sidecar, write_sidecar
 from tests.store.stores import StoreTestCase, open_descriptors
-from tests.support.pools import ImmediatePool
+from tests.support.pools import HeldPool, ImmediatePool
 
 CONTENT = bytes(range(1, 240)) * 4
 SIZE = len(CONTENT)
@@ -152,6 +152,40 @@ class ResumeTests(StoreTestCase):
         file = self.open_partial(DIGEST, self.new_store(boot_id="boot-2"))
         self.assertEqual(list(file.present), [])
 
+    def test_written_during_sync(self) -> None:
+        """What is written while a sync runs is not taken for synced."""
+        pool = HeldPool()
+        opening = self.new_store(pool).open_partial(DIGEST)
+        pool.release_all()
+        file = self.successResultOf(opening)
+        first, saved, second = (
+            file.write(0, [CONTENT[:300]]),
+            file.save(),
+            file.write(300, [CONTENT[300:]]),
+        )
+        self.assertEqual([job[1] for job in pool.jobs][1], os.fdatasync)
+        pool.release()
+        pool.release(1)  # the second write, while the sync is still under way
+        pool.release_all()
+        for outcome in (first, saved, second):
+            self.successResultOf(outcome)
+        file.close()
+        pool.release_all()
+        resumed = self.open_partial(DIGEST, self.new_store(boot_id="boot-2"))
+        self.assertEqual(list(resumed.present), [])
+
+    def test_clear_forgets_what_was_synced(self) -> None:
+        """Bytes from before a clear do not come back, whatever was synced then."""
+        file = self.open_partial(DIGEST)
+        self.successResultOf(file.write(0, [CONTENT]))
+        self.successResultOf(file.save())
+        self.successResultOf(file.clear())
+        self.successResultOf(file.write(0, [b"other bytes" * 200]))
+        self.successResultOf(file.save(sync=False))
+        file.close()
+        resumed = self.open_partial(DIGEST, self.new_store(boot_id="boot-2"))
+        self.assertEqual(list(resumed.present), [])
+
     def test_broken_sidecar(self) -> None:
         """With a broken sidecar the file begins anew, and its bytes are gone."""
         self.leave(sync=True)
@@ -221,6 +255,13 @@ class PartialFileModel(RuleBasedStateMachine):
         for offset, byte in enumerate(b"".join(chunks), start):
             self.bytes.setdefault(offset, byte)
 
+    @rule()
+    def write_rest(self) -> None:
+        """An honest upstream gives all that is missing."""
+        for start, end in self.file.present.gaps(0, SIZE):
+            result_of(self.file.write(start, [CONTENT[start:end]]))
+            self.bytes.update(enumerate(CONTENT[start:end], start))
+
     @rule(sync=st.booleans())
     def save(self, sync: bool) -> None:
         """The intervals are written down."""
@@ -252,6 +293,7 @@ class PartialFileModel(RuleBasedStateMachine):
             for offset in set(range(os.fstat(target.fileno()).st_size)) - set(self.synced):
                 os.pwrite(target.fileno(), b"\0", offset)
 
+    @precondition(lambda self: self.bytes)
     @rule()
     def clear(self) -> None:
         """The download begins anew."""
@@ -268,10 +310,10 @@ class PartialFileModel(RuleBasedStateMachine):
             now = self.file.read_now(start, length)
             assert now is None or now == expected
 
-    @precondition(lambda self: len(self.bytes) == SIZE)
     @rule()
     def finish(self) -> None:
-        """All bytes are there: the content is committed, or is none."""
+        """All bytes come: the content is committed, or is none."""
+        self.write_rest()
         self.file.set_size(SIZE)
         right = bytes(self.bytes[at] for at in range(SIZE)) == CONTENT
         assert result_of(self.file.verify()) is right
@@ -302,5 +344,5 @@ class PartialFileModelTests(SynchronousTestCase):
         """Whatever happens to a partial file, it gives the bytes that were written or none."""
         case: Callable[[], Any] = PartialFileModel.TestCase
         test = case()
-        test.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+        test.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
         test.runTest()

@@ -100,7 +100,11 @@ class DockerRegistry:
         return {
             "version": 0.1,
             "log": {"level": "info"},
-            "storage": {"filesystem": {"rootdirectory": str(self._workspace.path / "data")}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self._workspace.path / "data")},
+                # By default it starts at a random minute, and breaks uploads under way.
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
             "http": http,
         }
 

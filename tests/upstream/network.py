@@ -155,9 +155,13 @@ class Transport:
 class Connector:
     """An attempt that has not come to an end."""
 
-    def __init__(self, factory: object) -> None:
+    def __init__(self, factory: object, host: str, port: int) -> None:
         self.factory = factory
+        self.destination = IPv4Address("TCP", host, port)
         self.stopped = False
+
+    def getDestination(self) -> IPv4Address:
+        return self.destination
 
     def stopConnecting(self) -> None:
         self.stopped = True
@@ -191,7 +195,7 @@ class Network(Clock):
 
     def connectTCP(self, host, port, factory, timeout=30, bindAddress=None) -> Connector:
         self.dialled.append((host, port))
-        connector = Connector(factory)
+        connector = Connector(factory, host, port)
         factory.startedConnecting(connector)
         if (host, port) not in self.servers:
             self._fail(connector, 0, ConnectionRefusedError())

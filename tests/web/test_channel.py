@@ -158,7 +158,9 @@ class BodyTests(ChannelCase):
 
     def test_small_body_is_passed_over(self) -> None:
         """A body within the limit is read, and the next request is found behind it."""
-        self.client.request("POST", "/v2/a", body=b"GET /x HTTP/1.1\r\n\r\n").request("GET", "/v2/b")
+        self.client.request("POST", "/v2/a", body=b"GET /x HTTP/1.1\r\n\r\n").request(
+            "GET", "/v2/b"
+        )
         self.assertEqual([request.uri for request in self.requests], [b"/v2/a", b"/v2/b"])
 
     def assert_unread(self, status: int, *head: str) -> MemoryClient:

@@ -5,6 +5,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.errors import NameInvalidError, NameUnknownError, RegistryError
+from regcache.globs import glob_matches
 from regcache.references import Kind, Target, parse_target
 from regcache.web.hosts import (
     AdminHostError,
@@ -12,7 +13,6 @@ from regcache.web.hosts import (
     InvalidHostError,
     RoutingTable,
     UpstreamNames,
-    glob_matches,
     is_address,
     normalise_host,
     resolve,

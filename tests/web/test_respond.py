@@ -57,7 +57,9 @@ class ErrorTests(RespondCase):
 
     def test_head(self) -> None:
         """HEAD gets the headers of the error alone."""
-        answer = self.get(lambda request: respond.send_error(request, NameUnknownError("no")), "HEAD")
+        answer = self.get(
+            lambda request: respond.send_error(request, NameUnknownError("no")), "HEAD"
+        )
         self.assertEqual((answer.status, answer.body), (404, b""))
         self.assertEqual(self.client.raw.partition(b"\r\n\r\n")[2], b"")
         self.assertGreater(int(answer.headers["content-length"]), 0)

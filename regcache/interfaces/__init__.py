@@ -1,0 +1,29 @@
+"""What the layers expect of each other; every fake in tests implements one of these.
+
+Methods that return a Deferred never block; the others never do I/O. Times are Unix seconds,
+sizes and offsets are bytes. Deferreds of upstream calls fail with an
+:class:`~regcache.errors.UpstreamFailure` and nothing else but ``CancelledError``.
+"""
+
+from regcache.interfaces.index import IIndex
+from regcache.interfaces.pools import IWorkPool
+from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink
+from regcache.interfaces.store import IBlobStore, IContentFile, IPartialFile, ISpace, ISpaceClaim
+from regcache.interfaces.upstream import IBlobBody, IBodyConsumer, IRegistry, IUpstreamMeter
+
+__all__ = [
+    "IBlobBody",
+    "IBlobStore",
+    "IBodyConsumer",
+    "ICacheEvents",
+    "IContentFile",
+    "IIndex",
+    "IPartialFile",
+    "IReader",
+    "IReaderSink",
+    "IRegistry",
+    "ISpace",
+    "ISpaceClaim",
+    "IUpstreamMeter",
+    "IWorkPool",
+]

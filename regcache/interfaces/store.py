@@ -1,0 +1,107 @@
+"""Content on disk, and the ledger of its space."""
+
+# ruff: noqa: N805 - methods of a zope interface have no self
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from regcache.digests import Digest
+from regcache.intervals import Intervals
+
+
+class IContentFile(Interface):
+    """An open file of content. Bytes of a growing one may be read where they are present."""
+
+    digest: Digest = Attribute("The digest that names the content.")
+    size: int | None = Attribute("The whole size in bytes, or None while nobody knows it.")
+
+    def read(offset: int, length: int) -> "Deferred[bytes]":
+        """Read up to ``length`` bytes in the pool. Fails with OSError."""
+
+    def read_now(offset: int, length: int) -> bytes | None:
+        """Read what the page cache holds without blocking; None where that is not possible."""
+
+    def fileno() -> int:
+        """The descriptor, for sendfile. It stays valid until :meth:`close`."""
+
+    def close() -> None:
+        """Give the file back. Idempotent; a read still under way ends first."""
+
+
+class IPartialFile(IContentFile):
+    """Content that is being fetched: sparse, with the set of intervals that are present."""
+
+    present: Intervals = Attribute("What has been written. Changed in the reactor thread only.")
+    anonymous: bool = Attribute("Every byte so far was given without credentials.")
+
+    def set_size(size: int) -> None:
+        """Fix the whole size, once it is known. :raises ValueError: if it was another before."""
+
+    def write(offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
+        """Write the chunks one after another from ``offset``; hash them where contiguous.
+
+        When it fires, ``present`` has grown. Fails with OSError. One call at a time per fill;
+        several fills may write at once to places that do not overlap.
+        """
+
+    def save(sync: bool = True) -> "Deferred[None]":
+        """Write the intervals beside the file, by atomic replace.
+
+        ``sync``: sync the data first, so that they count after a crash of the machine too.
+        """
+
+    def allocate(start: int, end: int) -> "Deferred[None]":
+        """Reserve disk for a stretch. Fails with OSError where there is none."""
+
+    def verify() -> "Deferred[bool]":
+        """Whether all of ``size`` is present and has the digest; reads what was not hashed."""
+
+    def commit() -> "Deferred[None]":
+        """Rename into blobs/. Only after :meth:`verify` gave True. The file stays readable here."""
+
+    def clear() -> "Deferred[None]":
+        """Forget all bytes, to begin anew; ``present`` is empty at once."""
+
+    def discard() -> "Deferred[None]":
+        """Remove the file and its intervals from the disk. It stays readable until closed."""
+
+
+class IBlobStore(Interface):
+    """Content on disk, by digest."""
+
+    def find(digest: Digest) -> "Deferred[IContentFile | None]":
+        """Open complete, verified content; None if it is not here."""
+
+    def open_partial(digest: Digest) -> "Deferred[IPartialFile]":
+        """Open what is left of an earlier attempt, or begin a new file."""
+
+    def load(digest: Digest, limit: int) -> "Deferred[bytes | None]":
+        """Read small content whole (a manifest) and verify it; None if absent or over ``limit``."""
+
+    def keep(digest: Digest, content: bytes) -> "Deferred[None]":
+        """Store small content that has been verified."""
+
+    def remove(digest: Digest) -> "Deferred[bool]":
+        """Delete complete content; whether there was any."""
+
+
+class ISpaceClaim(Interface):
+    """Space on disk that a download may use."""
+
+    def grow(size: int) -> bool:
+        """Make it the claim of ``size`` bytes in all; whether that was granted."""
+
+    def wrote(count: int) -> None:
+        """So many further bytes of the claim are on the disk now, and not free any more."""
+
+    def release() -> None:
+        """The bytes were stored and count as used now, or are not needed. Idempotent."""
+
+
+class ISpace(Interface):
+    """The ledger of space: within max_size and max_blob, and leaving min_free."""
+
+    def claim(size: int) -> ISpaceClaim | None:
+        """A claim of ``size`` bytes, or None where it is refused: the blob is relayed then."""

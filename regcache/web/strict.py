@@ -1,0 +1,91 @@
+"""HTTP/1.1 requests read strictly.
+
+Twisted's channel parses. This one refuses what another server may read in a different way
+(RFC 9112, 11.2), before a request is made of it.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (much of twisted.web has no annotations)
+
+import re
+
+from twisted.internet.interfaces import IAddress
+from twisted.web import http
+
+_BAD_LINE = re.compile(rb"[\x00\r\n]|^[ \t]")
+_BAD_TEXT = b"The request is malformed.\n"
+
+
+def _plain_answer(body: bytes) -> bytes:
+    return (
+        b"HTTP/1.1 400 Bad Request\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+    )
+
+
+class StrictChannel(http.HTTPChannel):
+    """The parsing half of a connection.
+
+    :ivar _closing: nothing that still arrives is looked at.
+    """
+
+    maxHeaders = 100
+    totalHeadersSize = 16384
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closing = False
+
+    def report_malformed(self, peer: IAddress, reason: str) -> None:
+        """Told of what never became a request."""
+        raise NotImplementedError
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of the head. Bare CR, LF and NUL, and folded headers, are refused."""
+        if self._closing:
+            return
+        if _BAD_LINE.search(line):
+            self._respondToBadRequestAndDisconnect()
+            return
+        super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line is longer than any of a client's."""
+        self._respondToBadRequestAndDisconnect()
+
+    def headerReceived(self, line: bytes) -> bool:
+        """One header.
+
+        Twisted would fail on a length of thousands of digits, and ignore the encoding
+        "identity" or one that HTTP/1.0 does not know, which others may read differently.
+        """
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip().lower()
+        if (name == b"content-length" and len(value) > 18) or (
+            name == b"transfer-encoding" and (value != b"chunked" or self._version != b"HTTP/1.1")
+        ):
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return not self._closing and bool(super().headerReceived(line))
+
+    def checkPersistence(self, request: http.Request, version: bytes) -> bool:
+        """Whether the connection may stay open: not for HTTP/1.0, nor with ``close``."""
+        lines = request.requestHeaders.getRawHeaders(b"Connection", [])
+        tokens = [token.strip().lower() for line in lines for token in line.split(b",")]
+        if version == b"HTTP/1.1" and b"close" not in tokens:
+            return True
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self.refuse(_BAD_TEXT, "a malformed request")
+
+    def refuse(self, body: bytes, reason: str) -> None:
+        """Answer what is no request, and close."""
+        if self._closing:
+            return
+        assert self.transport is not None
+        self.transport.write(_plain_answer(body))
+        self.report_malformed(self.transport.getPeer(), reason)
+        self.loseConnection()

@@ -1,0 +1,172 @@
+"""The caches over a real store in a temporary directory, a fake index and fake upstreams."""
+
+import random
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from regcache.cache.blobs import BlobCache, record
+from regcache.cache.downloads import Downloads
+from regcache.cache.liars import Liars
+from regcache.cache.listings import Listings
+from regcache.cache.manifests import ManifestCache
+from regcache.cache.origin import Workshop
+from regcache.cache.policy import Policy, Upstream
+from regcache.cache.rights import Rights
+from regcache.cache.tags import TagCache
+from regcache.cache.visibility import Visibility
+from regcache.interfaces import ICacheEvents, IReader, IReaderSink, ISpace, ISpaceClaim, IWorkPool
+from regcache.store.blobs import BlobStore
+from regcache.store.paths import StorePaths
+from tests.support.indexes import MemoryIndex
+from tests.support.pools import ImmediatePool
+from tests.support.registries import FakeRegistry
+
+
+@implementer(ISpaceClaim)
+class FakeClaim:
+    """A claim of a :class:`FakeSpace`."""
+
+    def __init__(self, space: "FakeSpace", size: int) -> None:
+        self._space = space
+        self.size = size
+        self.released = False
+
+    def grow(self, size: int) -> bool:
+        """Within the limit."""
+        self.size = max(self.size, size)
+        return size <= self._space.limit
+
+    def wrote(self, count: int) -> None:
+        """Nothing to account for."""
+
+    def release(self) -> None:
+        """Give it back."""
+        self.released = True
+
+
+@implementer(ISpace)
+class FakeSpace:
+    """Grants every claim up to a limit."""
+
+    def __init__(self, limit: int = 2**60) -> None:
+        self.limit = limit
+        self.claims: list[FakeClaim] = []
+
+    def claim(self, size: int) -> FakeClaim | None:
+        """A claim, or None above the limit."""
+        if size > self.limit:
+            return None
+        self.claims.append(FakeClaim(self, size))
+        return self.claims[-1]
+
+
+@implementer(ICacheEvents)
+class Events:
+    """Counts."""
+
+    def __init__(self) -> None:
+        self.mismatches: list[str] = []
+        self.storage_errors = 0
+
+    def digest_mismatch(self, upstream: str) -> None:
+        """Count it."""
+        self.mismatches.append(upstream)
+
+    def storage_error(self) -> None:
+        """Count it."""
+        self.storage_errors += 1
+
+
+@implementer(IReaderSink)
+class Sink:
+    """A client that collects, and pauses its reader while it is ``slow``."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.ended = False
+        self.reason: str | None = None
+        self.reader: IReader | None = None
+        self.slow = False
+
+    def write(self, data: bytes) -> None:
+        """Collect."""
+        assert not self.ended
+        assert self.reason is None
+        self.data += data
+        if self.slow and self.reader is not None:
+            self.reader.pauseProducing()
+
+    def range_ended(self) -> None:
+        """Complete."""
+        assert self.reason is None
+        self.ended = True
+
+    def broken(self, reason: str) -> None:
+        """Aborted."""
+        assert self.reason is None
+        self.reason = reason
+
+
+class Caches:
+    """Everything above the store, put together as the daemon does."""
+
+    def __init__(
+        self,
+        directory: str,
+        clock: Clock,
+        *registries: FakeRegistry,
+        policy: Policy | None = None,
+        finish: int | None = None,
+        pool: IWorkPool | None = None,
+        index: MemoryIndex | None = None,
+    ) -> None:
+        self.clock = clock
+        self.events = Events()
+        self.space = FakeSpace()
+        self.index = index or MemoryIndex()
+        pool = pool or ImmediatePool()
+        paths = StorePaths(directory)
+        paths.prepare()
+        self.store = BlobStore(clock, pool, paths, "boot")
+        self.upstreams = {each.name: Upstream(each, policy or Policy()) for each in registries}
+        workshop = Workshop(
+            self.store, self.space, clock, self.events, random.Random(1).random, finish
+        )
+        self.downloads = Downloads(
+            workshop, Liars(clock), lambda fetched: record(self.index, fetched, clock)
+        )
+        rights = Rights(self.index, clock, random.Random(2).random)
+        visibility = Visibility(self.index, clock)
+        self.blobs = BlobCache(
+            self.store, self.index, self.downloads, rights, visibility, self.events, clock
+        )
+        self.manifests = ManifestCache(
+            self.store, self.index, rights, visibility, pool, self.events, clock
+        )
+        self.tags = TagCache(self.manifests, self.index, clock)
+        self.listings = Listings(self.index, visibility, pool)
+
+    def open(self, digest: Any, repository: str = "org/app", upstream: str = "up.test") -> Any:
+        """Begin to open a blob."""
+        opening = self.blobs.open(self.upstreams[upstream], repository, digest)
+        return Deferred.fromCoroutine(opening)
+
+    def run(self, seconds: float = 0.0, turns: int = 400) -> None:
+        """Let the clock turn a millisecond at a time, in which one thing happens."""
+        for _ in range(turns):
+            self.clock.advance(0.001)
+        if seconds:
+            self.clock.advance(seconds)
+            self.run()
+
+    def stop(self) -> None:
+        """Stop as the daemon does."""
+        done: list[object] = []
+        self.downloads.stop().addBoth(done.append)
+        self.run()
+        self.store.close().addBoth(done.append)
+        self.run()
+        assert done == [None, None], done

@@ -1,0 +1,205 @@
+"""Where the daemon listens."""
+
+import errno
+import os
+import socket
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.tls import CertificateStore
+from regcache.web.listeners import ListenError, Listeners, ListenerSpec
+from tests.support.web_client import make_site
+
+
+class FakeSocket:
+    """A listening socket that says whether it takes IPv4 too."""
+
+    def __init__(self, v6only: int) -> None:
+        self._v6only = v6only
+
+    def getsockopt(self, level: int, option: int) -> int:
+        """The one option that is asked for."""
+        assert (level, option) == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        return self._v6only
+
+
+class FakePort:
+    """An open listener.
+
+    :ivar stopped: whether it has been closed.
+    """
+
+    def __init__(self, v6only: int) -> None:
+        self.socket = FakeSocket(v6only)
+        self.stopped = False
+
+    def stopListening(self) -> "Deferred[None]":
+        """Close it."""
+        self.stopped = True
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+
+class FakeReactor(MemoryReactorClock):
+    """A reactor that opens listeners, or fails to.
+
+    :ivar faults: errno by (address, port).
+    :ivar opened: (address, port, factory) of what was asked for with success.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.v6only = 0
+        self.faults: dict[tuple[str, int], int] = {}
+        self.opened: list[tuple[str, int, Any]] = []
+        self.ports: list[FakePort] = []
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        """Open a listener."""
+        fault = self.faults.get((interface, port))
+        if fault is not None:
+            raise CannotListenError(interface, port, OSError(fault, os.strerror(fault)))
+        self.opened.append((interface, port, factory))
+        self.ports.append(FakePort(self.v6only))
+        return self.ports[-1]
+
+    def listenUNIX(self, address: Any, factory: Any, *args: Any, **options: Any) -> Any:
+        """Open a listener, unless the folder is missing."""
+        if "missing" in str(address):
+            raise CannotListenError(None, address, OSError(errno.ENOENT, "No such file"))
+        self.opened.append((str(address), 0, factory))
+        self.ports.append(FakePort(0))
+        return self.ports[-1]
+
+
+class ListenerCase(SynchronousTestCase):
+    """Listeners of a fake reactor."""
+
+    def setUp(self) -> None:
+        self.reactor = FakeReactor()
+        self.site = make_site(lambda request: None)
+
+    def open(self, *endpoints: str | int) -> Listeners:
+        """Open some plain listeners."""
+        specs = [ListenerSpec(endpoint, self.site) for endpoint in endpoints]
+        listeners = Listeners(self.reactor, specs)
+        listeners.open()
+        return listeners
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """What was opened."""
+        return [(interface, port) for interface, port, factory in self.reactor.opened]
+
+    def assert_fails(self, endpoint: str | int, text: str) -> None:
+        """Opening this fails with exactly this line."""
+        error = self.assertRaises(ListenError, self.open, endpoint)
+        self.assertEqual(str(error), text)
+
+
+class OpeningTests(ListenerCase):
+    """Endpoint strings and port numbers."""
+
+    def test_endpoints(self) -> None:
+        """Endpoint strings of Twisted are opened as they say."""
+        self.open("tcp:80:interface=127.0.0.1", "tcp6:81", "unix:/run/x.sock", "haproxy:tcp:82")
+        self.assertEqual(
+            self.addresses(), [("127.0.0.1", 80), ("::", 81), ("/run/x.sock", 0), ("", 82)]
+        )
+        self.assertIs(self.reactor.opened[0][2], self.site)
+        self.assertIsNot(self.reactor.opened[3][2], self.site)
+
+    def test_number(self) -> None:
+        """A port number is one socket for both families, or two where the system separates them."""
+        self.open(5000, "5001")
+        self.assertEqual(self.addresses(), [("::", 5000), ("::", 5001)])
+        self.reactor.v6only = 1
+        self.open(5002)
+        self.assertEqual(self.addresses()[2:], [("::", 5002), ("", 5002)])
+
+    def test_number_without_ipv6(self) -> None:
+        """Without IPv6 a port number is IPv4 alone."""
+        for number, fault in ((80, errno.EAFNOSUPPORT), (81, errno.EADDRNOTAVAIL)):
+            self.reactor.faults["::", number] = fault
+            self.open(number)
+        self.assertEqual(self.addresses(), [("", 80), ("", 81)])
+
+    def test_tls(self) -> None:
+        """A TLS listener wraps its factory, whatever the endpoint; one service opens both kinds."""
+        specs = [
+            ListenerSpec("tcp:443", self.site, CertificateStore([])),
+            ListenerSpec(443, self.site, CertificateStore([])),
+            ListenerSpec("unix:/run/x", self.site, CertificateStore([])),
+            ListenerSpec("tcp:80", self.site),
+        ]
+        Listeners(self.reactor, specs).open()
+        wrapped = [isinstance(each[2], TLSMemoryBIOFactory) for each in self.reactor.opened]
+        self.assertEqual(wrapped, [True, True, True, False])
+        self.assertIs(self.reactor.opened[0][2].wrappedFactory, self.site)
+
+
+class FailureTests(ListenerCase):
+    """Listeners that cannot be opened."""
+
+    def test_port_in_use(self) -> None:
+        """A port in use is one line that names listener and address."""
+        self.reactor.faults["127.0.0.1", 80] = errno.EADDRINUSE
+        self.assert_fails(
+            "tcp:80:interface=127.0.0.1",
+            "listener tcp:80:interface=127.0.0.1: address already in use (127.0.0.1:80)",
+        )
+        self.reactor.faults["::", 5000] = errno.EADDRINUSE
+        self.assert_fails(5000, "listener 5000: address already in use ([::]:5000)")
+
+    def test_low_port(self) -> None:
+        """So is a port that the user may not have."""
+        self.reactor.faults["", 80] = errno.EACCES
+        self.assert_fails("tcp:80", "listener tcp:80: permission denied (*:80)")
+
+    def test_unix(self) -> None:
+        """So is a path that cannot be made."""
+        self.assert_fails(
+            "unix:/missing/x", "listener unix:/missing/x: no such file or directory (/missing/x)"
+        )
+
+    def test_nonsense(self) -> None:
+        """A text that is no endpoint is told."""
+        for text in ("nonsense:1", "tcp:port=x", "tcp", "systemd:domain=INET:index=7"):
+            error = self.assertRaises(ListenError, self.open, text)
+            self.assertTrue(str(error).startswith(f"listener {text}: "), str(error))
+            self.assertNotIn("\n", str(error))
+
+    def test_all_or_nothing(self) -> None:
+        """If one listener fails those already open are closed."""
+        self.reactor.faults["", 81] = errno.EADDRINUSE
+        self.assertRaises(ListenError, self.open, "tcp:80", "tcp:81", "tcp:82")
+        self.assertEqual([port.stopped for port in self.reactor.ports], [True])
+
+
+class ServiceTests(ListenerCase):
+    """Listeners as a service."""
+
+    def test_start_and_stop(self) -> None:
+        """Listeners are opened once, before privileges go, and closed at the end."""
+        listeners = Listeners(self.reactor, [ListenerSpec("tcp:80", self.site)])
+        self.assertFalse(listeners.is_listening)
+        listeners.privilegedStartService()
+        listeners.startService()
+        self.assertEqual(len(self.reactor.ports), 1)
+        self.assertTrue(listeners.is_listening)
+        self.successResultOf(listeners.stopService())
+        self.assertTrue(self.reactor.ports[0].stopped)
+        self.assertFalse(listeners.is_listening)
+
+    def test_start_unprivileged(self) -> None:
+        """Started alone, the service opens them as well."""
+        listeners = Listeners(self.reactor, [ListenerSpec("tcp:80", self.site)])
+        listeners.startService()
+        self.assertTrue(listeners.is_listening)
+        self.successResultOf(listeners.stop_listening())
+        self.successResultOf(listeners.stopService())

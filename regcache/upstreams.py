@@ -1,5 +1,6 @@
 """Puts the upstreams of the configuration together: a part of the composition root."""
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +11,17 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from regcache.cache.policy import Policy, TagTtl, Upstream
 from regcache.config import model
+from regcache.environment import environment_proxies, proxy_of
 from regcache.interfaces import IUpstreamMeter, IWorkPool
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
 from regcache.upstream.credentials import FileCredentials
+from regcache.upstream.dns_exchange import NameServer
+from regcache.upstream.proxies import DIRECT, FixedProxy, IProxyRules
 from regcache.upstream.registry import Registry
-from regcache.upstream.resolver import SystemNames
-from regcache.watching import PasswordWatcher
+from regcache.upstream.resolver import INames, SystemNames
+from regcache.upstream.server_names import ServerNames
+from regcache.watching import PasswordWatcher, why_unreadable
 
 
 class UpstreamSetupError(Exception):
@@ -42,7 +47,9 @@ def build_upstreams(
 
     :raises UpstreamSetupError: if a file cannot be used.
     """
-    surroundings = Surroundings(reactor, SystemNames(reactor), meter)
+    system = SystemNames(reactor)
+    names = _names(config, reactor, system)
+    surroundings = Surroundings(reactor, names, meter, proxy_names=system)
     watched: list[FileCredentials] = []
     registries = {
         upstream.name: _registry(upstream, surroundings, watched) for upstream in config.upstreams
@@ -60,12 +67,25 @@ def build_upstreams(
     return BuiltUpstreams(upstreams, watchers, hang_up)
 
 
+def _names(config: model.Config, reactor: Any, system: INames) -> INames:
+    if not config.dns:
+        return system
+    servers = [
+        NameServer(reactor, server.address, server.port, server.protocol == "tcp")
+        for server in config.dns
+    ]
+    return ServerNames(reactor, servers)
+
+
 def _registry(
     upstream: model.Upstream, surroundings: Surroundings, watched: list[FileCredentials]
 ) -> Registry:
     urls = [
         UpstreamUrl(
-            endpoint.url, _credentials(endpoint, watched), endpoint.token_hosts, endpoint.ns
+            endpoint.url,
+            _credentials(upstream.name, endpoint, watched),
+            endpoint.token_hosts,
+            endpoint.ns,
         )
         for endpoint in upstream.endpoints
     ]
@@ -86,11 +106,25 @@ def _registry(
         timeouts,
         upstream.max_downloads,
         upstream.address_family,
+        _proxies(upstream),
     )
 
 
+def _proxies(upstream: model.Upstream) -> IProxyRules:
+    if isinstance(upstream.proxy, model.Proxy):
+        return FixedProxy(proxy_of(upstream.proxy))
+    if upstream.proxy == "direct":
+        return DIRECT
+    try:
+        return environment_proxies(os.environ)
+    except ValueError as error:
+        raise UpstreamSetupError(
+            f"upstreams.{upstream.name}.proxy: the environment's {error}; 'direct' does without it"
+        ) from None
+
+
 def _credentials(
-    endpoint: model.UpstreamEndpoint, watched: list[FileCredentials]
+    name: str, endpoint: model.UpstreamEndpoint, watched: list[FileCredentials]
 ) -> Callable[[], tuple[str, str] | None]:
     username, password = endpoint.username, endpoint.password
     if username is None:
@@ -100,7 +134,9 @@ def _credentials(
         try:
             credentials.load()
         except (OSError, UnicodeDecodeError) as error:
-            raise UpstreamSetupError(f"{endpoint.password_file}: {error}") from None
+            raise UpstreamSetupError(
+                f"upstreams.{name}.password_file: {endpoint.password_file}: {why_unreadable(error)}"
+            ) from None
         watched.append(credentials)
         return credentials
     return lambda: (username, password or "")

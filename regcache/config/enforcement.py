@@ -40,23 +40,6 @@ MISSING: list[Missing] = [
         "limits.connections",
         "limits.connections_per_address",
     ),
-    # Space and clients that stall.
-    *_other(
-        "storage.max_size",
-        "storage.max_blob",
-        "storage.min_free",
-        "limits.client_stall",
-    ),
-    # Upstreams that are slow, ill or limited.
-    *_other(
-        "upstreams.*.negative_ttl",
-        "upstreams.*.stale_if_error",
-        "upstreams.*.on_missing",
-        "upstreams.*.deadline",
-        "upstreams.*.proxy",
-        "upstreams.*.ca_file",
-        "dns",
-    ),
     # Eviction.
     *_other("storage.unused_for", "storage.sweep", "storage.purge"),
     # Operators and browsers.

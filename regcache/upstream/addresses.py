@@ -38,6 +38,10 @@ _V6_CLASSES = tuple(
         ("100::/64", "reserved"),
     )
 )
+# As hosts files have them.
+_LOCAL_NAMES = frozenset(
+    {"localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}
+)
 # Prefix, and how many bits stand behind the IPv4 address in it.
 _CARRIERS = (
     (IPv6Network("::ffff:0:0/96"), 0),  # IPv4-mapped (RFC 4291, 2.5.5.2)
@@ -68,6 +72,22 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_local_name(host: str) -> bool:
+    """Whether a name stands for this machine, whatever name servers say (RFC 6761, 6.3)."""
+    name = host.lower().rstrip(".")
+    return name in _LOCAL_NAMES or name.endswith(".localhost")
+
+
+def is_numeric(host: str) -> bool:
+    """Whether some resolver may read a host as an address: ``127.1``, ``0x7f.0.0.1``.
+
+    inet_aton(3) and whoever uses it take one to four numbers of any base; so does the URL
+    standard, which looks at the last label alone.
+    """
+    last = host.lower().rstrip(".").rpartition(".")[2]
+    return last.isdigit() or last.startswith("0x")
 
 
 def _v4_class(address: IPv4Address) -> str:

@@ -1,172 +1,88 @@
 """The plain agent at the end of the chain: dials checked addresses, sends, maps what fails."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import wrapClientTLS
-from twisted.internet.error import DNSLookupError
-from twisted.internet.error import TimeoutError as ConnectTimeoutError
-from twisted.internet.interfaces import (
-    IAddress,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
 from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.abort import abort_response
-from regcache.upstream.addresses import PUBLIC, address_class
-from regcache.upstream.deadlines import cancellable, within
-from regcache.upstream.dialling import Dialler, hang_up
+from regcache.upstream.deadlines import cancellable
+from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
 from regcache.upstream.exchange import Answer, IExchangeAgent, Request
-from regcache.upstream.failures import ForbiddenAddressError, failure_from
-from regcache.upstream.resolver import AddressFamily, INames, SocketAddress
+from regcache.upstream.failures import failure_from
+from regcache.upstream.proxies import IProxyRules
+from regcache.upstream.resolver import AddressFamily, INames
+from regcache.upstream.tunnel import TunnelEndpoint
 from regcache.upstream.urls import Origin
 
 _CREATORS_KEPT = 64
 
 
-class AddressPolicy:
-    """Which addresses may be dialled on behalf of one URL of an upstream.
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How connections on behalf of one URL of an upstream are made.
 
-    The URL's own origin always; anything else must be public, or of a class that a connection
-    to the own origin really had.
+    :ivar names: resolves the hosts that are dialled directly.
+    :ivar proxy_names: resolves the hosts of outgoing proxies.
+    :ivar connect_timeout: seconds for resolving and connecting, a proxy's answer included.
     """
 
-    def __init__(self, own: Origin) -> None:
-        self._own = own
-        self._own_classes: set[str] = {PUBLIC}
-
-    def is_own(self, host: str, port: int) -> bool:
-        """Whether this is the URL's own host and port."""
-        return (host, port) == (self._own.host, self._own.port)
-
-    def allows(self, host: str, port: int, address: SocketAddress) -> bool:
-        """Whether this address may be dialled for that host."""
-        return self.is_own(host, port) or address_class(address.host) in self._own_classes
-
-    def connected(self, host: str, port: int, address: IAddress) -> None:
-        """Note the address that a connection really went to."""
-        if self.is_own(host, port):
-            self._own_classes.add(address_class(getattr(address, "host", "")))
-
-
-@implementer(IProtocolFactory)
-class _NotingFactory:
-    """Tells the policy which address a connection was made to."""
-
-    def __init__(
-        self, inner: IProtocolFactory, policy: AddressPolicy, host: str, port: int
-    ) -> None:
-        self._inner = inner
-        self._policy = policy
-        self._host = host
-        self._port = port
-
-    def doStart(self) -> None:
-        self._inner.doStart()
-
-    def doStop(self) -> None:
-        self._inner.doStop()
-
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
-        self._policy.connected(self._host, self._port, addr)
-        return self._inner.buildProtocol(addr)
-
-
-@implementer(IStreamClientEndpoint)
-class CheckedEndpoint:
-    """Resolves once, checks every address, and dials only those that passed (no rebinding)."""
-
-    def __init__(
-        self,
-        reactor: Any,
-        names: INames,
-        policy: AddressPolicy,
-        family: AddressFamily,
-        timeout: float,
-        host: str,
-        port: int,
-    ) -> None:
-        self._reactor = reactor
-        self._names = names
-        self._policy = policy
-        self._family = family
-        self._timeout = timeout
-        self._host = host
-        self._port = port
-
-    def connect(self, protocolFactory: IProtocolFactory) -> "Deferred[IProtocol]":
-        """Connect within the time-out, resolving included.
-
-        Fails with DNSLookupError, ForbiddenAddressError or what connecting gives.
-        """
-        return within(
-            self._reactor,
-            self._timeout,
-            Deferred.fromCoroutine(self._connect(protocolFactory)),
-            ConnectTimeoutError,
-            hang_up,
-        )
-
-    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        found = await self._names.lookup(self._host, self._port)
-        usable = [address for address in found if self._of_family(address)]
-        if not usable:
-            raise DNSLookupError("no address")
-        allowed = [a for a in usable if self._policy.allows(self._host, self._port, a)]
-        if not allowed:
-            raise ForbiddenAddressError
-        noting = _NotingFactory(factory, self._policy, self._host, self._port)
-        return await Dialler(self._reactor, allowed, noting, self._timeout).connect()
-
-    def _of_family(self, address: SocketAddress) -> bool:
-        is_v6 = ":" in address.host
-        return self._family == "any" or is_v6 == (self._family == "ipv6")
+    reactor: Any
+    names: INames
+    proxy_names: INames
+    policy: AddressPolicy
+    proxies: IProxyRules
+    family: AddressFamily
+    connect_timeout: float
 
 
 @implementer(IAgentEndpointFactory)
 class EndpointFactory:
-    """Endpoints for the hosts that an upstream leads to; TLS on top where the URL is https."""
+    """Endpoints for the hosts that an upstream leads to; TLS on top where the URL is https.
 
-    def __init__(
-        self,
-        reactor: Any,
-        names: INames,
-        policy: AddressPolicy,
-        tls: IPolicyForHTTPS,
-        family: AddressFamily,
-        connect_timeout: float,
-    ) -> None:
-        self._reactor = reactor
-        self._names = names
-        self._policy = policy
+    Direct or through a proxy is decided by the origin alone, so that a pool of connections,
+    which finds them again by scheme, host and port, never mixes the two.
+    """
+
+    def __init__(self, route: Route, tls: IPolicyForHTTPS) -> None:
+        self._route = route
         self._tls = tls
-        self._family = family
-        self._connect_timeout = connect_timeout
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """The endpoint for one URL; an outgoing proxy would stand in for the checked one."""
-        host = uri.host.decode("ascii")
-        plain = CheckedEndpoint(
-            self._reactor,
-            self._names,
-            self._policy,
-            self._family,
-            self._connect_timeout,
-            host,
-            uri.port,
-        )
-        if uri.scheme == b"http":
+        """The endpoint for one URL."""
+        origin = Origin(uri.scheme.decode("ascii"), uri.host.decode("ascii"), uri.port)
+        plain = self._plain(origin)
+        if origin.scheme == "http":
             return plain
         creator = self._tls.creatorForNetloc(uri.host, uri.port)
         secure: IStreamClientEndpoint = wrapClientTLS(creator, plain)
         return secure
+
+    def _plain(self, origin: Origin) -> IStreamClientEndpoint:
+        route = self._route
+        proxy = route.proxies.proxy_for(origin)
+        if proxy is not None:
+            allowed = route.policy.allows_name(origin.host, origin.port)
+            return TunnelEndpoint(
+                route.reactor, route.proxy_names, proxy, route.connect_timeout, origin, allowed
+            )
+        return CheckedEndpoint(
+            route.reactor,
+            route.names,
+            route.policy,
+            route.family,
+            route.connect_timeout,
+            origin.host,
+            origin.port,
+        )
 
 
 @implementer(IOpenSSLTrustRoot)

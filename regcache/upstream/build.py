@@ -13,14 +13,16 @@ from twisted.web.client import Agent
 from twisted.web.iweb import IPolicyForHTTPS
 
 from regcache.interfaces import IUpstreamMeter
-from regcache.upstream.agent import AddressPolicy, EndpointFactory, PlainAgent
+from regcache.upstream.agent import EndpointFactory, PlainAgent, Route
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, BreakerState, RateLimits
 from regcache.upstream.connection import connection_pool
+from regcache.upstream.endpoints import AddressPolicy
 from regcache.upstream.guard import GuardedAgent
 from regcache.upstream.limits import LimitedAgent, Places
 from regcache.upstream.login import CredentialsSource, Login
+from regcache.upstream.proxies import DIRECT, IProxyRules
 from regcache.upstream.redirects import RedirectingAgent
 from regcache.upstream.registry import Registry
 from regcache.upstream.remote import Chain, Remote
@@ -67,8 +69,10 @@ class Surroundings:
     """What the upstreams of one process have in common; tests put their own in.
 
     :ivar reactor: IReactorTime, IReactorTCP.
+    :ivar names: resolves the hosts of upstreams.
     :ivar unix_now: Unix seconds.
     :ivar chance: a number in [0, 1), for the breakers' jitter.
+    :ivar proxy_names: resolves the hosts of outgoing proxies; None: as those of upstreams.
     """
 
     reactor: Any
@@ -76,6 +80,7 @@ class Surroundings:
     meter: IUpstreamMeter
     unix_now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
+    proxy_names: INames | None = None
 
 
 def build_registry(
@@ -86,14 +91,16 @@ def build_registry(
     timeouts: Timeouts,
     max_downloads: int = 16,
     address_family: AddressFamily = "any",
+    proxies: IProxyRules = DIRECT,
 ) -> Registry:
     """Make the registry of one upstream.
 
     :param tls: from :func:`~regcache.upstream.agent.tls_policy`; may be shared by upstreams
         that trust the same roots.
+    :param proxies: which connections go through an outgoing proxy.
     :raises InvalidUrlError: if one of the URLs is unusable.
     """
-    builder = _Builder(name, surroundings, tls, timeouts, max_downloads, address_family)
+    builder = _Builder(name, surroundings, tls, timeouts, max_downloads, address_family, proxies)
     remotes = [builder.remote(index, url) for index, url in enumerate(urls)]
     clock: IReactorTime = surroundings.reactor
     return Registry(name, remotes, clock, surroundings.meter, timeouts.stall)
@@ -110,6 +117,7 @@ class _Builder:
         timeouts: Timeouts,
         max_downloads: int,
         address_family: AddressFamily,
+        proxies: IProxyRules,
     ) -> None:
         self._name = name
         self._surroundings = surroundings
@@ -117,6 +125,7 @@ class _Builder:
         self._timeouts = timeouts
         self._max_downloads = max_downloads
         self._address_family = address_family
+        self._proxies = proxies
         self._breakers: list[Breaker] = []
 
     def remote(self, index: int, settings: UpstreamUrl) -> Remote:
@@ -139,14 +148,16 @@ class _Builder:
         pool = connection_pool(
             around.reactor, timeouts.first_byte, self._max_downloads + CONTROL_CONNECTIONS
         )
-        endpoints = EndpointFactory(
+        route = Route(
             around.reactor,
             around.names,
+            around.proxy_names or around.names,
             AddressPolicy(own),
-            self._tls,
+            self._proxies,
             self._address_family,
             timeouts.connect,
         )
+        endpoints = EndpointFactory(route, self._tls)
         twisted_agent = Agent.usingEndpointFactory(around.reactor, endpoints, pool)
         plain = PlainAgent(self._name, twisted_agent, around.meter)
         reader = BodyReader(self._name, around.reactor, around.meter, timeouts.stall)

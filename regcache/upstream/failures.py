@@ -22,6 +22,17 @@ class ForbiddenAddressError(Exception):
     """A name leads to an address that no upstream may lead us to."""
 
 
+class ProxyError(Exception):
+    """The outgoing proxy makes no connection for us. Its text is free of secrets.
+
+    :ivar unauthorised: it wants other credentials than it was given.
+    """
+
+    def __init__(self, reason: str, unauthorised: bool = False) -> None:
+        super().__init__(reason)
+        self.unauthorised = unauthorised
+
+
 class HeadersTooLongError(Exception):
     """The headers of an answer exceed their bound."""
 
@@ -46,6 +57,9 @@ def failure_from(upstream: str, raised: BaseException) -> UpstreamFailure:
     cause = _cause(raised)
     if isinstance(cause, ForbiddenAddressError):
         return UpstreamBadAnswer(upstream, "it leads to an address that is not allowed")
+    if isinstance(cause, ProxyError):
+        hint = f"; see upstreams.{upstream}.proxy" if cause.unauthorised else ""
+        return UpstreamUnreachable(upstream, f"{cause}{hint}")
     if isinstance(cause, HeadersTooLongError):
         return UpstreamBadAnswer(upstream, "the headers of its answer are too long")
     if isinstance(cause, CancelledError):

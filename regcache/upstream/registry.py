@@ -19,9 +19,10 @@ from regcache.errors import (
 )
 from regcache.facts import ContentHead, ManifestAnswer
 from regcache.interfaces import IBlobBody, IRegistry, IUpstreamMeter
-from regcache.upstream import blobs, manifests
+from regcache.upstream import blobs, listings, manifests
 from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer
+from regcache.upstream.questions import Questions
 from regcache.upstream.remote import Remote
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Registry:
         self._clock = clock
         self._meter = meter
         self._stall_timeout = stall_timeout
+        self._questions = Questions()
 
     @property
     def url_count(self) -> int:
@@ -74,14 +76,22 @@ class Registry:
     ) -> "Deferred[ContentHead]":
         """HEAD of a manifest."""
         _check(repository, reference)
-        return self._first(
-            lambda remote: manifests.head_manifest(remote, repository, reference, anonymous)
-        )
+
+        async def head(remote: Remote) -> ContentHead:
+            with self._questions.asking(remote, repository, reference):
+                return await manifests.head_manifest(remote, repository, reference, anonymous)
+
+        return self._first(head)
 
     def get_manifest(self, repository: str, reference: str) -> "Deferred[ManifestAnswer]":
         """GET of a manifest."""
         _check(repository, reference)
-        return self._first(lambda remote: manifests.get_manifest(remote, repository, reference))
+
+        async def get(remote: Remote) -> ManifestAnswer:
+            with self._questions.asking(remote, repository, reference):
+                return await manifests.get_manifest(remote, repository, reference)
+
+        return self._first(get)
 
     def head_blob(
         self, repository: str, digest: Digest, anonymous: bool = False
@@ -110,12 +120,18 @@ class Registry:
     def list_tags(self, repository: str) -> "Deferred[list[str]]":
         """All tags."""
         _check(repository, "latest")
-        return self._first(lambda remote: self._listing(remote, repository))
+        return self._first(lambda remote: self._whole(listings.list_tags(remote, repository)))
 
     def get_referrers(self, repository: str, digest: Digest) -> "Deferred[ManifestAnswer]":
         """The referrers of a digest."""
         _check(repository, str(digest))
-        return self._first(lambda remote: manifests.get_referrers(remote, repository, digest))
+        return self._first(
+            lambda remote: self._whole(listings.get_referrers(remote, repository, digest))
+        )
+
+    def note_overdue(self, repository: str, reference: str) -> None:
+        """Count the URL that is being asked about a manifest as failing."""
+        self._questions.overdue(repository, reference)
 
     def close(self) -> "Deferred[None]":
         """Close idle connections; fires when they are closed, or after two seconds.
@@ -128,12 +144,14 @@ class Registry:
             lambda _: None
         )
 
-    async def _listing(self, remote: Remote, repository: str) -> list[str]:
-        def late() -> UpstreamTimedOut:
-            return UpstreamTimedOut(self.name, "its list of tags did not end within its time")
+    async def _whole(self, listing: Coroutine[Deferred[Any], Any, T]) -> T:
+        """A list that comes in pages has its time as a whole."""
 
-        listing = Deferred.fromCoroutine(manifests.list_tags(remote, repository))
-        return await within(self._clock, _LISTING_SECONDS, listing, late, lambda _: None)
+        def late() -> UpstreamTimedOut:
+            return UpstreamTimedOut(self.name, "its list did not end within its time")
+
+        waiting = Deferred.fromCoroutine(listing)
+        return await within(self._clock, _LISTING_SECONDS, waiting, late, lambda _: None)
 
     def _body(
         self, answer: Answer, remote: Remote, start: int, end: int | None, size: int | None
@@ -171,7 +189,10 @@ def _most_telling(name: str, failures: list[UpstreamFailure]) -> UpstreamFailure
     """The first failure that was met just now; a resting URL says the least."""
     if not failures:
         return UpstreamUnreachable(name, "none of its URLs is left to ask")
-    return next((f for f in failures if not isinstance(f, UpstreamResting)), failures[0])
+    resting = [f for f in failures if isinstance(f, UpstreamResting)]
+    known = [f for f in failures if f not in resting and not f.asked]
+    met = [f for f in failures if f.asked]
+    return next(iter([*met, *known, *resting]))
 
 
 def _check(repository: str, reference: str) -> None:

@@ -122,7 +122,10 @@ class Remote:
         remaining = self.chain.limits.remaining(identity)
         if remaining is not None:
             raise UpstreamRateLimited(
-                self.upstream, "its Retry-After still runs", retry_after=remaining
+                self.upstream,
+                "its Retry-After still runs",
+                retry_after=remaining,
+                asked=False,
             )
         sent = agent.send(request)
         try:

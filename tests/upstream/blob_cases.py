@@ -5,7 +5,8 @@ from regcache.errors import (
 )
 from regcache.upstream.blobs import BlobBody
 from tests.upstream.cases import BLOB, DIGEST, UpstreamTestCase
-from tests.upstream.network import Consumer, Line, Seen, response
+from tests.upstream.network import Line, Seen, response
+from tests.upstream.recorders import Consumer
 
 SIZE = len(BLOB)
 

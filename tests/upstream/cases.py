@@ -7,7 +7,8 @@ from regcache.digests import Digest
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
 from regcache.upstream.registry import Registry
-from tests.upstream.network import Handler, Meter, Network, Seen, response
+from tests.upstream.network import Handler, Network, Seen, response
+from tests.upstream.recorders import Meter
 
 ADDRESS = "203.0.113.5"
 URL = "http://registry.test"

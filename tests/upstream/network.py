@@ -1,7 +1,7 @@
 """An internet in memory: names, servers that speak raw HTTP, connections, and a clock."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
@@ -16,7 +16,6 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regcache.interfaces import IBodyConsumer, IUpstreamMeter
 from regcache.upstream.resolver import INames
 
 
@@ -46,6 +45,8 @@ def response(status: int, body: bytes = b"", **headers: str) -> bytes:
 
 
 Handler = Callable[[Seen], "bytes | None"]
+RawHandler = Callable[["Line", bytes], None]
+NameServerHandler = Callable[[bytes], list[bytes]]
 
 
 class Line:
@@ -58,8 +59,12 @@ class Line:
         self.transport = Transport(self)
         self.closed_by_client = False
         self.received = b""
+        self.raw: RawHandler | None = network.raw_servers.get((host, port))
 
     def client_wrote(self, data: bytes) -> None:
+        if self.raw is not None:
+            self.raw(self, data)
+            return
         self.received += data
         while b"\r\n\r\n" in self.received:
             head, _, self.received = self.received.partition(b"\r\n\r\n")
@@ -167,6 +172,36 @@ class Connector:
         self.stopped = True
 
 
+class Socket:
+    """A UDP socket of the client."""
+
+    def __init__(self, network: "Network", protocol: object) -> None:
+        self.network = network
+        self.protocol = protocol
+        self.peer = ("", 0)
+        self.closed = False
+
+    def connect(self, host: str, port: int) -> None:
+        self.peer = (host, port)
+
+    def write(self, data: bytes) -> None:
+        handler = self.network.name_servers.get(self.peer)
+        if handler is None:
+            self.network.callLater(0, self._tell, lambda: self.protocol.connectionRefused())
+            return
+        for answer in handler(data):
+            self.network.callLater(
+                0, self._tell, lambda a=answer: self.protocol.datagramReceived(a, self.peer)
+            )
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        if not self.closed:
+            call()
+
+    def stopListening(self) -> None:
+        self.closed = True
+
+
 @implementer(INames)
 class Network(Clock):
     """The clock, the dialler and the names of a test.
@@ -182,6 +217,18 @@ class Network(Clock):
         self.dialled: list[tuple[str, int]] = []
         self.lines: list[Line] = []
         self.requests: list[Seen] = []
+        self.raw_servers: dict[tuple[str, int], RawHandler] = {}
+        self.name_servers: dict[tuple[str, int], NameServerHandler] = {}
+        self.sockets: list[Socket] = []
+
+    def listenUDP(self, port, protocol, interface="", maxPacketSize=8192) -> Socket:
+        self.sockets.append(Socket(self, protocol))
+        return self.sockets[-1]
+
+    def serve_raw(self, address: str, port: int, handler: RawHandler) -> None:
+        """Put a server on the network that gets every byte as it comes."""
+        self.servers[(address, port)] = lambda _: None
+        self.raw_servers[(address, port)] = handler
 
     def serve(self, address: str, port: int, handler: Handler | None) -> None:
         """Put a server on the network; None is one that swallows every attempt to connect."""
@@ -231,51 +278,3 @@ class Network(Clock):
         for _ in range(round(seconds / step)):
             self.advance(step)
             self.settle()
-
-
-@implementer(IUpstreamMeter)
-@dataclass
-class Meter:
-    """Remembers what was counted."""
-
-    requests: int = 0
-    sent: int = 0
-    states: list[bool] = field(default_factory=list)
-    credentials: list[bool] = field(default_factory=list)
-    remaining: list[int] = field(default_factory=list)
-
-    def upstream_requested(self, upstream: str) -> None:
-        self.requests += 1
-
-    def upstream_sent(self, upstream: str, count: int) -> None:
-        self.sent += count
-
-    def upstream_state(self, upstream: str, up: bool) -> None:
-        self.states.append(up)
-
-    def credentials_state(self, upstream: str, accepted: bool) -> None:
-        self.credentials.append(accepted)
-
-    def ratelimit_remaining(self, upstream: str, remaining: int) -> None:
-        self.remaining.append(remaining)
-
-
-@implementer(IBodyConsumer)
-class Consumer:
-    """Remembers a body and how it ended."""
-
-    def __init__(self) -> None:
-        self.content = b""
-        self.ended = 0
-        self.failures: list[Exception] = []
-        self.on_chunk: Callable[[], None] = lambda: None
-
-    def body_chunk(self, data: bytes) -> None:
-        self.content += data
-        self.on_chunk()
-
-    def body_ended(self) -> None:
-        self.ended += 1
-
-    def body_failed(self, failure: Exception) -> None:
-        self.failures.append(failure)

@@ -8,7 +8,8 @@ from regcache.errors import (
 from regcache.upstream.blobs import BlobBody
 from tests.upstream.blob_cases import BlobTestCase
 from tests.upstream.cases import BLOB, DIGEST
-from tests.upstream.network import Consumer, response
+from tests.upstream.network import response
+from tests.upstream.recorders import Consumer
 
 
 class FlowTests(BlobTestCase):

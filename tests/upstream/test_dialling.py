@@ -2,13 +2,9 @@
 
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.interfaces import IResolver
 from twisted.internet.protocol import Factory, Protocol
-from twisted.names import dns
-from twisted.names.common import ResolverBase
-from twisted.names.error import DNSNameError
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from zope.interface.verify import verifyObject
@@ -17,7 +13,7 @@ from regcache.upstream.abort import abort_response
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.dialling import Dialler
 from regcache.upstream.limits import Places
-from regcache.upstream.resolver import INames, ServerNames, SystemNames
+from regcache.upstream.resolver import INames, SystemNames
 from tests.upstream.network import Network
 
 FIRST = IPv4Address("TCP", "203.0.113.1", 80)
@@ -71,17 +67,6 @@ class DiallerTests(SynchronousTestCase):
         self.assertEqual(self.network.getDelayedCalls(), [])
 
 
-class FakeServer(ResolverBase):
-    """A name server that knows one name."""
-
-    def __init__(self, *results: object) -> None:
-        super().__init__()
-        self.results = list(results)
-
-    def _lookup(self, name, cls, kind, timeout):  # type: ignore[no-untyped-def]
-        return self.results.pop(0)
-
-
 class FakeReactor:
     """A reactor whose resolver finds two addresses and something else."""
 
@@ -105,36 +90,6 @@ class NamesTests(SynchronousTestCase):
         self.assertTrue(verifyObject(INames, names))
         found = self.successResultOf(names.lookup("x.test", 80))
         self.assertEqual([each.host for each in found], ["203.0.113.1", "2001:db8::1"])
-
-    def test_servers(self) -> None:
-        """Both kinds of records are asked for, and aliases passed over."""
-        header = dns.RRHeader("x.test", payload=dns.Record_A("203.0.113.1"))
-        alias = dns.RRHeader("x.test", dns.CNAME, payload=dns.Record_CNAME("y.test"))
-        sixth = dns.RRHeader("x.test", dns.AAAA, payload=dns.Record_AAAA("2001:db8::1"))
-        server = FakeServer(succeed(([alias, sixth], [], [])), succeed(([header], [], [])))
-        self.assertTrue(verifyObject(IResolver, server))
-        names = ServerNames(server)
-        self.assertTrue(verifyObject(INames, names))
-        found = self.successResultOf(names.lookup("x.test", 443))
-        self.assertEqual(
-            [(each.host, each.port) for each in found],
-            [("2001:db8::1", 443), ("203.0.113.1", 443)],
-        )
-
-    def test_one_kind_fails(self) -> None:
-        """A name without IPv6 is a name nevertheless; one that does not exist has nothing."""
-        header = dns.RRHeader("x.test", payload=dns.Record_A("203.0.113.1"))
-        names = ServerNames(FakeServer(fail(DNSNameError()), succeed(([header], [], []))))
-        self.assertEqual(len(self.successResultOf(names.lookup("x.test", 80))), 1)
-        names = ServerNames(FakeServer(fail(DNSNameError()), fail(DNSNameError())))
-        self.assertEqual(self.successResultOf(names.lookup("x.test", 80)), [])
-
-    def test_literals(self) -> None:
-        """An address is not asked for."""
-        names = ServerNames(FakeServer())
-        for host in ("203.0.113.1", "2001:db8::1"):
-            [found] = self.successResultOf(names.lookup(host, 80))
-            self.assertEqual(found.host, host)
 
 
 class PlacesTests(SynchronousTestCase):

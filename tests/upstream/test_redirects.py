@@ -15,7 +15,8 @@ from regcache.upstream.build import UpstreamUrl
 from regcache.upstream.redirects import redirect_target
 from regcache.upstream.urls import InvalidUrlError, parse_url
 from tests.upstream.cases import BLOB, DIGEST, MANIFEST, URL, TokenService, UpstreamTestCase
-from tests.upstream.network import Consumer, Seen, response
+from tests.upstream.network import Seen, response
+from tests.upstream.recorders import Consumer
 
 CDN_ADDRESS = "203.0.113.7"
 

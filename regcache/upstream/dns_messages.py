@@ -1,0 +1,187 @@
+"""DNS messages: the question that is asked, and what is taken from an answer (RFC 1035, 4).
+
+Pure and bounded: however an answer is made, reading it takes a fixed number of steps.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import ip_address
+
+LONGEST_MESSAGE = 65535
+MOST_RECORDS = 100
+MOST_ALIASES = 16
+MOST_ADDRESSES = 8
+_MOST_POINTERS = 16
+_LONGEST_NAME = 255
+_HEADER = struct.Struct("!HHHHHH")
+_RECORD = struct.Struct("!HHIH")
+_ALIAS = 5
+_INTERNET = 1
+_RECURSION_DESIRED = 0x0100
+_RESPONSE = 0x8000
+_TRUNCATED = 0x0200
+
+
+class Kind(IntEnum):
+    """Types of the records that are asked for; the value is the one on the wire."""
+
+    A = 1
+    AAAA = 28
+
+
+class Code(IntEnum):
+    """The response codes that are an answer; every other one means: ask somebody else."""
+
+    NO_ERROR = 0
+    NAME_ERROR = 3
+
+
+class NotOursError(ValueError):
+    """A message answers something else than what was asked."""
+
+
+class MalformedMessageError(ValueError):
+    """A message breaks the format or its bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A name in lower case without a dot at its end, and the kind of its addresses."""
+
+    name: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an answer says.
+
+    :ivar code: the response code as it stands.
+    :ivar truncated: there is more than the message had room for.
+    :ivar addresses: at most :data:`MOST_ADDRESSES`.
+    :ivar alias: the name that stands at the end of the chain of aliases; "" for none.
+    :ivar ttl: seconds; the shortest on the way to the addresses.
+    """
+
+    code: int
+    truncated: bool
+    addresses: tuple[str, ...]
+    alias: str
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    owner: str
+    kind: int
+    ttl: int
+    value: str
+
+
+def encode_query(identifier: int, question: Question) -> bytes:
+    """A query for one question, recursion desired.
+
+    :raises ValueError: if the name cannot be asked for.
+    """
+    labels = [label.encode("ascii") for label in question.name.split(".")]
+    if any(not 0 < len(label) < 64 for label in labels):
+        raise ValueError("not a name that can be asked for")
+    name = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
+    if len(name) > _LONGEST_NAME:
+        raise ValueError("the name is too long")
+    header = _HEADER.pack(identifier, _RECURSION_DESIRED, 1, 0, 0, 0)
+    return header + name + struct.pack("!HH", question.kind, _INTERNET)
+
+
+def decode_reply(data: bytes, identifier: int, question: Question) -> Reply:
+    """Read an answer to a query.
+
+    :raises NotOursError: if it is the answer to another one, or none.
+    :raises MalformedMessageError: if it is malformed.
+    """
+    try:
+        return _reply(data, identifier, question)
+    except (struct.error, IndexError):
+        raise MalformedMessageError("the message is cut off") from None
+
+
+def _reply(data: bytes, identifier: int, question: Question) -> Reply:
+    given, flags, questions, answers, _, _ = _HEADER.unpack_from(data)
+    if given != identifier or not flags & _RESPONSE or questions != 1:
+        raise NotOursError("another identifier, or no answer at all")
+    name, offset = _name(data, _HEADER.size)
+    kind, network = struct.unpack_from("!HH", data, offset)
+    if (name, kind, network) != (question.name, question.kind, _INTERNET):
+        raise NotOursError("the answer to another question")
+    truncated = bool(flags & _TRUNCATED)
+    records = _records(data, offset + 4, min(answers, MOST_RECORDS), truncated)
+    return _followed(list(records), question, flags & 0x000F, truncated)
+
+
+def _records(data: bytes, offset: int, count: int, truncated: bool) -> Iterator[_Record]:
+    """The records that matter; a truncated message may end within one."""
+    for _ in range(count):
+        try:
+            owner, offset = _name(data, offset)
+            kind, network, ttl, length = _RECORD.unpack_from(data, offset)
+            offset += _RECORD.size
+            value = _value(data, offset, kind, length)
+        except (struct.error, IndexError):
+            if truncated:
+                return
+            raise
+        offset += length
+        if value and network == _INTERNET:
+            # RFC 2181, 8: with the highest bit set it counts as zero.
+            yield _Record(owner, kind, 0 if ttl >> 31 else ttl, value)
+
+
+def _value(data: bytes, offset: int, kind: int, length: int) -> str:
+    content = data[offset : offset + length]
+    if len(content) != length:
+        raise IndexError
+    if (kind, length) in ((Kind.A, 4), (Kind.AAAA, 16)):
+        return str(ip_address(content))
+    return _name(data, offset)[0] if kind == _ALIAS else ""
+
+
+def _name(data: bytes, offset: int) -> tuple[str, int]:
+    """A name, and where what follows it begins. Pointers lead backwards, and not often."""
+    labels: list[str] = []
+    size, pointers, end, limit = 0, 0, 0, offset
+    while length := data[offset]:
+        if length >= 0xC0:
+            target = (length & 0x3F) << 8 | data[offset + 1]
+            pointers += 1
+            if target >= limit or pointers > _MOST_POINTERS:
+                raise MalformedMessageError("a name leads in a circle")
+            end = end or offset + 2
+            limit = offset = target
+            continue
+        size += length + 1
+        label = data[offset + 1 : offset + 1 + length]
+        if length > 63 or size > _LONGEST_NAME or len(label) != length:
+            raise MalformedMessageError("a name is malformed")
+        labels.append(label.decode("latin-1").lower())
+        offset += length + 1
+    return ".".join(labels), end or offset + 1
+
+
+def _followed(records: list[_Record], question: Question, code: int, truncated: bool) -> Reply:
+    """Follow the aliases from the question's name to its addresses."""
+    aliases = {record.owner: record for record in records if record.kind == _ALIAS}
+    name, ttls = question.name, [2**31 - 1]
+    for _ in range(MOST_ALIASES):
+        alias = aliases.get(name)
+        if alias is None:
+            break
+        name = alias.value
+        ttls.append(alias.ttl)
+    else:
+        raise MalformedMessageError("its aliases have no end")
+    found = [r for r in records if r.owner == name and r.kind == question.kind][:MOST_ADDRESSES]
+    ttls += [record.ttl for record in found]
+    alias_name = name if name != question.name else ""
+    return Reply(code, truncated, tuple(r.value for r in found), alias_name, min(ttls))

@@ -1,0 +1,169 @@
+"""Addresses of names from configured name servers, kept for their life."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regcache.upstream.addresses import is_address, is_local_name
+from regcache.upstream.deadlines import within
+from regcache.upstream.dns_exchange import INameServer, NameServerError
+from regcache.upstream.dns_messages import Code, Kind, Question, Reply
+from regcache.upstream.resolver import INames, SocketAddress
+
+MOST_NAMES = 1000
+SHORTEST_TTL = 5.0
+LONGEST_TTL = 300.0
+#: Seconds for one server, in the first and in the second round over all of them.
+ROUNDS = (1.0, 2.0)
+LONGEST_LOOKUP = 6.0
+#: The same where addresses that were good once are at hand (RFC 8767, 5).
+LONGEST_LOOKUP_IF_KEPT = 1.8
+#: How long one kind of address waits for the other (RFC 8305, 3, is even shorter).
+RESOLUTION_DELAY = 0.3
+_MOST_QUERIES = 4
+_LOOPBACK = ("127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The addresses of a name, and the seconds that they are good for."""
+
+    addresses: tuple[str, ...]
+    ttl: float
+
+
+@implementer(INames)
+class ServerNames:
+    """What configured name servers say. Address literals and localhost need none.
+
+    Servers are asked in order, the next when one does not answer within a second. The last
+    known addresses of a name are used while no server answers.
+
+    :param servers: at least one.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, servers: Sequence[INameServer]) -> None:
+        self._clock = clock
+        self._servers = servers
+        self._kept: OrderedDict[str, tuple[tuple[str, ...], float]] = OrderedDict()
+        self._waiting: dict[str, list[Deferred[tuple[str, ...]]]] = {}
+
+    @property
+    def kept(self) -> int:
+        """How many names are kept."""
+        return len(self._kept)
+
+    def lookup(self, host: str, port: int) -> "Deferred[list[SocketAddress]]":
+        """Ask for A and AAAA records at once; one that fails does not spoil the other."""
+        found = self._addresses(host.lower().removesuffix("."))
+        return found.addCallback(lambda texts: [_socket_address(text, port) for text in texts])
+
+    def _addresses(self, name: str) -> "Deferred[tuple[str, ...]]":
+        if is_address(name):
+            return succeed((name,))
+        if is_local_name(name):
+            return succeed(_LOOPBACK)
+        kept, until = self._kept.get(name, ((), 0.0))
+        if until > self._clock.seconds():
+            return succeed(kept)
+        waiter: Deferred[tuple[str, ...]] = Deferred()
+        waiters = self._waiting.setdefault(name, [])
+        waiters.append(waiter)
+        if len(waiters) == 1:
+            self._ask(name, kept)
+        return waiter
+
+    def _ask(self, name: str, kept: tuple[str, ...]) -> None:
+        """Begin a look-up, which goes on to its end whoever is cancelled meanwhile."""
+
+        def land(found: _Found | None) -> None:
+            if found is not None:
+                self._keep(name, found)
+            addresses = kept if found is None else found.addresses
+            for waiter in self._waiting.pop(name):
+                waiter.callback(addresses)
+
+        def unexpected(failure: Failure) -> None:
+            self._log.failure("looking {name} up", failure, name=name)
+            land(None)
+
+        seconds = LONGEST_LOOKUP_IF_KEPT if kept else LONGEST_LOOKUP
+        Deferred.fromCoroutine(self._both(name, seconds)).addCallbacks(land, unexpected)
+
+    def _keep(self, name: str, found: _Found) -> None:
+        life = max(SHORTEST_TTL, min(found.ttl, LONGEST_TTL))
+        self._kept[name] = (found.addresses, self._clock.seconds() + life)
+        self._kept.move_to_end(name)
+        while len(self._kept) > MOST_NAMES:
+            self._kept.popitem(last=False)
+
+    async def _both(self, name: str, seconds: float) -> _Found | None:
+        """Both kinds of addresses; None if nobody answered."""
+        replies: dict[Kind, _Found] = {}
+        queries = [self._begin(name, kind, seconds, replies) for kind in (Kind.AAAA, Kind.A)]
+        await DeferredList(queries, fireOnOneCallback=True)
+        if any(found.addresses for found in replies.values()):
+            seconds = RESOLUTION_DELAY
+        for query in queries:
+            await self._patiently(query, seconds)
+        if not replies:
+            return None
+        each = (replies[kind].addresses for kind in (Kind.AAAA, Kind.A) if kind in replies)
+        mixed = tuple(a for a in chain.from_iterable(zip_longest(*each)) if a is not None)
+        if not mixed and len(replies) == 1:
+            return None
+        ttls = [found.ttl for found in replies.values() if found.addresses]
+        return _Found(mixed, min(ttls, default=SHORTEST_TTL))
+
+    def _begin(
+        self, name: str, kind: Kind, seconds: float, replies: dict[Kind, _Found]
+    ) -> "Deferred[None]":
+        asking = Deferred.fromCoroutine(self._followed(name, kind))
+        bounded = within(self._clock, seconds, asking, NameServerError, lambda _: None)
+
+        def failed(failure: Failure) -> None:
+            failure.trap(NameServerError, CancelledError)
+
+        return bounded.addCallbacks(lambda found: replies.__setitem__(kind, found), failed)
+
+    async def _patiently(self, query: "Deferred[None]", seconds: float) -> None:
+        try:
+            await within(self._clock, seconds, query, NameServerError, lambda _: None)
+        except NameServerError:
+            return
+
+    async def _followed(self, name: str, kind: Kind) -> _Found:
+        """Addresses at the end of aliases, which a server may leave to be asked for."""
+        ttl = LONGEST_TTL
+        for _ in range(_MOST_QUERIES):
+            reply = await self._asked(Question(name, kind))
+            ttl = min(ttl, reply.ttl)
+            if reply.addresses or not reply.alias or reply.code != Code.NO_ERROR:
+                return _Found(reply.addresses, ttl)
+            name = reply.alias
+        raise NameServerError("its aliases have no end")
+
+    async def _asked(self, question: Question) -> Reply:
+        for seconds in ROUNDS:
+            for server in self._servers:
+                try:
+                    reply: Reply = await server.ask(question, seconds)
+                except NameServerError:
+                    continue
+                if reply.code in (Code.NO_ERROR, Code.NAME_ERROR):
+                    return reply
+        raise NameServerError("no name server answers")
+
+
+def _socket_address(host: str, port: int) -> SocketAddress:
+    return (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)

@@ -130,10 +130,12 @@ class UpstreamFailure(Exception):  # noqa: N818 - a fact about the upstream, not
     :ivar upstream: the configured name, for messages and metrics.
     :ivar reason: one plain sentence part, free of URLs, tokens and other secrets.
     :ivar status: the upstream's HTTP status, or None where there was none.
+    :ivar asked: whether the upstream was asked just now; False where the answer was known.
     :cvar ill: whether this counts against the upstream's breaker.
     """
 
     ill: ClassVar[bool] = False
+    asked = True
 
     def __init__(self, upstream: str, reason: str, *, status: int | None = None) -> None:
         super().__init__(f"{upstream}: {reason}")
@@ -217,14 +219,15 @@ class UpstreamDenied(UpstreamFailure):
 
 
 class UpstreamRateLimited(UpstreamFailure):
-    """429, or a Retry-After that still runs.
+    """429, or a Retry-After that still runs, which is known without asking.
 
     :ivar retry_after: seconds until the upstream may be asked again.
     """
 
-    def __init__(self, upstream: str, reason: str, *, retry_after: int) -> None:
+    def __init__(self, upstream: str, reason: str, *, retry_after: int, asked: bool = True) -> None:
         super().__init__(upstream, reason, status=429)
         self.retry_after = retry_after
+        self.asked = asked
 
     def answer(self, unknown: type[RegistryError]) -> RegistryError:
         return TooManyRequestsError(
@@ -238,6 +241,8 @@ class UpstreamResting(UpstreamFailure):
 
     :ivar retry_after: seconds until the next probe.
     """
+
+    asked = False
 
     def __init__(self, upstream: str, reason: str, *, retry_after: int) -> None:
         super().__init__(upstream, reason)

@@ -22,6 +22,11 @@ class BoundedTable(Generic[Key, Value]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def weight(self) -> int:
+        """The sum of the weights."""
+        return self._weight
+
     def get(self, key: Key) -> Value | None:
         """The value, which counts as used now, or None."""
         entry = self._entries.get(key)
@@ -31,7 +36,7 @@ class BoundedTable(Generic[Key, Value]):
         return entry[0]
 
     def put(self, key: Key, value: Value, weight: int = 1) -> None:
-        """Set a value; the least recently used ones make room."""
+        """Set a value; the least recently used ones make room. Too heavy a one is not kept."""
         self.drop(key)
         if weight > self._limit:
             return

@@ -1,33 +1,96 @@
-"""What decides about a cached tag: the table of pure decisions.
+"""What decides about a tag that is cached: one pure function, and its table.
 
-In this order: fresh → hit. Upstream known to be no use now → stale at once. Else it is
-asked; no answer within the deadline → stale now. The answer decides:
+It is asked before the upstream is (``answer`` None), and again with each answer. The first
+row that fits decides; docs/operations.md shows what clients get for each.
 
-===============================  =====================================================
-answer                           decision
-===============================  =====================================================
-same digest                      hit, and fresh again
-other digest                     fetch it and serve it
-connection error, time-out,      stale, if young enough for ``stale_if_error``
-5xx, 429, nonsense
-404; 401 or 403 to us anonymous  gone, or stale with ``on_missing: stale``
-401 or 403 to good credentials   closed
-===============================  =====================================================
+====================================  ======================================================
+what is known                         decision
+====================================  ======================================================
+younger than ``tag_ttl``              hit
+nothing yet                           ask; wait for ``deadline``, or, where the copy is too
+                                      old for ``stale_if_error``, as long as it takes
+the same digest                       revalidated: fresh again
+another digest                        moved: serve that
+good credentials refused              closed: the upstream's 403 for the whole repository
+404; 401 or 403 to us anonymous       gone, unless ``on_missing: stale``
+a failure, and too old a copy         failed: the failure is passed on
+no answer within ``deadline``         stale, overdue: the answer is taken when it comes
+breaker open, Retry-After running,    stale, unasked
+a refusal remembered
+connection error, time-out, 5xx,      stale, asked in vain
+429, nonsense; 404 to be kept
+====================================  ======================================================
 """
 
+from dataclasses import dataclass
 from enum import Enum
 
 from regcache.cache.policy import Policy
+from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 
 
 class Decision(Enum):
-    """What to do about a cached tag after the upstream failed to confirm it."""
+    """What to do for a request for a cached tag."""
 
-    STALE = "serve the cached copy"
-    GONE = "pass the upstream's refusal on and forget the tag"
-    CLOSED = "pass the upstream's refusal on; the repository is closed to us"
-    FAIL = "pass the failure on; the copy is too old"
+    HIT = "serve the copy"
+    ASK = "ask, and wait for the deadline"
+    ASK_AND_WAIT = "ask, and wait: the copy is too old to be served unasked"
+    REVALIDATED = "serve the copy, which is fresh again"
+    MOVED = "serve what the tag names now"
+    STALE_OVERDUE = "serve the copy; the upstream has not answered in time"
+    STALE_UNASKED = "serve the copy; the upstream is known to be no use now"
+    STALE_FAILED = "serve the copy; the upstream was asked in vain"
+    GONE = "pass the upstream's refusal on, and forget the tag"
+    CLOSED = "pass the upstream's refusal on; the repository is closed"
+    FAILED = "pass the failure on; the copy is too old"
+
+
+class Overdue(Enum):
+    """The upstream has not answered within the deadline."""
+
+    OVERDUE = "no answer within the deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The cached copy of what a tag names.
+
+    :ivar age: seconds since the upstream last confirmed it.
+    :ivar ttl: for how many seconds such a tag is fresh.
+    """
+
+    digest: Digest
+    age: float
+    ttl: float
+
+
+#: What the upstream has said so far: nothing, a digest, how it failed, or nothing in time.
+Answer = Digest | UpstreamFailure | Overdue | None
+
+
+def decide(copy: Copy, policy: Policy, answer: Answer = None) -> Decision:
+    """The decision for a request for a cached tag."""
+    if is_fresh(copy.age, copy.ttl):
+        return Decision.HIT
+    young_enough = policy.may_be_stale(copy.age)
+    if answer is None:
+        return Decision.ASK if young_enough else Decision.ASK_AND_WAIT
+    if isinstance(answer, Digest):
+        return Decision.REVALIDATED if answer == copy.digest else Decision.MOVED
+    if isinstance(answer, Overdue):
+        return Decision.STALE_OVERDUE if young_enough else Decision.ASK_AND_WAIT
+    return _decide_failure(answer, policy, young_enough)
+
+
+def _decide_failure(failure: UpstreamFailure, policy: Policy, young_enough: bool) -> Decision:
+    if closes(failure):
+        return Decision.CLOSED
+    if isinstance(failure, UpstreamDenied | UpstreamNotFound) and not policy.keep_missing:
+        return Decision.GONE
+    if not young_enough:
+        return Decision.FAILED
+    return Decision.STALE_FAILED if failure.asked else Decision.STALE_UNASKED
 
 
 def is_fresh(age: float, ttl: float) -> bool:
@@ -38,10 +101,6 @@ def is_fresh(age: float, ttl: float) -> bool:
     return 0 <= age < ttl
 
 
-def decide(failure: UpstreamFailure, age: float, policy: Policy) -> Decision:
-    """The decision for a copy of ``age`` seconds after the upstream answered so."""
-    if isinstance(failure, UpstreamDenied) and failure.credentials_used:
-        return Decision.CLOSED
-    if isinstance(failure, UpstreamDenied | UpstreamNotFound) and not policy.keep_missing:
-        return Decision.GONE
-    return Decision.STALE if policy.may_be_stale(age) else Decision.FAIL
+def closes(failure: UpstreamFailure) -> bool:
+    """Whether a failure closes the repository: credentials that are good were refused there."""
+    return isinstance(failure, UpstreamDenied) and failure.credentials_used

@@ -23,16 +23,29 @@ from regcache.manifest_body import (
     parse_manifest,
 )
 
-#: Manifests kept in memory (bytes of content).
+#: Manifests kept in memory (bytes of content, and what each costs besides).
 MEMORY = 16 * 1024 * 1024
+#: What a manifest costs in memory beside its content (bytes).
+OVERHEAD = 1024
 #: How long a right found in the index is remembered in memory (seconds).
 RIGHT_FOR = 60.0
 #: Rights remembered in memory (entries).
 MOST_RIGHTS = 20_000
 
+#: Upstream, fingerprint of the credentials, repository, digest.
+RightKey = tuple[str, str, str, Digest]
+
+
+def _right(upstream: Upstream, repository: str, digest: Digest) -> RightKey:
+    return (upstream.name, upstream.registry.credentials, repository, digest)
+
 
 class ManifestCache:
-    """Finds manifests by digest, and fetches them."""
+    """Finds manifests by digest, and fetches them.
+
+    :ivar memory: manifests that were used lately.
+    :ivar known_rights: until when a right to be shown one needs no look into the index.
+    """
 
     _log = Logger()
 
@@ -53,26 +66,27 @@ class ManifestCache:
         self._pool = pool
         self._events = events
         self._clock = clock
-        self._memory: BoundedTable[Digest, Manifest] = BoundedTable(MEMORY)
-        self._known_rights: BoundedTable[tuple[str, str, Digest], float] = BoundedTable(MOST_RIGHTS)
+        self.memory: BoundedTable[Digest, Manifest] = BoundedTable(MEMORY)
+        self.known_rights: BoundedTable[RightKey, float] = BoundedTable(MOST_RIGHTS)
         self._flights: Flights[Manifest] = Flights(clock)
 
-    async def admit(self, upstream: Upstream, repository: str, reference: str) -> None:
+    async def admit(
+        self, upstream: Upstream, repository: str, reference: str, by: float | None = None
+    ) -> None:
         """Return if the repository may be shown; see :class:`Visibility`."""
-        await self._visibility.admit(
-            upstream,
-            repository,
-            lambda anonymous: upstream.registry.head_manifest(repository, reference, anonymous),
-        )
+        await self._visibility.admit_manifest(upstream, repository, reference, by)
 
-    async def cached(self, upstream: Upstream, repository: str, digest: Digest) -> Manifest | None:
+    async def cached(
+        self, upstream: Upstream, repository: str, digest: Digest, by: float | None = None
+    ) -> Manifest | None:
         """The manifest if it is here and the repository has, or proves, the right to it.
 
+        :param by: Unix seconds at which the client is answered with what is known.
         :raises UpstreamFailure: if the right has to be proved, and the upstream does not.
         """
-        key = (upstream.name, repository, digest)
-        manifest = self._memory.get(digest)
-        until = self._known_rights.get(key)
+        key = _right(upstream, repository, digest)
+        manifest = self.memory.get(digest)
+        until = self.known_rights.get(key)
         if manifest is not None and until is not None and self._clock.seconds() < until:
             return manifest
         facts = await self._index.content(upstream.name, repository, digest)
@@ -80,21 +94,29 @@ class ManifestCache:
             return None
         if not self._rights.entitled(facts, upstream):
             try:
-                await self._rights.prove_manifest(upstream, repository, digest, facts)
+                await self._rights.prove_manifest(upstream, repository, digest, facts, by)
             except NotProvedError:
                 return None
-        self._known_rights.put(key, self._clock.seconds() + RIGHT_FOR)
+        self.known_rights.put(key, self._clock.seconds() + RIGHT_FOR)
         self._index.touch(digest, self._clock.seconds())
-        return manifest or await self._load(digest, facts)
+        return self.memory.get(digest) or await self._load(digest, facts)
 
     async def _load(self, digest: Digest, facts: ContentFacts) -> Manifest | None:
         content = await self._store.load(digest, MOST_BYTES)
         if content is None:
-            await self._index.forget_content(digest)
+            await self._forget_content(digest)
             return None
         manifest = Manifest(digest, facts.media_type, content)
-        self._memory.put(digest, manifest, len(content))
+        self._remember(manifest)
         return manifest
+
+    def forget(self, digest: Digest) -> None:
+        """Drop from memory what was deleted, or whose links were."""
+        self.memory.drop(digest)
+
+    def is_fetching(self, upstream: Upstream, repository: str, reference: str) -> bool:
+        """Whether somebody fetches it at this moment."""
+        return self._flights.under_way((upstream.name, repository, reference))
 
     async def fetch(self, upstream: Upstream, repository: str, reference: str) -> Manifest:
         """Fetch a manifest by tag or digest, once for all who ask meanwhile.
@@ -106,6 +128,8 @@ class ManifestCache:
 
     async def _fetch(self, upstream: Upstream, repository: str, reference: str) -> Manifest:
         answer = await upstream.registry.get_manifest(repository, reference)
+        if len(answer.content) > MOST_BYTES:
+            raise UpstreamBadAnswer(upstream.name, "the manifest is too large")
         digest = self._verified_digest(upstream, reference, answer)
         body = await self.parse(upstream, answer.content, answer.media_type)
         manifest = Manifest(digest, body.media_type, answer.content)
@@ -147,8 +171,8 @@ class ManifestCache:
         """Store what was verified; where that fails it is served all the same."""
         now = self._clock.seconds()
         digest = manifest.digest
-        self._memory.put(digest, manifest, len(manifest.content))
-        self._known_rights.put((upstream.name, repository, digest), now + RIGHT_FOR)
+        self._remember(manifest)
+        self.known_rights.put(_right(upstream, repository, digest), now + RIGHT_FOR)
         try:
             await self._store.keep(digest, manifest.content)
             await self._index.record_manifest(
@@ -157,3 +181,12 @@ class ManifestCache:
         except OSError as error:
             self._events.storage_error()
             self._log.warn("storing {digest} failed: {error}", digest=digest, error=error)
+
+    def _remember(self, manifest: Manifest) -> None:
+        self.memory.put(manifest.digest, manifest, len(manifest.content) + OVERHEAD)
+
+    async def _forget_content(self, digest: Digest) -> None:
+        try:
+            await self._index.forget_content(digest)
+        except OSError as error:
+            self._log.warn("forgetting {digest} failed: {error}", digest=digest, error=error)

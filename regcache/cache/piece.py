@@ -16,17 +16,24 @@ class _Collector:
         self.done: Deferred[bytes] = Deferred(lambda _: body.abort())
 
     def body_chunk(self, data: bytes) -> None:
-        """Collect; enough is enough."""
-        self._data += data
-        if len(self._data) >= self._limit and not self.done.called:
-            if len(self._data) > self._limit:
-                self._body.abort()
+        """Collect; of a body that goes on behind the limit nothing more is wanted."""
+        self._data += data[: self._limit + 1 - len(self._data)]
+        if len(self._data) > self._limit or self._goes_on():
+            self._body.abort()
+            self._finish()
+
+    def _goes_on(self) -> bool:
+        """Whether what was wanted is here, and the body is not known to end with it."""
+        whole = len(self._data) == self._limit
+        return whole and self._body.end != self._body.start + self._limit
+
+    def _finish(self) -> None:
+        if not self.done.called:
             self.done.callback(bytes(self._data[: self._limit]))
 
     def body_ended(self) -> None:
         """What came is all there is."""
-        if not self.done.called:
-            self.done.callback(bytes(self._data))
+        self._finish()
 
     def body_failed(self, failure: UpstreamFailure) -> None:
         """It broke off."""
@@ -35,7 +42,7 @@ class _Collector:
 
 
 def read_piece(body: IBlobBody, limit: int) -> "Deferred[bytes]":
-    """Up to ``limit`` bytes of a body that nobody takes yet.
+    """Up to ``limit`` bytes of a body that nobody takes yet; a longer one is aborted.
 
     Fails with UpstreamFailure. Cancelling aborts the transfer.
     """

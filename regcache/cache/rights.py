@@ -5,23 +5,22 @@ another repository brought need a proof: one HEAD, where the upstream already vo
 them elsewhere. An upstream that never gave these bytes itself is not believed on its word,
 or it could open what another upstream gave us under credentials: it has to show that it has
 them, by a piece from a place that it cannot foresee.
+
+A proof made with credentials holds for a day, and for these credentials only. While the
+upstream is away the last proof holds on.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
-from regcache.cache.flights import Flights
+from regcache.cache.flights import Begin, Flights, OverdueError
+from regcache.cache.freshness import closes
 from regcache.cache.piece import read_piece
 from regcache.cache.policy import Upstream
 from regcache.digests import Digest
-from regcache.errors import (
-    UpstreamDenied,
-    UpstreamFailure,
-    UpstreamNotFound,
-)
+from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentFacts
 from regcache.interfaces import IContentFile, IIndex
 
@@ -40,13 +39,20 @@ def entitled(facts: ContentFacts, upstream: Upstream, now: float) -> bool:
     link = facts.link
     if facts.public or (link is not None and not link.credentials):
         return True
-    if link is None or link.credentials != upstream.registry.credentials:
-        return False
-    return 0 <= now - link.proved_at < PROVED_FOR
+    return _proved_before(facts, upstream) and (
+        link is not None and 0 <= now - link.proved_at < PROVED_FOR
+    )
+
+
+def _proved_before(facts: ContentFacts, upstream: Upstream) -> bool:
+    """Whether the credentials that are configured now proved the right once."""
+    return facts.link is not None and facts.link.credentials == upstream.registry.credentials
 
 
 class Rights:
     """Proves rights, one proof at a time for each link."""
+
+    _log = Logger()
 
     def __init__(self, index: IIndex, clock: IReactorTime, random: Callable[[], float]) -> None:
         self._index = index
@@ -70,19 +76,27 @@ class Rights:
         digest = file.digest
 
         async def prove() -> None:
-            if facts.upstream_linked:
+            if facts.upstream_linked or not file.size:
                 head = await upstream.registry.head_blob(repository, digest)
                 credentials = head.credentials
             else:
                 credentials = await self._compare(upstream, repository, file)
             await self._link(upstream, repository, digest, credentials)
 
-        await self._proof(upstream, repository, digest, facts, prove)
+        await self._proof(upstream, repository, digest, facts, prove, None)
 
     async def prove_manifest(
-        self, upstream: Upstream, repository: str, digest: Digest, facts: ContentFacts
+        self,
+        upstream: Upstream,
+        repository: str,
+        digest: Digest,
+        facts: ContentFacts,
+        by: float | None = None,
     ) -> None:
-        """The same for a manifest, of an upstream that is linked to it elsewhere."""
+        """The same for a manifest, of an upstream that is linked to it elsewhere.
+
+        :param by: Unix seconds at which the client is answered with what is known.
+        """
 
         async def prove() -> None:
             head = await upstream.registry.head_manifest(repository, str(digest))
@@ -90,7 +104,7 @@ class Rights:
 
         if not facts.upstream_linked:
             raise NotProvedError("the upstream never gave it")
-        await self._proof(upstream, repository, digest, facts, prove)
+        await self._proof(upstream, repository, digest, facts, prove, by)
 
     async def _proof(
         self,
@@ -98,36 +112,44 @@ class Rights:
         repository: str,
         digest: Digest,
         facts: ContentFacts,
-        prove: Callable[[], Coroutine[Any, Any, None]],
+        prove: Begin[None],
+        by: float | None,
     ) -> None:
-        proving: Deferred[None] = self._flights.join((upstream.name, repository, digest), prove)
+        key = (upstream.name, upstream.registry.credentials, repository, digest)
+        if not _proved_before(facts, upstream):
+            await self._flights.join(key, prove)
+            return
         try:
-            await proving
-        except (UpstreamDenied, UpstreamNotFound):
-            raise
-        except UpstreamFailure:
-            # The last proof holds while the upstream is away, for the same credentials.
-            link = facts.link
-            if link is None or link.credentials != upstream.registry.credentials:
+            await self._flights.join_within(key, prove, upstream.policy.deadline, by)
+        except OverdueError:
+            return
+        except (UpstreamDenied, UpstreamNotFound) as failure:
+            if closes(failure) or not upstream.policy.keep_missing:
                 raise
+        except UpstreamFailure:
+            return
 
     async def _link(
         self, upstream: Upstream, repository: str, digest: Digest, credentials: str
     ) -> None:
         now = self._clock.seconds()
-        await self._index.record_link(upstream.name, repository, digest, credentials, now)
+        try:
+            await self._index.record_link(upstream.name, repository, digest, credentials, now)
+        except OSError as error:
+            self._log.warn("noting a proof for {digest} failed: {why}", digest=digest, why=error)
 
     async def _compare(self, upstream: Upstream, repository: str, file: IContentFile) -> str:
         """Compare a piece from a random place; the fingerprint of the credentials used."""
         size = file.size or 0
         start = int(self._random() * max(1, size - PIECE))
         end = min(size, start + PIECE)
+        # Ours first: whoever brought the file may leave, and close it, while others wait.
+        ours = await file.read(start, end - start)
         body = await upstream.registry.get_blob(repository, file.digest, start, end)
         if body.start != start or body.size != size:
             body.abort()
             raise NotProvedError("the upstream does not give pieces")
         theirs = await read_piece(body, end - start)
-        ours = await file.read(start, end - start)
         if theirs != ours:
             raise NotProvedError("the upstream's piece differs")
         return body.credentials

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from regcache.errors import UpstreamFailure, UpstreamTimedOut
+from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class CacheStatus:
 
 def hit(age: float) -> CacheStatus:
     """Fresh, from the cache."""
-    return CacheStatus("regcache; hit", "hit", int(age))
+    return CacheStatus("regcache; hit", "hit", _seconds(age))
 
 
 def described() -> CacheStatus:
@@ -54,18 +54,26 @@ def relayed() -> CacheStatus:
 
 def stale_unasked(age: float, ttl: float) -> CacheStatus:
     """From the cache though too old; the upstream is known to be no use now."""
-    return CacheStatus(f"regcache; hit; ttl={int(ttl - age)}; detail=stale", "stale", int(age))
+    return CacheStatus(f"regcache; hit; ttl={int(ttl - age)}; detail=stale", "stale", _seconds(age))
 
 
 def stale_deadline(age: float) -> CacheStatus:
     """From the cache though too old: the upstream has not answered in time yet."""
-    return CacheStatus("regcache; fwd=stale; detail=deadline", "stale", int(age))
+    return CacheStatus("regcache; fwd=stale; detail=deadline", "stale", _seconds(age))
 
 
 def stale_failed(age: float, failure: UpstreamFailure) -> CacheStatus:
     """From the cache though too old: the upstream was asked in vain."""
     if failure.status is not None:
         why = f"fwd-status={failure.status}"
+    elif isinstance(failure, UpstreamTimedOut):
+        why = "detail=timeout"
     else:
-        why = "detail=timeout" if isinstance(failure, UpstreamTimedOut) else "detail=unreachable"
-    return CacheStatus(f"regcache; fwd=stale; {why}", "stale", int(age))
+        nonsense = isinstance(failure, UpstreamBadAnswer)
+        why = "detail=invalid" if nonsense else "detail=unreachable"
+    return CacheStatus(f"regcache; fwd=stale; {why}", "stale", _seconds(age))
+
+
+def _seconds(age: float) -> int:
+    """Whole seconds; a clock that was set back makes nothing younger than new."""
+    return max(0, int(age))

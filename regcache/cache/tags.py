@@ -1,30 +1,33 @@
 """Tags: which manifest a tag names now, asked as rarely as the policy allows.
 
-One revalidation at a time per tag; whoever asks meanwhile shares it, for at most the
-deadline, and gets the cached copy then. The answer is taken when it comes. The digest that
-an answer names is always the digest of the body that goes with it.
+What is decided, and when, is the table in :mod:`regcache.cache.freshness`. One revalidation
+at a time per tag; whoever asks meanwhile shares it, for at most the deadline, and gets the
+cached copy then. The digest that an answer names is always the digest of the body that goes
+with it.
 """
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from regcache.cache import status
-from regcache.cache.bounded import BoundedTable
-from regcache.cache.flights import Flights
-from regcache.cache.freshness import Decision, decide, is_fresh
+from regcache.cache.flights import Flights, OverdueError
+from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import Upstream
+from regcache.cache.revalidation import Revalidations
 from regcache.cache.status import CacheStatus
-from regcache.digests import Digest
-from regcache.errors import UpstreamFailure, UpstreamResting
-from regcache.facts import ContentHead, Manifest, TagFact
+from regcache.cache.tag_table import TagTable
+from regcache.digests import Digest, is_digest
+from regcache.errors import UpstreamFailure, UpstreamNotFound
+from regcache.facts import ContentHead, Manifest
 from regcache.interfaces import IIndex
+from regcache.manifest_body import MOST_BYTES
+from regcache.media_types import MANIFEST_TYPES
 
-#: Tags remembered in memory (entries).
-MOST_TAGS = 20_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,11 @@ class TagCache:
 
     def __init__(self, manifests: ManifestCache, index: IIndex, clock: IReactorTime) -> None:
         self._manifests = manifests
-        self._index = index
         self._clock = clock
-        self._facts: BoundedTable[tuple[str, str, str], TagFact] = BoundedTable(MOST_TAGS)
-        self._revalidations: Flights[TagFact] = Flights(clock)
+        self._table = TagTable(index, clock)
+        self._revalidations = Revalidations(manifests, self._table, clock)
+        self._fetches: Flights[Manifest] = Flights(clock)
+        self._heads: Flights[ContentHead] = Flights(clock)
 
     async def by_digest(self, upstream: Upstream, repository: str, digest: Digest) -> Served:
         """The manifest of a digest.
@@ -61,175 +65,162 @@ class TagCache:
         :raises UpstreamFailure: if it is not here and the upstream does not give it.
         :raises RegistryError: if it may not be shown.
         """
-        await self._manifests.admit(upstream, repository, str(digest))
-        manifest = await self._manifests.cached(upstream, repository, digest)
+        manifest = await self._admitted(upstream, repository, digest)
         if manifest is not None:
             return Served(manifest, status.hit(0))
+        joined = self._manifests.is_fetching(upstream, repository, str(digest))
         manifest = await self._manifests.fetch(upstream, repository, str(digest))
-        return Served(manifest, status.miss())
-
-    async def by_tag(self, upstream: Upstream, repository: str, tag: str) -> Served:
-        """The manifest that a tag names; raises as :meth:`by_digest`."""
-        await self._manifests.admit(upstream, repository, tag)
-        fact = await self._fact(upstream, repository, tag)
-        if fact is None:
-            return await self._cold(upstream, repository, tag)
-        age = self._clock.seconds() - fact.validated_at
-        if is_fresh(age, upstream.policy.ttl(tag)):
-            return await self._serve(upstream, repository, fact, status.hit(age))
-        return await self._ask(upstream, repository, tag, fact, age)
-
-    async def head_by_tag(
-        self, upstream: Upstream, repository: str, tag: str
-    ) -> Served | ServedHead:
-        """The same for HEAD: what is not here is not fetched for it."""
-        await self._manifests.admit(upstream, repository, tag)
-        if await self._fact(upstream, repository, tag) is not None:
-            return await self.by_tag(upstream, repository, tag)
-        head = await upstream.registry.head_manifest(repository, tag)
-        return await self._head(upstream, repository, head) or await self._cold(
-            upstream, repository, tag
-        )
+        return Served(manifest, status.collapsed() if joined else status.miss())
 
     async def head_by_digest(
         self, upstream: Upstream, repository: str, digest: Digest
     ) -> Served | ServedHead:
-        """The same by digest."""
-        await self._manifests.admit(upstream, repository, str(digest))
-        manifest = await self._manifests.cached(upstream, repository, digest)
+        """The same for HEAD: what is not here is not fetched for it."""
+        manifest = await self._admitted(upstream, repository, digest)
         if manifest is not None:
             return Served(manifest, status.hit(0))
-        head = await upstream.registry.head_manifest(repository, str(digest))
+        head = await self._head(upstream, repository, str(digest))
         if head.digest in (None, digest):
-            head = ContentHead(digest, head.size, head.media_type, head.credentials)
-        served = await self._head(upstream, repository, head)
-        return served or await self.by_digest(upstream, repository, digest)
+            served = _served_head(digest, head)
+            if served is not None:
+                return served
+        return await self.by_digest(upstream, repository, digest)
 
-    async def _head(
-        self, upstream: Upstream, repository: str, head: ContentHead
-    ) -> Served | ServedHead | None:
-        """An answer to HEAD from an upstream's answer to HEAD, if that says enough."""
-        if head.digest is None or head.size is None or not head.media_type:
-            return None
-        manifest = await self._manifests.cached(upstream, repository, head.digest)
+    async def by_tag(self, upstream: Upstream, repository: str, tag: str) -> Served:
+        """The manifest that a tag names; raises as :meth:`by_digest`."""
+        served = await self._from_copy(upstream, repository, tag)
+        return served or await self._cold(upstream, repository, tag)
+
+    async def head_by_tag(
+        self, upstream: Upstream, repository: str, tag: str
+    ) -> Served | ServedHead:
+        """The same for HEAD."""
+        served = await self._from_copy(upstream, repository, tag)
+        if served is not None:
+            return served
+        head = await self._head(upstream, repository, tag)
+        manifest = None
+        if head.digest is not None:
+            manifest = await self._manifests.cached(upstream, repository, head.digest)
         if manifest is not None:
             return Served(manifest, status.asked())
-        return ServedHead(head.digest, head.size, head.media_type, status.asked())
+        return _served_head(head.digest, head) or await self._cold(upstream, repository, tag)
 
-    async def _fact(self, upstream: Upstream, repository: str, tag: str) -> TagFact | None:
-        key = (upstream.name, repository, tag)
-        fact = self._facts.get(key)
-        if fact is None:
-            fact = await self._index.tag(*key)
-            # A revalidation may have noted something newer meanwhile.
-            newer = self._facts.get(key)
-            if newer is None and fact is not None:
-                self._facts.put(key, fact)
-            fact = newer or fact
-        return fact
+    async def _admitted(
+        self, upstream: Upstream, repository: str, digest: Digest
+    ) -> Manifest | None:
+        """The cached manifest, once it is clear that the repository may be shown."""
+        by = self._clock.seconds() + upstream.policy.deadline
+        await self._manifests.admit(upstream, repository, str(digest), by)
+        return await self._manifests.cached(upstream, repository, digest, by)
+
+    async def _head(self, upstream: Upstream, repository: str, reference: str) -> ContentHead:
+        """The upstream's answer to HEAD, asked for once for all who wait; a tag's is noted."""
+
+        async def ask() -> ContentHead:
+            asking = upstream.registry.head_manifest(repository, reference)
+            head: ContentHead = await self._or_drop(asking, upstream, repository, reference)
+            if head.digest is not None and not is_digest(reference):
+                await self._table.note(upstream.name, repository, reference, head.digest)
+            return head
+
+        return await self._heads.join((upstream.name, repository, reference), ask)
 
     async def _cold(self, upstream: Upstream, repository: str, tag: str) -> Served:
-        manifest = await self._manifests.fetch(upstream, repository, tag)
-        await self._note(upstream, repository, tag, manifest.digest)
-        return Served(manifest, status.miss())
+        """Fetch what is not here, once for all who wait."""
+        key = (upstream.name, repository, tag)
+        joined = self._fetches.under_way(key)
 
-    async def _serve(
-        self, upstream: Upstream, repository: str, fact: TagFact, how: CacheStatus
-    ) -> Served:
-        """The manifest of a tag whose digest is decided; fetched by digest if it is gone."""
-        manifest = await self._manifests.cached(upstream, repository, fact.digest)
-        if manifest is not None:
-            return Served(manifest, how)
-        manifest = await self._manifests.fetch(upstream, repository, str(fact.digest))
-        return Served(manifest, status.miss())
+        async def fetch() -> Manifest:
+            fetching = self._manifests.fetch(upstream, repository, tag)
+            manifest = await self._or_drop(fetching, upstream, repository, tag)
+            await self._table.note(upstream.name, repository, tag, manifest.digest)
+            return manifest
+
+        manifest = await self._fetches.join(key, fetch)
+        return Served(manifest, status.collapsed() if joined else status.miss())
+
+    async def _or_drop(
+        self, asking: Awaitable[T], upstream: Upstream, repository: str, reference: str
+    ) -> T:
+        """What an upstream says of a tag; where it has none any more, neither have we."""
+        try:
+            return await asking
+        except UpstreamNotFound:
+            if not upstream.policy.keep_missing:
+                await self._table.drop(upstream.name, repository, reference)
+            raise
+
+    async def _from_copy(self, upstream: Upstream, repository: str, tag: str) -> Served | None:
+        """The answer for a tag that is cached; None where it is not."""
+        by = self._clock.seconds() + upstream.policy.deadline
+        await self._manifests.admit(upstream, repository, tag, by)
+        fact = await self._table.find(upstream.name, repository, tag)
+        if fact is None:
+            return None
+        manifest = await self._manifests.cached(upstream, repository, fact.digest, by)
+        if manifest is None:
+            return None
+        age = self._clock.seconds() - fact.validated_at
+        copy = Copy(fact.digest, age, upstream.policy.ttl(tag))
+        decision = decide(copy, upstream.policy)
+        if decision is Decision.HIT:
+            return Served(manifest, status.hit(age))
+        waits = decision is Decision.ASK_AND_WAIT
+        return await self._ask(upstream, repository, tag, copy, manifest, None if waits else by)
 
     async def _ask(
-        self, upstream: Upstream, repository: str, tag: str, fact: TagFact, age: float
-    ) -> Served:
-        """Ask the upstream within the deadline whether the tag still names the same."""
-        key = (upstream.name, repository, tag)
-        deadline = upstream.policy.deadline
-        under_way = self._revalidations.under_way(key)
-        may_be_stale = upstream.policy.may_be_stale(age)
-        if under_way is not None and may_be_stale:
-            deadline -= self._clock.seconds() - under_way.started_at
-        if deadline <= 0:
-            return await self._serve(upstream, repository, fact, status.stale_deadline(age))
-        asking = self._revalidations.join(
-            key, lambda: self._revalidate(upstream, repository, tag, fact)
-        )
-        try:
-            now = await (self._within(asking, deadline) if may_be_stale else asking)
-        except UpstreamFailure as failure:
-            return await self._fall_back(upstream, repository, tag, fact, age, failure)
-        if now is None:
-            return await self._serve(upstream, repository, fact, status.stale_deadline(age))
-        how = status.revalidated() if now.digest == fact.digest else status.miss()
-        return await self._serve(upstream, repository, now, how)
-
-    def _within(self, asking: "Deferred[TagFact]", seconds: float) -> "Deferred[TagFact | None]":
-        """The answer, or None when the time is over; the question itself goes on."""
-        timer = self._clock.callLater(seconds, asking.cancel)
-
-        def settle(result: "TagFact | Failure") -> "TagFact | Failure | None":
-            if timer.active():
-                timer.cancel()
-                return result
-            over = isinstance(result, Failure) and result.check(CancelledError)
-            return None if over else result
-
-        return asking.addBoth(settle)
-
-    async def _revalidate(
-        self, upstream: Upstream, repository: str, tag: str, fact: TagFact
-    ) -> TagFact:
-        """HEAD, which public registries do not count; the body only if the tag moved."""
-        head = await upstream.registry.head_manifest(repository, tag)
-        digest = head.digest
-        if digest is None:
-            digest = (await self._manifests.fetch(upstream, repository, tag)).digest
-        elif digest != fact.digest:
-            if await self._manifests.cached(upstream, repository, digest) is None:
-                await self._manifests.fetch(upstream, repository, str(digest))
-        return await self._note(upstream, repository, tag, digest)
-
-    async def _note(self, upstream: Upstream, repository: str, tag: str, digest: Digest) -> TagFact:
-        fact = TagFact(digest, self._clock.seconds())
-        self._facts.put((upstream.name, repository, tag), fact)
-        await self._index.record_tag(upstream.name, repository, tag, digest, fact.validated_at)
-        return fact
-
-    async def _fall_back(
         self,
         upstream: Upstream,
         repository: str,
         tag: str,
-        fact: TagFact,
-        age: float,
-        failure: UpstreamFailure,
+        copy: Copy,
+        manifest: Manifest,
+        by: float | None,
     ) -> Served:
-        decision = decide(failure, age, upstream.policy)
-        if decision is Decision.GONE:
-            self._facts.drop((upstream.name, repository, tag))
-            await self._index.drop_tag(upstream.name, repository, tag)
-        if decision is not Decision.STALE:
-            raise failure
-        if isinstance(failure, UpstreamResting):
-            how = status.stale_unasked(age, upstream.policy.ttl(tag))
+        """Ask the upstream whether the tag still names the same; until ``by``, if it is given."""
+        answer: Answer
+        try:
+            if by is None:
+                moved = await self._revalidations.wait(upstream, repository, tag, copy)
+            else:
+                moved = await self._revalidations.wait_within_deadline(
+                    upstream, repository, tag, copy, by
+                )
+        except UpstreamFailure as failure:
+            answer = failure
+        except OverdueError:
+            answer = Overdue.OVERDUE
         else:
-            how = status.stale_failed(age, failure)
-        return await self._serve_stale(upstream, repository, fact, how, failure)
+            manifest = moved or manifest
+            answer = manifest.digest
+        decision = decide(copy, upstream.policy, answer)
+        if isinstance(answer, UpstreamFailure) and decision in _REFUSED:
+            raise answer
+        return Served(manifest, _status(decision, copy, answer))
 
-    async def _serve_stale(
-        self,
-        upstream: Upstream,
-        repository: str,
-        fact: TagFact,
-        how: CacheStatus,
-        failure: UpstreamFailure,
-    ) -> Served:
-        """The cached copy; what is not here is not asked for again just now."""
-        manifest = await self._manifests.cached(upstream, repository, fact.digest)
-        if manifest is None:
-            raise failure
-        return Served(manifest, how)
+
+_REFUSED = frozenset({Decision.GONE, Decision.CLOSED, Decision.FAILED})
+
+
+def _status(decision: Decision, copy: Copy, answer: Answer) -> CacheStatus:
+    """How an answer that was asked for came about."""
+    if decision is Decision.STALE_OVERDUE:
+        return status.stale_deadline(copy.age)
+    if decision is Decision.STALE_UNASKED:
+        return status.stale_unasked(copy.age, copy.ttl)
+    if isinstance(answer, UpstreamFailure):
+        return status.stale_failed(copy.age, answer)
+    return status.revalidated() if decision is Decision.REVALIDATED else status.miss()
+
+
+def _served_head(digest: Digest | None, head: ContentHead) -> ServedHead | None:
+    """An answer to HEAD from the upstream's; None if GET could say something else.
+
+    GET gives the media type of the content, and no manifest that is too large.
+    """
+    if digest is None or head.size is None or head.size > MOST_BYTES:
+        return None
+    if head.media_type not in MANIFEST_TYPES:
+        return None
+    return ServedHead(digest, head.size, head.media_type, status.asked())

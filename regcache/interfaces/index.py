@@ -68,6 +68,12 @@ class IIndex(Interface):
     ) -> "Deferred[None]":
         """Note such an answer."""
 
+    def closed_since(upstream: str, repository: str) -> "Deferred[float | None]":
+        """Since when good credentials are refused for a repository; None if they are not."""
+
+    def record_closed(upstream: str, repository: str, since: float | None) -> "Deferred[None]":
+        """Note that; of a repository of which nothing is known nothing is noted."""
+
     def tags(upstream: str, repository: str) -> "Deferred[list[str]]":
         """The cached tags of a repository, sorted."""
 

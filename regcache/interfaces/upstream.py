@@ -88,6 +88,12 @@ class IRegistry(Interface):
     def get_referrers(repository: str, digest: Digest) -> "Deferred[ManifestAnswer]":
         """The referrers index of a digest; UpstreamNotFound where there is no such API."""
 
+    def note_overdue(repository: str, reference: str) -> None:
+        """A question about a manifest that is still open has outlasted the deadline.
+
+        It counts as one failure of the URL being asked; the question itself goes on.
+        """
+
 
 class IUpstreamMeter(Interface):
     """Who counts what happens between an upstream and us."""

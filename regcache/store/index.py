@@ -131,6 +131,14 @@ class SqliteIndex:
     ) -> "Deferred[None]":
         return self._thread.write(index_names.record_verdict, upstream, repository, public, now)
 
+    def closed_since(self, upstream: str, repository: str) -> "Deferred[float | None]":
+        return self._thread.read(index_names.find_closed, upstream, repository)
+
+    def record_closed(
+        self, upstream: str, repository: str, since: float | None
+    ) -> "Deferred[None]":
+        return self._thread.write(index_names.record_closed, upstream, repository, since)
+
     def tags(self, upstream: str, repository: str) -> "Deferred[list[str]]":
         return self._thread.read(index_names.list_tags, upstream, repository)
 

@@ -59,6 +59,8 @@ WHERE r.upstream = ? AND r.name = ? AND f.subject = ? AND c.size IS NOT NULL
 ORDER BY f.manifest_id LIMIT ?
 """
 
+CLOSED = "SELECT closed_since FROM repositories WHERE upstream = ? AND name = ?"
+
 VERDICT = "SELECT public, asked_at FROM verdicts WHERE upstream = ? AND name = ?"
 
 
@@ -208,3 +210,19 @@ def record_verdict(
     )
     oldest = (cursor.lastrowid or 0) - most
     connection.execute("DELETE FROM verdicts WHERE id <= ?", (oldest,))
+
+
+def find_closed(connection: sqlite3.Connection, upstream: str, repository: str) -> float | None:
+    """Since when good credentials are refused for a repository."""
+    row = connection.execute(CLOSED, (upstream, repository)).fetchone()
+    return None if row is None else row[0]
+
+
+def record_closed(
+    connection: sqlite3.Connection, upstream: str, repository: str, since: float | None
+) -> None:
+    """Note it where something is known of the repository: names can be made up."""
+    connection.execute(
+        "UPDATE repositories SET closed_since = ? WHERE upstream = ? AND name = ?",
+        (since, upstream, repository),
+    )

@@ -113,7 +113,11 @@ CREATE TRIGGER links_added AFTER INSERT ON links BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST,)
+_CLOSED = """
+ALTER TABLE repositories ADD COLUMN closed_since REAL;  -- NULL: it is open
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED)
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
 

@@ -53,6 +53,25 @@ class NamePromises:
         self.assertEqual(verdict, Verdict(True, 2.0))
         self.assertIsNone(self.successResultOf(self.index.verdict("quay.io", "library/a")))
 
+    def test_closed(self) -> None:
+        """A repository is closed from when that was recorded until it is said to be open."""
+        self.blob("library/a")
+        self.successResultOf(self.index.record_tag(HUB, "library/b", "1", BLOB, 1.0))
+        for repository in ("library/a", "library/b"):
+            since = self.index.closed_since(HUB, repository)
+            self.assertIsNone(self.successResultOf(since))
+            self.successResultOf(self.index.record_closed(HUB, repository, 5.0))
+            since = self.index.closed_since(HUB, repository)
+            self.assertEqual(self.successResultOf(since), 5.0)
+        self.assertIsNone(self.successResultOf(self.index.closed_since("quay.io", "library/a")))
+        self.successResultOf(self.index.record_closed(HUB, "library/a", None))
+        self.assertIsNone(self.successResultOf(self.index.closed_since(HUB, "library/a")))
+
+    def test_closed_unknown(self) -> None:
+        """A name of which nothing is known takes no place in the index."""
+        self.successResultOf(self.index.record_closed(HUB, "made/up", 5.0))
+        self.assertIsNone(self.successResultOf(self.index.closed_since(HUB, "made/up")))
+
     def test_repositories(self) -> None:
         """Repositories with stored content are listed in order, page by page."""
         for upstream, repository in (("quay.io", "z"), (HUB, "b"), (HUB, "a"), ("ghcr.io", "c")):

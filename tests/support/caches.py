@@ -8,10 +8,12 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from regcache.cache.blobs import BlobCache, record
+from regcache.cache.closures import Closures
 from regcache.cache.downloads import Downloads
 from regcache.cache.liars import Liars
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
+from regcache.cache.negative import NegativeCache, attentive
 from regcache.cache.origin import Workshop
 from regcache.cache.policy import Policy, Upstream
 from regcache.cache.rights import Rights
@@ -122,16 +124,22 @@ class Caches:
         finish: int | None = None,
         pool: IWorkPool | None = None,
         index: MemoryIndex | None = None,
+        space: ISpace | None = None,
     ) -> None:
         self.clock = clock
         self.events = Events()
-        self.space = FakeSpace()
+        self.space: Any = space or FakeSpace()
         self.index = index or MemoryIndex()
         pool = pool or ImmediatePool()
         paths = StorePaths(directory)
         paths.prepare()
         self.store = BlobStore(clock, pool, paths, "boot")
-        self.upstreams = {each.name: Upstream(each, policy or Policy()) for each in registries}
+        self.refusals = NegativeCache(clock)
+        self.closures = Closures(self.index, clock)
+        self.upstreams = {
+            each.name: attentive(Upstream(each, policy or Policy()), self.refusals, self.closures)
+            for each in registries
+        }
         workshop = Workshop(
             self.store, self.space, clock, self.events, random.Random(1).random, finish
         )
@@ -139,7 +147,7 @@ class Caches:
             workshop, Liars(clock), lambda fetched: record(self.index, fetched, clock)
         )
         rights = Rights(self.index, clock, random.Random(2).random)
-        visibility = Visibility(self.index, clock)
+        self.visibility = visibility = Visibility(self.index, clock, self.closures)
         self.blobs = BlobCache(
             self.store, self.index, self.downloads, rights, visibility, self.events, clock
         )

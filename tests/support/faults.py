@@ -23,6 +23,8 @@ class Fault:
     """Wait so long before the status line."""
     status: int | None = None
     """Answer this status with an OCI error body."""
+    authorised: bool = False
+    """Only of requests that pass the challenge; the others are well, and challenged."""
     retry_after: int | str | None = None
     """The Retry-After header of that answer."""
     body: bytes | None = None
@@ -49,6 +51,10 @@ class Fault:
     """Say this Content-Range in a 206."""
     etag: str | None = None
     """Say this ETag."""
+    raw: bytes | None = None
+    """Send these bytes instead of any HTTP, and close."""
+    head_rate: float | None = None
+    """Send the status line and the headers no faster than this, byte by byte."""
     redirect: bool | str = False
     """Redirect to the second origin with a signature that is good once, or to this URL."""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 
-from tests.support.faults import Fault, FaultPlan
+from tests.support.faults import GOOD, Fault, FaultPlan
 from tests.support.generated import Content, GeneratedContent, StoredContent
 from tests.support.images import Image
 from tests.support.registry_client import basic
@@ -31,13 +31,17 @@ def error(status: int, code: str, **headers: str) -> Reply:
 
 
 class FaultyUpstream:
-    """The registry. ``faults`` says what goes wrong; ``requests`` is what was asked."""
+    """The registry. ``faults`` says what goes wrong; ``requests`` is what was asked.
+
+    :ivar realm_knows_nobody: the realm refuses every account, and helps who shows none.
+    """
 
     def __init__(self, context: ssl.SSLContext | None = None, rate: float | None = None) -> None:
         self.faults, self.rate = FaultPlan(), rate
         self.requests: list[Request] = []
         self.token_requests: list[Request] = []
         self.token_lifetime = 300
+        self.realm_knows_nobody = False
         self.realm: str | None = None
         self._account: tuple[str, str] | None = None
         self._demands_token = False
@@ -154,10 +158,15 @@ class FaultyUpstream:
         fault = self.faults.next(request.method, request.path)
         is_token = request.path == "/token"
         (self.token_requests if is_token else self.requests).append(request)
+        if fault.authorised and self._challenge(request) is not None:
+            fault = GOOD
         if fault.silent:
             self._stopped.wait(3600)
         if fault.reset:
             reset(connection)
+            return False
+        if fault.raw is not None:
+            connection.sendall(fault.raw)
             return False
         self._stopped.wait(fault.first_byte_delay)
         reply = self._faulty_reply(request, fault) or self._reply(request)
@@ -235,6 +244,8 @@ class FaultyUpstream:
         return 'Basic realm="faulty"'
 
     def _token(self, request: Request) -> Reply:
+        if self.realm_knows_nobody and request.headers["Authorization"]:
+            return error(401, "UNAUTHORIZED")
         if self._account and request.headers["Authorization"] != basic(*self._account):
             return error(401, "UNAUTHORIZED")
         token = secrets.token_urlsafe(24)

@@ -73,6 +73,7 @@ class MemoryIndex:
         self._shown: dict[Repository, dict[Digest, None]] = {}
         self._tags: dict[Repository, dict[str, TagFact]] = {}
         self._verdicts: dict[Repository, Verdict] = {}
+        self._closed: dict[Repository, float] = {}
 
     def content(self, upstream: str, repository: str, digest: Digest) -> "Deferred[ContentFacts]":
         links = self._links.get(digest, {})
@@ -184,6 +185,22 @@ class MemoryIndex:
     ) -> "Deferred[None]":
         def change() -> None:
             self._verdicts[upstream, repository] = Verdict(public, now)
+
+        return self._write(change)
+
+    def closed_since(self, upstream: str, repository: str) -> "Deferred[float | None]":
+        return succeed(self._closed.get((upstream, repository)))
+
+    def record_closed(
+        self, upstream: str, repository: str, since: float | None
+    ) -> "Deferred[None]":
+        def change() -> None:
+            key = (upstream, repository)
+            linked = any(key in links for links in self._links.values())
+            if since is None:
+                self._closed.pop(key, None)
+            elif linked or key in self._tags:
+                self._closed[key] = since
 
         return self._write(change)
 

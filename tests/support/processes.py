@@ -176,6 +176,10 @@ class Server:
         except AssertionError as error:
             self.kill()
             raise AssertionError(f"{self.command[0]}: {error}\n{self._last_words()}") from None
+        self.assert_running()
+
+    def assert_running(self) -> None:
+        """Fail with the exit status and the last words of a program that has ended."""
         if not self.running:
             status = self._process.returncode
             raise AssertionError(f"{self.command[0]} ended with {status}\n{self._last_words()}")

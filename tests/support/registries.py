@@ -9,146 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.errors import (
     UpstreamBadAnswer,
+    UpstreamDenied,
     UpstreamFailure,
     UpstreamNotFound,
-    UpstreamUnreachable,
 )
 from regcache.facts import ContentHead, ManifestAnswer
-from regcache.interfaces import IBlobBody, IBodyConsumer, IRegistry
-
-
-@dataclass
-class Fault:
-    """How one blob answer goes wrong.
-
-    :ivar refuse: fails at once with this.
-    :ivar cut: the body breaks off after so many bytes.
-    :ivar stall: the body stops after so many bytes, and says nothing.
-    :ivar flip: the byte at this offset of the blob is wrong.
-    :ivar claim_size: what the answer says the size is.
-    :ivar hide_size: the answer does not say the size.
-    :ivar ignore_range: the answer begins at 0.
-    :ivar surplus: bytes sent behind the end.
-    """
-
-    refuse: UpstreamFailure | None = None
-    cut: int | None = None
-    stall: int | None = None
-    flip: int | None = None
-    claim_size: int | None = None
-    hide_size: bool = False
-    ignore_range: bool = False
-    surplus: bytes = b""
-
-
-@implementer(IBlobBody)
-class FakeBody:
-    """A body in memory."""
-
-    def __init__(
-        self,
-        registry: "FakeRegistry",
-        content: bytes,
-        start: int,
-        end: int,
-        fault: Fault,
-    ) -> None:
-        self.start, self.end = start, end
-        self.size = None if fault.hide_size else (fault.claim_size or len(content))
-        self.etag = ""
-        self.credentials = registry.credentials
-        self.url_index = 0
-        self.paused = False
-        self.aborted = False
-        self.delivered = False
-        self._registry = registry
-        self._content = content
-        self._fault = fault
-        self._position = start
-        self._consumer: IBodyConsumer | None = None
-        self._call: IDelayedCall | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether the connection is still held."""
-        return not self.aborted and self._position < self.end
-
-    def deliver(self, consumer: IBodyConsumer) -> None:
-        """Begin."""
-        assert not self.delivered
-        self.delivered = True
-        self._consumer = consumer
-        self._later()
-
-    def pause(self) -> None:
-        """Stop for now."""
-        self.paused = True
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
-
-    def resume(self) -> None:
-        """Go on."""
-        if self.paused:
-            self.paused = False
-            self._later()
-
-    def abort(self) -> None:
-        """Close."""
-        self.pause()
-        self.aborted = True
-
-    def _later(self) -> None:
-        if self._call is None and not self.paused and not self.aborted:
-            self._call = self._registry.clock.callLater(self._registry.pace, self._send)
-
-    def _send(self) -> None:
-        self._call = None
-        fault = self._fault
-        sent = self._position - self.start
-        stop = min(self.end, self._position + self._registry.chunk)
-        limit = fault.cut if fault.cut is not None else fault.stall
-        if limit is not None:
-            stop = min(stop, self.start + limit)
-        data = bytearray(self._content[self._position : stop])
-        if fault.flip is not None and self._position <= fault.flip < stop:
-            data[fault.flip - self._position] ^= 0xFF
-        self._position = stop
-        self._registry.sent += len(data)
-        if data:
-            self._consumer_now().body_chunk(bytes(data))
-        self._go_on(limit is not None and sent + len(data) >= limit)
-
-    def _go_on(self, at_limit: bool) -> None:
-        if self.aborted:
-            return
-        if at_limit and self._fault.cut is not None:
-            self.aborted = True
-            failure = UpstreamUnreachable(self._registry.name, "the connection broke")
-            self._consumer_now().body_failed(failure)
-        elif at_limit:
-            return
-        elif self._position < self.end:
-            self._later()
-        else:
-            self._end()
-
-    def _end(self) -> None:
-        if self._fault.surplus:
-            self._consumer_now().body_chunk(self._fault.surplus)
-        if not self.aborted:
-            self._consumer_now().body_ended()
-
-    def _consumer_now(self) -> IBodyConsumer:
-        assert self._consumer is not None
-        return self._consumer
+from regcache.interfaces import IBlobBody, IRegistry
+from tests.support.bodies import FakeBody, Fault
 
 
 @implementer(IRegistry)
@@ -160,8 +33,15 @@ class FakeRegistry:
     :ivar manifests: (repository, reference) to (content, media type).
     :ivar holds: whether a repository has a digest.
     :ivar faults: for the next blob answers, one each; none means a right answer.
+    :ivar private: repositories that only credentials can read; nobody else sees them.
+    :ivar closed: repositories that refuse whatever credentials there are.
+    :ivar claims: what HEAD of a tag says its digest is, where that is not the truth.
     :ivar failure: what every question fails with, as long as it is set.
+    :ivar silent: nothing is answered.
+    :ivar overdue: the questions that outlasted the deadline.
     :ivar requests: every question: (what, repository, reference, ...).
+    :ivar stall_timeout: after how long a stalled body fails (seconds); None: never.
+    :ivar sent_wrong: (offset, bytes) of what was sent and is not the content.
     """
 
     clock: Clock
@@ -176,11 +56,16 @@ class FakeRegistry:
     tag_lists: dict[str, list[str]] = field(default_factory=dict)
     referrers: dict[Digest, bytes] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
+    claims: dict[str, Digest | None] = field(default_factory=dict)
     holds: Callable[[str, Digest], bool] = lambda repository, digest: True
     faults: list[Fault] = field(default_factory=list)
     failure: UpstreamFailure | None = None
     silent: bool = False
+    overdue: list[tuple[str, str]] = field(default_factory=list)
     sent: int = 0
+    stall_timeout: float | None = None
+    sent_wrong: list[tuple[int, bytes]] = field(default_factory=list)
     requests: list[tuple[Any, ...]] = field(default_factory=list)
     bodies: list[FakeBody] = field(default_factory=list)
 
@@ -231,7 +116,14 @@ class FakeRegistry:
         """GET of a blob."""
         self.requests.append(("get_blob", repository, digest, start, end))
         fault = self.faults.pop(0) if self.faults else Fault()
-        return self._later(lambda: self._get_blob(repository, digest, start, end, fault))
+        url = next(index for index in range(self.url_count) if index not in skip)
+        return self._later(lambda: self._get_blob(repository, digest, start, end, fault, url))
+
+    def note_sent(self, content: bytes, start: int, data: bytes) -> None:
+        """Some bytes of a body went out."""
+        self.sent += len(data)
+        if content[start : start + len(data)] != data:
+            self.sent_wrong.append((start, data))
 
     def list_tags(self, repository: str) -> "Deferred[list[str]]":
         """The tags."""
@@ -244,6 +136,10 @@ class FakeRegistry:
         return self._later(
             lambda: ManifestAnswer(self._known(self.referrers, digest), "", None, self.credentials)
         )
+
+    def note_overdue(self, repository: str, reference: str) -> None:
+        """Note it."""
+        self.overdue.append((repository, reference))
 
     def _later(self, answer: Callable[[], Any]) -> "Deferred[Any]":
         result: Deferred[Any] = Deferred()
@@ -271,6 +167,14 @@ class FakeRegistry:
         return table[key]
 
     def _hide_private(self, repository: str, anonymous: bool) -> None:
+        if repository in self.closed:
+            raise UpstreamDenied(
+                self.name,
+                "it gives no access",
+                status=403,
+                credentials_used=bool(self.credentials and not anonymous),
+                detail="go away",
+            )
         if repository in self.private and (anonymous or not self.credentials):
             raise UpstreamNotFound(self.name, "not found", status=404)
 
@@ -278,7 +182,8 @@ class FakeRegistry:
         self._hide_private(repository, anonymous)
         content, media_type = self._known(self.manifests, (repository, reference))
         credentials = "" if anonymous else self.credentials
-        return ContentHead(Digest.of(content), len(content), media_type, credentials)
+        digest = self.claims.get(reference, Digest.of(content))
+        return ContentHead(digest, len(content), media_type, credentials)
 
     def _get_manifest(self, repository: str, reference: str) -> ManifestAnswer:
         self._hide_private(repository, False)
@@ -297,7 +202,13 @@ class FakeRegistry:
         return ContentHead(digest, size, "", "" if anonymous else self.credentials)
 
     def _get_blob(
-        self, repository: str, digest: Digest, start: int, end: int | None, fault: Fault
+        self,
+        repository: str,
+        digest: Digest,
+        start: int,
+        end: int | None,
+        fault: Fault,
+        url_index: int,
     ) -> FakeBody:
         self._hide_private(repository, False)
         content = self._blob(repository, digest)
@@ -308,6 +219,6 @@ class FakeRegistry:
         stop = len(content) if end is None else min(end, len(content))
         if fault.ignore_range:
             start, stop = 0, len(content)
-        body = FakeBody(self, content, start, stop, fault)
+        body = FakeBody(self, content, start, stop, fault, url_index)
         self.bodies.append(body)
         return body

@@ -1,5 +1,7 @@
 """The real servers: Debian's docker-registry as an upstream, and regcache itself."""
 
+import contextlib
+import json
 import os
 import re
 import secrets
@@ -121,6 +123,7 @@ class DockerRegistry:
 
     def requests(self) -> list[LoggedRequest]:
         """All requests so far, in the order of their ends; waits until the log has caught up."""
+        self.server.assert_running()
         self._marks += 1
         mark = f"/v2/?mark={self._marks}"
         RegistryClient(self.url).get(mark)
@@ -166,6 +169,7 @@ class Regcache:
             },
             **config,
         }
+        self.environment: dict[str, str] = {}
         self.server: Server | None = None
 
     def _listeners(self, certificate: Certificate | None) -> list[dict[str, Any]]:
@@ -202,12 +206,17 @@ class Regcache:
 
     def start(self) -> "Regcache":
         """Start it, also again on the same cache, and wait until ``/v2/`` answers."""
-        file = self._workspace.file("regcache.yml", yaml.safe_dump(self.config))
+        plain = json.loads(json.dumps(self.config))  # so that YAML needs no aliases
+        file = self._workspace.file("regcache.yml", yaml.safe_dump(plain))
         twistd = os.environ.get("REGCACHE_TWISTD") or str(Path(sys.executable).parent / "twistd")
         self.server = Server(
             [twistd, "-n", "--pidfile=", "regcache", "-c", str(file)],
             self._workspace.path / "log",
-            environment={"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"},
+            environment={
+                "PYTHONPATH": str(CHECKOUT),
+                "PYTHONUNBUFFERED": "1",
+                **self.environment,
+            },
             cwd=self._workspace.path,
         )
         self.server.wait_ready(self._answers)
@@ -222,6 +231,33 @@ class Regcache:
     def log(self) -> str:
         """What the daemon wrote on stdout and stderr, over all its starts."""
         return self.process.log()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the series of a metric that carry ``labels``; 0 where there are none."""
+        text = RegistryClient(f"http://127.0.0.1:{self.admin_port}").get("/metrics").body.decode()
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        found = [
+            line
+            for line in text.splitlines()
+            if re.match(rf"{name}[{{ ]", line) and all(each in line for each in wanted)
+        ]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    def sockets(self) -> int:
+        """How many sockets the daemon has open, of /proc."""
+        return len([name for name in self._open_files() if name.startswith("socket:")])
+
+    def cache_files(self) -> int:
+        """How many files of blobs it has open, finished and growing."""
+        folders = ("/blobs/", "/partial/")
+        return len([name for name in self._open_files() if any(one in name for one in folders)])
+
+    def _open_files(self) -> list[str]:
+        names = []
+        for each in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                names.append(os.readlink(each))
+        return names
 
     def stop(self) -> int:
         """SIGTERM, and the exit status."""

@@ -112,7 +112,7 @@ class Answer:
         self._apply_overrides()
         fault = self._fault
         self._request.status = self._reply.status
-        self._connection.sendall(self._head())
+        self._send_head()
         if self._request.method == "HEAD":
             return fault.framing != "close"
         if not self._send_body():
@@ -162,6 +162,15 @@ class Answer:
         lines = [f"HTTP/1.1 {reply.status} {phrase}"]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+    def _send_head(self) -> None:
+        head, rate = self._head(), self._fault.head_rate
+        if rate is None:
+            self._connection.sendall(head)
+            return
+        for place in range(len(head)):
+            self._connection.sendall(head[place : place + 1])
+            self._pause(1 / rate)
 
     def _send_body(self) -> bool:
         """Send the body up to the first fault; whether it went out whole."""

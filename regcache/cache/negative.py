@@ -1,0 +1,187 @@
+"""Refusals that are remembered for a moment, so that no request is spent on what is known.
+
+Remembered are 404, 401 and 403, per upstream, credentials, repository and reference; never
+what may be over at the next question: 5xx, 429, time-outs, lost connections.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regcache.cache.bounded import BoundedTable
+from regcache.cache.closures import Closures
+from regcache.cache.freshness import closes
+from regcache.cache.policy import Upstream
+from regcache.digests import Digest
+from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
+from regcache.facts import ContentHead, ManifestAnswer
+from regcache.interfaces import IBlobBody, IRegistry
+
+#: Refusals remembered of all upstreams together.
+MOST_REFUSALS = 10_000
+
+T = TypeVar("T")
+#: Upstream, fingerprint of the credentials, repository, kind of content, tag or digest.
+RefusalKey = tuple[str, str, str, str, str]
+
+
+class NegativeCache:
+    """Remembers refusals, each for its own time."""
+
+    def __init__(self, clock: IReactorTime, most: int = MOST_REFUSALS) -> None:
+        self._clock = clock
+        self._refusals: BoundedTable[RefusalKey, tuple[UpstreamFailure, float]]
+        self._refusals = BoundedTable(most)
+
+    def __len__(self) -> int:
+        return len(self._refusals)
+
+    def find(self, key: RefusalKey) -> UpstreamFailure | None:
+        """The refusal that is remembered, as a failure of its own: nobody was asked for it."""
+        entry = self._refusals.get(key)
+        if entry is None:
+            return None
+        failure, until = entry
+        if self._clock.seconds() >= until:
+            self._refusals.drop(key)
+            return None
+        return _twin(failure)
+
+    def note(self, key: RefusalKey, failure: UpstreamFailure, seconds: float) -> None:
+        """Remember a failure, if it is one of those that are remembered."""
+        if seconds > 0 and isinstance(failure, UpstreamDenied | UpstreamNotFound):
+            self._refusals.put(key, (_twin(failure), self._clock.seconds() + seconds))
+
+    def forget(self, key: RefusalKey) -> None:
+        """The upstream gives it now."""
+        self._refusals.drop(key)
+
+
+def _twin(failure: UpstreamFailure) -> UpstreamFailure:
+    """An equal failure without a traceback, which would keep the frames of its request."""
+    twin = type(failure).__new__(type(failure))
+    twin.args = failure.args
+    vars(twin).update(vars(failure))
+    twin.asked = False
+    return twin
+
+
+@implementer(IRegistry)
+class AttentiveRegistry:
+    """A registry whose refusals are remembered, and close the repository if they must.
+
+    A repository is closed when credentials that the realm accepts are refused a manifest of
+    it. A single blob says less: some registries deny what is merely not there.
+    """
+
+    def __init__(
+        self,
+        inner: IRegistry,
+        refusals: NegativeCache,
+        closures: Closures,
+        negative_ttl: float,
+    ) -> None:
+        self._inner = inner
+        self._refusals = refusals
+        self._closures = closures
+        self._negative_ttl = negative_ttl
+
+    @property
+    def name(self) -> str:
+        """The configured name."""
+        return self._inner.name
+
+    @property
+    def credentials(self) -> str:
+        """Fingerprint of the configured credentials."""
+        return self._inner.credentials
+
+    @property
+    def url_count(self) -> int:
+        """How many URLs the upstream has."""
+        return self._inner.url_count
+
+    def head_manifest(
+        self, repository: str, reference: str, anonymous: bool = False
+    ) -> "Deferred[ContentHead]":
+        """HEAD of a manifest."""
+        key = self._key(repository, "manifest", reference, anonymous)
+        return self._ask(key, lambda: self._inner.head_manifest(repository, reference, anonymous))
+
+    def get_manifest(self, repository: str, reference: str) -> "Deferred[ManifestAnswer]":
+        """GET of a manifest."""
+        key = self._key(repository, "manifest", reference)
+        return self._ask(key, lambda: self._inner.get_manifest(repository, reference))
+
+    def head_blob(
+        self, repository: str, digest: Digest, anonymous: bool = False
+    ) -> "Deferred[ContentHead]":
+        """HEAD of a blob."""
+        key = self._key(repository, "blob", str(digest), anonymous)
+        return self._ask(key, lambda: self._inner.head_blob(repository, digest, anonymous))
+
+    def get_blob(
+        self,
+        repository: str,
+        digest: Digest,
+        start: int = 0,
+        end: int | None = None,
+        skip: frozenset[int] = frozenset(),
+    ) -> "Deferred[IBlobBody]":
+        """GET of a blob; what some of the URLs say of it is not what the upstream says."""
+        if skip:
+            return self._inner.get_blob(repository, digest, start, end, skip)
+        key = self._key(repository, "blob", str(digest))
+        return self._ask(key, lambda: self._inner.get_blob(repository, digest, start, end))
+
+    def list_tags(self, repository: str) -> "Deferred[list[str]]":
+        """All tags."""
+        return self._inner.list_tags(repository)
+
+    def get_referrers(self, repository: str, digest: Digest) -> "Deferred[ManifestAnswer]":
+        """The referrers of a digest."""
+        return self._inner.get_referrers(repository, digest)
+
+    def note_overdue(self, repository: str, reference: str) -> None:
+        """A question about a manifest has outlasted the deadline."""
+        self._inner.note_overdue(repository, reference)
+
+    def _key(
+        self, repository: str, kind: str, reference: str, anonymous: bool = False
+    ) -> RefusalKey:
+        credentials = "" if anonymous else self._inner.credentials
+        return (self._inner.name, credentials, repository, kind, reference)
+
+    def _ask(self, key: RefusalKey, question: "Callable[[], Deferred[T]]") -> "Deferred[T]":
+        known = self._refusals.find(key)
+        if known is not None:
+            return fail(known)
+
+        def answered(result: T) -> T:
+            self._refusals.forget(key)
+            return result
+
+        def refused(failure: Failure) -> Failure:
+            self._note(key, failure.value)
+            return failure
+
+        return question().addCallbacks(answered, refused)
+
+    def _note(self, key: RefusalKey, raised: Any) -> None:
+        if not isinstance(raised, UpstreamFailure):
+            return
+        self._refusals.note(key, raised, self._negative_ttl)
+        upstream, _, repository, kind, _ = key
+        if kind == "manifest" and closes(raised):
+            self._closures.close(upstream, repository)
+
+
+def attentive(upstream: Upstream, refusals: NegativeCache, closures: Closures) -> Upstream:
+    """The upstream with a registry that remembers refusals."""
+    policy = upstream.policy
+    registry = AttentiveRegistry(upstream.registry, refusals, closures, policy.negative_ttl)
+    return Upstream(registry, policy)

@@ -1,0 +1,115 @@
+"""What a client sees, without a network: the distribution API over real caches and a real store."""
+
+from dataclasses import dataclass
+
+from twisted.internet.task import Clock
+
+from regcache.cache.policy import Policy
+from regcache.errors import UpstreamFailure
+from regcache.web.blobs import BlobHandler
+from regcache.web.distribution import Distribution
+from regcache.web.hosts import RoutingTable, UpstreamNames
+from regcache.web.listings import ListingHandler
+from regcache.web.manifests import ManifestHandler
+from tests.support.caches import Caches
+from tests.support.indexes import MemoryIndex
+from tests.support.registries import FakeRegistry
+from tests.support.web_client import Answer, MemoryClient, RecordList, make_site
+
+#: The default upstream of a front, and the other one.
+MAIN, OTHER = "main.test", "other.test"
+STALL = 60.0
+
+
+@dataclass
+class Setting:
+    """How a front is set up; what is left out is as in a configuration without that key."""
+
+    policy: Policy | None = None
+    index: MemoryIndex | None = None
+    private: bool = False
+    default_namespace: str = ""
+    default_upstream: str | None = MAIN
+    aliases: tuple[str, ...] = ()
+    finish: int | None = None
+
+
+class Front:
+    """A site in front of two upstreams, whose clock only the test turns.
+
+    :ivar main: the upstream that answers by default, and under ``main.example.com``.
+    :ivar other: the one that has to be named.
+    """
+
+    def __init__(self, directory: str, setting: Setting | None = None) -> None:
+        setting = setting or Setting()
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.main, self.other = FakeRegistry(self.clock), FakeRegistry(self.clock)
+        self.main.name, self.other.name = MAIN, OTHER
+        self.caches = Caches(
+            directory,
+            self.clock,
+            self.main,
+            self.other,
+            policy=setting.policy,
+            index=setting.index,
+            finish=setting.finish,
+        )
+        self.records = RecordList()
+        self.site = make_site(self._distribution(setting), self.clock, recorders=[self.records])
+
+    def _distribution(self, setting: Setting) -> Distribution:
+        caches, private = self.caches, setting.private
+        names = [
+            UpstreamNames(
+                MAIN,
+                aliases=setting.aliases,
+                hosts=("main.example.com",),
+                default_namespace=setting.default_namespace,
+            ),
+            UpstreamNames(OTHER, hosts=("other.example.com",)),
+        ]
+        table = RoutingTable.build(
+            names, setting.default_upstream, admin_hosts=["registry.example.com"]
+        )
+        return Distribution(
+            table,
+            caches.upstreams,
+            ManifestHandler(caches.tags, caches.manifests, private),
+            BlobHandler(caches.blobs, self.clock, STALL, private),
+            ListingHandler(caches.listings, table),
+        )
+
+    def begin(self, method: str, target: str, *lines: str, host: str = "localhost") -> MemoryClient:
+        """Ask over a connection of its own; time stands still."""
+        return MemoryClient(self.site).request(method, target, *lines, host=host)
+
+    def ask(self, method: str, target: str, *lines: str, host: str = "localhost") -> Answer:
+        """Ask, and let time pass until the answer is there, which comes without its Date."""
+        client = self.begin(method, target, *lines, host=host)
+        self.caches.run()
+        answer = client.answer(heads_only=method == "HEAD")
+        client.leave()
+        del answer.headers["date"]
+        return answer
+
+    def get(self, target: str, *lines: str, host: str = "localhost") -> Answer:
+        """GET."""
+        return self.ask("GET", target, *lines, host=host)
+
+    def head(self, target: str, *lines: str, host: str = "localhost") -> Answer:
+        """HEAD."""
+        return self.ask("HEAD", target, *lines, host=host)
+
+    def fail(self, failure: UpstreamFailure | None) -> None:
+        """The main upstream fails so from now on; None: it is well again."""
+        self.main.failure = failure
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.advance(seconds)
+
+    def stop(self) -> None:
+        """Stop, as the daemon does."""
+        self.caches.stop()

@@ -1,0 +1,247 @@
+"""A daemon's blob pipeline with its disk, its clients and its upstreams, in one thread.
+
+It can be stopped and killed, and started again over what is left on the disk.
+"""
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.interfaces import IWorkPool
+from tests.support.bodies import FakeBody
+from tests.support.caches import Caches, FakeSpace
+from tests.support.indexes import MemoryIndex
+from tests.support.registries import FakeRegistry
+
+#: What of the store can be made to fail, by the name of the function that runs in the pool.
+FALLIBLE = (
+    "PartialNames.open",
+    "GrowingContent.write",
+    "GrowingContent.matches",
+    "PartialFile._commit",
+    "PartialFile._discard",
+    "PartialFile._clear",
+    "IntervalSaver._write",
+    "allocate",
+)
+
+
+#: Lives that were killed. Of a dead process nothing runs any more, but to free a coroutine that
+#: waits is to run its ``finally`` clauses: so they are kept.
+_GRAVES: list[object] = []
+
+
+@implementer(IWorkPool)
+class Disk:
+    """A pool whose jobs take their time, in order, and fail on demand.
+
+    :ivar latency: seconds from the asking to the doing.
+    :ivar failing: how many of the next jobs that can fail do.
+    :ivar failed: how many did.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.latency = 0.001
+        self.failing = 0
+        self.failed = 0
+        self._clock = clock
+        self._waiting: dict[IDelayedCall, Callable[[], Any]] = {}
+        self._opened: list[io.FileIO] = []
+        self._dead = False
+
+    def run(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        """Do it later."""
+        result: Deferred[Any] = Deferred()
+        if self._dead:
+            return result
+
+        def arrived() -> None:
+            job = self._waiting.pop(call)
+            execute(job).chainDeferred(result)
+
+        call = self._clock.callLater(self.latency, arrived)
+        self._waiting[call] = lambda: self._do(function, args)
+        return result
+
+    def _do(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        name = getattr(function, "__qualname__", "")
+        if self.failing and name.startswith(FALLIBLE):
+            self.failing -= 1
+            self.failed += 1
+            raise OSError(28, "No space left on device")
+        outcome = function(*args)
+        if isinstance(outcome, tuple) and outcome and isinstance(outcome[0], io.FileIO):
+            self._opened.append(outcome[0])
+        return outcome
+
+    def die(self, done: int) -> None:
+        """The process is killed; so many of the jobs at hand were done before."""
+        for job in list(self._waiting.values())[:done]:
+            execute(job).addErrback(lambda _: None)
+        self._dead = True
+        with open(os.devnull, "rb") as nothing:
+            for raw in self._opened:
+                if not raw.closed:
+                    os.dup2(nothing.fileno(), raw.fileno(), inheritable=False)
+
+
+class CountingSpace(FakeSpace):
+    """Also counts what it refuses."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.refused = 0
+
+    def claim(self, size: int) -> Any:
+        """A claim, or None above the limit."""
+        claim = super().claim(size)
+        self.refused += claim is None
+        return claim
+
+
+class Daemon:
+    """The pipeline, over one directory and one index, in a sequence of lives.
+
+    :ivar doomed: answers that depend on content of which it is known that it is wrong.
+    :ivar faults: log events with a traceback: none is expected.
+    :ivar problems: what clients complained about.
+    :ivar stops, kills: how many lives ended so.
+    """
+
+    def __init__(self, directory: str, contents: list[bytes], finish: int | None) -> None:
+        self.directory = directory
+        self.finish = finish
+        self.index = MemoryIndex()
+        self.contents = contents
+        self.registries = [FakeRegistry(Clock(), f"up{each}.test") for each in range(len(contents))]
+        self.digests = [
+            registry.add(content)
+            for registry, content in zip(self.registries, contents, strict=True)
+        ]
+        self.past_bodies: list[list[FakeBody]] = [[] for _ in contents]
+        self.doomed: list[Any] = []
+        self.faults: list[LogEvent] = []
+        self.problems: list[str] = []
+        self.stops = self.kills = self._disk_failures = 0
+        self.spaces: list[CountingSpace] = []
+        self.limit = 2**60
+        globalLogPublisher.addObserver(self._log)
+        self.start()
+
+    def _log(self, event: LogEvent) -> None:
+        if "log_failure" in event:
+            self.faults.append(event)
+        if "mixed" in event:  # a download says that its content fails its digest
+            readers = self.caches.downloads._running[event["digest"]].audience._readers
+            self.doomed += [reader._sink for reader in readers if reader.begun]
+
+    def start(self) -> None:
+        """Begin a life."""
+        self.clock = Clock()
+        self.clock.advance(1000.0 * (1 + self.stops + self.kills))
+        self.disk = Disk(self.clock)
+        for registry in self.registries:
+            registry.clock = self.clock
+        self.spaces.append(CountingSpace(self.limit))
+        self.caches = Caches(
+            self.directory,
+            self.clock,
+            *self.registries,
+            finish=self.finish,
+            pool=self.disk,
+            index=self.index,
+            space=self.spaces[-1],
+        )
+
+    def stop(self) -> None:
+        """End a life well."""
+        done: list[object] = []
+        self.disk.failing = 0
+        self.caches.downloads.stop().addBoth(done.append)
+        self.settle()
+        self.caches.store.close().addBoth(done.append)
+        self.settle()
+        assert done == [None, None], done
+        self._disk_failures += self.disk.failed
+        self.stops += 1
+
+    def kill(self, jobs_done: int) -> None:
+        """End a life at once."""
+        self.disk.die(jobs_done)
+        self._disk_failures += self.disk.failed
+        _GRAVES.append((self.caches, self.disk, self.clock))
+        self.spaces.pop()
+        for past, registry in zip(self.past_bodies, self.registries, strict=True):
+            past += registry.bodies
+            registry.bodies = []
+        self.kills += 1
+
+    def turn(self, count: int) -> None:
+        """Let milliseconds pass."""
+        for _ in range(count):
+            self.clock.advance(0.001)
+
+    def settle(self) -> None:
+        """Let time pass until nothing is left to happen."""
+        for _ in range(50_000):
+            calls = self.clock.getDelayedCalls()
+            if not calls:
+                return
+            due = min(call.getTime() for call in calls)
+            self.clock.advance(max(0.0, due - self.clock.seconds()))
+        raise AssertionError("this never ends")
+
+    def close(self) -> None:
+        """Forget it."""
+        globalLogPublisher.removeObserver(self._log)
+
+    def disk_failures(self) -> int:
+        """How many jobs of the disk failed in the lives that have ended."""
+        return self._disk_failures
+
+    def bodies(self, number: int) -> list[FakeBody]:
+        """All bodies that were sent of a blob."""
+        return self.past_bodies[number] + self.registries[number].bodies
+
+    def assert_only_verified(self) -> None:
+        """Whatever lies under blobs/ has the digest that it is named after."""
+        for folder, _, names in os.walk(os.path.join(self.directory, "blobs")):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    found = hashlib.sha256(file.read()).hexdigest()
+                assert found == name, f"{name} holds {found}"
+
+    def holds(self, digest: Digest) -> bool:
+        """Whether a blob is stored."""
+        name = digest.hex
+        return os.path.exists(os.path.join(self.directory, "blobs", "sha256", name[:2], name))
+
+    def assert_nothing_left(self) -> None:
+        """After a stop: no download, call, descriptor, claim or upstream connection is left."""
+        assert len(self.caches.downloads) == 0
+        assert self.clock.getDelayedCalls() == []
+        assert open_files_below(self.directory) == []
+        assert all(claim.released for space in self.spaces for claim in space.claims)
+        assert not [body for each in self.registries for body in each.bodies if body.open]
+
+
+def open_files_below(directory: str) -> list[str]:
+    """Which files of a directory this process has open."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            path = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if path.startswith(directory):
+            found.append(path)
+    return found

@@ -2,6 +2,7 @@
 # make demo   an upstream, the daemon and a client on this machine alone: MISS, then HIT
 # make test   the whole suite; UNIT=1 leaves the real servers and clients out
 # make lint   ruff and mypy
+# make bench  side by side with docker-registry, nginx and varnish; QUICK=1 for two minutes
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ TALLY := build/tally
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
 INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
-.PHONY: venv run demo test test-one lint format clean
+.PHONY: venv run demo test test-one bench lint format clean
 
 venv: $(VENV)/.installed
 
@@ -50,6 +51,10 @@ endif
 # make test-one NAME=tests.integration.test_thin_thread
 test-one: venv
 	$(VENV)/bin/python tests/run.py $(NAME)
+
+# make bench QUICK=1 WORK="cold paced" names single workloads; see benchmarks/README.md
+bench: venv
+	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick) $(WORK)
 
 lint: venv
 	$(VENV)/bin/ruff check

@@ -25,6 +25,9 @@ MOST_BYTES = 4 * 1024 * 1024
 #: Annotations kept of one descriptor; they are the author's.
 MOST_ANNOTATIONS = 64
 
+_SIGNIFICANT = frozenset({"schemaVersion", "mediaType", "manifests", "layers", "config", "subject"})
+_FOLDED = frozenset(key.lower() for key in _SIGNIFICANT)
+
 
 class InvalidManifestError(ValueError):
     """The body is no manifest, or not of the type that it is said to be."""
@@ -50,11 +53,15 @@ class ManifestBody:
         return self.media_type in INDEX_TYPES
 
     def child_for(self, platform: str) -> Digest | None:
-        """The manifest of a platform (``os/architecture``), if this is an index that has it."""
-        for descriptor in self.descriptors:
-            if self.is_index and descriptor.platform == platform:
-                return descriptor.digest
-        return None
+        """The manifest of a platform (``os/architecture``), if this is an index that has it.
+
+        One without a variant goes before one that names a variant.
+        """
+        if not self.is_index:
+            return None
+        exact = [each for each in self.descriptors if each.platform == platform]
+        variants = [each for each in self.descriptors if each.platform.startswith(f"{platform}/")]
+        return next((each.digest for each in (*exact, *variants)), None)
 
 
 def parse_manifest(content: bytes, content_type: str) -> ManifestBody:
@@ -81,11 +88,14 @@ def parse_manifest(content: bytes, content_type: str) -> ManifestBody:
 
 def _load(content: bytes) -> dict[str, object]:
     try:
-        body = json.loads(content)
+        body = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise InvalidManifestError("the body is no JSON") from error
     if not isinstance(body, dict):
         raise InvalidManifestError("the body is no JSON object")
+    if any(key not in _SIGNIFICANT and key.lower() in _FOLDED for key in body):
+        # Many clients do not tell "Manifests" from "manifests", and would read another kind.
+        raise InvalidManifestError("a key differs from a standard one in case only")
     if body.get("schemaVersion") != 2:
         raise InvalidManifestError("schemaVersion is not 2")
     return body

@@ -5,6 +5,7 @@ RFC 9110, 12.5.1 (Accept). Clients send Accept as several header lines in any or
 everything here takes all of them.
 """
 
+import re
 from collections.abc import Iterable
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -16,7 +17,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MANIFEST_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
 INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_LIST})
 
-_EVERYTHING = {"*/*", "application/*"}
+_NO_WEIGHT = re.compile(r"0(\.0*)?\Z")
 
 
 def base_type(header: str) -> str:
@@ -25,12 +26,20 @@ def base_type(header: str) -> str:
 
 
 def accepts(lines: Iterable[str], media_type: str) -> bool:
-    """Whether the Accept lines take a media type; none at all take everything."""
-    ranges = [part for line in lines for part in line.split(",") if part.strip()]
-    if not ranges:
+    """Whether the Accept lines take a media type; none at all take everything.
+
+    The most specific range that matches decides, so that ``*/*`` does not take what another
+    range gives the weight 0.
+    """
+    weights: dict[str, bool] = {}
+    for line in lines:
+        for part in filter(str.strip, line.split(",")):
+            name = base_type(part)
+            weights[name] = weights.get(name, False) or not _refused(part)
+    if not weights:
         return True
-    taken = {base_type(part) for part in ranges if not _refused(part)}
-    return media_type in taken or bool(taken & _EVERYTHING)
+    general = media_type.partition("/")[0] + "/*"
+    return next((weights[name] for name in (media_type, general, "*/*") if name in weights), False)
 
 
 def _refused(part: str) -> bool:
@@ -38,5 +47,5 @@ def _refused(part: str) -> bool:
     for parameter in part.split(";")[1:]:
         name, _, value = parameter.strip().partition("=")
         if name.strip().lower() == "q":
-            return value.strip().rstrip("0") in ("", "0.", ".") and value.strip() != ""
+            return _NO_WEIGHT.match(value.strip()) is not None
     return False

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
-_SPEC = re.compile(r"(\d{0,18})-(\d{0,18})\Z")
+_SPEC = re.compile(r"([0-9]{0,40})-([0-9]{0,40})\Z")
 
 #: More ranges in one request are answered with the whole content (RFC 9110, 14.2).
-MOST_RANGES = 64
+MOST_RANGES = 256
 
 
 class UnsatisfiableRangeError(ValueError):

@@ -5,17 +5,17 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST
-from twisted.application.service import Service
+from prometheus_client import disable_created_metrics
 from twisted.logger import Logger
 
-from regcache.admin.endpoint import AdminDispatch
 from regcache.admin.health import HealthPages
 from regcache.cache.blobs import BlobCache, record
+from regcache.cache.closures import Closures
 from regcache.cache.downloads import Downloads
 from regcache.cache.liars import Liars
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
+from regcache.cache.negative import NegativeCache, attentive
 from regcache.cache.origin import Workshop
 from regcache.cache.policy import Upstream
 from regcache.cache.rights import Rights
@@ -25,6 +25,7 @@ from regcache.cache.waiters import Gate
 from regcache.config import model
 from regcache.digests import Digest
 from regcache.lifecycle import Daemon, Parts, behind_gate
+from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
 from regcache.metrics import Metrics
 from regcache.store.blobs import BlobStore
@@ -36,18 +37,13 @@ from regcache.store.paths import StorePaths
 from regcache.store.pool import WorkPool
 from regcache.store.sidecar import read_boot_id
 from regcache.store.space import SpaceMonitor
-from regcache.tls import CertificateFiles, CertificateStore, CertificateWatcher
 from regcache.upstreams import build_upstreams
 from regcache.web.access_log import AccessLog, MetricsRecorder, RequestRecord
 from regcache.web.blobs import BlobHandler
 from regcache.web.distribution import Distribution
 from regcache.web.hosts import RoutingTable, UpstreamNames
-from regcache.web.listeners import Listeners, ListenerSpec
 from regcache.web.listings import ListingHandler
 from regcache.web.manifests import ManifestHandler
-from regcache.web.redirect import RedirectDispatch
-from regcache.web.request import Dispatch
-from regcache.web.site import ConnectionLimits, Site
 
 _log = Logger()
 
@@ -93,6 +89,8 @@ class _Assembly:
         self._lock = lock
         self._paths = paths
         self._gate = Gate()
+        # A series for the time of creation beside each counter would double their number.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics([upstream.name for upstream in config.upstreams])
         self._recorders: list[Callable[[RequestRecord], None]] = [MetricsRecorder(self._metrics)]
         if config.log.access:
@@ -112,9 +110,11 @@ class _Assembly:
             self._content_lost,
         )
         self._liars = Liars(reactor)
-        self._rights = Rights(self._index, reactor, random.random)
-        self._visibility = Visibility(self._index, reactor)
-        self._watchers: list[Service] = []
+        # Which piece of a blob an upstream has to show must not be foreseen.
+        self._rights = Rights(self._index, reactor, random.SystemRandom().random)
+        self._refusals = NegativeCache(reactor)
+        self._closures = Closures(self._index, reactor)
+        self._visibility = Visibility(self._index, reactor, self._closures)
 
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""
@@ -130,12 +130,17 @@ class _Assembly:
         """Everything, ready to be started."""
         config, reactor = self._config, self._reactor
         built = build_upstreams(config, reactor, self._disk_pool, self._metrics)
-        self._watchers.extend(built.watchers)
         downloads, blobs = self._blobs()
         health = HealthPages(lambda: self._gate.open and not downloads.storage_rests)
-        dispatch = self._distribution(built.upstreams, blobs, health)
+        upstreams = {
+            name: attentive(upstream, self._refusals, self._closures)
+            for name, upstream in built.upstreams.items()
+        }
+        dispatch = behind_gate(self._gate, self._distribution(upstreams, blobs))
         self._watch(downloads)
-        listeners, sites = self._listeners(behind_gate(self._gate, dispatch), health)
+        front = ListenerBuilder(
+            config, reactor, self._disk_pool, self._metrics, self._recorders, health
+        ).build(dispatch)
         parts = Parts(
             self._lock,
             self._index_pool,
@@ -145,9 +150,9 @@ class _Assembly:
             downloads,
             self._ledger,
             SpaceMonitor(reactor, self._disk_pool, self._paths.directory, self._ledger),
-            self._watchers,
-            listeners,
-            sites,
+            [*built.watchers, *front.watchers],
+            front.listeners,
+            front.sites,
             built.hang_up,
         )
         return Daemon(parts, self._gate, reactor, config.limits.drain, failed)
@@ -175,9 +180,7 @@ class _Assembly:
         )
         return downloads, blobs
 
-    def _distribution(
-        self, upstreams: Mapping[str, Upstream], blobs: BlobCache, health: HealthPages
-    ) -> Distribution:
+    def _distribution(self, upstreams: Mapping[str, Upstream], blobs: BlobCache) -> Distribution:
         manifests = ManifestCache(
             self._store,
             self._index,
@@ -197,7 +200,6 @@ class _Assembly:
             ManifestHandler(tags, manifests, private),
             BlobHandler(blobs, self._reactor, self._config.limits.client_stall, private),
             ListingHandler(listings, table),
-            health.answer,
         )
 
     def _watch(self, downloads: Downloads) -> None:
@@ -205,39 +207,6 @@ class _Assembly:
         self._metrics.watch("readers", lambda: downloads.reader_count)
         self._metrics.watch("storage_bytes", lambda: self._ledger.used)
         self._metrics.watch("storage_limit_bytes", self._ledger.max_size)
-
-    def _listeners(self, dispatch: Dispatch, health: HealthPages) -> tuple[Listeners, list[Site]]:
-        """The listeners for clients, and the one for operators."""
-        sites, specs = [], []
-        for listener in self._config.listeners:
-            answer = dispatch
-            if listener.redirect is not None:
-                redirect = RedirectDispatch(listener.acme_webroot, self._disk_pool)
-                answer = health.before(redirect)
-            site = self._site(answer, listener.hsts)
-            sites.append(site)
-            specs.append(ListenerSpec(listener.endpoint, site, self._tls(listener.tls)))
-        admin = self._config.admin
-        if admin.endpoint is not None:
-            answer = AdminDispatch(health, self._metrics.render, CONTENT_TYPE_LATEST, admin.hosts)
-            site = self._site(answer, None)
-            sites.append(site)
-            specs.append(ListenerSpec(admin.endpoint, site))
-        return Listeners(self._reactor, specs), sites
-
-    def _site(self, dispatch: Dispatch, hsts: str | None) -> Site:
-        limits = self._config.limits
-        connection = ConnectionLimits(limits.header_timeout, limits.idle)
-        return Site(dispatch, self._reactor, self._recorders, connection, hsts)
-
-    def _tls(self, settings: model.ListenerTLS | None) -> CertificateStore | None:
-        if settings is None:
-            return None
-        files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]
-        store = CertificateStore(files, settings.minimum)
-        store.load()
-        self._watchers.append(CertificateWatcher(store, self._disk_pool, self._reactor))
-        return store
 
 
 def _space_limits(storage: model.Storage) -> SpaceLimits:

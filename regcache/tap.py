@@ -4,10 +4,12 @@ import atexit
 import os
 import signal
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 from twisted.application.service import IService, MultiService
 from twisted.internet import reactor as _reactor
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
@@ -51,9 +53,13 @@ def _refuse(*lines: str) -> None:
 class _Root(MultiService):
     """Carries the log observer, and turns a refusal to listen into one line."""
 
-    def __init__(self, daemon: Daemon, observer: LineObserver) -> None:
+    def __init__(self, daemon: Daemon, observer: LineObserver, errors: TextIO) -> None:
+        """
+        :param errors: standard error; twistd puts something else in its place later.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self._observer = observer
+        self._errors = errors
         daemon.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def setServiceParent(self, parent: Any) -> None:
@@ -62,26 +68,32 @@ class _Root(MultiService):
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def privilegedStartService(self) -> None:
-        """Bind the listeners."""
+        """Bind the listeners.
+
+        :raises ListenError: if one cannot be bound. Twistd removes its pid file then, and ends
+            with the exit status 1; what there is to say has been said.
+        """
         try:
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except ListenError as error:
-            _refuse(str(error))
+            print(error, file=self._errors, flush=True)
+            sys.excepthook = lambda *_: None
+            raise
 
 
 def makeService(options: Options) -> IService:
     """Build the daemon that a configuration describes."""
     reactor: Any = _reactor
     config = options.loaded.config
-    writer = LineWriter(sys.stdout, config.log.format)
+    writer, errors = LineWriter(sys.stdout, config.log.format), sys.stderr
     for line in options.loaded.warnings:
-        print(line, file=sys.stderr)
+        print(line, file=errors)
 
     def failed(message: str) -> None:
-        print(message, file=sys.stderr)
+        print(message, file=errors, flush=True)
         # twistd ends with 0 after any orderly stop; only this tells the service manager.
-        atexit.register(os._exit, 1)
-        reactor.stop()
+        atexit.register(_exit_in_failure)
+        _stop(reactor)
 
     try:
         daemon = build_daemon(config, reactor, writer, failed)
@@ -89,23 +101,43 @@ def makeService(options: Options) -> IService:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"storage.directory: {error.filename or ''}: {error.strerror}")
+    _expect_signals(reactor)
+    return _Root(daemon, LineObserver(writer), errors)
+
+
+def _exit_in_failure() -> None:
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    os._exit(1)
+
+
+def _expect_signals(reactor: Any) -> None:
+    """Stop in order with the exit status 0; twistd would end by the signal itself."""
+
+    def stop_early(number: int, _frame: object) -> None:
+        # Threads may run already, so there is something to put in order.
+        reactor.callWhenRunning(_stop, reactor)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_early)
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(_say_no_reload))
     reactor.callWhenRunning(_handle_signals, reactor)
-    return _Root(daemon, LineObserver(writer))
 
 
 def _handle_signals(reactor: Any) -> None:
-    """Stop in order with the exit status 0; twistd would end by the signal itself."""
+    """The reactor runs, and has put handlers of its own in place."""
 
     def stop(number: int, _frame: object) -> None:
         reactor.callFromThread(_stop, reactor)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(_say_no_reload))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 def _stop(reactor: Any) -> None:
-    if reactor.running:
+    """Stop, unless that is under way already: signals may come twice."""
+    with suppress(ReactorNotRunning):
         reactor.stop()
 
 

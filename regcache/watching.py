@@ -45,6 +45,8 @@ class PasswordWatcher(Service):
     async def check(self) -> None:
         """Read every file again."""
         for each in self._credentials:
+            if not self.running:
+                return  # the pool may stop at any time now
             await self._pool.run(each.load).addCallbacks(self._loaded, self._unreadable)
 
     def _loaded(self, changed: Any) -> None:
@@ -53,4 +55,16 @@ class PasswordWatcher(Service):
 
     def _unreadable(self, failure: Failure) -> None:
         failure.trap(OSError, UnicodeDecodeError)
-        self._log.warn("a password file cannot be read: {why}", why=failure.getErrorMessage())
+        error: Any = failure.value
+        self._log.warn(
+            "{file}: the password cannot be read, the last one stays in use: {why}",
+            file=getattr(error, "filename", None) or "a password file",
+            why=why_unreadable(error),
+        )
+
+
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file of secrets cannot be used, without a byte of what is in it."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "it is not UTF-8"

@@ -35,7 +35,7 @@ class Audience:
     def __init__(self, host: Host) -> None:
         self.verified = False
         self._host = host
-        self._readers: list[Reader] = []
+        self._readers: dict[Reader, None] = {}
         self._head = Gate()
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Audience:
     def join(self) -> Reader:
         """A new reader."""
         reader = Reader(self)
-        self._readers.append(reader)
+        self._readers[reader] = None
         return reader
 
     def ready(self) -> "Deferred[None]":
@@ -72,13 +72,17 @@ class Audience:
 
     def reader_left(self, reader: Reader) -> None:
         """Forget a reader."""
-        if reader in self._readers:
-            self._readers.remove(reader)
+        self._readers.pop(reader, None)
         self._host.left()
 
     def release_head(self) -> None:
         """Let the answers begin."""
         self._head.succeed()
+
+    def begin_anew(self) -> None:
+        """Let who joins from now on wait for the first answer of another attempt."""
+        if self._head.open:
+            self._head = Gate()
 
     def release_all(self) -> None:
         """Let the answers be completed."""
@@ -91,11 +95,11 @@ class Audience:
         for reader in list(self._readers):
             reader.step()
 
-    def dismiss(self, error: Exception, reason: str) -> None:
+    def dismiss(self, error: Exception) -> None:
         """Refuse who has no answer yet; break off who depends on what will not come."""
         self._head.fail(Failure(error))
         if not self.verified:
-            self.break_off(reason)
+            self.break_off(str(error))
 
     def break_off(self, reason: str) -> None:
         """Abort the answers that have begun."""

@@ -92,7 +92,7 @@ class BlobCache:
         :raises UpstreamFailure: if it is not here and the upstream does not give it.
         :raises RegistryError: if it may not be shown.
         """
-        await self._admit(upstream, repository, digest)
+        await self._visibility.admit_blob(upstream, repository, digest)
         facts = await self._index.content(upstream.name, repository, digest)
         running = await self._downloads.find(digest)
         if running is None:
@@ -102,7 +102,7 @@ class BlobCache:
             running = await self._downloads.find(digest)
         if running is not None:
             return await self._join(running, upstream, repository, facts)
-        if self._downloads.storage_rests:
+        if self._downloads.relays(digest):
             return await self._relay(upstream, repository, digest, facts, None)
         origin = Origin(upstream.registry, repository)
         download = self._downloads.begin(digest, origin, facts.mentioned_size)
@@ -114,7 +114,7 @@ class BlobCache:
         :raises UpstreamFailure: if nothing is known of it and the upstream does not say.
         :raises RegistryError: if it may not be shown.
         """
-        await self._admit(upstream, repository, digest)
+        await self._visibility.admit_blob(upstream, repository, digest)
         facts = await self._index.content(upstream.name, repository, digest)
         if facts.size is not None and self._rights.entitled(facts, upstream):
             return BlobHead(facts.size, hit(0))
@@ -122,13 +122,6 @@ class BlobCache:
             return BlobHead(facts.mentioned_size, described())
         head = await upstream.registry.head_blob(repository, digest)
         return BlobHead(head.size, asked())
-
-    async def _admit(self, upstream: Upstream, repository: str, digest: Digest) -> None:
-        await self._visibility.admit(
-            upstream,
-            repository,
-            lambda anonymous: upstream.registry.head_blob(repository, digest, anonymous),
-        )
 
     async def _open_stored(
         self, upstream: Upstream, repository: str, digest: Digest, facts: ContentFacts
@@ -181,11 +174,13 @@ class BlobCache:
     ) -> OpenBlob:
         """Join a download if the repository has, or proves, the right to its bytes."""
         origin = running.origin
+        # What was verified already is only being put in its place.
+        status = hit(0) if running.audience.verified else collapsed()
         same = origin.registry.name == upstream.name
         if (same and origin.repository == repository) or running.public:
-            return await self._attend(running, upstream, repository, facts, collapsed())
+            return await self._attend(running, upstream, repository, facts, status)
         if self._rights.entitled(facts, upstream):
-            return await self._attend(running, upstream, repository, facts, collapsed())
+            return await self._attend(running, upstream, repository, facts, status)
         if not same:
             # What another upstream gives is not this one's until it shows that it has it.
             return await self._relay(upstream, repository, running.digest, facts, None)
@@ -199,7 +194,7 @@ class BlobCache:
         except BaseException:
             reader.leave()
             raise
-        return await self._wait(reader, running.digest, upstream, repository, facts, collapsed())
+        return await self._wait(reader, running.digest, upstream, repository, facts, status)
 
     async def _attend(
         self,
@@ -243,11 +238,21 @@ class BlobCache:
         if body is None or body.start != 0:
             if body is not None:
                 body.abort()
-            body = await upstream.registry.get_blob(repository, digest)
+            skip = self._downloads.skipped(digest, upstream.registry)
+            body = await upstream.registry.get_blob(repository, digest, skip=skip)
+            if body.start != 0:
+                body.abort()
+                raise UpstreamBadAnswer(upstream.name, "it sent a part instead of the whole")
         expected = facts.mentioned_size
         if expected is not None and body.size not in (None, expected):
             body.abort()
             raise UpstreamBadAnswer(upstream.name, "a size other than the manifest's")
         size = expected if body.size is None else body.size
-        relay = Relay(digest, body, size, upstream.name, self._events)
-        return OpenBlob(relay, relayed())
+        return OpenBlob(self._make_relay(upstream.name, digest, body, size), relayed())
+
+    def _make_relay(self, name: str, digest: Digest, body: IBlobBody, size: int | None) -> Relay:
+        def lied() -> None:
+            self._events.digest_mismatch(name)
+            self._downloads.lied(digest, name, frozenset([body.url_index]))
+
+        return Relay(digest, body, size, name, lied)

@@ -1,4 +1,4 @@
-"""The end of a download: saved or removed, told to its table, the file closed."""
+"""The end of a download: saved or removed, the file closed, its table told."""
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -12,7 +12,7 @@ from regcache.digests import Digest
 
 
 class Closing:
-    """Ends one download. Readers that still have something to read keep the file open.
+    """Ends one download. Readers of verified content keep the file open.
 
     :ivar done: opens when the next download of the digest may begin.
     """
@@ -24,6 +24,7 @@ class Closing:
         self._digest = digest
         self._audience = audience
         self._owner = owner
+        self._finished = False
 
     def begin(self, keeping: Keeping, discard: bool) -> None:
         """Save the partial file or remove it, and finish."""
@@ -32,14 +33,19 @@ class Closing:
         ending.addCallback(lambda _: self.finish())
 
     def finish(self) -> None:
-        """Let the next download of the digest begin."""
+        """Let the next download of the digest begin.
+
+        It may do so at once, and needs the file: so that is closed before.
+        """
+        self._finished = True
+        self.close_file()
         self._owner.closed(self._digest)
         self.done.succeed()
-        self.close_file()
 
     def close_file(self) -> None:
-        """Close the file if the download is over and nobody reads."""
-        if self.done.open and not self._audience and self._audience.opened:
+        """Close the file if the download is over and nobody has something to read."""
+        unread = not self._audience or not self._audience.verified
+        if self._finished and unread and self._audience.opened:
             self._audience.file.close()
 
     def _failed(self, failure: Failure) -> None:

@@ -8,35 +8,40 @@ opening    nothing is missing      proving: one HEAD, since the right needs the 
 opening    cannot be opened        over; waiting readers relay
 proving    right proved            checking
 filling    first answer            heads of answers go out (over 64 KiB; else verified)
+filling    another size than ours  what is held is dropped and fetched afresh once: filling
 filling    first answer refused    over; every waiting reader gets the failure
 filling    claim of space refused  over; waiting readers relay, the first takes the body
 filling    fill breaks             filling; asked again from there after a pause, on the next
                                    URL, until ``MOST_TRIES`` brought nothing
-filling    write refused           over; readers aborted, the file dropped
+filling    write refused           over; readers aborted, the file dropped; who has no answer
+                                   yet relays
 filling    last reader leaves      filling if at most ``finish`` is missing, else parking
 parking    a reader joins          filling
 parking    fills have drained      over; intervals saved, the file stays as it is
 filling    every byte present      checking
-checking   digest right            done: all is released; the file is renamed, the index told
+checking   digest right            all is released; the file is renamed, the index told
 checking   digest wrong            over; readers aborted, the file dropped; a file from
                                    several answers is fetched afresh once: filling
-done       index told              over; readers go on with the open file
+checking   index told              over; readers go on with the open file
 any        daemon stops            over; intervals saved
 =========  ======================  =====================================================
 
 Nobody joins what is over: who asks for the digest waits until it is closed and looks again.
 """
 
+from collections.abc import Callable, Coroutine
 from enum import Enum
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.cache.answers import SizeConflict
 from regcache.cache.audience import Audience
 from regcache.cache.closing import Closing
-from regcache.cache.examination import Verdict, examine
-from regcache.cache.fetching import Fetching, SizeConflict
+from regcache.cache.completion import Completion
+from regcache.cache.fetching import Fetching
 from regcache.cache.keeping import Keeping
 from regcache.cache.origin import DownloadOwner, NotStoredError, Origin, Workshop
 from regcache.cache.progress import exceeds_withheld, is_complete, too_much_missing
@@ -52,7 +57,6 @@ class _State(Enum):
     FILLING = "filling"
     PARKING = "parking"
     CHECKING = "checking"
-    DONE = "done"
     OVER = "over"
 
 
@@ -63,6 +67,7 @@ class Download:
     file: IPartialFile
     _fetching: Fetching
     _keeping: Keeping
+    _completion: Completion
 
     def __init__(
         self,
@@ -82,13 +87,12 @@ class Download:
         self._skip = skip
         self._owner = owner
         self._state = _State.OPENING
-        self._resumed = False
         self._stopping = False
 
     @property
     def joinable(self) -> bool:
         """Whether a reader may still be attached."""
-        return not self._stopping and not self._over
+        return not (self._stopping or self._over)
 
     @property
     def _over(self) -> bool:
@@ -97,11 +101,7 @@ class Download:
     @property
     def public(self) -> bool:
         """Whether some answer came, and every byte was given without credentials."""
-        return self._opened and self._fetching.answered and self.file.anonymous
-
-    @property
-    def _opened(self) -> bool:
-        return hasattr(self, "_fetching")
+        return self.audience.opened and self._fetching.answered and self.file.anonymous
 
     def join(self) -> Reader:
         """A new reader. Whoever gets it calls ``leave`` in the end."""
@@ -124,11 +124,12 @@ class Download:
             self._cannot_open(error)
             return
         self.audience.file = self.file
-        self._keeping = Keeping(self.file, self._workshop.space)
-        self._resumed = self.file.present.total > 0
+        events = self._workshop.events
+        self._completion = Completion(self.origin, self.audience, events, self._owner)
         await self._fill()
 
     async def _fill(self) -> None:
+        self._keeping = Keeping(self.file, self._workshop.space)
         self._fetching = Fetching(
             self.file, self.origin, self._expected_size, self._workshop, self, self._skip
         )
@@ -149,7 +150,7 @@ class Download:
             self.gave_up(failure)
             return
         if self._state is _State.PROVING:
-            self._fetching.credentials = head.credentials
+            self._fetching.answers.credentials = head.credentials
             self._state = _State.FILLING
             self._step()
 
@@ -160,7 +161,7 @@ class Download:
             self._save()
         return self.closed()
 
-    # What readers cause (regcache.cache.audience.Host).
+    # What readers cause: :class:`regcache.cache.audience.Host`.
 
     def wanted(self, position: int) -> bool:
         """A reader waits at a position: have it brought, if nobody does."""
@@ -173,14 +174,14 @@ class Download:
         self._step()
         self._closing.close_file()
 
-    # What the fills tell (regcache.cache.fetching.FetchingListener).
+    # What the fills tell: :class:`regcache.cache.listener.FetchingListener`.
 
     def size_announced(self, size: int | None, body: IBlobBody) -> None:
-        """Claim space for what an answer announces.
+        """Claim space for what an answer announces; never for what only a manifest says.
 
         :raises NotStoredError: where the claim is refused.
         """
-        if not self._keeping.claim(size or 0):
+        if not self._keeping.claim(max(size or 0, self.file.present.total)):
             raise NotStoredError("there is no space for it", body)
 
     def answered(self) -> None:
@@ -192,8 +193,9 @@ class Download:
         """Let everybody look at what is there now."""
         if self._state is not _State.FILLING:
             return
-        if self.file.size is None and not self._keeping.claim(self.file.present.total):
-            self.storage_failed(OSError("no space for a blob that does not say its size"))
+        if not self._keeping.claim(self.file.present.total):
+            self._owner.outgrew(self.digest)
+            self.not_stored(NotStoredError("there is no space for more of it"))
             return
         self._keeping.written()
         self.answered()
@@ -207,38 +209,36 @@ class Download:
 
     def gave_up(self, failure: UpstreamFailure) -> None:
         """The upstream does not give it: who has no answer yet gets this one."""
-        reason = f"upstream {failure.upstream}: {failure.reason}"
-        self._end(failure, reason, discard=isinstance(failure, SizeConflict))
+        if self._over:
+            return
+        conflict = isinstance(failure, SizeConflict)
+        if conflict and self._completion.afresh and not self._fetching.answered:
+            self._begin_check(self._begin_anew)
+        else:
+            self._end(failure, discard=conflict)
 
     def not_stored(self, error: NotStoredError) -> None:
-        """There is no space: who waits has to relay."""
-        if not self.audience and error.body is not None:
-            error.body.abort()
-        self._end(error, "there is no space for it", discard=True)
+        """There is no space: who waits has to relay, the first with the answer at hand."""
+        self._end(error, discard=True)
+        error.abandon_body()
 
-    def storage_failed(self, error: BaseException | None) -> None:
-        """A write failed half-way: relaying is impossible for those who got bytes."""
+    def storage_failed(self, error: BaseException | None, body: IBlobBody | None = None) -> None:
+        """The disk refused a write: relaying is impossible for those who got bytes."""
         self._owner.storage_failed(self.digest, error)
-        reason = "the disk refused a write"
-        self._end(NotStoredError(reason), reason, discard=True)
+        self.not_stored(NotStoredError("the disk refused a write", body))
 
     def _cannot_open(self, error: BaseException | None) -> None:
         """Without a partial file there is nothing to end but the waiting."""
         self._state = _State.OVER
         self._owner.storage_failed(self.digest, error)
-        reason = "the partial file cannot be opened"
-        self.audience.dismiss(NotStoredError(reason), reason)
+        self.audience.dismiss(NotStoredError("the partial file cannot be opened"))
         self._closing.finish()
-
-    # Steps.
 
     def _step(self) -> None:
         if self._state is not _State.FILLING:
             return
         if is_complete(self.file):
-            self._fetching.drop()
-            self._state = _State.CHECKING
-            Deferred.fromCoroutine(self._check()).addErrback(self.failed)
+            self._begin_check(self._check)
         elif self._may_park():
             self._state = _State.PARKING
             self._fetching.stop()
@@ -249,70 +249,51 @@ class Download:
         unread = self._fetching.answered and not self.audience
         return unread and too_much_missing(self.file, self._workshop.finish)
 
-    async def _check(self) -> None:
-        name, events = self.origin.registry.name, self._workshop.events
-        try:
-            verdict = await examine(self.file, self._fetching, self._resumed, name, events)
-        except OSError as error:
-            self.storage_failed(error)
-            return
-        if verdict is Verdict.RIGHT:
-            await self._commit()
-            return
-        failure = UpstreamBadAnswer(name, "the content fails its digest")
-        self.audience.break_off(failure.reason)
-        if verdict is Verdict.MIXED and self.audience:
-            await self._begin_anew()
-            return
-        if verdict is Verdict.WRONG:
-            self._owner.lied(self.digest, name, frozenset(self._fetching.url_indexes))
-        self._end(failure, failure.reason, discard=True)
+    def _begin_check(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._fetching.drop()
+        self._state = _State.CHECKING
+        Deferred.fromCoroutine(step()).addErrback(self.failed)
 
-    async def _commit(self) -> None:
-        """Release the rest to the readers at once; storing goes on behind their answers."""
-        self._state = _State.DONE
-        self.audience.release_all()
+    async def _check(self) -> None:
         try:
-            await self.file.commit()
+            if not await self._completion.store(self._fetching.answers, self._keeping):
+                await self._begin_anew()
+                return
         except OSError as error:
             self.storage_failed(error)
-            return
-        self._keeping.release()
-        await self._owner.fetched(self._fetching.result())
-        self._state = _State.OVER
-        self._closing.finish()
+        except UpstreamBadAnswer as failure:
+            self._end(failure, discard=True)
+        else:
+            self._state = _State.OVER
+            self._closing.finish()
 
     async def _begin_anew(self) -> None:
         try:
-            await self.file.clear()
+            await self._completion.begin_anew(self._keeping)
         except OSError as error:
             self.storage_failed(error)
-            return
-        self._keeping.release()
-        self._resumed = False
-        await self._fill()
+        else:
+            await self._fill()
 
     def failed(self, failure: Failure) -> None:
         """Our own fault: log it and end."""
         self._log.failure("the download of {digest} failed", failure, digest=self.digest)
-        if not self._opened:
+        if self.audience.opened:
+            self._end(RuntimeError("the download failed"), discard=True)
+        else:
             self._cannot_open(failure.value)
-            return
-        self._end(RuntimeError("the download failed"), "our own fault", discard=True)
 
     def _save(self) -> None:
         """End for today; nobody reads any more, unless the daemon stops."""
-        reason = "the daemon is stopping"
-        self._end(ServiceUnavailableError(reason), reason, discard=False)
+        self._end(ServiceUnavailableError("the daemon is stopping"), discard=False)
 
-    def _end(self, error: Exception, reason: str, discard: bool) -> None:
+    def _end(self, error: Exception, discard: bool) -> None:
         """Save or discard, then let the next download of this digest begin.
 
         Nobody is told before the state says so: who hears of it may ask again at once.
         """
-        if self._over:
-            return
-        self._state = _State.OVER
-        self._fetching.drop()
-        self.audience.dismiss(error, reason)
-        self._closing.begin(self._keeping, discard)
+        if not self._over:
+            self._state = _State.OVER
+            self._fetching.drop()
+            self.audience.dismiss(error)
+            self._closing.begin(self._keeping, discard)

@@ -9,14 +9,20 @@ from collections.abc import Awaitable, Callable
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
+from regcache.cache.bounded import BoundedTable
 from regcache.cache.download import Download
 from regcache.cache.liars import Liars
 from regcache.cache.origin import Fetched, Origin, Workshop
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
+from regcache.interfaces import IRegistry
 
 #: After a write was refused, new blobs are relayed for this long (seconds).
 STORAGE_REST = 30.0
+#: A blob that outgrew its space half-way is relayed for this long (seconds) ...
+OUTGROWN_REST = 600.0
+#: ... as long as no more of them than this have to be remembered.
+MOST_OUTGROWN = 1000
 
 
 class Downloads:
@@ -32,6 +38,7 @@ class Downloads:
         self._record = record
         self._running: dict[Digest, Download] = {}
         self._storage_rests_until = 0.0
+        self._outgrown: BoundedTable[Digest, float] = BoundedTable(MOST_OUTGROWN)
         self._stopping = False
 
     def __len__(self) -> int:
@@ -47,6 +54,21 @@ class Downloads:
         """Whether the disk refused a write so recently that nothing is stored now."""
         return self._workshop.clock.seconds() < self._storage_rests_until
 
+    def relays(self, digest: Digest) -> bool:
+        """Whether a blob that is not here is not to be stored now."""
+        outgrown_until = self._outgrown.get(digest) or 0.0
+        return self.storage_rests or self._workshop.clock.seconds() < outgrown_until
+
+    def skipped(self, digest: Digest, registry: IRegistry) -> frozenset[int]:
+        """Which URLs are not to be asked for a digest.
+
+        :raises UpstreamBadAnswer: where every URL of the upstream lied about it.
+        """
+        skip = self._liars.skipped(digest, registry.name, registry.url_count)
+        if len(skip) == registry.url_count:
+            raise UpstreamBadAnswer(registry.name, "it gave wrong bytes for this digest before")
+        return skip
+
     async def find(self, digest: Digest) -> Download | None:
         """The download of a digest that may be joined, once a closing one has closed."""
         while (download := self._running.get(digest)) is not None and not download.joinable:
@@ -61,10 +83,7 @@ class Downloads:
         """
         if self._stopping:
             raise ServiceUnavailableError("the daemon is stopping")
-        registry = origin.registry
-        skip = self._liars.skipped(digest, registry.name, registry.url_count)
-        if len(skip) == registry.url_count:
-            raise UpstreamBadAnswer(registry.name, "it gave wrong bytes for this digest before")
+        skip = self.skipped(digest, origin.registry)
         download = Download(digest, origin, expected_size, self._workshop, skip, self)
         self._running[digest] = download
         Deferred.fromCoroutine(download.run()).addErrback(download.failed)
@@ -111,6 +130,11 @@ class Downloads:
         )
         self._workshop.events.storage_error()
         self._storage_rests_until = self._workshop.clock.seconds() + STORAGE_REST
+
+    def outgrew(self, digest: Digest) -> None:
+        """Content that had not said its size is too large: the next who asks relays it."""
+        self._log.warn("{digest} outgrew the space there is for it", digest=digest)
+        self._outgrown.put(digest, self._workshop.clock.seconds() + OUTGROWN_REST)
 
     def closed(self, digest: Digest) -> None:
         """The next download of this digest may begin."""

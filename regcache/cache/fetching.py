@@ -6,14 +6,16 @@ nothing. What the first answer says of the size decides whether the blob can be 
 """
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.cache.allocation import Allocation
+from regcache.cache.answers import Answers, SizeConflict
 from regcache.cache.fill import Fill
-from regcache.cache.origin import Fetched, NotStoredError, Origin, Workshop
+from regcache.cache.listener import FetchingListener
+from regcache.cache.origin import NotStoredError, Origin, Workshop
 from regcache.cache.planning import (
     MOST_FILLS,
     Stretch,
@@ -22,43 +24,14 @@ from regcache.cache.planning import (
     side_stretch,
 )
 from regcache.cache.retries import Retries
+from regcache.cache.url_choice import UrlChoice
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody, IPartialFile
 
+#: The HTTP status of a range that lies behind the end.
+RANGE_NOT_SATISFIABLE = 416
 #: Fills that broke beside another one, after which no more side fills are tried.
 MOST_SIDE_FAILURES = 4
-
-
-class SizeConflict(UpstreamBadAnswer):
-    """The size stated now is not the size that what we hold was fetched under."""
-
-
-class FetchingListener(Protocol):
-    """The download whose fills these are."""
-
-    def size_announced(self, size: int | None, body: IBlobBody) -> None:
-        """An answer fits. :raises NotStoredError: where there is no space for it."""
-
-    def answered(self) -> None:
-        """The first fitting answer is there."""
-
-    def progressed(self) -> None:
-        """Bytes were written, or a fill ended."""
-
-    def drained(self) -> None:
-        """No fill is left after :meth:`Fetching.stop`."""
-
-    def gave_up(self, failure: UpstreamFailure) -> None:
-        """The upstream does not give the blob."""
-
-    def not_stored(self, error: NotStoredError) -> None:
-        """The blob cannot be stored."""
-
-    def storage_failed(self, error: BaseException | None) -> None:
-        """The disk refused a write."""
-
-    def failed(self, failure: Failure) -> None:
-        """Something that nobody foresaw."""
 
 
 class Fetching:
@@ -76,33 +49,34 @@ class Fetching:
         skip: frozenset[int],
     ) -> None:
         self.file = file
-        self.answered = False
-        self.url_indexes: set[int] = set()
-        self.bodies = 0
+        self.answers = Answers(file, origin, expected_size)
         self._origin = origin
-        self._expected_size = expected_size
+        self._urls = UrlChoice(skip, origin.registry.url_count)
         self._listener = listener
-        self._skip = skip
-        self._broken: frozenset[int] = frozenset()
         self._claimed = file.present.copy()
         self._fills: list[Fill] = []
         self._main: Fill | None = None
+        self._allocation = Allocation(file, self._not_allocated)
         self._ranges_ignored = False
+        self._no_remainder = False
         self._side_failures = 0
         self._retries = Retries(
             workshop.clock, workshop.random, listener.progressed, self._claimed.total
         )
         self._stopping = False
-        #: Fingerprint of the credentials that the last answer was given for.
-        self.credentials = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether a fitting answer came."""
+        return self.answers.count > 0
 
     def step(self, waiting: Iterable[int] = ()) -> None:
         """Ask for what is missing and nobody asked for yet. Idempotent."""
         if self._stopping or self._retries.waiting:
             return
-        if self._main is None:
-            stretch = main_stretch(self._claimed, self.file.size, self._stretches())
-            self._request(stretch, main=True)
+        # Where Range is ignored a fill brings everything, and another one nothing more.
+        if self._main is None and not (self._ranges_ignored and self._fills):
+            self._request(self._next_main(), main=True)
         if self.answered and not self._ranges_ignored and self._side_failures < MOST_SIDE_FAILURES:
             for offset in waiting:
                 self._request(
@@ -130,17 +104,18 @@ class Fetching:
         for fill in fills:
             fill.drop()
 
-    def result(self) -> Fetched:
-        """What the index has to know when all was verified."""
-        anonymous = self.file.anonymous
-        size = self.file.size or 0
-        return Fetched(self.file.digest, size, self._origin, self.credentials, anonymous)
-
     def _stretches(self) -> list[Stretch]:
         return [fill.stretch for fill in self._fills]
 
+    def _next_main(self) -> Stretch | None:
+        if self._no_remainder and self.file.size is None:
+            return None if self._fills else Stretch(0, None)
+        return main_stretch(self._claimed, self.file.size, self._stretches())
+
     def _request(self, stretch: Stretch | None, main: bool = False) -> None:
         if stretch is None or len(self._fills) >= MOST_FILLS:
+            return
+        if self._stopping or self._retries.waiting:  # since an answer that came at once
             return
         fill = Fill(self, stretch, self._origin.registry.name)
         self._fills.append(fill)
@@ -151,7 +126,7 @@ class Fetching:
             self.file.digest,
             stretch.start,
             stretch.end,
-            self._skipped(),
+            self._urls.skipped(),
         )
         fill.ask(asking)
         asking.addCallbacks(
@@ -159,17 +134,12 @@ class Fetching:
         )
         asking.addErrback(self._listener.failed)
 
-    def _skipped(self) -> frozenset[int]:
-        """URLs not to ask now: the liars, and those that just broke if others are left."""
-        both = self._skip | self._broken
-        return both if len(both) < self._origin.registry.url_count else self._skip
-
     def _answered(self, body: IBlobBody, fill: Fill) -> None:
         if fill not in self._fills:
             body.abort()
             return
         try:
-            self._accept(body, fill)
+            accepted = self._accept(body, fill)
         except UpstreamFailure as failure:
             body.abort()
             self._remove(fill)
@@ -177,27 +147,48 @@ class Fetching:
         except NotStoredError as error:
             self._remove(fill)
             self._listener.not_stored(error)
+        else:
+            if accepted:
+                self._allocate(body, fill)
 
-    def _accept(self, body: IBlobBody, fill: Fill) -> None:
-        """Check an answer against what is known, and let it flow."""
-        name = self._origin.registry.name
-        size = self._expected_size if body.size is None else body.size
-        for known in (self._expected_size, self.file.size):
-            if known is not None and size is not None and size != known:
-                raise SizeConflict(name, f"a size of {size} bytes instead of {known}")
+    def _accept(self, body: IBlobBody, fill: Fill) -> bool:
+        """Check an answer against what is known; whether it is wanted."""
+        size = self.answers.check(body, fill.position)
         if body.start < fill.position and self._unneeded(body, fill):
-            return
-        self._listener.size_announced(size, body)
+            return False
+        self._listener.size_announced(body.size, body)
         if size is not None:
             self.file.set_size(size)
-        self.credentials = body.credentials
-        self.file.anonymous = self.file.anonymous and not body.credentials
-        self.bodies += 1
-        self.url_indexes.add(body.url_index)
-        first, self.answered = not self.answered, True
-        if first:
+        return True
+
+    def _allocate(self, body: IBlobBody, fill: Fill) -> None:
+        """Reserve the first step, then let the body flow."""
+        allocating = self._allocation.first(body.start, body.end)
+        given = (body, fill)
+        allocating.addCallbacks(
+            self._begin_flow, self._not_allocated_first, given, errbackArgs=given
+        )
+        allocating.addErrback(self._listener.failed)
+
+    def _begin_flow(self, _: None, body: IBlobBody, fill: Fill) -> None:
+        if fill not in self._fills:
+            body.abort()
+            return
+        self.answers.take(body)
+        if self.answers.count == 1:
             self._listener.answered()
         fill.flow(body)
+
+    def _not_allocated_first(self, failure: Failure, body: IBlobBody, fill: Fill) -> None:
+        if fill not in self._fills or not failure.check(OSError):
+            body.abort()
+            return
+        self.drop()
+        self._listener.storage_failed(failure.value, body)
+
+    def _not_allocated(self, error: BaseException | None) -> None:
+        if not self._stopping:
+            self.storage_failed(error)
 
     def _unneeded(self, body: IBlobBody, fill: Fill) -> bool:
         """Range was ignored: one answer from the start is enough for everybody."""
@@ -216,10 +207,16 @@ class Fetching:
         if failure.check(CancelledError):
             self._check_drained()
             return
-        if isinstance(failure.value, UpstreamFailure):
-            self._lost(failure.value)
-        else:
+        if not isinstance(failure.value, UpstreamFailure):
             self._listener.failed(failure)
+        elif failure.value.status == RANGE_NOT_SATISFIABLE:
+            # Nothing follows what is held: another size than ours, or, where nobody knows it,
+            # content that only a whole answer can say the end of.
+            self._no_remainder = True
+            name = self._origin.registry.name
+            self._lost(SizeConflict(name, f"it has no byte at {fill.position}"))
+        else:
+            self._lost(failure.value)
 
     def _remove(self, fill: Fill) -> None:
         if fill in self._fills:
@@ -265,6 +262,7 @@ class Fetching:
 
     def fill_progressed(self, fill: Fill) -> None:
         """Bytes were written."""
+        self._allocation.ahead(fill.position, fill.stretch.end)
         self._listener.progressed()
 
     def fill_over(self, fill: Fill, failure: UpstreamFailure | None) -> None:
@@ -272,7 +270,7 @@ class Fetching:
         self._remove(fill)
         failure = failure or self._fell_short(fill)
         if failure is not None:
-            self._broken = frozenset() if fill.body is None else frozenset([fill.body.url_index])
+            self._urls.broke(None if fill.body is None else fill.body.url_index)
             self._lost(failure)
         elif self._stopping:
             self._check_drained()
@@ -283,11 +281,10 @@ class Fetching:
         """What is wrong with a clean end, if anything."""
         if fill.stopped:
             return None
-        if self.file.size is None:
-            self.file.set_size(fill.position)
-            return None
         wanted = self.file.size if fill.stretch.end is None else fill.stretch.end
-        if fill.position >= wanted:
+        if wanted is None and self._claimed.end_of(0) <= fill.position:
+            self.file.set_size(fill.position)
+        if fill.position >= (wanted or self._claimed.end_of(0)):
             return None
         return UpstreamBadAnswer(self._origin.registry.name, "the body ended early")
 

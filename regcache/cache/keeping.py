@@ -24,7 +24,7 @@ class Keeping:
         self._saving = False
 
     def claim(self, size: int) -> bool:
-        """Claim space for ``size`` bytes in all, once; whether that was granted."""
+        """Have a claim of at least ``size`` bytes in all; whether that was granted."""
         if self._claim is None:
             self._claim = self._space.claim(size)
             if self._claim is not None:

@@ -31,9 +31,12 @@ class Liars:
     def blame(self, digest: Digest, upstream: str, url_index: int) -> None:
         """Note that a URL gave bytes that fail the digest."""
         key = (digest, upstream, url_index)
-        record = self._records.setdefault(key, _Record(0, 0.0))
+        now = self._clock.seconds()
+        record = self._records.get(key)
+        if record is None or record.until <= now:
+            record = self._records[key] = _Record(0, 0.0)
         record.count += 1
-        record.until = self._clock.seconds() + REST
+        record.until = now + REST
         self._records.move_to_end(key)
         while len(self._records) > MOST_ENTRIES:
             self._records.popitem(last=False)

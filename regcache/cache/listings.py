@@ -1,8 +1,10 @@
 """Lists: tags, referrers, and what the cache holds."""
 
 import json
+from dataclasses import dataclass, replace
 
 from regcache.cache.policy import Upstream
+from regcache.cache.status import CacheStatus, asked, stale_failed
 from regcache.cache.visibility import Visibility
 from regcache.digests import Digest
 from regcache.errors import (
@@ -20,6 +22,26 @@ from regcache.media_types import OCI_INDEX
 _SOME_TAG = "latest"
 
 
+#: Of a list that only the cache was asked for.
+LOCAL = CacheStatus("regcache; hit", "hit")
+
+
+@dataclass(frozen=True, slots=True)
+class TagList:
+    """Tags, sorted, and how they came about."""
+
+    tags: list[str]
+    status: CacheStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrerList:
+    """An index of referrers as JSON, and how it came about."""
+
+    content: bytes
+    status: CacheStatus
+
+
 class Listings:
     """Answers questions about several things at once."""
 
@@ -28,73 +50,86 @@ class Listings:
         self._visibility = visibility
         self._pool = pool
 
-    async def tags(self, upstream: Upstream, repository: str) -> list[str]:
+    async def tags(self, upstream: Upstream, repository: str) -> TagList:
         """The upstream's tags and ours, sorted; ours alone while the upstream is ill.
 
         :raises UpstreamFailure: if there is no such repository, or nothing is cached.
         :raises RegistryError: if it may not be shown.
         """
         cached = await self._index.tags(upstream.name, repository)
+        status = asked()
         try:
             theirs = await upstream.registry.list_tags(repository)
         except (UpstreamNotFound, UpstreamDenied):
             raise
-        except UpstreamFailure:
+        except UpstreamFailure as failure:
             if not cached:
                 raise
-            theirs = []
-        await self._admit(upstream, repository, (cached or theirs or [_SOME_TAG])[0])
-        return sorted({*cached, *theirs})
+            theirs, status = [], _stale(failure)
+        some_tag = (cached or theirs or [_SOME_TAG])[0]
+        await self._visibility.admit_manifest(upstream, repository, some_tag)
+        return TagList(sorted({*cached, *theirs}), status)
 
     async def referrers(
         self, upstream: Upstream, repository: str, digest: Digest, artifact_type: str
-    ) -> bytes:
+    ) -> ReferrerList:
         """The index of what refers to a digest (OCI distribution, "Listing Referrers").
 
         :param artifact_type: only those of this type; "" for all.
         :raises UpstreamFailure: if the upstream fails and nothing is cached.
         :raises RegistryError: if it may not be shown.
         """
-        await self._admit(upstream, repository, str(digest))
         try:
+            await self._visibility.admit_manifest(upstream, repository, str(digest))
             answer = await self._ask_referrers(upstream, repository, digest)
-        except (UpstreamNotFound, UpstreamDenied):
+        except UpstreamNotFound:
+            # Nor is the digest there itself: nothing refers to it.
+            return ReferrerList(_index_of([], artifact_type), asked())
+        except UpstreamDenied:
             raise
-        except UpstreamFailure:
-            cached = await self._index.referrers(upstream.name, repository, digest)
-            if not cached:
-                raise
-            return _index_of([_as_json(each) for each in cached], artifact_type)
-        if answer is None:
-            return _index_of([], artifact_type)
-        return await self._filtered(upstream, answer, artifact_type)
+        except UpstreamFailure as failure:
+            cached = await self._cached_referrers(upstream, repository, digest, failure)
+            return ReferrerList(_index_of(cached, artifact_type), _stale(failure))
+        return ReferrerList(await self._filtered(upstream, answer, artifact_type), asked())
 
-    async def repositories(
-        self, upstream: str | None, after: tuple[str, str], limit: int
-    ) -> list[tuple[str, str]]:
-        """A page of (upstream, repository) that the cache holds something of."""
-        return await self._index.repositories(upstream, after, limit)
+    async def repositories(self, upstream: str, after: str, limit: int) -> list[str]:
+        """The repositories of an upstream behind a name, of which the cache holds something.
 
-    async def _admit(self, upstream: Upstream, repository: str, reference: str) -> None:
-        await self._visibility.admit(
-            upstream,
-            repository,
-            lambda anonymous: upstream.registry.head_manifest(repository, reference, anonymous),
-        )
+        The index gives them in pages whose size is its own affair.
+        """
+        found: list[str] = []
+        while len(found) < limit:
+            page = await self._index.repositories(upstream, (upstream, after), limit - len(found))
+            if not page:
+                break
+            found.extend(repository for _, repository in page)
+            after = found[-1]
+        return found
+
+    async def _cached_referrers(
+        self, upstream: Upstream, repository: str, digest: Digest, failure: UpstreamFailure
+    ) -> list[dict[str, object]]:
+        cached = await self._index.referrers(upstream.name, repository, digest)
+        if not cached:
+            raise failure
+        return [_as_json(each) for each in cached]
 
     async def _ask_referrers(
         self, upstream: Upstream, repository: str, digest: Digest
-    ) -> ManifestAnswer | None:
-        """The upstream's referrers, or those of the fallback tag; None if it has neither."""
+    ) -> ManifestAnswer:
+        """The upstream's referrers, or those of the fallback tag ("Referrers Tag Schema").
+
+        :raises UpstreamNotFound: if it has neither.
+        """
         try:
             return await upstream.registry.get_referrers(repository, digest)
         except UpstreamNotFound:
             pass
         tag = f"{digest.algorithm}-{digest.hex}"[:128]
-        try:
-            return await upstream.registry.get_manifest(repository, tag)
-        except UpstreamNotFound:
-            return None
+        answer = await upstream.registry.get_manifest(repository, tag)
+        if answer.media_type != OCI_INDEX:
+            raise UpstreamNotFound(upstream.name, "the tag for referrers names something else")
+        return answer
 
     async def _filtered(
         self, upstream: Upstream, answer: ManifestAnswer, artifact_type: str
@@ -104,6 +139,11 @@ class Listings:
         except InvalidManifestError as error:
             raise UpstreamBadAnswer(upstream.name, f"no valid index: {error}") from error
         return content
+
+
+def _stale(failure: UpstreamFailure) -> CacheStatus:
+    """Of a list from the cache alone, whose age nobody knows."""
+    return replace(stale_failed(0, failure), age=None)
 
 
 def _filter(content: bytes, artifact_type: str) -> bytes:

@@ -29,6 +29,12 @@ class NotStoredError(Exception):
         body, self.body = self.body, None
         return body
 
+    def abandon_body(self) -> None:
+        """Nobody took the body: do not leave its connection waiting."""
+        body = self.take_body()
+        if body is not None:
+            body.abort()
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -80,6 +86,9 @@ class DownloadOwner(Protocol):
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
         """The disk refused something."""
+
+    def outgrew(self, digest: Digest) -> None:
+        """Content that had not said its size turned out to be larger than may be stored."""
 
     def closed(self, digest: Digest) -> None:
         """The next download of this digest may begin."""

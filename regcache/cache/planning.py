@@ -31,7 +31,7 @@ class Stretch:
 def main_stretch(claimed: Intervals, size: int | None, fills: Sequence[Stretch]) -> Stretch | None:
     """The first gap that no fill works on; None when there is none."""
     if size is None:
-        return None if fills else Stretch(0, None)
+        return None if fills else Stretch(claimed.end_of(0), None)
     for start, end in claimed.gaps(0, size):
         if not any(fill.start == start for fill in fills):
             # A fill that was planned inside this gap bounds it.

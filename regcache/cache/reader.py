@@ -87,6 +87,7 @@ class Reader:
         self._paused = False
         self._reading = False
         self._stepping = False
+        self._due = False
         self._left = False
         self._read_size = LEAST_READ
         self.position = 0
@@ -151,19 +152,23 @@ class Reader:
 
     def step(self) -> None:
         """Do what can be done now. Events call it at any time, also from within itself."""
+        self._due = True
         if self._stepping:
             return
         self._stepping = True
         try:
-            while self.wants and not self._reading and self._send_some():
-                pass
+            while self._due:
+                # Set again by an event that comes while this runs.
+                self._due = False
+                while self.wants and not self._reading and self._send_some():
+                    pass
         finally:
             self._stepping = False
 
     def _send_some(self) -> bool:
         """Send one piece; whether another may follow at once."""
         end = self.size if self.end is None else self.end
-        if self.position == end:
+        if end is not None and self.position >= end:
             return self._end_range()
         released = self._source.released(self.position)
         length = min(

@@ -14,6 +14,7 @@ ended      the digest was right and everything was sent, or the answer was abort
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -22,7 +23,7 @@ from zope.interface import implementer
 from regcache.cache.origin import WITHHELD
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
-from regcache.interfaces import IBlobBody, IBodyConsumer, ICacheEvents, IReader, IReaderSink
+from regcache.interfaces import IBlobBody, IBodyConsumer, IReader, IReaderSink
 
 
 @implementer(IReader, IBodyConsumer)
@@ -32,20 +33,30 @@ class Relay:
     _log = Logger()
 
     def __init__(
-        self, digest: Digest, body: IBlobBody, size: int | None, upstream: str, events: ICacheEvents
+        self,
+        digest: Digest,
+        body: IBlobBody,
+        size: int | None,
+        upstream: str,
+        lied: Callable[[], None],
     ) -> None:
+        """
+        :param body: of the whole blob, from its first byte on.
+        :param lied: called if it has not the digest.
+        """
         self.size = size
         self._digest = digest
         self._body = body
         self._upstream = upstream
-        self._events = events
+        self._lied = lied
         self._hasher = digest.hasher()
         self._held: deque[bytes] = deque()
         self._held_length = 0
-        self._position = body.start
+        self._position = 0
         self._start = 0
         self._end: int | None = None
         self._sink: IReaderSink | None = None
+        self._begun = False
         self._over = False
 
     def ready(self) -> "Deferred[None]":
@@ -53,7 +64,15 @@ class Relay:
         return succeed(None)
 
     def begin(self, start: int, end: int | None, sink: IReaderSink) -> None:
-        """Send ``[start, end)``; the bytes before are only hashed."""
+        """Send ``[start, end)``; the bytes before are only hashed.
+
+        What passes cannot be had again, so a second range is broken off.
+        """
+        if self._begun:
+            sink.broken("what is relayed passes once")
+            self.leave()
+            return
+        self._begun = True
         self._start, self._end, self._sink = start, end, sink
         self._body.deliver(self)
 
@@ -115,8 +134,11 @@ class Relay:
         """Release what was withheld if the digest is right."""
         if self._over:
             return
+        if self.size not in (None, self._position + self._held_length):
+            self._break("the body ended early")
+            return
         if self._hasher.hexdigest() != self._digest.hex:
-            self._events.digest_mismatch(self._upstream)
+            self._lied()
             self._break("the content fails its digest")
             return
         while self._held and not self._over:
@@ -125,7 +147,8 @@ class Relay:
 
     def body_failed(self, failure: UpstreamFailure) -> None:
         """The upstream broke off: so does the answer, and the client may resume."""
-        self._break(failure.reason)
+        if not self._over:
+            self._break(failure.reason)
 
     def _finish(self) -> None:
         sink, self._sink = self._sink, None

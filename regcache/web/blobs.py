@@ -1,11 +1,12 @@
 """GET and HEAD of blobs, with ranges (RFC 9110, 14)."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.cache.blobs import BlobCache
+from regcache.cache.blobs import BlobCache, OpenBlob
 from regcache.cache.policy import Upstream
 from regcache.cache.status import CacheStatus
 from regcache.digests import Digest
@@ -17,6 +18,9 @@ from regcache.web.hosts import Route
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
 from regcache.web.sender import Part, Sender
+
+#: A half-open interval of bytes.
+Interval = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,58 +39,55 @@ class BlobHandler:
     async def answer(self, request: Request, upstream: Upstream, route: Route, text: str) -> None:
         """Answer a GET or HEAD for a digest."""
         digest = Digest.parse(text)
-        if request.method == b"HEAD" or request.requestHeaders.hasHeader("If-None-Match"):
-            if await self._answer_head(request, upstream, route, digest):
-                return
+        if request.method == b"HEAD" or is_not_modified(request, f'"{digest}"'):
+            await self._answer_head(request, upstream, route, digest)
+            return
         opened = await self.blobs.open(upstream, route.repository, digest)
-        self._set_headers(request, digest, opened.status)
         try:
-            sending = self._send(request, opened.reader, str(digest))
+            sending = self._prepare(request, opened, digest).send()
         except BaseException:
             opened.reader.leave()
             raise
-        await sending.send()
+        await sending
 
     async def _answer_head(
         self, request: Request, upstream: Upstream, route: Route, digest: Digest
-    ) -> bool:
-        """Answer with the head alone; False where the client needs the body after all."""
+    ) -> None:
+        """Answer with the head alone: to HEAD, or where the client has the content."""
         head = await self.blobs.head(upstream, route.repository, digest)
-        etag = f'"{digest}"'
-        not_modified = is_not_modified(request, etag)
-        if request.method != b"HEAD" and not not_modified:
-            return False
         self._set_headers(request, digest, head.status)
-        request.setResponseCode(304 if not_modified else 200)
-        if head.size is not None and not not_modified:
+        if is_not_modified(request, f'"{digest}"'):
+            request.setResponseCode(304)
+        elif head.size is not None:
             set_header(request, "Content-Length", str(head.size))
-        if not not_modified:
-            request.write(b"")
         request.finish()
-        return True
 
     def _set_headers(self, request: Request, digest: Digest, status: CacheStatus) -> None:
         set_content_headers(request, digest, BLOB_TYPE, status, self.private)
         set_header(request, "Accept-Ranges", "bytes")
 
-    def _send(self, request: Request, reader: IReader, digest: str) -> Sender:
-        """Set what depends on the range, and prepare the sender."""
-        intervals = _wanted(request, reader.size, digest)
-        size = reader.size
-        if size is None or not intervals:
+    def _prepare(self, request: Request, opened: OpenBlob, digest: Digest) -> Sender:
+        """Set the head of the answer, which depends on the range, and make the sender.
+
+        :raises RangeNotSatisfiableError: where no range lies within the content.
+        """
+        reader, size = opened.reader, opened.reader.size
+        wanted = _wanted(request, opened, f'"{digest}"')
+        self._set_headers(request, digest, opened.status)
+        if size is None or not wanted.intervals:
             if size is not None:
                 set_header(request, "Content-Length", str(size))
             return self._sender(request, reader, [Part(0, size)])
         request.setResponseCode(206)
-        if len(intervals) > 1:
-            return self._multipart(request, reader, intervals, size)
-        start, end = intervals[0]
+        if wanted.several:
+            return self._multipart(request, reader, wanted.intervals, size)
+        start, end = wanted.intervals[0]
         set_header(request, "Content-Range", f"bytes {start}-{end - 1}/{size}")
         set_header(request, "Content-Length", str(end - start))
         return self._sender(request, reader, [Part(start, end)])
 
     def _multipart(
-        self, request: Request, reader: IReader, intervals: list[tuple[int, int]], size: int
+        self, request: Request, reader: IReader, intervals: Sequence[Interval], size: int
     ) -> Sender:
         """RFC 9110, 14.6: each part says which range it is."""
         boundary = secrets.token_hex(16)
@@ -110,22 +111,38 @@ class BlobHandler:
         return Sender(request, reader, parts, self.clock, self.stall, epilogue)
 
 
-def _wanted(request: Request, size: int | None, digest: str) -> list[tuple[int, int]]:
-    """The intervals that the client asks for; empty for the whole content.
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be sent; no intervals stand for the whole content.
+
+    :ivar several: the client asked for several ranges, and understands parts.
+    """
+
+    intervals: Sequence[Interval] = ()
+    several: bool = False
+
+
+def _wanted(request: Request, opened: OpenBlob, etag: str) -> _Wanted:
+    """The intervals that the client asks for.
 
     :raises RangeNotSatisfiableError: where none lies within the content.
     """
+    size = opened.reader.size
     lines = request.requestHeaders.getRawHeaders("Range", [])
-    if size is None or len(lines) != 1 or not _if_range_holds(request, digest):
-        return []
+    if size is None or len(lines) != 1 or not _if_range_holds(request, etag):
+        return _Wanted()
     specs = parse_range(lines[0])
+    several = len(specs) > 1
+    # What is relayed passes once: there is no way back for a second range.
+    if not specs or (several and opened.status.outcome == "relay"):
+        return _Wanted()
     try:
-        return resolve_ranges(specs, size) if specs else []
+        return _Wanted(resolve_ranges(specs, size), several)
     except UnsatisfiableRangeError:
         raise RangeNotSatisfiableError(size) from None
 
 
-def _if_range_holds(request: Request, digest: str) -> bool:
+def _if_range_holds(request: Request, etag: str) -> bool:
     """RFC 9110, 13.1.5: without it, or with our own strong entity tag."""
     lines = request.requestHeaders.getRawHeaders("If-Range", [])
-    return not lines or [line.strip() for line in lines] == [f'"{digest}"']
+    return not lines or [line.strip() for line in lines] == [etag]

@@ -57,7 +57,7 @@ class Channel(StrictChannel):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """The connection is gone: so are its timer and its place in the site."""
         self._closing = True
-        self.site.channels.discard(self)
+        self.site.channel_closed(self)
         self._deadline.stop()
         super().connectionLost(reason)
 

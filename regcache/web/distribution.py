@@ -1,6 +1,6 @@
-"""Decides what answers a request on a listener: the distribution API, or health."""
+"""Decides what answers a request on a listener: the distribution API."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,36 +9,36 @@ from regcache.errors import NameUnknownError, UnsupportedError
 from regcache.references import Kind, Target, parse_target
 from regcache.web.blobs import BlobHandler
 from regcache.web.hosts import Route, RoutingTable, resolve, resolve_namespace
-from regcache.web.listings import ListingHandler
+from regcache.web.listings import ListingHandler, Page
 from regcache.web.manifests import ManifestHandler
 from regcache.web.request import Request
 from regcache.web.respond import JSON_TYPE, send_body, set_header
 
 _READ = frozenset({b"GET", b"HEAD"})
+_PAGED = frozenset({Kind.TAGS, Kind.CATALOG})
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """The dispatcher of every listener that serves clients.
-
-    :ivar health: answers ``/healthz`` and ``/readyz``; whether it did.
-    """
+    """The dispatcher of every listener that serves clients."""
 
     table: RoutingTable
     upstreams: Mapping[str, Upstream]
     manifests: ManifestHandler
     blobs: BlobHandler
     listings: ListingHandler
-    health: Callable[[Request], bool]
 
     def __call__(self, request: Request) -> Any:
-        """Answer, now or later."""
-        if self.health(request):
-            return None
+        """Answer, now or later.
+
+        :raises RegistryError: for what needs no upstream to be refused.
+        """
         if request.method not in _READ:
             raise UnsupportedError("this is a read-only cache: only GET and HEAD")
         target = parse_target(request.uri)
-        request.facts.kind = _KINDS.get(target.kind, "other")
+        facts = request.facts
+        facts.kind = _KINDS.get(target.kind, "other")
+        facts.repository, facts.reference = target.name, target.reference
         if target.kind is Kind.PING:
             send_body(request, b"{}", JSON_TYPE)
             return None
@@ -46,17 +46,17 @@ class Distribution:
             raise UnsupportedError("this is a read-only cache: nothing can be uploaded")
         if target.kind is Kind.OTHER:
             raise NameUnknownError("there is nothing under this path")
+        if target.kind in _PAGED:
+            Page.of(target)  # what breaks the grammar is refused before it is routed
         if target.kind is Kind.CATALOG:
             upstream = resolve_namespace(self.table, request.hostname, target)
-            request.facts.upstream = upstream or ""
+            facts.upstream = upstream or ""
             return self.listings.answer_catalog(request, upstream, target)
         return self._answer(request, target)
 
     def _answer(self, request: Request, target: Target) -> Any:
         route = resolve(self.table, request.hostname, target)
-        facts = request.facts
-        facts.upstream, facts.repository = route.upstream, route.repository
-        facts.reference = target.reference
+        request.facts.upstream, request.facts.repository = route.upstream, route.repository
         if route.namespace is not None:
             set_header(request, "OCI-Namespace", route.namespace)
         return self._handle(request, self.upstreams[route.upstream], route, target)

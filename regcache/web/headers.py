@@ -10,9 +10,8 @@ BLOB_TYPE = "application/octet-stream"
 
 def cache_control(by_tag: bool, private: bool) -> str:
     """Content by digest never changes; what a tag names may change at any time."""
-    if by_tag:
-        return "no-cache"
-    return "private, max-age=31536000, immutable" if private else "max-age=31536000, immutable"
+    how = "no-cache" if by_tag else "max-age=31536000, immutable"
+    return f"private, {how}" if private else how
 
 
 def content_headers(
@@ -39,8 +38,20 @@ def set_content_headers(
     private: bool,
     by_tag: bool = False,
 ) -> None:
-    """Set them, and note how the answer came about for log and metrics."""
+    """Set them, and note how the answer came about."""
     for name, value in content_headers(digest, media_type, status, private, by_tag).items():
         set_header(request, name, value)
+    note_status(request, status)
+
+
+def set_list_headers(request: Request, status: CacheStatus) -> None:
+    """The headers of a list, which may be another one at any time."""
+    set_header(request, "Cache-Control", "no-cache")
+    set_header(request, "Cache-Status", status.text)
+    note_status(request, status)
+
+
+def note_status(request: Request, status: CacheStatus) -> None:
+    """Note how an answer came about, for log and metrics."""
     request.facts.outcome = status.outcome
     request.facts.cache_status = status.text

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from regcache.cache.listings import Listings
+from regcache.cache.listings import LOCAL, Listings
 from regcache.cache.policy import Upstream
 from regcache.digests import Digest
 from regcache.errors import PaginationInvalidError
 from regcache.media_types import OCI_INDEX
 from regcache.references import Target
+from regcache.web.catalog import Shelf, place, shelves
+from regcache.web.headers import set_list_headers
 from regcache.web.hosts import Route, RoutingTable
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_json, set_header
@@ -51,9 +53,10 @@ class ListingHandler:
     ) -> None:
         """The tags of a repository, named as the client named it."""
         page = Page.of(target)
-        tags = await self.listings.tags(upstream, route.repository)
-        behind = [tag for tag in tags if tag > page.last]
+        found = await self.listings.tags(upstream, route.repository)
+        behind = [tag for tag in found.tags if tag > page.last]
         shown = behind[: page.n]
+        set_list_headers(request, found.status)
         self._link(request, target, page, shown, more=len(behind) > page.n)
         send_json(request, {"name": target.name, "tags": shown})
 
@@ -63,32 +66,32 @@ class ListingHandler:
         """The referrers of a digest, filtered here."""
         wanted = target.query.get("artifactType", [""])[-1]
         digest = Digest.parse(target.reference)
-        content = await self.listings.referrers(upstream, route.repository, digest, wanted)
+        found = await self.listings.referrers(upstream, route.repository, digest, wanted)
         if wanted:
             set_header(request, "OCI-Filters-Applied", "artifactType")
-        set_header(request, "Cache-Control", "no-cache")
-        send_body(request, content, OCI_INDEX)
+        set_list_headers(request, found.status)
+        send_body(request, found.content, OCI_INDEX)
 
     async def answer_catalog(self, request: Request, upstream: str | None, target: Target) -> None:
         """What the cache holds, under the names by which one would pull it here."""
         page = Page.of(target)
-        after = (upstream, page.last) if upstream is not None else self._after(page.last)
-        found = await self.listings.repositories(upstream, after, page.n + 1)
-        shown = [self._name(upstream, *each) for each in found[: page.n]]
+        found = await self._catalog(shelves(self.table, request.hostname, upstream), page)
+        shown = [name for _, name in found[: page.n]]
+        set_list_headers(request, LOCAL)
         self._link(request, target, page, shown, more=len(found) > page.n)
         send_json(request, {"repositories": shown})
 
-    def _name(self, within: str | None, upstream: str, repository: str) -> str:
-        if within is not None or upstream == self.table.default_upstream:
-            return repository
-        return f"{upstream}/{repository}"
-
-    def _after(self, last: str) -> tuple[str, str]:
-        """The place in the list that a name stands for; the list is sorted by upstream."""
-        first, _, rest = last.partition("/")
-        if first in self.table.upstreams and rest:
-            return (first, rest)
-        return (self.table.default_upstream or "", last) if last else ("", "")
+    async def _catalog(self, found: list[Shelf], page: Page) -> list[tuple[str, str]]:
+        """Places and names of a page and what follows it, if anything does."""
+        last = place(found, page.last)
+        entries: list[tuple[str, str]] = []
+        for shelf in found:
+            after = shelf.after(last)
+            if after is None:
+                continue
+            names = await self.listings.repositories(shelf.upstream, after, page.n + 1)
+            entries.extend((shelf.key(name), shelf.shown(name)) for name in names)
+        return sorted(entries)[: page.n + 1]
 
     def _link(
         self, request: Request, target: Target, page: Page, shown: Sequence[str], more: bool

@@ -34,8 +34,11 @@ class ManifestHandler:
         """Answer a GET or HEAD for a tag or digest."""
         by_tag = not is_digest(reference)
         found = await self._find(request, upstream, route.repository, reference)
-        if by_tag and not _takes(request, found):
-            found = await self._child(upstream, route.repository, reference)
+        if by_tag:
+            # What a tag stands for depends on what the client takes, for 304 and HEAD too.
+            set_header(request, "Vary", "Accept")
+            if not _takes(request, found):
+                found = await self._child(upstream, route.repository, reference, found)
         if isinstance(found, ServedHead):
             self._send_head(request, found, by_tag)
             return
@@ -43,8 +46,6 @@ class ManifestHandler:
         set_content_headers(
             request, manifest.digest, manifest.media_type, found.status, self.private, by_tag
         )
-        if by_tag:
-            set_header(request, "Vary", "Accept")
         send_body(request, manifest.content, manifest.media_type, etag=f'"{manifest.digest}"')
 
     async def _find(
@@ -59,9 +60,12 @@ class ManifestHandler:
             return await self.tags.head_by_tag(upstream, repository, reference)
         return await self.tags.by_tag(upstream, repository, reference)
 
-    async def _child(self, upstream: Upstream, repository: str, tag: str) -> Served:
+    async def _child(
+        self, upstream: Upstream, repository: str, tag: str, index: Served | ServedHead
+    ) -> Served:
         """The child of an index for clients that take no index."""
-        index = await self.tags.by_tag(upstream, repository, tag)
+        if isinstance(index, ServedHead):
+            index = await self.tags.by_digest(upstream, repository, index.digest)
         content, media_type = index.manifest.content, index.manifest.media_type
         body = await self.manifests.parse(upstream, content, media_type)
         digest = body.child_for(DEFAULT_PLATFORM)
@@ -69,7 +73,9 @@ class ManifestHandler:
             raise ManifestUnknownError(
                 f"{tag} is an index without {DEFAULT_PLATFORM}, and the client takes no index"
             )
-        return await self.tags.by_digest(upstream, repository, digest)
+        child = await self.tags.by_digest(upstream, repository, digest)
+        # How fresh the answer is the tag decides, unless the child had to be fetched.
+        return child if child.status.outcome == "miss" else Served(child.manifest, index.status)
 
     def _send_head(self, request: Request, found: ServedHead, by_tag: bool) -> None:
         set_content_headers(
@@ -80,7 +86,6 @@ class ManifestHandler:
             request.setResponseCode(304)
         else:
             set_header(request, "Content-Length", str(found.size))
-            request.write(b"")
         request.finish()
 
 

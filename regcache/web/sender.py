@@ -3,6 +3,8 @@
 =========  ==========================  =================================================
 state      event                       what holds afterwards
 =========  ==========================  =================================================
+new        transport is full already   paused: an answer before this one fills it
+new        it is not                   sending; the head of the answer is out
 sending    transport is full           paused; the stall timer runs
 paused     transport is empty          sending; the timer is stopped
 paused     stall timer                 over: the connection is cut
@@ -10,6 +12,8 @@ any        client leaves               over: the reader left
 any        reader breaks               over: the connection is cut, never ended cleanly
 sending    a range is through          the next part begins, or over: answer finished
 =========  ==========================  =================================================
+
+Whatever comes when it is over is ignored.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -20,11 +24,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from regcache.interfaces import IReader, IReaderSink
 from regcache.web.request import Request
+from regcache.web.stall import StallTimer, unsent_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,8 @@ class Sender:
         self._reader = reader
         self._parts = deque(parts)
         self._clock = clock
-        self._stall = stall
         self._epilogue = epilogue
-        self._timer: IDelayedCall | None = None
+        self._timer = StallTimer(clock, stall, self._unsent, self._stalled)
         self._paused_at: float | None = None
         self._over = False
         self._done: Deferred[None] = Deferred(lambda _: self._detach())
@@ -68,22 +72,29 @@ class Sender:
         if self._request.gone:
             self._detach()
             return self._done
+        # The head goes out now: the content may take its time.
+        self._request.write(b"")
         self._request.registerProducer(self, True)
-        self._next_part()
+        if _is_full(self._request):
+            self.pauseProducing()
+        if not self._over:
+            self._next_part()
         return self._done
 
     def pauseProducing(self) -> None:
         """The transport has enough. It may say so several times."""
+        if self._over:
+            return
         self._reader.pauseProducing()
-        if self._timer is None and not self._over:
+        if self._paused_at is None:
             self._paused_at = self._clock.seconds()
-            self._timer = self._clock.callLater(self._stall, self._stalled)
+            self._timer.start()
 
     def resumeProducing(self) -> None:
         """The transport is empty."""
-        self._stop_timer()
         if self._over:
             return
+        self._timer.stop()
         if self._paused_at is not None:
             self._reader.drained_in(self._clock.seconds() - self._paused_at)
             self._paused_at = None
@@ -121,8 +132,10 @@ class Sender:
             self._request.write(part.prologue)
         self._reader.begin(part.start, part.end, self)
 
+    def _unsent(self) -> int | None:
+        return unsent_bytes(self._request.channel.transport)
+
     def _stalled(self) -> None:
-        self._timer = None
         self.broken("the client took nothing for too long")
 
     def _end(self) -> None:
@@ -135,12 +148,15 @@ class Sender:
         if self._over:
             return
         self._over = True
-        self._stop_timer()
+        self._timer.stop()
         self._reader.leave()
         if not self._done.called:
             self._done.callback(None)
 
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+
+def _is_full(request: Request) -> bool:
+    """Whether the transport was full before this answer began.
+
+    A producer that is registered then is not told (twisted.web), and over TLS never would be.
+    """
+    return bool(getattr(request.channel, "_waitingForTransport", False))

@@ -126,11 +126,20 @@ class Site(http.HTTPFactory):
             channel.close_if_idle()
 
     def when_idle(self) -> "Deferred[None]":
-        """Fires when no request is active; at once where none is. May be cancelled."""
+        """Fires when no request is active, at once where none is. May be cancelled.
+
+        While draining it waits for the connections too: what an answer has written may still
+        be on its way to the client.
+        """
         waiting: Deferred[None] = Deferred(self._forget)
         self._waiting.append(waiting)
         self._tell_if_idle()
         return waiting
+
+    def channel_closed(self, channel: Channel) -> None:
+        """A connection has ended."""
+        self.channels.discard(channel)
+        self._tell_if_idle()
 
     def abort_all(self) -> None:
         """Cut every connection."""
@@ -141,7 +150,7 @@ class Site(http.HTTPFactory):
         self._waiting.remove(waiting)
 
     def _tell_if_idle(self) -> None:
-        if self._waiting and not self.active_requests:
+        if self._waiting and not self.active_requests and not (self.draining and self.channels):
             waiting, self._waiting = self._waiting, []
             for each in waiting:
                 each.callback(None)

@@ -5,7 +5,6 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.errors import NameInvalidError, NameUnknownError, RegistryError
-from regcache.globs import glob_matches
 from regcache.references import Kind, Target, parse_target
 from regcache.web.hosts import (
     AdminHostError,
@@ -169,33 +168,8 @@ class HostTests(SynchronousTestCase):
         self.assertIsNone(rules.find("xb.test2"))
 
 
-class GlobTests(SynchronousTestCase):
-    """Patterns of repositories."""
-
-    def test_matches(self) -> None:
-        """An asterisk stands for anything, slashes too; nothing else is special."""
-        for pattern, text, expected in (
-            ("*", "a/b/c", True),
-            ("library/*", "library/alpine", True),
-            ("library/*", "libraryx/alpine", False),
-            ("*/app", "a/b/app", True),
-            ("*/app", "app", False),
-            ("a*b*c", "a/b/c", True),
-            ("a*b*c", "acb", False),
-            ("a*a", "a", False),
-            ("ab*ba", "aba", False),
-            ("a**b", "ab", True),
-            ("a", "a", True),
-            ("a", "ab", False),
-            ("a?c", "abc", False),
-            ("[ab]", "a", False),
-            ("", "", True),
-        ):
-            self.assertEqual(glob_matches(pattern, text), expected, (pattern, text))
-
-    def test_no_backtracking(self) -> None:
-        """A pattern of many asterisks costs no more than its length."""
-        self.assertFalse(glob_matches("*a" * 100 + "b", "a" * 20000))
+class PermissionTests(SynchronousTestCase):
+    """Which repositories of an upstream are served."""
 
     def test_deny_wins(self) -> None:
         """What is denied is not served even if it is allowed."""

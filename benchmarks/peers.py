@@ -1,0 +1,222 @@
+"""The caches that are compared: how each is configured, started and wiped.
+
+Each instance has one listener, plain or TLS, and one upstream. What its users would have is what
+it gets: access logs on, files behind the page cache. nginx and Varnish cannot ask for tokens, so
+they send the right one with every request.
+"""
+
+import os
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from benchmarks.certificate import Certificate
+from benchmarks.processes import Server, free_port
+from benchmarks.tokens import TOKEN
+from benchmarks.upstreams import CHECKOUT
+
+NAMES = {
+    "D": "docker-registry in proxy mode",
+    "N": "nginx: proxy_cache, proxy_cache_lock, sendfile",
+    "V": "Varnish, in memory",
+    "R": "regcache",
+}
+
+_NGINX = """
+daemon off; {user}
+worker_processes auto;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 8192; }}
+http {{
+  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  access_log {folder}/access.log;
+  sendfile on; tcp_nopush on;
+  keepalive_requests 1000000;
+  proxy_cache_path {folder}/cache levels=1:2 keys_zone=bench:32m max_size=20g use_temp_path=off;
+  upstream registry {{ server 127.0.0.1:{upstream}; keepalive 32; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096 {tls};
+    {certificate}
+    location / {{
+      proxy_pass http://registry;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Authorization "Bearer {token}";
+      proxy_cache bench;
+      proxy_cache_valid 200 1h;
+      proxy_cache_lock on;
+      proxy_cache_lock_age 10m;
+      proxy_cache_lock_timeout 10m;
+    }}
+  }}
+}}
+"""
+
+_DISTRIBUTION = """
+version: 0.1
+log: {{level: info}}
+storage:
+  filesystem: {{rootdirectory: {folder}/data}}
+  maintenance: {{uploadpurging: {{enabled: false}}}}
+http:
+  addr: 127.0.0.1:{port}
+  secret: benchmark
+  {tls}
+proxy: {{remoteurl: "http://127.0.0.1:{upstream}"}}
+"""
+
+_VARNISH = """
+vcl 4.1;
+backend registry {{ .host = "127.0.0.1"; .port = "{upstream}"; .max_connections = 64; }}
+sub vcl_backend_fetch {{ set bereq.http.Authorization = "Bearer {token}"; }}
+sub vcl_backend_response {{ set beresp.ttl = 1h; }}
+"""
+
+_REGCACHE = """
+listeners:
+  - endpoint: tcp:{port}:interface=127.0.0.1
+    {tls}
+admin: {{endpoint: null}}
+storage: {{directory: {folder}/cache, max_size: 20GiB, max_blob: 10GiB, min_free: 64MiB}}
+upstreams:
+  upstream.test: {{urls: ["http://127.0.0.1:{upstream}"]}}
+default_upstream: upstream.test
+{more}
+"""
+
+
+class Peer(ABC):
+    """One cache on a free port.
+
+    :param folder: for its files, the cache among them.
+    :param upstream: the port of its upstream.
+    """
+
+    name: str
+
+    def __init__(self, folder: Path, upstream: int, certificate: Certificate | None = None) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.certificate = certificate
+        self._upstream = upstream
+        self._server: Server | None = None
+
+    @property
+    def server(self) -> Server:
+        """The running program."""
+        assert self._server is not None, "not started"
+        return self._server
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._server is not None
+
+    def start(self) -> float:
+        """Start it on what its folder holds.
+
+        :returns: seconds until it answered.
+        """
+        self._server = Server(self._command(), self.folder / "log", self._environment())
+        return self._server.wait_ready(self.port, tls=self.certificate is not None)
+
+    def stop(self) -> None:
+        """End it. Idempotent."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+    def wipe(self) -> None:
+        """Remove what it stored, and let the disk come to rest."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.sync()
+
+    def _file(self, name: str, form: str, **values: object) -> str:
+        path = self.folder / name
+        path.write_text(
+            form.format(
+                folder=self.folder, port=self.port, upstream=self._upstream, token=TOKEN, **values
+            )
+        )
+        return str(path)
+
+    def _environment(self) -> dict[str, str]:
+        return {}
+
+    @abstractmethod
+    def _command(self) -> list[str]:
+        """Write the configuration; the command line."""
+
+
+class Distribution(Peer):
+    """Debian's docker-registry."""
+
+    name = "D"
+
+    def _command(self) -> list[str]:
+        pair = self.certificate
+        tls = f"tls: {{certificate: {pair.chain}, key: {pair.key}}}" if pair else ""
+        return ["docker-registry", "serve", self._file("config.yml", _DISTRIBUTION, tls=tls)]
+
+
+class Nginx(Peer):
+    """nginx with as many workers as cores."""
+
+    name = "N"
+
+    def _command(self) -> list[str]:
+        pair = self.certificate
+        names = f"ssl_certificate {pair.chain}; ssl_certificate_key {pair.key};" if pair else ""
+        user = "user root;" if os.geteuid() == 0 else ""
+        config = self._file(
+            "nginx.conf", _NGINX, tls="ssl" if pair else "", certificate=names, user=user
+        )
+        return ["nginx", "-p", str(self.folder), "-e", "stderr", "-c", config]
+
+
+class Varnish(Peer):
+    """Varnish, everything in memory; it has no TLS of its own."""
+
+    name = "V"
+
+    def _command(self) -> list[str]:
+        vcl = self._file("bench.vcl", _VARNISH)
+        options = ["-F", "-j", "none", "-n", str(self.folder / "run"), "-f", vcl]
+        return ["varnishd", *options, "-a", f"127.0.0.1:{self.port}", "-s", "malloc,4G"]
+
+
+class Regcache(Peer):
+    """The daemon as users run it.
+
+    :ivar watched: run it under the watchdog of :mod:`benchmarks.watchdog` instead.
+    :ivar more: further lines of configuration.
+    """
+
+    name = "R"
+    watched = False
+    more = ""
+
+    @property
+    def gaps(self) -> Path:
+        """Where the watchdog writes."""
+        return self.folder / "gaps"
+
+    def _environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
+
+    def _command(self) -> list[str]:
+        pair = self.certificate
+        tls = f"tls: {{certificates: [{{chain: {pair.chain}, key: {pair.key}}}]}}" if pair else ""
+        config = self._file("regcache.yml", _REGCACHE, tls=tls, more=self.more)
+        twistd = [str(Path(sys.executable).parent / "twistd")]
+        if self.watched:
+            twistd = [sys.executable, "-m", "benchmarks.watchdog", str(self.gaps)]
+        return [*twistd, "-n", "--pidfile=", "regcache", "-c", config]
+
+
+KINDS: dict[str, type[Peer]] = {
+    kind.name: kind for kind in (Distribution, Nginx, Varnish, Regcache)
+}

@@ -1,0 +1,177 @@
+"""The results as Markdown and as JSON."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.figures import DIRECT, Figures
+from benchmarks.gaps import Gaps
+from benchmarks.peers import NAMES
+from benchmarks.targets import MOST_HELD_MS, TARGETS
+
+_SERVERS = (DIRECT, *NAMES)
+
+#: What the table of figures shows, with a factor and the number of decimals.
+_METRICS = {
+    "mb_s": ("MB/s", 0),
+    "requests_s": ("requests/s", 0),
+    "fills_s": ("fills/s", 0),
+    "seconds": ("seconds", 3),
+    "cpu_s_gib": ("CPU s/GiB", 2),
+    "p50_ms": ("p50, ms", 2),
+    "p99_ms": ("p99, ms", 2),
+    "first_byte_ms": ("first byte, ms", 1),
+    "slowest_first_byte_ms": ("slowest first byte, ms", 1),
+    "upstream_gets": ("upstream blob GETs", 0),
+    "upstream_requests": ("upstream requests", 0),
+    "upstream_requests_each": ("upstream requests each", 3),
+    "upstream_mib": ("upstream MiB", 0),
+    "peak_rss_mib": ("peak RSS, MiB", 0),
+    "idle_rss_mib": ("idle RSS, MiB", 0),
+    "taken": ("of what the clients would take", 2),
+    "socket_mib": ("unsent in the kernel, MiB", 1),
+    "all_socket_mib": ("all TCP memory, MiB", 1),
+    "client_busy": ("cores that the client used", 2),
+    "hit_ms": ("a hit, ms", 2),
+    "miss_ms": ("a miss, ms", 2),
+    "listing_ms": ("first page of a listing, ms", 2),
+    "oldest_hundred_ms": ("the hundred least recently used, ms", 2),
+    "idle_connections_rss_mib": ("RSS with 2,000 idle connections, MiB", 0),
+    "transfers_rss_mib": ("peak RSS with 500 transfers, MiB", 0),
+}
+
+
+class Report:
+    """Everything that one run found.
+
+    :param about: machine, date and command, as they are to be printed.
+    :param titles: of the workloads that ran.
+    :param client: what the load clients can do alone.
+    :param failures: what could not be measured.
+    """
+
+    def __init__(
+        self,
+        about: Mapping[str, str],
+        titles: Mapping[str, str],
+        figures: Figures,
+        gaps: Mapping[str, Gaps],
+        client: Mapping[str, float],
+        failures: Sequence[str],
+    ) -> None:
+        self._about = about
+        self._titles = titles
+        self._figures = figures
+        self._gaps = gaps
+        self._client = client
+        self._failures = failures
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Every target of the workloads that ran."""
+        rows = []
+        for target in TARGETS:
+            value = target.value(self._figures)
+            if value is not None:
+                rows.append(
+                    {
+                        "workload": target.workload,
+                        "what": target.text,
+                        "wanted": target.wanted,
+                        "bound": target.bound,
+                        "least": target.least,
+                        "value": value,
+                        "met": target.met(value),
+                    }
+                )
+        return rows + [self._held(name, gaps) for name, gaps in self._gaps.items()]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "about": dict(self._about),
+            "client_alone": dict(self._client),
+            "failures": list(self._failures),
+            "targets": self.targets(),
+            "gaps": {name: vars(gaps) for name, gaps in self._gaps.items()},
+            **self._figures.as_json(),
+        }
+
+    def markdown(self) -> str:
+        """The tables."""
+        parts = [
+            "# Benchmarks",
+            "\n".join(f"- {name}: {value}" for name, value in self._about.items()),
+            "## Targets",
+            "Medians; ÷ is a ratio within this run.",
+            self._target_table(),
+            *(["## Not measured", *map(_quoted, self._failures)] if self._failures else []),
+            "## Figures",
+            "; ".join(f"{letter} {name}" for letter, name in NAMES.items())
+            + "; direct: no cache between.",
+            *(self._figure_table(name) for name in self._titles),
+            "## What the load clients can do alone",
+            table(
+                ("load", "rate"), ((name, f"{rate:,.0f}") for name, rate in self._client.items())
+            ),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def _held(self, name: str, gaps: Gaps) -> dict[str, Any]:
+        return {
+            "workload": name,
+            "what": f"reactor held, ms (of it busy {gaps.busy:.1f}; over the limit: {gaps.over})",
+            "wanted": f"≤ {MOST_HELD_MS:g}",
+            "bound": MOST_HELD_MS,
+            "least": False,
+            "value": gaps.longest,
+            "met": gaps.longest <= MOST_HELD_MS,
+        }
+
+    def _target_table(self) -> str:
+        rows = [
+            (
+                self._titles[row["workload"]],
+                row["what"],
+                number(row["value"]),
+                row["wanted"],
+                "met" if row["met"] else "**missed**",
+            )
+            for row in self.targets()
+        ]
+        return table(("work", "what", "reached", "target", ""), rows)
+
+    def _figure_table(self, workload: str) -> str:
+        servers = [name for name in _SERVERS if name in self._figures.samples.get(workload, {})]
+        rows = []
+        for metric, (text, decimals) in _METRICS.items():
+            cells = [self._cell(workload, server, metric, decimals) for server in servers]
+            if any(cells):
+                rows.append((text, *cells))
+        rows.extend(self._fractions(workload, servers))
+        return f"### {self._titles[workload]}\n\n" + table(("", *servers), rows)
+
+    def _cell(self, workload: str, server: str, metric: str, decimals: int) -> str:
+        value = self._figures.median(workload, server, metric)
+        return "" if value is None else f"{value:,.{decimals}f}"
+
+    def _fractions(self, workload: str, servers: Sequence[str]) -> list[tuple[str, ...]]:
+        """Each server's speed as a part of a direct transfer's."""
+        direct = self._figures.median(workload, DIRECT, "mb_s")
+        if not direct:
+            return []
+        speeds = [self._figures.median(workload, server, "mb_s") or 0.0 for server in servers]
+        return [("speed ÷ direct", *(f"{speed / direct:.2f}" for speed in speeds))]
+
+
+def _quoted(failure: str) -> str:
+    return "- " + " ".join(failure.split())[:400]
+
+
+def number(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

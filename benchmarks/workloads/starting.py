@@ -1,0 +1,118 @@
+"""Starting, on an empty cache and on a very large index; and what a large cache costs."""
+
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+
+from benchmarks.content import blob_path
+from benchmarks.index_maker import make_index
+from benchmarks.load import Fetch, LoadFailedError
+from benchmarks.peers import Peer, Regcache
+from benchmarks.workload import Workload
+from regcache.config.enforcement import hidden_keys
+from regcache.store.index_contents import least_recently_used
+from regcache.store.index_copy import connect
+
+IDLE_CONNECTIONS = 2000
+TRANSFERS = 500
+_SETTLE = 1.0
+
+
+class Start(Workload):
+    """From the start of the program until ``/v2/`` is answered."""
+
+    name = "start"
+    title = "start, empty cache"
+    fresh = True
+    counted = False
+    watched = False
+
+    def prepare(self, peer: Peer) -> None:
+        """Nothing: it is measured as it comes."""
+
+    def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
+        time.sleep(_SETTLE)
+        return {"seconds": start_seconds, "idle_rss_mib": peer.server.resident_mib()}
+
+
+class Growth(Start):
+    """The same with 1,000,000 blobs and 200,000 repositories in the index, and some requests."""
+
+    name = "growth"
+    title = "start and requests, 1,000,000 blobs in the index"
+    peers = "R"
+
+    def furnish(self, peer: Peer) -> None:
+        enforced = ("limits", "connections") not in hidden_keys()
+        if isinstance(peer, Regcache) and enforced:  # where not, the key would be refused
+            peer.more = "limits: {connections: 8192, connections_per_address: 8192}"
+        source = make_index(self.bench.kept / "index.sqlite")
+        (peer.folder / "cache").mkdir(parents=True)
+        shutil.copyfile(source, peer.folder / "cache" / "index.sqlite")
+
+    def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
+        idle = dict(super().measure(peer, start_seconds))
+        primer = blob_path(self.bench.content.primer)
+        return {
+            **idle,
+            "miss_ms": _milliseconds(peer.port, primer),
+            "hit_ms": _milliseconds(peer.port, primer),
+            "listing_ms": _milliseconds(peer.port, "/v2/_catalog?n=100"),
+            "oldest_hundred_ms": _oldest(peer),
+            "idle_connections_rss_mib": _idle_connections(peer),
+            "transfers_rss_mib": self._transfers(peer),
+        }
+
+    def _transfers(self, peer: Peer) -> float:
+        """Peak memory with 500 transfers of 1 MiB/s at once."""
+        self.warm_up(peer, [self.bench.content.each])
+        peer.server.forget_peak()
+        paths = [blob_path(self.bench.content.each)] * TRANSFERS
+        Fetch(peer.port, paths, TRANSFERS, rate=1 << 20, seconds=5).run(self.bench.sink)
+        return peer.server.resident_mib(peak=True)
+
+
+def _milliseconds(port: int, path: str) -> float:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.connect()
+        began = time.perf_counter()
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise LoadFailedError(f"{path}: {answer.status}")
+        return (time.perf_counter() - began) * 1000
+
+
+def _oldest(peer: Peer) -> float:
+    with closing(connect(str(peer.folder / "cache" / "index.sqlite"), create=False)) as index:
+        began = time.perf_counter()
+        least_recently_used(index, 100)
+        return (time.perf_counter() - began) * 1000
+
+
+def _idle_connections(peer: Peer) -> float:
+    """Memory with 2,000 connections that have had one answer each."""
+    connections: list[socket.socket] = []
+    with ExitStack() as stack:
+        for _ in range(IDLE_CONNECTIONS):
+            opened = stack.enter_context(socket.create_connection(("127.0.0.1", peer.port), 10))
+            opened.sendall(b"GET /v2/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            opened.recv(4096)
+            opened.setblocking(False)
+            connections.append(opened)
+        if not all(_is_open(each) for each in connections):
+            raise LoadFailedError(f"{peer.name} closes connections that are idle")
+        return peer.server.resident_mib()
+
+
+def _is_open(connection: socket.socket) -> bool:
+    try:
+        return bool(connection.recv(1))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,83 @@
+"""Puts the listeners of the configuration together: a part of the composition root."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.application.service import Service
+
+from regcache.admin.endpoint import AdminDispatch
+from regcache.admin.health import HealthPages
+from regcache.config import model
+from regcache.interfaces import IWorkPool
+from regcache.metrics import CONTENT_TYPE, Metrics
+from regcache.tls import CertificateFiles, CertificateStore, CertificateWatcher
+from regcache.web.access_log import RequestRecord
+from regcache.web.listeners import Listeners, ListenerSpec
+from regcache.web.redirect import RedirectDispatch
+from regcache.web.request import Dispatch
+from regcache.web.site import ConnectionLimits, Site
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltListeners:
+    """The listeners, what stands behind each, and what belongs to them."""
+
+    listeners: Listeners
+    sites: Sequence[Site]
+    watchers: Sequence[Service]
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerBuilder:
+    """Makes the listeners for clients, and the one for operators.
+
+    :ivar recorders: are told of every request.
+    """
+
+    config: model.Config
+    reactor: Any
+    pool: IWorkPool
+    metrics: Metrics
+    recorders: Sequence[Callable[[RequestRecord], None]]
+    health: HealthPages
+    _sites: list[Site] = field(default_factory=list)
+    _specs: list[ListenerSpec] = field(default_factory=list)
+    _watchers: list[Service] = field(default_factory=list)
+
+    def build(self, dispatch: Dispatch) -> BuiltListeners:
+        """Make all of them.
+
+        :param dispatch: answers clients.
+        :raises CertificateError: if a certificate cannot be used.
+        """
+        for listener in self.config.listeners:
+            answer = dispatch
+            if listener.redirect is not None:
+                answer = RedirectDispatch(listener.acme_webroot, self.pool)
+            # Health is answered everywhere, and while the storage is being opened, too.
+            site = self._site(self.health.before(answer), listener.hsts)
+            self._add(listener.endpoint, site, self._tls(listener.tls))
+        admin = self.config.admin
+        if admin.endpoint is not None:
+            pages = AdminDispatch(self.health, self.metrics.render, CONTENT_TYPE, admin.hosts)
+            self._add(admin.endpoint, self._site(pages, None), None)
+        return BuiltListeners(Listeners(self.reactor, self._specs), self._sites, self._watchers)
+
+    def _add(self, endpoint: str, site: Site, tls: CertificateStore | None) -> None:
+        self._sites.append(site)
+        self._specs.append(ListenerSpec(endpoint, site, tls))
+
+    def _site(self, dispatch: Dispatch, hsts: str | None) -> Site:
+        limits = self.config.limits
+        connection = ConnectionLimits(limits.header_timeout, limits.idle)
+        return Site(dispatch, self.reactor, self.recorders, connection, hsts)
+
+    def _tls(self, settings: model.ListenerTLS | None) -> CertificateStore | None:
+        if settings is None:
+            return None
+        files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]
+        store = CertificateStore(files, settings.minimum)
+        store.load()
+        self._watchers.append(CertificateWatcher(store, self.pool, self.reactor))
+        return store

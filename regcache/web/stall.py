@@ -1,0 +1,81 @@
+"""Finds out that a client takes nothing any more.
+
+A transport says only when its buffer is empty again, and behind a slow client that can take
+minutes: the kernel reports room for more when a third of its own buffer, which may be some
+megabytes, has been sent. So it is asked how many bytes wait there; as long as that number
+changes the client is slow, not gone.
+"""
+
+import fcntl
+import struct
+import termios
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.protocols.policies import ProtocolWrapper
+
+#: How often one looks within the time after which a client is given up.
+_LOOKS = 4
+_INT = struct.Struct("i")
+
+
+def unsent_bytes(transport: Any) -> int | None:
+    """Bytes that the kernel holds for a peer that has not confirmed them; None if unknown.
+
+    :param transport: of a stream, possibly within wrappers such as TLS.
+    """
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    try:
+        descriptor = transport.fileno()
+        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size))
+    except (AttributeError, TypeError, OSError, ValueError):
+        return None  # no socket, or one that is closed already
+    return int(_INT.unpack(answer)[0])
+
+
+class StallTimer:
+    """Runs while a client is expected to take something.
+
+    :param seconds: how long it may take nothing.
+    :param unsent: the number of bytes that wait for it, or None where nobody knows.
+    :param stalled: called once that long has passed; the timer is stopped then.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        seconds: float,
+        unsent: Callable[[], int | None],
+        stalled: Callable[[], object],
+    ) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._unsent = unsent
+        self._stalled = stalled
+        self._call: IDelayedCall | None = None
+        self._last: int | None = None
+        self._moved_at = 0.0
+
+    def start(self) -> None:
+        """Begin to wait. Does nothing while it runs."""
+        if self._call is None:
+            self._last, self._moved_at = self._unsent(), self._clock.seconds()
+            self._call = self._clock.callLater(self._seconds / _LOOKS, self._look)
+
+    def stop(self) -> None:
+        """The client took something, or nothing is expected of it. Idempotent."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+    def _look(self) -> None:
+        self._call = None
+        now, unsent = self._clock.seconds(), self._unsent()
+        if unsent != self._last:
+            self._last, self._moved_at = unsent, now
+        if now - self._moved_at >= self._seconds:
+            self._stalled()
+        else:
+            self._call = self._clock.callLater(self._seconds / _LOOKS, self._look)

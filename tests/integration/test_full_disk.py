@@ -1,0 +1,140 @@
+"""A disk that is full for real: pulls go on, the daemon lives, and says what happens."""
+
+import contextlib
+import http.client
+import os
+import subprocess
+from pathlib import Path
+
+from tests.integration.base import PullThroughCase, upstream_config
+from tests.support.downloads import Download
+from tests.support.faults import Fault
+from tests.support.images import MIB, mixed_image
+from tests.support.processes import require_root, unavailable, wait_until
+from tests.support.servers import Regcache
+
+REPOSITORY = "team/app"
+SIZE = 64 * MIB
+STORED = "regcache; fwd=uri-miss; stored"
+
+
+class FullDiskTests(PullThroughCase):
+    """A daemon whose storage is a small file system of its own."""
+
+    rate: float | None = None
+
+    def setUp(self) -> None:
+        """Mount 64 MiB, and start the daemon there."""
+        require_root("mounting a small file system")
+        self.mount = self.workspace().path
+        command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(self.mount)]
+        if subprocess.run(command, capture_output=True).returncode:
+            unavailable("no file system can be mounted")
+        self.addCleanup(self.unmount)
+        self.upstream = self.faulty_upstream()
+        self.daemon = Regcache(upstream_config(self.upstream.url))
+        self.daemon.config["storage"] |= {"directory": str(self.mount), "min_free": "1MiB"}
+        self.daemon.start()
+        self.client = self.daemon.client()
+
+    def unmount(self) -> None:
+        """End the daemon first: it has files open there."""
+        self.daemon.close()
+        subprocess.run(["umount", str(self.mount)], check=True)
+
+    def fill_up(self) -> None:
+        """Leave not a byte, as others on the same disk may do at any time."""
+        block = bytes(MIB)
+        with (self.mount / "others").open("ab", buffering=0) as file:
+            for size in (MIB, 4096):
+                with contextlib.suppress(OSError):
+                    while file.write(block[:size]) == size:
+                        pass
+        self.assertEqual(os.statvfs(self.mount).f_bavail, 0)
+
+    def blob(self, size: int, seed: object) -> tuple[str, str]:
+        """A blob of the upstream: its digest, and what clients ask for."""
+        blob = self.upstream.add_generated_blob(REPOSITORY, size, seed)
+        return blob.digest, f"/v2/{REPOSITORY}/blobs/{blob.digest}"
+
+    def assert_relayed(self, digest: str, target: str) -> None:
+        """The blob arrives, and is not stored."""
+        one = Download(self.client, target).wait(30)
+        self.assertEqual((one.error, one.status, one.digest), (None, 200, digest))
+        self.assertEqual(one.headers["cache-status"], "regcache; fwd=uri-miss; detail=relay")
+        self.assertEqual(self.blobs(), [])
+
+    def blobs(self) -> list[Path]:
+        """The files of finished and growing blobs."""
+        folders = (self.mount / "blobs", self.mount / "partial")
+        files = [one for each in folders for one in each.rglob("*") if one.is_file()]
+        return [one for one in files if one.stat().st_size > MIB]
+
+    def test_a_blob_that_is_larger_than_the_disk(self) -> None:
+        """It completes by relay, for several clients at once, in bounded memory, and verified."""
+        digest, target = self.blob(3 * SIZE // 2, "large")
+        self.assert_relayed(digest, target)
+        several = [Download(self.client, target) for _ in range(2)]
+        for one in several:
+            one.wait(30)
+            self.assertEqual((one.error, one.digest), (None, digest))
+            self.assertIn("relay", one.headers["cache-status"])
+        self.assertLess(self.daemon.process.resident_bytes(peak=True), 150 * 10**6)
+        self.assertEqual(self.blobs(), [])
+        self.upstream.faults.then(target, Fault(wrong_byte_at=SIZE + 7))
+        wrong = Download(self.client, target).wait(30)
+        self.assertIsInstance(wrong.error, http.client.HTTPException | ConnectionError)
+        self.assertLess(wrong.received, 3 * SIZE // 2)
+        self.assertEqual(self.daemon.metric("regcache_digest_mismatches_total"), 1)
+        small, small_target = self.blob(4 * MIB, "small")
+        one = Download(self.client, small_target).wait(10)
+        self.assertEqual((one.digest, one.headers["cache-status"]), (small, STORED))
+
+    def test_a_disk_that_is_full_from_the_beginning(self) -> None:
+        """Manifests and blobs are served all the same, whatever the index can note."""
+        self.fill_up()
+        image = mixed_image("full", MIB)
+        self.upstream.add_image(REPOSITORY, image, "1")
+        manifest = f"/v2/{REPOSITORY}/manifests"
+        for path in (f"{manifest}/1", f"{manifest}/{image.digest}", f"{manifest}/1"):
+            answer = self.client.get(path)
+            self.assertEqual((answer.status, answer.body), (200, image.data), path)
+        for digest, blob in image.all_blobs().items():
+            answer = self.client.get(f"/v2/{REPOSITORY}/blobs/{digest}")
+            self.assertEqual((answer.status, answer.body), (200, blob.data))
+        self.assert_relayed(*self.blob(8 * MIB, "relayed"))
+        self.assertEqual(self.client.get("/healthz").status, 200)
+        self.assertEqual(self.daemon.stop(), 0)
+        (self.mount / "others").unlink()
+        self.daemon.start()
+        digest, target = self.blob(4 * MIB, "again")
+        self.assertEqual(Download(self.client, target).wait(10).digest, digest)
+
+    def test_a_disk_that_becomes_full_half_way(self) -> None:
+        """Who has bytes already is aborted, who asks then gets it by relay; log and metric."""
+        self.upstream.rate = 30e6
+        digest, target = self.blob(40 * MIB, "half")
+        self.daemon.process.assert_running()
+        running = Download(self.client, target)
+        wait_until(lambda: running.received > 2 * MIB, "the blob flows")
+        # What was reserved ahead is there; nothing else is.
+        self.take_back_what_was_reserved()
+        self.fill_up()
+        running.wait(20)
+        self.assertIsInstance(running.error, http.client.HTTPException | ConnectionError)
+        self.assertLess(running.received, 40 * MIB)
+        self.upstream.rate = None
+        self.assert_relayed(digest, target)
+        self.assertGreaterEqual(self.daemon.metric("regcache_storage_errors_total"), 1)
+        told = [one for one in self.daemon.log().splitlines() if f"storing {digest} failed" in one]
+        self.assertTrue(told)
+        self.assertEqual(self.daemon.metric("regcache_readers"), 0)
+        wait_until(lambda: self.daemon.cache_files() == 0, "the files are closed")
+        self.assertEqual(self.client.get("/v2/").status, 200)
+
+    def take_back_what_was_reserved(self) -> None:
+        """Free the blocks behind what was written, as a file system without reserving would."""
+        [partial] = self.blobs()
+        subprocess.run(
+            ["fallocate", "-p", "-o", str(20 * MIB), "-l", str(SIZE), partial], check=True
+        )

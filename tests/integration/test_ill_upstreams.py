@@ -1,0 +1,584 @@
+"""Upstreams that are dead, slow, ill or talk nonsense: what clients get, and within what time."""
+
+import http.client
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tests.integration.base import UPSTREAM, PullThroughCase, certificates, upstream_config
+from tests.support.downloads import Download
+from tests.support.faults import Fault
+from tests.support.faulty_upstream import FaultyUpstream
+from tests.support.images import MIB, Image, mixed_image
+from tests.support.network_servers import TinyNameServer
+from tests.support.processes import CHECKOUT, free_port, wait_until
+from tests.support.registry_client import Answer, RegistryClient
+from tests.support.servers import Regcache
+
+REPOSITORY = "team/app"
+ACCOUNT = ("operator", "s3cret-word")
+#: What the daemons of these tests have instead of the default time-outs (seconds).
+LIMITS = {"deadline": 1, "connect_timeout": 2, "first_byte_timeout": 2, "stall_timeout": 2}
+TIMES = {**{key: f"{seconds}s" for key, seconds in LIMITS.items()}, "tag_ttl": "1s"}
+#: What an answer may take beyond its time limit, on a machine that is busy with tests (seconds).
+SLACK = 0.5
+#: How fast an answer is for which nobody is asked (seconds).
+AT_ONCE = 0.05
+#: Failures in a row that open a breaker.
+FAILURES = 3
+
+CACHED, MOVED = (mixed_image(name, 1000) for name in ("cached", "moved"))
+PORTAL = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 8\r\n\r\n<p>login"
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="r"'}
+CREDENTIALS = {"username": ACCOUNT[0], "password": ACCOUNT[1], "serve_private": True}
+#: What is asked for of what is not cached.
+COLD = ("tag", "digest", "blob")
+CELLS = ("cached", *COLD)
+TABLE = "| what goes wrong upstream | a tag that is cached | a tag that is not cached |"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a client gets: a Cache-Status or an error status, and within what time (seconds).
+
+    :ivar waits: for the time-out that the cell names; else it comes at once.
+    """
+
+    answer: str
+    within: float
+    waits: bool
+
+    @classmethod
+    def parse(cls, text: str) -> "Cell":
+        """From the words of the document."""
+        answer, _, time_words = text.rpartition(", ")
+        if time_words == "at once":
+            return cls(answer.strip("`"), 0, False)
+        found = re.match(r"within `(\w+)`", time_words)
+        assert found, f"no time limit in: {text}"
+        return cls(answer.strip("`"), LIMITS[found[1]], True)
+
+    def faults(self, answer: Answer, seconds: float) -> Iterator[str]:
+        """What is wrong with an answer."""
+        told = answer.headers.get("cache-status", "")
+        if self.answer[0].isdigit():
+            statuses = [int(one) for one in re.findall(r"\b\d{3}\b", self.answer)]
+            if answer.status not in statuses:
+                yield f"{answer.status} {told!r} instead of {self.answer}: {answer.body[:150]!r}"
+            retry = answer.headers.get("retry-after", "")
+            if "Retry-After" in self.answer and not 1 <= int(retry or 0) <= 60:
+                yield f"Retry-After is {retry!r}"
+        else:
+            pattern = re.escape(f"regcache; {self.answer}").replace(r"ttl=\-90", r"ttl=-\d+")
+            pattern = pattern.replace("status=5xx", r"status=5\d\d")
+            if answer.status != 200 or not re.fullmatch(pattern, told):
+                yield f"{answer.status} {told!r} instead of {self.answer}: {answer.body[:150]!r}"
+        if seconds > self.within + SLACK:
+            yield f"took {seconds:.2f} s instead of {self.within} s"
+
+
+class NameServer(TinyNameServer):
+    """Knows no name, and says nothing at all of names with ``silent`` in them."""
+
+    def reply(self, query: bytes, transport: str) -> bytes:
+        """An empty answer, or none."""
+        return b"" if b"silent" in query else super().reply(query, transport)
+
+
+class Nowhere:
+    """What no faulty upstream can do: names and addresses that lead nowhere."""
+
+    def __init__(self) -> None:
+        self.names = NameServer()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        address = self._listener.getsockname()
+        self.lost_packets = f"http://127.0.0.1:{address[1]}"
+        # With its queue full the kernel drops whatever else wants to connect.
+        self._queue = [socket.socket() for _ in range(4)]
+        for one in self._queue:
+            one.setblocking(False)
+            one.connect_ex(address)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        pair = certificates().certificate
+        context.load_cert_chain(pair.chain, pair.key)
+        self._untrusted = FaultyUpstream(context)
+        self.untrusted = self._untrusted.url
+        self.refusing = f"http://127.0.0.1:{free_port()}"
+        self.unknown_name = "http://registry.dead.example"
+        self.unanswered_name = "http://registry.silent.example"
+
+    def close(self) -> None:
+        """Close everything."""
+        self.names.close()
+        self._untrusted.close()
+        for one in [self._listener, *self._queue]:
+            one.close()
+
+
+@dataclass(frozen=True)
+class Illness:
+    """How a row of the table comes about.
+
+    :ivar fault: of every request.
+    :ivar moved: of GET of a manifest, after HEAD said that the tag names another one.
+    :ivar url: leads to the trouble; None: a faulty upstream.
+    :ivar prepare: what else is done to the faulty upstream.
+    :ivar before: so many requests went before what the row shows.
+    :ivar by_digest: the status of what is cached under digests.
+    """
+
+    fault: Fault | None = None
+    moved: Fault | None = None
+    url: Callable[[Nowhere], str] | None = None
+    prepare: Callable[[FaultyUpstream], object] = lambda upstream: None
+    settings: dict[str, Any] = field(default_factory=dict)
+    before: int = 0
+    by_digest: int = 200
+
+
+def _unknown_account(upstream: FaultyUpstream) -> None:
+    upstream.require_token()
+    upstream.realm_knows_nobody = True
+
+
+#: By the first words of the rows of docs/operations.md.
+ILLNESSES: dict[str, Illness] = {
+    "its name cannot be resolved": Illness(url=lambda nowhere: nowhere.unknown_name),
+    "it refuses connections": Illness(url=lambda nowhere: nowhere.refusing),
+    "packets to it are lost": Illness(url=lambda nowhere: nowhere.lost_packets),
+    "it accepts connections and never answers": Illness(Fault(silent=True)),
+    "it answers after 5 s": Illness(Fault(first_byte_delay=1.6)),
+    "it begins the manifest and does not end it": Illness(moved=Fault(stall_at=50)),
+    "it answers 5xx": Illness(Fault(status=503)),
+    "it failed three times in a row": Illness(Fault(status=500), before=FAILURES),
+    "it answers 429": Illness(Fault(status=429, retry_after=30)),
+    "it answered 429 a moment ago": Illness(Fault(status=429, retry_after=30), before=1),
+    "it gives what is no manifest": Illness(Fault(raw=b"SSH-2.0-OpenSSH_9.2\r\n")),
+    "it gives a manifest of more than 4 MiB": Illness(moved=Fault(body=b" " * (5 * MIB))),
+    "it gives a manifest that fails its digest": Illness(moved=Fault(wrong_byte_at=50)),
+    "it has no such tag any more": Illness(Fault(status=404)),
+    "it gives no access without credentials": Illness(Fault(status=401, headers=CHALLENGE)),
+    "it refuses good credentials": Illness(
+        Fault(status=403, authorised=True),
+        prepare=lambda upstream: upstream.require_token(ACCOUNT),
+        settings=CREDENTIALS,
+        by_digest=403,
+    ),
+    "its token realm refuses our credentials": Illness(
+        prepare=_unknown_account, settings=CREDENTIALS
+    ),
+}
+#: What the document has no row of its own for, in its words.
+FURTHER: dict[str, tuple[Illness, str, str]] = {
+    "its certificate is not trusted": (
+        Illness(url=lambda nowhere: nowhere.untrusted),
+        "`fwd=stale; detail=unreachable`, at once",
+        "502, at once",
+    ),
+    "no name server answers": (
+        Illness(url=lambda nowhere: nowhere.unanswered_name),
+        "`fwd=stale; detail=deadline`, within `deadline`",
+        "502 or 504, within `connect_timeout`",
+    ),
+    "it resets connections": (
+        Illness(Fault(reset=True)),
+        "`fwd=stale; detail=unreachable`, at once",
+        "502, at once",
+    ),
+    "it drips its headers": (
+        Illness(Fault(head_rate=10)),
+        "`fwd=stale; detail=deadline`, within `deadline`",
+        "504, within `first_byte_timeout`",
+    ),
+    "it gives the body of a manifest in drips": (
+        Illness(moved=Fault(rate=20)),
+        "`fwd=stale; detail=deadline`, within `deadline`",
+        "504, within `stall_timeout`",
+    ),
+    "a login page stands before it": (
+        Illness(Fault(raw=PORTAL)),
+        "`fwd=stale; detail=invalid`, at once",
+        "502, at once",
+    ),
+    "403": (Illness(Fault(status=403)), "403, at once", "403, at once"),
+    "404 with on_missing: stale": (
+        Illness(Fault(status=404), settings={"on_missing": "stale"}),
+        "`fwd=stale; fwd-status=404`, at once",
+        "404, at once",
+    ),
+    "403 with on_missing: stale": (
+        Illness(Fault(status=403), settings={"on_missing": "stale"}),
+        "`fwd=stale; fwd-status=403`, at once",
+        "403, at once",
+    ),
+    "403 to good credentials with on_missing: stale": (
+        Illness(
+            Fault(status=403, authorised=True),
+            prepare=lambda upstream: upstream.require_token(ACCOUNT),
+            settings={**CREDENTIALS, "on_missing": "stale"},
+            by_digest=403,
+        ),
+        "403, at once",
+        "403, at once",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row, with what its cells say."""
+
+    words: str
+    illness: Illness
+    cached: Cell
+    cold: Cell
+
+    @property
+    def name(self) -> str:
+        """The words as a part of a host name."""
+        return re.sub("[^a-z0-9]+", "-", self.words.lower()).strip("-")
+
+    @property
+    def is_found_out(self) -> bool:
+        """Whether it keeps the upstream from being asked again: for a breaker, a Retry-After."""
+        bad = self.cold.answer[:3] in ("429", "502", "503", "504")
+        return bad and "invalid" not in self.cached.answer and not self.illness.moved
+
+    @cached_property
+    def images(self) -> dict[str, Image]:
+        """An image for each cell alone: what anybody may read is shown through all."""
+        return {cell: mixed_image(f"{self.words} {cell}", 1000) for cell in COLD}
+
+    def content(self, cell: str) -> str:
+        """What is asked for of it."""
+        image = self.images[cell]
+        by_digest = f"manifests/{image.digest}"
+        blob = f"blobs/{image.blobs[0].digest}"
+        return {"tag": "manifests/cold", "digest": by_digest, "blob": blob}[cell]
+
+
+def documented() -> dict[str, tuple[str, str]]:
+    """The rows of the table in docs/operations.md: words, and the two cells."""
+    lines = (CHECKOUT / "docs" / "operations.md").read_text().splitlines()
+    found = {}
+    for line in lines[lines.index(TABLE) + 2 :]:
+        if not line.startswith("|"):
+            break
+        words, cached, cold = (part.strip() for part in line.strip("|").split("|"))
+        found[words] = (cached, cold)
+    return found
+
+
+def rows() -> list[Row]:
+    """All rows, of the document and further ones."""
+    listed = {words: (ILLNESSES[words], *cells) for words, cells in documented().items()}
+    return [
+        Row(words, illness, Cell.parse(cached), Cell.parse(cold))
+        for words, (illness, cached, cold) in {**listed, **FURTHER}.items()
+    ]
+
+
+class TableTests(PullThroughCase):
+    """Every cell, through one daemon that begins when all of its upstreams are ill already."""
+
+    def test_no_row_is_forgotten(self) -> None:
+        """The document has the rows that are played here, and no others."""
+        self.assertEqual(sorted(documented()), sorted(ILLNESSES))
+
+    def test_every_cell(self) -> None:
+        """Ready without the network; every answer is right and comes within its time."""
+        self.rows = rows()
+        self.nowhere = Nowhere()
+        self.addCleanup(self.nowhere.close)
+        self.fill_a_cache()
+        self.fall_ill()
+        self.daemon.start()
+        self.assertEqual(self.daemon.client().get("/readyz").status, 200)
+        time.sleep(1)  # tag_ttl is over now
+        # Waiting goes on at the same time; what comes at once is timed one after another.
+        slow = [(row, cell) for row in self.rows if row.cached.waits for cell in CELLS]
+        quick = [(row, cell) for row in self.rows if not row.cached.waits for cell in CELLS]
+        with ThreadPoolExecutor(len(slow)) as pool:
+            waiting = pool.map(lambda given: self.play(*given), slow)
+            wrong = [line for given in quick for line in self.play(*given)]
+            wrong += [line for lines in waiting for line in lines]
+        for row in self.rows:
+            wrong.extend(self.known(row))
+        self.assertEqual(wrong, [], "\n" + "\n".join(wrong))
+
+    def fill_a_cache(self) -> None:
+        """Pull an image through every entry while all is well, and stop."""
+        well = self.faulty_upstream()
+        well.add_image(REPOSITORY, CACHED, "1")
+        self.daemon: Regcache = self.regcache(self.config(lambda row: well.url))
+        contents = ["manifests/1", *(f"blobs/{digest}" for digest in CACHED.all_blobs())]
+
+        def pull(row: Row) -> None:
+            for content in contents:
+                answer = self.daemon.client().get(self.path(row, "cached", content))
+                self.assertEqual(answer.status, 200)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(pull, self.rows))
+        self.assertEqual(self.daemon.stop(), 0)
+
+    def fall_ill(self) -> None:
+        """Make an upstream for every row, and configure it."""
+        self.ill = {row.words: self.faulty_upstream() for row in self.rows}
+        for row in self.rows:
+            upstream, illness = self.ill[row.words], row.illness
+            for cell, image in row.images.items():
+                upstream.add_image(REPOSITORY, image, *(["cold"] if cell == "tag" else []))
+            upstream.add_image(REPOSITORY, MOVED if illness.moved else CACHED, "1")
+            illness.prepare(upstream)
+            if illness.fault is not None:
+                upstream.faults.always("/v2/*", illness.fault)
+            if illness.moved is not None:
+                upstream.faults.always("*/manifests/*", illness.moved, method="GET")
+
+        def url(row: Row) -> str:
+            illness = row.illness
+            return illness.url(self.nowhere) if illness.url else self.ill[row.words].url
+
+        self.daemon.config.update(self.config(url))
+
+    def config(self, url: Callable[[Row], str]) -> dict[str, Any]:
+        """An upstream entry for each cell, which so has a breaker of its own."""
+        entries = {
+            f"{row.name}.{cell}.test": {**TIMES, **row.illness.settings, "urls": [url(row)]}
+            for row in self.rows
+            for cell in CELLS
+        }
+        return {"upstreams": entries, "dns": [self.nowhere.names.address]}
+
+    def path(self, row: Row, cell: str, content: str) -> str:
+        """What a client asks for."""
+        return f"/v2/{row.name}.{cell}.test/{REPOSITORY}/{content}"
+
+    def ask(self, row: Row, cell: str, content: str) -> tuple[Answer, float]:
+        """An answer, and how long it took."""
+        started = time.monotonic()
+        try:
+            answer = self.daemon.client().get(self.path(row, cell, content))
+        except (OSError, http.client.HTTPException) as error:
+            answer = Answer(0, {}, repr(error).encode())
+        return answer, time.monotonic() - started
+
+    def play(self, row: Row, cell: str) -> list[str]:
+        """What is wrong with the answers of a cell."""
+        if cell != "cached":
+            return [f"{row.words}, {cell}: {line}" for line in self.cold(row, cell)]
+        wrong = [f"{row.words}: {line}" for line in self.cached(row)]
+        if row.is_found_out:
+            self.find_out(row)
+        return wrong
+
+    def cached(self, row: Row) -> Iterator[str]:
+        """What is cached: by tag, and then under digests."""
+        for _ in range(row.illness.before):
+            self.ask(row, "cached", "manifests/1")
+        answer, seconds = self.ask(row, "cached", "manifests/1")
+        for line in row.cached.faults(answer, seconds):
+            yield f"cached tag: {line}"
+        if answer.status == 200 and answer.body != CACHED.data:
+            yield "cached tag: other bytes"
+        revalidated = "revalidated" in row.cached.answer
+        if answer.status == 200 and (int(answer.headers["age"]) < 1) != revalidated:
+            yield f"cached tag: Age {answer.headers['age']}"
+        for content in (
+            f"manifests/{CACHED.digest}",
+            *(f"blobs/{digest}" for digest in CACHED.all_blobs()),
+        ):
+            answer, seconds = self.ask(row, "cached", content)
+            told = answer.headers.get("cache-status")
+            if answer.status != row.illness.by_digest or seconds > SLACK:
+                yield f"cached {content[:16]}: {answer.status} {answer.body[:150]!r} {seconds:.2f}"
+            if answer.status == 200 and told != "regcache; hit":
+                yield f"cached {content[:16]}: {told!r}"
+
+    def cold(self, row: Row, cell: str) -> Iterator[str]:
+        """What is not cached: a tag, a digest, a blob."""
+        if cell == "blob" and row.illness.moved:
+            return  # an illness of manifests
+        content = row.content(cell)
+        for _ in range(row.illness.before):
+            self.ask(row, cell, content)
+        answer, seconds = self.ask(row, cell, content)
+        yield from row.cold.faults(answer, seconds)
+        named = f"{row.name}.{cell}.test".encode()
+        if answer.status >= 502 and (answer.errors != ["UNAVAILABLE"] or named not in answer.body):
+            yield f"{answer.body[:150]!r}"
+
+    def find_out(self, row: Row) -> None:
+        """Ask until the upstream is known to be no use."""
+
+        def known() -> bool:
+            told = self.ask(row, "cached", "manifests/1")[0].headers.get("cache-status", "")
+            return told.endswith("detail=stale")
+
+        wait_until(known, f"no more is asked: {row.words}", 10)
+
+    def known(self, row: Row) -> Iterator[str]:
+        """Once an upstream is known to be no use: at once, and nobody is asked."""
+        if not row.is_found_out:
+            return
+        limited = row.cold.answer.startswith("429")
+        self.find_out(row)
+        asked = len(self.ill[row.words].requests)
+        stale = Cell("hit; ttl=-90; detail=stale", 0, False)
+        answers = [self.ask(row, "cached", "manifests/1") for _ in range(5)]
+        wrong = [line for answer, seconds in answers for line in stale.faults(answer, seconds)]
+        yield from (f"{row.words}, known: {line}" for line in wrong)
+        fastest = min(seconds for _, seconds in answers)
+        if fastest > AT_ONCE:
+            yield f"{row.words}, known: took {fastest:.3f} s"
+        cold = Cell(f"{'429' if limited else '503'} with `Retry-After`", 0, False)
+        for line in cold.faults(*self.ask(row, "cached", "manifests/cold")):
+            yield f"{row.words}, known, cold: {line}"
+        if len(self.ill[row.words].requests) != asked:
+            yield f"{row.words}, known: the upstream was asked all the same"
+
+
+class BreakerTests(PullThroughCase):
+    """Many at once, and the way back."""
+
+    def test_a_hundred_cold_requests_do_not_queue(self) -> None:
+        """A hundred tags of a black hole: one time-out ends them all.
+
+        But for the two that are sent between the first time-out and the third.
+        """
+        upstream = self.faulty_upstream()
+        upstream.faults.always("*", Fault(silent=True))
+        daemon = self.regcache(upstream_config(upstream.url, **TIMES))
+        targets = [f"/v2/{REPOSITORY}/manifests/tag-{k}" for k in range(100)]
+        asking = [Download(daemon.client(), target) for target in targets]
+        for one in asking:
+            one.wait(20)
+        self.assertEqual({one.status for one in asking} - {503, 504}, set())
+        seconds = sorted(one.seconds for one in asking)
+        limit = LIMITS["first_byte_timeout"]
+        self.assertLess(seconds[-1 - (FAILURES - 1)], limit + 2 * SLACK)
+        self.assertLess(seconds[-1], LIMITS["connect_timeout"] + limit + 2 * SLACK)
+        started = time.monotonic()
+        answer = daemon.client().get(targets[0])
+        self.assertEqual(answer.status, 503)
+        self.assertGreaterEqual(int(answer.headers["retry-after"]), 1)
+        self.assertLess(time.monotonic() - started, SLACK)
+
+    def test_one_probe_at_a_time_and_then_all_is_well(self) -> None:
+        """After its rest an upstream is asked by one request; its answer opens the way for all."""
+        upstream = self.faulty_upstream()
+        upstream.add_image(REPOSITORY, CACHED, "1")
+        for tag in range(20):
+            upstream.add_manifest(REPOSITORY, CACHED.media_type, CACHED.data, f"tag-{tag}")
+        upstream.faults.always("*", Fault(status=503))
+        daemon = self.regcache(upstream_config(upstream.url, **TIMES))
+        client = daemon.client()
+        for tag in range(FAILURES):
+            self.assertEqual(client.get(self.tag(tag)).status, 502)
+        self.assertEqual(client.get(self.tag(3)).status, 503)
+        self.assertEqual(len(upstream.requests), FAILURES)
+        self.assertEqual(daemon.metric("regcache_upstream_up", upstream=UPSTREAM), 0)
+        self.assertIn("circuit open", daemon.log())
+        upstream.faults.clear()
+        upstream.faults.always("*", Fault(first_byte_delay=0.5))
+        wait_until(
+            lambda: len(upstream.requests) > FAILURES or self.probe(client, upstream), "a probe", 8
+        )
+        self.assertEqual(len(upstream.requests), FAILURES + 1, "probes at the same time")
+        wait_until(
+            lambda: daemon.metric("regcache_upstream_up", upstream=UPSTREAM) == 1, "it is up", 3
+        )
+        upstream.faults.clear()
+        self.assertEqual(client.get(self.tag(15)).status, 200)
+
+    def probe(self, client: RegistryClient, upstream: FaultyUpstream) -> bool:
+        """Ask for ten things at once; whether one of them went out."""
+        asking = [Download(client, self.tag(tag)) for tag in range(4, 14)]
+        for one in asking:
+            one.wait(5)
+        statuses = sorted(one.status for one in asking)
+        self.assertIn(statuses, ([503] * 10, [200] + [503] * 9))
+        return len(upstream.requests) > FAILURES
+
+    def tag(self, number: int) -> str:
+        """The path of one of many tags."""
+        return f"/v2/{REPOSITORY}/manifests/tag-{number}"
+
+
+class SeveralUrlsTests(PullThroughCase):
+    """The next URL is asked for manifests and for blobs alike."""
+
+    def test_the_next_url_on_every_illness(self) -> None:
+        """5xx, 429, a reset, a black hole: the second URL answers; 404 and 403 are answers."""
+        well = self.faulty_upstream()
+        faults = {
+            "500": Fault(status=500),
+            "429": Fault(status=429, retry_after=60),
+            "reset": Fault(reset=True),
+            "silent": Fault(silent=True),
+            "404": Fault(status=404),
+            "403": Fault(status=403),
+        }
+        first = {name: self.faulty_upstream() for name in faults}
+        for name, fault in faults.items():
+            first[name].faults.always("*", fault)
+        entries = {
+            f"first-{name}.test": {**TIMES, "urls": [one.url, well.url]}
+            for name, one in first.items()
+        }
+        daemon = self.regcache({"upstreams": entries})
+
+        def pull(name: str) -> None:
+            image = mixed_image(f"next {name}", 1000)  # anybody's bytes are shown through all
+            well.add_image(REPOSITORY, image, name)
+            blob = image.blobs[0]
+            for path, body in (
+                (f"manifests/{name}", image.data),
+                (f"blobs/{blob.digest}", blob.data),
+            ):
+                answer = daemon.client().get(f"/v2/first-{name}.test/{REPOSITORY}/{path}")
+                expected = int(name) if name in ("404", "403") else 200
+                self.assertEqual(answer.status, expected, f"{name} {path} {answer.body!r}")
+                if expected == 200:
+                    self.assertEqual(answer.body, body)
+
+        with ThreadPoolExecutor(len(faults)) as pool:
+            list(pool.map(pull, faults))
+        # While Retry-After runs the first is not asked again.
+        self.assertEqual(len(first["429"].requests), 1)
+
+
+class BodyTests(PullThroughCase):
+    """Manifests whose bodies are not what they should be."""
+
+    def test_bodies_that_drip_or_lie(self) -> None:
+        """A drip is 504 within its time; wrong bytes, lengths and types are 502, never kept."""
+        upstream = self.faulty_upstream()
+        cases: dict[str, tuple[Fault, int]] = {
+            "drip": (Fault(rate=20), 504),
+            "cut": (Fault(cut_at=20), 502),
+            "wrong": (Fault(wrong_byte_at=30), 502),
+            "huge": (Fault(body=b" " * (5 * MIB)), 502),
+            "endless": (Fault(body=b" " * (5 * MIB), framing="chunked"), 502),
+            "packed": (Fault(headers={"Content-Encoding": "gzip"}), 502),
+        }
+        entries = {f"{name}.test": {**TIMES, "urls": [upstream.url]} for name in cases}
+        daemon = self.regcache({"upstreams": entries})
+        for name, (fault, status) in cases.items():
+            image = mixed_image(f"body {name}", 1000)
+            upstream.add_image(REPOSITORY, image, "1")
+            path = f"{REPOSITORY}/manifests/{image.digest}"
+            upstream.faults.then(f"/v2/{path}", fault)
+            started = time.monotonic()
+            answer = daemon.client().get(f"/v2/{name}.test/{path}")
+            self.assertEqual(answer.status, status, f"{name}: {answer.body!r}")
+            self.assertLess(time.monotonic() - started, LIMITS["stall_timeout"] + 2 * SLACK, name)
+            again = daemon.client().get(f"/v2/{name}.test/{path}")
+            self.assertEqual((again.status, again.body), (200, image.data), name)

@@ -1,0 +1,249 @@
+"""The parts of the benchmarks that measure nothing: reading, comparing, drawing."""
+
+from contextlib import closing
+from pathlib import Path
+from xml.etree import ElementTree
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.__main__ import parse
+from benchmarks.chart import draw, goodness
+from benchmarks.content import Content, Sizes, blob_path, manifest_path
+from benchmarks.figures import DIRECT, Figures
+from benchmarks.gaps import Gaps, parse_gaps
+from benchmarks.index_maker import make_index
+from benchmarks.load import Fetched, LoadFailedError, Requests
+from benchmarks.report import Report, number, table
+from benchmarks.sockets import parse_queued
+from benchmarks.targets import TARGETS, Comparison, Target
+from benchmarks.workloads import WORKLOADS
+from regcache.digests import Digest
+from regcache.store.index_contents import least_recently_used, total_bytes
+from regcache.store.index_copy import connect
+from regcache.store.index_names import list_repositories
+from regcache.store.index_schema import check
+
+WRK = """Running 1s test @ http://127.0.0.1:1/v2/
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     5.30ms    2.00ms  24.00ms   90.00%
+  Latency Distribution
+     50%    5.26ms
+     75%    6.00ms
+     90%  900.00us
+     99%    1.60s{space}
+  11000 requests in 1.00s, 5.00MB read
+Requests/sec:  10999.50
+Transfer/sec:      5.00MB
+""".format(space=" ")
+SINK = (
+    '{"seconds": 2.0, "bytes": 4000000, "done": 1, "failed": %d, "refused": %d,'
+    ' "first_byte_ms": {"p50": 1.5}, "total_ms": {"p50": 2000.0}}'
+)
+
+
+class FiguresTests(SynchronousTestCase):
+    """Samples and medians."""
+
+    def test_median(self) -> None:
+        """The median of the rounds is what counts, whatever their order."""
+        figures = Figures()
+        for value in (9.0, 1.0, 2.0):
+            figures.add("cold", "R", {"mb_s": value})
+        self.assertEqual(figures.median("cold", "R", "mb_s"), 2.0)
+        self.assertEqual(figures.medians(), {"cold": {"R": {"mb_s": 2.0}}})
+        self.assertEqual(figures.samples["cold"]["R"]["mb_s"], [9.0, 1.0, 2.0])
+
+    def test_not_measured(self) -> None:
+        """What nobody measured has no median."""
+        self.assertIsNone(Figures().median("cold", "R", "mb_s"))
+
+
+class TargetTests(SynchronousTestCase):
+    """Comparisons with bounds."""
+
+    def setUp(self) -> None:
+        self.figures = Figures()
+        self.figures.add("work", "R", {"mb_s": 30.0, "ms": 28.0})
+        self.figures.add("work", "D", {"mb_s": 20.0})
+        self.figures.add("work", DIRECT, {"ms": 20.0})
+
+    def test_ratio(self) -> None:
+        """A ratio is regcache's median over the other's."""
+        other = ("D", "mb_s")
+        target = Target("work", "MB/s", "mb_s", 1.5, True, Comparison.RATIO, other)
+        self.assertEqual(target.value(self.figures), 1.5)
+        self.assertTrue(target.met(1.5))
+        self.assertFalse(target.met(1.49))
+        self.assertEqual(target.wanted, "≥ 1.5")
+
+    def test_difference(self) -> None:
+        """A difference is regcache's median less the other's, and has an upper bound."""
+        other = (DIRECT, "ms")
+        target = Target("work", "late", "ms", 10, False, Comparison.DIFFERENCE, other)
+        self.assertEqual(target.value(self.figures), 8.0)
+        self.assertTrue(target.met(8.0))
+        self.assertFalse(target.met(10.1))
+
+    def test_peer_missing(self) -> None:
+        """A ratio to somebody who took no part is not known."""
+        target = Target("work", "MB/s", "mb_s", 1, True, Comparison.RATIO, ("N", "mb_s"))
+        self.assertIsNone(target.value(self.figures))
+
+    def test_targets_name_workloads(self) -> None:
+        """Every target is about a workload that exists, and about peers that take part in it."""
+        for target in TARGETS:
+            workload = WORKLOADS[target.workload]
+            self.assertIn(target.other[0], ("", DIRECT, *workload.peers), target)
+
+
+class LoadTests(SynchronousTestCase):
+    """What the load clients print."""
+
+    def test_wrk(self) -> None:
+        """Rate and latencies are read, whatever unit wrk chose."""
+        self.assertEqual(Requests.parse(WRK), Requests(10999.5, 5.26, 1600.0))
+
+    def test_wrk_errors(self) -> None:
+        """Answers that are no success make the figure worthless."""
+        text = WRK + "  Non-2xx or 3xx responses: 93\n"
+        self.assertRaises(LoadFailedError, Requests.parse, text)
+
+    def test_sink(self) -> None:
+        """Megabytes are 10^6 bytes, over the whole time."""
+        self.assertEqual(Fetched.parse(SINK % (0, 0)).megabytes_per_second, 2.0)
+
+    def test_sink_errors(self) -> None:
+        """A transfer that broke, or was refused, makes the figure worthless."""
+        for failed, refused in ((1, 0), (0, 1)):
+            self.assertRaises(LoadFailedError, Fetched.parse, SINK % (failed, refused))
+
+
+class GapTests(SynchronousTestCase):
+    """The watchdog's lines."""
+
+    def test_window(self) -> None:
+        """Only what came in the time of the workload counts."""
+        lines = ["9.0 500 400 3", "10.5 21.0 7.5 0", "10.6 30.0 1.0 0", "10.7 5 5 0", "12.1 90 1 0"]
+        self.assertEqual(parse_gaps(lines, 10.0, 12.0), Gaps(30.0, 1.0, 2))
+
+    def test_none(self) -> None:
+        """No line is no gap."""
+        self.assertEqual(parse_gaps([], 0.0, 1.0), Gaps(0.0, 0.0, 0))
+
+    def test_worse(self) -> None:
+        """Of several rounds the longest gap is kept, and all are counted."""
+        self.assertEqual(Gaps(30.0, 1.0, 2).worse(Gaps(40.0, 2.0, 1)), Gaps(40.0, 2.0, 3))
+
+
+class SocketTests(SynchronousTestCase):
+    """The output of ss."""
+
+    def test_write_queues(self) -> None:
+        """The write queues (w) are added up, and nothing that looks like them."""
+        text = (
+            "ESTAB 0 9 127.0.0.1:1 127.0.0.1:2 \n"
+            "\t skmem:(r0,rb131072,t5,tb2626560,f2816,w2613504,o0,bl0,d0)\n"
+            "ESTAB 0 9 127.0.0.1:1 127.0.0.1:3 \n"
+            "\t skmem:(r7,rb131072,t0,tb87040,f0,w1000,o0,bl0,d0)\n"
+        )
+        self.assertEqual(parse_queued(text), 2614504)
+
+
+class ReportTests(SynchronousTestCase):
+    """Tables and picture."""
+
+    def setUp(self) -> None:
+        figures = Figures()
+        figures.add("crowd-paced", "R", {"seconds": 1.0, "upstream_gets": 2.0, "mb_s": 50.0})
+        figures.add("crowd-paced", "N", {"seconds": 2.0, "mb_s": 25.0})
+        figures.add("crowd-paced", DIRECT, {"seconds": 0.5, "mb_s": 100.0})
+        self.titles = {"crowd-paced": "50 <clients>"}
+        gaps = {"crowd-paced": Gaps(25.0, 3.0, 1)}
+        self.report = Report(
+            {"date": "today"}, self.titles, figures, gaps, {"sink, MB/s": 5000.0}, ["cold, D: no"]
+        )
+
+    def test_table(self) -> None:
+        """A table has a head, a rule and its rows."""
+        self.assertEqual(table(("a", "b"), [("1", "2")]), "| a | b |\n| --- | --- |\n| 1 | 2 |")
+
+    def test_number(self) -> None:
+        """Numbers have the digits that count."""
+        self.assertEqual(
+            [number(each) for each in (0.98765, 12.34, 1234.5)], ["0.988", "12.3", "1,234"]
+        )
+
+    def test_targets(self) -> None:
+        """Each target that can be judged is, the watchdog's too."""
+        verdicts = {row["what"].partition(",")[0]: row["met"] for row in self.report.targets()}
+        self.assertEqual(
+            verdicts,
+            {
+                "upstream GETs": False,
+                "time ÷ N": True,
+                "time ÷ direct": False,
+                "reactor held": False,
+            },
+        )
+
+    def test_markdown(self) -> None:
+        """The tables show medians, verdicts, fractions of a direct transfer, and what failed."""
+        text = self.report.markdown()
+        self.assertIn("| 50 <clients> | time ÷ N | 0.5 | ≤ 0.6 | met |", text)
+        self.assertIn("| 50 <clients> | upstream GETs | 2 | ≤ 1 | **missed** |", text)
+        self.assertIn("| speed ÷ direct | 1.00 | 0.25 | 0.50 |", text)
+        self.assertIn("- cold, D: no", text)
+        self.assertIn("| sink, MB/s | 5,000 |", text)
+
+    def test_chart(self) -> None:
+        """The picture is well-formed and has a bar for every target."""
+        drawn = ElementTree.fromstring(draw(self.report.targets(), self.titles, "caption"))
+        bars = [each for each in drawn.iter() if each.tag.endswith("rect")]
+        self.assertEqual(len(bars), 1 + len(self.report.targets()))
+
+    def test_goodness(self) -> None:
+        """Above 1 is better than the bound, whichever way; a wanted zero is best when met."""
+        self.assertEqual(goodness(2.6, 1.3, True), 2.0)
+        self.assertEqual(goodness(40.0, 20.0, False), 0.5)
+        self.assertEqual(goodness(0.0, 0.0, False), 8.0)
+
+
+class CommandTests(SynchronousTestCase):
+    """The command line."""
+
+    def test_quick(self) -> None:
+        """The short form has fewer rounds and peers, and leaves growth out."""
+        options = parse(["--quick"])
+        self.assertEqual((options.rounds, options.peers), (3, "DNR"))
+        self.assertNotIn("growth", options.workloads)
+
+    def test_full(self) -> None:
+        """The long form has everything, five times."""
+        options = parse([])
+        self.assertEqual((options.rounds, options.peers), (5, "DNVR"))
+        self.assertEqual(options.workloads, list(WORKLOADS))
+
+
+class ContentTests(SynchronousTestCase):
+    """What the upstreams serve."""
+
+    def test_files(self) -> None:
+        """Every file lies under its request target and has its digest."""
+        content = Content(Path(self.mktemp()), Sizes(3_000_000, 10, 20, 2, 1.0, 1.0))
+        content.make()
+        big = content.path(blob_path(content.big)).read_bytes()
+        self.assertEqual((len(big), str(Digest.of(big))), (3_000_000, content.big))
+        manifest = content.path(manifest_path("latest")).read_bytes()
+        self.assertEqual(str(Digest.of(manifest)), content.manifest)
+        self.assertEqual(len(set(content.tiny)), 2)
+        self.assertEqual(content.path(blob_path(content.tiny[1])).stat().st_size, 4096)
+
+    def test_index(self) -> None:
+        """The large index is one that the daemon can use: totals, listings and order fit."""
+        folder = Path(self.mktemp())
+        with closing(connect(str(make_index(folder / "index.sqlite", 3)), create=False)) as index:
+            check(index)
+            oldest = least_recently_used(index, 100)
+            self.assertEqual(len(oldest), 15)
+            self.assertEqual(total_bytes(index), sum(each.size for each in oldest))
+            self.assertEqual(len(list_repositories(index, None, ("", ""), 10)), 3)

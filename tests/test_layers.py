@@ -1,0 +1,226 @@
+"""The house: who may know whom, and how large a room may be (docs/architecture.md)."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+MOST_MODULE_LINES = 300
+MOST_FUNCTION_LINES = 40
+
+#: Modules that put the others together and so know all of them.
+ROOT = frozenset({"service", "lifecycle", "upstreams", "watching", "environment", "listening"})
+
+#: What the modules and packages of a layer may import besides themselves.
+LAYERS: dict[str, frozenset[str]] = {}
+
+
+def _layer(name: str, *below: str) -> None:
+    LAYERS[name] = frozenset(below)
+
+
+_VALUES = ("values",)
+_layer("values")
+_layer("config", *_VALUES)
+_layer("store", *_VALUES)
+_layer("upstream", *_VALUES)
+# Nothing in the cache imports a class of the store or of an upstream: it gets interfaces.
+_layer("cache", *_VALUES)
+_layer("web", "cache", *_VALUES)
+# The operator's pages are answered by the same sites as those of clients.
+_layer("admin", "web", "cache", *_VALUES)
+_layer("ctl", "config", *_VALUES)
+_layer("root", "admin", "web", "cache", "store", "upstream", "config", *_VALUES)
+_layer("tap", "root", "store", "web", "config", *_VALUES)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of a module of ours.
+
+    :ivar for_types: only for the type checker, so it makes no cycle.
+    """
+
+    module: str
+    name: str
+    for_types: bool
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of ours."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @property
+    def layer(self) -> str:
+        """The layer that it belongs to: its package, the root, tap, or the values."""
+        parts = self.name.split(".")
+        if len(parts) > 1 and parts[1] in LAYERS:
+            return parts[1]
+        return "root" if len(parts) > 1 and parts[1] in ROOT else "values"
+
+
+@cache
+def modules() -> dict[str, Module]:
+    """All modules by name."""
+    found = {}
+    for path in sorted((CHECKOUT / "regcache").rglob("*.py")):
+        parts = path.relative_to(CHECKOUT).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        found[name] = Module(name, path, ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+def imports(module: Module) -> Iterator[Import]:
+    """What a module imports of ours, wherever it does so."""
+    for node, for_types in _walk(module.tree, False):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, "", for_types)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module.name} imports relatively"
+            for alias in node.names:
+                yield Import(node.module or "", alias.name, for_types)
+
+
+def _walk(node: ast.AST, for_types: bool) -> Iterator[tuple[ast.AST, bool]]:
+    """All nodes, and whether they stand under ``if TYPE_CHECKING``."""
+    yield node, for_types
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        for_types = True
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(child, for_types)
+
+
+def target(imported: Import) -> str | None:
+    """The module of ours that an import loads, or None for other people's."""
+    for name in (f"{imported.module}.{imported.name}", imported.module):
+        if name in modules():
+            return name
+    return None
+
+
+def loaded(module: Module, for_types: bool = False) -> set[str]:
+    """The modules of ours that a module imports, with those for type checking or without."""
+    found = {target(each) for each in imports(module) if for_types or not each.for_types}
+    return {name for name in found if name is not None and name != module.name}
+
+
+class ArrowTests(SynchronousTestCase):
+    """Arrows go down only."""
+
+    def test_layers_are_known(self) -> None:
+        """Every folder is a layer, so that none escapes the arrows."""
+        folders = {path.parent.name for path in (CHECKOUT / "regcache").glob("*/*.py")}
+        self.assertEqual(folders - set(LAYERS) - {"interfaces"}, set())
+        self.assertEqual({name for name in ROOT if f"regcache.{name}" not in modules()}, set())
+
+    def test_arrows(self) -> None:
+        """A module imports its own layer and those below, for type checking too."""
+        wrong = []
+        for module in modules().values():
+            allowed = {module.layer, *LAYERS[module.layer]}
+            for name in loaded(module, for_types=True):
+                if modules()[name].layer not in allowed and name != "regcache":
+                    wrong.append(f"{module.name} -> {name}")
+        self.assertEqual(wrong, [])
+
+    def test_apart(self) -> None:
+        """Store and upstream never know each other, and the web knows neither."""
+        for layer, other in (("store", "upstream"), ("upstream", "store")):
+            self.assertNotIn(other, LAYERS[layer])
+        self.assertEqual(LAYERS["web"] & {"store", "upstream", "config"}, set())
+        self.assertEqual(LAYERS["cache"] & {"store", "upstream", "config"}, set())
+
+    def test_configuration(self) -> None:
+        """Configuration objects are read by the root, the command line and tap alone."""
+        readers = {
+            module.layer
+            for module in modules().values()
+            for name in loaded(module, for_types=True)
+            if name.startswith("regcache.config")
+        }
+        self.assertEqual(readers, {"config", "root", "ctl", "tap"})
+
+    def test_reactor(self) -> None:
+        """Only tap.py imports the global reactor."""
+        users = [
+            module.name
+            for module in modules().values()
+            for each in imports(module)
+            if (each.module, each.name) == ("twisted.internet", "reactor")
+            or each.module == "twisted.internet.reactor"
+        ]
+        self.assertEqual(users, ["regcache.tap"])
+
+    def test_cycles(self) -> None:
+        """No module imports itself by way of others.
+
+        Imports under TYPE_CHECKING do not count: two classes of one package may name each
+        other's types.
+        """
+        done: set[str] = set()
+
+        def visit(name: str, way: tuple[str, ...]) -> None:
+            self.assertNotIn(name, way, " -> ".join((*way, name)))
+            if name in done:
+                return
+            for following in sorted(loaded(modules()[name])):
+                visit(following, (*way, name))
+            done.add(name)
+
+        for name in modules():
+            visit(name, ())
+
+    def test_types_only_among_siblings(self) -> None:
+        """What is imported for type checking only is of the same package."""
+        for module in modules().values():
+            for each in imports(module):
+                name = target(each) if each.for_types else None
+                if name is not None:
+                    self.assertEqual(modules()[name].layer, module.layer, (module.name, name))
+
+
+class SizeTests(SynchronousTestCase):
+    """Rooms are small."""
+
+    def test_modules(self) -> None:
+        """No module has more than 300 lines."""
+        long = {
+            module.name: count
+            for module in modules().values()
+            if (count := len(module.path.read_text(encoding="utf-8").splitlines()))
+            > MOST_MODULE_LINES
+        }
+        self.assertEqual(long, {})
+
+    def test_functions(self) -> None:
+        """No function has more than 40 lines."""
+        long = {
+            f"{module.name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+            for module in modules().values()
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and (node.end_lineno or 0) - node.lineno + 1 > MOST_FUNCTION_LINES
+        }
+        self.assertEqual(long, {})
+
+    def test_docstrings(self) -> None:
+        """Every module, and every public class and function in one, says what it is for."""
+        silent = [
+            f"{module.name}.{getattr(node, 'name', '')}"
+            for module in modules().values()
+            for node in (module.tree, *module.tree.body)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and not getattr(node, "name", "").startswith("_")
+            and ast.get_docstring(node) is None
+        ]
+        self.assertEqual(silent, [])

@@ -1,0 +1,309 @@
+"""The order of starting and stopping, and what a stop waits for."""
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.cache.waiters import Gate
+from regcache.errors import NameUnknownError
+from regcache.lifecycle import Daemon, Parts, behind_gate
+from regcache.store.index_schema import IndexVersionError
+from regcache.web.request import Request
+from regcache.web.respond import send_text
+from tests.support.web_client import MemoryClient, make_site
+
+DRAIN = 30.0
+PARTS = (
+    *("lock", "index_pool", "disk_pool", "index", "store", "downloads"),
+    *("ledger", "space", "watcher", "listeners", "upstreams"),
+)
+
+
+class Part(Service):
+    """Any part: a service, and whatever else is called on it, noted under its name.
+
+    :ivar answers: what a call gives, by its name; by default None, at once.
+    """
+
+    def __init__(self, name: str, events: list[str]) -> None:
+        self.part = name
+        self.events = events
+        self.answers: dict[str, Callable[[], Any]] = {}
+
+    def privilegedStartService(self) -> None:
+        """Note it."""
+        self.events.append(f"{self.part} bound")
+
+    def startService(self) -> None:
+        """Note it."""
+        super().startService()
+        self.events.append(f"{self.part} started")
+
+    def stopService(self) -> Any:
+        """Note it."""
+        super().stopService()
+        self.events.append(f"{self.part} stopped")
+        return self.answers.get("stopService", lambda: None)()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def call(*args: object) -> Any:
+            self.events.append(f"{self.part} {name}")
+            return self.answers.get(name, lambda: succeed(None))()
+
+        return call
+
+
+class DaemonCase(SynchronousTestCase):
+    """A daemon of parts that note what is done to them, and one or two real sites."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.events: list[str] = []
+        self.failures: list[str] = []
+        self.requests: list[Request] = []
+        self.gate = Gate()
+        dispatch = behind_gate(self.gate, self.requests.append)
+        self.sites = [make_site(dispatch, self.clock), make_site(dispatch, self.clock)]
+        self.part = {name: Part(name, self.events) for name in PARTS}
+        self.part["listeners"].answers["stopService"] = lambda: succeed(None)
+        self.part["index"].answers["total_bytes"] = lambda: succeed(5)
+        self.part["store"].answers["partials"] = lambda: succeed([])
+        self.part["store"].answers["sweep_partials"] = lambda: succeed(0)
+        self.daemon = Daemon(self.parts(), self.gate, self.clock, DRAIN, self.failures.append)
+
+    def parts(self) -> Parts:
+        """The parts, as the composition root hands them over."""
+        part: dict[str, Any] = self.part
+        return Parts(
+            part["lock"],
+            part["index_pool"],
+            part["disk_pool"],
+            part["index"],
+            part["store"],
+            part["downloads"],
+            part["ledger"],
+            part["space"],
+            [part["watcher"]],
+            part["listeners"],
+            self.sites,
+            part["upstreams"].hang_up,
+        )
+
+    def start(self) -> None:
+        """As twistd does."""
+        self.daemon.privilegedStartService()
+        self.daemon.startService()
+
+    def stop(self) -> "Deferred[None]":
+        """As twistd does; what was noted until then is forgotten."""
+        self.events.clear()
+        return self.daemon.stopService()
+
+    def client(self, site: int = 0) -> MemoryClient:
+        """A client that has asked for something."""
+        return MemoryClient(self.sites[site]).request("GET", "/")
+
+
+class StartTests(DaemonCase):
+    """Opening."""
+
+    def test_order(self) -> None:
+        """Listeners are bound first; the gate opens when the storage is known."""
+        self.start()
+        self.assertEqual(
+            self.events,
+            [
+                "listeners bound",
+                "index_pool started",
+                "disk_pool started",
+                "listeners started",
+                "index open",
+                "index total_bytes",
+                "ledger change",
+                "store partials",
+                "ledger change",
+                "space refresh",
+                "space started",
+                "watcher started",
+                "store sweep_partials",
+            ],
+        )
+        self.assertTrue(self.gate.open)
+        self.assertEqual(self.failures, [])
+
+    def test_gate(self) -> None:
+        """Requests that come before the storage is open wait, and are answered then."""
+        opening: Deferred[None] = Deferred()
+        self.part["index"].answers["open"] = lambda: opening
+        self.start()
+        early, gone = self.client(), self.client()
+        gone.leave()
+        self.assertEqual(self.requests, [])
+        opening.callback(None)
+        self.assertEqual(len(self.requests), 1)
+        send_text(self.requests[0], "ok")
+        self.assertEqual(early.answer().status, 200)
+        self.client()
+        self.assertEqual(len(self.requests), 2)
+
+    def test_coroutines(self) -> None:
+        """Handlers may be coroutines, and may fail, on either side of the gate."""
+
+        async def answer(request: Request) -> None:
+            if request.path == b"/absent":
+                raise NameUnknownError("there is nothing under this path")
+            send_text(request, "ok")
+
+        site = make_site(behind_gate(self.gate, answer), self.clock)
+        early = [MemoryClient(site).request("GET", path) for path in ("/", "/absent")]
+        self.start()
+        late = [MemoryClient(site).request("GET", path) for path in ("/", "/absent")]
+        statuses = [client.answer().status for client in (*early, *late)]
+        self.assertEqual(statuses, [200, 404, 200, 404])
+
+    def test_storage_fails(self) -> None:
+        """A storage that cannot be opened ends the process with a line, and no traceback."""
+        for error in (OSError(5, "Input/output error"), IndexVersionError("it is of version 9")):
+            self.setUp()
+            self.part["index"].answers["open"] = lambda error=error: fail(error)
+            self.start()
+            (line,) = self.failures
+            self.assertTrue(line.startswith("the storage cannot be opened: "), line)
+            self.assertIn(str(error), line)
+            self.assertFalse(self.gate.open)
+            self.successResultOf(self.stop())
+            self.assertNotIn("index close", self.events)
+            self.assertEqual(self.events[-1], "lock release")
+
+    def test_unexpected_fault(self) -> None:
+        """A fault that nobody expected has its traceback in the log."""
+        self.part["store"].answers["partials"] = lambda: fail(RuntimeError("odd"))
+        self.start()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(len(self.failures), 1)
+        self.successResultOf(self.stop())
+        self.assertIn("index close", self.events)
+
+    def test_sweep_fails(self) -> None:
+        """Old partial files that cannot be removed stop nobody."""
+        self.part["store"].answers["sweep_partials"] = lambda: fail(OSError(30, "Read-only"))
+        self.start()
+        self.assertTrue(self.gate.open)
+        self.assertEqual(self.failures, [])
+
+
+class StopTests(DaemonCase):
+    """Draining and closing."""
+
+    def test_order(self) -> None:
+        """Nothing is accepted, answers end, then everything is saved and closed."""
+        self.start()
+        stopping = self.stop()
+        self.successResultOf(stopping)
+        self.assertEqual(
+            self.events,
+            [
+                "listeners stopped",
+                "downloads stop_unread",
+                "downloads stop",
+                "upstreams hang_up",
+                "watcher stopped",
+                "space stopped",
+                "store close",
+                "index close",
+                "disk_pool stopped",
+                "index_pool stopped",
+                "lock release",
+            ],
+        )
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_slow_answer(self) -> None:
+        """An answer under way may end, on any site; an idle connection holds nothing up."""
+        self.start()
+        idle = MemoryClient(self.sites[0])
+        slow = self.client(1)
+        stopping = self.stop()
+        self.assertTrue(idle.transport.disconnecting)
+        idle.leave()
+        self.clock.advance(DRAIN - 1)
+        self.assertNoResult(stopping)
+        self.assertNotIn("downloads stop", self.events)
+        send_text(self.requests[0], "at last")
+        self.assertEqual(slow.answer().body, b"at last")
+        slow.leave()
+        self.successResultOf(stopping)
+        self.assertFalse(slow.transport.aborted)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_too_slow(self) -> None:
+        """What has not ended by then is cut, and leaves no error behind."""
+        self.start()
+        slow, other = self.client(0), self.client(1)
+        stopping = self.stop()
+        self.clock.advance(DRAIN - 0.1)
+        self.assertNoResult(stopping)
+        self.clock.advance(0.1)
+        self.successResultOf(stopping)
+        self.assertEqual([slow.transport.aborted, other.transport.aborted], [True, True])
+        slow.leave()
+        other.leave()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        del stopping
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_twice(self) -> None:
+        """A second stop waits for the first."""
+        self.start()
+        slow = self.client()
+        first, second = self.stop(), self.daemon.stopService()
+        self.assertNoResult(second)
+        send_text(self.requests[0], "ok")
+        slow.leave()
+        self.successResultOf(first)
+        self.successResultOf(second)
+        self.successResultOf(self.daemon.stopService())
+        self.assertEqual(self.events.count("lock release"), 1)
+
+    def test_while_opening(self) -> None:
+        """A stop that comes early lets the opening end, starts nothing, and refuses who waits."""
+        opening: Deferred[None] = Deferred()
+        self.part["index"].answers["open"] = lambda: opening
+        self.start()
+        waiting = self.client()
+        stopping = self.stop()
+        self.assertNoResult(stopping)
+        self.assertNotIn("index_pool stopped", self.events)
+        opening.callback(None)
+        self.assertEqual((waiting.answer().status, waiting.answer().code), (503, "UNAVAILABLE"))
+        waiting.leave()
+        self.successResultOf(stopping)
+        self.assertNotIn("watcher started", self.events)
+        self.assertNotIn("store sweep_partials", self.events)
+        self.assertIn("index close", self.events)
+        self.assertEqual(self.failures, [])
+
+    def test_never_started(self) -> None:
+        """A daemon whose listeners could not be bound stops at once."""
+        self.successResultOf(self.stop())
+        self.assertEqual(self.events[-1], "lock release")
+
+    def test_faults(self) -> None:
+        """Whatever fails, the steps behind it are taken, and the log has each fault."""
+        self.start()
+        for name, step in (("downloads", "stop"), ("upstreams", "hang_up"), ("store", "close")):
+            self.part[name].answers[step] = lambda: fail(RuntimeError("odd"))
+        self.successResultOf(self.stop())
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
+        self.assertEqual(
+            self.events[-3:], ["disk_pool stopped", "index_pool stopped", "lock release"]
+        )

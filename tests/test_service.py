@@ -1,0 +1,162 @@
+"""The composition: what a configuration becomes, without a port and without a thread."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.config.loading import loads
+from regcache.config.model import Config
+from regcache.lifecycle import Daemon
+from regcache.logs import LineWriter
+from regcache.service import build_daemon
+from regcache.store.lock import StoreLock, StoreLockedError
+from regcache.upstreams import UpstreamSetupError
+from tests.support.web_client import Answer, MemoryClient
+
+LISTENERS = """
+listeners:
+  - endpoint: tcp:80
+    redirect: https
+  - endpoint: tcp:5000:interface=127.0.0.1
+admin: {endpoint: "tcp:5001:interface=127.0.0.1"}
+upstreams: {docker.io: , ghcr.io: }
+"""
+
+
+class ServiceCase(SynchronousTestCase):
+    """Daemons that are built, bound to a reactor in memory, and not started."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.output = io.StringIO()
+        self.failures: list[str] = []
+        self.reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
+
+    def load(self, text: str = LISTENERS) -> Config:
+        """A configuration with a storage directory of its own."""
+        storage = f"storage: {{directory: {self.directory}}}\n"
+        return loads(text + storage, "regcache.yml", {}).config
+
+    def build(self, config: Config) -> Daemon:
+        """What a configuration stands for."""
+        writer = LineWriter(self.output, config.log.format)
+        daemon = build_daemon(config, self.reactor, writer, self.failures.append)
+        self.addCleanup(lambda: self.successResultOf(daemon.stopService()))
+        return daemon
+
+    def bind(self, text: str = LISTENERS) -> None:
+        """Build and bind, and do no more."""
+        self.build(self.load(text)).privilegedStartService()
+
+    def ask(self, port: int, target: str, *lines: str) -> list[Answer]:
+        """The answers of a listener, if there is one yet."""
+        (site,) = [each[1] for each in self.reactor.tcpServers if each[0] == port]
+        client = MemoryClient(site).request("GET", target, *lines)
+        self.reactor.advance(0)
+        answers = client.answers()
+        client.leave()
+        return answers
+
+
+class BuildingTests(ServiceCase):
+    """Building."""
+
+    def test_lock(self) -> None:
+        """The storage is locked from the beginning, so that no second daemon is built."""
+        self.build(self.load())
+        error = self.assertRaises(StoreLockedError, self.build, self.load())
+        self.assertEqual(error.pid, str(os.getpid()))
+        self.assertIn(str(self.directory), str(error))
+
+    def test_failure_unlocks(self) -> None:
+        """A daemon that cannot be built says why, and leaves the storage to others."""
+        secret = Path(self.mktemp()).absolute()
+        secret.write_text("x")
+        config = self.load(
+            "upstreams: {a.test: {urls: ['https://a.test'], username: me, "
+            f"password_file: {secret}}}}}\n"
+        )
+        for spoil, why in (
+            (lambda: secret.write_bytes(b"\xff\xfe"), "it is not UTF-8"),
+            (secret.unlink, "No such file or directory"),
+        ):
+            spoil()
+            error = self.assertRaises(UpstreamSetupError, self.build, config)
+            self.assertEqual(str(error), f"upstreams.a.test.password_file: {secret}: {why}")
+        lock = StoreLock(str(self.directory / "lock"), os.getpid())
+        lock.acquire()
+        lock.release()
+
+    def test_unusable_directory(self) -> None:
+        """A directory that cannot be made is an OSError that names it."""
+        self.directory.write_text("")
+        error = self.assertRaises(OSError, self.build, self.load())
+        self.assertEqual(error.filename, str(self.directory))
+
+
+class ListenerTests(ServiceCase):
+    """What the listeners answer while the storage is not open yet."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bind()
+
+    def test_bound(self) -> None:
+        """Every listener and the admin endpoint are bound, where they were asked for."""
+        bound = {(port, interface) for port, _, _, interface in self.reactor.tcpServers}
+        self.assertEqual(bound, {(80, ""), (5000, "127.0.0.1"), (5001, "127.0.0.1")})
+
+    def test_health(self) -> None:
+        """Everywhere /healthz says that it lives, and /readyz that it is not ready."""
+        for port in (80, 5000, 5001):
+            (alive,), (ready,) = self.ask(port, "/healthz"), self.ask(port, "/readyz")
+            self.assertEqual((alive.status, ready.status), (200, 503), port)
+
+    def test_gate(self) -> None:
+        """All else waits at the gate."""
+        self.assertEqual(self.ask(5000, "/v2/"), [])
+
+    def test_redirect(self) -> None:
+        """A listener that redirects needs no storage for it."""
+        (answer,) = self.ask(80, "/v2/x?y=z")
+        self.assertEqual(
+            (answer.status, answer.headers["location"]), (308, "https://localhost/v2/x?y=z")
+        )
+
+    def test_metrics(self) -> None:
+        """The admin endpoint has the metrics of all upstreams, and none of time of creation."""
+        self.ask(5000, "/healthz")
+        (answer,) = self.ask(5001, "/metrics")
+        self.assertTrue(answer.headers["content-type"].startswith("text/plain"))
+        text = answer.body.decode()
+        for upstream in ("docker.io", "ghcr.io"):
+            self.assertIn(f'regcache_upstream_requests_total{{upstream="{upstream}"}} 0.0', text)
+        for name in ("requests_total", "downloads", "readers", "storage_bytes"):
+            self.assertIn(f"\nregcache_{name}", text)
+        self.assertNotIn("_created", text)
+
+    def test_access_log(self) -> None:
+        """Requests are logged, once each."""
+        self.ask(5000, "/healthz")
+        self.assertEqual(self.output.getvalue().count("regcache.access"), 1)
+
+
+class QuietTests(ServiceCase):
+    """Without an access log."""
+
+    def test_off(self) -> None:
+        """``log.access: false`` writes no line; the metrics count all the same."""
+        self.bind(LISTENERS + "log: {access: false}\n")
+        self.ask(5000, "/healthz")
+        self.assertNotIn("regcache.access", self.output.getvalue())
+        (answer,) = self.ask(5001, "/metrics")
+        self.assertIn(b'regcache_requests_total{kind="other"', answer.body)
+
+    def test_no_admin(self) -> None:
+        """``admin.endpoint: null`` switches it off."""
+        self.bind("admin: {endpoint: null}\n")
+        self.assertEqual([each[0] for each in self.reactor.tcpServers], [5000])

@@ -26,7 +26,7 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_ANNOTATIONS = 64
 
 _SIGNIFICANT = frozenset({"schemaVersion", "mediaType", "manifests", "layers", "config", "subject"})
-_FOLDED = frozenset(key.lower() for key in _SIGNIFICANT)
+_FOLDED = frozenset(key.casefold() for key in _SIGNIFICANT)
 
 
 class InvalidManifestError(ValueError):
@@ -93,7 +93,7 @@ def _load(content: bytes) -> dict[str, object]:
         raise InvalidManifestError("the body is no JSON") from error
     if not isinstance(body, dict):
         raise InvalidManifestError("the body is no JSON object")
-    if any(key not in _SIGNIFICANT and key.lower() in _FOLDED for key in body):
+    if any(key not in _SIGNIFICANT and key.casefold() in _FOLDED for key in body):
         # Many clients do not tell "Manifests" from "manifests", and would read another kind.
         raise InvalidManifestError("a key differs from a standard one in case only")
     if body.get("schemaVersion") != 2:

@@ -194,17 +194,19 @@ class _Assembly:
         private = self._config.access.restricted
         table = _routing_table(self._config)
         listings = Listings(self._index, self._visibility, self._disk_pool)
+        stall = self._config.limits.client_stall
+        handler = BlobHandler(blobs, self._reactor, stall, private)
+        self._metrics.watch("readers", lambda: len(handler.feeding))
         return Distribution(
             table,
             upstreams,
             ManifestHandler(tags, manifests, private),
-            BlobHandler(blobs, self._reactor, self._config.limits.client_stall, private),
+            handler,
             ListingHandler(listings, table),
         )
 
     def _watch(self, downloads: Downloads) -> None:
         self._metrics.watch("downloads", lambda: len(downloads))
-        self._metrics.watch("readers", lambda: downloads.reader_count)
         self._metrics.watch("storage_bytes", lambda: self._ledger.used)
         self._metrics.watch("storage_limit_bytes", self._ledger.max_size)
 

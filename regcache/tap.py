@@ -87,7 +87,7 @@ def makeService(options: Options) -> IService:
     config = options.loaded.config
     writer, errors = LineWriter(sys.stdout, config.log.format), sys.stderr
     for line in options.loaded.warnings:
-        print(line, file=errors)
+        print(f"warning: {line}", file=errors)
 
     def failed(message: str) -> None:
         print(message, file=errors, flush=True)

@@ -145,6 +145,8 @@ class InvalidTests(SynchronousTestCase):
             (image(mediaType=DOCKER_MANIFEST), OCI_MANIFEST),
             (image(mediaType=OCI_INDEX), OCI_INDEX),
             (image(Manifests=[]), OCI_MANIFEST),
+            (image(**{"manife\u017ft\u017f": []}), OCI_MANIFEST),  # Go folds this to "manifests"
+            (index(**{"layer\u017f": []}), OCI_INDEX),
             (index(LAYERS=[]), OCI_INDEX),
             (image(mediatype=OCI_INDEX), OCI_MANIFEST),
         ):

@@ -172,11 +172,17 @@ class BlobCache:
     async def _join(
         self, running: Download, upstream: Upstream, repository: str, facts: ContentFacts
     ) -> OpenBlob:
-        """Join a download if the repository has, or proves, the right to its bytes."""
-        origin = running.origin
+        """Join a download if the repository has, or proves, the right to its bytes.
+
+        Before they are verified they are the word of the upstream that gives them: none of
+        another upstream's clients waits for it, or gets them, and no proof is kept.
+        """
+        origin, verified = running.origin, running.audience.verified
         # What was verified already is only being put in its place.
-        status = hit(0) if running.audience.verified else collapsed()
+        status = hit(0) if verified else collapsed()
         same = origin.registry.name == upstream.name
+        if not (same or verified):
+            return await self._relay(upstream, repository, running.digest, facts, None)
         if (same and origin.repository == repository) or running.public:
             return await self._attend(running, upstream, repository, facts, status)
         if self._rights.entitled(facts, upstream):
@@ -187,10 +193,11 @@ class BlobCache:
         reader = running.join()
         try:
             head = await upstream.registry.head_blob(repository, running.digest)
-            now = self._clock.seconds()
-            await self._index.record_link(
-                upstream.name, repository, running.digest, head.credentials, now
-            )
+            if running.audience.verified:
+                now = self._clock.seconds()
+                await self._index.record_link(
+                    upstream.name, repository, running.digest, head.credentials, now
+                )
         except BaseException:
             reader.leave()
             raise

@@ -83,6 +83,10 @@ class Closures:
                 "and has not said otherwise yet"
             ) from None
 
+    async def is_closed(self, upstream: Upstream, repository: str) -> bool:
+        """Whether a repository is closed, as far as is known."""
+        return await self._is_closed((upstream.name, repository))
+
     async def _is_closed(self, key: tuple[str, str]) -> bool:
         closed = self._closed.get(key)
         if closed is None:

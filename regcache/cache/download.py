@@ -119,7 +119,8 @@ class Download:
     async def run(self) -> None:
         """Open the partial file and begin to fill it."""
         try:
-            self.file = await self._workshop.store.open_partial(self.digest)
+            store, upstream = self._workshop.store, self.origin.registry.name
+            self.file = await store.open_partial(self.digest, upstream)
         except OSError as error:
             self._cannot_open(error)
             return

@@ -45,11 +45,6 @@ class Downloads:
         return len(self._running)
 
     @property
-    def reader_count(self) -> int:
-        """How many answers are fed from running downloads."""
-        return sum(len(download.audience) for download in self._running.values())
-
-    @property
     def storage_rests(self) -> bool:
         """Whether the disk refused a write so recently that nothing is stored now."""
         return self._workshop.clock.seconds() < self._storage_rests_until

@@ -128,8 +128,7 @@ class Fill:
         if self._no_more:
             return
         start, self.position = self.position, self.position + len(data)
-        size = self._owner.file.size
-        if size is not None and self.position > size:
+        if self._is_surplus(self.position):
             self._break(UpstreamBadAnswer(self._upstream, "more bytes than announced"))
             return
         for gap_start, gap_end in self._owner.claim(start, self.position):
@@ -141,6 +140,11 @@ class Fill:
         if self._queued > QUEUE_HIGH and self.body is not None:
             self.body.pause()
         self._pump()
+
+    def _is_surplus(self, position: int) -> bool:
+        """Whether bytes before ``position`` were not announced."""
+        ends = (self._owner.file.size, None if self.body is None else self.body.end)
+        return any(end is not None and position > end for end in ends)
 
     def body_ended(self) -> None:
         """The upstream sent all that it announced."""

@@ -92,18 +92,22 @@ class Listings:
             return ReferrerList(_index_of(cached, artifact_type), _stale(failure))
         return ReferrerList(await self._filtered(upstream, answer, artifact_type), asked())
 
-    async def repositories(self, upstream: str, after: str, limit: int) -> list[str]:
+    async def repositories(self, upstream: Upstream, after: str, limit: int) -> list[str]:
         """The repositories of an upstream behind a name, of which the cache holds something.
 
-        The index gives them in pages whose size is its own affair.
+        What may not be shown is not named either. The index gives them in pages whose size
+        is its own affair.
         """
+        name = upstream.name
         found: list[str] = []
         while len(found) < limit:
-            page = await self._index.repositories(upstream, (upstream, after), limit - len(found))
+            page = await self._index.repositories(name, (name, after), limit - len(found))
             if not page:
                 break
-            found.extend(repository for _, repository in page)
-            after = found[-1]
+            after = page[-1][1]
+            for _, repository in page:
+                if await self._visibility.may_be_named(upstream, repository):
+                    found.append(repository)
         return found
 
     async def _cached_referrers(

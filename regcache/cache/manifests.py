@@ -111,8 +111,9 @@ class ManifestCache:
         return manifest
 
     def forget(self, digest: Digest) -> None:
-        """Drop from memory what was deleted, or whose links were."""
+        """Drop from memory what was deleted, or whose links were: all rights, which is rare."""
         self.memory.drop(digest)
+        self.known_rights = BoundedTable(MOST_RIGHTS)
 
     def is_fetching(self, upstream: Upstream, repository: str, reference: str) -> bool:
         """Whether somebody fetches it at this moment."""

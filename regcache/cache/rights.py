@@ -15,6 +15,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from regcache.cache.bounded import BoundedTable
 from regcache.cache.flights import Begin, Flights, OverdueError
 from regcache.cache.freshness import closes
 from regcache.cache.piece import read_piece
@@ -28,6 +29,11 @@ from regcache.interfaces import IContentFile, IIndex
 PROVED_FOR = 24 * 3600.0
 #: How much of the content an upstream has to show (bytes).
 PIECE = 4096
+#: Who could not show a piece is not asked for another one for so long (seconds): who knows a
+#: part of the content, or that it is mostly zeros, must not try until chance helps.
+DISPROVED_FOR = 24 * 3600.0
+#: Failed proofs remembered (entries).
+MOST_DISPROVED = 10_000
 
 
 class NotProvedError(Exception):
@@ -59,6 +65,7 @@ class Rights:
         self._clock = clock
         self._random = random
         self._flights: Flights[None] = Flights(clock)
+        self._disproved: BoundedTable[tuple[str, Digest], float] = BoundedTable(MOST_DISPROVED)
 
     def entitled(self, facts: ContentFacts, upstream: Upstream) -> bool:
         """Whether no proof is needed now."""
@@ -80,7 +87,7 @@ class Rights:
                 head = await upstream.registry.head_blob(repository, digest)
                 credentials = head.credentials
             else:
-                credentials = await self._compare(upstream, repository, file)
+                credentials = await self._show(upstream, repository, file)
             await self._link(upstream, repository, digest, credentials)
 
         await self._proof(upstream, repository, digest, facts, prove, None)
@@ -137,6 +144,18 @@ class Rights:
             await self._index.record_link(upstream.name, repository, digest, credentials, now)
         except OSError as error:
             self._log.warn("noting a proof for {digest} failed: {why}", digest=digest, why=error)
+
+    async def _show(self, upstream: Upstream, repository: str, file: IContentFile) -> str:
+        """Have the upstream show a piece, once a day; the fingerprint of the credentials used."""
+        key = (upstream.name, file.digest)
+        now = self._clock.seconds()
+        if now < (self._disproved.get(key) or 0.0):
+            raise NotProvedError("the upstream could not show a piece lately")
+        try:
+            return await self._compare(upstream, repository, file)
+        except NotProvedError:
+            self._disproved.put(key, now + DISPROVED_FOR)
+            raise
 
     async def _compare(self, upstream: Upstream, repository: str, file: IContentFile) -> str:
         """Compare a piece from a random place; the fingerprint of the credentials used."""

@@ -54,7 +54,8 @@ def relayed() -> CacheStatus:
 
 def stale_unasked(age: float, ttl: float) -> CacheStatus:
     """From the cache though too old; the upstream is known to be no use now."""
-    return CacheStatus(f"regcache; hit; ttl={int(ttl - age)}; detail=stale", "stale", _seconds(age))
+    over = min(-1, int(ttl - age))  # RFC 9211, 2.4: stale is negative
+    return CacheStatus(f"regcache; hit; ttl={over}; detail=stale", "stale", _seconds(age))
 
 
 def stale_deadline(age: float) -> CacheStatus:

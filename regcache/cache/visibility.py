@@ -77,6 +77,16 @@ class Visibility:
 
         await self._admit(upstream, repository, f"blob {digest}", ask, None)
 
+    async def may_be_named(self, upstream: Upstream, repository: str) -> bool:
+        """Whether a list may name a repository. Nobody is asked: what is unknown is not named."""
+        if await self._closures.is_closed(upstream, repository):
+            return False
+        if upstream.policy.serve_private or not upstream.registry.credentials:
+            return True
+        key = (upstream.name, repository)
+        verdict = self._verdicts.get(key) or await self._index.verdict(*key)
+        return verdict is not None and verdict.public
+
     async def _admit(
         self, upstream: Upstream, repository: str, reference: str, ask: Ask, by: float | None
     ) -> None:

@@ -35,18 +35,15 @@ _DURATIONS = (
 def render(config: Config) -> str:
     """YAML that loads again as the same configuration, but for the secrets.
 
-    Keys that would be refused because their feature is missing are left out.
+    Limits that would be refused because their feature is missing are comments at the end; other
+    keys of that kind are off where a configuration could be loaded, and may be written.
     """
     document = _escaped(_document(config))
-    for key in hidden_keys() - {("admin", "hosts")}:
-        if not _is_wanted(document[key[0]][key[1]]) or key[0] == "limits":
-            del document[key[0]][key[1]]
+    limits = document["limits"]
+    refused = [key for section, key in sorted(hidden_keys()) if section == "limits"]
+    notes = [f"# limits.{key}: {limits.pop(key)} is not enforced yet\n" for key in refused]
     text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100)
-    return str(text)
-
-
-def _is_wanted(value: Any) -> bool:
-    return value is not None and value != []
+    return str(text) + "".join(notes)
 
 
 def _document(config: Config) -> dict[str, Any]:

@@ -74,8 +74,11 @@ class IBlobStore(Interface):
     def find(digest: Digest) -> "Deferred[IContentFile | None]":
         """Open complete, verified content; None if it is not here."""
 
-    def open_partial(digest: Digest) -> "Deferred[IPartialFile]":
-        """Open what is left of an earlier attempt, or begin a new file."""
+    def open_partial(digest: Digest, upstream: str = "") -> "Deferred[IPartialFile]":
+        """Open what is left of an earlier attempt at the same upstream, or begin a new file.
+
+        What another upstream gave is dropped: nobody has verified it, and it may be private.
+        """
 
     def load(digest: Digest, limit: int) -> "Deferred[bytes | None]":
         """Read small content whole (a manifest) and verify it; None if absent or over ``limit``."""

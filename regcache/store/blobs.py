@@ -141,12 +141,12 @@ class BlobStore:
 
         return handed_over(Deferred.fromCoroutine(run()))
 
-    def open_partial(self, digest: Digest) -> "Deferred[IPartialFile]":
-        """Open what is left of an earlier attempt, or begin a new file.
+    def open_partial(self, digest: Digest, upstream: str = "") -> "Deferred[IPartialFile]":
+        """Open what an earlier attempt at the same upstream left, or begin a new file.
 
         Fails with OSError, and with PartialInUseError while another has it.
         """
-        return self._partials.open(digest)  # type: ignore[return-value]
+        return self._partials.open(digest, upstream)  # type: ignore[return-value]
 
     def partials(self) -> "Deferred[list[PartialFact]]":
         """The partial files on disk; a bounded number. Fails with OSError."""

@@ -55,6 +55,7 @@ class PartialFile(ContentFile):
         super().__init__(names.digest, state.size, opened, cached)
         self.anonymous = state.anonymous
         self.etag = state.etag
+        self._upstream = state.upstream
         self.present = state.present
         self._names = names
         self._owner = owner
@@ -73,7 +74,7 @@ class PartialFile(ContentFile):
         return self._opened.closing
 
     def _known(self) -> Sidecar:
-        return Sidecar(self.size, self.anonymous, self.etag, self.present)
+        return Sidecar(self.size, self.anonymous, self.etag, self.present, upstream=self._upstream)
 
     def set_size(self, size: int) -> None:
         """Fix the whole size. :raises ValueError: if it was another, or less than there is."""

@@ -22,8 +22,8 @@ class PartialNames:
         self._sidecar = paths.sidecar(digest)
         self._final = paths.blob(digest)
 
-    def open(self) -> tuple[io.FileIO, Sidecar, int]:
-        """Open what an earlier attempt left, or an empty file.
+    def open(self, upstream: str = "") -> tuple[io.FileIO, Sidecar, int]:
+        """Open what an earlier attempt at the same upstream left, or an empty file.
 
         :returns: the file, what it holds, and the bytes of disk that it took before.
         """
@@ -31,14 +31,16 @@ class PartialNames:
         raw = io.FileIO(os.open(self._data, flags, MODE_GROWING), "r+")
         try:
             status = os.fstat(raw.fileno())
-            state = read_sidecar(self._sidecar, self.digest, self._boot_id, status.st_size)
+            state = read_sidecar(
+                self._sidecar, self.digest, self._boot_id, status.st_size, upstream
+            )
             if state is None:
                 self.forget()
                 os.ftruncate(raw.fileno(), 0)
         except BaseException:
             raw.close()
             raise
-        return raw, state or Sidecar(), status.st_blocks * _BLOCK
+        return raw, state or Sidecar(upstream=upstream), status.st_blocks * _BLOCK
 
     def save(self, state: Sidecar, durable: bool) -> None:
         """Write down what is known."""

@@ -72,8 +72,8 @@ class PartialFiles:
         self._files: dict[Digest, PartialFile] = {}
         self._opening: set[Digest] = set()
 
-    def open(self, digest: Digest) -> "Deferred[PartialFile]":
-        """Open what is left of an earlier attempt, or begin; waits for one that is closing.
+    def open(self, digest: Digest, upstream: str) -> "Deferred[PartialFile]":
+        """Open what an earlier attempt at an upstream left, or begin; waits for one that closes.
 
         Fails with OSError, and with PartialInUseError.
         """
@@ -81,13 +81,13 @@ class PartialFiles:
         if digest in self._opening or (current is not None and not current.closing):
             return fail(PartialInUseError(digest))
         self._opening.add(digest)
-        return handed_over(Deferred.fromCoroutine(self._open(digest)), PartialFile.close)
+        return handed_over(Deferred.fromCoroutine(self._open(digest, upstream)), PartialFile.close)
 
-    async def _open(self, digest: Digest) -> PartialFile:
+    async def _open(self, digest: Digest, upstream: str) -> PartialFile:
         await self._locks.acquire(digest)
         names = self._names(digest)
         try:
-            raw, state, allocated = await self._pool.run(names.open)
+            raw, state, allocated = await self._pool.run(names.open, upstream)
         except BaseException:
             self._locks.release(digest)
             raise

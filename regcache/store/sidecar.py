@@ -34,6 +34,7 @@ class Sidecar:
     :ivar etag: of the upstream's answer; "" if there was none.
     :ivar present: what was written; lost with the page cache when the machine crashes.
     :ivar synced: the part of it that is on the disk for certain.
+    :ivar upstream: the name of the one that gave all of it.
     """
 
     size: int | None = None
@@ -41,6 +42,7 @@ class Sidecar:
     etag: str = ""
     present: Intervals = field(default_factory=Intervals)
     synced: Intervals = field(default_factory=Intervals)
+    upstream: str = ""
 
 
 def read_boot_id() -> str:
@@ -60,6 +62,7 @@ def write_sidecar(path: str, sidecar: Sidecar, digest: Digest, boot_id: str, dur
         "boot_id": boot_id,
         "size": sidecar.size,
         "anonymous": sidecar.anonymous,
+        "upstream": sidecar.upstream,
         "etag": sidecar.etag[:_LONGEST_ETAG],
         "present": list(sidecar.present)[:_MOST_INTERVALS],
         "synced": list(sidecar.synced)[:_MOST_INTERVALS],
@@ -67,11 +70,14 @@ def write_sidecar(path: str, sidecar: Sidecar, digest: Digest, boot_id: str, dur
     replace_file(path, json.dumps(document).encode(), durable)
 
 
-def read_sidecar(path: str, digest: Digest, boot_id: str, file_size: int) -> Sidecar | None:
+def read_sidecar(
+    path: str, digest: Digest, boot_id: str, file_size: int, upstream: str = ""
+) -> Sidecar | None:
     """Read a sidecar; None where there is none, or none that can be believed. Blocks.
 
     Under the boot id that it was written under, all that was present counts: the page cache
-    outlives the process. Under another only what was synced does.
+    outlives the process. Under another only what was synced does. What another upstream gave
+    counts for nothing: it may be wrong, or for other eyes only, and nobody has verified it.
 
     :param file_size: of the partial file, in bytes.
     """
@@ -79,14 +85,17 @@ def read_sidecar(path: str, digest: Digest, boot_id: str, file_size: int) -> Sid
         with open(path, "rb") as source:
             text = source.read(_MOST_BYTES + 1)
         if len(text) <= _MOST_BYTES:
-            return _interpret(json.loads(text), digest, boot_id, file_size)
+            return _interpret(json.loads(text), digest, boot_id, file_size, upstream)
     return None
 
 
-def _interpret(document: Any, digest: Digest, boot_id: str, file_size: int) -> Sidecar:
+def _interpret(
+    document: Any, digest: Digest, boot_id: str, file_size: int, upstream: str
+) -> Sidecar:
     """:raises ValueError: if the document is not what we write."""
     _require(isinstance(document, dict) and document.get("version") == _VERSION)
     _require(document.get("digest") == str(digest))
+    _require(document.get("upstream") == upstream)
     size, anonymous, etag = (document.get(key) for key in ("size", "anonymous", "etag"))
     _require(size is None or _is_count(size, _LARGEST_SIZE))
     _require(isinstance(anonymous, bool))
@@ -96,7 +105,7 @@ def _interpret(document: Any, digest: Digest, boot_id: str, file_size: int) -> S
     present = synced.copy()
     if boot_id and document.get("boot_id") == boot_id:
         present = _intervals(document.get("present"), end)
-    return Sidecar(size, anonymous, etag, present, synced)
+    return Sidecar(size, anonymous, etag, present, synced, upstream)
 
 
 def _intervals(pairs: Any, end: int) -> Intervals:

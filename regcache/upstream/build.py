@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.web.client import Agent
 from twisted.web.iweb import IPolicyForHTTPS
 
@@ -106,6 +106,28 @@ def build_registry(
     return Registry(name, remotes, clock, surroundings.meter, timeouts.stall)
 
 
+_STATES = {
+    BreakerState.OPEN: (
+        LogLevel.warn,
+        "failed several times in a row and rests before it is asked",
+    ),
+    BreakerState.HALF_OPEN: (LogLevel.info, "is asked once, to see whether it answers again"),
+    BreakerState.CLOSED: (LogLevel.info, "answers again"),
+}
+
+
+def _tell(upstream: str, host: str, state: BreakerState) -> None:
+    level, what = _STATES[state]
+    _log.emit(
+        level,
+        "upstream {upstream} at {host} {what} (circuit {state})",
+        upstream=upstream,
+        host=host,
+        what=what,
+        state=state.value,
+    )
+
+
 class _Builder:
     """Puts the URLs of one upstream together."""
 
@@ -186,13 +208,12 @@ class _Builder:
     def _breaker(self, url: str) -> Breaker:
         origin = parse_url(url).origin
 
+        told = [BreakerState.CLOSED]
+
         def changed(state: BreakerState) -> None:
-            _log.info(
-                "upstream {upstream} at {host}: circuit {state}",
-                upstream=self._name,
-                host=origin.netloc,
-                state=state.value,
-            )
+            if state is not told[0]:
+                _tell(self._name, origin.netloc, state)
+            told[0] = state
             self._report()
 
         breaker = Breaker(self._surroundings.reactor.seconds, self._surroundings.chance, changed)

@@ -64,8 +64,8 @@ def retry_after(value: str, now: float) -> int:
     return max(1, min(seconds, LONGEST_RETRY_AFTER))
 
 
-def ratelimit_remaining(value: str) -> int | None:
-    """Read ``ratelimit-remaining: 100;w=21600``; None if it is absent or malformed."""
+def ratelimit_count(value: str) -> int | None:
+    """Read ``ratelimit-remaining: 100;w=21600``, or its limit; None if absent or malformed."""
     match = _REMAINING.match(value[:256])
     return int(match[1]) if match else None
 

@@ -35,8 +35,11 @@ class RedirectingAgent:
         return Deferred.fromCoroutine(self._send(request))
 
     async def _send(self, request: Request) -> Answer:
+        credentials = ""
         for _ in range(MOST_HOPS + 1):
             answer: Answer = await self._inner.send(request)
+            # Storage behind a redirect needs none; who led us there did.
+            credentials = answer.credentials = answer.credentials or credentials
             answer.foreign = request.url.origin != self._own
             if answer.status not in _REDIRECTS:
                 return answer

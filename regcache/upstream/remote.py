@@ -16,6 +16,7 @@ from regcache.errors import (
     UpstreamTimedOut,
 )
 from regcache.interfaces import IUpstreamMeter
+from regcache.upstream.allowance import Allowance
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, RateLimits
 from regcache.upstream.deadlines import within
@@ -24,7 +25,6 @@ from regcache.upstream.fields import (
     error_detail,
     is_encoded,
     only_value,
-    ratelimit_remaining,
     retry_after,
 )
 from regcache.upstream.guard import resting
@@ -80,6 +80,7 @@ class Remote:
         self._namespace = namespace
         self._clock = clock
         self._meter = meter
+        self._allowance = Allowance(upstream, meter, clock.seconds)
         self._unix_now = unix_now
 
     def url(self, repository: str, rest: str, query: str = "") -> Url:
@@ -145,19 +146,13 @@ class Remote:
     async def _accepted(
         self, request: Request, answer: Answer, statuses: tuple[int, ...]
     ) -> Answer:
-        self._read_ratelimit(answer)
+        if not answer.foreign:
+            self._allowance.note(answer.headers)
         if answer.status not in statuses:
             raise await self._refusal(request, answer)
         if is_encoded(answer.headers):
             raise self.bad_answer(answer, "its content is compressed")
         return answer
-
-    def _read_ratelimit(self, answer: Answer) -> None:
-        if answer.foreign:
-            return
-        remaining = ratelimit_remaining(only_value(answer.headers, "ratelimit-remaining"))
-        if remaining is not None:
-            self._meter.ratelimit_remaining(self.upstream, remaining)
 
     async def _refusal(self, request: Request, answer: Answer) -> UpstreamFailure:
         body = await self.chain.reader.beginning(answer, _ERROR_BYTES)

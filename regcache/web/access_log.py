@@ -28,6 +28,7 @@ class RequestRecord:
     :ivar first_byte: seconds from the request to the headers of its answer; None without one.
     :ivar seconds: from the whole request to its end.
     :ivar ended_early: why the answer was not sent whole, or "".
+    :ivar error: what the client was told went wrong, or "".
     """
 
     peer: str
@@ -44,6 +45,7 @@ class RequestRecord:
     first_byte: float | None
     seconds: float
     ended_early: str
+    error: str = ""
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class RequestFacts:
     :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; left ""
         it becomes hit or error by the status.
     :ivar ended_early: why the answer was not sent whole, or "".
+    :ivar error: what the client was told went wrong, or "".
     """
 
     kind: str = "other"
@@ -65,6 +68,7 @@ class RequestFacts:
     outcome: str = ""
     cache_status: str = ""
     ended_early: str = ""
+    error: str = ""
 
 
 def make_record(request: "Request", now: float) -> "RequestRecord":
@@ -87,6 +91,7 @@ def make_record(request: "Request", now: float) -> "RequestRecord":
         first_byte=None if begun is None else begun - request.arrived_at,
         seconds=now - request.arrived_at,
         ended_early=facts.ended_early,
+        error=facts.error,
     )
 
 
@@ -146,8 +151,9 @@ def format_record(record: RequestRecord) -> str:
         f"first_byte={first}",
         f"duration={record.seconds:.4f}",
     ]
-    if record.ended_early:
-        words.append(f"ended_early={_quoted(record.ended_early)}")
+    for name in ("cache_status", "error", "ended_early"):
+        if text := getattr(record, name):
+            words.append(f"{name}={_quoted(text)}")
     return " ".join(words)
 
 

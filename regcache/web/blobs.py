@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -29,12 +29,14 @@ class BlobHandler:
 
     :ivar stall: seconds after which a client that takes nothing is cut off.
     :ivar private: access is restricted, so shared caches must not keep answers.
+    :ivar feeding: the answers being sent now.
     """
 
     blobs: BlobCache
     clock: IReactorTime
     stall: float
     private: bool
+    feeding: set[Sender] = field(default_factory=set)
 
     async def answer(self, request: Request, upstream: Upstream, route: Route, text: str) -> None:
         """Answer a GET or HEAD for a digest."""
@@ -44,11 +46,16 @@ class BlobHandler:
             return
         opened = await self.blobs.open(upstream, route.repository, digest)
         try:
-            sending = self._prepare(request, opened, digest).send()
+            sender = self._prepare(request, opened, digest)
+            self.feeding.add(sender)
+            sending = sender.send()
         except BaseException:
             opened.reader.leave()
             raise
-        await sending
+        try:
+            await sending
+        finally:
+            self.feeding.discard(sender)
 
     async def _answer_head(
         self, request: Request, upstream: Upstream, route: Route, digest: Digest

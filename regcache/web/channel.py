@@ -15,8 +15,8 @@ from twisted.web import http
 from twisted.web.http_headers import Headers
 
 from regcache.web.deadline import Deadline
+from regcache.web.pipelining import PipelinedChannel
 from regcache.web.request import PUSH_METHODS, Request
-from regcache.web.strict import StrictChannel
 
 if TYPE_CHECKING:
     from regcache.web.site import Site
@@ -25,12 +25,14 @@ CLOSE_TIMEOUT = 15.0
 """Seconds for a connection to close by itself before it is cut."""
 LINGER = 2.0
 """Seconds that a refused body is thrown away, so that the client reads the answer."""
+LAST_REQUEST = 1.0
+"""Seconds for the rest of a request that is arriving when the daemon stops."""
 
 _TLS_HANDSHAKE = b"\x16"
 _TLS_TEXT = b"This port speaks plain HTTP, and the client began with TLS.\n"
 
 
-class Channel(StrictChannel):
+class Channel(PipelinedChannel):
     """Server side of one connection. Made by :class:`~regcache.web.site.Site`."""
 
     requestFactory = Request  # type: ignore[assignment]
@@ -133,13 +135,22 @@ class Channel(StrictChannel):
             self.persistent = False
         self._expect("idle", self.site.limits.idle)
         super().requestDone(request)
+        if self.held is not None:
+            self._expect("sending", self.site.limits.idle)
 
     # Closing
 
     def close_if_idle(self) -> None:
-        """Close the connection if no request has begun on it."""
+        """Close the connection if nothing is being answered; a request that arrives has a moment.
+
+        A TLS peer need not confirm the end (RFC 8446, 6.1): one that sleeps would hold up the stop.
+        """
+        if self._phase == "head":
+            self._expect("head", LAST_REQUEST)
         if self._phase in ("new", "idle"):
             self.loseConnection()
+        if self._phase == "closing" and self.isSecure():
+            _close_below_tls(self.transport)
 
     def loseConnection(self) -> Any:
         """Close when what was written has been sent, and cut if that takes too long.
@@ -173,3 +184,10 @@ class Channel(StrictChannel):
             self.abort()
         else:
             self.loseConnection()
+
+
+def _close_below_tls(transport: Any) -> None:
+    """Close the stream that carries TLS when all that was written has been sent."""
+    below = getattr(transport, "transport", None)
+    if below is not None:
+        below.loseConnection()

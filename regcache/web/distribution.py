@@ -51,7 +51,7 @@ class Distribution:
         if target.kind is Kind.CATALOG:
             upstream = resolve_namespace(self.table, request.hostname, target)
             facts.upstream = upstream or ""
-            return self.listings.answer_catalog(request, upstream, target)
+            return self.listings.answer_catalog(request, self.upstreams, upstream, target)
         return self._answer(request, target)
 
     def _answer(self, request: Request, target: Target) -> Any:

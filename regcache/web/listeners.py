@@ -20,12 +20,14 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 BACKLOG = 1024
 """Connections that the kernel may hold until they are accepted."""
 
+_log = Logger()
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
@@ -74,6 +76,8 @@ class Listeners(Service):
         try:
             for spec in self._specs:
                 self._open_one(spec)
+                tls = " (TLS)" if spec.tls is not None else ""
+                _log.info("listening on {endpoint}{tls}", endpoint=spec.endpoint, tls=tls)
         except ListenError:
             self.stop_listening()
             raise

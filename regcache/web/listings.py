@@ -1,6 +1,6 @@
 """GET and HEAD of tags/list, referrers and _catalog, paged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -72,16 +72,27 @@ class ListingHandler:
         set_list_headers(request, found.status)
         send_body(request, found.content, OCI_INDEX)
 
-    async def answer_catalog(self, request: Request, upstream: str | None, target: Target) -> None:
-        """What the cache holds, under the names by which one would pull it here."""
+    async def answer_catalog(
+        self,
+        request: Request,
+        upstreams: Mapping[str, Upstream],
+        named: str | None,
+        target: Target,
+    ) -> None:
+        """What the cache holds, under the names by which one would pull it here.
+
+        :param named: the upstream that Host or ``ns`` name, if any.
+        """
         page = Page.of(target)
-        found = await self._catalog(shelves(self.table, request.hostname, upstream), page)
+        found = await self._catalog(upstreams, shelves(self.table, request.hostname, named), page)
         shown = [name for _, name in found[: page.n]]
         set_list_headers(request, LOCAL)
         self._link(request, target, page, shown, more=len(found) > page.n)
         send_json(request, {"repositories": shown})
 
-    async def _catalog(self, found: list[Shelf], page: Page) -> list[tuple[str, str]]:
+    async def _catalog(
+        self, upstreams: Mapping[str, Upstream], found: list[Shelf], page: Page
+    ) -> list[tuple[str, str]]:
         """Places and names of a page and what follows it, if anything does."""
         last = place(found, page.last)
         entries: list[tuple[str, str]] = []
@@ -89,7 +100,7 @@ class ListingHandler:
             after = shelf.after(last)
             if after is None:
                 continue
-            names = await self.listings.repositories(shelf.upstream, after, page.n + 1)
+            names = await self.listings.repositories(upstreams[shelf.upstream], after, page.n + 1)
             entries.extend((shelf.key(name), shelf.shown(name)) for name in names)
         return sorted(entries)[: page.n + 1]
 

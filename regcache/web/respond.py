@@ -9,6 +9,7 @@ Every function ends the request, and does nothing where the client has gone.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from regcache.errors import RegistryError
@@ -45,6 +46,7 @@ def send_error(request: "Request", error: RegistryError) -> None:
     """Answer with an error, and note it as the outcome unless a handler noted another."""
     if not request.facts.outcome:
         request.facts.outcome = "denied" if error.status in (401, 403) else "error"
+    request.facts.error = error.message
     send_body(request, error_body(error), JSON_TYPE, status=error.status, headers=error.headers)
 
 
@@ -84,7 +86,8 @@ def send_body(
             request.setResponseCode(304)
             request.finish()
             return
-    request.setResponseCode(status)
+    # Twisted has no words for newer statuses such as 429.
+    request.setResponseCode(status, HTTPStatus(status).phrase.encode("ascii"))
     set_header(request, "Content-Type", content_type)
     request.responseHeaders.setRawHeaders("Content-Length", [str(len(body))])
     request.write(body if request.method != b"HEAD" else b"")

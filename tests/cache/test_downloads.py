@@ -570,7 +570,7 @@ class StoppingTests(DownloadTestCase):
 
     def test_complete_partial_file_needs_one_head(self) -> None:
         """A file that was complete but not committed is proved by one HEAD and verified."""
-        partial = self.successResultOf(self.caches.store.open_partial(self.digest))
+        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
         partial.set_size(len(self.content))
         self.successResultOf(partial.write(0, [self.content]))
         self.successResultOf(partial.save())
@@ -581,7 +581,7 @@ class StoppingTests(DownloadTestCase):
 
     def test_damaged_partial_file_is_fetched_afresh(self) -> None:
         """Wrong bytes from an earlier day are dropped without blaming the upstream."""
-        partial = self.successResultOf(self.caches.store.open_partial(self.digest))
+        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
         partial.set_size(len(self.content))
         self.successResultOf(partial.write(0, [b"x" * 100 * KIB]))
         self.successResultOf(partial.save())

@@ -136,8 +136,9 @@ class MemoryTests(CacheTestCase):
         self.assertEqual(self.status_of(self.tag(repository="org/0")), "regcache; hit")
 
     def test_forgotten(self) -> None:
-        """What was deleted is not served from memory."""
+        """What was deleted is not served from memory, nor are its rights remembered."""
         self.result(self.by_digest())
         self.successResultOf(self.index.forget_content(self.digest))
         self.caches.manifests.forget(self.digest)
+        self.assertEqual(len(self.caches.manifests.known_rights), 0)
         self.assertEqual(self.status_of(self.by_digest()), "regcache; fwd=uri-miss; stored")

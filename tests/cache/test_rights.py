@@ -162,6 +162,18 @@ class OtherUpstreamTests(RightsTestCase):
         opened.reader.leave()
         self.assertIsNone(self.link("x/y"))
 
+    def test_one_chance_a_day(self) -> None:
+        """Who failed once does not try until the piece is one that it happens to know."""
+        self.other.blobs[self.blob] = b"x" * len(SECRET)
+        self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "relay")
+        self.other.add(SECRET)
+        for repository in ("x/y", "x/z"):
+            self.assertEqual(self.pull(self.blob, repository, "other.test"), "relay")
+        pieces = [request for request in self.other.requests if request[4] is not None]
+        self.assertEqual(len(pieces), 1)
+        self.clock.advance(DAY)
+        self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "hit")
+
     def test_other_size(self) -> None:
         """Nor does one that has something of another size under the digest."""
         self.other.blobs[self.blob] = SECRET + b"x"

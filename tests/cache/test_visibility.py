@@ -161,3 +161,30 @@ class PrivateTests(CacheTestCase):
         self.asked()
         self.result(self.by_digest(repository="org/0"))
         self.assertEqual(self.asked(), [])
+
+
+class NamingTests(CacheTestCase):
+    """What lists may name."""
+
+    credentials = "robot"
+
+    def named(self) -> list[str]:
+        """The repositories that the catalog names."""
+        upstream = self.caches.upstreams["up.test"]
+        return self.result(self.caches.listings.repositories(upstream, "", 10))
+
+    def test_private(self) -> None:
+        """A repository that was served when that was allowed is not even named any more."""
+        self.policy = replace(self.policy, serve_private=True)
+        self.registry.private.add(APP)
+        self.restart()
+        self.result(self.tag())
+        self.assertEqual(self.named(), [APP])
+        self.policy = replace(self.policy, serve_private=False)
+        self.restart()
+        self.assertEqual(self.named(), [])
+
+    def test_public(self) -> None:
+        """One that was found to be public is named."""
+        self.result(self.tag())
+        self.assertEqual(self.named(), [APP])

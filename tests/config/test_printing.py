@@ -69,6 +69,17 @@ class PrintingTests(SynchronousTestCase):
         self.assertEqual(printed["storage"]["max_size"], "80%")
         self.assertEqual(printed["listeners"][0]["endpoint"], "tcp:5000:interface=127.0.0.1")
 
+    def test_complete(self) -> None:
+        """Every key is there; what may not be written yet is a comment."""
+        text = render(loaded("").config)
+        printed = yaml.safe_load(text)
+        self.assertEqual(
+            printed["access"],
+            {"htpasswd": None, "admins": [], "realm": "Registry Realm", "rules": [], "token": None},
+        )
+        self.assertIn("\n# limits.connections: 4096 is not enforced yet\n", text)
+        self.assertNotIn("connections", printed["limits"])
+
     def test_secrets(self) -> None:
         """No secret is printed, wherever it came from."""
         file = Path(self.mktemp()).absolute()

@@ -15,7 +15,8 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
-from regcache.digests import Digest
+from regcache.cache.fill import Fill
+from regcache.cache.relay import Relay
 from regcache.interfaces import IWorkPool
 from tests.support.bodies import FakeBody
 from tests.support.caches import Caches, FakeSpace
@@ -167,7 +168,9 @@ class Daemon:
         done: list[object] = []
         self.disk.failing = 0
         self.caches.downloads.stop().addBoth(done.append)
-        self.settle()
+        self.settle(lambda: len(done) == 1)
+        ours = [call for call in self.clock.getDelayedCalls() if _is_download(call)]
+        assert not ours, ours
         self.caches.store.close().addBoth(done.append)
         self.settle()
         assert done == [None, None], done
@@ -190,11 +193,11 @@ class Daemon:
         for _ in range(count):
             self.clock.advance(0.001)
 
-    def settle(self) -> None:
-        """Let time pass until nothing is left to happen."""
+    def settle(self, reached: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass until something is reached, or nothing is left to happen."""
         for _ in range(50_000):
             calls = self.clock.getDelayedCalls()
-            if not calls:
+            if not calls or reached():
                 return
             due = min(call.getTime() for call in calls)
             self.clock.advance(max(0.0, due - self.clock.seconds()))
@@ -208,6 +211,42 @@ class Daemon:
         """How many jobs of the disk failed in the lives that have ended."""
         return self._disk_failures
 
+    def _download(self, number: int) -> Any:
+        return self.caches.downloads._running.get(self.digests[number])
+
+    def queued(self, number: int) -> int:
+        """Bytes of a blob that have arrived and wait for the disk."""
+        download = self._download(number)
+        if download is None or not download.audience.opened:
+            return 0
+        return sum(each._queued for each in download._fetching._fills)
+
+    def present(self, number: int) -> int:
+        """Bytes of a blob that are being fetched and were written."""
+        download = self._download(number)
+        if download is None or not download.audience.opened:
+            return 0
+        present: int = download.file.present.total
+        return present
+
+    def assert_readers_have_what_is_there(self) -> None:
+        """No reader that takes bytes waits for some that may be sent."""
+        for download in self.caches.downloads._running.values():
+            for reader in download.audience._readers:
+                if reader.wants and not reader._reading:
+                    released = download.audience.released(reader.position)
+                    assert released <= reader.position, "a reader sleeps"
+
+    def assert_bodies_are_wanted(self) -> None:
+        """Every connection to an upstream has somebody who takes its bytes."""
+        for body in [body for each in self.registries for body in each.bodies if body.open]:
+            taker = body._consumer
+            if isinstance(taker, Fill):
+                assert taker in taker._owner._fills, "an upstream sends to nobody"
+                assert not taker._no_more, "an upstream sends what is not taken"
+            elif isinstance(taker, Relay):
+                assert not taker._over, "an upstream sends to a client that is gone"
+
     def bodies(self, number: int) -> list[FakeBody]:
         """All bodies that were sent of a blob."""
         return self.past_bodies[number] + self.registries[number].bodies
@@ -220,11 +259,6 @@ class Daemon:
                     found = hashlib.sha256(file.read()).hexdigest()
                 assert found == name, f"{name} holds {found}"
 
-    def holds(self, digest: Digest) -> bool:
-        """Whether a blob is stored."""
-        name = digest.hex
-        return os.path.exists(os.path.join(self.directory, "blobs", "sha256", name[:2], name))
-
     def assert_nothing_left(self) -> None:
         """After a stop: no download, call, descriptor, claim or upstream connection is left."""
         assert len(self.caches.downloads) == 0
@@ -232,6 +266,12 @@ class Daemon:
         assert open_files_below(self.directory) == []
         assert all(claim.released for space in self.spaces for claim in space.claims)
         assert not [body for each in self.registries for body in each.bodies if body.open]
+
+
+def _is_download(call: IDelayedCall) -> bool:
+    """Whether a call is due to a download."""
+    function = getattr(call, "func", None)
+    return str(getattr(function, "__module__", "")).startswith("regcache.cache.")
 
 
 def open_files_below(directory: str) -> list[str]:

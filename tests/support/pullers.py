@@ -4,7 +4,9 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
+from regcache.cache import audience
 from regcache.cache.reader import FileSource
+from regcache.cache.relay import Relay
 from regcache.errors import RegistryError, UpstreamFailure
 from tests.support.caches import Sink
 from tests.support.pipeline import Daemon
@@ -93,6 +95,7 @@ class Puller(Sink):
         within = self._end is None or position + len(data) <= self._end
         self._expect(within, "more than was asked for")
         self._expect(self.outcome is None, "bytes after the end")
+        self._expect(self._may_have(position + len(data)), "the last bytes before the proof")
         self.data += data
         if self.slow and self.reader is not None:
             self.reader.pauseProducing()
@@ -104,6 +107,15 @@ class Puller(Sink):
         for offset, (ours, theirs) in pairs:
             sent = ours == theirs or self._was_sent(offset, theirs)
             self._expect(sent, "bytes that nobody sent")
+
+    def _may_have(self, end: int) -> bool:
+        """Whether bytes up to ``end`` may have come: the last ones are verified before."""
+        size = None if self.reader is None else self.reader.size
+        if size is None or end <= max(0, size - audience.WITHHELD):
+            return True
+        if isinstance(self.reader, Relay):
+            return not self.reader._body.open
+        return self._stored or self.reader._source.verified
 
     def _was_sent(self, offset: int, byte: int) -> bool:
         return any(

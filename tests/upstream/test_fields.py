@@ -12,7 +12,7 @@ from regcache.upstream.fields import (
     is_encoded,
     media_type,
     next_link,
-    ratelimit_remaining,
+    ratelimit_count,
     retry_after,
 )
 
@@ -117,11 +117,11 @@ class FieldTests(SynchronousTestCase):
         for value, expected in table.items():
             self.assertEqual(retry_after(value, now), expected, value)
 
-    def test_ratelimit_remaining(self) -> None:
+    def test_ratelimit_count(self) -> None:
         """Docker Hub's form is read with and without its window."""
         table = {"100;w=21600": 100, "7": 7, " 0 ;w=1": 0, "": None, "x": None, "-1": None}
         for value, expected in table.items():
-            self.assertEqual(ratelimit_remaining(value), expected, value)
+            self.assertEqual(ratelimit_count(value), expected, value)
 
     def test_media_type(self) -> None:
         """Parameters and case are dropped, nonsense gives nothing."""

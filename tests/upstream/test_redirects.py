@@ -109,6 +109,26 @@ class RedirectTests(UpstreamTestCase):
         )
         self.assertEqual(seen.headers["accept-encoding"], "identity")
 
+    def test_credentials_that_led_to_a_redirect(self) -> None:
+        """What credentials led to is not anonymous, though storage behind asks for none."""
+        service = TokenService()
+        self.name("auth.test", "203.0.113.6")
+        self.serve(service.tokens, "203.0.113.6")
+
+        def registry(seen: Seen) -> bytes:
+            if seen.headers.get("authorization", "")[7:] in service.valid:
+                return response(307, Location="http://cdn.test/b")
+            return service.registry(seen)
+
+        self.serve(registry)
+        self.serve(lambda _: response(200, BLOB), CDN_ADDRESS)
+        asked = self.registry(UpstreamUrl(URL, lambda: ("me", "secret"), ("auth.test",)))
+        body = self.outcome(asked.get_blob("x", DIGEST))
+        body.abort()
+        head = self.outcome(asked.head_blob("x", DIGEST))
+        self.assertTrue(asked.credentials)
+        self.assertEqual((body.credentials, head.credentials), (asked.credentials,) * 2)
+
     def test_cve_2020_15157_challenge_of_a_redirect_target(self) -> None:
         """401 and 403 of a redirect target are a bad answer, and start no authorisation."""
         self.lead("http://cdn.test/b")

@@ -43,13 +43,24 @@ class LineTests(SynchronousTestCase):
             self.write(RECORD),
             "1970-01-02T00:00:00.500Z info regcache.access peer=192.0.2.7 account=- method=GET"
             " kind=blob upstream=docker.io repository=library/alpine reference=sha256:abc"
-            " status=200 bytes=1234 outcome=hit first_byte=0.0013 duration=1.5000\n",
+            " status=200 bytes=1234 outcome=hit first_byte=0.0013 duration=1.5000"
+            ' cache_status="regcache; hit"\n',
         )
 
     def test_ended_early(self) -> None:
         """A line says why an answer was cut, and leaves out a first byte that never was."""
-        line = self.write(replace(RECORD, ended_early="the client left", first_byte=None))
+        record = replace(
+            RECORD, ended_early="the client left", first_byte=None, cache_status="", error=""
+        )
+        line = self.write(record)
         self.assertIn('first_byte=- duration=1.5000 ended_early="the client left"\n', line)
+
+    def test_error(self) -> None:
+        """A line says what the client was told went wrong."""
+        line = self.write(replace(RECORD, error="upstream a.b answered 500", cache_status=""))
+        self.assertIn('duration=1.5000 error="upstream a.b answered 500"\n', line)
+        fields = json.loads(self.write(replace(RECORD, error="too slow"), "json"))
+        self.assertEqual(fields["error"], "too slow")
 
     def test_json(self) -> None:
         """JSON has the same facts by name."""

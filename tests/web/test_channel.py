@@ -141,6 +141,32 @@ class ParsingTests(ChannelCase):
         send_text(slow[0], "slow")
         self.assertEqual([answer.body for answer in self.client.answers()], [b"slow", b"GET /fast"])
 
+    def test_pipelined_answers_wait_for_the_client(self) -> None:
+        """A client that takes no answers gets no more of them, and no more is read from it."""
+
+        def fill(request: Request) -> None:
+            self.client.channel.pauseProducing()
+            self.dispatch(request)
+
+        self.site.dispatch = fill
+        self.client.send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+        self.assertEqual(len(self.requests), 1)
+        self.client.send(b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n" * 700)
+        self.assertEqual(self.client.transport.producerState, "paused")
+        self.client.channel.resumeProducing()
+        self.assertEqual(len(self.requests), 2)
+        self.site.dispatch = self.dispatch
+        self.client.channel.resumeProducing()
+        self.assertEqual(len(self.requests), 703)
+        self.assertEqual(self.client.transport.producerState, "producing")
+
+    def test_answer_that_is_not_taken(self) -> None:
+        """A client that does not take an answer is closed after the idle time-out."""
+        self.client.channel.pauseProducing()
+        self.client.request("GET", "/a")
+        self.clock.advance(76)
+        self.assertTrue(self.client.transport.disconnecting)
+
     def test_keep_alive(self) -> None:
         """HTTP/1.1 stays open, unless one of the Connection tokens is close; 1.0 does not."""
         self.client.request("GET", "/a").request("GET", "/b")

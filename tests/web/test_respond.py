@@ -4,7 +4,12 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.errors import DeniedError, NameUnknownError, RangeNotSatisfiableError
+from regcache.errors import (
+    DeniedError,
+    NameUnknownError,
+    RangeNotSatisfiableError,
+    TooManyRequestsError,
+)
 from regcache.web import respond
 from tests.support.web_client import Answer, MemoryClient, RecordList, make_site
 
@@ -37,6 +42,16 @@ class ErrorTests(RespondCase):
         self.assertEqual(answer.headers["retry-after"], "5")
         self.assertEqual(answer.headers["docker-distribution-api-version"], "registry/2.0")
         self.assertEqual(self.recorder.last.outcome, "denied")
+
+    def test_noted(self) -> None:
+        """What the client is told is noted for the access log."""
+        self.get(lambda request: respond.send_error(request, NameUnknownError("no such name")))
+        self.assertEqual(self.recorder.last.error, "no such name")
+
+    def test_reason(self) -> None:
+        """Every status has its words, those too that are newer than HTTP/1.1."""
+        self.get(lambda request: respond.send_error(request, TooManyRequestsError("slow down")))
+        self.assertIn(b"HTTP/1.1 429 Too Many Requests\r\n", self.client.raw)
 
     def test_no_detail(self) -> None:
         """Without a detail there is no such member."""

@@ -119,7 +119,7 @@ class FlowTests(SenderCase):
         self.leave()
 
     def test_full_before_it_begins(self) -> None:
-        """Behind an answer that fills the transport nothing is sent until that is empty."""
+        """An answer begins when the one before, which filled the transport, is taken."""
         answers = iter([lambda request: send_body(request, b"x" * 50, "a/b"), self.dispatch])
         self.connect(lambda request: next(answers)(request))
         write = self.client.transport.write
@@ -133,11 +133,26 @@ class FlowTests(SenderCase):
         self.client.transport.write = write_and_fill  # type: ignore[method-assign]
         head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         self.client.send(head + head)
+        self.assertEqual(self.reader.began, [])
+        self.client.channel.resumeProducing()
+        self.assertEqual(self.reader.began, [(0, 10)])
+        self.assertFalse(self.reader.paused)
+        self.leave()
+
+    def test_full_when_it_begins(self) -> None:
+        """Nothing is read for a client that has filled the transport already."""
+        self.connect(self.fill_and_dispatch)
+        self.client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertEqual(self.reader.began, [(0, 10)])
         self.assertTrue(self.reader.paused)
         self.client.channel.resumeProducing()
         self.assertFalse(self.reader.paused)
         self.leave()
+
+    def fill_and_dispatch(self, request: Request) -> "Deferred[None]":
+        """Answer once the transport is full."""
+        self.client.channel.pauseProducing()
+        return self.dispatch(request)
 
 
 class PartsTests(SenderCase):

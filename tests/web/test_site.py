@@ -5,11 +5,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import http
 
-from regcache.web.channel import Channel
+from regcache.web.channel import LAST_REQUEST, Channel
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from regcache.web.site import ConnectionLimits
-from tests.support.web_client import MemoryClient, make_site
+from tests.support.web_client import MemoryClient, MemoryTransport, make_site
 
 
 class HeaderTests(SynchronousTestCase):
@@ -86,6 +86,28 @@ class StoppingTests(SynchronousTestCase):
         reading.send(b"TP/1.1\r\nHost: a\r\n\r\n")
         send_text(self.requests[3], "ok")
         self.assertTrue(reading.transport.disconnecting)
+
+    def test_drain_does_not_wait_for_a_head(self) -> None:
+        """A client that never ends its request does not hold up the stop."""
+        reading = MemoryClient(self.site)
+        reading.send(b"GET / HT")
+        self.site.drain()
+        self.clock.advance(LAST_REQUEST + 0.1)
+        self.assertTrue(reading.transport.disconnecting)
+
+    def test_drain_does_not_wait_for_tls_peers(self) -> None:
+        """Idle TLS connections end without the peer's confirmation, and so do closing ones."""
+        idle = MemoryClient(self.site, secure=True).request("GET", "/")
+        closing = MemoryClient(self.site, secure=True).request("GET", "/", "Connection: close")
+        busy = MemoryClient(self.site, secure=True).request("GET", "/")
+        for client in (idle, closing, busy):
+            client.transport.transport = MemoryTransport()
+        send_text(self.requests[0], "ok")
+        send_text(self.requests[1], "ok")
+        self.assertFalse(closing.transport.transport.disconnecting)
+        self.site.drain()
+        ended = [client.transport.transport.disconnecting for client in (idle, closing, busy)]
+        self.assertEqual(ended, [True, True, False])
 
     def test_when_idle(self) -> None:
         """Waiting for idleness ends with the last request, however that ends."""

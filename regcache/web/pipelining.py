@@ -1,0 +1,47 @@
+"""Requests that come before the answer to the one ahead has been taken.
+
+Twisted answers what has arrived as fast as it can, and bounds what arrives only as long as
+the client takes its answers: one packet of small requests for large manifests could fill the
+memory. Here a request waits until the client has taken the answer before it.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (much of twisted.web has no annotations)
+
+from twisted.web import http
+
+from regcache.web.strict import StrictChannel
+
+MOST_WAITING = 16384
+"""Bytes that may wait behind a request that is being answered."""
+
+
+class PipelinedChannel(StrictChannel):
+    """A connection that answers no faster than its client takes answers.
+
+    :ivar held: the request whose answer is written, and that the client has yet to take.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: http.Request | None = None
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """A body, or what comes behind a request that is being answered."""
+        super().rawDataReceived(data)
+        if self._waitingForTransport and sum(map(len, self._dataBuffer)) > MOST_WAITING:
+            self._networkProducer.pauseProducing()
+
+    def requestDone(self, request: http.Request) -> None:
+        """An answer has been written. Where the transport is full its request is held."""
+        if self._waitingForTransport and self.persistent:
+            self.held = request
+        else:
+            super().requestDone(request)
+
+    def resumeProducing(self) -> None:
+        """The transport has room again."""
+        super().resumeProducing()
+        held, self.held = self.held, None
+        if held is not None:
+            self.requestDone(held)

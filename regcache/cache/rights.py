@@ -85,6 +85,9 @@ class Rights:
         async def prove() -> None:
             if facts.upstream_linked or not file.size:
                 head = await upstream.registry.head_blob(repository, digest)
+                if head.size not in (None, file.size):
+                    # A page that answers everything is no proof of anything.
+                    raise NotProvedError("the upstream speaks of something else")
                 credentials = head.credentials
             else:
                 credentials = await self._show(upstream, repository, file)
@@ -107,6 +110,8 @@ class Rights:
 
         async def prove() -> None:
             head = await upstream.registry.head_manifest(repository, str(digest))
+            if head.digest not in (None, digest):
+                raise NotProvedError("the upstream speaks of something else")
             await self._link(upstream, repository, digest, head.credentials)
 
         if not facts.upstream_linked:

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from regcache.cache.rights import PIECE
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound, UpstreamUnreachable
+from regcache.facts import ContentHead
 from regcache.media_types import OCI_MANIFEST
 from tests.cache.cases import APP, DAY
 from tests.cache.rights_cases import AWAY, EVIL, SECRET, RightsTestCase
@@ -38,6 +39,19 @@ class LinkTests(RightsTestCase):
         self.assertEqual(self.status_of(self.by_digest(repository="org/b")), "regcache; hit")
         self.refusal(self.by_digest(repository=EVIL), UpstreamNotFound)
         self.assertEqual(self.asked(), ["head_manifest"] * 2)
+
+    def test_an_answer_to_everything(self) -> None:
+        """A HEAD that speaks of another size proves nothing; the upstream's own bytes are sent."""
+        self.holders.add(("org/b", self.blob))
+        login_page: Deferred[ContentHead] = succeed(ContentHead(None, 7, "text/html"))
+        self.patch(self.registry, "head_blob", lambda *_: login_page)
+        self.assertEqual(self.pull(self.blob, "org/b"), "relay")
+        self.assertIsNone(self.result_of_link("org/b"))
+
+    def result_of_link(self, repository: str) -> object:
+        """The link of a repository to the blob, if any."""
+        looking = self.index.content("up.test", repository, self.blob)
+        return self.successResultOf(looking).link
 
     def test_many_share_a_proof(self) -> None:
         """Who asks while a right is being proved waits for the same proof."""

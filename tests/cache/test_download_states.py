@@ -5,152 +5,14 @@ the disk fills up, the stored blob is evicted, or the daemon is told to stop.
 """
 
 import os
-import random
-from typing import Any, ClassVar
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from regcache.errors import UpstreamNotFound, UpstreamUnreachable
+from regcache.errors import UpstreamNotFound
+from tests.support import state_rows
 from tests.support.bodies import Fault
-from tests.support.pipeline import Daemon
-from tests.support.pullers import Puller
-
-KIB = 1024
+from tests.support.state_rows import KIB
 
 
-class Row:
-    """A row, and the five questions to it.
-
-    :cvar outcomes: what becomes of the client, in the order of the questions.
-    """
-
-    finish: ClassVar[int | None] = None
-    outcomes: ClassVar[str] = ""
-
-    def setUp(self) -> None:
-        """A blob of 300 KiB, in chunks of 10 KiB, on a disk that takes a millisecond."""
-        content = random.Random(7).randbytes(300 * KIB)
-        self.directory = os.path.abspath(self.mktemp())
-        self.daemon = Daemon(self.directory, [content], self.finish)
-        self.addCleanup(self.daemon.close)
-        self.registry = self.daemon.registries[0]
-        self.registry.chunk, self.registry.stall_timeout = 10 * KIB, 30.0
-        self.client: Any = None
-        self.reach()
-
-    def reach(self) -> None:
-        """Come to the row."""
-        raise NotImplementedError
-
-    def pull(self, slow: bool = False) -> Puller:
-        """A client that wants the whole blob."""
-        client = Puller(self.daemon, 0, "org/app", [])
-        client.slow = slow
-        return client
-
-    def until(self, reached: Any) -> None:
-        """Turn until something is so."""
-        for _ in range(2000):
-            if reached():
-                return
-            self.daemon.turn(1)
-        raise AssertionError("the row is not reached")
-
-    @property
-    def download(self) -> Any:
-        """The download, while it runs."""
-        return self.daemon._download(0)
-
-    def state(self) -> str:
-        """Its state; "" where there is none."""
-        return "" if self.download is None else self.download._state.value
-
-    def prepare(self, size: int, data: bytes) -> None:
-        """A partial file from an earlier day."""
-        opening = self.daemon.caches.store.open_partial(self.daemon.digests[0], "up0.test")
-        self.daemon.settle()
-        partial = self.successResultOf(opening)
-        partial.set_size(size)
-        for doing in (partial.write(0, [data]), partial.save()):
-            self.daemon.settle()
-            self.successResultOf(doing)
-        partial.close()
-        self.daemon.settle()
-
-    def conclude(self, question: int) -> None:
-        """Everything ends as expected, nothing wrong is kept, and the next pull is right."""
-        daemon = self.daemon
-        if not self.client.begun:
-            self.client.begin()
-        self.client.resume()
-        daemon.settle()
-        self.assertEqual(daemon.problems, [])
-        self.assertEqual(daemon.faults, [])
-        self.assertEqual(self.client.outcome, self.outcomes.split()[question])
-        self.assertEqual(len(daemon.caches.downloads), 0)
-        daemon.disk.failing, daemon.spaces[-1].limit = 0, 2**60
-        self.registry.faults, self.registry.failure = [], None
-        vars(self.registry).pop("_get_blob", None)
-        vars(self.registry).pop("_head_blob", None)
-        daemon.clock.advance(60.0)
-        for _ in range(2):
-            last = self.pull()
-            daemon.settle()
-            if last.outcome == "complete":
-                break
-        self.assertEqual(last.outcome, "complete")
-        self.assertEqual(daemon.problems, [])
-        daemon.stop()
-        daemon.assert_nothing_left()
-        daemon.assert_only_verified()
-
-    def test_client_leaves(self) -> None:
-        """The client leaves meanwhile."""
-        self.client.leave()
-        self.conclude(0)
-
-    def test_upstream_dies(self) -> None:
-        """The upstream dies meanwhile, and stays away."""
-        failure = UpstreamUnreachable("up0.test", "connection refused")
-
-        def refuse(*_: object) -> None:
-            raise failure
-
-        self.registry.failure = failure
-        for question in ("_get_blob", "_head_blob"):  # those under way, too
-            setattr(self.registry, question, refuse)
-        for body in self.registry.bodies:
-            if body.open and body.delivered:
-                body.pause()
-                body._fail(UpstreamUnreachable("up0.test", "the connection broke"))
-            elif body.open:
-                body._fault.cut = 0
-        self.conclude(1)
-
-    def test_disk_fills_up(self) -> None:
-        """The disk refuses everything from now on."""
-        self.daemon.disk.failing = 1_000_000
-        self.conclude(2)
-
-    def test_blob_is_evicted(self) -> None:
-        """What is stored of it is removed meanwhile."""
-        self.daemon.caches.store.remove(self.daemon.digests[0])
-        self.conclude(3)
-
-    def test_daemon_stops(self) -> None:
-        """The daemon is told to stop meanwhile, and started again."""
-        self.daemon.stop()
-        self.client.resume()
-        self.daemon.settle()
-        if self.client.outcome is None:
-            self.client.leave()
-        self.daemon.settle()
-        self.daemon.assert_nothing_left()
-        self.daemon.start()
-        self.conclude(4)
-
-
-class OpeningFileOpened(Row, SynchronousTestCase):
+class OpeningFileOpened(state_rows.Row):
     """opening, partial file opened: filling; the first gap is asked for."""
 
     outcomes = "gone refused aborted complete refused"
@@ -161,7 +23,7 @@ class OpeningFileOpened(Row, SynchronousTestCase):
         self.assertEqual(self.registry.requests[-1][3:], (0, None))
 
 
-class OpeningNothingMissing(Row, SynchronousTestCase):
+class OpeningNothingMissing(state_rows.Row):
     """opening, nothing is missing: proving, by one HEAD."""
 
     outcomes = "gone refused complete complete refused"
@@ -173,7 +35,7 @@ class OpeningNothingMissing(Row, SynchronousTestCase):
         self.assertEqual([each[0] for each in self.registry.requests], ["head_blob"])
 
 
-class OpeningCannotBeOpened(Row, SynchronousTestCase):
+class OpeningCannotBeOpened(state_rows.Row):
     """opening, cannot be opened: over; waiting readers relay."""
 
     outcomes = "gone aborted complete complete complete"
@@ -185,7 +47,7 @@ class OpeningCannotBeOpened(Row, SynchronousTestCase):
         self.assertEqual(self.client.opened.status.outcome, "relay")
 
 
-class ProvingRightProved(Row, SynchronousTestCase):
+class ProvingRightProved(state_rows.Row):
     """proving, right proved: checking."""
 
     outcomes = "gone complete complete complete complete"
@@ -197,7 +59,7 @@ class ProvingRightProved(Row, SynchronousTestCase):
         self.assertEqual(self.registry.count("get_blob"), 0)
 
 
-class FillingFirstAnswer(Row, SynchronousTestCase):
+class FillingFirstAnswer(state_rows.Row):
     """filling, first answer: heads of answers go out."""
 
     outcomes = "gone aborted aborted complete aborted"
@@ -208,7 +70,7 @@ class FillingFirstAnswer(Row, SynchronousTestCase):
         self.assertEqual((self.state(), len(self.client.data)), ("filling", 0))
 
 
-class FillingAnotherSize(Row, SynchronousTestCase):
+class FillingAnotherSize(state_rows.Row):
     """filling, another size than ours: what is held is dropped and fetched afresh."""
 
     outcomes = "gone refused complete complete refused"
@@ -220,7 +82,7 @@ class FillingAnotherSize(Row, SynchronousTestCase):
         self.until(lambda: self.state() == "checking")
 
 
-class FillingFirstAnswerRefused(Row, SynchronousTestCase):
+class FillingFirstAnswerRefused(state_rows.Row):
     """filling, first answer refused: over; every waiting reader gets the failure."""
 
     outcomes = "refused refused refused refused refused"
@@ -233,7 +95,7 @@ class FillingFirstAnswerRefused(Row, SynchronousTestCase):
         self.assertIs(self.client.error, refusal)
 
 
-class FillingClaimRefused(Row, SynchronousTestCase):
+class FillingClaimRefused(state_rows.Row):
     """filling, claim of space refused: over; the first who waits relays the same answer."""
 
     outcomes = "gone aborted complete complete complete"
@@ -246,7 +108,7 @@ class FillingClaimRefused(Row, SynchronousTestCase):
         self.assertEqual(self.registry.count("get_blob"), 1)
 
 
-class FillingFillBreaks(Row, SynchronousTestCase):
+class FillingFillBreaks(state_rows.Row):
     """filling, fill breaks: asked again from there after a pause."""
 
     outcomes = "gone aborted aborted complete aborted"
@@ -259,7 +121,7 @@ class FillingFillBreaks(Row, SynchronousTestCase):
         self.assertEqual((self.state(), self.client.outcome), ("filling", None))
 
 
-class FillingWriteRefused(Row, SynchronousTestCase):
+class FillingWriteRefused(state_rows.Row):
     """filling, write refused: over; readers aborted, the file dropped."""
 
     outcomes = "aborted aborted aborted aborted aborted"
@@ -272,7 +134,7 @@ class FillingWriteRefused(Row, SynchronousTestCase):
         self.assertEqual(self.daemon.caches.events.storage_errors, 1)
 
 
-class FillingLastReaderLeaves(Row, SynchronousTestCase):
+class FillingLastReaderLeaves(state_rows.Row):
     """filling, last reader leaves: filling, if at most ``finish`` is missing."""
 
     finish = 290 * KIB
@@ -285,7 +147,7 @@ class FillingLastReaderLeaves(Row, SynchronousTestCase):
         self.assertEqual(self.state(), "filling")
 
 
-class FillingLastReaderLeavesMuch(Row, SynchronousTestCase):
+class FillingLastReaderLeavesMuch(state_rows.Row):
     """filling, last reader leaves: parking, if more is missing."""
 
     finish = 100 * KIB
@@ -300,7 +162,7 @@ class FillingLastReaderLeavesMuch(Row, SynchronousTestCase):
         self.assertFalse(self.registry.bodies[0].open)
 
 
-class ParkingReaderJoins(Row, SynchronousTestCase):
+class ParkingReaderJoins(state_rows.Row):
     """parking, a reader joins: filling."""
 
     finish = 100 * KIB
@@ -313,7 +175,7 @@ class ParkingReaderJoins(Row, SynchronousTestCase):
         self.assertTrue(self.client.begun)
 
 
-class ParkingFillsHaveDrained(Row, SynchronousTestCase):
+class ParkingFillsHaveDrained(state_rows.Row):
     """parking, fills have drained: over; intervals saved, the file stays as it is."""
 
     finish = 100 * KIB
@@ -326,7 +188,7 @@ class ParkingFillsHaveDrained(Row, SynchronousTestCase):
         self.assertEqual(len(os.listdir(os.path.join(self.directory, "partial"))), 2)
 
 
-class FillingEveryBytePresent(Row, SynchronousTestCase):
+class FillingEveryBytePresent(state_rows.Row):
     """filling, every byte present: checking."""
 
     outcomes = "gone complete aborted complete complete"
@@ -338,7 +200,7 @@ class FillingEveryBytePresent(Row, SynchronousTestCase):
         self.assertIsNone(self.client.outcome)
 
 
-class CheckingDigestRight(Row, SynchronousTestCase):
+class CheckingDigestRight(state_rows.Row):
     """checking, digest right: all is released, while the file gets its name."""
 
     outcomes = "gone complete complete complete complete"
@@ -349,7 +211,7 @@ class CheckingDigestRight(Row, SynchronousTestCase):
         self.assertIsNone(self.client.outcome)
 
 
-class CheckingDigestWrong(Row, SynchronousTestCase):
+class CheckingDigestWrong(state_rows.Row):
     """checking, digest wrong: over; readers aborted, the file dropped."""
 
     outcomes = "aborted aborted aborted aborted aborted"
@@ -361,7 +223,7 @@ class CheckingDigestWrong(Row, SynchronousTestCase):
         self.assertEqual(self.daemon.caches.events.mismatches, ["up0.test"])
 
 
-class CheckingIndexTold(Row, SynchronousTestCase):
+class CheckingIndexTold(state_rows.Row):
     """checking, index told: over; readers go on with the open file."""
 
     outcomes = "gone complete complete complete complete"
@@ -373,7 +235,7 @@ class CheckingIndexTold(Row, SynchronousTestCase):
         self.assertIsNone(self.client.outcome)
 
 
-class AnyDaemonStops(Row, SynchronousTestCase):
+class AnyDaemonStops(state_rows.Row):
     """any, daemon stops: over; intervals saved."""
 
     outcomes = "aborted aborted aborted aborted aborted"

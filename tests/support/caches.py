@@ -37,9 +37,13 @@ class FakeClaim:
         self.released = False
 
     def grow(self, size: int) -> bool:
-        """Within the limit."""
-        self.size = max(self.size, size)
-        return size <= self._space.limit
+        """What it has is granted; more is within the limit."""
+        granted = size <= max(self.size, self._space.limit)
+        if granted:
+            self.size = max(self.size, size)
+        else:
+            self._space.refused += 1
+        return granted
 
     def wrote(self, count: int) -> None:
         """Nothing to account for."""
@@ -51,15 +55,20 @@ class FakeClaim:
 
 @implementer(ISpace)
 class FakeSpace:
-    """Grants every claim up to a limit."""
+    """Grants every claim up to a limit.
+
+    :ivar refused: how often it did not.
+    """
 
     def __init__(self, limit: int = 2**60) -> None:
         self.limit = limit
+        self.refused = 0
         self.claims: list[FakeClaim] = []
 
     def claim(self, size: int) -> FakeClaim | None:
         """A claim, or None above the limit."""
         if size > self.limit:
+            self.refused += 1
             return None
         self.claims.append(FakeClaim(self, size))
         return self.claims[-1]

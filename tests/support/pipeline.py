@@ -95,20 +95,6 @@ class Disk:
                     os.dup2(nothing.fileno(), raw.fileno(), inheritable=False)
 
 
-class CountingSpace(FakeSpace):
-    """Also counts what it refuses."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self.refused = 0
-
-    def claim(self, size: int) -> Any:
-        """A claim, or None above the limit."""
-        claim = super().claim(size)
-        self.refused += claim is None
-        return claim
-
-
 class Daemon:
     """The pipeline, over one directory and one index, in a sequence of lives.
 
@@ -132,8 +118,8 @@ class Daemon:
         self.doomed: list[Any] = []
         self.faults: list[LogEvent] = []
         self.problems: list[str] = []
-        self.stops = self.kills = self._disk_failures = 0
-        self.spaces: list[CountingSpace] = []
+        self.stops = self.kills = self._disk_failures = self.refused_before = 0
+        self.spaces: list[FakeSpace] = []
         self.limit = 2**60
         globalLogPublisher.addObserver(self._log)
         self.start()
@@ -152,7 +138,7 @@ class Daemon:
         self.disk = Disk(self.clock)
         for registry in self.registries:
             registry.clock = self.clock
-        self.spaces.append(CountingSpace(self.limit))
+        self.spaces.append(FakeSpace(self.limit))
         self.caches = Caches(
             self.directory,
             self.clock,
@@ -182,7 +168,7 @@ class Daemon:
         self.disk.die(jobs_done)
         self._disk_failures += self.disk.failed
         _GRAVES.append((self.caches, self.disk, self.clock))
-        self.spaces.pop()
+        self.refused_before += self.spaces.pop().refused
         for past, registry in zip(self.past_bodies, self.registries, strict=True):
             past += registry.bodies
             registry.bodies = []
@@ -246,6 +232,10 @@ class Daemon:
                 assert not taker._no_more, "an upstream sends what is not taken"
             elif isinstance(taker, Relay):
                 assert not taker._over, "an upstream sends to a client that is gone"
+
+    def refused(self) -> int:
+        """How many claims of space were refused."""
+        return self.refused_before + sum(space.refused for space in self.spaces)
 
     def bodies(self, number: int) -> list[FakeBody]:
         """All bodies that were sent of a blob."""

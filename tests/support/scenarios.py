@@ -253,8 +253,7 @@ class Troubled(Breaking):
         bodies = daemon.bodies(number)
         spoilt = sum(_spoils(body._fault) for body in bodies)
         relayed = sum(isinstance(body._consumer, Relay) for body in bodies)
-        refused = sum(space.refused for space in daemon.spaces)
-        return spoilt + relayed + refused + daemon.disk_failures()
+        return spoilt + relayed + daemon.refused() + daemon.disk_failures()
 
 
 def _spoils(fault: Fault) -> bool:

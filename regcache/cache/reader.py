@@ -9,6 +9,8 @@ state          meaning
 idle           attached to its source, no range begun (the answer's head is not out)
 paused         the client takes nothing for now
 reading        a read in the pool is under way; its result is dropped if we left
+sending        the sink sends from the file itself and says when that has ended; where
+               it could send nothing, the next piece is read
 waiting        caught up with the source, which will call :meth:`step`
 done           the range was delivered; another may begin
 left           nothing happens any more; the source was told once
@@ -23,13 +25,10 @@ from zope.interface import implementer
 
 from regcache.interfaces import IContentFile, IReader, IReaderSink
 
-#: Bytes read at once: few at first and for slow clients, each of which may hold that much;
-#: more for those that drain fast, since larger reads mean fewer wake-ups.
+#: Bytes read at once: few for clients that may be slow, each of which may hold that much;
+#: more for those that proved to be fast, since larger reads mean fewer wake-ups.
 LEAST_READ = 64 * 1024
 MOST_READ = 256 * 1024
-#: A piece drained in less than this makes the next one larger; in more than SLOW, smaller.
-FAST = 0.05
-SLOW = 1.0
 
 
 class Source(Protocol):
@@ -85,7 +84,8 @@ class Reader:
         self._source = source
         self._sink: IReaderSink | None = None
         self._paused = False
-        self._reading = False
+        self._busy = False
+        self._must_read = False
         self._stepping = False
         self._due = False
         self._left = False
@@ -117,12 +117,9 @@ class Reader:
         self.position, self.end, self._sink = start, end, sink
         self.step()
 
-    def drained_in(self, seconds: float) -> None:
-        """Fit the size of the reads to how fast the client drains."""
-        if seconds < FAST:
-            self._read_size = min(MOST_READ, self._read_size * 2)
-        elif seconds > SLOW:
-            self._read_size = max(LEAST_READ, self._read_size // 2)
+    def client_is_fast(self, fast: bool) -> None:
+        """Fit the size of the reads."""
+        self._read_size = MOST_READ if fast else LEAST_READ
 
     def pauseProducing(self) -> None:
         """The client takes nothing for now."""
@@ -160,7 +157,7 @@ class Reader:
             while self._due:
                 # Set again by an event that comes while this runs.
                 self._due = False
-                while self.wants and not self._reading and self._send_some():
+                while self.wants and not self._busy and self._send_some():
                     pass
         finally:
             self._stepping = False
@@ -170,15 +167,13 @@ class Reader:
         end = self.size if self.end is None else self.end
         if end is not None and self.position >= end:
             return self._end_range()
-        released = self._source.released(self.position)
-        length = min(
-            released if end is None else min(released, end), self.position + self._read_size
-        )
-        length -= self.position
-        if length <= 0:
+        available = self._source.released(self.position)
+        if end is not None:
+            available = min(available, end)
+        if available <= self.position:
             self._source.reader_waits(self)
             return False
-        return self._read(length)
+        return self._send_file(available) or self._read(available - self.position)
 
     def _end_range(self) -> bool:
         sink, self._sink = self._sink, None
@@ -186,18 +181,37 @@ class Reader:
             sink.range_ended()
         return True
 
+    def _send_file(self, end: int) -> bool:
+        """Have it sent from the file itself; False where the next piece is to be read."""
+        if self._must_read or self._sink is None:
+            return False
+        self._busy = True
+        if self._sink.send_file(self._source.file, self.position, end, self._was_sent):
+            return True
+        self._busy = False
+        return False
+
+    def _was_sent(self, count: int) -> None:
+        self._busy = False
+        self.position += count
+        # Not in memory, or not there at all: reading tells.
+        self._must_read = not count
+        self.step()
+
     def _read(self, length: int) -> bool:
+        self._must_read = False
+        length = min(length, self._read_size)
         data = self._source.file.read_now(self.position, length)
         if data:
             self._deliver(data)
             return True
-        self._reading = True
+        self._busy = True
         reading = self._source.file.read(self.position, length)
         reading.addCallbacks(self._was_read, self._read_failed)
-        return not self._reading
+        return not self._busy
 
     def _was_read(self, data: bytes) -> None:
-        self._reading = False
+        self._busy = False
         if self._left:
             return
         if not data:
@@ -208,7 +222,7 @@ class Reader:
         self.step()
 
     def _read_failed(self, failure: Failure) -> None:
-        self._reading = False
+        self._busy = False
         if not self._left and not failure.check(CancelledError):
             self.abort(f"reading failed: {failure.getErrorMessage()}")
 

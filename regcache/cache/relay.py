@@ -76,7 +76,7 @@ class Relay:
         self._start, self._end, self._sink = start, end, sink
         self._body.deliver(self)
 
-    def drained_in(self, seconds: float) -> None:
+    def client_is_fast(self, fast: bool) -> None:
         """Nothing to fit: the upstream's chunks are passed on as they come."""
 
     def pauseProducing(self) -> None:

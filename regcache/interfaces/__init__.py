@@ -8,10 +8,18 @@ sizes and offsets are bytes. Deferreds of upstream calls fail with an
 from regcache.interfaces.index import IIndex
 from regcache.interfaces.pools import IWorkPool
 from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink
-from regcache.interfaces.store import IBlobStore, IContentFile, IPartialFile, ISpace, ISpaceClaim
+from regcache.interfaces.store import (
+    Found,
+    IBlobStore,
+    IContentFile,
+    IPartialFile,
+    ISpace,
+    ISpaceClaim,
+)
 from regcache.interfaces.upstream import IBlobBody, IBodyConsumer, IRegistry, IUpstreamMeter
 
 __all__ = [
+    "Found",
     "IBlobBody",
     "IBlobStore",
     "IBodyConsumer",

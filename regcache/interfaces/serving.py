@@ -2,8 +2,12 @@
 
 # ruff: noqa: N805 - methods of a zope interface have no self
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
+
+from regcache.interfaces.store import IContentFile
 
 
 class IReaderSink(Interface):
@@ -11,6 +15,13 @@ class IReaderSink(Interface):
 
     def write(data: bytes) -> None:
         """Send on. Pauses the reader through its producer methods when it has enough."""
+
+    def send_file(file: IContentFile, start: int, end: int, sent: Callable[[int], None]) -> bool:
+        """Send ``[start, end)`` from the file itself, if that is possible here; else False.
+
+        :param sent: called once with how many bytes are on their way, possibly fewer than
+            that, possibly at once; not called if the client leaves. Nothing is written before.
+        """
 
     def range_ended() -> None:
         """All bytes of the range were written; another range may begin."""
@@ -33,8 +44,8 @@ class IReader(Interface):
     def leave() -> None:
         """The client is gone, or served. Idempotent."""
 
-    def drained_in(seconds: float) -> None:
-        """How long the client took for the last piece: what it may hold depends on it."""
+    def client_is_fast(fast: bool) -> None:
+        """How much the client may hold depends on it. Until it is told so, it is slow."""
 
     def pauseProducing() -> None:
         """The client takes nothing for now."""

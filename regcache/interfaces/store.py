@@ -3,6 +3,7 @@
 # ruff: noqa: N805 - methods of a zope interface have no self
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -22,6 +23,9 @@ class IContentFile(Interface):
 
     def read_now(offset: int, length: int) -> bytes | None:
         """Read what the page cache holds without blocking; None where that is not possible."""
+
+    def cached(offset: int, length: int) -> bool:
+        """Whether all these bytes are present, and in memory: sendfile will not wait for them."""
 
     def fileno() -> int:
         """The descriptor, for sendfile. It stays valid until :meth:`close`."""
@@ -68,11 +72,26 @@ class IPartialFile(IContentFile):
         """Remove the file and its intervals from the disk. It stays readable until closed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is of a digest.
+
+    :ivar file: complete, verified content, open; None if it is not here.
+    :ivar partial: an earlier attempt left a partial file.
+    """
+
+    file: IContentFile | None
+    partial: bool
+
+
 class IBlobStore(Interface):
     """Content on disk, by digest."""
 
     def find(digest: Digest) -> "Deferred[IContentFile | None]":
         """Open complete, verified content; None if it is not here."""
+
+    def look_up(digest: Digest) -> "Deferred[Found]":
+        """The same; where it is not here, with whether a part of it is."""
 
     def open_partial(digest: Digest, upstream: str = "") -> "Deferred[IPartialFile]":
         """Open what is left of an earlier attempt at the same upstream, or begin a new file.

@@ -21,6 +21,7 @@ from regcache.store.files import read_exactly
 from regcache.store.pool import PoolStoppedError, handed_over
 
 _LARGEST_BUFFER = 1024 * 1024
+_PROBE_STEP = 128 * 1024  # what the kernel reads ahead at once by default
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
@@ -45,18 +46,36 @@ class CachedReads:
 
     def read(self, descriptor: int, offset: int, length: int) -> bytes | None:
         """All of ``length`` bytes, or None."""
-        if self._flag is None or length > _LARGEST_BUFFER:
+        if length > _LARGEST_BUFFER:
             return None
         if len(self._buffer) < length:
             self._buffer = bytearray(length)
         view = memoryview(self._buffer)[:length]
+        return bytes(view) if self._fill(view, descriptor, offset) else None
+
+    def hold(self, descriptor: int, offset: int, length: int) -> bool:
+        """Whether the page cache holds ``length`` bytes, as far as samples of them tell.
+
+        Pages leave the cache in the order in which they came into it, several at a time; one
+        that is missing between two samples costs its reader one access to the disk.
+        """
+        if not self._buffer:
+            self._buffer = bytearray(1)
+        view = memoryview(self._buffer)[:1]
+        last = offset + length - 1
+        samples = [*range(offset, last, _PROBE_STEP), last]
+        return all(self._fill(view, descriptor, sample) for sample in samples)
+
+    def _fill(self, view: memoryview, descriptor: int, offset: int) -> bool:
+        """Whether the whole view was read without a wait."""
+        if self._flag is None:
+            return False
         try:
-            count = self._preadv(descriptor, [view], offset, self._flag)
+            return self._preadv(descriptor, [view], offset, self._flag) == len(view)
         except OSError as error:  # EAGAIN above all; other faults show again in the pool
             if error.errno in _UNSUPPORTED:
                 self._flag = None
-            return None
-        return bytes(view) if count == length else None
+            return False
 
 
 class OpenFile:
@@ -172,6 +191,12 @@ class ContentFile:
         if wanted is None or self._opened.closing:
             return None
         return self._cached.read(self._opened.fileno(), offset, wanted) if wanted else b""
+
+    def cached(self, offset: int, length: int) -> bool:
+        """Whether ``length`` bytes are present, and in the page cache: sendfile will not wait."""
+        if not length or self._opened.closing or self._readable(offset, length) != length:
+            return False
+        return self._cached.hold(self._opened.fileno(), offset, length)
 
     def fileno(self) -> int:
         """The descriptor. :raises FileClosedError: after :meth:`close`."""

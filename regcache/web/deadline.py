@@ -5,6 +5,10 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
+def _nobody_waits() -> None:
+    """In place of a channel, so that the two are no cycle for the garbage collector."""
+
+
 class Deadline:
     """A time limit that is moved often and seldom reached: one timer per connection serves all.
 
@@ -13,7 +17,7 @@ class Deadline:
 
     def __init__(self, clock: IReactorTime, reached: Callable[[], object]) -> None:
         self._clock = clock
-        self._reached = reached
+        self._reached: Callable[[], object] = reached
         self._at: float | None = None
         self._alarm: IDelayedCall | None = None
 
@@ -30,8 +34,9 @@ class Deadline:
         self._at = None
 
     def stop(self) -> None:
-        """There will be no deadline any more."""
+        """There will be no deadline any more; whoever waited for it is let go."""
         self._at = None
+        self._reached = _nobody_waits
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +25,13 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from regcache.web.accepting import prepare_port
+
 BACKLOG = 1024
 """Connections that the kernel may hold until they are accepted."""
 
 _log = Logger()
+_WITH_BACKLOG = frozenset({"tcp", "tcp6", "unix"})
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
@@ -118,7 +122,7 @@ class Listeners(Service):
             self._open_both(int(spec.endpoint), spec, factory)
             return
         try:
-            endpoint = serverFromString(self._reactor, spec.endpoint)
+            endpoint = _endpoint(self._reactor, spec.endpoint)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise ListenError(f"listener {spec.endpoint}: not a usable endpoint: {error}") from None
         self._listen(endpoint, spec, factory)
@@ -144,8 +148,24 @@ class Listeners(Service):
             raise _explain(spec, outcome)
         if outcome is None:
             raise ListenError(f"listener {spec.endpoint}: this endpoint does not open at once")
+        prepare_port(outcome)
         self.ports.append(outcome)
         return outcome
+
+
+def _endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+    """The endpoint, with our backlog unless it names one.
+
+    Twisted's own is 50: the 51st client that comes at once waits a second for its next SYN.
+    """
+    kind = description.removeprefix("haproxy:").partition(":")[0]
+    endpoint: IStreamServerEndpoint
+    if kind in _WITH_BACKLOG and ":backlog=" not in description:
+        with suppress(TypeError):  # it has one by its position
+            endpoint = serverFromString(reactor, f"{description}:backlog={BACKLOG}")
+            return endpoint
+    endpoint = serverFromString(reactor, description)
+    return endpoint
 
 
 class _NoIPv6Error(ListenError):

@@ -7,7 +7,11 @@ new        transport is full already   paused: an answer before this one fills i
 new        it is not                   sending; the head of the answer is out
 sending    transport is full           paused; the stall timer runs
 paused     transport is empty          sending; the timer is stopped
-paused     stall timer                 over: the connection is cut
+sending    a stretch of the file       from file: it goes to the socket by itself, in front of
+                                       everything that follows; the stall timer runs
+from file  the stretch has ended       sending; the timer is stopped
+paused,    stall timer                 over: the connection is cut
+from file
 any        client leaves               over: the reader left
 any        reader breaks               over: the connection is cut, never ended cleanly
 sending    a range is through          the next part begins, or over: answer finished
@@ -20,16 +24,18 @@ Whatever comes when it is over is ignored.
 # (much of twisted.web has no annotations)
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
-from regcache.interfaces import IReader, IReaderSink
+from regcache.interfaces import IContentFile, IReader, IReaderSink
 from regcache.web.request import Request
+from regcache.web.sendfile import FileStretch, takes_files
 from regcache.web.stall import StallTimer, unsent_bytes
+from regcache.web.unsent import UnsentBound
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,12 @@ class Sender:
         self._request = request
         self._reader = reader
         self._parts = deque(parts)
-        self._clock = clock
         self._epilogue = epilogue
-        self._timer = StallTimer(clock, stall, self._unsent, self._stalled)
-        self._paused_at: float | None = None
+        self._timer = StallTimer(clock, stall, self._progress, self._stalled)
+        transport = getattr(request.channel, "transport", None)
+        self._unsent = UnsentBound(transport, clock, reader.client_is_fast)
+        self._paused = False
+        self._stretch: FileStretch | None = None
         self._over = False
         self._done: Deferred[None] = Deferred(lambda _: self._detach())
 
@@ -86,18 +94,16 @@ class Sender:
         if self._over:
             return
         self._reader.pauseProducing()
-        if self._paused_at is None:
-            self._paused_at = self._clock.seconds()
-            self._timer.start()
+        self._paused = True
+        self._timer.start()
 
     def resumeProducing(self) -> None:
         """The transport is empty."""
         if self._over:
             return
-        self._timer.stop()
-        if self._paused_at is not None:
-            self._reader.drained_in(self._clock.seconds() - self._paused_at)
-            self._paused_at = None
+        if self._stretch is None:
+            self._timer.stop()
+        self._paused = False
         self._reader.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -107,6 +113,35 @@ class Sender:
     def write(self, data: bytes) -> None:
         """Send bytes of the present part."""
         self._request.write(data)
+        self._unsent.passed(len(data))
+
+    def send_file(
+        self, file: IContentFile, start: int, end: int, sent: Callable[[int], None]
+    ) -> bool:
+        """Send a stretch of the present part from the file, over a plain transport.
+
+        In chunked coding bytes would have to go before and behind it; that is written.
+        """
+        transport = self._request.channel.transport
+        if self._over or self._request.chunked or not takes_files(transport):
+            return False
+
+        def ended(count: int) -> None:
+            self._stretch = None
+            if not self._paused:
+                self._timer.stop()
+            sent(count)
+
+        stretch = FileStretch(transport, file, start, end, self._sent_from_file, ended)
+        self._stretch = stretch
+        stretch.start()
+        if self._stretch is stretch:
+            self._timer.start()
+        return True
+
+    def _sent_from_file(self, count: int) -> None:
+        self._request.sentLength += count
+        self._unsent.passed(count)
 
     def range_ended(self) -> None:
         """The present part is through."""
@@ -132,8 +167,9 @@ class Sender:
             self._request.write(part.prologue)
         self._reader.begin(part.start, part.end, self)
 
-    def _unsent(self) -> int | None:
-        return unsent_bytes(self._request.channel.transport)
+    def _progress(self) -> tuple[int, int | None]:
+        """Changes as long as the client takes something."""
+        return self._request.sentLength, unsent_bytes(self._request.channel.transport)
 
     def _stalled(self) -> None:
         self.broken("the client took nothing for too long")
@@ -149,6 +185,9 @@ class Sender:
             return
         self._over = True
         self._timer.stop()
+        self._unsent.restore()
+        if self._stretch is not None:
+            self._stretch.stop()
         self._reader.leave()
         if not self._done.called:
             self._done.callback(None)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.protocols.policies import ProtocolWrapper
+
+from regcache.web.unsent import stream_below
 
 #: How often one looks within the time after which a client is given up.
 _LOOKS = 4
@@ -23,12 +24,14 @@ _INT = struct.Struct("i")
 def unsent_bytes(transport: Any) -> int | None:
     """Bytes that the kernel holds for a peer that has not confirmed them; None if unknown.
 
-    :param transport: of a stream, possibly within wrappers such as TLS.
+    :param transport: of a stream, possibly within wrappers such as TLS; or a stream of HTTP/2,
+        which counts for itself.
     """
-    while isinstance(transport, ProtocolWrapper):
-        transport = transport.transport
+    counted = getattr(transport, "unsent_bytes", None)
+    if counted is not None:
+        return int(counted())
     try:
-        descriptor = transport.fileno()
+        descriptor = stream_below(transport).fileno()
         answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size))
     except (AttributeError, TypeError, OSError, ValueError):
         return None  # no socket, or one that is closed already
@@ -39,7 +42,8 @@ class StallTimer:
     """Runs while a client is expected to take something.
 
     :param seconds: how long it may take nothing.
-    :param unsent: the number of bytes that wait for it, or None where nobody knows.
+    :param progress: what changes when it takes something, such as the number of bytes that
+        wait for it.
     :param stalled: called once that long has passed; the timer is stopped then.
     """
 
@@ -47,21 +51,21 @@ class StallTimer:
         self,
         clock: IReactorTime,
         seconds: float,
-        unsent: Callable[[], int | None],
+        progress: Callable[[], object],
         stalled: Callable[[], object],
     ) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._unsent = unsent
+        self._progress = progress
         self._stalled = stalled
         self._call: IDelayedCall | None = None
-        self._last: int | None = None
+        self._last: object = None
         self._moved_at = 0.0
 
     def start(self) -> None:
         """Begin to wait. Does nothing while it runs."""
         if self._call is None:
-            self._last, self._moved_at = self._unsent(), self._clock.seconds()
+            self._last, self._moved_at = self._progress(), self._clock.seconds()
             self._call = self._clock.callLater(self._seconds / _LOOKS, self._look)
 
     def stop(self) -> None:
@@ -72,9 +76,9 @@ class StallTimer:
 
     def _look(self) -> None:
         self._call = None
-        now, unsent = self._clock.seconds(), self._unsent()
-        if unsent != self._last:
-            self._last, self._moved_at = unsent, now
+        now, progress = self._clock.seconds(), self._progress()
+        if progress != self._last:
+            self._last, self._moved_at = progress, now
         if now - self._moved_at >= self._seconds:
             self._stalled()
         else:

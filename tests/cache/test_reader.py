@@ -4,7 +4,7 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from regcache.cache.reader import FAST, LEAST_READ, MOST_READ, SLOW, FileSource, Reader
+from regcache.cache.reader import LEAST_READ, MOST_READ, FileSource, Reader
 from regcache.interfaces import IContentFile, IReader, IReaderSink
 from tests.support.sources import FakeFile, FakeSink, GrowingSource
 
@@ -89,6 +89,74 @@ class GrowingTests(ReaderTestCase):
         self.source.end = len(self.content)
         self.reader.begin(0, None, self.sink)
         self.assertEqual([len(piece) for piece in self.sink.pieces], [LEAST_READ])
+
+
+class SendingTests(ReaderTestCase):
+    """Sinks that send from the file itself."""
+
+    def setUp(self) -> None:
+        """The sink does, and half of the content is there."""
+        super().setUp()
+        self.sink.takes_files = True
+        self.source.end = 512 * KIB
+
+    def test_all_that_is_there(self) -> None:
+        """The sink is given all that is released, and the next stretch when that has ended."""
+        self.reader.begin(10, None, self.sink)
+        self.release(600 * KIB)
+        self.assertEqual(self.sink.stretches, [(10, 512 * KIB)])
+        self.sink.sent(512 * KIB - 10)
+        self.assertEqual(self.sink.stretches[1:], [(512 * KIB, 600 * KIB)])
+        self.sink.sent(88 * KIB)
+        self.assertEqual(self.source.waits, [600 * KIB])
+
+    def test_end(self) -> None:
+        """The range ends when its last stretch has."""
+        self.reader.begin(0, 1000, self.sink)
+        self.assertEqual((self.sink.stretches, self.sink.ends), ([(0, 1000)], 0))
+        self.sink.sent(1000)
+        self.assertEqual((self.sink.ends, self.sink.pieces), (1, []))
+
+    def test_part(self) -> None:
+        """What was not sent of a stretch is the next one."""
+        self.reader.begin(0, 1000, self.sink)
+        self.sink.sent(300)
+        self.assertEqual(self.sink.stretches, [(0, 1000), (300, 1000)])
+
+    def test_nothing_in_memory(self) -> None:
+        """Where nothing could be sent one piece is read in the pool, and then it is tried again."""
+        self.file.is_cached = False
+        self.reader.begin(0, None, self.sink)
+        self.sink.sent(0)
+        self.assertEqual([read[1:] for read in self.file.reads], [(0, LEAST_READ)])
+        self.file.answer()
+        self.assertEqual(self.sink.data, self.content[:LEAST_READ])
+        self.assertEqual(self.sink.stretches[1:], [(LEAST_READ, 512 * KIB)])
+
+    def test_shorter_than_it_was(self) -> None:
+        """A file that ends too early breaks the answer off."""
+        self.file.is_cached = False
+        self.reader.begin(0, None, self.sink)
+        self.file.content = b""
+        self.sink.sent(0)
+        self.file.answer()
+        self.assertEqual(self.sink.reasons, ["the file ended too early"])
+
+    def test_left(self) -> None:
+        """Who left meanwhile is sent nothing more."""
+        self.reader.begin(0, None, self.sink)
+        self.reader.leave()
+        self.sink.sent(1000)
+        self.assertEqual((len(self.sink.stretches), self.source.left), (1, 1))
+
+    def test_paused(self) -> None:
+        """A client that pauses meanwhile gets the next stretch when it resumes."""
+        self.reader.begin(0, None, self.sink)
+        self.reader.pauseProducing()
+        self.sink.sent(1000)
+        self.assertEqual(len(self.sink.stretches), 1)
+        self.reader.resumeProducing()
+        self.assertEqual(self.sink.stretches[1:], [(1000, 512 * KIB)])
 
 
 class SeveralRangesTests(ReaderTestCase):
@@ -217,13 +285,12 @@ class LeavingTests(ReaderTestCase):
         self.assertEqual((self.sink.data, file.closed), (b"blob", 1))
 
     def test_reads_fit_the_client(self) -> None:
-        """Quick clients get larger pieces, slow ones smaller, both within limits."""
+        """Clients that are known to be fast get larger pieces than others."""
         self.sink.on_write = self.reader.pauseProducing
         self.source.end = len(self.content)
         self.reader.begin(0, None, self.sink)
-        for seconds in (FAST / 2, FAST / 2, FAST / 2, SLOW * 2, (FAST + SLOW) / 2):
-            self.reader.drained_in(seconds)
+        for fast in (True, False):
+            self.reader.client_is_fast(fast)
             self.reader.resumeProducing()
         sizes = [len(piece) for piece in self.sink.pieces]
-        most = [LEAST_READ, 2 * LEAST_READ, MOST_READ, MOST_READ, MOST_READ // 2, MOST_READ // 2]
-        self.assertEqual(sizes, most)
+        self.assertEqual(sizes, [LEAST_READ, MOST_READ, LEAST_READ])

@@ -1,6 +1,8 @@
 """The caches over a real store in a temporary directory, a fake index and fake upstreams."""
 
+import os
 import random
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,9 +19,18 @@ from regcache.cache.negative import NegativeCache, attentive
 from regcache.cache.origin import Workshop
 from regcache.cache.policy import Policy, Upstream
 from regcache.cache.rights import Rights
+from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.tags import TagCache
 from regcache.cache.visibility import Visibility
-from regcache.interfaces import ICacheEvents, IReader, IReaderSink, ISpace, ISpaceClaim, IWorkPool
+from regcache.interfaces import (
+    ICacheEvents,
+    IContentFile,
+    IReader,
+    IReaderSink,
+    ISpace,
+    ISpaceClaim,
+    IWorkPool,
+)
 from regcache.store.blobs import BlobStore
 from regcache.store.paths import StorePaths
 from tests.support.indexes import MemoryIndex
@@ -91,11 +102,20 @@ class Events:
         self.storage_errors += 1
 
 
+#: Bytes that are taken at once from a file.
+STRETCH = 100 * 1024
+
+
 @implementer(IReaderSink)
 class Sink:
-    """A client that collects, and pauses its reader while it is ``slow``."""
+    """A client that collects, and pauses its reader while it is ``slow``.
 
-    def __init__(self) -> None:
+    :ivar takes_files: it takes bytes from the file itself; while it is slow it has them coming.
+    """
+
+    def __init__(self, takes_files: bool = False) -> None:
+        self.takes_files = takes_files
+        self._stretch: tuple[IContentFile, int, int, Callable[[int], None]] | None = None
         self.data = bytearray()
         self.ended = False
         self.reason: str | None = None
@@ -109,6 +129,28 @@ class Sink:
         self.data += data
         if self.slow and self.reader is not None:
             self.reader.pauseProducing()
+
+    def send_file(
+        self, file: IContentFile, start: int, end: int, sent: Callable[[int], None]
+    ) -> bool:
+        """Take some now, or later."""
+        if not self.takes_files or self.ended:
+            return False
+        assert self._stretch is None
+        self._stretch = (file, start, end, sent)
+        if not self.slow:
+            self.take_stretch()
+        return True
+
+    def take_stretch(self) -> None:
+        """Take some of what is coming, if that is still there."""
+        if self._stretch is not None:
+            (file, start, end, sent), self._stretch = self._stretch, None
+            data = b""
+            if file.cached(start, end - start):
+                data = os.pread(file.fileno(), min(end - start, STRETCH), start)
+                self.write(data)
+            sent(len(data))
 
     def range_ended(self) -> None:
         """Complete."""
@@ -157,8 +199,16 @@ class Caches:
         )
         rights = Rights(self.index, clock, random.Random(2).random)
         self.visibility = visibility = Visibility(self.index, clock, self.closures)
+        self.small_blobs = SmallBlobs(clock)
         self.blobs = BlobCache(
-            self.store, self.index, self.downloads, rights, visibility, self.events, clock
+            self.store,
+            self.index,
+            self.downloads,
+            rights,
+            visibility,
+            self.small_blobs,
+            self.events,
+            clock,
         )
         self.manifests = ManifestCache(
             self.store, self.index, rights, visibility, pool, self.events, clock

@@ -28,8 +28,9 @@ class Puller(Sink):
         repository: str,
         parts: list[tuple[int, int]],
         hesitant: bool = False,
+        takes_files: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(takes_files)
         self._queue: list[tuple[int, int | None]] = []
         self.content = daemon.contents[number]
         self.outcome: str | None = None
@@ -154,6 +155,7 @@ class Puller(Sink):
         """Take more, for now or for good."""
         self.slow = False
         if self.reader is not None and self.outcome is None:
+            self.take_stretch()
             self.reader.resumeProducing()
 
     def leave(self) -> None:

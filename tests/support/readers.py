@@ -23,7 +23,7 @@ class FakeReader:
         self.size = len(content) if size is None else size
         self.began: list[tuple[int, int | None]] = []
         self.calls: list[str] = []
-        self.drained: list[float] = []
+        self.fast = False
         self.left = 0
         self.paused = False
         self.sink: IReaderSink | None = None
@@ -65,9 +65,9 @@ class FakeReader:
         """Count it."""
         self.left += 1
 
-    def drained_in(self, seconds: float) -> None:
+    def client_is_fast(self, fast: bool) -> None:
         """Note it."""
-        self.drained.append(seconds)
+        self.fast = fast
 
     def pauseProducing(self) -> None:
         """Note it."""

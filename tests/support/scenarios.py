@@ -50,7 +50,8 @@ class Scenario:
     ) -> None:
         """A client comes."""
         number %= len(self.daemon.contents)
-        client = Puller(self.daemon, number, repository, parts, hesitant)
+        takes_files = len(self.clients) % 2 == 0
+        client = Puller(self.daemon, number, repository, parts, hesitant, takes_files)
         client.slow = slow
         self.clients.append(client)
 

@@ -40,6 +40,10 @@ class FakeFile:
         """At once, or not at all."""
         return self.content[offset : offset + length] if self.is_cached else None
 
+    def cached(self, offset: int, length: int) -> bool:
+        """As it was told."""
+        return self.is_cached
+
     def fileno(self) -> int:
         """There is none."""
         raise OSError("no descriptor")
@@ -83,11 +87,17 @@ class GrowingSource:
 
 @implementer(IReaderSink)
 class FakeSink:
-    """Collects; ``then`` is called at the end of a range."""
+    """Collects; ``then`` is called at the end of a range.
+
+    :ivar takes_files: whether it sends from files itself, when the test says so.
+    :ivar stretches: what it was asked to send so.
+    """
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.ends = 0
+        self.takes_files = False
+        self.stretches: list[tuple[int, int]] = []
         self.reasons: list[str] = []
         self.on_write: Callable[[], object] = lambda: None
         self.then: Callable[[], object] = lambda: None
@@ -96,6 +106,19 @@ class FakeSink:
         """Collect."""
         self.pieces.append(data)
         self.on_write()
+
+    def send_file(
+        self, file: IContentFile, start: int, end: int, sent: Callable[[int], None]
+    ) -> bool:
+        """Note it, where it takes files."""
+        if self.takes_files:
+            self.stretches.append((start, end))
+            self._sent = sent
+        return self.takes_files
+
+    def sent(self, count: int) -> None:
+        """So much of the last stretch is on its way, and no more."""
+        self._sent(count)
 
     def range_ended(self) -> None:
         """Count it."""

@@ -12,7 +12,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.tls import CertificateStore
-from regcache.web.listeners import ListenError, Listeners, ListenerSpec
+from regcache.web.listeners import BACKLOG, ListenError, Listeners, ListenerSpec
 from tests.support.web_client import make_site
 
 
@@ -51,6 +51,7 @@ class FakeReactor(MemoryReactorClock):
 
     :ivar faults: errno by (address, port).
     :ivar opened: (address, port, factory) of what was asked for with success.
+    :ivar backlogs: of the same.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class FakeReactor(MemoryReactorClock):
         self.v6only = 0
         self.faults: dict[tuple[str, int], int] = {}
         self.opened: list[tuple[str, int, Any]] = []
+        self.backlogs: list[int] = []
         self.ports: list[FakePort] = []
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
@@ -66,14 +68,16 @@ class FakeReactor(MemoryReactorClock):
         if fault is not None:
             raise CannotListenError(interface, port, OSError(fault, os.strerror(fault)))
         self.opened.append((interface, port, factory))
+        self.backlogs.append(backlog)
         self.ports.append(FakePort(self.v6only))
         return self.ports[-1]
 
-    def listenUNIX(self, address: Any, factory: Any, *args: Any, **options: Any) -> Any:
+    def listenUNIX(self, address: Any, factory: Any, backlog: int = 50, **options: Any) -> Any:
         """Open a listener, unless the folder is missing."""
         if "missing" in str(address):
             raise CannotListenError(None, address, OSError(errno.ENOENT, "No such file"))
         self.opened.append((str(address), 0, factory))
+        self.backlogs.append(backlog)
         self.ports.append(FakePort(0))
         return self.ports[-1]
 
@@ -113,6 +117,13 @@ class OpeningTests(ListenerCase):
         )
         self.assertIs(self.reactor.opened[0][2], self.site)
         self.assertIsNot(self.reactor.opened[3][2], self.site)
+
+    def test_backlog(self) -> None:
+        """Many may come at once, unless the endpoint says how many, by name or by position."""
+        self.open("tcp:80", "tcp6:81", "unix:/run/x", "haproxy:tcp:82:interface=127.0.0.1", 83)
+        self.assertEqual(self.reactor.backlogs, [BACKLOG] * 5)
+        self.open("tcp:84:backlog=7", "tcp:85:127.0.0.1:8")
+        self.assertEqual(self.reactor.backlogs[5:], [7, 8])
 
     def test_number(self) -> None:
         """A port number is one socket for both families, or two where the system separates them."""

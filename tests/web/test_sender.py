@@ -15,6 +15,7 @@ from regcache.web.request import Request
 from regcache.web.respond import send_body
 from regcache.web.sender import Part, Sender
 from regcache.web.stall import StallTimer, unsent_bytes
+from regcache.web.unsent import FAST, STEP
 from tests.support.readers import FakeReader
 from tests.support.web_client import MemoryClient, RecordList, make_site
 
@@ -107,7 +108,17 @@ class FlowTests(SenderCase):
         self.client.channel.resumeProducing()
         self.client.channel.resumeProducing()
         self.assertFalse(self.reader.paused)
-        self.assertEqual(self.reader.drained, [3.0])
+        self.leave()
+
+    def test_fast_client(self) -> None:
+        """The reader is told when the client proves to be fast, and when it is so no more."""
+        self.begin()
+        self.reader.send(bytes(STEP))
+        self.assertTrue(self.reader.fast)
+        self.reader.send(b"1")
+        self.clock.advance(FAST + 1)
+        self.reader.send(bytes(STEP))
+        self.assertFalse(self.reader.fast)
         self.leave()
 
     def test_paused_while_it_sends(self) -> None:

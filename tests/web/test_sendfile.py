@@ -1,0 +1,357 @@
+"""Files sent from the page cache, over real socket pairs, by transports that the test drives."""
+
+import io
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet import tcp
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.protocol import Protocol
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from regcache.web.sendfile import (
+    LEAST_AT_ONCE,
+    MOST_AT_ONCE,
+    MOST_AT_START,
+    MOST_PER_TURN,
+    FileStretch,
+    _fair_share,
+    takes_files,
+)
+
+KIB = 1024
+CONTENT = bytes(each % 251 for each in range(1024)) * 4 * KIB
+
+
+class DiskFile:
+    """A file of which a part is in the page cache.
+
+    :ivar in_memory: the end of what is.
+    """
+
+    def __init__(self, path: str, content: bytes) -> None:
+        with open(path, "wb") as writing:
+            writing.write(content)
+        self.raw = io.FileIO(path)
+        self.in_memory = len(content)
+        self.probes: list[tuple[int, int]] = []
+
+    def cached(self, offset: int, length: int) -> bool:
+        """As it was told."""
+        self.probes.append((offset, length))
+        return offset + length <= self.in_memory
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self.raw.fileno()
+
+
+class Writers:
+    """The part of a reactor that transports use. It calls nothing by itself."""
+
+    def __init__(self) -> None:
+        self.writing: set[Any] = set()
+        self.later: list[Any] = []
+
+    def addWriter(self, writer: Any) -> None:
+        """It wants to write."""
+        self.writing.add(writer)
+
+    def removeWriter(self, writer: Any) -> None:
+        """It does not."""
+        self.writing.discard(writer)
+
+    def addReader(self, reader: Any) -> None:
+        """Nobody reads here."""
+
+    removeReader = addReader
+
+    def callLater(self, seconds: float, function: Any, *args: Any) -> None:
+        """Note it."""
+        self.later.append(lambda: function(*args))
+
+
+@implementer(IPushProducer)
+class Producer:
+    """Notes what the transport tells it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """Noted."""
+        self.calls.append("pause")
+
+    def resumeProducing(self) -> None:
+        """Noted."""
+        self.calls.append("resume")
+
+    def stopProducing(self) -> None:
+        """Noted."""
+        self.calls.append("stop")
+
+
+class StretchCase(SynchronousTestCase):
+    """A connected transport, its peer, and a file of 4 MiB."""
+
+    def setUp(self) -> None:
+        self.reactor = Writers()
+        ours, self.peer = socket.socketpair()
+        for each in (ours, self.peer):
+            each.setblocking(False)
+            self.addCleanup(each.close)
+        self.transport: Any = tcp.Connection(ours, Protocol(), self.reactor)
+        self.transport.connected = 1
+        self.file = DiskFile(self.mktemp(), CONTENT)
+        self.addCleanup(self.file.raw.close)
+        self.received = bytearray()
+        self.progress: list[int] = []
+        self.ended: list[int] = []
+
+    def stretch(self, start: int, end: int) -> FileStretch:
+        """A stretch, started."""
+        made = FileStretch(
+            self.transport,
+            self.file,  # type: ignore[arg-type]
+            start,
+            end,
+            self.progress.append,
+            self.ended.append,
+        )
+        made.start()
+        self.addCleanup(made.stop)
+        return made
+
+    def turn(self) -> Any:
+        """The reactor finds that the socket takes bytes, if somebody waits for that."""
+        if self.transport in self.reactor.writing:
+            return self.transport.doWrite()
+        return None
+
+    def take(self, most: int = 2**20) -> bytes:
+        """The peer reads."""
+        try:
+            data = self.peer.recv(most)
+        except BlockingIOError:
+            return b""
+        self.received += data
+        return data
+
+    def finish(self) -> None:
+        """Everybody goes on until nothing moves."""
+        while True:
+            outcome = self.turn()
+            self.assertIsNone(outcome)
+            if not self.take() and self.transport not in self.reactor.writing:
+                return
+
+
+class FlowTests(StretchCase):
+    """What reaches the peer, and when."""
+
+    def test_whole(self) -> None:
+        """All of a stretch arrives, and its end is told once."""
+        self.stretch(1000, 3 * 2**20)
+        self.assertEqual(self.ended, [])
+        self.finish()
+        self.assertEqual(bytes(self.received), CONTENT[1000 : 3 * 2**20])
+        self.assertEqual(self.ended, [3 * 2**20 - 1000])
+        self.assertEqual(sum(self.progress), self.ended[0])
+        self.assertNotIn("doWrite", vars(self.transport))
+
+    def test_short(self) -> None:
+        """What the socket takes is sent at once, without a turn of the reactor."""
+        self.stretch(10, 2000)
+        self.assertEqual(self.ended, [1990])
+        self.assertEqual((self.take(), self.reactor.writing), (CONTENT[10:2000], set()))
+
+    def test_bounded_start(self) -> None:
+        """No more than a bounded part is sent before the reactor's next turn."""
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**22)
+        self.transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**22)
+        self.stretch(0, len(CONTENT))
+        self.assertEqual(len(self.progress), 1)
+        self.assertLessEqual(self.progress[0], MOST_AT_START)
+        self.finish()
+
+    def test_shared_turns(self) -> None:
+        """The more stretches are under way the less each sends in one turn of the reactor."""
+        sent = []
+        for others in (1, 16, 1000):
+            with self.others(others):
+                sent.append(_fair_share(MOST_AT_ONCE))
+        self.assertEqual(sent, [MOST_AT_ONCE, MOST_PER_TURN // 16, LEAST_AT_ONCE])
+
+    @contextmanager
+    def others(self, count: int) -> Iterator[None]:
+        """So many stretches are under way."""
+        made = [self.stretch_of_its_own() for _ in range(count)]
+        try:
+            yield
+        finally:
+            for each in made:
+                each.stop()
+
+    def stretch_of_its_own(self) -> FileStretch:
+        """A stretch whose transport holds bytes, so that it waits for the reactor."""
+        transport: Any = tcp.Connection(self.transport.socket, Protocol(), self.reactor)
+        transport.connected = 1
+        transport.write(b"head")
+        file: Any = self.file
+        made = FileStretch(transport, file, 0, 10, self.progress.append, self.ended.append)
+        made.start()
+        return made
+
+    def test_after_what_was_written(self) -> None:
+        """What the transport holds goes first, and what is written after the end follows."""
+        self.transport.write(b"head")
+        self.stretch(0, 100_000)
+        self.assertEqual(self.progress, [])
+        self.finish()
+        self.transport.write(b"tail")
+        self.finish()
+        self.assertEqual(bytes(self.received), b"head" + CONTENT[:100_000] + b"tail")
+
+    def test_stuck_peer(self) -> None:
+        """A peer that takes nothing costs nothing: the transport holds no byte of the file."""
+        self.stretch(0, len(CONTENT))
+        for _ in range(100):
+            self.assertIsNone(self.turn())
+        self.assertLess(sum(self.progress), len(CONTENT))
+        self.assertEqual((self.transport.dataBuffer, self.transport._tempDataLen), (b"", 0))
+        self.finish()
+        self.assertEqual(bytes(self.received), CONTENT)
+
+    def test_producer_is_told(self) -> None:
+        """The transport's producer, paused by what was written before, is resumed by it."""
+        producer = Producer()
+        self.transport.registerProducer(producer, True)
+        self.transport.write(bytes(100_000))
+        self.assertEqual(producer.calls, ["pause"])
+        self.stretch(0, 10)
+        self.finish()
+        self.assertEqual(producer.calls, ["pause", "resume"])
+        self.assertEqual(bytes(self.received), bytes(100_000) + CONTENT[:10])
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.data())
+    def test_any_order(self, data: Any) -> None:
+        """Writes and stretches arrive in the order in which they were made, byte by byte."""
+        self.setUp()
+        expected = bytearray()
+        for _ in range(data.draw(st.integers(1, 4))):
+            start = data.draw(st.integers(0, 2**21))
+            end = start + data.draw(st.integers(1, 2**20))
+            head = bytes(data.draw(st.integers(0, 200_000)))
+            if head:
+                self.transport.write(head)
+            ends = len(self.ended)
+            self.stretch(start, end)
+            expected += head + CONTENT[start:end]
+            while len(self.ended) == ends:
+                self.assertIsNone(self.turn())
+                self.take(data.draw(st.sampled_from([1, 4096, 100_000, 2**20])))
+        self.finish()
+        self.assertEqual(self.received, expected)
+        self.doCleanups()
+
+
+class EndTests(StretchCase):
+    """Stretches that end before their end."""
+
+    def test_not_in_memory(self) -> None:
+        """It ends where the page cache does, having waited for no disk."""
+        self.file.in_memory = 300_000
+        self.stretch(0, len(CONTENT))
+        self.finish()
+        self.assertEqual(len(self.ended), 1)
+        self.assertLessEqual(self.ended[0], 300_000)
+        self.assertEqual(bytes(self.received), CONTENT[: self.ended[0]])
+
+    def test_nothing_in_memory(self) -> None:
+        """Where nothing is in memory nothing is sent, and that is told."""
+        self.file.in_memory = 0
+        self.stretch(5, 10)
+        self.assertEqual((self.ended, self.progress), ([0], []))
+
+    def test_truncated(self) -> None:
+        """It ends where the file does, which has become shorter."""
+        os.truncate(self.file.raw.name, 1500)
+        self.stretch(1000, 5000)
+        self.finish()
+        self.assertEqual((self.ended, bytes(self.received)), ([500], CONTENT[1000:1500]))
+
+    def test_peer_leaves(self) -> None:
+        """A connection that breaks is reported to the reactor, and its end is not told."""
+        self.stretch(0, len(CONTENT))
+        self.peer.close()
+        self.assertIs(self.turn(), CONNECTION_LOST)
+        self.assertEqual(self.ended, [])
+
+    def test_peer_left_before(self) -> None:
+        """A connection that is broken at the start is found so by the reactor."""
+        self.peer.close()
+        self.stretch(0, 10)
+        self.assertEqual(self.ended, [])
+        self.assertIs(self.turn(), CONNECTION_LOST)
+
+    def test_stopped(self) -> None:
+        """A stretch that is stopped sends no more, and the transport writes as before."""
+        stretch = self.stretch(0, len(CONTENT))
+        stretch.stop()
+        stretch.stop()
+        sent = sum(self.progress)
+        while self.take():
+            pass
+        self.transport.write(b"more")
+        self.finish()
+        self.assertEqual(bytes(self.received), CONTENT[:sent] + b"more")
+        self.assertEqual(self.ended, [])
+
+    def test_aborted(self) -> None:
+        """After an abort nothing is sent, and what the transport put there stays."""
+        stretch = self.stretch(0, len(CONTENT))
+        self.transport.doWrite = aborted = lambda: None
+        stretch.stop()
+        self.assertIs(self.transport.doWrite, aborted)
+
+    def test_written_meanwhile(self) -> None:
+        """Bytes written in the middle of a stretch end the connection, rather than mix."""
+        self.stretch(0, len(CONTENT))
+        self.transport.write(b"in between")
+        while self.take():
+            pass
+        self.assertIs(self.turn(), CONNECTION_LOST)
+        self.assertNotIn(b"in between", self.received)
+
+    def test_connection_closed_while_flushing(self) -> None:
+        """Where the transport ends the connection by itself, the stretch sends nothing."""
+        self.transport.write(b"head")
+        self.stretch(0, 10)
+        self.transport.loseConnection()
+        self.assertIsNotNone(self.turn())
+        self.take()
+        self.assertEqual((bytes(self.received), self.ended), (b"head", []))
+
+
+class TransportTests(SynchronousTestCase):
+    """Which transports take files."""
+
+    def test_others(self) -> None:
+        """Neither transports in memory nor connections that turned to TLS take files."""
+        ours, peer = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(peer.close)
+        connection: Any = tcp.Connection(ours, Protocol(), Writers())
+        self.assertTrue(takes_files(connection))
+        connection.TLS = True
+        self.assertFalse(takes_files(connection))
+        self.assertFalse(takes_files(StringTransport()))

@@ -1,14 +1,19 @@
 """The readers of one download: when their answers may begin, and what they may be sent."""
 
+from itertools import islice
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from regcache.cache.origin import WITHHELD
 from regcache.cache.reader import Reader
 from regcache.cache.waiters import Gate
 from regcache.interfaces import IPartialFile
+
+#: So many readers are woken in one turn of the reactor; each may send for half a millisecond.
+WOKEN_AT_ONCE = 16
 
 
 class Host(Protocol):
@@ -28,18 +33,28 @@ class Audience:
 
     :ivar file: set before the head is released.
     :ivar verified: size and digest were found right: everything is released.
+    :ivar stored: the content is stored, or going to be.
     """
 
     file: IPartialFile
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, clock: IReactorTime | None = None) -> None:
+        """:param clock: for many readers, who are woken in turns then."""
+        self._clock = clock
+        self._to_wake: dict[Reader, None] = {}
+        self._waking: IDelayedCall | None = None
         self.verified = False
+        self.stored = True
         self._host = host
         self._readers: dict[Reader, None] = {}
         self._head = Gate()
 
     def __len__(self) -> int:
         return len(self._readers)
+
+    def move(self, host: Host) -> None:
+        """Have another one feed the readers from now on."""
+        self._host = host
 
     @property
     def opened(self) -> bool:
@@ -73,6 +88,10 @@ class Audience:
     def reader_left(self, reader: Reader) -> None:
         """Forget a reader."""
         self._readers.pop(reader, None)
+        self._to_wake.pop(reader, None)
+        if not self._to_wake and self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
         self._host.left()
 
     def release_head(self) -> None:
@@ -91,9 +110,20 @@ class Audience:
         self.wake()
 
     def wake(self) -> None:
-        """Let every reader look at what is there now."""
-        for reader in list(self._readers):
+        """Let every reader look at what is there now, or soon where they are many."""
+        # Who waits for his turn keeps it.
+        self._to_wake.update(self._readers)
+        if self._waking is None:
+            self._wake_some()
+
+    def _wake_some(self) -> None:
+        self._waking = None
+        most = len(self._to_wake) if self._clock is None else WOKEN_AT_ONCE
+        for reader in list(islice(self._to_wake, most)):
+            self._to_wake.pop(reader, None)
             reader.step()
+        if self._to_wake and self._clock is not None and self._waking is None:
+            self._waking = self._clock.callLater(0, self._wake_some)
 
     def dismiss(self, error: Exception) -> None:
         """Refuse who has no answer yet; break off who depends on what will not come."""

@@ -16,13 +16,7 @@ from regcache.cache.answers import Answers, SizeConflict
 from regcache.cache.fill import Fill
 from regcache.cache.listener import FetchingListener
 from regcache.cache.origin import NotStoredError, Origin, Workshop
-from regcache.cache.planning import (
-    MOST_FILLS,
-    Stretch,
-    main_stretch,
-    met_present,
-    side_stretch,
-)
+from regcache.cache.planning import MOST_FILLS, Stretch, main_stretch, met_present, side_stretch
 from regcache.cache.retries import Retries
 from regcache.cache.url_choice import UrlChoice
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
@@ -50,7 +44,7 @@ class Fetching:
     ) -> None:
         self.file = file
         self.answers = Answers(file, origin, expected_size)
-        self._origin = origin
+        self._origin, self._clock = origin, workshop.clock
         self._urls = UrlChoice(skip, origin.registry.url_count)
         self._listener = listener
         self._claimed = file.present.copy()
@@ -83,6 +77,11 @@ class Fetching:
                     side_stretch(self._claimed, self.file.size, self._stretches(), offset)
                 )
 
+    def begin(self, body: IBlobBody) -> None:
+        """Take an answer from the first byte on that is here already."""
+        fill = self._main = self._new_fill(Stretch(0, None))
+        self._answered(body, fill)
+
     def stop(self) -> None:
         """Ask for nothing more; ``drained`` is called when the last write is done."""
         self._stopping = True
@@ -104,6 +103,11 @@ class Fetching:
         for fill in fills:
             fill.drop()
 
+    def _new_fill(self, stretch: Stretch) -> Fill:
+        fill = Fill(self, stretch, self._origin.registry.name, self._clock)
+        self._fills.append(fill)
+        return fill
+
     def _stretches(self) -> list[Stretch]:
         return [fill.stretch for fill in self._fills]
 
@@ -117,8 +121,7 @@ class Fetching:
             return
         if self._stopping or self._retries.waiting:  # since an answer that came at once
             return
-        fill = Fill(self, stretch, self._origin.registry.name)
-        self._fills.append(fill)
+        fill = self._new_fill(stretch)
         if main:
             self._main = fill
         asking = self._origin.registry.get_blob(

@@ -10,14 +10,20 @@ over        the download was told how it ended, once
 ==========  =======================================================================
 
 The queue in front of the disk is counted in bytes: above ``QUEUE_HIGH`` the upstream is
-paused, below ``QUEUE_LOW`` it is read again, so a fill holds no more than the high mark and
-one read of the socket.
+paused, at ``QUEUE_LOW`` it is read again, so a fill holds no more than the high mark and
+one read of the socket. The low mark is what one write takes: the disk has something to do
+while the upstream is read again.
+
+A write costs about as much as receiving 64 KiB, and each wakes the readers. So a body that
+drips in small pieces is written when ``BATCH`` bytes have come together, or ``LINGER`` after
+the first of them; its beginning and its end at once.
 """
 
 from collections import deque
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -27,10 +33,14 @@ from regcache.interfaces import IBlobBody, IBodyConsumer, IPartialFile
 
 #: The upstream is paused when more than this waits for the disk (bytes).
 QUEUE_HIGH = 2 * 1024 * 1024
-#: ... and read again when less than this is left (bytes).
-QUEUE_LOW = 512 * 1024
-#: The most that one job in the pool writes (bytes).
+#: ... and read again when no more than this is left (bytes).
+QUEUE_LOW = 1024 * 1024
+#: A job in the pool writes this much and whatever came with it in one piece (bytes).
 WRITE_SIZE = 1024 * 1024
+#: So much is written without waiting for more, and so much of a body from its beginning (bytes).
+BATCH = 256 * 1024
+#: What came waits for more at most this long (seconds).
+LINGER = 0.002
 
 
 class FillOwner(Protocol):
@@ -69,8 +79,13 @@ class _Run:
 class Fill:
     """Writes one upstream body, from ``stretch.start`` on, into its download."""
 
-    def __init__(self, owner: FillOwner, stretch: Stretch, upstream: str) -> None:
+    def __init__(
+        self, owner: FillOwner, stretch: Stretch, upstream: str, clock: IReactorTime
+    ) -> None:
         self._owner = owner
+        self._clock = clock
+        self._lingering: IDelayedCall | None = None
+        self._eager_to = stretch.start + BATCH
         self._end = stretch.end
         self._upstream = upstream
         self._runs: deque[_Run] = deque()
@@ -102,6 +117,7 @@ class Fill:
         """Begin to take the body."""
         self.body = body
         self.position = body.start
+        self._eager_to = body.start + BATCH
         if self._over:
             body.abort()
         else:
@@ -121,6 +137,7 @@ class Fill:
         """Stop, and forget what has arrived. The owner hears nothing more."""
         self._over = True
         self._runs.clear()
+        self._linger_no_more()
         self.stop()
 
     def body_chunk(self, data: bytes) -> None:
@@ -178,12 +195,30 @@ class Fill:
         if self._writing or self._over:
             return
         if self._runs:
-            self._write(self._runs.popleft())
+            self._write_or_linger()
         elif self._no_more:
             self._over = True
             self._owner.fill_over(self, self._failure)
 
+    def _write_or_linger(self) -> None:
+        eager = self._no_more or self._runs[0].offset < self._eager_to
+        if eager or self._queued >= BATCH:
+            self._write(self._runs.popleft())
+        elif self._lingering is None:
+            self._lingering = self._clock.callLater(LINGER, self._lingered)
+
+    def _lingered(self) -> None:
+        self._lingering = None
+        if self._runs and not self._writing:
+            self._write(self._runs.popleft())
+
+    def _linger_no_more(self) -> None:
+        lingering, self._lingering = self._lingering, None
+        if lingering is not None:
+            lingering.cancel()
+
     def _write(self, run: _Run) -> None:
+        self._linger_no_more()
         self._writing = True
         writing = self._owner.file.write(run.offset, run.chunks)
         writing.addCallbacks(self._wrote, self._write_failed, callbackArgs=(run.length,))
@@ -193,7 +228,7 @@ class Fill:
         self._queued -= length
         if self._over:
             return
-        if self._queued < QUEUE_LOW and self.body is not None and not self._no_more:
+        if self._queued <= QUEUE_LOW and self.body is not None and not self._no_more:
             self.body.resume()
         self._owner.fill_progressed(self)
         self._pump()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from regcache.intervals import Intervals
@@ -16,6 +17,13 @@ from regcache.store.turns import FileTurns
 
 SYNC_BEHIND = 64 * 1024 * 1024
 """Bytes not synced that are worth a sync in the background."""
+
+SYNC_PAUSE = 5.0
+"""Seconds from the opening of the file, or the last sync in the background, to the next.
+
+Writes wait for a sync that is under way, which would slow the fastest downloads to the pace of
+the disk. So a crash of the machine costs a bounded time of downloading, not of bytes.
+"""
 
 
 class IntervalSaver:
@@ -33,6 +41,7 @@ class IntervalSaver:
         known: Callable[[], Sidecar],
         synced: Intervals,
         background: DeferredSemaphore,
+        clock: IReactorTime,
     ) -> None:
         self._names = names
         self._opened = opened
@@ -40,6 +49,8 @@ class IntervalSaver:
         self._known = known
         self._synced = synced
         self._background = background
+        self._clock = clock
+        self._synced_at = clock.seconds()
         self._generation = 0
         self._stopped = False
         self._syncing = False
@@ -86,6 +97,8 @@ class IntervalSaver:
         behind = self._known().present.total - self._synced.total
         if self._syncing or self._stopped or behind < SYNC_BEHIND:
             return
+        if self._clock.seconds() < self._synced_at + SYNC_PAUSE:
+            return
         self._syncing = True
         syncing = self._background.run(self._turns.held, self._sync)
         syncing.addErrback(self._sync_failed).addCallback(self._sync_ended)
@@ -97,3 +110,4 @@ class IntervalSaver:
 
     def _sync_ended(self, _: object) -> None:
         self._syncing = False
+        self._synced_at = self._clock.seconds()

@@ -5,7 +5,8 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
-from twisted.internet.defer import Deferred, DeferredSemaphore, fail
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from regcache.interfaces import IPartialFile
@@ -28,6 +29,7 @@ class PartialOwner(Protocol):
     """
 
     background_syncs: DeferredSemaphore
+    clock: IReactorTime
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """The file has its final name; content of ``replaced`` bytes had it before."""
@@ -62,7 +64,13 @@ class PartialFile(ContentFile):
         self._growing = GrowingContent(names.digest, pwritev)
         self._turns = FileTurns(opened)
         self._saver = IntervalSaver(
-            names, opened, self._turns, self._known, state.synced, owner.background_syncs
+            names,
+            opened,
+            self._turns,
+            self._known,
+            state.synced,
+            owner.background_syncs,
+            owner.clock,
         )
         self._generation = 0  # counts the calls of clear
         self._verified = False
@@ -109,18 +117,22 @@ class PartialFile(ContentFile):
         where :meth:`clear` came between.
         """
         generation = self._generation
-        return self._turns.run(lambda: self._write(offset, chunks, generation))
+        return self._turns.run_plain(lambda: self._write(offset, chunks, generation))
 
-    async def _write(self, offset: int, chunks: Sequence[bytes], generation: int) -> None:
+    def _write(self, offset: int, chunks: Sequence[bytes], generation: int) -> "Deferred[None]":
         end = offset + sum(map(len, chunks))
         if generation != self._generation:
-            return
+            return succeed(None)
         if offset < 0 or (self.size is not None and end > self.size):
-            raise ValueError("these bytes lie outside of the content")
+            return fail(ValueError("these bytes lie outside of the content"))
         pieces = list(cut(offset, chunks, self.present.gaps(offset, end)))
-        if pieces:
-            present_to = self.present.end_of(self._growing.hashed_to)
-            await self._opened.work(self._growing.write, pieces, present_to)
+        if not pieces:
+            return succeed(None)
+        present_to = self.present.end_of(self._growing.hashed_to)
+        writing = self._opened.work(self._growing.write, pieces, present_to)
+        return writing.addCallback(self._wrote, offset, end, generation)
+
+    def _wrote(self, _: None, offset: int, end: int, generation: int) -> None:
         if generation == self._generation:
             self.present.add(offset, end)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -54,6 +55,7 @@ class PartialFiles:
 
     def __init__(
         self,
+        clock: IReactorTime,
         pool: IWorkPool,
         paths: StorePaths,
         boot_id: str,
@@ -62,6 +64,7 @@ class PartialFiles:
         changed: Callable[[int], None],
     ) -> None:
         self.background_syncs = DeferredSemaphore(1)
+        self.clock = clock
         self._pool = pool
         self._paths = paths
         self._boot_id = boot_id

@@ -13,9 +13,12 @@ from twisted.web.client import HTTPConnectionPool, ResponseFailed
 from regcache.upstream.failures import HeadersTooLongError
 
 LONGEST_HEADERS = 64 * 1024
-#: Read from a socket at once (bytes): four times Twisted's, so a quarter of the wake-ups for a
-#: blob. Larger pieces are mapped and page-faulted anew each time, and gain nothing.
+#: Read from a socket at once (bytes), below TLS always: four times Twisted's.
 READ_SIZE = 256 * 1024
+#: ... and from a plain one, by what it holds: a fast upstream wakes us seldom, and a slow one
+#: has us allocate little.
+LEAST_READ = 64 * 1024
+MOST_READ = 1024 * 1024
 IDLE_SECONDS = 60
 
 
@@ -37,14 +40,28 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
         self._awaited: Deferred[Any] | None = None
         self._header_bytes = 0
         self._too_long = False
+        self._socket: Any = None
+        self._read_size = READ_SIZE
 
     def connectionMade(self) -> None:
         """Read in large pieces, below TLS too."""
         super().connectionMade()
-        transport: Any = self.transport
-        while (below := getattr(transport, "transport", None)) is not None:
-            transport = below
-        transport.bufferSize = READ_SIZE
+        socket: Any = self.transport
+        while (below := getattr(socket, "transport", None)) is not None:
+            socket = below
+        socket.bufferSize = READ_SIZE
+        if socket is self.transport:
+            self._socket = socket
+
+    def _fit_reads(self, length: int) -> None:
+        """Read twice as much after a read that was full, half as much after a small one."""
+        if length >= self._read_size:
+            self._read_size = min(MOST_READ, self._read_size * 2)
+        elif length < self._read_size // 4:
+            self._read_size = max(LEAST_READ, self._read_size // 2)
+        else:
+            return
+        self._socket.bufferSize = self._read_size
 
     def request(self, request: Any) -> "Deferred[Any]":
         """Send a request; a missing answer cancels it after ``first_byte_timeout``."""
@@ -65,6 +82,8 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Hand the bytes to Twisted, unless they are one header too many."""
+        if self._awaited is None and self._socket is not None:
+            self._fit_reads(len(data))
         super().dataReceived(data)  # type: ignore[no-untyped-call]
         if self._awaited is None:
             return

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, DeferredSemaphore
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
@@ -377,6 +378,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.background_syncs = DeferredSemaphore(1)
+        self.clock = Clock()
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """Fine."""
@@ -393,7 +395,8 @@ class FaultyDiskTests(StoreTestCase):
         names = PartialNames(self.paths, DIGEST, "boot")
         raw, state, _ = names.open()
         opened = OpenFile(raw, pool or ImmediatePool())
-        file = PartialFile(names, opened, CachedReads(), state, Owner(), disk)
+        self.owner = Owner()
+        file = PartialFile(names, opened, CachedReads(), state, self.owner, disk)
         self.addCleanup(file.close)
         return file
 
@@ -440,6 +443,7 @@ class FaultyDiskTests(StoreTestCase):
         written = file.write(0, [CONTENT])
         pool.release_all()
         self.successResultOf(written)
+        self.owner.clock.advance(interval_saver.SYNC_PAUSE)
         for expected in ([], [(0, SIZE)]):
             saved = file.save(sync=False)
             pool.release(-1)
@@ -447,6 +451,26 @@ class FaultyDiskTests(StoreTestCase):
             known = self.read_other_boot()
             pool.release_all()
             self.assertEqual(list(known), expected)
+
+    def test_background_syncs_are_seldom(self) -> None:
+        """A download that is fast has no sync in its way; after a pause there is another one."""
+        self.patch(interval_saver, "SYNC_BEHIND", 1000)
+        synced: list[float] = []
+
+        class Watched(ImmediatePool):
+            def run(self, function: Any, *args: Any) -> Any:
+                if function is os.fdatasync:
+                    synced.append(owner.clock.seconds())
+                return super().run(function, *args)
+
+        file = self.faulty(os.pwritev, Watched())
+        owner = self.owner
+        for second in range(11):
+            start = second * 1000
+            self.successResultOf(file.write(start, [CONTENT[start : start + 1000]]))
+            self.successResultOf(file.save(sync=False))
+            owner.clock.advance(1.0)
+        self.assertEqual(synced, [interval_saver.SYNC_PAUSE, 2 * interval_saver.SYNC_PAUSE])
 
     def read_other_boot(self) -> Intervals:
         """What would count after a crash of the machine."""
@@ -469,6 +493,7 @@ class FaultyDiskTests(StoreTestCase):
 
         file = self.faulty(os.pwritev, BadSync())
         self.successResultOf(file.write(0, [CONTENT]))
+        self.owner.clock.advance(interval_saver.SYNC_PAUSE)
         self.successResultOf(file.save(sync=False))
         failure = self.failureResultOf(file.save(sync=False), OSError)
         self.assertEqual(failure.value.errno, errno.EIO)

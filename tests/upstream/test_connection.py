@@ -1,10 +1,18 @@
 """Tests for regcache.upstream.connection."""
 
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web._newclient import Request
+from twisted.web.http_headers import Headers
 
-from regcache.upstream.connection import READ_SIZE, BoundedClientProtocol
+from regcache.upstream.connection import (
+    LEAST_READ,
+    MOST_READ,
+    READ_SIZE,
+    BoundedClientProtocol,
+)
 
 
 class _Wrapper(StringTransport):
@@ -30,3 +38,36 @@ class ReadSizeTests(SynchronousTestCase):
         socket = StringTransport()
         BoundedClientProtocol(lambda _: None, Clock(), 30).makeConnection(socket)
         self.assertEqual(socket.bufferSize, READ_SIZE)
+
+    def test_fitted(self) -> None:
+        """Full reads of a body become larger, small ones smaller, each within its bound."""
+        socket = StringTransport()
+        protocol = self.receiving(socket, socket)
+        for expected in (512 * 1024, MOST_READ, MOST_READ):
+            protocol.dataReceived(bytes(socket.bufferSize))
+            self.assertEqual(socket.bufferSize, expected)
+        protocol.dataReceived(bytes(MOST_READ // 2))
+        self.assertEqual(socket.bufferSize, MOST_READ)
+        for expected in (512 * 1024, 256 * 1024, 128 * 1024, LEAST_READ, LEAST_READ):
+            protocol.dataReceived(b"x")
+            self.assertEqual(socket.bufferSize, expected)
+
+    def test_fixed_below_tls(self) -> None:
+        """What TLS hands on says nothing of how much the socket held."""
+        socket = StringTransport()
+        protocol = self.receiving(_Wrapper(socket), socket)
+        protocol.dataReceived(b"x")
+        self.assertEqual(socket.bufferSize, READ_SIZE)
+
+    def receiving(
+        self, transport: StringTransport, socket: StringTransport
+    ) -> BoundedClientProtocol:
+        """A connection on which the body of an answer arrives."""
+        protocol = BoundedClientProtocol(lambda _: None, Clock(), 30)
+        protocol.makeConnection(transport)
+        asked = protocol.request(Request(b"GET", b"/", Headers({"host": ["up.test"]}), None))
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
+        protocol.dataReceived(head)
+        self.successResultOf(asked).deliverBody(Protocol())
+        self.assertEqual(socket.bufferSize, READ_SIZE)
+        return protocol

@@ -1,0 +1,63 @@
+"""Tests for regcache.cache.audience: many readers are woken in turns."""
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.cache.audience import WOKEN_AT_ONCE, Audience
+from regcache.cache.reader import Reader
+
+
+class Host:
+    """A download that is told of everything and does nothing."""
+
+    def wanted(self, position: int) -> bool:
+        """There is more to come."""
+        return True
+
+    def left(self) -> None:
+        """Fine."""
+
+
+class WakingTests(SynchronousTestCase):
+    """Whose turn it is."""
+
+    def setUp(self) -> None:
+        """More readers than are woken at once; each notes when it is."""
+        self.clock = Clock()
+        self.audience = Audience(Host(), self.clock)
+        self.readers = [self.audience.join() for _ in range(2 * WOKEN_AT_ONCE + 1)]
+        self.woken: list[int] = []
+        for number, reader in enumerate(self.readers):
+            self.note(number, reader)
+
+    def note(self, number: int, reader: Reader) -> None:
+        """Have a reader note that it was woken."""
+        watched: Any = reader
+        watched.step = lambda: self.woken.append(number)
+
+    def test_in_turns(self) -> None:
+        """One turn of the reactor wakes a few, further turns the others, each once."""
+        self.audience.wake()
+        self.assertEqual(self.woken, list(range(WOKEN_AT_ONCE)))
+        self.clock.advance(0)
+        self.assertEqual(self.woken, list(range(len(self.readers))))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_more_came(self) -> None:
+        """Who waits for a turn is not overtaken when more is there, and nobody is left out."""
+        self.audience.wake()
+        self.audience.wake()
+        for _ in range(4):
+            self.clock.advance(0)
+        everybody = list(range(len(self.readers)))
+        self.assertEqual(self.woken, everybody + everybody[:WOKEN_AT_ONCE])
+
+    def test_leaving(self) -> None:
+        """Who has left is not woken, and nothing is left to do when all have."""
+        self.audience.wake()
+        for reader in self.readers[WOKEN_AT_ONCE:]:
+            reader.leave()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(len(self.woken), WOKEN_AT_ONCE)

@@ -2,28 +2,29 @@
 
 The order in which a request for a blob is decided:
 
-1. The repository may be shown at all (private images).
+1. The repository may be shown at all (private images). Small blobs of which memory knows the
+   content and the right are a hit at once.
 2. Stored, and the repository has the right to it or proves it: a hit.
 3. A download runs, likewise: joined.
 4. Otherwise a download begins; the upstream's 200 is the proof.
 5. What cannot be stored, or whose right is not proved by the upstream's word, is relayed.
 """
 
-from dataclasses import dataclass
-
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.cache.download import Download
-from regcache.cache.downloads import Downloads
+from regcache.cache.downloads import Downloads, Running
+from regcache.cache.memory_file import MemoryFile
+from regcache.cache.opened import BlobHead, OpenBlob, in_memory
 from regcache.cache.origin import Fetched, NotStoredError, Origin
 from regcache.cache.policy import Upstream
 from regcache.cache.reader import FileSource, Reader
-from regcache.cache.relay import Relay
+from regcache.cache.relays import Relays
 from regcache.cache.rights import NotProvedError, Rights
+from regcache.cache.small_blobs import SmallBlobs
+from regcache.cache.small_fetch import SMALL
 from regcache.cache.status import CacheStatus, asked, collapsed, described, hit, miss, relayed
 from regcache.cache.visibility import Visibility
 from regcache.digests import Digest
-from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentFacts
 from regcache.interfaces import (
     IBlobBody,
@@ -31,24 +32,7 @@ from regcache.interfaces import (
     ICacheEvents,
     IContentFile,
     IIndex,
-    IReader,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class OpenBlob:
-    """A blob whose answer may begin. Whoever gets it calls ``reader.leave`` in the end."""
-
-    reader: IReader
-    status: CacheStatus
-
-
-@dataclass(frozen=True, slots=True)
-class BlobHead:
-    """What HEAD says of a blob; ``size`` None where the upstream does not say it."""
-
-    size: int | None
-    status: CacheStatus
 
 
 async def record(index: IIndex, fetched: Fetched, clock: IReactorTime) -> None:
@@ -75,16 +59,28 @@ class BlobCache:
         downloads: Downloads,
         rights: Rights,
         visibility: Visibility,
+        small: SmallBlobs,
         events: ICacheEvents,
         clock: IReactorTime,
     ) -> None:
+        self._small = small
         self._store = store
         self._index = index
         self._downloads = downloads
         self._rights = rights
         self._visibility = visibility
-        self._events = events
+        self._relays = Relays(downloads, events)
         self._clock = clock
+
+    def open_at_once(self, upstream: Upstream, repository: str, digest: Digest) -> OpenBlob | None:
+        """Open a small blob if memory knows its content, and the right to it."""
+        if not self._visibility.admits_at_once(upstream, repository):
+            return None
+        content = self._small.find(upstream, repository, digest)
+        if content is None:
+            return None
+        self._index.touch(digest, self._clock.seconds())
+        return in_memory(digest, content)
 
     async def open(self, upstream: Upstream, repository: str, digest: Digest) -> OpenBlob:
         """Open a blob to send it.
@@ -93,19 +89,26 @@ class BlobCache:
         :raises RegistryError: if it may not be shown.
         """
         await self._visibility.admit_blob(upstream, repository, digest)
+        opened = await self._open(upstream, repository, digest)
+        if opened.content is not None and opened.status.outcome != "relay":
+            self._small.remember(upstream, repository, digest, opened.content)
+        return opened
+
+    async def _open(self, upstream: Upstream, repository: str, digest: Digest) -> OpenBlob:
         facts = await self._index.content(upstream.name, repository, digest)
         running = await self._downloads.find(digest)
+        resumes = False
         if running is None:
-            opened = await self._open_stored(upstream, repository, digest, facts)
+            opened, resumes = await self._open_stored(upstream, repository, digest, facts)
             if opened is not None:
                 return opened
             running = await self._downloads.find(digest)
         if running is not None:
             return await self._join(running, upstream, repository, facts)
         if self._downloads.relays(digest):
-            return await self._relay(upstream, repository, digest, facts, None)
+            return await self._relay(upstream, repository, digest, facts)
         origin = Origin(upstream.registry, repository)
-        download = self._downloads.begin(digest, origin, facts.mentioned_size)
+        download = self._downloads.begin(digest, origin, facts.mentioned_size, resumes)
         return await self._attend(download, upstream, repository, facts, miss())
 
     async def head(self, upstream: Upstream, repository: str, digest: Digest) -> BlobHead:
@@ -115,6 +118,9 @@ class BlobCache:
         :raises RegistryError: if it may not be shown.
         """
         await self._visibility.admit_blob(upstream, repository, digest)
+        content = self._small.find(upstream, repository, digest)
+        if content is not None:
+            return BlobHead(len(content), hit(0))
         facts = await self._index.content(upstream.name, repository, digest)
         if facts.size is not None and self._rights.entitled(facts, upstream):
             return BlobHead(facts.size, hit(0))
@@ -125,18 +131,38 @@ class BlobCache:
 
     async def _open_stored(
         self, upstream: Upstream, repository: str, digest: Digest, facts: ContentFacts
-    ) -> OpenBlob | None:
-        """The stored blob; None if it is not there any more, or not provably this one's."""
-        file = await self._store.find(digest)
-        if file is None:
+    ) -> tuple[OpenBlob | None, bool]:
+        """The stored blob; None if it is not there any more, or not provably this one's.
+
+        :returns: besides, whether a part of it is there.
+        """
+        small = await self._load_small(upstream, digest, facts)
+        if small is not None:
+            return small, False
+        found = await self._store.look_up(digest)
+        if found.file is None:
             if facts.size is not None:
                 await self._index.forget_content(digest)
-            return None
+            return None, found.partial
         try:
-            return await self._open_file(upstream, repository, digest, facts, file)
+            return await self._open_file(upstream, repository, digest, facts, found.file), False
         except BaseException:
-            file.close()
+            found.file.close()
             raise
+
+    async def _load_small(
+        self, upstream: Upstream, digest: Digest, facts: ContentFacts
+    ) -> OpenBlob | None:
+        """A small blob that is stored and needs no proof, whole."""
+        if facts.size is None or facts.size > SMALL or not self._rights.entitled(facts, upstream):
+            return None
+        content = self._small.get(digest)
+        if content is None:
+            content = await self._store.load(digest, SMALL)
+        if content is None:
+            return None
+        self._index.touch(digest, self._clock.seconds())
+        return in_memory(digest, content)
 
     async def _open_file(
         self,
@@ -151,7 +177,7 @@ class BlobCache:
                 await self._rights.prove_blob(upstream, repository, facts, file)
             except NotProvedError:
                 file.close()
-                return await self._relay(upstream, repository, digest, facts, None)
+                return await self._relay(upstream, repository, digest, facts)
         if facts.size is None:
             await self._adopt(upstream, repository, file)
         self._index.touch(digest, self._clock.seconds())
@@ -170,7 +196,7 @@ class BlobCache:
         )
 
     async def _join(
-        self, running: Download, upstream: Upstream, repository: str, facts: ContentFacts
+        self, running: Running, upstream: Upstream, repository: str, facts: ContentFacts
     ) -> OpenBlob:
         """Join a download if the repository has, or proves, the right to its bytes.
 
@@ -182,14 +208,14 @@ class BlobCache:
         status = hit(0) if verified else collapsed()
         same = origin.registry.name == upstream.name
         if not (same or verified):
-            return await self._relay(upstream, repository, running.digest, facts, None)
+            return await self._relay(upstream, repository, running.digest, facts)
         if (same and origin.repository == repository) or running.public:
             return await self._attend(running, upstream, repository, facts, status)
         if self._rights.entitled(facts, upstream):
             return await self._attend(running, upstream, repository, facts, status)
         if not same:
             # What another upstream gives is not this one's until it shows that it has it.
-            return await self._relay(upstream, repository, running.digest, facts, None)
+            return await self._relay(upstream, repository, running.digest, facts)
         reader = running.join()
         try:
             head = await upstream.registry.head_blob(repository, running.digest)
@@ -201,23 +227,23 @@ class BlobCache:
         except BaseException:
             reader.leave()
             raise
-        return await self._wait(reader, running.digest, upstream, repository, facts, status)
+        return await self._wait(running, reader, upstream, repository, facts, status)
 
     async def _attend(
         self,
-        download: Download,
+        download: Running,
         upstream: Upstream,
         repository: str,
         facts: ContentFacts,
         status: CacheStatus,
     ) -> OpenBlob:
-        digest = download.digest
-        return await self._wait(download.join(), digest, upstream, repository, facts, status)
+        reader = download.join()
+        return await self._wait(download, reader, upstream, repository, facts, status)
 
     async def _wait(
         self,
+        running: Running,
         reader: Reader,
-        digest: Digest,
         upstream: Upstream,
         repository: str,
         facts: ContentFacts,
@@ -228,10 +254,16 @@ class BlobCache:
             await reader.ready()
         except NotStoredError as error:
             reader.leave()
-            return await self._relay(upstream, repository, digest, facts, error.take_body())
+            body = error.take_body()
+            return await self._relay(upstream, repository, running.digest, facts, body)
         except BaseException:
             reader.leave()
             raise
+        # It may have been handed over meanwhile, but its readers stay together.
+        file = running.audience.file
+        if isinstance(file, MemoryFile):
+            status = status if running.audience.stored else relayed()
+            return OpenBlob(reader, status, file.content)
         return OpenBlob(reader, status)
 
     async def _relay(
@@ -240,26 +272,6 @@ class BlobCache:
         repository: str,
         digest: Digest,
         facts: ContentFacts,
-        body: IBlobBody | None,
+        body: IBlobBody | None = None,
     ) -> OpenBlob:
-        if body is None or body.start != 0:
-            if body is not None:
-                body.abort()
-            skip = self._downloads.skipped(digest, upstream.registry)
-            body = await upstream.registry.get_blob(repository, digest, skip=skip)
-            if body.start != 0:
-                body.abort()
-                raise UpstreamBadAnswer(upstream.name, "it sent a part instead of the whole")
-        expected = facts.mentioned_size
-        if expected is not None and body.size not in (None, expected):
-            body.abort()
-            raise UpstreamBadAnswer(upstream.name, "a size other than the manifest's")
-        size = expected if body.size is None else body.size
-        return OpenBlob(self._make_relay(upstream.name, digest, body, size), relayed())
-
-    def _make_relay(self, name: str, digest: Digest, body: IBlobBody, size: int | None) -> Relay:
-        def lied() -> None:
-            self._events.digest_mismatch(name)
-            self._downloads.lied(digest, name, frozenset([body.url_index]))
-
-        return Relay(digest, body, size, name, lied)
+        return await self._relays.open(upstream, repository, digest, facts.mentioned_size, body)

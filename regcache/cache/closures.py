@@ -83,6 +83,10 @@ class Closures:
                 "and has not said otherwise yet"
             ) from None
 
+    def is_known_open(self, upstream: Upstream, repository: str) -> bool:
+        """Whether a repository is open, as far as memory tells. Nobody is asked."""
+        return self._closed.get((upstream.name, repository)) is False
+
     async def is_closed(self, upstream: Upstream, repository: str) -> bool:
         """Whether a repository is closed, as far as is known."""
         return await self._is_closed((upstream.name, repository))

@@ -3,7 +3,7 @@
 =========  ======================  =====================================================
 state      event                   what holds afterwards
 =========  ======================  =====================================================
-opening    partial file opened     filling; the first gap is asked for
+opening    partial file opened     filling; the first gap is asked for, or taken if it is here
 opening    nothing is missing      proving: one HEAD, since the right needs the upstream's word
 opening    cannot be opened        over; waiting readers relay
 proving    right proved            checking
@@ -30,7 +30,6 @@ Nobody joins what is over: who asks for the digest waits until it is closed and 
 """
 
 from collections.abc import Callable, Coroutine
-from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -41,7 +40,9 @@ from regcache.cache.answers import SizeConflict
 from regcache.cache.audience import Audience
 from regcache.cache.closing import Closing
 from regcache.cache.completion import Completion
+from regcache.cache.download_state import DownloadState as State
 from regcache.cache.fetching import Fetching
+from regcache.cache.first_answer import FirstAnswer
 from regcache.cache.keeping import Keeping
 from regcache.cache.origin import DownloadOwner, NotStoredError, Origin, Workshop
 from regcache.cache.progress import exceeds_withheld, is_complete, too_much_missing
@@ -49,15 +50,6 @@ from regcache.cache.reader import Reader
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody, IPartialFile
-
-
-class _State(Enum):
-    OPENING = "opening"
-    PROVING = "proving"
-    FILLING = "filling"
-    PARKING = "parking"
-    CHECKING = "checking"
-    OVER = "over"
 
 
 class Download:
@@ -77,16 +69,20 @@ class Download:
         workshop: Workshop,
         skip: frozenset[int],
         owner: DownloadOwner,
+        audience: Audience | None = None,
+        body: IBlobBody | None = None,
     ) -> None:
-        self.digest = digest
-        self.origin = origin
-        self.audience = Audience(self)
+        """:param body: an answer from the first byte on, for ``audience``, which waits."""
+        self.digest, self.origin = digest, origin
+        self.audience = Audience(self, workshop.clock) if audience is None else audience
+        self.audience.move(self)
+        self._first = FirstAnswer(body)
         self._closing = Closing(digest, self.audience, owner)
         self._expected_size = expected_size
         self._workshop = workshop
         self._skip = skip
         self._owner = owner
-        self._state = _State.OPENING
+        self._state = State.OPENING
         self._stopping = False
 
     @property
@@ -96,7 +92,7 @@ class Download:
 
     @property
     def _over(self) -> bool:
-        return self._state is _State.OVER
+        return self._state is State.OVER
 
     @property
     def public(self) -> bool:
@@ -106,8 +102,8 @@ class Download:
     def join(self) -> Reader:
         """A new reader. Whoever gets it calls ``leave`` in the end."""
         reader = self.audience.join()
-        if self._state is _State.PARKING:
-            self._state = _State.FILLING
+        if self._state is State.PARKING:
+            self._state = State.FILLING
             self._fetching.go_on()
             self._step()
         return reader
@@ -119,8 +115,8 @@ class Download:
     async def run(self) -> None:
         """Open the partial file and begin to fill it."""
         try:
-            store, upstream = self._workshop.store, self.origin.registry.name
-            self.file = await store.open_partial(self.digest, upstream)
+            name = self.origin.registry.name
+            self.file = await self._workshop.store.open_partial(self.digest, name)
         except OSError as error:
             self._cannot_open(error)
             return
@@ -134,31 +130,33 @@ class Download:
         self._fetching = Fetching(
             self.file, self.origin, self._expected_size, self._workshop, self, self._skip
         )
+        body = self._first.take(not self._stopping and not self.file.present)
         if self._stopping:
             self._save()
         elif is_complete(self.file):
-            self._state = _State.PROVING
+            self._state = State.PROVING
             await self._prove()
         else:
-            self._state = _State.FILLING
+            self._state = State.FILLING
+            if body is not None:
+                self._fetching.begin(body)
             self._step()
 
     async def _prove(self) -> None:
-        registry = self.origin.registry
         try:
-            head = await registry.head_blob(self.origin.repository, self.digest)
+            head = await self.origin.registry.head_blob(self.origin.repository, self.digest)
         except UpstreamFailure as failure:
             self.gave_up(failure)
-            return
-        if self._state is _State.PROVING:
-            self._fetching.answers.credentials = head.credentials
-            self._state = _State.FILLING
-            self._step()
+        else:
+            if self._state is State.PROVING:
+                self._fetching.answers.credentials = head.credentials
+                self._state = State.FILLING
+                self._step()
 
     def stop(self) -> "Deferred[None]":
         """Keep what is here for another day. Fires when everything is closed."""
         self._stopping = True
-        if self._state in (_State.PROVING, _State.FILLING, _State.PARKING):
+        if self._state in (State.PROVING, State.FILLING, State.PARKING):
             self._save()
         return self.closed()
 
@@ -166,7 +164,7 @@ class Download:
 
     def wanted(self, position: int) -> bool:
         """A reader waits at a position: have it brought, if nobody does."""
-        if self._state is _State.FILLING:
+        if self._state is State.FILLING:
             self._fetching.step([position])
         return self.audience.verified or not self._over
 
@@ -192,7 +190,7 @@ class Download:
 
     def progressed(self) -> None:
         """Let everybody look at what is there now."""
-        if self._state is not _State.FILLING:
+        if self._state is not State.FILLING:
             return
         if not self._keeping.claim(self.file.present.total):
             self._owner.outgrew(self.digest)
@@ -205,7 +203,7 @@ class Download:
 
     def drained(self) -> None:
         """The last write of a parking download is done."""
-        if self._state is _State.PARKING:
+        if self._state is State.PARKING:
             self._save()
 
     def gave_up(self, failure: UpstreamFailure) -> None:
@@ -230,18 +228,20 @@ class Download:
 
     def _cannot_open(self, error: BaseException | None) -> None:
         """Without a partial file there is nothing to end but the waiting."""
-        self._state = _State.OVER
+        self._state = State.OVER
         self._owner.storage_failed(self.digest, error)
-        self.audience.dismiss(NotStoredError("the partial file cannot be opened"))
+        refusal = NotStoredError("the partial file cannot be opened", self._first.take())
+        self.audience.dismiss(refusal)
+        refusal.abandon_body()
         self._closing.finish()
 
     def _step(self) -> None:
-        if self._state is not _State.FILLING:
+        if self._state is not State.FILLING:
             return
         if is_complete(self.file):
             self._begin_check(self._check)
         elif self._may_park():
-            self._state = _State.PARKING
+            self._state = State.PARKING
             self._fetching.stop()
         else:
             self._fetching.step()
@@ -252,7 +252,7 @@ class Download:
 
     def _begin_check(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._fetching.drop()
-        self._state = _State.CHECKING
+        self._state = State.CHECKING
         Deferred.fromCoroutine(step()).addErrback(self.failed)
 
     async def _check(self) -> None:
@@ -265,7 +265,7 @@ class Download:
         except UpstreamBadAnswer as failure:
             self._end(failure, discard=True)
         else:
-            self._state = _State.OVER
+            self._state = State.OVER
             self._closing.finish()
 
     async def _begin_anew(self) -> None:
@@ -294,7 +294,7 @@ class Download:
         Nobody is told before the state says so: who hears of it may ask again at once.
         """
         if not self._over:
-            self._state = _State.OVER
+            self._state = State.OVER
             self._fetching.drop()
             self.audience.dismiss(error)
             self._closing.begin(self._keeping, discard)

@@ -1,7 +1,8 @@
 """The table of downloads: the single flight of blobs.
 
 Whoever asks for a digest in it joins, at any offset. An entry stays until its file is
-committed, saved or removed, so two downloads never touch one partial file.
+committed, saved or removed, so two downloads never touch one partial file. What may be small
+is fetched into memory first, and becomes a download with a file if that does not do.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,13 +10,19 @@ from collections.abc import Awaitable, Callable
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
+from regcache.cache.audience import Audience
+from regcache.cache.backlog import Backlog
 from regcache.cache.bounded import BoundedTable
 from regcache.cache.download import Download
 from regcache.cache.liars import Liars
 from regcache.cache.origin import Fetched, Origin, Workshop
+from regcache.cache.small_fetch import SMALL, SmallFetch
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
-from regcache.interfaces import IRegistry
+from regcache.interfaces import IBlobBody, IRegistry
+
+#: What stands in the table.
+Running = Download | SmallFetch
 
 #: After a write was refused, new blobs are relayed for this long (seconds).
 STORAGE_REST = 30.0
@@ -36,7 +43,8 @@ class Downloads:
         self._workshop = workshop
         self._liars = liars
         self._record = record
-        self._running: dict[Digest, Download] = {}
+        self._running: dict[Digest, Running] = {}
+        self._backlog = Backlog()
         self._storage_rests_until = 0.0
         self._outgrown: BoundedTable[Digest, float] = BoundedTable(MOST_OUTGROWN)
         self._stopping = False
@@ -64,22 +72,48 @@ class Downloads:
             raise UpstreamBadAnswer(registry.name, "it gave wrong bytes for this digest before")
         return skip
 
-    async def find(self, digest: Digest) -> Download | None:
+    def runs(self, digest: Digest) -> bool:
+        """Whether the digest is being fetched, or was just now."""
+        return digest in self._running
+
+    async def find(self, digest: Digest) -> Running | None:
         """The download of a digest that may be joined, once a closing one has closed."""
         while (download := self._running.get(digest)) is not None and not download.joinable:
             await download.closed()
         return download
 
-    def begin(self, digest: Digest, origin: Origin, expected_size: int | None) -> Download:
+    def begin(
+        self, digest: Digest, origin: Origin, expected_size: int | None, resumes: bool
+    ) -> Running:
         """Begin a download of which :meth:`find` has just said that there is none.
 
+        :param expected_size: of a manifest: a hint, and a claim that answers are held to.
+        :param resumes: an earlier attempt left a partial file.
         :raises UpstreamBadAnswer: where every URL of the upstream lied about the digest.
         :raises ServiceUnavailableError: while the daemon stops.
         """
         if self._stopping:
             raise ServiceUnavailableError("the daemon is stopping")
         skip = self.skipped(digest, origin.registry)
-        download = Download(digest, origin, expected_size, self._workshop, skip, self)
+        if resumes or (expected_size or 0) > SMALL:
+            return self._begin(digest, origin, expected_size, skip)
+        small = SmallFetch(digest, origin, expected_size, self._workshop, skip, self, self._backlog)
+        self._running[digest] = small
+        small.begin()
+        return small
+
+    def _begin(
+        self,
+        digest: Digest,
+        origin: Origin,
+        expected_size: int | None,
+        skip: frozenset[int],
+        audience: Audience | None = None,
+        body: IBlobBody | None = None,
+    ) -> Download:
+        download = Download(
+            digest, origin, expected_size, self._workshop, skip, self, audience, body
+        )
         self._running[digest] = download
         Deferred.fromCoroutine(download.run()).addErrback(download.failed)
         return download
@@ -97,7 +131,13 @@ class Downloads:
             if not download.audience:
                 download.stop()
 
-    # What a download tells (regcache.cache.download.DownloadOwner).
+    # What a download tells (regcache.cache.small_fetch.SmallFetchOwner).
+
+    def handed_over(self, small: SmallFetch, body: IBlobBody) -> None:
+        """What is not small, or went wrong, goes on with a file, for the same readers."""
+        self._begin(
+            small.digest, small.origin, small.expected_size, small.skip, small.audience, body
+        )
 
     async def fetched(self, fetched: Fetched) -> None:
         """Verified content is stored: tell the index.

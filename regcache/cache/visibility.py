@@ -77,6 +77,15 @@ class Visibility:
 
         await self._admit(upstream, repository, f"blob {digest}", ask, None)
 
+    def admits_at_once(self, upstream: Upstream, repository: str) -> bool:
+        """Whether it is known in memory that the repository may be shown. Nobody is asked."""
+        if not self._closures.is_known_open(upstream, repository):
+            return False
+        if upstream.policy.serve_private or not upstream.registry.credentials:
+            return True
+        verdict = self._verdicts.get((upstream.name, repository))
+        return verdict is not None and verdict.public and self._holds(verdict)
+
     async def may_be_named(self, upstream: Upstream, repository: str) -> bool:
         """Whether a list may name a repository. Nobody is asked: what is unknown is not named."""
         if await self._closures.is_closed(upstream, repository):

@@ -10,14 +10,20 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.interfaces import IBlobStore, IContentFile, IPartialFile, IWorkPool
+from regcache.interfaces import Found, IBlobStore, IContentFile, IPartialFile, IWorkPool
 from regcache.store.content_file import CachedReads, ContentFile, OpenFile
-from regcache.store.contents import keep_content, load_content, open_content
+from regcache.store.contents import (
+    Opened,
+    load_content,
+    look_up_content,
+    open_content,
+)
 from regcache.store.files import remove, remove_same
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.partials import PartialFact, PartialFiles
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
+from regcache.store.small_contents import SmallContents
 from regcache.store.suspects import SuspectContent
 from regcache.store.sync import SyncQueue
 
@@ -63,8 +69,9 @@ class BlobStore:
         self._locks = KeyedLocks()
         self._suspects = SuspectContent()
         self._syncs = SyncQueue(clock, pool, paths, self._lost)
+        self._small = SmallContents(pool, paths)
         self._partials = PartialFiles(
-            pool, paths, boot_id, self._cached, self._stored, self._changed
+            clock, pool, paths, boot_id, self._cached, self._stored, self._changed
         )
 
     def find(self, digest: Digest) -> "Deferred[IContentFile | None]":
@@ -74,8 +81,25 @@ class BlobStore:
 
     async def _find(self, digest: Digest) -> IContentFile | None:
         found = await self._pool.run(open_content, self._paths.blob(digest))
-        if found is None:
-            return None
+        return None if found is None else await self._sound(digest, found)
+
+    def look_up(self, digest: Digest) -> "Deferred[Found]":
+        """Open complete, verified content, or say whether a part of it is here.
+
+        Fails with OSError.
+        """
+        looking = Deferred.fromCoroutine(self._look_up(digest))
+        return handed_over(looking, lambda found: _close(found.file))
+
+    async def _look_up(self, digest: Digest) -> Found:
+        paths = (self._paths.blob(digest), self._paths.partial(digest))
+        found = await self._pool.run(look_up_content, *paths)
+        if isinstance(found, bool):
+            return Found(None, found)
+        return Found(await self._sound(digest, found), False)
+
+    async def _sound(self, digest: Digest, found: Opened) -> IContentFile | None:
+        """An open file, unless it turns out to be damaged."""
         raw, size, settled = found
         opened = OpenFile(raw, self._pool)
         sound = False
@@ -114,7 +138,7 @@ class BlobStore:
         return self._alone(digest, partial(self._keep, digest, content))
 
     async def _keep(self, digest: Digest, content: bytes) -> None:
-        replaced = await self._pool.run(keep_content, self._paths, digest, content)
+        replaced = await self._small.keep(digest, content)
         self._stored(digest, len(content), replaced)
 
     def remove(self, digest: Digest) -> "Deferred[bool]":

@@ -2,10 +2,17 @@
 
 import io
 import os
-import tempfile
 
 from regcache.digests import Digest
-from regcache.store.files import install, is_settled, read_exactly, remove, remove_same, write_all
+from regcache.store.files import (
+    MODE_GROWING,
+    install,
+    is_settled,
+    read_exactly,
+    remove,
+    remove_same,
+    write_all,
+)
 from regcache.store.paths import TEMPORARY_SUFFIX, StorePaths
 
 Opened = tuple[io.FileIO, int, bool]
@@ -20,6 +27,14 @@ def open_content(path: str) -> Opened | None:
         return None
     status = os.fstat(descriptor)
     return io.FileIO(descriptor, "r"), status.st_size, is_settled(status)
+
+
+def look_up_content(path: str, partial: str) -> Opened | bool:
+    """Open content; where it is not here, say whether there is a partial file of it.
+
+    :raises OSError: for other faults.
+    """
+    return open_content(path) or os.path.lexists(partial)
 
 
 def load_content(path: str, digest: Digest, limit: int) -> tuple[bytes | None, int | None]:
@@ -42,14 +57,16 @@ def load_content(path: str, digest: Digest, limit: int) -> tuple[bytes | None, i
 
 
 def keep_content(paths: StorePaths, digest: Digest, content: bytes) -> int:
-    """Store content under its name, by way of a temporary file.
+    """Store content under its name, by way of a temporary file. Once at a time per digest.
 
     :returns: the size of what was replaced, in bytes.
     :raises ValueError: if the content has another digest.
     """
     if not digest.names(content):
         raise ValueError("the content has another digest")
-    descriptor, temporary = tempfile.mkstemp(TEMPORARY_SUFFIX, "keep-", paths.partials)
+    temporary = paths.partial(digest) + TEMPORARY_SUFFIX
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, MODE_GROWING)
     try:
         try:
             write_all(descriptor, [content], 0)

@@ -1,7 +1,8 @@
 """The way from the reactor to the index's thread and back.
 
 Group commit: changes that are called for while an earlier one still waits for the thread
-share its transaction. Nobody waits longer for it, and a burst costs one commit.
+share its transaction. Nobody waits longer for it, and a burst costs one commit. Readings that
+follow each other share a job likewise; they see every change that was called for before.
 """
 
 import threading
@@ -24,6 +25,9 @@ from regcache.store.index_file import (
 
 MOST_IN_BATCH = 256
 """Changes that share a transaction, so that a reading behind them need not wait long."""
+
+MOST_READINGS = 16
+"""Readings that share a job, so that the first of them need not wait long for the last."""
 
 _SECONDS_BETWEEN_COMPLAINTS = 60.0
 
@@ -68,6 +72,46 @@ class WriteBatch:
             done.errback(failure)
 
 
+Reading = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function of a connection, and its further arguments."""
+
+
+class ReadBatch:
+    """Readings that share a job. Collected in the reactor, taken in the thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = False
+        self._readings: list[Reading] = []
+        self._waiting: list[Deferred[Any]] = []
+
+    def add(self, reading: Reading) -> "Deferred[Any] | None":
+        """Put a reading in; None if it is too late for that, or there are enough of them."""
+        with self._lock:
+            if self._taken or len(self._readings) >= MOST_READINGS:
+                return None
+            self._readings.append(reading)
+        done: Deferred[Any] = Deferred()
+        self._waiting.append(done)
+        return done
+
+    def take(self) -> list[Reading]:
+        """Close the batch and give what is in it."""
+        with self._lock:
+            self._taken = True
+            return self._readings
+
+    def settle(self, outcomes: "list[Any | Failure]") -> None:
+        """Give each caller what it asked for, or why not."""
+        for done, outcome in zip(self._waiting, outcomes, strict=True):
+            if not done.called:  # else whoever asked has cancelled
+                done.callback(outcome)
+
+    def fail(self, failure: Failure) -> None:
+        """Tell all callers that the thread did not do its work, and take no more of them."""
+        self.settle([failure] * len(self.take()))
+
+
 class IndexThread:
     """Runs readings and changes of a file in order, in a pool of one thread.
 
@@ -82,6 +126,7 @@ class IndexThread:
         self._pool = pool
         self._clock = clock
         self._batch: WriteBatch | None = None
+        self._reads: ReadBatch | None = None
         self._open = False
         self._complained_at: float | None = None
         self.written = 0
@@ -104,7 +149,16 @@ class IndexThread:
         """Call ``function(connection, *arguments)`` in the thread."""
         if not self._open:
             return fail(IndexUnavailableError("the index is not open"))
-        return self._pool.run(self._file.read, function, *arguments)
+        reading = (function, arguments)
+        done = self._reads.add(reading) if self._reads else None
+        if done is None:
+            self._reads = batch = ReadBatch()
+            done = batch.add(reading)
+            assert done is not None
+            work = self._pool.run(_read_batch, self._file, batch)
+            work.addCallbacks(batch.settle, batch.fail)
+            work.addErrback(partial(self.log.failure, "index readings"))
+        return done
 
     def write(self, function: Callable[..., Any], *arguments: Any) -> "Deferred[None]":
         """Make a change: ``function(connection, *arguments)`` within a transaction.
@@ -137,6 +191,7 @@ class IndexThread:
         return done
 
     def _commit(self, batch: WriteBatch) -> None:
+        self._reads = None  # what is asked for from now on has to see these changes
         work = self._pool.run(_write_batch, self._file, batch)
         work.addCallbacks(batch.settle, batch.fail)
         work.addErrback(partial(self.log.failure, "index batch"))
@@ -153,3 +208,14 @@ class IndexThread:
 
 def _write_batch(file: IndexFile, batch: WriteBatch) -> list[IndexWriteError | None]:
     return file.write(batch.take())
+
+
+def _read_batch(file: IndexFile, batch: ReadBatch) -> "list[Any | Failure]":
+    return [_read(file, function, arguments) for function, arguments in batch.take()]
+
+
+def _read(file: IndexFile, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return file.read(function, *arguments)
+    except Exception:  # noqa: BLE001 - it is whoever asked that has to see it
+        return Failure()

@@ -3,10 +3,13 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.cache.blobs import BlobCache, OpenBlob
+from regcache.cache.blobs import BlobCache
+from regcache.cache.opened import BlobHead, OpenBlob
 from regcache.cache.policy import Upstream
 from regcache.cache.status import CacheStatus
 from regcache.digests import Digest
@@ -38,30 +41,51 @@ class BlobHandler:
     private: bool
     feeding: set[Sender] = field(default_factory=set)
 
-    async def answer(self, request: Request, upstream: Upstream, route: Route, text: str) -> None:
-        """Answer a GET or HEAD for a digest."""
+    def answer(self, request: Request, upstream: Upstream, route: Route, text: str) -> Any:
+        """Answer a GET or HEAD for a digest: at once, if it is small and in memory."""
         digest = Digest.parse(text)
-        if request.method == b"HEAD" or is_not_modified(request, f'"{digest}"'):
-            await self._answer_head(request, upstream, route, digest)
+        opened = self.blobs.open_at_once(upstream, route.repository, digest)
+        if opened is None:
+            return self._answer(request, upstream, route, digest)
+        if _wants_head(request, digest):
+            size = None if opened.content is None else len(opened.content)
+            self._send_head(request, digest, BlobHead(size, opened.status))
+            return None
+        return self._send(request, opened, digest)
+
+    async def _answer(
+        self, request: Request, upstream: Upstream, route: Route, digest: Digest
+    ) -> None:
+        if _wants_head(request, digest):
+            head = await self.blobs.head(upstream, route.repository, digest)
+            self._send_head(request, digest, head)
             return
         opened = await self.blobs.open(upstream, route.repository, digest)
+        sending = self._send(request, opened, digest)
+        if sending is not None:
+            await sending
+
+    def _send(self, request: Request, opened: OpenBlob, digest: Digest) -> "Deferred[None] | None":
+        """Send a blob, or the parts that the client wants; None if that is done already."""
         try:
             sender = self._prepare(request, opened, digest)
+            if sender is None:
+                opened.reader.leave()
+                return None
             self.feeding.add(sender)
             sending = sender.send()
         except BaseException:
             opened.reader.leave()
             raise
-        try:
-            await sending
-        finally:
-            self.feeding.discard(sender)
 
-    async def _answer_head(
-        self, request: Request, upstream: Upstream, route: Route, digest: Digest
-    ) -> None:
+        def sent(outcome: Any) -> Any:
+            self.feeding.discard(sender)
+            return outcome
+
+        return sending.addBoth(sent)
+
+    def _send_head(self, request: Request, digest: Digest, head: BlobHead) -> None:
         """Answer with the head alone: to HEAD, or where the client has the content."""
-        head = await self.blobs.head(upstream, route.repository, digest)
         self._set_headers(request, digest, head.status)
         if is_not_modified(request, f'"{digest}"'):
             request.setResponseCode(304)
@@ -73,24 +97,27 @@ class BlobHandler:
         set_content_headers(request, digest, BLOB_TYPE, status, self.private)
         set_header(request, "Accept-Ranges", "bytes")
 
-    def _prepare(self, request: Request, opened: OpenBlob, digest: Digest) -> Sender:
+    def _prepare(self, request: Request, opened: OpenBlob, digest: Digest) -> Sender | None:
         """Set the head of the answer, which depends on the range, and make the sender.
 
+        :returns: None where it needs none, since all was in memory and is written.
         :raises RangeNotSatisfiableError: where no range lies within the content.
         """
         reader, size = opened.reader, opened.reader.size
         wanted = _wanted(request, opened, f'"{digest}"')
         self._set_headers(request, digest, opened.status)
-        if size is None or not wanted.intervals:
-            if size is not None:
-                set_header(request, "Content-Length", str(size))
-            return self._sender(request, reader, [Part(0, size)])
-        request.setResponseCode(206)
-        if wanted.several:
-            return self._multipart(request, reader, wanted.intervals, size)
-        start, end = wanted.intervals[0]
-        set_header(request, "Content-Range", f"bytes {start}-{end - 1}/{size}")
-        set_header(request, "Content-Length", str(end - start))
+        start, end = 0, size
+        if size is not None and wanted.intervals:
+            request.setResponseCode(206)
+            if wanted.several:
+                return self._multipart(request, reader, wanted.intervals, size)
+            start, end = wanted.intervals[0]
+            set_header(request, "Content-Range", f"bytes {start}-{end - 1}/{size}")
+        if end is not None:
+            set_header(request, "Content-Length", str(end - start))
+        if opened.content is not None:
+            request.send_whole((), opened.content[start:end])
+            return None
         return self._sender(request, reader, [Part(start, end)])
 
     def _multipart(
@@ -116,6 +143,11 @@ class BlobHandler:
         self, request: Request, reader: IReader, parts: list[Part], epilogue: bytes = b""
     ) -> Sender:
         return Sender(request, reader, parts, self.clock, self.stall, epilogue)
+
+
+def _wants_head(request: Request, digest: Digest) -> bool:
+    """Whether the head of an answer is enough: to HEAD, or where the client has the content."""
+    return request.method == b"HEAD" or is_not_modified(request, f'"{digest}"')
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,7 +273,7 @@ class ManyReadersTests(DownloadTestCase):
         opening = [self.caches.open(self.digest) for _ in range(1000)]
         self.caches.run(turns=5)
         sinks = [self.read(each) for each in opening]
-        self.caches.run(turns=60)
+        self.caches.run(turns=600)
         self.assertEqual({(bytes(sink.data), sink.ended) for sink in sinks}, {(self.content, True)})
         self.assertEqual(self.registry.count("get_blob"), 1)
         self.assertTrue(os.path.exists(self.blob_path()))

@@ -18,9 +18,21 @@ class OpeningFileOpened(state_rows.Row):
     outcomes = "gone refused aborted complete refused"
 
     def reach(self) -> None:
+        self.prepare(300 * KIB, self.daemon.contents[0][: 10 * KIB])
         self.client = self.pull()
         self.until(lambda: self.state() == "filling")
-        self.assertEqual(self.registry.requests[-1][3:], (0, None))
+        self.assertEqual([each[3:] for each in self.registry.requests], [(10 * KIB, None)])
+
+
+class OpeningAnswerIsHere(state_rows.Row):
+    """opening, partial file opened: filling; the first gap is taken from the answer at hand."""
+
+    outcomes = "gone aborted aborted complete aborted"
+
+    def reach(self) -> None:
+        self.client = self.pull()
+        self.until(lambda: self.state() == "filling")
+        self.assertEqual([each[3:] for each in self.registry.requests], [(0, None)])
 
 
 class OpeningNothingMissing(state_rows.Row):

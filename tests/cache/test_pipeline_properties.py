@@ -17,6 +17,7 @@ from regcache.cache import (
     reader,
     relay,
     retries,
+    small_fetch,
 )
 from tests.support.pipeline_events import BREAKS, EVENTS, TROUBLES, sequences, worlds
 from tests.support.scenarios import Breaking, Scenario, Troubled
@@ -33,9 +34,11 @@ SMALL: list[tuple[Any, str, int]] = [
     (fill, "QUEUE_HIGH", 8 * KIB),
     (fill, "QUEUE_LOW", 2 * KIB),
     (fill, "WRITE_SIZE", 4 * KIB),
+    (fill, "BATCH", 1 * KIB),
     (audience, "WITHHELD", 4 * KIB),
     (progress, "WITHHELD", 4 * KIB),
     (relay, "WITHHELD", 4 * KIB),
+    (small_fetch, "SMALL", 4 * KIB),
     (keeping, "SAVE_EVERY", 8 * KIB),
     (allocation, "STEP", 16 * KIB),
     (allocation, "UNRESERVED", 8 * KIB),

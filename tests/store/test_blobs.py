@@ -133,6 +133,31 @@ class BlobStoreTests(StoreTestCase):
         pool.release_all()
         self.assertEqual(open_descriptors(), before)
 
+    def test_look_up(self) -> None:
+        """One look tells whether content is there, or a part of it, or nothing."""
+        found = self.successResultOf(self.store.look_up(DIGEST))
+        self.assertEqual((found.file, found.partial), (None, False))
+        partial = self.open_partial(DIGEST)
+        found = self.successResultOf(self.store.look_up(DIGEST))
+        self.assertEqual((found.file, found.partial), (None, True))
+        self.successResultOf(partial.discard())
+        self.commit(CONTENT)
+        found = self.successResultOf(self.store.look_up(DIGEST))
+        assert found.file is not None
+        self.assertEqual(found.file.read_now(0, 10), CONTENT[:10])
+        found.file.close()
+
+    def test_cancelled_look_up(self) -> None:
+        """A file that nobody waits for any more is closed, here as well."""
+        self.commit(CONTENT)
+        pool = HeldPool()
+        looking = self.new_store(pool).look_up(DIGEST)
+        before = open_descriptors()
+        looking.cancel()
+        self.failureResultOf(looking, CancelledError)
+        pool.release_all()
+        self.assertEqual(open_descriptors(), before)
+
     def test_find_fails(self) -> None:
         """Content that cannot be opened is a fault, not absent."""
         self.commit(CONTENT)

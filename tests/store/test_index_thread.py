@@ -18,7 +18,7 @@ from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
 from regcache.store.index import MOST_TOUCHES, TOUCH_INTERVAL, SqliteIndex
 from regcache.store.index_file import IndexFile, IndexUnavailableError, IndexWriteError
-from regcache.store.index_thread import MOST_IN_BATCH, IndexThread
+from regcache.store.index_thread import MOST_IN_BATCH, MOST_READINGS, IndexThread
 from tests.support.index_cases import BLOB, HUB, OTHER, SqliteIndexCase
 from tests.support.indexes import HeldPool, ImmediatePool
 
@@ -68,6 +68,35 @@ class OrderTests(ThreadCase):
         """The pools of the tests are pools."""
         self.assertTrue(verifyObject(IWorkPool, HeldPool()))
         self.assertTrue(verifyObject(IWorkPool, ImmediatePool()))
+
+    def test_readings_share_a_job(self) -> None:
+        """Readings one after another cost one job; each has its own outcome."""
+        readings = [self.thread.read(read_total) for _ in range(3)]
+        broken = self.thread.read(refuse)
+        cancelled = self.thread.read(read_total)
+        cancelled.cancel()
+        self.failureResultOf(cancelled, CancelledError)
+        self.assertEqual(self.pool.held, 1)
+        self.pool.release()
+        self.assertEqual([self.successResultOf(each) for each in readings], [0, 0, 0])
+        self.failureResultOf(broken, IndexUnavailableError)
+
+    def test_readings_see_changes_before_them(self) -> None:
+        """A reading that follows a change does not join readings before it."""
+        before = self.thread.read(read_total)
+        wrote = self.thread.write(record_total, 7)
+        after = self.thread.read(read_total)
+        self.pool.release()
+        self.successResultOf(wrote)
+        self.assertEqual([self.successResultOf(each) for each in (before, after)], [0, 7])
+
+    def test_readings_are_bounded(self) -> None:
+        """Nobody waits for more readings than a few."""
+        readings = [self.thread.read(read_total) for _ in range(MOST_READINGS + 1)]
+        self.assertEqual(self.pool.held, 2)
+        self.pool.release()
+        for each in readings:
+            self.successResultOf(each)
 
     def test_never_in_the_reactor(self) -> None:
         """Nothing is done, and nothing answered, before the thread takes it up."""

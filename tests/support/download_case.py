@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.blobs import OpenBlob
+from regcache.cache.opened import OpenBlob
 from regcache.digests import Digest
 from tests.support.caches import Caches, Sink
 from tests.support.pipeline import open_files_below

@@ -15,8 +15,11 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
+from regcache.cache.collected import CollectedBody
+from regcache.cache.download import Download
 from regcache.cache.fill import Fill
 from regcache.cache.relay import Relay
+from regcache.cache.small_fetch import SmallFetch
 from regcache.interfaces import IWorkPool
 from tests.support.bodies import FakeBody
 from tests.support.caches import Caches, FakeSpace
@@ -26,6 +29,7 @@ from tests.support.registries import FakeRegistry
 #: What of the store can be made to fail, by the name of the function that runs in the pool.
 FALLIBLE = (
     "PartialNames.open",
+    "keep_contents",
     "GrowingContent.write",
     "GrowingContent.matches",
     "PartialFile._commit",
@@ -203,6 +207,8 @@ class Daemon:
     def queued(self, number: int) -> int:
         """Bytes of a blob that have arrived and wait for the disk."""
         download = self._download(number)
+        if isinstance(download, SmallFetch):
+            return download.held
         if download is None or not download.audience.opened:
             return 0
         return sum(each._queued for each in download._fetching._fills)
@@ -210,7 +216,7 @@ class Daemon:
     def present(self, number: int) -> int:
         """Bytes of a blob that are being fetched and were written."""
         download = self._download(number)
-        if download is None or not download.audience.opened:
+        if not isinstance(download, Download) or not download.audience.opened:
             return 0
         present: int = download.file.present.total
         return present
@@ -219,7 +225,7 @@ class Daemon:
         """No reader that takes bytes waits for some that may be sent."""
         for download in self.caches.downloads._running.values():
             for reader in download.audience._readers:
-                if reader.wants and not reader._reading:
+                if reader.wants and not reader._busy:
                     released = download.audience.released(reader.position)
                     assert released <= reader.position, "a reader sleeps"
 
@@ -230,6 +236,8 @@ class Daemon:
             if isinstance(taker, Fill):
                 assert taker in taker._owner._fills, "an upstream sends to nobody"
                 assert not taker._no_more, "an upstream sends what is not taken"
+            elif isinstance(taker, CollectedBody):
+                assert not taker._over, "an upstream sends what nobody collects"
             elif isinstance(taker, Relay):
                 assert not taker._over, "an upstream sends to a client that is gone"
 

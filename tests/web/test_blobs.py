@@ -200,6 +200,41 @@ class ConditionTests(BlobCase):
         self.assertEqual((answer.status, answer.code), (404, "BLOB_UNKNOWN"))
 
 
+class MemoryTests(BlobCase):
+    """A small blob that is in memory."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.front.get(BLOB)
+        self.front.caches.index.content = None  # type: ignore[assignment, method-assign]
+        self.front.caches.store.look_up = None  # type: ignore[assignment, method-assign]
+
+    def test_answered_at_once(self) -> None:
+        """GET, HEAD, a range and If-None-Match need neither index nor disk, nor any time."""
+        part = "Range: bytes=100-199"
+        for method, lines, status, body in (
+            ("GET", [], 200, CONTENT),
+            ("HEAD", [], 200, b""),
+            ("GET", [part], 206, CONTENT[100:200]),
+            ("HEAD", [part], 200, b""),
+            ("GET", [f"If-None-Match: {ETAG}"], 304, b""),
+            ("GET", [part, f"If-None-Match: {ETAG}"], 304, b""),
+        ):
+            client = self.front.begin(method, BLOB, *lines)
+            answer = client.answer(heads_only=method == "HEAD")
+            self.assertEqual((answer.status, answer.body), (status, body))
+            self.assertEqual(answer.headers["cache-status"], "regcache; hit")
+            self.assertEqual(answer.headers["etag"], ETAG)
+            client.leave()
+        self.assertEqual(len(self.front.caches.downloads), 0)
+
+    def test_several_ranges(self) -> None:
+        """Several ranges come from memory, too."""
+        answer = self.front.get(BLOB, "Range: bytes=0-9,100-109")
+        self.assertEqual(answer.status, 206)
+        self.assertIn(CONTENT[100:110], answer.body)
+
+
 class RangeTests(BlobCase):
     """Parts of a blob."""
 

@@ -1,0 +1,60 @@
+"""Small blobs that were used lately, in memory, and who may be shown them."""
+
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.cache.bounded import BoundedTable
+from regcache.cache.policy import Upstream
+from regcache.digests import Digest
+
+#: Small blobs kept in memory (bytes of content, and what each costs besides).
+MEMORY = 16 * 1024 * 1024
+#: What a blob costs in memory beside its content (bytes).
+OVERHEAD = 512
+#: How long a right that was found or proved needs no look into the index (seconds).
+RIGHT_FOR = 60.0
+#: Rights remembered (entries).
+MOST_RIGHTS = 20_000
+
+#: Upstream, fingerprint of the credentials, repository, digest.
+RightKey = tuple[str, str, str, Digest]
+
+
+class SmallBlobs:
+    """Verified content of small blobs. Never consulted before the repository was admitted."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._contents: BoundedTable[Digest, bytes] = BoundedTable(MEMORY)
+        self._rights: BoundedTable[RightKey, float] = BoundedTable(MOST_RIGHTS)
+
+    @property
+    def weight(self) -> int:
+        """Bytes that the contents cost."""
+        return self._contents.weight
+
+    def find(self, upstream: Upstream, repository: str, digest: Digest) -> bytes | None:
+        """The content, if it is here and the repository had the right to it a moment ago."""
+        content = self._contents.get(digest)
+        if content is None:
+            return None
+        until = self._rights.get(_right(upstream, repository, digest))
+        return content if until is not None and self._clock.seconds() < until else None
+
+    def get(self, digest: Digest) -> bytes | None:
+        """The content, for somebody whose right is known."""
+        return self._contents.get(digest)
+
+    def remember(self, upstream: Upstream, repository: str, digest: Digest, content: bytes) -> None:
+        """Keep verified content, and that the repository has the right to it now."""
+        self._contents.put(digest, content, len(content) + OVERHEAD)
+        until = self._clock.seconds() + RIGHT_FOR
+        self._rights.put(_right(upstream, repository, digest), until)
+
+    def forget(self, digest: Digest) -> None:
+        """Drop what was deleted, or whose links were: all rights, which is rare."""
+        self._contents.drop(digest)
+        self._rights = BoundedTable(MOST_RIGHTS)
+
+
+def _right(upstream: Upstream, repository: str, digest: Digest) -> RightKey:
+    return (upstream.name, upstream.registry.credentials, repository, digest)

@@ -1,0 +1,78 @@
+"""Small contents on their way to the disk: jobs that several share."""
+
+import errno
+import os
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.digests import Digest
+from regcache.store.paths import StorePaths
+from regcache.store.small_contents import MOST_IN_BATCH, MOST_JOBS, SmallContents
+from tests.support.pools import HeldPool
+
+
+class SmallContentsTests(SynchronousTestCase):
+    """A pool that works when told to."""
+
+    def setUp(self) -> None:
+        """An empty store."""
+        self.paths = StorePaths(os.path.abspath(self.mktemp()))
+        self.paths.prepare()
+        self.pool = HeldPool()
+        self.small = SmallContents(self.pool, self.paths)
+
+    def contents(self, count: int) -> list[tuple[Digest, bytes]]:
+        """Different ones."""
+        made = [b"%d" % number for number in range(count)]
+        return [(Digest.of(content), content) for content in made]
+
+    def test_first_does_not_wait(self) -> None:
+        """The first begins at once; what comes while the threads are busy shares a job."""
+        contents = self.contents(MOST_JOBS + 5)
+        keeping = [self.small.keep(*each) for each in contents]
+        self.assertEqual(len(self.pool.jobs), MOST_JOBS)
+        self.pool.release()
+        self.assertEqual(len(self.pool.jobs), MOST_JOBS)
+        self.pool.release_all()
+        self.assertEqual([self.successResultOf(each) for each in keeping], [0] * len(contents))
+        for digest, content in contents:
+            with open(self.paths.blob(digest), "rb") as file:
+                self.assertEqual(file.read(), content)
+        self.assertEqual(os.listdir(self.paths.partials), [])
+
+    def test_batches_are_bounded(self) -> None:
+        """No job takes more than its share."""
+        contents = self.contents(MOST_JOBS + 2 * MOST_IN_BATCH)
+        keeping = [self.small.keep(*each) for each in contents]
+        jobs = 0
+        while self.pool.jobs:
+            jobs += 1
+            self.pool.release()
+        self.assertEqual(jobs, MOST_JOBS + 2)
+        for each in keeping:
+            self.successResultOf(each)
+
+    def test_each_has_its_own_outcome(self) -> None:
+        """What cannot be stored takes nothing else with it."""
+        contents = self.contents(MOST_JOBS + 4)
+        blocked, wrong = contents[-1][0], contents[-2][0]
+        os.makedirs(self.paths.blob(blocked))
+        contents[-2] = (wrong, b"something else")
+        keeping = [self.small.keep(*each) for each in contents]
+        self.pool.release_all()
+        failure = self.failureResultOf(keeping.pop(), OSError)
+        self.assertIn(failure.value.errno, (errno.EISDIR, errno.ENOTEMPTY))
+        self.failureResultOf(keeping.pop(), ValueError)
+        for each in keeping:
+            self.assertEqual(self.successResultOf(each), 0)
+        self.assertEqual(os.listdir(self.paths.partials), [])
+
+    def test_replaced(self) -> None:
+        """The size of what had the name before is told."""
+        ((digest, content),) = self.contents(1)
+        os.makedirs(os.path.dirname(self.paths.blob(digest)))
+        with open(self.paths.blob(digest), "wb") as file:
+            file.write(b"damaged")
+        keeping = self.small.keep(digest, content)
+        self.pool.release_all()
+        self.assertEqual(self.successResultOf(keeping), len(b"damaged"))

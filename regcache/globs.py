@@ -7,6 +7,8 @@ def glob_matches(pattern: str, text: str) -> bool:
     ``*`` stands for any characters, slashes too, and ``?`` for one. The last ``*`` alone
     takes back what it stands for, so hostile texts cost no more than both lengths multiplied.
     """
+    if pattern == "*":
+        return True
     at, star, resume = 0, -1, 0
     position = 0
     while position < len(text):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
@@ -15,6 +16,8 @@ from regcache.errors import RegistryError, UpstreamFailure
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _OWN_KEYS = frozenset({"time", "level", "logger", "message", "traceback"})
 _SCALARS = (str, int, float, bool, type(None))
+#: Lines that may wait to be written together.
+MOST_WAITING = 256
 
 
 def escape_text(text: str) -> str:
@@ -28,7 +31,10 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class LineWriter:
-    """Writes lines with a time to a text stream; a stream that fails costs the line only.
+    """Writes lines with a time to a text stream; a stream that fails costs the lines only.
+
+    Lines may be put, and wait for whatever is flushed or written next: they keep their order.
+    May be used in any thread.
 
     :ivar is_json: whether lines are JSON objects.
     :ivar lost: how many lines could not be written.
@@ -39,27 +45,49 @@ class LineWriter:
     ) -> None:
         self._stream = stream
         self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: list[str] = []
         self._second = -1
         self._stamp = ""
         self.is_json = log_format == "json"
         self.lost = 0
 
+    def put_text(self, level: str, logger: str, message: str) -> None:
+        """Add ``time level logger message``; the message is escaped already."""
+        self._put(f"{self._time()} {level} {logger} {message}\n")
+
+    def put_fields(self, level: str, logger: str, fields: Mapping[str, object]) -> None:
+        """Add a JSON object of the time, level, logger and these fields."""
+        head = {"time": self._time(), "level": level, "logger": logger}
+        self._put(json.dumps({**head, **fields}, default=str) + "\n")
+
     def write_text(self, level: str, logger: str, message: str) -> None:
-        """Write ``time level logger message``; the message is escaped already."""
-        self._write(f"{self._time()} {level} {logger} {message}\n")
+        """Write ``time level logger message`` now, and what waits before it."""
+        self.put_text(level, logger, message)
+        self.flush()
 
     def write_fields(self, level: str, logger: str, fields: Mapping[str, object]) -> None:
-        """Write a JSON object of the time, level, logger and these fields."""
-        head = {"time": self._time(), "level": level, "logger": logger}
-        self._write(json.dumps({**head, **fields}, default=str) + "\n")
+        """Write a JSON object now, and what waits before it."""
+        self.put_fields(level, logger, fields)
+        self.flush()
 
-    def _write(self, line: str) -> None:
-        try:
-            self._stream.write(line)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # A full disk or closed pipe behind the stream must not fail a request.
-            self.lost += 1
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            lines, self._waiting = self._waiting, []
+            try:
+                self._stream.write("".join(lines))
+                self._stream.flush()
+            except (OSError, ValueError):
+                # A full disk or closed pipe behind the stream must not fail a request.
+                self.lost += len(lines)
+
+    def _put(self, line: str) -> None:
+        with self._lock:
+            self._waiting.append(line)
+            full = len(self._waiting) >= MOST_WAITING
+        if full:
+            self.flush()
 
     def _time(self) -> str:
         now = self._clock()

@@ -4,18 +4,23 @@ Every label has a closed set of values, so that no client can make the process r
 what it sent.
 """
 
-from collections.abc import Callable, Iterable
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 from zope.interface import implementer
 
 from regcache.interfaces import ICacheEvents, IUpstreamMeter
@@ -28,62 +33,91 @@ OUTCOMES = frozenset(
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)
 
 
-class RequestMetrics:
-    """What clients asked for and got."""
+class Times:
+    """How long requests of one kind took: a histogram."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "regcache_requests",
-            "Requests answered, by upstream, kind, outcome and status.",
-            ["upstream", "kind", "outcome", "status"],
-            registry=registry,
-        )
-        self._served = Counter(
-            "regcache_served_bytes", "Body bytes sent to clients.", ["upstream"], registry=registry
-        )
-        self._seconds = Histogram(
-            "regcache_request_seconds",
-            "Seconds from a whole request to the end of its answer.",
-            ["kind"],
-            buckets=_BUCKETS,
-            registry=registry,
-        )
-        self._first_byte = Histogram(
-            "regcache_first_byte_seconds",
-            "Seconds from a whole request to the headers of its answer.",
-            ["kind"],
-            buckets=_BUCKETS,
-            registry=registry,
-        )
-        self._request_children: dict[tuple[str, str, str, int], Counter] = {}
-        self._served_children: dict[str, Counter] = {}
-        self._timing_children = {
-            kind: (self._seconds.labels(kind), self._first_byte.labels(kind)) for kind in KINDS
-        }
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_BUCKETS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self._counts[bisect_left(_BUCKETS, seconds)] += 1
+        self._sum += seconds
+
+    def add_to(self, family: HistogramMetricFamily, kind: str) -> None:
+        """Hand out what was counted; each bucket holds those below it, too."""
+        bounds = zip((*_BUCKETS, math.inf), accumulate(self._counts), strict=True)
+        buckets = [(_bound_text(bound), count) for bound, count in bounds]
+        family.add_metric([kind], buckets, self._sum)
+
+
+def _bound_text(bound: float) -> str:
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
+
+
+class RequestMetrics(Collector):
+    """What clients asked for and got.
+
+    Plain numbers, which become metrics when they are read: the library's counters take a lock
+    at every step, and these are only touched by the reactor's thread.
+    """
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[str, str, str, int], int] = {}
+        self._served: dict[str, int] = {}
+        self._seconds = {kind: Times() for kind in sorted(KINDS)}
+        self._first_byte = {kind: Times() for kind in sorted(KINDS)}
 
     def count(self, upstream: str, kind: str, outcome: str, status: int) -> None:
         """Count one request; the labels are checked already."""
         key = (upstream, kind, outcome, status)
-        child = self._request_children.get(key)
-        if child is None:
-            child = self._request_children[key] = self._requests.labels(
-                upstream, kind, outcome, str(status)
-            )
-        child.inc()
+        self._requests[key] = self._requests.get(key, 0) + 1
 
     def serve(self, upstream: str, count: int) -> None:
         """Count bytes of a body."""
-        child = self._served_children.get(upstream)
-        if child is None:
-            child = self._served_children[upstream] = self._served.labels(upstream)
-        child.inc(count)
+        self._served[upstream] = self._served.get(upstream, 0) + count
 
     def time(self, kind: str, seconds: float, first_byte: float | None) -> None:
         """Note how long one request took."""
-        whole, first = self._timing_children[kind]
-        whole.observe(seconds)
+        self._seconds[kind].observe(seconds)
         if first_byte is not None:
-            first.observe(first_byte)
+            self._first_byte[kind].observe(first_byte)
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it, for whoever reads the metrics."""
+        requests = CounterMetricFamily(
+            "regcache_requests",
+            "Requests answered, by upstream, kind, outcome and status.",
+            labels=["upstream", "kind", "outcome", "status"],
+        )
+        for (*labels, status), count in self._requests.items():
+            requests.add_metric([*labels, str(status)], count)
+        served = CounterMetricFamily(
+            "regcache_served_bytes", "Body bytes sent to clients.", labels=["upstream"]
+        )
+        for upstream, count in self._served.items():
+            served.add_metric([upstream], count)
+        yield from (requests, served)
+        yield _histogram(
+            "regcache_request_seconds",
+            "Seconds from a whole request to the end of its answer.",
+            self._seconds,
+        )
+        yield _histogram(
+            "regcache_first_byte_seconds",
+            "Seconds from a whole request to the headers of its answer.",
+            self._first_byte,
+        )
+
+
+def _histogram(name: str, text: str, kinds: Mapping[str, Times]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, text, labels=["kind"])
+    for kind, times in kinds.items():
+        times.add_to(family, kind)
+    return family
 
 
 @implementer(IUpstreamMeter)
@@ -166,7 +200,8 @@ class Metrics(UpstreamMetrics):
 
     def __init__(self, upstreams: Iterable[str] = ()) -> None:
         super().__init__(CollectorRegistry(auto_describe=True))
-        self._client = RequestMetrics(self.registry)
+        self._client = RequestMetrics()
+        self.registry.register(self._client)
         self._add_cache_metrics()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.errors import UpstreamUnreachable
-from regcache.logs import LineObserver, LineWriter, escape_text, make_observer
+from regcache.logs import MOST_WAITING, LineObserver, LineWriter, escape_text, make_observer
 
 
 class LogCase(SynchronousTestCase):
@@ -134,3 +134,36 @@ class WriterTests(SynchronousTestCase):
     def test_escape(self) -> None:
         """Plain text, also beyond ASCII, stays as it is."""
         self.assertEqual(escape_text("häuser/ü"), "häuser/ü")
+
+
+class FullDisk(io.StringIO):
+    """A stream that takes nothing."""
+
+    def write(self, text: str) -> int:
+        """Refuse."""
+        raise OSError(28, "No space left on device")
+
+
+class WaitingTests(SynchronousTestCase):
+    """Lines that wait for others."""
+
+    def test_bounded(self) -> None:
+        """So many lines wait at most."""
+        stream = io.StringIO()
+        writer = LineWriter(stream)
+        for number in range(MOST_WAITING - 1):
+            writer.put_text("info", "x", str(number))
+        self.assertEqual(stream.getvalue(), "")
+        writer.put_fields("info", "x", {"message": "last"})
+        lines = stream.getvalue().splitlines()
+        self.assertEqual(len(lines), MOST_WAITING)
+        self.assertTrue(lines[0].endswith(" 0"))
+
+    def test_lost(self) -> None:
+        """A stream that fails costs the lines, which are counted, and nothing else."""
+        writer = LineWriter(FullDisk())
+        writer.put_text("info", "x", "a")
+        writer.write_text("info", "x", "b")
+        self.assertEqual(writer.lost, 2)
+        writer.flush()
+        self.assertEqual(writer.lost, 2)

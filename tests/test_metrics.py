@@ -77,6 +77,16 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(self.value("regcache_request_seconds_count", kind="blob"), 2)
         self.assertEqual(self.value("regcache_first_byte_seconds_count", kind="blob"), 1)
 
+    def test_buckets(self) -> None:
+        """A duration counts in all buckets that it fits in, its bound among them."""
+        for seconds in (0.001, 0.0011, 5000.0):
+            self.request(seconds=seconds)
+        name, kind = "regcache_request_seconds_bucket", "blob"
+        for bound, count in (("0.001", 1), ("0.005", 2), ("1800.0", 2), ("+Inf", 3)):
+            self.assertEqual(self.value(name, kind=kind, le=bound), count, bound)
+        self.assertEqual(self.value("regcache_request_seconds_sum", kind=kind), 5000.0021)
+        self.assertEqual(self.value("regcache_request_seconds_count", kind="ping"), 0)
+
     def test_closed_sets(self) -> None:
         """What a client sends cannot make a new label."""
         self.request(upstream="evil", kind="evil", outcome="evil", status=7)

@@ -76,6 +76,18 @@ class ManifestCache:
         """Return if the repository may be shown; see :class:`Visibility`."""
         await self._visibility.admit_manifest(upstream, repository, reference, by)
 
+    def held(self, upstream: Upstream, repository: str, digest: Digest) -> Manifest | None:
+        """The manifest, if it is in memory, and it is clear at once that it may be shown."""
+        if not self._visibility.admits_at_once(upstream, repository):
+            return None
+        return self._remembered(_right(upstream, repository, digest))
+
+    def _remembered(self, key: RightKey) -> Manifest | None:
+        until = self.known_rights.get(key)
+        if until is None or self._clock.seconds() >= until:
+            return None
+        return self.memory.get(key[3])
+
     async def cached(
         self, upstream: Upstream, repository: str, digest: Digest, by: float | None = None
     ) -> Manifest | None:
@@ -85,9 +97,8 @@ class ManifestCache:
         :raises UpstreamFailure: if the right has to be proved, and the upstream does not.
         """
         key = _right(upstream, repository, digest)
-        manifest = self.memory.get(digest)
-        until = self.known_rights.get(key)
-        if manifest is not None and until is not None and self._clock.seconds() < until:
+        manifest = self._remembered(key)
+        if manifest is not None:
             return manifest
         facts = await self._index.content(upstream.name, repository, digest)
         if facts.size is None or not facts.media_type:

@@ -26,6 +26,10 @@ class TagTable:
         """How many tags are in memory."""
         return len(self._facts)
 
+    def held(self, upstream: str, repository: str, tag: str) -> TagFact | None:
+        """The same as :meth:`find`, of what is in memory."""
+        return self._facts.get((upstream, repository, tag))
+
     async def find(self, upstream: str, repository: str, tag: str) -> TagFact | None:
         """Where a tag pointed when the upstream was last asked."""
         key = (upstream, repository, tag)

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from regcache.cache import status
 from regcache.cache.flights import Flights, OverdueError
-from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide
+from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide, is_fresh
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import Upstream
 from regcache.cache.revalidation import Revalidations
@@ -58,6 +58,22 @@ class TagCache:
         self._revalidations = Revalidations(manifests, self._table, clock)
         self._fetches: Flights[Manifest] = Flights(clock)
         self._heads: Flights[ContentHead] = Flights(clock)
+
+    def held_by_digest(self, upstream: Upstream, repository: str, digest: Digest) -> Served | None:
+        """What :meth:`by_digest` gives, where nobody has to be asked: neither disk nor upstream."""
+        manifest = self._manifests.held(upstream, repository, digest)
+        return None if manifest is None else Served(manifest, status.hit(0))
+
+    def held_by_tag(self, upstream: Upstream, repository: str, tag: str) -> Served | None:
+        """The same for a tag that is fresh."""
+        fact = self._table.held(upstream.name, repository, tag)
+        if fact is None:
+            return None
+        age = self._clock.seconds() - fact.validated_at
+        if not is_fresh(age, upstream.policy.ttl(tag)):
+            return None
+        manifest = self._manifests.held(upstream, repository, fact.digest)
+        return None if manifest is None else Served(manifest, status.hit(age))
 
     async def by_digest(self, upstream: Upstream, repository: str, digest: Digest) -> Served:
         """The manifest of a digest.

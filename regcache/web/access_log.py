@@ -1,8 +1,9 @@
 """One line and one count per request."""
 
+import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 CLIENT_LEFT = 499
 """Recorded as the status where the client left before there was one."""
 
+#: What needs neither quotes nor escapes.
+_PLAIN = re.compile(r"[!#-<>-\[\]-~]+\Z")
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+
+class RequestRecord(NamedTuple):
     """All that is known of one request when it has ended.
 
     :ivar peer: the client's address without its port.
@@ -101,8 +104,16 @@ Recorder = Callable[[RequestRecord], None]
 class AccessLog:
     """Writes a line per request, as text or JSON. A :data:`Recorder`."""
 
-    def __init__(self, writer: LineWriter) -> None:
+    def __init__(
+        self, writer: LineWriter, later: Callable[[Callable[[], None]], object] | None = None
+    ) -> None:
+        """
+        :param later: calls a function very soon, when the requests that have arrived together
+            are answered: their lines are written together. By default each is written at once.
+        """
         self._writer = writer
+        self._later = later
+        self._is_due = False
 
     @classmethod
     def to_stream(cls, stream: TextIO, log_format: str, clock: Callable[[], float]) -> "AccessLog":
@@ -111,9 +122,18 @@ class AccessLog:
 
     def __call__(self, record: RequestRecord) -> None:
         if self._writer.is_json:
-            self._writer.write_fields("info", "regcache.access", _as_fields(record))
+            self._writer.put_fields("info", "regcache.access", _as_fields(record))
         else:
-            self._writer.write_text("info", "regcache.access", format_record(record))
+            self._writer.put_text("info", "regcache.access", format_record(record))
+        if self._later is None:
+            self._writer.flush()
+        elif not self._is_due:
+            self._is_due = True
+            self._later(self._flush)
+
+    def _flush(self) -> None:
+        self._is_due = False
+        self._writer.flush()
 
 
 class MetricsRecorder:
@@ -137,24 +157,18 @@ class MetricsRecorder:
 def format_record(record: RequestRecord) -> str:
     """A record as ``key=value`` words; values from clients are escaped and cannot fake others."""
     first = "-" if record.first_byte is None else f"{record.first_byte:.4f}"
-    words = [
-        f"peer={_word(record.peer)}",
-        f"account={_word(record.account)}",
-        f"method={_word(record.method)}",
-        f"kind={_word(record.kind)}",
-        f"upstream={_word(record.upstream)}",
-        f"repository={_word(record.repository)}",
-        f"reference={_word(record.reference)}",
-        f"status={record.status}",
-        f"bytes={record.body_bytes}",
-        f"outcome={_word(record.outcome)}",
-        f"first_byte={first}",
-        f"duration={record.seconds:.4f}",
-    ]
+    line = (
+        f"peer={_word(record.peer)} account={_word(record.account)} "
+        f"method={_word(record.method)} kind={_word(record.kind)} "
+        f"upstream={_word(record.upstream)} repository={_word(record.repository)} "
+        f"reference={_word(record.reference)} status={record.status} "
+        f"bytes={record.body_bytes} outcome={_word(record.outcome)} "
+        f"first_byte={first} duration={record.seconds:.4f}"
+    )
     for name in ("cache_status", "error", "ended_early"):
         if text := getattr(record, name):
-            words.append(f"{name}={_quoted(text)}")
-    return " ".join(words)
+            line += f" {name}={_quoted(text)}"
+    return line
 
 
 def describe_peer(address: IAddress | None) -> str:
@@ -165,7 +179,7 @@ def describe_peer(address: IAddress | None) -> str:
 
 
 def _as_fields(record: RequestRecord) -> dict[str, object]:
-    fields = asdict(record)
+    fields: dict[str, Any] = record._asdict()
     fields["bytes"] = fields.pop("body_bytes")
     fields["duration"] = round(fields.pop("seconds"), 6)
     if record.first_byte is not None:
@@ -177,6 +191,8 @@ def _word(text: str) -> str:
     """A value without spaces and quotes as it is, any other quoted, an empty one as a dash."""
     if not text:
         return "-"
+    if _PLAIN.match(text):
+        return text
     return _quoted(text) if any(sign in text for sign in ' "=\\') else escape_text(text)
 
 

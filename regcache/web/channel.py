@@ -6,20 +6,16 @@ It does not take bodies that nobody wants, and bounds the time for a request to 
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web import http
-from twisted.web.http_headers import Headers
 
 from regcache.web.deadline import Deadline
-from regcache.web.pipelining import PipelinedChannel
 from regcache.web.request import PUSH_METHODS, Request
-
-if TYPE_CHECKING:
-    from regcache.web.site import Site
+from regcache.web.writing import WritingChannel
 
 CLOSE_TIMEOUT = 15.0
 """Seconds for a connection to close by itself before it is cut."""
@@ -32,22 +28,15 @@ _TLS_HANDSHAKE = b"\x16"
 _TLS_TEXT = b"This port speaks plain HTTP, and the client began with TLS.\n"
 
 
-class Channel(PipelinedChannel):
+class Channel(WritingChannel):
     """Server side of one connection. Made by :class:`~regcache.web.site.Site`."""
 
     requestFactory = Request  # type: ignore[assignment]
-    requests: list[Request]
 
     def __init__(self) -> None:
         super().__init__()
         self._phase = "new"
         self._discarding = False
-
-    @property
-    def site(self) -> "Site":
-        """The site that made this connection."""
-        site: Site = self.factory
-        return site
 
     def connectionMade(self) -> None:
         """A client has connected. It has the header time-out to say something."""
@@ -72,6 +61,10 @@ class Channel(PipelinedChannel):
         if self._phase == "new" and data[:1] == _TLS_HANDSHAKE and not self.isSecure():
             self.refuse(_TLS_TEXT, "a TLS handshake on a plain listener")
             return
+        if self._phase in ("new", "idle") and not self._buffer and not self._busyReceiving:
+            # Where a request begins nearly all data is one plain head.
+            if self.take_plain_head(data):
+                return
         LineReceiver.dataReceived(self, data)
         if self._phase in ("new", "idle") and (self.requests or self._buffer):
             self._expect("head", self.site.limits.header_timeout)
@@ -120,14 +113,6 @@ class Channel(PipelinedChannel):
         self.site.request_malformed(peer, reason)
 
     # Answering
-
-    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        """Write the head of an answer, and note when."""
-        self.requests[0].first_byte_at = self.site.seconds()
-        if self.site.draining and self.persistent:
-            self.persistent = False
-            headers.setRawHeaders(b"Connection", [b"close"])
-        super().writeHeaders(version, code, reason, headers)
 
     def requestDone(self, request: http.Request) -> None:
         """An answer has been written: wait for the next request, or close."""

@@ -1,9 +1,10 @@
 """Decides what answers a request on a listener: the distribution API."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from regcache.cache.bounded import BoundedTable
 from regcache.cache.policy import Upstream
 from regcache.errors import NameUnknownError, UnsupportedError
 from regcache.references import Kind, Target, parse_target
@@ -16,17 +17,38 @@ from regcache.web.respond import JSON_TYPE, send_body, set_header
 
 _READ = frozenset({b"GET", b"HEAD"})
 _PAGED = frozenset({Kind.TAGS, Kind.CATALOG})
+_ROUTED = frozenset({Kind.MANIFEST, Kind.BLOB, Kind.TAGS, Kind.REFERRERS})
+
+#: Memory for what targets mean, so that none is parsed and routed twice in a row (bytes).
+MEMORY = 2 * 1024 * 1024
+#: What one costs besides its text, of which several parts are kept (bytes).
+OVERHEAD = 1024
+COPIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a target means under a host: that depends on nothing else but the routing table."""
+
+    target: Target
+    route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """The dispatcher of every listener that serves clients."""
+    """The dispatcher of every listener that serves clients.
+
+    :ivar resolved: targets that were asked for lately, by host name and target.
+    """
 
     table: RoutingTable
     upstreams: Mapping[str, Upstream]
     manifests: ManifestHandler
     blobs: BlobHandler
     listings: ListingHandler
+    resolved: BoundedTable[tuple[str | None, bytes], Resolution] = field(
+        default_factory=lambda: BoundedTable(MEMORY)
+    )
 
     def __call__(self, request: Request) -> Any:
         """Answer, now or later.
@@ -35,10 +57,19 @@ class Distribution:
         """
         if request.method not in _READ:
             raise UnsupportedError("this is a read-only cache: only GET and HEAD")
-        target = parse_target(request.uri)
-        facts = request.facts
-        facts.kind = _KINDS.get(target.kind, "other")
-        facts.repository, facts.reference = target.name, target.reference
+        resolution = self.resolved.get((request.hostname, request.uri))
+        if resolution is None:
+            target = parse_target(request.uri)
+            _note_target(request, target)
+            if target.kind not in _ROUTED:
+                return self._answer_other(request, target)
+            resolution = self._resolve(request, target)
+        else:
+            _note_target(request, resolution.target)
+        return self._answer(request, resolution)
+
+    def _answer_other(self, request: Request, target: Target) -> Any:
+        """What has no repository."""
         if target.kind is Kind.PING:
             send_body(request, b"{}", JSON_TYPE)
             return None
@@ -46,16 +77,20 @@ class Distribution:
             raise UnsupportedError("this is a read-only cache: nothing can be uploaded")
         if target.kind is Kind.OTHER:
             raise NameUnknownError("there is nothing under this path")
-        if target.kind in _PAGED:
-            Page.of(target)  # what breaks the grammar is refused before it is routed
-        if target.kind is Kind.CATALOG:
-            upstream = resolve_namespace(self.table, request.hostname, target)
-            facts.upstream = upstream or ""
-            return self.listings.answer_catalog(request, self.upstreams, upstream, target)
-        return self._answer(request, target)
+        _check_page(target)
+        upstream = resolve_namespace(self.table, request.hostname, target)
+        request.facts.upstream = upstream or ""
+        return self.listings.answer_catalog(request, self.upstreams, upstream, target)
 
-    def _answer(self, request: Request, target: Target) -> Any:
-        route = resolve(self.table, request.hostname, target)
+    def _resolve(self, request: Request, target: Target) -> Resolution:
+        _check_page(target)
+        resolution = Resolution(target, resolve(self.table, request.hostname, target))
+        weight = OVERHEAD + COPIES * len(request.uri)
+        self.resolved.put((request.hostname, request.uri), resolution, weight)
+        return resolution
+
+    def _answer(self, request: Request, resolution: Resolution) -> Any:
+        target, route = resolution.target, resolution.route
         request.facts.upstream, request.facts.repository = route.upstream, route.repository
         if route.namespace is not None:
             set_header(request, "OCI-Namespace", route.namespace)
@@ -69,6 +104,18 @@ class Distribution:
         if target.kind is Kind.TAGS:
             return self.listings.answer_tags(request, upstream, route, target)
         return self.listings.answer_referrers(request, upstream, route, target)
+
+
+def _note_target(request: Request, target: Target) -> None:
+    facts = request.facts
+    facts.kind = _KINDS.get(target.kind, "other")
+    facts.repository, facts.reference = target.name, target.reference
+
+
+def _check_page(target: Target) -> None:
+    """What breaks the grammar of pages is refused before it is routed."""
+    if target.kind in _PAGED:
+        Page.of(target)
 
 
 _KINDS = {

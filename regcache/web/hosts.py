@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from regcache.errors import NameInvalidError, NameUnknownError
 from regcache.globs import glob_matches
@@ -144,6 +145,7 @@ class RoutingTable:
         return host == self.domain or host.endswith("." + self.domain)
 
 
+@lru_cache(maxsize=1024)
 def normalise_host(raw: str) -> str | None:
     """A Host header without port and trailing dot, in lower case; None if it is empty.
 

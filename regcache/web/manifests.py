@@ -1,20 +1,37 @@
 """GET and HEAD of manifests."""
 
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
+from regcache.cache.bounded import BoundedTable
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import Upstream
 from regcache.cache.tags import Served, ServedHead, TagCache
 from regcache.digests import Digest, is_digest
 from regcache.errors import ManifestUnknownError
 from regcache.media_types import INDEX_TYPES, accepts
-from regcache.web.headers import set_content_headers
+from regcache.web.blocks import HeaderBlock
+from regcache.web.headers import content_headers, note_status, set_content_headers
 from regcache.web.hosts import Route
 from regcache.web.request import Request
-from regcache.web.respond import is_not_modified, send_body, set_header
+from regcache.web.respond import is_not_modified, set_header
 
 #: What a client gets that takes no index: what distribution has always given.
 DEFAULT_PLATFORM = "linux/amd64"
+#: Heads of answers that are kept encoded (entries of about a KiB).
+MOST_HEADS = 2048
+#: Memory for what was found out about Accept lines (bytes).
+ACCEPT_MEMORY = 256 * 1024
+#: What each costs there besides its text (bytes).
+ACCEPT_OVERHEAD = 256
+
+#: Digest, media type, Cache-Status, age, by tag, with a body.
+HeadKey = tuple[Digest, str, str, int | None, bool, bool]
+
+#: Clients ask for the same ones again and again.
+_parse_digest = lru_cache(maxsize=1024)(Digest.parse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,31 +39,47 @@ class ManifestHandler:
     """Answers requests for manifests.
 
     :ivar private: access is restricted, so shared caches must not keep answers.
+    :ivar heads: heads of answers, encoded.
+    :ivar index_takers: whether clients with these Accept lines take an index.
     """
 
     tags: TagCache
     manifests: ManifestCache
     private: bool
+    heads: BoundedTable[HeadKey, HeaderBlock] = field(
+        default_factory=lambda: BoundedTable(MOST_HEADS)
+    )
+    index_takers: BoundedTable[bytes, bool] = field(
+        default_factory=lambda: BoundedTable(ACCEPT_MEMORY)
+    )
 
-    async def answer(
+    def answer(
         self, request: Request, upstream: Upstream, route: Route, reference: str
+    ) -> Coroutine[Any, Any, None] | None:
+        """Answer a GET or HEAD for a tag or digest: at once if that can be, else the rest of it."""
+        repository = route.repository
+        if is_digest(reference):
+            found = self.tags.held_by_digest(upstream, repository, _parse_digest(reference))
+        else:
+            found = self.tags.held_by_tag(upstream, repository, reference)
+            if found is not None and not self._takes(request, found):
+                found = None
+        if found is None:
+            return self._answer_later(request, upstream, repository, reference)
+        self._send(request, found, not is_digest(reference))
+        return None
+
+    async def _answer_later(
+        self, request: Request, upstream: Upstream, repository: str, reference: str
     ) -> None:
-        """Answer a GET or HEAD for a tag or digest."""
         by_tag = not is_digest(reference)
-        found = await self._find(request, upstream, route.repository, reference)
-        if by_tag:
-            # What a tag stands for depends on what the client takes, for 304 and HEAD too.
-            set_header(request, "Vary", "Accept")
-            if not _takes(request, found):
-                found = await self._child(upstream, route.repository, reference, found)
+        found = await self._find(request, upstream, repository, reference)
+        if by_tag and not self._takes(request, found):
+            found = await self._child(request, upstream, repository, reference, found)
         if isinstance(found, ServedHead):
             self._send_head(request, found, by_tag)
-            return
-        manifest = found.manifest
-        set_content_headers(
-            request, manifest.digest, manifest.media_type, found.status, self.private, by_tag
-        )
-        send_body(request, manifest.content, manifest.media_type, etag=f'"{manifest.digest}"')
+        else:
+            self._send(request, found, by_tag)
 
     async def _find(
         self, request: Request, upstream: Upstream, repository: str, reference: str
@@ -61,7 +94,12 @@ class ManifestHandler:
         return await self.tags.by_tag(upstream, repository, reference)
 
     async def _child(
-        self, upstream: Upstream, repository: str, tag: str, index: Served | ServedHead
+        self,
+        request: Request,
+        upstream: Upstream,
+        repository: str,
+        tag: str,
+        index: Served | ServedHead,
     ) -> Served:
         """The child of an index for clients that take no index."""
         if isinstance(index, ServedHead):
@@ -70,6 +108,7 @@ class ManifestHandler:
         body = await self.manifests.parse(upstream, content, media_type)
         digest = body.child_for(DEFAULT_PLATFORM)
         if digest is None:
+            set_header(request, "Vary", "Accept")
             raise ManifestUnknownError(
                 f"{tag} is an index without {DEFAULT_PLATFORM}, and the client takes no index"
             )
@@ -77,22 +116,55 @@ class ManifestHandler:
         # How fresh the answer is the tag decides, unless the child had to be fetched.
         return child if child.status.outcome == "miss" else Served(child.manifest, index.status)
 
+    def _takes(self, request: Request, found: Served | ServedHead) -> bool:
+        """Whether the client takes what was found: anything, or an index if it is one."""
+        media_type = found.manifest.media_type if isinstance(found, Served) else found.media_type
+        if media_type not in INDEX_TYPES:
+            return True
+        lines = request.requestHeaders.getRawHeaders(b"Accept", [])
+        text = b",".join(lines)
+        takes = self.index_takers.get(text)
+        if takes is None:
+            takes = any(accepts([text.decode("latin-1")], each) for each in INDEX_TYPES)
+            self.index_takers.put(text, takes, ACCEPT_OVERHEAD + len(text))
+        return takes
+
+    def _send(self, request: Request, found: Served, by_tag: bool) -> None:
+        note_status(request, found.status)
+        manifest = found.manifest
+        if is_not_modified(request, f'"{manifest.digest}"'):
+            request.setResponseCode(304)
+            request.send_whole((self._head(found, by_tag, False),), b"")
+        else:
+            request.send_whole((self._head(found, by_tag, True),), manifest.content)
+
+    def _head(self, found: Served, by_tag: bool, whole: bool) -> HeaderBlock:
+        """The head of an answer, with the length of its body if that is to follow."""
+        manifest, status = found.manifest, found.status
+        key = (manifest.digest, manifest.media_type, status.text, status.age, by_tag, whole)
+        head = self.heads.get(key)
+        if head is None:
+            fields = content_headers(
+                manifest.digest, manifest.media_type, status, self.private, by_tag
+            )
+            if by_tag:
+                fields["Vary"] = "Accept"
+            if whole:
+                fields["Content-Length"] = str(len(manifest.content))
+            head = HeaderBlock(fields.items())
+            self.heads.put(key, head)
+        return head
+
     def _send_head(self, request: Request, found: ServedHead, by_tag: bool) -> None:
         set_content_headers(
             request, found.digest, found.media_type, found.status, self.private, by_tag
         )
+        if by_tag:
+            # What a tag stands for depends on what the client takes, for 304 and HEAD too.
+            set_header(request, "Vary", "Accept")
         etag = f'"{found.digest}"'
         if is_not_modified(request, etag):
             request.setResponseCode(304)
         else:
             set_header(request, "Content-Length", str(found.size))
         request.finish()
-
-
-def _takes(request: Request, found: Served | ServedHead) -> bool:
-    """Whether the client takes what was found: anything, or an index if it is one."""
-    media_type = found.manifest.media_type if isinstance(found, Served) else found.media_type
-    if media_type not in INDEX_TYPES:
-        return True
-    lines = request.requestHeaders.getRawHeaders("Accept", [])
-    return any(accepts(lines, index_type) for index_type in INDEX_TYPES)

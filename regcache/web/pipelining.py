@@ -8,12 +8,38 @@ memory. Here a request waits until the client has taken the answer before it.
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
+from typing import Any
+
 from twisted.web import http
 
 from regcache.web.strict import StrictChannel
 
 MOST_WAITING = 16384
 """Bytes that may wait behind a request that is being answered."""
+
+
+class ReadSwitch:
+    """Lets a transport read or not. Saying so again costs nothing, which it does in Twisted."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._paused = False
+
+    def pauseProducing(self) -> None:
+        """Read nothing for now."""
+        if not self._paused:
+            self._paused = True
+            self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        if self._paused:
+            self._paused = False
+            self._transport.resumeProducing()
+
+    def unregisterProducer(self) -> None:
+        """Who writes is told no more about how full the transport is."""
+        self._transport.unregisterProducer()
 
 
 class PipelinedChannel(StrictChannel):
@@ -25,6 +51,11 @@ class PipelinedChannel(StrictChannel):
     def __init__(self) -> None:
         super().__init__()
         self.held: http.Request | None = None
+
+    def connectionMade(self) -> None:
+        """A client has connected."""
+        super().connectionMade()
+        self._networkProducer = ReadSwitch(self._networkProducer)  # type: ignore[assignment]
 
     def rawDataReceived(self, data: bytes) -> None:
         """A body, or what comes behind a request that is being answered."""

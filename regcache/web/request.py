@@ -3,17 +3,19 @@
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
-from collections.abc import Callable
-from io import BytesIO
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
+from twisted.web.http import NO_BODY_CODES
 
 from regcache.errors import RegistryError, UnsupportedError, UpstreamFailure
 from regcache.web.access_log import RequestFacts, make_record
+from regcache.web.blocks import HeaderBlock
+from regcache.web.body_producer import BodyProducer
 from regcache.web.failures import BadRequestError, BodyTooLargeError, error_for
 from regcache.web.hosts import InvalidHostError, normalise_host
 from regcache.web.respond import send_error
@@ -21,6 +23,9 @@ from regcache.web.respond import send_error
 if TYPE_CHECKING:
     from regcache.web.channel import Channel
     from regcache.web.site import Site
+
+#: Larger bodies go out piece by piece, as the client takes them (bytes).
+LARGEST_WHOLE = 64 * 1024
 
 PUSH_METHODS = frozenset({b"PUT", b"POST", b"PATCH"})
 
@@ -62,9 +67,6 @@ class Request(http.Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The whole request has arrived. Neither forms nor arguments are parsed here."""
-        if self.content is None:
-            self.content = BytesIO()
-        self.content.seek(0)
         self.args = {}
         self.method, self.uri, self.clientproto = command, path, version
         self.path = path.partition(b"?")[0]
@@ -75,8 +77,15 @@ class Request(http.Request):
 
     def process(self) -> None:
         """Hand the request to the dispatcher; whatever fails there becomes an answer."""
-        self._set_standard_headers()
-        work = self._work = maybeDeferred(self._dispatch)
+        if not getattr(self.channel, "adds_standard_headers", False):
+            self.add_headers(self.site.standard_block(self.isSecure(), self.is_distribution))
+        try:
+            result = self._dispatch()
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            result = fail()
+        if result is None:
+            return  # answered at once, or somebody else sees to it
+        work = self._work = maybeDeferred(lambda: result)
         work.addErrback(self._answer_failure)
         work.addErrback(self._log_failure, "an answer to a failure failed")
 
@@ -86,17 +95,43 @@ class Request(http.Request):
             raise self._body_refusal()
         return self.site.dispatch(self)
 
-    def _set_standard_headers(self) -> None:
-        headers = self.responseHeaders
-        for name, value in self.site.standard_headers():
-            headers.setRawHeaders(name, [value])
-        if self.site.hsts and self.isSecure():
-            headers.setRawHeaders(b"Strict-Transport-Security", [self.site.hsts])
-        if self._is_distribution():
-            headers.setRawHeaders(b"Docker-Distribution-Api-Version", [b"registry/2.0"])
+    @property
+    def is_distribution(self) -> bool:
+        """Whether the target is one of the distribution API."""
+        return self.path.startswith(b"/v2/") or self.path == b"/v2"
 
-    def _is_distribution(self) -> bool:
-        return self.path == b"/v2" or self.path.startswith(b"/v2/")
+    def add_headers(self, block: HeaderBlock) -> None:
+        """Set header fields of the answer."""
+        for name, value in block.fields:
+            self.responseHeaders.setRawHeaders(name, [value])
+
+    def send_whole(self, blocks: Sequence[HeaderBlock], body: bytes) -> None:
+        """Answer with what is in memory, to HEAD without its body.
+
+        The request has ended then; where the body is large it ends when the client has
+        taken it.
+
+        :param blocks: header fields beside those that are set; one says how long the body is.
+        """
+        if self.over:
+            return
+        if self.method == b"HEAD" or self.code in NO_BODY_CODES:
+            body = b""
+        write_whole = getattr(self.channel, "write_whole", None)
+        if write_whole is not None and len(body) <= LARGEST_WHOLE:
+            self.startedWriting = 1
+            self.sentLength = len(body)
+            write_whole(self, blocks, body)
+            self.finish()
+            return
+        for block in blocks:
+            self.add_headers(block)
+        if len(body) <= LARGEST_WHOLE:
+            self.write(body)
+            self.finish()
+        else:
+            self.write(b"")
+            BodyProducer(self, body, self.site.reactor, self.site.limits.stall).start()
 
     def _checked_host(self) -> str | None:
         """RFC 9112, 3.2: exactly one valid Host; HTTP/1.0 may have none."""
@@ -109,7 +144,7 @@ class Request(http.Request):
             raise BadRequestError("the Host header is not valid") from None
 
     def _body_refusal(self) -> RegistryError:
-        if self._is_distribution() and self.method in PUSH_METHODS:
+        if self.is_distribution and self.method in PUSH_METHODS:
             return UnsupportedError("pushing is not supported: this is a pull-through cache")
         return BodyTooLargeError("the request body is too large, or has no stated length")
 

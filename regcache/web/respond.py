@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from regcache.errors import RegistryError
+from regcache.web.blocks import safe_header_value
 
 if TYPE_CHECKING:
     from regcache.web.request import Request
@@ -20,13 +21,7 @@ if TYPE_CHECKING:
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain; charset=utf-8"
 
-_UNSAFE = re.compile(r"[^\x20-\x7e]+")
 _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,\s*|\Z)')
-
-
-def safe_header_value(text: str) -> str:
-    """A text reduced to what a header line may carry: printable ASCII."""
-    return _UNSAFE.sub(" ", text).strip()
 
 
 def set_header(request: "Request", name: str, value: str) -> None:
@@ -90,16 +85,15 @@ def send_body(
     request.setResponseCode(status, HTTPStatus(status).phrase.encode("ascii"))
     set_header(request, "Content-Type", content_type)
     request.responseHeaders.setRawHeaders("Content-Length", [str(len(body))])
-    request.write(body if request.method != b"HEAD" else b"")
-    request.finish()
+    request.send_whole((), body)
 
 
 def is_not_modified(request: "Request", etag: str) -> bool:
     """Whether a GET or HEAD carries an If-None-Match that the entity tag satisfies."""
     if request.method not in (b"GET", b"HEAD"):
         return False
-    lines = request.requestHeaders.getRawHeaders("If-None-Match", [])
-    return etag_matches(lines, etag)
+    lines = request.requestHeaders.getRawHeaders(b"If-None-Match")
+    return lines is not None and etag_matches([line.decode("latin-1") for line in lines], etag)
 
 
 def etag_matches(lines: Sequence[str], etag: str) -> bool:

@@ -3,14 +3,16 @@
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web import http
 
 from regcache.web.access_log import RequestRecord, describe_peer
+from regcache.web.blocks import HeaderBlock
 from regcache.web.channel import Channel
 from regcache.web.request import Dispatch, Request
 
@@ -23,11 +25,24 @@ class ConnectionLimits:
         connection to its first request.
     :ivar idle: seconds between requests.
     :ivar body: bytes of a request body; a longer one is refused unread.
+    :ivar stall: seconds after which a client is cut off that takes nothing of a large answer
+        from memory.
     """
 
     header_timeout: float = 30.0
     idle: float = 75.0
     body: int = 65536
+    stall: float = 60.0
+
+
+class Connection(Protocol):
+    """What a site knows of each of its connections."""
+
+    def close_if_idle(self) -> None:
+        """Close it now, or behind its present answers."""
+
+    def abort(self) -> None:
+        """Cut it."""
 
 
 class Site(http.HTTPFactory):
@@ -57,13 +72,14 @@ class Site(http.HTTPFactory):
         super().__init__(timeout=None, reactor=clock)  # type: ignore[arg-type]
         self.dispatch = dispatch
         self.limits = limits or ConnectionLimits()
-        self.hsts = hsts.encode("ascii") if hsts else b""
+        self.hsts = hsts or ""
         self.active_requests: set[Request] = set()
-        self.channels: set[Channel] = set()
+        self.channels: set[Connection] = set()
         self.draining = False
         self._recorders = recorders
         self._waiting: list[Deferred[None]] = []
-        self._date: tuple[int, bytes] = (-1, b"")
+        self._second = -1
+        self._standard: dict[tuple[bool, bool], HeaderBlock] = {}
 
     def startFactory(self) -> None:
         """Nothing to do: the access log is not the one of Twisted, and needs no timer."""
@@ -80,16 +96,33 @@ class Site(http.HTTPFactory):
         """The time of the clock that this site was given."""
         return self.reactor.seconds()
 
-    def standard_headers(self) -> list[tuple[bytes, bytes]]:
-        """Headers of every answer: Server, Date and nosniff."""
+    def standard_block(self, secure: bool, distribution: bool) -> HeaderBlock:
+        """The headers of every answer.
+
+        :param secure: over TLS.
+        :param distribution: to a target of the distribution API.
+        """
         second = int(self.seconds())
-        if second != self._date[0]:
-            self._date = (second, http.datetimeToString(second))
-        return [
-            (b"Server", b"regcache"),
-            (b"Date", self._date[1]),
-            (b"X-Content-Type-Options", b"nosniff"),
-        ]
+        if second != self._second:
+            self._second = second
+            self._standard = {}
+        block = self._standard.get((secure, distribution))
+        if block is None:
+            block = self._standard[secure, distribution] = HeaderBlock(
+                self._standard_fields(second, secure, distribution)
+            )
+        return block
+
+    def _standard_fields(
+        self, second: int, secure: bool, distribution: bool
+    ) -> Iterator[tuple[str, str]]:
+        yield "Server", "regcache"
+        yield "Date", http.datetimeToString(second).decode("ascii")
+        yield "X-Content-Type-Options", "nosniff"
+        if self.hsts and secure:
+            yield "Strict-Transport-Security", self.hsts
+        if distribution:
+            yield "Docker-Distribution-Api-Version", "registry/2.0"
 
     def request_ended(self, request: Request, record: RequestRecord) -> None:
         """Called once for each request, however it ended."""
@@ -136,7 +169,7 @@ class Site(http.HTTPFactory):
         self._tell_if_idle()
         return waiting
 
-    def channel_closed(self, channel: Channel) -> None:
+    def channel_closed(self, channel: Connection) -> None:
         """A connection has ended."""
         self.channels.discard(channel)
         self._tell_if_idle()

@@ -12,6 +12,8 @@ import re
 from twisted.internet.interfaces import IAddress
 from twisted.web import http
 
+from regcache.web.heads import parse_plain_head
+
 _BAD_LINE = re.compile(rb"[\x00\r\n]|^[ \t]")
 _BAD_TEXT = b"The request is malformed.\n"
 
@@ -40,6 +42,23 @@ class StrictChannel(http.HTTPChannel):
     def report_malformed(self, peer: IAddress, reason: str) -> None:
         """Told of what never became a request."""
         raise NotImplementedError
+
+    def take_plain_head(self, data: bytes) -> bool:
+        """Take a request whose head is plain and whole; whether it was one.
+
+        Only for data that comes where a request may begin.
+        """
+        head = parse_plain_head(data) if self.persistent else None
+        if head is None:
+            return False
+        request = self.requestFactory(self, False)
+        self.requests.append(request)
+        for name, value in head.fields:
+            request.requestHeaders.addRawHeader(name, value)
+        self._command, self._path, self._version = head.method, head.target, b"HTTP/1.1"
+        self.persistent = self.checkPersistence(request, b"HTTP/1.1")
+        self.allContentReceived()
+        return True
 
     def lineReceived(self, line: bytes) -> None:
         """A line of the head. Bare CR, LF and NUL, and folded headers, are refused."""

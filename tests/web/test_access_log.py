@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import replace
+from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,17 +49,17 @@ class LineTests(SynchronousTestCase):
 
     def test_ended_early(self) -> None:
         """A line says why an answer was cut, and leaves out a first byte that never was."""
-        record = replace(
-            RECORD, ended_early="the client left", first_byte=None, cache_status="", error=""
+        record = RECORD._replace(
+            ended_early="the client left", first_byte=None, cache_status="", error=""
         )
         line = self.write(record)
         self.assertIn('first_byte=- duration=1.5000 ended_early="the client left"\n', line)
 
     def test_error(self) -> None:
         """A line says what the client was told went wrong."""
-        line = self.write(replace(RECORD, error="upstream a.b answered 500", cache_status=""))
+        line = self.write(RECORD._replace(error="upstream a.b answered 500", cache_status=""))
         self.assertIn('duration=1.5000 error="upstream a.b answered 500"\n', line)
-        fields = json.loads(self.write(replace(RECORD, error="too slow"), "json"))
+        fields = json.loads(self.write(RECORD._replace(error="too slow"), "json"))
         self.assertEqual(fields["error"], "too slow")
 
     def test_json(self) -> None:
@@ -74,13 +74,46 @@ class LineTests(SynchronousTestCase):
         """No value makes a line of its own, or fakes another value."""
         evil = 'x status=200\n"bytes=1\r\x1b[2J\u2028\\'
         for log_format in ("text", "json"):
-            line = self.write(replace(RECORD, method=evil, ended_early=evil), log_format)
+            line = self.write(RECORD._replace(method=evil, ended_early=evil), log_format)
             self.assertEqual(len(line.splitlines()), 1)
             self.assertNotIn("\x1b", line)
         self.assertIn(
             r'method="x status=200\x0a\"bytes=1\x0d\x1b[2J\u2028\\"',
-            format_record(replace(RECORD, method=evil)),
+            format_record(RECORD._replace(method=evil)),
         )
+
+
+class BatchTests(SynchronousTestCase):
+    """Lines that are written together."""
+
+    def setUp(self) -> None:
+        self.stream = io.StringIO()
+        self.writer = LineWriter(self.stream, "text", lambda: 86400.5)
+        self.due: list[Callable[[], None]] = []
+        self.log = AccessLog(self.writer, self.due.append)
+
+    def lines(self) -> list[str]:
+        """What was written so far."""
+        return self.stream.getvalue().splitlines()
+
+    def test_together(self) -> None:
+        """The first line has all that follow written soon, and one after that once more."""
+        for _ in range(2):
+            for _ in range(3):
+                self.log(RECORD)
+            self.assertEqual(len(self.due), 1)
+            self.due.pop()()
+        self.assertEqual(len(self.lines()), 6)
+
+    def test_order(self) -> None:
+        """Another line is written behind those that wait; a flush at the end finds nothing."""
+        self.log(RECORD)
+        self.assertEqual(self.lines(), [])
+        self.writer.write_text("info", "regcache", "stopped")
+        self.assertIn("regcache.access", self.lines()[0])
+        self.assertIn("stopped", self.lines()[1])
+        self.writer.flush()
+        self.assertEqual(len(self.lines()), 2)
 
 
 class CountTests(SynchronousTestCase):

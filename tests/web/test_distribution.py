@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
 from regcache.media_types import OCI_MANIFEST
+from regcache.web.distribution import MEMORY, Distribution
 from tests.support.front import MAIN, OTHER, Front, Setting
 from tests.test_manifest_body import image
 
@@ -163,3 +164,57 @@ class MethodTests(DistributionCase):
         self.front.get(TAG)
         self.front.get(TAG, "X-HTTP-Method-Override: DELETE")
         self.assertEqual(self.front.get(TAG).headers["cache-status"], "regcache; hit")
+
+
+class MemoryTests(DistributionCase):
+    """What targets mean is remembered."""
+
+    def distribution(self) -> Distribution:
+        """The dispatcher under test."""
+        dispatch = self.front.site.dispatch
+        assert isinstance(dispatch, Distribution)
+        return dispatch
+
+    def test_same_answer(self) -> None:
+        """A target that was resolved before is answered, routed and recorded as the first time."""
+        target = f"{TAG}?ns={OTHER}"
+        for _ in range(2):
+            answer = self.front.get(target)
+            self.assertEqual((answer.status, answer.headers["oci-namespace"]), (200, OTHER))
+            last = self.front.records.last
+            self.assertEqual(
+                (last.kind, last.upstream, last.repository, last.reference),
+                ("manifest", OTHER, "org/app", "1"),
+            )
+        self.assertEqual(len(self.distribution().resolved), 1)
+        self.assertEqual(self.front.main.requests, [])
+
+    def test_host_counts(self) -> None:
+        """Under another host the same target means something else, or nothing."""
+        for host, upstream in (("main.example.com", MAIN), ("other.example.com", OTHER)):
+            for _ in range(2):
+                self.assertEqual(self.front.get(TAG, host=host).status, 200)
+                self.assertEqual(self.front.records.last.upstream, upstream)
+        self.assertEqual(self.front.get(TAG, host="no.such.test").status, 404)
+        self.assertEqual(self.front.get(TAG, host="registry.example.com").status, 404)
+
+    def test_method_counts(self) -> None:
+        """A method that is refused is so for what was resolved, too."""
+        self.front.get(TAG)
+        self.assertEqual(self.front.ask("DELETE", TAG).status, 405)
+
+    def test_refused_pages(self) -> None:
+        """What is refused is not remembered as resolved."""
+        for target in ("/v2/org/app/tags/list?n=x", "/v2/Org/app/manifests/1", "/v2/_catalog"):
+            self.front.get(target)
+        self.assertEqual(len(self.distribution().resolved), 0)
+
+    def test_bounded(self) -> None:
+        """Whatever clients send, long targets and many, the memory for it is bounded."""
+        resolved = self.distribution().resolved
+        for number in range(600):
+            self.front.begin("GET", f"/v2/org/app/manifests/{number}?x=" + "y" * 1000)
+        self.assertLessEqual(resolved.weight, MEMORY)
+        self.assertLess(len(resolved), 600)
+        self.assertGreater(len(resolved), 100)
+        self.front.caches.run()

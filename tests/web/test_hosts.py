@@ -181,3 +181,19 @@ class PermissionTests(SynchronousTestCase):
         for name in ("a/b", "c/d"):
             target = Target(Kind.TAGS, name=name)
             self.assertRaises(NameUnknownError, resolve, table, "localhost", target)
+
+
+class MemoryTests(SynchronousTestCase):
+    """What is remembered of hosts."""
+
+    def test_bounded(self) -> None:
+        """However many names are sent, few are remembered, and wrong ones not at all."""
+        for number in range(5000):
+            normalise_host(f"host-{number}.example.com")
+        held = normalise_host.cache_info()
+        self.assertEqual(held.currsize, held.maxsize)
+        self.assertLessEqual(held.currsize, 1024)
+        normalise_host.cache_clear()
+        for raw in ("a b", "x" * 300):
+            self.assertRaises(InvalidHostError, normalise_host, raw)
+        self.assertEqual(normalise_host.cache_info().currsize, 0)

@@ -1,0 +1,96 @@
+"""Sends a body that is in memory piece by piece, as fast as the client takes it.
+
+=======  =====================  ====================================================
+state    event                  what holds afterwards
+=======  =====================  ====================================================
+sending  transport is full      paused; the stall timer runs
+sending  all is written         over: the answer is finished
+paused   transport is empty     sending; the timer is stopped
+paused   stall timer            over: the connection is cut
+any      client leaves          over
+=======  =====================  ====================================================
+
+It begins as paused where the transport is full already. Whatever comes when it is over is
+ignored. All clients share the one body; each has no more than a piece or two in its transport.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (much of twisted.web has no annotations)
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from zope.interface import implementer
+
+from regcache.web.stall import StallTimer, unsent_bytes
+
+if TYPE_CHECKING:
+    from regcache.web.request import Request
+
+#: What is written at a time (bytes).
+PIECE = 64 * 1024
+
+
+@implementer(IPushProducer)
+class BodyProducer:
+    """Sends a body behind the head of an answer, and ends the request."""
+
+    def __init__(self, request: "Request", body: bytes, clock: IReactorTime, stall: float) -> None:
+        """
+        :param stall: seconds after which a client that takes nothing is cut off.
+        """
+        self._request = request
+        self._body = body
+        self._timer = StallTimer(clock, stall, self._unsent, self._stalled)
+        self._position = 0
+        self._paused = False
+        self._over = False
+
+    def start(self) -> None:
+        """Begin. The client may leave at any time."""
+        request = self._request
+        request.notifyFinish().addBoth(lambda _: self.stopProducing())
+        request.registerProducer(self, True)
+        # A transport that was full before does not say so to who registers then.
+        if getattr(request.channel, "_waitingForTransport", False):
+            self.pauseProducing()
+        self._push()
+
+    def pauseProducing(self) -> None:
+        """The transport has enough. It may say so several times."""
+        if not self._over and not self._paused:
+            self._paused = True
+            self._timer.start()
+
+    def resumeProducing(self) -> None:
+        """The transport is empty."""
+        if not self._over:
+            self._paused = False
+            self._timer.stop()
+            self._push()
+
+    def stopProducing(self) -> None:
+        """The client is gone, or served."""
+        self._over = True
+        self._timer.stop()
+
+    def _push(self) -> None:
+        while not self._paused and not self._over:
+            piece = self._body[self._position : self._position + PIECE]
+            self._position += len(piece)
+            self._request.write(piece)
+            if self._position == len(self._body):
+                self._end()
+                self._request.finish()
+
+    def _end(self) -> None:
+        """Unregister before anything finishes: TLS waits for its producer otherwise."""
+        self.stopProducing()
+        self._request.unregisterProducer()
+
+    def _unsent(self) -> int | None:
+        return unsent_bytes(getattr(self._request.channel, "transport", None))
+
+    def _stalled(self) -> None:
+        self._end()
+        self._request.abort("the client took nothing for too long")

@@ -52,9 +52,10 @@ endif
 test-one: venv
 	$(VENV)/bin/python tests/run.py $(NAME)
 
-# make bench QUICK=1 WORK="cold paced" names single workloads; see benchmarks/README.md
+# make bench QUICK=1 PROFILE=1 PEERS=DNR WORK="cold paced"; see benchmarks/README.md
 bench: venv
-	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick) $(WORK)
+	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(PROFILE),--profile) \
+		$(if $(PEERS),--peers $(PEERS)) $(WORK)
 
 lint: venv
 	$(VENV)/bin/ruff check

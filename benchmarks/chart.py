@@ -5,7 +5,7 @@ from math import log2
 from typing import Any
 from xml.sax.saxutils import escape
 
-_ROW, _TOP, _LABELS, _WIDTH = 20, 54, 420, 900
+_ROW, _TOP, _LABELS, _WIDTH = 20, 54, 470, 950
 _REACH = 3.0  # doublings to either side of the bound
 _MET, _MISSED = "#2a7f62", "#c0542b"
 

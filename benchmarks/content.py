@@ -11,6 +11,9 @@ from pathlib import Path
 REPOSITORY = "library/bench"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 MIB = 1 << 20
+PART = 4 * MIB
+"""Bytes of the blob of which many transfers go on at once."""
+
 TAG = "latest"
 
 _PREFIX = f"v2/{REPOSITORY}"
@@ -36,8 +39,8 @@ class Sizes:
     request_seconds: float
 
 
-FULL = Sizes(1024 * MIB, 256 * MIB, 100 * MIB, 20_000, 20.0, 5.0)
-QUICK = Sizes(256 * MIB, 64 * MIB, 32 * MIB, 300, 3.0, 1.0)
+FULL = Sizes(1024 * MIB, 256 * MIB, 100 * MIB, 5_000, 10.0, 5.0)
+QUICK = Sizes(256 * MIB, 32 * MIB, 32 * MIB, 300, 3.0, 1.0)
 
 
 def blob_path(digest: str) -> str:
@@ -59,7 +62,7 @@ class Content:
     def __init__(self, root: Path, sizes: Sizes) -> None:
         self.root = root
         self.sizes = sizes
-        self.big = self.each = self.crowd = self.primer = self.manifest = ""
+        self.big = self.each = self.crowd = self.part = self.primer = self.manifest = ""
         self.tiny: list[str] = []
 
     def make(self) -> None:
@@ -69,6 +72,7 @@ class Content:
         self.big = self._blob("big", self.sizes.big)
         self.each = self._blob("each", self.sizes.each)
         self.crowd = self._blob("crowd", self.sizes.crowd)
+        self.part = self._blob("part", PART)
         self.primer = self._blob("primer", 100)
         self.tiny = [self._tiny(number) for number in range(self.sizes.tiny)]
         self.manifest = self._manifest()

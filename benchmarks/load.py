@@ -11,7 +11,7 @@ from typing import Any, Self
 
 _SOURCE = Path(__file__).with_name("sink.c")
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
-_TIMEOUT = 120.0
+_TIMEOUT = 240.0
 
 
 class LoadFailedError(Exception):
@@ -20,9 +20,13 @@ class LoadFailedError(Exception):
 
 def build_sink(folder: Path) -> Path:
     """Compile the sink if it is older than its source."""
-    program = folder / "sink"
-    if not program.exists() or program.stat().st_mtime < _SOURCE.stat().st_mtime:
-        command = ["gcc", "-O2", "-o", str(program), str(_SOURCE), "-lssl", "-lcrypto"]
+    return compile_program(_SOURCE, folder / "sink", "-lssl", "-lcrypto")
+
+
+def compile_program(source: Path, program: Path, *libraries: str) -> Path:
+    """Compile a program if it is older than its source."""
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        command = ["gcc", "-O2", "-o", str(program), str(source), *libraries]
         subprocess.run(command, check=True)
     return program
 
@@ -62,6 +66,7 @@ class Fetch:
     :ivar rate: bytes per second that each connection takes; 0 for all it gets.
     :ivar seconds: when to stop whatever is missing; 0 for never.
     :ivar cores: where it may run; empty for anywhere.
+    :ivar namespace: the network namespace to run in; empty for this one.
     """
 
     port: int
@@ -72,11 +77,15 @@ class Fetch:
     seconds: float = 0
     header: str = ""
     cores: Iterable[int] = field(default=())
+    host: str = "127.0.0.1"
+    namespace: str = ""
 
     def start(self, sink: Path) -> "Running":
         """Begin, and do not wait."""
         values = [self.port, self.connections, self.rate, self.seconds, int(self.tls)]
-        command = [str(sink), "127.0.0.1", *map(str, values), self.header]
+        command = [str(sink), self.host, *map(str, values), self.header]
+        if self.namespace:
+            command = ["ip", "netns", "exec", self.namespace, *command]
         process = subprocess.Popen(
             pinned(command, self.cores),
             stdin=subprocess.PIPE,
@@ -151,6 +160,18 @@ def _latency(text: str, part: str) -> float:
     if found is None:
         raise LoadFailedError(text)
     return float(found[1]) * _UNITS[found[2]]
+
+
+def read_h2load(text: str, count: int) -> float:
+    """The seconds that h2load took.
+
+    :raises LoadFailedError: if not all of its requests succeeded.
+    """
+    succeeded = re.search(r"(\d+) succeeded", text)
+    finished = re.search(r"finished in ([\d.]+)(us|ms|s|m),", text)
+    if succeeded is None or finished is None or int(succeeded[1]) != count:
+        raise LoadFailedError(text)
+    return float(finished[1]) * _UNITS[finished[2]] / 1000
 
 
 def run_wrk(url: str, connections: int, seconds: float, header: str = "") -> Requests:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.certificate import Certificate
@@ -38,7 +39,7 @@ http {{
   proxy_cache_path {folder}/cache levels=1:2 keys_zone=bench:32m max_size=20g use_temp_path=off;
   upstream registry {{ server 127.0.0.1:{upstream}; keepalive 32; }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096 {tls};
+    listen {address}:{port} backlog=4096 {tls};
     {certificate}
     location / {{
       proxy_pass http://registry;
@@ -62,7 +63,7 @@ storage:
   filesystem: {{rootdirectory: {folder}/data}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
 http:
-  addr: 127.0.0.1:{port}
+  addr: {address}:{port}
   secret: benchmark
   {tls}
 proxy: {{remoteurl: "http://127.0.0.1:{upstream}"}}
@@ -77,7 +78,7 @@ sub vcl_backend_response {{ set beresp.ttl = 1h; }}
 
 _REGCACHE = """
 listeners:
-  - endpoint: tcp:{port}:interface=127.0.0.1
+  - endpoint: tcp:{port}:interface={address}
     {tls}
 admin: {{endpoint: null}}
 storage: {{directory: {folder}/cache, max_size: 20GiB, max_blob: 10GiB, min_free: 64MiB}}
@@ -93,9 +94,11 @@ class Peer(ABC):
 
     :param folder: for its files, the cache among them.
     :param upstream: the port of its upstream.
+    :ivar address: where it listens.
     """
 
     name: str
+    address = "127.0.0.1"
 
     def __init__(self, folder: Path, upstream: int, certificate: Certificate | None = None) -> None:
         self.port = free_port()
@@ -121,7 +124,9 @@ class Peer(ABC):
         :returns: seconds until it answered.
         """
         self._server = Server(self._command(), self.folder / "log", self._environment())
-        return self._server.wait_ready(self.port, tls=self.certificate is not None)
+        return self._server.wait_ready(
+            self.port, tls=self.certificate is not None, host=self.address
+        )
 
     def stop(self) -> None:
         """End it. Idempotent."""
@@ -138,7 +143,12 @@ class Peer(ABC):
         path = self.folder / name
         path.write_text(
             form.format(
-                folder=self.folder, port=self.port, upstream=self._upstream, token=TOKEN, **values
+                folder=self.folder,
+                address=self.address,
+                port=self.port,
+                upstream=self._upstream,
+                token=TOKEN,
+                **values,
             )
         )
         return str(path)
@@ -185,19 +195,23 @@ class Varnish(Peer):
     def _command(self) -> list[str]:
         vcl = self._file("bench.vcl", _VARNISH)
         options = ["-F", "-j", "none", "-n", str(self.folder / "run"), "-f", vcl]
-        return ["varnishd", *options, "-a", f"127.0.0.1:{self.port}", "-s", "malloc,4G"]
+        return ["varnishd", *options, "-a", f"{self.address}:{self.port}", "-s", "malloc,4G"]
 
 
 class Regcache(Peer):
     """The daemon as users run it.
 
     :ivar watched: run it under the watchdog of :mod:`benchmarks.watchdog` instead.
+    :ivar http2: offer HTTP/2, where it has TLS.
     :ivar more: further lines of configuration.
+    :ivar twistd_options: further options of twistd.
     """
 
     name = "R"
     watched = False
+    http2 = False
     more = ""
+    twistd_options: Sequence[str] = ()
 
     @property
     def gaps(self) -> Path:
@@ -205,16 +219,19 @@ class Regcache(Peer):
         return self.folder / "gaps"
 
     def _environment(self) -> dict[str, str]:
-        return {"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
+        # What is installed has its bytecode beside it.
+        paths = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": ""}
+        return {**paths, "PYTHONUNBUFFERED": "1"}
 
     def _command(self) -> list[str]:
         pair = self.certificate
         tls = f"tls: {{certificates: [{{chain: {pair.chain}, key: {pair.key}}}]}}" if pair else ""
+        tls += "\n    http2: true" if pair and self.http2 else ""
         config = self._file("regcache.yml", _REGCACHE, tls=tls, more=self.more)
         twistd = [str(Path(sys.executable).parent / "twistd")]
         if self.watched:
             twistd = [sys.executable, "-m", "benchmarks.watchdog", str(self.gaps)]
-        return [*twistd, "-n", "--pidfile=", "regcache", "-c", config]
+        return [*twistd, "-n", "--pidfile=", *self.twistd_options, "regcache", "-c", config]
 
 
 KINDS: dict[str, type[Peer]] = {

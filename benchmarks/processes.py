@@ -55,14 +55,16 @@ class Server:
             found.extend(_children(process))
         return found
 
-    def wait_ready(self, port: int, tls: bool = False, timeout: float = 60.0) -> float:
+    def wait_ready(
+        self, port: int, tls: bool = False, timeout: float = 60.0, host: str = "127.0.0.1"
+    ) -> float:
         """Wait until ``/v2/`` is answered with 200 or 401.
 
         :returns: seconds since the start of the program.
         :raises ServerFailedError: if it ends or stays silent.
         """
         while self._process.poll() is None and time.monotonic() < self.started + timeout:
-            if _status(port, tls) in (200, 401):
+            if _status(host, port, tls) in (200, 401):
                 return time.monotonic() - self.started
             time.sleep(0.003)
         self.stop()
@@ -125,12 +127,12 @@ def stop_all() -> None:
 atexit.register(stop_all)
 
 
-def _status(port: int, tls: bool) -> int:
-    """The status of /v2/ on 127.0.0.1; 0 if there is no answer."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+def _status(host: str, port: int, tls: bool) -> int:
+    """The status of /v2/; 0 if there is no answer."""
+    connection = HTTPConnection(host, port, timeout=5)
     if tls:
         unverified = ssl._create_unverified_context()
-        connection = HTTPSConnection("127.0.0.1", port, timeout=5, context=unverified)
+        connection = HTTPSConnection(host, port, timeout=5, context=unverified)
     try:
         connection.request("GET", "/v2/")
         answer = connection.getresponse()

@@ -4,18 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.figures import DIRECT, Figures
+from benchmarks.gaps import LIMIT as MOST_HELD_MS
 from benchmarks.gaps import Gaps
 from benchmarks.peers import NAMES
-from benchmarks.targets import MOST_HELD_MS, TARGETS
+from benchmarks.targets import TARGETS
 
 _SERVERS = (DIRECT, *NAMES)
 
 #: What the table of figures shows, with a factor and the number of decimals.
 _METRICS = {
     "mb_s": ("MB/s", 0),
+    "together_mb_s": ("MB/s of 8 together", 0),
     "requests_s": ("requests/s", 0),
     "fills_s": ("fills/s", 0),
     "seconds": ("seconds", 3),
+    "start_cpu_s": ("CPU s until then", 2),
     "cpu_s_gib": ("CPU s/GiB", 2),
     "p50_ms": ("p50, ms", 2),
     "p99_ms": ("p99, ms", 2),
@@ -36,6 +39,8 @@ _METRICS = {
     "listing_ms": ("first page of a listing, ms", 2),
     "oldest_hundred_ms": ("the hundred least recently used, ms", 2),
     "idle_connections_rss_mib": ("RSS with 2,000 idle connections, MiB", 0),
+    "idle_connections_hit_ms": ("a hit meanwhile, ms", 2),
+    "transfers_seconds": ("500 transfers of 4 MiB at 512 KiB/s, s", 2),
     "transfers_rss_mib": ("peak RSS with 500 transfers, MiB", 0),
 }
 
@@ -47,6 +52,7 @@ class Report:
     :param titles: of the workloads that ran.
     :param client: what the load clients can do alone.
     :param failures: what could not be measured.
+    :param profiles: files by workload.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Report:
         gaps: Mapping[str, Gaps],
         client: Mapping[str, float],
         failures: Sequence[str],
+        profiles: Mapping[str, str],
     ) -> None:
         self._about = about
         self._titles = titles
@@ -64,6 +71,7 @@ class Report:
         self._gaps = gaps
         self._client = client
         self._failures = failures
+        self._profiles = profiles
 
     def targets(self) -> list[dict[str, Any]]:
         """Every target of the workloads that ran."""
@@ -104,6 +112,8 @@ class Report:
             "Medians; ÷ is a ratio within this run.",
             self._target_table(),
             *(["## Not measured", *map(_quoted, self._failures)] if self._failures else []),
+            *self._causes(),
+            *self._profile_list(),
             "## Figures",
             "; ".join(f"{letter} {name}" for letter, name in NAMES.items())
             + "; direct: no cache between.",
@@ -115,10 +125,34 @@ class Report:
         ]
         return "\n\n".join(parts) + "\n"
 
+    def _causes(self) -> list[str]:
+        """Where the reactor was while it was held for too long."""
+        rows = [
+            (self._titles[name], f"{spent:,.0f}", cause)
+            for name, gaps in self._gaps.items()
+            for cause, spent in gaps.top_causes()
+        ]
+        if not rows:
+            return []
+        text = (
+            "Delays over the limit, shared out to where the reactor was found. Busy: it computed"
+            " for at least half of the delay; waiting: for the disk, the interpreter's lock or a"
+            " core."
+        )
+        return ["## What held the reactor", text, table(("work", "ms", "where"), rows)]
+
+    def _profile_list(self) -> list[str]:
+        rows = [f"- {self._titles[name]}: {file}" for name, file in self._profiles.items()]
+        return ["## Profiles", "\n".join(rows)] if rows else []
+
     def _held(self, name: str, gaps: Gaps) -> dict[str, Any]:
+        about = (
+            f"of it busy {gaps.busy:.1f}; the longest busy time {gaps.longest_busy:.1f};"
+            f" over the limit: {gaps.over}"
+        )
         return {
             "workload": name,
-            "what": f"reactor held, ms (of it busy {gaps.busy:.1f}; over the limit: {gaps.over})",
+            "what": f"reactor held, ms ({about})",
             "wanted": f"≤ {MOST_HELD_MS:g}",
             "bound": MOST_HELD_MS,
             "least": False,
@@ -133,7 +167,7 @@ class Report:
                 row["what"],
                 number(row["value"]),
                 row["wanted"],
-                "met" if row["met"] else "**missed**",
+                "met" if row["met"] else f"**missed** by {shortfall(row['value'], row['bound'])}",
             )
             for row in self.targets()
         ]
@@ -163,7 +197,13 @@ class Report:
 
 
 def _quoted(failure: str) -> str:
-    return "- " + " ".join(failure.split())[:400]
+    text = " ".join(failure.split())
+    return f"- {text}" if len(text) <= 500 else f"- {text[:150]} ... {text[-350:]}"
+
+
+def shortfall(value: float, bound: float) -> str:
+    """How far a value is from its bound."""
+    return f"{100 * abs(value - bound) / bound:.0f} %" if bound else number(abs(value))
 
 
 def number(value: float) -> str:

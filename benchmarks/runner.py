@@ -1,17 +1,20 @@
 """Runs workloads: rounds interleaved over the peers, and what each sample cost."""
 
+import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from benchmarks.figures import DIRECT, Figures
 from benchmarks.gaps import Gaps, read_gaps
 from benchmarks.load import LoadFailedError
 from benchmarks.peers import KINDS, Peer, Regcache
 from benchmarks.processes import ServerFailedError
-from benchmarks.workload import GIB, Bench, Workload
+from benchmarks.profiling import make_profiler
+from benchmarks.workload import GIB, Bench, UnavailableError, Workload
 
 
 class Runner:
@@ -20,6 +23,8 @@ class Runner:
     :param peers: the letters of those who take part.
     :ivar gaps: by workload, how long the reactor was held.
     :ivar failures: what could not be measured, and why.
+    :ivar left_out: what cannot be measured on this machine, and why.
+    :ivar profiles: by workload, the name of the file.
     """
 
     def __init__(
@@ -32,25 +37,34 @@ class Runner:
         self._watchdog = watchdog
         self.gaps: dict[str, Gaps] = {}
         self.failures: list[str] = []
+        self.left_out: list[str] = []
+        self.profiles: dict[str, str] = {}
 
     def run(self, kind: type[Workload]) -> None:
         """All rounds of one workload, and the watchdog's."""
         workload = kind(self._bench)
         names = [name for name in workload.peers if name in self._peers]
-        rounds, began = self._rounds_of(workload), time.monotonic()
+        began = time.monotonic()
         _say(f"{workload.name}: {workload.title}")
+        try:
+            with workload.surroundings():
+                self._all_rounds(workload, names)
+                if self._watchdog and workload.watched and "R" in names and not self._bench.quick:
+                    self._try(self._watch, workload, self._peer(workload, "R"))
+        except UnavailableError as error:
+            self.left_out.append(f"{workload.name}: {error}")
+        _say(f" ({time.monotonic() - began:.0f} s)", end="\n")
+
+    def _all_rounds(self, workload: Workload, names: list[str]) -> None:
         with ExitStack() as stack:
             peers = [self._peer(workload, name) for name in names]
             for peer in peers:
                 stack.callback(peer.wipe)
                 stack.callback(peer.stop)
-            for _ in range(rounds):
+            for _ in range(self._rounds):
                 for peer in peers:
                     self._try(self._round, workload, peer)
                 self._direct(workload)
-        if self._watchdog and workload.watched and "R" in names and not self._bench.quick:
-            self._try(self._watch, workload, self._peer(workload, "R"))
-        _say(f" ({time.monotonic() - began:.0f} s)", end="\n")
 
     def _try(self, step: Callable[[Workload, Peer], None], workload: Workload, peer: Peer) -> None:
         """One server that fails does not end the run: what it lacks is said in the report."""
@@ -60,13 +74,6 @@ class Runner:
             _say(" failed")
             self.failures.append(f"{workload.name}, {peer.name}: {error}")
             peer.stop()
-
-    def _rounds_of(self, workload: Workload) -> int:
-        """In the short form what has to restart all servers is done twice only."""
-        most = workload.most_rounds or self._rounds
-        if self._bench.quick and workload.fresh:
-            most = min(most, 2)
-        return min(most, self._rounds)
 
     def _peer(self, workload: Workload, name: str) -> Peer:
         certificate = self._bench.certificate if workload.tls else None
@@ -104,15 +111,56 @@ class Runner:
         assert isinstance(peer, Regcache)
         peer.watched = True
         try:
-            _begin(workload, peer)
-            peer.server.pin(self._bench.server_cores)
-            began = time.monotonic()
-            workload.measure(peer, 0.0)
-            peer.server.settled_cpu_seconds()
-            self._note_gaps(workload, peer, began)
+            with self._all_on(self._bench.client_cores):
+                _begin(workload, peer)
+                peer.server.pin(self._bench.server_cores)
+                began = time.monotonic()
+                workload.measure(peer, 0.0)
+                peer.server.settled_cpu_seconds()
+                self._note_gaps(workload, peer, began)
         finally:
             peer.stop()
             peer.wipe()
+
+    @contextmanager
+    def _all_on(self, cores: frozenset[int]) -> Iterator[None]:
+        """Keep upstreams, clients and this program on some cores."""
+        before = self._bench.all_cores
+        upstreams = (self._bench.fast, self._bench.paced)
+        os.sched_setaffinity(0, cores)  # of what is started from here on, too
+        for upstream in upstreams:
+            upstream.pin(cores)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)
+            for upstream in upstreams:
+                upstream.pin(before)
+
+    def profile(self, kind: type[Workload], output: Path) -> None:
+        """Once more for a profile, which counts for nothing else either.
+
+        :param output: the folder that gets it.
+        """
+        workload = kind(self._bench)
+        _say(f"{workload.name}: profile")
+        peer, profiler = self._peer(workload, "R"), make_profiler(output / f"profile-{kind.name}")
+        assert isinstance(peer, Regcache)
+        peer.watched = False
+        profiler.furnish(peer)
+        try:
+            with workload.surroundings():
+                _begin(workload, peer)
+                profiler.begin(peer)
+                workload.measure(peer, 0.0)
+                profiler.end(peer)
+            self.profiles[workload.name] = profiler.text.name
+        except (LoadFailedError, ServerFailedError) as error:
+            self.failures.append(f"{workload.name}, profile: {error}")
+        finally:
+            peer.stop()
+            peer.wipe()
+        _say("", end="\n")
 
     def _note_gaps(self, workload: Workload, peer: Peer, began: float) -> None:
         if isinstance(peer, Regcache) and peer.watched:

@@ -107,6 +107,10 @@ TARGETS: list[Target] = [
     _ratio("slow-plain", "kernel memory ÷ N", "socket_mib", "N", most=0.25),
     _most("slow-tls", "peak RSS, MiB", "peak_rss_mib", 130),
     _ratio("slow-tls", "kernel memory ÷ N", "socket_mib", "N", most=0.25),
+    _ratio("long-link", "MB/s ÷ N", "mb_s", "N", least=0.9),
+    _ratio("long-link", "8 together, MB/s ÷ N", "together_mb_s", "N", least=0.9),
+    _ratio("long-link-tls", "MB/s ÷ N", "mb_s", "N", least=0.9),
+    _ratio("long-link-tls", "8 together, MB/s ÷ N", "together_mb_s", "N", least=0.9),
     _ratio("tiny", "fills/s ÷ D", "fills_s", "D", least=4),
     _most("tiny", "upstream requests each", "upstream_requests_each", 1),
     _most("start", "seconds until /v2/ answers", "seconds", 0.8),
@@ -115,5 +119,12 @@ TARGETS: list[Target] = [
     _most("growth", "idle RSS, MiB", "idle_rss_mib", 130),
 ]
 
-MOST_HELD_MS = 20.0
-"""Nothing may hold the reactor longer."""
+
+def missed(figures: Figures) -> list[str]:
+    """The workloads that do not reach what they have to, each once."""
+    found = {}
+    for target in TARGETS:
+        value = target.value(figures)
+        if value is not None and not target.met(value):
+            found[target.workload] = None
+    return list(found)

@@ -1,8 +1,10 @@
 """The registry that everybody fetches from: fast (nginx), or behind a paced link."""
 
 import os
+import resource
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +14,23 @@ from benchmarks.tokens import CHALLENGE, TOKEN_ANSWER
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
+_CONNECTIONS = 4096
+_DESCRIPTORS = min(40_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
 _FAST = """
 daemon off; {user}
 worker_processes 1;
+worker_rlimit_nofile {descriptors};
 pid {folder}/upstream.pid;
 error_log stderr warn;
-events {{ worker_connections 8192; }}
+events {{ worker_connections {connections}; }}
 http {{
   client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
   uwsgi_temp_path {folder}; scgi_temp_path {folder};
   log_format line '$request_method $uri $status $body_bytes_sent';
   access_log {log} line;
   sendfile on; tcp_nopush on; etag on;
-  open_file_cache max=30000;
+  open_file_cache max={kept_open};
   keepalive_requests 1000000;
   types {{ }}
   map $uri $content_digest {{
@@ -100,6 +106,9 @@ class Upstream:
                 manifest_type=MANIFEST_TYPE,
                 token=TOKEN_ANSWER.decode(),
                 challenge=CHALLENGE.format(host=f"127.0.0.1:{self.port}"),
+                connections=_CONNECTIONS,
+                descriptors=_DESCRIPTORS,
+                kept_open=_DESCRIPTORS - 2 * _CONNECTIONS,
             )
         )
         nginx = ["nginx", "-p", str(self._folder), "-e", "stderr", "-c", str(config)]
@@ -121,6 +130,11 @@ class Upstream:
         """End it."""
         if self._server is not None:
             self._server.stop()
+
+    def pin(self, cores: Iterable[int]) -> None:
+        """Let it run on these cores only."""
+        if self._server is not None:
+            self._server.pin(cores)
 
     def mark(self) -> None:
         """Count from here on."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,10 @@ class Bench:
         return frozenset(os.sched_getaffinity(0))
 
 
+class UnavailableError(Exception):
+    """This machine cannot measure a workload."""
+
+
 class Workload:
     """One line of the table.
 
@@ -56,7 +61,6 @@ class Workload:
     :cvar fresh: whether each sample begins with a restart on an empty cache.
     :cvar is_paced: whether the upstream is the paced one.
     :cvar pinned: whether server and client get a core each.
-    :cvar most_rounds: fewer rounds than others have, where one takes long; 0 for as many.
     :cvar counted: whether what a sample costs upstream is of interest.
     :cvar watched: whether the reactor's watchdog looks on once.
     """
@@ -68,7 +72,6 @@ class Workload:
     fresh = False
     is_paced = False
     pinned = False
-    most_rounds = 0
     counted = True
     watched = True
 
@@ -79,6 +82,13 @@ class Workload:
     def upstream(self) -> Upstream:
         """What the peers fetch from."""
         return self.bench.paced if self.is_paced else self.bench.fast
+
+    def surroundings(self) -> AbstractContextManager[None]:
+        """What has to be there as long as the workload is measured.
+
+        :raises UnavailableError: on entering, if it cannot be.
+        """
+        return nullcontext()
 
     def furnish(self, peer: Peer) -> None:
         """Put into the empty cache, before the start, what has to be there."""

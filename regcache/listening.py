@@ -56,28 +56,37 @@ class ListenerBuilder:
             if listener.redirect is not None:
                 answer = RedirectDispatch(listener.acme_webroot, self.pool)
             # Health is answered everywhere, and while the storage is being opened, too.
-            site = self._site(self.health.before(answer), listener.hsts)
-            self._add(listener.endpoint, site, self._tls(listener.tls))
+            http2 = listener.http2 and listener.tls is not None
+            site = self._site(self.health.before(answer), listener.hsts, http2)
+            self._add(listener.endpoint, site, self._tls(listener.tls, http2))
         admin = self.config.admin
         if admin.endpoint is not None:
             pages = AdminDispatch(self.health, self.metrics.render, CONTENT_TYPE, admin.hosts)
-            self._add(admin.endpoint, self._site(pages, None), None)
+            self._add(admin.endpoint, self._site(pages, None, False), None)
         return BuiltListeners(Listeners(self.reactor, self._specs), self._sites, self._watchers)
 
     def _add(self, endpoint: str, site: Site, tls: CertificateStore | None) -> None:
         self._sites.append(site)
         self._specs.append(ListenerSpec(endpoint, site, tls))
 
-    def _site(self, dispatch: Dispatch, hsts: str | None) -> Site:
+    def _site(self, dispatch: Dispatch, hsts: str | None, http2: bool) -> Site:
         limits = self.config.limits
-        connection = ConnectionLimits(limits.header_timeout, limits.idle)
-        return Site(dispatch, self.reactor, self.recorders, connection, hsts)
+        connection = ConnectionLimits(limits.header_timeout, limits.idle, stall=limits.client_stall)
+        made = _http2_site() if http2 else Site
+        return made(dispatch, self.reactor, self.recorders, connection, hsts)
 
-    def _tls(self, settings: model.ListenerTLS | None) -> CertificateStore | None:
+    def _tls(self, settings: model.ListenerTLS | None, http2: bool) -> CertificateStore | None:
         if settings is None:
             return None
         files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]
-        store = CertificateStore(files, settings.minimum)
+        store = CertificateStore(files, settings.minimum, http2)
         store.load()
         self._watchers.append(CertificateWatcher(store, self.pool, self.reactor))
         return store
+
+
+def _http2_site() -> type[Site]:
+    """Only where it is wanted: its library need not be there otherwise, and takes memory."""
+    from regcache.web.http2_site import Http2Site
+
+    return Http2Site

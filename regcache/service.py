@@ -19,6 +19,7 @@ from regcache.cache.negative import NegativeCache, attentive
 from regcache.cache.origin import Workshop
 from regcache.cache.policy import Upstream
 from regcache.cache.rights import Rights
+from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.tags import TagCache
 from regcache.cache.visibility import Visibility
 from regcache.cache.waiters import Gate
@@ -94,7 +95,7 @@ class _Assembly:
         self._metrics = Metrics([upstream.name for upstream in config.upstreams])
         self._recorders: list[Callable[[RequestRecord], None]] = [MetricsRecorder(self._metrics)]
         if config.log.access:
-            self._recorders.append(AccessLog(writer))
+            self._recorders.append(AccessLog(writer, lambda flush: reactor.callLater(0, flush)))
         self._index_pool = WorkPool(reactor, "index", 1)
         self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
         self._ledger = SpaceLedger(_space_limits(config.storage))
@@ -109,6 +110,7 @@ class _Assembly:
             self._ledger.change,
             self._content_lost,
         )
+        self._small_blobs = SmallBlobs(reactor)
         self._liars = Liars(reactor)
         # Which piece of a blob an upstream has to show must not be foreseen.
         self._rights = Rights(self._index, reactor, random.SystemRandom().random)
@@ -119,6 +121,7 @@ class _Assembly:
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""
         self._metrics.storage_error()
+        self._small_blobs.forget(digest)
         forgetting = self._index.forget_content(digest)
         forgetting.addErrback(
             lambda failure: _log.warn(
@@ -175,6 +178,7 @@ class _Assembly:
             downloads,
             self._rights,
             self._visibility,
+            self._small_blobs,
             self._metrics,
             self._reactor,
         )

@@ -1,29 +1,15 @@
 """``twistd regcache``: options, and the service they stand for."""
 
-import atexit
 import os
-import signal
-import sys
-from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any
 
-from twisted.application.service import IService, MultiService
+from twisted.application.service import IService
 from twisted.internet import reactor as _reactor
-from twisted.internet.error import ReactorNotRunning
-from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
+from regcache.collecting import without_collections
 from regcache.config.loading import Loaded, load
 from regcache.config.problems import ConfigError
-from regcache.lifecycle import Daemon
-from regcache.logs import LineObserver, LineWriter
-from regcache.service import build_daemon
-from regcache.store.lock import StoreLockedError
-from regcache.tls import CertificateError
-from regcache.upstreams import UpstreamSetupError
-from regcache.web.listeners import ListenError
-
-_log = Logger()
 
 
 class Options(usage.Options):
@@ -36,110 +22,20 @@ class Options(usage.Options):
     loaded: Loaded
 
     def postOptions(self) -> None:
-        """Load the configuration before anything else happens."""
+        """Load the configuration before anything else happens.
+
+        :raises SystemExit: with lines for standard error, and the exit status 1.
+        """
         try:
             self.loaded = load(self["config"], os.environ)
         except ConfigError as error:
-            _refuse(*error.lines)
-
-
-def _refuse(*lines: str) -> None:
-    """End with lines on standard error and the exit status 1."""
-    for line in lines:
-        print(line, file=sys.stderr)
-    raise SystemExit(1)
-
-
-class _Root(MultiService):
-    """Carries the log observer, and turns a refusal to listen into one line."""
-
-    def __init__(self, daemon: Daemon, observer: LineObserver, errors: TextIO) -> None:
-        """
-        :param errors: standard error; twistd puts something else in its place later.
-        """
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._observer = observer
-        self._errors = errors
-        daemon.setServiceParent(self)  # type: ignore[no-untyped-call]
-
-    def setServiceParent(self, parent: Any) -> None:
-        """Twistd looks for the observer on its application after the service was made."""
-        parent.setComponent(ILogObserver, self._observer)
-        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
-
-    def privilegedStartService(self) -> None:
-        """Bind the listeners.
-
-        :raises ListenError: if one cannot be bound. Twistd removes its pid file then, and ends
-            with the exit status 1; what there is to say has been said.
-        """
-        try:
-            super().privilegedStartService()  # type: ignore[no-untyped-call]
-        except ListenError as error:
-            print(error, file=self._errors, flush=True)
-            sys.excepthook = lambda *_: None
-            raise
+            raise SystemExit("\n".join(error.lines)) from None
 
 
 def makeService(options: Options) -> IService:
     """Build the daemon that a configuration describes."""
     reactor: Any = _reactor
-    config = options.loaded.config
-    writer, errors = LineWriter(sys.stdout, config.log.format), sys.stderr
-    for line in options.loaded.warnings:
-        print(f"warning: {line}", file=errors)
-
-    def failed(message: str) -> None:
-        print(message, file=errors, flush=True)
-        # twistd ends with 0 after any orderly stop; only this tells the service manager.
-        atexit.register(_exit_in_failure)
-        _stop(reactor)
-
-    try:
-        daemon = build_daemon(config, reactor, writer, failed)
-    except (StoreLockedError, CertificateError, UpstreamSetupError) as error:
-        _refuse(str(error))
-    except OSError as error:
-        _refuse(f"storage.directory: {error.filename or ''}: {error.strerror}")
-    _expect_signals(reactor)
-    return _Root(daemon, LineObserver(writer), errors)
-
-
-def _exit_in_failure() -> None:
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            stream.flush()
-    os._exit(1)
-
-
-def _expect_signals(reactor: Any) -> None:
-    """Stop in order with the exit status 0; twistd would end by the signal itself."""
-
-    def stop_early(number: int, _frame: object) -> None:
-        # Threads may run already, so there is something to put in order.
-        reactor.callWhenRunning(_stop, reactor)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_early)
-    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(_say_no_reload))
-    reactor.callWhenRunning(_handle_signals, reactor)
-
-
-def _handle_signals(reactor: Any) -> None:
-    """The reactor runs, and has put handlers of its own in place."""
-
-    def stop(number: int, _frame: object) -> None:
-        reactor.callFromThread(_stop, reactor)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-
-def _stop(reactor: Any) -> None:
-    """Stop, unless that is under way already: signals may come twice."""
-    with suppress(ReactorNotRunning):
-        reactor.stop()
-
-
-def _say_no_reload() -> None:
-    _log.warn("SIGHUP: the configuration is read at start only; restart to apply it")
+    with without_collections():
+        # The rest of the program, and most of what it takes to start.
+        from regcache.process import build_process
+    return build_process(options.loaded, reactor)

@@ -1,5 +1,6 @@
 """The parts of the benchmarks that measure nothing: reading, comparing, drawing."""
 
+import sys
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,9 +14,11 @@ from benchmarks.figures import DIRECT, Figures
 from benchmarks.gaps import Gaps, parse_gaps
 from benchmarks.index_maker import make_index
 from benchmarks.load import Fetched, LoadFailedError, Requests
-from benchmarks.report import Report, number, table
+from benchmarks.profiling import summary
+from benchmarks.report import Report, number, shortfall, table
 from benchmarks.sockets import parse_queued
-from benchmarks.targets import TARGETS, Comparison, Target
+from benchmarks.targets import TARGETS, Comparison, Target, missed
+from benchmarks.watchdog import describe
 from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
 from regcache.store.index_contents import least_recently_used, total_bytes
@@ -123,8 +126,22 @@ class GapTests(SynchronousTestCase):
 
     def test_window(self) -> None:
         """Only what came in the time of the workload counts."""
-        lines = ["9.0 500 400 3", "10.5 21.0 7.5 0", "10.6 30.0 1.0 0", "10.7 5 5 0", "12.1 90 1 0"]
-        self.assertEqual(parse_gaps(lines, 10.0, 12.0), Gaps(30.0, 1.0, 2))
+        lines = [
+            '[9.0, 500, 400, 0, "a"]',
+            '[10.5, 21.0, 17.5, 0, "b", "c"]',
+            '[10.6, 30.0, 1.0, 0, "c"]',
+            "[10.7, 5, 5, 0]",
+            '[12.1, 90, 1, 0, "a"]',
+        ]
+        causes = {"busy: b": 10.5, "busy: c": 10.5, "waiting: c": 30.0}
+        self.assertEqual(parse_gaps(lines, 10.0, 12.0), Gaps(30.0, 1.0, 2, 17.5, causes))
+
+    def test_collector(self) -> None:
+        """The garbage collector's part is told apart; what nobody saw is said to be so."""
+        found = parse_gaps(["[1.0, 50, 45, 40]"], 0.0, 2.0)
+        self.assertEqual(
+            found.top_causes(), [("busy: the garbage collector", 40.0), ("busy: not seen", 10.0)]
+        )
 
     def test_none(self) -> None:
         """No line is no gap."""
@@ -132,7 +149,14 @@ class GapTests(SynchronousTestCase):
 
     def test_worse(self) -> None:
         """Of several rounds the longest gap is kept, and all are counted."""
-        self.assertEqual(Gaps(30.0, 1.0, 2).worse(Gaps(40.0, 2.0, 1)), Gaps(40.0, 2.0, 3))
+        self.assertEqual(
+            Gaps(30.0, 1.0, 2, 9.0, {"a": 30.0}).worse(Gaps(40.0, 2.0, 1, 2.0, {"a": 40.0})),
+            Gaps(40.0, 2.0, 3, 9.0, {"a": 70.0}),
+        )
+
+    def test_places(self) -> None:
+        """A place is named without the folders of the machine."""
+        self.assertRegex(describe(sys._getframe()), r"^[^/]+/test_benchmarks\.py:test_places")
 
 
 class SocketTests(SynchronousTestCase):
@@ -158,10 +182,17 @@ class ReportTests(SynchronousTestCase):
         figures.add("crowd-paced", "N", {"seconds": 2.0, "mb_s": 25.0})
         figures.add("crowd-paced", DIRECT, {"seconds": 0.5, "mb_s": 100.0})
         self.titles = {"crowd-paced": "50 <clients>"}
-        gaps = {"crowd-paced": Gaps(25.0, 3.0, 1)}
+        gaps = {"crowd-paced": Gaps(25.0, 3.0, 1, 3.0, {"waiting: a": 25.0})}
         self.report = Report(
-            {"date": "today"}, self.titles, figures, gaps, {"sink, MB/s": 5000.0}, ["cold, D: no"]
+            {"date": "today"},
+            self.titles,
+            figures,
+            gaps,
+            {"sink, MB/s": 5000.0},
+            ["cold, D: no"],
+            {"crowd-paced": "profile-crowd-paced.txt"},
         )
+        self.figures = figures
 
     def test_table(self) -> None:
         """A table has a head, a rule and its rows."""
@@ -190,10 +221,35 @@ class ReportTests(SynchronousTestCase):
         """The tables show medians, verdicts, fractions of a direct transfer, and what failed."""
         text = self.report.markdown()
         self.assertIn("| 50 <clients> | time ÷ N | 0.5 | ≤ 0.6 | met |", text)
-        self.assertIn("| 50 <clients> | upstream GETs | 2 | ≤ 1 | **missed** |", text)
+        self.assertIn("| 50 <clients> | upstream GETs | 2 | ≤ 1 | **missed** by 100 % |", text)
         self.assertIn("| speed ÷ direct | 1.00 | 0.25 | 0.50 |", text)
         self.assertIn("- cold, D: no", text)
+        self.assertIn("| 50 <clients> | 25 | waiting: a |", text)
         self.assertIn("| sink, MB/s | 5,000 |", text)
+        self.assertIn("- 50 <clients>: profile-crowd-paced.txt", text)
+
+    def test_shortfall(self) -> None:
+        """How far a target was missed is in per cent of it, unless nothing at all was wanted."""
+        self.assertEqual([shortfall(1.3, 1.0), shortfall(0.75, 1.0)], ["30 %", "25 %"])
+        self.assertEqual(shortfall(0.25, 0), "0.25")
+
+    def test_missed(self) -> None:
+        """A workload that misses targets is named once."""
+        self.assertEqual(missed(self.figures), ["crowd-paced"])
+
+    def test_profile(self) -> None:
+        """Samples are summed up by function, its own and those of what it calls."""
+        text = summary(
+            [
+                "thread (1): MainThread;run;read (a.py:1) 2",
+                "thread (2): PoolThread-disk-0;run 1",
+                "thread (3): PoolThread-disk-1;run 1",
+                "thread (3): PoolThread-disk-1;run;Condition.wait (threading.py:295) 9",
+            ]
+        )
+        self.assertIn("  50.0 %  read (a.py:1)   [MainThread]", text)
+        self.assertIn("  50.0 %  run   [disk]", text)
+        self.assertIn(" 100.0 %  run", text)
 
     def test_chart(self) -> None:
         """The picture is well-formed and has a bar for every target."""
@@ -212,10 +268,11 @@ class CommandTests(SynchronousTestCase):
     """The command line."""
 
     def test_quick(self) -> None:
-        """The short form has fewer rounds and peers, and leaves growth out."""
+        """The short form has fewer rounds and peers, and leaves growth and long links out."""
         options = parse(["--quick"])
-        self.assertEqual((options.rounds, options.peers), (3, "DNR"))
-        self.assertNotIn("growth", options.workloads)
+        self.assertEqual((options.rounds, options.peers), (2, "DNR"))
+        left_out = set(WORKLOADS) - set(options.workloads)
+        self.assertEqual(left_out, {"growth", "long-link", "long-link-tls"})
 
     def test_full(self) -> None:
         """The long form has everything, five times."""

@@ -14,7 +14,9 @@ MOST_MODULE_LINES = 300
 MOST_FUNCTION_LINES = 40
 
 #: Modules that put the others together and so know all of them.
-ROOT = frozenset({"service", "lifecycle", "upstreams", "watching", "environment", "listening"})
+ROOT = frozenset(
+    {"service", "lifecycle", "upstreams", "watching", "environment", "listening", "process"}
+)
 
 #: What the modules and packages of a layer may import besides themselves.
 LAYERS: dict[str, frozenset[str]] = {}

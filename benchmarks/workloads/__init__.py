@@ -2,6 +2,8 @@
 
 from benchmarks.workload import Workload
 from benchmarks.workloads.cold import Cold, Crowd, CrowdPaced, Paced, Tiny
+from benchmarks.workloads.distant import LongLink, LongLinkTls
+from benchmarks.workloads.http2 import DigestHttp1, DigestHttp2, WarmHttp1, WarmHttp2
 from benchmarks.workloads.starting import Growth, Start
 from benchmarks.workloads.warm import (
     Digest,
@@ -27,6 +29,12 @@ _CLASSES: list[type[Workload]] = [
     CrowdPaced,
     SlowPlain,
     SlowTls,
+    LongLink,
+    LongLinkTls,
+    WarmHttp2,
+    WarmHttp1,
+    DigestHttp2,
+    DigestHttp1,
     Tiny,
     Start,
     Growth,

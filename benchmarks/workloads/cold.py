@@ -59,7 +59,7 @@ class CrowdPaced(Crowd):
 
     name = "crowd-paced"
     peers = "NVR"
-    title = "the same, upstream at 125 MB/s, 20 ms late"
+    title = "50 clients, one cold 100 MiB blob, upstream at 125 MB/s"
     is_paced = True
 
 

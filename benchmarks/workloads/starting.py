@@ -3,9 +3,10 @@
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
+from statistics import median
 
 from benchmarks.content import blob_path
 from benchmarks.index_maker import make_index
@@ -18,6 +19,10 @@ from regcache.store.index_copy import connect
 
 IDLE_CONNECTIONS = 2000
 TRANSFERS = 500
+TRANSFER_RATE = 512 * 1024
+REPEATED = 25
+"""Single requests of each kind, of which the median counts."""
+
 _SETTLE = 1.0
 
 
@@ -34,8 +39,13 @@ class Start(Workload):
         """Nothing: it is measured as it comes."""
 
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
+        cpu = peer.server.cpu_seconds()
         time.sleep(_SETTLE)
-        return {"seconds": start_seconds, "idle_rss_mib": peer.server.resident_mib()}
+        return {
+            "seconds": start_seconds,
+            "start_cpu_s": cpu,
+            "idle_rss_mib": peer.server.resident_mib(),
+        }
 
 
 class Growth(Start):
@@ -44,6 +54,7 @@ class Growth(Start):
     name = "growth"
     title = "start and requests, 1,000,000 blobs in the index"
     peers = "R"
+    watched = True
 
     def furnish(self, peer: Peer) -> None:
         enforced = ("limits", "connections") not in hidden_keys()
@@ -55,27 +66,39 @@ class Growth(Start):
 
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
         idle = dict(super().measure(peer, start_seconds))
-        primer = blob_path(self.bench.content.primer)
+        hit = blob_path(self.bench.content.primer)
+        misses = [blob_path(digest) for digest in self.bench.content.tiny[:REPEATED]]
         return {
             **idle,
-            "miss_ms": _milliseconds(peer.port, primer),
-            "hit_ms": _milliseconds(peer.port, primer),
-            "listing_ms": _milliseconds(peer.port, "/v2/_catalog?n=100"),
+            "miss_ms": _milliseconds(peer.port, [hit, *misses]),
+            "hit_ms": _milliseconds(peer.port, [hit] * REPEATED),
+            "listing_ms": _milliseconds(peer.port, ["/v2/_catalog?n=100"] * REPEATED),
             "oldest_hundred_ms": _oldest(peer),
-            "idle_connections_rss_mib": _idle_connections(peer),
-            "transfers_rss_mib": self._transfers(peer),
+            **_idle_connections(peer, hit),
+            **self._transfers(peer),
         }
 
-    def _transfers(self, peer: Peer) -> float:
-        """Peak memory with 500 transfers of 1 MiB/s at once."""
-        self.warm_up(peer, [self.bench.content.each])
+    def _transfers(self, peer: Peer) -> dict[str, float]:
+        """500 transfers of half a MiB per second at once, each to its end."""
+        blob = self.bench.content.part
+        self.warm_up(peer, [blob])
         peer.server.forget_peak()
-        paths = [blob_path(self.bench.content.each)] * TRANSFERS
-        Fetch(peer.port, paths, TRANSFERS, rate=1 << 20, seconds=5).run(self.bench.sink)
-        return peer.server.resident_mib(peak=True)
+        fetch = Fetch(peer.port, [blob_path(blob)] * TRANSFERS, TRANSFERS, rate=TRANSFER_RATE)
+        fetched = fetch.run(self.bench.sink)
+        if fetched.done != TRANSFERS:
+            raise LoadFailedError(f"{fetched.done} of {TRANSFERS} transfers were complete")
+        return {
+            "transfers_rss_mib": peer.server.resident_mib(peak=True),
+            "transfers_seconds": fetched.seconds,
+        }
 
 
-def _milliseconds(port: int, path: str) -> float:
+def _milliseconds(port: int, paths: Sequence[str]) -> float:
+    """The median time of requests one after the other, each on a connection of its own."""
+    return median(_one(port, path) for path in paths)
+
+
+def _one(port: int, path: str) -> float:
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.connect()
         began = time.perf_counter()
@@ -94,8 +117,8 @@ def _oldest(peer: Peer) -> float:
         return (time.perf_counter() - began) * 1000
 
 
-def _idle_connections(peer: Peer) -> float:
-    """Memory with 2,000 connections that have had one answer each."""
+def _idle_connections(peer: Peer, hit: str) -> dict[str, float]:
+    """With 2,000 connections that have had one answer each: memory, and a hit by another one."""
     connections: list[socket.socket] = []
     with ExitStack() as stack:
         for _ in range(IDLE_CONNECTIONS):
@@ -104,9 +127,13 @@ def _idle_connections(peer: Peer) -> float:
             opened.recv(4096)
             opened.setblocking(False)
             connections.append(opened)
+        milliseconds = _milliseconds(peer.port, [hit] * REPEATED)
         if not all(_is_open(each) for each in connections):
             raise LoadFailedError(f"{peer.name} closes connections that are idle")
-        return peer.server.resident_mib()
+        return {
+            "idle_connections_rss_mib": peer.server.resident_mib(),
+            "idle_connections_hit_ms": milliseconds,
+        }
 
 
 def _is_open(connection: socket.socket) -> bool:

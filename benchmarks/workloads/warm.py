@@ -111,7 +111,6 @@ class SlowPlain(Workload):
     name = "slow-plain"
     title = "200 clients at 64 KiB/s, plain"
     peers = "DNR"
-    most_rounds = 1
 
     def prepare(self, peer: Peer) -> None:
         self.warm_up(peer, [self.bench.content.each])

@@ -1,8 +1,8 @@
 """Server side TLS: several certificates, chosen by SNI, replaced while running.
 
 The contexts are made here and not by an endpoint of Twisted's, since the one that knows SNI
-is missing from the oldest supported release. Only HTTP/1.1 is offered by ALPN; sessions are
-not resumed, so a replaced certificate is what every new connection sees.
+is missing from the oldest supported release. HTTP/2 is offered by ALPN where that is wanted;
+sessions are not resumed, so a replaced certificate is what every new connection sees.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -11,6 +11,7 @@ not resumed, so a replaced certificate is what every new connection sees.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cryptography import x509
@@ -36,6 +37,9 @@ CHECK_INTERVAL = 5.0
 """Seconds between looks at the files."""
 PATIENCE = 60.0
 """Seconds that files may be wrong before it is told: renewals write one after the other."""
+
+HTTP1 = b"http/1.1"
+HTTP2 = b"h2"
 
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 _NO_RENEGOTIATION = getattr(SSL, "OP_NO_RENEGOTIATION", 0x40000000)
@@ -112,12 +116,16 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def make_context(
-    pair: KeyPair, minimum: str, choose: Callable[[SSL.Connection], None]
+    pair: KeyPair,
+    minimum: str,
+    choose: Callable[[SSL.Connection], None],
+    protocols: Sequence[bytes] = (HTTP1,),
 ) -> SSL.Context:
     """A server context.
 
     :param minimum: a key of :data:`MINIMUM_VERSIONS`.
     :param choose: called with the connection when the client has named the server.
+    :param protocols: those that are spoken, the first of them rather than the others.
     :raises CertificateError: if OpenSSL refuses the certificate, e.g. for a weak key.
     """
     context: Any = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -139,14 +147,18 @@ def make_context(
         context.check_privatekey()
     except (SSL.Error, TypeError):
         raise CertificateError("the TLS library refuses the certificate or key") from None
-    context.set_alpn_select_callback(_select_protocol)
+    context.set_alpn_select_callback(partial(_select_protocol, protocols))
     context.set_tlsext_servername_callback(choose)
     made: SSL.Context = context
     return made
 
 
-def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
-    return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+def _select_protocol(
+    spoken: Sequence[bytes], connection: SSL.Connection, offered: list[bytes]
+) -> Any:
+    """RFC 7301, 3.2: the server chooses, and ends the handshake where it cannot."""
+    both = (protocol for protocol in spoken if protocol in offered)
+    return next(both, SSL.NO_OVERLAPPING_PROTOCOLS)
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -154,11 +166,15 @@ class CertificateStore:
     """The certificates of one listener. The first is shown to who names no other.
 
     :param minimum: ``TLSv1.2`` or ``TLSv1.3``.
+    :param http2: offer HTTP/2, and prefer it.
     """
 
-    def __init__(self, files: Sequence[CertificateFiles], minimum: str = "TLSv1.2") -> None:
+    def __init__(
+        self, files: Sequence[CertificateFiles], minimum: str = "TLSv1.2", http2: bool = False
+    ) -> None:
         self._files = tuple(files)
         self._minimum = minimum
+        self._protocols = (HTTP2, HTTP1) if http2 else (HTTP1,)
         self._contexts: Mapping[str, SSL.Context] = {}
         self._default: SSL.Context | None = None
 
@@ -175,7 +191,10 @@ class CertificateStore:
         :raises CertificateError: for the first that cannot be used.
         """
         pairs = [read_key_pair(files) for files in self._files]
-        return [(pair, make_context(pair, self._minimum, self._choose)) for pair in pairs]
+        return [
+            (pair, make_context(pair, self._minimum, self._choose, self._protocols))
+            for pair in pairs
+        ]
 
     def signature(self) -> Signature:
         """What changes when a file does; None for a file that is missing. Blocks."""

@@ -13,7 +13,7 @@ from benchmarks.content import Content, Sizes, blob_path, manifest_path
 from benchmarks.figures import DIRECT, Figures
 from benchmarks.gaps import Gaps, parse_gaps
 from benchmarks.index_maker import make_index
-from benchmarks.load import Fetched, LoadFailedError, Requests
+from benchmarks.load import Fetched, LoadFailedError, Requests, read_h2load
 from benchmarks.profiling import summary
 from benchmarks.report import Report, number, shortfall, table
 from benchmarks.sockets import parse_queued
@@ -110,6 +110,16 @@ class LoadTests(SynchronousTestCase):
         """Answers that are no success make the figure worthless."""
         text = WRK + "  Non-2xx or 3xx responses: 93\n"
         self.assertRaises(LoadFailedError, Requests.parse, text)
+
+    def test_h2load(self) -> None:
+        """The time of h2load counts where all of its requests succeeded."""
+        text = (
+            "finished in 250.00ms, 40.00 req/s, 1.89MB/s\n"
+            "requests: 10 total, 10 started, 10 done, {} succeeded, 0 failed, 0 errored\n"
+        )
+        self.assertEqual(read_h2load(text.format(10), 10), 0.25)
+        self.assertRaises(LoadFailedError, read_h2load, text.format(9), 10)
+        self.assertRaises(LoadFailedError, read_h2load, "", 0)
 
     def test_sink(self) -> None:
         """Megabytes are 10^6 bytes, over the whole time."""
@@ -272,7 +282,8 @@ class CommandTests(SynchronousTestCase):
         options = parse(["--quick"])
         self.assertEqual((options.rounds, options.peers), (2, "DNR"))
         left_out = set(WORKLOADS) - set(options.workloads)
-        self.assertEqual(left_out, {"growth", "long-link", "long-link-tls"})
+        http2 = {"warm-h2", "warm-h1", "digest-h2", "digest-h1"}
+        self.assertEqual(left_out, {"growth", "long-link", "long-link-tls"} | http2)
 
     def test_full(self) -> None:
         """The long form has everything, five times."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from regcache.config.endpoints import parse_endpoint
 from regcache.config.files import check_pair
@@ -94,8 +95,12 @@ def _check_listener(listener: Listener, path: KeyPath, context: Context) -> None
         context.error((*path, "redirect"), "a listener with tls cannot redirect to https")
     if listener.tls and listener.acme_webroot:
         context.error((*path, "acme_webroot"), "is for a listener without tls")
-    if listener.hsts and not listener.tls:
-        context.warn((*path, "hsts"), "has no effect without tls")
+    for key in ("hsts", "http2"):
+        if getattr(listener, key) and not listener.tls:
+            context.warn((*path, key), "has no effect without tls")
+    if listener.http2 and listener.tls and find_spec("h2") is None:
+        why = "needs the Python package h2: python3-h2 on Debian, or pip install 'regcache[http2]'"
+        context.error((*path, "http2"), why)
 
 
 def _check_pairs(context: Context) -> None:

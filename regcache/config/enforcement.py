@@ -44,7 +44,6 @@ MISSING: list[Missing] = [
     *_other("storage.unused_for", "storage.sweep", "storage.purge"),
     # Operators and browsers.
     *_other(
-        "listeners.*.http2",
         "admin.socket",
         "admin.metrics_endpoint",
         "access.realm",

@@ -22,10 +22,10 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from regcache.web.accepting import prepare_port
+from regcache.web.tls_stream import TLSStreamFactory
 
 BACKLOG = 1024
 """Connections that the kernel may hold until they are accepted."""
@@ -116,8 +116,7 @@ class Listeners(Service):
     def _open_one(self, spec: ListenerSpec) -> None:
         factory = spec.factory
         if spec.tls is not None:
-            factory = TLSMemoryBIOFactory(spec.tls, False, factory, self._reactor)
-            factory.noisy = False
+            factory = TLSStreamFactory(spec.tls, False, factory, self._reactor)
         if isinstance(spec.endpoint, int) or spec.endpoint.isdecimal():
             self._open_both(int(spec.endpoint), spec, factory)
             return

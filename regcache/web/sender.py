@@ -5,12 +5,12 @@ state      event                       what holds afterwards
 =========  ==========================  =================================================
 new        transport is full already   paused: an answer before this one fills it
 new        it is not                   sending; the head of the answer is out
-sending    transport is full           paused; the stall timer runs
-paused     transport is empty          sending; the timer is stopped
+sending    transport is full           paused
+paused     transport is empty          sending
 sending    a stretch of the file       from file: it goes to the socket by itself, in front of
-                                       everything that follows; the stall timer runs
-from file  the stretch has ended       sending; the timer is stopped
-paused,    stall timer                 over: the connection is cut
+                                       everything that follows
+from file  the stretch has ended       sending
+paused,    nothing taken for too long  over: the connection is cut
 from file
 any        client leaves               over: the reader left
 any        reader breaks               over: the connection is cut, never ended cleanly
@@ -82,6 +82,7 @@ class Sender:
             return self._done
         # The head goes out now: the content may take its time.
         self._request.write(b"")
+        self._timer.start()
         self._request.registerProducer(self, True)
         if _is_full(self._request):
             self.pauseProducing()
@@ -94,16 +95,16 @@ class Sender:
         if self._over:
             return
         self._reader.pauseProducing()
-        self._paused = True
-        self._timer.start()
+        if not self._paused:
+            self._paused = True
+            self._timer.moved()
 
     def resumeProducing(self) -> None:
         """The transport is empty."""
         if self._over:
             return
-        if self._stretch is None:
-            self._timer.stop()
         self._paused = False
+        self._timer.moved()
         self._reader.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -128,15 +129,11 @@ class Sender:
 
         def ended(count: int) -> None:
             self._stretch = None
-            if not self._paused:
-                self._timer.stop()
             sent(count)
 
-        stretch = FileStretch(transport, file, start, end, self._sent_from_file, ended)
-        self._stretch = stretch
-        stretch.start()
-        if self._stretch is stretch:
-            self._timer.start()
+        self._stretch = FileStretch(transport, file, start, end, self._sent_from_file, ended)
+        self._timer.moved()
+        self._stretch.start()
         return True
 
     def _sent_from_file(self, count: int) -> None:
@@ -167,8 +164,10 @@ class Sender:
             self._request.write(part.prologue)
         self._reader.begin(part.start, part.end, self)
 
-    def _progress(self) -> tuple[int, int | None]:
-        """Changes as long as the client takes something."""
+    def _progress(self) -> object:
+        """Changes as long as the client takes something, or nothing is there for it."""
+        if not self._paused and self._stretch is None:
+            return object()
         return self._request.sentLength, unsent_bytes(self._request.channel.transport)
 
     def _stalled(self) -> None:

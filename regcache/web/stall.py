@@ -18,6 +18,8 @@ from regcache.web.unsent import stream_below
 
 #: How often one looks within the time after which a client is given up.
 _LOOKS = 4
+#: How old a sample of the progress may be when the client is expected to move (seconds).
+_SAMPLE_AGAIN = 1.0
 _INT = struct.Struct("i")
 
 
@@ -61,12 +63,21 @@ class StallTimer:
         self._call: IDelayedCall | None = None
         self._last: object = None
         self._moved_at = 0.0
+        self._sampled_at = -_SAMPLE_AGAIN
 
     def start(self) -> None:
         """Begin to wait. Does nothing while it runs."""
         if self._call is None:
             self._last, self._moved_at = self._progress(), self._clock.seconds()
             self._call = self._clock.callLater(self._seconds / _LOOKS, self._look)
+
+    def moved(self) -> None:
+        """The client is expected to take something from now on. May be called very often."""
+        now = self._moved_at = self._clock.seconds()
+        if now - self._sampled_at >= _SAMPLE_AGAIN:
+            # An older sample differs from the next one, which then counts as a movement: late,
+            # by a quarter of the time at most, but never early.
+            self._last, self._sampled_at = self._progress(), now
 
     def stop(self) -> None:
         """The client took something, or nothing is expected of it. Idempotent."""

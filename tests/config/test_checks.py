@@ -1,6 +1,7 @@
 """Tests for values that contradict each other, and for warnings."""
 
 import os
+import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -123,6 +124,21 @@ class ListenerTests(SynchronousTestCase):
         """HSTS on a plain listener is a warning."""
         text = "listeners: [{endpoint: 'tcp:1:interface=127.0.0.1', hsts: true}]"
         self.assertEqual(warnings(text), ["1: listeners[0].hsts: has no effect without tls"])
+
+    def test_http2_without_tls(self) -> None:
+        """HTTP/2 is spoken over TLS only, so it is a warning on a plain listener."""
+        text = "listeners: [{endpoint: 'tcp:1:interface=127.0.0.1', http2: true}]"
+        self.assertEqual(warnings(text), ["1: listeners[0].http2: has no effect without tls"])
+        self.assertEqual(errors(text), [])
+
+    def test_http2_without_its_library(self) -> None:
+        """Where the library for HTTP/2 is missing the start is refused, saying what to install."""
+        text = self.listener(self.authority.issue("a.example"), more="  http2: true\n")
+        self.assertEqual(errors(text), [])
+        self.patch(sys, "modules", {**sys.modules, "h2": None})
+        (found,) = errors(text)
+        self.assertTrue(found.startswith("4: listeners[0].http2: needs"), found)
+        self.assertIn("python3-h2", found)
 
 
 class OtherTests(SynchronousTestCase):

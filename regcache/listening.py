@@ -11,7 +11,8 @@ from regcache.admin.health import HealthPages
 from regcache.config import model
 from regcache.interfaces import IWorkPool
 from regcache.metrics import CONTENT_TYPE, Metrics
-from regcache.tls import CertificateFiles, CertificateStore, CertificateWatcher
+from regcache.tls import CertificateStore, CertificateWatcher
+from regcache.tls_context import CertificateFiles
 from regcache.web.access_log import RequestRecord
 from regcache.web.listeners import Listeners, ListenerSpec
 from regcache.web.redirect import RedirectDispatch

@@ -18,7 +18,7 @@ from regcache.lifecycle import Daemon
 from regcache.logs import LineObserver, LineWriter
 from regcache.service import build_daemon
 from regcache.store.lock import StoreLockedError
-from regcache.tls import CertificateError
+from regcache.tls_context import CertificateError
 from regcache.upstreams import UpstreamSetupError
 from regcache.web.listeners import ListenError
 

@@ -45,6 +45,8 @@ from regcache.web.distribution import Distribution
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listings import ListingHandler
 from regcache.web.manifests import ManifestHandler
+from regcache.web.sender import Terms
+from regcache.web.turns import Turns
 
 _log = Logger()
 
@@ -199,7 +201,8 @@ class _Assembly:
         table = _routing_table(self._config)
         listings = Listings(self._index, self._visibility, self._disk_pool)
         stall = self._config.limits.client_stall
-        handler = BlobHandler(blobs, self._reactor, stall, private)
+        terms = Terms(self._reactor, stall, Turns(self._reactor))
+        handler = BlobHandler(blobs, terms, private)
         self._metrics.watch("readers", lambda: len(handler.feeding))
         return Distribution(
             table,

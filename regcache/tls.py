@@ -9,19 +9,9 @@ sessions are not resumed, so a replaced certificate is what every new connection
 # (Twisted's services have no annotations)
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import inlineCallbacks
@@ -31,134 +21,22 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.interfaces import IWorkPool
+from regcache.tls_context import (
+    HTTP1,
+    HTTP2,
+    CertificateError,
+    CertificateFiles,
+    KeyPair,
+    make_context,
+    read_key_pair,
+)
 
-MINIMUM_VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
 CHECK_INTERVAL = 5.0
 """Seconds between looks at the files."""
 PATIENCE = 60.0
 """Seconds that files may be wrong before it is told: renewals write one after the other."""
 
-HTTP1 = b"http/1.1"
-HTTP2 = b"h2"
-
-_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
-_NO_RENEGOTIATION = getattr(SSL, "OP_NO_RENEGOTIATION", 0x40000000)
-_MAX_FILE_BYTES = 1024 * 1024
-
 Signature = tuple[tuple[int, int, int] | None, ...]
-
-
-class CertificateError(Exception):
-    """A certificate or key cannot be used; the text is one line that names the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateFiles:
-    """Paths of a PEM chain (the server's own certificate first) and of its key."""
-
-    chain: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """What two files hold, checked to fit each other.
-
-    :ivar names: the DNS names and addresses of the certificate, in lower case.
-    """
-
-    names: tuple[str, ...]
-    chain: tuple[x509.Certificate, ...]
-    key: PrivateKeyTypes
-
-
-def read_key_pair(files: CertificateFiles) -> KeyPair:
-    """Read and check a chain and its key. Blocks.
-
-    :raises CertificateError: if a file cannot be read or parsed, or the two do not match.
-    """
-    try:
-        chain = x509.load_pem_x509_certificates(_read(files.chain))
-    except ValueError:
-        raise CertificateError(f"{files.chain}: holds no PEM certificate") from None
-    try:
-        key = load_pem_private_key(_read(files.key), password=None)
-    except TypeError:
-        raise CertificateError(f"{files.key}: the key is encrypted") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise CertificateError(f"{files.key}: holds no usable PEM key") from None
-    if _public_bytes(key.public_key()) != _public_bytes(chain[0].public_key()):
-        raise CertificateError(f"{files.key}: does not belong to the certificate {files.chain}")
-    return KeyPair(_names(chain[0]), tuple(chain), key)
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(_MAX_FILE_BYTES)
-    except OSError as error:
-        raise CertificateError(f"{path}: {error.strerror}") from None
-
-
-def _public_bytes(key: Any) -> bytes:
-    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return encoded
-
-
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return ()
-    names = extension.value.get_values_for_type(x509.DNSName)
-    addresses = extension.value.get_values_for_type(x509.IPAddress)
-    return tuple(name.lower().removesuffix(".") for name in [*names, *map(str, addresses)])
-
-
-def make_context(
-    pair: KeyPair,
-    minimum: str,
-    choose: Callable[[SSL.Connection], None],
-    protocols: Sequence[bytes] = (HTTP1,),
-) -> SSL.Context:
-    """A server context.
-
-    :param minimum: a key of :data:`MINIMUM_VERSIONS`.
-    :param choose: called with the connection when the client has named the server.
-    :param protocols: those that are spoken, the first of them rather than the others.
-    :raises CertificateError: if OpenSSL refuses the certificate, e.g. for a weak key.
-    """
-    context: Any = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.set_min_proto_version(MINIMUM_VERSIONS[minimum])
-    context.set_options(
-        SSL.OP_NO_COMPRESSION
-        | SSL.OP_NO_TICKET
-        | _NO_RENEGOTIATION
-        | SSL.OP_CIPHER_SERVER_PREFERENCE
-    )
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_cipher_list(_CIPHERS)
-    try:
-        context.use_certificate(pair.chain[0])
-        for certificate in pair.chain[1:]:
-            context.add_extra_chain_cert(certificate)
-        context.use_privatekey(pair.key)
-        context.check_privatekey()
-    except (SSL.Error, TypeError):
-        raise CertificateError("the TLS library refuses the certificate or key") from None
-    context.set_alpn_select_callback(partial(_select_protocol, protocols))
-    context.set_tlsext_servername_callback(choose)
-    made: SSL.Context = context
-    return made
-
-
-def _select_protocol(
-    spoken: Sequence[bytes], connection: SSL.Connection, offered: list[bytes]
-) -> Any:
-    """RFC 7301, 3.2: the server chooses, and ends the handshake where it cannot."""
-    both = (protocol for protocol in spoken if protocol in offered)
-    return next(both, SSL.NO_OVERLAPPING_PROTOCOLS)
 
 
 @implementer(IOpenSSLServerConnectionCreator)

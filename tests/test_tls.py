@@ -14,14 +14,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from regcache.tls import (
-    CHECK_INTERVAL,
-    PATIENCE,
-    CertificateError,
-    CertificateFiles,
-    CertificateStore,
-    CertificateWatcher,
-)
+from regcache.tls import CHECK_INTERVAL, PATIENCE, CertificateStore, CertificateWatcher
+from regcache.tls_context import CertificateError, CertificateFiles
 from regcache.web.respond import send_text
 from tests.support.certificates import Authority, Certificate
 from tests.support.pools import ImmediatePool

@@ -27,8 +27,8 @@ from regcache.interfaces import IContentFile, IReader, IReaderSink
 
 #: Bytes read at once: few for clients that may be slow, each of which may hold that much;
 #: more for those that proved to be fast, since larger reads mean fewer wake-ups.
-LEAST_READ = 32 * 1024
-MOST_READ = 256 * 1024
+LEAST_READ = 64 * 1024
+MOST_READ = 512 * 1024
 
 
 class Source(Protocol):

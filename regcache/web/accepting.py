@@ -5,7 +5,7 @@ from typing import Any
 
 from regcache.web.unsent import bound_unsent
 
-MOST_AT_ONCE = 10
+MOST_AT_ONCE = 4
 """Connections that one turn of the reactor accepts: TLS costs a millisecond for each."""
 
 

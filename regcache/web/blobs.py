@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
 from regcache.cache.blobs import BlobCache
 from regcache.cache.opened import BlobHead, OpenBlob
@@ -20,7 +19,7 @@ from regcache.web.headers import BLOB_TYPE, set_content_headers
 from regcache.web.hosts import Route
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
-from regcache.web.sender import Part, Sender
+from regcache.web.sender import Part, Sender, Terms
 
 #: A half-open interval of bytes.
 Interval = tuple[int, int]
@@ -30,14 +29,12 @@ Interval = tuple[int, int]
 class BlobHandler:
     """Answers requests for blobs.
 
-    :ivar stall: seconds after which a client that takes nothing is cut off.
     :ivar private: access is restricted, so shared caches must not keep answers.
     :ivar feeding: the answers being sent now.
     """
 
     blobs: BlobCache
-    clock: IReactorTime
-    stall: float
+    terms: Terms
     private: bool
     feeding: set[Sender] = field(default_factory=set)
 
@@ -142,7 +139,7 @@ class BlobHandler:
     def _sender(
         self, request: Request, reader: IReader, parts: list[Part], epilogue: bytes = b""
     ) -> Sender:
-        return Sender(request, reader, parts, self.clock, self.stall, epilogue)
+        return Sender(request, reader, parts, self.terms, epilogue)
 
 
 def _wants_head(request: Request, digest: Digest) -> bool:

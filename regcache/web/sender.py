@@ -6,7 +6,7 @@ state      event                       what holds afterwards
 new        transport is full already   paused: an answer before this one fills it
 new        it is not                   sending; the head of the answer is out
 sending    transport is full           paused
-paused     transport is empty          sending
+paused     transport is empty          sending, when it is this client's turn
 sending    a stretch of the file       from file: it goes to the socket by itself, in front of
                                        everything that follows
 from file  the stretch has ended       sending
@@ -35,6 +35,7 @@ from regcache.interfaces import IContentFile, IReader, IReaderSink
 from regcache.web.request import Request
 from regcache.web.sendfile import FileStretch, takes_files
 from regcache.web.stall import StallTimer, unsent_bytes
+from regcache.web.turns import Turns
 from regcache.web.unsent import UnsentBound
 
 
@@ -47,6 +48,18 @@ class Part:
     prologue: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all senders of a site have in common.
+
+    :ivar stall: seconds after which a client that takes nothing is cut off.
+    """
+
+    clock: IReactorTime
+    stall: float
+    turns: Turns
+
+
 @implementer(IReaderSink, IPushProducer)
 class Sender:
     """Sends parts one after another, then an epilogue, and ends the request."""
@@ -56,21 +69,19 @@ class Sender:
         request: Request,
         reader: IReader,
         parts: Sequence[Part],
-        clock: IReactorTime,
-        stall: float,
+        terms: Terms,
         epilogue: bytes = b"",
     ) -> None:
-        """
-        :param stall: seconds after which a client that takes nothing is cut off.
-        """
         self._request = request
         self._reader = reader
         self._parts = deque(parts)
         self._epilogue = epilogue
-        self._timer = StallTimer(clock, stall, self._progress, self._stalled)
+        self._turns = terms.turns
+        self._timer = StallTimer(terms.clock, terms.stall, self._progress, self._stalled)
         transport = getattr(request.channel, "transport", None)
-        self._unsent = UnsentBound(transport, clock, reader.client_is_fast)
+        self._unsent = UnsentBound(transport, terms.clock, reader.client_is_fast)
         self._paused = False
+        self._empty = True
         self._stretch: FileStretch | None = None
         self._over = False
         self._done: Deferred[None] = Deferred(lambda _: self._detach())
@@ -94,14 +105,19 @@ class Sender:
         """The transport has enough. It may say so several times."""
         if self._over:
             return
+        self._empty = False
         self._reader.pauseProducing()
         if not self._paused:
             self._paused = True
             self._timer.moved()
 
     def resumeProducing(self) -> None:
-        """The transport is empty."""
-        if self._over:
+        """The transport is empty. It may fill again before this client's turn comes."""
+        self._empty = True
+        self._turns.take(self._resume)
+
+    def _resume(self) -> None:
+        if self._over or not self._empty:
             return
         self._paused = False
         self._timer.moved()

@@ -1,9 +1,9 @@
 """TLS that encrypts large writes in large pieces.
 
-Twisted encrypts 16 KiB at a time and passes each record on by itself: half of the processor time
-of a fast download. OpenSSL makes many records of one write just as well (SSL_write(3)), but its
-buffer then stays as large as the largest piece: so only writes that are large already, which
-are those to fast clients, are encrypted so.
+Twisted encrypts 16 KiB at a time and passes each record on by itself, which is half of the
+processor time of a fast download. OpenSSL makes many records of one write just as well
+(SSL_write(3)) where partial writes are off (:func:`regcache.tls_context.make_context`). Its
+buffer then stays as large as the largest piece: slow clients are sent small ones.
 """
 
 # mypy: disable-error-code="no-untyped-call,no-untyped-def"
@@ -14,10 +14,10 @@ from twisted.internet.interfaces import ITransport
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-#: Writes up to this size are left to Twisted (bytes).
-SMALL = 64 * 1024
+#: Writes up to this size, which are one record, are left to Twisted (bytes).
+SMALL = 16 * 1024
 #: The most that is encrypted at once (bytes).
-PIECE = 256 * 1024
+PIECE = 512 * 1024
 #: What TLS adds to 16 KiB (RFC 8446, 5.2), rounded up.
 _OVERHEAD = 64
 _ENCRYPTED = PIECE + PIECE // (16 * 1024) * _OVERHEAD
@@ -50,14 +50,15 @@ class TLSStream(BufferingTLSTransport):
 
     def _flush_all(self) -> None:
         """Pass all on that is encrypted."""
-        length = _ENCRYPTED
+        length, below = _ENCRYPTED, self.transport
+        assert below is not None
         while length == _ENCRYPTED:
             try:
                 encrypted = self._tlsConnection.bio_read(_ENCRYPTED)
             except WantReadError:
                 return
             length = len(encrypted)
-            self.transport.write(encrypted)
+            below.write(encrypted)
 
 
 class TLSStreamFactory(TLSMemoryBIOFactory):

@@ -14,6 +14,7 @@ from regcache.web.manifests import ManifestHandler
 from tests.support.caches import Caches
 from tests.support.indexes import MemoryIndex
 from tests.support.registries import FakeRegistry
+from tests.support.senders import make_terms
 from tests.support.web_client import Answer, MemoryClient, RecordList, make_site
 
 #: The default upstream of a front, and the other one.
@@ -77,7 +78,7 @@ class Front:
             table,
             caches.upstreams,
             ManifestHandler(caches.tags, caches.manifests, private),
-            BlobHandler(caches.blobs, self.clock, STALL, private),
+            BlobHandler(caches.blobs, make_terms(self.clock, STALL), private),
             ListingHandler(caches.listings, table),
         )
 

@@ -14,6 +14,7 @@ from regcache.web.request import Request
 from regcache.web.respond import send_body
 from regcache.web.sender import Part, Sender
 from tests.support.http2_client import Http2Client, frame
+from tests.support.senders import make_terms
 from tests.support.sources import FakeFile
 from tests.web.test_http2 import Http2Case
 
@@ -42,7 +43,7 @@ class PressureCase(Http2Case):
         reader = Reader(FileSource(file))
         self.readers.append(reader)
         request.responseHeaders.setRawHeaders("Content-Length", [str(len(self.content))])
-        return Sender(request, reader, [Part(0, None)], self.clock, STALL).send()
+        return Sender(request, reader, [Part(0, None)], make_terms(self.clock, STALL)).send()
 
     def tearDown(self) -> None:
         """No file stays open."""

@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from regcache.tls import CertificateFiles, CertificateStore
+from regcache.tls import CertificateStore
+from regcache.tls_context import CertificateFiles
 from regcache.web.http2_site import Negotiation
 from regcache.web.respond import send_text
 from regcache.web.site import ConnectionLimits

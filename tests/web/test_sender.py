@@ -17,6 +17,7 @@ from regcache.web.sender import Part, Sender
 from regcache.web.stall import StallTimer, unsent_bytes
 from regcache.web.unsent import FAST, STEP
 from tests.support.readers import FakeReader
+from tests.support.senders import make_terms
 from tests.support.web_client import MemoryClient, RecordList, make_site
 
 STALL = 60.0
@@ -49,7 +50,9 @@ class SenderCase(SynchronousTestCase):
 
     def make_sender(self, request: Request) -> Sender:
         """The sender under test."""
-        return Sender(request, self.reader, self.parts, self.clock, STALL, self.epilogue)
+        return Sender(
+            request, self.reader, self.parts, make_terms(self.clock, STALL), self.epilogue
+        )
 
     def begin(self) -> None:
         """The client asks."""

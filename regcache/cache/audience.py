@@ -14,6 +14,9 @@ from regcache.interfaces import IPartialFile
 
 #: So many readers are woken in one turn of the reactor; each may send for half a millisecond.
 WOKEN_AT_ONCE = 16
+#: More readers than that are woken no more often than once in so long (seconds): what each is
+#: sent then is worth the call that sends it, and nobody notices.
+PAUSE = 0.008
 
 
 class Host(Protocol):
@@ -43,6 +46,7 @@ class Audience:
         self._clock = clock
         self._to_wake: dict[Reader, None] = {}
         self._waking: IDelayedCall | None = None
+        self._woken_at = -PAUSE
         self.verified = False
         self.stored = True
         self._host = host
@@ -113,8 +117,21 @@ class Audience:
         """Let every reader look at what is there now, or soon where they are many."""
         # Who waits for his turn keeps it.
         self._to_wake.update(self._readers)
-        if self._waking is None:
+        if self._waking is not None:
+            return
+        if self._clock is None or len(self._to_wake) <= WOKEN_AT_ONCE or self.verified:
             self._wake_some()
+            return
+        pause = self._woken_at + PAUSE - self._clock.seconds()
+        if pause <= 0:
+            self._wake_many()
+        else:
+            self._waking = self._clock.callLater(pause, self._wake_many)
+
+    def _wake_many(self) -> None:
+        if self._clock is not None:
+            self._woken_at = self._clock.seconds()
+        self._wake_some()
 
     def _wake_some(self) -> None:
         self._waking = None

@@ -4,7 +4,8 @@
 state      event                       what holds afterwards
 =========  ==========================  =================================================
 new        transport is full already   paused: an answer before this one fills it
-new        it is not                   sending; the head of the answer is out
+new        it is not                   sending, when it is this client's turn; the head of
+                                       the answer is out before
 sending    transport is full           paused
 paused     transport is empty          sending, when it is this client's turn
 sending    a stretch of the file       from file: it goes to the socket by itself, in front of
@@ -97,9 +98,12 @@ class Sender:
         self._request.registerProducer(self, True)
         if _is_full(self._request):
             self.pauseProducing()
+        self._turns.take(self._begin)
+        return self._done
+
+    def _begin(self) -> None:
         if not self._over:
             self._next_part()
-        return self._done
 
     def pauseProducing(self) -> None:
         """The transport has enough. It may say so several times."""

@@ -40,7 +40,7 @@ MOST_PER_TURN = 8 * 1024 * 1024
 LEAST_AT_ONCE = 128 * 1024
 #: What is sent at once at the start, before the reactor says that the socket takes it: many
 #: stretches may start in one turn of the reactor, as many as wait for a growing file.
-MOST_AT_START = 256 * 1024
+MOST_AT_START = 512 * 1024
 
 
 def takes_files(transport: object) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.audience import WOKEN_AT_ONCE, Audience
+from regcache.cache.audience import PAUSE, WOKEN_AT_ONCE, Audience
 from regcache.cache.reader import Reader
 
 
@@ -53,6 +53,33 @@ class WakingTests(SynchronousTestCase):
             self.clock.advance(0)
         everybody = list(range(len(self.readers)))
         self.assertEqual(self.woken, everybody + everybody[:WOKEN_AT_ONCE])
+
+    def test_often(self) -> None:
+        """Many are woken no more often than is worth its while."""
+        self.audience.wake()
+        self.clock.advance(0)
+        for _ in range(10):
+            self.audience.wake()
+            self.clock.advance(PAUSE / 10)
+        self.assertEqual(len(self.woken), 2 * len(self.readers))
+        self.clock.advance(PAUSE)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_at_the_end(self) -> None:
+        """The end is told at once, and so is anything to a few."""
+        self.audience.wake()
+        self.clock.advance(0)
+        self.audience.verified = True
+        self.audience.wake()
+        self.assertEqual(len(self.woken), len(self.readers) + WOKEN_AT_ONCE)
+        self.clock.advance(0)
+        self.audience.verified = False
+        for reader in self.readers[WOKEN_AT_ONCE:]:
+            reader.leave()
+        self.woken.clear()
+        self.audience.wake()
+        self.audience.wake()
+        self.assertEqual(len(self.woken), 2 * WOKEN_AT_ONCE)
 
     def test_leaving(self) -> None:
         """Who has left is not woken, and nothing is left to do when all have."""

@@ -6,6 +6,6 @@ from regcache.web.sender import Terms
 from regcache.web.turns import Turns
 
 
-def make_terms(clock: Clock, stall: float) -> Terms:
-    """As the daemon makes them."""
-    return Terms(clock, stall, Turns(clock))
+def make_terms(clock: Clock, stall: float, turns: int = 10**6) -> Terms:
+    """As the daemon makes them, but for how many clients have their turn at once."""
+    return Terms(clock, stall, Turns(clock, turns))

@@ -35,6 +35,7 @@ class SenderCase(SynchronousTestCase):
     def connect(self, dispatch: Callable[[Request], object]) -> None:
         """Begin anew, with one connection to a site of this dispatcher."""
         self.clock = Clock()
+        self.terms = make_terms(self.clock, STALL)
         self.reader = FakeReader(b"0123456789")
         self.records = RecordList()
         self.sent: list[Deferred[None]] = []
@@ -50,9 +51,7 @@ class SenderCase(SynchronousTestCase):
 
     def make_sender(self, request: Request) -> Sender:
         """The sender under test."""
-        return Sender(
-            request, self.reader, self.parts, make_terms(self.clock, STALL), self.epilogue
-        )
+        return Sender(request, self.reader, self.parts, self.terms, self.epilogue)
 
     def begin(self) -> None:
         """The client asks."""
@@ -112,6 +111,31 @@ class FlowTests(SenderCase):
         self.client.channel.resumeProducing()
         self.assertFalse(self.reader.paused)
         self.leave()
+
+    def test_turns(self) -> None:
+        """Where many begin or come back at once, each has to wait for its turn."""
+        self.terms = make_terms(self.clock, STALL, turns=1)
+        self.terms.turns.take(lambda: None)
+        self.begin()
+        self.assertEqual(self.reader.began, [])
+        self.clock.advance(0)
+        self.assertEqual(self.reader.began, [(0, 10)])
+        self.clock.advance(0)
+        self.client.channel.pauseProducing()
+        self.terms.turns.take(lambda: None)
+        self.client.channel.resumeProducing()
+        self.assertTrue(self.reader.paused)
+        self.client.channel.pauseProducing()
+        self.clock.advance(0)
+        self.assertTrue(self.reader.paused)
+        self.client.channel.resumeProducing()
+        self.clock.advance(0)
+        self.assertFalse(self.reader.paused)
+        self.terms.turns.take(lambda: None)
+        self.client.channel.resumeProducing()
+        self.client.leave()
+        self.clock.advance(0)
+        self.assert_nothing_left()
 
     def test_fast_client(self) -> None:
         """The reader is told when the client proves to be fast, and when it is so no more."""

@@ -1,4 +1,7 @@
-"""Writing and hashing of content that grows. For threads, one call at a time per file."""
+"""Writing and hashing of content that grows.
+
+For threads, one call at a time per file; but one may write what another one hashes.
+"""
 
 import errno
 import os
@@ -30,6 +33,11 @@ def cut(offset: int, chunks: Sequence[bytes], gaps: Sequence[tuple[int, int]]) -
         yield start, buffers
 
 
+def length_of(pieces: Sequence[Piece]) -> int:
+    """Bytes in all pieces together."""
+    return sum(len(buffer) for _, buffers in pieces for buffer in buffers)
+
+
 class GrowingContent:
     """Hashes a file from the front while it is written in any order.
 
@@ -52,14 +60,39 @@ class GrowingContent:
             many as twice what is written: after a resume the hash catches up little by little.
         :raises OSError: nothing was hashed then of the piece that failed.
         """
-        length = sum(len(buffer) for _, buffers in pieces for buffer in buffers)
-        self.catch_up(descriptor, present_to, 2 * length)
+        self.catch_up(descriptor, present_to, 2 * length_of(pieces))
+        for piece in pieces:
+            self.store(descriptor, [piece])
+            self._hash_piece(piece)
+
+    def store(self, descriptor: int, pieces: Sequence[Piece]) -> None:
+        """Write the pieces, while another thread may hash them.
+
+        :raises OSError: call :meth:`forget_hash` then, when that thread is done.
+        """
         for start, buffers in pieces:
-            end = write_all(descriptor, buffers, start, self._pwritev)
-            if start == self.hashed_to:
-                for buffer in buffers:
-                    self._hasher.update(buffer)  # type: ignore[arg-type]
-                self.hashed_to = end
+            write_all(descriptor, buffers, start, self._pwritev)
+
+    def hash(self, descriptor: int, pieces: Sequence[Piece], present_to: int) -> None:
+        """Hash what :meth:`write` would, while another thread may write the same pieces.
+
+        :raises OSError: nothing was hashed then of the pieces.
+        """
+        self.catch_up(descriptor, present_to, 2 * length_of(pieces))
+        for piece in pieces:
+            self._hash_piece(piece)
+
+    def _hash_piece(self, piece: Piece) -> None:
+        start, buffers = piece
+        if start == self.hashed_to:
+            for buffer in buffers:
+                self._hasher.update(buffer)  # type: ignore[arg-type]
+            self.hashed_to += length_of([piece])
+
+    def forget_hash(self) -> None:
+        """What was hashed is perhaps not in the file: hash from its start again."""
+        self._hasher = self._digest.hasher()
+        self.hashed_to = 0
 
     def catch_up(self, descriptor: int, end: int, budget: int) -> None:
         """Read and hash towards ``end``, at most ``budget`` bytes.
@@ -84,5 +117,4 @@ class GrowingContent:
     def clear(self, descriptor: int) -> None:
         """Forget everything, in the file too."""
         os.ftruncate(descriptor, 0)
-        self._hasher = self._digest.hasher()
-        self.hashed_to = 0
+        self.forget_hash()

@@ -3,9 +3,9 @@
 import errno
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -13,12 +13,14 @@ from regcache.interfaces import IPartialFile
 from regcache.store.allocation import allocate
 from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
 from regcache.store.files import VectorWrite
-from regcache.store.growing import GrowingContent, cut
+from regcache.store.growing import GrowingContent, Piece, cut, length_of
 from regcache.store.interval_saver import IntervalSaver
 from regcache.store.partial_names import PartialNames
 from regcache.store.sidecar import Sidecar
 from regcache.store.turns import FileTurns
 
+#: From here on (bytes) two threads share a write: hashing takes about as long as writing.
+SIDE_BY_SIDE = 256 * 1024
 _VERIFY_STEP = 64 * 1024 * 1024  # bytes hashed by one job, so that other files get their turn
 
 
@@ -129,8 +131,23 @@ class PartialFile(ContentFile):
         if not pieces:
             return succeed(None)
         present_to = self.present.end_of(self._growing.hashed_to)
-        writing = self._opened.work(self._growing.write, pieces, present_to)
+        writing = self._write_pieces(pieces, present_to)
         return writing.addCallback(self._wrote, offset, end, generation)
+
+    def _write_pieces(self, pieces: Sequence[Piece], present_to: int) -> "Deferred[None]":
+        """Write and hash, side by side where it is worth another thread."""
+        growing, work = self._growing, self._opened.work
+        if length_of(pieces) < SIDE_BY_SIDE:
+            return work(growing.write, pieces, present_to)
+        both = [work(growing.store, pieces), work(growing.hash, pieces, present_to)]
+        return DeferredList(both, consumeErrors=True).addCallback(self._both_done)
+
+    def _both_done(self, outcomes: list[tuple[bool, Any]]) -> Any:
+        (stored, fault), (_, outcome) = outcomes
+        if stored:
+            return outcome
+        self._growing.forget_hash()
+        return fault
 
     def _wrote(self, _: None, offset: int, end: int, generation: int) -> None:
         if generation == self._generation:

@@ -31,6 +31,7 @@ FALLIBLE = (
     "PartialNames.open",
     "keep_contents",
     "GrowingContent.write",
+    "GrowingContent.store",
     "GrowingContent.matches",
     "PartialFile._commit",
     "PartialFile._discard",

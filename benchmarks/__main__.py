@@ -118,6 +118,7 @@ def main(arguments: list[str]) -> int:
         client,
         [*runner.failures, *runner.left_out],
         runner.profiles,
+        runner.timings,
     )
     write(options.output, report, titles)
     return 1 if runner.failures else 0

@@ -26,21 +26,27 @@ class Sizes:
     :ivar big: bytes of the blob that is transferred over one connection.
     :ivar each: bytes of the blob that 16 connections fetch at once.
     :ivar crowd: bytes of the blob that 50 clients want.
+    :ivar paced: bytes of the blob that one client fetches over a link.
     :ivar tiny: how many blobs of 4 KiB.
     :ivar slow_seconds: how long slow clients are watched.
     :ivar request_seconds: how long requests are counted.
+    :ivar idle_seconds: how long a server is left alone after its start.
+    :ivar once_seconds: what takes longer than that is measured in one round only.
     """
 
     big: int
     each: int
     crowd: int
+    paced: int
     tiny: int
     slow_seconds: float
     request_seconds: float
+    idle_seconds: float
+    once_seconds: float
 
 
-FULL = Sizes(1024 * MIB, 256 * MIB, 100 * MIB, 5_000, 10.0, 5.0)
-QUICK = Sizes(256 * MIB, 32 * MIB, 32 * MIB, 300, 3.0, 1.0)
+FULL = Sizes(1024 * MIB, 256 * MIB, 100 * MIB, 100 * MIB, 5_000, 6.0, 5.0, 1.0, 20.0)
+QUICK = Sizes(128 * MIB, 16 * MIB, 16 * MIB, 32 * MIB, 150, 3.0, 1.0, 0.3, 2.0)
 
 
 def blob_path(digest: str) -> str:
@@ -62,7 +68,8 @@ class Content:
     def __init__(self, root: Path, sizes: Sizes) -> None:
         self.root = root
         self.sizes = sizes
-        self.big = self.each = self.crowd = self.part = self.primer = self.manifest = ""
+        self.big = self.each = self.crowd = self.paced = self.part = self.primer = ""
+        self.manifest = ""
         self.tiny: list[str] = []
 
     def make(self) -> None:
@@ -72,6 +79,7 @@ class Content:
         self.big = self._blob("big", self.sizes.big)
         self.each = self._blob("each", self.sizes.each)
         self.crowd = self._blob("crowd", self.sizes.crowd)
+        self.paced = self._blob("paced", self.sizes.paced)
         self.part = self._blob("part", PART)
         self.primer = self._blob("primer", 100)
         self.tiny = [self._tiny(number) for number in range(self.sizes.tiny)]

@@ -71,10 +71,10 @@ def client_alone(bench: Bench) -> dict[str, float]:
     fast, paced = bench.fast.port, bench.paced.port
     big = [blob_path(bench.content.big)] * 4
     tiny = [blob_path(digest) for digest in bench.content.tiny]
-    crowd = [blob_path(bench.content.crowd)]
+    paced_blob = [blob_path(bench.content.paced)]
     transfer = Fetch(fast, big, header=AUTHORIZATION).run(bench.sink)
     small = Fetch(fast, tiny, 16, header=AUTHORIZATION).run(bench.sink)
-    late = Fetch(paced, crowd, header=AUTHORIZATION).run(bench.sink)
+    late = Fetch(paced, paced_blob, header=AUTHORIZATION).run(bench.sink)
     requests = run_wrk(f"http://127.0.0.1:{fast}/v2/", 64, 1, AUTHORIZATION)
     return {
         "sink, fast upstream, MB/s": transfer.megabytes_per_second,

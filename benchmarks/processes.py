@@ -12,6 +12,11 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
+AT_REST = 0.025
+"""The part of a core below which a server has nothing to do any more."""
+
+_LOOK = 0.08
+
 _running: list["Server"] = []
 
 
@@ -30,12 +35,18 @@ class Server:
     """One program with its children, in a session of its own.
 
     :param log: gets both outputs.
+    :param at_rest: what part of a core it takes at most while it has nothing to do.
     """
 
     def __init__(
-        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        at_rest: float = AT_REST,
     ) -> None:
         self._log = log
+        self._at_rest = at_rest
         self.started = time.monotonic()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -79,8 +90,8 @@ class Server:
         """The same once the work that goes on behind the answers has ended too."""
         limit = time.monotonic() + timeout
         before, now = -1.0, self.cpu_seconds()
-        while now - before > 0.002 and time.monotonic() < limit:
-            time.sleep(0.08)
+        while now - before > self._at_rest * _LOOK and time.monotonic() < limit:
+            time.sleep(_LOOK)
             before, now = now, self.cpu_seconds()
         return now
 

@@ -8,6 +8,7 @@ from benchmarks.gaps import LIMIT as MOST_HELD_MS
 from benchmarks.gaps import Gaps
 from benchmarks.peers import NAMES
 from benchmarks.targets import TARGETS
+from benchmarks.timings import Timings
 
 _SERVERS = (DIRECT, *NAMES)
 
@@ -53,6 +54,7 @@ class Report:
     :param client: what the load clients can do alone.
     :param failures: what could not be measured.
     :param profiles: files by workload.
+    :param timings: where the time went.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Report:
         client: Mapping[str, float],
         failures: Sequence[str],
         profiles: Mapping[str, str],
+        timings: Timings,
     ) -> None:
         self._about = about
         self._titles = titles
@@ -72,6 +75,7 @@ class Report:
         self._client = client
         self._failures = failures
         self._profiles = profiles
+        self._timings = timings
 
     def targets(self) -> list[dict[str, Any]]:
         """Every target of the workloads that ran."""
@@ -99,6 +103,7 @@ class Report:
             "client_alone": dict(self._client),
             "failures": list(self._failures),
             "targets": self.targets(),
+            "took_seconds": self._timings.seconds,
             "gaps": {name: vars(gaps) for name, gaps in self._gaps.items()},
             **self._figures.as_json(),
         }
@@ -181,7 +186,8 @@ class Report:
             if any(cells):
                 rows.append((text, *cells))
         rows.extend(self._fractions(workload, servers))
-        return f"### {self._titles[workload]}\n\n" + table(("", *servers), rows)
+        took = f"took {self._timings.line(workload)}"
+        return f"### {self._titles[workload]}\n\n{table(('', *servers), rows)}\n\n{took}"
 
     def _cell(self, workload: str, server: str, metric: str, decimals: int) -> str:
         value = self._figures.median(workload, server, metric)

@@ -1,11 +1,11 @@
-"""Runs workloads: rounds interleaved over the peers, and what each sample cost."""
+"""Runs workloads: rounds interleaved over the peers, then the watchdog's."""
 
 import os
-import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from math import inf
 from pathlib import Path
 
 from benchmarks.figures import DIRECT, Figures
@@ -14,7 +14,9 @@ from benchmarks.load import LoadFailedError
 from benchmarks.peers import KINDS, Peer, Regcache
 from benchmarks.processes import ServerFailedError
 from benchmarks.profiling import make_profiler
-from benchmarks.workload import GIB, Bench, UnavailableError, Workload
+from benchmarks.sampler import Sampler
+from benchmarks.timings import TOTAL, Timings
+from benchmarks.workload import Bench, UnavailableError, Workload
 
 
 class Runner:
@@ -25,6 +27,7 @@ class Runner:
     :ivar failures: what could not be measured, and why.
     :ivar left_out: what cannot be measured on this machine, and why.
     :ivar profiles: by workload, the name of the file.
+    :ivar timings: where the time went.
     """
 
     def __init__(
@@ -39,31 +42,33 @@ class Runner:
         self.failures: list[str] = []
         self.left_out: list[str] = []
         self.profiles: dict[str, str] = {}
+        self.timings = Timings()
+        self._sampler = Sampler(self.timings)
 
     def run(self, kind: type[Workload]) -> None:
         """All rounds of one workload, and the watchdog's."""
         workload = kind(self._bench)
         names = [name for name in workload.peers if name in self._peers]
-        began = time.monotonic()
         _say(f"{workload.name}: {workload.title}")
         try:
-            with workload.surroundings():
+            with self.timings.step(workload.name, TOTAL), workload.surroundings():
                 self._all_rounds(workload, names)
                 if self._watchdog and workload.watched and "R" in names and not self._bench.quick:
                     self._try(self._watch, workload, self._peer(workload, "R"))
         except UnavailableError as error:
             self.left_out.append(f"{workload.name}: {error}")
-        _say(f" ({time.monotonic() - began:.0f} s)", end="\n")
+        _say(f" ({self.timings.total(workload.name):.0f} s)", end="\n")
 
     def _all_rounds(self, workload: Workload, names: list[str]) -> None:
         with ExitStack() as stack:
             peers = [self._peer(workload, name) for name in names]
             for peer in peers:
-                stack.callback(peer.wipe)
-                stack.callback(peer.stop)
+                stack.callback(self._sampler.end, workload, peer)
+            limit = self._bench.content.sizes.once_seconds if workload.shortened else inf
             for _ in range(self._rounds):
                 for peer in peers:
-                    self._try(self._round, workload, peer)
+                    if not has_long_sample(self._figures, workload.name, peer.name, limit):
+                        self._try(self._round, workload, peer)
                 self._direct(workload)
 
     def _try(self, step: Callable[[Workload, Peer], None], workload: Workload, peer: Peer) -> None:
@@ -86,41 +91,39 @@ class Runner:
     def _round(self, workload: Workload, peer: Peer) -> None:
         """One sample, on a new cache where the workload wants that."""
         _say(f" {peer.name}")
-        seconds = 0.0
-        if workload.fresh or not peer.running:
-            seconds = _begin(workload, peer)
+        is_due = workload.fresh or not peer.running
+        seconds = self._sampler.begin(workload, peer) if is_due else 0.0
         began = time.monotonic()
-        self._figures.add(workload.name, peer.name, _sample(workload, peer, seconds))
+        self._figures.add(workload.name, peer.name, self._sampler.sample(workload, peer, seconds))
         self._note_gaps(workload, peer, began)
         if workload.fresh:
-            peer.stop()
-            peer.wipe()
+            self._sampler.end(workload, peer)
 
     def _direct(self, workload: Workload) -> None:
-        values = workload.direct()
+        with self.timings.step(workload.name, "direct"):
+            values = workload.direct()
         if values:
             self._figures.add(workload.name, DIRECT, values)
 
     def _watch(self, workload: Workload, peer: Peer) -> None:
         """Once more for the watchdog, whose own work must not count anywhere else.
 
-        The server has one core for itself alone: what comes late is nobody else's fault. (The
-        short form has no time for that: there the watchdog looks on all the time.)
+        The server has one core for itself alone: what comes late is nobody else's fault.
         """
         _say(" watchdog")
         assert isinstance(peer, Regcache)
         peer.watched = True
         try:
             with self._all_on(self._bench.client_cores):
-                _begin(workload, peer)
+                self._sampler.begin(workload, peer)
                 peer.server.pin(self._bench.server_cores)
                 began = time.monotonic()
-                workload.measure(peer, 0.0)
-                peer.server.settled_cpu_seconds()
+                with self.timings.step(workload.name, "watchdog"):
+                    workload.measure(peer, 0.0)
+                    peer.server.settled_cpu_seconds()
                 self._note_gaps(workload, peer, began)
         finally:
-            peer.stop()
-            peer.wipe()
+            self._sampler.end(workload, peer)
 
     @contextmanager
     def _all_on(self, cores: frozenset[int]) -> Iterator[None]:
@@ -150,7 +153,7 @@ class Runner:
         profiler.furnish(peer)
         try:
             with workload.surroundings():
-                _begin(workload, peer)
+                self._sampler.begin(workload, peer)
                 profiler.begin(peer)
                 workload.measure(peer, 0.0)
                 profiler.end(peer)
@@ -158,8 +161,7 @@ class Runner:
         except (LoadFailedError, ServerFailedError) as error:
             self.failures.append(f"{workload.name}, profile: {error}")
         finally:
-            peer.stop()
-            peer.wipe()
+            self._sampler.end(workload, peer)
         _say("", end="\n")
 
     def _note_gaps(self, workload: Workload, peer: Peer, began: float) -> None:
@@ -169,44 +171,10 @@ class Runner:
             self.gaps[workload.name] = known.worse(found) if known else found
 
 
-def _begin(workload: Workload, peer: Peer) -> float:
-    """An empty cache, furnished, started, prepared; the seconds that the start took."""
-    peer.wipe()
-    peer.folder.mkdir(parents=True)
-    workload.furnish(peer)
-    seconds = peer.start()
-    workload.prepare(peer)
-    peer.server.settled_cpu_seconds()
-    if workload.pinned:
-        peer.server.pin(workload.bench.server_cores)
-    return seconds
-
-
-def _sample(workload: Workload, peer: Peer, start_seconds: float) -> Mapping[str, float]:
-    """What the workload says, and what it cost the server and the client."""
-    server = peer.server
-    workload.upstream.mark()
-    cpu, client = server.cpu_seconds(), _children_seconds()
-    values = dict(workload.measure(peer, start_seconds))
-    client = _children_seconds() - client
-    spent = (server.settled_cpu_seconds() if workload.fresh else server.cpu_seconds()) - cpu
-    if workload.fresh and workload.counted:
-        traffic = workload.upstream.traffic()
-        values["upstream_gets"] = traffic.blob_gets
-        values["upstream_requests"] = traffic.requests
-        values["upstream_mib"] = traffic.bytes / (1 << 20)
-    if values.get("bytes"):
-        values["cpu_s_gib"] = spent / values["bytes"] * GIB
-    values["cpu_s"] = spent
-    values["client_busy"] = client / values["seconds"]
-    values["peak_rss_mib"] = server.resident_mib(peak=True)
-    return values
-
-
-def _children_seconds() -> float:
-    """Processor time of all load clients so far."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def has_long_sample(figures: Figures, workload: str, server: str, limit: float) -> bool:
+    """Whether a sample took more than ``limit`` seconds: then what is there has to do."""
+    metrics = figures.samples.get(workload, {}).get(server, {})
+    return any(seconds > limit for seconds in metrics.get("seconds", ()))
 
 
 def _say(text: str, end: str = "") -> None:

@@ -63,6 +63,7 @@ class Workload:
     :cvar pinned: whether server and client get a core each.
     :cvar counted: whether what a sample costs upstream is of interest.
     :cvar watched: whether the reactor's watchdog looks on once.
+    :cvar shortened: whether one round has to do where samples are long.
     """
 
     name = ""
@@ -74,6 +75,7 @@ class Workload:
     pinned = False
     counted = True
     watched = True
+    shortened = True
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench

@@ -47,8 +47,7 @@ class LineWriter:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: list[str] = []
-        self._second = -1
-        self._stamp = ""
+        self._stamped = (-1, "")
         self.is_json = log_format == "json"
         self.lost = 0
 
@@ -76,11 +75,18 @@ class LineWriter:
         with self._lock:
             lines, self._waiting = self._waiting, []
             try:
-                self._stream.write("".join(lines))
+                self._stream.write(self._encodable("".join(lines)))
                 self._stream.flush()
             except (OSError, ValueError):
                 # A full disk or closed pipe behind the stream must not fail a request.
                 self.lost += len(lines)
+
+    def _encodable(self, text: str) -> str:
+        """A sign that the stream's encoding does not have is escaped: it would cost all lines."""
+        if text.isascii():
+            return text
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def _put(self, line: str) -> None:
         with self._lock:
@@ -92,10 +98,11 @@ class LineWriter:
     def _time(self) -> str:
         now = self._clock()
         second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
+        known, stamp = self._stamped  # as a pair: threads have no lock here
+        if second != known:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._stamped = (second, stamp)
+        return f"{stamp}.{int((now - second) * 1000):03d}Z"
 
 
 @implementer(ILogObserver)

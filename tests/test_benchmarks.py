@@ -9,15 +9,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.__main__ import parse
 from benchmarks.chart import draw, goodness
-from benchmarks.content import Content, Sizes, blob_path, manifest_path
+from benchmarks.content import FULL, QUICK, Content, Sizes, blob_path, manifest_path
 from benchmarks.figures import DIRECT, Figures
 from benchmarks.gaps import Gaps, parse_gaps
 from benchmarks.index_maker import make_index
 from benchmarks.load import Fetched, LoadFailedError, Requests, read_h2load
 from benchmarks.profiling import summary
 from benchmarks.report import Report, number, shortfall, table
+from benchmarks.runner import has_long_sample
 from benchmarks.sockets import parse_queued
 from benchmarks.targets import TARGETS, Comparison, Target, missed
+from benchmarks.timings import TOTAL, Timings
 from benchmarks.watchdog import describe
 from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
@@ -169,6 +171,42 @@ class GapTests(SynchronousTestCase):
         self.assertRegex(describe(sys._getframe()), r"^[^/]+/test_benchmarks\.py:test_places")
 
 
+class TimingTests(SynchronousTestCase):
+    """Where the time of a run goes."""
+
+    def test_steps(self) -> None:
+        """Steps of one name are added up, those that fail too."""
+        timings = Timings()
+        for _ in range(2):
+            with self.assertRaises(LoadFailedError), timings.step("cold", TOTAL):
+                raise LoadFailedError("no")
+        seconds = timings.seconds["cold"][TOTAL]
+        self.assertGreater(seconds, 0)
+        with timings.step("cold", TOTAL):
+            pass
+        self.assertGreater(timings.total("cold"), seconds)
+
+    def test_line(self) -> None:
+        """The longest step comes first; what took next to nothing is left out."""
+        timings = Timings()
+        timings.seconds = {"cold": {TOTAL: 4.0, "wiping": 1.0, "direct": 0.01, "starting": 2.0}}
+        self.assertEqual(timings.line("cold"), "4.0 s: starting 2.0, wiping 1.0")
+        self.assertEqual(timings.line("tag"), "0.0 s")
+
+    def test_long_sample(self) -> None:
+        """One sample over the limit is enough, and only of the same server and workload."""
+        figures = Figures()
+        figures.add("tiny", "D", {"seconds": 1.0})
+        figures.add("tiny", "D", {"seconds": 2.5})
+        figures.add("tiny", "R", {"seconds": 0.5})
+        found = [
+            has_long_sample(figures, *place, 2.0)
+            for place in (("tiny", "D"), ("tiny", "R"), ("cold", "D"))
+        ]
+        self.assertEqual(found, [True, False, False])
+        self.assertFalse(has_long_sample(figures, "tiny", "D", 2.5))
+
+
 class SocketTests(SynchronousTestCase):
     """The output of ss."""
 
@@ -193,6 +231,8 @@ class ReportTests(SynchronousTestCase):
         figures.add("crowd-paced", DIRECT, {"seconds": 0.5, "mb_s": 100.0})
         self.titles = {"crowd-paced": "50 <clients>"}
         gaps = {"crowd-paced": Gaps(25.0, 3.0, 1, 3.0, {"waiting: a": 25.0})}
+        timings = Timings()
+        timings.seconds = {"crowd-paced": {"wiping": 1.0, "direct": 0.01, "d": 2.0, TOTAL: 4.0}}
         self.report = Report(
             {"date": "today"},
             self.titles,
@@ -201,6 +241,7 @@ class ReportTests(SynchronousTestCase):
             {"sink, MB/s": 5000.0},
             ["cold, D: no"],
             {"crowd-paced": "profile-crowd-paced.txt"},
+            timings,
         )
         self.figures = figures
 
@@ -234,6 +275,7 @@ class ReportTests(SynchronousTestCase):
         self.assertIn("| 50 <clients> | upstream GETs | 2 | ≤ 1 | **missed** by 100 % |", text)
         self.assertIn("| speed ÷ direct | 1.00 | 0.25 | 0.50 |", text)
         self.assertIn("- cold, D: no", text)
+        self.assertIn("\ntook 4.0 s: d 2.0, wiping 1.0\n", text)
         self.assertIn("| 50 <clients> | 25 | waiting: a |", text)
         self.assertIn("| sink, MB/s | 5,000 |", text)
         self.assertIn("- 50 <clients>: profile-crowd-paced.txt", text)
@@ -285,6 +327,11 @@ class CommandTests(SynchronousTestCase):
         http2 = {"warm-h2", "warm-h1", "digest-h2", "digest-h1"}
         self.assertEqual(left_out, {"growth", "long-link", "long-link-tls"} | http2)
 
+    def test_one_round(self) -> None:
+        """The short form watches slow clients in one round, the long form in all of them."""
+        self.assertGreater(QUICK.slow_seconds, QUICK.once_seconds)
+        self.assertLess(FULL.slow_seconds, FULL.once_seconds)
+
     def test_full(self) -> None:
         """The long form has everything, five times."""
         options = parse([])
@@ -297,7 +344,7 @@ class ContentTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         """Every file lies under its request target and has its digest."""
-        content = Content(Path(self.mktemp()), Sizes(3_000_000, 10, 20, 2, 1.0, 1.0))
+        content = Content(Path(self.mktemp()), Sizes(3_000_000, 10, 20, 30, 2, 1.0, 1.0, 1.0, 9.0))
         content.make()
         big = content.path(blob_path(content.big)).read_bytes()
         self.assertEqual((len(big), str(Digest.of(big))), (3_000_000, content.big))

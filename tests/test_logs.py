@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from typing import Any
 
 from twisted.logger import ILogObserver, Logger, LogLevel
@@ -123,6 +124,34 @@ class WriterTests(SynchronousTestCase):
         other = LineWriter(closed)
         other.write_fields("info", "x", {})
         self.assertEqual((writer.lost, other.lost), (1, 1))
+
+    def test_narrow_stream(self) -> None:
+        """A sign that a stream cannot encode is escaped, and no line is lost for it."""
+        raw = io.BytesIO()
+        writer = LineWriter(io.TextIOWrapper(raw, encoding="iso-8859-1"))
+        writer.put_text("info", "x", "one")
+        writer.write_text("info", "x", "\xfc \u4e2d")
+        first, second = raw.getvalue().decode("iso-8859-1").splitlines()
+        self.assertTrue(first.endswith(" x one"), first)
+        self.assertTrue(second.endswith(" x \xfc \\u4e2d"), second)
+        self.assertEqual(writer.lost, 0)
+
+    def test_threads_at_the_turn_of_a_second(self) -> None:
+        """Two threads that find a new second together do not get each other's time."""
+        stream, seconds = io.StringIO(), iter([5.0, 6.0, 6.5])
+        writer = LineWriter(stream, clock=lambda: next(seconds))
+        real, others = time.strftime, [lambda: writer.write_text("info", "x", "other")]
+
+        def interrupted(form: str, moment: time.struct_time) -> str:
+            if others:
+                others.pop()()
+            return real(form, moment)
+
+        self.patch(time, "strftime", interrupted)
+        writer.write_text("info", "x", "first")
+        writer.write_text("info", "x", "last")
+        times = [line.split(" ")[0][-7:] for line in stream.getvalue().splitlines()]
+        self.assertEqual(times, ["06.000Z", "05.000Z", "06.500Z"])
 
     def test_threshold_is_a_choice(self) -> None:
         """A lower threshold lets debug events through."""

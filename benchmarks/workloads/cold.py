@@ -34,7 +34,7 @@ class Paced(Cold):
     is_paced = True
 
     def _digest(self) -> str:
-        return self.bench.content.crowd
+        return self.bench.content.paced
 
 
 class Crowd(Workload):

@@ -38,7 +38,7 @@ class LongLink(Workload):
         return {**transfer(alone), "together_mb_s": together.megabytes_per_second}
 
     def _fetch(self, peer: Peer, connections: int, distant: bool = True) -> Fetched:
-        paths = [blob_path(self.bench.content.crowd)] * connections
+        paths = [blob_path(self.bench.content.paced)] * connections
         fetch = Fetch(peer.port, paths, connections, self.tls)
         namespace = NAMESPACE if distant else ""
         return replace(fetch, host=peer.address, namespace=namespace).run(self.bench.sink)

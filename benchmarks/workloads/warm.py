@@ -18,7 +18,7 @@ SLOW_RATE = 64 * 1024
 
 
 class WarmPlain(Workload):
-    """One client, one connection, one blob again and again: a GiB, when quick a half."""
+    """One client, one connection, one blob again and again: a GiB, when quick a quarter."""
 
     name = "warm-plain"
     title = "warm 1 GiB, 1 connection, plain"
@@ -28,7 +28,7 @@ class WarmPlain(Workload):
         self.warm_up(peer, [self.bench.content.big])
 
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
-        whole = GIB // 2 if self.bench.quick else GIB
+        whole = GIB // 4 if self.bench.quick else GIB
         repeated = max(1, whole // self.bench.content.sizes.big)
         return transfer(self.fetch(peer.port, [self.bench.content.big] * repeated))
 

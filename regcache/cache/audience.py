@@ -136,11 +136,13 @@ class Audience:
     def _wake_some(self) -> None:
         self._waking = None
         most = len(self._to_wake) if self._clock is None else WOKEN_AT_ONCE
-        for reader in list(islice(self._to_wake, most)):
-            self._to_wake.pop(reader, None)
-            reader.step()
-        if self._to_wake and self._clock is not None and self._waking is None:
-            self._waking = self._clock.callLater(0, self._wake_some)
+        try:
+            for reader in list(islice(self._to_wake, most)):
+                self._to_wake.pop(reader, None)
+                reader.step()
+        finally:  # whatever befalls one reader, the others are waiting
+            if self._to_wake and self._clock is not None and self._waking is None:
+                self._waking = self._clock.callLater(0, self._wake_some)
 
     def dismiss(self, error: Exception) -> None:
         """Refuse who has no answer yet; break off who depends on what will not come."""

@@ -2,10 +2,12 @@
 
 #: What may wait for the disk behind the answers, of all small blobs together (bytes).
 MOST_BEHIND = 8 * 1024 * 1024
+#: What a blob that waits costs in memory beside its content (bytes): it may be of one byte.
+OVERHEAD = 4096
 
 
 class Backlog:
-    """Counts its bytes, so that a slow disk slows the clients in the end."""
+    """Counts its bytes, so that a slow disk slows the clients, and the upstreams, in the end."""
 
     def __init__(self) -> None:
         self._bytes = 0
@@ -16,9 +18,9 @@ class Backlog:
         return self._bytes >= MOST_BEHIND
 
     def add(self, count: int) -> None:
-        """So many bytes begin to wait."""
-        self._bytes += count
+        """A blob of so many bytes begins to wait."""
+        self._bytes += count + OVERHEAD
 
     def remove(self, count: int) -> None:
-        """They are stored, or given up."""
-        self._bytes -= count
+        """It is stored, or given up."""
+        self._bytes -= count + OVERHEAD

@@ -144,6 +144,9 @@ class BlobCache:
             if facts.size is not None:
                 await self._index.forget_content(digest)
             return None, found.partial
+        if self._downloads.runs(digest):  # stored since we asked; the index is about to know
+            found.file.close()
+            return None, False
         try:
             return await self._open_file(upstream, repository, digest, facts, found.file), False
         except BaseException:
@@ -172,6 +175,9 @@ class BlobCache:
         facts: ContentFacts,
         file: IContentFile,
     ) -> OpenBlob:
+        if not self._rights.entitled(facts, upstream):
+            # Whoever stored it since we asked may have proved what is to be proved.
+            facts = await self._index.content(upstream.name, repository, digest)
         if not self._rights.entitled(facts, upstream):
             try:
                 await self._rights.prove_blob(upstream, repository, facts, file)

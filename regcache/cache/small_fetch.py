@@ -4,7 +4,7 @@
 state       event                  what holds afterwards
 ==========  =====================  =======================================================
 asking      answer of 64 KiB or    collecting: the body is taken into memory
-            less
+            less, disk not behind
 asking      any other answer       over; a download begins with that answer, and takes over
                                    the waiting readers
 asking      refused                over; every waiting reader gets the failure
@@ -21,7 +21,8 @@ storing     index told             over
 any         daemon stops           storing goes on; else over, what came is forgotten
 ==========  =====================  =======================================================
 
-While a :class:`~regcache.cache.backlog.Backlog` is full, answers wait for the disk, too.
+While a :class:`~regcache.cache.backlog.Backlog` is full, answers wait for the disk, too, and
+nothing more is taken into memory: clients may leave, and what they asked for would pile up.
 
 It stands in the table of downloads and can be joined like one. What is to be known of a wrong
 or broken answer is known by :mod:`regcache.cache.download` alone.
@@ -153,7 +154,7 @@ class SmallFetch:
         self._asking = None
         if self._over:
             body.abort()
-        elif self._is_small(body) and not self._should_park(body):
+        elif self._is_small(body) and not (self._backlog.is_full or self._should_park(body)):
             self._state = _State.COLLECTING
             self._body = CollectedBody(body, self._progressed)
             self._body.collect()

@@ -1,16 +1,19 @@
 """Threads of our own for work that may block.
 
 Never the reactor's pool: names are resolved there, and a slow disk would stall every
-connection to an upstream.
+connection to an upstream. Nor another of Twisted's pools: where jobs are short, handing them
+over costs more there than doing them.
 """
 
 from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.interfaces import IWorkPool
@@ -59,7 +62,7 @@ class WorkPool(Service):
         self._reactor = reactor
         self._name = name
         self._size = size
-        self._threads: ThreadPool | None = None
+        self._threads: _Threads | None = None
         self._jobs = 0
         self._idle: Deferred[None] | None = None
 
@@ -71,23 +74,18 @@ class WorkPool(Service):
         if self._threads is None:
             return fail(PoolStoppedError(f"the {self._name} threads are not running"))
         result: Deferred[Any] = Deferred()
+        self._threads.take((result, function, args), self._jobs + 1)
         self._jobs += 1
-        self._threads.callInThreadWithCallback(
-            lambda success, value: self._reactor.callFromThread(
-                self._deliver, result, success, value
-            ),
-            function,
-            *args,
-        )
         return result
 
-    def _deliver(self, result: "Deferred[Any]", success: bool, value: Any) -> None:
+    def _done(self, result: "Deferred[Any]", outcome: Any) -> None:
+        """In the thread: hand the outcome over."""
+        self._reactor.callFromThread(self._deliver, result, outcome)
+
+    def _deliver(self, result: "Deferred[Any]", outcome: Any) -> None:
         """Back in the reactor thread with an outcome."""
         self._jobs -= 1
-        if success:
-            result.callback(value)
-        else:
-            result.errback(value)
+        result.callback(outcome)
         if self._jobs == 0 and self._idle is not None:
             idle, self._idle = self._idle, None
             idle.callback(None)
@@ -95,8 +93,7 @@ class WorkPool(Service):
     def startService(self) -> None:
         """Begin to take work."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._threads = ThreadPool(minthreads=0, maxthreads=self._size, name=self._name)
-        self._threads.start()
+        self._threads = _Threads(self._name, self._size, self._done)
 
     def stopService(self) -> "Deferred[None] | None":
         """Take no more work; fires when all that was taken is done and delivered."""
@@ -109,3 +106,61 @@ class WorkPool(Service):
             return None
         self._idle = Deferred()
         return self._idle.addCallback(lambda _: threads.stop())
+
+
+_Job = tuple["Deferred[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
+class _Threads:
+    """Threads that begin when they are needed, and stay. Used by the reactor's thread alone.
+
+    :param done: called in a thread with a job's Deferred and its result, or Failure.
+    """
+
+    def __init__(self, name: str, size: int, done: Callable[["Deferred[Any]", Any], None]) -> None:
+        self._name = name
+        self._size = size
+        self._done = done
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._running: list[Thread] = []
+
+    def take(self, job: _Job, jobs: int) -> None:
+        """Do a job.
+
+        :param jobs: how many have no outcome yet, this one among them.
+        :raises RuntimeError: if there is no thread, and the system gives none.
+        """
+        if len(self._running) < min(jobs, self._size):
+            self._begin_thread()
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """End all threads, which have nothing to do any more."""
+        for _ in self._running:
+            self._queue.put(None)
+        for thread in self._running:
+            thread.join()
+
+    def _begin_thread(self) -> None:
+        thread = Thread(target=self._work, name=f"{self._name}-{len(self._running)}")
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._running:
+                raise
+        else:
+            self._running.append(thread)
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            self._done(job[0], _outcome(job))
+            del job  # nothing of it is kept while there is nothing to do
+
+
+def _outcome(job: _Job) -> Any:
+    """What a job returns, or the Failure that it raises."""
+    _, function, args = job
+    try:
+        return function(*args)
+    except BaseException:  # noqa: BLE001 - whoever waits for it is told
+        return Failure()

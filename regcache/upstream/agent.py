@@ -8,12 +8,18 @@ from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import URI, BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS, IResponse
+from twisted.web.client import (
+    URI,
+    BrowserLikePolicyForHTTPS,
+    HostnameCachingHTTPSPolicy,
+    HTTPConnectionPool,
+)
+from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
 from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.abort import abort_response
+from regcache.upstream.connection import PromptRequest
 from regcache.upstream.deadlines import cancellable
 from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
 from regcache.upstream.exchange import Answer, IExchangeAgent, Request
@@ -114,26 +120,45 @@ def tls_policy(ca_file: str | None = None) -> IPolicyForHTTPS:
 
 @implementer(IExchangeAgent)
 class PlainAgent:
-    """Sends exactly what it is given, to exactly the URL it is given."""
+    """Sends exactly what it is given, to exactly the URL it is given.
 
-    def __init__(self, upstream: str, agent: IAgent, meter: IUpstreamMeter) -> None:
+    It does what Twisted's Agent does, but takes the URL apart no second time.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        endpoints: IAgentEndpointFactory,
+        pool: HTTPConnectionPool,
+        meter: IUpstreamMeter,
+    ) -> None:
         self._upstream = upstream
-        self._agent = agent
+        self._endpoints = endpoints
+        self._pool = pool
         self._meter = meter
 
-    def send(self, request: Request) -> "Deferred[Answer]":
+    async def send(self, request: Request) -> Answer:
         """Send one request over one connection."""
-        return Deferred.fromCoroutine(self._send(request))
-
-    async def _send(self, request: Request) -> Answer:
         self._meter.upstream_requested(self._upstream)
         try:
-            sent = self._agent.request(
-                request.method, request.url.text().encode("ascii"), request.header_fields()
-            )
-            response: IResponse = await cancellable(sent, abort_response)
+            response: IResponse = await cancellable(self._request(request), abort_response)
         except CancelledError:
             raise
         except Exception as raised:  # noqa: BLE001 - every way a connection fails is a failure of the upstream
             raise failure_from(self._upstream, raised) from None
         return Answer(response, request.url)
+
+    def _request(self, request: Request) -> "Deferred[IResponse]":
+        origin = request.url.origin
+        scheme, host = origin.scheme.encode("ascii"), origin.host.encode("ascii")
+        target = request.url.target.encode("ascii")
+        fields = request.header_fields()
+        fields.setRawHeaders(b"Host", [origin.authority.encode("ascii")])
+        wire = PromptRequest(  # type: ignore[no-untyped-call]
+            request.method, target, fields, None, persistent=True
+        )
+        uri = URI(scheme, origin.netloc.encode("ascii"), host, origin.port, target, b"", b"", b"")
+        endpoint = self._endpoints.endpointForURI(uri)
+        connecting = self._pool.getConnection((scheme, host, origin.port), endpoint)
+        sent: Deferred[IResponse] = connecting.addCallback(lambda line: line.request(wire))
+        return sent

@@ -130,11 +130,8 @@ class AuthorisingAgent:
         self._login = login
         self._learnt: OrderedDict[tuple[str, str], Challenge] = OrderedDict()
 
-    def send(self, request: Request) -> "Deferred[Answer]":
+    async def send(self, request: Request) -> Answer:
         """Send a request with whatever authorisation its origin may see."""
-        return Deferred.fromCoroutine(self._send(request))
-
-    async def _send(self, request: Request) -> Answer:
         if request.url.origin != self._own:
             elsewhere: Answer = await self._inner.send(request)
             return elsewhere

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
-from twisted.web.client import Agent
 from twisted.web.iweb import IPolicyForHTTPS
 
 from regcache.interfaces import IUpstreamMeter
@@ -180,8 +179,7 @@ class _Builder:
             timeouts.connect,
         )
         endpoints = EndpointFactory(route, self._tls)
-        twisted_agent = Agent.usingEndpointFactory(around.reactor, endpoints, pool)
-        plain = PlainAgent(self._name, twisted_agent, around.meter)
+        plain = PlainAgent(self._name, endpoints, pool, around.meter)
         reader = BodyReader(self._name, around.reactor, around.meter, timeouts.stall)
         header_seconds = timeouts.connect + timeouts.first_byte
         client = TokenClient(self._name, plain, reader, around.unix_now)

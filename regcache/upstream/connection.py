@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol
+from twisted.web._newclient import HTTP11ClientProtocol, Request
 from twisted.web.client import HTTPConnectionPool, ResponseFailed
 
+from regcache.prompt_writing import write_now
 from regcache.upstream.failures import HeadersTooLongError
 
 LONGEST_HEADERS = 64 * 1024
@@ -20,6 +21,24 @@ READ_SIZE = 256 * 1024
 LEAST_READ = 64 * 1024
 MOST_READ = 1024 * 1024
 IDLE_SECONDS = 60
+
+
+class PromptRequest(Request):
+    """Twisted's request, written in one piece and at once."""
+
+    def writeTo(self, transport: Any) -> "Deferred[None]":
+        """Write it. There never is a body."""
+        lines: list[bytes] = []
+        self._writeHeaders(_Lines(lines), None)  # type: ignore[no-untyped-call]
+        write_now(transport, b"".join(lines))
+        return succeed(None)
+
+
+class _Lines:
+    """As much of a transport as a request without a body needs."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self.writeSequence = lines.extend
 
 
 class BoundedClientProtocol(HTTP11ClientProtocol):
@@ -42,6 +61,7 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
         self._too_long = False
         self._socket: Any = None
         self._read_size = READ_SIZE
+        self._receiving = self._held = False
 
     def connectionMade(self) -> None:
         """Read in large pieces, below TLS too."""
@@ -66,7 +86,10 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
     def request(self, request: Any) -> "Deferred[Any]":
         """Send a request; a missing answer cancels it after ``first_byte_timeout``."""
         self._header_bytes = 0
+        self._held = False
         awaited: Deferred[Any] = super().request(request)
+        if self._socket is not None and self._transportProxy is not None:
+            self._transportProxy._producer = self
         self._awaited = awaited
         timer = self._clock.callLater(self._first_byte_timeout, awaited.cancel)
 
@@ -84,13 +107,43 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
         """Hand the bytes to Twisted, unless they are one header too many."""
         if self._awaited is None and self._socket is not None:
             self._fit_reads(len(data))
+        self._receiving = True
         super().dataReceived(data)  # type: ignore[no-untyped-call]
+        self._receiving = False
+        if self._held and self._parser is not None:
+            self._socket.pauseProducing()
         if self._awaited is None:
             return
         self._header_bytes += len(data)
         if self._header_bytes > LONGEST_HEADERS:
             self._too_long = True
             self._awaited.cancel()
+
+    # The producer of the answer's body, where there is no TLS: Twisted pauses behind every head
+    # and resumes when the body is wanted, which mostly is before the call that reads returns.
+
+    def pauseProducing(self) -> None:
+        """Read no more; while a read is under way, after it."""
+        self._held = self._receiving
+        if not self._receiving:
+            self._socket.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        self._held = False
+        self._socket.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Nobody wants the rest."""
+        self._socket.stopProducing()
+
+    def loseConnection(self) -> None:
+        """Close the connection when all is written."""
+        self._socket.loseConnection()
+
+    def abortConnection(self) -> None:
+        """Close the connection at once."""
+        self._socket.abortConnection()
 
 
 class _BoundedFactory(Factory):

@@ -1,7 +1,7 @@
 """Waiting with an end: every wait on an upstream goes through here."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -46,27 +46,55 @@ def within(
     late: Callable[[], Exception],
     discard: Callable[[T], None],
 ) -> "Deferred[T]":
-    """Cancel ``awaited`` after ``seconds`` and fail with ``late()`` then."""
-    inner = cancellable(awaited, discard)
-    outer: Deferred[T] = Deferred(lambda _: inner.cancel())
-    expired = False
+    """Cancel ``awaited`` after ``seconds`` and fail with ``late()`` then.
 
-    def expire() -> None:
-        nonlocal expired
-        expired = True
-        inner.cancel()
+    For cancelling and results that come too late, the same holds as for :func:`cancellable`.
+    """
+    return _Wait(clock, seconds, awaited, late, discard).outcome
 
-    timer = clock.callLater(seconds, expire)
 
-    def settle(result: T | Failure) -> None:
-        if timer.active():
-            timer.cancel()
-        if expired:
-            outer.errback(late())
-        elif isinstance(result, Failure):
-            outer.errback(result)
+class _Wait(Generic[T]):
+    """One wait: whatever comes first of a result, the time and a cancel ends it."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        seconds: float,
+        awaited: "Deferred[T]",
+        late: Callable[[], Exception],
+        discard: Callable[[T], None],
+    ) -> None:
+        self.outcome: Deferred[T] = Deferred(self._cancel)
+        self._awaited = awaited
+        self._late = late
+        self._discard = discard
+        self._over = False
+        self._timer = clock.callLater(seconds, self._expire)
+        awaited.addCallbacks(self._arrived, self._failed)
+
+    def _end(self) -> None:
+        self._over = True
+        if self._timer.active():
+            self._timer.cancel()
+
+    def _cancel(self, _: "Deferred[T]") -> None:
+        self._end()
+        self._awaited.cancel()
+
+    def _expire(self) -> None:
+        self._over = True
+        self._awaited.cancel()
+        if not self.outcome.called:
+            self.outcome.errback(self._late())
+
+    def _arrived(self, result: T) -> None:
+        if self._over:
+            self._discard(result)
         else:
-            outer.callback(result)
+            self._end()
+            self.outcome.callback(result)
 
-    inner.addBoth(settle)
-    return outer
+    def _failed(self, reason: Failure) -> None:
+        if not self._over:
+            self._end()
+            self.outcome.errback(reason)

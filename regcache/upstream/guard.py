@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from zope.interface import implementer
 
 from regcache.errors import UpstreamFailure, UpstreamResting
@@ -26,14 +26,11 @@ class GuardedAgent:
         self._inner = inner
         self._breaker = breaker
 
-    def send(self, request: Request) -> "Deferred[Answer]":
+    async def send(self, request: Request) -> Answer:
         """Send a request unless the breaker is open."""
         if request.url.origin != self._own:
-            elsewhere: Deferred[Answer] = self._inner.send(request)
+            elsewhere: Answer = await self._inner.send(request)
             return elsewhere
-        return Deferred.fromCoroutine(self._send(request))
-
-    async def _send(self, request: Request) -> Answer:
         seconds = self._breaker.admit()
         if seconds is not None:
             raise resting(self._upstream, seconds)

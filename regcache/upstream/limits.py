@@ -21,11 +21,17 @@ class Places:
         """How many places nobody has."""
         return self._free
 
+    def take(self) -> bool:
+        """Take a place if one is free now."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
     def acquire(self) -> "Deferred[None]":
         """Fires when a place is there. Cancelling it gives up waiting."""
         place: Deferred[None] = Deferred(self._give_up)
-        if self._free:
-            self._free -= 1
+        if self.take():
             place.callback(None)
         else:
             self._waiting.append(place)
@@ -51,12 +57,10 @@ class LimitedAgent:
         self._inner = inner
         self._places = places
 
-    def send(self, request: Request) -> "Deferred[Answer]":
+    async def send(self, request: Request) -> Answer:
         """Wait for a place, then send. Whoever limits the time of this limits the wait too."""
-        return Deferred.fromCoroutine(self._send(request))
-
-    async def _send(self, request: Request) -> Answer:
-        await self._places.acquire()
+        if not self._places.take():
+            await self._places.acquire()
         release = once(self._places.release)
         try:
             answer: Answer = await self._inner.send(request)

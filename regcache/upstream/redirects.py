@@ -1,6 +1,5 @@
 """Following redirects, knowing that whoever names the target may be hostile."""
 
-from twisted.internet.defer import Deferred
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
@@ -30,11 +29,8 @@ class RedirectingAgent:
         self._inner = inner
         self._reader = reader
 
-    def send(self, request: Request) -> "Deferred[Answer]":
-        """Send a request, and again to wherever it leads; fires with the last answer."""
-        return Deferred.fromCoroutine(self._send(request))
-
-    async def _send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Answer:
+        """Send a request, and again to wherever it leads; the last answer."""
         credentials = ""
         for _ in range(MOST_HOPS + 1):
             answer: Answer = await self._inner.send(request)

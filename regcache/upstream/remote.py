@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.errors import (
@@ -128,7 +129,7 @@ class Remote:
                 retry_after=remaining,
                 asked=False,
             )
-        sent = agent.send(request)
+        sent: Deferred[Answer] = Deferred.fromCoroutine(agent.send(request))
         try:
             return await within(
                 self._clock, self.chain.header_seconds, sent, self._late, Answer.abort

@@ -35,6 +35,13 @@ class Origin:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def authority(self) -> str:
+        """Host and port as the Host header has them: a scheme's own port is left out."""
+        if self.port != _PORTS.get(self.scheme):
+            return self.netloc
+        return f"[{self.host}]" if ":" in self.host else self.host
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Url:

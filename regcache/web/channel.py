@@ -15,10 +15,11 @@ from twisted.web import http
 
 from regcache.web.deadline import Deadline
 from regcache.web.request import PUSH_METHODS, Request
+from regcache.web.stall import unsent_bytes
 from regcache.web.writing import WritingChannel
 
 CLOSE_TIMEOUT = 15.0
-"""Seconds for a connection to close by itself before it is cut."""
+"""Seconds for a connection to close by itself, while nothing moves, before it is cut."""
 LINGER = 2.0
 """Seconds that a refused body is thrown away, so that the client reads the answer."""
 LAST_REQUEST = 1.0
@@ -37,6 +38,7 @@ class Channel(WritingChannel):
         super().__init__()
         self._phase = "new"
         self._discarding = False
+        self._unsent: int | None = None
 
     def connectionMade(self) -> None:
         """A client has connected. It has the header time-out to say something."""
@@ -138,7 +140,7 @@ class Channel(WritingChannel):
             _close_below_tls(self.transport)
 
     def loseConnection(self) -> Any:
-        """Close when what was written has been sent, and cut if that takes too long.
+        """Close when what was written has been sent, and cut if the client takes none of it.
 
         Where a body was refused the client may still be sending it; closing at once would
         reset the connection under the answer.
@@ -149,6 +151,7 @@ class Channel(WritingChannel):
             self._expect("linger", LINGER)
             return
         self._closing = True
+        self._unsent = unsent_bytes(self.transport)
         self._expect("closing", CLOSE_TIMEOUT)
         super().loseConnection()
 
@@ -165,10 +168,17 @@ class Channel(WritingChannel):
         self._deadline.set(seconds)
 
     def _too_late(self) -> None:
-        if self._phase == "closing":
-            self.abort()
-        else:
+        if self._phase != "closing":
             self.loseConnection()
+        elif self._is_taken():
+            self._expect("closing", CLOSE_TIMEOUT)
+        else:
+            self.abort()
+
+    def _is_taken(self) -> bool:
+        """Whether a slow client has taken some of what waits for it since this was asked last."""
+        before, self._unsent = self._unsent, unsent_bytes(self.transport)
+        return bool(self._unsent) and self._unsent != before
 
 
 def _close_below_tls(transport: Any) -> None:

@@ -37,6 +37,7 @@ from regcache.web.http2_limits import FloodError
 from regcache.web.http2_output import Output
 from regcache.web.http2_requests import Requests
 from regcache.web.http2_stream import Http2Stream
+from regcache.web.http2_turns import ReadingTurns
 
 if TYPE_CHECKING:
     from regcache.web.http2_site import Http2Site
@@ -60,8 +61,16 @@ class Http2Connection(Protocol):
         self._scanner = FrameScanner(guard, self._opened)
         self.output = Output(self._engine, guard.sent)
         self.requests = Requests(self, self._engine)
+        self._turns = ReadingTurns(
+            site.reactor,
+            self._read,
+            lambda: self.output.stop_reading("turn"),
+            lambda: self.output.go_on_reading("turn"),
+            self.abort,
+        )
         self._deadline = Deadline(site.reactor, self._too_late)
         self._phase = "new"
+        self._idle_until = 0.0
         self._leaving = self._registered = False
 
     def connectionMade(self) -> None:
@@ -79,6 +88,7 @@ class Http2Connection(Protocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """The connection is gone: so are its streams, its timer and its place in the site."""
         self._phase = "over"
+        self._turns.stop()
         self.output.close()
         self.requests.lose(reason)
         self._deadline.stop()
@@ -88,6 +98,9 @@ class Http2Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Some bytes arrived. They extend no time-out."""
+        self._turns.receive(data)
+
+    def _read(self, data: bytes) -> None:
         if self._phase in ("closing", "over"):
             return
         self.output.cork()
@@ -112,13 +125,14 @@ class Http2Connection(Protocol):
         elif self._phase in ("new", "idle") and not self._scanner.is_between:
             self._expect("head", self.site.limits.header_timeout)
         elif self._phase == "head" and self._scanner.is_between:
-            # It was no request; one that comes now has a time-out of its own.
-            self._expect("idle", self.site.limits.idle)
+            # It was no request, so it has not extended the time for one to come.
+            self._expect("idle", max(0.0, self._idle_until - self.site.seconds()))
 
     def busy(self) -> None:
         """A request is there; while it is being answered no clock of ours runs."""
         self._phase = "busy"
         self._deadline.clear()
+        self._turns.begin()
 
     def report(self, reason: str) -> None:
         """Have what never became a request recorded."""
@@ -218,6 +232,8 @@ class Http2Connection(Protocol):
 
     def _expect(self, phase: str, seconds: float) -> None:
         """Enter a phase that may last so long."""
+        if phase in ("new", "idle"):
+            self._idle_until = self.site.seconds() + seconds
         self._phase = phase
         self._deadline.set(seconds)
 

@@ -16,6 +16,7 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
+from regcache.web.http2_decoder import BoundedDecoder
 from regcache.web.http2_limits import (
     MOST_CLOSED,
     MOST_HEADER_LIST,
@@ -55,6 +56,7 @@ class Engine(H2Connection):
                 SettingCodes.ENABLE_PUSH: 0,
             },
         )
+        self.decoder = BoundedDecoder()
         self.decoder.max_header_list_size = MOST_HEADER_LIST
 
     def receive_data(self, data: Any) -> list[Event]:

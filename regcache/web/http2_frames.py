@@ -48,7 +48,7 @@ _HEAD = struct.Struct(">HBBBL")
 _INCREMENT = struct.Struct(">L")
 _MOST = 0x7FFFFFFF
 _SETTING_LENGTH = 6
-_SMALL_DATA = 64
+_SMALL_DATA = 1024
 
 
 class FrameGuard:
@@ -64,13 +64,14 @@ class FrameGuard:
         self._settings_left = MOST_SETTINGS
         self._block = 0
         self._continuations = 0
+        self._newest = 0
         self.in_block = False
 
     def sent(self, count: int) -> None:
         """So many bytes of bodies were sent: the client may answer with updates."""
         self._updates.earn(count / BYTES_PER_UPDATE)
 
-    def admit(self, kind: int, flags: int, length: int) -> bool:
+    def admit(self, kind: int, flags: int, length: int, stream_id: int) -> bool:
         """Whether the library is to see a frame.
 
         :raises FloodError: if the client must be stopped.
@@ -79,6 +80,8 @@ class FrameGuard:
             raise FloodError(ErrorCodes.FRAME_SIZE_ERROR, "an HTTP/2 frame is too long")
         if kind in (HEADERS, CONTINUATION) or self.in_block:
             self._admit_block(kind, flags, length)
+            if kind == HEADERS:
+                self._admit_stream(stream_id)
         elif kind == WINDOW_UPDATE:
             self._take(self._updates)
         elif kind == SETTINGS:
@@ -100,6 +103,12 @@ class FrameGuard:
         self.in_block = not flags & END_HEADERS
         if self._block > MOST_HEADER_BLOCK or self._continuations > MOST_CONTINUATIONS:
             raise FloodError(ErrorCodes.ENHANCE_YOUR_CALM, "an HTTP/2 header block is too long")
+
+    def _admit_stream(self, stream_id: int) -> None:
+        """A head begins a stream; what follows in one that is there, or was, does nothing."""
+        if stream_id <= self._newest:
+            self._take(self._frames)
+        self._newest = max(self._newest, stream_id)
 
     def _admit_settings(self, flags: int, length: int) -> None:
         self._take(self._frames)
@@ -157,7 +166,7 @@ class FrameScanner:
     def _begin(self, data: bytes, position: int) -> None:
         high, low, kind, flags, stream = _HEAD.unpack_from(data, position)
         length = high << 8 | low
-        passes = self._guard.admit(kind, flags, length)
+        passes = self._guard.admit(kind, flags, length, stream & _MOST)
         self._left = _HEAD.size + length
         if kind == WINDOW_UPDATE and length == _INCREMENT.size and not self._guard.in_block:
             if position + self._left <= len(data):

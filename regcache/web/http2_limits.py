@@ -31,13 +31,16 @@ MOST_CONTROL = 65536
 """Bytes that are written behind a full transport before nothing more is read."""
 
 FRAMES = (500, 50.0)
-"""Frames that do nothing for a request (PING, SETTINGS, RST_STREAM, empty DATA and the
+"""Frames that do nothing for a request (PING, SETTINGS, RST_STREAM, trailers, small DATA and the
 like): so many at once, and so many per second."""
 RESETS = (200, 20.0)
 """Streams that end because the client reset them or broke the protocol in them."""
 WINDOW_UPDATES = (1000, 100.0)
 """WINDOW_UPDATE frames, and one more for each :data:`BYTES_PER_UPDATE` that were sent."""
 BYTES_PER_UPDATE = 1024.0
+MOST_EARNED = 65536.0
+"""Of the latter at once: a client that pauses may leave the windows of all its streams, some
+megabytes each, unopened for a while, and open them together."""
 
 
 class FloodError(Exception):
@@ -66,7 +69,9 @@ class Allowance:
     def take(self) -> bool:
         """Take one; False if there is none left."""
         now = self._clock.seconds()
-        self.earn((now - self._filled_at) * self._per_second)
+        if self._left < self._most:
+            refilled = self._left + (now - self._filled_at) * self._per_second
+            self._left = min(self._most, refilled)
         self._filled_at = now
         if self._left < 1.0:
             return False
@@ -74,5 +79,5 @@ class Allowance:
         return True
 
     def earn(self, count: float) -> None:
-        """Some more may be taken."""
-        self._left = min(self._most, self._left + count)
+        """Some more may be taken, now or later."""
+        self._left = min(MOST_EARNED, self._left + count)

@@ -53,7 +53,7 @@ class Output:
         self._size = 0
         self._behind = 0
         self._total = 0
-        self._deaf = False
+        self._deaf: set[str] = set()
         self.full = False
 
     def connect(self, transport: Any) -> None:
@@ -62,6 +62,8 @@ class Output:
 
     def close(self) -> None:
         """Nothing is sent any more."""
+        for stream in self._turns:
+            stream.queued = False
         self._turns.clear()
         self._transport = None
 
@@ -76,6 +78,12 @@ class Output:
         if not stream.queued and not stream.over:
             stream.queued = True
             (self._turns.appendleft if first else self._turns.append)(stream)
+
+    def forget(self, stream: Http2Stream) -> None:
+        """A stream is over: it does not wait for a turn that may not come for long."""
+        if stream.queued:
+            stream.queued = False
+            self._turns.remove(stream)
 
     def write_head(self, stream: Http2Stream, fields: list[Field]) -> None:
         """Send the head of an answer."""
@@ -133,10 +141,21 @@ class Output:
     def resume(self) -> None:
         """The transport is empty."""
         self.full, self._behind = False, 0
-        if self._deaf:
-            self._deaf = False
-            self._transport.resumeProducing()
+        self.go_on_reading("full")
         self.flush()
+
+    def stop_reading(self, reason: str) -> None:
+        """Read nothing more of the client for a reason."""
+        if not self._deaf and self._transport is not None:
+            self._transport.pauseProducing()
+        self._deaf.add(reason)
+
+    def go_on_reading(self, reason: str) -> None:
+        """The reason holds no more. Read again unless there is another."""
+        if reason in self._deaf:
+            self._deaf.discard(reason)
+            if not self._deaf and self._transport is not None:
+                self._transport.resumeProducing()
 
     def flush(self, now: bool = False) -> None:
         """Send what may be sent.
@@ -163,12 +182,10 @@ class Output:
         """Let the first in the queue send; False if it has to wait there."""
         ends = stream.finished and not stream.held
         shared = self._shared_room(stream)
-        if not (stream.over or ends or shared):
+        if not (ends or shared):
             return False
         self._turns.popleft()
         stream.queued = False
-        if stream.over:
-            return True
         room = min(self._room(stream), shared, TURN)
         if ends or (stream.held and room):
             self._send(stream, room)
@@ -207,12 +224,14 @@ class Output:
             return
         if self.full:
             self._behind += len(data)
-            if self._behind > MOST_CONTROL and not self._deaf:
-                self._deaf = True
-                self._transport.pauseProducing()
+            if self._behind > MOST_CONTROL:
+                self.stop_reading("full")
         self._transport.write(data)
 
 
 def _worth(stream: Http2Stream) -> int:
-    """Bytes of room that a stream waits for."""
-    return min(LEAST, stream.held) if stream.held else LEAST
+    """Bytes of room that a stream waits for.
+
+    It is not known how many are to come where none is held: they may fit into very little.
+    """
+    return min(LEAST, stream.held) or 1

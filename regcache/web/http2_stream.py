@@ -251,6 +251,7 @@ class Http2Stream:
         self._stall.stop()
         self.connection.hold(-self.held)
         self._pieces.clear()
+        self.connection.output.forget(self)
         self.connection.stream_over(self)
 
     def _tell(self, reason: Failure | None = None) -> None:

@@ -12,6 +12,8 @@ sending   the socket takes more        up to ``MOST_AT_ONCE`` bytes more are on 
 sending   the socket takes nothing     sending: the reactor calls again
 sending   all is sent                  over; told how much that was
 sending   the bytes are not in memory  over; told how much that was
+sending   the file system has no such  over; told how much that was: the rest is read
+          thing
 sending   the file ends early          over; told how much that was
 sending   somebody wrote meanwhile     over; the connection is lost: bytes would be mixed
 any       the connection is lost       over; nobody is told, the transport tells its protocol
@@ -22,6 +24,7 @@ any       stopped                      over; nobody is told
 # mypy: disable-error-code="no-untyped-call"
 # (the reactor's transports have no annotations)
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,6 +44,8 @@ LEAST_AT_ONCE = 128 * 1024
 #: What is sent at once at the start, before the reactor says that the socket takes it: many
 #: stretches may start in one turn of the reactor, as many as wait for a growing file.
 MOST_AT_START = 512 * 1024
+#: What sendfile(2) says where a file system, or a filter of system calls, does not have it.
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def takes_files(transport: object) -> bool:
@@ -146,6 +151,10 @@ class FileStretch:
             sent = os.sendfile(self._transport.fileno(), descriptor, self._position, count)
         except (BlockingIOError, InterruptedError):
             return
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            sent = 0
         if not sent:
             self._end = self._position
         self._position += sent

@@ -6,10 +6,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet import tcp
 from twisted.internet.interfaces import IAddress, ISSLTransport
 from twisted.web.http_headers import Headers
 
+from regcache.prompt_writing import write_now
 from regcache.web.blocks import HeaderBlock, encode_head
 from regcache.web.pipelining import PipelinedChannel
 
@@ -88,27 +88,3 @@ class WritingChannel(PipelinedChannel):
             headers.setRawHeaders(b"Connection", [b"close"])
         standard = site.standard_block(self._secure, request.is_distribution)
         return encode_head(version, code, reason, headers, (standard, *blocks))
-
-
-def write_now(transport: Any, data: bytes) -> None:
-    """Write to a transport; past its buffer where that is empty.
-
-    A TCP transport of Twisted waits for the reactor to say that the socket has room, which
-    costs two system calls and another turn for each answer. Here the socket is asked first;
-    what it does not take, or cannot tell, is left to the transport.
-    """
-    if (
-        type(transport) is tcp.Server
-        and transport.connected
-        and not (
-            transport.TLS
-            or transport.disconnecting
-            or transport.dataBuffer
-            or transport._tempDataBuffer
-        )
-    ):
-        sent = transport.writeSomeData(data)
-        if isinstance(sent, int) and sent > 0:
-            data = data[sent:]
-    if data:
-        transport.write(data)

@@ -81,6 +81,15 @@ class WakingTests(SynchronousTestCase):
         self.audience.wake()
         self.assertEqual(len(self.woken), 2 * WOKEN_AT_ONCE)
 
+    def test_fault_of_one(self) -> None:
+        """A fault in the answer of one leaves nobody else asleep."""
+        watched: Any = self.readers[0]
+        watched.step = {}.popitem
+        self.assertRaises(KeyError, self.audience.wake)
+        for _ in range(3):
+            self.clock.advance(0)
+        self.assertEqual(self.woken, list(range(1, len(self.readers))))
+
     def test_leaving(self) -> None:
         """Who has left is not woken, and nothing is left to do when all have."""
         self.audience.wake()

@@ -117,6 +117,16 @@ class CollectedBodyTests(SynchronousTestCase):
         body.resume()
         self.assertEqual(self.taker.events, [b"012", b"345", b"678", b"9", "ended"])
 
+    def test_comes_although_paused(self) -> None:
+        """What was on its way when the consumer paused waits for it to resume."""
+        body = self.collect(turns=1)
+        body.deliver(self.taker)
+        body.pause()
+        body.body_chunk(b"345")
+        self.assertEqual(self.taker.events, [b"012"])
+        body.resume()
+        self.assertEqual(self.taker.events, [b"012", b"345"])
+
     def test_aborted_while_replaying(self) -> None:
         """A consumer that aborts hears nothing more."""
         body = self.collect(turns=4)

@@ -37,6 +37,7 @@ SMALL: list[tuple[Any, str, int]] = [
     (fill, "WRITE_SIZE", 4 * KIB),
     (fill, "BATCH", 1 * KIB),
     (audience, "WITHHELD", 4 * KIB),
+    (audience, "WOKEN_AT_ONCE", 2),
     (progress, "WITHHELD", 4 * KIB),
     (relay, "WITHHELD", 4 * KIB),
     (small_fetch, "SMALL", 4 * KIB),

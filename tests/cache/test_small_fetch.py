@@ -1,48 +1,16 @@
-"""Tests for small blobs: into memory first, verified, answered with, and then stored."""
+"""Tests for small blobs: into memory first, verified, and answered with."""
 
 import os
-from typing import Any
 
-from twisted.internet.defer import Deferred
-from zope.interface.verify import verifyObject
-
-from regcache.cache import backlog, small_blobs
-from regcache.cache.memory_file import MemoryFile
-from regcache.cache.small_blobs import RIGHT_FOR
+from regcache.cache.origin import Origin
+from regcache.cache.policy import Policy
 from regcache.cache.small_fetch import SMALL, SmallFetch
-from regcache.digests import Digest
-from regcache.errors import UpstreamNotFound
-from regcache.interfaces import IContentFile
+from regcache.errors import UpstreamBadAnswer, UpstreamNotFound
 from tests.support.bodies import Fault
 from tests.support.caches import Caches
-from tests.support.download_case import KIB, DownloadTestCase, make_content
-from tests.support.pipeline import Disk
+from tests.support.download_case import KIB, make_content
 from tests.support.pools import HeldPool
-
-
-class SmallCase(DownloadTestCase):
-    """An upstream with a blob of 40 KiB, in four chunks."""
-
-    def setUp(self) -> None:
-        """A small blob."""
-        super().setUp()
-        self.content = make_content(40 * KIB, seed=11)
-        self.digest = self.registry.add(self.content)
-
-    def fetch(self) -> Any:
-        """What stands in the table."""
-        return self.caches.downloads._running.get(self.digest)
-
-    def partials(self) -> list[str]:
-        """What lies in the folder of partial files."""
-        return os.listdir(os.path.join(self.directory, "partial"))
-
-    def statuses(self, *openings: Any) -> list[str]:
-        """How answers came about; the clients leave."""
-        opened = [self.successResultOf(opening) for opening in openings]
-        for each in opened:
-            each.reader.leave()
-        return [each.status.outcome for each in opened]
+from tests.support.small_case import SmallCase
 
 
 class AskingTests(SmallCase):
@@ -83,6 +51,31 @@ class AskingTests(SmallCase):
         self.assertEqual((bytes(sink.data), sink.ended), (self.content, True))
         self.assertEqual(self.registry.count("get_blob"), 1)
 
+    def test_daemon_stops_before_there_is_a_file(self) -> None:
+        """An answer that is handed over to a download that ends at once is closed."""
+        self.content = make_content(SMALL + 1, seed=12)
+        self.digest = self.registry.add(self.content)
+        pool = HeldPool()
+        caches = Caches(os.path.abspath(self.mktemp()), self.clock, self.registry, pool=pool)
+        opening = caches.open(self.digest)
+        pool.release_all()
+        caches.run()
+        stopping = caches.downloads.stop()
+        pool.release_all()
+        self.successResultOf(stopping)
+        self.failureResultOf(opening)
+        self.assertEqual([body.open for body in self.registry.bodies], [False])
+
+    def test_another_size_than_the_manifest_s(self) -> None:
+        """What a manifest says of the size of a small blob has to be true."""
+        for size in (len(self.content) - 1, SMALL):
+            opened = self.caches.downloads.begin(
+                self.digest, Origin(self.registry, "org/app"), size, False
+            )
+            ready = opened.join().ready()
+            self.caches.run()
+            self.failureResultOf(ready, UpstreamBadAnswer)
+
     def test_unknown_size_is_handed_over(self) -> None:
         """An answer that does not say its size goes through a file, too."""
         self.registry.faults = [Fault(hide_size=True)]
@@ -108,6 +101,33 @@ class AskingTests(SmallCase):
         partial.close()
         self.assertEqual(bytes(self.pull().data), self.content)
         self.assertEqual([each[3] for each in self.registry.requests], [1000])
+
+    def test_partial_file_that_came_between(self) -> None:
+        """What turns out to be there already is not taken from the answer again."""
+        self.content = make_content(SMALL + 1, seed=12)
+        self.digest = self.registry.add(self.content)
+        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
+        self.successResultOf(partial.write(0, [self.content[:1000]]))
+        self.successResultOf(partial.save())
+        partial.close()
+        origin = Origin(self.registry, "org/app")
+        reader = self.caches.downloads.begin(self.digest, origin, None, False).join()
+        self.caches.run()
+        self.successResultOf(reader.ready())
+        reader.leave()
+        self.assertEqual(self.registry.sent, len(self.content) - 1000)
+
+    def test_nobody_relays(self) -> None:
+        """An answer that has no file to go to, and nobody who waits, is closed."""
+        self.digest = self.registry.add(make_content(SMALL + 1, seed=12))
+        path = os.path.join(self.directory, "partial")
+        os.rmdir(path)
+        opening = self.caches.open(self.digest)
+        opening.cancel()
+        self.failureResultOf(opening)
+        self.caches.run()
+        os.mkdir(path)
+        self.assertEqual([body.open for body in self.registry.bodies], [False])
 
     def test_partial_file_cannot_be_opened(self) -> None:
         """An answer that is too large, and has no file to go to, is relayed."""
@@ -136,6 +156,28 @@ class CollectingTests(SmallCase):
         statuses = self.statuses(*openings)
         self.assertEqual(statuses, ["miss", *["collapsed"] * 50])
         self.assertEqual(self.registry.count("get_blob"), 1)
+
+    def test_joined_through_another_repository(self) -> None:
+        """What credentials give is for who has a right of his own, what is public for everybody."""
+        directory, policy = os.path.abspath(self.mktemp()), Policy(serve_private=True)
+        caches = Caches(directory, self.clock, self.registry, policy=policy)
+        for credentials, questions in (("ours", ["get_blob", "head_blob"]), ("", ["get_blob"])):
+            self.content = make_content(40 * KIB, seed=len(questions))
+            self.digest = self.registry.add(self.content)
+            self.registry.credentials = credentials
+            self.registry.requests.clear()
+            self.registry.holds = lambda repository, digest: repository == "org/app"
+            opening = caches.open(self.digest)
+            caches.run(turns=4)
+            other = caches.open(self.digest, "org/two")
+            caches.run()
+            self.assertEqual([each[0] for each in self.registry.requests], questions)
+            if credentials:
+                self.failureResultOf(other, UpstreamNotFound)
+            else:
+                self.assertEqual(self.statuses(other), ["collapsed"])
+            self.assertEqual(self.statuses(opening), ["miss"])
+        caches.stop()
 
     def test_broken_body_is_resumed(self) -> None:
         """What came before a break is not asked for again."""
@@ -187,13 +229,14 @@ class CollectingTests(SmallCase):
 
     def test_daemon_stops(self) -> None:
         """At the end of the daemon clients are refused, and the upstream's body is closed."""
-        for turns in (1, 4):
+        for turns, bodies in ((0, 0), (3, 1)):
             opening = self.caches.open(self.digest)
             self.caches.run(turns=turns)
             self.successResultOf(self.caches.downloads.stop())
             self.failureResultOf(opening)
+            self.assertEqual([body.open for body in self.registry.bodies], [False] * bodies)
             self.caches.run()
-            self.assertFalse([body for body in self.registry.bodies if body.open])
+            self.assertEqual(len(self.registry.bodies), bodies)
             self.caches.stop()
             self.caches = self.make_caches()
 
@@ -214,165 +257,3 @@ class FinishTests(SmallCase):
         self.assertLess(self.registry.sent, len(self.content))
         self.assertEqual(bytes(self.pull().data), self.content)
         self.assertLessEqual(self.registry.sent, len(self.content) + self.registry.chunk)
-
-
-class StoringTests(SmallCase):
-    """What happens behind the answer."""
-
-    def test_answer_does_not_wait_for_the_disk(self) -> None:
-        """Verified bytes go out before they are stored; who comes then has a hit."""
-        pool = HeldPool()
-        caches = Caches(os.path.abspath(self.mktemp()), self.clock, self.registry, pool=pool)
-        opening = caches.open(self.digest)
-        pool.release_all()
-        caches.run()
-        late = caches.open(self.digest)
-        caches.run(turns=5)
-        self.assertEqual(self.statuses(opening, late), ["miss", "hit"])
-        self.assertFalse(os.path.exists(self.blob_path()))
-        self.assertEqual(len(caches.downloads), 1)
-        pool.release_all()
-        self.assertEqual(len(caches.downloads), 0)
-        closing = caches.store.close()
-        pool.release_all()
-        self.successResultOf(closing)
-
-    def test_full_backlog_waits_for_the_disk(self) -> None:
-        """With too much waiting for the disk already, the answer waits, too."""
-        self.patch(backlog, "MOST_BEHIND", 0)
-        pool = HeldPool()
-        caches = Caches(os.path.abspath(self.mktemp()), self.clock, self.registry, pool=pool)
-        opening = caches.open(self.digest)
-        pool.release_all()
-        caches.run()
-        self.assertNoResult(opening)
-        pool.release_all()
-        self.assertEqual(self.statuses(opening), ["miss"])
-        closing = caches.store.close()
-        pool.release_all()
-        self.successResultOf(closing)
-
-    def test_no_space(self) -> None:
-        """Without space everybody gets the bytes from one answer, and nothing is stored."""
-        self.caches.space.limit = 1000
-        openings = [self.caches.open(self.digest) for _ in range(3)]
-        self.caches.run()
-        self.assertEqual(self.statuses(*openings), ["relay"] * 3)
-        self.assertEqual(self.registry.count("get_blob"), 1)
-        self.assertFalse(os.path.exists(self.blob_path()))
-        self.assertIsNone(self.caches.small_blobs.get(self.digest))
-        asking = self.caches.index.content("up.test", "org/app", self.digest)
-        self.assertIsNone(self.successResultOf(asking).size)
-
-    def test_write_refused(self) -> None:
-        """A disk that refuses costs the client nothing; it is counted, and rests."""
-        disk = Disk(self.clock)
-        caches = Caches(os.path.abspath(self.mktemp()), self.clock, self.registry, pool=disk)
-        disk.failing = 1
-        opening = caches.open(self.digest)
-        caches.run()
-        opened = self.successResultOf(opening)
-        self.assertEqual((opened.content, opened.status.outcome), (self.content, "miss"))
-        opened.reader.leave()
-        self.assertEqual((caches.events.storage_errors, len(caches.downloads)), (1, 0))
-        self.assertTrue(caches.downloads.storage_rests)
-        self.assertTrue(all(claim.released for claim in caches.space.claims))
-        caches.stop()
-
-
-class MemoryTests(SmallCase):
-    """Small blobs that memory knows."""
-
-    def at_once(self, repository: str = "org/app") -> Any:
-        """What is there without a wait."""
-        upstream = self.caches.upstreams["up.test"]
-        return self.caches.blobs.open_at_once(upstream, repository, self.digest)
-
-    def test_hit_at_once(self) -> None:
-        """What was fetched or loaded a moment ago needs neither index nor disk."""
-        self.assertIsNone(self.at_once())
-        self.pull()
-        opened = self.at_once()
-        self.assertEqual((opened.content, opened.status.text), (self.content, "regcache; hit"))
-        self.assertEqual(opened.reader.size, len(self.content))
-
-    def test_loaded_from_disk(self) -> None:
-        """After a restart the first hit comes from the disk, the next from memory."""
-        self.pull()
-        index = self.caches.index
-        self.caches.stop()
-        self.caches = Caches(self.directory, self.clock, self.registry, index=index)
-        self.assertIsNone(self.at_once())
-        opening = self.caches.open(self.digest)
-        self.assertEqual(self.statuses(opening), ["hit"])
-        self.assertEqual(self.at_once().content, self.content)
-
-    def test_damaged_on_disk(self) -> None:
-        """What is damaged on the disk is not served, and fetched anew."""
-        self.pull()
-        self.caches.small_blobs.forget(self.digest)
-        with open(self.blob_path(), "r+b") as file:
-            file.write(b"damage")
-        self.assertEqual(bytes(self.pull().data), self.content)
-        self.assertEqual(self.registry.count("get_blob"), 2)
-
-    def test_right_is_the_repository_s(self) -> None:
-        """Another repository has to have a right of its own."""
-        self.registry.credentials = "ours"
-        self.pull()
-        self.assertIsNone(self.at_once("org/two"))
-        self.registry.holds = lambda repository, digest: repository == "org/app"
-        opening = self.caches.open(self.digest, "org/two")
-        self.caches.run()
-        self.failureResultOf(opening, UpstreamNotFound)
-
-    def test_right_expires(self) -> None:
-        """After a minute the index is asked again."""
-        self.pull()
-        self.clock.advance(RIGHT_FOR + 1)
-        self.assertIsNone(self.at_once())
-
-    def test_closed_repository(self) -> None:
-        """What memory holds of a closed repository is not shown."""
-        self.pull()
-        self.caches.closures.close("up.test", "org/app")
-        self.assertIsNone(self.at_once())
-
-    def test_forgotten(self) -> None:
-        """What is deleted is dropped from memory, too."""
-        self.pull()
-        self.caches.small_blobs.forget(self.digest)
-        self.assertIsNone(self.at_once())
-        self.assertEqual(self.caches.small_blobs.weight, 0)
-
-    def test_head(self) -> None:
-        """HEAD is answered from memory."""
-        self.pull()
-        self.caches.index.content = None  # type: ignore[assignment, method-assign]
-        upstream = self.caches.upstreams["up.test"]
-        heading = Deferred.fromCoroutine(self.caches.blobs.head(upstream, "org/app", self.digest))
-        head = self.successResultOf(heading)
-        self.assertEqual((head.size, head.status.outcome), (len(self.content), "hit"))
-
-    def test_bounded(self) -> None:
-        """What was not used for longest makes room."""
-        self.patch(small_blobs, "MEMORY", 100 * KIB)
-        caches = self.make_caches()
-        upstream = caches.upstreams["up.test"]
-        contents = [make_content(40 * KIB, seed) for seed in range(3)]
-        digests = [Digest.of(content) for content in contents]
-        for digest, content in zip(digests, contents, strict=True):
-            caches.small_blobs.remember(upstream, "org/app", digest, content)
-        self.assertIsNone(caches.small_blobs.get(digests[0]))
-        self.assertIs(caches.small_blobs.get(digests[2]), contents[2])
-        self.assertLessEqual(caches.small_blobs.weight, 100 * KIB)
-
-    def test_memory_file(self) -> None:
-        """Content in memory has the shape of a file, but for a descriptor."""
-        file = MemoryFile(self.digest, self.content)
-        self.assertTrue(verifyObject(IContentFile, file))
-        self.assertEqual(self.successResultOf(file.read(5, 3)), self.content[5:8])
-        self.assertEqual(file.read_now(5, 3), self.content[5:8])
-        self.assertFalse(file.cached(0, 1))
-        self.assertRaises(OSError, file.fileno)
-        file.close()

@@ -3,7 +3,7 @@
 import threading
 
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
@@ -64,6 +64,32 @@ class WorkPoolTests(TestCase):
         self.assertFalse(stopping.called)
         gate.set()
         await stopping
+
+    async def test_side_by_side(self) -> None:
+        """As many jobs as there may be threads run at a time, and the next waits for one."""
+        barrier = threading.Barrier(3, timeout=30)
+        jobs = [self.pool.run(barrier.wait) for _ in range(2)]
+        third = self.pool.run(abs, -1)
+        barrier.wait()
+        await gatherResults(jobs)
+        self.assertEqual(await third, 1)
+
+    async def test_one_thread(self) -> None:
+        """Jobs that follow each other share a thread, in their order in a pool of one."""
+        pool = WorkPool(reactor, "index", 1)
+        pool.startService()
+        self.addCleanup(pool.stopService)
+        recording, order = RecordingPool(pool), list[int]()
+        await gatherResults([recording.run(order.append, number) for number in range(20)])
+        self.assertEqual((order, len(set(recording.threads))), (list(range(20)), 1))
+
+    async def test_threads_end(self) -> None:
+        """A pool that has stopped leaves no thread behind."""
+        before = threading.active_count()
+        await self.pool.run(abs, -1)
+        self.assertEqual(threading.active_count(), before + 1)
+        await _stop(self.pool)
+        self.assertEqual(threading.active_count(), before)
 
     async def test_starts_again(self) -> None:
         """A pool that was stopped can be started again."""

@@ -67,6 +67,19 @@ class SmallContentsTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(each), 0)
         self.assertEqual(os.listdir(self.paths.partials), [])
 
+    def test_fault_of_a_job(self) -> None:
+        """Whatever becomes of a job, those who share it hear of it, and the next one has a turn."""
+        contents = self.contents(2 * MOST_JOBS)
+        keeping = [self.small.keep(*each) for each in contents]
+        for _ in range(MOST_JOBS):
+            job, _, _ = self.pool.jobs.pop(0)
+            job.errback(RuntimeError("no threads"))
+        for each in keeping[:MOST_JOBS]:
+            self.failureResultOf(each, RuntimeError)
+        self.pool.release_all()
+        for each in keeping[MOST_JOBS:]:
+            self.assertEqual(self.successResultOf(each), 0)
+
     def test_replaced(self) -> None:
         """The size of what had the name before is told."""
         ((digest, content),) = self.contents(1)

@@ -108,6 +108,7 @@ class Http2Client:
     """
 
     def __init__(self, site: Http2Site, *, takes: bool = True, window: int = 65535) -> None:
+        self._clock: Any = site.reactor
         self.transport = Http2Transport()
         self.channel = Http2Connection(site)
         self.channel.makeConnection(self.transport)
@@ -134,7 +135,7 @@ class Http2Client:
         while True:
             out = self.h2.data_to_send()
             if out:
-                self.channel.dataReceived(out)
+                self.send(out)
             data = self.transport.drain()
             if not (out or data):
                 return
@@ -180,8 +181,9 @@ class Http2Client:
         return self.answers[stream_id]
 
     def send(self, data: bytes) -> None:
-        """Send bytes that the library would not."""
+        """Send bytes, also such as the library would not; the reactor has a turn then."""
         self.channel.dataReceived(data)
+        self._clock.advance(0)
 
     def leave(self) -> None:
         """The client closes the connection."""

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
+from regcache.cache.audience import Audience
 from regcache.cache.collected import CollectedBody
 from regcache.cache.download import Download
 from regcache.cache.fill import Fill
@@ -226,7 +227,9 @@ class Daemon:
         """No reader that takes bytes waits for some that may be sent."""
         for download in self.caches.downloads._running.values():
             for reader in download.audience._readers:
-                if reader.wants and not reader._busy:
+                waits_for_turn = reader in download.audience._to_wake
+                assert not waits_for_turn or download.audience._waking, "whose turn is it?"
+                if reader.wants and not reader._busy and not waits_for_turn:
                     released = download.audience.released(reader.position)
                     assert released <= reader.position, "a reader sleeps"
 
@@ -268,9 +271,10 @@ class Daemon:
 
 
 def _is_download(call: IDelayedCall) -> bool:
-    """Whether a call is due to a download."""
+    """Whether a call is due to a download, and not to clients who read on without it."""
     function = getattr(call, "func", None)
-    return str(getattr(function, "__module__", "")).startswith("regcache.cache.")
+    module = str(getattr(function, "__module__", ""))
+    return module.startswith("regcache.cache.") and module != Audience.__module__
 
 
 def open_files_below(directory: str) -> list[str]:

@@ -1,17 +1,21 @@
 """Tests for regcache.upstream.connection."""
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web._newclient import Request
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
 
+from regcache.upstream.abort import abort_response
 from regcache.upstream.connection import (
     LEAST_READ,
     MOST_READ,
     READ_SIZE,
     BoundedClientProtocol,
+    PromptRequest,
 )
 
 
@@ -71,3 +75,99 @@ class ReadSizeTests(SynchronousTestCase):
         self.successResultOf(asked).deliverBody(Protocol())
         self.assertEqual(socket.bufferSize, READ_SIZE)
         return protocol
+
+
+class _Watched(StringTransport):
+    """A transport that notes what it is told to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        if self.producerState == "paused":
+            self.told.append("resume")
+            super().resumeProducing()
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")
+
+    def abortConnection(self) -> None:
+        self.told.append("abort")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+
+
+class PauseTests(SynchronousTestCase):
+    """When a plain socket is told not to read."""
+
+    def setUp(self) -> None:
+        self.socket = _Watched()
+        self.idle: list[BoundedClientProtocol] = []
+        self.protocol = BoundedClientProtocol(self.idle.append, Clock(), 30)
+        self.protocol.makeConnection(self.socket)
+
+    def ask(self) -> "Deferred[IResponse]":
+        """Send a request."""
+        fields = Headers({"host": ["up.test"]})
+        return self.protocol.request(PromptRequest(b"GET", b"/", fields, None, persistent=True))
+
+    def test_one_piece(self) -> None:
+        """A request is one write, with nothing but what it was made of."""
+        self.ask()
+        self.assertEqual(self.socket.value(), b"GET / HTTP/1.1\r\nHost: up.test\r\n\r\n")
+
+    def test_wanted_at_once(self) -> None:
+        """A body that is wanted as soon as its head is there costs the socket nothing."""
+        asked = self.ask()
+        asked.addCallback(lambda response: response.deliverBody(Protocol()))
+        self.protocol.dataReceived(HEAD)
+        self.protocol.dataReceived(b"abc")
+        self.assertEqual((self.socket.told, self.idle), ([], [self.protocol]))
+
+    def test_not_wanted_yet(self) -> None:
+        """A body that nobody wants yet is not read, until somebody does."""
+        asked = self.ask()
+        self.protocol.dataReceived(HEAD)
+        self.assertEqual(self.socket.told, ["pause"])
+        self.successResultOf(asked).deliverBody(Protocol())
+        self.assertEqual(self.socket.told, ["pause", "resume"])
+
+    def test_paused_by_the_body(self) -> None:
+        """A consumer that pauses while it gets a piece pauses the socket behind it."""
+        body = Protocol()
+        body.dataReceived = lambda _: body.transport.pauseProducing()  # type: ignore
+        self.ask().addCallback(lambda response: response.deliverBody(body))
+        self.protocol.dataReceived(HEAD + b"a")
+        self.assertEqual(self.socket.told, ["pause"])
+        body.transport.resumeProducing()  # type: ignore
+        self.assertEqual(self.socket.told, ["pause", "resume"])
+
+    def test_idle_is_not_paused(self) -> None:
+        """What paused at its last byte leaves a connection that can be used again."""
+        body = Protocol()
+        body.dataReceived = lambda _: body.transport.pauseProducing()  # type: ignore
+        self.ask().addCallback(lambda response: response.deliverBody(body))
+        self.protocol.dataReceived(HEAD + b"abc")
+        self.assertEqual((self.socket.told, self.idle), ([], [self.protocol]))
+
+    def test_next_request_is_not_paused(self) -> None:
+        """A connection that is used again from within its last body's end is read."""
+        body = Protocol()
+        body.dataReceived = lambda _: body.transport.pauseProducing()  # type: ignore
+        body.connectionLost = lambda _: self.ask()  # type: ignore
+        self.ask().addCallback(lambda response: response.deliverBody(body))
+        self.protocol.dataReceived(HEAD + b"abc")
+        self.assertEqual(self.socket.told, [])
+
+    def test_aborted(self) -> None:
+        """Cutting a response off closes the connection at once."""
+        asked = self.ask()
+        self.protocol.dataReceived(HEAD + b"a")
+        abort_response(self.successResultOf(asked))
+        self.assertEqual(self.socket.told[-1], "abort")

@@ -289,6 +289,30 @@ class TimeTests(ChannelCase):
         self.clock.advance(CLOSE_TIMEOUT + 1)
         self.assertTrue(self.client.transport.aborted)
 
+    def close_with_bytes_waiting(self) -> list[int]:
+        """An answer that ends its connection; how many bytes of it the client has yet to take."""
+        waiting = [500_000]
+        transport: Any = self.client.transport
+        transport.unsent_bytes = lambda: waiting[0]
+        self.client.request("GET", "/a", "Connection: close")
+        return waiting
+
+    def test_slow_client_of_a_closed_connection(self) -> None:
+        """Who still takes the rest of an answer is not cut; who takes nothing more is."""
+        waiting = self.close_with_bytes_waiting()
+        for waiting[0] in (400_000, 300_000, 200_000):
+            self.clock.advance(CLOSE_TIMEOUT + 1)
+            self.assertFalse(self.client.transport.aborted)
+        self.clock.advance(CLOSE_TIMEOUT + 1)
+        self.assertTrue(self.client.transport.aborted)
+
+    def test_closed_connection_that_is_through(self) -> None:
+        """Who has taken everything, and does not confirm the end, is cut in time."""
+        waiting = self.close_with_bytes_waiting()
+        waiting[0] = 0
+        self.clock.advance(CLOSE_TIMEOUT + 1)
+        self.assertTrue(self.client.transport.aborted)
+
     def test_one_timer(self) -> None:
         """A busy connection has one timer, however many requests it has seen."""
         for _ in range(50):

@@ -326,6 +326,17 @@ class TimeoutTests(Http2Case):
         self.client.carry()
         self.assert_closed_after(self.client, 20)
 
+    def test_pieces_of_ping(self) -> None:
+        """A PING that comes in two parts does not extend the time, either."""
+        self.client.request()
+        for _ in range(7):
+            self.client.h2.ping(b"12345678")
+            data = self.client.h2.data_to_send()
+            self.client.send(data[:5])
+            self.client.send(data[5:])
+            self.clock.advance(10)
+        self.assert_closed_after(self.client, 5)
+
     def test_idle(self) -> None:
         """A client is let go some time after its last request."""
         self.client.request()

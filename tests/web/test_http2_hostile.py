@@ -4,13 +4,14 @@ import struct
 
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from hpack import Encoder
+from hpack import Encoder, HPACKDecodingError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
 from regcache.web import http2_limits as limits
 from regcache.web.http2 import Http2Connection
+from regcache.web.http2_decoder import BoundedDecoder
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_text
 from tests.support.http2_client import PREFACE, Http2Client, Http2Transport, fields, frame
@@ -111,6 +112,18 @@ class FloodTests(Http2Case):
         self.assertLess(self.flood(frame(DATA, 0, stream), 2000), 1000)
         self.assert_refused(ErrorCodes.ENHANCE_YOUR_CALM)
 
+    def test_frames_of_a_refused_stream(self) -> None:
+        """What follows a refused request is thrown away, but not for ever."""
+        refused = [*fields("POST", "/v2/a/b/blobs/uploads/")]
+        head = bytes(Encoder().encode(refused, huffman=False))
+        for sent in (frame(DATA, 0, 1, bytes(1000)), frame(DATA, 8, 1, b"\xff" + bytes(255)),
+                     frame(HEADERS, 0x5, 1, block())):  # fmt: skip
+            client = self.connect()
+            client.send(frame(HEADERS, 0x4, 1, head))
+            taken = self.flood(sent, 1000, client)
+            self.assertTrue(400 < taken < 600, taken)
+            self.assertEqual(self.recorder.last.ended_early, "too many HTTP/2 frames")
+
     def test_window_updates(self) -> None:
         """Updates that follow no data are counted."""
         taken = self.flood(frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"), 3000)
@@ -125,6 +138,22 @@ class FloodTests(Http2Case):
         self.client.carry()
         answer = self.client.answers[stream]
         self.assertEqual((len(answer.body), answer.ended), (len(body), True))
+
+    def test_window_updates_that_come_late(self) -> None:
+        """A client that pauses, and opens the windows of several streams then, may do so."""
+        window = 4 * 1024 * 1024
+        body = bytes(2 * window)
+        self.site.dispatch = lambda request: send_body(request, body, "a/b")
+        client = self.connect(takes=False, window=window)
+        client.h2.increment_flow_control_window(64 * window)
+        streams = [client.begin() for _ in range(5)]
+        client.carry()
+        self.assertEqual({len(client.answers[each].body) for each in streams}, {window})
+        client.channel.pauseProducing()
+        for stream in streams:
+            for number in (stream, 0) * (window // 16384):
+                client.send(frame(WINDOW_UPDATE, 0, number, struct.pack(">L", 16384)))
+        self.assertFalse(client.transport.disconnecting)
 
     def test_rapid_reset(self) -> None:
         """Requests that are reset at once are few, and end the connection with reason."""
@@ -264,6 +293,26 @@ class BlockTests(Http2Case):
             self.client = self.connect()
             self.client.send(frame(HEADERS, 0x5, 1, payload))
             self.assert_refused()
+
+    def test_changes_of_the_table_size(self) -> None:
+        """Two may begin a block (RFC 7541, 4.2), and no more: thousands fit into one."""
+        self.client.send(frame(HEADERS, 0x5, 1, b"\x20\x3f\xe1\x1f" + block()))
+        self.assertEqual(len(self.requests), 1)
+        self.requests.clear()
+        for payload in (b"\x20" * 3, b"\x3f\xe1\x1f\x20\x20", b"\x20" * 16000):
+            self.client = self.connect()
+            self.client.send(frame(HEADERS, 0x5, 1, payload + block()))
+            self.assert_refused()
+
+    def test_long_numbers(self) -> None:
+        """A number of thousands of octets is not read, whatever it stands for."""
+        number = b"\xff" * 3000 + b"\0"
+        for start in (b"\xff", b"\x7f", b"\x0f", b"\x3f", b"\0\x7f", b"\0\1a\xff"):
+            with self.assertRaisesRegex(HPACKDecodingError, "too long"):
+                BoundedDecoder().decode(start + number, raw=True)
+        letters = ("x", "X" * 1000)
+        self.client.send(frame(HEADERS, 0x5, 1, bytes(Encoder().encode([*fields(), letters]))))
+        self.assertEqual(len(self.requests), 1)
 
     def test_table_of_our_encoder(self) -> None:
         """A client cannot make us remember all that we ever sent it."""

@@ -6,12 +6,15 @@ from h2 import events
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
 
 from regcache.cache.reader import MOST_READ, FileSource, Reader
 from regcache.web import http2_limits as limits
 from regcache.web.http2_output import TURN
+from regcache.web.http2_turns import SHARE, ReadingTurns
 from regcache.web.request import Request
-from regcache.web.respond import send_body
+from regcache.web.respond import send_body, send_text
 from regcache.web.sender import Part, Sender
 from tests.support.http2_client import Http2Client, frame
 from tests.support.senders import make_terms
@@ -55,6 +58,30 @@ class PressureCase(Http2Case):
         client.h2.increment_flow_control_window(count, stream)
         client.h2.increment_flow_control_window(count)
         client.carry()
+
+
+@implementer(IPushProducer)
+class Producer:
+    """Writes one piece each time that it is resumed, and ends the answer with the last."""
+
+    def __init__(self, request: Request, pieces: list[bytes]) -> None:
+        self._request = request
+        self._pieces = pieces
+        request.write(b"")
+        request.registerProducer(self, True)  # type: ignore[no-untyped-call]
+
+    def resumeProducing(self) -> None:
+        """Write the next piece."""
+        self._request.write(self._pieces.pop(0))
+        if not self._pieces:
+            self._request.unregisterProducer()  # type: ignore[no-untyped-call]
+            self._request.finish()  # type: ignore[no-untyped-call]
+
+    def pauseProducing(self) -> None:
+        """It writes when it is resumed only."""
+
+    def stopProducing(self) -> None:
+        """The client is gone."""
 
 
 class FlowTests(PressureCase):
@@ -334,6 +361,92 @@ class HeldTests(PressureCase):
         self.assertLessEqual(self.site.held, limits.MOST_HELD_BY_SITE)
         self.assertEqual(modest.channel.held, len(CONTENT))
         self.clock.advance(0)
+
+
+class RoomTests(PressureCase):
+    """Where there is little room."""
+
+    def test_end_that_just_fits(self) -> None:
+        """An answer that fits into the windows arrives whole, though the client opens none."""
+        client = self.connect(takes=False)
+
+        def dispatch(request: Request) -> None:
+            request.responseHeaders.setRawHeaders("Content-Length", ["65300"])
+            Producer(request, [bytes(65000), bytes(300)])
+
+        self.site.dispatch = dispatch
+        client.channel.pauseProducing()
+        stream = client.begin()
+        client.carry()
+        answer = client.answers[stream]
+        self.assertEqual((len(answer.body), answer.ended), (65300, True))
+
+    def test_streams_that_were_reset(self) -> None:
+        """A stream that is over waits for no turn, so nothing of it is kept."""
+        client = self.connect(takes=False, window=MIB)
+        client.begin()
+        client.carry()
+        for _ in range(50):
+            stream = client.begin()
+            client.carry()
+            client.h2.reset_stream(stream)
+            client.carry()
+        self.assertLessEqual(len(client.channel.output._turns), 1)
+
+
+class TurnTests(Http2Case):
+    """Nobody has the reactor for himself."""
+
+    def test_requests_in_turns(self) -> None:
+        """A client has so many requests begun in one turn; the others wait, and are not lost."""
+        client = self.client
+        self.site.dispatch = lambda request: send_text(request, "")
+        for _ in range(SHARE):
+            client.begin()
+        self.received(client)
+        self.assertEqual(len(self.recorder.records), SHARE)
+        streams = [client.begin() for _ in range(SHARE)]
+        self.received(client)
+        self.assertEqual(len(self.recorder.records), SHARE)
+        self.assertFalse(client.transport.reading)
+        self.clock.advance(0)
+        self.assertEqual(len(self.recorder.records), 2 * SHARE)
+        self.assertTrue(client.transport.reading)
+        client.carry()
+        self.assertTrue(all(client.answers[each].status == 200 for each in streams))
+
+    def received(self, client: Http2Client) -> None:
+        """What the client sent arrives, and the turn of the reactor goes on."""
+        client.channel.dataReceived(client.h2.data_to_send())
+
+    def test_broken_in_a_later_turn(self) -> None:
+        """A connection is cut where what waited for its turn cannot be read."""
+        told: list[str] = []
+
+        def read(data: bytes) -> None:
+            turns.begin()
+            if data == b"bad":
+                raise ZeroDivisionError
+
+        turns = ReadingTurns(
+            self.clock,
+            read,
+            lambda: told.append("pause"),
+            lambda: told.append("resume"),
+            lambda: told.append("broken"),
+        )
+        for data in [b"good"] * SHARE + [b"bad", b"good"]:
+            turns.receive(data)
+        self.assertRaises(ZeroDivisionError, self.clock.advance, 0)
+        self.assertEqual(told, ["pause", "broken"])
+
+    def test_lost_in_between(self) -> None:
+        """What waits for its turn is forgotten with its connection."""
+        for _ in range(SHARE + 1):
+            self.client.begin()
+            self.received(self.client)
+        self.client.leave()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class DribbleTests(PressureCase):

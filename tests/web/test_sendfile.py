@@ -282,6 +282,18 @@ class EndTests(StretchCase):
         self.stretch(5, 10)
         self.assertEqual((self.ended, self.progress), ([0], []))
 
+    def test_unsupported(self) -> None:
+        """A file system without it ends the stretch, for the rest to be read, not the answer."""
+        self.file.raw = io.FileIO("/proc/self/maps")
+        self.addCleanup(self.file.raw.close)
+        self.stretch(0, 100)
+        self.assertEqual((self.ended, self.reactor.writing), ([0], set()))
+        self.transport.write(b"head")
+        self.stretch(0, 100)
+        self.assertIsNone(self.turn())
+        self.assertIsNone(self.turn())
+        self.assertEqual((self.ended, self.take()), ([0, 0], b"head"))
+
     def test_truncated(self) -> None:
         """It ends where the file does, which has become shorter."""
         os.truncate(self.file.raw.name, 1500)

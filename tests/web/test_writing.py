@@ -9,11 +9,11 @@ from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
+from regcache.prompt_writing import write_now
 from regcache.web.blocks import HeaderBlock, encode_head
 from regcache.web.pipelining import ReadSwitch
 from regcache.web.request import Request
 from regcache.web.respond import send_text
-from regcache.web.writing import write_now
 from tests.support.web_client import MemoryClient, MemoryTransport, make_site
 
 

@@ -1,0 +1,31 @@
+"""Writing small messages to a socket at once."""
+
+from typing import Any
+
+from twisted.internet import tcp
+
+_SOCKETS = (tcp.Server, tcp.Client)
+
+
+def write_now(transport: Any, data: bytes) -> None:
+    """Write to a transport; past its buffer where that is empty.
+
+    A TCP transport of Twisted waits for the reactor to say that the socket has room, which
+    costs two system calls and another turn for each message. Here the socket is asked first;
+    what it does not take, or cannot tell, is left to the transport.
+    """
+    if (
+        type(transport) in _SOCKETS
+        and transport.connected
+        and not (
+            transport.TLS
+            or transport.disconnecting
+            or transport.dataBuffer
+            or transport._tempDataBuffer
+        )
+    ):
+        sent = transport.writeSomeData(data)
+        if isinstance(sent, int) and sent > 0:
+            data = data[sent:]
+    if data:
+        transport.write(data)

@@ -15,7 +15,7 @@ from twisted.web import http
 
 from regcache.web.deadline import Deadline
 from regcache.web.request import PUSH_METHODS, Request
-from regcache.web.stall import unsent_bytes
+from regcache.web.stall import LastBytes
 from regcache.web.writing import WritingChannel
 
 CLOSE_TIMEOUT = 15.0
@@ -38,7 +38,7 @@ class Channel(WritingChannel):
         super().__init__()
         self._phase = "new"
         self._discarding = False
-        self._unsent: int | None = None
+        self._last_bytes: LastBytes | None = None
 
     def connectionMade(self) -> None:
         """A client has connected. It has the header time-out to say something."""
@@ -151,7 +151,7 @@ class Channel(WritingChannel):
             self._expect("linger", LINGER)
             return
         self._closing = True
-        self._unsent = unsent_bytes(self.transport)
+        self._last_bytes = LastBytes(self.transport)
         self._expect("closing", CLOSE_TIMEOUT)
         super().loseConnection()
 
@@ -170,15 +170,10 @@ class Channel(WritingChannel):
     def _too_late(self) -> None:
         if self._phase != "closing":
             self.loseConnection()
-        elif self._is_taken():
+        elif self._last_bytes is not None and self._last_bytes.are_taken():
             self._expect("closing", CLOSE_TIMEOUT)
         else:
             self.abort()
-
-    def _is_taken(self) -> bool:
-        """Whether a slow client has taken some of what waits for it since this was asked last."""
-        before, self._unsent = self._unsent, unsent_bytes(self.transport)
-        return bool(self._unsent) and self._unsent != before
 
 
 def _close_below_tls(transport: Any) -> None:

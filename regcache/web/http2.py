@@ -13,7 +13,8 @@ idle
 any        stop of the daemon          GOAWAY was sent: no further request is taken; closing
                                        when the last stream is over
 any        a flood, a broken frame     closing: GOAWAY says why, all answers are cut
-closing    time-out                    the connection is cut
+closing    time-out                    the connection is cut, unless the client still takes
+                                       what waits for it
 any        connection lost             over: every request is told
 =========  ==========================  ===================================================
 """
@@ -38,6 +39,7 @@ from regcache.web.http2_output import Output
 from regcache.web.http2_requests import Requests
 from regcache.web.http2_stream import Http2Stream
 from regcache.web.http2_turns import ReadingTurns
+from regcache.web.stall import LastBytes
 
 if TYPE_CHECKING:
     from regcache.web.http2_site import Http2Site
@@ -70,6 +72,7 @@ class Http2Connection(Protocol):
         )
         self._deadline = Deadline(site.reactor, self._too_late)
         self._phase = "new"
+        self._last_bytes: LastBytes | None = None
         self._idle_until = 0.0
         self._leaving = self._registered = False
 
@@ -216,6 +219,7 @@ class Http2Connection(Protocol):
         """
         transport: Any = self.transport
         self.output.push()
+        self._last_bytes = LastBytes(transport)
         self._expect("closing", CLOSE_TIMEOUT)
         self._unregister()
         transport.loseConnection()
@@ -238,8 +242,10 @@ class Http2Connection(Protocol):
         self._deadline.set(seconds)
 
     def _too_late(self) -> None:
-        if self._phase == "closing":
-            self.abort()
-        else:
+        if self._phase != "closing":
             self.output.write(self._engine.goodbye())
             self._close()
+        elif self._last_bytes is not None and self._last_bytes.are_taken():
+            self._expect("closing", CLOSE_TIMEOUT)
+        else:
+            self.abort()

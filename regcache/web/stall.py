@@ -40,6 +40,22 @@ def unsent_bytes(transport: Any) -> int | None:
     return int(_INT.unpack(answer)[0])
 
 
+class LastBytes:
+    """What a client has yet to take of a connection that is being closed.
+
+    :param transport: as :func:`unsent_bytes` takes it.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._unsent = unsent_bytes(transport)
+
+    def are_taken(self) -> bool:
+        """Whether it has taken some of them, and not all, since this was asked last."""
+        before, self._unsent = self._unsent, unsent_bytes(self._transport)
+        return bool(self._unsent) and self._unsent != before
+
+
 class StallTimer:
     """Runs while a client is expected to take something.
 

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.errors import BlobUnknownError
+from regcache.web.channel import CLOSE_TIMEOUT
 from regcache.web.http2_head import read_head
 from regcache.web.http2_stream import Http2Stream
 from regcache.web.request import Request
@@ -318,6 +319,19 @@ class TimeoutTests(Http2Case):
         self.assertTrue(client.transport.disconnecting)
         self.clock.advance(15)
         self.assertTrue(client.transport.aborted)
+
+    def test_slow_client_of_a_closed_connection(self) -> None:
+        """Who still takes the end of an answer is not cut; who takes nothing more is."""
+        transport: Any = self.client.transport
+        waiting = [500_000]
+        transport.unsent_bytes = lambda: waiting[0]
+        self.client.request()
+        self.client.channel.close_if_idle()
+        for waiting[0] in (400_000, 300_000, 200_000):
+            self.clock.advance(CLOSE_TIMEOUT + 1)
+            self.assertFalse(transport.aborted)
+        self.clock.advance(CLOSE_TIMEOUT + 1)
+        self.assertTrue(transport.aborted)
 
     def test_nothing(self) -> None:
         """A client that asks for nothing is let go, though it sends PING."""

@@ -86,12 +86,7 @@ class OtherSizeTests(DownloadTestCase):
     def test_size_too_large_is_not_kept(self) -> None:
         """A blob whose size was announced too large can be had when that is mended."""
         self.registry.faults = [Fault(claim_size=400 * KIB)] * 10
-        opening = self.caches.open(self.digest)
-        self.caches.run(turns=10)
-        sink = self.read(opening)
-        for _ in range(10):
-            self.caches.run(seconds=30)
-        self.assertFalse(sink.ended)
+        self.read_in_vain(10)
         self.registry.faults = []
         self.assertEqual(bytes(self.pull().data), self.content)
 
@@ -100,11 +95,7 @@ class OtherSizeTests(DownloadTestCase):
         sizes = [Fault(claim_size=size * KIB, cut=0) for size in (400, 500, 600)]
         down = Fault(refuse=UpstreamServerError("up.test", "503", status=503))
         self.registry.faults = [sizes[0], *[down] * 20]
-        opening = self.caches.open(self.digest)
-        self.caches.run(turns=10)
-        sink = self.read(opening)
-        for _ in range(20):
-            self.caches.run(seconds=30)
+        sink = self.read_in_vain(20)
         self.assertIsNotNone(sink.reason)
         self.registry.faults = sizes[1:]
         again = self.caches.open(self.digest)
@@ -116,11 +107,7 @@ class OtherSizeTests(DownloadTestCase):
     def test_conflict_half_way(self) -> None:
         """Where answers go on to contradict the first one, nobody knows what it was worth."""
         self.registry.faults = [Fault(cut=120 * KIB), *[Fault(claim_size=400 * KIB)] * 20]
-        opening = self.caches.open(self.digest)
-        self.caches.run(turns=10)
-        sink = self.read(opening)
-        for _ in range(20):
-            self.caches.run(seconds=30)
+        sink = self.read_in_vain(20)
         self.assertIsNotNone(sink.reason)
         self.assertEqual(os.listdir(os.path.join(self.directory, "partial")), [])
 

@@ -55,6 +55,16 @@ class DownloadTestCase(SynchronousTestCase):
         opened.reader.begin(start, opened.reader.size if end is None else end, sink)
         return sink
 
+    def read_in_vain(self, pauses: int) -> Sink:
+        """Begin to read the blob, and wait while the upstream is asked again and again."""
+        opening = self.caches.open(self.digest)
+        self.caches.run(turns=10)
+        sink = self.read(opening)
+        for _ in range(pauses):
+            self.caches.run(seconds=30)
+        self.assertFalse(sink.ended)
+        return sink
+
     def pull(self, digest: Digest | None = None, repository: str = "org/app") -> Sink:
         """Pull a whole blob."""
         opening = self.caches.open(digest or self.digest, repository)

@@ -10,12 +10,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import tcp
-from twisted.internet.interfaces import IPushProducer
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from regcache.web.sendfile import (
     LEAST_AT_ONCE,
@@ -26,6 +24,7 @@ from regcache.web.sendfile import (
     _fair_share,
     takes_files,
 )
+from tests.support.producers import NotingProducer
 
 KIB = 1024
 CONTENT = bytes(each % 251 for each in range(1024)) * 4 * KIB
@@ -77,26 +76,6 @@ class Writers:
     def callLater(self, seconds: float, function: Any, *args: Any) -> None:
         """Note it."""
         self.later.append(lambda: function(*args))
-
-
-@implementer(IPushProducer)
-class Producer:
-    """Notes what the transport tells it."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def pauseProducing(self) -> None:
-        """Noted."""
-        self.calls.append("pause")
-
-    def resumeProducing(self) -> None:
-        """Noted."""
-        self.calls.append("resume")
-
-    def stopProducing(self) -> None:
-        """Noted."""
-        self.calls.append("stop")
 
 
 class StretchCase(SynchronousTestCase):
@@ -232,7 +211,7 @@ class FlowTests(StretchCase):
 
     def test_producer_is_told(self) -> None:
         """The transport's producer, paused by what was written before, is resumed by it."""
-        producer = Producer()
+        producer = NotingProducer()
         self.transport.registerProducer(producer, True)
         self.transport.write(bytes(100_000))
         self.assertEqual(producer.calls, ["pause"])

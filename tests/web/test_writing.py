@@ -14,6 +14,7 @@ from regcache.web.blocks import HeaderBlock, encode_head
 from regcache.web.pipelining import ReadSwitch
 from regcache.web.request import Request
 from regcache.web.respond import send_text
+from tests.support.producers import NotingProducer
 from tests.support.web_client import MemoryClient, MemoryTransport, make_site
 
 
@@ -81,31 +82,12 @@ class ConnectionTests(SynchronousTestCase):
         client.leave()
 
 
-class ReadTransport:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def pauseProducing(self) -> None:
-        """Note it."""
-        self.calls.append("pause")
-
-    def resumeProducing(self) -> None:
-        """Note it."""
-        self.calls.append("resume")
-
-    def unregisterProducer(self) -> None:
-        """Note it."""
-        self.calls.append("unregister")
-
-
 class SwitchTests(SynchronousTestCase):
     """To read or not."""
 
     def test_once(self) -> None:
         """The transport hears of changes alone."""
-        transport = ReadTransport()
+        transport: Any = NotingProducer()
         switch = ReadSwitch(transport)
         switch.resumeProducing()
         for _ in range(2):
@@ -154,6 +136,15 @@ class WriteNowTests(SynchronousTestCase):
         self.assertEqual(self.received(), b"")
         self.transport.doWrite()
         self.assertEqual(self.received(), b"first second")
+
+    def test_somebody_else_writes(self) -> None:
+        """Nothing comes in between where another one has taken the transport's writing over."""
+        self.transport.doWrite = lambda: None
+        write_now(self.transport, b"answer")
+        self.assertEqual(self.received(), b"")
+        del self.transport.doWrite
+        self.transport.doWrite()
+        self.assertEqual(self.received(), b"answer")
 
     def test_rest(self) -> None:
         """What the socket does not take waits its turn; not a byte is lost or doubled."""

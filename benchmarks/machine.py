@@ -1,5 +1,6 @@
 """The machine: what is missing on it, what it is, and what the load client can do on it."""
 
+import mmap
 import os
 import platform
 import shutil
@@ -40,6 +41,19 @@ def missing_packages() -> list[str]:
     if not _C_HEADER.exists():
         missing.add("libc6-dev")
     return sorted(missing)
+
+
+def have_memory(size: int) -> None:
+    """Use so much memory (bytes) for a moment, and give it back.
+
+    A virtual machine may have lent free memory to its host. Then whoever uses it next waits for
+    each page: that is to befall no server whose turn it happens to be.
+    """
+    if not size:
+        return
+    with mmap.mmap(-1, size) as memory:
+        for page in range(0, size, mmap.PAGESIZE):
+            memory[page] = 1
 
 
 def describe() -> dict[str, str]:

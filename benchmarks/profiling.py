@@ -18,7 +18,13 @@ from benchmarks.peers import Regcache
 
 _RATE = 250
 _SHOWN = 40
-_IDLE = ("Condition.wait ", "EPollReactor.doPoll ", "wait (threading", "doPoll ")
+_IDLE = (
+    "Condition.wait ",
+    "EPollReactor.doPoll ",
+    "wait (threading",
+    "doPoll ",
+    "_Threads._work (regcache",
+)
 _THREAD = re.compile(r": (?:PoolThread-)?(.*?)(?:-\d+)?$")
 _SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 

@@ -84,6 +84,7 @@ class Runner:
         certificate = self._bench.certificate if workload.tls else None
         folder = self._bench.folder / f"{workload.name}-{name}"
         peer = KINDS[name](folder, workload.upstream.port, certificate)
+        peer.sets_aside = workload.many_files
         if isinstance(peer, Regcache) and self._bench.quick:
             peer.watched = self._watchdog and workload.watched
         return peer

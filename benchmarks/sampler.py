@@ -5,6 +5,7 @@ import resource
 from collections.abc import Mapping
 from functools import partial
 
+from benchmarks.machine import have_memory
 from benchmarks.peers import Peer
 from benchmarks.timings import Timings
 from benchmarks.workload import GIB, Workload
@@ -22,7 +23,7 @@ class Sampler:
     def begin(self, workload: Workload, peer: Peer) -> float:
         """An empty cache, furnished, started, prepared; the seconds that the start took.
 
-        Nobody's writes are left to the disk when it begins.
+        Nobody's writes are left to the disk when it begins, and memory is there.
         """
         step = partial(self._timings.step, workload.name)
         with step("wiping"):
@@ -37,6 +38,8 @@ class Sampler:
             workload.prepare(peer)
         with step("settling"):
             peer.server.settled_cpu_seconds()
+        with step("settling"):
+            have_memory(workload.stored_bytes * 3 // 2)
         if workload.pinned:
             peer.server.pin(workload.bench.server_cores)
         return seconds

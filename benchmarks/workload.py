@@ -64,6 +64,7 @@ class Workload:
     :cvar counted: whether what a sample costs upstream is of interest.
     :cvar watched: whether the reactor's watchdog looks on once.
     :cvar shortened: whether one round has to do where samples are long.
+    :cvar many_files: whether what is stored are thousands of files.
     """
 
     name = ""
@@ -76,6 +77,7 @@ class Workload:
     counted = True
     watched = True
     shortened = True
+    many_files = False
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -84,6 +86,11 @@ class Workload:
     def upstream(self) -> Upstream:
         """What the peers fetch from."""
         return self.bench.paced if self.is_paced else self.bench.fast
+
+    @property
+    def stored_bytes(self) -> int:
+        """What a sample has a server write, about (bytes)."""
+        return 0
 
     def surroundings(self) -> AbstractContextManager[None]:
         """What has to be there as long as the workload is measured.

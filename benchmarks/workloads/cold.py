@@ -16,6 +16,10 @@ class Cold(Workload):
     title = "cold 1 GiB, fast upstream"
     fresh = True
 
+    @property
+    def stored_bytes(self) -> int:
+        return self.bench.content.sizes.big
+
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
         return transfer(self.fetch(peer.port, [self._digest()]))
 
@@ -33,6 +37,10 @@ class Paced(Cold):
     title = "cold 100 MiB, upstream at 125 MB/s, 20 ms late"
     is_paced = True
 
+    @property
+    def stored_bytes(self) -> int:
+        return self.bench.content.sizes.paced
+
     def _digest(self) -> str:
         return self.bench.content.paced
 
@@ -43,6 +51,10 @@ class Crowd(Workload):
     name = "crowd"
     title = "50 clients, one cold 100 MiB blob"
     fresh = True
+
+    @property
+    def stored_bytes(self) -> int:
+        return self.bench.content.sizes.crowd
 
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
         return transfer(self.fetch(peer.port, [self.bench.content.crowd] * CROWD, CROWD))
@@ -69,6 +81,7 @@ class Tiny(Workload):
     name = "tiny"
     title = "cold blobs of 4 KiB, 16 connections"
     fresh = True
+    many_files = True
 
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
         fetched = self.fetch(peer.port, self.bench.content.tiny, TINY_CONNECTIONS)

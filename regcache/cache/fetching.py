@@ -153,6 +153,7 @@ class Fetching:
         else:
             if accepted:
                 self._allocate(body, fill)
+                self._listener.progressed()  # where the size is news, readers may have more
 
     def _accept(self, body: IBlobBody, fill: Fill) -> bool:
         """Check an answer against what is known; whether it is wanted."""

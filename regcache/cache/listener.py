@@ -19,7 +19,7 @@ class FetchingListener(Protocol):
         """The first fitting answer is there."""
 
     def progressed(self) -> None:
-        """Bytes were written, or a fill ended."""
+        """Bytes were written, the size became known, or a fill ended."""
 
     def drained(self) -> None:
         """No fill is left after all were told to stop."""

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 
+from regcache.cache.origin import WITHHELD
 from regcache.cache.relay import Relay
 from regcache.errors import UpstreamServerError
 from tests.support.bodies import Fault
@@ -32,6 +33,21 @@ class UnknownSizeTests(DownloadTestCase):
         self.assertEqual((bytes(sink.data), sink.ended), (self.content, True))
         self.assertEqual([each[3] for each in self.registry.requests], [0, 120 * KIB])
         self.assertEqual(self.registry.sent, len(self.content))
+
+    def test_size_is_news(self) -> None:
+        """Where a later answer tells the size, readers get what had to be withheld before."""
+        self.registry.faults = [Fault(hide_size=True, cut=200 * KIB), Fault(stall=0)]
+        opening = self.caches.open(self.digest)
+        self.caches.run(turns=12)
+        sink = Sink()
+        sink.reader = self.successResultOf(opening).reader
+        self.addCleanup(sink.reader.leave)
+        sink.reader.begin(0, None, sink)
+        while len(self.registry.requests) == 1:
+            self.assertLessEqual(len(sink.data), 200 * KIB - WITHHELD)
+            self.caches.run(turns=1)
+        self.caches.run(seconds=5)
+        self.assertEqual(len(sink.data), 200 * KIB)
 
     def test_broken_behind_the_last_byte(self) -> None:
         """Where nothing follows, a whole answer says so."""

@@ -14,8 +14,9 @@ from regcache.interfaces import Found, IBlobStore, IContentFile, IPartialFile, I
 from regcache.store.content_file import CachedReads, ContentFile, OpenFile
 from regcache.store.contents import (
     Opened,
+    keep_contents,
     load_content,
-    look_up_content,
+    look_up_contents,
     open_content,
 )
 from regcache.store.files import remove, remove_same
@@ -23,9 +24,15 @@ from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.partials import PartialFact, PartialFiles
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
-from regcache.store.small_contents import SmallContents
+from regcache.store.shared_jobs import SharedJobs
 from regcache.store.suspects import SuspectContent
 from regcache.store.sync import SyncQueue
+
+#: Small contents that share a job of being stored, and how many such jobs there are at a time:
+#: more would not make one disk faster, and keep others from the threads.
+MOST_KEPT, KEEPING_JOBS = 32, 2
+#: The same for looking content up. A slow disk finds several at a time.
+MOST_LOOKED_UP, LOOKING_JOBS = 8, 4
 
 
 def _nobody(*_: object) -> None:
@@ -69,7 +76,12 @@ class BlobStore:
         self._locks = KeyedLocks()
         self._suspects = SuspectContent()
         self._syncs = SyncQueue(clock, pool, paths, self._lost)
-        self._small = SmallContents(pool, paths)
+        self._keeping = SharedJobs[tuple[Digest, bytes], int](
+            pool, keep_contents, paths, MOST_KEPT, KEEPING_JOBS
+        )
+        self._looking = SharedJobs[Digest, Opened | bool](
+            pool, look_up_contents, paths, MOST_LOOKED_UP, LOOKING_JOBS
+        )
         self._partials = PartialFiles(
             clock, pool, paths, boot_id, self._cached, self._stored, self._changed
         )
@@ -92,8 +104,7 @@ class BlobStore:
         return handed_over(looking, lambda found: _close(found.file))
 
     async def _look_up(self, digest: Digest) -> Found:
-        paths = (self._paths.blob(digest), self._paths.partial(digest))
-        found = await self._pool.run(look_up_content, *paths)
+        found = await self._looking.run(digest)
         if isinstance(found, bool):
             return Found(None, found)
         return Found(await self._sound(digest, found), False)
@@ -138,7 +149,7 @@ class BlobStore:
         return self._alone(digest, partial(self._keep, digest, content))
 
     async def _keep(self, digest: Digest, content: bytes) -> None:
-        replaced = await self._small.keep(digest, content)
+        replaced = await self._keeping.run((digest, content))
         self._stored(digest, len(content), replaced)
 
     def remove(self, digest: Digest) -> "Deferred[bool]":

@@ -2,18 +2,21 @@
 
 import io
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from regcache.digests import Digest
 from regcache.store.files import (
     MODE_GROWING,
-    install,
     is_settled,
+    put_in_place,
     read_exactly,
     remove,
     remove_same,
     write_all,
 )
 from regcache.store.paths import TEMPORARY_SUFFIX, StorePaths
+from regcache.store.shared_jobs import outcomes
 
 Opened = tuple[io.FileIO, int, bool]
 """An open file, its size in bytes, and whether it was synced after verification."""
@@ -29,12 +32,16 @@ def open_content(path: str) -> Opened | None:
     return io.FileIO(descriptor, "r"), status.st_size, is_settled(status)
 
 
-def look_up_content(path: str, partial: str) -> Opened | bool:
-    """Open content; where it is not here, say whether there is a partial file of it.
+def look_up_contents(paths: StorePaths, digests: Sequence[Digest]) -> list[Any]:
+    """Open contents; of each that is not here, say whether there is a partial file.
 
-    :raises OSError: for other faults.
+    :returns: for each digest Opened, a bool, or the Failure of an OSError.
     """
-    return open_content(path) or os.path.lexists(partial)
+
+    def look_up(digest: Digest) -> Opened | bool:
+        return open_content(paths.blob(digest)) or os.path.lexists(paths.partial(digest))
+
+    return outcomes(look_up, digests)
 
 
 def load_content(path: str, digest: Digest, limit: int) -> tuple[bytes | None, int | None]:
@@ -56,7 +63,20 @@ def load_content(path: str, digest: Digest, limit: int) -> tuple[bytes | None, i
         return None, size if remove_same(path, raw.fileno()) else None
 
 
-def keep_content(paths: StorePaths, digest: Digest, content: bytes) -> int:
+def keep_contents(paths: StorePaths, contents: Sequence[tuple[Digest, bytes]]) -> list[Any]:
+    """Store contents.
+
+    :returns: for each the size in bytes of what was replaced, or the Failure of an OSError, or
+        of a ValueError.
+    """
+
+    def keep(content: tuple[Digest, bytes]) -> int:
+        return _keep_content(paths, *content)
+
+    return outcomes(keep, contents)
+
+
+def _keep_content(paths: StorePaths, digest: Digest, content: bytes) -> int:
     """Store content under its name, by way of a temporary file. Once at a time per digest.
 
     :returns: the size of what was replaced, in bytes.
@@ -72,7 +92,7 @@ def keep_content(paths: StorePaths, digest: Digest, content: bytes) -> int:
             write_all(descriptor, [content], 0)
         finally:
             os.close(descriptor)
-        return install(temporary, paths.blob(digest))
+        return put_in_place(temporary, paths.blob(digest))
     except BaseException:
         remove(temporary)
         raise

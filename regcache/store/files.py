@@ -91,13 +91,24 @@ def install(source: str, target: str) -> int:
     :returns: the size of what was replaced, in bytes.
     """
     os.utime(source)
-    with suppress(FileNotFoundError):
+    return put_in_place(source, target)
+
+
+def put_in_place(source: str, target: str) -> int:
+    """Rename a verified file to its final name, and make the folder for that if need be.
+
+    :returns: the size of what was replaced, in bytes.
+    """
+    try:
         replaced = os.lstat(target).st_size
+    except FileNotFoundError:
+        replaced = 0
+    try:
         os.replace(source, target)
-        return replaced
-    os.makedirs(os.path.dirname(target), mode=_MODE_FOLDER, exist_ok=True)
-    os.replace(source, target)
-    return 0
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(target), mode=_MODE_FOLDER, exist_ok=True)
+        os.replace(source, target)
+    return replaced
 
 
 def replace_file(path: str, content: bytes, durable: bool) -> None:
@@ -124,6 +135,11 @@ def settle(descriptor: int) -> None:
     systems without modes keep it as it was, and the content is verified more often.
     """
     os.fdatasync(descriptor)
+    mark_settled(descriptor)
+
+
+def mark_settled(descriptor: int) -> None:
+    """Have the mode of a file say that its data are on the disk, which they have to be."""
     with suppress(OSError):
         os.fchmod(descriptor, MODE_SETTLED)
 

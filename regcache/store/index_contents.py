@@ -38,12 +38,18 @@ ON CONFLICT (digest) DO UPDATE SET
     public = max(public, excluded.public),
     committed_at = iif(size IS NULL, excluded.committed_at, committed_at),
     last_use = max(ifnull(last_use, 0), excluded.last_use)
+RETURNING id
 """
 
 _LINK = """
 INSERT INTO links (content_id, upstream, repository_id, proved_at, credentials)
 VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET proved_at = excluded.proved_at, credentials = excluded.credentials
+"""
+
+_IS_MANIFEST = """
+SELECT EXISTS (SELECT 1 FROM mentions WHERE manifest_id = :content)
+    OR EXISTS (SELECT 1 FROM subjects WHERE manifest_id = :content)
 """
 
 
@@ -77,11 +83,13 @@ def find_content(
 def repository_id(connection: sqlite3.Connection, upstream: str, repository: str) -> int:
     """The number of a repository, which gets one if it has none."""
     names = (upstream, repository)
-    connection.execute("INSERT OR IGNORE INTO repositories (upstream, name) VALUES (?, ?)", names)
-    (number,) = connection.execute(
+    row = connection.execute(
         "SELECT id FROM repositories WHERE upstream = ? AND name = ?", names
     ).fetchone()
-    return int(number)
+    if row is not None:
+        return int(row[0])
+    added = connection.execute("INSERT INTO repositories (upstream, name) VALUES (?, ?)", names)
+    return int(added.lastrowid or 0)
 
 
 def content_id(connection: sqlite3.Connection, digest: Digest) -> int | None:
@@ -102,11 +110,10 @@ def store_content(
 ) -> int:
     """Note that the bytes are here; gives the number of the digest."""
     key = digest_key(digest)
-    connection.execute(
+    ((number,),) = connection.execute(
         _STORE,
         {"digest": key, "size": size, "media_type": media_type, "public": public, "now": now},
-    )
-    (number,) = connection.execute("SELECT id FROM contents WHERE digest = ?", (key,)).fetchone()
+    ).fetchall()
     return int(number)
 
 
@@ -124,6 +131,14 @@ def link_content(
     """
     number = repository_id(connection, upstream, repository)
     connection.execute(_LINK, (content, upstream, number, now, credentials))
+    (is_manifest,) = connection.execute(_IS_MANIFEST, {"content": content}).fetchone()
+    if is_manifest:
+        _show_mentions(connection, content, number)
+    return number
+
+
+def _show_mentions(connection: sqlite3.Connection, content: int, number: int) -> None:
+    """Let a repository know what a manifest mentions."""
     connection.execute(
         "INSERT OR IGNORE INTO shown (repository_id, digest, size, manifest_id)"
         " SELECT ?, digest, size, manifest_id FROM mentions WHERE manifest_id = ?",
@@ -134,7 +149,6 @@ def link_content(
         " SELECT ?, subject, manifest_id FROM subjects WHERE manifest_id = ?",
         (number, content),
     )
-    return number
 
 
 def record_blob(

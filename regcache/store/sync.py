@@ -4,38 +4,35 @@ Content is committed by a rename alone, so a crash of the machine can leave a na
 zeros for bytes. What was synced is therefore marked, by its mode (see
 :func:`~regcache.store.files.settle`): content without the mark that this process does not
 know either is verified before it is served. No clock and no walk is needed for that.
+
+Syncing keeps the disk, and the interpreter's lock, from those who wait for content. So it
+begins when nothing was committed for a moment, but not much later than the first commit.
 """
 
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
-from regcache.store.files import remove, settle, sync_folder
+from regcache.store.file_system import FileSystem
 from regcache.store.paths import StorePaths
+from regcache.store.sync_files import Outcome, sync_contents
 
-DELAY = 2.0
-"""Seconds between a commit and the begin of the sync that it waits for."""
+QUIET = 2.0
+"""Seconds without a commit after which a sync begins ..."""
 
+LATEST = 10.0
+"""... and seconds after the first commit that waits for it."""
 
-@dataclass
-class _Outcome:
-    """What became of a batch.
+MOST_IN_JOB = 512
+"""Contents that one job in a thread syncs."""
 
-    :ivar lost: content that the disk refused to take, with its size in bytes; removed.
-    :ivar untried: content that could not be opened, e.g. for want of descriptors.
-    :ivar faults: what to log.
-    """
-
-    lost: list[tuple[Digest, int]] = field(default_factory=list)
-    untried: list[Digest] = field(default_factory=list)
-    faults: list[OSError] = field(default_factory=list)
+CLOSING_SECONDS = 10.0
+"""When the daemon stops, no job is begun after that; the rest is verified when it is used."""
 
 
 class SyncQueue:
@@ -53,15 +50,15 @@ class SyncQueue:
         pool: IWorkPool,
         paths: StorePaths,
         lost: Callable[[Digest, int], None],
-        delay: float = DELAY,
     ) -> None:
         self._clock = clock
         self._pool = pool
         self._paths = paths
         self._lost = lost
-        self._delay = delay
-        self._pending: set[Digest] = set()
+        self._system = FileSystem(paths.directory)
+        self._pending: dict[Digest, None] = {}
         self._syncing: frozenset[Digest] = frozenset()
+        self._first_at = self._last_at = 0.0
         self._timer: IDelayedCall | None = None
         self._turn = DeferredLock()
         self._closed = False
@@ -72,91 +69,84 @@ class SyncQueue:
 
     def add(self, digest: Digest) -> None:
         """Note that verified content has got its final name."""
-        self._pending.add(digest)
+        self._pending[digest] = None
+        self._last_at = self._clock.seconds()
         self._schedule()
 
     def discard(self, digest: Digest) -> None:
         """Note that content was removed."""
-        self._pending.discard(digest)
+        self._pending.pop(digest, None)
 
     def flush(self) -> "Deferred[None]":
         """Sync now; fires when everything that was added before has been tried."""
-        return self._turn.run(self._round)
+        return self._turn.run(self._flush, None)
 
     def close(self) -> "Deferred[None]":
-        """Sync what is pending, and nothing after it. The pool must still run."""
+        """Sync what is pending, for a bounded time, and nothing after it. The pool must run."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        return self.flush()
+        return self._turn.run(self._flush, self._clock.seconds() + CLOSING_SECONDS).addCallback(
+            self._let_go
+        )
+
+    def _let_go(self, _: None) -> None:
+        self._system.close()
+        if self._pending:
+            self.log.warn(
+                "{count} new contents were not synced in time: they are verified when next used",
+                count=len(self._pending),
+            )
 
     def _schedule(self) -> None:
-        """Have a round after the delay, if there is anything to do."""
+        """Have a sync when its time comes, if there is anything to do."""
         if self._pending and self._timer is None and not self._closed:
-            self._timer = self._clock.callLater(self._delay, self._elapsed)
+            self._first_at = self._clock.seconds()
+            self._timer = self._clock.callLater(QUIET, self._elapsed)
 
     def _elapsed(self) -> None:
+        """Sync, unless content is being committed all the while: then a little later."""
         self._timer = None
-        self.flush()
+        due = min(self._last_at + QUIET, self._first_at + LATEST)
+        remaining = due - self._clock.seconds()
+        if remaining > 0:
+            self._timer = self._clock.callLater(remaining, self._elapsed)
+        else:
+            self.flush()
 
-    def _round(self) -> "Deferred[None]":
-        """Sync what is pending by now."""
-        self._syncing = frozenset(self._pending)
-        self._pending.clear()
-        if not self._syncing:
-            return succeed(None)
-        job: Deferred[_Outcome] = self._pool.run(_sync_batch, self._paths, self._syncing)
-        return job.addErrback(self._failed).addCallback(self._done)
+    async def _flush(self, until: float | None) -> None:
+        """Sync what is pending by now.
 
-    def _failed(self, failure: Failure) -> _Outcome:
-        """Nothing was done: there is no pool any more, or a fault of ours."""
-        self.log.failure("syncing new content", failure)
-        return _Outcome(untried=list(self._syncing))
-
-    def _done(self, outcome: _Outcome) -> None:
-        for fault in outcome.faults:
-            self.log.warn("new content could not be synced: {fault}", fault=fault)
-        self._syncing = frozenset()
-        self._pending.update(outcome.untried)
-        for digest, size in outcome.lost:
-            self._pending.discard(digest)
-            self._lost(digest, size)
+        :param until: clock seconds after which no further job is begun, or None.
+        """
+        batch = list(self._pending)
+        for start in range(0, len(batch), MOST_IN_JOB):
+            if until is None or self._clock.seconds() < until:
+                await self._sync(batch[start : start + MOST_IN_JOB])
         self._schedule()
 
+    async def _sync(self, batch: Sequence[Digest]) -> None:
+        """Sync a part of what is pending, but for what was removed since."""
+        present = [digest for digest in batch if digest in self._pending]
+        self._syncing = frozenset(present)
+        for digest in present:
+            del self._pending[digest]
 
-def _sync_batch(paths: StorePaths, batch: Iterable[Digest]) -> _Outcome:
-    """Sync files, then the folders that name them. Blocks."""
-    outcome = _Outcome()
-    folders: set[str] = set()
-    for digest in batch:
-        if _sync_content(paths.blob(digest), digest, outcome):
-            folders.update(paths.folders(digest))
-    for folder in sorted(folders, key=len, reverse=True):
-        try:
-            sync_folder(folder)
-        except OSError as fault:  # at worst the name is lost, which is no wrong byte
-            outcome.faults.append(fault)
-    return outcome
+        def failed(failure: Failure) -> Outcome:
+            """Nothing was done: there is no pool any more, or a fault of ours."""
+            self.log.failure("syncing new content", failure)
+            return Outcome(untried=present)
 
+        job: Deferred[Outcome] = self._pool.run(sync_contents, self._paths, self._system, present)
+        outcome = await job.addErrback(failed)
+        self._syncing = frozenset()
+        self._done(outcome)
 
-def _sync_content(path: str, digest: Digest, outcome: _Outcome) -> bool:
-    """Whether the file is on the disk now; if not, the outcome tells why."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    except OSError as fault:
-        outcome.untried.append(digest)
-        outcome.faults.append(fault)
-        return False
-    try:
-        settle(descriptor)
-    except OSError as fault:
-        size = remove(path) or 0
-        outcome.lost.append((digest, size))
-        outcome.faults.append(fault)
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    def _done(self, outcome: Outcome) -> None:
+        for fault in outcome.faults:
+            self.log.warn("new content could not be synced: {fault}", fault=fault)
+        self._pending.update(dict.fromkeys(outcome.untried))
+        for digest, size in outcome.lost:
+            self._pending.pop(digest, None)
+            self._lost(digest, size)

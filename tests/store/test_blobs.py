@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
 from regcache.interfaces import IBlobStore
-from regcache.store.sync import DELAY
+from regcache.store.sync import QUIET
 from tests.store.stores import StoreTestCase, open_descriptors
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
 
@@ -173,9 +173,9 @@ class BlobStoreTests(StoreTestCase):
         digests = [self.commit(CONTENT), self.commit(b"other")]
         self.assertEqual([self.mode(digest) for digest in digests], [0o600, 0o600])
         pool.names.clear()
-        self.clock.advance(DELAY)
+        self.clock.advance(QUIET)
         self.assertEqual([self.mode(digest) for digest in digests], [0o400, 0o400])
-        self.assertEqual(pool.names, ["_sync_batch"])
+        self.assertEqual(pool.names, ["sync_contents"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_commit_while_syncing(self) -> None:
@@ -186,7 +186,7 @@ class BlobStoreTests(StoreTestCase):
             kept = self.store.keep(Digest.of(content), content)
             pool.release(-1)
             self.successResultOf(kept)
-            self.clock.advance(DELAY)
+            self.clock.advance(QUIET)
         pool.release()
         self.assertEqual(self.mode(Digest.of(b"one")), 0o400)
         self.assertEqual(self.mode(Digest.of(b"two")), 0o600)
@@ -215,17 +215,17 @@ class BlobStoreTests(StoreTestCase):
         self.store = self.new_store(disk)
         self.commit(CONTENT)
         disk._faults["open"] = errno.EMFILE
-        self.clock.advance(DELAY)
+        self.clock.advance(QUIET)
         self.assertEqual((self.mode(), self.damages), (0o600, []))
         disk._faults.clear()
-        self.clock.advance(DELAY)
+        self.clock.advance(QUIET)
         self.assertEqual(self.mode(), 0o400)
 
     def test_sync_of_removed_content(self) -> None:
         """Content that was removed before its sync is no fault."""
         self.commit(CONTENT)
         os.unlink(self.paths.blob(DIGEST))
-        self.clock.advance(DELAY)
+        self.clock.advance(QUIET)
         self.assertEqual(self.damages, [])
 
     def test_mode_cannot_be_kept(self) -> None:
@@ -233,7 +233,7 @@ class BlobStoreTests(StoreTestCase):
         disk = BadDisk(self, fchmod=errno.EPERM)
         self.store = self.new_store(disk)
         self.commit(CONTENT)
-        self.clock.advance(DELAY)
+        self.clock.advance(QUIET)
         self.assertEqual(self.mode(), 0o600)
         recording = RecordingPool(disk)
         store = self.new_store(recording)

@@ -86,8 +86,9 @@ class Disk:
             self.failed += 1
             raise OSError(28, "No space left on device")
         outcome = function(*args)
-        if isinstance(outcome, tuple) and outcome and isinstance(outcome[0], io.FileIO):
-            self._opened.append(outcome[0])
+        for each in outcome if isinstance(outcome, list) else [outcome]:
+            if isinstance(each, tuple) and each and isinstance(each[0], io.FileIO):
+                self._opened.append(each[0])
         return outcome
 
     def die(self, done: int) -> None:

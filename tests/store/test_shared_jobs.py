@@ -1,4 +1,4 @@
-"""Small contents on their way to the disk: jobs that several share."""
+"""Jobs that several share, as small contents do on their way to the disk."""
 
 import errno
 import os
@@ -6,12 +6,15 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
+from regcache.store.contents import keep_contents
 from regcache.store.paths import StorePaths
-from regcache.store.small_contents import MOST_IN_BATCH, MOST_JOBS, SmallContents
+from regcache.store.shared_jobs import SharedJobs
 from tests.support.pools import HeldPool
 
+MOST_IN_BATCH, MOST_JOBS = 32, 2
 
-class SmallContentsTests(SynchronousTestCase):
+
+class SharedJobsTests(SynchronousTestCase):
     """A pool that works when told to."""
 
     def setUp(self) -> None:
@@ -19,7 +22,9 @@ class SmallContentsTests(SynchronousTestCase):
         self.paths = StorePaths(os.path.abspath(self.mktemp()))
         self.paths.prepare()
         self.pool = HeldPool()
-        self.small = SmallContents(self.pool, self.paths)
+        self.jobs = SharedJobs[tuple[Digest, bytes], int](
+            self.pool, keep_contents, self.paths, MOST_IN_BATCH, MOST_JOBS
+        )
 
     def contents(self, count: int) -> list[tuple[Digest, bytes]]:
         """Different ones."""
@@ -29,7 +34,7 @@ class SmallContentsTests(SynchronousTestCase):
     def test_first_does_not_wait(self) -> None:
         """The first begins at once; what comes while the threads are busy shares a job."""
         contents = self.contents(MOST_JOBS + 5)
-        keeping = [self.small.keep(*each) for each in contents]
+        keeping = [self.jobs.run(each) for each in contents]
         self.assertEqual(len(self.pool.jobs), MOST_JOBS)
         self.pool.release()
         self.assertEqual(len(self.pool.jobs), MOST_JOBS)
@@ -43,7 +48,7 @@ class SmallContentsTests(SynchronousTestCase):
     def test_batches_are_bounded(self) -> None:
         """No job takes more than its share."""
         contents = self.contents(MOST_JOBS + 2 * MOST_IN_BATCH)
-        keeping = [self.small.keep(*each) for each in contents]
+        keeping = [self.jobs.run(each) for each in contents]
         jobs = 0
         while self.pool.jobs:
             jobs += 1
@@ -58,7 +63,7 @@ class SmallContentsTests(SynchronousTestCase):
         blocked, wrong = contents[-1][0], contents[-2][0]
         os.makedirs(self.paths.blob(blocked))
         contents[-2] = (wrong, b"something else")
-        keeping = [self.small.keep(*each) for each in contents]
+        keeping = [self.jobs.run(each) for each in contents]
         self.pool.release_all()
         failure = self.failureResultOf(keeping.pop(), OSError)
         self.assertIn(failure.value.errno, (errno.EISDIR, errno.ENOTEMPTY))
@@ -70,7 +75,7 @@ class SmallContentsTests(SynchronousTestCase):
     def test_fault_of_a_job(self) -> None:
         """Whatever becomes of a job, those who share it hear of it, and the next one has a turn."""
         contents = self.contents(2 * MOST_JOBS)
-        keeping = [self.small.keep(*each) for each in contents]
+        keeping = [self.jobs.run(each) for each in contents]
         for _ in range(MOST_JOBS):
             job, _, _ = self.pool.jobs.pop(0)
             job.errback(RuntimeError("no threads"))
@@ -86,6 +91,6 @@ class SmallContentsTests(SynchronousTestCase):
         os.makedirs(os.path.dirname(self.paths.blob(digest)))
         with open(self.paths.blob(digest), "wb") as file:
             file.write(b"damaged")
-        keeping = self.small.keep(digest, content)
+        keeping = self.jobs.run((digest, content))
         self.pool.release_all()
         self.assertEqual(self.successResultOf(keeping), len(b"damaged"))

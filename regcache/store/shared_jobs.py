@@ -1,0 +1,86 @@
+"""Small pieces of work for threads: what comes while jobs are under way shares the next.
+
+Handing a job to a thread and back costs more than a small file does, and each thread that is
+awake keeps the interpreter's lock from the reactor. The first piece never waits for others.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from regcache.interfaces import IWorkPool
+from regcache.store.paths import StorePaths
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class SharedJobs(Generic[Item, Result]):
+    """Does the same work on many items.
+
+    :param work: called in a thread with ``paths`` and some items; gives what became of each,
+        see :func:`outcomes`.
+    :param most_items: items that share a job, so that the first need not wait long for the last.
+    :param most_jobs: jobs at a time, so that other work gets threads, too.
+    """
+
+    def __init__(
+        self,
+        pool: IWorkPool,
+        work: Callable[[StorePaths, Sequence[Item]], list[Any]],
+        paths: StorePaths,
+        most_items: int,
+        most_jobs: int,
+    ) -> None:
+        self._pool = pool
+        self._work = work
+        self._paths = paths
+        self._most_items = most_items
+        self._most_jobs = most_jobs
+        self._waiting: list[tuple[Item, Deferred[Result]]] = []
+        self._jobs = 0
+
+    def run(self, item: Item) -> "Deferred[Result]":
+        """Have an item worked on. Fails as the work does."""
+        done: Deferred[Result] = Deferred()
+        self._waiting.append((item, done))
+        self._begin()
+        return done
+
+    def _begin(self) -> None:
+        if not self._waiting or self._jobs >= self._most_jobs:
+            return
+        most = self._most_items
+        batch, self._waiting = self._waiting[:most], self._waiting[most:]
+        self._jobs += 1
+        items = [item for item, _ in batch]
+        job: Deferred[list[Any]] = self._pool.run(self._work, self._paths, items)
+        job.addCallbacks(self._done, self._failed, (batch,), errbackArgs=(batch,))
+
+    def _done(self, outcomes: list[Any], batch: Sequence[tuple[Item, "Deferred[Result]"]]) -> None:
+        self._next()
+        for (_, done), outcome in zip(batch, outcomes, strict=True):
+            done.callback(outcome)
+
+    def _failed(self, failure: Failure, batch: Sequence[tuple[Item, "Deferred[Result]"]]) -> None:
+        """There are no threads any more."""
+        self._next()
+        for _, done in batch:
+            done.errback(failure)
+
+    def _next(self) -> None:
+        self._jobs -= 1
+        self._begin()
+
+
+def outcomes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Any]:
+    """What becomes of each item: a result, or a Failure where the work raises."""
+    found: list[Any] = []
+    for item in items:
+        try:
+            found.append(work(item))
+        except Exception:  # noqa: BLE001 - whoever waits for it is told
+            found.append(Failure())
+    return found

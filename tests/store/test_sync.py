@@ -1,0 +1,206 @@
+"""Tests for regcache.store.sync: when new content is synced, and how much at a time."""
+
+import errno
+import os
+import stat
+
+from twisted.internet.defer import Deferred, execute
+
+from regcache.digests import Digest
+from regcache.store import sync
+from regcache.store.file_system import FileSystem
+from regcache.store.sync import CLOSING_SECONDS, LATEST, MOST_IN_JOB, QUIET, SyncQueue
+from regcache.store.sync_files import OPENED_AT_ONCE, TOGETHER, sync_contents
+from tests.store.stores import StoreTestCase
+from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
+
+
+class CountingSystem(FileSystem):
+    """A file system that counts its syncs, and refuses them on demand."""
+
+    def __init__(self, fault: int = 0) -> None:
+        super().__init__("", None)
+        self.fault = fault
+        self.syncs = 0
+
+    def sync(self) -> bool:
+        """Sync nothing."""
+        self.syncs += 1
+        if self.fault:
+            raise OSError(self.fault, os.strerror(self.fault))
+        return True
+
+
+class SyncTestCase(StoreTestCase):
+    """Contents that are stored, and not yet synced."""
+
+    def stored(self, count: int) -> list[Digest]:
+        """Some contents under their names."""
+        digests = []
+        for number in range(count):
+            content = b"%d" % number
+            digests.append(Digest.of(content))
+            self.successResultOf(self.store.keep(digests[-1], content))
+        self.successResultOf(self.store.close())
+        for digest in digests:
+            os.chmod(self.paths.blob(digest), 0o600)
+        return digests
+
+    def settled(self, digests: list[Digest]) -> int:
+        """How many of them are marked."""
+        modes = [stat.S_IMODE(os.stat(self.paths.blob(digest)).st_mode) for digest in digests]
+        return modes.count(0o400)
+
+
+class SyncContentsTests(SyncTestCase):
+    """Tests for :func:`sync_contents`: what a thread does."""
+
+    def test_few(self) -> None:
+        """A few files are synced by themselves."""
+        digests, system = self.stored(TOGETHER - 1), CountingSystem()
+        outcome = sync_contents(self.paths, system, digests)
+        self.assertEqual((system.syncs, self.settled(digests)), (0, len(digests)))
+        self.assertEqual((outcome.lost, outcome.untried, outcome.faults), ([], [], []))
+
+    def test_many(self) -> None:
+        """Many files are synced by one call, as many as are open at a time."""
+        digests, system = self.stored(OPENED_AT_ONCE + TOGETHER), CountingSystem()
+        self.patch(os, "fdatasync", self.fail)
+        outcome = sync_contents(self.paths, system, digests)
+        self.assertEqual((system.syncs, self.settled(digests)), (2, len(digests)))
+        self.assertEqual((outcome.lost, outcome.untried, outcome.faults), ([], [], []))
+
+    def test_no_such_call(self) -> None:
+        """Where the system cannot sync everything each file is synced."""
+        digests = self.stored(TOGETHER)
+        sync_contents(self.paths, FileSystem("", None), digests)
+        self.assertEqual(self.settled(digests), TOGETHER)
+
+    def test_refused(self) -> None:
+        """Where something could not be written each file tells whether it was meant."""
+        digests, bad = self.stored(TOGETHER), []
+        real = os.fdatasync
+
+        def fdatasync(descriptor: int) -> None:
+            bad.append(descriptor)
+            if len(bad) == 2:
+                raise OSError(errno.EIO, "bad sector")
+            real(descriptor)
+
+        self.patch(os, "fdatasync", fdatasync)
+        outcome = sync_contents(self.paths, CountingSystem(errno.EIO), digests)
+        self.assertEqual(outcome.lost, [(digests[1], 1)])
+        self.assertEqual(len(outcome.faults), 2)
+        self.assertFalse(os.path.exists(self.paths.blob(digests[1])))
+        self.assertEqual(self.settled([digests[0], *digests[2:]]), TOGETHER - 1)
+
+    def test_replaced_meanwhile(self) -> None:
+        """A file that gets the name of one that is being synced is not marked for it."""
+        digests = self.stored(TOGETHER)
+        system, name = CountingSystem(), self.paths.blob(digests[0])
+
+        def replace() -> bool:
+            with open(f"{name}.new", "wb"):
+                os.chmod(f"{name}.new", 0o600)
+            os.replace(f"{name}.new", name)
+            return True
+
+        self.patch(system, "sync", replace)
+        sync_contents(self.paths, system, digests)
+        self.assertEqual(self.settled(digests), TOGETHER - 1)
+        self.assertEqual(self.settled(digests[:1]), 0)
+
+
+class SyncQueueTests(SyncTestCase):
+    """Tests for :class:`SyncQueue`: when, and how much at a time."""
+
+    def queue(self, pool: object) -> SyncQueue:
+        """A queue of its own."""
+        lost = self.damages.append
+        return SyncQueue(self.clock, pool, self.paths, lambda *each: lost(each))  # type: ignore[arg-type]
+
+    def test_quiet(self) -> None:
+        """A sync begins when nothing was committed for a moment."""
+        pool = RecordingPool(ImmediatePool())
+        queue, digests = self.queue(pool), self.stored(3)
+        for digest in digests:
+            queue.add(digest)
+            self.clock.advance(QUIET * 0.75)
+        self.assertEqual(pool.names, [])
+        self.clock.advance(QUIET * 0.25)
+        self.assertEqual((pool.names, self.settled(digests)), (["sync_contents"], 3))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_latest(self) -> None:
+        """Where there is always something new a sync begins some seconds after the first."""
+        pool = RecordingPool(ImmediatePool())
+        queue, (digest,) = self.queue(pool), self.stored(1)
+        began = self.clock.seconds()
+        while not pool.names:
+            queue.add(digest)
+            self.clock.advance(QUIET / 4)
+        self.assertAlmostEqual(self.clock.seconds() - began, LATEST)
+
+    def test_jobs_are_bounded(self) -> None:
+        """A job syncs a bounded number of contents; a flush has as many as are needed."""
+        self.patch(sync, "MOST_IN_JOB", 2)
+        pool = RecordingPool(ImmediatePool())
+        queue, digests = self.queue(pool), self.stored(5)
+        for digest in digests:
+            queue.add(digest)
+        self.successResultOf(queue.flush())
+        self.assertEqual((pool.names, self.settled(digests)), (["sync_contents"] * 3, 5))
+        self.successResultOf(queue.close())
+
+    def test_removed_while_others_are_synced(self) -> None:
+        """What is removed before its turn is not synced."""
+        self.patch(sync, "MOST_IN_JOB", 1)
+        pool = HeldPool()
+        queue, digests = self.queue(pool), self.stored(2)
+        for digest in digests:
+            queue.add(digest)
+        flushed = queue.flush()
+        queue.discard(digests[1])
+        pool.release_all()
+        self.successResultOf(flushed)
+        self.assertEqual([digest in queue for digest in digests], [False, False])
+        self.assertEqual(self.settled(digests), 1)
+        self.successResultOf(queue.close())
+
+    def test_close_is_bounded(self) -> None:
+        """At the end a slow disk is not waited for longer than some seconds, and it is said."""
+        self.patch(sync, "MOST_IN_JOB", 1)
+        pool = HeldPool()
+        queue, digests = self.queue(pool), self.stored(3)
+        for digest in digests:
+            queue.add(digest)
+        closed = queue.close()
+        pool.release()
+        self.assertNoResult(closed)
+        self.clock.advance(CLOSING_SECONDS)
+        pool.release()
+        self.successResultOf(closed)
+        self.assertEqual((len(pool.jobs), self.settled(digests)), (0, 2))
+        self.assertTrue(digests[2] in queue)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_no_threads(self) -> None:
+        """What could not even be tried is tried again."""
+        pool = HeldPool()
+        queue, (digest,) = self.queue(pool), self.stored(1)
+        queue.add(digest)
+        flushed = queue.flush()
+        job: Deferred[object] = pool.jobs.pop()[0]
+        execute(self._no_threads).chainDeferred(job)
+        self.successResultOf(flushed)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.clock.advance(QUIET)
+        pool.release_all()
+        self.assertEqual(self.settled([digest]), 1)
+
+    def _no_threads(self) -> None:
+        raise RuntimeError("no threads")
+
+    def test_bound(self) -> None:
+        """The bound of a job is a bound of open files many times over."""
+        self.assertGreater(MOST_IN_JOB, OPENED_AT_ONCE)

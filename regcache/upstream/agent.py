@@ -7,7 +7,7 @@ from OpenSSL import SSL
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.web.client import (
     URI,
     BrowserLikePolicyForHTTPS,
@@ -19,7 +19,6 @@ from zope.interface import implementer
 
 from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.abort import abort_response
-from regcache.upstream.connection import PromptRequest
 from regcache.upstream.deadlines import cancellable
 from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
 from regcache.upstream.exchange import Answer, IExchangeAgent, Request
@@ -28,6 +27,7 @@ from regcache.upstream.proxies import IProxyRules
 from regcache.upstream.resolver import AddressFamily, INames
 from regcache.upstream.tunnel import TunnelEndpoint
 from regcache.upstream.urls import Origin
+from regcache.upstream.wire import WireRequest
 
 _CREATORS_KEPT = 64
 
@@ -118,6 +118,24 @@ def tls_policy(ca_file: str | None = None) -> IPolicyForHTTPS:
     return HostnameCachingHTTPSPolicy(policy, cacheSize=_CREATORS_KEPT)
 
 
+@implementer(IStreamClientEndpoint)
+class _Unmade:
+    """An endpoint that is made when it is needed: mostly there is a connection already."""
+
+    def __init__(self, endpoints: IAgentEndpointFactory, origin: Origin) -> None:
+        self._endpoints = endpoints
+        self._origin = origin
+
+    def connect(self, protocolFactory: IProtocolFactory) -> "Deferred[IProtocol]":
+        """Make the endpoint, and connect."""
+        origin = self._origin
+        scheme, host = origin.scheme.encode("ascii"), origin.host.encode("ascii")
+        uri = URI(scheme, origin.netloc.encode("ascii"), host, origin.port, b"/", b"", b"", b"")
+        endpoint: IStreamClientEndpoint = self._endpoints.endpointForURI(uri)
+        connecting: Deferred[IProtocol] = endpoint.connect(protocolFactory)
+        return connecting
+
+
 @implementer(IExchangeAgent)
 class PlainAgent:
     """Sends exactly what it is given, to exactly the URL it is given.
@@ -150,15 +168,13 @@ class PlainAgent:
 
     def _request(self, request: Request) -> "Deferred[IResponse]":
         origin = request.url.origin
-        scheme, host = origin.scheme.encode("ascii"), origin.host.encode("ascii")
-        target = request.url.target.encode("ascii")
-        fields = request.header_fields()
-        fields.setRawHeaders(b"Host", [origin.authority.encode("ascii")])
-        wire = PromptRequest(  # type: ignore[no-untyped-call]
-            request.method, target, fields, None, persistent=True
-        )
-        uri = URI(scheme, origin.netloc.encode("ascii"), host, origin.port, target, b"", b"", b"")
-        endpoint = self._endpoints.endpointForURI(uri)
-        connecting = self._pool.getConnection((scheme, host, origin.port), endpoint)
-        sent: Deferred[IResponse] = connecting.addCallback(lambda line: line.request(wire))
+        wire = WireRequest(request)
+        key = (origin.scheme, origin.host, origin.port)
+        connecting = self._pool.getConnection(key, _Unmade(self._endpoints, origin))
+        sent: Deferred[IResponse] = connecting.addCallback(_ask, wire)
         return sent
+
+
+def _ask(line: Any, wire: WireRequest) -> "Deferred[IResponse]":
+    asked: Deferred[IResponse] = line.request(wire)
+    return asked

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol, Request
+from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import HTTPConnectionPool, ResponseFailed
 
-from regcache.prompt_writing import write_now
 from regcache.upstream.failures import HeadersTooLongError
 
 LONGEST_HEADERS = 64 * 1024
@@ -21,24 +20,6 @@ READ_SIZE = 256 * 1024
 LEAST_READ = 64 * 1024
 MOST_READ = 1024 * 1024
 IDLE_SECONDS = 60
-
-
-class PromptRequest(Request):
-    """Twisted's request, written in one piece and at once."""
-
-    def writeTo(self, transport: Any) -> "Deferred[None]":
-        """Write it. There never is a body."""
-        lines: list[bytes] = []
-        self._writeHeaders(_Lines(lines), None)  # type: ignore[no-untyped-call]
-        write_now(transport, b"".join(lines))
-        return succeed(None)
-
-
-class _Lines:
-    """As much of a transport as a request without a body needs."""
-
-    def __init__(self, lines: list[bytes]) -> None:
-        self.writeSequence = lines.extend
 
 
 class BoundedClientProtocol(HTTP11ClientProtocol):

@@ -36,15 +36,6 @@ class Request:
         """The same request with an Authorization header."""
         return replace(self, authorization=authorization)
 
-    def header_fields(self) -> Headers:
-        """The headers as the wire wants them."""
-        fields = Headers()
-        for name, value in self.headers:
-            fields.addRawHeader(name, value)
-        if self.authorization:
-            fields.setRawHeaders("Authorization", [self.authorization])
-        return fields
-
 
 class Answer:
     """An answer whose headers have arrived and whose body waits.

@@ -5,8 +5,6 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web._newclient import Request
-from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from regcache.upstream.abort import abort_response
@@ -15,8 +13,10 @@ from regcache.upstream.connection import (
     MOST_READ,
     READ_SIZE,
     BoundedClientProtocol,
-    PromptRequest,
 )
+from regcache.upstream.exchange import Request
+from regcache.upstream.urls import parse_url
+from regcache.upstream.wire import WireRequest
 
 
 class _Wrapper(StringTransport):
@@ -69,7 +69,7 @@ class ReadSizeTests(SynchronousTestCase):
         """A connection on which the body of an answer arrives."""
         protocol = BoundedClientProtocol(lambda _: None, Clock(), 30)
         protocol.makeConnection(transport)
-        asked = protocol.request(Request(b"GET", b"/", Headers({"host": ["up.test"]}), None))
+        asked = protocol.request(WireRequest(Request(b"GET", parse_url("http://up.test/"))))
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
         protocol.dataReceived(head)
         self.successResultOf(asked).deliverBody(Protocol())
@@ -114,8 +114,7 @@ class PauseTests(SynchronousTestCase):
 
     def ask(self) -> "Deferred[IResponse]":
         """Send a request."""
-        fields = Headers({"host": ["up.test"]})
-        return self.protocol.request(PromptRequest(b"GET", b"/", fields, None, persistent=True))
+        return self.protocol.request(WireRequest(Request(b"GET", parse_url("http://up.test/"))))
 
     def test_one_piece(self) -> None:
         """A request is one write, with nothing but what it was made of."""

@@ -1,0 +1,59 @@
+"""Requests as they go onto the wire: one piece, written at once (RFC 9112, 3)."""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from regcache.prompt_writing import write_now
+from regcache.upstream.exchange import Request
+
+_TARGET = re.compile(r"/[\x21-\x7e]*\Z")
+_FIELDS_KEPT = 64
+
+
+class WireRequest:
+    """What a client connection of Twisted needs of a request, which never has a body."""
+
+    bodyProducer = None
+    absoluteURI = None
+    persistent = True
+
+    def __init__(self, request: Request) -> None:
+        self.method = request.method
+        self._head = encode_head(request)
+
+    def writeTo(self, transport: Any) -> "Deferred[None]":
+        """Write it."""
+        write_now(transport, self._head)
+        return succeed(None)
+
+    def stopWriting(self) -> None:
+        """All of it is written already."""
+
+
+def encode_head(request: Request) -> bytes:
+    """The request line and the header fields, Host first.
+
+    :raises ValueError: if the target is no origin-form (RFC 9112, 3.2.1).
+    """
+    url = request.url
+    if not _TARGET.match(url.target):
+        raise ValueError("not a request target")
+    line = f"{url.target} HTTP/1.1\r\nHost: {url.origin.authority}\r\n".encode("ascii")
+    fields = _encode_fields(request.headers)
+    if request.authorization:
+        fields += _encode_field("Authorization", request.authorization)
+    return b"%b %b%b\r\n" % (request.method, line, fields)
+
+
+@lru_cache(_FIELDS_KEPT)
+def _encode_fields(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return b"".join(_encode_field(name, value) for name, value in headers)
+
+
+def _encode_field(name: str, value: str) -> bytes:
+    """One line, whatever is in the value: tokens are an upstream's word."""
+    text = " ".join(value.split())
+    return f"{name}: {text}\r\n".encode()

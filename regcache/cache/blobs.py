@@ -18,7 +18,7 @@ from regcache.cache.opened import BlobHead, OpenBlob, in_memory
 from regcache.cache.origin import Fetched, NotStoredError, Origin
 from regcache.cache.policy import Upstream
 from regcache.cache.reader import FileSource, Reader
-from regcache.cache.relays import Relays
+from regcache.cache.relays import Relays, Wanted
 from regcache.cache.rights import NotProvedError, Rights
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.small_fetch import SMALL
@@ -33,6 +33,10 @@ from regcache.interfaces import (
     IContentFile,
     IIndex,
 )
+
+#: Why a blob is relayed that is stored, or being fetched, for somebody else.
+NOT_PROVED = "the upstream has not shown that it has what another one gave"
+NOT_VERIFIED = "it is being fetched from another upstream, and not verified yet"
 
 
 async def record(index: IIndex, fetched: Fetched, clock: IReactorTime) -> None:
@@ -105,8 +109,9 @@ class BlobCache:
             running = await self._downloads.find(digest)
         if running is not None:
             return await self._join(running, upstream, repository, facts)
-        if self._downloads.relays(digest):
-            return await self._relay(upstream, repository, digest, facts)
+        reason = self._downloads.not_storing(digest)
+        if reason:
+            return await self._relay(upstream, repository, digest, facts, reason)
         origin = Origin(upstream.registry, repository)
         download = self._downloads.begin(digest, origin, facts.mentioned_size, resumes)
         return await self._attend(download, upstream, repository, facts, miss())
@@ -183,7 +188,7 @@ class BlobCache:
                 await self._rights.prove_blob(upstream, repository, facts, file)
             except NotProvedError:
                 file.close()
-                return await self._relay(upstream, repository, digest, facts)
+                return await self._relay(upstream, repository, digest, facts, NOT_PROVED)
         if facts.size is None:
             await self._adopt(upstream, repository, file)
         self._index.touch(digest, self._clock.seconds())
@@ -214,14 +219,14 @@ class BlobCache:
         status = hit(0) if verified else collapsed()
         same = origin.registry.name == upstream.name
         if not (same or verified):
-            return await self._relay(upstream, repository, running.digest, facts)
+            return await self._relay(upstream, repository, running.digest, facts, NOT_VERIFIED)
         if (same and origin.repository == repository) or running.public:
             return await self._attend(running, upstream, repository, facts, status)
         if self._rights.entitled(facts, upstream):
             return await self._attend(running, upstream, repository, facts, status)
         if not same:
             # What another upstream gives is not this one's until it shows that it has it.
-            return await self._relay(upstream, repository, running.digest, facts)
+            return await self._relay(upstream, repository, running.digest, facts, NOT_PROVED)
         reader = running.join()
         try:
             head = await upstream.registry.head_blob(repository, running.digest)
@@ -261,7 +266,7 @@ class BlobCache:
         except NotStoredError as error:
             reader.leave()
             body = error.take_body()
-            return await self._relay(upstream, repository, running.digest, facts, body)
+            return await self._relay(upstream, repository, running.digest, facts, str(error), body)
         except BaseException:
             reader.leave()
             raise
@@ -278,6 +283,8 @@ class BlobCache:
         repository: str,
         digest: Digest,
         facts: ContentFacts,
+        reason: str,
         body: IBlobBody | None = None,
     ) -> OpenBlob:
-        return await self._relays.open(upstream, repository, digest, facts.mentioned_size, body)
+        wanted = Wanted(upstream, repository, digest, facts.mentioned_size)
+        return await self._relays.open(wanted, reason, body)

@@ -57,10 +57,13 @@ class Downloads:
         """Whether the disk refused a write so recently that nothing is stored now."""
         return self._workshop.clock.seconds() < self._storage_rests_until
 
-    def relays(self, digest: Digest) -> bool:
-        """Whether a blob that is not here is not to be stored now."""
-        outgrown_until = self._outgrown.get(digest) or 0.0
-        return self.storage_rests or self._workshop.clock.seconds() < outgrown_until
+    def not_storing(self, digest: Digest) -> str:
+        """Why a blob that is not here is not to be stored now; "" where it is."""
+        if self.storage_rests:
+            return "the disk refused a write a moment ago"
+        if self._workshop.clock.seconds() < (self._outgrown.get(digest) or 0.0):
+            return "it outgrew the space there was for it"
+        return ""
 
     def skipped(self, digest: Digest, registry: IRegistry) -> frozenset[int]:
         """Which URLs are not to be asked for a digest.

@@ -204,6 +204,11 @@ class SmallFetch:
         if claim is None or not self._backlog.is_full:
             self.audience.release_all()
         if claim is None:
+            self._log.info(
+                "{digest} from {upstream} is passed through and not kept: there is no space for it",
+                digest=self.digest,
+                upstream=self.origin.registry.name,
+            )
             self._finish()
             return
         storing = Deferred.fromCoroutine(self._store(content, credentials, claim))

@@ -72,7 +72,7 @@ class BlobStore:
         self._paths = paths
         self._changed = changed
         self._damaged = damaged
-        self._cached = CachedReads()
+        self._cached = CachedReads(seconds=clock.seconds)
         self._locks = KeyedLocks()
         self._suspects = SuspectContent()
         self._syncs = SyncQueue(clock, pool, paths, self._lost)

@@ -7,7 +7,8 @@ in between, and the thread then reads wrong bytes. So every use is counted.
 import errno
 import io
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute, fail, succeed
@@ -22,6 +23,8 @@ from regcache.store.pool import PoolStoppedError, handed_over
 
 _LARGEST_BUFFER = 1024 * 1024
 _PROBE_STEP = 128 * 1024  # what the kernel reads ahead at once by default
+#: What was in the page cache is taken to be there for so long (seconds).
+REMEMBERED = 0.05
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
@@ -32,6 +35,25 @@ class FileClosedError(OSError):
         super().__init__(errno.EBADF, "the content file is closed")
 
 
+class Sampled:
+    """Which parts of a file were found in the page cache a moment ago.
+
+    Fifty readers of a growing file, one behind the other, would ask for the same bytes.
+
+    :ivar steps: those whose first byte was there, by number.
+    """
+
+    def __init__(self) -> None:
+        self.steps: set[int] = set()
+        self._since = 0.0
+
+    def forget_old(self, now: float) -> None:
+        """All that may be older than ``REMEMBERED``."""
+        if now - self._since > REMEMBERED:
+            self.steps.clear()
+            self._since = now
+
+
 class CachedReads:
     """preadv2(2) with RWF_NOWAIT: bytes from the page cache, or nothing, but never a wait.
 
@@ -39,8 +61,14 @@ class CachedReads:
     buffer is shared. For the reactor thread.
     """
 
-    def __init__(self, preadv: Callable[..., int] = os.preadv) -> None:
+    def __init__(
+        self,
+        preadv: Callable[..., int] = os.preadv,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._preadv = preadv
+        self._seconds = seconds
+        self._byte = memoryview(bytearray(1))
         self._flag: int | None = getattr(os, "RWF_NOWAIT", None)
         self._buffer = bytearray()
 
@@ -53,18 +81,17 @@ class CachedReads:
         view = memoryview(self._buffer)[:length]
         return bytes(view) if self._fill(view, descriptor, offset) else None
 
-    def hold(self, descriptor: int, offset: int, length: int) -> bool:
+    def hold(self, descriptor: int, offset: int, length: int, sampled: Sampled) -> bool:
         """Whether the page cache holds ``length`` bytes, as far as samples of them tell.
 
         Pages leave the cache in the order in which they came into it, several at a time; one
         that is missing between two samples costs its reader one access to the disk.
         """
-        if not self._buffer:
-            self._buffer = bytearray(1)
-        view = memoryview(self._buffer)[:1]
-        last = offset + length - 1
-        samples = [*range(offset, last, _PROBE_STEP), last]
-        return all(self._fill(view, descriptor, sample) for sample in samples)
+        sampled.forget_old(self._seconds())
+        return all(
+            self._fill(self._byte, descriptor, sample)
+            for sample in _samples(offset, offset + length - 1, sampled.steps)
+        )
 
     def _fill(self, view: memoryview, descriptor: int, offset: int) -> bool:
         """Whether the whole view was read without a wait."""
@@ -76,6 +103,21 @@ class CachedReads:
             if error.errno in _UNSUPPORTED:
                 self._flag = None
             return False
+
+
+def _samples(first: int, last: int, steps: set[int]) -> Iterator[int]:
+    """Where to look in ``[first, last]``: in each step that is not known, and at its end.
+
+    Whoever asks for another one has found the one before in memory.
+    """
+    for step in range(first // _PROBE_STEP, last // _PROBE_STEP + 1):
+        if step not in steps:
+            start = step * _PROBE_STEP
+            yield max(first, start)
+            if last < start + _PROBE_STEP:
+                yield last
+            if start >= first:
+                steps.add(step)
 
 
 class OpenFile:
@@ -165,6 +207,7 @@ class ContentFile:
         self.size = size
         self._opened = opened
         self._cached = cached
+        self._sampled = Sampled()
 
     def _readable(self, offset: int, length: int) -> int | None:
         """How many bytes may be read from ``offset``; None where none are present."""
@@ -196,7 +239,7 @@ class ContentFile:
         """Whether ``length`` bytes are present, and in the page cache: sendfile will not wait."""
         if not length or self._opened.closing or self._readable(offset, length) != length:
             return False
-        return self._cached.hold(self._opened.fileno(), offset, length)
+        return self._cached.hold(self._opened.fileno(), offset, length, self._sampled)
 
     def fileno(self) -> int:
         """The descriptor. :raises FileClosedError: after :meth:`close`."""

@@ -12,16 +12,45 @@ from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
 from regcache.interfaces import IContentFile
-from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
+from regcache.store.content_file import (
+    REMEMBERED,
+    CachedReads,
+    ContentFile,
+    FileClosedError,
+    OpenFile,
+)
 from regcache.store.pool import PoolStoppedError
 from tests.support.pools import HeldPool, ImmediatePool
 
 CONTENT = bytes(range(256)) * 400
+#: How far samples of a file are from each other.
+STEP = 128 * 1024
 
 
 def is_open(descriptor: int) -> bool:
     """Whether the process has such a descriptor."""
     return os.path.lexists(f"/proc/self/fd/{descriptor}")
+
+
+class FakePageCache:
+    """A page cache.
+
+    :ivar held: the bytes that it holds.
+    :ivar asked: where it was looked at.
+    :ivar now: the time in seconds.
+    """
+
+    def __init__(self, held: range) -> None:
+        self.held = held
+        self.asked: list[int] = []
+        self.now = 1000.0
+
+    def preadv(self, descriptor: int, buffers: list[memoryview], offset: int, flags: int) -> int:
+        """One byte that is there, or EAGAIN."""
+        self.asked.append(offset)
+        if offset not in self.held:
+            raise BlockingIOError(errno.EAGAIN, "not in memory")
+        return len(buffers[0])
 
 
 class FailingPreadv:
@@ -118,6 +147,49 @@ class ContentFileTests(SynchronousTestCase):
             self.addCleanup(setattr, os, "RWF_NOWAIT", flag)
             del os.RWF_NOWAIT
         self.assertIsNone(self.open(ImmediatePool()).read_now(0, 9))
+
+    def test_cached(self) -> None:
+        """Bytes are in memory where samples of them are, each 128 KiB and the last one."""
+        cache = FakePageCache(range(4 * STEP))
+        file = self.large(cache)
+        self.assertTrue(file.cached(10, 3 * STEP))
+        self.assertEqual(cache.asked, [10, STEP, 2 * STEP, 3 * STEP, 3 * STEP + 9])
+        self.assertFalse(file.cached(3 * STEP, STEP + 1))
+        self.assertFalse(file.cached(0, 9 * STEP))
+        self.assertFalse(file.cached(0, 0))
+
+    def test_cached_again(self) -> None:
+        """What was in memory is not asked for again, by whichever reader, for a moment."""
+        cache = FakePageCache(range(4 * STEP))
+        file = self.large(cache)
+        self.assertTrue(file.cached(0, 3 * STEP))
+        cache.asked.clear()
+        self.assertTrue(file.cached(5, 2 * STEP))
+        self.assertEqual(cache.asked, [])
+        cache.held = range(0)
+        self.assertFalse(file.cached(5, 3 * STEP))
+        cache.now += REMEMBERED + 0.01
+        self.assertFalse(file.cached(5, 2 * STEP))
+
+    def test_not_cached(self) -> None:
+        """What was not in memory is asked for again, and so is what begins in a step's midst."""
+        cache = FakePageCache(range(100, STEP))
+        file = self.large(cache)
+        self.assertTrue(file.cached(100, STEP - 100))
+        self.assertFalse(file.cached(0, STEP))
+        cache.held = range(STEP - 1)
+        self.assertFalse(file.cached(0, STEP))
+        self.assertFalse(file.cached(0, STEP))
+        cache.held = range(STEP)
+        self.assertTrue(file.cached(0, STEP))
+
+    def large(self, cache: "FakePageCache") -> ContentFile:
+        """Content of which a page cache holds a part."""
+        os.truncate(self.path, 8 * STEP)
+        opened = OpenFile(io.FileIO(self.path), ImmediatePool())
+        self.addCleanup(opened.close)
+        cached = CachedReads(cache.preadv, lambda: cache.now)
+        return ContentFile(Digest.of(CONTENT), 8 * STEP, opened, cached)
 
     def test_close(self) -> None:
         """Closing twice is closing once; reading then fails with a clear error."""

@@ -45,6 +45,7 @@ from regcache.store.pool import WorkPool
 from regcache.store.space import SpaceMonitor
 from regcache.web.listeners import Listeners
 from regcache.web.request import Dispatch, Request
+from regcache.web.send_threads import SendThreads
 from regcache.web.site import Site
 
 #: Partial files that nobody asked for in this time are removed at start (seconds).
@@ -62,6 +63,7 @@ class Parts:
     lock: StoreLock
     index_pool: WorkPool
     disk_pool: WorkPool
+    senders: SendThreads
     index: SqliteIndex
     store: BlobStore
     downloads: Downloads
@@ -126,7 +128,7 @@ class Daemon(Service):
         super().startService()
         self._started = True
         parts = self._parts
-        for service in (parts.index_pool, parts.disk_pool, parts.listeners):
+        for service in (parts.index_pool, parts.disk_pool, parts.senders, parts.listeners):
             service.startService()
         opening = Deferred.fromCoroutine(self._open()).addErrback(self._cannot_open)
         opening.addBoth(lambda _: self._opened.succeed())
@@ -231,7 +233,7 @@ class Daemon(Service):
             await self._parts.index.close()
 
     async def _stop_threads(self) -> None:
-        for pool in (self._parts.disk_pool, self._parts.index_pool):
+        for pool in (self._parts.disk_pool, self._parts.index_pool, self._parts.senders):
             await _finished(pool)
 
 

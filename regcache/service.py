@@ -45,6 +45,8 @@ from regcache.web.distribution import Distribution
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listings import ListingHandler
 from regcache.web.manifests import ManifestHandler
+from regcache.web.rounds import Rounds
+from regcache.web.send_threads import SendThreads, threads_for
 from regcache.web.sender import Terms
 from regcache.web.turns import Turns
 
@@ -136,12 +138,13 @@ class _Assembly:
         config, reactor = self._config, self._reactor
         built = build_upstreams(config, reactor, self._disk_pool, self._metrics)
         downloads, blobs = self._blobs()
+        senders = SendThreads(threads_for(len(os.sched_getaffinity(0))))
         health = HealthPages(lambda: self._gate.open and not downloads.storage_rests)
         upstreams = {
             name: attentive(upstream, self._refusals, self._closures)
             for name, upstream in built.upstreams.items()
         }
-        dispatch = behind_gate(self._gate, self._distribution(upstreams, blobs))
+        dispatch = behind_gate(self._gate, self._distribution(upstreams, blobs, senders))
         self._watch(downloads)
         front = ListenerBuilder(
             config, reactor, self._disk_pool, self._metrics, self._recorders, health
@@ -150,6 +153,7 @@ class _Assembly:
             self._lock,
             self._index_pool,
             self._disk_pool,
+            senders,
             self._index,
             self._store,
             downloads,
@@ -186,7 +190,9 @@ class _Assembly:
         )
         return downloads, blobs
 
-    def _distribution(self, upstreams: Mapping[str, Upstream], blobs: BlobCache) -> Distribution:
+    def _distribution(
+        self, upstreams: Mapping[str, Upstream], blobs: BlobCache, senders: SendThreads
+    ) -> Distribution:
         manifests = ManifestCache(
             self._store,
             self._index,
@@ -201,7 +207,8 @@ class _Assembly:
         table = _routing_table(self._config)
         listings = Listings(self._index, self._visibility, self._disk_pool)
         stall = self._config.limits.client_stall
-        terms = Terms(self._reactor, stall, Turns(self._reactor))
+        rounds = Rounds(self._reactor, senders)
+        terms = Terms(self._reactor, stall, Turns(self._reactor), rounds)
         handler = BlobHandler(blobs, terms, private)
         self._metrics.watch("readers", lambda: len(handler.feeding))
         return Distribution(

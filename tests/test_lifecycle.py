@@ -19,7 +19,7 @@ from tests.support.web_client import MemoryClient, make_site
 
 DRAIN = 30.0
 PARTS = (
-    *("lock", "index_pool", "disk_pool", "index", "store", "downloads"),
+    *("lock", "index_pool", "disk_pool", "senders", "index", "store", "downloads"),
     *("ledger", "space", "watcher", "listeners", "upstreams"),
 )
 
@@ -86,6 +86,7 @@ class DaemonCase(SynchronousTestCase):
             part["lock"],
             part["index_pool"],
             part["disk_pool"],
+            part["senders"],
             part["index"],
             part["store"],
             part["downloads"],
@@ -124,6 +125,7 @@ class StartTests(DaemonCase):
                 "listeners bound",
                 "index_pool started",
                 "disk_pool started",
+                "senders started",
                 "listeners started",
                 "index open",
                 "index total_bytes",
@@ -221,6 +223,7 @@ class StopTests(DaemonCase):
                 "index close",
                 "disk_pool stopped",
                 "index_pool stopped",
+                "senders stopped",
                 "lock release",
             ],
         )
@@ -305,5 +308,6 @@ class StopTests(DaemonCase):
         self.successResultOf(self.stop())
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
         self.assertEqual(
-            self.events[-3:], ["disk_pool stopped", "index_pool stopped", "lock release"]
+            self.events[-4:],
+            ["disk_pool stopped", "index_pool stopped", "senders stopped", "lock release"],
         )

@@ -34,6 +34,7 @@ from zope.interface import implementer
 
 from regcache.interfaces import IContentFile, IReader, IReaderSink
 from regcache.web.request import Request
+from regcache.web.rounds import Rounds
 from regcache.web.sendfile import FileStretch, takes_files
 from regcache.web.stall import StallTimer, unsent_bytes
 from regcache.web.turns import Turns
@@ -59,6 +60,7 @@ class Terms:
     clock: IReactorTime
     stall: float
     turns: Turns
+    rounds: Rounds
 
 
 @implementer(IReaderSink, IPushProducer)
@@ -78,6 +80,7 @@ class Sender:
         self._parts = deque(parts)
         self._epilogue = epilogue
         self._turns = terms.turns
+        self._rounds = terms.rounds
         self._timer = StallTimer(terms.clock, terms.stall, self._progress, self._stalled)
         transport = getattr(request.channel, "transport", None)
         self._unsent = UnsentBound(transport, terms.clock, reader.client_is_fast)
@@ -151,7 +154,9 @@ class Sender:
             self._stretch = None
             sent(count)
 
-        self._stretch = FileStretch(transport, file, start, end, self._sent_from_file, ended)
+        self._stretch = FileStretch(
+            transport, self._rounds, file, start, end, self._sent_from_file, ended
+        )
         self._timer.moved()
         self._stretch.start()
         return True

@@ -2,10 +2,12 @@
 
 from twisted.internet.task import Clock
 
+from regcache.web.rounds import Rounds
+from regcache.web.send_threads import SendThreads
 from regcache.web.sender import Terms
 from regcache.web.turns import Turns
 
 
 def make_terms(clock: Clock, stall: float, turns: int = 10**6) -> Terms:
     """As the daemon makes them, but for how many clients have their turn at once."""
-    return Terms(clock, stall, Turns(clock, turns))
+    return Terms(clock, stall, Turns(clock, turns), Rounds(clock, SendThreads(0)))

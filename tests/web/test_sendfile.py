@@ -3,8 +3,6 @@
 import io
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,18 +10,13 @@ from hypothesis import strategies as st
 from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.web.sendfile import (
-    LEAST_AT_ONCE,
-    MOST_AT_ONCE,
-    MOST_AT_START,
-    MOST_PER_TURN,
-    FileStretch,
-    _fair_share,
-    takes_files,
-)
+from regcache.web.rounds import Rounds
+from regcache.web.send_threads import SendThreads
+from regcache.web.sendfile import MOST_AT_START, FileStretch, takes_files
 from tests.support.producers import NotingProducer
 
 KIB = 1024
@@ -94,11 +87,28 @@ class StretchCase(SynchronousTestCase):
         self.received = bytearray()
         self.progress: list[int] = []
         self.ended: list[int] = []
+        self.clock = Clock()
+        self.rounds = Rounds(self.clock, self.make_threads())
+
+    def make_threads(self) -> SendThreads:
+        """None: a stretch sends when it is called."""
+        return SendThreads(0)
+
+    def round(self) -> None:
+        """What is due is sent, by the rounds of several stretches."""
+        self.clock.advance(0)
 
     def stretch(self, start: int, end: int) -> FileStretch:
+        """A stretch, started, and the round that follows."""
+        made = self.begin(start, end)
+        self.round()
+        return made
+
+    def begin(self, start: int, end: int) -> FileStretch:
         """A stretch, started."""
         made = FileStretch(
             self.transport,
+            self.rounds,
             self.file,  # type: ignore[arg-type]
             start,
             end,
@@ -112,7 +122,9 @@ class StretchCase(SynchronousTestCase):
     def turn(self) -> Any:
         """The reactor finds that the socket takes bytes, if somebody waits for that."""
         if self.transport in self.reactor.writing:
-            return self.transport.doWrite()
+            outcome = self.transport.doWrite()
+            self.round()
+            return outcome
         return None
 
     def take(self, most: int = 2**20) -> bytes:
@@ -123,6 +135,26 @@ class StretchCase(SynchronousTestCase):
             return b""
         self.received += data
         return data
+
+    def check_order(self, data: Any) -> None:
+        """Writes and stretches that hypothesis draws, to a peer that takes what it draws."""
+        self.setUp()
+        expected = bytearray()
+        for _ in range(data.draw(st.integers(1, 4))):
+            start = data.draw(st.integers(0, 2**21))
+            end = start + data.draw(st.integers(1, 2**20))
+            head = bytes(data.draw(st.integers(0, 200_000)))
+            if head:
+                self.transport.write(head)
+            ends = len(self.ended)
+            self.stretch(start, end)
+            expected += head + CONTENT[start:end]
+            while len(self.ended) == ends:
+                self.assertIsNone(self.turn())
+                self.take(data.draw(st.sampled_from([1, 4096, 100_000, 2**20])))
+        self.finish()
+        self.assertEqual(self.received, expected)
+        self.doCleanups()
 
     def finish(self) -> None:
         """Everybody goes on until nothing moves."""
@@ -146,12 +178,6 @@ class FlowTests(StretchCase):
         self.assertEqual(sum(self.progress), self.ended[0])
         self.assertNotIn("doWrite", vars(self.transport))
 
-    def test_short(self) -> None:
-        """What the socket takes is sent at once, without a turn of the reactor."""
-        self.stretch(10, 2000)
-        self.assertEqual(self.ended, [1990])
-        self.assertEqual((self.take(), self.reactor.writing), (CONTENT[10:2000], set()))
-
     def test_bounded_start(self) -> None:
         """No more than a bounded part is sent before the reactor's next turn."""
         self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**22)
@@ -160,34 +186,6 @@ class FlowTests(StretchCase):
         self.assertEqual(len(self.progress), 1)
         self.assertLessEqual(self.progress[0], MOST_AT_START)
         self.finish()
-
-    def test_shared_turns(self) -> None:
-        """The more stretches are under way the less each sends in one turn of the reactor."""
-        sent = []
-        for others in (1, 16, 1000):
-            with self.others(others):
-                sent.append(_fair_share(MOST_AT_ONCE))
-        self.assertEqual(sent, [MOST_AT_ONCE, MOST_PER_TURN // 16, LEAST_AT_ONCE])
-
-    @contextmanager
-    def others(self, count: int) -> Iterator[None]:
-        """So many stretches are under way."""
-        made = [self.stretch_of_its_own() for _ in range(count)]
-        try:
-            yield
-        finally:
-            for each in made:
-                each.stop()
-
-    def stretch_of_its_own(self) -> FileStretch:
-        """A stretch whose transport holds bytes, so that it waits for the reactor."""
-        transport: Any = tcp.Connection(self.transport.socket, Protocol(), self.reactor)
-        transport.connected = 1
-        transport.write(b"head")
-        file: Any = self.file
-        made = FileStretch(transport, file, 0, 10, self.progress.append, self.ended.append)
-        made.start()
-        return made
 
     def test_after_what_was_written(self) -> None:
         """What the transport holds goes first, and what is written after the end follows."""
@@ -219,28 +217,6 @@ class FlowTests(StretchCase):
         self.finish()
         self.assertEqual(producer.calls, ["pause", "resume"])
         self.assertEqual(bytes(self.received), bytes(100_000) + CONTENT[:10])
-
-    @settings(max_examples=60, deadline=None)
-    @given(st.data())
-    def test_any_order(self, data: Any) -> None:
-        """Writes and stretches arrive in the order in which they were made, byte by byte."""
-        self.setUp()
-        expected = bytearray()
-        for _ in range(data.draw(st.integers(1, 4))):
-            start = data.draw(st.integers(0, 2**21))
-            end = start + data.draw(st.integers(1, 2**20))
-            head = bytes(data.draw(st.integers(0, 200_000)))
-            if head:
-                self.transport.write(head)
-            ends = len(self.ended)
-            self.stretch(start, end)
-            expected += head + CONTENT[start:end]
-            while len(self.ended) == ends:
-                self.assertIsNone(self.turn())
-                self.take(data.draw(st.sampled_from([1, 4096, 100_000, 2**20])))
-        self.finish()
-        self.assertEqual(self.received, expected)
-        self.doCleanups()
 
 
 class EndTests(StretchCase):
@@ -331,6 +307,122 @@ class EndTests(StretchCase):
         self.assertIsNotNone(self.turn())
         self.take()
         self.assertEqual((bytes(self.received), self.ended), (b"head", []))
+
+
+class AloneTests(StretchCase):
+    """A stretch that has the reactor to itself."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.data())
+    def test_any_order(self, data: Any) -> None:
+        """Writes and stretches arrive in the order in which they were made, byte by byte."""
+        self.check_order(data)
+
+    def test_short(self) -> None:
+        """What the socket takes is sent at once, without a turn of the reactor."""
+        self.begin(10, 2000)
+        self.assertEqual(self.ended, [1990])
+        self.assertEqual((self.take(), self.reactor.writing), (CONTENT[10:2000], set()))
+
+
+class Idle:
+    """Another stretch that is under way, and never due."""
+
+    def plan(self) -> None:
+        """It is not asked."""
+        raise AssertionError
+
+    def settle(self, call: object) -> None:
+        """It is not told."""
+        raise AssertionError
+
+    def abort(self) -> None:
+        """Nobody has a reason."""
+        raise AssertionError
+
+
+class SharedCase(StretchCase):
+    """A stretch that is not alone, so that it sends in rounds."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.rounds.enter(Idle())
+
+    def turn(self) -> Any:
+        """What a round finds out the reactor is told when it calls again."""
+        return super().turn() or super().turn()
+
+    def make_threads(self) -> SendThreads:
+        """One that helps."""
+        threads = SendThreads(1)
+        threads.startService()
+        self.addCleanup(threads.stopService)
+        return threads
+
+
+class SharedFlowTests(SharedCase, FlowTests):
+    """The same in rounds."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.data())
+    def test_any_order(self, data: Any) -> None:
+        """Writes and stretches arrive in the order in which they were made, byte by byte."""
+        self.check_order(data)
+
+
+class SharedEndTests(SharedCase, EndTests):
+    """The same in rounds."""
+
+
+class DueTests(SharedCase):
+    """What happens between the call of the reactor and the round."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.due = self.begin(10, 2000)
+        self.assertEqual((self.ended, self.take()), ([], b""))
+
+    def assert_silent(self) -> None:
+        """The round sends nothing, and nobody is told."""
+        self.round()
+        self.assertEqual((self.ended, self.progress, self.take()), ([], [], b""))
+
+    def test_round(self) -> None:
+        """It is sent in the round, and that is told."""
+        self.round()
+        self.assertEqual((self.ended, self.progress), ([1990], [1990]))
+        self.assertEqual((self.take(), self.reactor.writing), (CONTENT[10:2000], set()))
+
+    def test_stopped(self) -> None:
+        """One that is stopped sends nothing."""
+        self.due.stop()
+        self.assert_silent()
+
+    def test_aborted(self) -> None:
+        """A connection that is aborted is sent nothing more."""
+        self.due.abort()
+        self.assert_silent()
+        self.assertEqual(len(self.reactor.later), 1)  # it is closed in the next turn
+
+    def test_lost(self) -> None:
+        """A connection that is lost is left alone."""
+        self.transport.connected = 0
+        self.assert_silent()
+        self.assertEqual(self.reactor.writing, set())
+
+    def test_closed_file(self) -> None:
+        """A file that is closed meanwhile is not sent from: its number may be another's."""
+        self.file.in_memory = 0
+        self.file.raw.close()
+        self.round()
+        self.assertEqual((self.ended, self.take()), ([0], b""))
+
+    def test_written_meanwhile(self) -> None:
+        """Bytes that are written before the round end the connection, rather than mix."""
+        self.transport.write(b"in between")
+        self.round()
+        self.assertEqual((self.ended, self.take()), ([], b""))
+        self.assertIs(self.turn(), CONNECTION_LOST)
 
 
 class TransportTests(SynchronousTestCase):

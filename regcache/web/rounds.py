@@ -1,0 +1,101 @@
+"""Stretches of files that are due in the same turn of the reactor are sent together.
+
+==========  ============================  ================================================
+state       event                         what holds afterwards
+==========  ============================  ================================================
+any         one sends that is alone, or   it has sent, by itself
+            there are no threads
+empty       one of several sends          gathering: it is due in the next turn
+gathering   one of several sends          it is due as well, once
+gathering   one leaves that is due        it is not due any more
+gathering   the next turn                 empty: all that were due have sent, and been told
+gathering   one of them fails when it is  its connection is cut, and the others are told
+            told
+==========  ============================  ================================================
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (callLater's type says less than it takes)
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from regcache.web.send_threads import FileCall, SendThreads
+
+#: What all that are under way send in one turn of the reactor, about (bytes): some milliseconds.
+MOST_PER_TURN = 8 * 1024 * 1024
+#: With less a call is not worth its while (bytes).
+LEAST_AT_ONCE = 128 * 1024
+
+
+class Sending(Protocol):
+    """A stretch of a file on its way to a socket."""
+
+    def plan(self) -> FileCall | None:
+        """What is to be sent now; None where nothing can be. Tells nobody, closes nothing."""
+
+    def settle(self, call: FileCall | None) -> None:
+        """The call that was planned has been made."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+
+class Rounds:
+    """The stretches that are under way, and the rounds in which they send.
+
+    A round has three steps, for all that are due: calls are planned, made, and settled. As long
+    as calls are planned and made nobody is told anything, so nobody can close what they use.
+
+    :param clock: its next turn is the round.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, threads: SendThreads) -> None:
+        self._clock = clock
+        self._threads = threads
+        self._under_way: set[Sending] = set()
+        self._due: dict[Sending, None] = {}
+
+    def enter(self, sending: Sending) -> None:
+        """It shares the turns of the reactor from now on. Idempotent."""
+        self._under_way.add(sending)
+
+    def leave(self, sending: Sending) -> None:
+        """It does not any more, and is not due. Idempotent."""
+        self._under_way.discard(sending)
+        self._due.pop(sending, None)
+
+    def share(self, most: int) -> int:
+        """How many bytes one may send now, of ``most``."""
+        share = MOST_PER_TURN // (len(self._under_way) or 1)
+        return max(LEAST_AT_ONCE, min(most, share))
+
+    def send(self, sending: Sending) -> None:
+        """Have it send: now if it is alone, else in the round."""
+        if len(self._under_way) <= 1 or not self._threads.present:
+            call = sending.plan()
+            if call is not None:
+                call.make()
+            sending.settle(call)
+            return
+        if not self._due:
+            self._clock.callLater(0, self._run)
+        self._due[sending] = None
+
+    def _run(self) -> None:
+        due, self._due = self._due, {}
+        planned = [(sending, sending.plan()) for sending in due]
+        self._threads.make([call for _, call in planned if call is not None])
+        for sending, call in planned:
+            self._settle(sending, call)
+
+    def _settle(self, sending: Sending, call: FileCall | None) -> None:
+        try:
+            sending.settle(call)
+        except Exception:  # noqa: BLE001 - it is logged, and concerns nobody else
+            self._log.failure("a stretch of a file could not go on")
+            sending.abort()

@@ -1,0 +1,147 @@
+"""Threads that share the calls of sendfile(2) which are due in one turn of the reactor.
+
+A call never waits and leaves the interpreter's lock alone, so as many run at once as there are
+cores. The reactor's thread makes calls like the others and goes on when all are made: nothing
+that they use can be closed meanwhile.
+
+========  ==========================  ===================================================
+state     event                       what holds afterwards
+========  ==========================  ===================================================
+stopped   calls are due               the reactor's thread has made all of them
+running   little is due               the same: to wake a thread costs more than that
+running   more is due                 all are made, each by whoever was free
+running   a thread comes late         the others have made what it would have
+running   a thread finds nothing due  it waits again
+running   the system gives no thread  those that there are do it, or the reactor's alone
+running   stopped                     stopped: the threads have ended
+========  ==========================  ===================================================
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Protocol
+
+from twisted.application.service import Service
+
+#: With less in all (bytes) nobody is woken.
+LEAST_SHARED = 256 * 1024
+#: More threads would wait for memory, or for each other.
+MOST_THREADS = 3
+
+
+def threads_for(cores: int) -> int:
+    """How many threads help the reactor's own on so many cores."""
+    return min(cores - 1, MOST_THREADS)
+
+
+class Call(Protocol):
+    """Something that does not wait, and may be done in any thread.
+
+    :ivar count: how many bytes it may send.
+    """
+
+    count: int
+
+    def make(self) -> None:
+        """Do it. Raises nothing."""
+
+
+class FileCall:
+    """One call of sendfile(2), to a socket that does not block.
+
+    Whoever makes it has to keep both descriptors open meanwhile: another file or client may
+    get the number of one that is closed.
+
+    :ivar outcome: once it is made, how many bytes were sent, or what went wrong.
+    """
+
+    __slots__ = ("count", "file", "outcome", "position", "socket")
+
+    def __init__(self, socket: int, file: int, position: int, count: int) -> None:
+        self.socket = socket
+        self.file = file
+        self.position = position
+        self.count = count
+        self.outcome: int | BaseException = 0
+
+    def make(self) -> None:
+        """Send what the socket takes. In any thread."""
+        try:
+            self.outcome = os.sendfile(self.socket, self.file, self.position, self.count)
+        except BaseException as error:  # noqa: BLE001 - the reactor's thread looks at it
+            self.outcome = error
+
+
+class SendThreads(Service):
+    """Makes calls side by side while the service runs.
+
+    :param count: threads beside the reactor's; with none everything is done there.
+    :param thread: makes a thread.
+    """
+
+    def __init__(self, count: int, thread: Callable[..., Thread] = Thread) -> None:
+        self._count = count
+        self._thread = thread
+        self._threads: list[Thread] = []
+        # Both are empty between the rounds. What is in them belongs to the present one.
+        self._due: deque[Call] = deque()
+        self._made: SimpleQueue[None] = SimpleQueue()
+        self._wake: SimpleQueue[bool] = SimpleQueue()
+
+    @property
+    def present(self) -> bool:
+        """Whether there are any now."""
+        return bool(self._threads)
+
+    def startService(self) -> None:
+        """Begin the threads; where the system gives none it goes without."""
+        super().startService()
+        for number in range(self._count):
+            # They hold nothing that has to be put in order before the process ends.
+            thread = self._thread(target=self._work, name=f"send-{number}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return
+            self._threads.append(thread)
+
+    def stopService(self) -> None:
+        """End the threads."""
+        super().stopService()
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._wake.put(False)
+        for thread in threads:
+            thread.join()
+
+    def make(self, calls: Sequence[Call]) -> None:
+        """Make all calls. In the reactor's thread, which waits for none but those under way."""
+        helpers = min(len(self._threads), len(calls) - 1)
+        if sum(call.count for call in calls) < LEAST_SHARED:
+            helpers = 0
+        self._due.extend(calls)
+        # Who was woken before and comes only now takes part just as well.
+        for _ in range(helpers - self._wake.qsize()):
+            self._wake.put(True)
+        elsewhere = len(calls)
+        while self._make_one():
+            elsewhere -= 1
+        for _ in range(elsewhere):
+            self._made.get()
+
+    def _make_one(self) -> bool:
+        """Make the next call, if nobody else has taken it."""
+        try:
+            call = self._due.popleft()
+        except IndexError:
+            return False
+        call.make()
+        return True
+
+    def _work(self) -> None:
+        while self._wake.get():
+            while self._make_one():
+                self._made.put(None)

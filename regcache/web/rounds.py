@@ -9,8 +9,8 @@ empty       one of several sends          gathering: it is due in the next turn
 gathering   one of several sends          it is due as well, once
 gathering   one leaves that is due        it is not due any more
 gathering   the next turn                 empty: all that were due have sent, and been told
-gathering   one of them fails when it is  its connection is cut, and the others are told
-            told
+gathering   one of them fails when it is  its connection is cut, and the others send, and are
+            asked, or told                told
 ==========  ============================  ================================================
 """
 
@@ -88,14 +88,24 @@ class Rounds:
 
     def _run(self) -> None:
         due, self._due = self._due, {}
-        planned = [(sending, sending.plan()) for sending in due]
+        planned = [(sending, self._plan(sending)) for sending in due]
         self._threads.make([call for _, call in planned if call is not None])
         for sending, call in planned:
             self._settle(sending, call)
+
+    def _plan(self, sending: Sending) -> FileCall | None:
+        try:
+            return sending.plan()
+        except Exception:  # noqa: BLE001 - it is logged, and concerns nobody else
+            self._cut(sending)
+            return None
 
     def _settle(self, sending: Sending, call: FileCall | None) -> None:
         try:
             sending.settle(call)
         except Exception:  # noqa: BLE001 - it is logged, and concerns nobody else
-            self._log.failure("a stretch of a file could not go on")
-            sending.abort()
+            self._cut(sending)
+
+    def _cut(self, sending: Sending) -> None:
+        self._log.failure("a stretch of a file could not go on")
+        sending.abort()

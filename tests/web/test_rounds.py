@@ -14,6 +14,7 @@ MIB = 1024 * 1024
 class FakeSending:
     """A stretch whose calls send nothing.
 
+    :ivar at_plan: what it does when it is asked for a call.
     :ivar at_settle: what it does when its call has been made.
     """
 
@@ -21,11 +22,13 @@ class FakeSending:
         self.name = name
         self.events = events
         self.ready = True
+        self.at_plan: Callable[[], object] = lambda: None
         self.at_settle: Callable[[], object] = lambda: None
 
     def plan(self) -> FileCall | None:
         """A call with a file that cannot be sent, so that its outcome tells that it was made."""
         self.events.append(f"{self.name} planned")
+        self.at_plan()
         return FileCall(-1, -1, 0, MIB) if self.ready else None
 
     def settle(self, call: FileCall | None) -> None:
@@ -126,6 +129,17 @@ class RoundsTests(SynchronousTestCase):
         self.rounds.send(second)
         self.clock.advance(0)
         self.assertEqual(self.told()[2:], ["a made", "a aborted", "b made"])
+        self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
+
+    def test_fault_when_asked(self) -> None:
+        """One that fails when it is asked loses its connection; the others send all the same."""
+        first, second = self.enter("a", "b")
+        first.at_plan = lambda: [][0]  # type: ignore[misc]
+        self.rounds.send(first)
+        self.rounds.send(second)
+        self.clock.advance(0)
+        told = ["a planned", "a aborted", "b planned", "a nothing", "b made"]
+        self.assertEqual(self.told(), told)
         self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
 
     def test_shares(self) -> None:

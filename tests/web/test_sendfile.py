@@ -374,6 +374,19 @@ class SharedEndTests(SharedCase, EndTests):
     """The same in rounds."""
 
 
+class Stopping(Idle):
+    """One that stops another one when it is told."""
+
+    stops: FileStretch
+
+    def plan(self) -> None:
+        """There is nothing to be sent."""
+
+    def settle(self, call: object) -> None:
+        """Stop the other one."""
+        self.stops.stop()
+
+
 class DueTests(SharedCase):
     """What happens between the call of the reactor and the round."""
 
@@ -397,6 +410,34 @@ class DueTests(SharedCase):
         """One that is stopped sends nothing."""
         self.due.stop()
         self.assert_silent()
+
+    def test_stopped_by_another(self) -> None:
+        """One that is stopped while others are told hears of nothing, though its bytes went."""
+        self.due.stop()
+        other = Stopping()
+        self.rounds.enter(other)
+        self.rounds.send(other)
+        other.stops = self.begin(10, 2000)
+        self.round()
+        self.assertEqual((self.ended, self.progress), ([], []))
+        self.assertEqual((self.take(), self.reactor.writing), (CONTENT[10:2000], set()))
+
+    def test_fault_of_whoever_is_told(self) -> None:
+        """A fault of whoever is told cuts the connection, since nobody goes on with it."""
+        self.due.stop()
+        raising = FileStretch(
+            self.transport,
+            self.rounds,
+            self.file,  # type: ignore[arg-type]
+            10,
+            2000,
+            lambda _: None,
+            lambda count: 1 // (count - count),
+        )
+        raising.start()
+        self.round()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(self.reactor.later), 1)  # it is closed in the next turn
 
     def test_aborted(self) -> None:
         """A connection that is aborted is sent nothing more."""

@@ -44,7 +44,7 @@ class IPartialFile(IContentFile):
         """Fix the whole size, once it is known. :raises ValueError: if it was another before."""
 
     def write(offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
-        """Write the chunks one after another from ``offset``; hash them where contiguous.
+        """Write the chunks one after another from ``offset``; hash them, then or later.
 
         When it fires, ``present`` has grown. Fails with OSError. One call at a time per fill;
         several fills may write at once to places that do not overlap.

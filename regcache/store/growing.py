@@ -1,6 +1,6 @@
 """Writing and hashing of content that grows.
 
-For threads, one call at a time per file; but one may write what another one hashes.
+For threads, one call at a time per file; but one may store while another one hashes.
 """
 
 import errno
@@ -12,6 +12,9 @@ from regcache.store.files import VectorWrite, write_all
 
 Piece = tuple[int, list["bytes | memoryview"]]
 """An offset, and the buffers to be written from there on."""
+
+Stretch = tuple[int, list[Piece]]
+"""What is hashed in one go: the file up to an offset, by reading it, and what follows there."""
 
 _READ_SIZE = 1024 * 1024
 
@@ -58,39 +61,35 @@ class GrowingContent:
 
         :param present_to: the file holds all bytes before, so they may be read and hashed. As
             many as twice what is written: after a resume the hash catches up little by little.
-        :raises OSError: nothing was hashed then of the piece that failed.
-        """
-        self.catch_up(descriptor, present_to, 2 * length_of(pieces))
-        for piece in pieces:
-            self.store(descriptor, [piece])
-            self._hash_piece(piece)
-
-    def store(self, descriptor: int, pieces: Sequence[Piece]) -> None:
-        """Write the pieces, while another thread may hash them.
-
-        :raises OSError: call :meth:`forget_hash` then, when that thread is done.
-        """
-        for start, buffers in pieces:
-            write_all(descriptor, buffers, start, self._pwritev)
-
-    def hash(self, descriptor: int, pieces: Sequence[Piece], present_to: int) -> None:
-        """Hash what :meth:`write` would, while another thread may write the same pieces.
-
         :raises OSError: nothing was hashed then of the pieces.
         """
         self.catch_up(descriptor, present_to, 2 * length_of(pieces))
-        for piece in pieces:
-            self._hash_piece(piece)
+        self.store(descriptor, pieces)
+        self._hash_pieces(pieces)
 
-    def _hash_piece(self, piece: Piece) -> None:
-        start, buffers = piece
-        if start == self.hashed_to:
-            for buffer in buffers:
-                self._hasher.update(buffer)  # type: ignore[arg-type]
-            self.hashed_to += length_of([piece])
+    def store(self, descriptor: int, pieces: Sequence[Piece]) -> None:
+        """Write the pieces, while another thread may hash. :raises OSError: if the disk does."""
+        for start, buffers in pieces:
+            write_all(descriptor, buffers, start, self._pwritev)
+
+    def hash(self, descriptor: int, stretches: Sequence[Stretch]) -> None:
+        """Hash what was stored, while another thread may store.
+
+        :raises OSError: if the disk fails, or the file is shorter; see ``hashed_to`` then.
+        """
+        for read_to, pieces in stretches:
+            self.catch_up(descriptor, read_to, read_to)
+            self._hash_pieces(pieces)
+
+    def _hash_pieces(self, pieces: Sequence[Piece]) -> None:
+        for start, buffers in pieces:
+            if start == self.hashed_to:
+                for buffer in buffers:
+                    self._hasher.update(buffer)  # type: ignore[arg-type]
+                    self.hashed_to += len(buffer)
 
     def forget_hash(self) -> None:
-        """What was hashed is perhaps not in the file: hash from its start again."""
+        """Hash from the start of the file again."""
         self._hasher = self._digest.hasher()
         self.hashed_to = 0
 
@@ -113,8 +112,3 @@ class GrowingContent:
         """Whether everything is hashed, is ``size`` bytes, and has the digest."""
         whole = self.hashed_to == size == os.fstat(descriptor).st_size
         return whole and self._hasher.hexdigest() == self._digest.hex
-
-    def clear(self, descriptor: int) -> None:
-        """Forget everything, in the file too."""
-        os.ftruncate(descriptor, 0)
-        self.forget_hash()

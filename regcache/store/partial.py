@@ -3,25 +3,22 @@
 import errno
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, fail, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from regcache.interfaces import IPartialFile
 from regcache.store.allocation import allocate
-from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
+from regcache.store.content_file import CachedReads, ContentFile, OpenFile
 from regcache.store.files import VectorWrite
-from regcache.store.growing import GrowingContent, Piece, cut, length_of
+from regcache.store.growing import GrowingContent, cut
 from regcache.store.interval_saver import IntervalSaver
 from regcache.store.partial_names import PartialNames
 from regcache.store.sidecar import Sidecar
+from regcache.store.trailing_hash import TrailingHash
 from regcache.store.turns import FileTurns
-
-#: From here on (bytes) two threads share a write: hashing takes about as long as writing.
-SIDE_BY_SIDE = 256 * 1024
-_VERIFY_STEP = 64 * 1024 * 1024  # bytes hashed by one job, so that other files get their turn
 
 
 class PartialOwner(Protocol):
@@ -63,7 +60,8 @@ class PartialFile(ContentFile):
         self.present = state.present
         self._names = names
         self._owner = owner
-        self._growing = GrowingContent(names.digest, pwritev)
+        growing = GrowingContent(names.digest, pwritev)
+        self._hash = TrailingHash(opened, growing, self.present)
         self._turns = FileTurns(opened)
         self._saver = IntervalSaver(
             names,
@@ -130,28 +128,13 @@ class PartialFile(ContentFile):
         pieces = list(cut(offset, chunks, self.present.gaps(offset, end)))
         if not pieces:
             return succeed(None)
-        present_to = self.present.end_of(self._growing.hashed_to)
-        writing = self._write_pieces(pieces, present_to)
-        return writing.addCallback(self._wrote, offset, end, generation)
 
-    def _write_pieces(self, pieces: Sequence[Piece], present_to: int) -> "Deferred[None]":
-        """Write and hash, side by side where it is worth another thread."""
-        growing, work = self._growing, self._opened.work
-        if length_of(pieces) < SIDE_BY_SIDE:
-            return work(growing.write, pieces, present_to)
-        both = [work(growing.store, pieces), work(growing.hash, pieces, present_to)]
-        return DeferredList(both, consumeErrors=True).addCallback(self._both_done)
+        def mark() -> bool:
+            if generation == self._generation:
+                self.present.add(offset, end)
+            return generation == self._generation
 
-    def _both_done(self, outcomes: list[tuple[bool, Any]]) -> Any:
-        (stored, fault), (_, outcome) = outcomes
-        if stored:
-            return outcome
-        self._growing.forget_hash()
-        return fault
-
-    def _wrote(self, _: None, offset: int, end: int, generation: int) -> None:
-        if generation == self._generation:
-            self.present.add(offset, end)
+        return self._hash.write(pieces, mark)
 
     def allocate(self, start: int, end: int) -> "Deferred[None]":
         """Reserve disk space for ``[start, end)``, where that is possible. Fails with OSError."""
@@ -175,11 +158,7 @@ class PartialFile(ContentFile):
         size = self.size
         if size is None or not self.present.covers(0, size):
             return False
-        while self._growing.hashed_to < size:
-            if self.closing:
-                raise FileClosedError
-            await self._opened.work(self._growing.catch_up, size, _VERIFY_STEP)
-        matches = await self._opened.work(self._growing.matches, size)
+        matches = await self._hash.matches(size)
         self._verified = matches and generation == self._generation
         return self._verified
 
@@ -206,15 +185,18 @@ class PartialFile(ContentFile):
         self.present.clear()
         self.size, self.anonymous, self.etag = None, True, ""
         self._saver.reset()
+        self._hash.let_go()
         return self._turns.run(self._clear)
 
     async def _clear(self) -> None:
         if self._attached:
+            await self._hash.forget()
             await self._opened.work(lambda descriptor: self._names.forget())
-            await self._opened.work(self._growing.clear)
+            await self._opened.work(os.ftruncate, 0)
 
     def discard(self) -> "Deferred[None]":
         """Remove the file and its intervals from the disk; nothing after a commit."""
+        self._hash.let_go()
         return self._turns.run(self._discard)
 
     async def _discard(self) -> None:

@@ -19,7 +19,7 @@ from regcache.cache import (
     retries,
     small_fetch,
 )
-from regcache.store import partial
+from regcache.store import trailing_hash
 from tests.support.pipeline_events import BREAKS, EVENTS, TROUBLES, sequences, worlds
 from tests.support.scenarios import Breaking, Scenario, Troubled
 
@@ -44,7 +44,8 @@ SMALL: list[tuple[Any, str, int]] = [
     (keeping, "SAVE_EVERY", 8 * KIB),
     (allocation, "STEP", 16 * KIB),
     (allocation, "UNRESERVED", 8 * KIB),
-    (partial, "SIDE_BY_SIDE", 2 * KIB),
+    (trailing_hash, "LARGE", 2 * KIB),
+    (trailing_hash, "MOST_BEHIND", 4 * KIB),
     (reader, "LEAST_READ", 2 * KIB),
     (reader, "MOST_READ", 8 * KIB),
 ]

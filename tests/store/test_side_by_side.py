@@ -1,6 +1,6 @@
 """Writes that one thread makes while another one hashes them."""
 
-from regcache.store import partial
+from regcache.store import trailing_hash
 from tests.store import test_partial
 
 
@@ -10,7 +10,7 @@ class SideBySideTests(test_partial.PartialFileTests):
     def setUp(self) -> None:
         """Every write is a large one."""
         super().setUp()
-        self.patch(partial, "SIDE_BY_SIDE", 1)
+        self.patch(trailing_hash, "LARGE", 1)
 
 
 class SideBySideFaultTests(test_partial.FaultyDiskTests):
@@ -19,7 +19,7 @@ class SideBySideFaultTests(test_partial.FaultyDiskTests):
     def setUp(self) -> None:
         """Every write is a large one."""
         super().setUp()
-        self.patch(partial, "SIDE_BY_SIDE", 1)
+        self.patch(trailing_hash, "LARGE", 1)
 
     def test_hashed_but_not_written(self) -> None:
         """Bytes that were hashed, and that the disk refused, do not count."""

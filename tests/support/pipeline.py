@@ -33,6 +33,7 @@ FALLIBLE = (
     "keep_contents",
     "GrowingContent.write",
     "GrowingContent.store",
+    "GrowingContent.hash",
     "GrowingContent.matches",
     "PartialFile._commit",
     "PartialFile._discard",

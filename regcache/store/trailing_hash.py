@@ -41,8 +41,11 @@ from regcache.intervals import Intervals
 from regcache.store.content_file import FileClosedError, OpenFile
 from regcache.store.growing import GrowingContent, Piece, Stretch, length_of
 
-LARGE = 256 * 1024
-"""From here on (bytes) hashing a write is worth a job of its own."""
+LARGE = 512 * 1024
+"""From here on (bytes) hashing a write is worth a job of its own.
+
+More than what a body that drips is written in: behind a slow link nothing is gained by it.
+"""
 
 MOST_BEHIND = 2 * 1024 * 1024
 """What is held of a file to be hashed (bytes); writes that are too much wait."""

@@ -11,9 +11,9 @@ over        the download was told how it ended, once
 
 The queue in front of the disk is counted in bytes: above ``QUEUE_HIGH`` the upstream is
 paused, at ``QUEUE_LOW`` it is read again, so a fill holds no more than the high mark and
-one read of the socket. What is written may be held further by its file until it is hashed,
-within a bound of its own (``store/trailing_hash.py``). The low mark is what one write takes: the disk has something to do
-while the upstream is read again.
+one read of the socket. The low mark is what one write takes: the disk has something to do
+while the upstream is read again. What is written may be held further by its file, until it is
+hashed, within a bound of its own (``store/trailing_hash.py``).
 
 A write costs about as much as receiving 64 KiB, and each wakes the readers. So a body that
 drips in small pieces is written when ``BATCH`` bytes have come together, or ``LINGER`` after

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, execute
 from regcache.digests import Digest
 from regcache.store import sync
 from regcache.store.file_system import FileSystem
-from regcache.store.sync import CLOSING_SECONDS, LATEST, MOST_IN_JOB, QUIET, SyncQueue
+from regcache.store.sync import CLOSING_SECONDS, LATEST, QUIET, SyncQueue
 from regcache.store.sync_files import OPENED_AT_ONCE, TOGETHER, sync_contents
 from tests.store.stores import StoreTestCase
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
@@ -200,7 +200,3 @@ class SyncQueueTests(SyncTestCase):
 
     def _no_threads(self) -> None:
         raise RuntimeError("no threads")
-
-    def test_bound(self) -> None:
-        """The bound of a job is a bound of open files many times over."""
-        self.assertGreater(MOST_IN_JOB, OPENED_AT_ONCE)

@@ -17,6 +17,7 @@ from regcache.references import Target, is_repository_name, looks_like_registry
 
 _REG_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?\.?\Z")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{0,5})?\Z")
+_HOSTS_KEPT = 1024  # clients choose them
 _MAX_HOST_LENGTH = 255
 
 
@@ -145,7 +146,7 @@ class RoutingTable:
         return host == self.domain or host.endswith("." + self.domain)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(_HOSTS_KEPT)
 def normalise_host(raw: str) -> str | None:
     """A Host header without port and trailing dot, in lower case; None if it is empty.
 
@@ -169,6 +170,7 @@ def normalise_host(raw: str) -> str | None:
     return _plain(host)
 
 
+@lru_cache(_HOSTS_KEPT)
 def is_address(host: str) -> bool:
     """Whether a normalised host is an IP literal."""
     try:

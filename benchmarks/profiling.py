@@ -24,6 +24,7 @@ _IDLE = (
     "wait (threading",
     "doPoll ",
     "_Threads._work (regcache",
+    "SendThreads._work (regcache",
 )
 _THREAD = re.compile(r": (?:PoolThread-)?(.*?)(?:-\d+)?$")
 _SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")

@@ -189,7 +189,8 @@ class Daemon(Service):
             self._parts.downloads.stop,
             self._parts.hang_up,
             self._stop_watching,
-            self._close_storage,
+            self._parts.store.close,
+            self._close_index,
             self._stop_threads,
         ):
             try:
@@ -227,13 +228,12 @@ class Daemon(Service):
             if service.running:
                 await _finished(service)
 
-    async def _close_storage(self) -> None:
+    async def _close_index(self) -> None:
         if self._index_is_open:
-            await self._parts.store.close()
             await self._parts.index.close()
 
     async def _stop_threads(self) -> None:
-        for pool in (self._parts.disk_pool, self._parts.index_pool, self._parts.senders):
+        for pool in (self._parts.senders, self._parts.disk_pool, self._parts.index_pool):
             await _finished(pool)
 
 

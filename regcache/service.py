@@ -30,6 +30,7 @@ from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
 from regcache.metrics import Metrics
 from regcache.store.blobs import BlobStore
+from regcache.store.file_system import FileSystem
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
 from regcache.store.ledger import Percentage, SpaceLedger, SpaceLimits
@@ -46,7 +47,7 @@ from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listings import ListingHandler
 from regcache.web.manifests import ManifestHandler
 from regcache.web.rounds import Rounds
-from regcache.web.send_threads import SendThreads, threads_for
+from regcache.web.send_threads import SendThreads, threads_for, usable_cores
 from regcache.web.sender import Terms
 from regcache.web.turns import Turns
 
@@ -71,9 +72,12 @@ def build_daemon(
     paths.prepare()
     lock = StoreLock(paths.lock, os.getpid())
     lock.acquire()
+    system = FileSystem(paths.directory)
     try:
-        return _Assembly(config, reactor, writer, paths, lock).daemon(failed)
+        system.open()
+        return _Assembly(config, reactor, writer, paths, lock, system).daemon(failed)
     except BaseException:
+        system.close()
         lock.release()
         raise
 
@@ -88,6 +92,7 @@ class _Assembly:
         writer: LineWriter,
         paths: StorePaths,
         lock: StoreLock,
+        system: FileSystem,
     ) -> None:
         self._config = config
         self._reactor = reactor
@@ -98,8 +103,7 @@ class _Assembly:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics([upstream.name for upstream in config.upstreams])
         self._recorders: list[Callable[[RequestRecord], None]] = [MetricsRecorder(self._metrics)]
-        if config.log.access:
-            self._recorders.append(AccessLog(writer, lambda flush: reactor.callLater(0, flush)))
+        self._log_requests(writer)
         self._index_pool = WorkPool(reactor, "index", 1)
         self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
         self._ledger = SpaceLedger(_space_limits(config.storage))
@@ -113,6 +117,7 @@ class _Assembly:
             read_boot_id(),
             self._ledger.change,
             self._content_lost,
+            system,
         )
         self._small_blobs = SmallBlobs(reactor)
         self._liars = Liars(reactor)
@@ -133,12 +138,17 @@ class _Assembly:
             )
         )
 
+    def _log_requests(self, writer: LineWriter) -> None:
+        if self._config.log.access:
+            turn = self._reactor.callLater
+            self._recorders.append(AccessLog(writer, lambda flush: turn(0, flush)))
+
     def daemon(self, failed: Callable[[str], None]) -> Daemon:
         """Everything, ready to be started."""
         config, reactor = self._config, self._reactor
         built = build_upstreams(config, reactor, self._disk_pool, self._metrics)
         downloads, blobs = self._blobs()
-        senders = SendThreads(threads_for(len(os.sched_getaffinity(0))))
+        senders = SendThreads(threads_for(usable_cores()))
         health = HealthPages(lambda: self._gate.open and not downloads.storage_rests)
         upstreams = {
             name: attentive(upstream, self._refusals, self._closures)

@@ -221,9 +221,9 @@ class StopTests(DaemonCase):
                 "space stopped",
                 "store close",
                 "index close",
+                "senders stopped",
                 "disk_pool stopped",
                 "index_pool stopped",
-                "senders stopped",
                 "lock release",
             ],
         )
@@ -308,6 +308,12 @@ class StopTests(DaemonCase):
         self.successResultOf(self.stop())
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
         self.assertEqual(
-            self.events[-4:],
-            ["disk_pool stopped", "index_pool stopped", "senders stopped", "lock release"],
+            self.events[-5:],
+            [
+                "index close",
+                "senders stopped",
+                "disk_pool stopped",
+                "index_pool stopped",
+                "lock release",
+            ],
         )

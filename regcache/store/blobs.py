@@ -19,6 +19,7 @@ from regcache.store.contents import (
     look_up_contents,
     open_content,
 )
+from regcache.store.file_system import FileSystem
 from regcache.store.files import remove, remove_same
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.partials import PartialFact, PartialFiles
@@ -55,6 +56,7 @@ class BlobStore:
     :param changed: called with each change of the bytes stored, but for open partial files.
     :param damaged: called with the digest and size of content that was found to be damaged,
         and removed.
+    :param system: open, so that one call can sync many files; else each is synced by itself.
     """
 
     log = Logger()
@@ -67,6 +69,7 @@ class BlobStore:
         boot_id: str,
         changed: Callable[[int], None] = _nobody,
         damaged: Callable[[Digest, int], None] = _nobody,
+        system: FileSystem | None = None,
     ) -> None:
         self._pool = pool
         self._paths = paths
@@ -75,7 +78,8 @@ class BlobStore:
         self._cached = CachedReads(seconds=clock.seconds)
         self._locks = KeyedLocks()
         self._suspects = SuspectContent()
-        self._syncs = SyncQueue(clock, pool, paths, self._lost)
+        system = system or FileSystem(paths.directory)
+        self._syncs = SyncQueue(clock, pool, paths, system, self._lost)
         self._keeping = SharedJobs[tuple[Digest, bytes], int](
             pool, keep_contents, paths, MOST_KEPT, KEEPING_JOBS
         )

@@ -49,7 +49,7 @@ class Sampled:
 
     def forget_old(self, now: float) -> None:
         """All that may be older than ``REMEMBERED``."""
-        if now - self._since > REMEMBERED:
+        if not 0 <= now - self._since <= REMEMBERED:
             self.steps.clear()
             self._since = now
 

@@ -27,8 +27,9 @@ _SYNCFS = _system_call()
 class FileSystem:
     """The file system that a folder is on, for as long as it is held open.
 
-    The descriptor stays the same from sync to sync: each tells of all writes that failed since
-    the one before, whoever else may have been told of them. For one thread at a time.
+    It is opened before anything is written that it is to vouch for: its descriptor tells of all
+    writes that failed since, whoever else was told of them. But it tells once, and not of which
+    file. So after the first fault it vouches for nothing any more. For one thread at a time.
     """
 
     def __init__(self, folder: str, system_call: SystemCall | None = _SYNCFS) -> None:
@@ -36,19 +37,24 @@ class FileSystem:
         self._system_call = system_call
         self._descriptor: int | None = None
 
-    def sync(self) -> bool:
-        """Bring everything to the disk. Blocks; False where the system has no such call.
-
-        :raises OSError: if something could not be written, perhaps not ours.
-        """
-        if self._system_call is None:
-            return False
-        if self._descriptor is None:
-            # Of what failed before, it tells unless somebody was told already.
+    def open(self) -> None:
+        """Begin to be told. :raises OSError: if the folder cannot be opened."""
+        if self._system_call is not None and self._descriptor is None:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
             self._descriptor = os.open(self._folder, flags)
+
+    def sync(self) -> bool:
+        """Bring everything to the disk. Blocks.
+
+        :returns: whether everything that was written since :meth:`open` is there; False, and
+            nothing is done, where that cannot be told.
+        :raises OSError: if something could not be written, perhaps not ours.
+        """
+        if self._system_call is None or self._descriptor is None:
+            return False
         if self._system_call(self._descriptor) != 0:
             code = ctypes.get_errno()
+            self._system_call = None
             raise OSError(code, os.strerror(code))
         return True
 

@@ -30,10 +30,17 @@ def cut(offset: int, chunks: Sequence[bytes], gaps: Sequence[tuple[int, int]]) -
         for chunk in chunks:
             first, last = max(start - position, 0), min(end - position, len(chunk))
             if first < last:
-                whole = last - first == len(chunk)
-                buffers.append(chunk if whole else memoryview(chunk)[first:last])
+                buffers.append(_part(chunk, first, last))
             position += len(chunk)
         yield start, buffers
+
+
+def _part(chunk: bytes, first: int, last: int) -> "bytes | memoryview":
+    """A part of a chunk, which keeps no more than twice its own bytes in memory."""
+    length = last - first
+    if length == len(chunk):
+        return chunk
+    return chunk[first:last] if 2 * length < len(chunk) else memoryview(chunk)[first:last]
 
 
 def length_of(pieces: Sequence[Piece]) -> int:

@@ -65,6 +65,11 @@ class IntervalSaver:
         """Write nothing any more: the name may belong to another file."""
         self._stopped = True
 
+    def check(self) -> None:
+        """:raises OSError: if a sync in the background failed: nobody else is told of that."""
+        if self._fault is not None:
+            raise self._fault
+
     def save(self, sync: bool) -> "Deferred[None]":
         """Write the sidecar; with ``sync``, after the data and for good. Fails with OSError."""
         if self._fault is not None:

@@ -169,6 +169,7 @@ class PartialFile(ContentFile):
     async def _commit(self) -> None:
         if not self._verified or not self._attached or self.size is None:
             raise ValueError("only verified content is committed, and once")
+        self._saver.check()
         replaced = await self._opened.work(lambda descriptor: self._names.install())
         self._owner.committed(self._names, self.size, replaced)
         self._detach()

@@ -41,6 +41,7 @@ class SharedJobs(Generic[Item, Result]):
         self._most_jobs = most_jobs
         self._waiting: list[tuple[Item, Deferred[Result]]] = []
         self._jobs = 0
+        self._beginning = False
 
     def run(self, item: Item) -> "Deferred[Result]":
         """Have an item worked on. Fails as the work does."""
@@ -50,8 +51,15 @@ class SharedJobs(Generic[Item, Result]):
         return done
 
     def _begin(self) -> None:
-        if not self._waiting or self._jobs >= self._most_jobs:
+        """Begin as many jobs as may be. One that fails at once is followed by the next here."""
+        if self._beginning:
             return
+        self._beginning = True
+        while self._waiting and self._jobs < self._most_jobs:
+            self._begin_one()
+        self._beginning = False
+
+    def _begin_one(self) -> None:
         most = self._most_items
         batch, self._waiting = self._waiting[:most], self._waiting[most:]
         self._jobs += 1

@@ -10,6 +10,8 @@ begins when nothing was committed for a moment, but not much later than the firs
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -20,7 +22,9 @@ from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
 from regcache.store.file_system import FileSystem
 from regcache.store.paths import StorePaths
-from regcache.store.sync_files import Outcome, sync_contents
+from regcache.store.sync_files import OPENED_AT_ONCE, Outcome, sync_contents
+
+T = TypeVar("T")
 
 QUIET = 2.0
 """Seconds without a commit after which a sync begins ..."""
@@ -38,6 +42,7 @@ CLOSING_SECONDS = 10.0
 class SyncQueue:
     """New content that waits for the disk.
 
+    :param system: open, to have many files synced by one call; closed in the end.
     :param lost: called with the digest and size of content that was removed, because the
         disk refused to take it and its bytes cannot be relied upon.
     """
@@ -49,19 +54,20 @@ class SyncQueue:
         clock: IReactorTime,
         pool: IWorkPool,
         paths: StorePaths,
+        system: FileSystem,
         lost: Callable[[Digest, int], None],
     ) -> None:
         self._clock = clock
         self._pool = pool
         self._paths = paths
+        self._system = system
         self._lost = lost
-        self._system = FileSystem(paths.directory)
         self._pending: dict[Digest, None] = {}
         self._syncing: frozenset[Digest] = frozenset()
         self._first_at = self._last_at = 0.0
         self._timer: IDelayedCall | None = None
         self._turn = DeferredLock()
-        self._closed = False
+        self._until: float | None = None  # set when it closes
 
     def __contains__(self, digest: Digest) -> bool:
         """Whether this process committed the content and has not synced it yet."""
@@ -79,29 +85,28 @@ class SyncQueue:
 
     def flush(self) -> "Deferred[None]":
         """Sync now; fires when everything that was added before has been tried."""
-        return self._turn.run(self._flush, None)
+        return self._turn.run(self._flush)
 
     def close(self) -> "Deferred[None]":
         """Sync what is pending, for a bounded time, and nothing after it. The pool must run."""
-        self._closed = True
+        self._until = self._clock.seconds() + CLOSING_SECONDS
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        return self._turn.run(self._flush, self._clock.seconds() + CLOSING_SECONDS).addCallback(
-            self._let_go
-        )
+        return self._turn.run(self._flush).addBoth(self._let_go)
 
-    def _let_go(self, _: None) -> None:
+    def _let_go(self, outcome: T) -> T:
         self._system.close()
         if self._pending:
             self.log.warn(
                 "{count} new contents were not synced in time: they are verified when next used",
                 count=len(self._pending),
             )
+        return outcome
 
     def _schedule(self) -> None:
         """Have a sync when its time comes, if there is anything to do."""
-        if self._pending and self._timer is None and not self._closed:
+        if self._pending and self._timer is None and self._until is None:
             self._first_at = self._clock.seconds()
             self._timer = self._clock.callLater(QUIET, self._elapsed)
 
@@ -113,18 +118,20 @@ class SyncQueue:
         if remaining > 0:
             self._timer = self._clock.callLater(remaining, self._elapsed)
         else:
-            self.flush()
+            self.flush().addErrback(partial(self.log.failure, "syncing new content"))
 
-    async def _flush(self, until: float | None) -> None:
-        """Sync what is pending by now.
-
-        :param until: clock seconds after which no further job is begun, or None.
-        """
+    async def _flush(self) -> None:
+        """Sync what is pending by now, or as much of it as there is time for."""
         batch = list(self._pending)
-        for start in range(0, len(batch), MOST_IN_JOB):
-            if until is None or self._clock.seconds() < until:
-                await self._sync(batch[start : start + MOST_IN_JOB])
+        while batch and self._has_time():
+            # When it closes it looks at the time often.
+            most = MOST_IN_JOB if self._until is None else OPENED_AT_ONCE
+            await self._sync(batch[:most])
+            batch = batch[most:]
         self._schedule()
+
+    def _has_time(self) -> bool:
+        return self._until is None or self._clock.seconds() < self._until
 
     async def _sync(self, batch: Sequence[Digest]) -> None:
         """Sync a part of what is pending, but for what was removed since."""
@@ -144,8 +151,12 @@ class SyncQueue:
         self._done(outcome)
 
     def _done(self, outcome: Outcome) -> None:
-        for fault in outcome.faults:
-            self.log.warn("new content could not be synced: {fault}", fault=fault)
+        if outcome.faults:
+            self.log.warn(
+                "new content could not be synced: {fault} ({count} such faults)",
+                fault=outcome.faults[0],
+                count=len(outcome.faults),
+            )
         self._pending.update(dict.fromkeys(outcome.untried))
         for digest, size in outcome.lost:
             self._pending.pop(digest, None)

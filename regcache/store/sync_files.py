@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from regcache.digests import Digest
 from regcache.store.file_system import FileSystem
-from regcache.store.files import mark_settled, remove, settle, sync_folder
+from regcache.store.files import mark_settled, remove_same, settle, sync_folder
 from regcache.store.paths import StorePaths
 
 OPENED_AT_ONCE = 64
@@ -57,6 +57,9 @@ def _sync_some(
 
 
 def _open(path: str, digest: Digest, opened: dict[Digest, int], outcome: Outcome) -> None:
+    if outcome.untried:  # there are no descriptors left, or something as general as that
+        outcome.untried.append(digest)
+        return
     try:
         opened[digest] = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:  # it was removed since
@@ -81,7 +84,7 @@ def _sync_each(paths: StorePaths, opened: dict[Digest, int], outcome: Outcome) -
         try:
             settle(descriptor)
         except OSError as fault:
-            outcome.lost.append((digest, remove(paths.blob(digest)) or 0))
+            _remove(paths.blob(digest), digest, descriptor, outcome)
             outcome.faults.append(fault)
         else:
             folders.update(paths.folders(digest))
@@ -90,3 +93,10 @@ def _sync_each(paths: StorePaths, opened: dict[Digest, int], outcome: Outcome) -
             sync_folder(folder)
         except OSError as fault:  # at worst the name is lost, which is no wrong byte
             outcome.faults.append(fault)
+
+
+def _remove(path: str, digest: Digest, descriptor: int, outcome: Outcome) -> None:
+    """Remove a file, unless another one has its name by now."""
+    size = os.fstat(descriptor).st_size
+    if remove_same(path, descriptor):
+        outcome.lost.append((digest, size))

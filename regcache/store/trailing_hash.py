@@ -137,8 +137,9 @@ class TrailingHash:
         self._opened.work(self._content.hash, waiting).addBoth(self._ended)
 
     def _ended(self, outcome: object) -> None:
-        if isinstance(outcome, Failure):
-            self._fault = outcome.value
+        if isinstance(outcome, Failure) and outcome.value is not None:
+            # Its traceback would keep what was to be hashed.
+            self._fault = outcome.value.with_traceback(None)
         self._held -= self._held_by_job
         if self._waiting and self._fault is None and not self._opened.closing:
             self._begin()

@@ -108,4 +108,7 @@ class Rounds:
 
     def _cut(self, sending: Sending) -> None:
         self._log.failure("a stretch of a file could not go on")
-        sending.abort()
+        try:
+            sending.abort()
+        except Exception:  # noqa: BLE001 - the others are still waiting
+            self._log.failure("a connection could not be cut")

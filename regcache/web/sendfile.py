@@ -19,6 +19,7 @@ sending   the file system has no such  over; told how much that was: the rest is
           thing
 sending   the file ends early          over; told how much that was
 sending   somebody wrote meanwhile     over; the connection is lost: bytes would be mixed
+sending   the connection is to close   sending; it closes when the stretch is over
 due       the connection is aborted    over; not a byte more is sent
 any       the connection is lost       over; nobody is told, the transport tells its protocol
 any       stopped                      over; nobody is told
@@ -96,7 +97,11 @@ class FileStretch:
             transport.startWriting()
 
     def stop(self) -> None:
-        """Give the transport's writing back. Idempotent."""
+        """Give the transport's writing back. Idempotent.
+
+        Whoever stops it before its end cuts the connection: a call that others of its round
+        wait for may have sent more than was told.
+        """
         self._rounds.leave(self)
         if self._is_ours():
             del self._transport.doWrite
@@ -163,7 +168,8 @@ class FileStretch:
 
     def _finish(self) -> None:
         self.stop()
-        self._transport.stopWriting()
+        if not self._transport.disconnecting:  # else its own writing finds that all is sent
+            self._transport.stopWriting()
         self._ended(self._position - self._start)
 
     def _holds_bytes(self) -> bool:

@@ -33,12 +33,15 @@ class FileSystemTests(SynchronousTestCase):
     def test_real(self) -> None:
         """The system's own call takes a folder."""
         system = FileSystem(self.folder)
+        system.open()
         self.addCleanup(system.close)
         self.assertTrue(system.sync())
 
     def test_same_descriptor(self) -> None:
         """Every sync uses the same descriptor, which is closed in the end."""
         system = FileSystem(self.folder, self.note)
+        system.open()
+        system.open()
         self.assertTrue(system.sync() and system.sync())
         self.assertEqual(len(set(self.calls)), 1)
         self.assertEqual(
@@ -49,15 +52,24 @@ class FileSystemTests(SynchronousTestCase):
         self.assertRaises(OSError, os.fstat, self.calls[0])
 
     def test_refused(self) -> None:
-        """What could not be written is told."""
+        """What could not be written is told, and nothing vouched for from there on."""
         system = FileSystem(self.folder, self.refuse)
+        system.open()
         self.addCleanup(system.close)
         raised = self.assertRaises(OSError, system.sync)
         self.assertEqual(raised.errno, errno.EIO)
+        self.assertFalse(system.sync())
+
+    def test_not_open(self) -> None:
+        """It vouches for nothing that was written before it was opened."""
+        self.assertFalse(FileSystem(self.folder, self.note).sync())
+        self.assertEqual(self.calls, [])
 
     def test_missing(self) -> None:
         """Without the call nothing is opened, and nothing claimed."""
-        self.assertFalse(FileSystem(self.folder, None).sync())
+        system = FileSystem(self.folder, None)
+        system.open()
+        self.assertFalse(system.sync())
 
     def test_kernels(self) -> None:
         """Only kernels that tell of failed writes are relied upon."""

@@ -479,7 +479,7 @@ class FaultyDiskTests(StoreTestCase):
         return state.present
 
     def test_background_sync_fails(self) -> None:
-        """A sync that fails in the background fails the next save."""
+        """A sync that fails in the background fails the next save, and forbids the commit."""
         self.patch(interval_saver, "SYNC_BEHIND", 1000)
 
         class BadSync(ImmediatePool):
@@ -496,4 +496,8 @@ class FaultyDiskTests(StoreTestCase):
         self.owner.clock.advance(interval_saver.SYNC_PAUSE)
         self.successResultOf(file.save(sync=False))
         failure = self.failureResultOf(file.save(sync=False), OSError)
+        self.assertEqual(failure.value.errno, errno.EIO)
+        file.set_size(len(CONTENT))
+        self.assertTrue(self.successResultOf(file.verify()))
+        failure = self.failureResultOf(file.commit(), OSError)
         self.assertEqual(failure.value.errno, errno.EIO)

@@ -3,11 +3,13 @@
 import errno
 import os
 
+from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
 from regcache.store.contents import keep_contents
 from regcache.store.paths import StorePaths
+from regcache.store.pool import PoolStoppedError
 from regcache.store.shared_jobs import SharedJobs
 from tests.support.pools import HeldPool
 
@@ -84,6 +86,17 @@ class SharedJobsTests(SynchronousTestCase):
         self.pool.release_all()
         for each in keeping[MOST_JOBS:]:
             self.assertEqual(self.successResultOf(each), 0)
+
+    def test_no_threads_any_more(self) -> None:
+        """Everybody hears of it when the pool has stopped, however many they are."""
+        waiting = [self.jobs.run(each) for each in self.contents(MOST_JOBS + 3000)]
+        self.patch(self.pool, "run", lambda *_: fail(PoolStoppedError("stopped")))
+        for _ in range(MOST_JOBS):
+            job, _, _ = self.pool.jobs.pop(0)
+            job.errback(PoolStoppedError("stopped"))
+        for each in waiting:
+            self.failureResultOf(each, PoolStoppedError)
+        self.failureResultOf(self.jobs.run((Digest.of(b""), b"")), PoolStoppedError)
 
     def test_replaced(self) -> None:
         """The size of what had the name before is told."""

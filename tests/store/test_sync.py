@@ -24,9 +24,11 @@ class CountingSystem(FileSystem):
         self.syncs = 0
 
     def sync(self) -> bool:
-        """Sync nothing."""
+        """Sync nothing; fail once, and vouch for nothing after that."""
         self.syncs += 1
         if self.fault:
+            if self.syncs > 1:
+                return False
             raise OSError(self.fault, os.strerror(self.fault))
         return True
 
@@ -94,6 +96,44 @@ class SyncContentsTests(SyncTestCase):
         self.assertFalse(os.path.exists(self.paths.blob(digests[1])))
         self.assertEqual(self.settled([digests[0], *digests[2:]]), TOGETHER - 1)
 
+    def test_refused_for_another_group(self) -> None:
+        """After a fault each file tells for itself, those too that are synced later."""
+        digests = self.stored(OPENED_AT_ONCE + TOGETHER)
+        synced: list[int] = []
+        self.patch(os, "fdatasync", synced.append)
+        sync_contents(self.paths, CountingSystem(errno.EIO), digests)
+        self.assertEqual((len(synced), self.settled(digests)), (len(digests), len(digests)))
+
+    def test_replaced_and_refused(self) -> None:
+        """A file that the disk refuses is not removed once another one has its name."""
+        (digest,) = self.stored(1)
+        name = self.paths.blob(digest)
+
+        def fdatasync(descriptor: int) -> None:
+            with open(f"{name}.new", "wb") as new:
+                new.write(b"0")
+            os.replace(f"{name}.new", name)
+            raise OSError(errno.EIO, "bad sector")
+
+        self.patch(os, "fdatasync", fdatasync)
+        outcome = sync_contents(self.paths, CountingSystem(), [digest])
+        self.assertEqual((outcome.lost, len(outcome.faults)), ([], 1))
+        self.assertTrue(os.path.exists(name))
+
+    def test_no_descriptors(self) -> None:
+        """Where there are no descriptors one file is tried, and one fault told."""
+        digests = self.stored(5)
+        real = os.open
+
+        def refuse(path: str, *args: int) -> int:
+            if "blobs" in path:
+                raise OSError(errno.EMFILE, "too many open files")
+            return real(path, *args)
+
+        self.patch(os, "open", refuse)
+        outcome = sync_contents(self.paths, CountingSystem(), digests)
+        self.assertEqual((outcome.untried, len(outcome.faults)), (digests, 1))
+
     def test_replaced_meanwhile(self) -> None:
         """A file that gets the name of one that is being synced is not marked for it."""
         digests = self.stored(TOGETHER)
@@ -111,13 +151,21 @@ class SyncContentsTests(SyncTestCase):
         self.assertEqual(self.settled(digests[:1]), 0)
 
 
+def _refuse(descriptor: int) -> None:
+    raise OSError(errno.EIO, "bad sector")
+
+
 class SyncQueueTests(SyncTestCase):
     """Tests for :class:`SyncQueue`: when, and how much at a time."""
 
     def queue(self, pool: object) -> SyncQueue:
         """A queue of its own."""
-        lost = self.damages.append
-        return SyncQueue(self.clock, pool, self.paths, lambda *each: lost(each))  # type: ignore[arg-type]
+        self.system = CountingSystem()
+
+        def lost(digest: Digest, size: int) -> None:
+            self.damages.append((digest, size))
+
+        return SyncQueue(self.clock, pool, self.paths, self.system, lost)  # type: ignore[arg-type]
 
     def test_quiet(self) -> None:
         """A sync begins when nothing was committed for a moment."""
@@ -169,7 +217,7 @@ class SyncQueueTests(SyncTestCase):
 
     def test_close_is_bounded(self) -> None:
         """At the end a slow disk is not waited for longer than some seconds, and it is said."""
-        self.patch(sync, "MOST_IN_JOB", 1)
+        self.patch(sync, "OPENED_AT_ONCE", 1)
         pool = HeldPool()
         queue, digests = self.queue(pool), self.stored(3)
         for digest in digests:
@@ -183,6 +231,33 @@ class SyncQueueTests(SyncTestCase):
         self.assertEqual((len(pool.jobs), self.settled(digests)), (0, 2))
         self.assertTrue(digests[2] in queue)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_close_bounds_what_is_under_way(self) -> None:
+        """A sync that is under way when the daemon stops has no more time than any other."""
+        self.patch(sync, "MOST_IN_JOB", 1)
+        self.patch(sync, "OPENED_AT_ONCE", 1)
+        pool = HeldPool()
+        queue, digests = self.queue(pool), self.stored(4)
+        for digest in digests:
+            queue.add(digest)
+        flushed, closed = queue.flush(), queue.close()
+        self.clock.advance(CLOSING_SECONDS)
+        pool.release_all()
+        self.successResultOf(flushed)
+        self.successResultOf(closed)
+        self.assertEqual(self.settled(digests), 1)
+
+    def test_fault_of_whoever_is_told(self) -> None:
+        """Whoever fails to hear what was lost keeps nothing from being closed."""
+        closed: list[None] = []
+        (digest,) = self.stored(1)
+        queue = self.queue(ImmediatePool())
+        queue._lost = lambda digest, size: [][0]  # type: ignore[misc]
+        self.patch(self.system, "close", lambda: closed.append(None))
+        self.patch(os, "fdatasync", _refuse)
+        queue.add(digest)
+        self.failureResultOf(queue.close(), IndexError)
+        self.assertEqual(len(closed), 1)
 
     def test_no_threads(self) -> None:
         """What could not even be tried is tried again."""

@@ -16,6 +16,7 @@ class FakeSending:
 
     :ivar at_plan: what it does when it is asked for a call.
     :ivar at_settle: what it does when its call has been made.
+    :ivar at_abort: what it does when its connection is cut.
     """
 
     def __init__(self, name: str, events: list[str]) -> None:
@@ -24,6 +25,7 @@ class FakeSending:
         self.ready = True
         self.at_plan: Callable[[], object] = lambda: None
         self.at_settle: Callable[[], object] = lambda: None
+        self.at_abort: Callable[[], object] = lambda: None
 
     def plan(self) -> FileCall | None:
         """A call with a file that cannot be sent, so that its outcome tells that it was made."""
@@ -40,6 +42,7 @@ class FakeSending:
     def abort(self) -> None:
         """Note it."""
         self.events.append(f"{self.name} aborted")
+        self.at_abort()
 
 
 class RoundsTests(SynchronousTestCase):
@@ -141,6 +144,16 @@ class RoundsTests(SynchronousTestCase):
         told = ["a planned", "a aborted", "b planned", "a nothing", "b made"]
         self.assertEqual(self.told(), told)
         self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
+
+    def test_cannot_be_cut(self) -> None:
+        """One whose connection cannot even be cut takes nobody with it."""
+        first, second = self.enter("a", "b")
+        first.at_plan = first.at_abort = lambda: [][0]  # type: ignore[misc]
+        self.rounds.send(first)
+        self.rounds.send(second)
+        self.clock.advance(0)
+        self.assertEqual(self.told()[-1], "b made")
+        self.assertEqual(len(self.flushLoggedErrors(IndexError)), 2)
 
     def test_shares(self) -> None:
         """The more stretches are under way the less each sends in one turn of the reactor."""

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import tcp
-from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -186,6 +186,22 @@ class FlowTests(StretchCase):
         self.assertEqual(len(self.progress), 1)
         self.assertLessEqual(self.progress[0], MOST_AT_START)
         self.finish()
+
+    def test_closing(self) -> None:
+        """A connection that is to close does so when the stretch is over."""
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
+        self.stretch(0, 2**20)
+        self.transport.loseConnection()
+        outcome = None
+        for _ in range(10_000):
+            self.take()
+            outcome = outcome or self.turn()
+            if self.ended and outcome is not None:
+                break
+        while self.take():
+            pass
+        self.assertEqual((self.ended, len(self.received)), ([2**20], 2**20))
+        self.assertIs(outcome, CONNECTION_DONE)
 
     def test_after_what_was_written(self) -> None:
         """What the transport holds goes first, and what is written after the end follows."""

@@ -102,8 +102,7 @@ class _Assembly:
         # A series for the time of creation beside each counter would double their number.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics([upstream.name for upstream in config.upstreams])
-        self._recorders: list[Callable[[RequestRecord], None]] = [MetricsRecorder(self._metrics)]
-        self._log_requests(writer)
+        self._recorders = self._make_recorders(writer)
         self._index_pool = WorkPool(reactor, "index", 1)
         self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
         self._ledger = SpaceLedger(_space_limits(config.storage))
@@ -138,10 +137,13 @@ class _Assembly:
             )
         )
 
-    def _log_requests(self, writer: LineWriter) -> None:
+    def _make_recorders(self, writer: LineWriter) -> list[Callable[[RequestRecord], None]]:
+        """Who is told of each request when it has ended."""
+        recorders: list[Callable[[RequestRecord], None]] = [MetricsRecorder(self._metrics)]
         if self._config.log.access:
-            turn = self._reactor.callLater
-            self._recorders.append(AccessLog(writer, lambda flush: turn(0, flush)))
+            call_later = self._reactor.callLater
+            recorders.append(AccessLog(writer, lambda flush: call_later(0, flush)))
+        return recorders
 
     def daemon(self, failed: Callable[[str], None]) -> Daemon:
         """Everything, ready to be started."""

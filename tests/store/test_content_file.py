@@ -171,6 +171,16 @@ class ContentFileTests(SynchronousTestCase):
         cache.now += REMEMBERED + 0.01
         self.assertFalse(file.cached(5, 2 * STEP))
 
+    def test_clock_set_back(self) -> None:
+        """What was in memory is asked for again when the clock was set back."""
+        cache = FakePageCache(range(STEP))
+        file = self.large(cache)
+        cache.now += 1000
+        self.assertTrue(file.cached(0, STEP))
+        cache.held = range(0)
+        cache.now -= 1000
+        self.assertFalse(file.cached(0, STEP))
+
     def test_not_cached(self) -> None:
         """What was not in memory is asked for again, and so is what begins in a step's midst."""
         cache = FakePageCache(range(100, STEP))

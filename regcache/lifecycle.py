@@ -33,9 +33,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regcache.cache.downloads import Downloads
-from regcache.cache.waiters import Gate
+from regcache.cache.download.downloads import Downloads
 from regcache.errors import ServiceUnavailableError
+from regcache.gate import Gate
 from regcache.store.blobs import BlobStore
 from regcache.store.index import SqliteIndex
 from regcache.store.index_schema import IndexVersionError

@@ -88,6 +88,6 @@ class ListenerBuilder:
 
 def _http2_site() -> type[Site]:
     """Only where it is wanted: its library need not be there otherwise, and takes memory."""
-    from regcache.web.http2_site import Http2Site
+    from regcache.web.http2.site import Http2Site
 
     return Http2Site

@@ -10,21 +10,21 @@ from twisted.logger import Logger
 
 from regcache.admin.health import HealthPages
 from regcache.cache.blobs import BlobCache, record
-from regcache.cache.closures import Closures
-from regcache.cache.downloads import Downloads
-from regcache.cache.liars import Liars
+from regcache.cache.download.blob_source import Workshop
+from regcache.cache.download.distrusted_urls import DistrustedUrls
+from regcache.cache.download.downloads import Downloads
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
-from regcache.cache.negative import NegativeCache, attentive
-from regcache.cache.origin import Workshop
+from regcache.cache.negative import NegativeCache, with_negative_cache
 from regcache.cache.policy import Upstream
-from regcache.cache.rights import Rights
+from regcache.cache.sight.closed_repositories import ClosedRepositories
+from regcache.cache.sight.rights import Rights
+from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.tags import TagCache
-from regcache.cache.visibility import Visibility
-from regcache.cache.waiters import Gate
 from regcache.config import model
 from regcache.digests import Digest
+from regcache.gate import Gate
 from regcache.lifecycle import Daemon, Parts, behind_gate
 from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
@@ -119,12 +119,12 @@ class _Assembly:
             system,
         )
         self._small_blobs = SmallBlobs(reactor)
-        self._liars = Liars(reactor)
+        self._distrusted_urls = DistrustedUrls(reactor)
         # Which piece of a blob an upstream has to show must not be foreseen.
         self._rights = Rights(self._index, reactor, random.SystemRandom().random)
         self._refusals = NegativeCache(reactor)
-        self._closures = Closures(self._index, reactor)
-        self._visibility = Visibility(self._index, reactor, self._closures)
+        self._closed_repositories = ClosedRepositories(self._index, reactor)
+        self._visibility = Visibility(self._index, reactor, self._closed_repositories)
 
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""
@@ -153,7 +153,7 @@ class _Assembly:
         senders = SendThreads(threads_for(usable_cores()))
         health = HealthPages(lambda: self._gate.open and not downloads.storage_rests)
         upstreams = {
-            name: attentive(upstream, self._refusals, self._closures)
+            name: with_negative_cache(upstream, self._refusals, self._closed_repositories)
             for name, upstream in built.upstreams.items()
         }
         dispatch = behind_gate(self._gate, self._distribution(upstreams, blobs, senders))
@@ -188,7 +188,9 @@ class _Assembly:
             self._config.storage.finish,
         )
         downloads = Downloads(
-            workshop, self._liars, lambda fetched: record(self._index, fetched, self._reactor)
+            workshop,
+            self._distrusted_urls,
+            lambda fetched: record(self._index, fetched, self._reactor),
         )
         blobs = BlobCache(
             self._store,

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-MOST_MODULE_LINES = 300
+MOST_MODULE_LINES = 400
 MOST_FUNCTION_LINES = 40
 
 #: Modules that put the others together and so know all of them.
@@ -195,7 +195,7 @@ class SizeTests(SynchronousTestCase):
     """Rooms are small."""
 
     def test_modules(self) -> None:
-        """No module has more than 300 lines."""
+        """No module has more than 400 lines."""
         long = {
             module.name: count
             for module in modules().values()

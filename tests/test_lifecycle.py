@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.waiters import Gate
 from regcache.errors import NameUnknownError
+from regcache.gate import Gate
 from regcache.lifecycle import Daemon, Parts, behind_gate
 from regcache.store.index_schema import IndexVersionError
 from regcache.web.request import Request

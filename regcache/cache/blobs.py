@@ -12,18 +12,18 @@ The order in which a request for a blob is decided:
 
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.cache.downloads import Downloads, Running
-from regcache.cache.memory_file import MemoryFile
+from regcache.cache.download.blob_source import BlobSource, Fetched, NotStoredError
+from regcache.cache.download.downloads import Downloads, Running
+from regcache.cache.download.memory_file import MemoryFile
+from regcache.cache.download.reader import FileSource, Reader
+from regcache.cache.download.relays import Relays, Wanted
+from regcache.cache.download.small_fetch import SMALL
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
-from regcache.cache.origin import Fetched, NotStoredError, Origin
 from regcache.cache.policy import Upstream
-from regcache.cache.reader import FileSource, Reader
-from regcache.cache.relays import Relays, Wanted
-from regcache.cache.rights import NotProvedError, Rights
+from regcache.cache.sight.rights import NotProvedError, Rights
+from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
-from regcache.cache.small_fetch import SMALL
 from regcache.cache.status import CacheStatus, asked, collapsed, described, hit, miss, relayed
-from regcache.cache.visibility import Visibility
 from regcache.digests import Digest
 from regcache.facts import ContentFacts
 from regcache.interfaces import (
@@ -112,7 +112,7 @@ class BlobCache:
         reason = self._downloads.not_storing(digest)
         if reason:
             return await self._relay(upstream, repository, digest, facts, reason)
-        origin = Origin(upstream.registry, repository)
+        origin = BlobSource(upstream.registry, repository)
         download = self._downloads.begin(digest, origin, facts.mentioned_size, resumes)
         return await self._attend(download, upstream, repository, facts, miss())
 
@@ -214,7 +214,7 @@ class BlobCache:
         Before they are verified they are the word of the upstream that gives them: none of
         another upstream's clients waits for it, or gets them, and no proof is kept.
         """
-        origin, verified = running.origin, running.audience.verified
+        origin, verified = running.origin, running.readers.verified
         # What was verified already is only being put in its place.
         status = hit(0) if verified else collapsed()
         same = origin.registry.name == upstream.name
@@ -230,7 +230,7 @@ class BlobCache:
         reader = running.join()
         try:
             head = await upstream.registry.head_blob(repository, running.digest)
-            if running.audience.verified:
+            if running.readers.verified:
                 now = self._clock.seconds()
                 await self._index.record_link(
                     upstream.name, repository, running.digest, head.credentials, now
@@ -271,9 +271,9 @@ class BlobCache:
             reader.leave()
             raise
         # It may have been handed over meanwhile, but its readers stay together.
-        file = running.audience.file
+        file = running.readers.file
         if isinstance(file, MemoryFile):
-            status = status if running.audience.stored else relayed()
+            status = status if running.readers.stored else relayed()
             return OpenBlob(reader, status, file.content)
         return OpenBlob(reader, status)
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, replace
 
 from regcache.cache.policy import Upstream
+from regcache.cache.sight.visibility import Visibility
 from regcache.cache.status import CacheStatus, asked, stale_failed
-from regcache.cache.visibility import Visibility
 from regcache.digests import Digest
 from regcache.errors import (
     UpstreamBadAnswer,

@@ -7,11 +7,10 @@ gets a byte of it. It never changes, so the bytes are never asked for again.
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from regcache.cache.bounded import BoundedTable
-from regcache.cache.flights import Flights
+from regcache.bounded import BoundedTable
 from regcache.cache.policy import Upstream
-from regcache.cache.rights import NotProvedError, Rights
-from regcache.cache.visibility import Visibility
+from regcache.cache.sight.rights import NotProvedError, Rights
+from regcache.cache.sight.visibility import Visibility
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentFacts, Manifest, ManifestAnswer
@@ -22,6 +21,7 @@ from regcache.manifest_body import (
     ManifestBody,
     parse_manifest,
 )
+from regcache.single_flight import Flights
 
 #: Manifests kept in memory (bytes of content, and what each costs besides).
 MEMORY = 16 * 1024 * 1024

@@ -12,10 +12,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regcache.cache.bounded import BoundedTable
-from regcache.cache.closures import Closures
+from regcache.bounded import BoundedTable
 from regcache.cache.freshness import closes
 from regcache.cache.policy import Upstream
+from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentHead, ManifestAnswer
@@ -71,7 +71,7 @@ def _twin(failure: UpstreamFailure) -> UpstreamFailure:
 
 
 @implementer(IRegistry)
-class AttentiveRegistry:
+class NegativeCachingRegistry:
     """A registry whose refusals are remembered, and close the repository if they must.
 
     A repository is closed when credentials that the realm accepts are refused a manifest of
@@ -82,12 +82,12 @@ class AttentiveRegistry:
         self,
         inner: IRegistry,
         refusals: NegativeCache,
-        closures: Closures,
+        closed_repositories: ClosedRepositories,
         negative_ttl: float,
     ) -> None:
         self._inner = inner
         self._refusals = refusals
-        self._closures = closures
+        self._closed_repositories = closed_repositories
         self._negative_ttl = negative_ttl
 
     @property
@@ -177,11 +177,15 @@ class AttentiveRegistry:
         self._refusals.note(key, raised, self._negative_ttl)
         upstream, _, repository, kind, _ = key
         if kind == "manifest" and closes(raised):
-            self._closures.close(upstream, repository)
+            self._closed_repositories.close(upstream, repository)
 
 
-def attentive(upstream: Upstream, refusals: NegativeCache, closures: Closures) -> Upstream:
+def with_negative_cache(
+    upstream: Upstream, refusals: NegativeCache, closed_repositories: ClosedRepositories
+) -> Upstream:
     """The upstream with a registry that remembers refusals."""
     policy = upstream.policy
-    registry = AttentiveRegistry(upstream.registry, refusals, closures, policy.negative_ttl)
+    registry = NegativeCachingRegistry(
+        upstream.registry, refusals, closed_repositories, policy.negative_ttl
+    )
     return Upstream(registry, policy)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from regcache.cache.memory_file import MemoryFile
-from regcache.cache.reader import FileSource, Reader
+from regcache.cache.download.memory_file import MemoryFile
+from regcache.cache.download.reader import FileSource, Reader
 from regcache.cache.status import CacheStatus, hit
 from regcache.digests import Digest
 from regcache.interfaces import IReader

@@ -6,7 +6,6 @@ The answer is taken whenever it comes, whether or not anybody waits for it any m
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.cache.flights import Flights
 from regcache.cache.freshness import Copy, Decision, decide
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import Upstream
@@ -14,6 +13,7 @@ from regcache.cache.tag_table import TagTable
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure, UpstreamNotFound
 from regcache.facts import Manifest
+from regcache.single_flight import Flights
 
 
 class Revalidations:

@@ -2,7 +2,7 @@
 
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.cache.bounded import BoundedTable
+from regcache.bounded import BoundedTable
 from regcache.cache.policy import Upstream
 from regcache.digests import Digest
 

@@ -3,7 +3,7 @@
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from regcache.cache.bounded import BoundedTable
+from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.facts import TagFact
 from regcache.interfaces import IIndex

@@ -13,7 +13,6 @@ from typing import TypeVar
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.cache import status
-from regcache.cache.flights import Flights, OverdueError
 from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide, is_fresh
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import Upstream
@@ -26,6 +25,7 @@ from regcache.facts import ContentHead, Manifest
 from regcache.interfaces import IIndex
 from regcache.manifest_body import MOST_BYTES
 from regcache.media_types import MANIFEST_TYPES
+from regcache.single_flight import Flights, OverdueError
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Keeping on disk which intervals of a partial file are present."""
+"""PartialClaim on disk which intervals of a partial file are present."""
 
 import os
 from collections.abc import Callable

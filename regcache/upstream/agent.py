@@ -21,7 +21,7 @@ from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.abort import abort_response
 from regcache.upstream.deadlines import cancellable
 from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
-from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.failures import failure_from
 from regcache.upstream.proxies import IProxyRules
 from regcache.upstream.resolver import AddressFamily, INames
@@ -155,7 +155,7 @@ class PlainAgent:
         self._pool = pool
         self._meter = meter
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: UpstreamRequest) -> Answer:
         """Send one request over one connection."""
         self._meter.upstream_requested(self._upstream)
         try:
@@ -166,7 +166,7 @@ class PlainAgent:
             raise failure_from(self._upstream, raised) from None
         return Answer(response, request.url)
 
-    def _request(self, request: Request) -> "Deferred[IResponse]":
+    def _request(self, request: UpstreamRequest) -> "Deferred[IResponse]":
         origin = request.url.origin
         wire = WireRequest(request)
         key = (origin.scheme, origin.host, origin.port)

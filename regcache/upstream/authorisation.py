@@ -14,7 +14,7 @@ from regcache.upstream.bodies import BodyReader
 from regcache.upstream.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.upstream.credentials import ANONYMOUS, Identity
 from regcache.upstream.deadlines import within
-from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.fields import field_values
 from regcache.upstream.login import Login
 from regcache.upstream.realm import RealmRefusedError, checked_realm
@@ -130,7 +130,7 @@ class AuthorisingAgent:
         self._login = login
         self._learnt: OrderedDict[tuple[str, str], Challenge] = OrderedDict()
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: UpstreamRequest) -> Answer:
         """Send a request with whatever authorisation its origin may see."""
         if request.url.origin != self._own:
             elsewhere: Answer = await self._inner.send(request)
@@ -142,7 +142,7 @@ class AuthorisingAgent:
             self._login.refused(identity)
             return await self._negotiate(request, ANONYMOUS)
 
-    async def _negotiate(self, request: Request, identity: Identity) -> Answer:
+    async def _negotiate(self, request: UpstreamRequest, identity: Identity) -> Answer:
         key = (identity.fingerprint, request.repository)
         challenge = self._learnt.get(key)
         for left in reversed(range(MOST_ATTEMPTS)):
@@ -157,7 +157,7 @@ class AuthorisingAgent:
             await self._reader.beginning(answer, 0)
         return self._judged(answer, challenge, identity)
 
-    async def _try(self, request: Request, proof: _Proof, identity: Identity) -> Answer:
+    async def _try(self, request: UpstreamRequest, proof: _Proof, identity: Identity) -> Answer:
         answer: Answer = await self._inner.send(request.authorised(proof.header))
         if proof.header:
             answer.credentials = identity.fingerprint

@@ -13,7 +13,7 @@ from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
 from regcache.facts import ContentHead
 from regcache.interfaces import IBlobBody, IBodyConsumer, IUpstreamMeter
-from regcache.upstream.exchange import Answer, Request
+from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.failures import failure_from
 from regcache.upstream.fields import content_range, only_value
 from regcache.upstream.manifests import content_head
@@ -33,7 +33,7 @@ async def head_blob(
     :raises UpstreamFailure: as :meth:`Remote.ask`.
     """
     url = remote.url(repository, f"blobs/{digest}")
-    request = Request(b"HEAD", url, _COMMON, repository, anonymous)
+    request = UpstreamRequest(b"HEAD", url, _COMMON, repository, anonymous)
     try:
         return content_head(await remote.ask(request))
     except UpstreamBadAnswer as failure:
@@ -61,7 +61,7 @@ async def open_blob(
     ranged = start > 0 or end is not None
     url = remote.url(repository, f"blobs/{digest}")
     headers = (*_COMMON, *_range_field(start, end))
-    answer = await remote.transfer(Request(b"GET", url, headers, repository, anonymous))
+    answer = await remote.transfer(UpstreamRequest(b"GET", url, headers, repository, anonymous))
     if answer.status == 200:
         return body_of(answer, remote, 0, answer.length, answer.length)
     if not ranged:

@@ -24,7 +24,7 @@ _RESPONSE = 0x8000
 _TRUNCATED = 0x0200
 
 
-class Kind(IntEnum):
+class RecordType(IntEnum):
     """Types of the records that are asked for; the value is the one on the wire."""
 
     A = 1
@@ -51,7 +51,7 @@ class Question:
     """A name in lower case without a dot at its end, and the kind of its addresses."""
 
     name: str
-    kind: Kind
+    kind: RecordType
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _value(data: bytes, offset: int, kind: int, length: int) -> str:
     content = data[offset : offset + length]
     if len(content) != length:
         raise IndexError
-    if (kind, length) in ((Kind.A, 4), (Kind.AAAA, 16)):
+    if (kind, length) in ((RecordType.A, 4), (RecordType.AAAA, 16)):
         return str(ip_address(content))
     return _name(data, offset)[0] if kind == _ALIAS else ""
 

@@ -13,7 +13,7 @@ from regcache.upstream.urls import Url
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class UpstreamRequest:
     """What is to be sent. Its headers are sent to every hop, so none of them is secret.
 
     :ivar repository: the scope under which challenges are learnt.
@@ -28,11 +28,11 @@ class Request:
     anonymous: bool = False
     authorization: str = field(default="", repr=False)
 
-    def to(self, url: Url) -> "Request":
+    def to(self, url: Url) -> "UpstreamRequest":
         """The same request for the next hop, without authorisation."""
         return replace(self, url=url, authorization="")
 
-    def authorised(self, authorization: str) -> "Request":
+    def authorised(self, authorization: str) -> "UpstreamRequest":
         """The same request with an Authorization header."""
         return replace(self, authorization=authorization)
 
@@ -90,7 +90,7 @@ class Answer:
 class IExchangeAgent(Interface):
     """One link of the chain of agents."""
 
-    async def send(request: Request) -> Answer:  # noqa: N805
+    async def send(request: UpstreamRequest) -> Answer:  # noqa: N805
         """Send a request; returns when the headers of the answer have arrived.
 
         A coroutine, so that a chain of them costs one Deferred and not one per link.

@@ -7,7 +7,7 @@ from zope.interface import implementer
 
 from regcache.errors import UpstreamFailure, UpstreamResting
 from regcache.upstream.breaker import Breaker
-from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.urls import Origin
 
 
@@ -26,7 +26,7 @@ class GuardedAgent:
         self._inner = inner
         self._breaker = breaker
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: UpstreamRequest) -> Answer:
         """Send a request unless the breaker is open."""
         if request.url.origin != self._own:
             elsewhere: Answer = await self._inner.send(request)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 
 
 class Places:
@@ -57,7 +57,7 @@ class LimitedAgent:
         self._inner = inner
         self._places = places
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: UpstreamRequest) -> Answer:
         """Wait for a place, then send. Whoever limits the time of this limits the wait too."""
         if not self._places.take():
             await self._places.acquire()

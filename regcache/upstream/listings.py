@@ -11,7 +11,7 @@ from dataclasses import replace
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer, UpstreamNotFound
 from regcache.facts import ManifestAnswer
-from regcache.upstream.exchange import Request
+from regcache.upstream.exchange import UpstreamRequest
 from regcache.upstream.fields import field_values, next_link
 from regcache.upstream.manifests import COMMON, LARGEST_MANIFEST, OCI_INDEX, manifest_answer
 from regcache.upstream.remote import Remote
@@ -105,7 +105,9 @@ class _Pages:
 
     async def _page(self, url: Url) -> ManifestAnswer:
         self._count += 1
-        request = Request(b"GET", url, (("Accept", self._accept), *COMMON), self._repository)
+        request = UpstreamRequest(
+            b"GET", url, (("Accept", self._accept), *COMMON), self._repository
+        )
         answer = await self._remote.ask(request)
         page = await manifest_answer(self._remote, answer, self._limit)
         self.size += len(page.content)

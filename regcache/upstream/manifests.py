@@ -1,7 +1,7 @@
 """Manifests of one URL of an upstream."""
 
 from regcache.facts import ContentHead, ManifestAnswer
-from regcache.upstream.exchange import Answer, Request
+from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import (
     content_digest,
     content_length,
@@ -24,11 +24,11 @@ COMMON = (("Accept-Encoding", "identity"), ("User-Agent", "regcache"))
 
 def manifest_request(
     remote: Remote, method: bytes, repository: str, reference: str, anonymous: bool
-) -> Request:
+) -> UpstreamRequest:
     """A request for a manifest, with all four media types accepted."""
     url = remote.url(repository, f"manifests/{reference}")
     accept = ("Accept", ", ".join(MANIFEST_TYPES))
-    return Request(method, url, (accept, *COMMON), repository, anonymous)
+    return UpstreamRequest(method, url, (accept, *COMMON), repository, anonymous)
 
 
 async def head_manifest(

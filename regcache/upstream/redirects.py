@@ -5,7 +5,7 @@ from zope.interface import implementer
 
 from regcache.errors import UpstreamBadAnswer
 from regcache.upstream.bodies import BodyReader
-from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.fields import field_values
 from regcache.upstream.urls import InvalidUrlError, Origin, Url, join_url
 
@@ -29,7 +29,7 @@ class RedirectingAgent:
         self._inner = inner
         self._reader = reader
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: UpstreamRequest) -> Answer:
         """Send a request, and again to wherever it leads; the last answer."""
         credentials = ""
         for _ in range(MOST_HOPS + 1):

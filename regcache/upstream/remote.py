@@ -17,11 +17,10 @@ from regcache.errors import (
     UpstreamTimedOut,
 )
 from regcache.interfaces import IUpstreamMeter
-from regcache.upstream.allowance import Allowance
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, RateLimits
 from regcache.upstream.deadlines import within
-from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.fields import (
     error_detail,
     is_encoded,
@@ -30,6 +29,7 @@ from regcache.upstream.fields import (
 )
 from regcache.upstream.guard import resting
 from regcache.upstream.login import Login
+from regcache.upstream.rate_limit_headers import RateLimitHeaders
 from regcache.upstream.urls import Url
 
 _ERROR_BYTES = 1024
@@ -81,7 +81,7 @@ class Remote:
         self._namespace = namespace
         self._clock = clock
         self._meter = meter
-        self._allowance = Allowance(upstream, meter, clock.seconds)
+        self._allowance = RateLimitHeaders(upstream, meter, clock.seconds)
         self._unix_now = unix_now
 
     def url(self, repository: str, rest: str, query: str = "") -> Url:
@@ -91,7 +91,7 @@ class Remote:
         url = Url(self.base.origin, path, query)
         return url.with_query(f"ns={self._namespace}") if self._namespace else url
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: UpstreamRequest) -> Answer:
         """Send a control request; its answer has status 200, and is not compressed.
 
         :raises UpstreamFailure: for everything else.
@@ -99,7 +99,7 @@ class Remote:
         answer = await self._send(self.chain.control, request)
         return await self._accepted(request, answer, (200,))
 
-    async def transfer(self, request: Request) -> Answer:
+    async def transfer(self, request: UpstreamRequest) -> Answer:
         """Send a request for a blob's body; its answer has status 200 or 206.
 
         :raises UpstreamFailure: for everything else.
@@ -116,7 +116,7 @@ class Remote:
         answer.abort()
         return UpstreamBadAnswer(self.upstream, reason, status=answer.status)
 
-    async def _send(self, agent: IExchangeAgent, request: Request) -> Answer:
+    async def _send(self, agent: IExchangeAgent, request: UpstreamRequest) -> Answer:
         seconds = self.chain.breaker.refusal()
         if seconds is not None:
             raise resting(self.upstream, seconds)
@@ -138,14 +138,14 @@ class Remote:
             self.chain.limits.limited(identity, failure.retry_after)
             raise
 
-    def _identity(self, request: Request) -> str:
+    def _identity(self, request: UpstreamRequest) -> str:
         return self.chain.login.identity(request.anonymous).fingerprint
 
     def _late(self) -> UpstreamTimedOut:
         return UpstreamTimedOut(self.upstream, "no answer within its time")
 
     async def _accepted(
-        self, request: Request, answer: Answer, statuses: tuple[int, ...]
+        self, request: UpstreamRequest, answer: Answer, statuses: tuple[int, ...]
     ) -> Answer:
         if not answer.foreign:
             self._allowance.note(answer.headers)
@@ -155,7 +155,7 @@ class Remote:
             raise self.bad_answer(answer, "its content is compressed")
         return answer
 
-    async def _refusal(self, request: Request, answer: Answer) -> UpstreamFailure:
+    async def _refusal(self, request: UpstreamRequest, answer: Answer) -> UpstreamFailure:
         body = await self.chain.reader.beginning(answer, _ERROR_BYTES)
         status = answer.status
         if answer.foreign and status in (401, 403):
@@ -178,7 +178,7 @@ class Remote:
             return UpstreamServerError(self.upstream, f"it answered {status}", status=status)
         return UpstreamBadAnswer(self.upstream, f"it answered {status}", status=status)
 
-    def _rate_limited(self, request: Request, answer: Answer) -> UpstreamRateLimited:
+    def _rate_limited(self, request: UpstreamRequest, answer: Answer) -> UpstreamRateLimited:
         seconds = retry_after(only_value(answer.headers, "retry-after"), self._unix_now())
         if not answer.foreign:
             self.chain.limits.limited(self._identity(request), seconds)

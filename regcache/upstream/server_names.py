@@ -15,7 +15,7 @@ from zope.interface import implementer
 from regcache.upstream.addresses import is_address, is_local_name
 from regcache.upstream.deadlines import within
 from regcache.upstream.dns_exchange import INameServer, NameServerError
-from regcache.upstream.dns_messages import Code, Kind, Question, Reply
+from regcache.upstream.dns_messages import Code, Question, RecordType, Reply
 from regcache.upstream.resolver import INames, SocketAddress
 
 MOST_NAMES = 1000
@@ -109,8 +109,10 @@ class ServerNames:
 
     async def _both(self, name: str, seconds: float) -> _Found | None:
         """Both kinds of addresses; None if nobody answered."""
-        replies: dict[Kind, _Found] = {}
-        queries = [self._begin(name, kind, seconds, replies) for kind in (Kind.AAAA, Kind.A)]
+        replies: dict[RecordType, _Found] = {}
+        queries = [
+            self._begin(name, kind, seconds, replies) for kind in (RecordType.AAAA, RecordType.A)
+        ]
         await DeferredList(queries, fireOnOneCallback=True)
         if any(found.addresses for found in replies.values()):
             seconds = RESOLUTION_DELAY
@@ -118,7 +120,9 @@ class ServerNames:
             await self._patiently(query, seconds)
         if not replies:
             return None
-        each = (replies[kind].addresses for kind in (Kind.AAAA, Kind.A) if kind in replies)
+        each = (
+            replies[kind].addresses for kind in (RecordType.AAAA, RecordType.A) if kind in replies
+        )
         mixed = tuple(a for a in chain.from_iterable(zip_longest(*each)) if a is not None)
         if not mixed and len(replies) == 1:
             return None
@@ -126,7 +130,7 @@ class ServerNames:
         return _Found(mixed, min(ttls, default=SHORTEST_TTL))
 
     def _begin(
-        self, name: str, kind: Kind, seconds: float, replies: dict[Kind, _Found]
+        self, name: str, kind: RecordType, seconds: float, replies: dict[RecordType, _Found]
     ) -> "Deferred[None]":
         asking = Deferred.fromCoroutine(self._followed(name, kind))
         bounded = within(self._clock, seconds, asking, NameServerError, lambda _: None)
@@ -142,7 +146,7 @@ class ServerNames:
         except NameServerError:
             return
 
-    async def _followed(self, name: str, kind: Kind) -> _Found:
+    async def _followed(self, name: str, kind: RecordType) -> _Found:
         """Addresses at the end of aliases, which a server may leave to be asked for."""
         ttl = LONGEST_TTL
         for _ in range(_MOST_QUERIES):

@@ -12,7 +12,7 @@ from regcache.errors import (
 )
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.credentials import Identity
-from regcache.upstream.exchange import Answer, IExchangeAgent, Request
+from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.fields import error_detail, is_encoded, only_value, retry_after
 from regcache.upstream.tokens import DEFAULT_LIFE, Token
 from regcache.upstream.urls import Url
@@ -61,7 +61,7 @@ class TokenClient:
         wanted = [("service", service)] if service else []
         wanted += [("scope", scope)]
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in wanted)
-        request = Request(
+        request = UpstreamRequest(
             b"GET",
             realm.with_query(query),
             (("Accept", "application/json"), ("Accept-Encoding", "identity")),

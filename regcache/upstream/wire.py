@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from regcache.prompt_writing import write_now
-from regcache.upstream.exchange import Request
+from regcache.upstream.exchange import UpstreamRequest
 
 _TARGET = re.compile(r"/[\x21-\x7e]*\Z")
 _FIELDS_KEPT = 64
@@ -20,7 +20,7 @@ class WireRequest:
     absoluteURI = None
     persistent = True
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: UpstreamRequest) -> None:
         self.method = request.method
         self._head = encode_head(request)
 
@@ -33,7 +33,7 @@ class WireRequest:
         """All of it is written already."""
 
 
-def encode_head(request: Request) -> bytes:
+def encode_head(request: UpstreamRequest) -> bytes:
     """The request line and the header fields, Host first.
 
     :raises ValueError: if the target is no origin-form (RFC 9112, 3.2.1).

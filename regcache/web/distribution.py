@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from regcache.cache.bounded import BoundedTable
+from regcache.bounded import BoundedTable
 from regcache.cache.policy import Upstream
 from regcache.errors import NameUnknownError, UnsupportedError
 from regcache.references import Kind, Target, parse_target

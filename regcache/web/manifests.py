@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from regcache.cache.bounded import BoundedTable
+from regcache.bounded import BoundedTable
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import Upstream
 from regcache.cache.tags import Served, ServedHead, TagCache

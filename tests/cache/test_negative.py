@@ -6,8 +6,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from regcache.cache.closures import Closures
-from regcache.cache.negative import MOST_REFUSALS, AttentiveRegistry, NegativeCache
+from regcache.cache.negative import MOST_REFUSALS, NegativeCache, NegativeCachingRegistry
+from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.digests import Digest
 from regcache.errors import (
     BlobUnknownError,
@@ -111,15 +111,20 @@ class AttentiveRegistryTests(CacheTestCase):
         """One upstream."""
         super().setUp()
         upstream = self.caches.upstreams["up.test"]
-        self.attentive = upstream.registry
+        self.with_negative_cache = upstream.registry
 
     def test_interface(self) -> None:
         """It is a registry, with the names and numbers of the one inside."""
-        self.assertTrue(verifyObject(IRegistry, self.attentive))
+        self.assertTrue(verifyObject(IRegistry, self.with_negative_cache))
         self.registry.credentials, self.registry.url_count = "robot", 3
-        attentive = self.attentive
+        with_negative_cache = self.with_negative_cache
         self.assertEqual(
-            (attentive.name, attentive.credentials, attentive.url_count), ("up.test", "robot", 3)
+            (
+                with_negative_cache.name,
+                with_negative_cache.credentials,
+                with_negative_cache.url_count,
+            ),
+            ("up.test", "robot", 3),
         )
 
     def test_manifests(self) -> None:
@@ -162,9 +167,9 @@ class AttentiveRegistryTests(CacheTestCase):
     def test_success_clears(self) -> None:
         """An answer that comes forgets what was refused meanwhile."""
         self.registry.delay = 1.0
-        slow = self.attentive.get_manifest(APP, "latest")
+        slow = self.with_negative_cache.get_manifest(APP, "latest")
         self.registry.delay, self.registry.failure = 0.5, NOT_FOUND
-        fast = self.attentive.head_manifest(APP, "latest")
+        fast = self.with_negative_cache.head_manifest(APP, "latest")
         self.clock.advance(0.5)
         self.failureResultOf(fast, UpstreamNotFound)
         self.assertEqual(len(self.caches.refusals), 1)
@@ -184,19 +189,19 @@ class AttentiveRegistryTests(CacheTestCase):
         """What is refused to one identity is refused to no other: anonymous, old or new."""
         self.registry.private.add(APP)
         self.registry.credentials = "robot"
-        anonymous = self.attentive.head_manifest(APP, "latest", True)
+        anonymous = self.with_negative_cache.head_manifest(APP, "latest", True)
         self.clock.advance(1)
         self.failureResultOf(anonymous, UpstreamNotFound)
-        trusted = self.attentive.head_manifest(APP, "latest", False)
+        trusted = self.with_negative_cache.head_manifest(APP, "latest", False)
         self.clock.advance(1)
         self.successResultOf(trusted)
         self.registry.closed.add(APP)
-        refused = self.attentive.head_manifest(APP, "latest", False)
+        refused = self.with_negative_cache.head_manifest(APP, "latest", False)
         self.clock.advance(1)
         self.failureResultOf(refused, UpstreamDenied)
         self.registry.closed.clear()
         self.registry.credentials = "other robot"
-        changed = self.attentive.head_manifest(APP, "latest", False)
+        changed = self.with_negative_cache.head_manifest(APP, "latest", False)
         self.clock.advance(1)
         self.successResultOf(changed)
 
@@ -214,7 +219,7 @@ class AttentiveRegistryTests(CacheTestCase):
         self.asked()
         self.registry.url_count = 2
         for _ in range(2):
-            asking = self.attentive.get_blob(APP, MISSING, skip=frozenset([0]))
+            asking = self.with_negative_cache.get_blob(APP, MISSING, skip=frozenset([0]))
             self.clock.advance(1)
             self.failureResultOf(asking, UpstreamNotFound)
         self.assertEqual(self.asked(), ["get_blob"] * 2)
@@ -240,7 +245,7 @@ class AttentiveRegistryTests(CacheTestCase):
 
     def test_overdue_is_handed_on(self) -> None:
         """That a question is overdue the registry inside is told."""
-        self.attentive.note_overdue(APP, "latest")
+        self.with_negative_cache.note_overdue(APP, "latest")
         self.assertEqual(self.registry.overdue, [(APP, "latest")])
 
     def test_other_questions_pass_through(self) -> None:
@@ -249,8 +254,8 @@ class AttentiveRegistryTests(CacheTestCase):
         self.registry.referrers[MISSING] = b"{}"
         for _ in range(2):
             for asking in (
-                self.attentive.list_tags(APP),
-                self.attentive.get_referrers(APP, MISSING),
+                self.with_negative_cache.list_tags(APP),
+                self.with_negative_cache.get_referrers(APP, MISSING),
             ):
                 self.clock.advance(1)
                 self.successResultOf(asking)
@@ -258,8 +263,10 @@ class AttentiveRegistryTests(CacheTestCase):
 
     def test_without_time(self) -> None:
         """With negative_ttl 0 everything is asked."""
-        closures = Closures(MemoryIndex(), self.clock)
-        plain = AttentiveRegistry(self.registry, self.caches.refusals, closures, 0.0)
+        closed_repositories = ClosedRepositories(MemoryIndex(), self.clock)
+        plain = NegativeCachingRegistry(
+            self.registry, self.caches.refusals, closed_repositories, 0.0
+        )
         for _ in range(2):
             asking = plain.head_manifest(APP, "missing")
             self.clock.advance(1)

@@ -6,15 +6,15 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache import (
+from regcache.cache.download import (
     allocation,
-    audience,
     fetching,
     fill,
-    keeping,
+    partial_claim,
     planning,
     progress,
     reader,
+    readers,
     relay,
     retries,
     small_fetch,
@@ -36,12 +36,12 @@ SMALL: list[tuple[Any, str, int]] = [
     (fill, "QUEUE_LOW", 2 * KIB),
     (fill, "WRITE_SIZE", 4 * KIB),
     (fill, "BATCH", 1 * KIB),
-    (audience, "WITHHELD", 4 * KIB),
-    (audience, "WOKEN_AT_ONCE", 2),
+    (readers, "WITHHELD", 4 * KIB),
+    (readers, "WOKEN_AT_ONCE", 2),
     (progress, "WITHHELD", 4 * KIB),
     (relay, "WITHHELD", 4 * KIB),
     (small_fetch, "SMALL", 4 * KIB),
-    (keeping, "SAVE_EVERY", 8 * KIB),
+    (partial_claim, "SAVE_EVERY", 8 * KIB),
     (allocation, "STEP", 16 * KIB),
     (allocation, "UNRESERVED", 8 * KIB),
     (trailing_hash, "LARGE", 2 * KIB),

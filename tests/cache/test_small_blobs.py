@@ -6,9 +6,9 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from regcache.cache import small_blobs
-from regcache.cache.memory_file import MemoryFile
+from regcache.cache.download.memory_file import MemoryFile
+from regcache.cache.sight.visibility import PUBLIC_FOR
 from regcache.cache.small_blobs import RIGHT_FOR
-from regcache.cache.visibility import PUBLIC_FOR
 from regcache.digests import Digest
 from regcache.errors import DeniedError, UpstreamDenied, UpstreamNotFound
 from regcache.interfaces import IContentFile
@@ -72,7 +72,7 @@ class MemoryTests(SmallCase):
     def test_closed_repository(self) -> None:
         """What memory holds of a closed repository is not shown."""
         self.pull()
-        self.caches.closures.close("up.test", "org/app")
+        self.caches.closed_repositories.close("up.test", "org/app")
         self.assertIsNone(self.at_once())
 
     def remember(self, repository: str = "org/app") -> None:
@@ -120,7 +120,7 @@ class MemoryTests(SmallCase):
         """HEAD says nothing of what memory holds of a repository that is closed."""
         self.pull()
         self.registry.closed.add("org/app")
-        self.caches.closures.close("up.test", "org/app")
+        self.caches.closed_repositories.close("up.test", "org/app")
         upstream = self.caches.upstreams["up.test"]
         heading = Deferred.fromCoroutine(self.caches.blobs.head(upstream, "org/app", self.digest))
         self.caches.run()

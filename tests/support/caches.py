@@ -10,18 +10,18 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from regcache.cache.blobs import BlobCache, record
-from regcache.cache.closures import Closures
-from regcache.cache.downloads import Downloads
-from regcache.cache.liars import Liars
+from regcache.cache.download.blob_source import Workshop
+from regcache.cache.download.distrusted_urls import DistrustedUrls
+from regcache.cache.download.downloads import Downloads
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
-from regcache.cache.negative import NegativeCache, attentive
-from regcache.cache.origin import Workshop
+from regcache.cache.negative import NegativeCache, with_negative_cache
 from regcache.cache.policy import Policy, Upstream
-from regcache.cache.rights import Rights
+from regcache.cache.sight.closed_repositories import ClosedRepositories
+from regcache.cache.sight.rights import Rights
+from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.tags import TagCache
-from regcache.cache.visibility import Visibility
 from regcache.interfaces import (
     ICacheEvents,
     IContentFile,
@@ -186,19 +186,21 @@ class Caches:
         paths.prepare()
         self.store = BlobStore(clock, pool, paths, "boot")
         self.refusals = NegativeCache(clock)
-        self.closures = Closures(self.index, clock)
+        self.closed_repositories = ClosedRepositories(self.index, clock)
         self.upstreams = {
-            each.name: attentive(Upstream(each, policy or Policy()), self.refusals, self.closures)
+            each.name: with_negative_cache(
+                Upstream(each, policy or Policy()), self.refusals, self.closed_repositories
+            )
             for each in registries
         }
         workshop = Workshop(
             self.store, self.space, clock, self.events, random.Random(1).random, finish
         )
         self.downloads = Downloads(
-            workshop, Liars(clock), lambda fetched: record(self.index, fetched, clock)
+            workshop, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)
         )
         rights = Rights(self.index, clock, random.Random(2).random)
-        self.visibility = visibility = Visibility(self.index, clock, self.closures)
+        self.visibility = visibility = Visibility(self.index, clock, self.closed_repositories)
         self.small_blobs = SmallBlobs(clock)
         self.blobs = BlobCache(
             self.store,

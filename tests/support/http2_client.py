@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from regcache.web.http2 import Http2Connection
-from regcache.web.http2_site import Http2Site
+from regcache.web.http2.connection import Http2Connection
+from regcache.web.http2.site import Http2Site
 from tests.support.web_client import PEER, MemoryTransport
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -15,12 +15,12 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
-from regcache.cache.audience import Audience
-from regcache.cache.collected import CollectedBody
-from regcache.cache.download import Download
-from regcache.cache.fill import Fill
-from regcache.cache.relay import Relay
-from regcache.cache.small_fetch import SmallFetch
+from regcache.cache.download.download import Download
+from regcache.cache.download.fill import Fill
+from regcache.cache.download.readers import Readers
+from regcache.cache.download.relay import Relay
+from regcache.cache.download.replayable_body import ReplayableBody
+from regcache.cache.download.small_fetch import SmallFetch
 from regcache.interfaces import IWorkPool
 from tests.support.bodies import FakeBody
 from tests.support.caches import Caches, FakeSpace
@@ -136,7 +136,7 @@ class Daemon:
         if "log_failure" in event:
             self.faults.append(event)
         if "mixed" in event:  # a download says that its content fails its digest
-            readers = self.caches.downloads._running[event["digest"]].audience._readers
+            readers = self.caches.downloads._running[event["digest"]].readers._readers
             self.doomed += [reader._sink for reader in readers if reader.begun]
 
     def start(self) -> None:
@@ -213,14 +213,14 @@ class Daemon:
         download = self._download(number)
         if isinstance(download, SmallFetch):
             return download.held
-        if download is None or not download.audience.opened:
+        if download is None or not download.readers.opened:
             return 0
         return sum(each._queued for each in download._fetching._fills)
 
     def present(self, number: int) -> int:
         """Bytes of a blob that are being fetched and were written."""
         download = self._download(number)
-        if not isinstance(download, Download) or not download.audience.opened:
+        if not isinstance(download, Download) or not download.readers.opened:
             return 0
         present: int = download.file.present.total
         return present
@@ -228,11 +228,11 @@ class Daemon:
     def assert_readers_have_what_is_there(self) -> None:
         """No reader that takes bytes waits for some that may be sent."""
         for download in self.caches.downloads._running.values():
-            for reader in download.audience._readers:
-                waits_for_turn = reader in download.audience._to_wake
-                assert not waits_for_turn or download.audience._waking, "whose turn is it?"
+            for reader in download.readers._readers:
+                waits_for_turn = reader in download.readers._to_wake
+                assert not waits_for_turn or download.readers._waking, "whose turn is it?"
                 if reader.wants and not reader._busy and not waits_for_turn:
-                    released = download.audience.released(reader.position)
+                    released = download.readers.released(reader.position)
                     assert released <= reader.position, "a reader sleeps"
 
     def assert_bodies_are_wanted(self) -> None:
@@ -242,7 +242,7 @@ class Daemon:
             if isinstance(taker, Fill):
                 assert taker in taker._owner._fills, "an upstream sends to nobody"
                 assert not taker._no_more, "an upstream sends what is not taken"
-            elif isinstance(taker, CollectedBody):
+            elif isinstance(taker, ReplayableBody):
                 assert not taker._over, "an upstream sends what nobody collects"
             elif isinstance(taker, Relay):
                 assert not taker._over, "an upstream sends to a client that is gone"
@@ -276,7 +276,7 @@ def _is_download(call: IDelayedCall) -> bool:
     """Whether a call is due to a download, and not to clients who read on without it."""
     function = getattr(call, "func", None)
     module = str(getattr(function, "__module__", ""))
-    return module.startswith("regcache.cache.") and module != Audience.__module__
+    return module.startswith("regcache.cache.") and module != Readers.__module__
 
 
 def open_files_below(directory: str) -> list[str]:

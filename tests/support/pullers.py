@@ -4,9 +4,9 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from regcache.cache import audience
-from regcache.cache.reader import FileSource
-from regcache.cache.relay import Relay
+from regcache.cache.download import readers
+from regcache.cache.download.reader import FileSource
+from regcache.cache.download.relay import Relay
 from regcache.errors import RegistryError, UpstreamFailure
 from tests.support.caches import Sink
 from tests.support.pipeline import Daemon
@@ -112,7 +112,7 @@ class Puller(Sink):
     def _may_have(self, end: int) -> bool:
         """Whether bytes up to ``end`` may have come: the last ones are verified before."""
         size = None if self.reader is None else self.reader.size
-        if size is None or end <= max(0, size - audience.WITHHELD):
+        if size is None or end <= max(0, size - readers.WITHHELD):
             return True
         if isinstance(self.reader, Relay):
             return not self.reader._body.open

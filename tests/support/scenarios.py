@@ -6,8 +6,8 @@ import tempfile
 from dataclasses import replace
 from typing import Any
 
-from regcache.cache import fill, keeping, planning, retries
-from regcache.cache.relay import Relay
+from regcache.cache.download import fill, partial_claim, planning, retries
+from regcache.cache.download.relay import Relay
 from regcache.errors import ServiceUnavailableError
 from tests.support.bodies import Fault
 from tests.support.pipeline import Daemon
@@ -113,7 +113,7 @@ class Scenario:
     def kill(self, jobs_done: int) -> None:
         """The daemon is killed and started. So is what the saved intervals do not show."""
         for number, _ in enumerate(self.forgotten):
-            most = 2 * keeping.SAVE_EVERY + fill.QUEUE_HIGH
+            most = 2 * partial_claim.SAVE_EVERY + fill.QUEUE_HIGH
             unsaved = min(most, self.daemon.present(number))
             self.forgotten[number] += self.daemon.queued(number) + unsaved
         self.daemon.kill(jobs_done)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from regcache.cache.reader import Reader
+from regcache.cache.download.reader import Reader
 from regcache.digests import Digest
 from regcache.interfaces import IContentFile, IReaderSink
 

@@ -9,12 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.upstream.dns_exchange import INameServer, NameServer
-from regcache.upstream.dns_messages import Kind, Question, encode_query
+from regcache.upstream.dns_messages import Question, RecordType, encode_query
 from regcache.upstream.server_names import ServerNames
 from tests.upstream.network import Line, Network
 
 FIRST, SECOND = ("198.51.100.1", 53), ("198.51.100.2", 53)
-QUESTION = Question("registry.test", Kind.A)
+QUESTION = Question("registry.test", RecordType.A)
 QUERY = encode_query(7, QUESTION)
 
 

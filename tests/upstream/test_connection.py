@@ -14,7 +14,7 @@ from regcache.upstream.connection import (
     READ_SIZE,
     BoundedClientProtocol,
 )
-from regcache.upstream.exchange import Request
+from regcache.upstream.exchange import UpstreamRequest
 from regcache.upstream.urls import parse_url
 from regcache.upstream.wire import WireRequest
 
@@ -69,7 +69,7 @@ class ReadSizeTests(SynchronousTestCase):
         """A connection on which the body of an answer arrives."""
         protocol = BoundedClientProtocol(lambda _: None, Clock(), 30)
         protocol.makeConnection(transport)
-        asked = protocol.request(WireRequest(Request(b"GET", parse_url("http://up.test/"))))
+        asked = protocol.request(WireRequest(UpstreamRequest(b"GET", parse_url("http://up.test/"))))
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
         protocol.dataReceived(head)
         self.successResultOf(asked).deliverBody(Protocol())
@@ -114,7 +114,9 @@ class PauseTests(SynchronousTestCase):
 
     def ask(self) -> "Deferred[IResponse]":
         """Send a request."""
-        return self.protocol.request(WireRequest(Request(b"GET", parse_url("http://up.test/"))))
+        return self.protocol.request(
+            WireRequest(UpstreamRequest(b"GET", parse_url("http://up.test/")))
+        )
 
     def test_one_piece(self) -> None:
         """A request is one write, with nothing but what it was made of."""

@@ -7,10 +7,10 @@ from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.upstream.dns_messages import (
-    Kind,
     MalformedMessageError,
     NotOursError,
     Question,
+    RecordType,
     decode_reply,
     encode_query,
 )
@@ -31,7 +31,7 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual((message.id, message.recDes, message.answer), (7, 1, 0))
         self.assertEqual(asked_for(QUERY), ("registry.test", dns.A))
         for name in ("", "a..b", "x" * 64, ".".join(["x" * 60] * 5)):
-            self.assertRaises(ValueError, encode_query, 7, Question(name, Kind.A))
+            self.assertRaises(ValueError, encode_query, 7, Question(name, RecordType.A))
 
     def test_addresses(self) -> None:
         """Addresses of the kind that was asked for, and of the name that was asked for."""
@@ -68,8 +68,8 @@ class MessageTests(SynchronousTestCase):
         """Another identifier, a query, and the answer to another question are not ours."""
         for query in (
             encode_query(8, QUESTION),
-            encode_query(7, Question("registry.test", Kind.AAAA)),
-            encode_query(7, Question("other.test", Kind.A)),
+            encode_query(7, Question("registry.test", RecordType.AAAA)),
+            encode_query(7, Question("other.test", RecordType.A)),
         ):
             self.assertRaises(NotOursError, self.decode, answer(query))
         self.assertRaises(NotOursError, self.decode, QUERY)

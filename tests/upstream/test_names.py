@@ -4,7 +4,7 @@ from twisted.internet.defer import CancelledError
 from twisted.names import dns
 from zope.interface.verify import verifyObject
 
-from regcache.upstream.dns_messages import Kind, Question, encode_query
+from regcache.upstream.dns_messages import Question, RecordType, encode_query
 from regcache.upstream.resolver import INames
 from regcache.upstream.server_names import MOST_NAMES
 from tests.upstream.name_cases import (
@@ -53,7 +53,7 @@ class ExchangeTests(ServerTestCase):
         def spoofed(query: bytes) -> list[bytes]:
             evil = address("a.test", "203.0.113.66")
             wrong = bytes([query[0] ^ 1]) + query[1:]
-            other = encode_query(int.from_bytes(query[:2], "big"), Question("b.test", Kind.A))
+            other = encode_query(int.from_bytes(query[:2], "big"), Question("b.test", RecordType.A))
             return [answer(wrong, evil), answer(other, evil), b"", query, self.reply(query)]
 
         self.network.name_servers[FIRST] = spoofed

@@ -3,7 +3,7 @@
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.upstream.exchange import Request
+from regcache.upstream.exchange import UpstreamRequest
 from regcache.upstream.urls import Origin, Url, parse_url
 from regcache.upstream.wire import WireRequest, encode_head
 
@@ -15,7 +15,7 @@ class EncodeHeadTests(SynchronousTestCase):
 
     def test_fields(self) -> None:
         """A head has Host first, then what is common, then what is secret."""
-        request = Request(b"GET", URL, (("Accept", "*/*"), ("Range", "bytes=5-")))
+        request = UpstreamRequest(b"GET", URL, (("Accept", "*/*"), ("Range", "bytes=5-")))
         self.assertEqual(
             encode_head(request.authorised("Bearer abc")),
             b"GET /v2/app/blobs/sha256:ab?ns=x HTTP/1.1\r\nHost: registry.test\r\n"
@@ -29,13 +29,13 @@ class EncodeHeadTests(SynchronousTestCase):
             ("http://registry.test:5000/", b"registry.test:5000"),
             ("https://[2001:db8::1]/", b"[2001:db8::1]"),
         ):
-            head = encode_head(Request(b"HEAD", parse_url(url)))
+            head = encode_head(UpstreamRequest(b"HEAD", parse_url(url)))
             self.assertEqual(head, b"HEAD / HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
 
     def test_values_stay_in_their_line(self) -> None:
         """A value with line breaks becomes one line: it cannot add a field, or end the head."""
         for value in ("Bearer a\r\nX-Evil: 1", "Bearer a\nX-Evil: 1", "Bearer a\r\n\r\nX-Evil: 1"):
-            head = encode_head(Request(b"GET", URL).authorised(value))
+            head = encode_head(UpstreamRequest(b"GET", URL).authorised(value))
             self.assertEqual(head.count(b"\r\n"), 4)
             self.assertEqual(head.count(b"\n"), 4)
             self.assertIn(b"\r\nAuthorization: Bearer a X-Evil: 1\r\n\r\n", head)
@@ -45,7 +45,7 @@ class EncodeHeadTests(SynchronousTestCase):
         origin = Origin("https", "registry.test", 443)
         for path in ("/a b", "/a\r\nX: y", "/a\x00", "a", "", "/\u00e9", "/a\n"):
             with self.assertRaises(ValueError):
-                encode_head(Request(b"GET", Url(origin, path)))
+                encode_head(UpstreamRequest(b"GET", Url(origin, path)))
 
 
 class WireRequestTests(SynchronousTestCase):
@@ -54,7 +54,7 @@ class WireRequestTests(SynchronousTestCase):
     def test_written_at_once(self) -> None:
         """It is written before the call returns, and there is nothing to be stopped."""
         transport = StringTransport()
-        request = WireRequest(Request(b"GET", URL))
+        request = WireRequest(UpstreamRequest(b"GET", URL))
         self.assertIsNone(self.successResultOf(request.writeTo(transport)))
         request.stopWriting()
-        self.assertEqual(transport.value(), encode_head(Request(b"GET", URL)))
+        self.assertEqual(transport.value(), encode_head(UpstreamRequest(b"GET", URL)))

@@ -1,0 +1,1 @@
+"""One machine for blobs that are being fetched, large or small."""

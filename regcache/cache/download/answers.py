@@ -1,0 +1,60 @@
+"""What an upstream's answers say, and whether that fits what was asked for and is held."""
+
+from regcache.cache.download.blob_source import BlobSource, Fetched
+from regcache.errors import UpstreamBadAnswer
+from regcache.interfaces import IBlobBody, IPartialFile
+
+
+class SizeConflict(UpstreamBadAnswer):
+    """The size stated now is not the size that what we hold was fetched under."""
+
+
+class Answers:
+    """The answers that were taken for one file.
+
+    :ivar count: how many.
+    :ivar url_indexes: which of the upstream's URLs gave them.
+    :ivar credentials: fingerprint of what the last one was given for.
+    """
+
+    def __init__(self, file: IPartialFile, origin: BlobSource, expected_size: int | None) -> None:
+        self.count = 0
+        self.url_indexes: set[int] = set()
+        self.credentials = ""
+        self._file = file
+        self._origin = origin
+        self._expected_size = expected_size
+
+    def check(self, body: IBlobBody, asked: int) -> int | None:
+        """Check the head of an answer before a byte of it is taken.
+
+        :param asked: the offset from which on it was asked for.
+        :returns: the size of the whole content, where the answer or a manifest says it.
+        :raises SizeConflict: if it contradicts what is held.
+        :raises UpstreamBadAnswer: if it contradicts the manifest or the question.
+        """
+        upstream, expected = self._origin.registry.name, self._expected_size
+        if body.start not in (asked, 0):
+            raise UpstreamBadAnswer(upstream, "it sent another range than was asked for")
+        size = expected if body.size is None else body.size
+        if size is None:
+            return None
+        if expected not in (None, size):
+            raise UpstreamBadAnswer(upstream, f"a size of {size} bytes instead of {expected}")
+        held = max((end for _, end in self._file.present), default=0)
+        if self._file.size not in (None, size) or held > size:
+            known = self._file.size or held
+            raise SizeConflict(upstream, f"a size of {size} bytes instead of {known}")
+        return size
+
+    def take(self, body: IBlobBody) -> None:
+        """Note an answer whose bytes are going to be written."""
+        self.count += 1
+        self.url_indexes.add(body.url_index)
+        self.credentials = body.credentials
+        self._file.anonymous = self._file.anonymous and not body.credentials
+
+    def result(self) -> Fetched:
+        """What the index has to know when all was verified."""
+        file = self._file
+        return Fetched(file.digest, file.size or 0, self._origin, self.credentials, file.anonymous)

@@ -1,0 +1,243 @@
+"""A fill: one upstream response writing into a download.
+
+==========  =======================================================================
+state       meaning
+==========  =======================================================================
+asking      the request is on its way; the place in the blob is reserved
+flowing     the body arrives; chunks are queued, one write at a time is in the pool
+draining    no more will come; what is queued is still written
+over        the download was told how it ended, once
+==========  =======================================================================
+
+The queue in front of the disk is counted in bytes: above ``QUEUE_HIGH`` the upstream is
+paused, at ``QUEUE_LOW`` it is read again, so a fill holds no more than the high mark and
+one read of the socket. The low mark is what one write takes: the disk has something to do
+while the upstream is read again. What is written may be held further by its file, until it is
+hashed, within a bound of its own (``store/trailing_hash.py``).
+
+A write costs about as much as receiving 64 KiB, and each wakes the readers. So a body that
+drips in small pieces is written when ``BATCH`` bytes have come together, or ``LINGER`` after
+the first of them; its beginning and its end at once.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regcache.cache.download.planning import Stretch
+from regcache.errors import UpstreamBadAnswer, UpstreamFailure
+from regcache.interfaces import IBlobBody, IBodyConsumer, IPartialFile
+
+#: The upstream is paused when more than this waits for the disk (bytes).
+QUEUE_HIGH = 2 * 1024 * 1024
+#: ... and read again when no more than this is left (bytes).
+QUEUE_LOW = 1024 * 1024
+#: A job in the pool writes this much and whatever came with it in one piece (bytes).
+WRITE_SIZE = 1024 * 1024
+#: So much is written without waiting for more, and so much of a body from its beginning (bytes).
+BATCH = 256 * 1024
+#: What came waits for more at most this long (seconds).
+LINGER = 0.002
+
+
+class FillOwner(Protocol):
+    """The download that a fill writes into."""
+
+    file: IPartialFile
+
+    def claim(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Claim the parts of ``[start, end)`` that nobody has brought yet."""
+
+    def fill_met_present(self, position: int) -> bool:
+        """Whether what follows ``position`` is here already."""
+
+    def fill_progressed(self, fill: "Fill") -> None:
+        """Bytes were written."""
+
+    def fill_over(self, fill: "Fill", failure: UpstreamFailure | None) -> None:
+        """The fill ended; all that it claimed is written."""
+
+    def storage_failed(self, error: BaseException | None) -> None:
+        """The disk refused a write."""
+
+
+class _Run:
+    """Contiguous chunks that wait to be written."""
+
+    __slots__ = ("chunks", "length", "offset")
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        self.length = 0
+        self.chunks: list[bytes] = []
+
+
+@implementer(IBodyConsumer)
+class Fill:
+    """Writes one upstream body, from ``stretch.start`` on, into its download."""
+
+    def __init__(
+        self, owner: FillOwner, stretch: Stretch, upstream: str, clock: IReactorTime
+    ) -> None:
+        self._owner = owner
+        self._clock = clock
+        self._lingering: IDelayedCall | None = None
+        self._eager_to = stretch.start + BATCH
+        self._end = stretch.end
+        self._upstream = upstream
+        self._runs: deque[_Run] = deque()
+        self._queued = 0
+        self._writing = False
+        self._no_more = False
+        self._over = False
+        self.stopped = False
+        self._failure: UpstreamFailure | None = None
+        self._asking: Deferred[IBlobBody] | None = None
+        self.body: IBlobBody | None = None
+        self.position = stretch.start
+
+    @property
+    def stretch(self) -> Stretch:
+        """What this fill will still bring."""
+        return Stretch(self.position, self._end)
+
+    def ask(self, asking: "Deferred[IBlobBody]") -> None:
+        """Wait for the upstream's answer, which :meth:`stop` cancels."""
+        self._asking = asking
+        asking.addBoth(self._asked)
+
+    def _asked(self, result: "IBlobBody | Failure") -> "IBlobBody | Failure":
+        self._asking = None
+        return result
+
+    def flow(self, body: IBlobBody) -> None:
+        """Begin to take the body."""
+        self.body = body
+        self.position = body.start
+        self._eager_to = body.start + BATCH
+        if self._over:
+            body.abort()
+        else:
+            body.deliver(self)
+
+    def stop(self) -> None:
+        """Take no more from the upstream. What has arrived is still written."""
+        self.stopped = True
+        if self._asking is not None:
+            self._asking.cancel()
+            return
+        if self.body is not None and not self._no_more:
+            self.body.abort()
+        self._finish(None)
+
+    def drop(self) -> None:
+        """Stop, and forget what has arrived. The owner hears nothing more."""
+        self._over = True
+        self._runs.clear()
+        self._linger_no_more()
+        self.stop()
+
+    def body_chunk(self, data: bytes) -> None:
+        """Queue the parts of a chunk that are new; stop when all that follows is here."""
+        if self._no_more:
+            return
+        start, self.position = self.position, self.position + len(data)
+        if self._is_surplus(self.position):
+            self._break(UpstreamBadAnswer(self._upstream, "more bytes than announced"))
+            return
+        for gap_start, gap_end in self._owner.claim(start, self.position):
+            whole = gap_start == start and gap_end == self.position
+            self._queue(gap_start, data if whole else data[gap_start - start : gap_end - start])
+        if self._owner.fill_met_present(self.position):
+            self.stop()
+            return
+        if self._queued > QUEUE_HIGH and self.body is not None:
+            self.body.pause()
+        self._pump()
+
+    def _is_surplus(self, position: int) -> bool:
+        """Whether bytes before ``position`` were not announced."""
+        ends = (self._owner.file.size, None if self.body is None else self.body.end)
+        return any(end is not None and position > end for end in ends)
+
+    def body_ended(self) -> None:
+        """The upstream sent all that it announced."""
+        self._finish(None)
+
+    def body_failed(self, failure: UpstreamFailure) -> None:
+        """The upstream broke off."""
+        self._finish(failure)
+
+    def _break(self, failure: UpstreamFailure) -> None:
+        if self.body is not None:
+            self.body.abort()
+        self._finish(failure)
+
+    def _finish(self, failure: UpstreamFailure | None) -> None:
+        if not self._no_more:
+            self._no_more = True
+            self._failure = failure
+        self._pump()
+
+    def _queue(self, offset: int, data: bytes) -> None:
+        run = self._runs[-1] if self._runs else None
+        if run is None or run.offset + run.length != offset or run.length >= WRITE_SIZE:
+            run = _Run(offset)
+            self._runs.append(run)
+        run.chunks.append(data)
+        run.length += len(data)
+        self._queued += len(data)
+
+    def _pump(self) -> None:
+        if self._writing or self._over:
+            return
+        if self._runs:
+            self._write_or_linger()
+        elif self._no_more:
+            self._over = True
+            self._owner.fill_over(self, self._failure)
+
+    def _write_or_linger(self) -> None:
+        eager = self._no_more or self._runs[0].offset < self._eager_to
+        if eager or self._queued >= BATCH:
+            self._write(self._runs.popleft())
+        elif self._lingering is None:
+            self._lingering = self._clock.callLater(LINGER, self._lingered)
+
+    def _lingered(self) -> None:
+        self._lingering = None
+        if self._runs and not self._writing:
+            self._write(self._runs.popleft())
+
+    def _linger_no_more(self) -> None:
+        lingering, self._lingering = self._lingering, None
+        if lingering is not None:
+            lingering.cancel()
+
+    def _write(self, run: _Run) -> None:
+        self._linger_no_more()
+        self._writing = True
+        writing = self._owner.file.write(run.offset, run.chunks)
+        writing.addCallbacks(self._wrote, self._write_failed, callbackArgs=(run.length,))
+
+    def _wrote(self, _: None, length: int) -> None:
+        self._writing = False
+        self._queued -= length
+        if self._over:
+            return
+        if self._queued <= QUEUE_LOW and self.body is not None and not self._no_more:
+            self.body.resume()
+        self._owner.fill_progressed(self)
+        self._pump()
+
+    def _write_failed(self, failure: Failure) -> None:
+        self._writing = False
+        if not self._over:
+            self._over = True
+            self._runs.clear()
+            self.stop()
+            self._owner.storage_failed(failure.value)

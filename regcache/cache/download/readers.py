@@ -1,0 +1,157 @@
+"""The readers of one download: when their answers may begin, and what they may be sent."""
+
+from itertools import islice
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from regcache.cache.download.blob_source import WITHHELD
+from regcache.cache.download.reader import Reader
+from regcache.gate import Gate
+from regcache.interfaces import IPartialFile
+
+#: So many readers are woken in one turn of the reactor; each may send for half a millisecond.
+WOKEN_AT_ONCE = 16
+#: More readers than that are woken no more often than once in so long (seconds): what each is
+#: sent then is worth the call that sends it, and nobody notices.
+PAUSE = 0.008
+
+
+class Host(Protocol):
+    """The download that feeds the readers."""
+
+    def wanted(self, position: int) -> bool:
+        """A reader waits at a position; False where nothing will come any more."""
+
+    def left(self) -> None:
+        """A reader is gone."""
+
+
+class Readers:
+    """Readers come and go; the head of their answers is released, or refused, once for all.
+
+    It is the source that the readers take their bytes from (regcache.cache.download.reader.Source).
+
+    :ivar file: set before the head is released.
+    :ivar verified: size and digest were found right: everything is released.
+    :ivar stored: the content is stored, or going to be.
+    """
+
+    file: IPartialFile
+
+    def __init__(self, host: Host, clock: IReactorTime | None = None) -> None:
+        """:param clock: for many readers, who are woken in turns then."""
+        self._clock = clock
+        self._to_wake: dict[Reader, None] = {}
+        self._waking: IDelayedCall | None = None
+        self._woken_at = -PAUSE
+        self.verified = False
+        self.stored = True
+        self._host = host
+        self._readers: dict[Reader, None] = {}
+        self._head = Gate()
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def move(self, host: Host) -> None:
+        """Have another one feed the readers from now on."""
+        self._host = host
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is a file."""
+        return hasattr(self, "file")
+
+    def join(self) -> Reader:
+        """A new reader."""
+        reader = Reader(self)
+        self._readers[reader] = None
+        return reader
+
+    def ready(self) -> "Deferred[None]":
+        """Fires when the head of an answer may go out; fails with what prevents it."""
+        return self._head.wait()
+
+    def released(self, position: int) -> int:
+        """The end of what may be sent from ``position`` on: the last bytes wait for the proof."""
+        present = self.file.present
+        end = present.end_of(position)
+        if self.verified:
+            return end
+        whole = present.end_of(0) if self.file.size is None else self.file.size
+        return min(end, max(position, whole - WITHHELD))
+
+    def reader_waits(self, reader: Reader) -> None:
+        """Have brought what the reader waits for."""
+        if not self._host.wanted(reader.position):
+            reader.abort("the download ended")
+
+    def reader_left(self, reader: Reader) -> None:
+        """Forget a reader."""
+        self._readers.pop(reader, None)
+        self._to_wake.pop(reader, None)
+        if not self._to_wake and self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+        self._host.left()
+
+    def release_head(self) -> None:
+        """Let the answers begin."""
+        self._head.succeed()
+
+    def begin_anew(self) -> None:
+        """Let who joins from now on wait for the first answer of another attempt."""
+        if self._head.open:
+            self._head = Gate()
+
+    def release_all(self) -> None:
+        """Let the answers be completed."""
+        self.verified = True
+        self.release_head()
+        self.wake()
+
+    def wake(self) -> None:
+        """Let every reader look at what is there now, or soon where they are many."""
+        # Who waits for his turn keeps it.
+        self._to_wake.update(self._readers)
+        if self._waking is not None:
+            return
+        if self._clock is None or len(self._to_wake) <= WOKEN_AT_ONCE or self.verified:
+            self._wake_some()
+            return
+        pause = self._woken_at + PAUSE - self._clock.seconds()
+        if pause <= 0:
+            self._wake_many()
+        else:
+            self._waking = self._clock.callLater(pause, self._wake_many)
+
+    def _wake_many(self) -> None:
+        if self._clock is not None:
+            self._woken_at = self._clock.seconds()
+        self._wake_some()
+
+    def _wake_some(self) -> None:
+        self._waking = None
+        most = len(self._to_wake) if self._clock is None else WOKEN_AT_ONCE
+        try:
+            for reader in list(islice(self._to_wake, most)):
+                self._to_wake.pop(reader, None)
+                reader.step()
+        finally:  # whatever befalls one reader, the others are waiting
+            if self._to_wake and self._clock is not None and self._waking is None:
+                self._waking = self._clock.callLater(0, self._wake_some)
+
+    def dismiss(self, error: Exception) -> None:
+        """Refuse who has no answer yet; break off who depends on what will not come."""
+        self._head.fail(Failure(error))
+        if not self.verified:
+            self.break_off(str(error))
+
+    def break_off(self, reason: str) -> None:
+        """Abort the answers that have begun."""
+        for reader in list(self._readers):
+            if reader.begun:
+                reader.abort(reason)

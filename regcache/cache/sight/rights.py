@@ -1,0 +1,179 @@
+"""Who may be shown stored bytes: links, public bytes, and proofs.
+
+A link (upstream, repository, digest) is the right to be shown these bytes there. Bytes that
+another repository brought need a proof: one HEAD, where the upstream already vouches for
+them elsewhere. An upstream that never gave these bytes itself is not believed on its word,
+or it could open what another upstream gave us under credentials: it has to show that it has
+them, by a piece from a place that it cannot foresee.
+
+A proof made with credentials holds for a day, and for these credentials only. While the
+upstream is away the last proof holds on.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from regcache.bounded import BoundedTable
+from regcache.cache.freshness import closes
+from regcache.cache.policy import Upstream
+from regcache.cache.sight.piece import read_piece
+from regcache.digests import Digest
+from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
+from regcache.facts import ContentFacts
+from regcache.interfaces import IContentFile, IIndex
+from regcache.single_flight import Begin, Flights, OverdueError
+
+#: How long a proof with credentials holds (seconds).
+PROVED_FOR = 24 * 3600.0
+#: How much of the content an upstream has to show (bytes).
+PIECE = 4096
+#: Who could not show a piece is not asked for another one for so long (seconds): who knows a
+#: part of the content, or that it is mostly zeros, must not try until chance helps.
+DISPROVED_FOR = 24 * 3600.0
+#: Failed proofs remembered (entries).
+MOST_DISPROVED = 10_000
+
+
+class NotProvedError(Exception):
+    """The upstream did not show that it has the bytes: serve its own, or nothing."""
+
+
+def entitled(facts: ContentFacts, upstream: Upstream, now: float) -> bool:
+    """Whether no proof is needed."""
+    link = facts.link
+    if facts.public or (link is not None and not link.credentials):
+        return True
+    return _proved_before(facts, upstream) and (
+        link is not None and 0 <= now - link.proved_at < PROVED_FOR
+    )
+
+
+def _proved_before(facts: ContentFacts, upstream: Upstream) -> bool:
+    """Whether the credentials that are configured now proved the right once."""
+    return facts.link is not None and facts.link.credentials == upstream.registry.credentials
+
+
+class Rights:
+    """Proves rights, one proof at a time for each link."""
+
+    _log = Logger()
+
+    def __init__(self, index: IIndex, clock: IReactorTime, random: Callable[[], float]) -> None:
+        self._index = index
+        self._clock = clock
+        self._random = random
+        self._flights: Flights[None] = Flights(clock)
+        self._disproved: BoundedTable[tuple[str, Digest], float] = BoundedTable(MOST_DISPROVED)
+
+    def entitled(self, facts: ContentFacts, upstream: Upstream) -> bool:
+        """Whether no proof is needed now."""
+        return entitled(facts, upstream, self._clock.seconds())
+
+    async def prove_blob(
+        self, upstream: Upstream, repository: str, facts: ContentFacts, file: IContentFile
+    ) -> None:
+        """Prove the right of a repository to a stored blob.
+
+        :raises NotProvedError: if the upstream does not show that it has these bytes.
+        :raises UpstreamFailure: if it refuses, does not have it, or does not answer and the
+            repository had no right before.
+        """
+        digest = file.digest
+
+        async def prove() -> None:
+            if facts.upstream_linked or not file.size:
+                head = await upstream.registry.head_blob(repository, digest)
+                if head.size not in (None, file.size):
+                    # A page that answers everything is no proof of anything.
+                    raise NotProvedError("the upstream speaks of something else")
+                credentials = head.credentials
+            else:
+                credentials = await self._show(upstream, repository, file)
+            await self._link(upstream, repository, digest, credentials)
+
+        await self._proof(upstream, repository, digest, facts, prove, None)
+
+    async def prove_manifest(
+        self,
+        upstream: Upstream,
+        repository: str,
+        digest: Digest,
+        facts: ContentFacts,
+        by: float | None = None,
+    ) -> None:
+        """The same for a manifest, of an upstream that is linked to it elsewhere.
+
+        :param by: Unix seconds at which the client is answered with what is known.
+        """
+
+        async def prove() -> None:
+            head = await upstream.registry.head_manifest(repository, str(digest))
+            if head.digest not in (None, digest):
+                raise NotProvedError("the upstream speaks of something else")
+            await self._link(upstream, repository, digest, head.credentials)
+
+        if not facts.upstream_linked:
+            raise NotProvedError("the upstream never gave it")
+        await self._proof(upstream, repository, digest, facts, prove, by)
+
+    async def _proof(
+        self,
+        upstream: Upstream,
+        repository: str,
+        digest: Digest,
+        facts: ContentFacts,
+        prove: Begin[None],
+        by: float | None,
+    ) -> None:
+        key = (upstream.name, upstream.registry.credentials, repository, digest)
+        if not _proved_before(facts, upstream):
+            await self._flights.join(key, prove)
+            return
+        try:
+            await self._flights.join_within(key, prove, upstream.policy.deadline, by)
+        except OverdueError:
+            return
+        except (UpstreamDenied, UpstreamNotFound) as failure:
+            if closes(failure) or not upstream.policy.keep_missing:
+                raise
+        except UpstreamFailure:
+            return
+
+    async def _link(
+        self, upstream: Upstream, repository: str, digest: Digest, credentials: str
+    ) -> None:
+        now = self._clock.seconds()
+        try:
+            await self._index.record_link(upstream.name, repository, digest, credentials, now)
+        except OSError as error:
+            self._log.warn("noting a proof for {digest} failed: {why}", digest=digest, why=error)
+
+    async def _show(self, upstream: Upstream, repository: str, file: IContentFile) -> str:
+        """Have the upstream show a piece, once a day; the fingerprint of the credentials used."""
+        key = (upstream.name, file.digest)
+        now = self._clock.seconds()
+        if now < (self._disproved.get(key) or 0.0):
+            raise NotProvedError("the upstream could not show a piece lately")
+        try:
+            return await self._compare(upstream, repository, file)
+        except NotProvedError:
+            self._disproved.put(key, now + DISPROVED_FOR)
+            raise
+
+    async def _compare(self, upstream: Upstream, repository: str, file: IContentFile) -> str:
+        """Compare a piece from a random place; the fingerprint of the credentials used."""
+        size = file.size or 0
+        start = int(self._random() * max(1, size - PIECE))
+        end = min(size, start + PIECE)
+        # Ours first: whoever brought the file may leave, and close it, while others wait.
+        ours = await file.read(start, end - start)
+        body = await upstream.registry.get_blob(repository, file.digest, start, end)
+        if body.start != start or body.size != size:
+            body.abort()
+            raise NotProvedError("the upstream does not give pieces")
+        theirs = await read_piece(body, end - start)
+        if theirs != ours:
+            raise NotProvedError("the upstream's piece differs")
+        return body.credentials

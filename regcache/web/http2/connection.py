@@ -1,0 +1,251 @@
+"""One HTTP/2 connection: what its client may do, and how it is closed (RFC 9113).
+
+=========  ==========================  ===================================================
+state      event                       what holds afterwards
+=========  ==========================  ===================================================
+new        a request                   busy
+new, idle  part of a frame             head: the header time-out runs; other bytes do not
+                                       extend a time-out
+busy       the last stream is over     idle, or closing where one side wants to leave
+idle       a request                   busy
+new, head, time-out                    closing: GOAWAY was sent
+idle
+any        stop of the daemon          GOAWAY was sent: no further request is taken; closing
+                                       when the last stream is over
+any        a flood, a broken frame     closing: GOAWAY says why, all answers are cut
+closing    time-out                    the connection is cut, unless the client still takes
+                                       what waits for it
+any        connection lost             over: every request is told
+=========  ==========================  ===================================================
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (much of Twisted has no annotations)
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regcache.web.channel import CLOSE_TIMEOUT
+from regcache.web.deadline import Deadline
+from regcache.web.http2.engine import Engine, ErrorCodes, ProtocolError
+from regcache.web.http2.frames import FrameGuard, FrameScanner
+from regcache.web.http2.limits import FloodError
+from regcache.web.http2.output import Output
+from regcache.web.http2.requests import Requests
+from regcache.web.http2.stream import Http2Stream
+from regcache.web.http2.turns import ReadingTurns
+from regcache.web.stall import LastBytes
+
+if TYPE_CHECKING:
+    from regcache.web.http2.site import Http2Site
+
+
+@implementer(IPushProducer)
+class Http2Connection(Protocol):
+    """Server side of one connection. Made by :class:`~regcache.web.http2.site.Negotiation`.
+
+    :ivar held: bytes of answers that wait to be sent.
+    """
+
+    peer: IAddress
+    host: IAddress
+
+    def __init__(self, site: "Http2Site") -> None:
+        self.site = site
+        self.held = 0
+        self._engine = Engine()
+        guard = FrameGuard(site.reactor, self._peer_leaves)
+        self._scanner = FrameScanner(guard, self._opened)
+        self.output = Output(self._engine, guard.sent)
+        self.requests = Requests(self, self._engine)
+        self._turns = ReadingTurns(
+            site.reactor,
+            self._read,
+            lambda: self.output.stop_reading("turn"),
+            lambda: self.output.go_on_reading("turn"),
+            self.abort,
+        )
+        self._deadline = Deadline(site.reactor, self._too_late)
+        self._phase = "new"
+        self._last_bytes: LastBytes | None = None
+        self._idle_until = 0.0
+        self._leaving = self._registered = False
+
+    def connectionMade(self) -> None:
+        """A client has agreed on HTTP/2. It has the header time-out to say something."""
+        transport: Any = self.transport
+        self.peer, self.host = transport.getPeer(), transport.getHost()
+        self.site.channels.add(self)
+        self._expect("new", self.site.limits.header_timeout)
+        self.output.connect(transport)
+        self._registered = True
+        transport.registerProducer(self, True)
+        self._engine.initiate_connection()
+        self.output.flush()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """The connection is gone: so are its streams, its timer and its place in the site."""
+        self._phase = "over"
+        self._turns.stop()
+        self.output.close()
+        self.requests.lose(reason)
+        self._deadline.stop()
+        self.site.channel_closed(self)
+
+    # Reading
+
+    def dataReceived(self, data: bytes) -> None:
+        """Some bytes arrived. They extend no time-out."""
+        self._turns.receive(data)
+
+    def _read(self, data: bytes) -> None:
+        if self._phase in ("closing", "over"):
+            return
+        self.output.cork()
+        try:
+            frames = self._scanner.feed(data)
+            if frames:
+                received = self._engine.receive_data(frames)
+                self._engine.bound_table()
+                self.requests.handle(received)
+        except FloodError as flood:
+            self._fail(flood.code, flood.reason)
+        except ProtocolError:
+            self._fail(ErrorCodes.PROTOCOL_ERROR, "a malformed HTTP/2 frame")
+        finally:
+            self.output.uncork()
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """What follows from what has been read."""
+        if self._leaving and not self.requests.streams:
+            self._close()
+        elif self._phase in ("new", "idle") and not self._scanner.is_between:
+            self._expect("head", self.site.limits.header_timeout)
+        elif self._phase == "head" and self._scanner.is_between:
+            # It was no request, so it has not extended the time for one to come.
+            self._expect("idle", max(0.0, self._idle_until - self.site.seconds()))
+
+    def busy(self) -> None:
+        """A request is there; while it is being answered no clock of ours runs."""
+        self._phase = "busy"
+        self._deadline.clear()
+        self._turns.begin()
+
+    def report(self, reason: str) -> None:
+        """Have what never became a request recorded."""
+        self.site.request_malformed(self.peer, reason)
+
+    # Answering
+
+    def hold(self, count: int) -> None:
+        """So many more bytes wait to be sent, or fewer."""
+        self.held += count
+        self.site.hold(count)
+
+    def largest(self) -> Http2Stream | None:
+        """The stream for which most is held."""
+        return max(self.requests.streams.values(), key=lambda each: each.held, default=None)
+
+    def stream_over(self, stream: Http2Stream) -> None:
+        """A stream has ended."""
+        self.requests.stream_over(stream)
+        if self._phase == "busy" and not self.requests.streams:
+            self._expect("idle", self.site.limits.idle)
+            if self._leaving:
+                self._close()
+
+    def pauseProducing(self) -> None:
+        """The transport is full."""
+        self.output.pause()
+
+    def resumeProducing(self) -> None:
+        """The transport is empty."""
+        self.output.resume()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; it tells us in another way too."""
+        self.output.close()
+
+    # Closing
+
+    def close_if_idle(self) -> None:
+        """Take no further request, and close the connection behind the present answers."""
+        if self._phase in ("closing", "over"):
+            return
+        self._leaving = True
+        self.requests.refuse_further()
+        self.output.write(self._engine.goodbye())
+        if not self.requests.streams:
+            self._close()
+
+    def abort(self) -> None:
+        """Cut the connection; the peer sees a reset, or at least no clean end."""
+        if self._phase == "over":
+            return
+        self._phase = "closing"
+        transport: Any = self.transport
+        self._unregister()
+        transport.abortConnection()
+
+    def _opened(self, stream_id: int, increment: int) -> bool:
+        """The client takes more, of one stream or of all."""
+        taken = self._engine.open_window(stream_id, increment)
+        if taken:
+            self.requests.takes_more(stream_id)
+        return taken
+
+    def _peer_leaves(self) -> None:
+        self._leaving = True
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Tell the client why, and end everything."""
+        self._phase = "closing"
+        self.report(reason)
+        self.requests.lose(Failure(ConnectionAborted()), reason)
+        self._engine.fail(code)
+        self._close()
+
+    def _close(self) -> None:
+        """Close when what was written has been sent, and cut if that takes too long.
+
+        A TLS peer need not confirm the end (RFC 8446, 6.1): one that sleeps would hold up
+        the stop.
+        """
+        transport: Any = self.transport
+        self.output.push()
+        self._last_bytes = LastBytes(transport)
+        self._expect("closing", CLOSE_TIMEOUT)
+        self._unregister()
+        transport.loseConnection()
+        below = getattr(transport, "transport", None)
+        if self.site.draining and below is not None:
+            below.loseConnection()
+
+    def _unregister(self) -> None:
+        """TLS closes no connection that has a producer."""
+        if self._registered:
+            self._registered = False
+            transport: Any = self.transport
+            transport.unregisterProducer()
+
+    def _expect(self, phase: str, seconds: float) -> None:
+        """Enter a phase that may last so long."""
+        if phase in ("new", "idle"):
+            self._idle_until = self.site.seconds() + seconds
+        self._phase = phase
+        self._deadline.set(seconds)
+
+    def _too_late(self) -> None:
+        if self._phase != "closing":
+            self.output.write(self._engine.goodbye())
+            self._close()
+        elif self._last_bytes is not None and self._last_bytes.are_taken():
+            self._expect("closing", CLOSE_TIMEOUT)
+        else:
+            self.abort()

@@ -1,0 +1,149 @@
+"""The HTTP/2 library, set up for this server and with two ways around it.
+
+It copies each DATA frame four times, so those are put together here; and once it has sent or
+received GOAWAY it sends nothing more, so a GOAWAY that lets answers finish is made here too.
+"""
+
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import Event
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
+
+from regcache.web.http2.decoder import BoundedDecoder
+from regcache.web.http2.limits import (
+    MOST_CLOSED,
+    MOST_HEADER_LIST,
+    MOST_STREAMS,
+    MOST_TABLE,
+)
+
+_HEAD = struct.Struct(">HBBBL")
+_DATA = 0
+_MOST_OF_OURS = 65536
+
+
+class Engine(H2Connection):
+    """The state of one connection, seen from the server.
+
+    Fields of requests are not checked here, but in :mod:`regcache.web.http2.head`, so that
+    a bad request costs a client that request and not its connection.
+    """
+
+    MAX_CLOSED_STREAMS = MOST_CLOSED
+
+    def __init__(self) -> None:
+        super().__init__(
+            H2Configuration(
+                client_side=False,
+                header_encoding=None,
+                validate_inbound_headers=False,
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+            )
+        )
+        self.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
+                SettingCodes.MAX_HEADER_LIST_SIZE: MOST_HEADER_LIST,
+                SettingCodes.ENABLE_PUSH: 0,
+            },
+        )
+        self.decoder = BoundedDecoder()
+        self.decoder.max_header_list_size = MOST_HEADER_LIST
+
+    def receive_data(self, data: Any) -> list[Event]:
+        """The events that some bytes mean.
+
+        :raises ProtocolError: if they break the protocol, or the library: some of its versions
+            fail on numbers of thousands of digits, and its state is unknown then.
+        """
+        try:
+            return super().receive_data(data)
+        except ProtocolError:
+            raise
+        except Exception as error:
+            raise ProtocolError(f"the frames cannot be read: {type(error).__name__}") from error
+
+    def room(self, stream_id: int) -> int:
+        """Bytes that the window of a stream lets it send; 0 for one that is closed."""
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.closed:
+            return 0
+        return stream.outbound_flow_control_window
+
+    def open_window(self, stream_id: int, increment: int) -> bool:
+        """Send so much more in a stream, or (0) in all; False where the library has to judge.
+
+        RFC 9113, 6.9: an increment of 0 is an error, and so is a window that is too large.
+        """
+        target: Any = self.streams.get(stream_id) if stream_id else self
+        if target is None or (stream_id and target.closed) or not increment:
+            return False
+        window = target.outbound_flow_control_window + increment
+        if window > self.MAX_WINDOW_INCREMENT:
+            return False
+        target.outbound_flow_control_window = window
+        return True
+
+    def frame(self, stream_id: int, data: memoryview) -> Iterable[bytes | memoryview]:
+        """DATA frames (RFC 9113, 6.1) in pieces, where both windows have room for it."""
+        count = len(data)
+        self.outbound_flow_control_window -= count
+        self.streams[stream_id].outbound_flow_control_window -= count
+        most = min(self.max_outbound_frame_size, _MOST_OF_OURS)
+        for start in range(0, count, most):
+            part = data[start : start + most]
+            length = len(part)
+            yield _HEAD.pack(length >> 8, length & 0xFF, _DATA, 0, stream_id)
+            yield part
+
+    def end(self, stream_id: int) -> None:
+        """The answer is complete. Where the request is not, the client need not go on with it.
+
+        RFC 9113, 8.1: a reset without an error, which the client has to read the answer before.
+        """
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.closed:
+            return
+        self.end_stream(stream_id)
+        if not stream.closed:
+            self.reset(stream_id, ErrorCodes.NO_ERROR)
+
+    def reset(self, stream_id: int, code: ErrorCodes) -> None:
+        """Reset a stream, unless it is closed."""
+        stream = self.streams.get(stream_id)
+        if stream is not None and not stream.closed and self.is_open:
+            self.reset_stream(stream_id, code)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames may be sent at all."""
+        return self.state_machine.state.name != "CLOSED"
+
+    def goodbye(self) -> bytes:
+        """A GOAWAY (RFC 9113, 6.8) after which the present streams go on."""
+        frame = GoAwayFrame(0)
+        frame.last_stream_id = self.highest_inbound_stream_id
+        frame.error_code = ErrorCodes.NO_ERROR
+        return bytes(frame.serialize())
+
+    def fail(self, code: int) -> None:
+        """Say why the connection ends. The library says so itself for faults that it finds."""
+        if self.is_open:
+            self.close_connection(code)
+
+    def bound_table(self) -> None:
+        """Keep the table of our encoder small, whatever the client's settings allow."""
+        if self.encoder.header_table_size > MOST_TABLE:
+            self.encoder.header_table_size = MOST_TABLE
+
+
+__all__ = ["Engine", "ErrorCodes", "ProtocolError"]

@@ -1,0 +1,237 @@
+"""Sends what the streams of a connection hold, each in its turn.
+
+=========  ==========================  =================================================
+state      event                       what holds afterwards
+=========  ==========================  =================================================
+open       a stream wants to send      open: it is sent, unless others are in front of it
+open       transport is full           full: streams wait in their order
+full       transport is empty          open: the first of them sends, and goes to the end
+full       much is written even so     full, and nothing more is read
+corked     anything is written         corked: it waits for the end of what is being read
+corked     :meth:`Output.uncork`       open, or full: all that waited is sent together
+=========  ==========================  =================================================
+
+A stream whose own window is closed has no turn until the client opens it, so it holds up
+nobody.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from h2.errors import ErrorCodes
+
+from regcache.web.http2.engine import Engine
+from regcache.web.http2.head import Field
+from regcache.web.http2.limits import MOST_CONTROL
+from regcache.web.http2.stream import Http2Stream
+from regcache.web.stall import unsent_bytes
+
+TURN = 256 * 1024
+"""Bytes that one stream sends in a turn, so that it holds the rest of a piece seldom."""
+ENOUGH = 64 * 1024
+"""Bytes that are handed to the transport without waiting for more."""
+LEAST = 1024
+"""Bytes of room that are waited for where more than that waits to be sent: a client that
+opens its window by single bytes is not sent a frame for each."""
+
+
+class Output:
+    """The sending half of a connection.
+
+    :param sent: told how many bytes of bodies have been sent.
+    :ivar full: the transport takes nothing for now.
+    """
+
+    def __init__(self, engine: Engine, sent: Callable[[int], None]) -> None:
+        self._engine = engine
+        self._sent = sent
+        self._transport: Any = None
+        self._turns: deque[Http2Stream] = deque()
+        self._flushing = self._corked = False
+        self._parts: list[bytes | memoryview] = []
+        self._size = 0
+        self._behind = 0
+        self._total = 0
+        self._deaf: set[str] = set()
+        self.full = False
+
+    def connect(self, transport: Any) -> None:
+        """The connection is there."""
+        self._transport = transport
+
+    def close(self) -> None:
+        """Nothing is sent any more."""
+        for stream in self._turns:
+            stream.queued = False
+        self._turns.clear()
+        self._transport = None
+
+    # What streams do
+
+    def has_room(self, stream: Http2Stream) -> bool:
+        """Whether a stream may send now."""
+        return not self.full and min(self._room(stream), self._shared_room(stream)) > 0
+
+    def wants(self, stream: Http2Stream, first: bool = False) -> None:
+        """A stream has something to send, or could make it."""
+        if not stream.queued and not stream.over:
+            stream.queued = True
+            (self._turns.appendleft if first else self._turns.append)(stream)
+
+    def forget(self, stream: Http2Stream) -> None:
+        """A stream is over: it does not wait for a turn that may not come for long."""
+        if stream.queued:
+            stream.queued = False
+            self._turns.remove(stream)
+
+    def write_head(self, stream: Http2Stream, fields: list[Field]) -> None:
+        """Send the head of an answer."""
+        known = self._engine.streams.get(stream.stream_id)
+        if known is not None and not known.closed and self._engine.is_open:
+            self._engine.send_headers(stream.stream_id, fields)
+            self.flush()
+
+    def reset(self, stream: Http2Stream, code: ErrorCodes) -> None:
+        """Reset a stream; what it holds is not sent."""
+        self._engine.reset(stream.stream_id, code)
+        self.flush()
+
+    def progress(self, stream: Http2Stream) -> int:
+        """Changes as long as the connection takes something, where a stream waits for that.
+
+        It waits for its turn then, and may do so for long; not where its own window is closed.
+        """
+        if self._room(stream) <= 0:
+            return 0
+        return self._total + (unsent_bytes(self._transport) or 0)
+
+    def _room(self, stream: Http2Stream) -> int:
+        """Bytes that the window of a stream lets it send; 0 where a frame is not worth it."""
+        room = self._engine.room(stream.stream_id)
+        initial = self._engine.remote_settings.initial_window_size
+        return room if room >= max(1, min(_worth(stream), initial or LEAST)) else 0
+
+    def _shared_room(self, stream: Http2Stream) -> int:
+        """The same for the window of the connection."""
+        room = self._engine.outbound_flow_control_window
+        return room if room >= _worth(stream) else 0
+
+    # What the connection does
+
+    def cork(self) -> None:
+        """Let what is written wait, so that it goes out together."""
+        self._corked = True
+
+    def uncork(self) -> None:
+        """Send what waited."""
+        self._corked = False
+        self.flush()
+
+    def write(self, data: bytes) -> None:
+        """Send a frame of the connection itself."""
+        self._collect(self._engine.data_to_send())
+        self._collect(data)
+        self.push()
+
+    def pause(self) -> None:
+        """The transport is full."""
+        self.full = True
+
+    def resume(self) -> None:
+        """The transport is empty."""
+        self.full, self._behind = False, 0
+        self.go_on_reading("full")
+        self.flush()
+
+    def stop_reading(self, reason: str) -> None:
+        """Read nothing more of the client for a reason."""
+        if not self._deaf and self._transport is not None:
+            self._transport.pauseProducing()
+        self._deaf.add(reason)
+
+    def go_on_reading(self, reason: str) -> None:
+        """The reason holds no more. Read again unless there is another."""
+        if reason in self._deaf:
+            self._deaf.discard(reason)
+            if not self._deaf and self._transport is not None:
+                self._transport.resumeProducing()
+
+    def flush(self, now: bool = False) -> None:
+        """Send what may be sent.
+
+        :param now: even if the output is corked.
+        """
+        if self._flushing or (self._corked and not now) or self._transport is None:
+            return
+        self._flushing = True
+        try:
+            while self._turns and not self.full and self._turn(self._turns[0]):
+                pass
+        finally:
+            self._flushing = False
+            self.push()
+
+    def push(self) -> None:
+        """Hand to the transport what is ready for it."""
+        self._collect(self._engine.data_to_send())
+        parts, self._parts, self._size = self._parts, [], 0
+        self._write(b"".join(parts))
+
+    def _turn(self, stream: Http2Stream) -> bool:
+        """Let the first in the queue send; False if it has to wait there."""
+        ends = stream.finished and not stream.held
+        shared = self._shared_room(stream)
+        if not (ends or shared):
+            return False
+        self._turns.popleft()
+        stream.queued = False
+        room = min(self._room(stream), shared, TURN)
+        if ends or (stream.held and room):
+            self._send(stream, room)
+        elif room:
+            stream.resume()
+        # One that its own window holds up comes again when that is opened.
+        if not stream.over and room and (stream.held or stream.is_paused):
+            self.wants(stream)
+        return True
+
+    def _send(self, stream: Http2Stream, most: int) -> None:
+        """Send what a stream holds, and end it where that was all."""
+        self._collect(self._engine.data_to_send())
+        count = 0
+        for piece in stream.take(most):
+            for part in self._engine.frame(stream.stream_id, piece):
+                self._collect(part)
+            count += len(piece)
+        self._sent(count)
+        self._total += count
+        ends = stream.finished and not stream.held
+        if ends:
+            self._engine.end(stream.stream_id)
+        if self._size >= ENOUGH:
+            self.push()
+        if ends:
+            stream.sent_all()
+
+    def _collect(self, part: bytes | memoryview) -> None:
+        if part:
+            self._parts.append(part)
+            self._size += len(part)
+
+    def _write(self, data: bytes) -> None:
+        if not data or self._transport is None:
+            return
+        if self.full:
+            self._behind += len(data)
+            if self._behind > MOST_CONTROL:
+                self.stop_reading("full")
+        self._transport.write(data)
+
+
+def _worth(stream: Http2Stream) -> int:
+    """Bytes of room that a stream waits for.
+
+    It is not known how many are to come where none is held: they may fit into very little.
+    """
+    return min(LEAST, stream.held) or 1

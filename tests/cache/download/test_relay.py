@@ -1,0 +1,173 @@
+"""Tests for relays."""
+
+import random
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from regcache.cache.download.blob_source import WITHHELD
+from regcache.cache.download.relay import Relay
+from regcache.digests import Digest
+from regcache.errors import UpstreamUnreachable
+from regcache.interfaces import IBlobBody, IBodyConsumer, IReader, IReaderSink
+from tests.support.bodies import FakeBody, Fault
+from tests.support.caches import Sink
+from tests.support.registries import FakeRegistry
+
+KIB = 1024
+
+
+class RelayTests(SynchronousTestCase):
+    """One body, one client."""
+
+    def setUp(self) -> None:
+        """A blob of 200 KiB, in chunks of 10 KiB."""
+        self.clock = Clock()
+        self.registry = FakeRegistry(self.clock, chunk=10 * KIB)
+        self.content = random.Random(3).randbytes(200 * KIB)
+        self.lies = 0
+        self.sink = Sink()
+
+    def relay(self, size: int | None = 200 * KIB, fault: Fault | None = None) -> Relay:
+        """A relay of the blob."""
+
+        def lied() -> None:
+            self.lies += 1
+
+        self.body = FakeBody(self.registry, self.content, 0, len(self.content), fault or Fault())
+        relay = Relay(Digest.of(self.content), self.body, size, "up.test", lied)
+        self.sink.reader = relay
+        return relay
+
+    def run_through(self, turns: int = 100) -> None:
+        """Let everything happen, and see that nothing is left."""
+        for _ in range(turns):
+            self.clock.advance(0.001)
+        self.assertFalse(self.body.open)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_interfaces(self) -> None:
+        """It has the face of a reader; the fake body is a body."""
+        relay = self.relay()
+        verifyObject(IReader, relay)
+        verifyObject(IBodyConsumer, relay)
+        verifyObject(IBlobBody, self.body)
+        verifyObject(IReaderSink, self.sink)
+
+    def test_whole(self) -> None:
+        """A whole blob passes, whether or not its size is known."""
+        for size in (200 * KIB, None):
+            with self.subTest(size=size):
+                self.sink = Sink()
+                relay = self.relay(size, Fault(hide_size=size is None))
+                self.successResultOf(relay.ready())
+                relay.begin(0, size, self.sink)
+                self.run_through()
+                self.assertEqual((bytes(self.sink.data), self.sink.ended), (self.content, True))
+
+    def test_last_bytes_wait_for_the_proof(self) -> None:
+        """Until the body has ended the last 64 KiB are held back."""
+        for size in (200 * KIB, None):
+            with self.subTest(size=size):
+                self.sink = Sink()
+                relay = self.relay(size, Fault(stall=199 * KIB, hide_size=size is None))
+                relay.begin(0, size, self.sink)
+                for _ in range(100):
+                    self.clock.advance(0.001)
+                self.assertLessEqual(len(self.sink.data), 200 * KIB - WITHHELD)
+                self.assertGreater(len(self.sink.data), 100 * KIB)
+                relay.leave()
+
+    def test_range(self) -> None:
+        """A range is cut out, and ends the upstream transfer when nothing is to be held back."""
+        self.relay().begin(15 * KIB, 35 * KIB + 7, self.sink)
+        self.run_through()
+        self.assertEqual(bytes(self.sink.data), self.content[15 * KIB : 35 * KIB + 7])
+        self.assertTrue(self.sink.ended)
+        self.assertLess(self.registry.sent, 60 * KIB)
+
+    def test_range_near_the_end(self) -> None:
+        """A range within the last bytes is sent after the proof."""
+        self.relay().begin(150 * KIB, 199 * KIB, self.sink)
+        self.run_through()
+        self.assertEqual(bytes(self.sink.data), self.content[150 * KIB : 199 * KIB])
+        self.assertEqual(self.registry.sent, 200 * KIB)
+
+    def test_mismatch(self) -> None:
+        """Wrong bytes abort the answer, and are told."""
+        for start, end in ((0, 200 * KIB), (150 * KIB, 199 * KIB)):
+            with self.subTest(start=start):
+                self.sink, self.lies = Sink(), 0
+                self.relay(fault=Fault(flip=199 * KIB)).begin(start, end, self.sink)
+                self.run_through()
+                self.assertIsNotNone(self.sink.reason)
+                self.assertEqual(self.lies, 1)
+                self.assertLessEqual(len(self.sink.data), 200 * KIB - WITHHELD)
+
+    def test_other_lengths(self) -> None:
+        """A body that is longer or shorter than was announced is aborted, and is no lie."""
+        faults = (Fault(surplus=b"more"), Fault(ends=150 * KIB), Fault(cut=150 * KIB))
+        for fault in faults:
+            with self.subTest(fault=fault):
+                self.sink = Sink()
+                self.relay(fault=fault).begin(0, 200 * KIB, self.sink)
+                self.run_through()
+                self.assertIsNotNone(self.sink.reason)
+        self.assertEqual(self.lies, 0)
+
+    def test_announced_longer_than_it_is(self) -> None:
+        """Right bytes that are fewer than the client was told are no complete answer."""
+        self.relay(size=300 * KIB).begin(0, 300 * KIB, self.sink)
+        self.run_through()
+        self.assertIsNotNone(self.sink.reason)
+
+    def test_second_range(self) -> None:
+        """What passed cannot be had again: a second range is broken off."""
+        relay = self.relay()
+        self.sink.range_ended = lambda: relay.begin(0, 10, self.sink)  # type: ignore[method-assign]
+        relay.begin(20 * KIB, 30 * KIB, self.sink)
+        self.run_through()
+        self.assertEqual(bytes(self.sink.data), self.content[20 * KIB : 30 * KIB])
+        self.assertIsNotNone(self.sink.reason)
+
+    def test_slow_client(self) -> None:
+        """A client that takes nothing stops the upstream; when it takes more that goes on."""
+        relay = self.relay()
+        self.sink.slow = True
+        relay.begin(0, 200 * KIB, self.sink)
+        for _ in range(50):
+            self.clock.advance(0.001)
+        self.assertTrue(self.body.paused)
+        self.assertEqual(len(self.sink.data), 10 * KIB)
+        self.sink.slow = False
+        relay.resumeProducing()
+        self.run_through()
+        self.assertEqual(bytes(self.sink.data), self.content)
+
+    def test_leaves(self) -> None:
+        """A client that leaves ends the transfer, at any time and only once."""
+        for turns in (0, 5):
+            with self.subTest(turns=turns):
+                relay = self.relay()
+                if turns:
+                    relay.begin(0, 200 * KIB, self.sink)
+                for _ in range(turns):
+                    self.clock.advance(0.001)
+                relay.stopProducing()
+                relay.leave()
+                relay.resumeProducing()
+                self.run_through()
+                self.assertTrue(self.body.aborted)
+                self.assertFalse(self.sink.ended)
+                self.assertIsNone(self.sink.reason)
+
+    def test_breaks_after_the_end(self) -> None:
+        """What an upstream says after the end is not heard."""
+        relay = self.relay()
+        relay.begin(0, 10 * KIB, self.sink)
+        self.run_through()
+        relay.body_chunk(b"more")
+        relay.body_failed(UpstreamUnreachable("up.test", "reset"))
+        relay.body_ended()
+        self.assertEqual((len(self.sink.data), self.sink.reason), (10 * KIB, None))

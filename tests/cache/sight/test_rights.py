@@ -1,0 +1,239 @@
+"""Who may be shown stored bytes."""
+
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+
+from regcache.cache.sight.rights import PIECE
+from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound, UpstreamUnreachable
+from regcache.facts import ContentHead
+from regcache.media_types import OCI_MANIFEST
+from tests.cache.cases import APP, DAY
+from tests.cache.rights_cases import AWAY, EVIL, SECRET, RightsTestCase
+from tests.support.bodies import Fault
+from tests.support.registries import FakeRegistry
+
+
+class LinkTests(RightsTestCase):
+    """Links, and the proofs that make and renew them."""
+
+    def test_own_repository(self) -> None:
+        """The repository that brought the bytes is shown them, over restarts."""
+        self.restart()
+        self.assertEqual(self.pull(self.blob), "hit")
+        self.assertEqual(self.asked(), [])
+
+    def test_another_repository(self) -> None:
+        """One that holds them as well proves it with one HEAD, which is kept."""
+        self.holders.add(("org/b", self.blob))
+        self.assertEqual(self.pull(self.blob, "org/b"), "hit")
+        self.assertEqual(self.asked(), ["head_blob"])
+        self.restart()
+        self.assertEqual(self.pull(self.blob, "org/b"), "hit")
+        self.assertEqual(self.asked(), [])
+
+    def test_manifest_of_another_repository(self) -> None:
+        """For manifests likewise."""
+        self.registry.add_manifest("org/b", "latest", self.content, OCI_MANIFEST)
+        self.assertEqual(self.status_of(self.by_digest(repository="org/b")), "regcache; hit")
+        self.refusal(self.by_digest(repository=EVIL), UpstreamNotFound)
+        self.assertEqual(self.asked(), ["head_manifest"] * 2)
+
+    def test_an_answer_to_everything(self) -> None:
+        """A HEAD that speaks of another size proves nothing; the upstream's own bytes are sent."""
+        self.holders.add(("org/b", self.blob))
+        login_page: Deferred[ContentHead] = succeed(ContentHead(None, 7, "text/html"))
+        self.patch(self.registry, "head_blob", lambda *_: login_page)
+        self.assertEqual(self.pull(self.blob, "org/b"), "relay")
+        self.assertIsNone(self.result_of_link("org/b"))
+
+    def result_of_link(self, repository: str) -> object:
+        """The link of a repository to the blob, if any."""
+        looking = self.index.content("up.test", repository, self.blob)
+        return self.successResultOf(looking).link
+
+    def test_many_share_a_proof(self) -> None:
+        """Who asks while a right is being proved waits for the same proof."""
+        self.holders.add(("org/b", self.blob))
+        opening = [self.start(self.open(self.blob, "org/b")) for _ in range(10)]
+        self.caches.run(turns=20)
+        for each in map(self.successResultOf, opening):
+            each.reader.leave()
+        self.assertEqual(self.asked(), ["head_blob"])
+
+    def test_daily(self) -> None:
+        """A right that credentials proved is proved again each day."""
+        self.clock.advance(DAY - 1)
+        self.pull(self.blob)
+        self.assertEqual(self.asked(), [])
+        self.clock.advance(1)
+        for _ in range(2):
+            self.assertEqual(self.pull(self.blob), "hit")
+            self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        self.assertEqual(self.asked(), ["head_blob", "head_manifest"])
+
+    def test_withdrawn(self) -> None:
+        """What the upstream does not give any more is not shown any more."""
+        self.clock.advance(DAY)
+        self.holders.clear()
+        self.registry.manifests.clear()
+        self.refusal(self.open(self.blob), UpstreamNotFound)
+        self.refusal(self.by_digest(), UpstreamNotFound)
+
+    def test_kept_although_missing(self) -> None:
+        """With on_missing: stale the last proof holds; good credentials refused end it."""
+        self.restart(replace(self.policy, keep_missing=True))
+        self.clock.advance(DAY)
+        self.holders.clear()
+        self.registry.manifests.clear()
+        self.assertEqual(self.pull(self.blob), "hit")
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        self.clock.advance(DAY)
+        self.registry.closed.add(APP)
+        self.refusal(self.open(self.blob), UpstreamDenied)
+        self.refusal(self.by_digest(), UpstreamDenied)
+
+    def test_changed_credentials(self) -> None:
+        """Other credentials have to prove the right themselves, at once."""
+        self.registry.credentials = "new robot"
+        self.pull(self.blob)
+        self.result(self.by_digest())
+        self.assertEqual(self.asked(), ["head_blob", "head_manifest"])
+        self.registry.credentials = "third robot"
+        self.registry.private.add(APP)
+        self.registry.closed.add(APP)
+        self.refusal(self.by_digest(), UpstreamDenied)
+        self.refusal(self.open(self.blob), UpstreamFailure)
+
+    def test_upstream_away(self) -> None:
+        """While it is away the last proof holds, for the credentials that made it only."""
+        self.clock.advance(10 * DAY)
+        self.registry.failure = AWAY
+        self.restart()
+        self.assertEqual(self.pull(self.blob), "hit")
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        self.refusal(self.open(self.blob, "org/b"), UpstreamUnreachable)
+        self.registry.credentials = "new robot"
+        self.refusal(self.open(self.blob), UpstreamUnreachable)
+        self.refusal(self.by_digest(), UpstreamUnreachable)
+
+    def test_upstream_silent(self) -> None:
+        """Behind a silent upstream the last proof holds after the deadline."""
+        self.clock.advance(DAY)
+        self.registry.silent = True
+        opening = self.start(self.open(self.blob))
+        self.clock.advance(1.99)
+        self.assertNoResult(opening)
+        self.clock.advance(0.01)
+        self.successResultOf(opening).reader.leave()
+
+    def test_client_leaves(self) -> None:
+        """A client that leaves in the middle of a proof takes it from nobody."""
+        self.other.add(SECRET)
+        for name, repository in (("up.test", "org/b"), ("other.test", "x/y")):
+            self.holders.add((repository, self.blob))
+            leaving = self.start(self.open(self.blob, repository, name))
+            staying = self.start(self.open(self.blob, repository, name))
+            leaving.cancel()
+            self.failureResultOf(leaving, CancelledError)
+            self.caches.run(turns=20)
+            opened = self.successResultOf(staying)
+            self.assertEqual(opened.status.outcome, "hit")
+            opened.reader.leave()
+
+    def test_public_bytes(self) -> None:
+        """Bytes that were ever given without credentials need no proof anywhere."""
+        public = self.other.add(b"public layer" * 1000)
+        self.pull(public, "x/y", "other.test")
+        self.assertEqual(self.pull(public, "org/b"), "hit")
+        self.assertEqual(self.asked(), [])
+
+    def test_disk_that_refuses(self) -> None:
+        """A proof that cannot be noted holds for the request that made it."""
+        self.holders.add(("org/b", self.blob))
+        self.index.write_failure = OSError(28, "no space left")
+        self.assertEqual(self.pull(self.blob, "org/b"), "hit")
+
+
+class OtherUpstreamTests(RightsTestCase):
+    """Bytes that another upstream brought: its word is not enough."""
+
+    def test_shows_that_it_has_them(self) -> None:
+        """An upstream that gives a piece as it is here may show all of it."""
+        self.other.add(SECRET)
+        self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "hit")
+        ((what, _, _, start, end),) = self.other.requests
+        self.assertEqual((what, end - start), ("get_blob", PIECE))
+        self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "hit")
+        self.assertEqual(len(self.other.requests), 1)
+
+    def test_only_its_word(self) -> None:
+        """One that says yes to every HEAD, or gives other bytes, opens nothing."""
+        self.other.blobs[self.blob] = b"x" * len(SECRET)
+        opened = self.result(self.open(self.blob, "x/y", "other.test"))
+        self.assertEqual(opened.status.outcome, "relay")
+        opened.reader.leave()
+        self.assertIsNone(self.link("x/y"))
+
+    def test_one_chance_a_day(self) -> None:
+        """Who failed once does not try until the piece is one that it happens to know."""
+        self.other.blobs[self.blob] = b"x" * len(SECRET)
+        self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "relay")
+        self.other.add(SECRET)
+        for repository in ("x/y", "x/z"):
+            self.assertEqual(self.pull(self.blob, repository, "other.test"), "relay")
+        pieces = [request for request in self.other.requests if request[4] is not None]
+        self.assertEqual(len(pieces), 1)
+        self.clock.advance(DAY)
+        self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "hit")
+
+    def test_other_size(self) -> None:
+        """Nor does one that has something of another size under the digest."""
+        self.other.blobs[self.blob] = SECRET + b"x"
+        opened = self.result(self.open(self.blob, "x/y", "other.test"))
+        self.assertEqual(opened.status.outcome, "relay")
+        opened.reader.leave()
+        self.assertIsNone(self.link("x/y"))
+
+    def test_without_ranges(self) -> None:
+        """One that gives no pieces has its own bytes passed through."""
+        self.other.add(SECRET)
+        self.other.faults = [Fault(ignore_range=True)]
+        opened = self.result(self.open(self.blob, "x/y", "other.test"))
+        self.assertEqual(opened.status.outcome, "relay")
+        opened.reader.leave()
+
+    def test_does_not_have_them(self) -> None:
+        """One that does not have them answers for itself."""
+        self.refusal(self.open(self.blob, "x/y", "other.test"), UpstreamNotFound)
+
+    def test_manifest(self) -> None:
+        """A manifest of another upstream is fetched and verified, so it has to be there."""
+        self.refusal(self.by_digest(name="other.test"), UpstreamNotFound)
+        self.other.add_manifest(APP, "latest", self.content, OCI_MANIFEST)
+        self.clock.advance(10.0)
+        status = self.status_of(self.by_digest(name="other.test"))
+        self.assertEqual(status, "regcache; fwd=uri-miss; stored")
+
+    def test_empty_blob(self) -> None:
+        """Nothing has no pieces: there a HEAD is as good a proof."""
+        empty = self.registry.add(b"")
+        self.holders.add((APP, empty))
+        self.pull(empty)
+        self.other.add(b"")
+        self.assertEqual(self.pull(empty, "x/y", "other.test"), "hit")
+        self.assertEqual([each[0] for each in self.other.requests], ["head_blob"])
+
+    def test_place_is_not_foreseen(self) -> None:
+        """The piece is taken from anywhere in the content."""
+        others = [FakeRegistry(self.clock, name=f"{number}.test") for number in range(8)]
+        self.caches = self.make_caches(*others)
+        for other in others:
+            other.add(SECRET)
+            self.assertEqual(self.pull(self.blob, "x/y", other.name), "hit")
+        self.assertGreater(len({other.requests[0][3] for other in others}), 4)
+
+    def link(self, repository: str) -> Any:
+        """The link of a repository of the other upstream."""
+        return self.successResultOf(self.index.content("other.test", repository, self.blob)).link

@@ -1,0 +1,190 @@
+"""Repositories that may not be shown, since only credentials can read them."""
+
+from dataclasses import replace
+
+from regcache.cache.sight import visibility
+from regcache.errors import (
+    DeniedError,
+    ManifestUnknownError,
+    RegistryError,
+    UpstreamNotFound,
+    UpstreamUnreachable,
+)
+from regcache.media_types import OCI_MANIFEST
+from tests.cache.cases import APP, DAY, CacheTestCase
+
+AWAY = UpstreamUnreachable("up.test", "connection refused")
+
+
+class PrivateTests(CacheTestCase):
+    """With credentials and without serve_private credentials only raise the quota."""
+
+    credentials = "robot"
+
+    def setUp(self) -> None:
+        """A blob beside the image."""
+        super().setUp()
+        self.blob = self.registry.add(b"layer" * 1000)
+
+    def anonymous_questions(self) -> int:
+        """How many questions without credentials since this was asked last."""
+        asked, self.registry.requests = self.registry.requests, []
+        return sum(each[0].startswith("head") and each[3] is True for each in asked)
+
+    def test_public(self) -> None:
+        """One anonymous HEAD shows that a repository is public, for a day and over restarts."""
+        self.result(self.tag())
+        self.assertEqual(self.anonymous_questions(), 1)
+        self.restart()
+        self.result(self.by_digest())
+        self.pull(self.blob)
+        self.assertEqual(self.anonymous_questions(), 0)
+        self.clock.advance(DAY)
+        self.result(self.by_digest())
+        self.assertEqual(self.anonymous_questions(), 1)
+
+    def test_private(self) -> None:
+        """What only credentials can read is not served; the answer names the key to set."""
+        for hidden in (self.registry.private, self.registry.closed):
+            hidden.add(APP)
+            self.restart()
+            for coroutine in (self.tag(), self.head_tag(), self.by_digest(), self.open(self.blob)):
+                error = self.refusal(coroutine, Exception)
+                if isinstance(error, RegistryError):
+                    answer: RegistryError = error
+                else:
+                    answer = error.answer(ManifestUnknownError)
+                self.assertEqual(answer.status, 403)
+                if hidden is self.registry.private:
+                    self.assertIn("upstreams.up.test.serve_private", answer.message)
+            hidden.clear()
+            self.clock.advance(DAY)
+
+    def test_private_and_wanted(self) -> None:
+        """With serve_private what the credentials can read is served, and nobody else is asked."""
+        self.registry.private.add(APP)
+        self.restart(replace(self.policy, serve_private=True))
+        self.status_of(self.tag())
+        self.pull(self.blob)
+        self.assertEqual(self.anonymous_questions(), 0)
+
+    def test_without_credentials(self) -> None:
+        """Without credentials there is nothing to find out."""
+        self.registry.credentials = ""
+        self.result(self.tag())
+        self.assertEqual(self.asked(), ["get_manifest"])
+
+    def test_becomes_private(self) -> None:
+        """A repository that becomes private is not served on, cached or not, after a day."""
+        self.result(self.tag())
+        self.registry.private.add(APP)
+        self.clock.advance(DAY)
+        for coroutine in (self.tag(), self.by_digest()):
+            self.refusal(coroutine, DeniedError)
+
+    def test_becomes_public(self) -> None:
+        """A repository that becomes public is served a minute later."""
+        self.registry.private.add(APP)
+        self.refusal(self.tag(), DeniedError)
+        self.registry.private.clear()
+        self.refusal(self.tag(), DeniedError)
+        self.clock.advance(visibility.PRIVATE_FOR)
+        self.status_of(self.tag())
+
+    def test_last_verdict_is_kept(self) -> None:
+        """While the upstream is away the last verdict holds, whichever it was."""
+        self.registry.add_manifest("org/secret", "latest", self.content, OCI_MANIFEST)
+        self.registry.private.add("org/secret")
+        self.result(self.tag())
+        self.refusal(self.tag(repository="org/secret"), DeniedError)
+        self.clock.advance(10 * DAY)
+        self.registry.failure = AWAY
+        self.restart()
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        self.refusal(self.by_digest(repository="org/secret"), DeniedError)
+
+    def test_nobody_knows(self) -> None:
+        """Where nobody ever knew, and the upstream is away, nothing is served."""
+        self.registry.failure = AWAY
+        self.refusal(self.tag(), UpstreamUnreachable)
+
+    def test_deadline(self) -> None:
+        """Behind a silent upstream the last verdict holds after the deadline."""
+        self.result(self.by_digest())
+        self.clock.advance(DAY)
+        self.registry.silent = True
+        asking = self.start(self.by_digest())
+        self.clock.advance(1.999)
+        self.assertNoResult(asking)
+        self.clock.advance(0.001)
+        self.assertEqual(self.successResultOf(asking).status.text, "regcache; hit")
+
+    def test_missing_is_no_verdict(self) -> None:
+        """What is not there says nothing of the repository, nor to others who ask meanwhile."""
+        missing, present = self.start(self.tag("missing")), self.start(self.tag())
+        self.caches.run(turns=20)
+        self.failureResultOf(missing, UpstreamNotFound)
+        self.assertEqual(self.successResultOf(present).manifest.digest, self.digest)
+
+    def test_missing_after_a_day(self) -> None:
+        """A reference that is gone does not stretch a verdict that is over."""
+        self.registry.credentials = ""
+        self.result(self.tag())
+        self.registry.credentials = "robot"
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        self.clock.advance(DAY)
+        self.registry.manifests.clear()
+        self.refusal(self.by_digest(), UpstreamNotFound)
+        self.restart(replace(self.policy, keep_missing=True))
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+
+    def test_client_leaves(self) -> None:
+        """A client that leaves while it is being found out takes the answer from nobody."""
+        leaving, staying = self.start(self.tag()), self.start(self.tag())
+        leaving.addErrback(lambda _: None).cancel()
+        self.caches.run(turns=20)
+        self.assertEqual(self.successResultOf(staying).manifest.digest, self.digest)
+
+    def test_disk_that_refuses(self) -> None:
+        """A verdict that cannot be noted holds all the same."""
+        self.index.write_failure = OSError(28, "no space left")
+        self.status_of(self.tag())
+
+    def test_bounded(self) -> None:
+        """Of the verdicts only the latest are in memory; the index has the others."""
+        self.patch(visibility, "MOST_VERDICTS", 5)
+        self.restart()
+        for number in range(20):
+            self.registry.add_manifest(f"org/{number}", "latest", self.content, OCI_MANIFEST)
+            self.result(self.tag(repository=f"org/{number}"))
+        self.assertEqual(len(self.caches.visibility), 5)
+        self.asked()
+        self.result(self.by_digest(repository="org/0"))
+        self.assertEqual(self.asked(), [])
+
+
+class NamingTests(CacheTestCase):
+    """What lists may name."""
+
+    credentials = "robot"
+
+    def named(self) -> list[str]:
+        """The repositories that the catalog names."""
+        upstream = self.caches.upstreams["up.test"]
+        return self.result(self.caches.listings.repositories(upstream, "", 10))
+
+    def test_private(self) -> None:
+        """A repository that was served when that was allowed is not even named any more."""
+        self.policy = replace(self.policy, serve_private=True)
+        self.registry.private.add(APP)
+        self.restart()
+        self.result(self.tag())
+        self.assertEqual(self.named(), [APP])
+        self.policy = replace(self.policy, serve_private=False)
+        self.restart()
+        self.assertEqual(self.named(), [])
+
+    def test_public(self) -> None:
+        """One that was found to be public is named."""
+        self.result(self.tag())
+        self.assertEqual(self.named(), [APP])

@@ -19,7 +19,7 @@ _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
 @dataclass
-class UpstreamRequest:
+class Request:
     """One request as it came, and how many bytes of body it was sent."""
 
     method: str
@@ -61,7 +61,7 @@ class Reply:
         return cls(status, {"Content-Type": content_type, **named}, StoredContent(data))
 
 
-def read_request(stream: BinaryIO, origin: str) -> UpstreamRequest | None:
+def read_request(stream: BinaryIO, origin: str) -> Request | None:
     """The next request of a connection (bodies are not expected); None at its end."""
     first = stream.readline(65536).decode("latin-1")
     if not first.strip():
@@ -70,7 +70,7 @@ def read_request(stream: BinaryIO, origin: str) -> UpstreamRequest | None:
     while (line := stream.readline(65536).decode("latin-1")) not in ("\r\n", ""):
         head += line
     method, target, _ = first.split(" ", 2)
-    return UpstreamRequest(method, target, Parser().parsestr(head), origin)
+    return Request(method, target, Parser().parsestr(head), origin)
 
 
 def reset(connection: socket.socket) -> None:
@@ -95,7 +95,7 @@ class Answer:
     def __init__(
         self,
         connection: socket.socket,
-        request: UpstreamRequest,
+        request: Request,
         reply: Reply,
         fault: Fault,
         rate: float | None,

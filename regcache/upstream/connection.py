@@ -86,19 +86,32 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Hand the bytes to Twisted, unless they are one header too many."""
-        if self._awaited is None and self._socket is not None:
+        awaited = self._awaited
+        if awaited is None and self._socket is not None:
             self._fit_reads(len(data))
         self._receiving = True
         super().dataReceived(data)  # type: ignore[no-untyped-call]
         self._receiving = False
         if self._held and self._parser is not None:
             self._socket.pauseProducing()
-        if self._awaited is None:
+        # The end of one answer may send the next request from within this read, whose bytes
+        # are none of that request's answer.
+        if awaited is None or self._awaited is not awaited:
             return
         self._header_bytes += len(data)
         if self._header_bytes > LONGEST_HEADERS:
             self._too_long = True
             self._awaited.cancel()
+
+    def _finishResponse_WAITING(self, rest: bytes) -> None:
+        """Close a connection that is to be closed, or on which more came than was asked for.
+
+        Twisted understands only ``close`` in small letters, and alone (RFC 9110, 7.6.1).
+        """
+        parser, request = self._parser, self._currentRequest
+        if parser is not None and request is not None and (rest or _is_last(parser)):
+            request.persistent = False
+        super()._finishResponse_WAITING(rest)
 
     # The producer of the answer's body, where there is no TLS: Twisted pauses behind every head
     # and resumes when the body is wanted, which mostly is before the call that reads returns.
@@ -125,6 +138,15 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
     def abortConnection(self) -> None:
         """Close the connection at once."""
         self._socket.abortConnection()
+
+
+def _is_last(parser: Any) -> bool:
+    """Whether no answer follows on this connection (RFC 9112, 9.3)."""
+    lines = parser.connHeaders.getRawHeaders(b"connection", ())
+    options = {option.strip().lower() for line in lines for option in line.split(b",")}
+    if b"close" in options:
+        return True
+    return parser.response.version < (b"HTTP", 1, 1) and b"keep-alive" not in options
 
 
 class _BoundedFactory(Factory):

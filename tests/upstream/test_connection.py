@@ -5,6 +5,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseFailed
 from twisted.web.iweb import IResponse
 
 from regcache.upstream.abort import abort_response
@@ -15,6 +16,7 @@ from regcache.upstream.connection import (
     BoundedClientProtocol,
 )
 from regcache.upstream.exchange import UpstreamRequest
+from regcache.upstream.failures import HeadersTooLongError
 from regcache.upstream.urls import parse_url
 from regcache.upstream.wire import WireRequest
 
@@ -172,3 +174,67 @@ class PauseTests(SynchronousTestCase):
         self.protocol.dataReceived(HEAD + b"a")
         abort_response(self.successResultOf(asked))
         self.assertEqual(self.socket.told[-1], "abort")
+
+
+class ReuseTests(SynchronousTestCase):
+    """Which connections have a second request, and what counts as its answer."""
+
+    def setUp(self) -> None:
+        self.socket = StringTransport()
+        self.idle: list[BoundedClientProtocol] = []
+        self.protocol = BoundedClientProtocol(self.idle.append, Clock(), 30)
+        self.protocol.makeConnection(self.socket)
+
+    def ask(self) -> "Deferred[IResponse]":
+        """Send a request."""
+        url = parse_url("http://up.test/")
+        return self.protocol.request(WireRequest(UpstreamRequest(b"GET", url)))
+
+    def test_end_of_the_last_answer(self) -> None:
+        """What ends one body is no part of the headers that answer the request behind it."""
+        second: list[Deferred[IResponse]] = []
+        body = Protocol()
+        body.connectionLost = lambda _: second.append(self.ask())  # type: ignore
+        self.ask().addCallback(lambda response: response.deliverBody(body))
+        self.protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n")
+        self.protocol.dataReceived(bytes(200_000))
+        self.assertNoResult(second[0])
+        self.protocol.dataReceived(HEAD)
+        self.assertEqual(self.successResultOf(second[0]).code, 200)
+
+    def test_headers_of_the_second_answer(self) -> None:
+        """The headers of a further answer are bounded as those of the first."""
+        self.ask().addCallback(lambda response: response.deliverBody(Protocol()))
+        self.protocol.dataReceived(HEAD + b"abc")
+        second = self.ask()
+        self.protocol.dataReceived(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(5):
+            self.protocol.dataReceived(b"X-Filler: " + b"x" * 16_000 + b"\r\n")
+        reasons = self.failureResultOf(second, ResponseFailed).value.reasons
+        reasons[0].trap(HeadersTooLongError)
+
+    def answered(self, head: bytes, body: bytes = b"abc") -> bool:
+        """Whether the connection is kept after an answer."""
+        self.setUp()
+        self.ask().addCallback(lambda response: response.deliverBody(Protocol()))
+        self.protocol.dataReceived(head + b"Content-Length: 3\r\n\r\n" + body)
+        self.assertEqual(self.socket.disconnecting, not self.idle)
+        return bool(self.idle)
+
+    def test_last_answer(self) -> None:
+        """``close`` is understood in any case and anywhere in Connection; HTTP/1.0 closes."""
+        for field in (b"close", b"Close", b"CLOSE", b"Keep-Alive, Close", b"a,close ,b"):
+            self.assertFalse(self.answered(b"HTTP/1.1 200 OK\r\nConnection: " + field + b"\r\n"))
+        lines = b"HTTP/1.1 200 OK\r\nConnection: a\r\nCONNECTION: Close\r\n"
+        self.assertFalse(self.answered(lines))
+        self.assertFalse(self.answered(b"HTTP/1.0 200 OK\r\n"))
+
+    def test_not_the_last_answer(self) -> None:
+        """Whatever else Connection says, the connection is kept."""
+        self.assertTrue(self.answered(b"HTTP/1.1 200 OK\r\n"))
+        self.assertTrue(self.answered(b"HTTP/1.1 200 OK\r\nConnection: closed, Keep-Alive\r\n"))
+        self.assertTrue(self.answered(b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n"))
+
+    def test_more_than_was_asked_for(self) -> None:
+        """A connection with bytes behind an answer is closed: they answer nothing."""
+        self.assertFalse(self.answered(b"HTTP/1.1 200 OK\r\n", b"abcHTTP/1.1 200 OK\r\n"))

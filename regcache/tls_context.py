@@ -18,13 +18,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from OpenSSL import SSL
 
+from regcache.seam.whole_tls_writes import take_whole_writes
+
 MINIMUM_VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
 
 HTTP1 = b"http/1.1"
 HTTP2 = b"h2"
 
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
-_PARTIAL_WRITE = 1  # SSL_MODE_ENABLE_PARTIAL_WRITE of openssl/ssl.h
 _NO_RENEGOTIATION = getattr(SSL, "OP_NO_RENEGOTIATION", 0x40000000)
 _MAX_FILE_BYTES = 1024 * 1024
 
@@ -118,7 +119,7 @@ def make_context(
         | SSL.OP_CIPHER_SERVER_PREFERENCE
     )
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    _take_whole_writes(context)
+    take_whole_writes(context)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_cipher_list(_CIPHERS)
     try:
@@ -133,19 +134,6 @@ def make_context(
     context.set_tlsext_servername_callback(choose)
     made: SSL.Context = context
     return made
-
-
-def _take_whole_writes(context: Any) -> None:
-    """Have one write make as many records as it takes, instead of one (SSL_CTX_set_mode(3)).
-
-    pyOpenSSL turns partial writes on, and before 25.1 has no name for turning them off.
-    """
-    if hasattr(context, "clear_mode"):
-        context.clear_mode(_PARTIAL_WRITE)
-    else:
-        library: Any = getattr(SSL, "_lib", None)
-        if hasattr(library, "SSL_CTX_clear_mode"):
-            library.SSL_CTX_clear_mode(context._context, _PARTIAL_WRITE)
 
 
 def _select_protocol(

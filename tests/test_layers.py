@@ -15,7 +15,17 @@ MOST_FUNCTION_LINES = 40
 
 #: Modules that put the others together and so know all of them.
 ROOT = frozenset(
-    {"service", "lifecycle", "upstreams", "watching", "environment", "listening", "process"}
+    {
+        "environment",
+        "lifecycle",
+        "listening",
+        "process",
+        "service",
+        "tls",
+        "tls_context",
+        "upstreams",
+        "watching",
+    }
 )
 
 #: What the modules and packages of a layer may import besides themselves.
@@ -26,17 +36,18 @@ def _layer(name: str, *below: str) -> None:
     LAYERS[name] = frozenset(below)
 
 
-_VALUES = ("values",)
 _layer("values")
-_layer("config", *_VALUES)
+_layer("seam", "values")
+_layer("config", "values")
+_VALUES = ("seam", "values")
 _layer("store", *_VALUES)
 _layer("upstream", *_VALUES)
 # Nothing in the cache imports a class of the store or of an upstream: it gets interfaces.
-_layer("cache", *_VALUES)
+_layer("cache", "values")
 _layer("web", "cache", *_VALUES)
 # The operator's pages are answered by the same sites as those of clients.
 _layer("admin", "web", "cache", *_VALUES)
-_layer("ctl", "config", *_VALUES)
+_layer("ctl", "config", "values")
 _layer("root", "admin", "web", "cache", "store", "upstream", "config", *_VALUES)
 _layer("tap", "root", "store", "web", "config", *_VALUES)
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from OpenSSL import SSL
-from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
@@ -18,7 +16,8 @@ from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
 from regcache.interfaces import IUpstreamMeter
-from regcache.upstream.abort import abort_response
+from regcache.seam.abort import abort_response
+from regcache.seam.trust_roots import PlatformAndFile
 from regcache.upstream.deadlines import cancellable
 from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
 from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
@@ -91,18 +90,6 @@ class EndpointFactory:
         )
 
 
-@implementer(IOpenSSLTrustRoot)
-class _PlatformAndFile:
-    """The system's trust roots and those in one more file."""
-
-    def __init__(self, ca_file: str) -> None:
-        self._ca_file = ca_file
-
-    def _addCACertsToContext(self, context: SSL.Context) -> None:
-        context.set_default_verify_paths()
-        context.load_verify_locations(self._ca_file)
-
-
 def tls_policy(ca_file: str | None = None) -> IPolicyForHTTPS:
     """Verification of certificates and host names, as browsers do it.
 
@@ -112,9 +99,7 @@ def tls_policy(ca_file: str | None = None) -> IPolicyForHTTPS:
     if ca_file is None:
         policy = BrowserLikePolicyForHTTPS()
     else:
-        trust = _PlatformAndFile(ca_file)
-        trust._addCACertsToContext(SSL.Context(SSL.TLS_CLIENT_METHOD))
-        policy = BrowserLikePolicyForHTTPS(trustRoot=trust)
+        policy = BrowserLikePolicyForHTTPS(trustRoot=PlatformAndFile(ca_file))
     return HostnameCachingHTTPSPolicy(policy, cacheSize=_CREATORS_KEPT)
 
 

@@ -8,7 +8,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import Interface
 
-from regcache.upstream.abort import abort_response
+from regcache.seam.abort import abort_response
 from regcache.upstream.urls import Url
 
 

@@ -7,7 +7,6 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
-from twisted.web.http import _DataLoss
 
 from regcache.errors import (
     UpstreamBadAnswer,
@@ -15,6 +14,7 @@ from regcache.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
+from regcache.seam.data_loss import DataLoss
 from regcache.upstream.fields import clean_text
 
 
@@ -38,7 +38,7 @@ class HeadersTooLongError(Exception):
 
 
 _TIMED_OUT = (error.TimeoutError, DeferredTimeoutError, error.ConnectingCancelledError)
-_CONNECTION_LOST = (error.ConnectionDone, error.ConnectionLost, _DataLoss)
+_CONNECTION_LOST = (error.ConnectionDone, error.ConnectionLost, DataLoss)
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (error.DNSLookupError, "its name cannot be resolved"),
     (VerificationError, "its TLS certificate is for another name"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from regcache.prompt_writing import write_now
+from regcache.seam.prompt_writing import write_now
 from regcache.upstream.exchange import UpstreamRequest
 
 _TARGET = re.compile(r"/[\x21-\x7e]*\Z")

@@ -24,8 +24,8 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.seam.tls_stream import TLSStreamFactory
 from regcache.web.accepting import prepare_port
-from regcache.web.tls_stream import TLSStreamFactory
 
 BACKLOG = 1024
 """Connections that the kernel may hold until they are accepted."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IAddress, ISSLTransport
 from twisted.web.http_headers import Headers
 
-from regcache.prompt_writing import write_now
+from regcache.seam.prompt_writing import write_now
 from regcache.web.blocks import HeaderBlock, encode_head
 from regcache.web.pipelining import PipelinedChannel
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseFailed
 from twisted.web.iweb import IResponse
 
-from regcache.upstream.abort import abort_response
+from regcache.seam.abort import abort_response
 from regcache.upstream.connection import (
     LEAST_READ,
     MOST_READ,

@@ -9,7 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from zope.interface.verify import verifyObject
 
-from regcache.upstream.abort import abort_response
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.dialling import Dialler
 from regcache.upstream.limits import Places
@@ -107,34 +106,6 @@ class PlacesTests(SynchronousTestCase):
         self.successResultOf(third)
         places.release()
         self.assertEqual(places.free, 1)
-
-
-class AbortTests(SynchronousTestCase):
-    """Closing a response, whatever Twisted's insides look like."""
-
-    def test_ways(self) -> None:
-        """The best way that there is is taken, and only that one."""
-
-        class Recorder:
-            def __init__(self, *names: str, **inner: object) -> None:
-                self.calls: list[str] = []
-                for name in names:
-                    setattr(self, name, lambda name=name: self.calls.append(name))
-                vars(self).update(inner)
-
-        transport = Recorder("abortConnection", "stopProducing")
-        proxy = Recorder("stopProducing", _producer=transport)
-        abort_response(Recorder(_transport=proxy))
-        self.assertEqual((transport.calls, proxy.calls), (["abortConnection"], []))
-        for names, expected in (
-            (("abortConnection", "stopProducing"), ["abortConnection"]),
-            (("stopProducing",), ["stopProducing"]),
-            ((), []),
-        ):
-            proxy = Recorder(*names)
-            abort_response(Recorder(_transport=proxy))
-            self.assertEqual(proxy.calls, expected)
-        abort_response(Recorder())
 
 
 class TlsTests(SynchronousTestCase):

@@ -11,9 +11,9 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.seam.tls_stream import PIECE, SMALL, TLSStream, TLSStreamFactory
 from regcache.tls import CertificateStore
 from regcache.tls_context import CertificateFiles
-from regcache.web.tls_stream import PIECE, SMALL, TLSStream, TLSStreamFactory
 from tests.support.certificates import Authority
 
 CONTENT = bytes(each % 251 for each in range(1024)) * 3 * 1024

@@ -1,7 +1,11 @@
 """Closing the connection of a response at once.
 
-Twisted has no public way: ``loseConnection`` waits for the peer's TLS close_notify, and giving
-up on a body does not close at all (Twisted tickets 8227, 12499).
+Private: the transport behind a response (``_transport``), and that one's (``_producer``).
+
+Why: ``loseConnection`` waits for the peer's TLS close_notify, and giving up on a body does not
+close at all (Twisted tickets 8227, 12499).
+
+Replaced by: a response that can be aborted.
 """
 
 from twisted.web.iweb import IResponse

@@ -1,4 +1,13 @@
-"""Writing small messages to a socket at once."""
+"""Writing small messages to a socket at once.
+
+Private: what a TCP transport holds unsent (``dataBuffer``, ``_tempDataBuffer``), and
+``writeSomeData``, which offers bytes to the socket.
+
+Why: ``write`` waits for the reactor to say that the socket has room. That costs two system
+calls and another turn for each message.
+
+Replaced by: a transport of Twisted that tries the socket first.
+"""
 
 from typing import Any
 
@@ -10,9 +19,7 @@ _SOCKETS = (tcp.Server, tcp.Client)
 def write_now(transport: Any, data: bytes) -> None:
     """Write to a transport; past its buffer where that is empty.
 
-    A TCP transport of Twisted waits for the reactor to say that the socket has room, which
-    costs two system calls and another turn for each message. Here the socket is asked first;
-    what it does not take, or cannot tell, is left to the transport.
+    The socket is asked first. What it does not take, or cannot tell, is left to the transport.
     """
     if (
         type(transport) in _SOCKETS

@@ -1,9 +1,15 @@
 """TLS that encrypts large writes in large pieces.
 
-Twisted encrypts 16 KiB at a time and passes each record on by itself, which is half of the
+Private: ``_write`` of the TLS transport, which is replaced; its connection of pyOpenSSL
+(``_tlsConnection``), and what belongs to both (``_bufferedWrite``, ``_tlsShutdownFinished``,
+``_lostTLSConnection``). ``SEND_LIMIT`` of the transport beneath has no documentation.
+
+Why: Twisted encrypts 16 KiB at a time and passes each record on by itself, which is half of the
 processor time of a fast download. OpenSSL makes many records of one write just as well
-(SSL_write(3)) where partial writes are off (:func:`regcache.tls_context.make_context`). Its
-buffer then stays as large as the largest piece: slow clients are sent small ones.
+(SSL_write(3)) where partial writes are off (:mod:`regcache.seam.whole_tls_writes`). Its buffer
+then stays as large as the largest piece: slow clients are sent small ones.
+
+Replaced by: a TLS transport of Twisted that takes the size of its pieces.
 """
 
 # mypy: disable-error-code="no-untyped-call,no-untyped-def"

@@ -1,0 +1,1 @@
+"""Tests for regcache.seam, one module for each of its modules."""

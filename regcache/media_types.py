@@ -17,12 +17,14 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MANIFEST_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
 INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_LIST})
 
+#: White space of HTTP (RFC 9110, 5.6.3). Python's own includes bytes that are no ASCII.
+_BLANK = " \t"
 _NO_WEIGHT = re.compile(r"0(\.0*)?\Z")
 
 
 def base_type(header: str) -> str:
     """A Content-Type without its parameters, in lower case."""
-    return header.partition(";")[0].strip().lower()
+    return header.partition(";")[0].strip(_BLANK).lower()
 
 
 def accepts(lines: Iterable[str], media_type: str) -> bool:
@@ -33,9 +35,10 @@ def accepts(lines: Iterable[str], media_type: str) -> bool:
     """
     weights: dict[str, bool] = {}
     for line in lines:
-        for part in filter(str.strip, line.split(",")):
-            name = base_type(part)
-            weights[name] = weights.get(name, False) or not _refused(part)
+        for part in line.split(","):
+            if part.strip(_BLANK):
+                name = base_type(part)
+                weights[name] = weights.get(name, False) or not _refused(part)
     if not weights:
         return True
     general = media_type.partition("/")[0] + "/*"
@@ -45,7 +48,7 @@ def accepts(lines: Iterable[str], media_type: str) -> bool:
 def _refused(part: str) -> bool:
     """Whether a media range has the weight 0, which means "not acceptable"."""
     for parameter in part.split(";")[1:]:
-        name, _, value = parameter.strip().partition("=")
-        if name.strip().lower() == "q":
-            return _NO_WEIGHT.match(value.strip()) is not None
+        name, _, value = parameter.strip(_BLANK).partition("=")
+        if name.rstrip(_BLANK).lower() == "q":
+            return _NO_WEIGHT.match(value.lstrip(_BLANK)) is not None
     return False

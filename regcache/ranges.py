@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+#: White space of HTTP (RFC 9110, 5.6.3). Python's own includes bytes that are no ASCII.
+_BLANK = " \t"
 _SPEC = re.compile(r"([0-9]{0,40})-([0-9]{0,40})\Z")
 
 #: More ranges in one request are answered with the whole content (RFC 9110, 14.2).
@@ -34,14 +36,19 @@ def parse_range(header: str) -> list[RangeSpec]:
 
     Other units and unparsable headers are ignored, as RFC 9110 asks.
     """
-    unit, equals, text = header.strip().partition("=")
-    if not equals or unit.strip().lower() != "bytes":
+    unit, equals, text = header.strip(_BLANK).partition("=")
+    if not equals or unit.rstrip(_BLANK).lower() != "bytes":
         return []
-    specs = [_parse_spec(part.strip()) for part in text.split(",") if part.strip()]
+    specs = [_parse_spec(part) for part in _list_members(text)]
     if not specs or len(specs) > MOST_RANGES:
         return []
     valid = [spec for spec in specs if spec is not None]
     return valid if len(valid) == len(specs) else []
+
+
+def _list_members(text: str) -> list[str]:
+    """The members of a list that are not empty (RFC 9110, 5.6.1)."""
+    return [part for each in text.split(",") if (part := each.strip(_BLANK))]
 
 
 def _parse_spec(text: str) -> RangeSpec | None:

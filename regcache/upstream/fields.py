@@ -15,6 +15,8 @@ LONGEST_DETAIL = 512
 DEFAULT_RETRY_AFTER = 30
 LONGEST_RETRY_AFTER = 3600
 
+#: White space of HTTP (RFC 9110, 5.6.3). Python's own includes bytes that are no ASCII.
+_BLANK = " \t"
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)\Z")
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")
 _REMAINING = re.compile(r"[ \t]*([0-9]{1,12})[ \t]*(?:;.*)?\Z")
@@ -27,7 +29,7 @@ _REL_NEXT = re.compile(r';[ \t]*rel[ \t]*=[ \t]*(?:"next"|next)[ \t]*(?:;|\Z)', 
 def field_values(headers: Headers, name: str) -> list[str]:
     """All lines of one header field, as text."""
     values: Sequence[bytes] = headers.getRawHeaders(name.encode("ascii")) or ()
-    return [value.decode("latin-1").strip() for value in values]
+    return [value.decode("latin-1").strip(_BLANK) for value in values]
 
 
 def only_value(headers: Headers, name: str) -> str:
@@ -77,7 +79,7 @@ def content_length(value: str) -> int | None:
 
 def media_type(value: str) -> str:
     """Type and subtype in lower case without parameters; "" if malformed."""
-    essence = value.partition(";")[0].strip().lower()
+    essence = value.partition(";")[0].strip(_BLANK).lower()
     return essence if _MEDIA_TYPE.match(essence) else ""
 
 

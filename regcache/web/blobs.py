@@ -164,7 +164,7 @@ def _wanted(request: Request, opened: OpenBlob, etag: str) -> _Wanted:
     :raises RangeNotSatisfiableError: where none lies within the content.
     """
     size = opened.reader.size
-    lines = request.requestHeaders.getRawHeaders("Range", [])
+    lines = request.field_lines(b"Range")
     if size is None or len(lines) != 1 or not _if_range_holds(request, etag):
         return _Wanted()
     specs = parse_range(lines[0])
@@ -180,5 +180,5 @@ def _wanted(request: Request, opened: OpenBlob, etag: str) -> _Wanted:
 
 def _if_range_holds(request: Request, etag: str) -> bool:
     """RFC 9110, 13.1.5: without it, or with our own strong entity tag."""
-    lines = request.requestHeaders.getRawHeaders("If-Range", [])
-    return not lines or [line.strip() for line in lines] == [etag]
+    lines = request.field_lines(b"If-Range")
+    return not lines or [line.strip(" \t") for line in lines] == [etag]

@@ -100,6 +100,14 @@ class Request(http.Request):
         """Whether the target is one of the distribution API."""
         return self.path.startswith(b"/v2/") or self.path == b"/v2"
 
+    def field_lines(self, name: bytes) -> list[str]:
+        """All lines of a field of the request, in the order they came.
+
+        They are read as Latin-1, since a client may send any byte in them (RFC 9110, 5.5).
+        """
+        lines = self.requestHeaders.getRawHeaders(name)
+        return [line.decode("latin-1") for line in lines] if lines else []
+
     def add_headers(self, block: HeaderBlock) -> None:
         """Set header fields of the answer."""
         for name, value in block.fields:

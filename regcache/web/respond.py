@@ -92,8 +92,8 @@ def is_not_modified(request: "Request", etag: str) -> bool:
     """Whether a GET or HEAD carries an If-None-Match that the entity tag satisfies."""
     if request.method not in (b"GET", b"HEAD"):
         return False
-    lines = request.requestHeaders.getRawHeaders(b"If-None-Match")
-    return lines is not None and etag_matches([line.decode("latin-1") for line in lines], etag)
+    lines = request.field_lines(b"If-None-Match")
+    return bool(lines) and etag_matches(lines, etag)
 
 
 def etag_matches(lines: Sequence[str], etag: str) -> bool:
@@ -101,7 +101,7 @@ def etag_matches(lines: Sequence[str], etag: str) -> bool:
 
     :param etag: the quoted entity tag of the answer, weak or strong.
     """
-    joined = ", ".join(lines).strip()
+    joined = ", ".join(lines).strip(" \t")
     return joined == "*" or etag.removeprefix("W/") in _entity_tags(joined)
 
 

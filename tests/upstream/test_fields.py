@@ -7,8 +7,10 @@ from regcache.upstream.challenge import Challenge, ChallengeError, parse_challen
 from regcache.upstream.fields import (
     clean_text,
     content_digest,
+    content_length,
     content_range,
     error_detail,
+    field_values,
     is_encoded,
     media_type,
     next_link,
@@ -93,6 +95,8 @@ class FieldTests(SynchronousTestCase):
             "bytes 0-9/10, bytes 1-2/10": None,
             "bytes 0-99999999999999999999/*": None,
             "bytes \u0660-9/10": None,
+            "bytes 0-\xb2/10": None,
+            "bytes 0-9/10\xa0": None,
             "": None,
         }
         for value, expected in table.items():
@@ -113,6 +117,11 @@ class FieldTests(SynchronousTestCase):
             "Fri, 01 Jan 2027 00:00:00 GMT": 3600,
             "Thu, 99 Jan 2026 00:00:00 GMT": 30,
             "9" * 400: 30,
+            "\xb2": 30,
+            "\u0665": 30,
+            "Thu, \xb2 Jan 2026 00:02:00 GMT": 30,
+            "Thu, 01 Jan 0001 00:00:00 -2359": 1,
+            "Fri, 31 Dec 9999 23:59:59 -9999": 30,
         }
         for value, expected in table.items():
             self.assertEqual(retry_after(value, now), expected, value)
@@ -120,8 +129,20 @@ class FieldTests(SynchronousTestCase):
     def test_ratelimit_count(self) -> None:
         """Docker Hub's form is read with and without its window."""
         table = {"100;w=21600": 100, "7": 7, " 0 ;w=1": 0, "": None, "x": None, "-1": None}
+        table |= {"\xb2": None, "\xa01": None, "1\xb9;w=1": None}
         for value, expected in table.items():
             self.assertEqual(ratelimit_count(value), expected, value)
+
+    def test_content_length(self) -> None:
+        """A length has digits of ASCII only, and not too many."""
+        table = {"0": 0, "007": 7, "": None, "-1": None, "1_0": None, "\xb2": None, "\u0661": None}
+        for value, expected in {**table, "9" * 19: None}.items():
+            self.assertEqual(content_length(value), expected, value)
+
+    def test_field_values(self) -> None:
+        """Only white space of HTTP is taken off the ends; any bytes may be between."""
+        headers = Headers({b"Content-Length": [b" 5\t", b"\xa05", b"\xb2\x85"]})
+        self.assertEqual(field_values(headers, "content-length"), ["5", "\xa05", "\xb2\x85"])
 
     def test_media_type(self) -> None:
         """Parameters and case are dropped, nonsense gives nothing."""

@@ -1,7 +1,10 @@
 """Clients that speak HTTP/2."""
 
 import hashlib
+import ssl
 import subprocess
+
+from h2.errors import ErrorCodes
 
 from tests.integration.base import (
     PullThroughCase,
@@ -11,6 +14,7 @@ from tests.integration.base import (
     upstream_config,
 )
 from tests.support.clients import Oras
+from tests.support.http2_socket import SocketHttp2
 from tests.support.processes import require
 from tests.support.servers import Regcache
 
@@ -79,6 +83,23 @@ class Http2Tests(PullThroughCase):
         daemon = self.daemon()
         shown = self.curl("--http1.1", "--include", f"https://{daemon.tls_address}/v2/")
         self.assertTrue(shown.startswith("HTTP/1.1 200"), shown)
+
+    def connect(self, daemon: Regcache, **options: int) -> SocketHttp2:
+        """A connection whose streams the test opens one by one."""
+        context = ssl.create_default_context(cafile=str(certificates().authority.file))
+        client = SocketHttp2(("127.0.0.1", daemon.tls_port), context, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def test_too_many_streams(self) -> None:
+        """A client that opens 150 streams at once is refused 50, and has its other answers."""
+        client = self.connect(self.daemon())
+        answers = client.begin(["/v2/"] * 150)
+        client.read_until(lambda: all(each.ended or each.reset is not None for each in answers))
+        self.assertEqual({each.body for each in answers[:100]}, {b"{}"})
+        self.assertEqual({each.reset for each in answers[100:]}, {ErrorCodes.REFUSED_STREAM})
+        self.assertEqual(client.get("/v2/").status, 200)
+        self.assertIsNone(client.goaway)
 
     def test_oras(self) -> None:
         """A client written in Go pulls an image."""

@@ -20,6 +20,7 @@ from regcache.web.http2.decoder import BoundedDecoder
 from regcache.web.http2.limits import (
     MOST_CLOSED,
     MOST_HEADER_LIST,
+    MOST_OPENED,
     MOST_STREAMS,
     MOST_TABLE,
 )
@@ -27,6 +28,18 @@ from regcache.web.http2.limits import (
 _HEAD = struct.Struct(">HBBBL")
 _DATA = 0
 _MOST_OF_OURS = 65536
+
+
+class _OwnSettings(Settings):
+    """What the client is told. The library itself takes more streams than that.
+
+    It would end the connection at the first stream that is too many, and all answers with it.
+    """
+
+    @property  # type: ignore[misc]
+    def max_concurrent_streams(self) -> int:
+        """How many streams the library opens."""
+        return MOST_OPENED
 
 
 class Engine(H2Connection):
@@ -48,7 +61,7 @@ class Engine(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
-        self.local_settings = Settings(
+        self.local_settings = _OwnSettings(
             client=False,
             initial_values={
                 SettingCodes.MAX_CONCURRENT_STREAMS: MOST_STREAMS,

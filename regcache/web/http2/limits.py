@@ -34,7 +34,11 @@ FRAMES = (500, 50.0)
 """Frames that do nothing for a request (PING, SETTINGS, RST_STREAM, trailers, small DATA and the
 like): so many at once, and so many per second."""
 RESETS = (200, 20.0)
-"""Streams that end because the client reset them or broke the protocol in them."""
+"""Streams that end because the client reset them, broke the protocol in them, or opened one too
+many."""
+MOST_OPENED = MOST_STREAMS + RESETS[0]
+"""Streams that the library opens before it ends the connection. Those above
+:data:`MOST_STREAMS` are refused one by one (RFC 9113, 5.1.2)."""
 WINDOW_UPDATES = (1000, 100.0)
 """WINDOW_UPDATE frames, and one more for each :data:`BYTES_PER_UPDATE` that were sent."""
 BYTES_PER_UPDATE = 1024.0

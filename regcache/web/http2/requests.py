@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from regcache.web.http2.engine import Engine, ErrorCodes
 from regcache.web.http2.head import Head, MalformedHeadError, read_head
-from regcache.web.http2.limits import MOST_BODIES, RESETS, FloodError, TokenBucket
+from regcache.web.http2.limits import MOST_BODIES, MOST_STREAMS, RESETS, FloodError, TokenBucket
 from regcache.web.http2.stream import Http2Stream
 from regcache.web.request import PUSH_METHODS
 
@@ -87,6 +87,10 @@ class Requests:
     def _request_received(self, event: events.RequestReceived) -> None:
         stream_id = event.stream_id
         if self._refused_above is not None and stream_id > self._refused_above:
+            self._engine.reset(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        if len(self.streams) >= MOST_STREAMS:
+            self._count_reset()
             self._engine.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         try:

@@ -205,13 +205,38 @@ class FloodTests(Http2Case):
         self.assertTrue(300 < number < 600, number)
 
     def test_too_many_streams(self) -> None:
-        """No more streams than were allowed."""
+        """Streams above the limit are refused one by one, and the others are answered."""
         begun: list[Request] = []
         self.site.dispatch = lambda request: (begun.append(request), Deferred())[1]
-        for number in range(1, 401, 2):
-            self.client.send(frame(HEADERS, 0x5, number, block()))
+        self.client.overlook_limits()
+        answers = [self.client.answers[self.client.begin()] for _ in range(150)]
+        self.client.carry()
         self.assertEqual(len(begun), limits.MOST_STREAMS)
+        for request in begun:
+            send_text(request, "answered")
+        self.client.carry()
+        taken, refused = answers[: limits.MOST_STREAMS], answers[limits.MOST_STREAMS :]
+        self.assertEqual({(each.body, each.ended) for each in taken}, {(b"answered", True)})
+        self.assertEqual({each.reset for each in refused}, {ErrorCodes.REFUSED_STREAM})
+        self.site.dispatch = self.dispatch
+        self.assertEqual(self.client.request().status, 200)
+
+    def test_refused_streams(self) -> None:
+        """A client that goes on opening streams which are refused is stopped."""
+        self.site.dispatch = lambda request: Deferred()
+        for number in range(1, 2001, 2):
+            self.client.send(frame(HEADERS, 0x5, number, block()))
+            if self.client.transport.disconnecting:
+                break
+        self.assertTrue(550 < number < 650, number)
+
+    def test_refused_streams_at_once(self) -> None:
+        """So is one that opens thousands at once, without the work that they would make."""
+        self.site.dispatch = lambda request: Deferred()
+        heads = [frame(HEADERS, 0x5, number, block()) for number in range(1, 10001, 2)]
+        self.client.send(b"".join(heads))
         self.assertTrue(self.client.transport.disconnecting)
+        self.assertLessEqual(len(self.requests), limits.MOST_STREAMS)
 
     def test_answers_to_a_deaf_client(self) -> None:
         """A client that reads nothing is not read either, once enough is written for it."""

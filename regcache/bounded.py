@@ -1,25 +1,31 @@
 """Tables in memory that are keyed by what the network says, and therefore bounded."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
+
+from twisted.internet.interfaces import IReactorTime
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
 class BoundedTable(Generic[Key, Value]):
-    """A mapping that forgets what was not used for longest.
+    """A mapping that forgets what was not used for longest, and what has had its time.
 
     :param limit: the most that the weights may sum up to; by default each entry weighs 1.
+    :param clock: by which entries expire; only where some do.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, clock: IReactorTime | None = None) -> None:
         self._limit = limit
+        self._clock = clock
         self._weight = 0
-        self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._entries: OrderedDict[Key, tuple[Value, int, tuple[float, float] | None]]
+        self._entries = OrderedDict()
 
     def __len__(self) -> int:
+        """How many entries there are, those among them that nobody has found expired yet."""
         return len(self._entries)
 
     @property
@@ -32,22 +38,55 @@ class BoundedTable(Generic[Key, Value]):
         entry = self._entries.get(key)
         if entry is None:
             return None
+        value, _, life = entry
+        if life is not None and not self._lasts(life):
+            self.drop(key)
+            return None
         self._entries.move_to_end(key)
-        return entry[0]
+        return value
 
-    def put(self, key: Key, value: Value, weight: int = 1) -> None:
-        """Set a value; the least recently used ones make room. Too heavy a one is not kept."""
+    def put(
+        self, key: Key, value: Value, weight: int = 1, seconds: float | None = None
+    ) -> Sequence[Value]:
+        """Set a value; the least recently used ones make room. Too heavy a one is not kept.
+
+        :param seconds: for how long it is kept at most; None: for ever. A clock that was set
+            back ends it, too.
+        :returns: the values that had to go, the new one if it is too heavy.
+        """
         self.drop(key)
         if weight > self._limit:
-            return
-        self._entries[key] = (value, weight)
+            return (value,)
+        life = None
+        if seconds is not None:
+            now = self._now()
+            life = (now, now + seconds)
+        self._entries[key] = (value, weight, life)
         self._weight += weight
-        while self._weight > self._limit:
-            _, (_, freed) = self._entries.popitem(last=False)
-            self._weight -= freed
+        return self._make_room() if self._weight > self._limit else ()
 
     def drop(self, key: Key) -> None:
         """Forget a value, if it is there."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._weight -= entry[1]
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._entries.clear()
+        self._weight = 0
+
+    def _make_room(self) -> list[Value]:
+        gone = []
+        while self._weight > self._limit:
+            _, (value, freed, _life) = self._entries.popitem(last=False)
+            self._weight -= freed
+            gone.append(value)
+        return gone
+
+    def _lasts(self, life: tuple[float, float]) -> bool:
+        return life[0] <= self._now() < life[1]
+
+    def _now(self) -> float:
+        assert self._clock is not None, "nothing expires without a clock"
+        return self._clock.seconds()

@@ -1,6 +1,20 @@
-"""One piece of work at a time per key, whose result all who ask meanwhile share."""
+"""One piece of work at a time per key, whose result all who ask meanwhile share.
 
-from collections import OrderedDict
+==========  ===========================  ==================================================
+state       event                        what follows
+==========  ===========================  ==================================================
+none        somebody asks                waited for: the work begins
+waited for  somebody asks                waited for: both get the result
+waited for  a waiter leaves, not the     waited for
+            last
+waited for  the last waiter leaves       left: the work goes on, unless too many are left
+left        somebody asks                waited for
+left        more than ``most_left``      none: the work that was left first is cancelled
+            are left
+any         the work ends                none: whoever waits gets the result or the failure
+==========  ===========================  ==================================================
+"""
+
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
@@ -9,13 +23,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.bounded import BoundedTable
 from regcache.errors import RegistryError, UpstreamFailure
 
 Result = TypeVar("Result")
 Begin = Callable[[], Coroutine[Any, Any, Result]]
 
-#: Flights that nobody waits for any more and that go on all the same.
-MOST_ABANDONED = 1000
+#: Pieces of work that nobody waits for any more and that go on all the same.
+MOST_LEFT = 1000
 
 
 class OverdueError(Exception):
@@ -25,17 +40,20 @@ class OverdueError(Exception):
 class Flight(Generic[Result]):
     """Work that is under way.
 
-    :param abandoned: called when the last waiter has left.
+    :param left: called when the last waiter has left.
     :ivar started_at: Unix seconds.
     :ivar work: the work itself, once it has begun.
     """
 
     work: "Deferred[Result]"
 
-    def __init__(self, started_at: float, abandoned: Callable[[], None]) -> None:
+    def __init__(
+        self, key: Hashable, started_at: float, left: "Callable[[Flight[Result]], None]"
+    ) -> None:
+        self.key = key
         self.started_at = started_at
         self.waiters: list[Deferred[Result]] = []
-        self._abandoned = abandoned
+        self._left = left
         self._alarm: IDelayedCall | None = None
 
     def watch(self, clock: IReactorTime, limit: float, missed: Callable[[], None]) -> None:
@@ -62,23 +80,25 @@ class Flight(Generic[Result]):
         if waiter in self.waiters:
             self.waiters.remove(waiter)
             if not self.waiters:
-                self._abandoned()
+                self._left(self)
 
 
 class Flights(Generic[Result]):
     """The work under way, by key.
 
     Its number is bounded: by that of the requests being served, since each waits for one
-    flight at a time, and by ``most_abandoned`` for the flights whose waiters have all left.
+    flight at a time, and by ``most_left`` for the flights whose waiters have all left.
+
+    :param most_left: so many flights go on although nobody waits for them; 0: the last waiter
+        that leaves cancels the work.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, most_abandoned: int = MOST_ABANDONED) -> None:
+    def __init__(self, clock: IReactorTime, most_left: int = MOST_LEFT) -> None:
         self._clock = clock
-        self._most_abandoned = most_abandoned
         self._flights: dict[Hashable, Flight[Result]] = {}
-        self._abandoned: OrderedDict[Hashable, Flight[Result]] = OrderedDict()
+        self._left: BoundedTable[Hashable, Flight[Result]] = BoundedTable(most_left)
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -90,17 +110,16 @@ class Flights(Generic[Result]):
     def join(self, key: Hashable, begin: Begin[Result]) -> "Deferred[Result]":
         """Wait for the work of a key, which begins now unless it is under way.
 
-        The work goes on when its waiters leave; failures reach each of them.
+        Failures reach each waiter. One that is cancelled leaves the others alone.
         """
         flight = self._flights.get(key)
         if flight is not None:
-            self._abandoned.pop(key, None)
+            self._left.drop(key)
             return flight.wait()
-        flight = Flight(self._clock.seconds(), lambda: self._left_alone(key))
-        self._flights[key] = flight
+        flight = self._flights[key] = Flight(key, self._clock.seconds(), self._leave)
         waiter = flight.wait()
         flight.work = Deferred.fromCoroutine(begin())
-        flight.work.addBoth(self._landed, key, flight)
+        flight.work.addBoth(self._landed, flight)
         return waiter
 
     def join_within(
@@ -150,15 +169,17 @@ class Flights(Generic[Result]):
             expire()
         return waiter
 
-    def _left_alone(self, key: Hashable) -> None:
-        self._abandoned[key] = self._flights[key]
-        while len(self._abandoned) > self._most_abandoned:
-            _, flight = self._abandoned.popitem(last=False)
-            flight.work.cancel()
+    def _leave(self, flight: Flight[Result]) -> None:
+        """Let work go on for which nobody waits, as long as there is not too much of it."""
+        for longest in self._left.put(flight.key, flight):
+            # At once nobody's any more: whoever asks from now on begins anew.
+            del self._flights[longest.key]
+            longest.work.cancel()
 
-    def _landed(self, result: "Result | Failure", key: Hashable, flight: Flight[Result]) -> None:
-        del self._flights[key]
-        self._abandoned.pop(key, None)
+    def _landed(self, result: "Result | Failure", flight: Flight[Result]) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+            self._left.drop(flight.key)
         if isinstance(result, Failure) and not flight.waiters:
             # Nobody hears of it: expected failures will come again, others are our fault.
             if not result.check(UpstreamFailure, RegistryError, CancelledError):

@@ -14,7 +14,7 @@ class FlightsTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """No work yet."""
         self.clock = Clock()
-        self.flights: Flights[str] = Flights(self.clock, most_abandoned=3)
+        self.flights: Flights[str] = Flights(self.clock, most_left=3)
         self.works: list[Deferred[str]] = []
         self.missed = 0
 
@@ -100,7 +100,7 @@ class SharingTests(FlightsTestCase):
             self.works.pop().errback(failure)
             self.assertEqual(len(self.flushLoggedErrors(ValueError)), logged)
 
-    def test_abandoned_work_is_bounded(self) -> None:
+    def test_work_that_was_left_is_bounded(self) -> None:
         """Of the work that clients began and left only the latest goes on."""
         for number in range(50):
             waiter = self.join(f"key {number}")
@@ -109,14 +109,47 @@ class SharingTests(FlightsTestCase):
         self.assertEqual(len(self.flights), 3)
         self.assertEqual([work.called for work in self.works], [True] * 47 + [False] * 3)
 
-    def test_what_is_waited_for_is_not_abandoned(self) -> None:
-        """Work that somebody waits for again is not given up for other abandoned work."""
+    def test_what_is_waited_for_is_not_left(self) -> None:
+        """Work that somebody waits for again is not given up for other work that was left."""
         self.join("kept").addErrback(lambda _: None).cancel()
         kept = self.join("kept")
         for number in range(10):
             self.join(f"key {number}").addErrback(lambda _: None).cancel()
         self.works[0].callback("done")
         self.assertEqual(self.successResultOf(kept), "done")
+
+    def test_cancelled_work_is_not_joined(self) -> None:
+        """Who asks for work that is being cancelled begins it anew, and both end by themselves."""
+        stubborn: Deferred[str] = Deferred(lambda _: None)
+        flights: Flights[str] = Flights(self.clock, most_left=0)
+
+        async def cling() -> str:
+            try:
+                return await stubborn
+            except CancelledError:
+                return await self.work()
+
+        first = flights.join("key", cling)
+        first.addErrback(lambda _: None).cancel()
+        self.assertFalse(flights.under_way("key"))
+        second = flights.join("key", self.work)
+        self.assertEqual(len(self.works), 2)
+        self.works[0].callback("of the first")
+        self.assertNoResult(second)
+        self.assertTrue(flights.under_way("key"))
+        self.works[1].callback("of the second")
+        self.assertEqual(self.successResultOf(second), "of the second")
+        self.assertEqual(len(flights), 0)
+
+    def test_last_waiter_cancels(self) -> None:
+        """Where nothing goes on by itself the last waiter that leaves cancels the work."""
+        flights: Flights[str] = Flights(self.clock, most_left=0)
+        first, second = flights.join("key", self.work), flights.join("key", self.work)
+        first.addErrback(lambda _: None).cancel()
+        self.assertFalse(self.works[0].called)
+        second.addErrback(lambda _: None).cancel()
+        self.assertTrue(self.works[0].called)
+        self.assertEqual(len(flights), 0)
 
 
 class WithinTests(FlightsTestCase):

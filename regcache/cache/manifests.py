@@ -44,7 +44,7 @@ class ManifestCache:
     """Finds manifests by digest, and fetches them.
 
     :ivar memory: manifests that were used lately.
-    :ivar known_rights: until when a right to be shown one needs no look into the index.
+    :ivar known_rights: rights to be shown one that need no look into the index for a moment.
     """
 
     _log = Logger()
@@ -67,7 +67,7 @@ class ManifestCache:
         self._events = events
         self._clock = clock
         self.memory: BoundedTable[Digest, Manifest] = BoundedTable(MEMORY)
-        self.known_rights: BoundedTable[RightKey, float] = BoundedTable(MOST_RIGHTS)
+        self.known_rights: BoundedTable[RightKey, bool] = BoundedTable(MOST_RIGHTS, clock)
         self._flights: Flights[Manifest] = Flights(clock)
 
     async def admit(
@@ -83,10 +83,7 @@ class ManifestCache:
         return self._remembered(_right(upstream, repository, digest))
 
     def _remembered(self, key: RightKey) -> Manifest | None:
-        until = self.known_rights.get(key)
-        if until is None or self._clock.seconds() >= until:
-            return None
-        return self.memory.get(key[3])
+        return self.memory.get(key[3]) if self.known_rights.get(key) else None
 
     async def cached(
         self, upstream: Upstream, repository: str, digest: Digest, by: float | None = None
@@ -108,7 +105,7 @@ class ManifestCache:
                 await self._rights.prove_manifest(upstream, repository, digest, facts, by)
             except NotProvedError:
                 return None
-        self.known_rights.put(key, self._clock.seconds() + RIGHT_FOR)
+        self.known_rights.put(key, True, seconds=RIGHT_FOR)
         self._index.touch(digest, self._clock.seconds())
         return self.memory.get(digest) or await self._load(digest, facts)
 
@@ -124,7 +121,7 @@ class ManifestCache:
     def forget(self, digest: Digest) -> None:
         """Drop from memory what was deleted, or whose links were: all rights, which is rare."""
         self.memory.drop(digest)
-        self.known_rights = BoundedTable(MOST_RIGHTS)
+        self.known_rights.clear()
 
     def is_fetching(self, upstream: Upstream, repository: str, reference: str) -> bool:
         """Whether somebody fetches it at this moment."""
@@ -184,7 +181,7 @@ class ManifestCache:
         now = self._clock.seconds()
         digest = manifest.digest
         self._remember(manifest)
-        self.known_rights.put(_right(upstream, repository, digest), now + RIGHT_FOR)
+        self.known_rights.put(_right(upstream, repository, digest), True, seconds=RIGHT_FOR)
         try:
             await self._store.keep(digest, manifest.content)
             await self._index.record_manifest(

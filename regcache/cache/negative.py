@@ -33,28 +33,20 @@ class NegativeCache:
     """Remembers refusals, each for its own time."""
 
     def __init__(self, clock: IReactorTime, most: int = MOST_REFUSALS) -> None:
-        self._clock = clock
-        self._refusals: BoundedTable[RefusalKey, tuple[UpstreamFailure, float]]
-        self._refusals = BoundedTable(most)
+        self._refusals: BoundedTable[RefusalKey, UpstreamFailure] = BoundedTable(most, clock)
 
     def __len__(self) -> int:
         return len(self._refusals)
 
     def find(self, key: RefusalKey) -> UpstreamFailure | None:
         """The refusal that is remembered, as a failure of its own: nobody was asked for it."""
-        entry = self._refusals.get(key)
-        if entry is None:
-            return None
-        failure, until = entry
-        if self._clock.seconds() >= until:
-            self._refusals.drop(key)
-            return None
-        return _twin(failure)
+        failure = self._refusals.get(key)
+        return None if failure is None else _twin(failure)
 
     def note(self, key: RefusalKey, failure: UpstreamFailure, seconds: float) -> None:
         """Remember a failure, if it is one of those that are remembered."""
         if seconds > 0 and isinstance(failure, UpstreamDenied | UpstreamNotFound):
-            self._refusals.put(key, (_twin(failure), self._clock.seconds() + seconds))
+            self._refusals.put(key, _twin(failure), seconds=seconds)
 
     def forget(self, key: RefusalKey) -> None:
         """The upstream gives it now."""

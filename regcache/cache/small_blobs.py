@@ -23,9 +23,8 @@ class SmallBlobs:
     """Verified content of small blobs. Never consulted before the repository was admitted."""
 
     def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
         self._contents: BoundedTable[Digest, bytes] = BoundedTable(MEMORY)
-        self._rights: BoundedTable[RightKey, float] = BoundedTable(MOST_RIGHTS)
+        self._rights: BoundedTable[RightKey, bool] = BoundedTable(MOST_RIGHTS, clock)
 
     @property
     def weight(self) -> int:
@@ -37,8 +36,7 @@ class SmallBlobs:
         content = self._contents.get(digest)
         if content is None:
             return None
-        until = self._rights.get(_right(upstream, repository, digest))
-        return content if until is not None and self._clock.seconds() < until else None
+        return content if self._rights.get(_right(upstream, repository, digest)) else None
 
     def get(self, digest: Digest) -> bytes | None:
         """The content, for somebody whose right is known."""
@@ -47,13 +45,12 @@ class SmallBlobs:
     def remember(self, upstream: Upstream, repository: str, digest: Digest, content: bytes) -> None:
         """Keep verified content, and that the repository has the right to it now."""
         self._contents.put(digest, content, len(content) + OVERHEAD)
-        until = self._clock.seconds() + RIGHT_FOR
-        self._rights.put(_right(upstream, repository, digest), until)
+        self._rights.put(_right(upstream, repository, digest), True, seconds=RIGHT_FOR)
 
     def forget(self, digest: Digest) -> None:
         """Drop what was deleted, or whose links were: all rights, which is rare."""
         self._contents.drop(digest)
-        self._rights = BoundedTable(MOST_RIGHTS)
+        self._rights.clear()
 
 
 def _right(upstream: Upstream, repository: str, digest: Digest) -> RightKey:

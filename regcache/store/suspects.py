@@ -1,7 +1,6 @@
 """Content that may not have reached the disk before the machine crashed."""
 
-from collections import OrderedDict
-
+from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.store.content_file import OpenFile
 from regcache.store.files import is_unlinked, settle
@@ -17,11 +16,11 @@ class SuspectContent:
 
     def __init__(self) -> None:
         self._locks = KeyedLocks()
-        self._sound: OrderedDict[Digest, None] = OrderedDict()
+        self._sound: BoundedTable[Digest, bool] = BoundedTable(_MOST_REMEMBERED)
 
     def forget(self, digest: Digest) -> None:
         """What was said of this content counts no more."""
-        self._sound.pop(digest, None)
+        self._sound.drop(digest)
 
     async def is_sound(self, digest: Digest, size: int, opened: OpenFile) -> bool:
         """Whether the file has the digest; if so it is synced and marked.
@@ -31,10 +30,10 @@ class SuspectContent:
         """
         await self._locks.acquire(digest)
         try:
-            if digest not in self._sound:
+            if not self._sound.get(digest):
                 if not await self._verify(digest, size, opened):
                     return False
-                self._remember(digest)
+                self._sound.put(digest, True)
             return True
         finally:
             self._locks.release(digest)
@@ -52,8 +51,3 @@ class SuspectContent:
         except OSError:
             return False
         return True
-
-    def _remember(self, digest: Digest) -> None:
-        self._sound[digest] = None
-        if len(self._sound) > _MOST_REMEMBERED:
-            self._sound.popitem(last=False)

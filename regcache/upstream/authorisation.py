@@ -1,6 +1,5 @@
 """Showing an upstream who we are: to its own origin only, and only what it asked for."""
 
-from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from regcache.bounded import BoundedTable
 from regcache.errors import UpstreamBadAnswer, UpstreamDenied, UpstreamFailure, UpstreamTimedOut
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.challenge import Challenge, ChallengeError, parse_challenges
@@ -128,7 +128,7 @@ class AuthorisingAgent:
         self._reader = reader
         self._tokens = tokens
         self._login = login
-        self._learnt: OrderedDict[tuple[str, str], Challenge] = OrderedDict()
+        self._learnt: BoundedTable[tuple[str, str], Challenge] = BoundedTable(MOST_LEARNT)
 
     async def send(self, request: UpstreamRequest) -> Answer:
         """Send a request with whatever authorisation its origin may see."""
@@ -153,7 +153,8 @@ class AuthorisingAgent:
                 break
             if proof.token and challenge is not None:
                 self._tokens.forget(challenge, request.repository, identity, proof.token)
-            challenge = self._learn(key, asked)
+            challenge = asked
+            self._learnt.put(key, asked)
             await self._reader.beginning(answer, 0)
         return self._judged(answer, challenge, identity)
 
@@ -180,7 +181,7 @@ class AuthorisingAgent:
         try:
             return await self._prove(challenge, key[1], identity)
         except (UpstreamFailure, CredentialsRefusedError):
-            self._learnt.pop(key, None)
+            self._learnt.drop(key)
             raise
 
     async def _prove(
@@ -226,10 +227,3 @@ class AuthorisingAgent:
         if identity.is_anonymous:
             return None
         return next((c for c in challenges if c.scheme == "basic"), None)
-
-    def _learn(self, key: tuple[str, str], challenge: Challenge) -> Challenge:
-        self._learnt[key] = challenge
-        self._learnt.move_to_end(key)
-        while len(self._learnt) > MOST_LEARNT:
-            self._learnt.popitem(last=False)
-        return challenge

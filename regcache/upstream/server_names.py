@@ -1,6 +1,5 @@
 """Addresses of names from configured name servers, kept for their life."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -12,6 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from regcache.bounded import BoundedTable
+from regcache.single_flight import Flights
 from regcache.upstream.addresses import is_address, is_local_name
 from regcache.upstream.deadlines import within
 from regcache.upstream.dns_exchange import INameServer, NameServerError
@@ -21,6 +22,8 @@ from regcache.upstream.resolver import INames, SocketAddress
 MOST_NAMES = 1000
 SHORTEST_TTL = 5.0
 LONGEST_TTL = 300.0
+#: Look-ups that go on although nobody waits for them any more: their answers are kept.
+MOST_LEFT = 100
 #: Seconds for one server, in the first and in the second round over all of them.
 ROUNDS = (1.0, 2.0)
 LONGEST_LOOKUP = 6.0
@@ -55,8 +58,8 @@ class ServerNames:
     def __init__(self, clock: IReactorTime, servers: Sequence[INameServer]) -> None:
         self._clock = clock
         self._servers = servers
-        self._kept: OrderedDict[str, tuple[tuple[str, ...], float]] = OrderedDict()
-        self._waiting: dict[str, list[Deferred[tuple[str, ...]]]] = {}
+        self._kept: BoundedTable[str, tuple[tuple[str, ...], float]] = BoundedTable(MOST_NAMES)
+        self._lookups: Flights[tuple[str, ...]] = Flights(clock, MOST_LEFT)
 
     @property
     def kept(self) -> int:
@@ -73,39 +76,27 @@ class ServerNames:
             return succeed((name,))
         if is_local_name(name):
             return succeed(_LOOPBACK)
-        kept, until = self._kept.get(name, ((), 0.0))
+        kept, until = self._kept.get(name) or ((), 0.0)
         if until > self._clock.seconds():
             return succeed(kept)
-        waiter: Deferred[tuple[str, ...]] = Deferred()
-        waiters = self._waiting.setdefault(name, [])
-        waiters.append(waiter)
-        if len(waiters) == 1:
-            self._ask(name, kept)
-        return waiter
+        return self._lookups.join(name, lambda: self._ask(name, kept))
 
-    def _ask(self, name: str, kept: tuple[str, ...]) -> None:
-        """Begin a look-up, which goes on to its end whoever is cancelled meanwhile."""
-
-        def land(found: _Found | None) -> None:
-            if found is not None:
-                self._keep(name, found)
-            addresses = kept if found is None else found.addresses
-            for waiter in self._waiting.pop(name):
-                waiter.callback(addresses)
+    async def _ask(self, name: str, kept: tuple[str, ...]) -> tuple[str, ...]:
+        """Look up a name. What was known of it is used on where that leads to nothing."""
 
         def unexpected(failure: Failure) -> None:
+            if failure.check(CancelledError):
+                failure.raiseException()
             self._log.failure("looking {name} up", failure, name=name)
-            land(None)
 
         seconds = LONGEST_LOOKUP_IF_KEPT if kept else LONGEST_LOOKUP
-        Deferred.fromCoroutine(self._both(name, seconds)).addCallbacks(land, unexpected)
-
-    def _keep(self, name: str, found: _Found) -> None:
+        asking = Deferred.fromCoroutine(self._both(name, seconds))
+        found = await asking.addErrback(unexpected)
+        if found is None:
+            return kept
         life = max(SHORTEST_TTL, min(found.ttl, LONGEST_TTL))
-        self._kept[name] = (found.addresses, self._clock.seconds() + life)
-        self._kept.move_to_end(name)
-        while len(self._kept) > MOST_NAMES:
-            self._kept.popitem(last=False)
+        self._kept.put(name, (found.addresses, self._clock.seconds() + life))
+        return found.addresses
 
     async def _both(self, name: str, seconds: float) -> _Found | None:
         """Both kinds of addresses; None if nobody answered."""

@@ -6,7 +6,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.upstream.dns_messages import Question, RecordType, encode_query
 from regcache.upstream.resolver import INames
-from regcache.upstream.server_names import MOST_NAMES
+from regcache.upstream.server_names import MOST_LEFT, MOST_NAMES
 from tests.upstream.name_cases import (
     FIRST,
     SECOND,
@@ -203,6 +203,18 @@ class ServerNamesTests(ServerTestCase):
         for each in waiting[1:]:
             self.assertEqual(self.hosts(each), ["203.0.113.1"])
         self.assertEqual(len(self.queries), 2)
+
+    def test_look_ups_that_were_left_are_bounded(self) -> None:
+        """Of the look-ups that nobody waits for any more the latest hundred go on."""
+        self.network.name_servers = {FIRST: lambda _: [], SECOND: lambda _: []}
+        for number in range(MOST_LEFT + 50):
+            waiting = self.names.lookup(f"{number}.test", 443)
+            waiting.cancel()
+            self.failureResultOf(waiting, CancelledError)
+        going_on = [socket for socket in self.network.sockets if not socket.closed]
+        self.assertEqual(len(going_on), 2 * MOST_LEFT)
+        self.network.pass_time(10)
+        self.assertTrue(all(socket.closed for socket in self.network.sockets))
 
     def test_aliases_without_end(self) -> None:
         """A server that makes up alias after alias is asked a few times only."""

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import HTTPConnectionPool, ResponseFailed
 
+from regcache.seam.streams import set_read_size, stream_below
 from regcache.upstream.failures import HeadersTooLongError
 
 LONGEST_HEADERS = 64 * 1024
@@ -47,12 +48,10 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
     def connectionMade(self) -> None:
         """Read in large pieces, below TLS too."""
         super().connectionMade()
-        socket: Any = self.transport
-        while (below := getattr(socket, "transport", None)) is not None:
-            socket = below
-        socket.bufferSize = READ_SIZE
-        if socket is self.transport:
-            self._socket = socket
+        stream = stream_below(self.transport)
+        set_read_size(stream, READ_SIZE)
+        if stream is self.transport:
+            self._socket = stream
 
     def _fit_reads(self, length: int) -> None:
         """Read twice as much after a read that was full, half as much after a small one."""
@@ -62,7 +61,7 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
             self._read_size = max(LEAST_READ, self._read_size // 2)
         else:
             return
-        self._socket.bufferSize = self._read_size
+        set_read_size(self._socket, self._read_size)
 
     def request(self, request: Any) -> "Deferred[Any]":
         """Send a request; a missing answer cancels it after ``first_byte_timeout``."""

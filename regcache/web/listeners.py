@@ -24,11 +24,15 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.seam.accepting import bound_accepts
+from regcache.seam.streams import socket_of
 from regcache.seam.tls_stream import TLSStreamFactory
-from regcache.web.accepting import prepare_port
+from regcache.web.unsent import bound_unsent
 
 BACKLOG = 1024
 """Connections that the kernel may hold until they are accepted."""
+MOST_ACCEPTED = 4
+"""Connections that one turn of the reactor accepts: TLS costs a millisecond for each."""
 
 _log = Logger()
 _WITH_BACKLOG = frozenset({"tcp", "tcp6", "unix"})
@@ -147,7 +151,8 @@ class Listeners(Service):
             raise _explain(spec, outcome)
         if outcome is None:
             raise ListenError(f"listener {spec.endpoint}: this endpoint does not open at once")
-        prepare_port(outcome)
+        bound_accepts(outcome, MOST_ACCEPTED)
+        bound_unsent(socket_of(outcome))
         self.ports.append(outcome)
         return outcome
 
@@ -194,7 +199,7 @@ def _address(error: CannotListenError) -> str:
 
 def _takes_ipv4(port: IListeningPort) -> bool:
     """Whether an IPv6 socket takes IPv4 connections too (RFC 3493, 5.3)."""
-    listening: socket.socket | None = getattr(port, "socket", None)
+    listening: socket.socket | None = socket_of(port)
     if listening is None:
         return True
     return listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0

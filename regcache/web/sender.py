@@ -33,9 +33,10 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from regcache.interfaces import IContentFile, IReader, IReaderSink
+from regcache.seam.write_takeover import is_plain_stream
 from regcache.web.request import Request
 from regcache.web.rounds import Rounds
-from regcache.web.sendfile import FileStretch, takes_files
+from regcache.web.sendfile import FileStretch
 from regcache.web.stall import StallTimer, unsent_bytes
 from regcache.web.turns import Turns
 from regcache.web.unsent import UnsentBound
@@ -147,7 +148,7 @@ class Sender:
         In chunked coding bytes would have to go before and behind it; that is written.
         """
         transport = self._request.channel.transport
-        if self._over or self._request.chunked or not takes_files(transport):
+        if self._over or self._request.chunked or not is_plain_stream(transport):
             return False
 
         def ended(count: int) -> None:

@@ -1,13 +1,13 @@
 """sendfile(2) on a plain stream transport: bytes from the page cache to the socket, uncopied.
 
-Twisted has no such thing, so the transport's ``doWrite`` is replaced while a stretch of a file
-is sent, and nothing else may be written meanwhile.
+Twisted has no such thing, so the transport's writing is taken over while a stretch of a file is
+sent (:mod:`regcache.seam.write_takeover`), and nothing else may be written meanwhile.
 
 ========  ===========================  ==================================================
 state     event                        what holds afterwards
 ========  ===========================  ==================================================
 flushing  the socket takes more        what the transport held is on its way by its own
-                                       ``doWrite``; flushing, or sending when that is empty
+                                       writing; flushing, or sending when that is empty
 sending   the socket takes more        up to ``MOST_AT_ONCE`` bytes more are on their way,
                                        or due: where several are under way they go together
 due       the turn is over             sending: up to ``MOST_AT_ONCE`` bytes more went; or
@@ -33,10 +33,10 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_LOST
 
 from regcache.interfaces import IContentFile
+from regcache.seam.write_takeover import WriteTakeover
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import FileCall
 
@@ -47,11 +47,6 @@ MOST_AT_ONCE = 1024 * 1024
 MOST_AT_START = 512 * 1024
 #: What sendfile(2) says where a file system, or a filter of system calls, does not have it.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-
-
-def takes_files(transport: object) -> bool:
-    """Whether a transport is a plain TCP or unix connection, which sendfile works with."""
-    return isinstance(transport, tcp.Connection) and not getattr(transport, "TLS", False)
 
 
 class FileStretch:
@@ -74,6 +69,7 @@ class FileStretch:
         ended: Callable[[int], None],
     ) -> None:
         self._transport = transport
+        self._writing = WriteTakeover(transport)
         self._rounds = rounds
         self._file = file
         self._start = self._position = start
@@ -88,8 +84,8 @@ class FileStretch:
         """Send what the socket takes at once, and have the reactor call for what is left."""
         transport = self._transport
         self._rounds.enter(self)
-        transport.doWrite = self._write
-        if not self._holds_bytes() and transport.connected and not transport.disconnecting:
+        self._writing.begin(self._write)
+        if not self._writing.holds_bytes and transport.connected and not transport.disconnecting:
             self._flushed = True
             self._most = MOST_AT_START
             self._rounds.send(self)
@@ -103,19 +99,14 @@ class FileStretch:
         wait for may have sent more than was told.
         """
         self._rounds.leave(self)
-        if self._is_ours():
-            del self._transport.doWrite
+        self._writing.end()
 
     def abort(self) -> None:
         """Cut the connection."""
         self._transport.abortConnection()
 
-    def _is_ours(self) -> bool:
-        """Whether nobody took it back: an aborted transport puts something of its own there."""
-        return bool(self._transport.__dict__.get("doWrite") == self._write)
-
     def _write(self) -> Any:
-        """In place of ``doWrite``: None, or why the reactor shall drop the connection."""
+        """The socket takes more: None, or why the reactor shall drop the connection."""
         if not self._flushed:
             return self._flush()
         if not self._broken:
@@ -125,7 +116,7 @@ class FileStretch:
     def plan(self) -> FileCall | None:
         """What is to be sent now; None where nothing can be."""
         transport, file = self._transport, self._file
-        if not (transport.connected and self._is_ours()) or self._holds_bytes():
+        if not (transport.connected and self._writing.lasts) or self._writing.holds_bytes:
             return None
         count = min(self._end - self._position, self._rounds.share(self._most))
         if not file.cached(self._position, count):
@@ -134,9 +125,9 @@ class FileStretch:
 
     def settle(self, call: FileCall | None) -> None:
         """Tell how much is on its way, and go on, or end."""
-        if not (self._transport.connected and self._is_ours()):
+        if not (self._transport.connected and self._writing.lasts):
             return
-        if self._holds_bytes():
+        if self._writing.holds_bytes:
             self._break()
         elif call is None:
             self._finish()
@@ -172,14 +163,10 @@ class FileStretch:
             self._transport.stopWriting()
         self._ended(self._position - self._start)
 
-    def _holds_bytes(self) -> bool:
-        transport = self._transport
-        return bool(len(transport.dataBuffer) - transport.offset or transport._tempDataLen)
-
     def _flush(self) -> Any:
-        outcome = type(self._transport).doWrite(self._transport)
-        if outcome is None and self._is_ours():
-            self._flushed = not self._holds_bytes()
+        outcome = self._writing.write_own()
+        if outcome is None and self._writing.lasts:
+            self._flushed = not self._writing.holds_bytes
             # Its own doWrite stops writing when its buffer is empty; ours begins there.
             self._transport.startWriting()
         return outcome

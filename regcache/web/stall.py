@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from regcache.web.unsent import stream_below
+from regcache.seam.streams import stream_below
 
 #: How often one looks within the time after which a client is given up.
 _LOOKS = 4

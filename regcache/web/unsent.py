@@ -21,7 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.protocols.policies import ProtocolWrapper
+
+from regcache.seam.streams import socket_of
 
 #: Bytes that may wait unsent for a client of whom nothing is known.
 BOUND = 512 * 1024
@@ -31,13 +32,6 @@ STEP = 4 * 1024 * 1024
 FAST = 0.25
 #: The value that leaves the matter to the system's own setting.
 _UNBOUNDED = 0
-
-
-def stream_below(transport: Any) -> Any:
-    """The transport of the connection itself, beneath wrappers such as TLS."""
-    while isinstance(transport, ProtocolWrapper):
-        transport = transport.transport
-    return transport
 
 
 def bound_unsent(connection: Any, most: int = BOUND) -> None:
@@ -88,6 +82,5 @@ class UnsentBound:
     def _set_free(self, free: bool) -> None:
         if free is not self._free:
             self._free = free
-            connection = getattr(stream_below(self._transport), "socket", None)
-            bound_unsent(connection, _UNBOUNDED if free else BOUND)
+            bound_unsent(socket_of(self._transport), _UNBOUNDED if free else BOUND)
             self._changed(free)

@@ -1,9 +1,12 @@
 """Tests for regcache.upstream.connection."""
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseFailed
 from twisted.web.iweb import IResponse
@@ -21,12 +24,11 @@ from regcache.upstream.urls import parse_url
 from regcache.upstream.wire import WireRequest
 
 
-class _Wrapper(StringTransport):
+def _wrapped(below: StringTransport) -> Any:
     """A transport above another one, as TLS is."""
-
-    def __init__(self, below: StringTransport) -> None:
-        super().__init__()
-        self.transport = below
+    wrapper = ProtocolWrapper(WrappingFactory(Factory.forProtocol(Protocol)), Protocol())
+    wrapper.makeConnection(below)
+    return wrapper
 
 
 class ReadSizeTests(SynchronousTestCase):
@@ -36,7 +38,7 @@ class ReadSizeTests(SynchronousTestCase):
         """The transport that reads the socket is told, whatever lies above it."""
         socket = StringTransport()
         protocol = BoundedClientProtocol(lambda _: None, Clock(), 30)
-        protocol.makeConnection(_Wrapper(socket))
+        protocol.makeConnection(_wrapped(socket))
         self.assertEqual(socket.bufferSize, READ_SIZE)
 
     def test_plain(self) -> None:
@@ -61,13 +63,11 @@ class ReadSizeTests(SynchronousTestCase):
     def test_fixed_below_tls(self) -> None:
         """What TLS hands on says nothing of how much the socket held."""
         socket = StringTransport()
-        protocol = self.receiving(_Wrapper(socket), socket)
+        protocol = self.receiving(_wrapped(socket), socket)
         protocol.dataReceived(b"x")
         self.assertEqual(socket.bufferSize, READ_SIZE)
 
-    def receiving(
-        self, transport: StringTransport, socket: StringTransport
-    ) -> BoundedClientProtocol:
+    def receiving(self, transport: Any, socket: StringTransport) -> BoundedClientProtocol:
         """A connection on which the body of an answer arrives."""
         protocol = BoundedClientProtocol(lambda _: None, Clock(), 30)
         protocol.makeConnection(transport)

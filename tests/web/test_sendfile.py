@@ -11,12 +11,11 @@ from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads
-from regcache.web.sendfile import MOST_AT_START, FileStretch, takes_files
+from regcache.web.sendfile import MOST_AT_START, FileStretch
 from tests.support.producers import NotingProducer
 
 KIB = 1024
@@ -480,18 +479,3 @@ class DueTests(SharedCase):
         self.round()
         self.assertEqual((self.ended, self.take()), ([], b""))
         self.assertIs(self.turn(), CONNECTION_LOST)
-
-
-class TransportTests(SynchronousTestCase):
-    """Which transports take files."""
-
-    def test_others(self) -> None:
-        """Neither transports in memory nor connections that turned to TLS take files."""
-        ours, peer = socket.socketpair()
-        self.addCleanup(ours.close)
-        self.addCleanup(peer.close)
-        connection: Any = tcp.Connection(ours, Protocol(), Writers())
-        self.assertTrue(takes_files(connection))
-        connection.TLS = True
-        self.assertFalse(takes_files(connection))
-        self.assertFalse(takes_files(StringTransport()))

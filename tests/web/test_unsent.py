@@ -1,14 +1,11 @@
 """How much the kernel may hold for a client, over real sockets."""
 
 import socket
-from typing import Any
 
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.web.unsent import BOUND, FAST, STEP, UnsentBound, bound_unsent, stream_below
+from regcache.web.unsent import BOUND, FAST, STEP, UnsentBound, bound_unsent
 
 
 class Stream:
@@ -43,14 +40,6 @@ class BoundTests(SynchronousTestCase):
         self.socket.close()
         for each in (pair[0], self.socket, None, object()):
             bound_unsent(each)
-
-    def test_below_wrappers(self) -> None:
-        """The stream is found beneath what is wrapped around it."""
-        stream: Any = Stream(self.socket)
-        wrapper = ProtocolWrapper(WrappingFactory(Factory.forProtocol(Protocol)), Protocol())
-        wrapper.transport = stream
-        self.assertIs(stream_below(wrapper), stream)
-        self.assertIs(stream_below(stream), stream)
 
 
 class PaceTests(SynchronousTestCase):

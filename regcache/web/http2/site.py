@@ -10,6 +10,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from regcache.seam.hand_over import hand_over
 from regcache.web.deadline import Deadline
 from regcache.web.http2.connection import Http2Connection
 from regcache.web.http2.limits import MOST_HELD_BY_CONNECTION, MOST_HELD_BY_SITE
@@ -83,8 +84,7 @@ class Negotiation(Protocol):
             chosen = Http2Connection(self._site)
         else:
             chosen = self._site.build_channel(self._address)
-        transport.wrappedProtocol = chosen
-        chosen.makeConnection(transport)
+        hand_over(transport, chosen)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """The client left before, or broke the handshake."""

@@ -66,13 +66,14 @@ def prepare(options: argparse.Namespace, stack: ExitStack) -> Bench:
     stack.callback(stop_all)
     compileall.compile_dir(CHECKOUT / "regcache", quiet=2)
     cores = sorted(os.sched_getaffinity(0))
+    certificate = make_certificate(kept / "tls")
     return Bench(
         folder=folder,
         kept=kept,
         content=content,
         sink=build_sink(kept),
-        certificate=make_certificate(kept / "tls"),
-        fast=Upstream(folder / "fast", content).start_fast(),
+        certificate=certificate,
+        fast=Upstream(folder / "fast", content).start_fast(certificate),
         paced=Upstream(folder / "paced", content).start_paced(PACE, LATE),
         quick=options.quick,
         server_cores=frozenset(cores[:1]),

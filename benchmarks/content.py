@@ -14,6 +14,9 @@ MIB = 1 << 20
 PART = 4 * MIB
 """Bytes of the blob of which many transfers go on at once."""
 
+LAYERS = 8
+"""How many layers the image has whose layers are fetched side by side."""
+
 TAG = "latest"
 
 _PREFIX = f"v2/{REPOSITORY}"
@@ -27,6 +30,7 @@ class Sizes:
     :ivar each: bytes of the blob that 16 connections fetch at once.
     :ivar crowd: bytes of the blob that 50 clients want.
     :ivar paced: bytes of the blob that one client fetches over a link.
+    :ivar layer: bytes of each of the layers that a client fetches side by side.
     :ivar tiny: how many blobs of 4 KiB.
     :ivar slow_seconds: how long slow clients are watched.
     :ivar request_seconds: how long requests are counted.
@@ -38,6 +42,7 @@ class Sizes:
     each: int
     crowd: int
     paced: int
+    layer: int
     tiny: int
     slow_seconds: float
     request_seconds: float
@@ -45,8 +50,8 @@ class Sizes:
     once_seconds: float
 
 
-FULL = Sizes(1024 * MIB, 256 * MIB, 100 * MIB, 100 * MIB, 5_000, 6.0, 5.0, 1.0, 20.0)
-QUICK = Sizes(128 * MIB, 16 * MIB, 16 * MIB, 32 * MIB, 150, 3.0, 1.0, 0.3, 2.0)
+FULL = Sizes(1024 * MIB, 256 * MIB, 100 * MIB, 100 * MIB, 64 * MIB, 5_000, 6.0, 5.0, 1.0, 20.0)
+QUICK = Sizes(128 * MIB, 16 * MIB, 16 * MIB, 32 * MIB, 16 * MIB, 150, 3.0, 1.0, 0.3, 2.0)
 
 
 def blob_path(digest: str) -> str:
@@ -70,6 +75,7 @@ class Content:
         self.sizes = sizes
         self.big = self.each = self.crowd = self.paced = self.part = self.primer = ""
         self.manifest = ""
+        self.layers: list[str] = []
         self.tiny: list[str] = []
 
     def make(self) -> None:
@@ -80,6 +86,7 @@ class Content:
         self.each = self._blob("each", self.sizes.each)
         self.crowd = self._blob("crowd", self.sizes.crowd)
         self.paced = self._blob("paced", self.sizes.paced)
+        self.layers = [self._blob(f"layer-{n}", self.sizes.layer) for n in range(LAYERS)]
         self.part = self._blob("part", PART)
         self.primer = self._blob("primer", 100)
         self.tiny = [self._tiny(number) for number in range(self.sizes.tiny)]

@@ -69,7 +69,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         if challenge:
-            self.send_header("WWW-Authenticate", CHALLENGE.format(host=self.headers["Host"]))
+            self.send_header(
+                "WWW-Authenticate", CHALLENGE.format(scheme="http", host=self.headers["Host"])
+            )
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)

@@ -43,7 +43,7 @@ http {{
     listen {address}:{port} backlog=4096 {tls};
     {certificate}
     location / {{
-      proxy_pass http://registry;
+      proxy_pass {scheme}://registry;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Authorization "Bearer {token}";
@@ -67,7 +67,7 @@ http:
   addr: {address}:{port}
   secret: benchmark
   {tls}
-proxy: {{remoteurl: "http://127.0.0.1:{upstream}"}}
+proxy: {{remoteurl: "{scheme}://127.0.0.1:{upstream}"}}
 """
 
 _VARNISH = """
@@ -84,7 +84,7 @@ listeners:
 admin: {{endpoint: null}}
 storage: {{directory: {folder}/cache, max_size: 20GiB, max_blob: 10GiB, min_free: 64MiB}}
 upstreams:
-  upstream.test: {{urls: ["http://127.0.0.1:{upstream}"]}}
+  upstream.test: {{urls: ["{scheme}://127.0.0.1:{upstream}"]{trusted}}}
 default_upstream: upstream.test
 {more}
 """
@@ -95,6 +95,9 @@ class Peer(ABC):
 
     :param folder: for its files, the cache among them.
     :param upstream: the port of its upstream.
+    :param certificate: of its own listener; None for a plain one.
+    :param upstream_certificate: of an upstream that speaks TLS; None for a plain one.
+        docker-registry and regcache check it, nginx does not.
     :ivar address: where it listens.
     :ivar sets_aside: keep what it stored in another folder, for whoever removes all of them. ext4
         passes over the inodes of files that were removed within the last minutes, one by one,
@@ -105,10 +108,17 @@ class Peer(ABC):
     address = "127.0.0.1"
     sets_aside = False
 
-    def __init__(self, folder: Path, upstream: int, certificate: Certificate | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        upstream: int,
+        certificate: Certificate | None = None,
+        upstream_certificate: Certificate | None = None,
+    ) -> None:
         self.port = free_port()
         self.folder = folder
         self.certificate = certificate
+        self.upstream_certificate = upstream_certificate
         self._upstream = upstream
         self._server: Server | None = None
 
@@ -155,6 +165,7 @@ class Peer(ABC):
                 address=self.address,
                 port=self.port,
                 upstream=self._upstream,
+                scheme="https" if self.upstream_certificate else "http",
                 token=TOKEN,
                 **values,
             )
@@ -176,6 +187,10 @@ class Distribution(Peer):
     """Debian's docker-registry."""
 
     name = "D"
+
+    def _environment(self) -> dict[str, str]:
+        trusted = self.upstream_certificate
+        return {"SSL_CERT_FILE": str(trusted.chain)} if trusted else {}
 
     def _command(self) -> list[str]:
         pair = self.certificate
@@ -242,7 +257,10 @@ class Regcache(Peer):
         pair = self.certificate
         tls = f"tls: {{certificates: [{{chain: {pair.chain}, key: {pair.key}}}]}}" if pair else ""
         tls += "\n    http2: true" if pair and self.http2 else ""
-        config = self._file("regcache.yml", _REGCACHE, tls=tls, more=self.more)
+        trusted = (
+            f", ca_file: {self.upstream_certificate.chain}" if self.upstream_certificate else ""
+        )
+        config = self._file("regcache.yml", _REGCACHE, tls=tls, trusted=trusted, more=self.more)
         twistd = [str(Path(sys.executable).parent / "twistd")]
         if self.watched:
             twistd = [sys.executable, "-m", "benchmarks.watchdog", str(self.gaps)]

@@ -83,7 +83,8 @@ class Runner:
     def _peer(self, workload: Workload, name: str) -> Peer:
         certificate = self._bench.certificate if workload.tls else None
         folder = self._bench.folder / f"{workload.name}-{name}"
-        peer = KINDS[name](folder, workload.upstream.port, certificate)
+        upstream_certificate = self._bench.certificate if workload.upstream_tls else None
+        peer = KINDS[name](folder, workload.upstream_port, certificate, upstream_certificate)
         peer.sets_aside = workload.many_files
         if isinstance(peer, Regcache) and self._bench.quick:
             peer.watched = self._watchdog and workload.watched

@@ -3,6 +3,6 @@
 TOKEN = "benchmark-token"
 TOKEN_ANSWER = b'{"token":"benchmark-token","expires_in":3600}'
 CHALLENGE = (
-    'Bearer realm="http://{host}/token",service="bench",scope="repository:library/bench:pull"'
+    'Bearer realm="{scheme}://{host}/token",service="bench",scope="repository:library/bench:pull"'
 )
 AUTHORIZATION = f"Authorization: Bearer {TOKEN}"

@@ -1,4 +1,4 @@
-"""The registry that everybody fetches from: fast (nginx), or behind a paced link."""
+"""The registry that everybody fetches from: fast (nginx, plain and TLS), or behind a paced link."""
 
 import os
 import resource
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.certificate import Certificate
 from benchmarks.content import MANIFEST_TYPE, TAG, Content
 from benchmarks.processes import Server, free_port
 from benchmarks.tokens import CHALLENGE, TOKEN_ANSWER
@@ -37,28 +38,34 @@ http {{
     "~/manifests/{tag}$" {manifest};
     "~/(?<last>sha256:[0-9a-f]+)$" $last;
   }}
+  map $scheme $challenge {{
+    https '{tls_challenge}';
+    default '{challenge}';
+  }}
   server {{
     listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{tls_port} ssl backlog=4096;
+    ssl_certificate {chain}; ssl_certificate_key {key};
     root {root};
     location = /token {{ default_type application/json; return 200 '{token}'; }}
     location = /v2/ {{
       default_type application/json;
       if ($http_authorization = "") {{
-        add_header WWW-Authenticate '{challenge}' always; return 401 '{{}}';
+        add_header WWW-Authenticate $challenge always; return 401 '{{}}';
       }}
       return 200 '{{}}';
     }}
     location ~ /manifests/ {{
       default_type {manifest_type};
       if ($http_authorization = "") {{
-        add_header WWW-Authenticate '{challenge}' always; return 401;
+        add_header WWW-Authenticate $challenge always; return 401;
       }}
       add_header Docker-Content-Digest $content_digest;
     }}
     location / {{
       default_type application/octet-stream;
       if ($http_authorization = "") {{
-        add_header WWW-Authenticate '{challenge}' always; return 401;
+        add_header WWW-Authenticate $challenge always; return 401;
       }}
     }}
   }}
@@ -79,10 +86,12 @@ class Upstream:
     """One of the two, running.
 
     :ivar port: on 127.0.0.1.
+    :ivar tls_port: the same over TLS; only of the fast one.
     """
 
     def __init__(self, folder: Path, content: Content) -> None:
         self.port = free_port()
+        self.tls_port = free_port()
         self._folder = folder
         self._content = content
         self._log = folder / "access.log"
@@ -91,8 +100,8 @@ class Upstream:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
-    def start_fast(self) -> "Upstream":
-        """nginx, from the page cache by sendfile."""
+    def start_fast(self, certificate: Certificate) -> "Upstream":
+        """nginx, from the page cache; by sendfile where it is asked over a plain connection."""
         config = self._folder / "nginx.conf"
         config.write_text(
             _FAST.format(
@@ -100,12 +109,16 @@ class Upstream:
                 user="user root;" if os.geteuid() == 0 else "",
                 log=self._log,
                 port=self.port,
+                tls_port=self.tls_port,
+                chain=certificate.chain,
+                key=certificate.key,
                 root=self._content.root,
                 tag=TAG,
                 manifest=self._content.manifest,
                 manifest_type=MANIFEST_TYPE,
                 token=TOKEN_ANSWER.decode(),
-                challenge=CHALLENGE.format(host=f"127.0.0.1:{self.port}"),
+                challenge=CHALLENGE.format(scheme="http", host=f"127.0.0.1:{self.port}"),
+                tls_challenge=CHALLENGE.format(scheme="https", host=f"127.0.0.1:{self.tls_port}"),
                 connections=_CONNECTIONS,
                 descriptors=_DESCRIPTORS,
                 kept_open=_DESCRIPTORS - 2 * _CONNECTIONS,

@@ -58,6 +58,7 @@ class Workload:
     :cvar title: for people.
     :cvar peers: who takes part, in the order of a round.
     :cvar tls: whether the clients come over TLS.
+    :cvar upstream_tls: whether the upstream is asked over TLS.
     :cvar fresh: whether each sample begins with a restart on an empty cache.
     :cvar is_paced: whether the upstream is the paced one.
     :cvar pinned: whether server and client get a core each.
@@ -71,6 +72,7 @@ class Workload:
     title = ""
     peers = "DNVR"
     tls = False
+    upstream_tls = False
     fresh = False
     is_paced = False
     pinned = False
@@ -86,6 +88,11 @@ class Workload:
     def upstream(self) -> Upstream:
         """What the peers fetch from."""
         return self.bench.paced if self.is_paced else self.bench.fast
+
+    @property
+    def upstream_port(self) -> int:
+        """Where the peers fetch from it."""
+        return self.upstream.tls_port if self.upstream_tls else self.upstream.port
 
     @property
     def stored_bytes(self) -> int:
@@ -120,20 +127,23 @@ class Workload:
     def fetch(
         self, port: int, digests: Iterable[str], connections: int = 1, header: str = ""
     ) -> Fetched:
-        """Fetch blobs as this workload's clients do."""
+        """Fetch blobs as this workload's clients do.
+
+        :param header: of requests to the upstream itself.
+        """
         fetch = Fetch(
             port,
             [blob_path(digest) for digest in digests],
             connections,
-            self.tls and not header,
+            self.upstream_tls if header else self.tls,
             header=header,
             cores=self.bench.client_cores if self.pinned else (),
         )
         return fetch.run(self.bench.sink)
 
-    def fetch_direct(self, digests: Iterable[str]) -> Fetched:
+    def fetch_direct(self, digests: Iterable[str], connections: int = 1) -> Fetched:
         """The same from the upstream itself, which wants the token."""
-        return self.fetch(self.upstream.port, digests, header=AUTHORIZATION)
+        return self.fetch(self.upstream_port, digests, connections, header=AUTHORIZATION)
 
     def warm_up(self, peer: Peer, digests: Iterable[str]) -> None:
         """Fetch until nothing is asked of the upstream any more: some store behind the answer."""

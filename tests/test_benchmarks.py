@@ -344,7 +344,9 @@ class ContentTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         """Every file lies under its request target and has its digest."""
-        content = Content(Path(self.mktemp()), Sizes(3_000_000, 10, 20, 30, 2, 1.0, 1.0, 1.0, 9.0))
+        content = Content(
+            Path(self.mktemp()), Sizes(3_000_000, 10, 20, 30, 40, 2, 1.0, 1.0, 1.0, 9.0)
+        )
         content.make()
         big = content.path(blob_path(content.big)).read_bytes()
         self.assertEqual((len(big), str(Digest.of(big))), (3_000_000, content.big))

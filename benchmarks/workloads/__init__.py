@@ -1,7 +1,19 @@
 """What is measured, in the order in which it is run."""
 
 from benchmarks.workload import Workload
-from benchmarks.workloads.cold import Cold, Crowd, CrowdPaced, Paced, Tiny
+from benchmarks.workloads.cold import (
+    Cold,
+    ColdLayers,
+    ColdLayersOneCore,
+    ColdLayersTls,
+    ColdTls,
+    ColdTlsBoth,
+    Crowd,
+    CrowdPaced,
+    Paced,
+    Tiny,
+    TinyTls,
+)
 from benchmarks.workloads.distant import LongLink, LongLinkTls
 from benchmarks.workloads.http2 import DigestHttp1, DigestHttp2, WarmHttp1, WarmHttp2
 from benchmarks.workloads.starting import Growth, Start
@@ -24,6 +36,11 @@ _CLASSES: list[type[Workload]] = [
     Digest,
     Tag,
     Cold,
+    ColdTls,
+    ColdTlsBoth,
+    ColdLayers,
+    ColdLayersTls,
+    ColdLayersOneCore,
     Paced,
     Crowd,
     CrowdPaced,
@@ -36,6 +53,7 @@ _CLASSES: list[type[Workload]] = [
     DigestHttp2,
     DigestHttp1,
     Tiny,
+    TinyTls,
     Start,
     Growth,
 ]

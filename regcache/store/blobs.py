@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.interfaces import Found, IBlobStore, IContentFile, IPartialFile, IWorkPool
-from regcache.store.content_file import CachedReads, ContentFile, OpenFile
+from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.contents import (
     Opened,
     keep_contents,
@@ -22,6 +22,7 @@ from regcache.store.contents import (
 from regcache.store.file_system import FileSystem
 from regcache.store.files import remove, remove_same
 from regcache.store.keyed_locks import KeyedLocks
+from regcache.store.open_contents import OpenContents, Opening
 from regcache.store.partials import PartialFact, PartialFiles
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
@@ -76,6 +77,7 @@ class BlobStore:
         self._changed = changed
         self._damaged = damaged
         self._cached = CachedReads(seconds=clock.seconds)
+        self._open = OpenContents(self._cached)
         self._locks = KeyedLocks()
         self._suspects = SuspectContent()
         system = system or FileSystem(paths.directory)
@@ -96,8 +98,11 @@ class BlobStore:
         return handed_over(finding, _close)
 
     async def _find(self, digest: Digest) -> IContentFile | None:
-        found = await self._pool.run(open_content, self._paths.blob(digest))
-        return None if found is None else await self._sound(digest, found)
+        if shared := self._open.share(digest):
+            return shared
+        with self._open.opening(digest) as opening:
+            found = await self._pool.run(open_content, self._paths.blob(digest))
+            return None if found is None else await self._sound(digest, found, opening)
 
     def look_up(self, digest: Digest) -> "Deferred[Found]":
         """Open complete, verified content, or say whether a part of it is here.
@@ -108,12 +113,15 @@ class BlobStore:
         return handed_over(looking, lambda found: _close(found.file))
 
     async def _look_up(self, digest: Digest) -> Found:
-        found = await self._looking.run(digest)
-        if isinstance(found, bool):
-            return Found(None, found)
-        return Found(await self._sound(digest, found), False)
+        if shared := self._open.share(digest):
+            return Found(shared, False)
+        with self._open.opening(digest) as opening:
+            found = await self._looking.run(digest)
+            if isinstance(found, bool):
+                return Found(None, found)
+            return Found(await self._sound(digest, found, opening), False)
 
-    async def _sound(self, digest: Digest, found: Opened) -> IContentFile | None:
+    async def _sound(self, digest: Digest, found: Opened, opening: Opening) -> IContentFile | None:
         """An open file, unless it turns out to be damaged."""
         raw, size, settled = found
         opened = OpenFile(raw, self._pool)
@@ -123,7 +131,7 @@ class BlobStore:
         finally:
             if not sound:
                 opened.close()
-        return ContentFile(digest, size, opened, self._cached) if sound else None
+        return self._open.add(digest, opened, size, opening) if sound else None
 
     async def _check(self, digest: Digest, size: int, opened: OpenFile) -> bool:
         """Whether content that may have been cut by a crash is whole; else remove it."""
@@ -163,7 +171,7 @@ class BlobStore:
     async def _remove(self, digest: Digest) -> bool:
         size = await self._pool.run(remove, self._paths.blob(digest))
         self._syncs.discard(digest)
-        self._suspects.forget(digest)
+        self._forget(digest)
         if size is not None:
             self._changed(-size)
         return size is not None
@@ -209,13 +217,18 @@ class BlobStore:
 
     def _stored(self, digest: Digest, size: int, replaced: int) -> None:
         """Verified content got its name."""
-        self._suspects.forget(digest)
+        self._forget(digest)
         self._syncs.add(digest)
         self._changed(size - replaced)
+
+    def _forget(self, digest: Digest) -> None:
+        """What was known of the file under this name is not true of it any more."""
+        self._suspects.forget(digest)
+        self._open.forget(digest)
 
     def _lost(self, digest: Digest, size: int) -> None:
         """Content was damaged, and was removed."""
         self.log.error("stored content was damaged and removed: {digest}", digest=str(digest))
-        self._suspects.forget(digest)
+        self._forget(digest)
         self._changed(-size)
         self._damaged(digest, size)

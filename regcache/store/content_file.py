@@ -9,7 +9,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.logger import Logger
@@ -196,12 +196,30 @@ class OpenFile:
         self._raw.close()
 
 
+class Handle(Protocol):
+    """What a reader needs of an open file.
+
+    :ivar closing: it has been given back.
+    """
+
+    closing: bool
+
+    def fileno(self) -> int:
+        """The descriptor. :raises FileClosedError: after :meth:`close`."""
+
+    def run(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        """Call ``function(descriptor, *args)`` in the pool; the file stays open meanwhile."""
+
+    def close(self) -> None:
+        """Give it back. Idempotent."""
+
+
 @implementer(IContentFile)
 class ContentFile:
     """Complete content, open for reading."""
 
     def __init__(
-        self, digest: Digest, size: int | None, opened: OpenFile, cached: CachedReads
+        self, digest: Digest, size: int | None, opened: Handle, cached: CachedReads
     ) -> None:
         self.digest = digest
         self.size = size

@@ -44,6 +44,8 @@ class PartialFile(ContentFile):
     :ivar etag: of the upstream's answer, kept for whoever resumes.
     """
 
+    _opened: OpenFile
+
     def __init__(
         self,
         names: PartialNames,

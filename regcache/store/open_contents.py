@@ -1,0 +1,130 @@
+"""One descriptor for stored content, however many read it at a time.
+
+A client may ask for the same blob in hundreds of streams; a process may have a few thousand
+descriptors in all.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+
+from regcache.digests import Digest
+from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
+
+
+@dataclass(slots=True)
+class _Shared:
+    """An open file, and how many have it."""
+
+    opened: OpenFile
+    size: int
+    holders: int = 0
+
+
+@dataclass(slots=True)
+class Opening:
+    """Look-ups of one content that are under way.
+
+    :ivar outdated: the content was removed or replaced meanwhile.
+    """
+
+    count: int = 0
+    outdated: bool = False
+
+
+class _Share:
+    """What one of several readers has of an open file. Closing it closes nothing for others.
+
+    :param closed: called once, when it is closed.
+    """
+
+    def __init__(self, opened: OpenFile, closed: Callable[[], None]) -> None:
+        self._opened = opened
+        self._closed = closed
+        self.closing = False
+
+    def fileno(self) -> int:
+        """The descriptor. :raises FileClosedError: after :meth:`close`."""
+        if self.closing:
+            raise FileClosedError
+        return self._opened.fileno()
+
+    def run(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        """Call ``function(descriptor, *args)`` in the pool; the file stays open meanwhile."""
+        if self.closing:
+            return fail(FileClosedError())
+        return self._opened.run(function, *args)
+
+    def close(self) -> None:
+        """Give it back. Idempotent."""
+        if not self.closing:
+            self.closing = True
+            self._closed()
+
+
+class OpenContents:
+    """The stored content that is being read. For the reactor thread.
+
+    A descriptor is closed with its last reader, so there are no more entries than descriptors.
+    """
+
+    def __init__(self, cached: CachedReads) -> None:
+        self._cached = cached
+        self._open: dict[Digest, _Shared] = {}
+        self._opening: dict[Digest, Opening] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def share(self, digest: Digest) -> ContentFile | None:
+        """Content that somebody reads already; None if nobody does."""
+        shared = self._open.get(digest)
+        return None if shared is None else self._reader(digest, shared)
+
+    @contextmanager
+    def opening(self, digest: Digest) -> Iterator[Opening]:
+        """While content is looked up and opened. What it gives belongs to :meth:`add`."""
+        opening = self._opening.setdefault(digest, Opening())
+        opening.count += 1
+        try:
+            yield opening
+        finally:
+            opening.count -= 1
+            if not opening.count and self._opening.get(digest) is opening:
+                del self._opening[digest]
+
+    def add(self, digest: Digest, opened: OpenFile, size: int, opening: Opening) -> ContentFile:
+        """Content that has been opened. Where another was quicker its descriptor is used.
+
+        What was removed or replaced meanwhile is for this one reader.
+        """
+        shared = self._open.get(digest)
+        if shared is None:
+            shared = _Shared(opened, size)
+            if not opening.outdated:
+                self._open[digest] = shared
+        else:
+            opened.close()
+        return self._reader(digest, shared)
+
+    def forget(self, digest: Digest) -> None:
+        """The content was removed or replaced: who reads it goes on, others do not join."""
+        self._open.pop(digest, None)
+        opening = self._opening.pop(digest, None)
+        if opening is not None:
+            opening.outdated = True
+
+    def _reader(self, digest: Digest, shared: _Shared) -> ContentFile:
+        shared.holders += 1
+        share = _Share(shared.opened, lambda: self._left(digest, shared))
+        return ContentFile(digest, shared.size, share, self._cached)
+
+    def _left(self, digest: Digest, shared: _Shared) -> None:
+        shared.holders -= 1
+        if not shared.holders:
+            if self._open.get(digest) is shared:
+                del self._open[digest]
+            shared.opened.close()

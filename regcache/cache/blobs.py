@@ -20,11 +20,13 @@ from regcache.cache.download.relays import Relays, Wanted
 from regcache.cache.download.small_fetch import SMALL
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
 from regcache.cache.policy import Upstream
+from regcache.cache.sight.proofs import agrees, is_page
 from regcache.cache.sight.rights import NotProvedError, Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.status import CacheStatus, asked, collapsed, described, hit, miss, relayed
 from regcache.digests import Digest
+from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentFacts
 from regcache.interfaces import (
     IBlobBody,
@@ -132,6 +134,8 @@ class BlobCache:
         if facts.mentioned_size is not None:
             return BlobHead(facts.mentioned_size, described())
         head = await upstream.registry.head_blob(repository, digest)
+        if is_page(head, digest):
+            raise UpstreamBadAnswer(upstream.name, "its answer to HEAD is not that of this blob")
         return BlobHead(head.size, asked())
 
     async def _open_stored(
@@ -230,6 +234,10 @@ class BlobCache:
         reader = running.join()
         try:
             head = await upstream.registry.head_blob(repository, running.digest)
+            size = facts.mentioned_size if running.size is None else running.size
+            if not agrees(head, running.digest, size):
+                reader.leave()
+                return await self._relay(upstream, repository, running.digest, facts, NOT_PROVED)
             if running.readers.verified:
                 now = self._clock.seconds()
                 await self._index.record_link(

@@ -1,6 +1,7 @@
 """Credentials, tokens, private images, and what the operator shuts out."""
 
 import time
+from http.client import HTTPException
 from typing import Any
 
 from tests.integration.base import UPSTREAM, PullThroughCase, upstream_config
@@ -206,6 +207,52 @@ class PrivateTests(CredentialsCase):
         self.assertEqual(self.statuses(f"alice.test/{REPOSITORY}"), [200] * 3)
         listed = daemon.client().get("/v2/_catalog?ns=bob.test").json()["repositories"]
         self.assertEqual(listed, [])
+
+
+class LoginPageTests(CredentialsCase):
+    """A captive portal, or an upstream that shows a login page where it should say 401."""
+
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n"
+
+    def show_login_page(self) -> None:
+        """Redirect everything to a page."""
+        self.upstream.faults.always("/v2/*", Fault(redirect=f"{self.upstream.url}/login"))
+        for method, body in (("GET", b"<html>"), ("HEAD", b"")):
+            self.upstream.faults.always("/login", Fault(raw=self.page + body), method)
+
+    def test_makes_nothing_public(self) -> None:
+        """What is cached and private is not shown on its word, and stays private behind it."""
+        self.upstream.require_token(ALICE)
+        self.start(**credentials(ALICE, serve_private=True))
+        self.assertEqual(self.statuses(), [200] * 3)
+        self.assertEqual(self.daemon.stop(), 0)
+        self.daemon.config["upstreams"][UPSTREAM]["serve_private"] = False
+        self.show_login_page()
+        self.daemon.start()
+        self.assertEqual(self.statuses(), [502] * 3)
+        self.assertEqual(self.get("tags/list").status, 502)
+        self.upstream.faults.clear()
+        self.assertEqual(self.statuses(), [403] * 3)
+
+    def test_opens_nothing_to_another_repository(self) -> None:
+        """Its 200 is no proof that a repository has the layer or the manifest of another one."""
+        self.upstream.require_token(ALICE)
+        self.start(**credentials(ALICE, serve_private=True, negative_ttl="0s"))
+        self.assertEqual(self.statuses(), [200] * 3)
+        self.show_login_page()
+        for path in CONTENTS[1:]:
+            self.assertEqual(self.daemon.client().head(f"/v2/team/evil/{path}").status, 502)
+            self.assertEqual(self.body(path, "team/evil"), b"")
+        self.upstream.faults.clear()
+        self.assertEqual(self.statuses("team/evil"), [404] * 3)
+
+    def body(self, path: str, repository: str) -> bytes:
+        """The body of a whole answer with status 200, if there is one."""
+        try:
+            answer = self.get(path, repository)
+        except (OSError, HTTPException):  # cut off: what came fails its digest
+            return b""
+        return answer.body if answer.status == 200 else b""
 
 
 class AllowTests(CredentialsCase):

@@ -23,6 +23,9 @@ from regcache.facts import ContentHead, ManifestAnswer
 from regcache.interfaces import IBlobBody, IRegistry
 from tests.support.bodies import FakeBody, Fault
 
+#: What HEAD says of a page that answers everything.
+LOGIN_PAGE = ContentHead(None, 7, "text/html")
+
 
 @implementer(IRegistry)
 @dataclass
@@ -35,6 +38,7 @@ class FakeRegistry:
     :ivar faults: for the next blob answers, one each; none means a right answer.
     :ivar private: repositories that only credentials can read; nobody else sees them.
     :ivar closed: repositories that refuse whatever credentials there are.
+    :ivar login_page: whether a question is answered by a login page: (repository, anonymous).
     :ivar claims: what HEAD of a tag says its digest is, where that is not the truth.
     :ivar failure: what every question fails with, as long as it is set.
     :ivar silent: nothing is answered.
@@ -57,6 +61,7 @@ class FakeRegistry:
     referrers: dict[Digest, bytes] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
     closed: set[str] = field(default_factory=set)
+    login_page: Callable[[str, bool], bool] = lambda repository, anonymous: False
     claims: dict[str, Digest | None] = field(default_factory=dict)
     holds: Callable[[str, Digest], bool] = lambda repository, digest: True
     faults: list[Fault] = field(default_factory=list)
@@ -179,6 +184,8 @@ class FakeRegistry:
             raise UpstreamNotFound(self.name, "not found", status=404)
 
     def _head_manifest(self, repository: str, reference: str, anonymous: bool) -> ContentHead:
+        if self.login_page(repository, anonymous):
+            return LOGIN_PAGE
         self._hide_private(repository, anonymous)
         content, media_type = self._known(self.manifests, (repository, reference))
         credentials = "" if anonymous else self.credentials
@@ -197,6 +204,8 @@ class FakeRegistry:
         return content
 
     def _head_blob(self, repository: str, digest: Digest, anonymous: bool) -> ContentHead:
+        if self.login_page(repository, anonymous):
+            return LOGIN_PAGE
         self._hide_private(repository, anonymous)
         size = len(self._blob(repository, digest))
         return ContentHead(digest, size, "", "" if anonymous else self.credentials)

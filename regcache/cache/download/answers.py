@@ -37,6 +37,9 @@ class Answers:
         if body.start not in (asked, 0):
             raise UpstreamBadAnswer(upstream, "it sent another range than was asked for")
         size = expected if body.size is None else body.size
+        if body.size is None and self.count == 0 and self._file.present:
+            # What is held may have come through another repository, and a 200 alone proves nothing.
+            raise SizeConflict(upstream, "it does not say the size of what is held")
         if size is None:
             return None
         if expected not in (None, size):

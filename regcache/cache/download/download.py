@@ -7,6 +7,7 @@ opening    partial file opened     filling; the first gap is asked for, or taken
 opening    nothing is missing      proving: one HEAD, since the right needs the upstream's word
 opening    cannot be opened        over; waiting readers relay
 proving    right proved            checking
+proving    answer proves nothing   what is held is dropped and fetched afresh: filling
 filling    first answer            heads of answers go out (over 64 KiB; else verified)
 filling    another size than ours  what is held is dropped and fetched afresh once: filling
 filling    first answer refused    over; every waiting reader gets the failure
@@ -47,6 +48,7 @@ from regcache.cache.download.progress import exceeds_withheld, is_complete, too_
 from regcache.cache.download.reader import Reader
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.verification import Verification
+from regcache.cache.sight.proofs import agrees
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody, IPartialFile
@@ -99,6 +101,11 @@ class Download:
         """Whether some answer came, and every byte was given without credentials."""
         return self.readers.opened and self._fetching.answered and self.file.anonymous
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of the blob as the upstream states them; None before it does."""
+        return self.file.size if self.readers.opened else None
+
     def join(self) -> Reader:
         """A new reader. Whoever gets it calls ``leave`` in the end."""
         reader = self.readers.join()
@@ -143,8 +150,11 @@ class Download:
             self._step()
 
     async def _prove(self) -> None:
+        registry = self.origin.registry
         try:
-            head = await self.origin.registry.head_blob(self.origin.repository, self.digest)
+            head = await registry.head_blob(self.origin.repository, self.digest)
+            if not agrees(head, self.digest, self.file.size):
+                raise SizeConflict(registry.name, "its answer to HEAD is not that of this blob")
         except UpstreamFailure as failure:
             self.gave_up(failure)
         else:

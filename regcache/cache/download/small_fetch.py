@@ -115,6 +115,11 @@ class SmallFetch:
         return self._body is not None and not self._body.credentials
 
     @property
+    def size(self) -> int | None:
+        """Bytes of the blob as the upstream states them; None before it does."""
+        return None if self._body is None else self._body.size
+
+    @property
     def held(self) -> int:
         """Bytes that came and are nowhere but in memory."""
         return 0 if self._body is None or self._over else self._body.length

@@ -4,9 +4,8 @@ Their tags, digests and blobs are answered with 403 until the upstream says othe
 Nothing is deleted: who opens the repository again has all of it at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -54,12 +53,13 @@ class ClosedRepositories:
         upstream: Upstream,
         repository: str,
         reference: str,
-        ask: "Callable[[], Deferred[ContentHead]]",
+        ask: Callable[[], Awaitable[ContentHead]],
         by: float | None = None,
     ) -> None:
         """Return if the repository is open, or the upstream says that it is again.
 
-        :param ask: HEAD of what a client asks for, with the credentials.
+        :param ask: HEAD of what a client asks for, with the credentials; its answer proves
+            that it is there.
         :param by: Unix seconds at which the client is answered with what is known.
         :raises UpstreamDenied: if the upstream refuses still.
         :raises DeniedError: if it does not say.

@@ -19,6 +19,7 @@ from regcache.bounded import BoundedTable
 from regcache.cache.freshness import closes
 from regcache.cache.policy import Upstream
 from regcache.cache.sight.piece import read_piece
+from regcache.cache.sight.proofs import agrees, is_manifest
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentFacts
@@ -85,8 +86,7 @@ class Rights:
         async def prove() -> None:
             if facts.upstream_linked or not file.size:
                 head = await upstream.registry.head_blob(repository, digest)
-                if head.size not in (None, file.size):
-                    # A page that answers everything is no proof of anything.
+                if not agrees(head, digest, file.size):
                     raise NotProvedError("the upstream speaks of something else")
                 credentials = head.credentials
             else:
@@ -110,7 +110,7 @@ class Rights:
 
         async def prove() -> None:
             head = await upstream.registry.head_manifest(repository, str(digest))
-            if head.digest not in (None, digest):
+            if not (is_manifest(head, str(digest)) and agrees(head, digest, facts.size)):
                 raise NotProvedError("the upstream speaks of something else")
             await self._link(upstream, repository, digest, head.credentials)
 
@@ -133,7 +133,8 @@ class Rights:
             return
         try:
             await self._flights.join_within(key, prove, upstream.policy.deadline, by)
-        except OverdueError:
+        except (OverdueError, NotProvedError):
+            # Where a page answers everything the upstream is away.
             return
         except (UpstreamDenied, UpstreamNotFound) as failure:
             if closes(failure) or not upstream.policy.keep_missing:

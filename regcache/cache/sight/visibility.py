@@ -3,18 +3,19 @@
 Two checks. A repository may be closed to us, see
 :mod:`regcache.cache.sight.closed_repositories`. And with credentials and
 ``serve_private: false`` credentials only raise the quota: a repository is served only if it
-could be read without them. An anonymous HEAD of what was asked for must succeed, before the
-first answer and daily. The last verdict holds while the upstream does not answer.
+could be read without them. An anonymous HEAD of what was asked for must prove that, before the
+first answer and daily; what proves is said in :mod:`regcache.cache.sight.proofs`. The last
+verdict holds while the upstream does not answer, or answers what proves nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
 from regcache.cache.policy import Upstream
+from regcache.cache.sight import proofs
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.digests import Digest
 from regcache.errors import (
@@ -34,8 +35,9 @@ PRIVATE_FOR = 60.0
 #: Verdicts remembered in memory; the index has all of them.
 MOST_VERDICTS = 10_000
 
-#: HEAD of what was asked for; the argument says whether without credentials.
-Ask = Callable[[bool], "Deferred[ContentHead]"]
+#: HEAD of what was asked for, whose answer proves that it is there; the argument says whether
+#: without credentials.
+Ask = Callable[[bool], Awaitable[ContentHead]]
 
 
 class Visibility:
@@ -66,16 +68,18 @@ class Visibility:
         :raises UpstreamFailure: if nobody knows, and the upstream does not say.
         """
 
-        def ask(anonymous: bool) -> "Deferred[ContentHead]":
-            return upstream.registry.head_manifest(repository, reference, anonymous)
+        def ask(anonymous: bool) -> Awaitable[ContentHead]:
+            return proofs.head_manifest(upstream.registry, repository, reference, anonymous)
 
         await self._admit(upstream, repository, reference, ask, by)
 
     async def admit_blob(self, upstream: Upstream, repository: str, digest: Digest) -> None:
         """The same for a blob."""
 
-        def ask(anonymous: bool) -> "Deferred[ContentHead]":
-            return upstream.registry.head_blob(repository, digest, anonymous)
+        async def ask(anonymous: bool) -> ContentHead:
+            facts = await self._index.content(upstream.name, repository, digest)
+            size = facts.mentioned_size if facts.size is None else facts.size
+            return await proofs.head_blob(upstream.registry, repository, digest, size, anonymous)
 
         await self._admit(upstream, repository, f"blob {digest}", ask, None)
 

@@ -268,6 +268,20 @@ class StoppingTests(DownloadTestCase):
         self.assertEqual(bytes(self.pull().data), self.content)
         self.assertEqual(self.registry.count("get_blob"), 2)
 
+    def test_answer_that_says_no_size_opens_no_partial_file(self) -> None:
+        """A page that answers everything is not the word of who holds what is here."""
+        held = b"x" * 100 * KIB
+        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
+        self.successResultOf(partial.write(0, [held]))
+        self.successResultOf(partial.save())
+        partial.close()
+        self.registry.faults = [Fault(ignore_range=True, hide_size=True)] * 2
+        opening = self.caches.open(self.digest)
+        self.caches.run(turns=20)
+        self.assertNotIn(b"xxxx", bytes(self.read(opening).data))
+        self.caches.run()
+        self.assertEqual(self.registry.count("get_blob"), 2)
+
     def test_nothing_begins_while_stopping(self) -> None:
         """A request that comes while the daemon stops is told so."""
         self.caches.downloads.stop()

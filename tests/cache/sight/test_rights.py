@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, succeed
 
 from regcache.cache.sight.rights import PIECE
+from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound, UpstreamUnreachable
 from regcache.facts import ContentHead
 from regcache.media_types import OCI_MANIFEST
@@ -40,18 +41,88 @@ class LinkTests(RightsTestCase):
         self.refusal(self.by_digest(repository=EVIL), UpstreamNotFound)
         self.assertEqual(self.asked(), ["head_manifest"] * 2)
 
-    def test_an_answer_to_everything(self) -> None:
-        """A HEAD that speaks of another size proves nothing; the upstream's own bytes are sent."""
-        self.holders.add(("org/b", self.blob))
-        login_page: Deferred[ContentHead] = succeed(ContentHead(None, 7, "text/html"))
-        self.patch(self.registry, "head_blob", lambda *_: login_page)
-        self.assertEqual(self.pull(self.blob, "org/b"), "relay")
-        self.assertIsNone(self.result_of_link("org/b"))
+    def answer(self, head: ContentHead) -> None:
+        """Have every HEAD answered like this."""
+        for method in ("head_blob", "head_manifest"):
+            self.patch(self.registry, method, lambda *_: succeed(head))
 
-    def result_of_link(self, repository: str) -> object:
-        """The link of a repository to the blob, if any."""
-        looking = self.index.content("up.test", repository, self.blob)
-        return self.successResultOf(looking).link
+    def link(self, digest: Digest, repository: str = "org/b") -> object:
+        """The link of a repository to something, if any."""
+        return self.successResultOf(self.index.content("up.test", repository, digest)).link
+
+    def test_an_answer_to_everything(self) -> None:
+        """A HEAD that names neither digest nor size proves nothing of a blob, nor another's."""
+        self.holders.add(("org/b", self.blob))
+        other = Digest.of(b"other")
+        for head in (
+            ContentHead(None, 7, "text/html"),
+            ContentHead(None, None, "text/html"),
+            ContentHead(other, len(SECRET), ""),
+            ContentHead(self.blob, 7, ""),
+        ):
+            self.answer(head)
+            self.assertEqual(self.pull(self.blob, "org/b"), "relay")
+            self.assertIsNone(self.link(self.blob))
+
+    def test_size_alone(self) -> None:
+        """Storage behind a redirect names no digest; the size that is known is as good."""
+        self.answer(ContentHead(None, len(SECRET), "application/octet-stream"))
+        self.assertEqual(self.pull(self.blob, "org/b"), "hit")
+
+    def test_an_answer_to_everything_for_a_manifest(self) -> None:
+        """A manifest is fetched unless HEAD speaks of one, and of this one."""
+        size = len(self.content)
+        for head in (
+            ContentHead(None, 7, "text/html"),
+            ContentHead(None, size, "text/html"),
+            ContentHead(None, None, OCI_MANIFEST),
+            ContentHead(None, size + 1, OCI_MANIFEST),
+            ContentHead(Digest.of(b"other"), size, OCI_MANIFEST),
+        ):
+            self.answer(head)
+            self.refusal(self.by_digest(repository="org/b"), UpstreamNotFound)
+            self.assertIsNone(self.link(self.digest))
+            self.clock.advance(10.0)
+        self.answer(ContentHead(None, size, OCI_MANIFEST))
+        self.assertEqual(self.status_of(self.by_digest(repository="org/b")), "regcache; hit")
+
+    def test_an_answer_to_everything_while_it_is_fetched(self) -> None:
+        """What proves nothing joins no download of another repository's blob."""
+        private = self.registry.add(b"another secret " * 20_000)
+        self.holders.add((APP, private))
+        self.registry.login_page = lambda repository, _: repository == EVIL
+        owner = self.start(self.open(private))
+        self.caches.run(turns=20)
+        self.refusal(self.open(private, EVIL), UpstreamNotFound)
+        self.caches.run()
+        self.successResultOf(owner).reader.leave()
+        self.assertIsNone(self.link(private, EVIL))
+
+    def test_joins_with_a_proof(self) -> None:
+        """A repository that shows that it holds what is being fetched shares the download."""
+        shared = self.registry.add(b"shared " * 40_000)
+        self.holders.add((APP, shared))
+        owner = self.start(self.open(shared))
+        self.caches.run(turns=20)
+        self.answer(ContentHead(None, len(self.registry.blobs[shared]), ""))
+        joining = self.result(self.open(shared, "org/b"))
+        self.assertEqual(joining.status.outcome, "collapsed")
+        joining.reader.leave()
+        self.successResultOf(owner).reader.leave()
+        self.caches.run()
+
+    def test_complete_partial_file(self) -> None:
+        """What another repository left behind, complete, is not shown on a login page's word."""
+        private = self.registry.add(b"another secret " * 20_000)
+        size = len(self.registry.blobs[private])
+        partial = self.successResultOf(self.caches.store.open_partial(private, "up.test"))
+        partial.set_size(size)
+        self.successResultOf(partial.write(0, [self.registry.blobs[private]]))
+        self.successResultOf(partial.save())
+        partial.close()
+        self.registry.login_page = lambda repository, _: repository == EVIL
+        self.refusal(self.open(private, EVIL), UpstreamNotFound)
+        self.assertIsNone(self.link(private, EVIL))
 
     def test_many_share_a_proof(self) -> None:
         """Who asks while a right is being proved waits for the same proof."""
@@ -117,6 +188,16 @@ class LinkTests(RightsTestCase):
         self.registry.credentials = "new robot"
         self.refusal(self.open(self.blob), UpstreamUnreachable)
         self.refusal(self.by_digest(), UpstreamUnreachable)
+
+    def test_answer_to_everything_after_a_day(self) -> None:
+        """Behind a page that answers everything the last proof holds, and is not renewed."""
+        self.clock.advance(DAY)
+        self.registry.login_page = lambda *_: True
+        for _ in range(2):
+            self.assertEqual(self.pull(self.blob), "hit")
+            self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        link: Any = self.link(self.blob, APP)
+        self.assertLessEqual(link.proved_at, self.clock.seconds() - DAY)
 
     def test_upstream_silent(self) -> None:
         """Behind a silent upstream the last proof holds after the deadline."""

@@ -2,16 +2,22 @@
 
 from dataclasses import replace
 
+from twisted.internet.defer import succeed
+
 from regcache.cache.sight import visibility
+from regcache.digests import Digest
 from regcache.errors import (
     DeniedError,
     ManifestUnknownError,
     RegistryError,
+    UpstreamBadAnswer,
     UpstreamNotFound,
     UpstreamUnreachable,
 )
+from regcache.facts import ContentHead
 from regcache.media_types import OCI_MANIFEST
-from tests.cache.cases import APP, DAY, CacheTestCase
+from tests.cache.cases import APP, DAY, CacheTestCase, manifest_of
+from tests.support.indexes import MemoryIndex
 
 AWAY = UpstreamUnreachable("up.test", "connection refused")
 
@@ -137,6 +143,57 @@ class PrivateTests(CacheTestCase):
         self.refusal(self.by_digest(), UpstreamNotFound)
         self.restart(replace(self.policy, keep_missing=True))
         self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+
+    def test_login_page(self) -> None:
+        """A page that answers everything makes nothing public, and is not remembered."""
+        self.registry.private.add(APP)
+        self.registry.login_page = lambda _, anonymous: anonymous
+        for ask in (self.tag, self.head_tag, self.by_digest, self.head_digest):
+            self.refusal(ask(), UpstreamBadAnswer)
+        self.refusal(self.open(self.blob), UpstreamBadAnswer)
+        self.assertIsNone(self.successResultOf(self.index.verdict("up.test", APP)))
+        self.registry.login_page = lambda *_: False
+        self.refusal(self.tag(), DeniedError)
+
+    def test_login_page_after_a_day(self) -> None:
+        """Where a page answers everything the upstream is away: the last verdict holds."""
+        self.result(self.tag())
+        self.clock.advance(DAY)
+        self.registry.login_page = lambda *_: True
+        for _ in range(2):
+            self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        verdict = self.successResultOf(self.index.verdict("up.test", APP))
+        self.assertLessEqual(verdict.asked_at, self.clock.seconds() - DAY)
+
+    def test_login_page_for_credentials(self) -> None:
+        """Nor is a repository private since such a page answers what was not found without."""
+        self.registry.login_page = lambda _, anonymous: not anonymous
+        self.refusal(self.tag("missing"), UpstreamBadAnswer)
+        self.assertIsNone(self.successResultOf(self.index.verdict("up.test", APP)))
+
+    def test_blob_that_proves_it(self) -> None:
+        """A blob shows that its repository is public by its digest, or by the size it has."""
+        answers = (
+            (self.blob, None, "miss"),
+            (None, 5000, "miss"),
+            (None, 7, None),
+            (None, None, None),
+            (Digest.of(b"other"), 5000, None),
+        )
+        layer = {"mediaType": "", "digest": str(self.blob), "size": 5000}
+        image = manifest_of(layers=[layer])
+        for digest, size, outcome in answers:
+            self.index = MemoryIndex()
+            self.restart(replace(self.policy, serve_private=True))
+            self.registry.add_manifest(APP, "image", image, OCI_MANIFEST)
+            self.result(self.tag("image"))
+            self.restart()
+            head = ContentHead(digest, size, "")
+            self.patch(self.registry, "head_blob", lambda *_, head=head: succeed(head))
+            if outcome is None:
+                self.refusal(self.open(self.blob), UpstreamBadAnswer)
+            else:
+                self.assertIn(self.pull(self.blob), ("hit", outcome))
 
     def test_client_leaves(self) -> None:
         """A client that leaves while it is being found out takes the answer from nobody."""

@@ -22,6 +22,12 @@ from regcache.media_types import (
 
 #: The largest manifest that is taken or served (bytes), the usual limit of registries.
 MOST_BYTES = 4 * 1024 * 1024
+#: Descriptors of one manifest or index. Real ones have some dozens.
+MOST_DESCRIPTORS = 4096
+#: Objects, lists and their members in one body. Four MiB have room for some millions of them,
+#: which take the parser half a second and a hundred MiB; what lists as many descriptors as it
+#: may has a fraction of this.
+MOST_VALUES = 256 * 1024
 #: Annotations kept of one descriptor; they are the author's.
 MOST_ANNOTATIONS = 64
 
@@ -75,6 +81,8 @@ def parse_manifest(content: bytes, content_type: str) -> ManifestBody:
     config = body.get("config")
     if config is not None and media_type not in INDEX_TYPES:
         members = [config, *members]
+    if len(members) > MOST_DESCRIPTORS:
+        raise InvalidManifestError(f"it lists more than {MOST_DESCRIPTORS:,} descriptors")
     descriptors = {found.digest: found for found in map(_descriptor, members)}
     subject = body.get("subject")
     return ManifestBody(
@@ -87,6 +95,8 @@ def parse_manifest(content: bytes, content_type: str) -> ManifestBody:
 
 
 def _load(content: bytes) -> dict[str, object]:
+    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise InvalidManifestError("it has too many parts")
     try:
         body = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:

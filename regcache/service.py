@@ -16,6 +16,7 @@ from regcache.cache.download.downloads import Downloads
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
+from regcache.cache.parsing import ManifestParser
 from regcache.cache.policy import Upstream
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
@@ -207,19 +208,20 @@ class _Assembly:
     def _distribution(
         self, upstreams: Mapping[str, Upstream], blobs: BlobCache, senders: SendThreads
     ) -> Distribution:
+        parser = ManifestParser(self._disk_pool)
         manifests = ManifestCache(
             self._store,
             self._index,
             self._rights,
             self._visibility,
-            self._disk_pool,
+            parser,
             self._metrics,
             self._reactor,
         )
         tags = TagCache(manifests, self._index, self._reactor)
         private = self._config.access.restricted
         table = _routing_table(self._config)
-        listings = Listings(self._index, self._visibility, self._disk_pool)
+        listings = Listings(self._index, self._visibility, parser)
         stall = self._config.limits.client_stall
         rounds = Rounds(self._reactor, senders)
         terms = Terms(self._reactor, stall, Turns(self._reactor), rounds)
@@ -228,7 +230,7 @@ class _Assembly:
         return Distribution(
             table,
             upstreams,
-            ManifestHandler(tags, manifests, private),
+            ManifestHandler(tags, private),
             handler,
             ListingHandler(listings, table),
         )

@@ -7,10 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache import manifest_body
 from regcache.digests import Digest
 from regcache.facts import Descriptor
 from regcache.manifest_body import (
     MOST_ANNOTATIONS,
+    MOST_BYTES,
+    MOST_DESCRIPTORS,
+    MOST_VALUES,
     InvalidManifestError,
     ManifestBody,
     parse_manifest,
@@ -151,6 +155,34 @@ class InvalidTests(SynchronousTestCase):
             (image(mediatype=OCI_INDEX), OCI_MANIFEST),
         ):
             self.assert_invalid(json.dumps(body).encode(), header)
+
+    def test_many_descriptors(self) -> None:
+        """A manifest, or an index, has at most so many descriptors; its config is one of them."""
+        layers = [descriptor(Digest.of(str(number).encode())) for number in range(MOST_DESCRIPTORS)]
+        self.assertEqual(len(parse(image(layers=layers[1:])).descriptors), MOST_DESCRIPTORS)
+        self.assertEqual(len(parse(index(*layers), OCI_INDEX).descriptors), MOST_DESCRIPTORS)
+        self.assert_invalid(json.dumps(image(layers=layers)).encode(), OCI_MANIFEST)
+        self.assert_invalid(json.dumps(index(*layers, layers[0])).encode(), OCI_INDEX)
+
+    def test_rich_descriptors(self) -> None:
+        """So many descriptors are parsed with all that real ones have, as long as they fit."""
+        rich = {"platform": {"os": "linux", "architecture": "amd64", "variant": "v2"}}
+        notes = {f"org.example.note.{number}": "x" * 20 for number in range(12)}
+        children = [
+            descriptor(Digest.of(str(number).encode()), annotations=notes, **rich)
+            for number in range(MOST_DESCRIPTORS)
+        ]
+        content = json.dumps(index(*children), separators=(",", ":")).encode()
+        self.assertLess(len(content), MOST_BYTES)
+        self.assertEqual(len(parse_manifest(content, OCI_INDEX).descriptors), MOST_DESCRIPTORS)
+
+    def test_many_values(self) -> None:
+        """What would be millions of values is refused before it is parsed."""
+        parsed: list[str] = []
+        self.patch(manifest_body.json, "loads", parsed.append)
+        for part in (b"[],", b"{},", b"1,", b"[[[[,"):
+            self.assert_invalid(b'{"x":[' + part * MOST_VALUES + b"1]}", OCI_MANIFEST)
+        self.assertEqual(parsed, [])
 
     def test_kinds(self) -> None:
         """Other types and versions are refused."""

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 
+from regcache.cache.parsing import ManifestParser
 from regcache.cache.policy import Upstream
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.status import CacheStatus, asked, stale_failed
@@ -14,7 +15,7 @@ from regcache.errors import (
     UpstreamNotFound,
 )
 from regcache.facts import Descriptor, ManifestAnswer
-from regcache.interfaces import IIndex, IWorkPool
+from regcache.interfaces import IIndex
 from regcache.manifest_body import InvalidManifestError, parse_manifest
 from regcache.media_types import OCI_INDEX
 
@@ -45,10 +46,10 @@ class ReferrerList:
 class Listings:
     """Answers questions about several things at once."""
 
-    def __init__(self, index: IIndex, visibility: Visibility, pool: IWorkPool) -> None:
+    def __init__(self, index: IIndex, visibility: Visibility, parser: ManifestParser) -> None:
         self._index = index
         self._visibility = visibility
-        self._pool = pool
+        self._parser = parser
 
     async def tags(self, upstream: Upstream, repository: str) -> TagList:
         """The upstream's tags and ours, sorted; ours alone while the upstream is ill.
@@ -139,10 +140,11 @@ class Listings:
         self, upstream: Upstream, answer: ManifestAnswer, artifact_type: str
     ) -> bytes:
         try:
-            content: bytes = await self._pool.run(_filter, answer.content, artifact_type)
+            return await self._parser.run(
+                len(answer.content), _filter, answer.content, artifact_type
+            )
         except InvalidManifestError as error:
             raise UpstreamBadAnswer(upstream.name, f"no valid index: {error}") from error
-        return content
 
 
 def _stale(failure: UpstreamFailure) -> CacheStatus:

@@ -8,13 +8,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
+from regcache.cache.parsing import ManifestParser
 from regcache.cache.policy import Upstream
 from regcache.cache.sight.rights import NotProvedError, Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentFacts, Manifest, ManifestAnswer
-from regcache.interfaces import IBlobStore, ICacheEvents, IIndex, IWorkPool
+from regcache.interfaces import IBlobStore, ICacheEvents, IIndex
 from regcache.manifest_body import (
     MOST_BYTES,
     InvalidManifestError,
@@ -23,6 +24,10 @@ from regcache.manifest_body import (
 )
 from regcache.single_flight import Flights
 
+#: What a client gets that takes no index: what distribution has always given.
+DEFAULT_PLATFORM = "linux/amd64"
+#: Indexes of which that child is remembered (entries).
+MOST_CHILDREN = 10_000
 #: Manifests kept in memory (bytes of content, and what each costs besides).
 MEMORY = 16 * 1024 * 1024
 #: What a manifest costs in memory beside its content (bytes).
@@ -55,7 +60,7 @@ class ManifestCache:
         index: IIndex,
         rights: Rights,
         visibility: Visibility,
-        pool: IWorkPool,
+        parser: ManifestParser,
         events: ICacheEvents,
         clock: IReactorTime,
     ) -> None:
@@ -63,11 +68,12 @@ class ManifestCache:
         self._index = index
         self._rights = rights
         self._visibility = visibility
-        self._pool = pool
+        self._parser = parser
         self._events = events
         self._clock = clock
         self.memory: BoundedTable[Digest, Manifest] = BoundedTable(MEMORY)
         self.known_rights: BoundedTable[RightKey, bool] = BoundedTable(MOST_RIGHTS, clock)
+        self._children: BoundedTable[Digest, tuple[Digest | None]] = BoundedTable(MOST_CHILDREN)
         self._flights: Flights[Manifest] = Flights(clock)
 
     async def admit(
@@ -139,35 +145,52 @@ class ManifestCache:
         answer = await upstream.registry.get_manifest(repository, reference)
         if len(answer.content) > MOST_BYTES:
             raise UpstreamBadAnswer(upstream.name, "the manifest is too large")
-        digest = self._verified_digest(upstream, reference, answer)
-        body = await self.parse(upstream, answer.content, answer.media_type)
+        digest, body = await self._checked(upstream, reference, answer)
         manifest = Manifest(digest, body.media_type, answer.content)
         await self._keep(upstream, repository, manifest, body, answer.credentials)
         return manifest
 
-    def _verified_digest(
+    async def _checked(
         self, upstream: Upstream, reference: str, answer: ManifestAnswer
-    ) -> Digest:
-        """The digest of a body, which must be the one asked for and the one claimed."""
+    ) -> tuple[Digest, ManifestBody]:
+        """The digest of a body, which must be the one asked for and the one claimed; and it parsed.
+
+        :raises UpstreamBadAnswer: if it is another, or the body is no manifest.
+        """
         asked = Digest.parse(reference) if ":" in reference else None
         expected = asked or answer.claimed
-        algorithm = "sha256" if expected is None else expected.algorithm
-        digest = Digest.of(answer.content, algorithm)
-        if expected is not None and digest != expected:
-            self._events.digest_mismatch(upstream.name)
-            raise UpstreamBadAnswer(upstream.name, "the manifest fails its digest")
-        return digest
-
-    async def parse(self, upstream: Upstream, content: bytes, media_type: str) -> ManifestBody:
-        """Parse a manifest in the pool: 4 MiB of JSON take their time.
-
-        :raises UpstreamBadAnswer: if it is none.
-        """
         try:
-            body: ManifestBody = await self._pool.run(parse_manifest, content, media_type)
+            return await self._parser.run(len(answer.content), _check, answer, expected)
+        except _WrongDigestError:
+            self._events.digest_mismatch(upstream.name)
+            raise UpstreamBadAnswer(upstream.name, "the manifest fails its digest") from None
         except InvalidManifestError as error:
             raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
-        return body
+
+    async def default_child(self, upstream: Upstream, index: Manifest) -> Digest | None:
+        """The manifest in an index for clients that take no index, if it has one.
+
+        :raises UpstreamBadAnswer: if the index, stored by an earlier program, is not valid now.
+        """
+        known = self._children.get(index.digest)
+        if known is not None:
+            return known[0]
+        content, media_type = index.content, index.media_type
+        try:
+            body = await self._parser.run(len(content), parse_manifest, content, media_type)
+        except InvalidManifestError as error:
+            raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
+        return self._note_child(index.digest, body)
+
+    def known_child(self, index: Digest) -> Digest | None:
+        """The same as far as memory tells."""
+        known = self._children.get(index)
+        return None if known is None else known[0]
+
+    def _note_child(self, index: Digest, body: ManifestBody) -> Digest | None:
+        child = body.child_for(DEFAULT_PLATFORM)
+        self._children.put(index, (child,))
+        return child
 
     async def _keep(
         self,
@@ -181,6 +204,8 @@ class ManifestCache:
         now = self._clock.seconds()
         digest = manifest.digest
         self._remember(manifest)
+        if body.is_index:
+            self._note_child(digest, body)
         self.known_rights.put(_right(upstream, repository, digest), True, seconds=RIGHT_FOR)
         try:
             await self._store.keep(digest, manifest.content)
@@ -199,3 +224,16 @@ class ManifestCache:
             await self._index.forget_content(digest)
         except OSError as error:
             self._log.warn("forgetting {digest} failed: {error}", digest=digest, error=error)
+
+
+class _WrongDigestError(Exception):
+    """A body is not what its name says."""
+
+
+def _check(answer: ManifestAnswer, expected: Digest | None) -> tuple[Digest, ManifestBody]:
+    """The digest of a body, and it parsed."""
+    algorithm = "sha256" if expected is None else expected.algorithm
+    digest = Digest.of(answer.content, algorithm)
+    if expected is not None and digest != expected:
+        raise _WrongDigestError
+    return digest, parse_manifest(answer.content, answer.media_type)

@@ -75,6 +75,30 @@ class TagCache:
         manifest = self._manifests.held(upstream, repository, fact.digest)
         return None if manifest is None else Served(manifest, status.hit(age))
 
+    def child_at_once(self, upstream: Upstream, repository: str, index: Served) -> Served | None:
+        """What :meth:`child_of` gives, where memory knows it."""
+        digest = self._manifests.known_child(index.manifest.digest)
+        if digest is None:
+            return None
+        manifest = self._manifests.held(upstream, repository, digest)
+        return None if manifest is None else Served(manifest, index.status)
+
+    async def child_of(
+        self, upstream: Upstream, repository: str, index: Served | ServedHead
+    ) -> Served | None:
+        """The manifest in an index for clients that take no index; None if it has none.
+
+        Raises as :meth:`by_digest`.
+        """
+        if isinstance(index, ServedHead):
+            index = await self.by_digest(upstream, repository, index.digest)
+        digest = await self._manifests.default_child(upstream, index.manifest)
+        if digest is None:
+            return None
+        child = await self.by_digest(upstream, repository, digest)
+        # How fresh the answer is the tag decides, unless the child had to be fetched.
+        return child if child.status.outcome == "miss" else Served(child.manifest, index.status)
+
     async def by_digest(self, upstream: Upstream, repository: str, digest: Digest) -> Served:
         """The manifest of a digest.
 

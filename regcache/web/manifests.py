@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from regcache.bounded import BoundedTable
-from regcache.cache.manifests import ManifestCache
+from regcache.cache.manifests import DEFAULT_PLATFORM
 from regcache.cache.policy import Upstream
 from regcache.cache.tags import Served, ServedHead, TagCache
 from regcache.digests import Digest, is_digest
@@ -18,8 +18,6 @@ from regcache.web.hosts import Route
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
 
-#: What a client gets that takes no index: what distribution has always given.
-DEFAULT_PLATFORM = "linux/amd64"
 #: Heads of answers that are kept encoded (entries of about a KiB).
 MOST_HEADS = 2048
 #: Memory for what was found out about Accept lines (bytes).
@@ -44,7 +42,6 @@ class ManifestHandler:
     """
 
     tags: TagCache
-    manifests: ManifestCache
     private: bool
     heads: BoundedTable[HeadKey, HeaderBlock] = field(
         default_factory=lambda: BoundedTable(MOST_HEADS)
@@ -63,7 +60,7 @@ class ManifestHandler:
         else:
             found = self.tags.held_by_tag(upstream, repository, reference)
             if found is not None and not self._takes(request, found):
-                found = None
+                found = self.tags.child_at_once(upstream, repository, found)
         if found is None:
             return self._answer_later(request, upstream, repository, reference)
         self._send(request, found, not is_digest(reference))
@@ -102,19 +99,13 @@ class ManifestHandler:
         index: Served | ServedHead,
     ) -> Served:
         """The child of an index for clients that take no index."""
-        if isinstance(index, ServedHead):
-            index = await self.tags.by_digest(upstream, repository, index.digest)
-        content, media_type = index.manifest.content, index.manifest.media_type
-        body = await self.manifests.parse(upstream, content, media_type)
-        digest = body.child_for(DEFAULT_PLATFORM)
-        if digest is None:
+        child = await self.tags.child_of(upstream, repository, index)
+        if child is None:
             set_header(request, "Vary", "Accept")
             raise ManifestUnknownError(
                 f"{tag} is an index without {DEFAULT_PLATFORM}, and the client takes no index"
             )
-        child = await self.tags.by_digest(upstream, repository, digest)
-        # How fresh the answer is the tag decides, unless the child had to be fetched.
-        return child if child.status.outcome == "miss" else Served(child.manifest, index.status)
+        return child
 
     def _takes(self, request: Request, found: Served | ServedHead) -> bool:
         """Whether the client takes what was found: anything, or an index if it is one."""

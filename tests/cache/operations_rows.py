@@ -196,7 +196,7 @@ FAILURES = (
         ("502", AT_ONCE),
     ),
     FailureRow(
-        "it gives a manifest of more than 4 MiB",
+        "it gives a manifest of more than 4 MiB, or of more than 4,096 descriptors",
         ("fwd=stale; detail=invalid", AT_ONCE),
         ("502", AT_ONCE),
     ),

@@ -134,7 +134,7 @@ SCENES: dict[str, Scene] = {
     "it answers 429": _limited,
     "it answered 429 a moment ago": _limited_before,
     "it gives what is no manifest": lambda stage: stage.serve(nonsense),
-    "it gives a manifest of more than 4 MiB": _too_large,
+    "it gives a manifest of more than 4 MiB, or of more than 4,096 descriptors": _too_large,
     "it gives a manifest that fails its digest": _wrong_digest,
     "it has no such tag any more": lambda stage: stage.serve(constant(404)),
     "it gives no access without credentials": lambda stage: stage.serve(constant(403)),

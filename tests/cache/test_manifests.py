@@ -3,12 +3,18 @@
 import json
 from collections.abc import Iterator
 
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
 from regcache.cache import manifests
+from regcache.cache.parsing import SMALL, ManifestParser
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
-from regcache.manifest_body import MOST_BYTES
+from regcache.facts import Manifest
+from regcache.manifest_body import MOST_BYTES, MOST_DESCRIPTORS
 from regcache.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.cache.cases import APP, DAY, CacheTestCase, index_of, manifest_of
+from tests.support.pools import HeldPool
 
 
 class FetchTests(CacheTestCase):
@@ -45,6 +51,16 @@ class FetchTests(CacheTestCase):
         self.refusal(self.tag("big"), UpstreamBadAnswer)
         self.refusal(self.by_digest(digest), UpstreamBadAnswer)
         self.refusal(self.head_tag("big"), UpstreamBadAnswer)
+
+    def test_too_many_descriptors(self) -> None:
+        """A manifest that lists thousands of descriptors is refused, and the reason is told."""
+        layers = [json.loads(self.content)["config"]] * MOST_DESCRIPTORS
+        content = manifest_of(layers=layers)
+        digest = self.registry.add_manifest(APP, "many", content, OCI_MANIFEST)
+        for asking in (self.tag("many"), self.by_digest(digest)):
+            refusal = self.refusal(asking, UpstreamBadAnswer)
+            self.assertIn("more than 4,096 descriptors", str(refusal))
+        self.assertEqual(self.successResultOf(self.index.total_bytes()), 0)
 
     def test_generic_types(self) -> None:
         """Where the Content-Type says nothing, the content says what it is."""
@@ -96,6 +112,90 @@ def ambiguous() -> Iterator[tuple[bytes, str]]:
     yield manifest_of(), "text/html"
     yield b"<html></html>", OCI_MANIFEST
     yield b'{"schemaVersion": 1}', OCI_MANIFEST
+
+
+class ParserTests(SynchronousTestCase):
+    """Where manifests are parsed."""
+
+    def setUp(self) -> None:
+        """A parser whose threads wait."""
+        self.pool = HeldPool()
+        self.parser = ManifestParser(self.pool)
+
+    def begin(self, size: int) -> "Deferred[int]":
+        """Have something done."""
+        return Deferred.fromCoroutine(self.parser.run(size, int, "5"))
+
+    def test_small(self) -> None:
+        """What is small is done at once."""
+        self.assertEqual(self.successResultOf(self.begin(SMALL)), 5)
+        self.assertEqual(self.pool.jobs, [])
+
+    def test_large(self) -> None:
+        """What is large is done in a thread, one after the other, whoever leaves meanwhile."""
+        waiting = [self.begin(SMALL + 1) for _ in range(4)]
+        self.assertEqual(len(self.pool.jobs), 1)
+        waiting[1].cancel()
+        self.failureResultOf(waiting[1], CancelledError)
+        for each in (waiting[0], waiting[2], waiting[3]):
+            self.assertNoResult(each)
+            self.assertEqual(len(self.pool.jobs), 1)
+            self.pool.release()
+            self.assertEqual(self.successResultOf(each), 5)
+
+    def test_failure(self) -> None:
+        """Who fails, or leaves while it has its turn, does not keep the others from theirs."""
+        failing = Deferred.fromCoroutine(self.parser.run(SMALL + 1, int, "x"))
+        left, last = self.begin(SMALL + 1), self.begin(SMALL + 1)
+        self.pool.release()
+        self.failureResultOf(failing, ValueError)
+        left.cancel()
+        self.failureResultOf(left, CancelledError)
+        self.pool.release_all()
+        self.assertEqual(self.successResultOf(last), 5)
+
+
+class ChildTests(CacheTestCase):
+    """The child of an index for clients that take no index."""
+
+    def add_index(self, number: int) -> Manifest:
+        """An index, fetched."""
+        child = {**json.loads(self.content)["config"], "platform": _DEFAULT, "size": number}
+        body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]}
+        content = json.dumps(body).encode()
+        self.registry.add_manifest(APP, "index", content, OCI_INDEX)
+        manifest: Manifest = self.result(self.by_digest(Digest.of(content))).manifest
+        return manifest
+
+    def test_remembered(self) -> None:
+        """It is known without another parsing once the index was fetched, or loaded."""
+        index = self.add_index(1)
+        upstream = self.caches.upstreams["up.test"]
+        child = self.caches.manifests.known_child(index.digest)
+        self.assertEqual(child, Digest.of(b"layer"))
+        self.restart()
+        self.assertIsNone(self.caches.manifests.known_child(index.digest))
+        found = self.result(self.caches.manifests.default_child(upstream, index))
+        self.assertEqual(found, child)
+        self.patch(manifests, "parse_manifest", self.fail)
+        self.assertEqual(self.result(self.caches.manifests.default_child(upstream, index)), child)
+
+    def test_bounded(self) -> None:
+        """Of many indexes the children of the latest are remembered."""
+        self.patch(manifests, "MOST_CHILDREN", 5)
+        self.restart()
+        indexes = [self.add_index(number) for number in range(20)]
+        known = [self.caches.manifests.known_child(each.digest) for each in indexes]
+        self.assertEqual([child is not None for child in known], [False] * 15 + [True] * 5)
+
+    def test_stored_by_an_earlier_program(self) -> None:
+        """An index that was stored and that is not valid any more is a bad answer."""
+        index = Manifest(self.digest, OCI_INDEX, self.content)
+        upstream = self.caches.upstreams["up.test"]
+        self.refusal(self.caches.manifests.default_child(upstream, index), UpstreamBadAnswer)
+
+
+_DEFAULT = {"os": "linux", "architecture": "amd64"}
 
 
 class MemoryTests(CacheTestCase):

@@ -160,7 +160,9 @@ ILLNESSES: dict[str, Illness] = {
     "it answers 429": Illness(Fault(status=429, retry_after=30)),
     "it answered 429 a moment ago": Illness(Fault(status=429, retry_after=30), before=1),
     "it gives what is no manifest": Illness(Fault(raw=b"SSH-2.0-OpenSSH_9.2\r\n")),
-    "it gives a manifest of more than 4 MiB": Illness(moved=Fault(body=b" " * (5 * MIB))),
+    "it gives a manifest of more than 4 MiB, or of more than 4,096 descriptors": Illness(
+        moved=Fault(body=b" " * (5 * MIB))
+    ),
     "it gives a manifest that fails its digest": Illness(moved=Fault(wrong_byte_at=50)),
     "it has no such tag any more": Illness(Fault(status=404)),
     "it gives no access without credentials": Illness(Fault(status=401, headers=CHALLENGE)),

@@ -16,6 +16,7 @@ from regcache.cache.download.downloads import Downloads
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
+from regcache.cache.parsing import ManifestParser
 from regcache.cache.policy import Policy, Upstream
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
@@ -212,11 +213,12 @@ class Caches:
             self.events,
             clock,
         )
+        parser = ManifestParser(pool)
         self.manifests = ManifestCache(
-            self.store, self.index, rights, visibility, pool, self.events, clock
+            self.store, self.index, rights, visibility, parser, self.events, clock
         )
         self.tags = TagCache(self.manifests, self.index, clock)
-        self.listings = Listings(self.index, visibility, pool)
+        self.listings = Listings(self.index, visibility, parser)
 
     def open(self, digest: Any, repository: str = "org/app", upstream: str = "up.test") -> Any:
         """Begin to open a blob."""

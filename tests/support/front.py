@@ -77,7 +77,7 @@ class Front:
         return Distribution(
             table,
             caches.upstreams,
-            ManifestHandler(caches.tags, caches.manifests, private),
+            ManifestHandler(caches.tags, private),
             BlobHandler(caches.blobs, make_terms(self.clock, STALL), private),
             ListingHandler(caches.listings, table),
         )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from regcache.cache import manifests
 from regcache.cache.manifests import RIGHT_FOR
 from regcache.cache.policy import Policy, TagTtl
 from regcache.digests import Digest
@@ -75,6 +76,18 @@ class CostTests(HitCase):
         self.assertEqual(self.index.asked, [])
         self.assertEqual(len(self.front.main.requests), asked)
 
+    def test_child(self) -> None:
+        """Who takes no index gets the child as soon as that, and the index is not parsed again."""
+        self.front.get(MULTI, *NO_INDEX)
+        self.index.asked.clear()
+        self.patch(manifests, "parse_manifest", self.fail)
+        for method, body in (("GET", IMAGE), ("HEAD", b"")):
+            answer = self.at_once(MULTI, *NO_INDEX, method=method)
+            self.assertEqual((answer.status, answer.body), (200, body))
+            self.assertEqual(answer.headers["docker-content-digest"], str(Digest.of(IMAGE)))
+            self.assertEqual(answer.headers["cache-status"], "regcache; hit")
+        self.assertEqual(self.index.asked, [])
+
     def test_ages(self) -> None:
         """The head that is kept for one age is not the one for another."""
         ages = []
@@ -126,7 +139,7 @@ class TurnTests(HitCase):
         self.assertIn("detail=revalidated", self.front.get(TAG).headers["cache-status"])
 
     def test_no_index_taken(self) -> None:
-        """Who takes no index gets the child although the index is in memory."""
+        """Who takes no index gets the child although the index is in memory, and the other way."""
         self.at_once(MULTI)
         self.assertEqual(self.front.get(MULTI, *NO_INDEX).body, IMAGE)
         self.assertEqual(self.at_once(MULTI).body, INDEX)

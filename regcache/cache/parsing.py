@@ -1,0 +1,33 @@
+"""Where manifests are parsed: small ones at once, large ones in a thread, one after the other."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import DeferredLock
+
+from regcache.interfaces import IWorkPool
+
+T = TypeVar("T")
+
+#: What is parsed at once (bytes): a fraction of a millisecond, less than the way to a thread.
+SMALL = 8 * 1024
+
+
+class ManifestParser:
+    """Does work on JSON without keeping the reactor.
+
+    To parse four MiB keeps the interpreter's lock for tens of milliseconds, in whatever thread.
+    Of several threads that want it the reactor's is one among many, so large bodies have one
+    turn after the other.
+    """
+
+    def __init__(self, pool: IWorkPool) -> None:
+        self._pool = pool
+        self._turn = DeferredLock()
+
+    async def run(self, size: int, function: Callable[..., T], *arguments: Any) -> T:
+        """Call ``function(*arguments)``, whose work grows with ``size`` bytes."""
+        if size <= SMALL:
+            return function(*arguments)
+        result: T = await self._turn.run(self._pool.run, function, *arguments)
+        return result

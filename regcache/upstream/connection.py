@@ -1,15 +1,15 @@
 """Connections to upstreams: HTTP/1.1 whose headers are bounded in size and in time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import HTTPConnectionPool, ResponseFailed
 
+from regcache.seam.client_connection import ClientConnection
+from regcache.seam.connection_pool import make_pool
 from regcache.seam.streams import set_read_size, stream_below
 from regcache.upstream.failures import HeadersTooLongError
 
@@ -23,7 +23,7 @@ MOST_READ = 1024 * 1024
 IDLE_SECONDS = 60
 
 
-class BoundedClientProtocol(HTTP11ClientProtocol):
+class BoundedClientProtocol(ClientConnection):
     """Twisted's client, which by itself reads headers without end and waits for ever.
 
     Only while the headers of an answer are awaited is anything counted or timed.
@@ -35,7 +35,7 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
         clock: IReactorTime,
         first_byte_timeout: float,
     ) -> None:
-        super().__init__(quiescent)  # type: ignore[no-untyped-call]
+        super().__init__(quiescent)
         self._clock = clock
         self._first_byte_timeout = first_byte_timeout
         self._awaited: Deferred[Any] | None = None
@@ -68,8 +68,8 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
         self._header_bytes = 0
         self._held = False
         awaited: Deferred[Any] = super().request(request)
-        if self._socket is not None and self._transportProxy is not None:
-            self._transportProxy._producer = self
+        if self._socket is not None:
+            self.produce_by(self)
         self._awaited = awaited
         timer = self._clock.callLater(self._first_byte_timeout, awaited.cancel)
 
@@ -91,7 +91,7 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
         self._receiving = True
         super().dataReceived(data)  # type: ignore[no-untyped-call]
         self._receiving = False
-        if self._held and self._parser is not None:
+        if self._held and self.is_receiving:
             self._socket.pauseProducing()
         # The end of one answer may send the next request from within this read, whose bytes
         # are none of that request's answer.
@@ -102,15 +102,15 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
             self._too_long = True
             self._awaited.cancel()
 
-    def _finishResponse_WAITING(self, rest: bytes) -> None:
-        """Close a connection that is to be closed, or on which more came than was asked for.
+    def is_last(self, version: tuple[Any, int, int], options: Sequence[bytes], rest: bytes) -> bool:
+        """Whether no answer follows (RFC 9112, 9.3), or more came than was asked for.
 
         Twisted understands only ``close`` in small letters, and alone (RFC 9110, 7.6.1).
         """
-        parser, request = self._parser, self._currentRequest
-        if parser is not None and request is not None and (rest or _is_last(parser)):
-            request.persistent = False
-        super()._finishResponse_WAITING(rest)
+        words = {word.strip().lower() for line in options for word in line.split(b",")}
+        if rest or b"close" in words:
+            return True
+        return version < (b"HTTP", 1, 1) and b"keep-alive" not in words
 
     # The producer of the answer's body, where there is no TLS: Twisted pauses behind every head
     # and resumes when the body is wanted, which mostly is before the call that reads returns.
@@ -139,25 +139,6 @@ class BoundedClientProtocol(HTTP11ClientProtocol):
         self._socket.abortConnection()
 
 
-def _is_last(parser: Any) -> bool:
-    """Whether no answer follows on this connection (RFC 9112, 9.3)."""
-    lines = parser.connHeaders.getRawHeaders(b"connection", ())
-    options = {option.strip().lower() for line in lines for option in line.split(b",")}
-    if b"close" in options:
-        return True
-    return parser.response.version < (b"HTTP", 1, 1) and b"keep-alive" not in options
-
-
-class _BoundedFactory(Factory):
-    noisy = False
-
-    def __init__(self, build: Callable[[], BoundedClientProtocol]) -> None:
-        self._build = build
-
-    def buildProtocol(self, addr: IAddress | None) -> BoundedClientProtocol:
-        return self._build()
-
-
 def connection_pool(
     clock: IReactorTime, first_byte_timeout: float, size: int
 ) -> HTTPConnectionPool:
@@ -169,13 +150,9 @@ def connection_pool(
     :param size: idle connections kept per host; as many as there are transfers at once, or
         each burst pays for new TLS handshakes.
     """
-    pool = HTTPConnectionPool(clock, persistent=True)
+    pool = make_pool(
+        clock, lambda quiescent: BoundedClientProtocol(quiescent, clock, first_byte_timeout)
+    )
     pool.maxPersistentPerHost = size
     pool.cachedConnectionTimeout = IDLE_SECONDS
-
-    def factory(quiescent: Callable[[Any], None], _metadata: str) -> _BoundedFactory:
-        return _BoundedFactory(lambda: BoundedClientProtocol(quiescent, clock, first_byte_timeout))
-
-    # The one seam that Twisted leaves for another protocol class.
-    pool._factory = factory  # type: ignore[assignment]
     return pool

@@ -16,6 +16,7 @@ from regcache.config.loading import Loaded
 from regcache.heap import keep_freed_memory
 from regcache.lifecycle import Daemon
 from regcache.logs import LineObserver, LineWriter
+from regcache.open_files import raise_limit
 from regcache.service import build_daemon
 from regcache.store.lock import StoreLockedError
 from regcache.tls_context import CertificateError
@@ -80,6 +81,7 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
         why = f"{error.filename or ''}: {error.strerror}"
         raise SystemExit(f"storage.directory: {why}") from None
     keep_freed_memory()
+    raise_limit()
     _expect_signals(reactor)
     reactor.callWhenRunning(spare_what_is_there)
     # Requests that are cut at the very end have their line, too.

@@ -2,6 +2,7 @@
 
 import secrets
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -12,6 +13,11 @@ from regcache.errors import (
     RegistryError,
     UpstreamFailure,
 )
+from regcache.open_files import EXHAUSTED
+from regcache.sparingly import Sparingly
+
+SHORTAGE_TOLD = 10.0
+"""Seconds between two lines of the log that say that no more files may be opened."""
 
 _UNKNOWN = {"manifest": ManifestUnknownError, "blob": BlobUnknownError}
 _log = Logger()
@@ -33,15 +39,47 @@ class InternalError(RegistryError):
     """Our own fault; the message carries the id under which the log has it."""
 
 
-def error_for(failure: Failure, kind: str) -> RegistryError:
-    """The error for a failure; one that nobody expected is logged under an id.
+class ExhaustedError(RegistryError):
+    """The process may open no further file; a client may ask again soon."""
 
-    :param kind: of the request, which decides what "not found" is called.
+    status, code = 503, "UNAVAILABLE"
+
+
+class FailureAnswers:
+    """Finds the answer for a failure, and logs what nobody expected.
+
+    :param clock: by which a shortage that concerns every request is logged now and then.
     """
-    if isinstance(failure.value, RegistryError):
-        return failure.value
-    if isinstance(failure.value, UpstreamFailure):
-        return failure.value.answer(_UNKNOWN.get(kind, NameUnknownError))
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._shortages = Sparingly(clock, SHORTAGE_TOLD)
+
+    def error_for(self, failure: Failure, kind: str) -> RegistryError:
+        """The error for a failure.
+
+        :param kind: of the request, which decides what "not found" is called.
+        """
+        error = failure.value
+        if isinstance(error, RegistryError):
+            return error
+        if isinstance(error, UpstreamFailure):
+            return error.answer(_UNKNOWN.get(kind, NameUnknownError))
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            return self._exhausted(error)
+        return _internal(failure)
+
+    def _exhausted(self, error: OSError) -> RegistryError:
+        more = self._shortages.turn()
+        if more is not None:
+            _log.error("a request was refused: {why}{more}", why=error.strerror, more=more)
+        return ExhaustedError("too many files are open here", headers={"Retry-After": "1"})
+
+
+def _internal(failure: Failure) -> RegistryError:
+    """Our own fault, which is logged under an id: a fault of the disk in one line."""
     fault = secrets.token_hex(6)
-    _log.failure("request {fault} failed unexpectedly", failure=failure, fault=fault)
+    if isinstance(failure.value, OSError):
+        _log.error("request {fault} failed: {why}", fault=fault, why=str(failure.value))
+    else:
+        _log.failure("request {fault} failed unexpectedly", failure=failure, fault=fault)
     return InternalError(f"an internal fault, in the log under {fault}")

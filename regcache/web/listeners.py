@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -16,6 +17,7 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
+    IDelayedCall,
     IListeningPort,
     IOpenSSLServerConnectionCreator,
     IProtocolFactory,
@@ -27,12 +29,18 @@ from twisted.python.failure import Failure
 from regcache.seam.accepting import bound_accepts
 from regcache.seam.streams import socket_of
 from regcache.seam.tls_stream import TLSStreamFactory
+from regcache.sparingly import Sparingly
 from regcache.web.unsent import bound_unsent
 
 BACKLOG = 1024
 """Connections that the kernel may hold until they are accepted."""
 MOST_ACCEPTED = 4
 """Connections that one turn of the reactor accepts: TLS costs a millisecond for each."""
+
+ACCEPT_PAUSE = 0.25
+"""Seconds without an accept where there is no descriptor, or no memory, for a connection."""
+SHORTAGE_TOLD = 10.0
+"""Seconds between two lines of the log that say so."""
 
 _log = Logger()
 _WITH_BACKLOG = frozenset({"tcp", "tcp6", "unix"})
@@ -68,6 +76,8 @@ class Listeners(Service):
         self._reactor = reactor
         self._specs = specs
         self.ports: list[IListeningPort] = []
+        self._pauses: dict[Any, IDelayedCall] = {}
+        self._shortages = Sparingly(reactor, SHORTAGE_TOLD)
 
     @property
     def is_listening(self) -> bool:
@@ -113,9 +123,28 @@ class Listeners(Service):
     def stop_listening(self) -> "Deferred[Any]":
         """Close the listening sockets, and no connection. Fires when they are closed."""
         ports, self.ports = self.ports, []
+        pauses, self._pauses = self._pauses, {}
+        for pause in pauses.values():
+            pause.cancel()
         stopped = [port.stopListening() for port in ports]
         waiting = [each for each in stopped if isinstance(each, Deferred)]
         return DeferredList(waiting, consumeErrors=True) if waiting else succeed(None)
+
+    def _cannot_accept(self, port: Any, error: OSError) -> None:
+        """Leave a port alone for a moment; who wants to connect waits in the kernel."""
+        port.stopReading()
+        self._pauses[port] = self._reactor.callLater(ACCEPT_PAUSE, self._accept_again, port)
+        more = self._shortages.turn()
+        if more is not None:
+            _log.error(
+                "clients wait, since no connection can be accepted: {why}{more}",
+                why=error.strerror,
+                more=more,
+            )
+
+    def _accept_again(self, port: Any) -> None:
+        del self._pauses[port]
+        port.startReading()
 
     def _open_one(self, spec: ListenerSpec) -> None:
         factory = spec.factory
@@ -151,7 +180,7 @@ class Listeners(Service):
             raise _explain(spec, outcome)
         if outcome is None:
             raise ListenError(f"listener {spec.endpoint}: this endpoint does not open at once")
-        bound_accepts(outcome, MOST_ACCEPTED)
+        bound_accepts(outcome, MOST_ACCEPTED, partial(self._cannot_accept, outcome))
         bound_unsent(socket_of(outcome))
         self.ports.append(outcome)
         return outcome

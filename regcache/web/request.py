@@ -12,11 +12,11 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http import NO_BODY_CODES
 
-from regcache.errors import RegistryError, UnsupportedError, UpstreamFailure
+from regcache.errors import RegistryError, UnsupportedError
 from regcache.web.access_log import RequestFacts, make_record
 from regcache.web.blocks import HeaderBlock
 from regcache.web.body_producer import BodyProducer
-from regcache.web.failures import BadRequestError, BodyTooLargeError, error_for
+from regcache.web.failures import BadRequestError, BodyTooLargeError
 from regcache.web.hosts import InvalidHostError, normalise_host
 from regcache.web.respond import send_error
 
@@ -158,11 +158,11 @@ class Request(http.Request):
 
     def _answer_failure(self, failure: Failure) -> None:
         """Turn what a handler raised into an error, or abort what has begun."""
-        if self.over:
-            if not failure.check(CancelledError, RegistryError, UpstreamFailure):
-                self._log_failure(failure, "a handler failed after its request had ended")
+        if self.over and failure.check(CancelledError):
             return
-        error = error_for(failure, self.facts.kind)
+        error = self.site.failures.error_for(failure, self.facts.kind)
+        if self.over:
+            return
         if self.startedWriting:
             self.abort(error.message)
         else:

@@ -14,6 +14,7 @@ from twisted.web import http
 from regcache.web.access_log import RequestRecord, describe_peer
 from regcache.web.blocks import HeaderBlock
 from regcache.web.channel import Channel
+from regcache.web.failures import FailureAnswers
 from regcache.web.request import Dispatch, Request
 
 
@@ -52,6 +53,7 @@ class Site(http.HTTPFactory):
     imported. What ALPN offers is decided in :mod:`regcache.tls`.
 
     :ivar active_requests: those that have arrived whole and have not ended.
+    :ivar failures: finds the answers for what dispatchers raise.
     :ivar draining: connections are closed behind their present answer.
     """
 
@@ -76,6 +78,7 @@ class Site(http.HTTPFactory):
         self.active_requests: set[Request] = set()
         self.channels: set[Connection] = set()
         self.draining = False
+        self.failures = FailureAnswers(clock)
         self._recorders = recorders
         self._waiting: list[Deferred[None]] = []
         self._second = -1

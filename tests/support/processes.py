@@ -157,6 +157,10 @@ class Server:
         """The process id of the program."""
         return self._process.pid
 
+    def cpu_seconds(self) -> float:
+        """The processor time that it has taken, by the clock that the kernel keeps for it."""
+        return time.clock_gettime(~self.pid << 3 | 2)
+
     @property
     def running(self) -> bool:
         """Whether the program has not ended yet."""

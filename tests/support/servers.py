@@ -170,6 +170,7 @@ class Regcache:
             **config,
         }
         self.environment: dict[str, str] = {}
+        self.open_files = ""
         self.server: Server | None = None
 
     def _listeners(self, certificate: Certificate | None) -> list[dict[str, Any]]:
@@ -209,8 +210,9 @@ class Regcache:
         plain = json.loads(json.dumps(self.config))  # so that YAML needs no aliases
         file = self._workspace.file("regcache.yml", yaml.safe_dump(plain))
         twistd = os.environ.get("REGCACHE_TWISTD") or str(Path(sys.executable).parent / "twistd")
+        limit = ["prlimit", f"--nofile={self.open_files}"] if self.open_files else []
         self.server = Server(
-            [twistd, "-n", "--pidfile=", "regcache", "-c", str(file)],
+            [*limit, twistd, "-n", "--pidfile=", "regcache", "-c", str(file)],
             self._workspace.path / "log",
             environment={
                 "PYTHONPATH": str(CHECKOUT),

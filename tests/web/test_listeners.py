@@ -1,5 +1,6 @@
 """Where the daemon listens."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -8,11 +9,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.tls import CertificateStore
-from regcache.web.listeners import BACKLOG, ListenError, Listeners, ListenerSpec
+from regcache.web.listeners import ACCEPT_PAUSE, BACKLOG, ListenError, Listeners, ListenerSpec
 from tests.support.web_client import make_site
 
 
@@ -21,6 +23,10 @@ class FakeSocket:
 
     def __init__(self, v6only: int) -> None:
         self._v6only = v6only
+
+    def accept(self) -> None:
+        """There is no room for a connection."""
+        raise OSError(errno.EMFILE, "Too many open files")
 
     def getsockopt(self, level: int, option: int) -> int:
         """The one option that is asked for."""
@@ -32,11 +38,27 @@ class FakePort:
     """An open listener.
 
     :ivar stopped: whether it has been closed.
+    :ivar reading: whether it accepts connections.
     """
 
     def __init__(self, v6only: int) -> None:
-        self.socket = FakeSocket(v6only)
+        self.socket: Any = FakeSocket(v6only)
         self.stopped = False
+        self.numberAccepts = 1
+        self.reading = True
+
+    def doRead(self) -> None:
+        """Accept whoever waits."""
+        with contextlib.suppress(BlockingIOError):
+            self.socket.accept()
+
+    def stopReading(self) -> None:
+        """Accept nobody for now."""
+        self.reading = False
+
+    def startReading(self) -> None:
+        """Accept again."""
+        self.reading = True
 
     def stopListening(self) -> "Deferred[None]":
         """Close it."""
@@ -214,3 +236,25 @@ class ServiceTests(ListenerCase):
         self.assertTrue(listeners.is_listening)
         self.successResultOf(listeners.stop_listening())
         self.successResultOf(listeners.stopService())
+
+    def test_no_room(self) -> None:
+        """A port that cannot accept is left alone for a moment, and that is said now and then."""
+        self.open("tcp:80")
+        (port,) = self.reactor.ports
+        with capturedLogs() as logged:
+            for _ in range(41):
+                port.doRead()
+                self.assertFalse(port.reading)
+                self.reactor.advance(ACCEPT_PAUSE)
+                self.assertTrue(port.reading)
+        told = "clients wait, since no connection can be accepted: Too many open files"
+        lines = [formatEvent(event) for event in logged]
+        self.assertEqual(lines, [told, f"{told} (39 more since this was said)"])
+
+    def test_stopped_without_room(self) -> None:
+        """A port that is closed while it is left alone stays so."""
+        listeners = self.open("tcp:80")
+        (port,) = self.reactor.ports
+        port.doRead()
+        self.successResultOf(listeners.stop_listening())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])

@@ -1,10 +1,12 @@
 """How requests are checked, dispatched and recorded."""
 
+import errno
 from typing import Any
 
 from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import http
 from twisted.web.http_headers import Headers
@@ -127,6 +129,31 @@ class FailureTests(RequestCase):
         self.assertNotIn(b"Traceback", self.client.raw)
         self.assertIn("under ", answer.json["errors"][0]["message"])
         self.assertIs(logged.type, ZeroDivisionError)
+
+    def test_exhausted(self) -> None:
+        """Where no file can be opened the answer is 503, and the log has a line now and then."""
+        self.site.dispatch = lambda request: fail(OSError(errno.EMFILE, "Too many open files"))
+        with capturedLogs() as logged:
+            for _ in range(20):
+                answer = MemoryClient(self.site).request("GET", "/v2/").answer()
+                self.assertEqual((answer.status, answer.code), (503, "UNAVAILABLE"))
+                self.assertEqual(answer.headers["retry-after"], "1")
+            self.clock.advance(10)
+            MemoryClient(self.site).request("GET", "/v2/")
+        lines = [formatEvent(event) for event in logged]
+        told = "a request was refused: Too many open files"
+        self.assertEqual(lines, [told, f"{told} (19 more since this was said)"])
+
+    def test_fault_of_the_disk(self) -> None:
+        """A disk that fails is a 500 with an id, and one line that says why."""
+        self.site.dispatch = lambda request: fail(OSError(errno.EIO, "the disk is ill"))
+        with capturedLogs() as logged:
+            answer = self.client.request("GET", "/v2/").answer()
+        (line,) = [formatEvent(event) for event in logged]
+        self.assertEqual((answer.status, answer.code), (500, "UNKNOWN"))
+        self.assertIn("the disk is ill", line)
+        self.assertIn(answer.json["errors"][0]["message"].rpartition(" ")[2], line)
+        self.assertNotIn(b"the disk is ill", self.client.raw)
 
     def test_failure_after_headers(self) -> None:
         """Once the headers are out a failure cuts the connection."""

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from regcache.admin.health import HealthPages
 from regcache.cache.blobs import BlobCache, record
+from regcache.cache.configured import Caches, ConfiguredCache
 from regcache.cache.download.blob_source import Workshop
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import Downloads
@@ -17,7 +18,7 @@ from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
 from regcache.cache.parsing import ManifestParser
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedUpstream
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
@@ -206,7 +207,7 @@ class _Assembly:
         return downloads, blobs
 
     def _distribution(
-        self, upstreams: Mapping[str, Upstream], blobs: BlobCache, senders: SendThreads
+        self, upstreams: Mapping[str, ServedUpstream], blobs: BlobCache, senders: SendThreads
     ) -> Distribution:
         parser = ManifestParser(self._disk_pool)
         manifests = ManifestCache(
@@ -225,14 +226,16 @@ class _Assembly:
         stall = self._config.limits.client_stall
         rounds = Rounds(self._reactor, senders)
         terms = Terms(self._reactor, stall, Turns(self._reactor), rounds)
-        handler = BlobHandler(blobs, terms, private)
+        caches = Caches(blobs, tags, listings)
+        cache = ConfiguredCache(upstreams.values(), caches)
+        handler = BlobHandler(cache, terms, private)
         self._metrics.watch("readers", lambda: len(handler.feeding))
         return Distribution(
             table,
-            upstreams,
-            ManifestHandler(tags, private),
+            {name: upstream.identity for name, upstream in upstreams.items()},
+            ManifestHandler(cache, private),
             handler,
-            ListingHandler(listings, table),
+            ListingHandler(cache, table),
         )
 
     def _watch(self, downloads: Downloads) -> None:

@@ -9,13 +9,14 @@ from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 
-from regcache.cache.policy import Policy, TagTtl, Upstream
+from regcache.cache.policy import Policy, ServedUpstream, TagTtl
 from regcache.config import model
 from regcache.environment import environment_proxies, proxy_of
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter, IWorkPool
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
-from regcache.upstream.credentials import FileCredentials
+from regcache.upstream.credentials import FileCredentials, user_fingerprint
 from regcache.upstream.dns_exchange import NameServer
 from regcache.upstream.proxies import DIRECT, FixedProxy, IProxyRules
 from regcache.upstream.registry import Registry
@@ -35,7 +36,7 @@ class BuiltUpstreams:
     :ivar hang_up: closes the idle connections to all of them.
     """
 
-    upstreams: Mapping[str, Upstream]
+    upstreams: Mapping[str, ServedUpstream]
     watchers: Sequence[Service]
     hang_up: Callable[[], Awaitable[None]]
 
@@ -55,7 +56,7 @@ def build_upstreams(
         upstream.name: _registry(upstream, surroundings, watched) for upstream in config.upstreams
     }
     upstreams = {
-        upstream.name: Upstream(registries[upstream.name], _policy(upstream))
+        upstream.name: ServedUpstream(registries[upstream.name], _policy(upstream))
         for upstream in config.upstreams
     }
 
@@ -99,7 +100,7 @@ def _registry(
         upstream.connect_timeout, upstream.first_byte_timeout, upstream.stall_timeout
     )
     return build_registry(
-        upstream.name,
+        _identity(upstream),
         urls,
         surroundings,
         tls,
@@ -108,6 +109,14 @@ def _registry(
         upstream.address_family,
         _proxies(upstream),
     )
+
+
+def _identity(upstream: model.Upstream) -> UpstreamIdentity:
+    users = frozenset(
+        user_fingerprint(each.username) for each in upstream.endpoints if each.username is not None
+    )
+    urls = tuple(each.url for each in upstream.endpoints)
+    return UpstreamIdentity(upstream.name, urls, users, upstream.serve_private)
 
 
 def _proxies(upstream: model.Upstream) -> IProxyRules:

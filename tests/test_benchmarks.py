@@ -23,6 +23,7 @@ from benchmarks.timings import TOTAL, Timings
 from benchmarks.watchdog import describe
 from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
 from regcache.store.index_contents import least_recently_used, total_bytes
 from regcache.store.index_copy import connect
 from regcache.store.index_names import list_repositories
@@ -363,4 +364,6 @@ class ContentTests(SynchronousTestCase):
             oldest = least_recently_used(index, 100)
             self.assertEqual(len(oldest), 15)
             self.assertEqual(total_bytes(index), sum(each.size for each in oldest))
-            self.assertEqual(len(list_repositories(index, None, ("", ""), 10)), 3)
+            self.assertEqual(
+                len(list_repositories(index, UpstreamIdentity("upstream.test"), "", 10)), 3
+            )

@@ -1,6 +1,7 @@
 """What the upstreams of a configuration become."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -12,6 +13,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.cache.policy import TagTtl
 from regcache.config.loading import loads
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IRegistry
 from regcache.metrics import Metrics
 from regcache.upstreams import BuiltUpstreams, UpstreamSetupError, build_upstreams
@@ -84,6 +86,31 @@ class BuildTests(SynchronousTestCase):
         self.reactor.advance(INTERVAL)
         watcher.stopService()
         self.assertNotEqual(plain.credentials, file.credentials)
+
+    def test_identity(self) -> None:
+        """An upstream is what its URLs, its users and serve_private say, not its passwords."""
+        changes = {
+            "password: other": True,
+            "username: she": False,
+            "serve_private: true": False,
+            "urls: [https://b.test]": False,
+        }
+        told = {"urls": "[https://a.test]", "username": "me", "password": "one"}
+        before = self.identity(told)
+        self.assertEqual((before.name, before.urls), ("a.test", ("https://a.test",)))
+        for change, same in changes.items():
+            key, _, value = change.partition(": ")
+            with self.subTest(change=change):
+                self.assertEqual(self.identity({**told, key: value}) == before, same)
+
+    def identity(self, keys: Mapping[str, str]) -> UpstreamIdentity:
+        """The identity of an upstream with these keys."""
+        lines = "".join(f"\n                {key}: {value}" for key, value in keys.items())
+        built = self.build(f"""
+            upstreams:
+              a.test:{lines}
+            """)
+        return built.upstreams["a.test"].identity
 
     def test_environment(self) -> None:
         """A proxy in the environment that is none stops the start, and its secret stays one."""

@@ -19,7 +19,7 @@ from regcache.cache.download.reader import FileSource, Reader
 from regcache.cache.download.relays import Relays, Wanted
 from regcache.cache.download.small_fetch import SMALL
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.proofs import agrees, is_page
 from regcache.cache.sight.rights import NotProvedError, Rights
 from regcache.cache.sight.visibility import Visibility
@@ -28,6 +28,7 @@ from regcache.cache.status import CacheStatus, asked, collapsed, described, hit,
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentFacts
+from regcache.identity import RepositoryContent
 from regcache.interfaces import (
     IBlobBody,
     IBlobStore,
@@ -45,13 +46,11 @@ async def record(index: IIndex, fetched: Fetched, clock: IReactorTime) -> None:
     """Tell the index of a blob that a download has stored."""
     origin = fetched.origin
     await index.record_blob(
-        origin.registry.name,
-        origin.repository,
-        fetched.digest,
+        RepositoryContent(origin.repository, fetched.digest),
         fetched.size,
-        fetched.credentials,
-        fetched.public,
-        clock.seconds(),
+        credentials=fetched.credentials,
+        public=fetched.public,
+        now=clock.seconds(),
     )
 
 
@@ -78,74 +77,76 @@ class BlobCache:
         self._relays = Relays(downloads, events)
         self._clock = clock
 
-    def open_at_once(self, upstream: Upstream, repository: str, digest: Digest) -> OpenBlob | None:
+    def open_at_once(self, repository: ServedRepository, digest: Digest) -> OpenBlob | None:
         """Open a small blob if memory knows its content, and the right to it."""
-        if not self._visibility.admits_at_once(upstream, repository):
+        if not self._visibility.admits_at_once(repository):
             return None
-        content = self._small.find(upstream, repository, digest)
+        content = self._small.find(repository, digest)
         if content is None:
             return None
         self._index.touch(digest, self._clock.seconds())
         return in_memory(digest, content)
 
-    async def open(self, upstream: Upstream, repository: str, digest: Digest) -> OpenBlob:
+    async def open(self, repository: ServedRepository, digest: Digest) -> OpenBlob:
         """Open a blob to send it.
 
         :raises UpstreamFailure: if it is not here and the upstream does not give it.
         :raises RegistryError: if it may not be shown.
         """
-        await self._visibility.admit_blob(upstream, repository, digest)
-        opened = await self._open(upstream, repository, digest)
+        await self._visibility.admit_blob(repository, digest)
+        opened = await self._open(repository, digest)
         if opened.content is not None and opened.status.outcome != "relay":
-            self._small.remember(upstream, repository, digest, opened.content)
+            self._small.remember(repository, digest, opened.content)
         return opened
 
-    async def _open(self, upstream: Upstream, repository: str, digest: Digest) -> OpenBlob:
-        facts = await self._index.content(upstream.name, repository, digest)
+    async def _open(self, repository: ServedRepository, digest: Digest) -> OpenBlob:
+        facts = await self._index.content(repository.content(digest))
         running = await self._downloads.find(digest)
         resumes = False
         if running is None:
-            opened, resumes = await self._open_stored(upstream, repository, digest, facts)
+            opened, resumes = await self._open_stored(repository, digest, facts)
             if opened is not None:
                 return opened
             running = await self._downloads.find(digest)
         if running is not None:
-            return await self._join(running, upstream, repository, facts)
+            return await self._join(running, repository, facts)
         reason = self._downloads.not_storing(digest)
         if reason:
-            return await self._relay(upstream, repository, digest, facts, reason)
-        origin = BlobSource(upstream.registry, repository)
+            return await self._relay(repository, digest, facts, reason)
+        origin = BlobSource(repository.registry, repository.identity)
         download = self._downloads.begin(digest, origin, facts.mentioned_size, resumes)
-        return await self._attend(download, upstream, repository, facts, miss())
+        return await self._attend(download, repository, facts, miss())
 
-    async def head(self, upstream: Upstream, repository: str, digest: Digest) -> BlobHead:
+    async def head(self, repository: ServedRepository, digest: Digest) -> BlobHead:
         """The size of a blob, without fetching it.
 
         :raises UpstreamFailure: if nothing is known of it and the upstream does not say.
         :raises RegistryError: if it may not be shown.
         """
-        await self._visibility.admit_blob(upstream, repository, digest)
-        content = self._small.find(upstream, repository, digest)
+        await self._visibility.admit_blob(repository, digest)
+        content = self._small.find(repository, digest)
         if content is not None:
             return BlobHead(len(content), hit(0))
-        facts = await self._index.content(upstream.name, repository, digest)
-        if facts.size is not None and self._rights.entitled(facts, upstream):
+        facts = await self._index.content(repository.content(digest))
+        if facts.size is not None and self._rights.entitled(facts, repository.upstream):
             return BlobHead(facts.size, hit(0))
         if facts.mentioned_size is not None:
             return BlobHead(facts.mentioned_size, described())
-        head = await upstream.registry.head_blob(repository, digest)
+        head = await repository.registry.head_blob(repository.name, digest)
         if is_page(head, digest):
-            raise UpstreamBadAnswer(upstream.name, "its answer to HEAD is not that of this blob")
+            raise UpstreamBadAnswer(
+                repository.upstream.name, "its answer to HEAD is not that of this blob"
+            )
         return BlobHead(head.size, asked())
 
     async def _open_stored(
-        self, upstream: Upstream, repository: str, digest: Digest, facts: ContentFacts
+        self, repository: ServedRepository, digest: Digest, facts: ContentFacts
     ) -> tuple[OpenBlob | None, bool]:
         """The stored blob; None if it is not there any more, or not provably this one's.
 
         :returns: besides, whether a part of it is there.
         """
-        small = await self._load_small(upstream, digest, facts)
+        small = await self._load_small(repository.upstream, digest, facts)
         if small is not None:
             return small, False
         found = await self._store.look_up(digest)
@@ -157,13 +158,13 @@ class BlobCache:
             found.file.close()
             return None, False
         try:
-            return await self._open_file(upstream, repository, digest, facts, found.file), False
+            return await self._open_file(repository, digest, facts, found.file), False
         except BaseException:
             found.file.close()
             raise
 
     async def _load_small(
-        self, upstream: Upstream, digest: Digest, facts: ContentFacts
+        self, upstream: ServedUpstream, digest: Digest, facts: ContentFacts
     ) -> OpenBlob | None:
         """A small blob that is stored and needs no proof, whole."""
         if facts.size is None or facts.size > SMALL or not self._rights.entitled(facts, upstream):
@@ -178,40 +179,37 @@ class BlobCache:
 
     async def _open_file(
         self,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         digest: Digest,
         facts: ContentFacts,
         file: IContentFile,
     ) -> OpenBlob:
-        if not self._rights.entitled(facts, upstream):
+        if not self._rights.entitled(facts, repository.upstream):
             # Whoever stored it since we asked may have proved what is to be proved.
-            facts = await self._index.content(upstream.name, repository, digest)
-        if not self._rights.entitled(facts, upstream):
+            facts = await self._index.content(repository.content(digest))
+        if not self._rights.entitled(facts, repository.upstream):
             try:
-                await self._rights.prove_blob(upstream, repository, facts, file)
+                await self._rights.prove_blob(repository, facts, file)
             except NotProvedError:
                 file.close()
-                return await self._relay(upstream, repository, digest, facts, NOT_PROVED)
+                return await self._relay(repository, digest, facts, NOT_PROVED)
         if facts.size is None:
-            await self._adopt(upstream, repository, file)
+            await self._adopt(repository, file)
         self._index.touch(digest, self._clock.seconds())
         return OpenBlob(Reader(FileSource(file)), hit(0))
 
-    async def _adopt(self, upstream: Upstream, repository: str, file: IContentFile) -> None:
+    async def _adopt(self, repository: ServedRepository, file: IContentFile) -> None:
         """Note content whose entry in the index was lost, now that a right was proved."""
         await self._index.record_blob(
-            upstream.name,
-            repository,
-            file.digest,
+            repository.content(file.digest),
             file.size or 0,
-            upstream.registry.credentials,
-            False,
-            self._clock.seconds(),
+            credentials=repository.registry.credentials,
+            public=False,
+            now=self._clock.seconds(),
         )
 
     async def _join(
-        self, running: Running, upstream: Upstream, repository: str, facts: ContentFacts
+        self, running: Running, repository: ServedRepository, facts: ContentFacts
     ) -> OpenBlob:
         """Join a download if the repository has, or proves, the right to its bytes.
 
@@ -221,50 +219,48 @@ class BlobCache:
         origin, verified = running.origin, running.readers.verified
         # What was verified already is only being put in its place.
         status = hit(0) if verified else collapsed()
-        same = origin.registry.name == upstream.name
+        same = origin.repository.upstream == repository.identity.upstream
         if not (same or verified):
-            return await self._relay(upstream, repository, running.digest, facts, NOT_VERIFIED)
-        if (same and origin.repository == repository) or running.public:
-            return await self._attend(running, upstream, repository, facts, status)
-        if self._rights.entitled(facts, upstream):
-            return await self._attend(running, upstream, repository, facts, status)
+            return await self._relay(repository, running.digest, facts, NOT_VERIFIED)
+        if origin.repository == repository.identity or running.public:
+            return await self._attend(running, repository, facts, status)
+        if self._rights.entitled(facts, repository.upstream):
+            return await self._attend(running, repository, facts, status)
         if not same:
             # What another upstream gives is not this one's until it shows that it has it.
-            return await self._relay(upstream, repository, running.digest, facts, NOT_PROVED)
+            return await self._relay(repository, running.digest, facts, NOT_PROVED)
         reader = running.join()
         try:
-            head = await upstream.registry.head_blob(repository, running.digest)
+            head = await repository.registry.head_blob(repository.name, running.digest)
             size = facts.mentioned_size if running.size is None else running.size
             if not agrees(head, running.digest, size):
                 reader.leave()
-                return await self._relay(upstream, repository, running.digest, facts, NOT_PROVED)
+                return await self._relay(repository, running.digest, facts, NOT_PROVED)
             if running.readers.verified:
                 now = self._clock.seconds()
                 await self._index.record_link(
-                    upstream.name, repository, running.digest, head.credentials, now
+                    repository.content(running.digest), head.credentials, now
                 )
         except BaseException:
             reader.leave()
             raise
-        return await self._wait(running, reader, upstream, repository, facts, status)
+        return await self._wait(running, reader, repository, facts, status)
 
     async def _attend(
         self,
         download: Running,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         facts: ContentFacts,
         status: CacheStatus,
     ) -> OpenBlob:
         reader = download.join()
-        return await self._wait(download, reader, upstream, repository, facts, status)
+        return await self._wait(download, reader, repository, facts, status)
 
     async def _wait(
         self,
         running: Running,
         reader: Reader,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         facts: ContentFacts,
         status: CacheStatus,
     ) -> OpenBlob:
@@ -274,7 +270,7 @@ class BlobCache:
         except NotStoredError as error:
             reader.leave()
             body = error.take_body()
-            return await self._relay(upstream, repository, running.digest, facts, str(error), body)
+            return await self._relay(repository, running.digest, facts, str(error), body)
         except BaseException:
             reader.leave()
             raise
@@ -287,12 +283,11 @@ class BlobCache:
 
     async def _relay(
         self,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         digest: Digest,
         facts: ContentFacts,
         reason: str,
         body: IBlobBody | None = None,
     ) -> OpenBlob:
-        wanted = Wanted(upstream, repository, digest, facts.mentioned_size)
+        wanted = Wanted(repository, digest, facts.mentioned_size)
         return await self._relays.open(wanted, reason, body)

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, replace
 
 from regcache.cache.parsing import ManifestParser
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.status import CacheStatus, asked, stale_failed
 from regcache.digests import Digest
@@ -51,16 +51,16 @@ class Listings:
         self._visibility = visibility
         self._parser = parser
 
-    async def tags(self, upstream: Upstream, repository: str) -> TagList:
+    async def tags(self, repository: ServedRepository) -> TagList:
         """The upstream's tags and ours, sorted; ours alone while the upstream is ill.
 
         :raises UpstreamFailure: if there is no such repository, or nothing is cached.
         :raises RegistryError: if it may not be shown.
         """
-        cached = await self._index.tags(upstream.name, repository)
+        cached = await self._index.tags(repository.identity)
         status = asked()
         try:
-            theirs = await upstream.registry.list_tags(repository)
+            theirs = await repository.registry.list_tags(repository.name)
         except (UpstreamNotFound, UpstreamDenied):
             raise
         except UpstreamFailure as failure:
@@ -68,11 +68,11 @@ class Listings:
                 raise
             theirs, status = [], _stale(failure)
         some_tag = (cached or theirs or [_SOME_TAG])[0]
-        await self._visibility.admit_manifest(upstream, repository, some_tag)
+        await self._visibility.admit_manifest(repository, some_tag)
         return TagList(sorted({*cached, *theirs}), status)
 
     async def referrers(
-        self, upstream: Upstream, repository: str, digest: Digest, artifact_type: str
+        self, repository: ServedRepository, digest: Digest, artifact_type: str
     ) -> ReferrerList:
         """The index of what refers to a digest (OCI distribution, "Listing Referrers").
 
@@ -81,63 +81,64 @@ class Listings:
         :raises RegistryError: if it may not be shown.
         """
         try:
-            await self._visibility.admit_manifest(upstream, repository, str(digest))
-            answer = await self._ask_referrers(upstream, repository, digest)
+            await self._visibility.admit_manifest(repository, str(digest))
+            answer = await self._ask_referrers(repository, digest)
         except UpstreamNotFound:
             # Nor is the digest there itself: nothing refers to it.
             return ReferrerList(_index_of([], artifact_type), asked())
         except UpstreamDenied:
             raise
         except UpstreamFailure as failure:
-            cached = await self._cached_referrers(upstream, repository, digest, failure)
+            cached = await self._cached_referrers(repository, digest, failure)
             return ReferrerList(_index_of(cached, artifact_type), _stale(failure))
-        return ReferrerList(await self._filtered(upstream, answer, artifact_type), asked())
+        return ReferrerList(
+            await self._filtered(repository.upstream, answer, artifact_type), asked()
+        )
 
-    async def repositories(self, upstream: Upstream, after: str, limit: int) -> list[str]:
+    async def repositories(self, upstream: ServedUpstream, after: str, limit: int) -> list[str]:
         """The repositories of an upstream behind a name, of which the cache holds something.
 
         What may not be shown is not named either. The index gives them in pages whose size
         is its own affair.
         """
-        name = upstream.name
         found: list[str] = []
         while len(found) < limit:
-            page = await self._index.repositories(name, (name, after), limit - len(found))
+            page = await self._index.repositories(upstream.identity, after, limit - len(found))
             if not page:
                 break
-            after = page[-1][1]
-            for _, repository in page:
-                if await self._visibility.may_be_named(upstream, repository):
-                    found.append(repository)
+            after = page[-1]
+            for name in page:
+                if await self._visibility.may_be_named(upstream.repository(name)):
+                    found.append(name)
         return found
 
     async def _cached_referrers(
-        self, upstream: Upstream, repository: str, digest: Digest, failure: UpstreamFailure
+        self, repository: ServedRepository, digest: Digest, failure: UpstreamFailure
     ) -> list[dict[str, object]]:
-        cached = await self._index.referrers(upstream.name, repository, digest)
+        cached = await self._index.referrers(repository.content(digest))
         if not cached:
             raise failure
         return [_as_json(each) for each in cached]
 
-    async def _ask_referrers(
-        self, upstream: Upstream, repository: str, digest: Digest
-    ) -> ManifestAnswer:
+    async def _ask_referrers(self, repository: ServedRepository, digest: Digest) -> ManifestAnswer:
         """The upstream's referrers, or those of the fallback tag ("Referrers Tag Schema").
 
         :raises UpstreamNotFound: if it has neither.
         """
         try:
-            return await upstream.registry.get_referrers(repository, digest)
+            return await repository.registry.get_referrers(repository.name, digest)
         except UpstreamNotFound:
             pass
         tag = f"{digest.algorithm}-{digest.hex}"[:128]
-        answer = await upstream.registry.get_manifest(repository, tag)
+        answer = await repository.registry.get_manifest(repository.name, tag)
         if answer.media_type != OCI_INDEX:
-            raise UpstreamNotFound(upstream.name, "the tag for referrers names something else")
+            raise UpstreamNotFound(
+                repository.upstream.name, "the tag for referrers names something else"
+            )
         return answer
 
     async def _filtered(
-        self, upstream: Upstream, answer: ManifestAnswer, artifact_type: str
+        self, upstream: ServedUpstream, answer: ManifestAnswer, artifact_type: str
     ) -> bytes:
         try:
             return await self._parser.run(

@@ -9,12 +9,13 @@ from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
 from regcache.cache.parsing import ManifestParser
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.rights import NotProvedError, Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentFacts, Manifest, ManifestAnswer
+from regcache.identity import RepositoryContent
 from regcache.interfaces import IBlobStore, ICacheEvents, IIndex
 from regcache.manifest_body import (
     MOST_BYTES,
@@ -37,12 +38,12 @@ RIGHT_FOR = 60.0
 #: Rights remembered in memory (entries).
 MOST_RIGHTS = 20_000
 
-#: Upstream, fingerprint of the credentials, repository, digest.
-RightKey = tuple[str, str, str, Digest]
+#: What, and the fingerprint of the credentials.
+RightKey = tuple[RepositoryContent, str]
 
 
-def _right(upstream: Upstream, repository: str, digest: Digest) -> RightKey:
-    return (upstream.name, upstream.registry.credentials, repository, digest)
+def _right(repository: ServedRepository, digest: Digest) -> RightKey:
+    return (repository.content(digest), repository.registry.credentials)
 
 
 class ManifestCache:
@@ -77,38 +78,38 @@ class ManifestCache:
         self._flights: Flights[Manifest] = Flights(clock)
 
     async def admit(
-        self, upstream: Upstream, repository: str, reference: str, by: float | None = None
+        self, repository: ServedRepository, reference: str, by: float | None = None
     ) -> None:
         """Return if the repository may be shown; see :class:`Visibility`."""
-        await self._visibility.admit_manifest(upstream, repository, reference, by)
+        await self._visibility.admit_manifest(repository, reference, by)
 
-    def held(self, upstream: Upstream, repository: str, digest: Digest) -> Manifest | None:
+    def held(self, repository: ServedRepository, digest: Digest) -> Manifest | None:
         """The manifest, if it is in memory, and it is clear at once that it may be shown."""
-        if not self._visibility.admits_at_once(upstream, repository):
+        if not self._visibility.admits_at_once(repository):
             return None
-        return self._remembered(_right(upstream, repository, digest))
+        return self._remembered(_right(repository, digest))
 
     def _remembered(self, key: RightKey) -> Manifest | None:
-        return self.memory.get(key[3]) if self.known_rights.get(key) else None
+        return self.memory.get(key[0].digest) if self.known_rights.get(key) else None
 
     async def cached(
-        self, upstream: Upstream, repository: str, digest: Digest, by: float | None = None
+        self, repository: ServedRepository, digest: Digest, by: float | None = None
     ) -> Manifest | None:
         """The manifest if it is here and the repository has, or proves, the right to it.
 
         :param by: Unix seconds at which the client is answered with what is known.
         :raises UpstreamFailure: if the right has to be proved, and the upstream does not.
         """
-        key = _right(upstream, repository, digest)
+        key = _right(repository, digest)
         manifest = self._remembered(key)
         if manifest is not None:
             return manifest
-        facts = await self._index.content(upstream.name, repository, digest)
+        facts = await self._index.content(repository.content(digest))
         if facts.size is None or not facts.media_type:
             return None
-        if not self._rights.entitled(facts, upstream):
+        if not self._rights.entitled(facts, repository.upstream):
             try:
-                await self._rights.prove_manifest(upstream, repository, digest, facts, by)
+                await self._rights.prove_manifest(repository, digest, facts, by)
             except NotProvedError:
                 return None
         self.known_rights.put(key, True, seconds=RIGHT_FOR)
@@ -129,29 +130,29 @@ class ManifestCache:
         self.memory.drop(digest)
         self.known_rights.clear()
 
-    def is_fetching(self, upstream: Upstream, repository: str, reference: str) -> bool:
+    def is_fetching(self, repository: ServedRepository, reference: str) -> bool:
         """Whether somebody fetches it at this moment."""
-        return self._flights.under_way((upstream.name, repository, reference))
+        return self._flights.under_way((repository.identity, reference))
 
-    async def fetch(self, upstream: Upstream, repository: str, reference: str) -> Manifest:
+    async def fetch(self, repository: ServedRepository, reference: str) -> Manifest:
         """Fetch a manifest by tag or digest, once for all who ask meanwhile.
 
         :raises UpstreamFailure: if the upstream does not give it, or gives a wrong one.
         """
-        key = (upstream.name, repository, reference)
-        return await self._flights.join(key, lambda: self._fetch(upstream, repository, reference))
+        key = (repository.identity, reference)
+        return await self._flights.join(key, lambda: self._fetch(repository, reference))
 
-    async def _fetch(self, upstream: Upstream, repository: str, reference: str) -> Manifest:
-        answer = await upstream.registry.get_manifest(repository, reference)
+    async def _fetch(self, repository: ServedRepository, reference: str) -> Manifest:
+        answer = await repository.registry.get_manifest(repository.name, reference)
         if len(answer.content) > MOST_BYTES:
-            raise UpstreamBadAnswer(upstream.name, "the manifest is too large")
-        digest, body = await self._checked(upstream, reference, answer)
+            raise UpstreamBadAnswer(repository.upstream.name, "the manifest is too large")
+        digest, body = await self._checked(repository.upstream, reference, answer)
         manifest = Manifest(digest, body.media_type, answer.content)
-        await self._keep(upstream, repository, manifest, body, answer.credentials)
+        await self._keep(repository, manifest, body, answer.credentials)
         return manifest
 
     async def _checked(
-        self, upstream: Upstream, reference: str, answer: ManifestAnswer
+        self, upstream: ServedUpstream, reference: str, answer: ManifestAnswer
     ) -> tuple[Digest, ManifestBody]:
         """The digest of a body, which must be the one asked for and the one claimed; and it parsed.
 
@@ -167,7 +168,7 @@ class ManifestCache:
         except InvalidManifestError as error:
             raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
 
-    async def default_child(self, upstream: Upstream, index: Manifest) -> Digest | None:
+    async def default_child(self, upstream: ServedUpstream, index: Manifest) -> Digest | None:
         """The manifest in an index for clients that take no index, if it has one.
 
         :raises UpstreamBadAnswer: if the index, stored by an earlier program, is not valid now.
@@ -194,8 +195,7 @@ class ManifestCache:
 
     async def _keep(
         self,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         manifest: Manifest,
         body: ManifestBody,
         credentials: str,
@@ -206,11 +206,15 @@ class ManifestCache:
         self._remember(manifest)
         if body.is_index:
             self._note_child(digest, body)
-        self.known_rights.put(_right(upstream, repository, digest), True, seconds=RIGHT_FOR)
+        self.known_rights.put(_right(repository, digest), True, seconds=RIGHT_FOR)
         try:
             await self._store.keep(digest, manifest.content)
             await self._index.record_manifest(
-                upstream.name, repository, manifest, body.descriptors, credentials, now
+                repository.identity,
+                manifest,
+                body.descriptors,
+                credentials=credentials,
+                now=now,
             )
         except OSError as error:
             self._events.storage_error()

@@ -14,19 +14,20 @@ from zope.interface import implementer
 
 from regcache.bounded import BoundedTable
 from regcache.cache.freshness import closes
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedUpstream
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentHead, ManifestAnswer
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry
 
 #: Refusals remembered of all upstreams together.
 MOST_REFUSALS = 10_000
 
 T = TypeVar("T")
-#: Upstream, fingerprint of the credentials, repository, kind of content, tag or digest.
-RefusalKey = tuple[str, str, str, str, str]
+#: Repository, fingerprint of the credentials, kind of content, tag or digest.
+RefusalKey = tuple[Repository, str, str, str]
 
 
 class NegativeCache:
@@ -81,6 +82,11 @@ class NegativeCachingRegistry:
         self._refusals = refusals
         self._closed_repositories = closed_repositories
         self._negative_ttl = negative_ttl
+
+    @property
+    def identity(self) -> UpstreamIdentity:
+        """Which registry it is, and who asks it."""
+        return self._inner.identity
 
     @property
     def name(self) -> str:
@@ -146,7 +152,7 @@ class NegativeCachingRegistry:
         self, repository: str, kind: str, reference: str, anonymous: bool = False
     ) -> RefusalKey:
         credentials = "" if anonymous else self._inner.credentials
-        return (self._inner.name, credentials, repository, kind, reference)
+        return (Repository(self.identity, repository), credentials, kind, reference)
 
     def _ask(self, key: RefusalKey, question: "Callable[[], Deferred[T]]") -> "Deferred[T]":
         known = self._refusals.find(key)
@@ -167,17 +173,17 @@ class NegativeCachingRegistry:
         if not isinstance(raised, UpstreamFailure):
             return
         self._refusals.note(key, raised, self._negative_ttl)
-        upstream, _, repository, kind, _ = key
+        repository, _, kind, _ = key
         if kind == "manifest" and closes(raised):
-            self._closed_repositories.close(upstream, repository)
+            self._closed_repositories.close(repository)
 
 
 def with_negative_cache(
-    upstream: Upstream, refusals: NegativeCache, closed_repositories: ClosedRepositories
-) -> Upstream:
+    upstream: ServedUpstream, refusals: NegativeCache, closed_repositories: ClosedRepositories
+) -> ServedUpstream:
     """The upstream with a registry that remembers refusals."""
     policy = upstream.policy
     registry = NegativeCachingRegistry(
         upstream.registry, refusals, closed_repositories, policy.negative_ttl
     )
-    return Upstream(registry, policy)
+    return ServedUpstream(registry, policy)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from regcache.digests import Digest
 from regcache.globs import glob_matches
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IRegistry
 
 
@@ -42,13 +44,52 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
-    """One upstream: the registry and what the operator wants of it."""
+class ServedUpstream:
+    """One upstream: the registry, and what the operator wants of it."""
 
     registry: IRegistry
     policy: Policy
 
     @property
+    def identity(self) -> UpstreamIdentity:
+        """Which registry it is, and who asks it."""
+        return self.registry.identity
+
+    @property
     def name(self) -> str:
         """The configured name."""
         return self.registry.name
+
+    def repository(self, name: str) -> "ServedRepository":
+        """One of its repositories."""
+        return ServedRepository(self, Repository(self.identity, name))
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRepository:
+    """A repository, with the upstream to ask for it.
+
+    :ivar identity: under which everything about it is kept.
+    """
+
+    upstream: ServedUpstream
+    identity: Repository
+
+    def content(self, digest: Digest) -> RepositoryContent:
+        """What it has under a digest."""
+        return RepositoryContent(self.identity, digest)
+
+    @property
+    def registry(self) -> IRegistry:
+        """The registry to ask."""
+        return self.upstream.registry
+
+    @property
+    def policy(self) -> Policy:
+        """What the operator wants."""
+        return self.upstream.policy
+
+    @property
+    def name(self) -> str:
+        """Its name, as the upstream knows it."""
+        return self.identity.name

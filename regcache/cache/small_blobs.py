@@ -3,8 +3,9 @@
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository
 from regcache.digests import Digest
+from regcache.identity import RepositoryContent
 
 #: Small blobs kept in memory (bytes of content, and what each costs besides).
 MEMORY = 16 * 1024 * 1024
@@ -15,8 +16,8 @@ RIGHT_FOR = 60.0
 #: Rights remembered (entries).
 MOST_RIGHTS = 20_000
 
-#: Upstream, fingerprint of the credentials, repository, digest.
-RightKey = tuple[str, str, str, Digest]
+#: What, and the fingerprint of the credentials.
+RightKey = tuple[RepositoryContent, str]
 
 
 class SmallBlobs:
@@ -31,21 +32,21 @@ class SmallBlobs:
         """Bytes that the contents cost."""
         return self._contents.weight
 
-    def find(self, upstream: Upstream, repository: str, digest: Digest) -> bytes | None:
+    def find(self, repository: ServedRepository, digest: Digest) -> bytes | None:
         """The content, if it is here and the repository had the right to it a moment ago."""
         content = self._contents.get(digest)
         if content is None:
             return None
-        return content if self._rights.get(_right(upstream, repository, digest)) else None
+        return content if self._rights.get(_right(repository, digest)) else None
 
     def get(self, digest: Digest) -> bytes | None:
         """The content, for somebody whose right is known."""
         return self._contents.get(digest)
 
-    def remember(self, upstream: Upstream, repository: str, digest: Digest, content: bytes) -> None:
+    def remember(self, repository: ServedRepository, digest: Digest, content: bytes) -> None:
         """Keep verified content, and that the repository has the right to it now."""
         self._contents.put(digest, content, len(content) + OVERHEAD)
-        self._rights.put(_right(upstream, repository, digest), True, seconds=RIGHT_FOR)
+        self._rights.put(_right(repository, digest), True, seconds=RIGHT_FOR)
 
     def forget(self, digest: Digest) -> None:
         """Drop what was deleted, or whose links were: all rights, which is rare."""
@@ -53,5 +54,5 @@ class SmallBlobs:
         self._rights.clear()
 
 
-def _right(upstream: Upstream, repository: str, digest: Digest) -> RightKey:
-    return (upstream.name, upstream.registry.credentials, repository, digest)
+def _right(repository: ServedRepository, digest: Digest) -> RightKey:
+    return (repository.content(digest), repository.registry.credentials)

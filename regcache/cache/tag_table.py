@@ -6,6 +6,7 @@ from twisted.logger import Logger
 from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.facts import TagFact
+from regcache.identity import Repository
 from regcache.interfaces import IIndex
 
 #: Tags remembered in memory (entries).
@@ -20,19 +21,19 @@ class TagTable:
     def __init__(self, index: IIndex, clock: IReactorTime) -> None:
         self._index = index
         self._clock = clock
-        self._facts: BoundedTable[tuple[str, str, str], TagFact] = BoundedTable(MOST_TAGS)
+        self._facts: BoundedTable[tuple[Repository, str], TagFact] = BoundedTable(MOST_TAGS)
 
     def __len__(self) -> int:
         """How many tags are in memory."""
         return len(self._facts)
 
-    def held(self, upstream: str, repository: str, tag: str) -> TagFact | None:
+    def held(self, repository: Repository, tag: str) -> TagFact | None:
         """The same as :meth:`find`, of what is in memory."""
-        return self._facts.get((upstream, repository, tag))
+        return self._facts.get((repository, tag))
 
-    async def find(self, upstream: str, repository: str, tag: str) -> TagFact | None:
+    async def find(self, repository: Repository, tag: str) -> TagFact | None:
         """Where a tag pointed when the upstream was last asked."""
-        key = (upstream, repository, tag)
+        key = (repository, tag)
         fact = self._facts.get(key)
         if fact is not None:
             return fact
@@ -43,22 +44,22 @@ class TagTable:
             self._facts.put(key, recorded)
         return fact or recorded
 
-    async def note(self, upstream: str, repository: str, tag: str, digest: Digest) -> TagFact:
+    async def note(self, repository: Repository, tag: str, digest: Digest) -> TagFact:
         """The upstream said just now that a tag points to a digest."""
         fact = TagFact(digest, self._clock.seconds())
-        self._facts.put((upstream, repository, tag), fact)
+        self._facts.put((repository, tag), fact)
         try:
-            await self._index.record_tag(upstream, repository, tag, digest, fact.validated_at)
+            await self._index.record_tag(repository, tag, digest, fact.validated_at)
         except OSError as error:
             self._log.warn("noting the tag {tag} failed: {error}", tag=tag, error=error)
         return fact
 
-    async def drop(self, upstream: str, repository: str, tag: str) -> None:
+    async def drop(self, repository: Repository, tag: str) -> None:
         """The upstream said that there is no such tag; what is not known costs no write."""
-        if await self.find(upstream, repository, tag) is None:
+        if await self.find(repository, tag) is None:
             return
-        self._facts.drop((upstream, repository, tag))
+        self._facts.drop((repository, tag))
         try:
-            await self._index.drop_tag(upstream, repository, tag)
+            await self._index.drop_tag(repository, tag)
         except OSError as error:
             self._log.warn("dropping the tag {tag} failed: {error}", tag=tag, error=error)

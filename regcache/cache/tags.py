@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from regcache.cache import status
 from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide, is_fresh
 from regcache.cache.manifests import ManifestCache
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository
 from regcache.cache.revalidation import Revalidations
 from regcache.cache.status import CacheStatus
 from regcache.cache.tag_table import TagTable
@@ -59,160 +59,155 @@ class TagCache:
         self._fetches: Flights[Manifest] = Flights(clock)
         self._heads: Flights[ContentHead] = Flights(clock)
 
-    def held_by_digest(self, upstream: Upstream, repository: str, digest: Digest) -> Served | None:
+    def held_by_digest(self, repository: ServedRepository, digest: Digest) -> Served | None:
         """What :meth:`by_digest` gives, where nobody has to be asked: neither disk nor upstream."""
-        manifest = self._manifests.held(upstream, repository, digest)
+        manifest = self._manifests.held(repository, digest)
         return None if manifest is None else Served(manifest, status.hit(0))
 
-    def held_by_tag(self, upstream: Upstream, repository: str, tag: str) -> Served | None:
+    def held_by_tag(self, repository: ServedRepository, tag: str) -> Served | None:
         """The same for a tag that is fresh."""
-        fact = self._table.held(upstream.name, repository, tag)
+        fact = self._table.held(repository.identity, tag)
         if fact is None:
             return None
         age = self._clock.seconds() - fact.validated_at
-        if not is_fresh(age, upstream.policy.ttl(tag)):
+        if not is_fresh(age, repository.policy.ttl(tag)):
             return None
-        manifest = self._manifests.held(upstream, repository, fact.digest)
+        manifest = self._manifests.held(repository, fact.digest)
         return None if manifest is None else Served(manifest, status.hit(age))
 
-    def child_at_once(self, upstream: Upstream, repository: str, index: Served) -> Served | None:
+    def child_at_once(self, repository: ServedRepository, index: Served) -> Served | None:
         """What :meth:`child_of` gives, where memory knows it."""
         digest = self._manifests.known_child(index.manifest.digest)
         if digest is None:
             return None
-        manifest = self._manifests.held(upstream, repository, digest)
+        manifest = self._manifests.held(repository, digest)
         return None if manifest is None else Served(manifest, index.status)
 
     async def child_of(
-        self, upstream: Upstream, repository: str, index: Served | ServedHead
+        self, repository: ServedRepository, index: Served | ServedHead
     ) -> Served | None:
         """The manifest in an index for clients that take no index; None if it has none.
 
         Raises as :meth:`by_digest`.
         """
         if isinstance(index, ServedHead):
-            index = await self.by_digest(upstream, repository, index.digest)
-        digest = await self._manifests.default_child(upstream, index.manifest)
+            index = await self.by_digest(repository, index.digest)
+        digest = await self._manifests.default_child(repository.upstream, index.manifest)
         if digest is None:
             return None
-        child = await self.by_digest(upstream, repository, digest)
+        child = await self.by_digest(repository, digest)
         # How fresh the answer is the tag decides, unless the child had to be fetched.
         return child if child.status.outcome == "miss" else Served(child.manifest, index.status)
 
-    async def by_digest(self, upstream: Upstream, repository: str, digest: Digest) -> Served:
+    async def by_digest(self, repository: ServedRepository, digest: Digest) -> Served:
         """The manifest of a digest.
 
         :raises UpstreamFailure: if it is not here and the upstream does not give it.
         :raises RegistryError: if it may not be shown.
         """
-        manifest = await self._admitted(upstream, repository, digest)
+        manifest = await self._admitted(repository, digest)
         if manifest is not None:
             return Served(manifest, status.hit(0))
-        joined = self._manifests.is_fetching(upstream, repository, str(digest))
-        manifest = await self._manifests.fetch(upstream, repository, str(digest))
+        joined = self._manifests.is_fetching(repository, str(digest))
+        manifest = await self._manifests.fetch(repository, str(digest))
         return Served(manifest, status.collapsed() if joined else status.miss())
 
     async def head_by_digest(
-        self, upstream: Upstream, repository: str, digest: Digest
+        self, repository: ServedRepository, digest: Digest
     ) -> Served | ServedHead:
         """The same for HEAD: what is not here is not fetched for it."""
-        manifest = await self._admitted(upstream, repository, digest)
+        manifest = await self._admitted(repository, digest)
         if manifest is not None:
             return Served(manifest, status.hit(0))
-        head = await self._head(upstream, repository, str(digest))
+        head = await self._head(repository, str(digest))
         if head.digest in (None, digest):
             served = _served_head(digest, head)
             if served is not None:
                 return served
-        return await self.by_digest(upstream, repository, digest)
+        return await self.by_digest(repository, digest)
 
-    async def by_tag(self, upstream: Upstream, repository: str, tag: str) -> Served:
+    async def by_tag(self, repository: ServedRepository, tag: str) -> Served:
         """The manifest that a tag names; raises as :meth:`by_digest`."""
-        served = await self._from_copy(upstream, repository, tag)
-        return served or await self._cold(upstream, repository, tag)
+        served = await self._from_copy(repository, tag)
+        return served or await self._cold(repository, tag)
 
-    async def head_by_tag(
-        self, upstream: Upstream, repository: str, tag: str
-    ) -> Served | ServedHead:
+    async def head_by_tag(self, repository: ServedRepository, tag: str) -> Served | ServedHead:
         """The same for HEAD."""
-        served = await self._from_copy(upstream, repository, tag)
+        served = await self._from_copy(repository, tag)
         if served is not None:
             return served
-        head = await self._head(upstream, repository, tag)
+        head = await self._head(repository, tag)
         manifest = None
         if head.digest is not None:
-            manifest = await self._manifests.cached(upstream, repository, head.digest)
+            manifest = await self._manifests.cached(repository, head.digest)
         if manifest is not None:
             return Served(manifest, status.asked())
-        return _served_head(head.digest, head) or await self._cold(upstream, repository, tag)
+        return _served_head(head.digest, head) or await self._cold(repository, tag)
 
-    async def _admitted(
-        self, upstream: Upstream, repository: str, digest: Digest
-    ) -> Manifest | None:
+    async def _admitted(self, repository: ServedRepository, digest: Digest) -> Manifest | None:
         """The cached manifest, once it is clear that the repository may be shown."""
-        by = self._clock.seconds() + upstream.policy.deadline
-        await self._manifests.admit(upstream, repository, str(digest), by)
-        return await self._manifests.cached(upstream, repository, digest, by)
+        by = self._clock.seconds() + repository.policy.deadline
+        await self._manifests.admit(repository, str(digest), by)
+        return await self._manifests.cached(repository, digest, by)
 
-    async def _head(self, upstream: Upstream, repository: str, reference: str) -> ContentHead:
+    async def _head(self, repository: ServedRepository, reference: str) -> ContentHead:
         """The upstream's answer to HEAD, asked for once for all who wait; a tag's is noted."""
 
         async def ask() -> ContentHead:
-            asking = upstream.registry.head_manifest(repository, reference)
-            head: ContentHead = await self._or_drop(asking, upstream, repository, reference)
+            asking = repository.registry.head_manifest(repository.name, reference)
+            head: ContentHead = await self._or_drop(asking, repository, reference)
             if head.digest is not None and not is_digest(reference):
-                await self._table.note(upstream.name, repository, reference, head.digest)
+                await self._table.note(repository.identity, reference, head.digest)
             return head
 
-        return await self._heads.join((upstream.name, repository, reference), ask)
+        return await self._heads.join((repository.identity, reference), ask)
 
-    async def _cold(self, upstream: Upstream, repository: str, tag: str) -> Served:
+    async def _cold(self, repository: ServedRepository, tag: str) -> Served:
         """Fetch what is not here, once for all who wait."""
-        key = (upstream.name, repository, tag)
+        key = (repository.identity, tag)
         joined = self._fetches.under_way(key)
 
         async def fetch() -> Manifest:
-            fetching = self._manifests.fetch(upstream, repository, tag)
-            manifest = await self._or_drop(fetching, upstream, repository, tag)
-            await self._table.note(upstream.name, repository, tag, manifest.digest)
+            fetching = self._manifests.fetch(repository, tag)
+            manifest = await self._or_drop(fetching, repository, tag)
+            await self._table.note(repository.identity, tag, manifest.digest)
             return manifest
 
         manifest = await self._fetches.join(key, fetch)
         return Served(manifest, status.collapsed() if joined else status.miss())
 
     async def _or_drop(
-        self, asking: Awaitable[T], upstream: Upstream, repository: str, reference: str
+        self, asking: Awaitable[T], repository: ServedRepository, reference: str
     ) -> T:
         """What an upstream says of a tag; where it has none any more, neither have we."""
         try:
             return await asking
         except UpstreamNotFound:
-            if not upstream.policy.keep_missing:
-                await self._table.drop(upstream.name, repository, reference)
+            if not repository.policy.keep_missing:
+                await self._table.drop(repository.identity, reference)
             raise
 
-    async def _from_copy(self, upstream: Upstream, repository: str, tag: str) -> Served | None:
+    async def _from_copy(self, repository: ServedRepository, tag: str) -> Served | None:
         """The answer for a tag that is cached; None where it is not."""
-        by = self._clock.seconds() + upstream.policy.deadline
-        await self._manifests.admit(upstream, repository, tag, by)
-        fact = await self._table.find(upstream.name, repository, tag)
+        by = self._clock.seconds() + repository.policy.deadline
+        await self._manifests.admit(repository, tag, by)
+        fact = await self._table.find(repository.identity, tag)
         if fact is None:
             return None
-        manifest = await self._manifests.cached(upstream, repository, fact.digest, by)
+        manifest = await self._manifests.cached(repository, fact.digest, by)
         if manifest is None:
             return None
         age = self._clock.seconds() - fact.validated_at
-        copy = Copy(fact.digest, age, upstream.policy.ttl(tag))
-        decision = decide(copy, upstream.policy)
+        copy = Copy(fact.digest, age, repository.policy.ttl(tag))
+        decision = decide(copy, repository.policy)
         if decision is Decision.HIT:
             return Served(manifest, status.hit(age))
         waits = decision is Decision.ASK_AND_WAIT
-        return await self._ask(upstream, repository, tag, copy, manifest, None if waits else by)
+        return await self._ask(repository, tag, copy, manifest, None if waits else by)
 
     async def _ask(
         self,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         tag: str,
         copy: Copy,
         manifest: Manifest,
@@ -222,11 +217,9 @@ class TagCache:
         answer: Answer
         try:
             if by is None:
-                moved = await self._revalidations.wait(upstream, repository, tag, copy)
+                moved = await self._revalidations.wait(repository, tag, copy)
             else:
-                moved = await self._revalidations.wait_within_deadline(
-                    upstream, repository, tag, copy, by
-                )
+                moved = await self._revalidations.wait_within_deadline(repository, tag, copy, by)
         except UpstreamFailure as failure:
             answer = failure
         except OverdueError:
@@ -234,7 +227,7 @@ class TagCache:
         else:
             manifest = moved or manifest
             answer = manifest.digest
-        decision = decide(copy, upstream.policy, answer)
+        decision = decide(copy, repository.policy, answer)
         if isinstance(answer, UpstreamFailure) and decision in _REFUSED:
             raise answer
         return Served(manifest, _status(decision, copy, answer))

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
 from regcache.intervals import Intervals
 
 
@@ -93,7 +94,9 @@ class IBlobStore(Interface):
     def look_up(digest: Digest) -> "Deferred[Found]":
         """The same; where it is not here, with whether a part of it is."""
 
-    def open_partial(digest: Digest, upstream: str = "") -> "Deferred[IPartialFile]":
+    def open_partial(
+        digest: Digest, upstream: UpstreamIdentity | None = None
+    ) -> "Deferred[IPartialFile]":
         """Open what is left of an earlier attempt at the same upstream, or begin a new file.
 
         What another upstream gave is dropped: nobody has verified it, and it may be private.

@@ -8,6 +8,7 @@ from zope.interface import Attribute, Interface
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
 from regcache.facts import ContentHead, ManifestAnswer
+from regcache.identity import UpstreamIdentity
 
 
 class IBodyConsumer(Interface):
@@ -49,7 +50,8 @@ class IBlobBody(Interface):
 class IRegistry(Interface):
     """One upstream registry."""
 
-    name: str = Attribute("The configured name, e.g. docker.io.")
+    identity: UpstreamIdentity = Attribute("Which registry it is, and who asks it.")
+    name: str = Attribute("The configured name, e.g. docker.io: that of the identity.")
     credentials: str = Attribute("Fingerprint of the configured credentials; '' for none.")
     url_count: int = Attribute("How many URLs the upstream has.")
 

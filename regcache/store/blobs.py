@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import Found, IBlobStore, IContentFile, IPartialFile, IWorkPool
 from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.contents import (
@@ -188,7 +189,9 @@ class BlobStore:
 
         return handed_over(Deferred.fromCoroutine(run()))
 
-    def open_partial(self, digest: Digest, upstream: str = "") -> "Deferred[IPartialFile]":
+    def open_partial(
+        self, digest: Digest, upstream: UpstreamIdentity | None = None
+    ) -> "Deferred[IPartialFile]":
         """Open what an earlier attempt at the same upstream left, or begin a new file.
 
         Fails with OSError, and with PartialInUseError while another has it.

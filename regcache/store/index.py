@@ -16,10 +16,11 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Descriptor, Manifest, TagFact, Verdict
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store import index_contents, index_names
 from regcache.store.index_backup import IndexBackup
-from regcache.store.index_contents import StoredContent
+from regcache.store.index_contents import Proof, StoredContent
 from regcache.store.index_file import IndexFile, IndexUnavailableError
 from regcache.store.index_thread import IndexThread
 
@@ -73,84 +74,75 @@ class SqliteIndex:
         stopped = self._backup.stop()
         return self._thread.close().addCallback(lambda _result: stopped)
 
-    def content(self, upstream: str, repository: str, digest: Digest) -> "Deferred[ContentFacts]":
-        return self._thread.read(index_contents.find_content, upstream, repository, digest)
+    def content(self, content: RepositoryContent) -> "Deferred[ContentFacts]":
+        return self._thread.read(index_contents.find_content, content)
 
-    def tag(self, upstream: str, repository: str, tag: str) -> "Deferred[TagFact | None]":
-        return self._thread.read(index_names.find_tag, upstream, repository, tag)
+    def tag(self, repository: Repository, tag: str) -> "Deferred[TagFact | None]":
+        return self._thread.read(index_names.find_tag, repository, tag)
 
     def record_manifest(
         self,
-        upstream: str,
-        repository: str,
+        repository: Repository,
         manifest: Manifest,
         descriptors: Sequence[Descriptor],
+        *,
         credentials: str,
         now: float,
     ) -> "Deferred[None]":
-        arguments = (upstream, repository, manifest, descriptors, credentials, now)
+        arguments = (repository, manifest, descriptors, Proof(credentials, now))
         return self._thread.write(index_names.record_manifest, *arguments)
 
     def record_tag(
-        self, upstream: str, repository: str, tag: str, digest: Digest, now: float
+        self, repository: Repository, tag: str, digest: Digest, now: float
     ) -> "Deferred[None]":
-        return self._thread.write(index_names.record_tag, upstream, repository, tag, digest, now)
+        return self._thread.write(index_names.record_tag, repository, tag, digest, now)
 
-    def drop_tag(self, upstream: str, repository: str, tag: str) -> "Deferred[None]":
-        return self._thread.write(index_names.drop_tag, upstream, repository, tag)
+    def drop_tag(self, repository: Repository, tag: str) -> "Deferred[None]":
+        return self._thread.write(index_names.drop_tag, repository, tag)
 
     def record_blob(
         self,
-        upstream: str,
-        repository: str,
-        digest: Digest,
+        content: RepositoryContent,
         size: int,
+        *,
         credentials: str,
         public: bool,
         now: float,
     ) -> "Deferred[None]":
-        arguments = (upstream, repository, digest, size, credentials, public, now)
+        arguments = (content, size, public, Proof(credentials, now))
         return self._thread.write(index_contents.record_blob, *arguments)
 
     def record_link(
-        self, upstream: str, repository: str, digest: Digest, credentials: str, now: float
+        self, content: RepositoryContent, credentials: str, now: float
     ) -> "Deferred[None]":
-        return self._thread.write(
-            index_contents.record_link, upstream, repository, digest, credentials, now
-        )
+        return self._thread.write(index_contents.record_link, content, Proof(credentials, now))
 
     def forget_content(self, digest: Digest) -> "Deferred[None]":
         self._touches.pop(digest, None)
         return self._thread.write(index_contents.forget_content, digest)
 
-    def verdict(self, upstream: str, repository: str) -> "Deferred[Verdict | None]":
-        return self._thread.read(index_names.find_verdict, upstream, repository)
+    def verdict(self, repository: Repository) -> "Deferred[Verdict | None]":
+        return self._thread.read(index_names.find_verdict, repository)
 
-    def record_verdict(
-        self, upstream: str, repository: str, public: bool, now: float
-    ) -> "Deferred[None]":
-        return self._thread.write(index_names.record_verdict, upstream, repository, public, now)
+    def record_verdict(self, repository: Repository, public: bool, now: float) -> "Deferred[None]":
+        return self._thread.write(index_names.record_verdict, repository, public, now)
 
-    def closed_since(self, upstream: str, repository: str) -> "Deferred[float | None]":
-        return self._thread.read(index_names.find_closed, upstream, repository)
+    def closed_since(self, repository: Repository) -> "Deferred[float | None]":
+        return self._thread.read(index_names.find_closed, repository)
 
-    def record_closed(
-        self, upstream: str, repository: str, since: float | None
-    ) -> "Deferred[None]":
-        return self._thread.write(index_names.record_closed, upstream, repository, since)
+    def record_closed(self, repository: Repository, since: float | None) -> "Deferred[None]":
+        return self._thread.write(index_names.record_closed, repository, since)
 
-    def tags(self, upstream: str, repository: str) -> "Deferred[list[str]]":
-        return self._thread.read(index_names.list_tags, upstream, repository)
+    def tags(self, repository: Repository) -> "Deferred[list[str]]":
+        return self._thread.read(index_names.list_tags, repository)
 
     def repositories(
-        self, upstream: str | None, after: tuple[str, str], limit: int
-    ) -> "Deferred[list[tuple[str, str]]]":
+        self, upstream: UpstreamIdentity, after: str, limit: int
+    ) -> "Deferred[list[str]]":
         return self._thread.read(index_names.list_repositories, upstream, after, limit)
 
-    def referrers(
-        self, upstream: str, repository: str, subject: Digest
-    ) -> "Deferred[list[Descriptor]]":
-        return self._thread.read(index_names.list_referrers, upstream, repository, subject)
+    def referrers(self, subject: RepositoryContent) -> "Deferred[list[Descriptor]]":
+        return self._thread.read(index_names.list_referrers, subject)
 
     def touch(self, digest: Digest, now: float) -> None:
         self._touches[digest] = now

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Link
+from regcache.identity import Repository, RepositoryContent
 from regcache.store.index_schema import digest_from_key, digest_key
 
 CONTENT = """
@@ -62,12 +63,24 @@ class StoredContent:
     last_use: float
 
 
-def find_content(
-    connection: sqlite3.Connection, upstream: str, repository: str, digest: Digest
-) -> ContentFacts:
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That a repository has the right to content: whose, and when it was given (Unix seconds)."""
+
+    credentials: str
+    now: float
+
+
+def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> ContentFacts:
     """All that decides about one digest asked for through one repository."""
+    repository = content.repository
     row = connection.execute(
-        CONTENT, {"upstream": upstream, "repository": repository, "digest": digest_key(digest)}
+        CONTENT,
+        {
+            "upstream": repository.upstream.name,
+            "repository": repository.name,
+            "digest": digest_key(content.digest),
+        },
     ).fetchone()
     size, media_type, public, proved_at, credentials, upstream_linked, smallest, largest = row
     return ContentFacts(
@@ -80,9 +93,9 @@ def find_content(
     )
 
 
-def repository_id(connection: sqlite3.Connection, upstream: str, repository: str) -> int:
+def repository_id(connection: sqlite3.Connection, repository: Repository) -> int:
     """The number of a repository, which gets one if it has none."""
-    names = (upstream, repository)
+    names = (repository.upstream.name, repository.name)
     row = connection.execute(
         "SELECT id FROM repositories WHERE upstream = ? AND name = ?", names
     ).fetchone()
@@ -104,6 +117,7 @@ def store_content(
     connection: sqlite3.Connection,
     digest: Digest,
     size: int,
+    *,
     media_type: str,
     public: bool,
     now: float,
@@ -118,19 +132,15 @@ def store_content(
 
 
 def link_content(
-    connection: sqlite3.Connection,
-    upstream: str,
-    repository: str,
-    content: int,
-    credentials: str,
-    now: float,
+    connection: sqlite3.Connection, repository: Repository, content: int, proof: Proof
 ) -> int:
     """Note the right of a repository to a content's bytes; gives the repository's number.
 
     The latest proof counts. The repository learns what a stored manifest mentions.
     """
-    number = repository_id(connection, upstream, repository)
-    connection.execute(_LINK, (content, upstream, number, now, credentials))
+    number = repository_id(connection, repository)
+    upstream = repository.upstream.name
+    connection.execute(_LINK, (content, upstream, number, proof.now, proof.credentials))
     (is_manifest,) = connection.execute(_IS_MANIFEST, {"content": content}).fetchone()
     if is_manifest:
         _show_mentions(connection, content, number)
@@ -153,32 +163,25 @@ def _show_mentions(connection: sqlite3.Connection, content: int, number: int) ->
 
 def record_blob(
     connection: sqlite3.Connection,
-    upstream: str,
-    repository: str,
-    digest: Digest,
+    content: RepositoryContent,
     size: int,
-    credentials: str,
     public: bool,
-    now: float,
+    proof: Proof,
 ) -> None:
     """Note verified content fetched through a repository, and its link."""
-    content = store_content(connection, digest, size, "", public, now)
-    link_content(connection, upstream, repository, content, credentials, now)
+    number = store_content(
+        connection, content.digest, size, media_type="", public=public, now=proof.now
+    )
+    link_content(connection, content.repository, number, proof)
 
 
-def record_link(
-    connection: sqlite3.Connection,
-    upstream: str,
-    repository: str,
-    digest: Digest,
-    credentials: str,
-    now: float,
-) -> None:
+def record_link(connection: sqlite3.Connection, content: RepositoryContent, proof: Proof) -> None:
     """Note a proof of the right to content."""
-    connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (digest_key(digest),))
-    content = content_id(connection, digest)
-    assert content is not None
-    link_content(connection, upstream, repository, content, credentials, now)
+    key = digest_key(content.digest)
+    connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (key,))
+    number = content_id(connection, content.digest)
+    assert number is not None
+    link_content(connection, content.repository, number, proof)
 
 
 def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:

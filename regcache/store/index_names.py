@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, TagFact, Verdict
-from regcache.store.index_contents import link_content, repository_id, store_content
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.store.index_contents import Proof, link_content, repository_id, store_content
 from regcache.store.index_schema import digest_from_key, digest_key
 from regcache.store.index_subject import clean_media_type, find_subject
 
@@ -40,12 +41,7 @@ WHERE r.upstream = ? AND r.name = ? ORDER BY t.tag LIMIT ?
 """
 
 REPOSITORIES = """
-SELECT upstream, name FROM repositories
-WHERE stored > 0 AND (upstream, name) > (?, ?) ORDER BY upstream, name LIMIT ?
-"""
-
-REPOSITORIES_OF = """
-SELECT upstream, name FROM repositories
+SELECT name FROM repositories
 WHERE stored > 0 AND upstream = ? AND name > ? ORDER BY name LIMIT ?
 """
 
@@ -64,24 +60,25 @@ CLOSED = "SELECT closed_since FROM repositories WHERE upstream = ? AND name = ?"
 VERDICT = "SELECT public, asked_at FROM verdicts WHERE upstream = ? AND name = ?"
 
 
-def find_tag(
-    connection: sqlite3.Connection, upstream: str, repository: str, tag: str
-) -> TagFact | None:
+def _names(repository: Repository) -> tuple[str, str]:
+    return (repository.upstream.name, repository.name)
+
+
+def find_tag(connection: sqlite3.Connection, repository: Repository, tag: str) -> TagFact | None:
     """Where a cached tag points."""
-    row = connection.execute(TAG, (upstream, repository, tag)).fetchone()
+    row = connection.execute(TAG, (*_names(repository), tag)).fetchone()
     return None if row is None else TagFact(digest_from_key(row[0]), row[1])
 
 
 def record_tag(
     connection: sqlite3.Connection,
-    upstream: str,
-    repository: str,
+    repository: Repository,
     tag: str,
     digest: Digest,
     now: float,
 ) -> None:
     """Note where a tag points."""
-    number = repository_id(connection, upstream, repository)
+    number = repository_id(connection, repository)
     connection.execute(
         "INSERT OR REPLACE INTO tags (repository_id, tag, digest, validated_at)"
         " VALUES (?, ?, ?, ?)",
@@ -89,42 +86,40 @@ def record_tag(
     )
 
 
-def drop_tag(connection: sqlite3.Connection, upstream: str, repository: str, tag: str) -> None:
+def drop_tag(connection: sqlite3.Connection, repository: Repository, tag: str) -> None:
     """Forget a tag."""
     connection.execute(
         "DELETE FROM tags WHERE tag = ? AND repository_id ="
         " (SELECT id FROM repositories WHERE upstream = ? AND name = ?)",
-        (tag, upstream, repository),
+        (tag, *_names(repository)),
     )
 
 
-def list_tags(connection: sqlite3.Connection, upstream: str, repository: str) -> list[str]:
+def list_tags(connection: sqlite3.Connection, repository: Repository) -> list[str]:
     """The cached tags of a repository, sorted."""
-    rows = connection.execute(TAGS, (upstream, repository, MOST_TAGS))
+    rows = connection.execute(TAGS, (*_names(repository), MOST_TAGS))
     return [tag for (tag,) in rows]
 
 
 def record_manifest(
     connection: sqlite3.Connection,
-    upstream: str,
-    repository: str,
+    repository: Repository,
     manifest: Manifest,
     descriptors: Sequence[Descriptor],
-    credentials: str,
-    now: float,
+    proof: Proof,
 ) -> None:
     """Note a verified manifest fetched through a repository: content, mentions, link."""
     content = store_content(
         connection,
         manifest.digest,
         len(manifest.content),
-        clean_media_type(manifest.media_type),
-        not credentials,
-        now,
+        media_type=clean_media_type(manifest.media_type),
+        public=not proof.credentials,
+        now=proof.now,
     )
     _record_mentions(connection, content, descriptors)
     _record_subject(connection, content, manifest.content)
-    link_content(connection, upstream, repository, content, credentials, now)
+    link_content(connection, repository, content, proof)
 
 
 def _record_mentions(
@@ -157,12 +152,10 @@ def _record_subject(connection: sqlite3.Connection, manifest: int, content: byte
     )
 
 
-def list_referrers(
-    connection: sqlite3.Connection, upstream: str, repository: str, subject: Digest
-) -> list[Descriptor]:
+def list_referrers(connection: sqlite3.Connection, subject: RepositoryContent) -> list[Descriptor]:
     """Stored manifests of the repository whose subject is the digest, in order of arrival."""
     rows = connection.execute(
-        REFERRERS, (upstream, repository, digest_key(subject), MOST_REFERRERS)
+        REFERRERS, (*_names(subject.repository), digest_key(subject.digest), MOST_REFERRERS)
     )
     return [
         Descriptor(
@@ -177,28 +170,23 @@ def list_referrers(
 
 
 def list_repositories(
-    connection: sqlite3.Connection, upstream: str | None, after: tuple[str, str], limit: int
-) -> list[tuple[str, str]]:
-    """A sorted page of repositories that have stored content."""
+    connection: sqlite3.Connection, upstream: UpstreamIdentity, after: str, limit: int
+) -> list[str]:
+    """A sorted page of the names of repositories that have stored content."""
     limit = max(0, min(limit, MOST_REPOSITORIES))
-    if upstream is None:
-        return connection.execute(REPOSITORIES, (*after, limit)).fetchall()
-    if after[0] > upstream:
-        return []
-    name = after[1] if after[0] == upstream else ""
-    return connection.execute(REPOSITORIES_OF, (upstream, name, limit)).fetchall()
+    rows = connection.execute(REPOSITORIES, (upstream.name, after, limit))
+    return [name for (name,) in rows]
 
 
-def find_verdict(connection: sqlite3.Connection, upstream: str, repository: str) -> Verdict | None:
+def find_verdict(connection: sqlite3.Connection, repository: Repository) -> Verdict | None:
     """The last answer to "can this repository be read without credentials?"."""
-    row = connection.execute(VERDICT, (upstream, repository)).fetchone()
+    row = connection.execute(VERDICT, _names(repository)).fetchone()
     return None if row is None else Verdict(bool(row[0]), row[1])
 
 
 def record_verdict(
     connection: sqlite3.Connection,
-    upstream: str,
-    repository: str,
+    repository: Repository,
     public: bool,
     now: float,
     most: int = MOST_VERDICTS,
@@ -206,23 +194,23 @@ def record_verdict(
     """Note such an answer, and forget those that more than ``most`` others came after."""
     cursor = connection.execute(
         "INSERT OR REPLACE INTO verdicts (upstream, name, public, asked_at) VALUES (?, ?, ?, ?)",
-        (upstream, repository, public, now),
+        (*_names(repository), public, now),
     )
     oldest = (cursor.lastrowid or 0) - most
     connection.execute("DELETE FROM verdicts WHERE id <= ?", (oldest,))
 
 
-def find_closed(connection: sqlite3.Connection, upstream: str, repository: str) -> float | None:
+def find_closed(connection: sqlite3.Connection, repository: Repository) -> float | None:
     """Since when good credentials are refused for a repository."""
-    row = connection.execute(CLOSED, (upstream, repository)).fetchone()
+    row = connection.execute(CLOSED, _names(repository)).fetchone()
     return None if row is None else row[0]
 
 
 def record_closed(
-    connection: sqlite3.Connection, upstream: str, repository: str, since: float | None
+    connection: sqlite3.Connection, repository: Repository, since: float | None
 ) -> None:
     """Note it where something is known of the repository: names can be made up."""
     connection.execute(
         "UPDATE repositories SET closed_since = ? WHERE upstream = ? AND name = ?",
-        (since, upstream, repository),
+        (since, *_names(repository)),
     )

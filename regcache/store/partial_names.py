@@ -5,6 +5,7 @@ import os
 from contextlib import suppress
 
 from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
 from regcache.store.files import MODE_GROWING, install, remove
 from regcache.store.paths import StorePaths
 from regcache.store.sidecar import Sidecar, read_sidecar, write_sidecar
@@ -22,7 +23,7 @@ class PartialNames:
         self._sidecar = paths.sidecar(digest)
         self._final = paths.blob(digest)
 
-    def open(self, upstream: str = "") -> tuple[io.FileIO, Sidecar, int]:
+    def open(self, upstream: UpstreamIdentity | None = None) -> tuple[io.FileIO, Sidecar, int]:
         """Open what an earlier attempt at the same upstream left, or an empty file.
 
         :returns: the file, what it holds, and the bytes of disk that it took before.

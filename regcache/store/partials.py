@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IWorkPool
 from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.keyed_locks import KeyedLocks
@@ -75,7 +76,7 @@ class PartialFiles:
         self._files: dict[Digest, PartialFile] = {}
         self._opening: set[Digest] = set()
 
-    def open(self, digest: Digest, upstream: str) -> "Deferred[PartialFile]":
+    def open(self, digest: Digest, upstream: UpstreamIdentity | None) -> "Deferred[PartialFile]":
         """Open what an earlier attempt at an upstream left, or begin; waits for one that closes.
 
         Fails with OSError, and with PartialInUseError.
@@ -86,7 +87,7 @@ class PartialFiles:
         self._opening.add(digest)
         return handed_over(Deferred.fromCoroutine(self._open(digest, upstream)), PartialFile.close)
 
-    async def _open(self, digest: Digest, upstream: str) -> PartialFile:
+    async def _open(self, digest: Digest, upstream: UpstreamIdentity | None) -> PartialFile:
         await self._locks.acquire(digest)
         names = self._names(digest)
         try:

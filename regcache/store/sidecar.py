@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
 from regcache.intervals import Intervals
 from regcache.store.files import replace_file
 
@@ -34,7 +35,7 @@ class Sidecar:
     :ivar etag: of the upstream's answer; "" if there was none.
     :ivar present: what was written; lost with the page cache when the machine crashes.
     :ivar synced: the part of it that is on the disk for certain.
-    :ivar upstream: the name of the one that gave all of it.
+    :ivar upstream: which gave all of it.
     """
 
     size: int | None = None
@@ -42,7 +43,7 @@ class Sidecar:
     etag: str = ""
     present: Intervals = field(default_factory=Intervals)
     synced: Intervals = field(default_factory=Intervals)
-    upstream: str = ""
+    upstream: UpstreamIdentity | None = None
 
 
 def read_boot_id() -> str:
@@ -62,7 +63,7 @@ def write_sidecar(path: str, sidecar: Sidecar, digest: Digest, boot_id: str, dur
         "boot_id": boot_id,
         "size": sidecar.size,
         "anonymous": sidecar.anonymous,
-        "upstream": sidecar.upstream,
+        "upstream": _describe(sidecar.upstream),
         "etag": sidecar.etag[:_LONGEST_ETAG],
         "present": list(sidecar.present)[:_MOST_INTERVALS],
         "synced": list(sidecar.synced)[:_MOST_INTERVALS],
@@ -71,7 +72,11 @@ def write_sidecar(path: str, sidecar: Sidecar, digest: Digest, boot_id: str, dur
 
 
 def read_sidecar(
-    path: str, digest: Digest, boot_id: str, file_size: int, upstream: str = ""
+    path: str,
+    digest: Digest,
+    boot_id: str,
+    file_size: int,
+    upstream: UpstreamIdentity | None = None,
 ) -> Sidecar | None:
     """Read a sidecar; None where there is none, or none that can be believed. Blocks.
 
@@ -90,12 +95,12 @@ def read_sidecar(
 
 
 def _interpret(
-    document: Any, digest: Digest, boot_id: str, file_size: int, upstream: str
+    document: Any, digest: Digest, boot_id: str, file_size: int, upstream: UpstreamIdentity | None
 ) -> Sidecar:
     """:raises ValueError: if the document is not what we write."""
     _require(isinstance(document, dict) and document.get("version") == _VERSION)
     _require(document.get("digest") == str(digest))
-    _require(document.get("upstream") == upstream)
+    _require(_goes_on(upstream, _upstream_of(document.get("upstream"))))
     size, anonymous, etag = (document.get(key) for key in ("size", "anonymous", "etag"))
     _require(size is None or _is_count(size, _LARGEST_SIZE))
     _require(isinstance(anonymous, bool))
@@ -106,6 +111,34 @@ def _interpret(
     if boot_id and document.get("boot_id") == boot_id:
         present = _intervals(document.get("present"), end)
     return Sidecar(size, anonymous, etag, present, synced, upstream)
+
+
+def _describe(upstream: UpstreamIdentity | None) -> dict[str, object] | None:
+    if upstream is None:
+        return None
+    return {
+        "name": upstream.name,
+        "urls": upstream.urls,
+        "users": sorted(upstream.users),
+        "serve_private": upstream.serve_private,
+    }
+
+
+def _upstream_of(value: Any) -> UpstreamIdentity | None:
+    """:raises ValueError: if the value is not what :func:`_describe` gives."""
+    if value is None:
+        return None
+    _require(isinstance(value, dict))
+    name, serve_private = value.get("name"), value.get("serve_private")
+    urls, users = value.get("urls"), value.get("users")
+    _require(isinstance(name, str) and isinstance(serve_private, bool))
+    _require(all(isinstance(each, list) for each in (urls, users)))
+    _require(all(isinstance(text, str) for text in (*urls, *users)))
+    return UpstreamIdentity(name, tuple(urls), frozenset(users), serve_private)
+
+
+def _goes_on(now: UpstreamIdentity | None, before: UpstreamIdentity | None) -> bool:
+    return now == before or (now is not None and before is not None and now.continues(before))
 
 
 def _intervals(pairs: Any, end: int) -> Intervals:

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.web.iweb import IPolicyForHTTPS
 
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.agent import EndpointFactory, PlainAgent, Route
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
@@ -83,7 +84,7 @@ class Surroundings:
 
 
 def build_registry(
-    name: str,
+    identity: UpstreamIdentity,
     urls: Sequence[UpstreamUrl],
     surroundings: Surroundings,
     tls: IPolicyForHTTPS,
@@ -99,10 +100,12 @@ def build_registry(
     :param proxies: which connections go through an outgoing proxy.
     :raises InvalidUrlError: if one of the URLs is unusable.
     """
-    builder = _Builder(name, surroundings, tls, timeouts, max_downloads, address_family, proxies)
+    builder = _Builder(
+        identity.name, surroundings, tls, timeouts, max_downloads, address_family, proxies
+    )
     remotes = [builder.remote(index, url) for index, url in enumerate(urls)]
     clock: IReactorTime = surroundings.reactor
-    return Registry(name, remotes, clock, surroundings.meter, timeouts.stall)
+    return Registry(identity, remotes, clock, surroundings.meter, timeouts.stall)
 
 
 _STATES = {

@@ -5,6 +5,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 _PURPOSE = b"regcache upstream credentials\0"
+_USER_PURPOSE = b"regcache upstream user\0"
 _LARGEST_PASSWORD = 64 * 1024
 
 
@@ -68,7 +69,16 @@ def identity_of(username: str, password: str) -> Identity:
 
 
 def fingerprint(username: str, password: str) -> str:
-    """Sixteen hexadecimal digits that name credentials in the index."""
+    """What names credentials in the index: ``<user>.<user and password>``, both hashed."""
     name = username.encode()
-    material = _PURPOSE + len(name).to_bytes(4, "big") + name + password.encode()
+    both = _hashed(_PURPOSE + len(name).to_bytes(4, "big") + name + password.encode())
+    return f"{user_fingerprint(username)}.{both}"
+
+
+def user_fingerprint(username: str) -> str:
+    """What names a user, whatever the password is."""
+    return _hashed(_USER_PURPOSE + username.encode())
+
+
+def _hashed(material: bytes) -> str:
     return hashlib.sha256(material).hexdigest()[:16]

@@ -18,6 +18,7 @@ from regcache.errors import (
     UpstreamUnreachable,
 )
 from regcache.facts import ContentHead, ManifestAnswer
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry, IUpstreamMeter
 from regcache.upstream import blobs, listings, manifests
 from regcache.upstream.deadlines import within
@@ -45,13 +46,14 @@ class Registry:
 
     def __init__(
         self,
-        name: str,
+        identity: UpstreamIdentity,
         remotes: Sequence[Remote],
         clock: IReactorTime,
         meter: IUpstreamMeter,
         stall_timeout: float,
     ) -> None:
-        self.name = name
+        self.identity = identity
+        self.name = identity.name
         self._remotes = remotes
         self._clock = clock
         self._meter = meter

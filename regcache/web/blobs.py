@@ -7,16 +7,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from regcache.cache.blobs import BlobCache
+from regcache.cache.configured import ConfiguredCache
 from regcache.cache.opened import BlobHead, OpenBlob
-from regcache.cache.policy import Upstream
 from regcache.cache.status import CacheStatus
 from regcache.digests import Digest
 from regcache.errors import RangeNotSatisfiableError
+from regcache.identity import Repository, RepositoryContent
 from regcache.interfaces import IReader
 from regcache.ranges import UnsatisfiableRangeError, parse_range, resolve_ranges
 from regcache.web.headers import BLOB_TYPE, set_content_headers
-from regcache.web.hosts import Route
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
 from regcache.web.sender import Part, Sender, Terms
@@ -33,31 +32,31 @@ class BlobHandler:
     :ivar feeding: the answers being sent now.
     """
 
-    blobs: BlobCache
+    cache: ConfiguredCache
     terms: Terms
     private: bool
     feeding: set[Sender] = field(default_factory=set)
 
-    def answer(self, request: Request, upstream: Upstream, route: Route, text: str) -> Any:
+    def answer(self, request: Request, repository: Repository, text: str) -> Any:
         """Answer a GET or HEAD for a digest: at once, if it is small and in memory."""
         digest = Digest.parse(text)
-        opened = self.blobs.open_at_once(upstream, route.repository, digest)
+        content = RepositoryContent(repository, digest)
+        opened = self.cache.open_blob_at_once(content)
         if opened is None:
-            return self._answer(request, upstream, route, digest)
+            return self._answer(request, content)
         if _wants_head(request, digest):
             size = None if opened.content is None else len(opened.content)
             self._send_head(request, digest, BlobHead(size, opened.status))
             return None
         return self._send(request, opened, digest)
 
-    async def _answer(
-        self, request: Request, upstream: Upstream, route: Route, digest: Digest
-    ) -> None:
+    async def _answer(self, request: Request, content: RepositoryContent) -> None:
+        digest = content.digest
         if _wants_head(request, digest):
-            head = await self.blobs.head(upstream, route.repository, digest)
+            head = await self.cache.head_blob(content)
             self._send_head(request, digest, head)
             return
-        opened = await self.blobs.open(upstream, route.repository, digest)
+        opened = await self.cache.open_blob(content)
         sending = self._send(request, opened, digest)
         if sending is not None:
             await sending

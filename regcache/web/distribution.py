@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regcache.bounded import BoundedTable
-from regcache.cache.policy import Upstream
 from regcache.errors import NameUnknownError, UnsupportedError
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.references import Kind, Target, parse_target
 from regcache.web.blobs import BlobHandler
 from regcache.web.hosts import Route, RoutingTable, resolve, resolve_namespace
@@ -32,17 +32,19 @@ class Resolution:
 
     target: Target
     route: Route
+    repository: Repository
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """The dispatcher of every listener that serves clients.
 
+    :ivar upstreams: which upstream each name of the routing table means.
     :ivar resolved: targets that were asked for lately, by host name and target.
     """
 
     table: RoutingTable
-    upstreams: Mapping[str, Upstream]
+    upstreams: Mapping[str, UpstreamIdentity]
     manifests: ManifestHandler
     blobs: BlobHandler
     listings: ListingHandler
@@ -84,7 +86,9 @@ class Distribution:
 
     def _resolve(self, request: Request, target: Target) -> Resolution:
         _check_page(target)
-        resolution = Resolution(target, resolve(self.table, request.hostname, target))
+        route = resolve(self.table, request.hostname, target)
+        repository = Repository(self.upstreams[route.upstream], route.repository)
+        resolution = Resolution(target, route, repository)
         weight = OVERHEAD + COPIES * len(request.uri)
         self.resolved.put((request.hostname, request.uri), resolution, weight)
         return resolution
@@ -94,16 +98,16 @@ class Distribution:
         request.facts.upstream, request.facts.repository = route.upstream, route.repository
         if route.namespace is not None:
             set_header(request, "OCI-Namespace", route.namespace)
-        return self._handle(request, self.upstreams[route.upstream], route, target)
+        return self._handle(request, resolution.repository, target)
 
-    def _handle(self, request: Request, upstream: Upstream, route: Route, target: Target) -> Any:
+    def _handle(self, request: Request, repository: Repository, target: Target) -> Any:
         if target.kind is Kind.MANIFEST:
-            return self.manifests.answer(request, upstream, route, target.reference)
+            return self.manifests.answer(request, repository, target.reference)
         if target.kind is Kind.BLOB:
-            return self.blobs.answer(request, upstream, route, target.reference)
+            return self.blobs.answer(request, repository, target.reference)
         if target.kind is Kind.TAGS:
-            return self.listings.answer_tags(request, upstream, route, target)
-        return self.listings.answer_referrers(request, upstream, route, target)
+            return self.listings.answer_tags(request, repository, target)
+        return self.listings.answer_referrers(request, repository, target)
 
 
 def _note_target(request: Request, target: Target) -> None:

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from regcache.cache.listings import LOCAL, Listings
-from regcache.cache.policy import Upstream
+from regcache.cache.configured import ConfiguredCache
+from regcache.cache.listings import LOCAL
 from regcache.digests import Digest
 from regcache.errors import PaginationInvalidError
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.media_types import OCI_INDEX
 from regcache.references import Target
 from regcache.web.catalog import Shelf, place, shelves
 from regcache.web.headers import set_list_headers
-from regcache.web.hosts import Route, RoutingTable
+from regcache.web.hosts import RoutingTable
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_json, set_header
 
@@ -45,15 +46,13 @@ class Page:
 class ListingHandler:
     """Answers requests for lists."""
 
-    listings: Listings
+    cache: ConfiguredCache
     table: RoutingTable
 
-    async def answer_tags(
-        self, request: Request, upstream: Upstream, route: Route, target: Target
-    ) -> None:
+    async def answer_tags(self, request: Request, repository: Repository, target: Target) -> None:
         """The tags of a repository, named as the client named it."""
         page = Page.of(target)
-        found = await self.listings.tags(upstream, route.repository)
+        found = await self.cache.tags(repository)
         behind = [tag for tag in found.tags if tag > page.last]
         shown = behind[: page.n]
         set_list_headers(request, found.status)
@@ -61,12 +60,12 @@ class ListingHandler:
         send_json(request, {"name": target.name, "tags": shown})
 
     async def answer_referrers(
-        self, request: Request, upstream: Upstream, route: Route, target: Target
+        self, request: Request, repository: Repository, target: Target
     ) -> None:
         """The referrers of a digest, filtered here."""
         wanted = target.query.get("artifactType", [""])[-1]
-        digest = Digest.parse(target.reference)
-        found = await self.listings.referrers(upstream, route.repository, digest, wanted)
+        content = RepositoryContent(repository, Digest.parse(target.reference))
+        found = await self.cache.referrers(content, wanted)
         if wanted:
             set_header(request, "OCI-Filters-Applied", "artifactType")
         set_list_headers(request, found.status)
@@ -75,7 +74,7 @@ class ListingHandler:
     async def answer_catalog(
         self,
         request: Request,
-        upstreams: Mapping[str, Upstream],
+        upstreams: Mapping[str, UpstreamIdentity],
         named: str | None,
         target: Target,
     ) -> None:
@@ -91,7 +90,7 @@ class ListingHandler:
         send_json(request, {"repositories": shown})
 
     async def _catalog(
-        self, upstreams: Mapping[str, Upstream], found: list[Shelf], page: Page
+        self, upstreams: Mapping[str, UpstreamIdentity], found: list[Shelf], page: Page
     ) -> list[tuple[str, str]]:
         """Places and names of a page and what follows it, if anything does."""
         last = place(found, page.last)
@@ -100,7 +99,7 @@ class ListingHandler:
             after = shelf.after(last)
             if after is None:
                 continue
-            names = await self.listings.repositories(upstreams[shelf.upstream], after, page.n + 1)
+            names = await self.cache.repositories(upstreams[shelf.upstream], after, page.n + 1)
             entries.extend((shelf.key(name), shelf.shown(name)) for name in names)
         return sorted(entries)[: page.n + 1]
 

@@ -6,15 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 from regcache.bounded import BoundedTable
+from regcache.cache.configured import ConfiguredCache
 from regcache.cache.manifests import DEFAULT_PLATFORM
-from regcache.cache.policy import Upstream
-from regcache.cache.tags import Served, ServedHead, TagCache
+from regcache.cache.tags import Served, ServedHead
 from regcache.digests import Digest, is_digest
 from regcache.errors import ManifestUnknownError
+from regcache.identity import Repository, RepositoryContent
 from regcache.media_types import INDEX_TYPES, accepts
 from regcache.web.blocks import HeaderBlock
 from regcache.web.headers import content_headers, note_status, set_content_headers
-from regcache.web.hosts import Route
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
 
@@ -41,7 +41,7 @@ class ManifestHandler:
     :ivar index_takers: whether clients with these Accept lines take an index.
     """
 
-    tags: TagCache
+    cache: ConfiguredCache
     private: bool
     heads: BoundedTable[HeadKey, HeaderBlock] = field(
         default_factory=lambda: BoundedTable(MOST_HEADS)
@@ -51,55 +51,45 @@ class ManifestHandler:
     )
 
     def answer(
-        self, request: Request, upstream: Upstream, route: Route, reference: str
+        self, request: Request, repository: Repository, reference: str
     ) -> Coroutine[Any, Any, None] | None:
         """Answer a GET or HEAD for a tag or digest: at once if that can be, else the rest of it."""
-        repository = route.repository
         if is_digest(reference):
-            found = self.tags.held_by_digest(upstream, repository, _parse_digest(reference))
+            content = RepositoryContent(repository, _parse_digest(reference))
+            found = self.cache.manifest_at_once(content)
         else:
-            found = self.tags.held_by_tag(upstream, repository, reference)
+            found = self.cache.tag_at_once(repository, reference)
             if found is not None and not self._takes(request, found):
-                found = self.tags.child_at_once(upstream, repository, found)
+                found = self.cache.child_at_once(repository, found)
         if found is None:
-            return self._answer_later(request, upstream, repository, reference)
+            return self._answer_later(request, repository, reference)
         self._send(request, found, not is_digest(reference))
         return None
 
-    async def _answer_later(
-        self, request: Request, upstream: Upstream, repository: str, reference: str
-    ) -> None:
+    async def _answer_later(self, request: Request, repository: Repository, reference: str) -> None:
         by_tag = not is_digest(reference)
-        found = await self._find(request, upstream, repository, reference)
+        found = await self._find(request, repository, reference)
         if by_tag and not self._takes(request, found):
-            found = await self._child(request, upstream, repository, reference, found)
+            found = await self._child(request, repository, reference, found)
         if isinstance(found, ServedHead):
             self._send_head(request, found, by_tag)
         else:
             self._send(request, found, by_tag)
 
     async def _find(
-        self, request: Request, upstream: Upstream, repository: str, reference: str
+        self, request: Request, repository: Repository, reference: str
     ) -> Served | ServedHead:
         head = request.method == b"HEAD"
         if is_digest(reference):
-            digest = Digest.parse(reference)
-            find = self.tags.head_by_digest if head else self.tags.by_digest
-            return await find(upstream, repository, digest)
-        if head:
-            return await self.tags.head_by_tag(upstream, repository, reference)
-        return await self.tags.by_tag(upstream, repository, reference)
+            content = RepositoryContent(repository, Digest.parse(reference))
+            return await (self.cache.head_manifest if head else self.cache.manifest)(content)
+        return await (self.cache.head_tag if head else self.cache.tag)(repository, reference)
 
     async def _child(
-        self,
-        request: Request,
-        upstream: Upstream,
-        repository: str,
-        tag: str,
-        index: Served | ServedHead,
+        self, request: Request, repository: Repository, tag: str, index: Served | ServedHead
     ) -> Served:
         """The child of an index for clients that take no index."""
-        child = await self.tags.child_of(upstream, repository, index)
+        child = await self.cache.child_of(repository, index)
         if child is None:
             set_header(request, "Vary", "Accept")
             raise ManifestUnknownError(

@@ -89,27 +89,27 @@ class CacheTestCase(SynchronousTestCase):
 
     def tag(self, tag: str = "latest", repository: str = APP, name: str = "up.test") -> Any:
         """GET of a tag."""
-        return self.caches.tags.by_tag(self.caches.upstreams[name], repository, tag)
+        return self.caches.tags.by_tag(self.caches.served(repository, name), tag)
 
     def head_tag(self, tag: str = "latest", repository: str = APP) -> Any:
         """HEAD of a tag."""
-        return self.caches.tags.head_by_tag(self.caches.upstreams["up.test"], repository, tag)
+        return self.caches.tags.head_by_tag(self.caches.served(repository), tag)
 
     def by_digest(
         self, digest: Digest | None = None, repository: str = APP, name: str = "up.test"
     ) -> Any:
         """GET of a digest."""
-        upstream = self.caches.upstreams[name]
-        return self.caches.tags.by_digest(upstream, repository, digest or self.digest)
+        asked = self.caches.served(repository, name)
+        return self.caches.tags.by_digest(asked, digest or self.digest)
 
     def head_digest(self, digest: Digest | None = None, repository: str = APP) -> Any:
         """HEAD of a digest."""
-        upstream = self.caches.upstreams["up.test"]
-        return self.caches.tags.head_by_digest(upstream, repository, digest or self.digest)
+        asked = self.caches.served(repository)
+        return self.caches.tags.head_by_digest(asked, digest or self.digest)
 
     def open(self, digest: Digest, repository: str = APP, name: str = "up.test") -> Any:
         """GET of a blob up to the head of its answer."""
-        return self.caches.blobs.open(self.caches.upstreams[name], repository, digest)
+        return self.caches.blobs.open(self.caches.served(repository, name), digest)
 
     def pull(self, digest: Digest, repository: str = APP, name: str = "up.test") -> str:
         """Pull a blob, and forget it: the outcome."""

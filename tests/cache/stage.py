@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from regcache.cache.policy import Policy, TagTtl
 from regcache.digests import Digest
 from regcache.errors import ManifestUnknownError, UpstreamFailure
+from regcache.identity import UpstreamIdentity
 from regcache.media_types import OCI_MANIFEST
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
@@ -50,7 +51,9 @@ class Stage:
         """Build the cache, empty, with another policy."""
         around = Surroundings(self.network, self.network, self._meter, self.now, lambda: 0.0)
         url = UpstreamUrl("http://registry.test", lambda: self.account, ("auth.test",))
-        registry = build_registry("up.test", [url], around, tls_policy(), Timeouts())
+        registry = build_registry(
+            UpstreamIdentity("up.test"), [url], around, tls_policy(), Timeouts()
+        )
         self.policy = replace(self.policy, **policy)
         self.caches = Caches(self._directory, self.network, registry, policy=self.policy)
 
@@ -92,8 +95,7 @@ class Stage:
 
     def begin(self, tag: str = "latest") -> "Deferred[Any]":
         """GET of a tag."""
-        upstream = self.caches.upstreams["up.test"]
-        return Deferred.fromCoroutine(self.caches.tags.by_tag(upstream, APP, tag))
+        return Deferred.fromCoroutine(self.caches.tags.by_tag(self.caches.served(APP), tag))
 
     def ask(self, tag: str = "latest") -> str:
         """GET of a tag: Cache-Status, or the status of the refusal."""

@@ -73,7 +73,9 @@ class FetchTests(CacheTestCase):
             for generic in ("", "application/json", "application/octet-stream", "text/plain"):
                 self.restart()
                 self.registry.add_manifest(APP, str(number), content, generic)
-                self.successResultOf(self.index.drop_tag("up.test", APP, str(number)))
+                self.successResultOf(
+                    self.index.drop_tag(self.caches.served(APP).identity, str(number))
+                )
                 served = self.result(self.tag(str(number)))
                 self.assertEqual(served.manifest.media_type, expected)
 

@@ -6,7 +6,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from regcache.cache.negative import MOST_REFUSALS, NegativeCache, NegativeCachingRegistry
+from regcache.cache.negative import (
+    MOST_REFUSALS,
+    NegativeCache,
+    NegativeCachingRegistry,
+    RefusalKey,
+)
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.digests import Digest
 from regcache.errors import (
@@ -22,6 +27,7 @@ from regcache.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IRegistry
 from regcache.media_types import OCI_MANIFEST
 from tests.cache.cases import APP, CacheTestCase
@@ -51,9 +57,9 @@ class NegativeCacheTests(SynchronousTestCase):
         self.clock = Clock()
         self.cache = NegativeCache(self.clock)
 
-    def key(self, reference: str = "latest") -> tuple[str, str, str, str, str]:
+    def key(self, reference: str = "latest") -> RefusalKey:
         """A key."""
-        return ("up.test", "", APP, "manifest", reference)
+        return (Repository(UpstreamIdentity("up.test"), APP), "", "manifest", reference)
 
     def test_equal(self) -> None:
         """What is remembered is equal to the original, but for having been known."""
@@ -144,8 +150,8 @@ class AttentiveRegistryTests(CacheTestCase):
         for _ in range(3):
             failure = self.refusal(self.open(MISSING), UpstreamNotFound)
             self.assertIsInstance(failure.answer(BlobUnknownError), BlobUnknownError)
-            upstream = self.caches.upstreams["up.test"]
-            self.refusal(self.caches.blobs.head(upstream, APP, MISSING), UpstreamNotFound)
+            heading = self.caches.blobs.head(self.caches.served(APP), MISSING)
+            self.refusal(heading, UpstreamNotFound)
         self.assertEqual(self.asked(), ["get_blob"])
         self.refusal(self.by_digest(MISSING), UpstreamNotFound)
         self.assertEqual(self.asked(), ["get_manifest"])

@@ -89,7 +89,9 @@ class MaliciousUpstreamTests(CacheTestCase):
 
     def test_complete_partial_file(self) -> None:
         """Nor is all of it, which nobody had time to verify, another upstream's by a HEAD."""
-        file = self.successResultOf(self.caches.store.open_partial(self.blob, HONEST))
+        file = self.successResultOf(
+            self.caches.store.open_partial(self.blob, self.caches.upstreams[HONEST].identity)
+        )
         file.anonymous = False
         file.set_size(len(CONTENT))
         self.successResultOf(file.write(0, [CONTENT]))

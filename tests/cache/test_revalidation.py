@@ -106,7 +106,9 @@ class RevalidationTests(CacheTestCase):
         self.clock.advance(2.0)
         self.successResultOf(asking)
         self.clock.advance(3.0)
-        self.assertIsNone(self.successResultOf(self.index.tag("up.test", APP, "latest")))
+        self.assertIsNone(
+            self.successResultOf(self.index.tag(self.caches.served(APP).identity, "latest"))
+        )
 
     def test_silent_upstream(self) -> None:
         """Behind an upstream that swallows everything each tag waits for one deadline only."""
@@ -137,7 +139,9 @@ class RevalidationTests(CacheTestCase):
         """A tag that is gone is forgotten; its manifest stays for those who know the digest."""
         self.registry.manifests.pop((APP, "latest"))
         self.refusal(self.tag(), UpstreamNotFound)
-        self.assertEqual(self.successResultOf(self.index.tags("up.test", APP)), [])
+        self.assertEqual(
+            self.successResultOf(self.index.tags(self.caches.served(APP).identity)), []
+        )
         self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
 
     def test_evicted_and_gone(self) -> None:
@@ -146,7 +150,9 @@ class RevalidationTests(CacheTestCase):
         self.successResultOf(self.index.forget_content(self.digest))
         self.registry.manifests.pop((APP, "latest"))
         self.refusal(self.tag(), UpstreamNotFound)
-        self.assertEqual(self.successResultOf(self.index.tags("up.test", APP)), [])
+        self.assertEqual(
+            self.successResultOf(self.index.tags(self.caches.served(APP).identity)), []
+        )
 
     def test_evicted_and_upstream_silent(self) -> None:
         """A tag whose manifest is not here waits for the upstream: there is nothing stale."""

@@ -22,8 +22,7 @@ class MemoryTests(SmallCase):
 
     def at_once(self, repository: str = "org/app") -> Any:
         """What is there without a wait."""
-        upstream = self.caches.upstreams["up.test"]
-        return self.caches.blobs.open_at_once(upstream, repository, self.digest)
+        return self.caches.blobs.open_at_once(self.caches.served(repository), self.digest)
 
     def test_hit_at_once(self) -> None:
         """What was fetched or loaded a moment ago needs neither index nor disk."""
@@ -72,13 +71,13 @@ class MemoryTests(SmallCase):
     def test_closed_repository(self) -> None:
         """What memory holds of a closed repository is not shown."""
         self.pull()
-        self.caches.closed_repositories.close("up.test", "org/app")
+        self.caches.closed_repositories.close(self.caches.served().identity)
         self.assertIsNone(self.at_once())
 
     def remember(self, repository: str = "org/app") -> None:
         """Memory has the content and the right, however old what else is known may be."""
-        upstream = self.caches.upstreams["up.test"]
-        self.caches.small_blobs.remember(upstream, repository, self.digest, self.content)
+        asked = self.caches.served(repository)
+        self.caches.small_blobs.remember(asked, self.digest, self.content)
 
     def test_unknown_repository(self) -> None:
         """Nor of one of which memory does not know whether it is closed."""
@@ -111,8 +110,7 @@ class MemoryTests(SmallCase):
         """HEAD is answered from memory."""
         self.pull()
         self.caches.index.content = None  # type: ignore[assignment, method-assign]
-        upstream = self.caches.upstreams["up.test"]
-        heading = Deferred.fromCoroutine(self.caches.blobs.head(upstream, "org/app", self.digest))
+        heading = Deferred.fromCoroutine(self.caches.blobs.head(self.caches.served(), self.digest))
         head = self.successResultOf(heading)
         self.assertEqual((head.size, head.status.outcome), (len(self.content), "hit"))
 
@@ -120,9 +118,8 @@ class MemoryTests(SmallCase):
         """HEAD says nothing of what memory holds of a repository that is closed."""
         self.pull()
         self.registry.closed.add("org/app")
-        self.caches.closed_repositories.close("up.test", "org/app")
-        upstream = self.caches.upstreams["up.test"]
-        heading = Deferred.fromCoroutine(self.caches.blobs.head(upstream, "org/app", self.digest))
+        self.caches.closed_repositories.close(self.caches.served().identity)
+        heading = Deferred.fromCoroutine(self.caches.blobs.head(self.caches.served(), self.digest))
         self.caches.run()
         self.failureResultOf(heading, UpstreamDenied)
 
@@ -130,11 +127,10 @@ class MemoryTests(SmallCase):
         """What was not used for longest makes room."""
         self.patch(small_blobs, "MEMORY", 100 * KIB)
         caches = self.make_caches()
-        upstream = caches.upstreams["up.test"]
         contents = [make_content(40 * KIB, seed) for seed in range(3)]
         digests = [Digest.of(content) for content in contents]
         for digest, content in zip(digests, contents, strict=True):
-            caches.small_blobs.remember(upstream, "org/app", digest, content)
+            caches.small_blobs.remember(caches.served(), digest, content)
         self.assertIsNone(caches.small_blobs.get(digests[0]))
         self.assertIs(caches.small_blobs.get(digests[2]), contents[2])
         self.assertLessEqual(caches.small_blobs.weight, 100 * KIB)

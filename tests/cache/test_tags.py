@@ -164,10 +164,11 @@ class TableTests(CacheTestCase):
     def test_bounded(self) -> None:
         """Memory holds the tags asked for last; the index has the others."""
         table = TagTable(self.index, self.clock)
+        app = self.caches.served(APP).identity
         for number in range(MOST_TAGS + 10):
-            self.successResultOf(self.start(table.note("up.test", APP, f"t{number}", self.digest)))
+            self.successResultOf(self.start(table.note(app, f"t{number}", self.digest)))
         self.assertEqual(len(table), MOST_TAGS)
-        fact = self.successResultOf(self.start(table.find("up.test", APP, "t0")))
+        fact = self.successResultOf(self.start(table.find(app, "t0")))
         self.assertEqual(fact.digest, self.digest)
 
     def test_bad_answer_is_passed_on(self) -> None:

@@ -8,11 +8,12 @@ from regcache.interfaces import IIndex
 from regcache.store.index_contents import StoredContent
 from tests.support.index_cases import (
     BLOB,
-    HUB,
     OCI_MANIFEST,
     OTHER,
+    QUAY,
     MemoryIndexCase,
     SqliteIndexCase,
+    content_of,
     manifest_of,
     mention,
 )
@@ -41,7 +42,7 @@ class ContentPromises:
         """Another repository sees stored bytes without a link, and whether its upstream has one."""
         self.blob(public=False, credentials="cred")
         self.assertEqual(self.facts("library/b", BLOB), ContentFacts(size=5, upstream_linked=True))
-        self.assertEqual(self.facts("library/a", BLOB, "quay.io"), ContentFacts(size=5))
+        self.assertEqual(self.facts("library/a", BLOB, QUAY), ContentFacts(size=5))
 
     def test_public_stays(self) -> None:
         """Bytes once given without credentials stay public, even when they go and come again."""
@@ -54,13 +55,13 @@ class ContentPromises:
     def test_link(self) -> None:
         """A recorded proof links stored bytes to one more repository, and makes nothing public."""
         self.blob(public=False, credentials="cred")
-        self.successResultOf(self.index.record_link(HUB, "library/b", BLOB, "", 200.0))
+        self.successResultOf(self.index.record_link(content_of("library/b", BLOB), "", 200.0))
         facts = self.facts("library/b", BLOB)
         self.assertEqual((facts.link, facts.public), (Link(200.0, ""), False))
 
     def test_link_without_content(self) -> None:
         """A proof for bytes that are not here makes a link and no content."""
-        self.successResultOf(self.index.record_link(HUB, "library/b", BLOB, "c", 200.0))
+        self.successResultOf(self.index.record_link(content_of("library/b", BLOB), "c", 200.0))
         self.assertEqual(
             self.facts("library/b", BLOB),
             ContentFacts(link=Link(200.0, "c"), upstream_linked=True),
@@ -70,7 +71,7 @@ class ContentPromises:
     def test_latest_proof(self) -> None:
         """Of two proofs of one link the later recorded counts."""
         self.blob(credentials="old", public=False)
-        self.successResultOf(self.index.record_link(HUB, "library/a", BLOB, "new", 300.0))
+        self.successResultOf(self.index.record_link(content_of("library/a", BLOB), "new", 300.0))
         self.assertEqual(self.facts("library/a", BLOB).link, Link(300.0, "new"))
 
     def test_forget(self) -> None:
@@ -122,13 +123,15 @@ class ContentPromises:
         """A mention tells nothing to a repository without a link to the manifest."""
         self.manifest(manifest_of(a=1), mention(BLOB, 5))
         self.assertIsNone(self.facts("library/b", BLOB).mentioned_size)
-        self.assertIsNone(self.facts("library/a", BLOB, "quay.io").mentioned_size)
+        self.assertIsNone(self.facts("library/a", BLOB, QUAY).mentioned_size)
 
     def test_mention_by_link(self) -> None:
         """A proof of the right to a stored manifest gives the sizes that it mentions."""
         manifest = manifest_of(a=1)
         self.manifest(manifest, mention(BLOB, 5))
-        self.successResultOf(self.index.record_link(HUB, "library/b", manifest.digest, "", 1.0))
+        self.successResultOf(
+            self.index.record_link(content_of("library/b", manifest.digest), "", 1.0)
+        )
         self.assertEqual(self.facts("library/b", BLOB).mentioned_size, 5)
 
     def test_mentions_agree(self) -> None:
@@ -231,6 +234,9 @@ class MemoryContentTests(ContentPromises, MemoryIndexCase):
         """A fake full disk fails what writes, changes nothing, and leaves reading alone."""
         self.index.write_failure = OSError("full")
         self.failureResultOf(
-            self.index.record_blob(HUB, "library/a", BLOB, 5, "", True, 1.0), OSError
+            self.index.record_blob(
+                content_of("library/a", BLOB), 5, credentials="", public=True, now=1.0
+            ),
+            OSError,
         )
         self.assertEqual(self.facts("library/a", BLOB), ContentFacts())

@@ -8,7 +8,14 @@ from regcache.digests import Digest
 from regcache.store.index_backup import FIRST_AFTER, INTERVAL
 from regcache.store.index_copy import CopyStoppedError, copy_index, verify_copy
 from regcache.store.index_schema import IndexDamagedError
-from tests.support.index_cases import BLOB, HUB, OTHER, IndexFileCase, SqliteIndexCase, blob
+from tests.support.index_cases import (
+    BLOB,
+    OTHER,
+    IndexFileCase,
+    SqliteIndexCase,
+    blob,
+    content_of,
+)
 
 
 class CopyTests(IndexFileCase):
@@ -59,7 +66,9 @@ class HourlyTests(SqliteIndexCase):
 
     def record(self, digest: Digest = BLOB) -> None:
         """Record a blob."""
-        self.successResultOf(self.index.record_blob(HUB, "a", digest, 5, "", True, 1.0))
+        self.successResultOf(
+            self.index.record_blob(content_of("a", digest), 5, credentials="", public=True, now=1.0)
+        )
 
     def copied_at(self) -> int | None:
         """The time of the last copy, in the file system's terms."""

@@ -15,7 +15,16 @@ from regcache.store.index_subject import (
     clean_media_type,
     find_subject,
 )
-from tests.support.index_cases import BLOB, HUB, OTHER, SqliteIndexCase, manifest_of, mention
+from tests.support.index_cases import (
+    BLOB,
+    HUB,
+    OTHER,
+    SqliteIndexCase,
+    content_of,
+    manifest_of,
+    mention,
+    repository_of,
+)
 
 
 class PlanTests(SynchronousTestCase):
@@ -45,7 +54,6 @@ class PlanTests(SynchronousTestCase):
             index_names.TAG,
             index_names.TAGS,
             index_names.REPOSITORIES,
-            index_names.REPOSITORIES_OF,
             index_names.REFERRERS,
             index_names.VERDICT,
         )
@@ -81,11 +89,11 @@ class PlanTests(SynchronousTestCase):
     def test_verdicts_bounded(self) -> None:
         """Only the latest verdicts are kept; one that is asked again is a late one."""
         for name in ("a", "b", "a", "c"):
-            index_names.record_verdict(self.connection, HUB, name, True, 1.0, most=2)
+            index_names.record_verdict(self.connection, repository_of(name), True, 1.0, most=2)
         kept = [
             name
             for name in ("a", "b", "c")
-            if index_names.find_verdict(self.connection, HUB, name) is not None
+            if index_names.find_verdict(self.connection, repository_of(name)) is not None
         ]
         self.assertEqual(kept, ["a", "c"])
 
@@ -132,7 +140,7 @@ class BoundTests(SqliteIndexCase):
             subject={"digest": str(OTHER)}, artifactType="\ud800", annotations={"\udfff": "\ud800"}
         )
         self.manifest(manifest, odd)
-        (referrer,) = self.successResultOf(self.index.referrers(HUB, "library/a", OTHER))
+        (referrer,) = self.successResultOf(self.index.referrers(content_of("library/a", OTHER)))
         self.assertEqual((referrer.artifact_type, referrer.annotations), ("?", (("?", "?"),)))
         self.assertEqual(clean_media_type("\ud800"), "?")
 
@@ -140,8 +148,7 @@ class BoundTests(SqliteIndexCase):
         """A page has at most so many repositories, and at least none."""
         self.blob()
         pages = [
-            self.successResultOf(self.index.repositories(None, ("", ""), limit))
-            for limit in (10**30, -1)
+            self.successResultOf(self.index.repositories(HUB, "", limit)) for limit in (10**30, -1)
         ]
         self.assertEqual([len(page) for page in pages], [1, 0])
 

@@ -19,7 +19,12 @@ from regcache.interfaces import IWorkPool
 from regcache.store.index import MOST_TOUCHES, TOUCH_INTERVAL, SqliteIndex
 from regcache.store.index_file import IndexFile, IndexUnavailableError, IndexWriteError
 from regcache.store.index_thread import MOST_IN_BATCH, MOST_READINGS, IndexThread
-from tests.support.index_cases import BLOB, HUB, OTHER, SqliteIndexCase
+from tests.support.index_cases import (
+    BLOB,
+    OTHER,
+    SqliteIndexCase,
+    content_of,
+)
 from tests.support.indexes import HeldPool, ImmediatePool
 
 
@@ -266,11 +271,13 @@ class ConcurrencyTests(TestCase):
                 request
                 for digest in digests
                 for request in (
-                    index.record_blob(HUB, "a", digest, 2, "", True, 1.0),
-                    index.content(HUB, "a", digest),
+                    index.record_blob(
+                        content_of("a", digest), 2, credentials="", public=True, now=1.0
+                    ),
+                    index.content(content_of("a", digest)),
                 )
             ]
         )
         self.assertEqual(await index.total_bytes(), 1000)
-        facts = await gatherResults([index.content(HUB, "a", digest) for digest in digests])
+        facts = await gatherResults([index.content(content_of("a", digest)) for digest in digests])
         self.assertEqual({each.size for each in facts}, {2})

@@ -9,7 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from regcache.cache import configured
 from regcache.cache.blobs import BlobCache, record
+from regcache.cache.configured import ConfiguredCache
 from regcache.cache.download.blob_source import Workshop
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import Downloads
@@ -17,7 +19,7 @@ from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
 from regcache.cache.parsing import ManifestParser
-from regcache.cache.policy import Policy, Upstream
+from regcache.cache.policy import Policy, ServedRepository, ServedUpstream
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
@@ -190,7 +192,7 @@ class Caches:
         self.closed_repositories = ClosedRepositories(self.index, clock)
         self.upstreams = {
             each.name: with_negative_cache(
-                Upstream(each, policy or Policy()), self.refusals, self.closed_repositories
+                ServedUpstream(each, policy or Policy()), self.refusals, self.closed_repositories
             )
             for each in registries
         }
@@ -219,10 +221,18 @@ class Caches:
         )
         self.tags = TagCache(self.manifests, self.index, clock)
         self.listings = Listings(self.index, visibility, parser)
+        self.cache = ConfiguredCache(
+            self.upstreams.values(),
+            configured.Caches(self.blobs, self.tags, self.listings),
+        )
+
+    def served(self, repository: str = "org/app", upstream: str = "up.test") -> ServedRepository:
+        """A repository of an upstream."""
+        return self.upstreams[upstream].repository(repository)
 
     def open(self, digest: Any, repository: str = "org/app", upstream: str = "up.test") -> Any:
         """Begin to open a blob."""
-        opening = self.blobs.open(self.upstreams[upstream], repository, digest)
+        opening = self.blobs.open(self.served(repository, upstream), digest)
         return Deferred.fromCoroutine(opening)
 
     def run(self, seconds: float = 0.0, turns: int = 400) -> None:

@@ -76,10 +76,10 @@ class Front:
         )
         return Distribution(
             table,
-            caches.upstreams,
-            ManifestHandler(caches.tags, private),
-            BlobHandler(caches.blobs, make_terms(self.clock, STALL), private),
-            ListingHandler(caches.listings, table),
+            {name: each.identity for name, each in caches.upstreams.items()},
+            ManifestHandler(caches.cache, private),
+            BlobHandler(caches.cache, make_terms(self.clock, STALL), private),
+            ListingHandler(caches.cache, table),
         )
 
     def begin(self, method: str, target: str, *lines: str, host: str = "localhost") -> MemoryClient:

@@ -11,16 +11,30 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Descriptor, Manifest
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.store.index import SqliteIndex
-from regcache.store.index_contents import find_content, record_blob
+from regcache.store.index_contents import Proof, find_content, record_blob
 from regcache.store.index_copy import copy_index
 from regcache.store.index_file import IndexFile, Operation
 from tests.support.indexes import ImmediatePool, MemoryIndex
 
-HUB = "docker.io"
+HUB = UpstreamIdentity("docker.io", ("https://registry-1.docker.io",))
+QUAY = UpstreamIdentity("quay.io", ("https://quay.io",))
 BLOB = Digest.of(b"layer")
 OTHER = Digest.of(b"other layer", "sha512")
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def repository_of(name: str, upstream: UpstreamIdentity = HUB) -> Repository:
+    """A repository."""
+    return Repository(upstream, name)
+
+
+def content_of(
+    name: str, digest: Digest = BLOB, upstream: UpstreamIdentity = HUB
+) -> RepositoryContent:
+    """Content of a repository."""
+    return RepositoryContent(repository_of(name, upstream), digest)
 
 
 def manifest_of(**document: Any) -> Manifest:
@@ -39,16 +53,18 @@ class IndexCase(SynchronousTestCase):
 
     index: Any
 
-    def facts(self, repository: str, digest: Digest, upstream: str = HUB) -> ContentFacts:
+    def facts(
+        self, repository: str, digest: Digest, upstream: UpstreamIdentity = HUB
+    ) -> ContentFacts:
         """What the index says of a digest."""
-        return self.successResultOf(self.index.content(upstream, repository, digest))
+        return self.successResultOf(self.index.content(content_of(repository, digest, upstream)))
 
     def blob(
         self,
         repository: str = "library/a",
         digest: Digest = BLOB,
         *,
-        upstream: str = HUB,
+        upstream: UpstreamIdentity = HUB,
         size: int = 5,
         credentials: str = "",
         public: bool = True,
@@ -56,7 +72,13 @@ class IndexCase(SynchronousTestCase):
     ) -> None:
         """Record a blob."""
         self.successResultOf(
-            self.index.record_blob(upstream, repository, digest, size, credentials, public, now)
+            self.index.record_blob(
+                content_of(repository, digest, upstream),
+                size,
+                credentials=credentials,
+                public=public,
+                now=now,
+            )
         )
 
     def manifest(
@@ -64,18 +86,22 @@ class IndexCase(SynchronousTestCase):
         manifest: Manifest,
         *descriptors: Descriptor,
         repository: str = "library/a",
-        upstream: str = HUB,
+        upstream: UpstreamIdentity = HUB,
         credentials: str = "",
         now: float = 100.0,
     ) -> None:
         """Record a manifest."""
         self.successResultOf(
             self.index.record_manifest(
-                upstream, repository, manifest, descriptors, credentials, now
+                repository_of(repository, upstream),
+                manifest,
+                descriptors,
+                credentials=credentials,
+                now=now,
             )
         )
 
-    def listed(self, upstream: str | None, after: tuple[str, str], limit: int) -> list[Any]:
+    def listed(self, after: str, limit: int, upstream: UpstreamIdentity = HUB) -> list[Any]:
         """A page of repositories."""
         return self.successResultOf(self.index.repositories(upstream, after, limit))
 
@@ -108,7 +134,9 @@ class SqliteIndexCase(IndexCase):
 
 def blob(digest: Digest = BLOB, size: int = 5) -> Operation:
     """The change that records a blob."""
-    return lambda connection: record_blob(connection, HUB, "a", digest, size, "", True, 1.0)
+    return lambda connection: record_blob(
+        connection, content_of("a", digest), size, True, Proof("", 1.0)
+    )
 
 
 class IndexFileCase(SynchronousTestCase):
@@ -123,7 +151,7 @@ class IndexFileCase(SynchronousTestCase):
 
     def size(self, digest: Digest = BLOB) -> int | None:
         """The size of a digest, as the open file has it."""
-        facts: ContentFacts = self.file.read(find_content, HUB, "a", digest)
+        facts: ContentFacts = self.file.read(find_content, content_of("a", digest))
         return facts.size
 
     def filled(self, backup: bool, more: Sequence[Digest] = ()) -> None:

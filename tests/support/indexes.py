@@ -10,10 +10,9 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Verdict
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store.index_contents import StoredContent
-
-Repository = tuple[str, str]
 
 
 @implementer(IWorkPool)
@@ -75,7 +74,8 @@ class MemoryIndex:
         self._verdicts: dict[Repository, Verdict] = {}
         self._closed: dict[Repository, float] = {}
 
-    def content(self, upstream: str, repository: str, digest: Digest) -> "Deferred[ContentFacts]":
+    def content(self, content: RepositoryContent) -> "Deferred[ContentFacts]":
+        repository, digest = content.repository, content.digest
         links = self._links.get(digest, {})
         stored = self._stored.get(digest)
         return succeed(
@@ -83,9 +83,9 @@ class MemoryIndex:
                 size=stored.size if stored else None,
                 media_type=self._media_types.get(digest, ""),
                 public=digest in self._public,
-                link=links.get((upstream, repository)),
-                upstream_linked=any(name == upstream for name, _ in links),
-                mentioned_size=self._mentioned_size((upstream, repository), digest),
+                link=links.get(repository),
+                upstream_linked=any(each.upstream == repository.upstream for each in links),
+                mentioned_size=self._mentioned_size(repository, digest),
             )
         )
 
@@ -98,15 +98,15 @@ class MemoryIndex:
         }
         return sizes.pop() if len(sizes) == 1 else None
 
-    def tag(self, upstream: str, repository: str, tag: str) -> "Deferred[TagFact | None]":
-        return succeed(self._tags.get((upstream, repository), {}).get(tag))
+    def tag(self, repository: Repository, tag: str) -> "Deferred[TagFact | None]":
+        return succeed(self._tags.get(repository, {}).get(tag))
 
     def record_manifest(
         self,
-        upstream: str,
-        repository: str,
+        repository: Repository,
         manifest: Manifest,
         descriptors: Sequence[Descriptor],
+        *,
         credentials: str,
         now: float,
     ) -> "Deferred[None]":
@@ -116,7 +116,7 @@ class MemoryIndex:
             self._media_types[digest] = manifest.media_type
             self._mentions[digest] = tuple(descriptors)
             self._note_subject(manifest)
-            self._link((upstream, repository), digest, credentials, now)
+            self._link(RepositoryContent(repository, digest), credentials, now)
 
         return self._write(change)
 
@@ -137,36 +137,35 @@ class MemoryIndex:
         self._subjects[manifest.digest] = (subject, referrer)
 
     def record_tag(
-        self, upstream: str, repository: str, tag: str, digest: Digest, now: float
+        self, repository: Repository, tag: str, digest: Digest, now: float
     ) -> "Deferred[None]":
         def change() -> None:
-            self._tags.setdefault((upstream, repository), {})[tag] = TagFact(digest, now)
+            self._tags.setdefault(repository, {})[tag] = TagFact(digest, now)
 
         return self._write(change)
 
-    def drop_tag(self, upstream: str, repository: str, tag: str) -> "Deferred[None]":
-        return self._write(lambda: self._tags.get((upstream, repository), {}).pop(tag, None))
+    def drop_tag(self, repository: Repository, tag: str) -> "Deferred[None]":
+        return self._write(lambda: self._tags.get(repository, {}).pop(tag, None))
 
     def record_blob(
         self,
-        upstream: str,
-        repository: str,
-        digest: Digest,
+        content: RepositoryContent,
         size: int,
+        *,
         credentials: str,
         public: bool,
         now: float,
     ) -> "Deferred[None]":
         def change() -> None:
-            self._store(digest, size, public, now)
-            self._link((upstream, repository), digest, credentials, now)
+            self._store(content.digest, size, public, now)
+            self._link(content, credentials, now)
 
         return self._write(change)
 
     def record_link(
-        self, upstream: str, repository: str, digest: Digest, credentials: str, now: float
+        self, content: RepositoryContent, credentials: str, now: float
     ) -> "Deferred[None]":
-        return self._write(lambda: self._link((upstream, repository), digest, credentials, now))
+        return self._write(lambda: self._link(content, credentials, now))
 
     def forget_content(self, digest: Digest) -> "Deferred[None]":
         def change() -> None:
@@ -177,57 +176,50 @@ class MemoryIndex:
 
         return self._write(change)
 
-    def verdict(self, upstream: str, repository: str) -> "Deferred[Verdict | None]":
-        return succeed(self._verdicts.get((upstream, repository)))
+    def verdict(self, repository: Repository) -> "Deferred[Verdict | None]":
+        return succeed(self._verdicts.get(repository))
 
-    def record_verdict(
-        self, upstream: str, repository: str, public: bool, now: float
-    ) -> "Deferred[None]":
+    def record_verdict(self, repository: Repository, public: bool, now: float) -> "Deferred[None]":
         def change() -> None:
-            self._verdicts[upstream, repository] = Verdict(public, now)
+            self._verdicts[repository] = Verdict(public, now)
 
         return self._write(change)
 
-    def closed_since(self, upstream: str, repository: str) -> "Deferred[float | None]":
-        return succeed(self._closed.get((upstream, repository)))
+    def closed_since(self, repository: Repository) -> "Deferred[float | None]":
+        return succeed(self._closed.get(repository))
 
-    def record_closed(
-        self, upstream: str, repository: str, since: float | None
-    ) -> "Deferred[None]":
+    def record_closed(self, repository: Repository, since: float | None) -> "Deferred[None]":
         def change() -> None:
-            key = (upstream, repository)
-            linked = any(key in links for links in self._links.values())
+            linked = any(repository in links for links in self._links.values())
             if since is None:
-                self._closed.pop(key, None)
-            elif linked or key in self._tags:
-                self._closed[key] = since
+                self._closed.pop(repository, None)
+            elif linked or repository in self._tags:
+                self._closed[repository] = since
 
         return self._write(change)
 
-    def tags(self, upstream: str, repository: str) -> "Deferred[list[str]]":
-        return succeed(sorted(self._tags.get((upstream, repository), {})))
+    def tags(self, repository: Repository) -> "Deferred[list[str]]":
+        return succeed(sorted(self._tags.get(repository, {})))
 
     def repositories(
-        self, upstream: str | None, after: tuple[str, str], limit: int
-    ) -> "Deferred[list[tuple[str, str]]]":
+        self, upstream: UpstreamIdentity, after: str, limit: int
+    ) -> "Deferred[list[str]]":
         found = {
-            repository
+            repository.name
             for digest, links in self._links.items()
             if digest in self._stored
             for repository in links
-            if repository > after and upstream in (None, repository[0])
+            if repository.name > after and repository.upstream == upstream
         }
         return succeed(sorted(found)[: max(0, limit)])
 
-    def referrers(
-        self, upstream: str, repository: str, subject: Digest
-    ) -> "Deferred[list[Descriptor]]":
-        shown = self._shown.get((upstream, repository), {})
+    def referrers(self, subject: RepositoryContent) -> "Deferred[list[Descriptor]]":
+        shown = self._shown.get(subject.repository, {})
         return succeed(
             [
                 referrer
                 for manifest, (about, referrer) in self._subjects.items()
-                if about == subject and manifest in shown
+                if about == subject.digest and manifest in shown
             ]
         )
 
@@ -260,7 +252,8 @@ class MemoryIndex:
         if public:
             self._public.add(digest)
 
-    def _link(self, repository: Repository, digest: Digest, credentials: str, now: float) -> None:
+    def _link(self, content: RepositoryContent, credentials: str, now: float) -> None:
+        repository, digest = content.repository, content.digest
         self._links.setdefault(digest, {})[repository] = Link(now, credentials)
         if digest in self._mentions:
             self._shown.setdefault(repository, {})[digest] = None

@@ -20,6 +20,7 @@ from regcache.errors import (
     UpstreamNotFound,
 )
 from regcache.facts import ContentHead, ManifestAnswer
+from regcache.identity import UpstreamIdentity, user_of
 from regcache.interfaces import IBlobBody, IRegistry
 from tests.support.bodies import FakeBody, Fault
 
@@ -73,6 +74,12 @@ class FakeRegistry:
     sent_wrong: list[tuple[int, bytes]] = field(default_factory=list)
     requests: list[tuple[Any, ...]] = field(default_factory=list)
     bodies: list[FakeBody] = field(default_factory=list)
+
+    @property
+    def identity(self) -> UpstreamIdentity:
+        """As its name and the fields above have it."""
+        users = frozenset([user_of(self.credentials)] if self.credentials else [])
+        return UpstreamIdentity(self.name, (f"https://{self.name}",), users)
 
     def add(self, content: bytes) -> Digest:
         """Put a blob in."""

@@ -62,7 +62,9 @@ class Row(SynchronousTestCase):
 
     def prepare(self, size: int, data: bytes) -> None:
         """A partial file from an earlier day."""
-        opening = self.daemon.caches.store.open_partial(self.daemon.digests[0], "up0.test")
+        caches = self.daemon.caches
+        upstream = caches.upstreams["up0.test"].identity
+        opening = caches.store.open_partial(self.daemon.digests[0], upstream)
         self.daemon.settle()
         partial = self.successResultOf(opening)
         partial.set_size(size)

@@ -4,6 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
 from regcache.upstream.registry import Registry
@@ -41,7 +42,12 @@ class UpstreamTestCase(SynchronousTestCase):
         )
         timeouts = options.pop("timeouts", Timeouts())
         return build_registry(
-            "test.io", urls or (UpstreamUrl(URL),), around, tls_policy(), timeouts, **options
+            UpstreamIdentity("test.io"),
+            urls or (UpstreamUrl(URL),),
+            around,
+            tls_policy(),
+            timeouts,
+            **options,
         )
 
     def outcome(self, waiting: "Deferred[object]") -> object:

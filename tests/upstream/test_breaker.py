@@ -2,8 +2,14 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.identity import user_of
 from regcache.upstream.breaker import Breaker, BreakerState, RateLimits
-from regcache.upstream.credentials import FileCredentials, fingerprint, identity_of
+from regcache.upstream.credentials import (
+    FileCredentials,
+    fingerprint,
+    identity_of,
+    user_fingerprint,
+)
 
 
 class BreakerTests(SynchronousTestCase):
@@ -110,7 +116,13 @@ class CredentialsTests(SynchronousTestCase):
     def test_fingerprint(self) -> None:
         """It tells credentials apart, also where their concatenations agree."""
         self.assertNotEqual(fingerprint("ab", "c"), fingerprint("a", "bc"))
-        self.assertEqual(len(fingerprint("ab", "c")), 16)
+        self.assertEqual(len(fingerprint("ab", "c")), 33)
+
+    def test_user(self) -> None:
+        """It says whose they are, whatever the password is."""
+        for password in ("c", "d"):
+            self.assertEqual(user_of(fingerprint("ab", password)), user_fingerprint("ab"))
+        self.assertNotEqual(user_fingerprint("ab"), user_fingerprint("a"))
 
     def test_no_password_in_repr(self) -> None:
         """An identity does not show what it is made of."""

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamNotFound, UpstreamUnreachable
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
 from tests.support.front import MAIN, OTHER, Front, Setting
 from tests.support.indexes import MemoryIndex
@@ -157,9 +158,15 @@ class CatalogCase(ListCase):
 
     def hold(self, upstream: str, *repositories: str) -> None:
         """The cache holds something of these."""
+        known = self.front.caches.upstreams.get(upstream)
+        identity = known.identity if known else UpstreamIdentity(upstream)
         for repository in repositories:
             self.front.caches.index.record_blob(
-                upstream, repository, SUBJECT, 5, "", True, self.front.clock.seconds()
+                RepositoryContent(Repository(identity, repository), SUBJECT),
+                5,
+                credentials="",
+                public=True,
+                now=self.front.clock.seconds(),
             )
 
     def names(self, target: str = "/v2/_catalog", host: str = "localhost") -> list[str]:

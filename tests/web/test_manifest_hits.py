@@ -122,7 +122,9 @@ class TurnTests(HitCase):
 
     def test_closed(self) -> None:
         """What is in memory is not shown where the repository was closed."""
-        self.front.caches.closed_repositories.close(MAIN, "org/app")
+        self.front.caches.closed_repositories.close(
+            self.front.caches.served("org/app", MAIN).identity
+        )
         self.front.fail(UpstreamUnreachable(MAIN, "gone"))
         for target in (TAG, path_of(IMAGE)):
             answer = self.front.get(target)

@@ -7,6 +7,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.digests import Digest
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IBlobBody, IBlobStore, ICacheEvents, IRegistry, ISpace
 
 #: What is withheld from every client until size and digest were verified (bytes).
@@ -41,7 +42,7 @@ class BlobSource:
     """Through which upstream and repository a blob is fetched."""
 
     registry: IRegistry
-    repository: str
+    repository: Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class DownloadOwner(Protocol):
     async def fetched(self, fetched: Fetched) -> None:
         """Verified content is stored: tell the index."""
 
-    def lied(self, digest: Digest, upstream: str, url_indexes: frozenset[int]) -> None:
+    def lied(self, digest: Digest, upstream: UpstreamIdentity, url_indexes: frozenset[int]) -> None:
         """One answer, whole, had wrong bytes."""
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:

@@ -122,8 +122,8 @@ class Download:
     async def run(self) -> None:
         """Open the partial file and begin to fill it."""
         try:
-            name = self.origin.registry.name
-            self.file = await self._workshop.store.open_partial(self.digest, name)
+            upstream = self.origin.registry.identity
+            self.file = await self._workshop.store.open_partial(self.digest, upstream)
         except OSError as error:
             self._cannot_open(error)
             return
@@ -152,7 +152,7 @@ class Download:
     async def _prove(self) -> None:
         registry = self.origin.registry
         try:
-            head = await registry.head_blob(self.origin.repository, self.digest)
+            head = await registry.head_blob(self.origin.repository.name, self.digest)
             if not agrees(head, self.digest, self.file.size):
                 raise SizeConflict(registry.name, "its answer to HEAD is not that of this blob")
         except UpstreamFailure as failure:

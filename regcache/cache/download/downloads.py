@@ -19,6 +19,7 @@ from regcache.cache.download.readers import Readers
 from regcache.cache.download.small_fetch import SMALL, SmallFetch
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry
 
 #: What stands in the table.
@@ -73,7 +74,7 @@ class Downloads:
 
         :raises UpstreamBadAnswer: where every URL of the upstream lied about it.
         """
-        skip = self._distrusted_urls.skipped(digest, registry.name, registry.url_count)
+        skip = self._distrusted_urls.skipped(digest, registry.identity, registry.url_count)
         if len(skip) == registry.url_count:
             raise UpstreamBadAnswer(registry.name, "it gave wrong bytes for this digest before")
         return skip
@@ -156,7 +157,7 @@ class Downloads:
             self._log.warn("noting {digest} failed: {error}", digest=fetched.digest, error=error)
             self._workshop.events.storage_error()
 
-    def lied(self, digest: Digest, upstream: str, url_indexes: frozenset[int]) -> None:
+    def lied(self, digest: Digest, upstream: UpstreamIdentity, url_indexes: frozenset[int]) -> None:
         """One answer, whole, had wrong bytes."""
         for url_index in url_indexes:
             self._distrusted_urls.blame(digest, upstream, url_index)

@@ -131,7 +131,7 @@ class Fetching:
         if main:
             self._main = fill
         asking = self._origin.registry.get_blob(
-            self._origin.repository,
+            self._origin.repository.name,
             self.file.digest,
             stretch.start,
             stretch.end,

@@ -7,7 +7,7 @@ from twisted.logger import Logger
 from regcache.cache.download.downloads import Downloads
 from regcache.cache.download.relay import Relay
 from regcache.cache.opened import OpenBlob
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository
 from regcache.cache.status import relayed
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
@@ -21,8 +21,7 @@ class Wanted:
     :ivar expected: the size that a manifest says (bytes), or None.
     """
 
-    upstream: Upstream
-    repository: str
+    repository: ServedRepository
     digest: Digest
     expected: int | None
 
@@ -43,7 +42,7 @@ class Relays:
         :param body: an answer that is here already, and that nobody has touched.
         :raises UpstreamFailure: if the upstream does not give it, or another one.
         """
-        name, digest, expected = wanted.upstream.name, wanted.digest, wanted.expected
+        name, digest, expected = wanted.repository.upstream.name, wanted.digest, wanted.expected
         if body is None or body.start != 0:
             if body is not None:
                 body.abort()
@@ -58,20 +57,22 @@ class Relays:
             reason=reason,
         )
         size = expected if body.size is None else body.size
-        return OpenBlob(self._relay(name, digest, body, size), relayed())
+        return OpenBlob(self._relay(wanted, body, size), relayed())
 
     async def _ask(self, wanted: Wanted) -> IBlobBody:
-        registry, digest = wanted.upstream.registry, wanted.digest
+        registry, digest = wanted.repository.registry, wanted.digest
         skip = self._downloads.skipped(digest, registry)
-        body = await registry.get_blob(wanted.repository, digest, skip=skip)
+        body = await registry.get_blob(wanted.repository.name, digest, skip=skip)
         if body.start != 0:
             body.abort()
             raise UpstreamBadAnswer(registry.name, "it sent a part instead of the whole")
         return body
 
-    def _relay(self, name: str, digest: Digest, body: IBlobBody, size: int | None) -> Relay:
-        def lied() -> None:
-            self._events.digest_mismatch(name)
-            self._downloads.lied(digest, name, frozenset([body.url_index]))
+    def _relay(self, wanted: Wanted, body: IBlobBody, size: int | None) -> Relay:
+        upstream, digest = wanted.repository.upstream, wanted.digest
 
-        return Relay(digest, body, size, name, lied)
+        def lied() -> None:
+            self._events.digest_mismatch(upstream.name)
+            self._downloads.lied(digest, upstream.identity, frozenset([body.url_index]))
+
+        return Relay(digest, body, size, upstream.name, lied)

@@ -134,7 +134,7 @@ class SmallFetch:
 
     def begin(self) -> None:
         """Ask the upstream."""
-        registry, repository = self.origin.registry, self.origin.repository
+        registry, repository = self.origin.registry, self.origin.repository.name
         self._asking = asking = registry.get_blob(repository, self.digest, skip=self.skip)
         asking.addCallbacks(self._answered, self._refused)
         asking.addErrback(self.failed)

@@ -26,7 +26,7 @@ class Verification:
         """
         self.afresh = True
         self._file = readers.file
-        self._upstream = origin.registry.name
+        self._upstream = origin.registry.identity
         self._readers = readers
         self._events = events
         self._owner = owner
@@ -59,14 +59,14 @@ class Verification:
         self._log.warn(
             "{digest} from {upstream} fails its digest{mixed}",
             digest=self._file.digest,
-            upstream=self._upstream,
+            upstream=self._upstream.name,
             mixed=", assembled from several answers" if mixed else "",
         )
-        self._events.digest_mismatch(self._upstream)
+        self._events.digest_mismatch(self._upstream.name)
         if not self._resumed and len(answers.url_indexes) == 1:
             urls = frozenset(answers.url_indexes)
             self._owner.lied(self._file.digest, self._upstream, urls)
-        failure = UpstreamBadAnswer(self._upstream, "the content fails its digest")
+        failure = UpstreamBadAnswer(self._upstream.name, "the content fails its digest")
         self._readers.break_off(str(failure))
         if mixed and self.afresh and self._readers:
             return False

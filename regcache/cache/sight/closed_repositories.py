@@ -11,9 +11,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.bounded import BoundedTable
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository
 from regcache.errors import DeniedError, UpstreamDenied, UpstreamFailure
 from regcache.facts import ContentHead
+from regcache.identity import Repository
 from regcache.interfaces import IIndex
 from regcache.single_flight import Flights, OverdueError
 
@@ -29,29 +30,28 @@ class ClosedRepositories:
     def __init__(self, index: IIndex, clock: IReactorTime) -> None:
         self._index = index
         self._clock = clock
-        self._closed: BoundedTable[tuple[str, str], bool] = BoundedTable(MOST_STATES)
+        self._closed: BoundedTable[Repository, bool] = BoundedTable(MOST_STATES)
         self._flights: Flights[None] = Flights(clock)
 
     def __len__(self) -> int:
         """How many repositories' states are in memory."""
         return len(self._closed)
 
-    def close(self, upstream: str, repository: str) -> None:
+    def close(self, repository: Repository) -> None:
         """Good credentials were refused."""
-        if self._closed.get((upstream, repository)):
+        if self._closed.get(repository):
             return
         # Anybody may ask for names that an upstream refuses: no more than a remark.
         self._log.info(
             "{upstream} refuses good credentials for {repository}, which is closed from now on",
-            upstream=upstream,
-            repository=repository,
+            upstream=repository.upstream.name,
+            repository=repository.name,
         )
-        self._set(upstream, repository, True)
+        self._set(repository, True)
 
     async def check(
         self,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         reference: str,
         ask: Callable[[], Awaitable[ContentHead]],
         by: float | None = None,
@@ -64,37 +64,38 @@ class ClosedRepositories:
         :raises UpstreamDenied: if the upstream refuses still.
         :raises DeniedError: if it does not say.
         """
-        key = (upstream.name, repository)
+        key = repository.identity
         if not await self._is_closed(key):
             return
 
         async def look() -> None:
             await ask()
-            self._set(*key, False)
+            self._set(key, False)
 
-        limit = upstream.policy.deadline
+        limit = repository.policy.deadline
         try:
-            await self._flights.join_within((*key, reference), look, limit, by)
+            await self._flights.join_within((key, reference), look, limit, by)
         except UpstreamDenied:
             raise
         except (UpstreamFailure, OverdueError):
             raise DeniedError(
-                f"upstream {upstream.name} refused the configured credentials for {repository}, "
+                f"upstream {repository.upstream.name} refused the configured credentials for "
+                f"{repository.name}, "
                 "and has not said otherwise yet"
             ) from None
 
-    def is_known_open(self, upstream: Upstream, repository: str) -> bool:
+    def is_known_open(self, repository: ServedRepository) -> bool:
         """Whether a repository is open, as far as memory tells. Nobody is asked."""
-        return self._closed.get((upstream.name, repository)) is False
+        return self._closed.get(repository.identity) is False
 
-    async def is_closed(self, upstream: Upstream, repository: str) -> bool:
+    async def is_closed(self, repository: ServedRepository) -> bool:
         """Whether a repository is closed, as far as is known."""
-        return await self._is_closed((upstream.name, repository))
+        return await self._is_closed(repository.identity)
 
-    async def _is_closed(self, key: tuple[str, str]) -> bool:
+    async def _is_closed(self, key: Repository) -> bool:
         closed = self._closed.get(key)
         if closed is None:
-            recorded = await self._index.closed_since(*key) is not None
+            recorded = await self._index.closed_since(key) is not None
             # It may have been closed or opened meanwhile.
             closed = self._closed.get(key)
             if closed is None:
@@ -102,16 +103,16 @@ class ClosedRepositories:
                 self._closed.put(key, closed)
         return closed
 
-    def _set(self, upstream: str, repository: str, closed: bool) -> None:
-        self._closed.put((upstream, repository), closed)
+    def _set(self, repository: Repository, closed: bool) -> None:
+        self._closed.put(repository, closed)
         since = self._clock.seconds() if closed else None
-        noting = self._index.record_closed(upstream, repository, since)
+        noting = self._index.record_closed(repository, since)
         noting.addErrback(self._not_noted, repository)
 
-    def _not_noted(self, failure: Failure, repository: str) -> None:
+    def _not_noted(self, failure: Failure, repository: Repository) -> None:
         failure.trap(OSError)
         self._log.warn(
             "noting the state of {repository} failed: {why}",
-            repository=repository,
+            repository=repository.name,
             why=failure.getErrorMessage(),
         )

@@ -1,6 +1,6 @@
 """Who may be shown stored bytes: links, public bytes, and proofs.
 
-A link (upstream, repository, digest) is the right to be shown these bytes there. Bytes that
+A link (repository, digest) is the right to be shown these bytes there. Bytes that
 another repository brought need a proof: one HEAD, where the upstream already vouches for
 them elsewhere. An upstream that never gave these bytes itself is not believed on its word,
 or it could open what another upstream gave us under credentials: it has to show that it has
@@ -17,12 +17,13 @@ from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
 from regcache.cache.freshness import closes
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.piece import read_piece
 from regcache.cache.sight.proofs import agrees, is_manifest
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentFacts
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IContentFile, IIndex
 from regcache.single_flight import Begin, Flights, OverdueError
 
@@ -41,7 +42,7 @@ class NotProvedError(Exception):
     """The upstream did not show that it has the bytes: serve its own, or nothing."""
 
 
-def entitled(facts: ContentFacts, upstream: Upstream, now: float) -> bool:
+def entitled(facts: ContentFacts, upstream: ServedUpstream, now: float) -> bool:
     """Whether no proof is needed."""
     link = facts.link
     if facts.public or (link is not None and not link.credentials):
@@ -51,7 +52,7 @@ def entitled(facts: ContentFacts, upstream: Upstream, now: float) -> bool:
     )
 
 
-def _proved_before(facts: ContentFacts, upstream: Upstream) -> bool:
+def _proved_before(facts: ContentFacts, upstream: ServedUpstream) -> bool:
     """Whether the credentials that are configured now proved the right once."""
     return facts.link is not None and facts.link.credentials == upstream.registry.credentials
 
@@ -66,14 +67,16 @@ class Rights:
         self._clock = clock
         self._random = random
         self._flights: Flights[None] = Flights(clock)
-        self._disproved: BoundedTable[tuple[str, Digest], float] = BoundedTable(MOST_DISPROVED)
+        self._disproved: BoundedTable[tuple[UpstreamIdentity, Digest], float] = BoundedTable(
+            MOST_DISPROVED
+        )
 
-    def entitled(self, facts: ContentFacts, upstream: Upstream) -> bool:
+    def entitled(self, facts: ContentFacts, upstream: ServedUpstream) -> bool:
         """Whether no proof is needed now."""
         return entitled(facts, upstream, self._clock.seconds())
 
     async def prove_blob(
-        self, upstream: Upstream, repository: str, facts: ContentFacts, file: IContentFile
+        self, repository: ServedRepository, facts: ContentFacts, file: IContentFile
     ) -> None:
         """Prove the right of a repository to a stored blob.
 
@@ -85,20 +88,19 @@ class Rights:
 
         async def prove() -> None:
             if facts.upstream_linked or not file.size:
-                head = await upstream.registry.head_blob(repository, digest)
+                head = await repository.registry.head_blob(repository.name, digest)
                 if not agrees(head, digest, file.size):
                     raise NotProvedError("the upstream speaks of something else")
                 credentials = head.credentials
             else:
-                credentials = await self._show(upstream, repository, file)
-            await self._link(upstream, repository, digest, credentials)
+                credentials = await self._show(repository, file)
+            await self._link(repository, digest, credentials)
 
-        await self._proof(upstream, repository, digest, facts, prove, None)
+        await self._proof(repository, digest, facts, prove, None)
 
     async def prove_manifest(
         self,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         digest: Digest,
         facts: ContentFacts,
         by: float | None = None,
@@ -109,68 +111,65 @@ class Rights:
         """
 
         async def prove() -> None:
-            head = await upstream.registry.head_manifest(repository, str(digest))
+            head = await repository.registry.head_manifest(repository.name, str(digest))
             if not (is_manifest(head, str(digest)) and agrees(head, digest, facts.size)):
                 raise NotProvedError("the upstream speaks of something else")
-            await self._link(upstream, repository, digest, head.credentials)
+            await self._link(repository, digest, head.credentials)
 
         if not facts.upstream_linked:
             raise NotProvedError("the upstream never gave it")
-        await self._proof(upstream, repository, digest, facts, prove, by)
+        await self._proof(repository, digest, facts, prove, by)
 
     async def _proof(
         self,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         digest: Digest,
         facts: ContentFacts,
         prove: Begin[None],
         by: float | None,
     ) -> None:
-        key = (upstream.name, upstream.registry.credentials, repository, digest)
-        if not _proved_before(facts, upstream):
+        key = (repository.content(digest), repository.registry.credentials)
+        if not _proved_before(facts, repository.upstream):
             await self._flights.join(key, prove)
             return
         try:
-            await self._flights.join_within(key, prove, upstream.policy.deadline, by)
+            await self._flights.join_within(key, prove, repository.policy.deadline, by)
         except (OverdueError, NotProvedError):
             # Where a page answers everything the upstream is away.
             return
         except (UpstreamDenied, UpstreamNotFound) as failure:
-            if closes(failure) or not upstream.policy.keep_missing:
+            if closes(failure) or not repository.policy.keep_missing:
                 raise
         except UpstreamFailure:
             return
 
-    async def _link(
-        self, upstream: Upstream, repository: str, digest: Digest, credentials: str
-    ) -> None:
+    async def _link(self, repository: ServedRepository, digest: Digest, credentials: str) -> None:
         now = self._clock.seconds()
         try:
-            await self._index.record_link(upstream.name, repository, digest, credentials, now)
+            await self._index.record_link(repository.content(digest), credentials, now)
         except OSError as error:
             self._log.warn("noting a proof for {digest} failed: {why}", digest=digest, why=error)
 
-    async def _show(self, upstream: Upstream, repository: str, file: IContentFile) -> str:
+    async def _show(self, repository: ServedRepository, file: IContentFile) -> str:
         """Have the upstream show a piece, once a day; the fingerprint of the credentials used."""
-        key = (upstream.name, file.digest)
+        key = (repository.upstream.identity, file.digest)
         now = self._clock.seconds()
         if now < (self._disproved.get(key) or 0.0):
             raise NotProvedError("the upstream could not show a piece lately")
         try:
-            return await self._compare(upstream, repository, file)
+            return await self._compare(repository, file)
         except NotProvedError:
             self._disproved.put(key, now + DISPROVED_FOR)
             raise
 
-    async def _compare(self, upstream: Upstream, repository: str, file: IContentFile) -> str:
+    async def _compare(self, repository: ServedRepository, file: IContentFile) -> str:
         """Compare a piece from a random place; the fingerprint of the credentials used."""
         size = file.size or 0
         start = int(self._random() * max(1, size - PIECE))
         end = min(size, start + PIECE)
         # Ours first: whoever brought the file may leave, and close it, while others wait.
         ours = await file.read(start, end - start)
-        body = await upstream.registry.get_blob(repository, file.digest, start, end)
+        body = await repository.registry.get_blob(repository.name, file.digest, start, end)
         if body.start != start or body.size != size:
             body.abort()
             raise NotProvedError("the upstream does not give pieces")

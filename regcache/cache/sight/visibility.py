@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
-from regcache.cache.policy import Upstream
+from regcache.cache.policy import ServedRepository
 from regcache.cache.sight import proofs
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.digests import Digest
@@ -25,6 +25,7 @@ from regcache.errors import (
     UpstreamNotFound,
 )
 from regcache.facts import ContentHead, Verdict
+from regcache.identity import Repository
 from regcache.interfaces import IIndex
 from regcache.single_flight import Flights, OverdueError
 
@@ -51,7 +52,7 @@ class Visibility:
         self._index = index
         self._clock = clock
         self._closed_repositories = closed_repositories
-        self._verdicts: BoundedTable[tuple[str, str], Verdict] = BoundedTable(MOST_VERDICTS)
+        self._verdicts: BoundedTable[Repository, Verdict] = BoundedTable(MOST_VERDICTS)
         self._flights: Flights[Verdict] = Flights(clock)
 
     def __len__(self) -> int:
@@ -59,7 +60,7 @@ class Visibility:
         return len(self._verdicts)
 
     async def admit_manifest(
-        self, upstream: Upstream, repository: str, reference: str, by: float | None = None
+        self, repository: ServedRepository, reference: str, by: float | None = None
     ) -> None:
         """Return if the repository may be shown to somebody who asks for a manifest.
 
@@ -69,55 +70,55 @@ class Visibility:
         """
 
         def ask(anonymous: bool) -> Awaitable[ContentHead]:
-            return proofs.head_manifest(upstream.registry, repository, reference, anonymous)
+            return proofs.head_manifest(repository.registry, repository.name, reference, anonymous)
 
-        await self._admit(upstream, repository, reference, ask, by)
+        await self._admit(repository, reference, ask, by)
 
-    async def admit_blob(self, upstream: Upstream, repository: str, digest: Digest) -> None:
+    async def admit_blob(self, repository: ServedRepository, digest: Digest) -> None:
         """The same for a blob."""
 
         async def ask(anonymous: bool) -> ContentHead:
-            facts = await self._index.content(upstream.name, repository, digest)
+            facts = await self._index.content(repository.content(digest))
             size = facts.mentioned_size if facts.size is None else facts.size
-            return await proofs.head_blob(upstream.registry, repository, digest, size, anonymous)
+            return await proofs.head_blob(
+                repository.registry, repository.name, digest, size, anonymous
+            )
 
-        await self._admit(upstream, repository, f"blob {digest}", ask, None)
+        await self._admit(repository, f"blob {digest}", ask, None)
 
-    def admits_at_once(self, upstream: Upstream, repository: str) -> bool:
+    def admits_at_once(self, repository: ServedRepository) -> bool:
         """Whether it is known in memory that the repository may be shown. Nobody is asked."""
-        if not self._closed_repositories.is_known_open(upstream, repository):
+        if not self._closed_repositories.is_known_open(repository):
             return False
-        if upstream.policy.serve_private or not upstream.registry.credentials:
+        if repository.policy.serve_private or not repository.registry.credentials:
             return True
-        verdict = self._verdicts.get((upstream.name, repository))
+        verdict = self._verdicts.get(repository.identity)
         return verdict is not None and verdict.public and self._holds(verdict)
 
-    async def may_be_named(self, upstream: Upstream, repository: str) -> bool:
+    async def may_be_named(self, repository: ServedRepository) -> bool:
         """Whether a list may name a repository. Nobody is asked: what is unknown is not named."""
-        if await self._closed_repositories.is_closed(upstream, repository):
+        if await self._closed_repositories.is_closed(repository):
             return False
-        if upstream.policy.serve_private or not upstream.registry.credentials:
+        if repository.policy.serve_private or not repository.registry.credentials:
             return True
-        key = (upstream.name, repository)
-        verdict = self._verdicts.get(key) or await self._index.verdict(*key)
+        key = repository.identity
+        verdict = self._verdicts.get(key) or await self._index.verdict(key)
         return verdict is not None and verdict.public
 
     async def _admit(
-        self, upstream: Upstream, repository: str, reference: str, ask: Ask, by: float | None
+        self, repository: ServedRepository, reference: str, ask: Ask, by: float | None
     ) -> None:
-        await self._closed_repositories.check(
-            upstream, repository, reference, lambda: ask(False), by
-        )
-        if upstream.policy.serve_private or not upstream.registry.credentials:
+        await self._closed_repositories.check(repository, reference, lambda: ask(False), by)
+        if repository.policy.serve_private or not repository.registry.credentials:
             return
-        key = (upstream.name, repository)
-        verdict = self._verdicts.get(key) or await self._index.verdict(*key)
+        key = repository.identity
+        verdict = self._verdicts.get(key) or await self._index.verdict(key)
         if verdict is None or not self._holds(verdict):
-            verdict = await self._judge(upstream, repository, reference, ask, by, verdict)
+            verdict = await self._judge(repository, reference, ask, by, verdict)
         if not verdict.public:
             raise DeniedError(
-                f"{upstream.name}/{repository} is private; to serve what the configured "
-                f"credentials can read, set upstreams.{upstream.name}.serve_private"
+                f"{repository.identity} is private; to serve what the configured "
+                f"credentials can read, set upstreams.{repository.upstream.name}.serve_private"
             )
 
     def _holds(self, verdict: Verdict) -> bool:
@@ -126,8 +127,7 @@ class Visibility:
 
     async def _judge(
         self,
-        upstream: Upstream,
-        repository: str,
+        repository: ServedRepository,
         reference: str,
         ask: Ask,
         by: float | None,
@@ -135,43 +135,43 @@ class Visibility:
     ) -> Verdict:
         """Ask; while the upstream is away the last verdict is kept."""
         # What one reference says of itself (404) must not answer for another one.
-        key = (upstream.name, repository, reference)
+        key = (repository.identity, reference)
 
         async def judge() -> Verdict:
-            return await self._ask(upstream.name, repository, ask)
+            return await self._ask(repository.identity, ask)
 
         if last is None:
             return await self._flights.join(key, judge)
         try:
-            return await self._flights.join_within(key, judge, upstream.policy.deadline, by)
+            return await self._flights.join_within(key, judge, repository.policy.deadline, by)
         except OverdueError:
             return last
         except UpstreamFailure as failure:
-            if _is_refusal(failure) and not upstream.policy.keep_missing:
+            if _is_refusal(failure) and not repository.policy.keep_missing:
                 raise
             return last
 
-    async def _ask(self, upstream: str, repository: str, ask: Ask) -> Verdict:
+    async def _ask(self, repository: Repository, ask: Ask) -> Verdict:
         try:
             await ask(True)
         except UpstreamDenied:
-            return await self._note(upstream, repository, public=False)
+            return await self._note(repository, public=False)
         except UpstreamNotFound:
             # Some registries hide private repositories behind 404: it is private if our
             # credentials find it, and otherwise really not there.
             await ask(False)
-            return await self._note(upstream, repository, public=False)
-        return await self._note(upstream, repository, public=True)
+            return await self._note(repository, public=False)
+        return await self._note(repository, public=True)
 
-    async def _note(self, upstream: str, repository: str, public: bool) -> Verdict:
+    async def _note(self, repository: Repository, public: bool) -> Verdict:
         verdict = Verdict(public, self._clock.seconds())
-        self._verdicts.put((upstream, repository), verdict)
+        self._verdicts.put(repository, verdict)
         try:
-            await self._index.record_verdict(upstream, repository, public, verdict.asked_at)
+            await self._index.record_verdict(repository, public, verdict.asked_at)
         except OSError as error:
             self._log.warn(
                 "noting the verdict on {repository} failed: {error}",
-                repository=repository,
+                repository=repository.name,
                 error=error,
             )
         return verdict

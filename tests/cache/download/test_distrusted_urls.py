@@ -5,8 +5,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache.download.distrusted_urls import MOST_ENTRIES, PATIENCE, REST, DistrustedUrls
 from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
 
 DIGEST = Digest.of(b"blob")
+UP, OTHER = UpstreamIdentity("up.test"), UpstreamIdentity("other.test")
 
 
 class LiarsTests(SynchronousTestCase):
@@ -20,9 +22,9 @@ class LiarsTests(SynchronousTestCase):
     def lie(self, times: int, url_index: int = 0, digest: Digest = DIGEST) -> None:
         """Some wrong answers of one URL."""
         for _ in range(times):
-            self.distrusted_urls.blame(digest, "up.test", url_index)
+            self.distrusted_urls.blame(digest, UP, url_index)
 
-    def skipped(self, digest: Digest = DIGEST, upstream: str = "up.test") -> frozenset[int]:
+    def skipped(self, digest: Digest = DIGEST, upstream: UpstreamIdentity = UP) -> frozenset[int]:
         """Which of three URLs are left alone."""
         return self.distrusted_urls.skipped(digest, upstream, 3)
 
@@ -37,7 +39,7 @@ class LiarsTests(SynchronousTestCase):
         """Other digests, upstreams and URLs are asked on."""
         self.lie(PATIENCE, url_index=1)
         self.assertEqual(self.skipped(), {1})
-        self.assertEqual(self.skipped(upstream="other.test"), frozenset())
+        self.assertEqual(self.skipped(upstream=OTHER), frozenset())
         self.assertEqual(self.skipped(Digest.of(b"other")), frozenset())
 
     def test_rest_ends(self) -> None:

@@ -244,7 +244,9 @@ class StoppingTests(DownloadTestCase):
 
     def test_complete_partial_file_needs_one_head(self) -> None:
         """A file that was complete but not committed is proved by one HEAD and verified."""
-        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
+        partial = self.successResultOf(
+            self.caches.store.open_partial(self.digest, self.registry.identity)
+        )
         partial.set_size(len(self.content))
         self.successResultOf(partial.write(0, [self.content]))
         self.successResultOf(partial.save())
@@ -255,7 +257,9 @@ class StoppingTests(DownloadTestCase):
 
     def test_damaged_partial_file_is_fetched_afresh(self) -> None:
         """Wrong bytes from an earlier day are dropped without blaming the upstream."""
-        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
+        partial = self.successResultOf(
+            self.caches.store.open_partial(self.digest, self.registry.identity)
+        )
         partial.set_size(len(self.content))
         self.successResultOf(partial.write(0, [b"x" * 100 * KIB]))
         self.successResultOf(partial.save())
@@ -271,7 +275,9 @@ class StoppingTests(DownloadTestCase):
     def test_answer_that_says_no_size_opens_no_partial_file(self) -> None:
         """A page that answers everything is not the word of who holds what is here."""
         held = b"x" * 100 * KIB
-        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
+        partial = self.successResultOf(
+            self.caches.store.open_partial(self.digest, self.registry.identity)
+        )
         self.successResultOf(partial.write(0, [held]))
         self.successResultOf(partial.save())
         partial.close()

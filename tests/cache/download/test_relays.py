@@ -19,8 +19,7 @@ class RelaysTests(DownloadTestCase):
     def open(self, expected: int | None, body: IBlobBody | None = None) -> Any:
         """Begin to pass it on."""
         relays = Relays(self.caches.downloads, self.caches.events)
-        upstream = self.caches.upstreams["up.test"]
-        wanted = Wanted(upstream, "org/app", self.digest, expected)
+        wanted = Wanted(self.caches.served(), self.digest, expected)
         opening = relays.open(wanted, "there is no space for it", body)
         relaying = Deferred.fromCoroutine(opening)
         self.caches.run(turns=3)

@@ -30,7 +30,9 @@ class AskingTests(SmallCase):
         self.assertEqual(self.registry.count("get_blob"), 1)
         with open(self.blob_path(), "rb") as file:
             self.assertEqual(file.read(), self.content)
-        facts = self.successResultOf(self.caches.index.content("up.test", "org/app", self.digest))
+        facts = self.successResultOf(
+            self.caches.index.content(self.caches.served().content(self.digest))
+        )
         self.assertEqual((facts.size, facts.public), (len(self.content), True))
         self.assertIsNotNone(facts.link)
         self.assertTrue(all(claim.released for claim in self.caches.space.claims))
@@ -39,7 +41,7 @@ class AskingTests(SmallCase):
         """What credentials gave is not public."""
         self.registry.credentials = "ours"
         self.pull()
-        asking = self.caches.index.content("up.test", "org/app", self.digest)
+        asking = self.caches.index.content(self.caches.served().content(self.digest))
         facts = self.successResultOf(asking)
         self.assertEqual((facts.public, facts.link.credentials), (False, "ours"))
 
@@ -70,7 +72,7 @@ class AskingTests(SmallCase):
         """What a manifest says of the size of a small blob has to be true."""
         for size in (len(self.content) - 1, SMALL):
             opened = self.caches.downloads.begin(
-                self.digest, BlobSource(self.registry, "org/app"), size, False
+                self.digest, BlobSource(self.registry, self.caches.served().identity), size, False
             )
             ready = opened.join().ready()
             self.caches.run()
@@ -94,7 +96,9 @@ class AskingTests(SmallCase):
 
     def test_partial_file_is_resumed(self) -> None:
         """Where an earlier attempt left something, only the rest is asked for."""
-        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
+        partial = self.successResultOf(
+            self.caches.store.open_partial(self.digest, self.registry.identity)
+        )
         partial.set_size(len(self.content))
         self.successResultOf(partial.write(0, [self.content[:1000]]))
         self.successResultOf(partial.save())
@@ -106,11 +110,13 @@ class AskingTests(SmallCase):
         """What turns out to be there already is not taken from the answer again."""
         self.content = make_content(SMALL + 1, seed=12)
         self.digest = self.registry.add(self.content)
-        partial = self.successResultOf(self.caches.store.open_partial(self.digest, "up.test"))
+        partial = self.successResultOf(
+            self.caches.store.open_partial(self.digest, self.registry.identity)
+        )
         self.successResultOf(partial.write(0, [self.content[:1000]]))
         self.successResultOf(partial.save())
         partial.close()
-        origin = BlobSource(self.registry, "org/app")
+        origin = BlobSource(self.registry, self.caches.served().identity)
         reader = self.caches.downloads.begin(self.digest, origin, None, False).join()
         self.caches.run()
         self.successResultOf(reader.ready())

@@ -41,7 +41,7 @@ class StoringTests(SmallCase):
         opening = self.open_behind(caches, pool)
         self.assertNoResult(opening)
         noted: Deferred[None] = Deferred()
-        self.patch(caches.index, "record_blob", lambda *_: noted)
+        self.patch(caches.index, "record_blob", lambda *_, **__: noted)
         pool.release_all()
         self.assertEqual(self.statuses(opening), ["miss"])
         noted.callback(None)
@@ -60,7 +60,7 @@ class StoringTests(SmallCase):
         self.assertEqual(self.statuses(opening), ["miss"])
         pool.release_all()
         self.successResultOf(stopping)
-        facts = self.successResultOf(caches.index.content("up.test", "org/app", self.digest))
+        facts = self.successResultOf(caches.index.content(caches.served().content(self.digest)))
         self.assertEqual(facts.size, len(self.content))
         self.close(caches, pool)
 
@@ -131,7 +131,7 @@ class StoringTests(SmallCase):
         self.assertEqual(self.registry.count("get_blob"), 1)
         self.assertFalse(os.path.exists(self.blob_path()))
         self.assertIsNone(self.caches.small_blobs.get(self.digest))
-        asking = self.caches.index.content("up.test", "org/app", self.digest)
+        asking = self.caches.index.content(self.caches.served().content(self.digest))
         self.assertIsNone(self.successResultOf(asking).size)
 
     def test_write_refused(self) -> None:
@@ -164,8 +164,8 @@ class LateTests(SmallCase):
         self.noted: Deferred[None] = Deferred()
         record = caches.index.record_blob
 
-        def record_later(*facts: Any) -> "Deferred[None]":
-            return self.noted.addCallback(lambda _: record(*facts))
+        def record_later(*facts: Any, **more: Any) -> "Deferred[None]":
+            return self.noted.addCallback(lambda _: record(*facts, **more))
 
         self.patch(caches.index, "record_blob", record_later)
         self.openings = [caches.open(self.digest) for _ in range(2)]

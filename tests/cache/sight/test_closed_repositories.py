@@ -126,7 +126,9 @@ class ClosedTests(CacheTestCase):
         self.registry.credentials = ""
         self.registry.add_manifest("org/b", "latest", self.content, OCI_MANIFEST)
         self.refusal(self.tag(), UpstreamDenied)
-        self.assertIsNone(self.successResultOf(self.index.closed_since("up.test", APP)))
+        self.assertIsNone(
+            self.successResultOf(self.index.closed_since(self.caches.served(APP).identity))
+        )
 
     def test_on_missing_does_not_help(self) -> None:
         """With on_missing: stale a closed repository is closed all the same."""
@@ -149,5 +151,7 @@ class ClosedTests(CacheTestCase):
             self.registry.closed.add(f"made/up{number}")
             self.refusal(self.tag(repository=f"made/up{number}"), UpstreamDenied)
         self.assertEqual(len(self.caches.closed_repositories), 5)
-        self.assertIsNone(self.successResultOf(self.index.closed_since("up.test", "made/up1")))
+        self.assertIsNone(
+            self.successResultOf(self.index.closed_since(self.caches.served("made/up1").identity))
+        )
         self.assert_closed()

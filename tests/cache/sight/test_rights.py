@@ -48,7 +48,9 @@ class LinkTests(RightsTestCase):
 
     def link(self, digest: Digest, repository: str = "org/b") -> object:
         """The link of a repository to something, if any."""
-        return self.successResultOf(self.index.content("up.test", repository, digest)).link
+        return self.successResultOf(
+            self.index.content(self.caches.served(repository).content(digest))
+        ).link
 
     def test_an_answer_to_everything(self) -> None:
         """A HEAD that names neither digest nor size proves nothing of a blob, nor another's."""
@@ -115,7 +117,9 @@ class LinkTests(RightsTestCase):
         """What another repository left behind, complete, is not shown on a login page's word."""
         private = self.registry.add(b"another secret " * 20_000)
         size = len(self.registry.blobs[private])
-        partial = self.successResultOf(self.caches.store.open_partial(private, "up.test"))
+        partial = self.successResultOf(
+            self.caches.store.open_partial(private, self.registry.identity)
+        )
         partial.set_size(size)
         self.successResultOf(partial.write(0, [self.registry.blobs[private]]))
         self.successResultOf(partial.save())
@@ -317,4 +321,6 @@ class OtherUpstreamTests(RightsTestCase):
 
     def link(self, repository: str) -> Any:
         """The link of a repository of the other upstream."""
-        return self.successResultOf(self.index.content("other.test", repository, self.blob)).link
+        return self.successResultOf(
+            self.index.content(self.caches.served(repository, "other.test").content(self.blob))
+        ).link

@@ -151,7 +151,9 @@ class PrivateTests(CacheTestCase):
         for ask in (self.tag, self.head_tag, self.by_digest, self.head_digest):
             self.refusal(ask(), UpstreamBadAnswer)
         self.refusal(self.open(self.blob), UpstreamBadAnswer)
-        self.assertIsNone(self.successResultOf(self.index.verdict("up.test", APP)))
+        self.assertIsNone(
+            self.successResultOf(self.index.verdict(self.caches.served(APP).identity))
+        )
         self.registry.login_page = lambda *_: False
         self.refusal(self.tag(), DeniedError)
 
@@ -162,14 +164,16 @@ class PrivateTests(CacheTestCase):
         self.registry.login_page = lambda *_: True
         for _ in range(2):
             self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
-        verdict = self.successResultOf(self.index.verdict("up.test", APP))
+        verdict = self.successResultOf(self.index.verdict(self.caches.served(APP).identity))
         self.assertLessEqual(verdict.asked_at, self.clock.seconds() - DAY)
 
     def test_login_page_for_credentials(self) -> None:
         """Nor is a repository private since such a page answers what was not found without."""
         self.registry.login_page = lambda _, anonymous: not anonymous
         self.refusal(self.tag("missing"), UpstreamBadAnswer)
-        self.assertIsNone(self.successResultOf(self.index.verdict("up.test", APP)))
+        self.assertIsNone(
+            self.successResultOf(self.index.verdict(self.caches.served(APP).identity))
+        )
 
     def test_blob_that_proves_it(self) -> None:
         """A blob shows that its repository is public by its digest, or by the size it has."""

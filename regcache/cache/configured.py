@@ -1,0 +1,96 @@
+"""The cache as one configuration has it: what requests come in by.
+
+Who asks names an upstream by its identity. What is to be asked, and what the operator wants,
+is looked up here, once; a request that has begun keeps that to its end.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from regcache.cache.blobs import BlobCache
+from regcache.cache.listings import Listings, ReferrerList, TagList
+from regcache.cache.opened import BlobHead, OpenBlob
+from regcache.cache.policy import ServedRepository, ServedUpstream
+from regcache.cache.tags import Served, ServedHead, TagCache
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What keeps things, whatever the configuration is."""
+
+    blobs: BlobCache
+    tags: TagCache
+    listings: Listings
+
+
+class ConfiguredCache:
+    """Answers requests for what is under the upstreams of one configuration.
+
+    All questions raise UpstreamFailure if something is not here and the upstream does not give
+    it, and RegistryError if it may not be shown.
+    """
+
+    def __init__(self, upstreams: Iterable[ServedUpstream], caches: Caches) -> None:
+        self._upstreams = {each.identity: each for each in upstreams}
+        self._blobs, self._tags, self._listings = caches.blobs, caches.tags, caches.listings
+
+    def _served(self, repository: Repository) -> ServedRepository:
+        return ServedRepository(self._upstreams[repository.upstream], repository)
+
+    def open_blob_at_once(self, content: RepositoryContent) -> OpenBlob | None:
+        """Open a small blob if memory knows its content, and the right to it."""
+        return self._blobs.open_at_once(self._served(content.repository), content.digest)
+
+    async def open_blob(self, content: RepositoryContent) -> OpenBlob:
+        """Open a blob to send it."""
+        return await self._blobs.open(self._served(content.repository), content.digest)
+
+    async def head_blob(self, content: RepositoryContent) -> BlobHead:
+        """The size of a blob, without fetching it."""
+        return await self._blobs.head(self._served(content.repository), content.digest)
+
+    def manifest_at_once(self, content: RepositoryContent) -> Served | None:
+        """What :meth:`manifest` gives, where neither disk nor upstream has to be asked."""
+        return self._tags.held_by_digest(self._served(content.repository), content.digest)
+
+    async def manifest(self, content: RepositoryContent) -> Served:
+        """The manifest of a digest."""
+        return await self._tags.by_digest(self._served(content.repository), content.digest)
+
+    async def head_manifest(self, content: RepositoryContent) -> Served | ServedHead:
+        """The same for HEAD: what is not here is not fetched for it."""
+        return await self._tags.head_by_digest(self._served(content.repository), content.digest)
+
+    def tag_at_once(self, repository: Repository, tag: str) -> Served | None:
+        """What :meth:`tag` gives, where neither disk nor upstream has to be asked."""
+        return self._tags.held_by_tag(self._served(repository), tag)
+
+    async def tag(self, repository: Repository, tag: str) -> Served:
+        """The manifest that a tag names."""
+        return await self._tags.by_tag(self._served(repository), tag)
+
+    async def head_tag(self, repository: Repository, tag: str) -> Served | ServedHead:
+        """The same for HEAD."""
+        return await self._tags.head_by_tag(self._served(repository), tag)
+
+    def child_at_once(self, repository: Repository, index: Served) -> Served | None:
+        """What :meth:`child_of` gives, where memory knows it."""
+        return self._tags.child_at_once(self._served(repository), index)
+
+    async def child_of(self, repository: Repository, index: Served | ServedHead) -> Served | None:
+        """The manifest in an index for clients that take no index; None if it has none."""
+        return await self._tags.child_of(self._served(repository), index)
+
+    async def tags(self, repository: Repository) -> TagList:
+        """The tags of a repository."""
+        return await self._listings.tags(self._served(repository))
+
+    async def referrers(self, content: RepositoryContent, artifact_type: str) -> ReferrerList:
+        """The index of what refers to a digest; ``artifact_type`` "" for all types."""
+        repository = self._served(content.repository)
+        return await self._listings.referrers(repository, content.digest, artifact_type)
+
+    async def repositories(self, upstream: UpstreamIdentity, after: str, limit: int) -> list[str]:
+        """The repositories of an upstream behind a name, of which the cache holds something."""
+        return await self._listings.repositories(self._upstreams[upstream], after, limit)

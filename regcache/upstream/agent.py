@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.web.client import (
     URI,
@@ -17,6 +16,7 @@ from zope.interface import implementer
 
 from regcache.interfaces import IUpstreamMeter
 from regcache.seam.abort import abort_response
+from regcache.seam.tls_client import TLSClientEndpoint
 from regcache.seam.trust_roots import PlatformAndFile
 from regcache.upstream.deadlines import cancellable
 from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
@@ -68,8 +68,7 @@ class EndpointFactory:
         if origin.scheme == "http":
             return plain
         creator = self._tls.creatorForNetloc(uri.host, uri.port)
-        secure: IStreamClientEndpoint = wrapClientTLS(creator, plain)
-        return secure
+        return TLSClientEndpoint(creator, plain, self._route.reactor)
 
     def _plain(self, origin: Origin) -> IStreamClientEndpoint:
         route = self._route

@@ -14,9 +14,9 @@ from regcache.seam.streams import set_read_size, stream_below
 from regcache.upstream.failures import HeadersTooLongError
 
 LONGEST_HEADERS = 64 * 1024
-#: Read from a socket at once (bytes), below TLS always: four times Twisted's.
+#: Read from a socket at once at first (bytes): four times Twisted's.
 READ_SIZE = 256 * 1024
-#: ... and from a plain one, by what it holds: a fast upstream wakes us seldom, and a slow one
+#: ... and then by what it holds, below TLS too: a fast upstream wakes us seldom, and a slow one
 #: has us allocate little.
 LEAST_READ = 64 * 1024
 MOST_READ = 1024 * 1024
@@ -42,26 +42,30 @@ class BoundedClientProtocol(ClientConnection):
         self._header_bytes = 0
         self._too_long = False
         self._socket: Any = None
+        self._stream: Any = None
         self._read_size = READ_SIZE
         self._receiving = self._held = False
 
     def connectionMade(self) -> None:
         """Read in large pieces, below TLS too."""
         super().connectionMade()
-        stream = stream_below(self.transport)
+        self._stream = stream = stream_below(self.transport)
         set_read_size(stream, READ_SIZE)
         if stream is self.transport:
             self._socket = stream
 
     def _fit_reads(self, length: int) -> None:
-        """Read twice as much after a read that was full, half as much after a small one."""
-        if length >= self._read_size:
+        """Read twice as much after a read that was full, half as much after a small one.
+
+        :param length: bytes that came; below TLS a read holds a little more than that.
+        """
+        if length >= self._read_size - self._read_size // 16:
             self._read_size = min(MOST_READ, self._read_size * 2)
         elif length < self._read_size // 4:
             self._read_size = max(LEAST_READ, self._read_size // 2)
         else:
             return
-        set_read_size(self._socket, self._read_size)
+        set_read_size(self._stream, self._read_size)
 
     def request(self, request: Any) -> "Deferred[Any]":
         """Send a request; a missing answer cancels it after ``first_byte_timeout``."""
@@ -86,7 +90,7 @@ class BoundedClientProtocol(ClientConnection):
     def dataReceived(self, data: bytes) -> None:
         """Hand the bytes to Twisted, unless they are one header too many."""
         awaited = self._awaited
-        if awaited is None and self._socket is not None:
+        if awaited is None:
             self._fit_reads(len(data))
         self._receiving = True
         super().dataReceived(data)  # type: ignore[no-untyped-call]

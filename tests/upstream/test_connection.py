@@ -60,10 +60,13 @@ class ReadSizeTests(SynchronousTestCase):
             protocol.dataReceived(b"x")
             self.assertEqual(socket.bufferSize, expected)
 
-    def test_fixed_below_tls(self) -> None:
-        """What TLS hands on says nothing of how much the socket held."""
+    def test_fitted_below_tls(self) -> None:
+        """Below TLS a read that was full brings a little less than it held."""
         socket = StringTransport()
         protocol = self.receiving(_wrapped(socket), socket)
+        records = READ_SIZE // (16 * 1024 + 22)
+        protocol.dataReceived(bytes(records * 16 * 1024))
+        self.assertEqual(socket.bufferSize, 2 * READ_SIZE)
         protocol.dataReceived(b"x")
         self.assertEqual(socket.bufferSize, READ_SIZE)
 

@@ -1,0 +1,102 @@
+"""TLS to upstreams whose records are decrypted many at a time.
+
+Private: ``_flushReceiveBIO`` of the TLS transport, which is replaced; its connection of pyOpenSSL
+(``_tlsConnection``) and what belongs to both (``_aborted``, ``_lostTLSConnection``,
+``_tlsShutdownFinished``, ``_shutdownTLS``, ``_flushSendBIO``); pyOpenSSL's binding
+(``OpenSSL.SSL._lib``, ``_ffi``) and ``_ssl`` and ``_raise_ssl_error`` of its connection.
+
+Why: Twisted hands each record of 16 KiB through the whole stack by itself, and pyOpenSSL allocates
+memory for each. For a large body that costs more than its decryption. Here all records of one read
+of the socket become one chunk.
+
+Replaced by: a TLS transport of Twisted that delivers what one read of the socket brought.
+"""
+
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
+# (Twisted's TLS has no annotations)
+
+from typing import Any
+
+from OpenSSL import SSL
+from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+#: The most that is delivered at once (bytes).
+MOST = 1024 * 1024
+#: What one record holds at most (RFC 8446, 5.1; bytes).
+RECORD = 16 * 1024
+
+_lib: Any = SSL._lib  # type: ignore[attr-defined]
+_ffi: Any = SSL._ffi  # type: ignore[attr-defined]
+#: Shared by all connections: used and read within one call, in the reactor's thread.
+_buffer: Any = _ffi.new("char[]", MOST)
+
+
+class TLSClientStream(BufferingTLSTransport):
+    """Client side of one TLS connection."""
+
+    def _flushReceiveBIO(self) -> None:
+        """Deliver what has come, as few times as possible, then how it ended if it has."""
+        end: Exception | None = None
+        while end is None and not self._lostTLSConnection:
+            length, end = self._decrypt()
+            if length and not self._aborted:
+                ProtocolWrapper.dataReceived(self, _ffi.buffer(_buffer, length)[:])
+        if isinstance(end, ZeroReturnError):
+            self._shutdownTLS()
+            self._tlsShutdownFinished(None)
+        elif isinstance(end, Error) and not isinstance(end, WantReadError):
+            self._tlsShutdownFinished(Failure(end))
+        self._flushSendBIO()
+
+    def _decrypt(self) -> tuple[int, Exception | None]:
+        """Fill the buffer; how much there is, and why there is no more."""
+        connection: Any = self._tlsConnection
+        ssl, read, length = connection._ssl, _lib.SSL_read, 0
+        while length <= MOST - RECORD:
+            count = read(ssl, _buffer + length, RECORD)
+            if count <= 0:
+                try:
+                    connection._raise_ssl_error(ssl, count)
+                except Error as error:
+                    return length, error
+            length += count
+        return length, None
+
+
+class TLSClientFactory(TLSMemoryBIOFactory):
+    """Adds TLS to connections to upstreams."""
+
+    protocol = TLSClientStream
+    noisy = False
+
+
+@implementer(IStreamClientEndpoint)
+class TLSClientEndpoint:
+    """Connects, and speaks TLS there.
+
+    :param creator: makes the connection of pyOpenSSL, and checks the certificate.
+    :param plain: connects to the host.
+    :param clock: small writes wait for a turn of it.
+    """
+
+    def __init__(self, creator: Any, plain: IStreamClientEndpoint, clock: IReactorTime) -> None:
+        self._creator = creator
+        self._plain = plain
+        self._clock = clock
+
+    def connect(self, protocolFactory: IProtocolFactory) -> "Deferred[IProtocol]":
+        """Connect; fires with the protocol inside TLS."""
+        factory = TLSClientFactory(self._creator, True, protocolFactory, self._clock)
+        connecting: Deferred[Any] = self._plain.connect(factory)
+        return connecting.addCallback(lambda stream: stream.wrappedProtocol)

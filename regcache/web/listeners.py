@@ -30,6 +30,7 @@ from regcache.seam.accepting import bound_accepts
 from regcache.seam.streams import socket_of
 from regcache.seam.tls_stream import TLSStreamFactory
 from regcache.sparingly import Sparingly
+from regcache.web.proxy_protocol import ProxiedFactory
 from regcache.web.unsent import bound_unsent
 
 BACKLOG = 1024
@@ -43,6 +44,7 @@ SHORTAGE_TOLD = 10.0
 """Seconds between two lines of the log that say so."""
 
 _log = Logger()
+_PROXIED = "haproxy:"
 _WITH_BACKLOG = frozenset({"tcp", "tcp6", "unix"})
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
@@ -150,6 +152,8 @@ class Listeners(Service):
         factory = spec.factory
         if spec.tls is not None:
             factory = TLSStreamFactory(spec.tls, False, factory, self._reactor)
+        if isinstance(spec.endpoint, str) and spec.endpoint.startswith(_PROXIED):
+            factory = ProxiedFactory(factory, self._reactor)
         if isinstance(spec.endpoint, int) or spec.endpoint.isdecimal():
             self._open_both(int(spec.endpoint), spec, factory)
             return
@@ -191,7 +195,8 @@ def _endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
 
     Twisted's own is 50: the 51st client that comes at once waits a second for its next SYN.
     """
-    kind = description.removeprefix("haproxy:").partition(":")[0]
+    description = description.removeprefix(_PROXIED)
+    kind = description.partition(":")[0]
     endpoint: IStreamServerEndpoint
     if kind in _WITH_BACKLOG and ":backlog=" not in description:
         with suppress(TypeError):  # it has one by its position

@@ -42,6 +42,7 @@ def make_index(path: Path, repositories: int = REPOSITORIES) -> Path:
 def _fill(connection: sqlite3.Connection, repositories: int) -> None:
     """Content n belongs to repository n // 5; the first of its five is the manifest."""
     statements = {
+        "upstreams (name, key)": [(_UPSTREAM, _UPSTREAM)],
         "repositories (id, upstream, name)": _repositories(repositories),
         "contents (id, digest, size, media_type, public, committed_at, last_use)": _contents(
             repositories

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Link
 from regcache.identity import Repository, RepositoryContent
+from regcache.store.identities import find_names, note_names
 from regcache.store.index_schema import digest_from_key, digest_key
 
 CONTENT = """
@@ -73,15 +74,9 @@ class Proof:
 
 def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> ContentFacts:
     """All that decides about one digest asked for through one repository."""
-    repository = content.repository
-    row = connection.execute(
-        CONTENT,
-        {
-            "upstream": repository.upstream.name,
-            "repository": repository.name,
-            "digest": digest_key(content.digest),
-        },
-    ).fetchone()
+    upstream, repository = find_names(connection, content.repository)
+    names = {"upstream": upstream, "repository": repository, "digest": digest_key(content.digest)}
+    row = connection.execute(CONTENT, names).fetchone()
     size, media_type, public, proved_at, credentials, upstream_linked, smallest, largest = row
     return ContentFacts(
         size=size,
@@ -93,9 +88,11 @@ def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> 
     )
 
 
-def repository_id(connection: sqlite3.Connection, repository: Repository) -> int:
-    """The number of a repository, which gets one if it has none."""
-    names = (repository.upstream.name, repository.name)
+def repository_id(connection: sqlite3.Connection, names: tuple[str, str]) -> int:
+    """The number of a repository, which gets one if it has none.
+
+    :param names: of :func:`note_names`.
+    """
     row = connection.execute(
         "SELECT id FROM repositories WHERE upstream = ? AND name = ?", names
     ).fetchone()
@@ -138,9 +135,9 @@ def link_content(
 
     The latest proof counts. The repository learns what a stored manifest mentions.
     """
-    number = repository_id(connection, repository)
-    upstream = repository.upstream.name
-    connection.execute(_LINK, (content, upstream, number, proof.now, proof.credentials))
+    names = note_names(connection, repository)
+    number = repository_id(connection, names)
+    connection.execute(_LINK, (content, names[0], number, proof.now, proof.credentials))
     (is_manifest,) = connection.execute(_IS_MANIFEST, {"content": content}).fetchone()
     if is_manifest:
         _show_mentions(connection, content, number)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.store.identities import find_names, note_names
 from regcache.store.index_contents import Proof, link_content, repository_id, store_content
 from regcache.store.index_schema import digest_from_key, digest_key
 from regcache.store.index_subject import clean_media_type, find_subject
@@ -60,13 +61,9 @@ CLOSED = "SELECT closed_since FROM repositories WHERE upstream = ? AND name = ?"
 VERDICT = "SELECT public, asked_at FROM verdicts WHERE upstream = ? AND name = ?"
 
 
-def _names(repository: Repository) -> tuple[str, str]:
-    return (repository.upstream.name, repository.name)
-
-
 def find_tag(connection: sqlite3.Connection, repository: Repository, tag: str) -> TagFact | None:
     """Where a cached tag points."""
-    row = connection.execute(TAG, (*_names(repository), tag)).fetchone()
+    row = connection.execute(TAG, (*find_names(connection, repository), tag)).fetchone()
     return None if row is None else TagFact(digest_from_key(row[0]), row[1])
 
 
@@ -78,7 +75,7 @@ def record_tag(
     now: float,
 ) -> None:
     """Note where a tag points."""
-    number = repository_id(connection, repository)
+    number = repository_id(connection, note_names(connection, repository))
     connection.execute(
         "INSERT OR REPLACE INTO tags (repository_id, tag, digest, validated_at)"
         " VALUES (?, ?, ?, ?)",
@@ -91,13 +88,13 @@ def drop_tag(connection: sqlite3.Connection, repository: Repository, tag: str) -
     connection.execute(
         "DELETE FROM tags WHERE tag = ? AND repository_id ="
         " (SELECT id FROM repositories WHERE upstream = ? AND name = ?)",
-        (tag, *_names(repository)),
+        (tag, *find_names(connection, repository)),
     )
 
 
 def list_tags(connection: sqlite3.Connection, repository: Repository) -> list[str]:
     """The cached tags of a repository, sorted."""
-    rows = connection.execute(TAGS, (*_names(repository), MOST_TAGS))
+    rows = connection.execute(TAGS, (*find_names(connection, repository), MOST_TAGS))
     return [tag for (tag,) in rows]
 
 
@@ -155,7 +152,8 @@ def _record_subject(connection: sqlite3.Connection, manifest: int, content: byte
 def list_referrers(connection: sqlite3.Connection, subject: RepositoryContent) -> list[Descriptor]:
     """Stored manifests of the repository whose subject is the digest, in order of arrival."""
     rows = connection.execute(
-        REFERRERS, (*_names(subject.repository), digest_key(subject.digest), MOST_REFERRERS)
+        REFERRERS,
+        (*find_names(connection, subject.repository), digest_key(subject.digest), MOST_REFERRERS),
     )
     return [
         Descriptor(
@@ -174,13 +172,14 @@ def list_repositories(
 ) -> list[str]:
     """A sorted page of the names of repositories that have stored content."""
     limit = max(0, min(limit, MOST_REPOSITORIES))
-    rows = connection.execute(REPOSITORIES, (upstream.name, after, limit))
+    key, after = find_names(connection, Repository(upstream, after))
+    rows = connection.execute(REPOSITORIES, (key, after, limit))
     return [name for (name,) in rows]
 
 
 def find_verdict(connection: sqlite3.Connection, repository: Repository) -> Verdict | None:
     """The last answer to "can this repository be read without credentials?"."""
-    row = connection.execute(VERDICT, _names(repository)).fetchone()
+    row = connection.execute(VERDICT, find_names(connection, repository)).fetchone()
     return None if row is None else Verdict(bool(row[0]), row[1])
 
 
@@ -194,7 +193,7 @@ def record_verdict(
     """Note such an answer, and forget those that more than ``most`` others came after."""
     cursor = connection.execute(
         "INSERT OR REPLACE INTO verdicts (upstream, name, public, asked_at) VALUES (?, ?, ?, ?)",
-        (*_names(repository), public, now),
+        (*note_names(connection, repository), public, now),
     )
     oldest = (cursor.lastrowid or 0) - most
     connection.execute("DELETE FROM verdicts WHERE id <= ?", (oldest,))
@@ -202,7 +201,7 @@ def record_verdict(
 
 def find_closed(connection: sqlite3.Connection, repository: Repository) -> float | None:
     """Since when good credentials are refused for a repository."""
-    row = connection.execute(CLOSED, _names(repository)).fetchone()
+    row = connection.execute(CLOSED, find_names(connection, repository)).fetchone()
     return None if row is None else row[0]
 
 
@@ -212,5 +211,5 @@ def record_closed(
     """Note it where something is known of the repository: names can be made up."""
     connection.execute(
         "UPDATE repositories SET closed_since = ? WHERE upstream = ? AND name = ?",
-        (since, *_names(repository)),
+        (since, *find_names(connection, repository)),
     )

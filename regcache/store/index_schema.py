@@ -117,7 +117,19 @@ _CLOSED = """
 ALTER TABLE repositories ADD COLUMN closed_since REAL;  -- NULL: it is open
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED)
+_UPSTREAMS = """
+CREATE TABLE upstreams (                -- which upstreams have had a name, in order
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,           -- what the columns named upstream mean
+    identity TEXT                       -- JSON; NULL: from before there were identities
+);
+CREATE INDEX upstreams_by_name ON upstreams (name);
+INSERT INTO upstreams (name, key)
+SELECT upstream, upstream FROM repositories UNION SELECT upstream, upstream FROM verdicts;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS)
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
 
@@ -183,6 +195,7 @@ def check(connection: sqlite3.Connection) -> None:
     :raises sqlite3.DatabaseError: if pages cannot be understood.
     """
     probes = (
+        "SELECT max(number) FROM upstreams",
         "SELECT id FROM repositories ORDER BY upstream DESC, name DESC LIMIT 1",
         "SELECT max(id) FROM contents",
         "SELECT id FROM contents ORDER BY digest LIMIT 1",

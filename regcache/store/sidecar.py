@@ -13,6 +13,7 @@ from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.intervals import Intervals
 from regcache.store.files import replace_file
+from regcache.store.identities import describe, understand
 
 _VERSION = 1
 _MOST_INTERVALS = 4096
@@ -63,7 +64,7 @@ def write_sidecar(path: str, sidecar: Sidecar, digest: Digest, boot_id: str, dur
         "boot_id": boot_id,
         "size": sidecar.size,
         "anonymous": sidecar.anonymous,
-        "upstream": _describe(sidecar.upstream),
+        "upstream": sidecar.upstream and describe(sidecar.upstream),
         "etag": sidecar.etag[:_LONGEST_ETAG],
         "present": list(sidecar.present)[:_MOST_INTERVALS],
         "synced": list(sidecar.synced)[:_MOST_INTERVALS],
@@ -100,7 +101,8 @@ def _interpret(
     """:raises ValueError: if the document is not what we write."""
     _require(isinstance(document, dict) and document.get("version") == _VERSION)
     _require(document.get("digest") == str(digest))
-    _require(_goes_on(upstream, _upstream_of(document.get("upstream"))))
+    given = document.get("upstream")
+    _require(_goes_on(upstream, None if given is None else understand(given)))
     size, anonymous, etag = (document.get(key) for key in ("size", "anonymous", "etag"))
     _require(size is None or _is_count(size, _LARGEST_SIZE))
     _require(isinstance(anonymous, bool))
@@ -111,30 +113,6 @@ def _interpret(
     if boot_id and document.get("boot_id") == boot_id:
         present = _intervals(document.get("present"), end)
     return Sidecar(size, anonymous, etag, present, synced, upstream)
-
-
-def _describe(upstream: UpstreamIdentity | None) -> dict[str, object] | None:
-    if upstream is None:
-        return None
-    return {
-        "name": upstream.name,
-        "urls": upstream.urls,
-        "users": sorted(upstream.users),
-        "serve_private": upstream.serve_private,
-    }
-
-
-def _upstream_of(value: Any) -> UpstreamIdentity | None:
-    """:raises ValueError: if the value is not what :func:`_describe` gives."""
-    if value is None:
-        return None
-    _require(isinstance(value, dict))
-    name, serve_private = value.get("name"), value.get("serve_private")
-    urls, users = value.get("urls"), value.get("users")
-    _require(isinstance(name, str) and isinstance(serve_private, bool))
-    _require(all(isinstance(each, list) for each in (urls, users)))
-    _require(all(isinstance(text, str) for text in (*urls, *users)))
-    return UpstreamIdentity(name, tuple(urls), frozenset(users), serve_private)
 
 
 def _goes_on(now: UpstreamIdentity | None, before: UpstreamIdentity | None) -> bool:

@@ -12,6 +12,7 @@ from regcache.digests import Digest
 from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
+from regcache.store.identities import predecessor
 from regcache.store.index_contents import StoredContent
 
 
@@ -72,10 +73,24 @@ class MemoryIndex:
         self._shown: dict[Repository, dict[Digest, None]] = {}
         self._tags: dict[Repository, dict[str, TagFact]] = {}
         self._verdicts: dict[Repository, Verdict] = {}
+        self._upstreams: dict[str, list[UpstreamIdentity]] = {}
         self._closed: dict[Repository, float] = {}
 
+    def _known(self, repository: Repository, noting: bool = False) -> Repository:
+        """A repository under the key of its upstream, which it gets if something is noted."""
+        upstream = repository.upstream
+        seen = self._upstreams.setdefault(upstream.name, [])
+        place = predecessor(upstream, seen)
+        if noting:
+            place = len(seen) if place is None else place
+            seen[place : place + 1] = [upstream]
+        return Repository(UpstreamIdentity(f"{upstream.name}#{place}"), repository.name)
+
+    def _noted(self, repository: Repository) -> Repository:
+        return self._known(repository, noting=True)
+
     def content(self, content: RepositoryContent) -> "Deferred[ContentFacts]":
-        repository, digest = content.repository, content.digest
+        repository, digest = self._known(content.repository), content.digest
         links = self._links.get(digest, {})
         stored = self._stored.get(digest)
         return succeed(
@@ -99,7 +114,7 @@ class MemoryIndex:
         return sizes.pop() if len(sizes) == 1 else None
 
     def tag(self, repository: Repository, tag: str) -> "Deferred[TagFact | None]":
-        return succeed(self._tags.get(repository, {}).get(tag))
+        return succeed(self._tags.get(self._known(repository), {}).get(tag))
 
     def record_manifest(
         self,
@@ -140,12 +155,12 @@ class MemoryIndex:
         self, repository: Repository, tag: str, digest: Digest, now: float
     ) -> "Deferred[None]":
         def change() -> None:
-            self._tags.setdefault(repository, {})[tag] = TagFact(digest, now)
+            self._tags.setdefault(self._noted(repository), {})[tag] = TagFact(digest, now)
 
         return self._write(change)
 
     def drop_tag(self, repository: Repository, tag: str) -> "Deferred[None]":
-        return self._write(lambda: self._tags.get(repository, {}).pop(tag, None))
+        return self._write(lambda: self._tags.get(self._known(repository), {}).pop(tag, None))
 
     def record_blob(
         self,
@@ -177,44 +192,46 @@ class MemoryIndex:
         return self._write(change)
 
     def verdict(self, repository: Repository) -> "Deferred[Verdict | None]":
-        return succeed(self._verdicts.get(repository))
+        return succeed(self._verdicts.get(self._known(repository)))
 
     def record_verdict(self, repository: Repository, public: bool, now: float) -> "Deferred[None]":
         def change() -> None:
-            self._verdicts[repository] = Verdict(public, now)
+            self._verdicts[self._noted(repository)] = Verdict(public, now)
 
         return self._write(change)
 
     def closed_since(self, repository: Repository) -> "Deferred[float | None]":
-        return succeed(self._closed.get(repository))
+        return succeed(self._closed.get(self._known(repository)))
 
     def record_closed(self, repository: Repository, since: float | None) -> "Deferred[None]":
         def change() -> None:
-            linked = any(repository in links for links in self._links.values())
+            key = self._known(repository)
+            linked = any(key in links for links in self._links.values())
             if since is None:
-                self._closed.pop(repository, None)
-            elif linked or repository in self._tags:
-                self._closed[repository] = since
+                self._closed.pop(key, None)
+            elif linked or key in self._tags:
+                self._closed[key] = since
 
         return self._write(change)
 
     def tags(self, repository: Repository) -> "Deferred[list[str]]":
-        return succeed(sorted(self._tags.get(repository, {})))
+        return succeed(sorted(self._tags.get(self._known(repository), {})))
 
     def repositories(
         self, upstream: UpstreamIdentity, after: str, limit: int
     ) -> "Deferred[list[str]]":
+        key = self._known(Repository(upstream, after)).upstream
         found = {
             repository.name
             for digest, links in self._links.items()
             if digest in self._stored
             for repository in links
-            if repository.name > after and repository.upstream == upstream
+            if repository.name > after and repository.upstream == key
         }
         return succeed(sorted(found)[: max(0, limit)])
 
     def referrers(self, subject: RepositoryContent) -> "Deferred[list[Descriptor]]":
-        shown = self._shown.get(subject.repository, {})
+        shown = self._shown.get(self._known(subject.repository), {})
         return succeed(
             [
                 referrer
@@ -253,7 +270,7 @@ class MemoryIndex:
             self._public.add(digest)
 
     def _link(self, content: RepositoryContent, credentials: str, now: float) -> None:
-        repository, digest = content.repository, content.digest
+        repository, digest = self._noted(content.repository), content.digest
         self._links.setdefault(digest, {})[repository] = Link(now, credentials)
         if digest in self._mentions:
             self._shown.setdefault(repository, {})[digest] = None

@@ -1,0 +1,108 @@
+"""Identities of upstreams on disk, and under which key the index keeps what is theirs.
+
+The index keeps facts under a key: the upstream's name, or, for the second and further
+upstreams that had the name, that with a number. An upstream goes on with the key of an
+earlier one if it continues it (:meth:`UpstreamIdentity.continues`); else it begins a new one,
+and the facts under the old key wait for the day on which the configuration is changed back.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from regcache.identity import Repository, UpstreamIdentity
+
+KNOWN = "SELECT key, identity FROM upstreams WHERE name = ? ORDER BY number"
+
+_NOBODY = ""
+"""A key under which nothing is kept."""
+
+
+def describe(upstream: UpstreamIdentity) -> dict[str, Any]:
+    """An identity as JSON has it."""
+    return {
+        "name": upstream.name,
+        "urls": list(upstream.urls),
+        "users": sorted(upstream.users),
+        "serve_private": upstream.serve_private,
+    }
+
+
+def understand(document: Any) -> UpstreamIdentity:
+    """The identity that was described. :raises ValueError: if that is none."""
+    if not isinstance(document, dict):
+        raise ValueError("not an object")
+    name, serve_private = document.get("name"), document.get("serve_private")
+    urls, users = document.get("urls"), document.get("users")
+    if not (isinstance(name, str) and isinstance(serve_private, bool)):
+        raise ValueError("no name, or no serve_private")
+    if not (isinstance(urls, list) and isinstance(users, list)):
+        raise ValueError("no urls, or no users")
+    if not all(isinstance(text, str) for text in (*urls, *users)):
+        raise ValueError("urls and users are texts")
+    return UpstreamIdentity(name, tuple(urls), frozenset(users), serve_private)
+
+
+def predecessor(upstream: UpstreamIdentity, known: Sequence[UpstreamIdentity | None]) -> int | None:
+    """Which of the upstreams that had the name goes on as this one, by its place.
+
+    :param known: in the order in which they came; None is one of which only the name is known.
+    """
+    goes_on = None
+    for place, earlier in enumerate(known):
+        if earlier == upstream:
+            return place
+        if earlier is None or upstream.continues(earlier):
+            goes_on = place
+    return goes_on
+
+
+def find_names(connection: sqlite3.Connection, repository: Repository) -> tuple[str, str]:
+    """The key of a repository's upstream, and its name; no key that is in use if it has none."""
+    known = connection.execute(KNOWN, (repository.upstream.name,)).fetchall()
+    place = _place(repository.upstream, known)
+    return (_NOBODY if place is None else known[place][0], repository.name)
+
+
+def note_names(connection: sqlite3.Connection, repository: Repository) -> tuple[str, str]:
+    """The same for a repository that something is to be kept of: its upstream gets a key."""
+    upstream = repository.upstream
+    known = connection.execute(KNOWN, (upstream.name,)).fetchall()
+    place = _place(upstream, known)
+    if place is None:
+        key = f"{upstream.name}#{len(known) + 1}" if known else upstream.name
+        connection.execute(
+            "INSERT INTO upstreams (key, name, identity) VALUES (?, ?, ?)",
+            (key, upstream.name, _text(upstream)),
+        )
+        return (key, repository.name)
+    key, text = known[place]
+    if text != _text(upstream):
+        connection.execute(
+            "UPDATE upstreams SET identity = ? WHERE key = ?", (_text(upstream), key)
+        )
+    return (key, repository.name)
+
+
+def _place(upstream: UpstreamIdentity, known: list[tuple[str, str | None]]) -> int | None:
+    if len(known) == 1 and known[0][1] == _text(upstream):
+        return 0  # nearly always
+    return predecessor(upstream, [_read(upstream.name, text) for _, text in known])
+
+
+@lru_cache(maxsize=256)
+def _text(upstream: UpstreamIdentity) -> str:
+    return json.dumps(describe(upstream))
+
+
+@lru_cache(maxsize=256)
+def _read(name: str, text: str | None) -> UpstreamIdentity | None:
+    """What stands in a row; what cannot be understood is an upstream that nobody continues."""
+    if text is None:
+        return None
+    try:
+        return understand(json.loads(text))
+    except (ValueError, RecursionError):
+        return UpstreamIdentity(name, ("",), frozenset([""]), serve_private=True)

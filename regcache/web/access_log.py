@@ -88,7 +88,7 @@ def make_record(request: "Request", now: float) -> "RequestRecord":
         repository=facts.repository,
         reference=facts.reference,
         status=status,
-        body_bytes=0 if request.method == b"HEAD" else int(request.sentLength),
+        body_bytes=0 if request.method == b"HEAD" else request.body_bytes_sent,
         outcome=facts.outcome or ("hit" if status < 400 else "error"),
         cache_status=facts.cache_status,
         first_byte=None if begun is None else begun - request.arrived_at,

@@ -52,7 +52,7 @@ class BodyProducer:
         request.notifyFinish().addBoth(lambda _: self.stopProducing())
         request.registerProducer(self, True)
         # A transport that was full before does not say so to who registers then.
-        if getattr(request.channel, "_waitingForTransport", False):
+        if getattr(request.channel, "is_full", False):
             self.pauseProducing()
         self._push()
 

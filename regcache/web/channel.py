@@ -63,12 +63,12 @@ class Channel(WritingChannel):
         if self._phase == "new" and data[:1] == _TLS_HANDSHAKE and not self.isSecure():
             self.refuse(_TLS_TEXT, "a TLS handshake on a plain listener")
             return
-        if self._phase in ("new", "idle") and not self._buffer and not self._busyReceiving:
+        if self._phase in ("new", "idle") and self.is_between_lines:
             # Where a request begins nearly all data is one plain head.
             if self.take_plain_head(data):
                 return
         LineReceiver.dataReceived(self, data)
-        if self._phase in ("new", "idle") and (self.requests or self._buffer):
+        if self._phase in ("new", "idle") and self.has_begun_request:
             self._expect("head", self.site.limits.header_timeout)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -76,7 +76,7 @@ class Channel(WritingChannel):
         if not self._closing and not self._discarding:
             super().rawDataReceived(data)
 
-    def allHeadersReceived(self) -> None:
+    def head_received(self) -> None:
         """The head is there: decide about the body before any of it is read.
 
         Chunked bodies are never taken, since nothing here wants one.
@@ -86,29 +86,29 @@ class Channel(WritingChannel):
         if length is None or length > self.site.limits.body or self._is_awaited_push(request):
             request.body_refused = True
             self._discarding = True
-            self._transferDecoder = None
-            self.length = 0
+            self.drop_body()
         if self.length == 0:
             request.requestHeaders.removeHeader(b"Expect")
-        super().allHeadersReceived()
+        super().head_received()
         if self._discarding:
             self.persistent = False
             request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
 
     def _is_awaited_push(self, request: Request) -> bool:
         """A client that waits for 100 (RFC 9110, 10.1.1) before it pushes is spared the body."""
+        method, target, _ = self.request_line
         return (
             bool(self.length)
-            and self._command in PUSH_METHODS
-            and self._path.startswith(b"/v2/")
+            and method in PUSH_METHODS
+            and target.startswith(b"/v2/")
             and request.requestHeaders.hasHeader(b"Expect")
         )
 
-    def allContentReceived(self) -> None:
+    def request_received(self) -> None:
         """The request is whole; while it is being answered no clock of ours runs."""
         self._phase = "busy"
         self._deadline.clear()
-        super().allContentReceived()
+        super().request_received()
 
     def report_malformed(self, peer: IAddress, reason: str) -> None:
         """Have it recorded."""

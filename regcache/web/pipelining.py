@@ -55,17 +55,17 @@ class PipelinedChannel(StrictChannel):
     def connectionMade(self) -> None:
         """A client has connected."""
         super().connectionMade()
-        self._networkProducer = ReadSwitch(self._networkProducer)  # type: ignore[assignment]
+        self.control_reading_by(ReadSwitch)
 
     def rawDataReceived(self, data: bytes) -> None:
         """A body, or what comes behind a request that is being answered."""
         super().rawDataReceived(data)
-        if self._waitingForTransport and sum(map(len, self._dataBuffer)) > MOST_WAITING:
-            self._networkProducer.pauseProducing()
+        if self.is_full and self.bytes_behind > MOST_WAITING:
+            self.stop_reading()
 
     def requestDone(self, request: http.Request) -> None:
         """An answer has been written. Where the transport is full its request is held."""
-        if self._waitingForTransport and self.persistent:
+        if self.is_full and self.persistent:
             self.held = request
         else:
             super().requestDone(request)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web import http
 from twisted.web.http import NO_BODY_CODES
 
 from regcache.errors import RegistryError, UnsupportedError
+from regcache.seam.server_request import ServerRequest
 from regcache.web.access_log import RequestFacts, make_record
 from regcache.web.blocks import HeaderBlock
 from regcache.web.body_producer import BodyProducer
@@ -30,7 +30,7 @@ LARGEST_WHOLE = 64 * 1024
 PUSH_METHODS = frozenset({b"PUT", b"POST", b"PATCH"})
 
 
-class Request(http.Request):
+class Request(ServerRequest):
     """A request as the dispatcher of a :class:`~regcache.web.site.Site` gets it.
 
     :ivar facts: filled in by whoever learns them.
@@ -39,7 +39,7 @@ class Request(http.Request):
     :ivar first_byte_at: when the headers of the answer were written (clock seconds), or None.
     """
 
-    _log = Logger()
+    _logger = Logger()
     channel: "Channel"
 
     def __init__(self, channel: "Channel", queued: object = False) -> None:
@@ -58,7 +58,7 @@ class Request(http.Request):
     @property
     def gone(self) -> bool:
         """Whether nothing that is written can reach the client any more."""
-        return bool(self._disconnected) or self._aborted
+        return self.is_disconnected or self._aborted
 
     @property
     def over(self) -> bool:
@@ -127,8 +127,7 @@ class Request(http.Request):
             body = b""
         write_whole = getattr(self.channel, "write_whole", None)
         if write_whole is not None and len(body) <= LARGEST_WHOLE:
-            self.startedWriting = 1
-            self.sentLength = len(body)
+            self.answered_elsewhere(len(body))
             write_whole(self, blocks, body)
             self.finish()
             return
@@ -163,13 +162,13 @@ class Request(http.Request):
         error = self.site.failures.error_for(failure, self.facts.kind)
         if self.over:
             return
-        if self.startedWriting:
+        if self.is_answering:
             self.abort(error.message)
         else:
             send_error(self, error)
 
     def _log_failure(self, failure: Failure, message: str) -> None:
-        self._log.failure("{what}", failure=failure, what=message)
+        self._logger.failure("{what}", failure=failure, what=message)
 
     def abort(self, reason: str) -> None:
         """Cut the connection, so that the client cannot take a part for the whole. Idempotent.

@@ -163,7 +163,7 @@ class Sender:
         return True
 
     def _sent_from_file(self, count: int) -> None:
-        self._request.sentLength += count
+        self._request.sent_elsewhere(count)
         self._unsent.passed(count)
 
     def range_ended(self) -> None:
@@ -194,7 +194,7 @@ class Sender:
         """Changes as long as the client takes something, or nothing is there for it."""
         if not self._paused and self._stretch is None:
             return object()
-        return self._request.sentLength, unsent_bytes(self._request.channel.transport)
+        return self._request.body_bytes_sent, unsent_bytes(self._request.channel.transport)
 
     def _stalled(self) -> None:
         self.broken("the client took nothing for too long")
@@ -223,4 +223,4 @@ def _is_full(request: Request) -> bool:
 
     A producer that is registered then is not told (twisted.web), and over TLS never would be.
     """
-    return bool(getattr(request.channel, "_waitingForTransport", False))
+    return bool(getattr(request.channel, "is_full", False))

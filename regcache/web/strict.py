@@ -12,6 +12,7 @@ import re
 from twisted.internet.interfaces import IAddress
 from twisted.web import http
 
+from regcache.seam.server_channel import ServerChannel
 from regcache.web.heads import parse_plain_head
 
 _BAD_LINE = re.compile(rb"[\x00\r\n]|^[ \t]")
@@ -26,7 +27,7 @@ def _plain_answer(body: bytes) -> bytes:
     )
 
 
-class StrictChannel(http.HTTPChannel):
+class StrictChannel(ServerChannel):
     """The parsing half of a connection.
 
     :ivar _closing: nothing that still arrives is looked at.
@@ -55,9 +56,9 @@ class StrictChannel(http.HTTPChannel):
         self.requests.append(request)
         for name, value in head.fields:
             request.requestHeaders.addRawHeader(name, value)
-        self._command, self._path, self._version = head.method, head.target, b"HTTP/1.1"
+        self.set_request_line(head.method, head.target, b"HTTP/1.1")
         self.persistent = self.checkPersistence(request, b"HTTP/1.1")
-        self.allContentReceived()
+        self.request_received()
         return True
 
     def lineReceived(self, line: bytes) -> None:
@@ -65,13 +66,13 @@ class StrictChannel(http.HTTPChannel):
         if self._closing:
             return
         if _BAD_LINE.search(line):
-            self._respondToBadRequestAndDisconnect()
+            self.request_malformed()
             return
         super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A line is longer than any of a client's."""
-        self._respondToBadRequestAndDisconnect()
+        self.request_malformed()
 
     def headerReceived(self, line: bytes) -> bool:
         """One header.
@@ -81,10 +82,11 @@ class StrictChannel(http.HTTPChannel):
         """
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip().lower()
+        version = self.request_line[2]
         if (name == b"content-length" and len(value) > 18) or (
-            name == b"transfer-encoding" and (value != b"chunked" or self._version != b"HTTP/1.1")
+            name == b"transfer-encoding" and (value != b"chunked" or version != b"HTTP/1.1")
         ):
-            self._respondToBadRequestAndDisconnect()
+            self.request_malformed()
             return False
         return not self._closing and bool(super().headerReceived(line))
 
@@ -97,7 +99,8 @@ class StrictChannel(http.HTTPChannel):
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
 
-    def _respondToBadRequestAndDisconnect(self) -> None:
+    def request_malformed(self) -> None:
+        """What came is no request."""
         self.refuse(_BAD_TEXT, "a malformed request")
 
     def refuse(self, body: bytes, reason: str) -> None:

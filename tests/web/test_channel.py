@@ -227,7 +227,7 @@ class BodyTests(ChannelCase):
         client.send(b"x" * 500)
         self.assertEqual(len(client.answers()), 1)
         client.leave()
-        self.assertEqual(client.channel._dataBuffer, [])
+        self.assertEqual(client.channel.bytes_behind, 0)
 
 
 class TimeTests(ChannelCase):

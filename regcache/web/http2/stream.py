@@ -99,7 +99,7 @@ class Http2Stream:
         return self
 
     @property
-    def _waitingForTransport(self) -> bool:
+    def is_full(self) -> bool:
         """Whether what is written now would have to wait."""
         return not self.over and bool(self.held or not self.connection.output.has_room(self))
 
@@ -159,7 +159,7 @@ class Http2Stream:
         self._producer = producer
         if self.over:
             producer.stopProducing()
-        elif self._waitingForTransport:
+        elif self.is_full:
             self._pause()
 
     def unregisterProducer(self) -> None:

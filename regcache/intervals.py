@@ -80,6 +80,13 @@ class Intervals:
 
     def gaps(self, start: int, end: int) -> list[tuple[int, int]]:
         """The maximal intervals of ``[start, end)`` that are not in the set."""
+        if start >= end:
+            return []
+        index = bisect_right(self._starts, start)
+        if (index == 0 or self._ends[index - 1] <= start) and (
+            index == len(self._starts) or self._starts[index] >= end
+        ):
+            return [(start, end)]  # as a file that is written from front to back finds it
         missing = []
         position = start
         while position < end:

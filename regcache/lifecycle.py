@@ -33,7 +33,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regcache.cache.download.downloads import Downloads
+from regcache.cache.download.downloads import DownloadTable
 from regcache.errors import ServiceUnavailableError
 from regcache.gate import Gate
 from regcache.store.blobs import BlobStore
@@ -66,7 +66,7 @@ class Parts:
     senders: SendThreads
     index: SqliteIndex
     store: BlobStore
-    downloads: Downloads
+    downloads: DownloadTable
     ledger: SpaceLedger
     space: SpaceMonitor
     watchers: Sequence[Service]

@@ -11,9 +11,9 @@ from twisted.logger import Logger
 from regcache.admin.health import HealthPages
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.configured import Caches, ConfiguredCache
-from regcache.cache.download.blob_source import Workshop
-from regcache.cache.download.distrusted_urls import DistrustedUrls
-from regcache.cache.download.downloads import Downloads
+from regcache.cache.download.context import DownloadContext
+from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.download.url_choice import DistrustedUrls
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
@@ -180,8 +180,8 @@ class _Assembly:
         )
         return Daemon(parts, self._gate, reactor, config.limits.drain, failed)
 
-    def _blobs(self) -> tuple[Downloads, BlobCache]:
-        workshop = Workshop(
+    def _blobs(self) -> tuple[DownloadTable, BlobCache]:
+        context = DownloadContext(
             self._store,
             self._ledger,
             self._reactor,
@@ -189,8 +189,8 @@ class _Assembly:
             random.random,
             self._config.storage.finish,
         )
-        downloads = Downloads(
-            workshop,
+        downloads = DownloadTable(
+            context,
             self._distrusted_urls,
             lambda fetched: record(self._index, fetched, self._reactor),
         )
@@ -238,7 +238,7 @@ class _Assembly:
             ListingHandler(cache, table),
         )
 
-    def _watch(self, downloads: Downloads) -> None:
+    def _watch(self, downloads: DownloadTable) -> None:
         self._metrics.watch("downloads", lambda: len(downloads))
         self._metrics.watch("storage_bytes", lambda: self._ledger.used)
         self._metrics.watch("storage_limit_bytes", self._ledger.max_size)

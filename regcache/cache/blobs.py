@@ -12,12 +12,11 @@ The order in which a request for a blob is decided:
 
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.cache.download.blob_source import BlobSource, Fetched, NotStoredError
-from regcache.cache.download.downloads import Downloads, Running
-from regcache.cache.download.memory_file import MemoryFile
+from regcache.cache.download.context import WITHHELD, BlobSource, Fetched, NotStoredError
+from regcache.cache.download.download import Download
+from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.reader import FileSource, Reader
-from regcache.cache.download.relays import Relays, Wanted
-from regcache.cache.download.small_fetch import SMALL
+from regcache.cache.download.relay import Relays
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.proofs import agrees, is_page
@@ -44,9 +43,8 @@ NOT_VERIFIED = "it is being fetched from another upstream, and not verified yet"
 
 async def record(index: IIndex, fetched: Fetched, clock: IReactorTime) -> None:
     """Tell the index of a blob that a download has stored."""
-    origin = fetched.origin
     await index.record_blob(
-        RepositoryContent(origin.repository, fetched.digest),
+        RepositoryContent(fetched.source.repository, fetched.digest),
         fetched.size,
         credentials=fetched.credentials,
         public=fetched.public,
@@ -61,7 +59,7 @@ class BlobCache:
         self,
         store: IBlobStore,
         index: IIndex,
-        downloads: Downloads,
+        downloads: DownloadTable,
         rights: Rights,
         visibility: Visibility,
         small: SmallBlobs,
@@ -113,8 +111,8 @@ class BlobCache:
         reason = self._downloads.not_storing(digest)
         if reason:
             return await self._relay(repository, digest, facts, reason)
-        origin = BlobSource(repository.registry, repository.identity)
-        download = self._downloads.begin(digest, origin, facts.mentioned_size, resumes)
+        source = BlobSource(repository.registry, repository.identity)
+        download = self._downloads.begin(digest, source, facts.mentioned_size, resumes)
         return await self._attend(download, repository, facts, miss())
 
     async def head(self, repository: ServedRepository, digest: Digest) -> BlobHead:
@@ -167,11 +165,15 @@ class BlobCache:
         self, upstream: ServedUpstream, digest: Digest, facts: ContentFacts
     ) -> OpenBlob | None:
         """A small blob that is stored and needs no proof, whole."""
-        if facts.size is None or facts.size > SMALL or not self._rights.entitled(facts, upstream):
+        if (
+            facts.size is None
+            or facts.size > WITHHELD
+            or not self._rights.entitled(facts, upstream)
+        ):
             return None
         content = self._small.get(digest)
         if content is None:
-            content = await self._store.load(digest, SMALL)
+            content = await self._store.load(digest, WITHHELD)
         if content is None:
             return None
         self._index.touch(digest, self._clock.seconds())
@@ -209,37 +211,37 @@ class BlobCache:
         )
 
     async def _join(
-        self, running: Running, repository: ServedRepository, facts: ContentFacts
+        self, running: Download, repository: ServedRepository, facts: ContentFacts
     ) -> OpenBlob:
         """Join a download if the repository has, or proves, the right to its bytes.
 
         Before they are verified they are the word of the upstream that gives them: none of
         another upstream's clients waits for it, or gets them, and no proof is kept.
         """
-        origin, verified = running.origin, running.readers.verified
+        source, verified = running.task.source, running.readers.verified
         # What was verified already is only being put in its place.
         status = hit(0) if verified else collapsed()
-        same = origin.repository.upstream == repository.identity.upstream
+        same = source.repository.upstream == repository.identity.upstream
         if not (same or verified):
-            return await self._relay(repository, running.digest, facts, NOT_VERIFIED)
-        if origin.repository == repository.identity or running.public:
+            return await self._relay(repository, running.task.digest, facts, NOT_VERIFIED)
+        if source.repository == repository.identity or running.public:
             return await self._attend(running, repository, facts, status)
         if self._rights.entitled(facts, repository.upstream):
             return await self._attend(running, repository, facts, status)
         if not same:
             # What another upstream gives is not this one's until it shows that it has it.
-            return await self._relay(repository, running.digest, facts, NOT_PROVED)
+            return await self._relay(repository, running.task.digest, facts, NOT_PROVED)
         reader = running.join()
         try:
-            head = await repository.registry.head_blob(repository.name, running.digest)
+            head = await repository.registry.head_blob(repository.name, running.task.digest)
             size = facts.mentioned_size if running.size is None else running.size
-            if not agrees(head, running.digest, size):
+            if not agrees(head, running.task.digest, size):
                 reader.leave()
-                return await self._relay(repository, running.digest, facts, NOT_PROVED)
+                return await self._relay(repository, running.task.digest, facts, NOT_PROVED)
             if running.readers.verified:
                 now = self._clock.seconds()
                 await self._index.record_link(
-                    repository.content(running.digest), head.credentials, now
+                    repository.content(running.task.digest), head.credentials, now
                 )
         except BaseException:
             reader.leave()
@@ -248,7 +250,7 @@ class BlobCache:
 
     async def _attend(
         self,
-        download: Running,
+        download: Download,
         repository: ServedRepository,
         facts: ContentFacts,
         status: CacheStatus,
@@ -258,7 +260,7 @@ class BlobCache:
 
     async def _wait(
         self,
-        running: Running,
+        running: Download,
         reader: Reader,
         repository: ServedRepository,
         facts: ContentFacts,
@@ -270,16 +272,12 @@ class BlobCache:
         except NotStoredError as error:
             reader.leave()
             body = error.take_body()
-            return await self._relay(repository, running.digest, facts, str(error), body)
+            return await self._relay(repository, running.task.digest, facts, str(error), body)
         except BaseException:
             reader.leave()
             raise
-        # It may have been handed over meanwhile, but its readers stay together.
-        file = running.readers.file
-        if isinstance(file, MemoryFile):
-            status = status if running.readers.stored else relayed()
-            return OpenBlob(reader, status, file.content)
-        return OpenBlob(reader, status)
+        status = status if running.target.stored else relayed()
+        return OpenBlob(reader, status, running.readers.content)
 
     async def _relay(
         self,
@@ -289,5 +287,11 @@ class BlobCache:
         reason: str,
         body: IBlobBody | None = None,
     ) -> OpenBlob:
-        wanted = Wanted(repository, digest, facts.mentioned_size)
-        return await self._relays.open(wanted, reason, body)
+        relay = await self._relays.open(
+            digest,
+            BlobSource(repository.registry, repository.identity),
+            expected_size=facts.mentioned_size,
+            reason=reason,
+            body=body,
+        )
+        return OpenBlob(relay, relayed())

@@ -36,10 +36,19 @@ class IContentFile(Interface):
 
 
 class IPartialFile(IContentFile):
-    """Content that is being fetched: sparse, with the set of intervals that are present."""
+    """Content that is being fetched: sparse, with the set of intervals that are present.
+
+    What is small may be in memory, until it is committed.
+    """
 
     present: Intervals = Attribute("What has been written. Changed in the reactor thread only.")
     anonymous: bool = Attribute("Every byte so far was given without credentials.")
+
+    content: bytes | None = Attribute("All of it, where it is in memory; else None.")
+    in_memory: bool = Attribute("Nothing of it is on the disk.")
+    crowded: bool = Attribute(
+        "It is in memory, and so much waits for the disk that its answers wait, too."
+    )
 
     def set_size(size: int) -> None:
         """Fix the whole size, once it is known. :raises ValueError: if it was another before."""
@@ -50,6 +59,15 @@ class IPartialFile(IContentFile):
         When it fires, ``present`` has grown. Fails with OSError. One call at a time per fill;
         several fills may write at once to places that do not overlap.
         """
+
+    def prepare() -> "Deferred[None]":
+        """An answer has come, its size was set if it says it: keep ready for its bytes.
+
+        What is too large for memory goes to the disk now. Fails with OSError.
+        """
+
+    def to_disk() -> "Deferred[None]":
+        """Hold nothing in memory any more. Fails with OSError. Idempotent."""
 
     def save(sync: bool = True) -> "Deferred[None]":
         """Write the intervals beside the file, by atomic replace.
@@ -95,11 +113,14 @@ class IBlobStore(Interface):
         """The same; where it is not here, with whether a part of it is."""
 
     def open_partial(
-        digest: Digest, upstream: UpstreamIdentity | None = None
+        digest: Digest, upstream: UpstreamIdentity | None = None, fresh: bool = False
     ) -> "Deferred[IPartialFile]":
         """Open what is left of an earlier attempt at the same upstream, or begin a new file.
 
         What another upstream gave is dropped: nobody has verified it, and it may be private.
+
+        ``fresh``: nothing is left, as far as is known. It begins in memory, at once, and goes
+        to the disk when it is more than 64 KiB, or when it is told to.
         """
 
     def load(digest: Digest, limit: int) -> "Deferred[bytes | None]":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -28,6 +28,7 @@ from regcache.store.partials import PartialFact, PartialFiles
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import SharedJobs
+from regcache.store.spooled import Backlog, SpooledFile
 from regcache.store.suspects import SuspectContent
 from regcache.store.sync import SyncQueue
 
@@ -59,6 +60,7 @@ class BlobStore:
     :param damaged: called with the digest and size of content that was found to be damaged,
         and removed.
     :param system: open, so that one call can sync many files; else each is synced by itself.
+    :ivar backlog: what was answered with from memory, and is not stored yet.
     """
 
     log = Logger()
@@ -89,6 +91,7 @@ class BlobStore:
         self._looking = SharedJobs[Digest, Opened | bool](
             pool, look_up_contents, paths, MOST_LOOKED_UP, LOOKING_JOBS
         )
+        self.backlog = Backlog()
         self._partials = PartialFiles(
             clock, pool, paths, boot_id, self._cached, self._stored, self._changed
         )
@@ -190,13 +193,18 @@ class BlobStore:
         return handed_over(Deferred.fromCoroutine(run()))
 
     def open_partial(
-        self, digest: Digest, upstream: UpstreamIdentity | None = None
+        self, digest: Digest, upstream: UpstreamIdentity | None = None, fresh: bool = False
     ) -> "Deferred[IPartialFile]":
         """Open what an earlier attempt at the same upstream left, or begin a new file.
 
         Fails with OSError, and with PartialInUseError while another has it.
+
+        :param fresh: nothing was left: begin in memory.
         """
-        return self._partials.open(digest, upstream)  # type: ignore[return-value]
+        if not fresh:
+            return self._partials.open(digest, upstream)  # type: ignore[return-value]
+        begin_file = partial(self._partials.open, digest, upstream)
+        return succeed(SpooledFile(digest, begin_file, self.keep, self.backlog))
 
     def partials(self) -> "Deferred[list[PartialFact]]":
         """The partial files on disk; a bounded number. Fails with OSError."""

@@ -45,6 +45,8 @@ class PartialFile(ContentFile):
     """
 
     _opened: OpenFile
+    content: bytes | None = None
+    in_memory = crowded = False
 
     def __init__(
         self,
@@ -91,6 +93,14 @@ class PartialFile(ContentFile):
         if self.size not in (None, size) or any(end > size for _, end in self.present):
             raise ValueError("the content has another size")
         self.size = size
+
+    def prepare(self) -> "Deferred[None]":
+        """It is on the disk."""
+        return succeed(None)
+
+    def to_disk(self) -> "Deferred[None]":
+        """It is there."""
+        return succeed(None)
 
     def _readable(self, offset: int, length: int) -> int | None:
         wanted = min(length, self.present.end_of(offset) - offset)

@@ -7,19 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache.download import (
-    allocation,
     fetching,
     fill,
-    partial_claim,
     planning,
-    progress,
     reader,
     readers,
     relay,
     retries,
-    small_fetch,
+    target,
 )
-from regcache.store import trailing_hash
+from regcache.store import spooled, trailing_hash
 from tests.support.pipeline_events import BREAKS, EVENTS, TROUBLES, sequences, worlds
 from tests.support.scenarios import Breaking, Scenario, Troubled
 
@@ -38,12 +35,12 @@ SMALL: list[tuple[Any, str, int]] = [
     (fill, "BATCH", 1 * KIB),
     (readers, "WITHHELD", 4 * KIB),
     (readers, "WOKEN_AT_ONCE", 2),
-    (progress, "WITHHELD", 4 * KIB),
+    (target, "WITHHELD", 4 * KIB),
     (relay, "WITHHELD", 4 * KIB),
-    (small_fetch, "SMALL", 4 * KIB),
-    (partial_claim, "SAVE_EVERY", 8 * KIB),
-    (allocation, "STEP", 16 * KIB),
-    (allocation, "UNRESERVED", 8 * KIB),
+    (spooled, "MEMORY", 4 * KIB),
+    (target, "SAVE_EVERY", 8 * KIB),
+    (target, "STEP", 16 * KIB),
+    (target, "UNRESERVED", 8 * KIB),
     (trailing_hash, "LARGE", 2 * KIB),
     (trailing_hash, "MOST_BEHIND", 4 * KIB),
     (reader, "LEAST_READ", 2 * KIB),

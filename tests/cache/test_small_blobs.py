@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from regcache.cache import small_blobs
-from regcache.cache.download.memory_file import MemoryFile
+from regcache.cache.opened import MemoryFile
 from regcache.cache.sight.visibility import PUBLIC_FOR
 from regcache.cache.small_blobs import RIGHT_FOR
 from regcache.digests import Digest

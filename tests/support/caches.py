@@ -12,9 +12,9 @@ from zope.interface import implementer
 from regcache.cache import configured
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.configured import ConfiguredCache
-from regcache.cache.download.blob_source import Workshop
-from regcache.cache.download.distrusted_urls import DistrustedUrls
-from regcache.cache.download.downloads import Downloads
+from regcache.cache.download.context import DownloadContext
+from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.download.url_choice import DistrustedUrls
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
@@ -196,11 +196,11 @@ class Caches:
             )
             for each in registries
         }
-        workshop = Workshop(
+        context = DownloadContext(
             self.store, self.space, clock, self.events, random.Random(1).random, finish
         )
-        self.downloads = Downloads(
-            workshop, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)
+        self.downloads = DownloadTable(
+            context, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)
         )
         rights = Rights(self.index, clock, random.Random(2).random)
         self.visibility = visibility = Visibility(self.index, clock, self.closed_repositories)

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from typing import Any
 
-from regcache.cache.download import fill, partial_claim, planning, retries
+from regcache.cache.download import fill, planning, retries, target
 from regcache.cache.download.relay import Relay
 from regcache.errors import ServiceUnavailableError
 from tests.support.bodies import Fault
@@ -113,7 +113,7 @@ class Scenario:
     def kill(self, jobs_done: int) -> None:
         """The daemon is killed and started. So is what the saved intervals do not show."""
         for number, _ in enumerate(self.forgotten):
-            most = 2 * partial_claim.SAVE_EVERY + fill.QUEUE_HIGH
+            most = 2 * target.SAVE_EVERY + fill.QUEUE_HIGH
             unsaved = min(most, self.daemon.present(number))
             self.forgotten[number] += self.daemon.queued(number) + unsaved
         self.daemon.kill(jobs_done)

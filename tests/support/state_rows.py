@@ -1,4 +1,4 @@
-"""What each row of the table of states in regcache/cache/download.py is asked."""
+"""What each row of the table of states in regcache/cache/download/download.py is asked."""
 
 import os
 import random
@@ -19,12 +19,13 @@ class Row(SynchronousTestCase):
     :cvar outcomes: what becomes of the client, in the order of the questions.
     """
 
+    size: ClassVar[int] = 300 * KIB
     finish: ClassVar[int | None] = None
     outcomes: ClassVar[str] = ""
 
     def setUp(self) -> None:
-        """A blob of 300 KiB, in chunks of 10 KiB, on a disk that takes a millisecond."""
-        content = random.Random(7).randbytes(300 * KIB)
+        """A blob, in chunks of 10 KiB, on a disk that takes a millisecond."""
+        content = random.Random(7).randbytes(self.size)
         self.directory = os.path.abspath(self.mktemp())
         self.daemon = Daemon(self.directory, [content], self.finish)
         self.addCleanup(self.daemon.close)

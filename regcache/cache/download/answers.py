@@ -1,6 +1,6 @@
 """What an upstream's answers say, and whether that fits what was asked for and is held."""
 
-from regcache.cache.download.blob_source import BlobSource, Fetched
+from regcache.cache.download.context import DownloadTask, Fetched
 from regcache.errors import UpstreamBadAnswer
 from regcache.interfaces import IBlobBody, IPartialFile
 
@@ -17,13 +17,12 @@ class Answers:
     :ivar credentials: fingerprint of what the last one was given for.
     """
 
-    def __init__(self, file: IPartialFile, origin: BlobSource, expected_size: int | None) -> None:
+    def __init__(self, file: IPartialFile, task: DownloadTask) -> None:
         self.count = 0
         self.url_indexes: set[int] = set()
         self.credentials = ""
         self._file = file
-        self._origin = origin
-        self._expected_size = expected_size
+        self._task = task
 
     def check(self, body: IBlobBody, asked: int) -> int | None:
         """Check the head of an answer before a byte of it is taken.
@@ -33,7 +32,7 @@ class Answers:
         :raises SizeConflict: if it contradicts what is held.
         :raises UpstreamBadAnswer: if it contradicts the manifest or the question.
         """
-        upstream, expected = self._origin.registry.name, self._expected_size
+        upstream, expected = self._task.upstream.name, self._task.expected_size
         if body.start not in (asked, 0):
             raise UpstreamBadAnswer(upstream, "it sent another range than was asked for")
         size = expected if body.size is None else body.size
@@ -55,9 +54,10 @@ class Answers:
         self.count += 1
         self.url_indexes.add(body.url_index)
         self.credentials = body.credentials
-        self._file.anonymous = self._file.anonymous and not body.credentials
+        if body.credentials:
+            self._file.anonymous = False
 
     def result(self) -> Fetched:
         """What the index has to know when all was verified."""
-        file = self._file
-        return Fetched(file.digest, file.size or 0, self._origin, self.credentials, file.anonymous)
+        file, source = self._file, self._task.source
+        return Fetched(file.digest, file.size or 0, source, self.credentials, file.anonymous)

@@ -1,8 +1,7 @@
 """The table of downloads: the single flight of blobs.
 
 Whoever asks for a digest in it joins, at any offset. An entry stays until its file is
-committed, saved or removed, so two downloads never touch one partial file. What may be small
-is fetched into memory first, and becomes a download with a file if that does not do.
+committed, saved or removed, so two downloads never touch one partial file.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,19 +10,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
-from regcache.cache.download.backlog import Backlog
-from regcache.cache.download.blob_source import BlobSource, Fetched, Workshop
-from regcache.cache.download.distrusted_urls import DistrustedUrls
+from regcache.cache.download.context import BlobSource, DownloadContext, DownloadTask, Fetched
 from regcache.cache.download.download import Download
-from regcache.cache.download.readers import Readers
-from regcache.cache.download.small_fetch import SMALL, SmallFetch
+from regcache.cache.download.url_choice import DistrustedUrls
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
 from regcache.identity import UpstreamIdentity
-from regcache.interfaces import IBlobBody, IRegistry
-
-#: What stands in the table.
-Running = Download | SmallFetch
+from regcache.interfaces import IRegistry
 
 #: After a write was refused, new blobs are relayed for this long (seconds).
 STORAGE_REST = 30.0
@@ -33,22 +26,21 @@ OUTGROWN_REST = 600.0
 MOST_OUTGROWN = 1000
 
 
-class Downloads:
+class DownloadTable:
     """Begins downloads, finds running ones, and ends all when the daemon stops."""
 
     _log = Logger()
 
     def __init__(
         self,
-        workshop: Workshop,
+        context: DownloadContext,
         distrusted_urls: DistrustedUrls,
         record: Callable[[Fetched], Awaitable[None]],
     ) -> None:
-        self._workshop = workshop
+        self._context = context
         self._distrusted_urls = distrusted_urls
         self._record = record
-        self._running: dict[Digest, Running] = {}
-        self._backlog = Backlog()
+        self._running: dict[Digest, Download] = {}
         self._storage_rests_until = 0.0
         self._outgrown: BoundedTable[Digest, float] = BoundedTable(MOST_OUTGROWN)
         self._stopping = False
@@ -59,20 +51,20 @@ class Downloads:
     @property
     def storage_rests(self) -> bool:
         """Whether the disk refused a write so recently that nothing is stored now."""
-        return self._workshop.clock.seconds() < self._storage_rests_until
+        return self._context.clock.seconds() < self._storage_rests_until
 
     def not_storing(self, digest: Digest) -> str:
         """Why a blob that is not here is not to be stored now; "" where it is."""
         if self.storage_rests:
             return "the disk refused a write a moment ago"
-        if self._workshop.clock.seconds() < (self._outgrown.get(digest) or 0.0):
+        if self._context.clock.seconds() < (self._outgrown.get(digest) or 0.0):
             return "it outgrew the space there was for it"
         return ""
 
     def skipped(self, digest: Digest, registry: IRegistry) -> frozenset[int]:
         """Which URLs are not to be asked for a digest.
 
-        :raises UpstreamBadAnswer: where every URL of the upstream lied about it.
+        :raises UpstreamBadAnswer: where every URL of the upstream gave wrong bytes before.
         """
         skip = self._distrusted_urls.skipped(digest, registry.identity, registry.url_count)
         if len(skip) == registry.url_count:
@@ -83,46 +75,28 @@ class Downloads:
         """Whether the digest is being fetched, or was just now."""
         return digest in self._running
 
-    async def find(self, digest: Digest) -> Running | None:
+    async def find(self, digest: Digest) -> Download | None:
         """The download of a digest that may be joined, once a closing one has closed."""
         while (download := self._running.get(digest)) is not None and not download.joinable:
             await download.closed()
         return download
 
     def begin(
-        self, digest: Digest, origin: BlobSource, expected_size: int | None, resumes: bool
-    ) -> Running:
+        self, digest: Digest, source: BlobSource, expected_size: int | None, resumes: bool
+    ) -> Download:
         """Begin a download of which :meth:`find` has just said that there is none.
 
         :param expected_size: of a manifest: a hint, and a claim that answers are held to.
         :param resumes: an earlier attempt left a partial file.
-        :raises UpstreamBadAnswer: where every URL of the upstream lied about the digest.
+        :raises UpstreamBadAnswer: where every URL of the upstream gave wrong bytes before.
         :raises ServiceUnavailableError: while the daemon stops.
         """
         if self._stopping:
             raise ServiceUnavailableError("the daemon is stopping")
-        skip = self.skipped(digest, origin.registry)
-        if resumes or (expected_size or 0) > SMALL:
-            return self._begin(digest, origin, expected_size, skip)
-        small = SmallFetch(digest, origin, expected_size, self._workshop, skip, self, self._backlog)
-        self._running[digest] = small
-        small.begin()
-        return small
-
-    def _begin(
-        self,
-        digest: Digest,
-        origin: BlobSource,
-        expected_size: int | None,
-        skip: frozenset[int],
-        readers: Readers | None = None,
-        body: IBlobBody | None = None,
-    ) -> Download:
-        download = Download(
-            digest, origin, expected_size, self._workshop, skip, self, readers, body
-        )
-        self._running[digest] = download
-        Deferred.fromCoroutine(download.run()).addErrback(download.failed)
+        skip = self.skipped(digest, source.registry)
+        task = DownloadTask(digest, source, expected_size, not resumes, skip)
+        download = self._running[digest] = Download(task, self._context, self)
+        download.begin()
         return download
 
     def stop(self) -> "Deferred[None]":
@@ -138,13 +112,7 @@ class Downloads:
             if not download.readers:
                 download.stop()
 
-    # What a download tells (regcache.cache.download.small_fetch.SmallFetchOwner).
-
-    def handed_over(self, small: SmallFetch, body: IBlobBody) -> None:
-        """What is not small, or went wrong, goes on with a file, for the same readers."""
-        self._begin(
-            small.digest, small.origin, small.expected_size, small.skip, small.readers, body
-        )
+    # What a download tells (regcache.cache.download.context.DownloadEvents).
 
     async def fetched(self, fetched: Fetched) -> None:
         """Verified content is stored: tell the index.
@@ -155,12 +123,11 @@ class Downloads:
             await self._record(fetched)
         except OSError as error:
             self._log.warn("noting {digest} failed: {error}", digest=fetched.digest, error=error)
-            self._workshop.events.storage_error()
+            self._context.events.storage_error()
 
-    def lied(self, digest: Digest, upstream: UpstreamIdentity, url_indexes: frozenset[int]) -> None:
-        """One answer, whole, had wrong bytes."""
-        for url_index in url_indexes:
-            self._distrusted_urls.blame(digest, upstream, url_index)
+    def wrong_bytes(self, digest: Digest, upstream: UpstreamIdentity, url_index: int) -> None:
+        """One answer, whole, failed its digest."""
+        self._distrusted_urls.blame(digest, upstream, url_index)
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
         """The disk refused something: relay for a while."""
@@ -170,14 +137,14 @@ class Downloads:
             error=error,
             rest=int(STORAGE_REST),
         )
-        self._workshop.events.storage_error()
-        self._storage_rests_until = self._workshop.clock.seconds() + STORAGE_REST
+        self._context.events.storage_error()
+        self._storage_rests_until = self._context.clock.seconds() + STORAGE_REST
 
     def outgrew(self, digest: Digest) -> None:
         """Content that had not said its size is too large: the next who asks relays it."""
         self._log.warn("{digest} outgrew the space there is for it", digest=digest)
-        self._outgrown.put(digest, self._workshop.clock.seconds() + OUTGROWN_REST)
+        self._outgrown.put(digest, self._context.clock.seconds() + OUTGROWN_REST)
 
-    def closed(self, digest: Digest) -> None:
+    def closed(self, task: DownloadTask) -> None:
         """The next download of this digest may begin."""
-        del self._running[digest]
+        del self._running[task.digest]

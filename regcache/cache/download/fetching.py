@@ -1,304 +1,251 @@
 """The fills of one download: what to ask for, and what to do when an answer breaks.
 
+It steps itself, whenever a fill begins or ends or a pause is over, and tells the download only
+what has changed. A write starts no question, so it is only reported.
+
 A fill that breaks is asked again from its last byte, through the registry's own URL, on the
 next URL where there are several, after a pause that grows with each try that brought
 nothing. What the first answer says of the size decides whether the blob can be stored.
 """
 
-from collections.abc import Iterable
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regcache.cache.download.allocation import Allocation
 from regcache.cache.download.answers import Answers, SizeConflict
-from regcache.cache.download.blob_source import BlobSource, NotStoredError, Workshop
-from regcache.cache.download.fetch_events import FetchEvents
+from regcache.cache.download.context import DownloadContext, DownloadTask, NotStoredError
 from regcache.cache.download.fill import Fill
-from regcache.cache.download.planning import (
-    MOST_FILLS,
-    Stretch,
-    main_stretch,
-    met_present,
-    side_stretch,
-)
+from regcache.cache.download.planning import MOST_FILLS, FillPlan, Stretch
 from regcache.cache.download.retries import Retries
+from regcache.cache.download.target import FillTarget
 from regcache.cache.download.url_choice import UrlChoice
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
-from regcache.interfaces import IBlobBody, IPartialFile
+from regcache.interfaces import IBlobBody
 
 #: The HTTP status of a range that lies behind the end.
 RANGE_NOT_SATISFIABLE = 416
-#: Fills that broke beside another one, after which no more side fills are tried.
-MOST_SIDE_FAILURES = 4
+
+
+class FetchEvents(Protocol):
+    """The download whose fills these are."""
+
+    def drained(self) -> None:
+        """No fill is left after all were told to stop."""
+
+    def gave_up(self, failure: UpstreamFailure) -> None:
+        """The upstream does not give the blob."""
+
+    def not_stored(self, error: NotStoredError) -> None:
+        """The blob cannot be stored."""
+
+    def storage_failed(self, error: BaseException | None, body: IBlobBody | None = None) -> None:
+        """The disk refused a write, or the space for a body that nobody has touched yet."""
+
+    def failed(self, failure: Failure) -> None:
+        """Something that nobody foresaw."""
 
 
 class Fetching:
-    """Brings a blob into its partial file."""
+    """Has a blob brought to its target."""
 
     _log = Logger()
 
     def __init__(
         self,
-        file: IPartialFile,
-        origin: BlobSource,
-        expected_size: int | None,
-        workshop: Workshop,
-        listener: FetchEvents,
-        skip: frozenset[int],
+        task: DownloadTask,
+        target: FillTarget,
+        context: DownloadContext,
+        events: FetchEvents,
     ) -> None:
-        self.file = file
-        self.answers = Answers(file, origin, expected_size)
-        self._origin, self._clock = origin, workshop.clock
-        self._urls = UrlChoice(skip, origin.registry.url_count)
-        self._listener = listener
-        self._claimed = file.present.copy()
-        self._fills: list[Fill] = []
-        self._main: Fill | None = None
-        self._allocation = Allocation(file, self._not_allocated)
-        self._ranges_ignored = False
-        self._no_remainder = False
-        self._side_failures = 0
+        self.answers = Answers(target.file, task)
+        self._task = task
+        self._target = target
+        self._file = target.file
+        self._clock = context.clock
+        self._urls = UrlChoice(task.skip, task.source.registry.url_count)
+        self._events = events
+        self._plan: FillPlan[Fill] = FillPlan(target.file, target.claimed)
         self._retries = Retries(
-            workshop.clock, workshop.random, listener.progressed, self._claimed.total
+            context.clock, context.random, self._pause_over, target.claimed.total
         )
         self._stopping = False
 
-    @property
-    def answered(self) -> bool:
-        """Whether a fitting answer came."""
-        return self.answers.count > 0
+    def begin(self) -> None:
+        """Ask for what is missing; or take :meth:`stop` back."""
+        self._stopping = False
+        self._step()
 
-    def step(self, waiting: Iterable[int] = ()) -> None:
-        """Ask for what is missing and nobody asked for yet. Idempotent."""
-        if self._stopping or self._retries.waiting:
-            return
-        # Where Range is ignored a fill brings everything, and another one nothing more.
-        if self._main is None and not (self._ranges_ignored and self._fills):
-            self._request(self._next_main(), main=True)
-        if self.answered and not self._ranges_ignored and self._side_failures < MOST_SIDE_FAILURES:
-            for offset in waiting:
-                self._request(
-                    side_stretch(self._claimed, self.file.size, self._stretches(), offset)
-                )
-
-    def begin(self, body: IBlobBody) -> None:
-        """Take an answer from the first byte on that is here already."""
-        fill = self._main = self._new_fill(Stretch(0, None))
-        self._answered(body, fill)
+    def wanted(self, position: int) -> None:
+        """A reader waits at a position: have it brought, unless it is on its way."""
+        if self._target.answered:
+            self._request(self._plan.beside(position))
 
     def stop(self) -> None:
         """Ask for nothing more; ``drained`` is called when the last write is done."""
         self._stopping = True
         self._retries.cancel()
-        for fill in list(self._fills):
+        for fill in list(self._plan.fills):
             fill.stop()
-        if not self._fills:
-            self._listener.drained()
-
-    def go_on(self) -> None:
-        """Take :meth:`stop` back."""
-        self._stopping = False
+        self._check_drained()
 
     def drop(self) -> None:
-        """End everything at once. The listener hears nothing more."""
+        """End everything at once. Nothing more is told."""
         self._stopping = True
         self._retries.cancel()
-        fills, self._fills, self._main = self._fills, [], None
-        for fill in fills:
+        for fill in list(self._plan.fills):
+            self._plan.remove(fill)
             fill.drop()
 
-    def _new_fill(self, stretch: Stretch) -> Fill:
-        fill = Fill(self, stretch, self._origin.registry.name, self._clock)
-        self._fills.append(fill)
-        return fill
+    # What is asked for.
 
-    def _stretches(self) -> list[Stretch]:
-        return [fill.stretch for fill in self._fills]
+    def _step(self) -> None:
+        """Ask for what is missing and nobody asked for yet. Idempotent."""
+        self._request(self._plan.next_main(), main=True)
 
-    def _next_main(self) -> Stretch | None:
-        if self._no_remainder and self.file.size is None:
-            return None if self._fills else Stretch(0, None)
-        return main_stretch(self._claimed, self.file.size, self._stretches())
+    def _pause_over(self) -> None:
+        self._step()
+        self._target.changed()  # so that who waits far ahead asks again
 
     def _request(self, stretch: Stretch | None, main: bool = False) -> None:
-        if stretch is None or len(self._fills) >= MOST_FILLS:
+        if stretch is None or len(self._plan.fills) >= MOST_FILLS:
             return
-        if self._stopping or self._retries.waiting:  # since an answer that came at once
+        if self._stopping or self._retries.waiting:  # perhaps since an answer that came at once
             return
-        fill = self._new_fill(stretch)
-        if main:
-            self._main = fill
-        asking = self._origin.registry.get_blob(
-            self._origin.repository.name,
-            self.file.digest,
-            stretch.start,
-            stretch.end,
-            self._urls.skipped(),
+        task = self._task
+        fill = Fill(self, self._target, stretch, upstream=task.upstream.name, clock=self._clock)
+        self._plan.add(fill, main)
+        source, digest, skip = task.source, task.digest, self._urls.skipped()
+        asking = source.registry.get_blob(
+            source.repository.name, digest, stretch.start, stretch.end, skip
         )
         fill.ask(asking)
         asking.addCallbacks(
             self._answered, self._refused, callbackArgs=(fill,), errbackArgs=(fill,)
         )
-        asking.addErrback(self._listener.failed)
+        asking.addErrback(self._events.failed)
+
+    # What comes of it.
 
     def _answered(self, body: IBlobBody, fill: Fill) -> None:
-        if fill not in self._fills:
+        if fill not in self._plan.fills:
             body.abort()
             return
         try:
             accepted = self._accept(body, fill)
         except UpstreamFailure as failure:
             body.abort()
-            self._remove(fill)
+            self._plan.remove(fill)
             self._lost(failure)
         except NotStoredError as error:
-            self._remove(fill)
-            self._listener.not_stored(error)
+            self._plan.remove(fill)
+            self._events.not_stored(error)
         else:
             if accepted:
-                self._allocate(body, fill)
-                self._listener.progressed()  # where the size is news, readers may have more
+                self._prepare(body, fill)
+                if self._target.answered:
+                    self._target.changed()  # where the size is news, readers may have more
 
     def _accept(self, body: IBlobBody, fill: Fill) -> bool:
         """Check an answer against what is known; whether it is wanted."""
         size = self.answers.check(body, fill.position)
-        if body.start < fill.position and self._unneeded(body, fill):
+        if body.start < fill.position and self._plan.is_needless(fill):
+            body.abort()
+            self._plan.remove(fill)
             return False
-        self._listener.size_announced(body.size, body)
+        self._target.announced(body)
         if size is not None:
-            self.file.set_size(size)
+            self._file.set_size(size)
         return True
 
-    def _allocate(self, body: IBlobBody, fill: Fill) -> None:
+    def _prepare(self, body: IBlobBody, fill: Fill) -> None:
         """Reserve the first step, then let the body flow."""
-        allocating = self._allocation.first(body.start, body.end)
         given = (body, fill)
-        allocating.addCallbacks(
-            self._begin_flow, self._not_allocated_first, given, errbackArgs=given
-        )
-        allocating.addErrback(self._listener.failed)
+        self._target.prepare(body.start, body.end).addCallbacks(
+            self._begin_flow, self._not_prepared, given, errbackArgs=given
+        ).addErrback(self._events.failed)
 
     def _begin_flow(self, _: None, body: IBlobBody, fill: Fill) -> None:
-        if fill not in self._fills:
+        if fill not in self._plan.fills:
             body.abort()
             return
         self.answers.take(body)
-        if self.answers.count == 1:
-            self._listener.answered()
+        self._target.begin()
         fill.flow(body)
 
-    def _not_allocated_first(self, failure: Failure, body: IBlobBody, fill: Fill) -> None:
-        if fill not in self._fills or not failure.check(OSError):
+    def _not_prepared(self, failure: Failure, body: IBlobBody, fill: Fill) -> None:
+        if fill not in self._plan.fills or not failure.check(OSError):
             body.abort()
             return
         self.drop()
-        self._listener.storage_failed(failure.value, body)
-
-    def _not_allocated(self, error: BaseException | None) -> None:
-        if not self._stopping:
-            self.storage_failed(error)
-
-    def _unneeded(self, body: IBlobBody, fill: Fill) -> bool:
-        """Range was ignored: one answer from the start is enough for everybody."""
-        self._ranges_ignored = True
-        others = [other for other in self._fills if other is not fill]
-        if not others:
-            return False
-        body.abort()
-        self._remove(fill)
-        return True
+        self._events.storage_failed(failure.value, body)
 
     def _refused(self, failure: Failure, fill: Fill) -> None:
-        if fill not in self._fills:
+        if fill not in self._plan.fills:
             return
-        self._remove(fill)
+        self._plan.remove(fill)
         if failure.check(CancelledError):
             self._check_drained()
-            return
-        if not isinstance(failure.value, UpstreamFailure):
-            self._listener.failed(failure)
+        elif not isinstance(failure.value, UpstreamFailure):
+            self._events.failed(failure)
         elif failure.value.status == RANGE_NOT_SATISFIABLE:
             # Nothing follows what is held: another size than ours, or, where nobody knows it,
             # content that only a whole answer can say the end of.
-            self._no_remainder = True
-            name = self._origin.registry.name
-            self._lost(SizeConflict(name, f"it has no byte at {fill.position}"))
+            self._plan.no_remainder = True
+            reason = f"it has no byte at {fill.position}"
+            self._lost(SizeConflict(self._task.upstream.name, reason))
         else:
             self._lost(failure.value)
-
-    def _remove(self, fill: Fill) -> None:
-        if fill in self._fills:
-            self._fills.remove(fill)
-        if self._main is fill:
-            self._main = None
 
     def _lost(self, failure: UpstreamFailure) -> None:
         """Ask again after a pause, or give up."""
         if self._stopping:
             self._check_drained()
             return
-        final = self._retries.is_final(failure)
-        if self._fills and not final:
-            self._side_failures += 1
-        elif final or not self.answered or not self._retries.count(self._claimed.total):
-            self._listener.gave_up(failure)
+        present = self._target.claimed.total
+        final = self._retries.is_final(failure) or not self._target.answered
+        if self._plan.fills and not final:
+            self._plan.side_failures += 1
+        elif final or not self._retries.count(present):
+            self._events.gave_up(failure)
             return
         pause = self._retries.pause(failure)
         self._log.warn(
             "{digest} from {upstream} broke off: {reason}; asking again in {pause:.1f} s",
-            digest=self.file.digest,
+            digest=self._task.digest,
             upstream=failure.upstream,
             reason=failure.reason,
             pause=pause,
         )
+        self._target.hold_nothing()
 
     def _check_drained(self) -> None:
-        if self._stopping and not self._fills:
-            self._listener.drained()
+        if self._stopping and not self._plan.fills:
+            self._events.drained()
 
     # What fills tell.
 
-    def claim(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Claim the parts of ``[start, end)`` that nobody has brought yet."""
-        gaps = self._claimed.gaps(start, end)
-        self._claimed.add(start, end)
-        return gaps
-
-    def fill_met_present(self, position: int) -> bool:
-        """Whether what follows ``position`` is here already."""
-        return not self._ranges_ignored and met_present(self._claimed, position, self.file.size)
-
-    def fill_progressed(self, fill: Fill) -> None:
-        """Bytes were written."""
-        self._allocation.ahead(fill.position, fill.stretch.end)
-        self._listener.progressed()
+    def met_present(self, position: int) -> bool:
+        """Whether a fill may stop at bytes that are claimed from ``position`` on."""
+        return self._plan.met_present(position)
 
     def fill_over(self, fill: Fill, failure: UpstreamFailure | None) -> None:
         """The fill ended; all that it claimed is written."""
-        self._remove(fill)
-        failure = failure or self._fell_short(fill)
+        self._plan.remove(fill)
+        if failure is None and self._plan.fell_short(fill):
+            failure = UpstreamBadAnswer(self._task.upstream.name, "the body ended early")
         if failure is not None:
             self._urls.broke(None if fill.body is None else fill.body.url_index)
             self._lost(failure)
         elif self._stopping:
             self._check_drained()
         else:
-            self._listener.progressed()
+            self._target.changed()
+            if not self._stopping:
+                self._step()
 
-    def _fell_short(self, fill: Fill) -> UpstreamFailure | None:
-        """What is wrong with a clean end, if anything."""
-        if fill.stopped:
-            return None
-        wanted = self.file.size if fill.stretch.end is None else fill.stretch.end
-        if wanted is None and self._claimed.end_of(0) <= fill.position:
-            self.file.set_size(fill.position)
-        if fill.position >= (wanted or self._claimed.end_of(0)):
-            return None
-        return UpstreamBadAnswer(self._origin.registry.name, "the body ended early")
-
-    def storage_failed(self, error: BaseException | None) -> None:
+    def fill_cannot_write(self, error: BaseException | None) -> None:
         """The disk refused a write."""
         self.drop()
-        self._listener.storage_failed(error)
+        self._events.storage_failed(error)

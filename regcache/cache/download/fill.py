@@ -29,8 +29,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.cache.download.planning import Stretch
+from regcache.cache.download.target import FillTarget
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
-from regcache.interfaces import IBlobBody, IBodyConsumer, IPartialFile
+from regcache.interfaces import IBlobBody, IBodyConsumer
 
 #: The upstream is paused when more than this waits for the disk (bytes).
 QUEUE_HIGH = 2 * 1024 * 1024
@@ -45,23 +46,15 @@ LINGER = 0.002
 
 
 class FillOwner(Protocol):
-    """The download that a fill writes into."""
+    """Who began a fill."""
 
-    file: IPartialFile
-
-    def claim(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Claim the parts of ``[start, end)`` that nobody has brought yet."""
-
-    def fill_met_present(self, position: int) -> bool:
-        """Whether what follows ``position`` is here already."""
-
-    def fill_progressed(self, fill: "Fill") -> None:
-        """Bytes were written."""
+    def met_present(self, position: int) -> bool:
+        """Whether a fill may stop at bytes that are claimed from ``position`` on."""
 
     def fill_over(self, fill: "Fill", failure: UpstreamFailure | None) -> None:
         """The fill ended; all that it claimed is written."""
 
-    def storage_failed(self, error: BaseException | None) -> None:
+    def fill_cannot_write(self, error: BaseException | None) -> None:
         """The disk refused a write."""
 
 
@@ -81,13 +74,20 @@ class Fill:
     """Writes one upstream body, from ``stretch.start`` on, into its download."""
 
     def __init__(
-        self, owner: FillOwner, stretch: Stretch, upstream: str, clock: IReactorTime
+        self,
+        owner: FillOwner,
+        target: FillTarget,
+        stretch: Stretch,
+        *,
+        upstream: str,
+        clock: IReactorTime,
     ) -> None:
         self._owner = owner
+        self._target = target
         self._clock = clock
         self._lingering: IDelayedCall | None = None
         self._eager_to = stretch.start + BATCH
-        self._end = stretch.end
+        self.end = stretch.end
         self._upstream = upstream
         self._runs: deque[_Run] = deque()
         self._queued = 0
@@ -103,7 +103,7 @@ class Fill:
     @property
     def stretch(self) -> Stretch:
         """What this fill will still bring."""
-        return Stretch(self.position, self._end)
+        return Stretch(self.position, self.end)
 
     def ask(self, asking: "Deferred[IBlobBody]") -> None:
         """Wait for the upstream's answer, which :meth:`stop` cancels."""
@@ -127,32 +127,48 @@ class Fill:
     def stop(self) -> None:
         """Take no more from the upstream. What has arrived is still written."""
         self.stopped = True
+        if self._asking is None:
+            self._let_go()
+            self._finish(None)
+        else:
+            self._asking.cancel()
+
+    def _let_go(self) -> None:
+        """Have the upstream send no more."""
+        body = self.body
         if self._asking is not None:
             self._asking.cancel()
-            return
-        if self.body is not None and not self._no_more:
-            self.body.abort()
-        self._finish(None)
+        elif body is not None and not self._no_more:
+            if self.position == body.end:
+                body.resume()  # it has come whole: it ends by itself, and its connection stays
+            else:
+                body.abort()
 
     def drop(self) -> None:
         """Stop, and forget what has arrived. The owner hears nothing more."""
         self._over = True
         self._runs.clear()
-        self._linger_no_more()
-        self.stop()
+        if self._lingering is not None:
+            self._linger_no_more()
+        self._let_go()
+        self._no_more = True
 
     def body_chunk(self, data: bytes) -> None:
         """Queue the parts of a chunk that are new; stop when all that follows is here."""
         if self._no_more:
             return
-        start, self.position = self.position, self.position + len(data)
-        if self._is_surplus(self.position):
+        start, end = self.position, self.position + len(data)
+        self.position = end
+        if self._is_surplus(end):
             self._break(UpstreamBadAnswer(self._upstream, "more bytes than announced"))
             return
-        for gap_start, gap_end in self._owner.claim(start, self.position):
-            whole = gap_start == start and gap_end == self.position
+        claimed = self._target.claimed
+        gaps = claimed.gaps(start, end)
+        claimed.add(start, end)
+        for gap_start, gap_end in gaps:
+            whole = gap_end - gap_start == len(data)
             self._queue(gap_start, data if whole else data[gap_start - start : gap_end - start])
-        if self._owner.fill_met_present(self.position):
+        if claimed.end_of(end) > end and self._owner.met_present(end):
             self.stop()
             return
         if self._queued > QUEUE_HIGH and self.body is not None:
@@ -161,8 +177,11 @@ class Fill:
 
     def _is_surplus(self, position: int) -> bool:
         """Whether bytes before ``position`` were not announced."""
-        ends = (self._owner.file.size, None if self.body is None else self.body.end)
-        return any(end is not None and position > end for end in ends)
+        size = self._target.file.size
+        if size is not None and position > size:
+            return True
+        end = None if self.body is None else self.body.end
+        return end is not None and position > end
 
     def body_ended(self) -> None:
         """The upstream sent all that it announced."""
@@ -219,9 +238,10 @@ class Fill:
             lingering.cancel()
 
     def _write(self, run: _Run) -> None:
-        self._linger_no_more()
+        if self._lingering is not None:
+            self._linger_no_more()
         self._writing = True
-        writing = self._owner.file.write(run.offset, run.chunks)
+        writing = self._target.file.write(run.offset, run.chunks)
         writing.addCallbacks(self._wrote, self._write_failed, callbackArgs=(run.length,))
 
     def _wrote(self, _: None, length: int) -> None:
@@ -231,7 +251,7 @@ class Fill:
             return
         if self._queued <= QUEUE_LOW and self.body is not None and not self._no_more:
             self.body.resume()
-        self._owner.fill_progressed(self)
+        self._target.wrote(self.position, self.end)
         self._pump()
 
     def _write_failed(self, failure: Failure) -> None:
@@ -239,5 +259,5 @@ class Fill:
         if not self._over:
             self._over = True
             self._runs.clear()
-            self.stop()
-            self._owner.storage_failed(failure.value)
+            self._let_go()
+            self._owner.fill_cannot_write(failure.value)

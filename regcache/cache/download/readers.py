@@ -1,13 +1,13 @@
 """The readers of one download: when their answers may begin, and what they may be sent."""
 
+from collections.abc import Callable
 from itertools import islice
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from regcache.cache.download.blob_source import WITHHELD
+from regcache.cache.download.context import WITHHELD
 from regcache.cache.download.reader import Reader
 from regcache.gate import Gate
 from regcache.interfaces import IPartialFile
@@ -19,51 +19,38 @@ WOKEN_AT_ONCE = 16
 PAUSE = 0.008
 
 
-class Host(Protocol):
-    """The download that feeds the readers."""
-
-    def wanted(self, position: int) -> bool:
-        """A reader waits at a position; False where nothing will come any more."""
-
-    def left(self) -> None:
-        """A reader is gone."""
-
-
 class Readers:
     """Readers come and go; the head of their answers is released, or refused, once for all.
 
     It is the source that the readers take their bytes from (regcache.cache.download.reader.Source).
 
+    :param left: called when a reader has gone.
     :ivar file: set before the head is released.
+    :ivar bring: is told where a reader waits; set when something can be brought.
     :ivar verified: size and digest were found right: everything is released.
-    :ivar stored: the content is stored, or going to be.
     """
 
     file: IPartialFile
 
-    def __init__(self, host: Host, clock: IReactorTime | None = None) -> None:
-        """:param clock: for many readers, who are woken in turns then."""
+    def __init__(self, clock: IReactorTime, left: Callable[[], None]) -> None:
         self._clock = clock
+        self._left = left
         self._to_wake: dict[Reader, None] = {}
         self._waking: IDelayedCall | None = None
         self._woken_at = -PAUSE
+        self.bring: Callable[[int], None] | None = None
         self.verified = False
-        self.stored = True
-        self._host = host
+        self._dismissed = False
         self._readers: dict[Reader, None] = {}
         self._head = Gate()
 
     def __len__(self) -> int:
         return len(self._readers)
 
-    def move(self, host: Host) -> None:
-        """Have another one feed the readers from now on."""
-        self._host = host
-
     @property
-    def opened(self) -> bool:
-        """Whether there is a file."""
-        return hasattr(self, "file")
+    def content(self) -> bytes | None:
+        """All of it, where it is verified, small and in memory."""
+        return self.file.content if self.verified else None
 
     def join(self) -> Reader:
         """A new reader."""
@@ -86,8 +73,10 @@ class Readers:
 
     def reader_waits(self, reader: Reader) -> None:
         """Have brought what the reader waits for."""
-        if not self._host.wanted(reader.position):
+        if self._dismissed and not self.verified:
             reader.abort("the download ended")
+        elif self.bring is not None:
+            self.bring(reader.position)
 
     def reader_left(self, reader: Reader) -> None:
         """Forget a reader."""
@@ -96,7 +85,7 @@ class Readers:
         if not self._to_wake and self._waking is not None:
             self._waking.cancel()
             self._waking = None
-        self._host.left()
+        self._left()
 
     def release_head(self) -> None:
         """Let the answers begin."""
@@ -119,7 +108,7 @@ class Readers:
         self._to_wake.update(self._readers)
         if self._waking is not None:
             return
-        if self._clock is None or len(self._to_wake) <= WOKEN_AT_ONCE or self.verified:
+        if len(self._to_wake) <= WOKEN_AT_ONCE or self.verified:
             self._wake_some()
             return
         pause = self._woken_at + PAUSE - self._clock.seconds()
@@ -129,23 +118,22 @@ class Readers:
             self._waking = self._clock.callLater(pause, self._wake_many)
 
     def _wake_many(self) -> None:
-        if self._clock is not None:
-            self._woken_at = self._clock.seconds()
+        self._woken_at = self._clock.seconds()
         self._wake_some()
 
     def _wake_some(self) -> None:
         self._waking = None
-        most = len(self._to_wake) if self._clock is None else WOKEN_AT_ONCE
         try:
-            for reader in list(islice(self._to_wake, most)):
+            for reader in list(islice(self._to_wake, WOKEN_AT_ONCE)):
                 self._to_wake.pop(reader, None)
                 reader.step()
-        finally:  # whatever befalls one reader, the others are waiting
-            if self._to_wake and self._clock is not None and self._waking is None:
+        finally:  # whatever goes wrong with one reader, the others are waiting
+            if self._to_wake and self._waking is None:
                 self._waking = self._clock.callLater(0, self._wake_some)
 
     def dismiss(self, error: Exception) -> None:
         """Refuse who has no answer yet; break off who depends on what will not come."""
+        self._dismissed = True
         self._head.fail(Failure(error))
         if not self.verified:
             self.break_off(str(error))

@@ -20,10 +20,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from regcache.cache.download.blob_source import WITHHELD
+from regcache.cache.download.context import WITHHELD, BlobSource
+from regcache.cache.download.downloads import DownloadTable
 from regcache.digests import Digest
-from regcache.errors import UpstreamFailure
-from regcache.interfaces import IBlobBody, IBodyConsumer, IReader, IReaderSink
+from regcache.errors import UpstreamBadAnswer, UpstreamFailure
+from regcache.identity import UpstreamIdentity
+from regcache.interfaces import IBlobBody, IBodyConsumer, ICacheEvents, IReader, IReaderSink
 
 
 @implementer(IReader, IBodyConsumer)
@@ -38,17 +40,17 @@ class Relay:
         body: IBlobBody,
         size: int | None,
         upstream: str,
-        lied: Callable[[], None],
+        wrong: Callable[[], None],
     ) -> None:
         """
         :param body: of the whole blob, from its first byte on.
-        :param lied: called if it has not the digest.
+        :param wrong: called if it has not the digest.
         """
         self.size = size
         self._digest = digest
         self._body = body
         self._upstream = upstream
-        self._lied = lied
+        self._wrong = wrong
         self._hasher = digest.hasher()
         self._held: deque[bytes] = deque()
         self._held_length = 0
@@ -138,7 +140,7 @@ class Relay:
             self._break("the body ended early")
             return
         if self._hasher.hexdigest() != self._digest.hex:
-            self._lied()
+            self._wrong()
             self._break("the content fails its digest")
             return
         while self._held and not self._over:
@@ -167,3 +169,60 @@ class Relay:
         self.leave()
         if sink is not None:
             sink.broken(reason)
+
+
+class Relays:
+    """Blobs that are not stored: asked for anew for each client, unless an answer is at hand."""
+
+    _log = Logger()
+
+    def __init__(self, downloads: DownloadTable, counts: ICacheEvents) -> None:
+        self._downloads = downloads
+        self._counts = counts
+
+    async def open(
+        self,
+        digest: Digest,
+        source: BlobSource,
+        *,
+        expected_size: int | None,
+        reason: str,
+        body: IBlobBody | None = None,
+    ) -> Relay:
+        """Begin an answer.
+
+        :param expected_size: what a manifest says (bytes), or None.
+        :param reason: why it is not stored, for the log.
+        :param body: an answer that is here already, and that nobody has touched.
+        :raises UpstreamFailure: if the upstream does not give it, or another one.
+        """
+        upstream = source.repository.upstream
+        if body is None or body.start != 0:
+            if body is not None:
+                body.abort()
+            body = await self._ask(digest, source)
+        if expected_size is not None and body.size not in (None, expected_size):
+            body.abort()
+            raise UpstreamBadAnswer(upstream.name, "a size other than the manifest's")
+        self._log.info(
+            "{digest} from {upstream} is passed through and not kept: {reason}",
+            digest=digest,
+            upstream=upstream.name,
+            reason=reason,
+        )
+        size = expected_size if body.size is None else body.size
+        url_index = body.url_index
+        wrong = lambda: self._wrong(digest, upstream, url_index)  # noqa: E731
+        return Relay(digest, body, size, upstream.name, wrong)
+
+    async def _ask(self, digest: Digest, source: BlobSource) -> IBlobBody:
+        skip = self._downloads.skipped(digest, source.registry)
+        body = await source.registry.get_blob(source.repository.name, digest, skip=skip)
+        if body.start != 0:
+            body.abort()
+            raise UpstreamBadAnswer(source.registry.name, "it sent a part instead of the whole")
+        return body
+
+    def _wrong(self, digest: Digest, upstream: UpstreamIdentity, url_index: int) -> None:
+        self._counts.digest_mismatch(upstream.name)
+        self._downloads.wrong_bytes(digest, upstream, url_index)

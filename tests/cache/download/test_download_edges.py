@@ -4,12 +4,12 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.download.closing import Closing
-from regcache.cache.download.partial_claim import SAVE_EVERY
+from regcache.cache.download.ending import Closing
 from regcache.cache.download.readers import Readers
-from regcache.digests import Digest
+from regcache.cache.download.target import SAVE_EVERY
 from regcache.errors import (
     UpstreamBadAnswer,
     UpstreamNotFound,
@@ -204,65 +204,47 @@ class KilledTests(DownloadTestCase):
         killed, self.caches = self.caches, self.make_caches()
         self.assertEqual(bytes(self.pull(digest).data), content)
         self.assertLess(self.registry.sent, len(content) + SAVE_EVERY + MIB)
-        download.file.close()
+        download.target.file.close()
         self.assertEqual(len(killed.downloads), 1)
 
 
 class ClosingTests(SynchronousTestCase):
     """The order at the end of a download."""
 
-    def test_file_is_closed_before_the_table_is_told(self) -> None:
-        """Who waits for the end opens the file at once, and must find it closed."""
-        events: list[str] = []
+    def setUp(self) -> None:
+        """A download that is over, and a reader of it."""
+        self.said: list[str] = []
+        case = self
 
         class File:
             present = Intervals()
 
             def close(self) -> None:
-                events.append("closed")
+                case.said.append("closed")
 
-        class Owner:
-            def closed(self, digest: Digest) -> None:
-                events.append("told")
+        class Events:
+            def closed(self, task: object) -> None:
+                case.said.append("told")
 
-        readers = Readers(None)  # type: ignore[arg-type]
-        readers.file = File()  # type: ignore[assignment]
-        closing = Closing(Digest.of(b""), readers, Owner())  # type: ignore[arg-type]
-        closing.done.wait().addCallback(lambda _: events.append("next"))
-        readers.join()
-        closing.finish()
-        self.assertEqual(events, ["closed", "told", "next"])
+        self.readers = Readers(Clock(), lambda: self.closing.reader_left())
+        task, events, file = object(), Events(), File()
+        self.closing = Closing(task, self.readers, events)  # type: ignore[arg-type]
+        self.readers.file = self.closing.file = file  # type: ignore[assignment]
+        self.reader = self.readers.join()
+
+    def test_file_is_closed_before_the_table_is_told(self) -> None:
+        """Who waits for the end opens the file at once, and must find it closed."""
+        self.closing.done.wait().addCallback(lambda _: self.said.append("next"))
+        self.closing.finish()
+        self.assertEqual(self.said, ["closed", "told", "next"])
 
     def test_readers_of_verified_content_keep_the_file(self) -> None:
         """What was verified may be read to its end; the last who leaves closes it."""
-        closed: list[bool] = []
-
-        class File:
-            present = Intervals()
-
-            def close(self) -> None:
-                closed.append(True)
-
-        class Owner:
-            def closed(self, digest: Digest) -> None:
-                pass
-
-        class Host:
-            def wanted(self, position: int) -> bool:
-                return True
-
-            def left(self) -> None:
-                closing.close_file()
-
-        readers = Readers(Host())
-        readers.file = File()  # type: ignore[assignment]
-        readers.verified = True
-        closing = Closing(Digest.of(b""), readers, Owner())  # type: ignore[arg-type]
-        reader = readers.join()
-        closing.finish()
-        self.assertEqual(closed, [])
-        reader.leave()
-        self.assertEqual(closed, [True])
+        self.readers.verified = True
+        self.closing.finish()
+        self.assertEqual(self.said, ["told"])
+        self.reader.leave()
+        self.assertEqual(self.said, ["told", "closed"])
 
 
 class ManyReadersTests(DownloadTestCase):

@@ -4,7 +4,7 @@ import os
 
 from twisted.internet.defer import Deferred
 
-from regcache.cache.download.blob_source import WITHHELD
+from regcache.cache.download.context import WITHHELD
 from regcache.cache.download.relay import Relay
 from regcache.digests import Digest
 from regcache.errors import (
@@ -225,7 +225,7 @@ class SpaceTests(DownloadTestCase):
             failed.errback(OSError(28, "No space left on device"))
             return failed
 
-        self.patch(download.file, "write", full)
+        self.patch(download.target.file, "write", full)
 
 
 class StoppingTests(DownloadTestCase):

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from regcache.cache.download.blob_source import WITHHELD
+from regcache.cache.download.context import WITHHELD
 from regcache.cache.download.relay import Relay
 from regcache.errors import UpstreamServerError
 from tests.support.bodies import Fault

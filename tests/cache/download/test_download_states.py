@@ -1,4 +1,4 @@
-"""The table of states of regcache/cache/download.py, row by row.
+"""The table of states of regcache/cache/download/download.py, row by row.
 
 Each row is reached, and then something happens meanwhile: the client leaves, the upstream dies,
 the disk fills up, the stored blob is evicted, or the daemon is told to stop.
@@ -24,15 +24,16 @@ class OpeningFileOpened(state_rows.Row):
         self.assertEqual([each[3:] for each in self.registry.requests], [(10 * KIB, None)])
 
 
-class OpeningAnswerIsHere(state_rows.Row):
-    """opening, partial file opened: filling; the first gap is taken from the answer at hand."""
+class OpeningNothingWasHere(state_rows.Row):
+    """opening, nothing was here: filling, at once; what comes is in memory."""
 
-    outcomes = "gone aborted aborted complete aborted"
+    outcomes = "gone refused complete complete refused"
 
     def reach(self) -> None:
         self.client = self.pull()
         self.until(lambda: self.state() == "filling")
         self.assertEqual([each[3:] for each in self.registry.requests], [(0, None)])
+        self.assertTrue(self.download.target.file.in_memory)
 
 
 class OpeningNothingMissing(state_rows.Row):
@@ -82,6 +83,19 @@ class FillingFirstAnswer(state_rows.Row):
         self.assertEqual((self.state(), len(self.client.data)), ("filling", 0))
 
 
+class FillingSmallAnswer(state_rows.Row):
+    """filling, first answer, up to 64 KiB: heads of answers wait until all was verified."""
+
+    size = 40 * KIB
+    outcomes = "gone refused complete complete refused"
+
+    def reach(self) -> None:
+        self.client = self.pull()
+        self.until(lambda: self.daemon.present(0))
+        self.assertEqual((self.state(), self.client.opened), ("filling", None))
+        self.assertTrue(self.download.target.file.in_memory)
+
+
 class FillingAnotherSize(state_rows.Row):
     """filling, another size than ours: what is held is dropped and fetched afresh."""
 
@@ -120,6 +134,19 @@ class FillingClaimRefused(state_rows.Row):
         self.assertEqual(self.registry.count("get_blob"), 1)
 
 
+class FillingSmallClaimRefused(state_rows.Row):
+    """filling, claim of space refused, what fits in memory: filling, and it is not stored."""
+
+    size = 40 * KIB
+    outcomes = "gone refused complete complete refused"
+
+    def reach(self) -> None:
+        self.daemon.spaces[-1].limit = 1000
+        self.client = self.pull()
+        self.until(lambda: self.daemon.present(0))
+        self.assertEqual((self.state(), self.download.target.stored), ("filling", False))
+
+
 class FillingFillBreaks(state_rows.Row):
     """filling, fill breaks: asked again from there after a pause."""
 
@@ -131,6 +158,20 @@ class FillingFillBreaks(state_rows.Row):
         self.until(lambda: self.client.begun)
         self.until(lambda: self.download._fetching._retries.waiting)
         self.assertEqual((self.state(), self.client.outcome), ("filling", None))
+
+
+class FillingSmallBreaks(state_rows.Row):
+    """filling, fill breaks: filling, on the disk."""
+
+    size = 40 * KIB
+    outcomes = "gone refused complete complete refused"
+
+    def reach(self) -> None:
+        self.registry.faults = [Fault(cut=20 * KIB)]
+        self.client = self.pull()
+        self.until(lambda: self.daemon.present(0))
+        self.until(lambda: self.download._fetching._retries.waiting)
+        self.assertFalse(self.download.target.file.in_memory)
 
 
 class FillingWriteRefused(state_rows.Row):
@@ -168,7 +209,7 @@ class FillingLastReaderLeavesMuch(state_rows.Row):
     def reach(self) -> None:
         self.client = self.pull()
         self.until(lambda: self.client.data)
-        self.until(lambda: any(fill._queued for fill in self.download._fetching._fills))
+        self.until(lambda: any(fill._queued for fill in self.download._fetching._plan.fills))
         self.client.leave()
         self.assertEqual(self.state(), "parking")
         self.assertFalse(self.registry.bodies[0].open)
@@ -185,6 +226,20 @@ class ParkingReaderJoins(state_rows.Row):
         self.client = self.pull()
         self.until(lambda: self.state() == "filling")
         self.assertTrue(self.client.begun)
+
+
+class ParkingEveryBytePresent(state_rows.Row):
+    """parking, every byte present: checking."""
+
+    finish = 5 * KIB
+    outcomes = "gone gone gone gone gone"
+
+    def reach(self) -> None:
+        self.client = self.pull()
+        self.until(lambda: self.registry.sent == self.size)
+        self.client.leave()
+        self.assertEqual(self.state(), "parking")
+        self.until(lambda: self.state() == "checking")
 
 
 class ParkingFillsHaveDrained(state_rows.Row):
@@ -208,7 +263,7 @@ class FillingEveryBytePresent(state_rows.Row):
     def reach(self) -> None:
         self.client = self.pull()
         self.until(lambda: self.state() == "checking")
-        self.assertEqual(self.download.file.present.total, 300 * KIB)
+        self.assertEqual(self.download.target.file.present.total, 300 * KIB)
         self.assertIsNone(self.client.outcome)
 
 
@@ -221,6 +276,46 @@ class CheckingDigestRight(state_rows.Row):
         self.client = self.pull(slow=True)
         self.until(lambda: self.state() == "checking" and self.download.readers.verified)
         self.assertIsNone(self.client.outcome)
+
+
+class CheckingSmallDigestRight(state_rows.Row):
+    """checking, digest right: all is released, while it is stored behind the answer."""
+
+    size = 40 * KIB
+    outcomes = "gone complete complete complete complete"
+
+    def reach(self) -> None:
+        self.client = self.pull(slow=True)
+        self.until(lambda: self.client.begun)
+        self.assertEqual((self.state(), self.client.outcome), ("checking", None))
+        self.assertEqual(self.client.opened.content, self.daemon.contents[0])
+
+
+class CheckingNotToBeStored(state_rows.Row):
+    """checking, not to be stored: over; readers have their bytes."""
+
+    size = 40 * KIB
+    outcomes = "gone complete complete complete complete"
+
+    def reach(self) -> None:
+        self.daemon.spaces[-1].limit = 1000
+        self.client = self.pull(slow=True)
+        self.until(lambda: self.client.begun)
+        self.assertEqual((self.state(), self.client.opened.status.outcome), ("", "relay"))
+
+
+class CheckingStoringRefused(state_rows.Row):
+    """checking, storing it refused: over; readers have their bytes, the disk rests."""
+
+    size = 40 * KIB
+    outcomes = "gone complete complete complete complete"
+
+    def reach(self) -> None:
+        self.client = self.pull(slow=True)
+        self.until(lambda: self.daemon.present(0))
+        self.daemon.disk.failing = 1
+        self.until(lambda: self.client.begun and self.state() == "")
+        self.assertTrue(self.daemon.caches.downloads.storage_rests)
 
 
 class CheckingDigestWrong(state_rows.Row):

@@ -2,7 +2,7 @@
 
 import os
 
-from regcache.cache.download.blob_source import WITHHELD
+from regcache.cache.download.context import WITHHELD
 from tests.support.bodies import Fault
 from tests.support.caches import Caches, Sink
 from tests.support.download_case import KIB, DownloadTestCase, make_content

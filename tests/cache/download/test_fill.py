@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache.cache.download.fill import BATCH, LINGER, QUEUE_HIGH, QUEUE_LOW, WRITE_SIZE, Fill
 from regcache.cache.download.planning import Stretch
 from regcache.errors import UpstreamFailure
+from regcache.intervals import Intervals
 
 PIECE = bytes(BATCH // 4)
 
@@ -30,29 +31,32 @@ class File:
         return self.writes[-1]
 
 
+class Target:
+    """Takes everything; nothing is there."""
+
+    def __init__(self) -> None:
+        self.file = File()
+        self.claimed = Intervals()
+
+    def wrote(self, position: int, end: int | None) -> None:
+        """Fine."""
+
+
 class Owner:
     """A download that wants everything."""
 
     def __init__(self) -> None:
-        self.file: Any = File()
         self.over: list[UpstreamFailure | None] = []
 
-    def claim(self, start: int, end: int) -> list[tuple[int, int]]:
-        """All of it."""
-        return [(start, end)]
-
-    def fill_met_present(self, position: int) -> bool:
+    def met_present(self, position: int) -> bool:
         """Nothing is here."""
         return False
-
-    def fill_progressed(self, fill: Fill) -> None:
-        """Fine."""
 
     def fill_over(self, fill: Fill, failure: UpstreamFailure | None) -> None:
         """Note the end."""
         self.over.append(failure)
 
-    def storage_failed(self, error: BaseException | None) -> None:
+    def fill_cannot_write(self, error: BaseException | None) -> None:
         """Not here."""
         raise AssertionError(error)
 
@@ -89,7 +93,10 @@ class WritingTests(SynchronousTestCase):
         self.clock = Clock()
         self.owner = Owner()
         self.body: Any = Body()
-        self.fill = Fill(self.owner, Stretch(0, None), "up.test", self.clock)
+        self.target: Any = Target()
+        self.fill = Fill(
+            self.owner, self.target, Stretch(0, None), upstream="up.test", clock=self.clock
+        )
         self.fill.flow(self.body)
 
     def tearDown(self) -> None:
@@ -100,12 +107,12 @@ class WritingTests(SynchronousTestCase):
     @property
     def written(self) -> list[tuple[int, int]]:
         """The writes that have begun."""
-        written: list[tuple[int, int]] = self.owner.file.written
+        written: list[tuple[int, int]] = self.target.file.written
         return written
 
     def end_write(self) -> None:
         """The disk has taken what is being written."""
-        self.owner.file.writes[-1].callback(None)
+        self.target.file.writes[-1].callback(None)
 
     def begin(self) -> None:
         """The beginning of the body is written."""
@@ -188,5 +195,5 @@ class WritingTests(SynchronousTestCase):
             self.end_write()
         start, end = self.written[-1]
         self.assertGreater(end, start)
-        self.assertEqual(len([each for each in self.owner.file.writes if not each.called]), 1)
+        self.assertEqual(len([each for each in self.target.file.writes if not each.called]), 1)
         self.assertLessEqual(queued - start, QUEUE_LOW + BATCH)

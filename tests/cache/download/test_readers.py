@@ -9,24 +9,13 @@ from regcache.cache.download.reader import Reader
 from regcache.cache.download.readers import PAUSE, WOKEN_AT_ONCE, Readers
 
 
-class Host:
-    """A download that is told of everything and does nothing."""
-
-    def wanted(self, position: int) -> bool:
-        """There is more to come."""
-        return True
-
-    def left(self) -> None:
-        """Fine."""
-
-
 class WakingTests(SynchronousTestCase):
     """Whose turn it is."""
 
     def setUp(self) -> None:
         """More readers than are woken at once; each notes when it is."""
         self.clock = Clock()
-        self.waking = Readers(Host(), self.clock)
+        self.waking = Readers(self.clock, lambda: None)
         self.readers = [self.waking.join() for _ in range(2 * WOKEN_AT_ONCE + 1)]
         self.woken: list[int] = []
         for number, reader in enumerate(self.readers):

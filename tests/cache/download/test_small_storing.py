@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from regcache.cache.download import backlog
+from regcache.store import spooled
 from tests.support.caches import Caches
 from tests.support.download_case import KIB, make_content
 from tests.support.pipeline import Disk
@@ -69,7 +69,7 @@ class StoringTests(SmallCase):
         opening = caches.open(self.digest)
         pool.release_all()
         caches.run(turns=3)
-        self.patch(backlog, "MOST_BEHIND", 0)
+        self.patch(spooled, "MOST_BEHIND", 0)
         caches.run()
         return opening
 
@@ -92,7 +92,7 @@ class StoringTests(SmallCase):
 
     def test_full_backlog_takes_no_more(self) -> None:
         """However many are asked for and left: a disk that stands still fills no memory."""
-        self.patch(backlog, "MOST_BEHIND", 100 * KIB)
+        self.patch(spooled, "MOST_BEHIND", 100 * KIB)
         pool = HeldPool()
         caches = Caches(os.path.abspath(self.mktemp()), self.clock, self.registry, pool=pool)
         for seed in range(10):
@@ -109,18 +109,6 @@ class StoringTests(SmallCase):
         self.assertEqual((self.registry.count("get_blob"), len(caches.downloads)), (10, 0))
         self.assertEqual(self.registry.sent, 10 * 40 * KIB)
         self.close(caches, pool)
-
-    def test_backlog_of_tiny_blobs(self) -> None:
-        """What waits costs more than its bytes, and is let go of in the end."""
-        full = backlog.Backlog()
-        waiting = backlog.MOST_BEHIND // backlog.OVERHEAD
-        for _ in range(waiting):
-            full.add(1)
-        self.assertTrue(full.is_full)
-        for _ in range(waiting):
-            full.remove(1)
-        self.patch(backlog, "MOST_BEHIND", 1)
-        self.assertFalse(full.is_full)
 
     def test_no_space(self) -> None:
         """Without space everybody gets the bytes from one answer, and nothing is stored."""
@@ -139,10 +127,10 @@ class StoringTests(SmallCase):
         disk = Disk(self.clock)
         caches = Caches(os.path.abspath(self.mktemp()), self.clock, self.registry, pool=disk)
         disk.failing = 1
-        self.patch(backlog, "MOST_BEHIND", 1)
+        self.patch(spooled, "MOST_BEHIND", 1)
         opening = caches.open(self.digest)
         caches.run()
-        self.assertFalse(caches.downloads._backlog.is_full)
+        self.assertFalse(caches.store.backlog.is_full)
         opened = self.successResultOf(opening)
         self.assertEqual((opened.content, opened.status.outcome), (self.content, "miss"))
         opened.reader.leave()

@@ -9,13 +9,14 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.download import allocation
-from regcache.cache.download.allocation import STEP, UNRESERVED, Allocation
+from regcache.cache.download import target
+from regcache.cache.download.readers import Readers
 from regcache.cache.download.relay import Relay
+from regcache.cache.download.target import STEP, UNRESERVED, Allocation, FillTarget
 from regcache.intervals import Intervals
 from regcache.store.ledger import FileSystemSpace, SpaceLedger, SpaceLimits
 from regcache.store.partial import PartialFile
-from tests.support.caches import Caches, Sink
+from tests.support.caches import Caches, FakeSpace, Sink
 from tests.support.registries import FakeRegistry
 
 KIB = 1024
@@ -31,6 +32,10 @@ class FakePartial:
         self.present = Intervals()
         self.steps: list[tuple[int, int]] = []
         self.results: list[Deferred[None]] = []
+
+    def prepare(self) -> "Deferred[None]":
+        """It is on the disk."""
+        return succeed(None)
 
     def allocate(self, start: int, end: int) -> "Deferred[None]":
         """Later."""
@@ -66,9 +71,13 @@ class StepTests(SynchronousTestCase):
         """Small content, and such as does not say its size, is written without."""
         for size in (None, UNRESERVED):
             self.file.size = size
-            self.successResultOf(self.allocation.first(0, None))
-            self.allocation.ahead(0, None)
+            target = FillTarget(self.file, FakeSpace(), Readers(Clock(), list), self)  # type: ignore
+            self.successResultOf(target.prepare(0, None))
+            target.wrote(0, None)
         self.assertEqual(self.file.steps, [])
+
+    def unread(self) -> None:
+        """Nobody reads."""
 
     def test_next_step(self) -> None:
         """A further step is begun when half of the last one is used, one at a time."""
@@ -153,7 +162,7 @@ class FullDiskTests(SynchronousTestCase):
     def test_no_space_half_way(self) -> None:
         """A later step that fails is a write error half-way."""
         waiting: Deferred[None] = Deferred()
-        self.patch(allocation, "STEP", MIB)
+        self.patch(target, "STEP", MIB)
         self.allocate(succeed(None), waiting)
         sink = self.pull(turns=20)
         self.assertTrue(sink.data)

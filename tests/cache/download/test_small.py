@@ -2,12 +2,11 @@
 
 import os
 
-from regcache.cache.download.blob_source import BlobSource
-from regcache.cache.download.small_fetch import SMALL, SmallFetch
+from regcache.cache.download.context import WITHHELD, BlobSource
 from regcache.cache.policy import Policy
 from regcache.errors import UpstreamBadAnswer, UpstreamNotFound
 from tests.support.bodies import Fault
-from tests.support.caches import Caches
+from tests.support.caches import Caches, Sink
 from tests.support.download_case import KIB, make_content
 from tests.support.pools import HeldPool
 from tests.support.small_case import SmallCase
@@ -20,7 +19,7 @@ class AskingTests(SmallCase):
         """A small blob costs one request and no partial file, and is stored and recorded."""
         opening = self.caches.open(self.digest)
         self.caches.run(turns=3)
-        self.assertIsInstance(self.fetch(), SmallFetch)
+        self.assertTrue(self.fetch().target.file.in_memory)
         self.assertEqual(self.partials(), [])
         self.assertNoResult(opening)
         self.caches.run()
@@ -45,17 +44,17 @@ class AskingTests(SmallCase):
         facts = self.successResultOf(asking)
         self.assertEqual((facts.public, facts.link.credentials), (False, "ours"))
 
-    def test_larger_answer_is_handed_over(self) -> None:
+    def test_larger_answer_goes_to_the_disk(self) -> None:
         """One byte more than fits goes through a file, from the same answer."""
-        self.content = make_content(SMALL + 1, seed=12)
+        self.content = make_content(WITHHELD + 1, seed=12)
         self.digest = self.registry.add(self.content)
         sink = self.pull()
         self.assertEqual((bytes(sink.data), sink.ended), (self.content, True))
         self.assertEqual(self.registry.count("get_blob"), 1)
 
     def test_daemon_stops_before_there_is_a_file(self) -> None:
-        """An answer that is handed over to a download that ends at once is closed."""
-        self.content = make_content(SMALL + 1, seed=12)
+        """An answer that waits for a file when the download ends is closed."""
+        self.content = make_content(WITHHELD + 1, seed=12)
         self.digest = self.registry.add(self.content)
         pool = HeldPool()
         caches = Caches(os.path.abspath(self.mktemp()), self.clock, self.registry, pool=pool)
@@ -70,7 +69,7 @@ class AskingTests(SmallCase):
 
     def test_another_size_than_the_manifest_s(self) -> None:
         """What a manifest says of the size of a small blob has to be true."""
-        for size in (len(self.content) - 1, SMALL):
+        for size in (len(self.content) - 1, WITHHELD):
             opened = self.caches.downloads.begin(
                 self.digest, BlobSource(self.registry, self.caches.served().identity), size, False
             )
@@ -78,12 +77,23 @@ class AskingTests(SmallCase):
             self.caches.run()
             self.failureResultOf(ready, UpstreamBadAnswer)
 
-    def test_unknown_size_is_handed_over(self) -> None:
-        """An answer that does not say its size goes through a file, too."""
-        self.registry.faults = [Fault(hide_size=True)]
-        sink = self.pull()
-        self.assertEqual((bytes(sink.data), sink.ended), (self.content, True))
-        self.assertEqual(self.registry.count("get_blob"), 1)
+    def test_unknown_size(self) -> None:
+        """What does not say its size is in memory until it is too much for it."""
+        for size in (40 * KIB, 100 * KIB):
+            self.content = make_content(size, seed=12)
+            self.digest = self.registry.add(self.content)
+            self.registry.faults = [Fault(hide_size=True)]
+            opening = self.caches.open(self.digest)
+            self.caches.run(turns=5)
+            self.assertEqual(self.partials(), [])
+            self.caches.run()
+            opened = self.successResultOf(opening)
+            self.assertEqual(opened.content, self.content if size == 40 * KIB else None)
+            sink = Sink()
+            opened.reader.begin(0, None, sink)
+            opened.reader.leave()
+            self.assertEqual((bytes(sink.data), sink.ended), (self.content, True))
+        self.assertEqual(self.registry.count("get_blob"), 2)
 
     def test_refused(self) -> None:
         """A refusal reaches everybody who waits."""
@@ -107,8 +117,8 @@ class AskingTests(SmallCase):
         self.assertEqual([each[3] for each in self.registry.requests], [1000])
 
     def test_partial_file_that_came_between(self) -> None:
-        """What turns out to be there already is not taken from the answer again."""
-        self.content = make_content(SMALL + 1, seed=12)
+        """What is there against all expectation does not get into what the answer brings."""
+        self.content = make_content(WITHHELD + 1, seed=12)
         self.digest = self.registry.add(self.content)
         partial = self.successResultOf(
             self.caches.store.open_partial(self.digest, self.registry.identity)
@@ -116,16 +126,17 @@ class AskingTests(SmallCase):
         self.successResultOf(partial.write(0, [self.content[:1000]]))
         self.successResultOf(partial.save())
         partial.close()
-        origin = BlobSource(self.registry, self.caches.served().identity)
-        reader = self.caches.downloads.begin(self.digest, origin, None, False).join()
+        source = BlobSource(self.registry, self.caches.served().identity)
+        reader = self.caches.downloads.begin(self.digest, source, None, False).join()
         self.caches.run()
         self.successResultOf(reader.ready())
         reader.leave()
-        self.assertEqual(self.registry.sent, len(self.content) - 1000)
+        self.assertEqual(self.registry.sent, len(self.content))
+        self.assertEqual(bytes(self.pull().data), self.content)
 
     def test_nobody_relays(self) -> None:
         """An answer that has no file to go to, and nobody who waits, is closed."""
-        self.digest = self.registry.add(make_content(SMALL + 1, seed=12))
+        self.digest = self.registry.add(make_content(WITHHELD + 1, seed=12))
         path = os.path.join(self.directory, "partial")
         os.rmdir(path)
         opening = self.caches.open(self.digest)
@@ -137,7 +148,7 @@ class AskingTests(SmallCase):
 
     def test_partial_file_cannot_be_opened(self) -> None:
         """An answer that is too large, and has no file to go to, is relayed."""
-        self.content = make_content(SMALL + 1, seed=12)
+        self.content = make_content(WITHHELD + 1, seed=12)
         self.digest = self.registry.add(self.content)
         path = os.path.join(self.directory, "partial")
         os.rmdir(path)
@@ -150,7 +161,7 @@ class AskingTests(SmallCase):
         self.assertEqual(self.registry.count("get_blob"), 1)
 
 
-class CollectingTests(SmallCase):
+class FillingTests(SmallCase):
     """What happens while the body comes."""
 
     def test_joined(self) -> None:

@@ -1,4 +1,4 @@
-"""What a download needs besides its digest: where from, and with whose help."""
+"""What a download needs besides its digest: where from, with whose help, and who is told."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IBlobBody, IBlobStore, ICacheEvents, IRegistry, ISpace
 
-#: What is withheld from every client until size and digest were verified (bytes).
+#: What is withheld from every client until size and digest were verified (bytes). Content that
+#: is not longer may be fetched into memory.
 WITHHELD = 64 * 1024
 
 
@@ -46,7 +47,28 @@ class BlobSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class DownloadTask:
+    """What one download is to fetch.
+
+    :ivar expected_size: what a manifest says the size is (bytes), or None.
+    :ivar fresh: nothing of it is on the disk, as far as is known.
+    :ivar skip: indexes of the upstream's URLs that are not to be asked.
+    """
+
+    digest: Digest
+    source: BlobSource
+    expected_size: int | None
+    fresh: bool
+    skip: frozenset[int]
+
+    @property
+    def upstream(self) -> UpstreamIdentity:
+        """Whose bytes these are."""
+        return self.source.repository.upstream
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadContext:
     """What all downloads share.
 
     :ivar random: a number in [0, 1), for jitter.
@@ -71,19 +93,19 @@ class Fetched:
 
     digest: Digest
     size: int
-    origin: BlobSource
+    source: BlobSource
     credentials: str
     public: bool
 
 
-class DownloadOwner(Protocol):
-    """The table of downloads."""
+class DownloadEvents(Protocol):
+    """Who is told how a download goes."""
 
     async def fetched(self, fetched: Fetched) -> None:
         """Verified content is stored: tell the index."""
 
-    def lied(self, digest: Digest, upstream: UpstreamIdentity, url_indexes: frozenset[int]) -> None:
-        """One answer, whole, had wrong bytes."""
+    def wrong_bytes(self, digest: Digest, upstream: UpstreamIdentity, url_index: int) -> None:
+        """One answer, whole, failed its digest."""
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
         """The disk refused something."""
@@ -91,5 +113,5 @@ class DownloadOwner(Protocol):
     def outgrew(self, digest: Digest) -> None:
         """Content that had not said its size turned out to be larger than may be stored."""
 
-    def closed(self, digest: Digest) -> None:
+    def closed(self, task: DownloadTask) -> None:
         """The next download of this digest may begin."""

@@ -1,0 +1,276 @@
+"""Content that is being fetched and may be small: in memory first, in a file where it must be.
+
+======  ============================  =====================================================
+state   event                         what holds afterwards
+======  ============================  =====================================================
+memory  a write that fits             memory; the bytes are present at once
+memory  another write; ``prepare``    moving
+        for much, or with a full
+        backlog; ``to_disk``; ``save``
+memory  commit                        memory; a job that others share stores it, and it
+                                      counts in the backlog meanwhile
+memory  discard, clear                memory; nothing is on the disk
+moving  anything but reading          waits until the bytes are in the file
+moving  they are there                disk
+moving  the disk refuses              moving, for good: whatever waits fails, and what follows
+disk    anything                      as :class:`~regcache.store.partial.PartialFile` says
+any     close                         closed; a file that is still being opened, as soon as it is
+======  ============================  =====================================================
+"""
+
+import errno
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.gate import Gate
+from regcache.interfaces import IPartialFile
+from regcache.intervals import Intervals
+from regcache.store.partial import PartialFile
+
+#: What stays in memory (bytes): no client gets a byte of it before all was verified.
+MEMORY = 64 * 1024
+#: What may wait for the disk behind the answers, of all small contents together (bytes).
+MOST_BEHIND = 8 * 1024 * 1024
+#: What content that waits costs in memory beside its bytes (bytes): it may be of one byte.
+OVERHEAD = 4096
+
+
+class Backlog:
+    """Counts what waits for the disk, so that a slow one slows the clients in the end."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may be answered before it is stored."""
+        return self._bytes >= MOST_BEHIND
+
+    def add(self, count: int) -> None:
+        """Content of so many bytes begins to wait."""
+        self._bytes += count + OVERHEAD
+
+    def remove(self, count: int) -> None:
+        """It is stored, or given up."""
+        self._bytes -= count + OVERHEAD
+
+
+@implementer(IPartialFile)
+class SpooledFile:
+    """Content in the making of which nothing was here before.
+
+    :param begin_file: opens the file on disk.
+    :param keep: stores verified content.
+    """
+
+    def __init__(
+        self,
+        digest: Digest,
+        begin_file: Callable[[], "Deferred[PartialFile]"],
+        keep: Callable[[Digest, bytes], "Deferred[None]"],
+        backlog: Backlog,
+    ) -> None:
+        self.digest = digest
+        self.size: int | None = None
+        self.present = Intervals()
+        self._begin_file = begin_file
+        self._keep = keep
+        self._backlog = backlog
+        self._anonymous = True
+        self._chunks: list[bytes] = []
+        self._length = 0
+        self._moved: Gate | None = None
+        self._file: PartialFile | None = None
+        self._broken = self._closed = False
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether every byte so far was given without credentials."""
+        return self._anonymous if self._file is None else self._file.anonymous
+
+    @anonymous.setter
+    def anonymous(self, anonymous: bool) -> None:
+        self._anonymous = anonymous
+        if self._file is not None:
+            self._file.anonymous = anonymous
+
+    @property
+    def content(self) -> bytes | None:
+        """All of it, where it is in memory."""
+        if self._moved is not None or self._length != self.size:
+            return None
+        return self._chunks[0] if len(self._chunks) == 1 else self._joined()
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing of it is on the disk."""
+        return self._moved is None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits for the disk that the answer waits for it, too."""
+        return self._moved is None and self._backlog.is_full
+
+    def _joined(self) -> bytes:
+        if len(self._chunks) != 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0]
+
+    def set_size(self, size: int) -> None:
+        """Fix the whole size. :raises ValueError: if it was another, or less than there is."""
+        if self._file is not None:
+            self._file.set_size(size)
+        elif self.size not in (None, size) or self._length > size:
+            raise ValueError("the content has another size")
+        self.size = size
+
+    def prepare(self) -> "Deferred[None]":
+        """Go to the disk if what is announced is too much for memory. Fails with OSError."""
+        fits = self.size is None or self.size <= MEMORY
+        if self._moved is None and fits and not self._backlog.is_full:
+            return succeed(None)
+        return self.to_disk()
+
+    def to_disk(self) -> "Deferred[None]":
+        """Hold nothing in memory any more. Fails with OSError. Idempotent."""
+        if self._moved is None:
+            self._moved = Gate()
+            moving = Deferred.fromCoroutine(self._move())
+            moving.addCallbacks(self._has_moved, self._cannot_move)
+        return self._moved.wait()
+
+    async def _move(self) -> PartialFile:
+        file = await self._begin_file()
+        try:
+            if file.present:  # of an attempt that nobody knew of
+                await file.clear()
+            file.anonymous = self._anonymous
+            if self._length:
+                await file.write(0, self._chunks)
+        except BaseException:
+            with suppress(OSError):
+                await file.discard()
+            file.close()
+            raise
+        return file
+
+    def _has_moved(self, file: PartialFile) -> None:
+        if self.size is not None:
+            file.set_size(self.size)
+        file.anonymous = self._anonymous
+        self._file, self.present = file, file.present
+        self._chunks, self._length = [], 0
+        if self._closed:
+            file.close()
+        assert self._moved is not None
+        self._moved.succeed()
+
+    def _cannot_move(self, failure: Failure) -> None:
+        self._broken = True
+        assert self._moved is not None
+        self._moved.fail(failure)
+
+    def _on_disk(self, step: Callable[[PartialFile], "Deferred[None]"]) -> "Deferred[None]":
+        """Do something with the file as soon as there is one."""
+
+        def moved(_: None) -> "Deferred[None]":
+            assert self._file is not None
+            return step(self._file)
+
+        return self.to_disk().addCallback(moved)
+
+    def write(self, offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
+        """Write the chunks. Fails with OSError, and with ValueError outside of the content."""
+        if self._file is not None:
+            return self._file.write(offset, chunks)
+        end = offset + sum(map(len, chunks))
+        if self._moved is not None or offset != self._length or end > MEMORY:
+            return self._on_disk(lambda file: file.write(offset, chunks))
+        if self.size is not None and end > self.size:
+            return fail(ValueError("these bytes lie outside of the content"))
+        self._chunks += chunks
+        self._length = end
+        self.present.add(offset, end)
+        return succeed(None)
+
+    def save(self, sync: bool = True) -> "Deferred[None]":
+        """Keep what is here for another day, on the disk. Fails with OSError."""
+        if self._moved is None and not self._length:
+            return succeed(None)
+        return self._on_disk(lambda file: file.save(sync))
+
+    def allocate(self, start: int, end: int) -> "Deferred[None]":
+        """Reserve disk space. Fails with OSError."""
+        return self._on_disk(lambda file: file.allocate(start, end))
+
+    def verify(self) -> "Deferred[bool]":
+        """Whether all of ``size`` is present and has the digest. Fails with OSError."""
+        if self._file is not None:
+            return self._file.verify()
+        content = self.content
+        return succeed(content is not None and self.digest.names(content))
+
+    def commit(self) -> "Deferred[None]":
+        """Store it. Only after :meth:`verify` gave True. Fails with OSError."""
+        content = self.content
+        if content is None:
+            return self._on_disk(PartialFile.commit)
+        count = len(content)
+        self._backlog.add(count)
+        return self._keep(self.digest, content).addBoth(self._kept, count)
+
+    def _kept(self, outcome: "Failure | None", count: int) -> "Failure | None":
+        self._backlog.remove(count)
+        return outcome
+
+    def clear(self) -> "Deferred[None]":
+        """Forget all bytes, to begin anew. Fails with OSError."""
+        if self._file is not None:
+            clearing = self._file.clear()
+            self.size = self._file.size
+            return clearing
+        if self._moved is not None:
+            return self.to_disk().addCallback(lambda _: self.clear())
+        self.size, self._anonymous = None, True
+        self._chunks, self._length = [], 0
+        self.present.clear()
+        return succeed(None)
+
+    def discard(self) -> "Deferred[None]":
+        """Remove what is on the disk; nothing after a commit. Fails with OSError."""
+        if self._moved is None or self._broken:
+            return succeed(None)
+        return self._on_disk(PartialFile.discard)
+
+    def read(self, offset: int, length: int) -> "Deferred[bytes]":
+        """Up to ``length`` bytes. Fails with OSError."""
+        if self._file is not None:
+            return self._file.read(offset, length)
+        return succeed(self._joined()[offset : offset + length])
+
+    def read_now(self, offset: int, length: int) -> bytes | None:
+        """The same, where it needs no wait."""
+        if self._file is not None:
+            return self._file.read_now(offset, length)
+        return self._joined()[offset : offset + length]
+
+    def cached(self, offset: int, length: int) -> bool:
+        """Whether sendfile can take these bytes without a wait."""
+        return self._file is not None and self._file.cached(offset, length)
+
+    def fileno(self) -> int:
+        """The descriptor. :raises OSError: EBADF where there is none."""
+        if self._file is None:
+            raise OSError(errno.EBADF, "content in memory has no descriptor")
+        return self._file.fileno()
+
+    def close(self) -> None:
+        """Give the file back. Idempotent."""
+        self._closed = True
+        if self._file is not None:
+            self._file.close()

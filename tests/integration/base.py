@@ -13,7 +13,7 @@ from tests.support.certificates import Authority, Certificate
 from tests.support.clients import Pulled, Trust, hosts_file
 from tests.support.faulty_upstream import FaultyUpstream
 from tests.support.images import Image
-from tests.support.processes import Workspace, can_mount, require, unavailable
+from tests.support.processes import Workspace, can_mount, require, unavailable, wait_until
 from tests.support.servers import DockerRegistry, LoggedRequest, Regcache
 
 UPSTREAM = "upstream.test"
@@ -126,6 +126,16 @@ class PullThroughCase(SynchronousTestCase):
         upstream = FaultyUpstream(**options)
         self.addCleanup(upstream.close)
         return upstream
+
+    def assert_logged(self, daemon: Regcache, *words: str, times: int = 1) -> list[str]:
+        """So many lines of the log have these words, or will soon: it is written behind answers."""
+
+        def told() -> list[str]:
+            lines = daemon.log().splitlines()
+            return [one for one in lines if all(word in one for word in words)]
+
+        wait_until(lambda: len(told()) >= times, f"{words} in the log")
+        return told()
 
     def hosts_file(self, *names: str) -> Path:
         """A hosts file for clients, in which every name is this machine."""

@@ -39,7 +39,7 @@ class NetworkCase(PullThroughCase):
 
     def get(self, daemon: Regcache, path: str = "manifests/1") -> Answer:
         """Ask for a manifest."""
-        return daemon.client(timeout=15).get(f"/v2/{REPOSITORY}/{path}")
+        return daemon.client().get(f"/v2/{REPOSITORY}/{path}")
 
     def assert_pulls(self, daemon: Regcache) -> None:
         """A manifest and a blob of it arrive as they were pushed."""

@@ -50,13 +50,13 @@ class PipelineCase(PullThroughCase):
 
     def assert_whole(self, target: str, blob: GeneratedContent) -> Download:
         """A client gets the blob, and all of it."""
-        one = Download(self.client, target).wait(60)
+        one = Download(self.client, target).wait()
         self.assertEqual((one.error, one.status, one.digest), (None, 200, blob.digest))
         return one
 
     def assert_aborted(self, target: str) -> None:
         """A client gets no clean end."""
-        one = Download(self.client, target).wait(60)
+        one = Download(self.client, target).wait()
         self.assertIsInstance(one.error, http.client.HTTPException | ConnectionError, one.received)
 
     def assert_part(self, answer: Answer, blob: GeneratedContent, start: int, end: int) -> None:
@@ -118,7 +118,7 @@ class ChunkStormTests(PipelineCase):
             for k in range(8)
         ]
         for k, one in enumerate(chunks):
-            one.wait(60)
+            one.wait()
             expected = hashlib.sha256()
             for piece in blob.chunks(k * chunk, (k + 1) * chunk):
                 expected.update(piece)
@@ -128,33 +128,37 @@ class ChunkStormTests(PipelineCase):
         self.assertLessEqual(self.upstream.sent_bytes(), 1.15 * blob.size)
 
 
-class ColdRangeTests(SharedPairCase):
-    """Range requests on blobs that are not here, or not wholly."""
+class SlowRestTests(PipelineCase):
+    """A range of a blob that comes slowly."""
 
     def test_a_range_does_not_wait_for_the_slow_rest(self) -> None:
-        """A range far into a blob that comes at 8 MB/s is there at once; then the whole is."""
+        """A range far into a blob is there although the rest does not come; then the whole is."""
         blob, target = self.blob(24 * MIB)
-        self.upstream.faults.always(target, Fault(rate=8e6))
+        held = Fault(hold_at=4 * MIB, rate=30e6)
+        self.upstream.faults.then(target, held)
         whole = Download(self.client, target)
         wait_until(lambda: whole.received > 0, "the first bytes")
-        started = time.monotonic()
         answer = self.client.get(target, Range=f"bytes={20 * MIB}-{20 * MIB + 99_999}")
-        self.assertLess(time.monotonic() - started, 1)
         self.assert_part(answer, blob, 20 * MIB, 20 * MIB + 100_000)
-        whole.wait(30)
+        held.release.set()
+        whole.wait()
         self.assertEqual((whole.error, whole.digest), (None, blob.digest))
         self.assert_whole(target, blob)
         self.assertLessEqual(self.sent(target), 1.15 * blob.size)
 
     def test_a_range_is_the_first_that_is_asked(self) -> None:
-        """A range alone on a cold blob is 206 and right, and so is the whole afterwards."""
+        """A range alone on a cold blob does not wait for what is before it."""
         blob, target = self.blob(16 * MIB)
-        self.upstream.faults.always(target, Fault(rate=16e6))
-        started = time.monotonic()
+        held = Fault(hold_at=MIB)
+        self.upstream.faults.then(target, held)
         answer = self.client.get(target, Range=f"bytes={12 * MIB}-{12 * MIB + 9}")
-        self.assertLess(time.monotonic() - started, 0.7)
         self.assert_part(answer, blob, 12 * MIB, 12 * MIB + 10)
+        held.release.set()
         self.assert_whole(target, blob)
+
+
+class ColdRangeTests(SharedPairCase):
+    """Range requests on blobs that are not here, or not wholly."""
 
     def test_an_upstream_that_ignores_range(self) -> None:
         """200 to a Range request costs time, and never a wrong byte."""
@@ -164,7 +168,7 @@ class ColdRangeTests(SharedPairCase):
         wait_until(lambda: first.received > 0, "the first bytes")
         answer = self.client.get(target, Range=f"bytes={14 * MIB}-{14 * MIB + 999}")
         self.assert_part(answer, blob, 14 * MIB, 14 * MIB + 1000)
-        self.assertEqual(first.wait(30).digest, blob.digest)
+        self.assertEqual(first.wait().digest, blob.digest)
         self.assertLessEqual(self.sent(target), 2 * blob.size)
 
     def test_an_upstream_that_ignores_range_after_a_cut(self) -> None:
@@ -184,7 +188,7 @@ class ColdRangeTests(SharedPairCase):
             self.upstream.faults.then(target, Fault(cut_at=2 * MIB), fault)
             running.append((blob, Download(self.client, target)))
         for blob, one in running:
-            one.wait(20)
+            one.wait()
             self.assertEqual((one.error, one.digest), (None, blob.digest))
 
     def test_another_etag_after_a_cut(self) -> None:
@@ -277,13 +281,12 @@ class ResumeTests(SharedPairCase):
             target_here = target.replace(REPOSITORY, f"{name}/{REPOSITORY}")
             running[name] = (blob, target, Download(daemon.client(), target_here))
         for name, (blob, target, one) in running.items():
-            one.wait(30)
+            one.wait()
             self.assertEqual((one.error, one.status, one.digest), (None, 200, blob.digest), name)
             sent = sum(each.sent for each in self.upstream.asked() if each.path == target)
             # What the kernels hold is lost when a connection is reset.
             lost = sum(each.reset_at or 0 for each in cases[name])
             self.assertLessEqual(sent, blob.size + lost + ERROR_BODIES, name)
-            self.assertLess(one.seconds, 4, name)
 
     def test_a_signature_that_is_good_once(self) -> None:
         """A broken transfer from a redirect target is resumed through the registry's own URL."""
@@ -331,7 +334,7 @@ class SeveralUrlsTests(PullThroughCase):
         target = f"/v2/{REPOSITORY}/blobs/{blob.digest}"
         first.faults.then(target, Fault(cut_at=3 * MIB))
         first.faults.always(target, Fault(status=503))
-        one = Download(daemon.client(), target).wait(30)
+        one = Download(daemon.client(), target).wait()
         self.assertEqual((one.error, one.digest), (None, blob.digest))
         self.assertEqual((first.sent_bytes(), second.sent_bytes()), (3 * MIB, 5 * MIB))
 
@@ -348,7 +351,7 @@ class KillTests(PipelineCase):
         wait_until(lambda: broken.received > 250 * MIB, "half of the blob")
         self.daemon.process.signal(signal.SIGKILL)
         self.daemon.process.wait()
-        self.assertNotEqual(broken.wait(10).digest, blob.digest)
+        self.assertNotEqual(broken.wait().digest, blob.digest)
         self.assertEqual(self.stored(), [])
         self.daemon.start()
         self.assert_whole(target, blob)
@@ -377,9 +380,7 @@ class WrongByteTests(SharedPairCase):
                 self.assertEqual(self.client.get(target).status, 502)
             self.assertEqual(self.stored(), stored)
             self.assertEqual(self.mismatches() - before, count)
-            lines = [one for one in self.daemon.log().splitlines() if blob.digest in one]
-            told = [one for one in lines if UPSTREAM in one and "digest" in one]
-            self.assertTrue(told, lines)
+            self.assert_logged(self.daemon, blob.digest, UPSTREAM, "digest")
             self.assert_whole(target, blob)
             name = blob.digest.partition(":")[2]
             wait_until(lambda name=name: name in self.stored(), "it is in its place")
@@ -406,7 +407,7 @@ class WrongByteTests(SharedPairCase):
 class ClientTests(PipelineCase):
     """Clients that take nothing, half-close, reset and leave."""
 
-    limits = {"client_stall": "2s"}
+    limits = {"client_stall": "4s"}
 
     def open(self, target: str, receive_buffer: int | None = None) -> socket.socket:
         """A connection on which a GET was sent and of whose answer little was read."""
@@ -448,16 +449,17 @@ class ClientTests(PipelineCase):
         )
         self.assertGreaterEqual(self.daemon.metric("regcache_readers"), 1)
         self.assertGreaterEqual(self.daemon.cache_files(), 2)
-        slow.wait(40)
+        slow.wait()
         self.assertEqual((slow.error, slow.digest), (None, growing.digest))
         self.assertGreater(slow.seconds, 4, "the slow client was not slow")
-        wait_until(self.idle, "they are cut off", timeout=6)
-        self.assertGreater(time.monotonic() - started, 2)
+        wait_until(self.idle, "they are cut off")
+        self.assertGreater(time.monotonic() - started, 4)
         # One idle connection to the upstream may be kept.
         wait_until(lambda: self.daemon.sockets() <= sockets + 1, "their sockets are closed")
         for connection in stalled:
             self.assertLess(self.drain(connection), blob.size)
-        self.assertEqual(self.daemon.log().count("took nothing"), 2)
+        told = self.assert_logged(self.daemon, "took nothing", times=2)
+        self.assertEqual(len(told), 2)
 
     def test_half_closed_and_reset_connections_free_everything(self) -> None:
         """FIN or RST from clients of a growing blob leaves nothing behind but the download."""
@@ -484,24 +486,30 @@ class LeavingTests(PullThroughCase):
     def test_it_goes_on_or_parks_and_resumes(self) -> None:
         """At most ``finish`` missing: it goes on. More: it parks, and is resumed from there."""
         for finish, goes_on in (("64MiB", True), ("4MiB", False)):
-            upstream = self.faulty_upstream(rate=20e6)
+            upstream = self.faulty_upstream()
             blob = upstream.add_generated_blob(REPOSITORY, 24 * MIB)
             target = f"/v2/{REPOSITORY}/blobs/{blob.digest}"
+            held = Fault(hold_at=8 * MIB)
+            upstream.faults.then(target, held)
             daemon = Regcache(upstream_config(upstream.url))
             self.addCleanup(daemon.close)
             daemon.config["storage"]["finish"] = finish
             daemon.start()
-            Download(daemon.client(), target, most=MIB).wait(10)
+            Download(daemon.client(), target, most=MIB).wait()
+            wait_until(
+                lambda daemon=daemon: daemon.metric("regcache_readers") == 0, "the client has left"
+            )
+            held.release.set()
 
             def over(daemon: Regcache = daemon) -> bool:
                 return daemon.metric("regcache_downloads") == 0 and daemon.cache_files() == 0
 
-            wait_until(over, "the download is over", timeout=5)
+            wait_until(over, "the download is over")
             if goes_on:
                 self.assertEqual(upstream.sent_bytes(), blob.size)
             else:
                 self.assertLess(upstream.sent_bytes(), blob.size // 2)
-            one = Download(daemon.client(), target).wait(20)
+            one = Download(daemon.client(), target).wait()
             self.assertEqual((one.error, one.digest), (None, blob.digest))
             self.assertEqual("hit" in one.headers["cache-status"], goes_on)
             received = daemon.metric("regcache_upstream_bytes_total", upstream=UPSTREAM)

@@ -17,7 +17,7 @@ class FaultyUpstreamTests(PullThroughCase):
         """Hold one blob."""
         self.upstream = self.faulty_upstream()
         self.path = f"/v2/a/b/blobs/{self.upstream.add_blob('a/b', DATA)}"
-        self.client = RegistryClient(self.upstream.url, timeout=5)
+        self.client = RegistryClient(self.upstream.url, timeout=60)
 
     def _get(self, fault: Fault, **headers: str) -> Answer:
         self.upstream.faults.then(self.path, fault)
@@ -82,7 +82,7 @@ class FaultyUpstreamTests(PullThroughCase):
     def test_a_signature_is_good_once(self) -> None:
         """The second origin answers a signed location once and refuses it the second time."""
         location = self._get(Fault(redirect=True)).headers["location"]
-        storage = RegistryClient(self.upstream.storage_url, timeout=5)
+        storage = RegistryClient(self.upstream.storage_url, timeout=60)
         target = location.removeprefix(self.upstream.storage_url)
         self.assertEqual([storage.get(target).status for _ in range(2)], [200, 403])
 

@@ -164,7 +164,7 @@ class AdminTests(WireCase):
             blobs = [one for one in lines if 'kind="blob"' in one and UPSTREAM in one]
             return {'outcome="hit"' in one for one in blobs} == {True, False}
 
-        wait_until(counted, "a blob's hit and miss in /metrics", timeout=5)
+        wait_until(counted, "a blob's hit and miss in /metrics")
 
     def test_tags_and_catalog(self) -> None:
         """The tags are the upstream's; the catalog is what the cache holds."""

@@ -3,7 +3,6 @@
 import signal
 import socket
 import ssl
-import time
 
 from tests.integration.base import PullThroughCase, catalog, public_upstream, upstream_config
 from tests.support.clients import Skopeo
@@ -29,13 +28,12 @@ class StoppingTests(PullThroughCase):
 
     def test_an_idle_daemon_stops_at_once_with_status_0(self) -> None:
         """SIGTERM ends a daemon that has only an idle connection, without waiting for it."""
-        daemon = self.regcache(upstream_config(public_upstream().url))
+        waits = {"limits": {"drain": "1h", "idle": "1h"}}
+        daemon = self.regcache({**upstream_config(public_upstream().url), **waits})
         with socket.create_connection(("127.0.0.1", daemon.port)) as idle:
             idle.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertIn(b"200", idle.recv(4096))
-            started = time.monotonic()
             self.assertEqual(daemon.stop(), 0, daemon.log())
-        self.assertLess(time.monotonic() - started, 5)
 
     def test_running_answers_are_finished_before_the_end(self) -> None:
         """A client in the middle of a blob gets all of it after SIGTERM; the status is 0."""
@@ -45,7 +43,7 @@ class StoppingTests(PullThroughCase):
         one = Download(daemon.client(), f"/v2/team/big/blobs/{blob.digest}")
         wait_until(lambda: one.received > 0, "the first bytes")
         daemon.process.signal(signal.SIGTERM)
-        one.wait(30)
+        one.wait()
         self.assertEqual((one.error, one.digest), (None, blob.digest))
         self.assertEqual(daemon.process.wait(), 0, daemon.log())
 
@@ -71,10 +69,10 @@ class StoppingTests(PullThroughCase):
         broken = Download(daemon.client(), target)
         wait_until(lambda: broken.received > 100 * MIB, "half of the blob")
         daemon.process.kill()
-        broken.wait(10)
+        broken.wait()
         self.assertNotEqual(broken.digest, blob.digest)
         daemon.start()
-        self.assertEqual(Download(daemon.client(), target).wait(60).digest, blob.digest)
+        self.assertEqual(Download(daemon.client(), target).wait().digest, blob.digest)
         self.assertLessEqual(upstream.sent_bytes(), blob.size * 1.1)
 
 
@@ -116,13 +114,12 @@ class PlainPortTests(PullThroughCase):
     """What dockerd does first on a plain port."""
 
     def test_a_tls_client_hello_gets_400_at_once(self) -> None:
-        """A ClientHello is answered with a real status line, well within a second."""
-        daemon = self.regcache(upstream_config("http://127.0.0.1:1"))
-        with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as connection:
-            started = time.monotonic()
+        """A ClientHello is answered with a real status line, and the rest of it not waited for."""
+        waits = {"limits": {"header_timeout": "1h", "idle": "1h"}}
+        daemon = self.regcache({**upstream_config("http://127.0.0.1:1"), **waits})
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=60) as connection:
             connection.sendall(client_hello())
             answer = b""
             while piece := connection.recv(4096):
                 answer += piece
         self.assertTrue(answer.startswith(b"HTTP/1.1 400 Bad Request\r\n"), answer)
-        self.assertLess(time.monotonic() - started, 1)

@@ -32,7 +32,7 @@ class ListenerTests(PullThroughCase):
         for key, value in options.items():
             setattr(context, key, value)
         context.set_alpn_protocols(["h2", "http/1.1"])
-        connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.addCleanup(connection.close)
         secure = context.wrap_socket(connection, server_hostname=name)
         self.addCleanup(secure.close)
@@ -85,7 +85,7 @@ class ListenerTests(PullThroughCase):
         """``unix:PATH`` answers as a port does."""
         path = self.workspace().path / "socket"
         self._daemon({"endpoint": f"unix:{path}"})
-        connection = http.client.HTTPConnection("localhost", timeout=5)
+        connection = http.client.HTTPConnection("localhost", timeout=60)
         connection.sock = socket.socket(socket.AF_UNIX)
         self.addCleanup(connection.close)
         connection.sock.connect(str(path))

@@ -41,26 +41,33 @@ class RateLimitTests(PullThroughCase):
         self.assertIn(int(answer.headers["retry-after"]), range(least, most + 1))
 
     def test_retry_after_is_passed_on_and_obeyed(self) -> None:
-        """Clients get what remains of it; until then nothing is asked; then all is well."""
+        """Clients get what remains of it, and until then nothing is asked."""
         self.start()
-        self.limit(3)
-        started = time.monotonic()
+        self.limit(600)
         for path in COLD:
-            self.assert_limited(self.client.get(f"{BASE}/{path}"), 1, 3)
+            self.assert_limited(self.client.get(f"{BASE}/{path}"), 400, 600)
             self.assertEqual(self.client.head(f"{BASE}/{path}").status, 429)
-        self.assertEqual(len(self.upstream.requests), 1)
         self.upstream.faults.clear()
-        time.sleep(max(0.0, started + 2 - time.monotonic()))
-        self.assert_limited(self.client.get(f"{BASE}/manifests/1"), 1, 2)
+        left = int(self.client.get(f"{BASE}/manifests/1").headers["retry-after"])
+        time.sleep(1.1)
+        self.assert_limited(self.client.get(f"{BASE}/manifests/1"), 400, left - 1)
         self.assertEqual(len(self.upstream.requests), 1)
-        wait_until(lambda: self.client.get(f"{BASE}/manifests/1").status == 200, "it is over", 3)
-        self.assertGreater(time.monotonic() - started, 2.9)
+
+    def test_when_retry_after_is_over_all_is_well(self) -> None:
+        """Nothing is asked until then; the first question after it is answered."""
+        self.start()
+        self.upstream.faults.then("/v2/*", Fault(status=429, retry_after=2))
+        started = time.monotonic()
+        self.assert_limited(self.client.get(f"{BASE}/manifests/1"), 1, 2)
+        wait_until(lambda: self.client.get(f"{BASE}/manifests/1").status == 200, "it is over")
+        self.assertGreater(time.monotonic() - started, 2)
+        self.assertEqual(len(self.upstream.requests), 2)
         self.assertEqual(self.client.get(f"{BASE}/{COLD[2]}").status, 200)
 
     def test_a_date_and_nothing_at_all(self) -> None:
         """Retry-After may be a date (RFC 9110, 10.2.3); without one some time is chosen."""
         cases: dict[str, tuple[str | None, int, int]] = {
-            "date.test": (email.utils.formatdate(time.time() + 100, usegmt=True), 80, 100),
+            "date.test": (email.utils.formatdate(time.time() + 1000, usegmt=True), 800, 1000),
             "none.test": (None, 1, 60),
             "nonsense.test": ("nonsense", 1, 60),
             "negative.test": ("-5", 1, 60),
@@ -80,7 +87,7 @@ class RateLimitTests(PullThroughCase):
         self.start()
         self.client.get(f"{BASE}/manifests/1")
         before = len(self.upstream.requests)
-        self.limit(60)
+        self.limit(600)
         time.sleep(1.1)
         told = [self.client.get(f"{BASE}/manifests/1") for _ in range(5)]
         self.assertEqual({one.body for one in told}, {IMAGE.data})
@@ -97,19 +104,19 @@ class RateLimitTests(PullThroughCase):
         config = upstream_config(self.upstream.url)
         config["upstreams"]["other.test"] = {**other, "serve_private": True}
         daemon = self.regcache(config)
-        self.upstream.faults.then("/v2/*", Fault(status=429, retry_after=60))
-        self.assert_limited(daemon.client().get(f"{BASE}/manifests/1"), 50, 60)
+        self.upstream.faults.then("/v2/*", Fault(status=429, retry_after=600))
+        self.assert_limited(daemon.client().get(f"{BASE}/manifests/1"), 400, 600)
         answer = daemon.client().get(f"/v2/other.test/{REPOSITORY}/manifests/1")
         self.assertEqual(answer.status, 200)
-        self.assert_limited(daemon.client().get(f"{BASE}/manifests/cold"), 50, 60)
+        self.assert_limited(daemon.client().get(f"{BASE}/manifests/cold"), 400, 600)
 
     def test_a_realm_that_limits(self) -> None:
         """429 of the token realm is passed on like the registry's own."""
         self.upstream.require_token()
-        self.upstream.faults.always("/token", Fault(status=429, retry_after=20))
+        self.upstream.faults.always("/token", Fault(status=429, retry_after=600))
         self.start()
         for _ in range(3):
-            self.assert_limited(self.client.get(f"{BASE}/manifests/1"), 15, 20)
+            self.assert_limited(self.client.get(f"{BASE}/manifests/1"), 400, 600)
         self.assertEqual(len(self.upstream.token_requests), 1)
 
     def test_what_remains_is_told(self) -> None:

@@ -74,7 +74,7 @@ class Download(threading.Thread):
     def _wanted(self) -> int:
         return PIECE if self._most is None else min(PIECE, self._most - self.received)
 
-    def wait(self, timeout: float) -> "Download":
+    def wait(self, timeout: float = 120.0) -> "Download":
         """Wait for the end; fails after ``timeout`` seconds."""
         self.join(timeout)
         if self.is_alive():

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 class Fault:
     """One departure from good manners; several fields may be set at once.
 
-    Offsets (``cut_at``, ``reset_at``, ``stall_at``, ``wrong_byte_at``) count within the body of
-    this answer, from 0; times are seconds, rates bytes per second.
+    Offsets (``cut_at``, ``reset_at``, ``stall_at``, ``hold_at``, ``wrong_byte_at``) count within
+    the body of this answer, from 0; times are seconds, rates bytes per second.
     """
 
     silent: bool = False
@@ -37,6 +37,12 @@ class Fault:
     """Reset the connection after so many bytes."""
     stall_at: int | None = None
     """Send nothing more after so many bytes, and keep the connection open."""
+    held: bool = False
+    """Answer only when ``release`` is set."""
+    hold_at: int | None = None
+    """Send nothing more after so many bytes until ``release`` is set."""
+    release: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Ends what ``held`` or ``hold_at`` began."""
     rate: float | None = None
     """Send no faster than this."""
     wrong_byte_at: int | None = None

@@ -169,6 +169,8 @@ class FaultyUpstream:
             connection.sendall(fault.raw)
             return False
         self._stopped.wait(fault.first_byte_delay)
+        while fault.held and not fault.release.wait(0.01) and not self._stopped.is_set():
+            pass
         reply = self._faulty_reply(request, fault) or self._reply(request)
         pause = self._stopped.wait
         return Answer(connection, request, reply, fault, self.rate, pause).send()

@@ -55,7 +55,7 @@ def free_port() -> int:
             return port
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
     """Look every few milliseconds until ``condition`` holds; fails after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -99,7 +99,7 @@ def run(
     *,
     environment: Mapping[str, str] | None = None,
     hosts_file: Path | None = None,
-    timeout: float = 60.0,
+    timeout: float = 180.0,
     check: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; a failure shows what it wrote."""
@@ -173,7 +173,7 @@ class Server:
     def _last_words(self) -> str:
         return self.log()[-4000:]
 
-    def wait_ready(self, ready: Callable[[], bool], timeout: float = 20.0) -> None:
+    def wait_ready(self, ready: Callable[[], bool], timeout: float = 60.0) -> None:
         """Wait until ``ready()``; a program that ends or stays silent fails with its log."""
         try:
             wait_until(lambda: not self.running or ready(), "the server answers", timeout)
@@ -192,11 +192,11 @@ class Server:
         """Send a signal."""
         self._process.send_signal(number)
 
-    def wait(self, timeout: float = 40.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         """Wait for the end; the exit status."""
         return self._process.wait(timeout)
 
-    def stop(self, timeout: float = 40.0) -> int:
+    def stop(self, timeout: float = 60.0) -> int:
         """SIGTERM, and the exit status."""
         if self.running:
             self.signal(signal.SIGTERM)

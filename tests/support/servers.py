@@ -75,7 +75,7 @@ class DockerRegistry:
     ) -> None:
         require("docker-registry", *(["htpasswd"] if basic else []))
         self._workspace = Workspace()
-        self._marks = 0
+        self._debug_port = free_port()
         self.credentials = basic
         config = self._config(certificate)
         if basic:
@@ -96,6 +96,7 @@ class DockerRegistry:
             "addr": "127.0.0.1:0",
             "relativeurls": True,
             "secret": secrets.token_hex(8),
+            "debug": {"addr": f"127.0.0.1:{self._debug_port}"},
         }
         if certificate:
             http["tls"] = {"certificate": str(certificate.chain), "key": str(certificate.key)}
@@ -122,17 +123,23 @@ class DockerRegistry:
         return RegistryClient(self.url, self.credentials, headers=headers)
 
     def requests(self) -> list[LoggedRequest]:
-        """All requests so far, in the order of their ends; waits until the log has caught up."""
+        """All requests whose answers have begun, in the order of their ends.
+
+        A client may have an answer before it is in the log: waits until all of them are.
+        """
         self.server.assert_running()
-        self._marks += 1
-        mark = f"/v2/?mark={self._marks}"
-        RegistryClient(self.url).get(mark)
-        wait_until(lambda: mark + " " in self.server.log(), "the access log has caught up")
+        wait_until(lambda: self._handlers() == 0, "the upstream has ended all of its answers")
         found = [
             LoggedRequest(hit["method"], hit["path"], int(hit["status"]), int(hit["size"]))
             for hit in _ACCESS.finditer(self.server.log())
         ]
-        return [request for request in found if "?mark=" not in request.path]
+        return found
+
+    def _handlers(self) -> int:
+        """How many requests it is busy with, by what its threads do; without this one."""
+        debug = RegistryClient(f"http://127.0.0.1:{self._debug_port}")
+        threads = debug.get("/debug/pprof/goroutine?debug=2").body
+        return threads.count(b"net/http.serverHandler.ServeHTTP(") - 1
 
     def close(self) -> None:
         """Stop it and remove its data."""

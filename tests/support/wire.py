@@ -90,7 +90,10 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
 
 
 class Answer:
-    """Sends one reply with one fault. ``pause`` waits for so many seconds."""
+    """Sends one reply with one fault.
+
+    ``pause`` waits for so many seconds, and tells whether the upstream was closed meanwhile.
+    """
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class Answer:
         reply: Reply,
         fault: Fault,
         rate: float | None,
-        pause: Callable[[float], object],
+        pause: Callable[[float], bool],
     ) -> None:
         self._connection, self._request, self._pause = connection, request, pause
         self._reply, self._fault = reply, fault
@@ -177,12 +180,8 @@ class Answer:
         started = time.monotonic()
         for piece in self._pieces():
             chunked = self._fault.framing == "chunked"
-            if chunked:
-                self._connection.sendall(b"%x\r\n" % len(piece))
-            self._connection.sendall(piece)
-            if chunked:
-                self._connection.sendall(b"\r\n")
-            self._request.sent += len(piece)
+            whole = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
+            self._count_and_send(whole, len(piece))
             if self._rate:
                 due = started + self._request.sent / self._rate
                 self._pause(max(0.0, due - time.monotonic()))
@@ -194,6 +193,15 @@ class Answer:
             return False
         return self._fault.cut_at is None
 
+    def _count_and_send(self, data: memoryview | bytes, count: int) -> None:
+        """Count bytes before anybody can have them, and not those that could not be sent."""
+        self._request.sent += count
+        try:
+            self._connection.sendall(data)
+        except OSError:
+            self._request.sent -= count
+            raise
+
     def _pieces(self) -> Iterator[memoryview | bytes]:
         """The body in pieces: small ones under a low rate, with the wrong byte in its place."""
         fault = self._fault
@@ -201,11 +209,18 @@ class Answer:
         end = min([self._end, *(self._start + stop for stop in stops if stop is not None)])
         most = 1 << 20 if self._rate is None else max(1, min(1 << 20, int(self._rate / 50)))
         wrong = None if fault.wrong_byte_at is None else self._start + fault.wrong_byte_at
-        place = self._start
+        place, hold = self._start, self._start + (fault.hold_at or 0)
         while place < end:
-            for chunk in self._reply.body.chunks(place, min(place + most, end)):
+            if fault.hold_at is not None and place == hold:
+                self._wait_for_release()
+            stop = min(place + most, hold if place < hold else end, end)
+            for chunk in self._reply.body.chunks(place, stop):
                 yield _spoilt(chunk, place, wrong)
                 place += len(chunk)
+
+    def _wait_for_release(self) -> None:
+        while not self._fault.release.is_set() and not self._pause(0.01):
+            pass
 
 
 def _spoilt(chunk: memoryview, place: int, wrong: int | None) -> memoryview | bytes:

@@ -1,7 +1,5 @@
 """The daemon as a process: its output, its signals, how it refuses to start and how it fails."""
 
-import atexit
-import os
 import signal
 import sys
 from contextlib import suppress
@@ -17,6 +15,7 @@ from regcache.heap import keep_freed_memory
 from regcache.lifecycle import Daemon
 from regcache.logs import LineObserver, LineWriter
 from regcache.open_files import raise_limit
+from regcache.seam.exit_status import exit_in_failure
 from regcache.service import build_daemon
 from regcache.store.lock import StoreLockedError
 from regcache.tls_context import CertificateError
@@ -69,8 +68,7 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
 
     def failed(message: str) -> None:
         print(message, file=errors, flush=True)
-        # twistd ends with 0 after any orderly stop; only this tells the service manager.
-        atexit.register(_exit_in_failure)
+        exit_in_failure()
         _stop(reactor)
 
     try:
@@ -87,13 +85,6 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
     # Requests that are cut at the very end have their line, too.
     reactor.addSystemEventTrigger("after", "shutdown", writer.flush)
     return _Root(daemon, LineObserver(writer), errors)
-
-
-def _exit_in_failure() -> None:
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            stream.flush()
-    os._exit(1)
 
 
 def _expect_signals(reactor: Any) -> None:

@@ -3,18 +3,22 @@
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from regcache.config import ConfigError, load
 from regcache.config.printing import render
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+class Commands(Protocol):
+    """What :meth:`argparse.ArgumentParser.add_subparsers` gives."""
+
+    def add_parser(self, name: str, *, help: str, description: str) -> argparse.ArgumentParser:
+        """The parser of one more command."""
 
 
-def add_parser(subparsers: "Subparsers") -> None:
+def add_parser(commands: Commands) -> None:
     """Add this command."""
-    parser = subparsers.add_parser(
+    parser = commands.add_parser(
         "check-config",
         help="check a configuration file",
         description="Check a configuration file as a start would. Prints ok, or every error as "

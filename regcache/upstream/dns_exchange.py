@@ -1,7 +1,12 @@
 """One question to one name server: over UDP, and over TCP where that is wanted or needed.
 
 Every query over UDP has a socket and an identifier of its own, so that a stranger has to guess
-both (RFC 5452); what is not the answer to the question is passed over.
+both (RFC 5452). A datagram is passed over unless it comes from the server that was asked and
+repeats the question.
+
+That is why ``twisted.names`` is not used. Its oldest supported version takes any datagram whose
+16-bit identifier matches, whoever sent it; newer ones compare the sender, but no version compares
+the question.
 """
 
 # ruff: noqa: N805 - methods of a zope interface have no self

@@ -50,6 +50,15 @@ class RequestRecord(NamedTuple):
     ended_early: str
     error: str = ""
 
+    def as_fields(self) -> dict[str, object]:
+        """The fields of a line in JSON."""
+        fields: dict[str, Any] = self._asdict()
+        fields["bytes"] = fields.pop("body_bytes")
+        fields["duration"] = round(fields.pop("seconds"), 6)
+        if self.first_byte is not None:
+            fields["first_byte"] = round(self.first_byte, 6)
+        return fields
+
 
 @dataclass(slots=True)
 class RequestFacts:
@@ -122,7 +131,7 @@ class AccessLog:
 
     def __call__(self, record: RequestRecord) -> None:
         if self._writer.is_json:
-            self._writer.put_fields("info", "regcache.access", _as_fields(record))
+            self._writer.put_fields("info", "regcache.access", record.as_fields())
         else:
             self._writer.put_text("info", "regcache.access", format_record(record))
         if self._later is None:
@@ -176,15 +185,6 @@ def describe_peer(address: IAddress | None) -> str:
     if isinstance(address, IPv4Address | IPv6Address):
         return str(address.host).removeprefix("::ffff:")
     return "unix"
-
-
-def _as_fields(record: RequestRecord) -> dict[str, object]:
-    fields: dict[str, Any] = record._asdict()
-    fields["bytes"] = fields.pop("body_bytes")
-    fields["duration"] = round(fields.pop("seconds"), 6)
-    if record.first_byte is not None:
-        fields["first_byte"] = round(record.first_byte, 6)
-    return fields
 
 
 def _word(text: str) -> str:

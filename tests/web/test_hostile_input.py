@@ -1,0 +1,135 @@
+"""Requests that no client sends: none is a fault of ours, whatever bytes are in it."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.admin.endpoint import AdminDispatch
+from regcache.admin.health import HealthPages
+from regcache.digests import Digest
+from regcache.media_types import OCI_MANIFEST
+from regcache.web.redirect import RedirectDispatch
+from regcache.web.site import Site
+from tests.support.front import OTHER, Front
+from tests.support.web_client import MemoryClient, make_site
+from tests.test_manifest_body import image
+
+CONTENT = bytes(range(256)) * 20
+DIGEST = str(Digest.of(CONTENT)).encode()
+
+#: Bytes that parsers stumble over, among them digits and blanks of Latin-1 that Python takes.
+_AWKWARD = [
+    *(b"\xb2", b"\xa0", b"\x85", b"\xff\xfe", b"\xc2\xb2", b"\xd9\xa1", b"\xe2\x84\xaa", b"\x00"),
+    *(b"%", b"%00", b"%b2", b"%ff", b"%C2%B2", b"%0a", b"..", b"//", b"\t", b" ", b"-", b"+", b"="),
+    *(b",", b";", b";q=0", b"9" * 40, b"9" * 5000, b"*", b'"', b"W/", b":99999", b"?", b"&", b"#"),
+    *(b"[::1", b"[fe80::1%25eth0]", b"@", b"\r", b"\n", b"-" * 300, b",0-0" * 300, b"/a" * 300),
+]
+_PIECE = some.sampled_from(_AWKWARD) | some.binary(max_size=4)
+
+#: What a request is made of, each with values that are known.
+_PARTS: dict[str, list[bytes]] = {
+    "method": [b"GET", b"GET", b"GET", b"HEAD"],
+    "name": [b"org/app", b"org/app", b"org/app", OTHER.encode() + b"/x", b"ghcr.io/x"],
+    "reference": [b"1", DIGEST, DIGEST, b"list"],
+    "query": [b"", b"", b"n=1", b"n=2&last=a", b"ns=" + OTHER.encode(), b"artifactType=a/b"],
+    "host": [b"localhost", b"localhost", b"main.example.com", b"127.0.0.1:5000", b"[::1]:5"],
+    "Range": [b"", b"bytes=0-1", b"bytes=-5,7-8", b"bytes=9999-"],
+    "Accept": [b"", OCI_MANIFEST.encode(), b"*/*;q=0.1, text/html"],
+    "If-None-Match": [b"", b"", b'"x"', b'"%b"' % DIGEST],
+    "If-Range": [b"", b"", b'"%b"' % DIGEST],
+    "Content-Length": [b"", b"", b"", b"0"],
+    "Transfer-Encoding": [b"", b"", b"", b"chunked"],
+    "Expect": [b"", b"", b"", b"100-continue"],
+    "Authorization": [b"", b"", b"Basic eDp5"],
+    "Cookie": [b"", b"", b"a=b; c"],
+    "version": [b"HTTP/1.1"],
+}
+_TARGETS = [
+    *[b"/v2/%b/blobs/%b"] * 3,
+    *[b"/v2/%b/manifests/%b"] * 3,
+    *[b"/v2/%b/referrers/%b", b"/v2/%b/tags/%b", b"/v2/%b/blobs/uploads/%b", b"http://%b/%b"],
+]
+_ANY = settings(suppress_health_check=list(HealthCheck), deadline=None)
+_IN_HEAD = ("method", "name", "reference", "query", "host", "version")
+
+
+@some.composite
+def requests(draw: some.DrawFn) -> bytes:
+    """A request in which one or two parts are not what they should be."""
+    parts = {name: draw(some.sampled_from(known)) for name, known in _PARTS.items()}
+    for name in draw(some.lists(some.sampled_from(sorted(parts)), max_size=2)):
+        before, behind = draw(_PIECE), draw(_PIECE)
+        parts[name] = draw(
+            some.sampled_from([before + parts[name], parts[name] + behind, before, before + behind])
+        )
+    target = draw(some.sampled_from(_TARGETS)) % (parts["name"], parts["reference"])
+    target = draw(some.sampled_from([target] * 5 + [b"/v2/_catalog", b"/v2/"]))
+    if parts["query"]:
+        target += b"?" + parts["query"]
+    lines = [b"%b %b %b" % (parts["method"], target, parts["version"]), b"Host: " + parts["host"]]
+    for name, value in parts.items():
+        if value and name not in _IN_HEAD:
+            lines.append(name.encode() + b": " + value)
+    return b"\r\n".join([*lines, b"", b""])
+
+
+class HostileInputTests(SynchronousTestCase):
+    """Each kind of site gets requests that may be anything."""
+
+    def setUp(self) -> None:
+        self.statuses: Counter[int] = Counter()
+
+    def send(self, site: Site, pieces: list[bytes], wait: Callable[[], object]) -> None:
+        """Ask in some pieces: the answer is no fault of ours, and the log has none."""
+        client = MemoryClient(site)
+        for piece in pieces:
+            client.send(piece)
+        wait()
+        status = int(client.raw[9:12] or 0)
+        client.leave()
+        self.statuses[status] += 1
+        assert status < 500, (status, pieces, client.raw)
+        assert not self.flushLoggedErrors(), pieces
+
+    def test_distribution(self) -> None:
+        """The distribution API, whose cache has a blob and a manifest."""
+        front = Front(self.mktemp())
+        self.addCleanup(front.stop)
+        front.main.add(CONTENT)
+        manifest = str(image()).replace("'", '"').encode()
+        front.main.add_manifest("org/app", "1", manifest, OCI_MANIFEST)
+        front.get(f"/v2/org/app/blobs/{DIGEST.decode()}")
+        front.get("/v2/org/app/manifests/1")
+
+        @_ANY
+        @given(requests(), some.integers(0, 100))
+        def ask(data: bytes, cut: int) -> None:
+            self.send(front.site, [data[:cut], data[cut:]], front.caches.run)
+
+        ask()
+
+    def test_redirect(self) -> None:
+        """The redirect to https, which repeats host and target."""
+        site = make_site(RedirectDispatch())
+
+        @_ANY
+        @given(requests())
+        def ask(data: bytes) -> None:
+            self.send(site, [data], lambda: None)
+
+        ask()
+
+    def test_admin(self) -> None:
+        """The endpoint of operators."""
+        health = HealthPages(lambda: True)
+        site = make_site(AdminDispatch(health, lambda: b"metrics", "text/plain"))
+
+        @_ANY
+        @given(requests())
+        def ask(data: bytes) -> None:
+            self.send(site, [data], lambda: None)
+
+        ask()

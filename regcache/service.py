@@ -43,11 +43,11 @@ from regcache.store.sidecar import read_boot_id
 from regcache.store.space import SpaceMonitor
 from regcache.upstreams import build_upstreams
 from regcache.web.access_log import AccessLog, MetricsRecorder, RequestRecord
-from regcache.web.blobs import BlobHandler
+from regcache.web.blob_handler import BlobHandler
 from regcache.web.distribution import Distribution
 from regcache.web.hosts import RoutingTable, UpstreamNames
-from regcache.web.listings import ListingHandler
-from regcache.web.manifests import ManifestHandler
+from regcache.web.listing_handler import ListingHandler
+from regcache.web.manifest_handler import ManifestHandler
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads, threads_for, usable_cores
 from regcache.web.sender import Terms

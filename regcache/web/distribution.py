@@ -8,10 +8,10 @@ from regcache.bounded import BoundedTable
 from regcache.errors import NameUnknownError, UnsupportedError
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.references import Kind, Target, parse_target
-from regcache.web.blobs import BlobHandler
+from regcache.web.blob_handler import BlobHandler
 from regcache.web.hosts import Route, RoutingTable, resolve, resolve_namespace
-from regcache.web.listings import ListingHandler, Page
-from regcache.web.manifests import ManifestHandler
+from regcache.web.listing_handler import ListingHandler, Page
+from regcache.web.manifest_handler import ManifestHandler
 from regcache.web.request import Request
 from regcache.web.respond import JSON_TYPE, send_body, set_header
 

@@ -1,7 +1,7 @@
 """The head of a request as nearly every client sends it, read in one go.
 
 Nothing is refused here: what is not plainly usual, or says anything about a body, is left to
-the line by line reading of :mod:`regcache.web.strict`, which takes or refuses it.
+the line by line reading of :mod:`regcache.web.http1.reading`, which takes or refuses it.
 """
 
 import re

@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.web import http
 
-from regcache.web.strict import StrictChannel
+from regcache.web.http1.reading import StrictChannel
 
 MOST_WAITING = 16384
 """Bytes that may wait behind a request that is being answered."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from twisted.internet.defer import Deferred, succeed
 
 from regcache.interfaces import IWorkPool
-from regcache.web.failures import BadRequestError
+from regcache.web.error_answers import BadRequestError
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_text
 

@@ -14,14 +14,14 @@ from twisted.web.http import NO_BODY_CODES
 from regcache.errors import RegistryError, UnsupportedError
 from regcache.seam.server_request import ServerRequest
 from regcache.web.access_log import RequestFacts, make_record
-from regcache.web.blocks import HeaderBlock
 from regcache.web.body_producer import BodyProducer
-from regcache.web.failures import BadRequestError, BodyTooLargeError
+from regcache.web.error_answers import BadRequestError, BodyTooLargeError
+from regcache.web.header_block import HeaderBlock
 from regcache.web.hosts import InvalidHostError, normalise_host
 from regcache.web.respond import send_error
 
 if TYPE_CHECKING:
-    from regcache.web.channel import Channel
+    from regcache.web.http1.channel import Channel
     from regcache.web.site import Site
 
 #: Larger bodies go out piece by piece, as the client takes them (bytes).

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from regcache.errors import RegistryError
-from regcache.web.blocks import safe_header_value
+from regcache.web.header_block import safe_header_value
 
 if TYPE_CHECKING:
     from regcache.web.request import Request

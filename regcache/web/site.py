@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web import http
 
 from regcache.web.access_log import RequestRecord, describe_peer
-from regcache.web.blocks import HeaderBlock
-from regcache.web.channel import Channel
-from regcache.web.failures import FailureAnswers
+from regcache.web.error_answers import FailureAnswers
+from regcache.web.header_block import HeaderBlock
+from regcache.web.http1.channel import Channel
 from regcache.web.request import Dispatch, Request
 
 

@@ -6,11 +6,11 @@ from twisted.internet.task import Clock
 
 from regcache.cache.policy import Policy
 from regcache.errors import UpstreamFailure
-from regcache.web.blobs import BlobHandler
+from regcache.web.blob_handler import BlobHandler
 from regcache.web.distribution import Distribution
 from regcache.web.hosts import RoutingTable, UpstreamNames
-from regcache.web.listings import ListingHandler
-from regcache.web.manifests import ManifestHandler
+from regcache.web.listing_handler import ListingHandler
+from regcache.web.manifest_handler import ManifestHandler
 from tests.support.caches import Caches
 from tests.support.indexes import MemoryIndex
 from tests.support.registries import FakeRegistry

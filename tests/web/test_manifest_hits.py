@@ -9,11 +9,19 @@ from regcache.digests import Digest
 from regcache.errors import UpstreamUnreachable
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
 from regcache.web.distribution import Distribution
-from regcache.web.manifests import ACCEPT_MEMORY, MOST_HEADS, ManifestHandler
+from regcache.web.manifest_handler import ACCEPT_MEMORY, MOST_HEADS, ManifestHandler
 from regcache.web.request import LARGEST_WHOLE
 from tests.support.front import MAIN, Setting
 from tests.support.indexes import MemoryIndex
-from tests.web.test_manifests import IMAGE, INDEX, MULTI, NO_INDEX, TAG, ManifestCase, path_of
+from tests.web.test_manifest_handler import (
+    IMAGE,
+    INDEX,
+    MULTI,
+    NO_INDEX,
+    TAG,
+    ManifestCase,
+    path_of,
+)
 
 
 class WatchedIndex(MemoryIndex):

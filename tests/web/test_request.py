@@ -12,8 +12,8 @@ from twisted.web import http
 from twisted.web.http_headers import Headers
 
 from regcache.errors import NameUnknownError, UpstreamNotFound, UpstreamUnreachable
-from regcache.web.blocks import HeaderBlock
-from regcache.web.channel import Channel
+from regcache.web.header_block import HeaderBlock
+from regcache.web.http1.channel import Channel
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from tests.support.web_client import MemoryClient, RecordList, make_site

@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import http
 
-from regcache.web.channel import LAST_REQUEST, Channel
+from regcache.web.http1.channel import LAST_REQUEST, Channel
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from regcache.web.site import ConnectionLimits

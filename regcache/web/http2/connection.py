@@ -30,15 +30,15 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regcache.web.channel import CLOSE_TIMEOUT
 from regcache.web.deadline import Deadline
+from regcache.web.http1.channel import CLOSE_TIMEOUT
 from regcache.web.http2.engine import Engine, ErrorCodes, ProtocolError
 from regcache.web.http2.frames import FrameGuard, FrameScanner
 from regcache.web.http2.limits import FloodError
 from regcache.web.http2.output import Output
+from regcache.web.http2.request_share import ReadingTurns
 from regcache.web.http2.requests import Requests
 from regcache.web.http2.stream import Http2Stream
-from regcache.web.http2.turns import ReadingTurns
 from regcache.web.stall import LastBytes
 
 if TYPE_CHECKING:

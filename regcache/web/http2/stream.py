@@ -32,8 +32,8 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
-from regcache.web.http2.body import HeldPieces, RequestBody
 from regcache.web.http2.head import Head
+from regcache.web.http2.request_body import HeldPieces, RequestBody
 from regcache.web.request import Request
 from regcache.web.stall import StallTimer
 

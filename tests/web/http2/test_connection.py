@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.errors import BlobUnknownError
-from regcache.web.channel import CLOSE_TIMEOUT
+from regcache.web.http1.channel import CLOSE_TIMEOUT
 from regcache.web.http2.head import read_head
 from regcache.web.http2.stream import Http2Stream
 from regcache.web.request import Request

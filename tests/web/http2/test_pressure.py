@@ -12,7 +12,7 @@ from zope.interface import implementer
 from regcache.cache.download.reader import MOST_READ, FileSource, Reader
 from regcache.web.http2 import limits
 from regcache.web.http2.output import TURN
-from regcache.web.http2.turns import SHARE, ReadingTurns
+from regcache.web.http2.request_share import SHARE, ReadingTurns
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_text
 from regcache.web.sender import Part, Sender

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IAddress, ISSLTransport
 from twisted.web.http_headers import Headers
 
 from regcache.seam.prompt_writing import write_now
-from regcache.web.blocks import HeaderBlock, encode_head
+from regcache.web.header_block import HeaderBlock, encode_head
 from regcache.web.pipelining import PipelinedChannel
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from regcache.web.deadline import Deadline
+from regcache.web.http1.writing import WritingChannel
 from regcache.web.request import PUSH_METHODS, Request
 from regcache.web.stall import LastBytes
-from regcache.web.writing import WritingChannel
 
 CLOSE_TIMEOUT = 15.0
 """Seconds for a connection to close by itself, while nothing moves, before it is cut."""

@@ -5,7 +5,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from regcache.web.blocks import HeaderBlock, encode_head
+from regcache.web.header_block import HeaderBlock, encode_head
 from regcache.web.pipelining import ReadSwitch
 from regcache.web.request import Request
 from regcache.web.respond import send_text

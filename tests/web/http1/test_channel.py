@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.web.channel import CLOSE_TIMEOUT, LINGER
+from regcache.web.http1.channel import CLOSE_TIMEOUT, LINGER
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from regcache.web.site import ConnectionLimits

@@ -12,7 +12,7 @@ from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.media_types import OCI_INDEX
 from regcache.references import Target
 from regcache.web.catalog import Shelf, place, shelves
-from regcache.web.headers import set_list_headers
+from regcache.web.content_headers import set_list_headers
 from regcache.web.hosts import RoutingTable
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_json, set_header

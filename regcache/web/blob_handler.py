@@ -15,7 +15,7 @@ from regcache.errors import RangeNotSatisfiableError
 from regcache.identity import Repository, RepositoryContent
 from regcache.interfaces import IReader
 from regcache.ranges import UnsatisfiableRangeError, parse_range, resolve_ranges
-from regcache.web.headers import BLOB_TYPE, set_content_headers
+from regcache.web.content_headers import BLOB_TYPE, set_content_headers
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
 from regcache.web.sender import Part, Sender, Terms

@@ -13,8 +13,8 @@ from regcache.digests import Digest, is_digest
 from regcache.errors import ManifestUnknownError
 from regcache.identity import Repository, RepositoryContent
 from regcache.media_types import INDEX_TYPES, accepts
-from regcache.web.blocks import HeaderBlock
-from regcache.web.headers import content_headers, note_status, set_content_headers
+from regcache.web.content_headers import content_headers, note_status, set_content_headers
+from regcache.web.header_block import HeaderBlock
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
 

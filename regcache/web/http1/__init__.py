@@ -1,0 +1,1 @@
+"""HTTP/1.1: connections that carry one request after another."""

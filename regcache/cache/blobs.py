@@ -25,7 +25,7 @@ from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.status import CacheStatus, asked, collapsed, described, hit, miss, relayed
 from regcache.digests import Digest
-from regcache.errors import UpstreamBadAnswer
+from regcache.errors import DeniedError, UpstreamBadAnswer
 from regcache.facts import ContentFacts
 from regcache.identity import RepositoryContent
 from regcache.interfaces import (
@@ -92,12 +92,22 @@ class BlobCache:
         :raises RegistryError: if it may not be shown.
         """
         await self._visibility.admit_blob(repository, digest)
-        opened = await self._open(repository, digest)
+        admitted = self._visibility.admits_fetch_at_once(repository)
+        opened = await self._open(repository, digest, admitted)
+        try:
+            self._visibility.confirm(repository)
+        except DeniedError:
+            opened.reader.leave()
+            raise
         if opened.content is not None and opened.status.outcome != "relay":
             self._small.remember(repository, digest, opened.content)
         return opened
 
-    async def _open(self, repository: ServedRepository, digest: Digest) -> OpenBlob:
+    async def _open(self, repository: ServedRepository, digest: Digest, admitted: bool) -> OpenBlob:
+        """Open a blob of a repository whose cached content may be shown.
+
+        :param admitted: more of it may be fetched; otherwise that is found out where it has to be.
+        """
         facts = await self._index.content(repository.content(digest))
         running = await self._downloads.find(digest)
         resumes = False
@@ -106,6 +116,10 @@ class BlobCache:
             if opened is not None:
                 return opened
             running = await self._downloads.find(digest)
+        if not admitted:
+            await self._visibility.admit_fetch_of_blob(repository, digest)
+            # That took its time, so all of the above is to be looked at again.
+            return await self._open(repository, digest, True)
         if running is not None:
             return await self._join(running, repository, facts)
         reason = self._downloads.not_storing(digest)
@@ -122,6 +136,11 @@ class BlobCache:
         :raises RegistryError: if it may not be shown.
         """
         await self._visibility.admit_blob(repository, digest)
+        head = await self._head(repository, digest)
+        self._visibility.confirm(repository)
+        return head
+
+    async def _head(self, repository: ServedRepository, digest: Digest) -> BlobHead:
         content = self._small.find(repository, digest)
         if content is not None:
             return BlobHead(len(content), hit(0))
@@ -130,6 +149,7 @@ class BlobCache:
             return BlobHead(facts.size, hit(0))
         if facts.mentioned_size is not None:
             return BlobHead(facts.mentioned_size, described())
+        await self._visibility.admit_fetch_of_blob(repository, digest)
         head = await repository.registry.head_blob(repository.name, digest)
         if is_page(head, digest):
             raise UpstreamBadAnswer(
@@ -235,10 +255,8 @@ class BlobCache:
         try:
             head = await repository.registry.head_blob(repository.name, running.task.digest)
             size = facts.mentioned_size if running.size is None else running.size
-            if not agrees(head, running.task.digest, size):
-                reader.leave()
-                return await self._relay(repository, running.task.digest, facts, NOT_PROVED)
-            if running.readers.verified:
+            proved = agrees(head, running.task.digest, size)
+            if proved and running.readers.verified:
                 now = self._clock.seconds()
                 await self._index.record_link(
                     repository.content(running.task.digest), head.credentials, now
@@ -246,6 +264,9 @@ class BlobCache:
         except BaseException:
             reader.leave()
             raise
+        if not proved:
+            reader.leave()
+            return await self._relay(repository, running.task.digest, facts, NOT_PROVED)
         return await self._wait(running, reader, repository, facts, status)
 
     async def _attend(
@@ -287,6 +308,8 @@ class BlobCache:
         reason: str,
         body: IBlobBody | None = None,
     ) -> OpenBlob:
+        if body is None:
+            await self._visibility.admit_fetch_of_blob(repository, digest)
         relay = await self._relays.open(
             digest,
             BlobSource(repository.registry, repository.identity),

@@ -67,8 +67,12 @@ class Listings:
             if not cached:
                 raise
             theirs, status = [], _stale(failure)
-        some_tag = (cached or theirs or [_SOME_TAG])[0]
-        await self._visibility.admit_manifest(repository, some_tag)
+        if theirs:
+            some_tag = _SOME_TAG if _SOME_TAG in theirs else theirs[-1]
+            await self._visibility.admit_fetch_of_manifest(repository, some_tag)
+        else:
+            await self._visibility.admit_manifest(repository, (cached or [_SOME_TAG])[0])
+        self._visibility.confirm(repository)
         return TagList(sorted({*cached, *theirs}), status)
 
     async def referrers(
@@ -82,11 +86,24 @@ class Listings:
         """
         try:
             await self._visibility.admit_manifest(repository, str(digest))
-            answer = await self._ask_referrers(repository, digest)
+            found = await self._referrers(repository, digest, artifact_type)
         except UpstreamNotFound:
             # Nor is the digest there itself: nothing refers to it.
             return ReferrerList(_index_of([], artifact_type), asked())
-        except UpstreamDenied:
+        self._visibility.confirm(repository)
+        return found
+
+    async def _referrers(
+        self, repository: ServedRepository, digest: Digest, artifact_type: str
+    ) -> ReferrerList:
+        """The same for a repository whose cached content may be shown.
+
+        :raises UpstreamNotFound: if the upstream has neither referrers nor the digest.
+        """
+        try:
+            await self._visibility.admit_fetch_of_manifest(repository, str(digest))
+            answer = await self._ask_referrers(repository, digest)
+        except (UpstreamNotFound, UpstreamDenied):
             raise
         except UpstreamFailure as failure:
             cached = await self._cached_referrers(repository, digest, failure)

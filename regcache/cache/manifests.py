@@ -83,6 +83,14 @@ class ManifestCache:
         """Return if the repository may be shown; see :class:`Visibility`."""
         await self._visibility.admit_manifest(repository, reference, by)
 
+    async def admit_fetch(self, repository: ServedRepository, reference: str) -> None:
+        """Return if a manifest may be asked for with our credentials, and be shown."""
+        await self._visibility.admit_fetch_of_manifest(repository, reference)
+
+    def confirm(self, repository: ServedRepository) -> None:
+        """Refuse what was admitted before a wait, if the opposite became known meanwhile."""
+        self._visibility.confirm(repository)
+
     def held(self, repository: ServedRepository, digest: Digest) -> Manifest | None:
         """The manifest, if it is in memory, and it is clear at once that it may be shown."""
         if not self._visibility.admits_at_once(repository):
@@ -138,11 +146,13 @@ class ManifestCache:
         """Fetch a manifest by tag or digest, once for all who ask meanwhile.
 
         :raises UpstreamFailure: if the upstream does not give it, or gives a wrong one.
+        :raises DeniedError: if the repository may not be shown.
         """
         key = (repository.identity, reference)
         return await self._flights.join(key, lambda: self._fetch(repository, reference))
 
     async def _fetch(self, repository: ServedRepository, reference: str) -> Manifest:
+        await self.admit_fetch(repository, reference)
         answer = await repository.registry.get_manifest(repository.name, reference)
         if len(answer.content) > MOST_BYTES:
             raise UpstreamBadAnswer(repository.upstream.name, "the manifest is too large")

@@ -105,6 +105,11 @@ class TagCache:
         :raises UpstreamFailure: if it is not here and the upstream does not give it.
         :raises RegistryError: if it may not be shown.
         """
+        served = await self._by_digest(repository, digest)
+        self._manifests.confirm(repository)
+        return served
+
+    async def _by_digest(self, repository: ServedRepository, digest: Digest) -> Served:
         manifest = await self._admitted(repository, digest)
         if manifest is not None:
             return Served(manifest, status.hit(0))
@@ -116,6 +121,13 @@ class TagCache:
         self, repository: ServedRepository, digest: Digest
     ) -> Served | ServedHead:
         """The same for HEAD: what is not here is not fetched for it."""
+        served = await self._head_by_digest(repository, digest)
+        self._manifests.confirm(repository)
+        return served
+
+    async def _head_by_digest(
+        self, repository: ServedRepository, digest: Digest
+    ) -> Served | ServedHead:
         manifest = await self._admitted(repository, digest)
         if manifest is not None:
             return Served(manifest, status.hit(0))
@@ -124,15 +136,23 @@ class TagCache:
             served = _served_head(digest, head)
             if served is not None:
                 return served
-        return await self.by_digest(repository, digest)
+        return await self._by_digest(repository, digest)
 
     async def by_tag(self, repository: ServedRepository, tag: str) -> Served:
         """The manifest that a tag names; raises as :meth:`by_digest`."""
         served = await self._from_copy(repository, tag)
-        return served or await self._cold(repository, tag)
+        if served is None:
+            served = await self._cold(repository, tag)
+        self._manifests.confirm(repository)
+        return served
 
     async def head_by_tag(self, repository: ServedRepository, tag: str) -> Served | ServedHead:
         """The same for HEAD."""
+        served = await self._head_by_tag(repository, tag)
+        self._manifests.confirm(repository)
+        return served
+
+    async def _head_by_tag(self, repository: ServedRepository, tag: str) -> Served | ServedHead:
         served = await self._from_copy(repository, tag)
         if served is not None:
             return served
@@ -154,6 +174,7 @@ class TagCache:
         """The upstream's answer to HEAD, asked for once for all who wait; a tag's is noted."""
 
         async def ask() -> ContentHead:
+            await self._manifests.admit_fetch(repository, reference)
             asking = repository.registry.head_manifest(repository.name, reference)
             head: ContentHead = await self._or_drop(asking, repository, reference)
             if head.digest is not None and not is_digest(reference):

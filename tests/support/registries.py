@@ -39,6 +39,7 @@ class FakeRegistry:
     :ivar faults: for the next blob answers, one each; none means a right answer.
     :ivar private: repositories that only credentials can read; nobody else sees them.
     :ivar closed: repositories that refuse whatever credentials there are.
+    :ivar refuses_missing: what is not there is answered by 403, with whatever credentials.
     :ivar login_page: whether a question is answered by a login page: (repository, anonymous).
     :ivar claims: what HEAD of a tag says its digest is, where that is not the truth.
     :ivar failure: what every question fails with, as long as it is set.
@@ -62,6 +63,7 @@ class FakeRegistry:
     referrers: dict[Digest, bytes] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
     closed: set[str] = field(default_factory=set)
+    refuses_missing: bool = False
     login_page: Callable[[str, bool], bool] = lambda repository, anonymous: False
     claims: dict[str, Digest | None] = field(default_factory=dict)
     holds: Callable[[str, Digest], bool] = lambda repository, digest: True
@@ -178,15 +180,22 @@ class FakeRegistry:
             raise UpstreamNotFound(self.name, "not found", status=404)
         return table[key]
 
+    def _refuse_missing(self, repository: str, reference: str, anonymous: bool) -> None:
+        if self.refuses_missing and (repository, reference) not in self.manifests:
+            raise self._denial(anonymous)
+
+    def _denial(self, anonymous: bool) -> UpstreamDenied:
+        return UpstreamDenied(
+            self.name,
+            "it gives no access",
+            status=403,
+            credentials_used=bool(self.credentials and not anonymous),
+            detail="go away",
+        )
+
     def _hide_private(self, repository: str, anonymous: bool) -> None:
         if repository in self.closed:
-            raise UpstreamDenied(
-                self.name,
-                "it gives no access",
-                status=403,
-                credentials_used=bool(self.credentials and not anonymous),
-                detail="go away",
-            )
+            raise self._denial(anonymous)
         if repository in self.private and (anonymous or not self.credentials):
             raise UpstreamNotFound(self.name, "not found", status=404)
 
@@ -194,6 +203,7 @@ class FakeRegistry:
         if self.login_page(repository, anonymous):
             return LOGIN_PAGE
         self._hide_private(repository, anonymous)
+        self._refuse_missing(repository, reference, anonymous)
         content, media_type = self._known(self.manifests, (repository, reference))
         credentials = "" if anonymous else self.credentials
         digest = self.claims.get(reference, Digest.of(content))
@@ -201,6 +211,7 @@ class FakeRegistry:
 
     def _get_manifest(self, repository: str, reference: str) -> ManifestAnswer:
         self._hide_private(repository, False)
+        self._refuse_missing(repository, reference, False)
         content, media_type = self._known(self.manifests, (repository, reference))
         return ManifestAnswer(content, media_type, None, self.credentials)
 

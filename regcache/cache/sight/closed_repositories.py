@@ -78,15 +78,19 @@ class ClosedRepositories:
         except UpstreamDenied:
             raise
         except (UpstreamFailure, OverdueError):
-            raise DeniedError(
-                f"upstream {repository.upstream.name} refused the configured credentials for "
-                f"{repository.name}, "
-                "and has not said otherwise yet"
-            ) from None
+            raise _still_closed(repository.identity) from None
 
     def is_known_open(self, repository: ServedRepository) -> bool:
         """Whether a repository is open, as far as memory tells. Nobody is asked."""
         return self._closed.get(repository.identity) is False
+
+    def confirm(self, repository: ServedRepository) -> None:
+        """Refuse what was found to be open before a wait, if it was closed meanwhile.
+
+        :raises DeniedError: if memory has it as closed.
+        """
+        if self._closed.get(repository.identity):
+            raise _still_closed(repository.identity)
 
     async def is_closed(self, repository: ServedRepository) -> bool:
         """Whether a repository is closed, as far as is known."""
@@ -116,3 +120,10 @@ class ClosedRepositories:
             repository=repository.name,
             why=failure.getErrorMessage(),
         )
+
+
+def _still_closed(repository: Repository) -> DeniedError:
+    return DeniedError(
+        f"upstream {repository.upstream.name} refused the configured credentials for "
+        f"{repository.name}, and has not said otherwise yet"
+    )

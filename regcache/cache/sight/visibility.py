@@ -3,23 +3,53 @@
 Two checks. A repository may be closed to us, see
 :mod:`regcache.cache.sight.closed_repositories`. And with credentials and
 ``serve_private: false`` credentials only raise the quota: a repository is served only if it
-could be read without them. An anonymous HEAD of what was asked for must prove that, before the
-first answer and daily; what proves is said in :mod:`regcache.cache.sight.proofs`. The last
-verdict holds while the upstream does not answer, or answers what proves nothing.
+could be read without them. Whether it can, is found out by HEAD of what a client asks for:
+
+===================  =================  ========================================================
+without credentials  with them          verdict
+===================  =================  ========================================================
+a proof              not asked          public
+401, 403, 404        a proof            private
+401, 403, 404        no proof           none: the refusal is that of this tag or digest alone
+anything else        not asked          none: the upstream has not said
+===================  =================  ========================================================
+
+What a proof is, is said in :mod:`regcache.cache.sight.proofs`. A repository may turn private, and
+what is pushed then must not be fetched with our credentials. So fetching needs a younger
+verdict than showing what is here:
+
+==================  ====================================  ======================
+last verdict        what is cached                        what has to be fetched
+==================  ====================================  ======================
+public, 5 min       shown                                 fetched
+public, a day       shown                                 asked first
+public, older       asked first; shown where the          asked first
+                    upstream does not say
+private, a minute   refused                               refused
+private, older      asked first; refused where the        asked first
+                    upstream does not say
+none                asked first                           asked first
+==================  ====================================  ======================
+
+One question is open for a repository, whatever is asked for. Only where its answer concerns
+one tag or digest alone do those who wait for another one ask for that.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
+from regcache.cache.freshness import closes
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight import proofs
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.digests import Digest
 from regcache.errors import (
     DeniedError,
+    UpstreamBadAnswer,
     UpstreamDenied,
     UpstreamFailure,
     UpstreamNotFound,
@@ -29,8 +59,10 @@ from regcache.identity import Repository
 from regcache.interfaces import IIndex
 from regcache.single_flight import Flights, OverdueError
 
-#: How long "can be read without credentials" holds (seconds).
+#: How long "can be read without credentials" holds for what is cached (seconds).
 PUBLIC_FOR = 24 * 3600.0
+#: ... and for what has to be fetched (seconds).
+FETCHED_FOR = 300.0
 #: How long "cannot" holds: somebody may be waiting for a repository to become public (seconds).
 PRIVATE_FOR = 60.0
 #: Verdicts remembered in memory; the index has all of them.
@@ -39,6 +71,23 @@ MOST_VERDICTS = 10_000
 #: HEAD of what was asked for, whose answer proves that it is there; the argument says whether
 #: without credentials.
 Ask = Callable[[bool], Awaitable[ContentHead]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked to find out about a repository.
+
+    :ivar reference: tells what is asked for from all else of the repository.
+    """
+
+    repository: ServedRepository
+    reference: str
+    ask: Ask
+
+    @property
+    def key(self) -> Repository:
+        """What the verdict is about."""
+        return self.repository.identity
 
 
 class Visibility:
@@ -53,7 +102,8 @@ class Visibility:
         self._clock = clock
         self._closed_repositories = closed_repositories
         self._verdicts: BoundedTable[Repository, Verdict] = BoundedTable(MOST_VERDICTS)
-        self._flights: Flights[Verdict] = Flights(clock)
+        self._of_repositories: Flights[Verdict] = Flights(clock)
+        self._of_references: Flights[Verdict] = Flights(clock)
 
     def __len__(self) -> int:
         """How many verdicts are in memory."""
@@ -62,21 +112,31 @@ class Visibility:
     async def admit_manifest(
         self, repository: ServedRepository, reference: str, by: float | None = None
     ) -> None:
-        """Return if the repository may be shown to somebody who asks for a manifest.
+        """Return if what is cached may be shown to somebody who asks for a manifest.
 
         :param by: Unix seconds at which the client is answered with what is known.
         :raises DeniedError: if only our credentials can read it.
         :raises UpstreamFailure: if nobody knows, and the upstream does not say.
         """
-
-        def ask(anonymous: bool) -> Awaitable[ContentHead]:
-            return proofs.head_manifest(repository.registry, repository.name, reference, anonymous)
-
-        await self._admit(repository, reference, ask, by)
+        await self._admit(_of_manifest(repository, reference), by)
 
     async def admit_blob(self, repository: ServedRepository, digest: Digest) -> None:
         """The same for a blob."""
+        await self._admit(self._of_blob(repository, digest), None)
 
+    async def admit_fetch_of_manifest(self, repository: ServedRepository, reference: str) -> None:
+        """Return if a manifest may be asked for with our credentials, and be shown.
+
+        :raises DeniedError: if only our credentials can read it.
+        :raises UpstreamFailure: if the upstream has not said lately, and does not say now.
+        """
+        await self._admit_fetch(_of_manifest(repository, reference))
+
+    async def admit_fetch_of_blob(self, repository: ServedRepository, digest: Digest) -> None:
+        """The same for a blob."""
+        await self._admit_fetch(self._of_blob(repository, digest))
+
+    def _of_blob(self, repository: ServedRepository, digest: Digest) -> _Question:
         async def ask(anonymous: bool) -> ContentHead:
             facts = await self._index.content(repository.content(digest))
             size = facts.mentioned_size if facts.size is None else facts.size
@@ -84,97 +144,183 @@ class Visibility:
                 repository.registry, repository.name, digest, size, anonymous
             )
 
-        await self._admit(repository, f"blob {digest}", ask, None)
+        return _Question(repository, f"blob {digest}", ask)
 
     def admits_at_once(self, repository: ServedRepository) -> bool:
-        """Whether it is known in memory that the repository may be shown. Nobody is asked."""
+        """Whether it is known in memory that what is cached may be shown. Nobody is asked."""
+        return self._is_known(repository, PUBLIC_FOR)
+
+    def admits_fetch_at_once(self, repository: ServedRepository) -> bool:
+        """Whether it is known in memory that something may be fetched. Nobody is asked."""
+        return self._is_known(repository, FETCHED_FOR)
+
+    def _is_known(self, repository: ServedRepository, public_for: float) -> bool:
         if not self._closed_repositories.is_known_open(repository):
             return False
-        if repository.policy.serve_private or not repository.registry.credentials:
+        if not _is_restricted(repository):
             return True
         verdict = self._verdicts.get(repository.identity)
-        return verdict is not None and verdict.public and self._holds(verdict)
+        return verdict is not None and verdict.public and self._holds(verdict, public_for)
+
+    def confirm(self, repository: ServedRepository) -> None:
+        """Refuse what was admitted before a wait, if the opposite became known meanwhile.
+
+        :raises DeniedError: if the repository was closed, or found to be private.
+        """
+        self._closed_repositories.confirm(repository)
+        verdict = self._verdicts.get(repository.identity)
+        if verdict is not None and _is_restricted(repository):
+            _require_public(verdict, repository)
 
     async def may_be_named(self, repository: ServedRepository) -> bool:
         """Whether a list may name a repository. Nobody is asked: what is unknown is not named."""
         if await self._closed_repositories.is_closed(repository):
             return False
-        if repository.policy.serve_private or not repository.registry.credentials:
+        if not _is_restricted(repository):
             return True
-        key = repository.identity
-        verdict = self._verdicts.get(key) or await self._index.verdict(key)
+        verdict = await self._find(repository.identity)
         return verdict is not None and verdict.public
 
-    async def _admit(
-        self, repository: ServedRepository, reference: str, ask: Ask, by: float | None
-    ) -> None:
-        await self._closed_repositories.check(repository, reference, lambda: ask(False), by)
-        if repository.policy.serve_private or not repository.registry.credentials:
+    async def _admit(self, question: _Question, by: float | None) -> None:
+        await self._check_open(question, by)
+        if not _is_restricted(question.repository):
             return
-        key = repository.identity
-        verdict = self._verdicts.get(key) or await self._index.verdict(key)
-        if verdict is None or not self._holds(verdict):
-            verdict = await self._judge(repository, reference, ask, by, verdict)
-        if not verdict.public:
-            raise DeniedError(
-                f"{repository.identity} is private; to serve what the configured "
-                f"credentials can read, set upstreams.{repository.upstream.name}.serve_private"
-            )
+        verdict = await self._find(question.key)
+        if verdict is None:
+            verdict = await self._asked(question)
+        elif not self._holds(verdict, PUBLIC_FOR):
+            verdict = await self._asked_within(question, by, verdict)
+        _require_public(verdict, question.repository)
 
-    def _holds(self, verdict: Verdict) -> bool:
+    async def _admit_fetch(self, question: _Question) -> None:
+        await self._check_open(question, None)
+        if not _is_restricted(question.repository):
+            return
+        verdict = await self._find(question.key)
+        if verdict is None or not self._holds(verdict, FETCHED_FOR):
+            verdict = await self._asked(question)
+        _require_public(verdict, question.repository)
+
+    async def _check_open(self, question: _Question, by: float | None) -> None:
+        await self._closed_repositories.check(
+            question.repository,
+            question.reference,
+            lambda: question.ask(False),
+            by,
+        )
+
+    async def _find(self, key: Repository) -> Verdict | None:
+        """The last verdict."""
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            recorded = await self._index.verdict(key)
+            # There may be a newer one meanwhile.
+            verdict = self._verdicts.get(key)
+            if verdict is None and recorded is not None:
+                self._verdicts.put(key, recorded)
+                verdict = recorded
+        return verdict
+
+    def _holds(self, verdict: Verdict, public_for: float) -> bool:
         age = self._clock.seconds() - verdict.asked_at
-        return 0 <= age < (PUBLIC_FOR if verdict.public else PRIVATE_FOR)
+        return 0 <= age < (public_for if verdict.public else PRIVATE_FOR)
 
-    async def _judge(
-        self,
-        repository: ServedRepository,
-        reference: str,
-        ask: Ask,
-        by: float | None,
-        last: Verdict | None,
-    ) -> Verdict:
-        """Ask; while the upstream is away the last verdict is kept."""
-        # What one reference says of itself (404) must not answer for another one.
-        key = (repository.identity, reference)
+    async def _asked(self, question: _Question) -> Verdict:
+        """What the upstream says, however long that takes."""
+        key = (question.key, question.reference)
+        return await self._of_references.join(key, lambda: self._judge(question))
 
-        async def judge() -> Verdict:
-            return await self._ask(repository.identity, ask)
-
-        if last is None:
-            return await self._flights.join(key, judge)
+    async def _asked_within(self, question: _Question, by: float | None, last: Verdict) -> Verdict:
+        """What the upstream says; where it does not in time the last verdict is kept."""
+        key = (question.key, question.reference)
+        policy = question.repository.policy
         try:
-            return await self._flights.join_within(key, judge, repository.policy.deadline, by)
+            return await self._of_references.join_within(
+                key, lambda: self._judge(question), policy.deadline, by
+            )
         except OverdueError:
             return last
         except UpstreamFailure as failure:
-            if _is_refusal(failure) and not repository.policy.keep_missing:
+            if closes(failure) or (_is_refusal(failure) and not policy.keep_missing):
                 raise
             return last
 
-    async def _ask(self, repository: Repository, ask: Ask) -> Verdict:
+    async def _judge(self, question: _Question) -> Verdict:
+        """Ask once for the repository, and again where another reference was asked for in vain."""
+        mine = not self._of_repositories.under_way(question.key)
         try:
-            await ask(True)
-        except UpstreamDenied:
-            return await self._note(repository, public=False)
-        except UpstreamNotFound:
-            # Some registries hide private repositories behind 404: it is private if our
-            # credentials find it, and otherwise really not there.
-            await ask(False)
-            return await self._note(repository, public=False)
-        return await self._note(repository, public=True)
+            return await self._of_repositories.join(question.key, lambda: self._ask(question))
+        except (UpstreamDenied, UpstreamNotFound, UpstreamBadAnswer):
+            if mine:
+                raise
+        verdict = self._verdicts.get(question.key)
+        if verdict is not None and self._holds(verdict, FETCHED_FOR):
+            return verdict
+        return await self._ask(question)
 
-    async def _note(self, repository: Repository, public: bool) -> Verdict:
-        verdict = Verdict(public, self._clock.seconds())
-        self._verdicts.put(repository, verdict)
+    async def _ask(self, question: _Question) -> Verdict:
+        # An answer that took its time speaks of when it was asked for, at the latest.
+        asked_at = self._clock.seconds()
         try:
-            await self._index.record_verdict(repository, public, verdict.asked_at)
+            await question.ask(True)
+        except (UpstreamDenied, UpstreamNotFound) as refusal:
+            await _ask_with_credentials(question.ask, refusal)
+            return await self._note(question.key, Verdict(False, asked_at))
+        return await self._note(question.key, Verdict(True, asked_at))
+
+    async def _note(self, key: Repository, verdict: Verdict) -> Verdict:
+        """Remember a verdict; the one that counts now, which may be a younger one."""
+        last = self._verdicts.get(key)
+        if last is not None and verdict.asked_at < last.asked_at <= self._clock.seconds():
+            return last
+        self._verdicts.put(key, verdict)
+        try:
+            await self._index.record_verdict(key, verdict.public, verdict.asked_at)
         except OSError as error:
             self._log.warn(
                 "noting the verdict on {repository} failed: {error}",
-                repository=repository.name,
+                repository=key.name,
                 error=error,
             )
         return verdict
+
+
+def _of_manifest(repository: ServedRepository, reference: str) -> _Question:
+    def ask(anonymous: bool) -> Awaitable[ContentHead]:
+        return proofs.head_manifest(repository.registry, repository.name, reference, anonymous)
+
+    return _Question(repository, reference, ask)
+
+
+def _is_restricted(repository: ServedRepository) -> bool:
+    """Whether only what is public is shown, though credentials may read more."""
+    return bool(repository.registry.credentials) and not repository.policy.serve_private
+
+
+def _require_public(verdict: Verdict, repository: ServedRepository) -> None:
+    if not verdict.public:
+        raise DeniedError(
+            f"{repository.identity} is private; to serve what the configured "
+            f"credentials can read, set upstreams.{repository.upstream.name}.serve_private"
+        )
+
+
+async def _ask_with_credentials(ask: Ask, refusal: UpstreamDenied | UpstreamNotFound) -> None:
+    """Return if credentials can read what was refused without them: so it is private.
+
+    Some registries say 404, and some 403, both for what is private and for what is not there.
+
+    :raises UpstreamFailure: what is said of this tag or digest alone. Where access was refused
+        that is all that is told, or it would be known which tags a private repository has.
+    """
+    try:
+        await ask(False)
+    except UpstreamDenied:
+        raise
+    except UpstreamFailure:
+        if isinstance(refusal, UpstreamDenied):
+            raise refusal from None
+        raise
 
 
 def _is_refusal(failure: UpstreamFailure) -> bool:

@@ -6,6 +6,17 @@ from regcache.digests import Digest
 
 
 @dataclass(frozen=True, slots=True)
+class Percentage:
+    """A share of something whose size is known later."""
+
+    value: float
+
+    def of(self, total: int) -> int:
+        """The share of ``total``, rounded down."""
+        return int(total * self.value / 100)
+
+
+@dataclass(frozen=True, slots=True)
 class Descriptor:
     """What a manifest says of another piece of content (OCI image specification, "Descriptor").
 

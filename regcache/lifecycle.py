@@ -19,7 +19,6 @@ A failure while opening stops the reactor and gives the process the exit status 
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import (
@@ -27,7 +26,6 @@ from twisted.internet.defer import (
     Deferred,
     FirstError,
     gatherResults,
-    maybeDeferred,
 )
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -44,7 +42,6 @@ from regcache.store.lock import StoreLock
 from regcache.store.pool import WorkPool
 from regcache.store.space import SpaceMonitor
 from regcache.web.listeners import Listeners
-from regcache.web.request import Dispatch, Request
 from regcache.web.send_threads import SendThreads
 from regcache.web.site import Site
 
@@ -52,7 +49,7 @@ from regcache.web.site import Site
 PARTIAL_FILE_AGE = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What is started and stopped.
 
@@ -75,18 +72,6 @@ class Parts:
     hang_up: Callable[[], Awaitable[None]]
 
 
-def behind_gate(gate: Gate, dispatch: Dispatch) -> Dispatch:
-    """A dispatcher whose requests wait until a gate opens."""
-
-    def wait_and_dispatch(request: Request) -> Any:
-        if gate.open:
-            return dispatch(request)
-        # A callback may give a Deferred, but not a coroutine as a dispatcher may.
-        return gate.wait().addCallback(lambda _: maybeDeferred(dispatch, request))
-
-    return wait_and_dispatch
-
-
 class Daemon(Service):
     """Starts and stops everything in order."""
 
@@ -97,6 +82,7 @@ class Daemon(Service):
         parts: Parts,
         gate: Gate,
         clock: IReactorTime,
+        *,
         drain: float,
         failed: Callable[[str], None],
     ) -> None:

@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from twisted.application.service import Service
 
 from regcache.admin.endpoint import AdminDispatch
 from regcache.admin.health import HealthPages
 from regcache.config import model
-from regcache.interfaces import IWorkPool
-from regcache.metrics import CONTENT_TYPE, Metrics
+from regcache.engine import Engine
+from regcache.metrics import CONTENT_TYPE
 from regcache.tls import CertificateStore, CertificateWatcher
 from regcache.tls_context import CertificateFiles
 from regcache.web.access_log import RequestRecord
 from regcache.web.listeners import Listeners, ListenerSpec
-from regcache.web.redirect import RedirectDispatch
 from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site
 
@@ -37,34 +35,31 @@ class ListenerBuilder:
     """
 
     config: model.Config
-    reactor: Any
-    pool: IWorkPool
-    metrics: Metrics
+    engine: Engine
     recorders: Sequence[Callable[[RequestRecord], None]]
-    health: HealthPages
-    _sites: list[Site] = field(default_factory=list)
-    _specs: list[ListenerSpec] = field(default_factory=list)
-    _watchers: list[Service] = field(default_factory=list)
+    _sites: list[Site] = field(default_factory=list, init=False)
+    _specs: list[ListenerSpec] = field(default_factory=list, init=False)
+    _watchers: list[Service] = field(default_factory=list, init=False)
 
-    def build(self, dispatch: Dispatch) -> BuiltListeners:
+    def build(self, dispatch: Callable[[str], Dispatch]) -> BuiltListeners:
         """Make all of them.
 
-        :param dispatch: answers clients.
+        :param dispatch: gives what answers the clients of a listener, by its endpoint.
         :raises CertificateError: if a certificate cannot be used.
         """
+        engine = self.engine
+        health = HealthPages(lambda: engine.is_ready)
         for listener in self.config.listeners:
-            answer = dispatch
-            if listener.redirect is not None:
-                answer = RedirectDispatch(listener.acme_webroot, self.pool)
             # Health is answered everywhere, and while the storage is being opened, too.
+            answer = health.before(dispatch(listener.endpoint))
             http2 = listener.http2 and listener.tls is not None
-            site = self._site(self.health.before(answer), listener.hsts, http2)
+            site = self._site(answer, listener.hsts, http2)
             self._add(listener.endpoint, site, self._tls(listener.tls, http2))
         admin = self.config.admin
         if admin.endpoint is not None:
-            pages = AdminDispatch(self.health, self.metrics.render, CONTENT_TYPE, admin.hosts)
+            pages = AdminDispatch(health, engine.metrics.render, CONTENT_TYPE, admin.hosts)
             self._add(admin.endpoint, self._site(pages, None, False), None)
-        return BuiltListeners(Listeners(self.reactor, self._specs), self._sites, self._watchers)
+        return BuiltListeners(Listeners(engine.reactor, self._specs), self._sites, self._watchers)
 
     def _add(self, endpoint: str, site: Site, tls: CertificateStore | None) -> None:
         self._sites.append(site)
@@ -74,7 +69,7 @@ class ListenerBuilder:
         limits = self.config.limits
         connection = ConnectionLimits(limits.header_timeout, limits.idle, stall=limits.client_stall)
         made = _http2_site() if http2 else Site
-        return made(dispatch, self.reactor, self.recorders, connection, hsts)
+        return made(dispatch, self.engine.reactor, self.recorders, connection, hsts)
 
     def _tls(self, settings: model.ListenerTLS | None, http2: bool) -> CertificateStore | None:
         if settings is None:
@@ -82,7 +77,7 @@ class ListenerBuilder:
         files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]
         store = CertificateStore(files, settings.minimum, http2)
         store.load()
-        self._watchers.append(CertificateWatcher(store, self.pool, self.reactor))
+        self._watchers.append(CertificateWatcher(store, self.engine.disk_pool, self.engine.reactor))
         return store
 
 

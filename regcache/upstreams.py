@@ -1,7 +1,7 @@
 """Puts the upstreams of the configuration together: a part of the composition root."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class BuiltUpstreams:
 
     upstreams: Mapping[str, ServedUpstream]
     watchers: Sequence[Service]
-    hang_up: Callable[[], Awaitable[None]]
+    hang_up: Callable[[], Coroutine[Any, Any, None]]
 
 
 def build_upstreams(

@@ -16,7 +16,9 @@ MOST_FUNCTION_LINES = 40
 #: Modules that put the others together and so know all of them.
 ROOT = frozenset(
     {
+        "engine",
         "environment",
+        "in_force",
         "lifecycle",
         "listening",
         "process",

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.errors import NameUnknownError
 from regcache.gate import Gate
-from regcache.lifecycle import Daemon, Parts, behind_gate
+from regcache.in_force import behind_gate
+from regcache.lifecycle import Daemon, Parts
 from regcache.store.index_schema import IndexVersionError
 from regcache.web.request import Request
 from regcache.web.respond import send_text
@@ -77,25 +78,27 @@ class DaemonCase(SynchronousTestCase):
         self.part["index"].answers["total_bytes"] = lambda: succeed(5)
         self.part["store"].answers["partials"] = lambda: succeed([])
         self.part["store"].answers["sweep_partials"] = lambda: succeed(0)
-        self.daemon = Daemon(self.parts(), self.gate, self.clock, DRAIN, self.failures.append)
+        self.daemon = Daemon(
+            self.parts(), self.gate, self.clock, drain=DRAIN, failed=self.failures.append
+        )
 
     def parts(self) -> Parts:
         """The parts, as the composition root hands them over."""
         part: dict[str, Any] = self.part
         return Parts(
-            part["lock"],
-            part["index_pool"],
-            part["disk_pool"],
-            part["senders"],
-            part["index"],
-            part["store"],
-            part["downloads"],
-            part["ledger"],
-            part["space"],
-            [part["watcher"]],
-            part["listeners"],
-            self.sites,
-            part["upstreams"].hang_up,
+            lock=part["lock"],
+            index_pool=part["index_pool"],
+            disk_pool=part["disk_pool"],
+            senders=part["senders"],
+            index=part["index"],
+            store=part["store"],
+            downloads=part["downloads"],
+            ledger=part["ledger"],
+            space=part["space"],
+            watchers=[part["watcher"]],
+            listeners=part["listeners"],
+            sites=self.sites,
+            hang_up=part["upstreams"].hang_up,
         )
 
     def start(self) -> None:

@@ -1,30 +1,23 @@
 """What a configuration means: plain immutable values in the long form.
 
-Sizes are bytes or a :class:`Percentage`, durations are seconds, paths are absolute. The
-defaults here are the defaults of the file. Secrets stay out of every ``repr``.
+Sizes are bytes or a :class:`~regcache.facts.Percentage`, durations are seconds, paths are
+absolute. The defaults here are the defaults of the file. Secrets stay out of every ``repr``.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from regcache.facts import Percentage
+
 HSTS_DEFAULT = "max-age=15552000; includeSubDomains; preload"
 DEFAULT_ENDPOINT = "tcp:5000:interface=127.0.0.1"
 DEFAULT_TAG_TTL = 300.0
+DEFAULT_MAX_SIZE = Percentage(80.0)
+DEFAULT_MAX_BLOB = Percentage(25.0)
 
 MIB = 1024**2
 GIB = 1024**3
 DAY = 86400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Percentage:
-    """A share of something whose size is known later."""
-
-    value: float
-
-    def of(self, total: int) -> int:
-        """The share of ``total``, rounded down."""
-        return int(total * self.value / 100)
 
 
 Size = int | Percentage
@@ -84,8 +77,8 @@ class Storage:
     """The cache directory and its bounds."""
 
     directory: str = "/var/lib/regcache"
-    max_size: Size = Percentage(80.0)
-    max_blob: Size = Percentage(25.0)
+    max_size: Size = DEFAULT_MAX_SIZE
+    max_blob: Size = DEFAULT_MAX_BLOB
     min_free: int = 2 * GIB
     unused_for: float | None = 30 * DAY
     sweep: float | Cron = 3600.0

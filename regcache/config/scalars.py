@@ -9,8 +9,9 @@ from typing import Any
 from cronsim import CronSim, CronSimError
 
 from regcache.config.document import Node
-from regcache.config.model import HSTS_DEFAULT, Cron, Percentage, Size
+from regcache.config.model import HSTS_DEFAULT, Cron, Size
 from regcache.config.schema import Context, Scalar, expected, quoted
+from regcache.facts import Percentage
 
 _NUMBER = r"[0-9]{1,19}(?:\.[0-9]{1,6})?"
 _DURATION_TERM = re.compile(rf"({_NUMBER})(ms|s|m|h|d|w)")

@@ -8,18 +8,8 @@ from dataclasses import dataclass
 
 from zope.interface import implementer
 
+from regcache.facts import Percentage
 from regcache.interfaces import ISpace, ISpaceClaim
-
-
-@dataclass(frozen=True, slots=True)
-class Percentage:
-    """A limit that depends on the size of something else."""
-
-    percent: float
-
-    def of(self, whole: int) -> int:
-        """That many per cent of ``whole``, in bytes."""
-        return int(whole * self.percent / 100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from regcache.config.model import (
     Cron,
     Listener,
     ListenerTLS,
-    Percentage,
     TagTTL,
     UpstreamEndpoint,
 )
+from regcache.facts import Percentage
 from tests.config.helpers import errors, loaded
 from tests.support.certificates import Authority
 

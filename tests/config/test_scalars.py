@@ -8,9 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.config import scalars
 from regcache.config.document import Node
-from regcache.config.model import HSTS_DEFAULT, Cron, Percentage, Size
+from regcache.config.model import HSTS_DEFAULT, Cron, Size
 from regcache.config.problems import Problems
 from regcache.config.schema import INVALID, Context, Scalar
+from regcache.facts import Percentage
 
 KINDS = {str: "text", int: "number", bool: "boolean", type(None): "null", float: "fraction"}
 

@@ -11,9 +11,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from regcache.facts import Percentage
 from regcache.interfaces import ISpace, ISpaceClaim
 from regcache.store.allocation import STEP, allocate
-from regcache.store.ledger import FileSystemSpace, Percentage, SpaceClaim, SpaceLedger, SpaceLimits
+from regcache.store.ledger import FileSystemSpace, SpaceClaim, SpaceLedger, SpaceLimits
 from regcache.store.space import INTERVAL, SpaceMonitor, measure_space
 from tests.support.pools import HeldPool, ImmediatePool
 

@@ -1,0 +1,227 @@
+"""What lives as long as the process, whatever its configuration is: a part of the composition root.
+
+The storage, the index, the downloads, and all that memory knows. None of it knows a route, an
+upstream's settings or a listener: whoever asks brings what is to be asked along, and what is
+kept is kept under the identity of an upstream. So several configurations may use one engine,
+one after another, and for a while side by side.
+"""
+
+import os
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import disable_created_metrics
+from twisted.logger import Logger
+
+from regcache.cache.blobs import BlobCache, record
+from regcache.cache.configured import Caches
+from regcache.cache.download.context import DownloadContext
+from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.download.url_choice import DistrustedUrls
+from regcache.cache.listings import Listings
+from regcache.cache.manifests import ManifestCache
+from regcache.cache.negative import NegativeCache
+from regcache.cache.parsing import ManifestParser
+from regcache.cache.sight.closed_repositories import ClosedRepositories
+from regcache.cache.sight.rights import Rights
+from regcache.cache.sight.visibility import Visibility
+from regcache.cache.small_blobs import SmallBlobs
+from regcache.cache.tags import TagCache
+from regcache.config import model
+from regcache.digests import Digest
+from regcache.gate import Gate
+from regcache.metrics import Metrics
+from regcache.store.blobs import BlobStore
+from regcache.store.file_system import FileSystem
+from regcache.store.index import SqliteIndex
+from regcache.store.index_file import IndexFile
+from regcache.store.ledger import SpaceLedger, SpaceLimits
+from regcache.store.lock import StoreLock
+from regcache.store.paths import StorePaths
+from regcache.store.pool import WorkPool
+from regcache.store.sidecar import read_boot_id
+from regcache.store.space import SpaceMonitor
+from regcache.web.rounds import Rounds
+from regcache.web.send_threads import SendThreads, threads_for, usable_cores
+from regcache.web.sender import Sender
+from regcache.web.turns import Turns
+
+_log = Logger()
+
+#: Threads for disk and hashing. More would not make one disk faster.
+DISK_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What every configuration of a process uses.
+
+    :ivar gate: opens when requests may be answered.
+    :ivar caches: answer for the upstreams of whoever asks.
+    :ivar refusals: what upstreams have refused a moment ago.
+    :ivar senders: threads that send files.
+    :ivar feeding: the answers being sent now.
+    """
+
+    reactor: Any
+    metrics: Metrics
+    gate: Gate
+    lock: StoreLock
+    system: FileSystem
+    index_pool: WorkPool
+    disk_pool: WorkPool
+    index: SqliteIndex
+    store: BlobStore
+    ledger: SpaceLedger
+    space: SpaceMonitor
+    downloads: DownloadTable
+    caches: Caches
+    refusals: NegativeCache
+    closed_repositories: ClosedRepositories
+    senders: SendThreads
+    turns: Turns
+    rounds: Rounds
+    feeding: set[Sender]
+
+    def release(self) -> None:
+        """Give the storage back, of an engine that was never started."""
+        self.system.close()
+        self.lock.release()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests are answered, and what is new can be stored."""
+        return self.gate.open and not self.downloads.storage_rests
+
+
+def build_engine(storage: model.Storage, reactor: Any) -> Engine:
+    """Put the engine together and lock its storage.
+
+    :raises StoreLockedError: if another daemon uses the storage.
+    :raises OSError: if the storage cannot be used.
+    """
+    paths = StorePaths(os.path.abspath(storage.directory))
+    paths.prepare()
+    lock = StoreLock(paths.lock, os.getpid())
+    lock.acquire()
+    system = FileSystem(paths.directory)
+    try:
+        system.open()
+        return _Builder(storage, reactor, paths, system).engine(lock)
+    except BaseException:
+        system.close()
+        lock.release()
+        raise
+
+
+class _Builder:
+    """Builds the parts that depend on each other."""
+
+    def __init__(
+        self, storage: model.Storage, reactor: Any, paths: StorePaths, system: FileSystem
+    ) -> None:
+        self._reactor = reactor
+        self._directory = paths.directory
+        self._system = system
+        # A series for the time of creation beside each counter would double their number.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._metrics = Metrics()
+        self._index_pool = WorkPool(reactor, "index", 1)
+        self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
+        self._ledger = SpaceLedger(
+            SpaceLimits(storage.max_size, storage.max_blob, storage.min_free)
+        )
+        self._index = SqliteIndex(
+            IndexFile(paths.index), self._index_pool, self._disk_pool, reactor
+        )
+        self._store = BlobStore(
+            reactor,
+            self._disk_pool,
+            paths,
+            read_boot_id(),
+            self._ledger.change,
+            self._content_lost,
+            system,
+        )
+        self._small_blobs = SmallBlobs(reactor)
+        self._closed_repositories = ClosedRepositories(self._index, reactor)
+        self._downloads = self._make_downloads(storage.finish)
+
+    def _content_lost(self, digest: Digest, size: int) -> None:
+        """Stored content was damaged and is removed: it is a miss from now on."""
+        self._metrics.storage_error()
+        self._small_blobs.forget(digest)
+        forgetting = self._index.forget_content(digest)
+        forgetting.addErrback(
+            lambda failure: _log.warn(
+                "forgetting {digest} failed: {why}", digest=digest, why=failure.getErrorMessage()
+            )
+        )
+
+    def _make_downloads(self, finish: int | None) -> DownloadTable:
+        context = DownloadContext(
+            self._store, self._ledger, self._reactor, self._metrics, random.random, finish
+        )
+        return DownloadTable(
+            context,
+            DistrustedUrls(self._reactor),
+            lambda fetched: record(self._index, fetched, self._reactor),
+        )
+
+    def engine(self, lock: StoreLock) -> Engine:
+        """Everything, ready to be started."""
+        senders = SendThreads(threads_for(usable_cores()))
+        engine = Engine(
+            reactor=self._reactor,
+            metrics=self._metrics,
+            gate=Gate(),
+            lock=lock,
+            system=self._system,
+            index_pool=self._index_pool,
+            disk_pool=self._disk_pool,
+            index=self._index,
+            store=self._store,
+            ledger=self._ledger,
+            space=SpaceMonitor(self._reactor, self._disk_pool, self._directory, self._ledger),
+            downloads=self._downloads,
+            caches=self._caches(),
+            refusals=NegativeCache(self._reactor),
+            closed_repositories=self._closed_repositories,
+            senders=senders,
+            turns=Turns(self._reactor),
+            rounds=Rounds(self._reactor, senders),
+            feeding=set(),
+        )
+        self._metrics.watch("downloads", lambda: len(engine.downloads))
+        self._metrics.watch("readers", lambda: len(engine.feeding))
+        self._metrics.watch("storage_bytes", lambda: engine.ledger.used)
+        self._metrics.watch("storage_limit_bytes", engine.ledger.max_size)
+        return engine
+
+    def _caches(self) -> Caches:
+        visibility = Visibility(self._index, self._reactor, self._closed_repositories)
+        # Which piece of a blob an upstream has to show must not be foreseen.
+        rights = Rights(self._index, self._reactor, random.SystemRandom().random)
+        parser = ManifestParser(self._disk_pool)
+        blobs = BlobCache(
+            self._store,
+            self._index,
+            self._downloads,
+            rights,
+            visibility,
+            self._small_blobs,
+            self._metrics,
+            self._reactor,
+        )
+        manifests = ManifestCache(
+            self._store,
+            self._index,
+            rights,
+            visibility,
+            parser,
+            self._metrics,
+            self._reactor,
+        )
+        tags = TagCache(manifests, self._index, self._reactor)
+        return Caches(blobs, tags, Listings(self._index, visibility, parser))

@@ -1,0 +1,182 @@
+"""A configuration in force: what is replaced whole when another one takes its place.
+
+A part of the composition root. Routes, upstreams, policies and handlers are built from the
+configuration alone, over an engine that lives on. A request keeps to what it began with, so
+nothing of it has to be stopped when the configuration is replaced.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from regcache.cache.configured import ConfiguredCache
+from regcache.cache.negative import with_negative_cache
+from regcache.config import model
+from regcache.engine import Engine
+from regcache.errors import ServiceUnavailableError
+from regcache.gate import Gate
+from regcache.identity import UpstreamIdentity
+from regcache.metrics import Metrics
+from regcache.upstreams import build_upstreams
+from regcache.web.blob_handler import BlobHandler
+from regcache.web.distribution import Distribution
+from regcache.web.hosts import RoutingTable, UpstreamNames
+from regcache.web.listing_handler import ListingHandler
+from regcache.web.manifest_handler import ManifestHandler
+from regcache.web.redirect import RedirectDispatch
+from regcache.web.request import Dispatch, Request
+from regcache.web.sender import Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """What one configuration means.
+
+    :ivar upstreams: what each configured name stands for.
+    :ivar dispatches: what answers the clients of each listener, by its endpoint.
+    :ivar watchers: services that look at its files now and then.
+    :ivar hang_up: closes idle connections to its upstreams.
+    """
+
+    config: model.Config
+    upstreams: Mapping[str, UpstreamIdentity]
+    dispatches: Mapping[str, Dispatch]
+    watchers: Sequence[Service]
+    hang_up: Callable[[], Coroutine[Any, Any, None]]
+
+
+class CurrentConfiguration(MultiService):
+    """The configuration in force: what new requests see.
+
+    As a service it runs the watchers that belong to it.
+
+    :param metrics: is told which upstreams there are.
+    """
+
+    _log = Logger()
+
+    def __init__(self, first: InForce, metrics: Metrics) -> None:
+        super().__init__()
+        self._metrics = metrics
+        self._take(first)
+
+    @property
+    def in_force(self) -> InForce:
+        """What new requests see."""
+        return self._in_force
+
+    def replace(self, following: InForce) -> None:
+        """Let new requests see another configuration; those under way go on as they began."""
+        former = self._in_force
+        self._take(following)
+        for watcher in former.watchers:
+            watcher.disownServiceParent()
+        Deferred.fromCoroutine(former.hang_up()).addErrback(
+            lambda failure: self._log.failure("closing idle connections to upstreams", failure)
+        )
+
+    def _take(self, in_force: InForce) -> None:
+        self._in_force = in_force
+        self._metrics.set_upstreams(in_force.upstreams)
+        for watcher in in_force.watchers:
+            watcher.setServiceParent(self)
+
+    async def hang_up(self) -> None:
+        """Close idle connections to upstreams."""
+        await self._in_force.hang_up()
+
+    def dispatch(self, endpoint: str) -> Dispatch:
+        """A dispatcher for the clients of a listener, as the configuration then in force says."""
+
+        def answer(request: Request) -> Any:
+            dispatch = self._in_force.dispatches.get(endpoint)
+            if dispatch is None:
+                raise ServiceUnavailableError("this listener is not configured any more")
+            return dispatch(request)
+
+        return answer
+
+
+def behind_gate(gate: Gate, dispatch: Dispatch) -> Dispatch:
+    """A dispatcher whose requests wait until a gate opens."""
+
+    def wait_and_dispatch(request: Request) -> Any:
+        if gate.open:
+            return dispatch(request)
+        # A callback may give a Deferred, but not a coroutine as a dispatcher may.
+        return gate.wait().addCallback(lambda _: maybeDeferred(dispatch, request))
+
+    return wait_and_dispatch
+
+
+def build_in_force(config: model.Config, engine: Engine) -> InForce:
+    """Build what a configuration means. It does nothing yet.
+
+    :raises UpstreamSetupError: if an upstream's files cannot be used.
+    """
+    built = build_upstreams(config, engine.reactor, engine.disk_pool, engine.metrics)
+    upstreams = [
+        with_negative_cache(upstream, engine.refusals, engine.closed_repositories)
+        for upstream in built.upstreams.values()
+    ]
+    identities = {upstream.name: upstream.identity for upstream in upstreams}
+    cache = ConfiguredCache(upstreams, engine.caches)
+    distribution = _distribution(config, engine, cache, identities)
+    return InForce(
+        config=config,
+        upstreams=identities,
+        dispatches={
+            listener.endpoint: _dispatch(listener, engine, distribution)
+            for listener in config.listeners
+        },
+        watchers=built.watchers,
+        hang_up=built.hang_up,
+    )
+
+
+def _dispatch(listener: model.Listener, engine: Engine, distribution: Dispatch) -> Dispatch:
+    if listener.redirect is not None:
+        return RedirectDispatch(listener.acme_webroot, engine.disk_pool)
+    return behind_gate(engine.gate, distribution)
+
+
+def _distribution(
+    config: model.Config,
+    engine: Engine,
+    cache: ConfiguredCache,
+    identities: Mapping[str, UpstreamIdentity],
+) -> Distribution:
+    private = config.access.restricted
+    table = _routing_table(config)
+    terms = Terms(engine.reactor, config.limits.client_stall, engine.turns, engine.rounds)
+    return Distribution(
+        table,
+        identities,
+        ManifestHandler(cache, private),
+        BlobHandler(cache, terms, private, engine.feeding),
+        ListingHandler(cache, table),
+    )
+
+
+def _routing_table(config: model.Config) -> RoutingTable:
+    names = [
+        UpstreamNames(
+            upstream.name,
+            upstream.aliases,
+            upstream.hosts,
+            upstream.default_namespace or "",
+            upstream.allow,
+            upstream.deny,
+        )
+        for upstream in config.upstreams
+    ]
+    return RoutingTable.build(
+        names, config.default_upstream, config.default_hosts, config.domain, config.admin.hosts
+    )

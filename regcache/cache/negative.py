@@ -129,12 +129,15 @@ class NegativeCachingRegistry:
         start: int = 0,
         end: int | None = None,
         skip: frozenset[int] = frozenset(),
+        *,
+        relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
         """GET of a blob; what some of the URLs say of it is not what the upstream says."""
-        if skip:
-            return self._inner.get_blob(repository, digest, start, end, skip)
-        key = self._key(repository, "blob", str(digest))
-        return self._ask(key, lambda: self._inner.get_blob(repository, digest, start, end))
+
+        def ask() -> "Deferred[IBlobBody]":
+            return self._inner.get_blob(repository, digest, start, end, skip, relayed=relayed)
+
+        return ask() if skip else self._ask(self._key(repository, "blob", str(digest)), ask)
 
     def list_tags(self, repository: str) -> "Deferred[list[str]]":
         """All tags."""

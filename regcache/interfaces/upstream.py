@@ -37,6 +37,12 @@ class IBlobBody(Interface):
     def deliver(consumer: IBodyConsumer) -> None:
         """Begin to deliver. Called once, soon: an undelivered body holds a connection."""
 
+    def make_relay() -> bool:
+        """From now on the body goes at the pace of one client: downloads need its place.
+
+        False: there is no place for another relay. The body is still to be aborted then.
+        """
+
     def pause() -> None:
         """Stop reading from the upstream; the stall time-out rests meanwhile. Idempotent."""
 
@@ -77,11 +83,14 @@ class IRegistry(Interface):
         start: int = 0,
         end: int | None = None,
         skip: frozenset[int] = frozenset(),
+        *,
+        relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
         """GET of a blob, with a Range unless it is asked for from 0 to None.
 
-        Waits for one of the upstream's ``max_downloads`` places. ``skip``: indexes of URLs
-        not to be asked. A 416 fails with UpstreamBadAnswer.
+        Waits for one of the upstream's ``max_downloads`` places, however long that takes.
+        ``skip``: indexes of URLs not to be asked. ``relayed``: the body goes at the pace of one
+        client, and needs a place among the relays instead. A 416 fails with UpstreamBadAnswer.
         """
 
     def list_tags(repository: str) -> "Deferred[list[str]]":

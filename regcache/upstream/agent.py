@@ -32,7 +32,7 @@ _CREATORS_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ConnectionSettings:
     """How connections on behalf of one URL of an upstream are made.
 
     :ivar names: resolves the hosts that are dialled directly.
@@ -57,8 +57,8 @@ class EndpointFactory:
     which finds them again by scheme, host and port, never mixes the two.
     """
 
-    def __init__(self, route: Route, tls: IPolicyForHTTPS) -> None:
-        self._route = route
+    def __init__(self, settings: ConnectionSettings, tls: IPolicyForHTTPS) -> None:
+        self._settings = settings
         self._tls = tls
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -68,22 +68,27 @@ class EndpointFactory:
         if origin.scheme == "http":
             return plain
         creator = self._tls.creatorForNetloc(uri.host, uri.port)
-        return TLSClientEndpoint(creator, plain, self._route.reactor)
+        return TLSClientEndpoint(creator, plain, self._settings.reactor)
 
     def _plain(self, origin: Origin) -> IStreamClientEndpoint:
-        route = self._route
-        proxy = route.proxies.proxy_for(origin)
+        settings = self._settings
+        proxy = settings.proxies.proxy_for(origin)
         if proxy is not None:
-            allowed = route.policy.allows_name(origin.host, origin.port)
+            allowed = settings.policy.allows_name(origin.host, origin.port)
             return TunnelEndpoint(
-                route.reactor, route.proxy_names, proxy, route.connect_timeout, origin, allowed
+                settings.reactor,
+                settings.proxy_names,
+                proxy,
+                settings.connect_timeout,
+                origin,
+                allowed,
             )
         return CheckedEndpoint(
-            route.reactor,
-            route.names,
-            route.policy,
-            route.family,
-            route.connect_timeout,
+            settings.reactor,
+            settings.names,
+            settings.policy,
+            settings.family,
+            settings.connect_timeout,
             origin.host,
             origin.port,
         )

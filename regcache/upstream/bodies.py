@@ -9,7 +9,7 @@ from twisted.web.http import PotentialDataLoss
 
 from regcache.errors import UpstreamBadAnswer, UpstreamTimedOut
 from regcache.interfaces import IUpstreamMeter
-from regcache.upstream.exchange import Answer
+from regcache.upstream.exchange import Answer, BodyEnd
 from regcache.upstream.failures import failure_from
 
 LARGEST_DRAINED = 64 * 1024
@@ -93,21 +93,24 @@ class _Collector(Protocol):
         done = self._end()
         if done is None:
             return
-        self._answer.finish()
         raised = (reason.value if reason is not None else None) or ResponseDone()
-        if self._lenient or isinstance(raised, ResponseDone | PotentialDataLoss):
+        whole = isinstance(raised, ResponseDone | PotentialDataLoss)
+        self._answer.finish(BodyEnd.WHOLE if whole else BodyEnd.BROKEN)
+        if self._lenient or whole:
             done.callback(b"".join(self._chunks))
         else:
             done.errback(failure_from(self._upstream, raised))
 
     def _expire(self) -> None:
-        self._fail(UpstreamTimedOut(self._upstream, "its answer did not end within its time"))
+        end = BodyEnd.GIVEN_UP if self._lenient else BodyEnd.TIMED_OUT
+        failure = UpstreamTimedOut(self._upstream, "its answer did not end within its time")
+        self._fail(failure, end)
 
-    def _fail(self, failure: Exception) -> None:
+    def _fail(self, failure: Exception, end: BodyEnd = BodyEnd.GIVEN_UP) -> None:
         done = self._end()
         if done is None:
             return
-        self._answer.abort()
+        self._answer.abort(end)
         if self._lenient:
             done.callback(b"".join(self._chunks))
         else:

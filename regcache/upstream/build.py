@@ -13,15 +13,17 @@ from twisted.web.iweb import IPolicyForHTTPS
 
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter
-from regcache.upstream.agent import EndpointFactory, PlainAgent, Route
+from regcache.upstream.agent import ConnectionSettings, EndpointFactory, PlainAgent
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, BreakerState, RateLimits
-from regcache.upstream.connection import connection_pool
+from regcache.upstream.connection import LastHeard, connection_pool
 from regcache.upstream.endpoints import AddressPolicy
+from regcache.upstream.exchange import IExchangeAgent
 from regcache.upstream.guard import GuardedAgent
-from regcache.upstream.limits import LimitedAgent, Places
+from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import CredentialsSource, Login
+from regcache.upstream.places import Places
 from regcache.upstream.proxies import DIRECT, IProxyRules
 from regcache.upstream.redirects import RedirectingAgent
 from regcache.upstream.registry import Registry
@@ -29,9 +31,12 @@ from regcache.upstream.remote import Chain, Remote
 from regcache.upstream.resolver import AddressFamily, INames
 from regcache.upstream.token_client import TokenClient
 from regcache.upstream.tokens import TokenTable
-from regcache.upstream.urls import parse_url
+from regcache.upstream.urls import Origin, parse_url
 
 CONTROL_CONNECTIONS = 32
+#: Relays go at the pace of their clients, so most of them take little from the upstream, and a
+#: few slow clients must not keep the others from what cannot be stored.
+RELAYS_FOR_EACH_DOWNLOAD = 16
 _log = Logger()
 
 
@@ -100,7 +105,7 @@ def build_registry(
     :param proxies: which connections go through an outgoing proxy.
     :raises InvalidUrlError: if one of the URLs is unusable.
     """
-    builder = _Builder(
+    builder = _RegistryBuilder(
         identity.name, surroundings, tls, timeouts, max_downloads, address_family, proxies
     )
     remotes = [builder.remote(index, url) for index, url in enumerate(urls)]
@@ -130,7 +135,7 @@ def _tell(upstream: str, host: str, state: BreakerState) -> None:
     )
 
 
-class _Builder:
+class _RegistryBuilder:
     """Puts the URLs of one upstream together."""
 
     def __init__(
@@ -169,42 +174,63 @@ class _Builder:
     def _chain(self, settings: UpstreamUrl) -> Chain:
         around, timeouts = self._surroundings, self._timeouts
         own = parse_url(settings.url).origin
-        pool = connection_pool(
-            around.reactor, timeouts.first_byte, self._max_downloads + CONTROL_CONNECTIONS
+        heard = LastHeard()
+        idle = self._max_downloads + CONTROL_CONNECTIONS
+        pool = connection_pool(around.reactor, timeouts.first_byte, idle, heard)
+        endpoints = EndpointFactory(self._connection_settings(own), self._tls)
+        plain = PlainAgent(self._name, endpoints, pool, around.meter)
+        reader = BodyReader(self._name, around.reactor, around.meter, timeouts.stall)
+        login = Login(self._name, settings.credentials, around.reactor, around.meter)
+        tokens = self._tokens(
+            settings, own, TokenClient(self._name, plain, reader, around.unix_now)
         )
-        route = Route(
+        authorising = AuthorisingAgent(self._name, own, plain, reader, tokens, login)
+        breaker = self._breaker(settings.url)
+        guarded = GuardedAgent(self._name, own, authorising, breaker)
+        limited = self._limits(RedirectingAgent(self._name, own, guarded, reader), heard)
+        limits = RateLimits(around.reactor.seconds)
+        return Chain(*limited, reader, breaker, limits, login, pool)
+
+    def _connection_settings(self, own: Origin) -> ConnectionSettings:
+        around = self._surroundings
+        return ConnectionSettings(
             around.reactor,
             around.names,
             around.proxy_names or around.names,
             AddressPolicy(own),
             self._proxies,
             self._address_family,
-            timeouts.connect,
+            self._timeouts.connect,
         )
-        endpoints = EndpointFactory(route, self._tls)
-        plain = PlainAgent(self._name, endpoints, pool, around.meter)
-        reader = BodyReader(self._name, around.reactor, around.meter, timeouts.stall)
-        header_seconds = timeouts.connect + timeouts.first_byte
-        client = TokenClient(self._name, plain, reader, around.unix_now)
-        table = TokenTable(around.reactor)
-        login = Login(self._name, settings.credentials, around.reactor, around.meter)
-        tokens = TokenSource(
-            self._name, own, settings.token_hosts, client, table, around.reactor, header_seconds
+
+    @property
+    def _answer_seconds(self) -> float:
+        """How long an answer may take, redirects and tokens included."""
+        return self._timeouts.connect + self._timeouts.first_byte
+
+    def _tokens(self, settings: UpstreamUrl, own: Origin, client: TokenClient) -> TokenSource:
+        clock = self._surroundings.reactor
+        return TokenSource(
+            self._name,
+            own,
+            settings.token_hosts,
+            client,
+            TokenTable(clock),
+            clock,
+            self._answer_seconds,
         )
-        authorising = AuthorisingAgent(self._name, own, plain, reader, tokens, login)
-        breaker = self._breaker(settings.url)
-        guarded = GuardedAgent(self._name, own, authorising, breaker)
-        redirecting = RedirectingAgent(self._name, own, guarded, reader)
-        return Chain(
-            LimitedAgent(redirecting, Places(CONTROL_CONNECTIONS)),
-            LimitedAgent(redirecting, Places(self._max_downloads)),
-            reader,
-            breaker,
-            RateLimits(around.reactor.seconds),
-            login,
-            pool,
-            header_seconds,
-        )
+
+    def _limits(
+        self, inner: IExchangeAgent, heard: LastHeard
+    ) -> tuple[LimitedAgent, LimitedAgent, LimitedAgent]:
+        """For everything but bodies of blobs, for downloads, and for relays."""
+        clock, seconds = self._surroundings.reactor, self._answer_seconds
+
+        def limited(places: int) -> LimitedAgent:
+            return LimitedAgent(self._name, inner, Places(places), clock, seconds, lambda: heard.at)
+
+        relays = self._max_downloads * RELAYS_FOR_EACH_DOWNLOAD
+        return limited(CONTROL_CONNECTIONS), limited(self._max_downloads), limited(relays)
 
     def _breaker(self, url: str) -> Breaker:
         origin = parse_url(url).origin

@@ -1,6 +1,8 @@
 """Connections to upstreams: HTTP/1.1 whose headers are bounded in size and in time."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,6 +25,16 @@ MOST_READ = 1024 * 1024
 IDLE_SECONDS = 60
 
 
+@dataclass(slots=True)
+class LastHeard:
+    """When anything came over the connections to an upstream URL.
+
+    :ivar at: clock seconds.
+    """
+
+    at: float = -inf
+
+
 class BoundedClientProtocol(ClientConnection):
     """Twisted's client, which by itself reads headers without end and waits for ever.
 
@@ -34,10 +46,12 @@ class BoundedClientProtocol(ClientConnection):
         quiescent: Callable[[Any], None],
         clock: IReactorTime,
         first_byte_timeout: float,
+        heard: LastHeard,
     ) -> None:
         super().__init__(quiescent)
         self._clock = clock
         self._first_byte_timeout = first_byte_timeout
+        self._heard = heard
         self._awaited: Deferred[Any] | None = None
         self._header_bytes = 0
         self._too_long = False
@@ -89,6 +103,7 @@ class BoundedClientProtocol(ClientConnection):
 
     def dataReceived(self, data: bytes) -> None:
         """Hand the bytes to Twisted, unless they are one header too many."""
+        self._heard.at = self._clock.seconds()
         awaited = self._awaited
         if awaited is None:
             self._fit_reads(len(data))
@@ -144,7 +159,7 @@ class BoundedClientProtocol(ClientConnection):
 
 
 def connection_pool(
-    clock: IReactorTime, first_byte_timeout: float, size: int
+    clock: IReactorTime, first_byte_timeout: float, size: int, heard: LastHeard
 ) -> HTTPConnectionPool:
     """A pool of bounded connections.
 
@@ -153,9 +168,10 @@ def connection_pool(
 
     :param size: idle connections kept per host; as many as there are transfers at once, or
         each burst pays for new TLS handshakes.
+    :param heard: is told when anything comes.
     """
     pool = make_pool(
-        clock, lambda quiescent: BoundedClientProtocol(quiescent, clock, first_byte_timeout)
+        clock, lambda quiescent: BoundedClientProtocol(quiescent, clock, first_byte_timeout, heard)
     )
     pool.maxPersistentPerHost = size
     pool.cachedConnectionTimeout = IDLE_SECONDS

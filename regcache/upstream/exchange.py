@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from twisted.internet.interfaces import IProtocol
 from twisted.web.http_headers import Headers
@@ -9,6 +10,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import Interface
 
 from regcache.seam.abort import abort_response
+from regcache.upstream.places import Place
 from regcache.upstream.urls import Url
 
 
@@ -37,6 +39,15 @@ class UpstreamRequest:
         return replace(self, authorization=authorization)
 
 
+class BodyEnd(Enum):
+    """How the body of an answer ended."""
+
+    WHOLE = "it came whole, as far as HTTP says"
+    GIVEN_UP = "nobody wanted the rest"
+    BROKEN = "the connection broke off"
+    TIMED_OUT = "too little came in its time"
+
+
 class Answer:
     """An answer whose headers have arrived and whose body waits.
 
@@ -46,15 +57,17 @@ class Answer:
     :ivar url: the URL that gave it, after redirects.
     :ivar credentials: fingerprint of the credentials that were used, "" for none.
     :ivar foreign: it comes from a redirect target outside the upstream's own origin.
+    :ivar place: what it holds among the exchanges, if anything.
     """
 
     def __init__(self, response: IResponse, url: Url) -> None:
         self._response = response
-        self._finalizers: list[Callable[[], None]] = []
-        self._finished = False
+        self._finalizers: list[Callable[[BodyEnd], None]] = []
+        self._end: BodyEnd | None = None
         self.url = url
         self.credentials = ""
         self.foreign = False
+        self.place: Place | None = None
         self.status: int = response.code
         self.headers: Headers = response.headers
 
@@ -63,10 +76,10 @@ class Answer:
         """Bytes of the body as announced; None where nothing was."""
         return None if self._response.length is UNKNOWN_LENGTH else int(self._response.length)
 
-    def on_finish(self, finalizer: Callable[[], None]) -> None:
+    def on_finish(self, finalizer: Callable[[BodyEnd], None]) -> None:
         """Have something called once, when the body has ended or was aborted."""
-        if self._finished:
-            finalizer()
+        if self._end is not None:
+            finalizer(self._end)
         else:
             self._finalizers.append(finalizer)
 
@@ -74,17 +87,17 @@ class Answer:
         """Begin to deliver the body to a protocol, which calls :meth:`finish` at its end."""
         self._response.deliverBody(protocol)
 
-    def finish(self) -> None:
-        """Say that the body has ended. Idempotent."""
-        self._finished = True
+    def finish(self, end: BodyEnd = BodyEnd.WHOLE) -> None:
+        """Say how the body has ended. Idempotent: the first word counts."""
+        self._end = self._end or end
         finalizers, self._finalizers = self._finalizers, []
         for finalizer in finalizers:
-            finalizer()
+            finalizer(self._end)
 
-    def abort(self) -> None:
+    def abort(self, end: BodyEnd = BodyEnd.GIVEN_UP) -> None:
         """Close the connection unless the body has arrived whole. Idempotent."""
         abort_response(self._response)
-        self.finish()
+        self.finish(end)
 
 
 class IExchangeAgent(Interface):

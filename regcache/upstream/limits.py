@@ -1,84 +1,88 @@
-"""How many transfers one URL of an upstream has at once."""
+"""How many exchanges with one URL there are at once, and how long an answer may take."""
 
-from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from regcache.errors import UpstreamTimedOut
+from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
-
-
-class Places:
-    """A number of places, given out in the order in which they were asked for."""
-
-    def __init__(self, limit: int) -> None:
-        self._free = limit
-        self._waiting: deque[Deferred[None]] = deque()
-
-    @property
-    def free(self) -> int:
-        """How many places nobody has."""
-        return self._free
-
-    def take(self) -> bool:
-        """Take a place if one is free now."""
-        if not self._free:
-            return False
-        self._free -= 1
-        return True
-
-    def acquire(self) -> "Deferred[None]":
-        """Fires when a place is there. Cancelling it gives up waiting."""
-        place: Deferred[None] = Deferred(self._give_up)
-        if self.take():
-            place.callback(None)
-        else:
-            self._waiting.append(place)
-        return place
-
-    def release(self) -> None:
-        """Give a place back; whoever waits longest gets it."""
-        if self._waiting:
-            self._waiting.popleft().callback(None)
-        else:
-            self._free += 1
-
-    def _give_up(self, place: "Deferred[None]") -> None:
-        if place in self._waiting:
-            self._waiting.remove(place)
+from regcache.upstream.places import CrowdedError, Place, Places
 
 
 @implementer(IExchangeAgent)
 class LimitedAgent:
-    """Holds a place from before the request until the body has ended or was aborted."""
+    """Holds a place from before the request until the body has ended or was aborted.
 
-    def __init__(self, inner: IExchangeAgent, places: Places) -> None:
+    Waiting for a place is not the upstream's time, as long as anything comes from it: others
+    have their bodies. Where nothing does, who waits beside a request that gets no answer waits
+    for the upstream as well, and gets what is left of the time that one had.
+
+    :param seconds: how long an answer may take once its request has a place, redirects and
+        tokens included.
+    :param heard_at: when anything came from the upstream last (clock seconds).
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        inner: IExchangeAgent,
+        places: Places,
+        clock: IReactorTime,
+        seconds: float,
+        heard_at: Callable[[], float],
+    ) -> None:
+        self._upstream = upstream
         self._inner = inner
-        self._places = places
+        self._clock = clock
+        self._seconds = seconds
+        self._heard_at = heard_at
+        self.places = places
 
     async def send(self, request: UpstreamRequest) -> Answer:
-        """Wait for a place, then send. Whoever limits the time of this limits the wait too."""
-        if not self._places.take():
-            await self._places.acquire()
-        release = once(self._places.release)
+        """Wait for a place, then send."""
+        since = self._clock.seconds()
+        seconds = self._seconds if self.places.take() else await self._wait(since)
+        place = Place(self.places)
         try:
-            answer: Answer = await self._inner.send(request)
-        except BaseException:
-            release()
+            answer = await self._ask(request, seconds)
+        except UpstreamTimedOut:
+            self._timed_out(place, since)
             raise
-        answer.on_finish(release)
+        except BaseException:
+            place.give_back()
+            raise
+        answer.place = place
+        answer.on_finish(lambda _: place.give_back())
         return answer
 
+    def _ask(self, request: UpstreamRequest, seconds: float) -> "Deferred[Answer]":
+        sent: Deferred[Answer] = Deferred.fromCoroutine(self._inner.send(request))
+        return within(self._clock, seconds, sent, self._late, Answer.abort)
 
-def once(function: Callable[[], None]) -> Callable[[], None]:
-    """The same function, which does nothing when it is called again."""
-    called = False
+    async def _wait(self, since: float) -> float:
+        """Wait for a place; how long an answer may take then (seconds)."""
+        try:
+            in_vain = await self.places.acquire(since)
+        except CrowdedError:
+            raise self._unasked("too many requests wait for it") from None
+        if not in_vain:
+            return self._seconds
+        return min(self._seconds, since + in_vain - self._clock.seconds())
 
-    def guarded() -> None:
-        nonlocal called
-        if not called:
-            called = True
-            function()
+    def _timed_out(self, place: Place, since: float) -> None:
+        if self._heard_at() > since:
+            place.give_back()
+            return
+        self.places.dismiss(since, lambda: self._unasked("no answer within its time"))
+        place.give_back(self._clock.seconds() - since)
 
-    return guarded
+    def _late(self) -> UpstreamTimedOut:
+        return UpstreamTimedOut(self._upstream, "no answer within its time")
+
+    def _unasked(self, reason: str) -> UpstreamTimedOut:
+        failure = UpstreamTimedOut(self._upstream, reason)
+        failure.asked = False
+        return failure

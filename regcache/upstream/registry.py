@@ -21,6 +21,8 @@ from regcache.facts import ContentHead, ManifestAnswer
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry, IUpstreamMeter
 from regcache.upstream import blobs, listings, manifests
+from regcache.upstream.blob_body import BlobBody, Extent
+from regcache.upstream.blobs import BlobRequest
 from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer
 from regcache.upstream.questions import Questions
@@ -100,9 +102,8 @@ class Registry:
     ) -> "Deferred[ContentHead]":
         """HEAD of a blob."""
         _check(repository, str(digest))
-        return self._first(
-            lambda remote: blobs.head_blob(remote, repository, digest, anonymous, self._body)
-        )
+        wanted = BlobRequest(repository, digest, anonymous=anonymous)
+        return self._first(lambda remote: blobs.head_blob(remote, wanted, self._body))
 
     def get_blob(
         self,
@@ -111,13 +112,13 @@ class Registry:
         start: int = 0,
         end: int | None = None,
         skip: frozenset[int] = frozenset(),
+        *,
+        relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
         """GET of a blob or a part of it."""
         _check(repository, str(digest))
-        return self._first(
-            lambda remote: blobs.open_blob(remote, repository, digest, start, end, self._body),
-            skip,
-        )
+        wanted = BlobRequest(repository, digest, start, end, relayed=relayed)
+        return self._first(lambda remote: blobs.open_blob(remote, wanted, self._body), skip)
 
     def list_tags(self, repository: str) -> "Deferred[list[str]]":
         """All tags."""
@@ -155,12 +156,8 @@ class Registry:
         waiting = Deferred.fromCoroutine(listing)
         return await within(self._clock, _LISTING_SECONDS, waiting, late, lambda _: None)
 
-    def _body(
-        self, answer: Answer, remote: Remote, start: int, end: int | None, size: int | None
-    ) -> blobs.BlobBody:
-        return blobs.BlobBody(
-            answer, remote, start, end, size, self._clock, self._meter, self._stall_timeout
-        )
+    def _body(self, answer: Answer, remote: Remote, extent: Extent) -> BlobBody:
+        return BlobBody(answer, remote, extent, self._clock, self._meter, self._stall_timeout)
 
     def _first(
         self,

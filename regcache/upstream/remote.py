@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.errors import (
@@ -14,13 +13,11 @@ from regcache.errors import (
     UpstreamNotFound,
     UpstreamRateLimited,
     UpstreamServerError,
-    UpstreamTimedOut,
 )
 from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, RateLimits
-from regcache.upstream.deadlines import within
-from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
+from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import (
     error_detail,
     is_encoded,
@@ -28,7 +25,9 @@ from regcache.upstream.fields import (
     retry_after,
 )
 from regcache.upstream.guard import resting
+from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import Login
+from regcache.upstream.places import Places
 from regcache.upstream.rate_limit_headers import RateLimitHeaders
 from regcache.upstream.urls import Url
 
@@ -40,19 +39,18 @@ class Chain:
     """The agents of one URL, and what its requests have in common.
 
     :ivar control: for everything but blob bodies.
-    :ivar transfers: for blob bodies, with places of their own.
-    :ivar header_seconds: how long a call may take until the headers of its answer are there,
-        waiting for a place, redirects and tokens included.
+    :ivar transfers: for blob bodies on their way to the disk, with places of their own.
+    :ivar relays: for blob bodies at the pace of one client, with places of their own, too.
     """
 
-    control: IExchangeAgent
-    transfers: IExchangeAgent
+    control: LimitedAgent
+    transfers: LimitedAgent
+    relays: LimitedAgent
     reader: BodyReader
     breaker: Breaker
     limits: RateLimits
     login: Login
     pool: Any
-    header_seconds: float
 
 
 class Remote:
@@ -79,10 +77,14 @@ class Remote:
         self.base = base
         self.chain = chain
         self._namespace = namespace
-        self._clock = clock
         self._meter = meter
         self._allowance = RateLimitHeaders(upstream, meter, clock.seconds)
         self._unix_now = unix_now
+
+    @property
+    def relay_places(self) -> Places:
+        """The places of bodies that go at the pace of one client."""
+        return self.chain.relays.places
 
     def url(self, repository: str, rest: str, query: str = "") -> Url:
         """``/v2/[path of the base/]<repository>/<rest>``."""
@@ -99,12 +101,14 @@ class Remote:
         answer = await self._send(self.chain.control, request)
         return await self._accepted(request, answer, (200,))
 
-    async def transfer(self, request: UpstreamRequest) -> Answer:
+    async def transfer(self, request: UpstreamRequest, relayed: bool) -> Answer:
         """Send a request for a blob's body; its answer has status 200 or 206.
 
+        :param relayed: the body goes at the pace of one client.
         :raises UpstreamFailure: for everything else.
         """
-        answer = await self._send(self.chain.transfers, request)
+        agent = self.chain.relays if relayed else self.chain.transfers
+        answer = await self._send(agent, request)
         return await self._accepted(request, answer, (200, 206))
 
     async def read(self, answer: Answer, limit: int) -> bytes:
@@ -116,7 +120,7 @@ class Remote:
         answer.abort()
         return UpstreamBadAnswer(self.upstream, reason, status=answer.status)
 
-    async def _send(self, agent: IExchangeAgent, request: UpstreamRequest) -> Answer:
+    async def _send(self, agent: LimitedAgent, request: UpstreamRequest) -> Answer:
         seconds = self.chain.breaker.refusal()
         if seconds is not None:
             raise resting(self.upstream, seconds)
@@ -129,20 +133,14 @@ class Remote:
                 retry_after=remaining,
                 asked=False,
             )
-        sent: Deferred[Answer] = Deferred.fromCoroutine(agent.send(request))
         try:
-            return await within(
-                self._clock, self.chain.header_seconds, sent, self._late, Answer.abort
-            )
+            return await agent.send(request)
         except UpstreamRateLimited as failure:  # by the token realm
             self.chain.limits.limited(identity, failure.retry_after)
             raise
 
     def _identity(self, request: UpstreamRequest) -> str:
         return self.chain.login.identity(request.anonymous).fingerprint
-
-    def _late(self) -> UpstreamTimedOut:
-        return UpstreamTimedOut(self.upstream, "no answer within its time")
 
     async def _accepted(
         self, request: UpstreamRequest, answer: Answer, statuses: tuple[int, ...]

@@ -1,10 +1,13 @@
 """More at once than an upstream has places for: everything comes, and in bounded time."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.integration.base import PullThroughCase, upstream_config
+from tests.support.downloads import Download
 from tests.support.faulty_upstream import FaultyUpstream
+from tests.support.images import MIB
 from tests.support.registry_client import Answer, RegistryClient
 from tests.support.servers import Regcache
 
@@ -46,6 +49,76 @@ class CrowdTests(PullThroughCase):
         answers = self.at_once([f"/v2/{REPOSITORY}/manifests/tag-{n}" for n in range(CROWD)])
         self.assertEqual([one.status for one in answers], [200] * CROWD, self.daemon.log()[-2000:])
         self.assertEqual([one.body for one in answers], bodies)
+
+
+class SlowLinkTests(PullThroughCase):
+    """More layers than places, on a link that is slow and well."""
+
+    def test_layers_that_wait(self) -> None:
+        """Each layer gets its turn, however much longer that takes than an answer may."""
+        upstream = self.faulty_upstream(rate=0.4 * MIB)
+        times = {"connect_timeout": "2s", "first_byte_timeout": "2s"}
+        daemon = self.regcache(upstream_config(upstream.url, max_downloads=1, **times))
+        blobs = [upstream.add_generated_blob(REPOSITORY, MIB, seed) for seed in range(3)]
+        targets = [f"/v2/{REPOSITORY}/blobs/{blob.digest}" for blob in blobs]
+        pulls = [Download(daemon.client(), target) for target in targets]
+        found = [(one.wait(30).status, one.digest) for one in pulls]
+        self.assertEqual(found, [(200, blob.digest) for blob in blobs])
+
+
+class SlowClientTests(PullThroughCase):
+    """Clients that hardly take what is passed on to them, and those beside them."""
+
+    def setUp(self) -> None:
+        """An upstream with a blob that is never stored."""
+        self.upstream: FaultyUpstream = self.faulty_upstream()
+        self.large = self.upstream.add_generated_blob(REPOSITORY, 32 * MIB, "large")
+        self.released = threading.Event()
+        self.addCleanup(self.released.set)
+
+    def start(self, **storage: str) -> Regcache:
+        """A daemon that has two places for downloads."""
+        config = upstream_config(self.upstream.url, max_downloads=2)
+        daemon = Regcache(config)
+        self.addCleanup(daemon.close)
+        daemon.config["storage"].update(storage)
+        return daemon.start()
+
+    def slow(self, daemon: Regcache) -> Download:
+        """A client that takes a piece, and then nothing more."""
+        taken = threading.Event()
+
+        def pace(_: int) -> None:
+            taken.set()
+            self.released.wait(60)
+
+        target = f"/v2/{REPOSITORY}/blobs/{self.large.digest}"
+        one = Download(daemon.client(), target, pace, receive_buffer=65536)
+        self.assertTrue(taken.wait(20), f"{one.status} {one.error}")
+        return one
+
+    def assert_cold_pull(self, daemon: Regcache, size: int, outcome: str) -> None:
+        """Somebody else gets a blob that nobody pulled before, at once."""
+        blob = self.upstream.add_generated_blob(REPOSITORY, size, "cold")
+        one = Download(daemon.client(), f"/v2/{REPOSITORY}/blobs/{blob.digest}").wait(20)
+        self.assertEqual((one.status, one.digest), (200, blob.digest))
+        self.assertIn(outcome, one.headers["cache-status"])
+
+    def test_slow_clients_of_what_is_too_large(self) -> None:
+        """However many there are, downloads find their places."""
+        daemon = self.start(max_blob="16MiB")
+        slow = [self.slow(daemon) for _ in range(6)]
+        self.assert_cold_pull(daemon, MIB, "stored")
+        self.released.set()
+        self.assertEqual({one.wait(60).digest for one in slow}, {self.large.digest})
+
+    def test_slow_clients_and_a_full_disk(self) -> None:
+        """Where nothing can be stored, slow clients keep nobody from a pull."""
+        daemon = self.start(min_free="1000000GiB")
+        slow = [self.slow(daemon) for _ in range(6)]
+        self.assert_cold_pull(daemon, MIB, "relay")
+        self.released.set()
+        self.assertEqual({one.wait(60).digest for one in slow}, {self.large.digest})
 
 
 def _large_manifest(number: int) -> bytes:

@@ -23,6 +23,7 @@ class BodyOwner(Protocol):
     chunk: int
     pace: float
     stall_timeout: float | None
+    relays_left: int
 
     def note_sent(self, content: bytes, start: int, data: bytes) -> None:
         """Some bytes of a body went out."""
@@ -64,6 +65,7 @@ class FakeBody:
     """A body in memory.
 
     :ivar open: the connection is still held.
+    :ivar relayed: it has a place among the relays, and none among the downloads.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class FakeBody:
         end: int,
         fault: Fault,
         url_index: int = 0,
+        relayed: bool = False,
     ) -> None:
         self.start = start + fault.claim_start
         self.end = None if fault.hide_size else end
@@ -85,6 +88,7 @@ class FakeBody:
         self.aborted = False
         self.open = True
         self.delivered = False
+        self.relayed = relayed
         self._registry = registry
         self._content = content
         self._fault = fault
@@ -99,6 +103,13 @@ class FakeBody:
         self.delivered = True
         self._consumer = consumer
         self._later()
+
+    def make_relay(self) -> bool:
+        """Take a place among the relays, if there is one."""
+        if not self.relayed and self._registry.relays_left:
+            self._registry.relays_left -= 1
+            self.relayed = True
+        return self.relayed
 
     def pause(self) -> None:
         """Stop for now."""

@@ -47,6 +47,7 @@ class FakeRegistry:
     :ivar overdue: the questions that outlasted the deadline.
     :ivar requests: every question: (what, repository, reference, ...).
     :ivar stall_timeout: after how long a stalled body fails (seconds); None: never.
+    :ivar relays_left: how many more bodies may become relays.
     :ivar sent_wrong: (offset, bytes) of what was sent and is not the content.
     """
 
@@ -73,6 +74,7 @@ class FakeRegistry:
     overdue: list[tuple[str, str]] = field(default_factory=list)
     sent: int = 0
     stall_timeout: float | None = None
+    relays_left: int = 1000
     sent_wrong: list[tuple[int, bytes]] = field(default_factory=list)
     requests: list[tuple[Any, ...]] = field(default_factory=list)
     bodies: list[FakeBody] = field(default_factory=list)
@@ -126,12 +128,15 @@ class FakeRegistry:
         start: int = 0,
         end: int | None = None,
         skip: frozenset[int] = frozenset(),
+        *,
+        relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
         """GET of a blob."""
         self.requests.append(("get_blob", repository, digest, start, end))
         fault = self.faults.pop(0) if self.faults else Fault()
         url = next(index for index in range(self.url_count) if index not in skip)
-        return self._later(lambda: self._get_blob(repository, digest, start, end, fault, url))
+        wanted = (start, end, fault, url, relayed)
+        return self._later(lambda: self._get_blob(repository, digest, *wanted))
 
     def note_sent(self, content: bytes, start: int, data: bytes) -> None:
         """Some bytes of a body went out."""
@@ -236,6 +241,7 @@ class FakeRegistry:
         end: int | None,
         fault: Fault,
         url_index: int,
+        relayed: bool,
     ) -> FakeBody:
         self._hide_private(repository, False)
         content = self._blob(repository, digest)
@@ -246,6 +252,6 @@ class FakeRegistry:
         stop = len(content) if end is None else min(end, len(content))
         if fault.ignore_range:
             start, stop = 0, len(content)
-        body = FakeBody(self, content, start, stop, fault, url_index)
+        body = FakeBody(self, content, start, stop, fault, url_index, relayed)
         self.bodies.append(body)
         return body

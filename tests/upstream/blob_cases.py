@@ -3,7 +3,7 @@
 from regcache.errors import (
     UpstreamBadAnswer,
 )
-from regcache.upstream.blobs import BlobBody
+from regcache.upstream.blob_body import BlobBody
 from tests.upstream.cases import BLOB, DIGEST, UpstreamTestCase
 from tests.upstream.network import Line, Seen, response
 from tests.upstream.recorders import Consumer

@@ -5,7 +5,8 @@ from regcache.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-from regcache.upstream.blobs import BlobBody
+from regcache.upstream.blob_body import SLOWEST, BlobBody
+from regcache.upstream.build import RELAYS_FOR_EACH_DOWNLOAD
 from tests.upstream.blob_cases import BlobTestCase
 from tests.upstream.cases import BLOB, DIGEST
 from tests.upstream.network import response
@@ -72,13 +73,53 @@ class FlowTests(BlobTestCase):
         self.assertEqual(len(self.consumer.failures), 1)
 
     def test_no_total_time_out(self) -> None:
-        """A slow body may take for ever as long as something comes."""
-        body = self.start(1000)
+        """A slow body may take for ever as long as it brings 1 KiB a second."""
+        size = 30 * SLOWEST
+        body = self.start(1000 * size)
         for _ in range(100):
             self.network.pass_time(20, 20)
-            self.send(b"x")
-        self.assertEqual((len(self.consumer.content), self.consumer.failures), (100, []))
+            self.send(bytes(size))
+        self.assertEqual((len(self.consumer.content), self.consumer.failures), (100 * size, []))
         body.abort()
+
+    def test_drips(self) -> None:
+        """A body of a byte every other second ends after a minute, and holds no place for ever."""
+        self.start(1000)
+        for _ in range(29):
+            self.network.pass_time(2, 1)
+            self.send(b"x")
+        self.assertEqual(self.consumer.failures, [])
+        self.network.pass_time(2, 1)
+        [failure] = self.consumer.failures
+        self.assertIsInstance(failure, UpstreamTimedOut)
+        self.assertTrue(self.line.closed_by_client)
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_each_minute_counts(self) -> None:
+        """A body that begins well and then drips ends a minute later, at most two."""
+        self.start(10_000_000)
+        self.send(bytes(1_000_000))
+        for _ in range(59):
+            self.network.pass_time(2, 1)
+            self.send(b"x")
+        self.assertEqual(self.consumer.failures, [])
+        self.network.pass_time(4, 1)
+        self.assertIsInstance(self.consumer.failures[0], UpstreamTimedOut)
+
+    def test_drips_while_paused_by_us(self) -> None:
+        """The time that a client of ours holds a body back is not the upstream's."""
+        body = self.start(10_000_000)
+        for _ in range(100):
+            self.send(b"x")
+            body.pause()
+            self.network.pass_time(10, 5)
+            body.resume()
+            self.network.pass_time(0.5, 0.5)
+        self.assertEqual(self.consumer.failures, [])
+        for _ in range(6):
+            self.network.pass_time(2, 1)
+            self.send(b"x")
+        self.assertIsInstance(self.consumer.failures[0], UpstreamTimedOut)
 
     def test_undelivered(self) -> None:
         """A body that nobody wants is given up; who wants it then hears so."""
@@ -172,17 +213,76 @@ class PlaceTests(BlobTestCase):
         self.assertEqual(len(self.network.requests), 4)
         self.outcome(waiting[3]).abort()
 
-    def test_waiting_counts(self) -> None:
-        """Who waits longer for a place than a request may take gets none."""
+    def test_waiting_is_not_the_upstreams_time(self) -> None:
+        """A place is waited for as long as the bodies of others take, and then there is time."""
+        self.serve(lambda _: response(200, b"", Content_Length="10000000"))
+        registry = self.registry(max_downloads=1)
+        first = self.outcome(registry.get_blob("x", DIGEST))
+        first.deliver(self.consumer)
+        self.serve(lambda _: None)
+        second = registry.get_blob("x", DIGEST)
+        for _ in range(20):
+            self.network.pass_time(10, 5)
+            self.line.send(bytes(20_000))
+        self.assertNoResult(second)
+        self.line.handler = lambda _: None
+        first.abort()
+        self.network.pass_time(29)
+        self.assertNoResult(second)
+        self.assertEqual(len(self.network.requests), 2)
+        self.line.send(response(200, b"", Content_Length="3"))
+        self.outcome(second).abort()
+
+    def test_place_of_a_body_that_we_hold_back(self) -> None:
+        """Nor is it the upstream's time while we are the ones who take nothing."""
         self.serve(lambda _: response(200, b"", Content_Length="3"))
         registry = self.registry(max_downloads=1)
         first = self.outcome(registry.get_blob("x", DIGEST))
         first.deliver(self.consumer)
         first.pause()
         second = registry.get_blob("x", DIGEST)
-        self.network.pass_time(41)
-        self.failure(second, UpstreamTimedOut)
+        self.network.pass_time(300, 5)
+        self.assertNoResult(second)
         first.abort()
+        self.outcome(second).abort()
+
+    def test_relays_have_places_of_their_own(self) -> None:
+        """However many bodies go at the pace of clients, the next download finds a place."""
+        self.serve(lambda _: response(200, b"", Content_Length="3"))
+        registry = self.registry(max_downloads=1)
+        relays = [registry.get_blob("x", DIGEST, relayed=True) for _ in range(20)]
         self.network.settle()
-        self.assertEqual(len(self.network.requests), 1)
+        self.assertEqual(len(self.network.requests), RELAYS_FOR_EACH_DOWNLOAD)
         self.outcome(registry.get_blob("x", DIGEST)).abort()
+        for each in relays[:4]:
+            self.outcome(each).abort()
+        self.network.settle()
+        for each in relays[4:]:
+            self.outcome(each).abort()
+
+    def test_download_that_becomes_a_relay(self) -> None:
+        """It gives its place to the next download."""
+        self.serve(lambda _: response(200, b"", Content_Length="3"))
+        registry = self.registry(max_downloads=1)
+        first = self.outcome(registry.get_blob("x", DIGEST))
+        second = registry.get_blob("x", DIGEST)
+        self.network.settle()
+        self.assertNoResult(second)
+        self.assertTrue(first.make_relay())
+        self.outcome(second).abort()
+        first.abort()
+
+    def test_no_place_for_another_relay(self) -> None:
+        """Where the relays have none left, a download cannot become one."""
+        self.serve(lambda _: response(200, b"", Content_Length="3"))
+        registry = self.registry(max_downloads=1)
+        relays = [
+            self.outcome(registry.get_blob("x", DIGEST, relayed=True))
+            for _ in range(RELAYS_FOR_EACH_DOWNLOAD)
+        ]
+        body = self.outcome(registry.get_blob("x", DIGEST))
+        self.assertFalse(body.make_relay())
+        relays[0].abort()
+        self.assertTrue(body.make_relay())
+        for each in [body, *relays]:
+            each.abort()

@@ -17,6 +17,7 @@ from regcache.upstream.connection import (
     MOST_READ,
     READ_SIZE,
     BoundedClientProtocol,
+    LastHeard,
 )
 from regcache.upstream.exchange import UpstreamRequest
 from regcache.upstream.failures import HeadersTooLongError
@@ -37,14 +38,14 @@ class ReadSizeTests(SynchronousTestCase):
     def test_below_tls(self) -> None:
         """The transport that reads the socket is told, whatever lies above it."""
         socket = StringTransport()
-        protocol = BoundedClientProtocol(lambda _: None, Clock(), 30)
+        protocol = BoundedClientProtocol(lambda _: None, Clock(), 30, LastHeard())
         protocol.makeConnection(_wrapped(socket))
         self.assertEqual(socket.bufferSize, READ_SIZE)
 
     def test_plain(self) -> None:
         """A plain transport is the one that reads the socket."""
         socket = StringTransport()
-        BoundedClientProtocol(lambda _: None, Clock(), 30).makeConnection(socket)
+        BoundedClientProtocol(lambda _: None, Clock(), 30, LastHeard()).makeConnection(socket)
         self.assertEqual(socket.bufferSize, READ_SIZE)
 
     def test_fitted(self) -> None:
@@ -72,7 +73,7 @@ class ReadSizeTests(SynchronousTestCase):
 
     def receiving(self, transport: Any, socket: StringTransport) -> BoundedClientProtocol:
         """A connection on which the body of an answer arrives."""
-        protocol = BoundedClientProtocol(lambda _: None, Clock(), 30)
+        protocol = BoundedClientProtocol(lambda _: None, Clock(), 30, LastHeard())
         protocol.makeConnection(transport)
         asked = protocol.request(WireRequest(UpstreamRequest(b"GET", parse_url("http://up.test/"))))
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
@@ -114,7 +115,7 @@ class PauseTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.socket = _Watched()
         self.idle: list[BoundedClientProtocol] = []
-        self.protocol = BoundedClientProtocol(self.idle.append, Clock(), 30)
+        self.protocol = BoundedClientProtocol(self.idle.append, Clock(), 30, LastHeard())
         self.protocol.makeConnection(self.socket)
 
     def ask(self) -> "Deferred[IResponse]":
@@ -185,7 +186,7 @@ class ReuseTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.socket = StringTransport()
         self.idle: list[BoundedClientProtocol] = []
-        self.protocol = BoundedClientProtocol(self.idle.append, Clock(), 30)
+        self.protocol = BoundedClientProtocol(self.idle.append, Clock(), 30, LastHeard())
         self.protocol.makeConnection(self.socket)
 
     def ask(self) -> "Deferred[IResponse]":

@@ -11,7 +11,6 @@ from zope.interface.verify import verifyObject
 
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.dialling import Dialler
-from regcache.upstream.limits import Places
 from regcache.upstream.resolver import INames, SystemNames
 from tests.upstream.network import Network
 
@@ -89,23 +88,6 @@ class NamesTests(SynchronousTestCase):
         self.assertTrue(verifyObject(INames, names))
         found = self.successResultOf(names.lookup("x.test", 80))
         self.assertEqual([each.host for each in found], ["203.0.113.1", "2001:db8::1"])
-
-
-class PlacesTests(SynchronousTestCase):
-    """Places that are waited for."""
-
-    def test_order_and_cancelling(self) -> None:
-        """First come, first served; whoever gives up loses nothing for the others."""
-        places = Places(1)
-        self.successResultOf(places.acquire())
-        second, third = places.acquire(), places.acquire()
-        second.cancel()
-        self.failureResultOf(second, CancelledError)
-        self.assertNoResult(third)
-        places.release()
-        self.successResultOf(third)
-        places.release()
-        self.assertEqual(places.free, 1)
 
 
 class TlsTests(SynchronousTestCase):

@@ -11,6 +11,7 @@ from regcache.errors import (
     UpstreamUnreachable,
 )
 from regcache.upstream.build import UpstreamUrl
+from regcache.upstream.places import MOST_WAITING
 from tests.upstream.cases import (
     DIGEST,
     MANIFEST,
@@ -39,16 +40,58 @@ class TimeTests(UpstreamTestCase):
         self.assertEqual(self.network.getDelayedCalls(), [])
 
     def test_many_at_a_black_hole(self) -> None:
-        """Waiting for a place counts: a hundred calls all end within the time of one."""
+        """A hundred calls all end within the time of one, for who waits has waited for it too."""
         self.serve(lambda _: None)
         registry = self.registry()
         waiting = [registry.get_manifest("x", f"tag{n}") for n in range(100)]
-        self.network.pass_time(41, 1)
+        self.network.pass_time(30.5)
+        kinds = {type(self.failureResultOf(each).value) for each in waiting}
+        self.assertEqual(kinds, {UpstreamTimedOut})
+        self.assertEqual(len(self.network.lines), 32)
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
+    def test_later_at_a_black_hole(self) -> None:
+        """Who came later has its time from then on, and not from when it has a place."""
+        self.serve(lambda _: None)
+        registry = self.registry(max_downloads=1)
+        first = registry.get_blob("x", DIGEST)
+        self.network.pass_time(20)
+        second = registry.get_blob("x", DIGEST)
+        self.network.pass_time(10.5)
+        self.failure(first, UpstreamTimedOut)
+        self.assertEqual(len(self.network.requests), 2)
+        self.network.pass_time(19)
+        self.assertNoResult(second)
+        self.network.pass_time(1)
+        self.failure(second, UpstreamTimedOut)
+
+    def test_one_hole_in_a_sound_upstream(self) -> None:
+        """Who waits beside one request without an answer is not the worse for it."""
+        self.serve(lambda seen: None if "blobs" in seen.path else manifest_server(seen))
+        registry = self.registry(max_downloads=1)
+        first = registry.get_blob("x", DIGEST)
+        second = registry.get_blob("x", DIGEST)
+        self.network.pass_time(20)
+        self.outcome(registry.get_manifest("x", "latest"))
+        self.network.pass_time(10.5)
+        self.failure(first, UpstreamTimedOut)
+        self.assertNoResult(second)
+        self.network.pass_time(29)
+        self.assertNoResult(second)
+        self.network.pass_time(1)
+        self.failure(second, UpstreamTimedOut)
+
+    def test_too_many_wait(self) -> None:
+        """More than can wait are refused at once, and the upstream is not asked."""
+        self.serve(lambda _: None)
+        registry = self.registry(max_downloads=1)
+        waiting = [registry.get_blob("x", DIGEST) for _ in range(MOST_WAITING + 1)]
+        self.network.settle()
+        failure = self.failure(registry.get_blob("x", DIGEST), UpstreamTimedOut)
+        self.assertFalse(failure.asked)
+        self.network.pass_time(30.5, 0.5)
         for each in waiting:
-            self.assertIsInstance(
-                self.failureResultOf(each).value, UpstreamTimedOut | UpstreamResting
-            )
-        self.assertLess(len(self.network.lines), 32 + 3)
+            self.failureResultOf(each, UpstreamTimedOut)
 
     def test_control_connections(self) -> None:
         """Thirty-two calls at once; the next one goes when one has ended."""

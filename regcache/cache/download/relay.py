@@ -197,7 +197,7 @@ class Relays:
         :raises UpstreamFailure: if the upstream does not give it, or another one.
         """
         upstream = source.repository.upstream
-        if body is None or body.start != 0:
+        if body is None or body.start != 0 or not body.make_relay():
             if body is not None:
                 body.abort()
             body = await self._ask(digest, source)
@@ -217,7 +217,8 @@ class Relays:
 
     async def _ask(self, digest: Digest, source: BlobSource) -> IBlobBody:
         skip = self._downloads.skipped(digest, source.registry)
-        body = await source.registry.get_blob(source.repository.name, digest, skip=skip)
+        name = source.repository.name
+        body = await source.registry.get_blob(name, digest, skip=skip, relayed=True)
         if body.start != 0:
             body.abort()
             raise UpstreamBadAnswer(source.registry.name, "it sent a part instead of the whole")

@@ -198,6 +198,32 @@ class RelaysTests(DownloadTestCase):
         """Which bodies of the upstream are open."""
         return [body.open for body in self.registry.bodies]
 
+    def test_places_of_their_own(self) -> None:
+        """What is asked for to be passed on takes no place among the downloads."""
+        self.successResultOf(self.open(None))
+        self.assertEqual([body.relayed for body in self.registry.bodies], [True])
+
+    def test_place_of_an_answer_at_hand(self) -> None:
+        """An answer that a download had asked for gives its place back."""
+        body = self.answer_at_hand()
+        self.successResultOf(self.open(None, body))
+        self.assertEqual([body.relayed for body in self.registry.bodies], [True])
+
+    def test_no_place_for_an_answer_at_hand(self) -> None:
+        """Where the relays have no place left it is closed, and a place is waited for."""
+        body = self.answer_at_hand()
+        self.registry.relays_left = 0
+        self.successResultOf(self.open(None, body))
+        self.assertEqual(self.connections(), [False, True])
+
+    def answer_at_hand(self) -> Any:
+        """An answer that a download asked for."""
+        asking = self.registry.get_blob("org/app", self.digest)
+        self.caches.run(turns=2)
+        body = self.successResultOf(asking)
+        self.assertFalse(body.relayed)
+        return body
+
     def test_another_size_than_the_manifest_s(self) -> None:
         """It is refused, and the connection is closed."""
         self.failureResultOf(self.open(5), UpstreamBadAnswer)

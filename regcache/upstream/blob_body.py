@@ -1,0 +1,222 @@
+"""The body of a blob's answer as it arrives: when it flows, and when it is too slow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
+from zope.interface import implementer
+
+from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
+from regcache.interfaces import IBlobBody, IBodyConsumer, IUpstreamMeter
+from regcache.upstream.exchange import Answer, BodyEnd
+from regcache.upstream.failures import failure_from
+from regcache.upstream.fields import only_value
+from regcache.upstream.remote import Remote
+
+#: Less than this is a stall, too: it holds a place, and brings next to nothing (bytes a second).
+SLOWEST = 1024
+#: ... looked at over so long (seconds).
+WINDOW = 60.0
+
+
+class Pace:
+    """Whether a body makes progress; looked at only while it may come.
+
+    It is too slow when nothing comes for ``stall`` seconds, or less than ``SLOWEST`` over a
+    minute. While it is paused, which is our doing, no time passes for it.
+
+    :param too_slow: called once, unless it is stopped before.
+    """
+
+    def __init__(self, clock: IReactorTime, stall: float, too_slow: Callable[[], None]) -> None:
+        self._clock = clock
+        self._stall = stall
+        self._window = max(WINDOW, stall)
+        self._too_slow = too_slow
+        self._call: IDelayedCall | None = None
+        self._last = self._since = clock.seconds()
+        self._spent = 0.0
+        self._count = 0
+
+    def begin(self) -> None:
+        """Count from now on, and from nothing."""
+        self.stop()
+        self._spent, self._count = 0.0, 0
+        self.start()
+
+    def progress(self, count: int) -> None:
+        """Note that bytes came; cheap enough for every chunk."""
+        self._last = self._clock.seconds()
+        self._count += count
+
+    def start(self) -> None:
+        """Go on counting. Idempotent."""
+        if self._call is None:
+            self._last = self._since = self._clock.seconds()
+            self._look_later()
+
+    def stop(self) -> None:
+        """Count no more for now. Idempotent."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+            self._spent += self._clock.seconds() - self._since
+
+    def _look_later(self) -> None:
+        due = min(self._last + self._stall, self._since + self._window - self._spent)
+        self._call = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._look)
+
+    def _look(self) -> None:
+        self._call = None
+        now = self._clock.seconds()
+        over = self._spent + now - self._since >= self._window
+        if now - self._last >= self._stall or (over and self._count < SLOWEST * self._window):
+            self._too_slow()
+            return
+        if over:
+            self._since, self._spent, self._count = now, 0.0, 0
+        self._look_later()
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which bytes an answer brings: ``[start, end)`` of ``size``; None where it does not say."""
+
+    start: int
+    end: int | None
+    size: int | None
+
+
+@implementer(IBlobBody)
+class BlobBody(Protocol):
+    """A body that waits, flows, is paused, and ends in exactly one way.
+
+    An undelivered body holds a connection, so it may wait for ``stall_timeout`` only.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        remote: Remote,
+        extent: Extent,
+        clock: IReactorTime,
+        meter: IUpstreamMeter,
+        stall_timeout: float,
+    ) -> None:
+        self.start, self.end, self.size = extent.start, extent.end, extent.size
+        self.etag = only_value(answer.headers, "etag")
+        self.credentials = answer.credentials
+        self.url_index = remote.index
+        self._remote = remote
+        self._answer = answer
+        self._meter = meter
+        self._position = extent.start
+        self._consumer: IBodyConsumer | None = None
+        self._failure: UpstreamFailure | None = None
+        self._over = False
+        self._paused = False
+        self._pace = Pace(clock, stall_timeout, self._stalled)
+        self._pace.start()
+
+    def deliver(self, consumer: IBodyConsumer) -> None:
+        """Begin to deliver."""
+        if self._failure is not None:
+            consumer.body_failed(self._failure)
+        if self._over:
+            return
+        self._consumer = consumer
+        self._pace.begin()
+        if self._paused:
+            self._pace.stop()
+        self._answer.deliver(self)
+        if self._paused and not self._over:
+            # Twisted resumes the transport at the end of deliverBody, whatever was said before.
+            self._pause_transport()
+
+    def make_relay(self) -> bool:
+        """Give the place among the downloads to the next one, for one among the relays."""
+        place = self._answer.place
+        return place is None or place.move(self._remote.relay_places)
+
+    def pause(self) -> None:
+        """Stop reading from the upstream."""
+        if self._over or self._paused:
+            return
+        self._paused = True
+        if self._consumer is not None:
+            self._pace.stop()
+        self._pause_transport()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._over or not self._paused:
+            return
+        self._paused = False
+        self._pace.start()
+        if self.transport is not None:
+            self.transport.resumeProducing()  # type: ignore[attr-defined]
+
+    def abort(self) -> None:
+        """Close the connection, and say nothing more."""
+        if self._over:
+            return
+        self._close()
+        self._answer.abort()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hand a chunk on, unless it is more than was announced."""
+        if self._over or self._consumer is None:
+            return
+        self._pace.progress(len(data))
+        self._meter.upstream_sent(self._remote.upstream, len(data))
+        self._position += len(data)
+        if self.end is not None and self._position > self.end:
+            self._fail("its body is longer than announced")
+        else:
+            self._consumer.body_chunk(data)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Tell how the body ended."""
+        if self._over:
+            return
+        raised = (reason.value if reason is not None else None) or ResponseDone()
+        if isinstance(raised, ResponseDone | PotentialDataLoss):
+            if self.end is not None and self._position != self.end:
+                self._fail("its body is shorter than announced")
+                return
+            consumer = self._close()
+            self._answer.finish()
+            if consumer is not None:
+                consumer.body_ended()
+        else:
+            self._end_with(failure_from(self._remote.upstream, raised), BodyEnd.BROKEN)
+
+    def _pause_transport(self) -> None:
+        if self.transport is not None:
+            self.transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def _stalled(self) -> None:
+        failure = UpstreamTimedOut(self._remote.upstream, "its body stalled")
+        # What nobody asked to be delivered waits for us, not for the upstream.
+        waited_for = self._consumer is not None
+        self._end_with(failure, BodyEnd.TIMED_OUT if waited_for else BodyEnd.GIVEN_UP)
+
+    def _fail(self, reason: str) -> None:
+        self._end_with(UpstreamBadAnswer(self._remote.upstream, reason), BodyEnd.GIVEN_UP)
+
+    def _end_with(self, failure: UpstreamFailure, end: BodyEnd) -> None:
+        self._failure = failure
+        consumer = self._close()
+        self._answer.abort(end)
+        if consumer is not None:
+            consumer.body_failed(failure)
+
+    def _close(self) -> IBodyConsumer | None:
+        self._over = True
+        self._pace.stop()
+        consumer, self._consumer = self._consumer, None
+        return consumer

@@ -1,0 +1,101 @@
+"""How many exchanges of a kind one URL of an upstream has at once, and who waits for one."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from twisted.internet.defer import Deferred
+
+#: Who waits for a place is somebody's request or download: beyond so many nobody may (entries).
+MOST_WAITING = 2000
+
+
+class CrowdedError(Exception):
+    """Too many wait for a place already."""
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """Who waits for a place, since when (clock seconds)."""
+
+    since: float
+    place: "Deferred[float]" = field(default_factory=Deferred)
+
+
+class Places:
+    """A number of places, given out in the order in which they were asked for."""
+
+    def __init__(self, limit: int, most_waiting: int = MOST_WAITING) -> None:
+        self._free = limit
+        self._most_waiting = most_waiting
+        self._waiting: deque[_Waiter] = deque()
+
+    @property
+    def free(self) -> int:
+        """How many places nobody has."""
+        return self._free
+
+    def take(self) -> bool:
+        """Take a place if one is free now."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    def acquire(self, now: float) -> "Deferred[float]":
+        """Fires when a place is there, with what :meth:`release` was told.
+
+        Cancelling it gives up waiting. Fails with CrowdedError if too many wait already.
+        """
+        waiter = _Waiter(now)
+        waiter.place = Deferred(lambda _: self._give_up(waiter))
+        if self.take():
+            waiter.place.callback(0.0)
+        elif len(self._waiting) >= self._most_waiting:
+            waiter.place.errback(CrowdedError())
+        else:
+            self._waiting.append(waiter)
+        return waiter.place
+
+    def release(self, in_vain: float = 0.0) -> None:
+        """Give a place back; who waits longest gets it.
+
+        :param in_vain: for how long the upstream was given time and answered nothing (seconds).
+        """
+        if self._waiting:
+            self._waiting.popleft().place.callback(in_vain)
+        else:
+            self._free += 1
+
+    def dismiss(self, since: float, reason: Callable[[], Exception]) -> None:
+        """Fail those who have waited at least since then."""
+        while self._waiting and self._waiting[0].since <= since:
+            self._waiting.popleft().place.errback(reason())
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+
+
+class Place:
+    """One place that somebody has, and gives back once."""
+
+    def __init__(self, places: Places) -> None:
+        self._places: Places | None = places
+
+    def move(self, places: Places) -> bool:
+        """Have one of these places instead; whether one was free."""
+        held = self._places
+        if held is None or held is places:
+            return True
+        if not places.take():
+            return False
+        self._places = places
+        held.release()
+        return True
+
+    def give_back(self, in_vain: float = 0.0) -> None:
+        """Give it back. Idempotent."""
+        held, self._places = self._places, None
+        if held is not None:
+            held.release(in_vain)

@@ -11,6 +11,7 @@ The order in which a request for a blob is decided:
 """
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from regcache.cache.download.context import WITHHELD, BlobSource, Fetched, NotStoredError
 from regcache.cache.download.download import Download
@@ -54,6 +55,8 @@ async def record(index: IIndex, fetched: Fetched, clock: IReactorTime) -> None:
 
 class BlobCache:
     """Opens blobs for requests."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -216,19 +219,17 @@ class BlobCache:
                 file.close()
                 return await self._relay(repository, digest, facts, NOT_PROVED)
         if facts.size is None:
-            await self._adopt(repository, file)
+            await self._adopt(file)
         self._index.touch(digest, self._clock.seconds())
         return OpenBlob(Reader(FileSource(file)), hit(0))
 
-    async def _adopt(self, repository: ServedRepository, file: IContentFile) -> None:
-        """Note content whose entry in the index was lost, now that a right was proved."""
-        await self._index.record_blob(
-            repository.content(file.digest),
-            file.size or 0,
-            credentials=repository.registry.credentials,
-            public=False,
-            now=self._clock.seconds(),
-        )
+    async def _adopt(self, file: IContentFile) -> None:
+        """Note content whose entry in the index was lost, now that a right was found or proved."""
+        digest, size = file.digest, file.size or 0
+        try:
+            await self._index.record_stored(digest, size, self._clock.seconds())
+        except OSError as error:
+            self._log.warn("noting {digest} failed: {why}", digest=digest, why=error)
 
     async def _join(
         self, running: Download, repository: ServedRepository, facts: ContentFacts

@@ -39,11 +39,11 @@ RIGHT_FOR = 60.0
 MOST_RIGHTS = 20_000
 
 #: What, and the fingerprint of the credentials.
-RightKey = tuple[RepositoryContent, str]
+RightKey = tuple[RepositoryContent, frozenset[str]]
 
 
 def _right(repository: ServedRepository, digest: Digest) -> RightKey:
-    return (repository.content(digest), repository.registry.credentials)
+    return (repository.content(digest), repository.registry.all_credentials)
 
 
 class ManifestCache:
@@ -115,12 +115,14 @@ class ManifestCache:
         facts = await self._index.content(repository.content(digest))
         if facts.size is None or not facts.media_type:
             return None
-        if not self._rights.entitled(facts, repository.upstream):
+        proved = self._rights.entitled(facts, repository.upstream)
+        if not proved:
             try:
-                await self._rights.prove_manifest(repository, digest, facts, by)
+                proved = await self._rights.prove_manifest(repository, digest, facts, by)
             except NotProvedError:
                 return None
-        self.known_rights.put(key, True, seconds=RIGHT_FOR)
+        if proved:
+            self.known_rights.put(key, True, seconds=RIGHT_FOR)
         self._index.touch(digest, self._clock.seconds())
         return self.memory.get(digest) or await self._load(digest, facts)
 

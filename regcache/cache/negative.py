@@ -99,6 +99,11 @@ class NegativeCachingRegistry:
         return self._inner.credentials
 
     @property
+    def all_credentials(self) -> frozenset[str]:
+        """The same of each URL that has some."""
+        return self._inner.all_credentials
+
+    @property
     def url_count(self) -> int:
         """How many URLs the upstream has."""
         return self._inner.url_count

@@ -17,7 +17,7 @@ RIGHT_FOR = 60.0
 MOST_RIGHTS = 20_000
 
 #: What, and the fingerprint of the credentials.
-RightKey = tuple[RepositoryContent, str]
+RightKey = tuple[RepositoryContent, frozenset[str]]
 
 
 class SmallBlobs:
@@ -55,4 +55,4 @@ class SmallBlobs:
 
 
 def _right(repository: ServedRepository, digest: Digest) -> RightKey:
-    return (repository.content(digest), repository.registry.credentials)
+    return (repository.content(digest), repository.registry.all_credentials)

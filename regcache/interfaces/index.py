@@ -47,6 +47,9 @@ class IIndex(Interface):
     ) -> "Deferred[None]":
         """Note verified content fetched through a repository, and the link that this makes."""
 
+    def record_stored(digest: Digest, size: int, now: float) -> "Deferred[None]":
+        """Note verified content that was found; links stay as they are."""
+
     def record_link(content: RepositoryContent, credentials: str, now: float) -> "Deferred[None]":
         """Note a proof of the right to content that is already here."""
 

@@ -59,6 +59,7 @@ class IRegistry(Interface):
     identity: UpstreamIdentity = Attribute("Which registry it is, and who asks it.")
     name: str = Attribute("The configured name, e.g. docker.io: that of the identity.")
     credentials: str = Attribute("Fingerprint of the configured credentials; '' for none.")
+    all_credentials: frozenset[str] = Attribute("The same of each URL that has some.")
     url_count: int = Attribute("How many URLs the upstream has.")
 
     def head_manifest(

@@ -112,6 +112,9 @@ class SqliteIndex:
         arguments = (content, size, public, Proof(credentials, now))
         return self._thread.write(index_contents.record_blob, *arguments)
 
+    def record_stored(self, digest: Digest, size: int, now: float) -> "Deferred[None]":
+        return self._thread.write(index_contents.record_stored, digest, size, now)
+
     def record_link(
         self, content: RepositoryContent, credentials: str, now: float
     ) -> "Deferred[None]":

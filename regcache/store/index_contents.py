@@ -172,6 +172,11 @@ def record_blob(
     link_content(connection, content.repository, number, proof)
 
 
+def record_stored(connection: sqlite3.Connection, digest: Digest, size: int, now: float) -> None:
+    """Note verified content that was found."""
+    store_content(connection, digest, size, media_type="", public=False, now=now)
+
+
 def record_link(connection: sqlite3.Connection, content: RepositoryContent, proof: Proof) -> None:
     """Note a proof of the right to content."""
     key = digest_key(content.digest)

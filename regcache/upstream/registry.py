@@ -70,10 +70,12 @@ class Registry:
     @property
     def credentials(self) -> str:
         """The fingerprint of the first URL's credentials that has any, else ""."""
-        for remote in self._remotes:
-            if fingerprint := remote.chain.login.configured.fingerprint:
-                return fingerprint
-        return ""
+        return next(filter(None, map(_fingerprint, self._remotes)), "")
+
+    @property
+    def all_credentials(self) -> frozenset[str]:
+        """The fingerprints of the credentials of all URLs."""
+        return frozenset(filter(None, map(_fingerprint, self._remotes)))
 
     def head_manifest(
         self, repository: str, reference: str, anonymous: bool = False
@@ -178,6 +180,11 @@ class Registry:
                     raise
                 failures.append(failure)
         raise _most_telling(self.name, failures)
+
+
+def _fingerprint(remote: Remote) -> str:
+    """That of the credentials as configured now, whether or not they were refused."""
+    return remote.chain.login.configured.fingerprint
 
 
 def _passes_on(failure: UpstreamFailure) -> bool:

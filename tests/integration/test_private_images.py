@@ -207,6 +207,45 @@ class PrivateTests(CredentialsCase):
         self.assertEqual(listed, [])
 
 
+class AwayTests(CredentialsCase):
+    """An upstream that is away, behind credentials that were changed, or behind several."""
+
+    def restart(self, **settings: Any) -> None:
+        """Stop, change the entry, and start."""
+        self.assertEqual(self.daemon.stop(), 0)
+        self.daemon.config["upstreams"][UPSTREAM].update(settings)
+        self.daemon.start()
+
+    def test_new_password(self) -> None:
+        """With a new password the user sees what the old one proved; another user does not."""
+        self.upstream.require_token(ALICE)
+        self.start(**credentials(ALICE, serve_private=True))
+        self.assertEqual(self.statuses(), [200] * 3)
+        self.upstream.close()
+        self.restart(password="another-horse")
+        self.assertEqual(self.statuses(), [200] * 3)
+        self.restart(**credentials(BOB))
+        self.assertNotIn(200, self.statuses())
+        self.assertEqual(self.daemon.client().get("/v2/_catalog").json()["repositories"], [])
+
+    def test_several_urls(self) -> None:
+        """What the second URL gave for its own credentials is shown while both are away."""
+        second = self.faulty_upstream()
+        second.add_image(REPOSITORY, IMAGE, "1")
+        self.upstream.require_basic(*ALICE)
+        second.require_basic(*BOB)
+        self.upstream.faults.always("/v2/*", Fault(reset=True))
+        urls = [
+            {"url": each.url, **credentials(account)}
+            for each, account in ((self.upstream, ALICE), (second, BOB))
+        ]
+        self.start(urls=urls, serve_private=True)
+        self.assertEqual(self.statuses(), [200] * 3)
+        second.close()
+        self.restart()
+        self.assertEqual(self.statuses(), [200] * 3)
+
+
 class LoginPageTests(CredentialsCase):
     """A captive portal, or an upstream that shows a login page where it should say 401."""
 

@@ -119,6 +119,16 @@ class ContentPromises:
         self.manifest(manifest_of(a=1), mention(BLOB, 5))
         self.assertEqual(self.facts("library/a", BLOB), ContentFacts(mentioned_size=5))
 
+    def test_found_content(self) -> None:
+        """Content that was found is stored; who has the right to it, and since when, stays."""
+        self.blob(credentials="fingerprint", public=False, now=100.0)
+        before = self.facts("library/a", BLOB)
+        self.successResultOf(self.index.forget_content(BLOB))
+        self.successResultOf(self.index.record_stored(BLOB, 5, 200.0))
+        self.assertEqual(self.facts("library/a", BLOB), before)
+        self.assertIsNone(self.facts("library/b", BLOB).link)
+        self.assertEqual(self.successResultOf(self.index.total_bytes()), 5)
+
     def test_mention_elsewhere(self) -> None:
         """A mention tells nothing to a repository without a link to the manifest."""
         self.manifest(manifest_of(a=1), mention(BLOB, 5))

@@ -177,6 +177,9 @@ class MemoryIndex:
 
         return self._write(change)
 
+    def record_stored(self, digest: Digest, size: int, now: float) -> "Deferred[None]":
+        return self._write(lambda: self._store(digest, size, False, now))
+
     def record_link(
         self, content: RepositoryContent, credentials: str, now: float
     ) -> "Deferred[None]":

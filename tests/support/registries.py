@@ -33,6 +33,8 @@ LOGIN_PAGE = ContentHead(None, 7, "text/html")
 class FakeRegistry:
     """An upstream in memory.
 
+    :ivar credentials: the fingerprint of those that are used, and of the first URL.
+    :ivar more_credentials: those of further URLs.
     :ivar blobs: content by digest, for every repository unless ``holds`` says otherwise.
     :ivar manifests: (repository, reference) to (content, media type).
     :ivar holds: whether a repository has a digest.
@@ -54,6 +56,7 @@ class FakeRegistry:
     clock: Clock
     name: str = "up.test"
     credentials: str = ""
+    more_credentials: tuple[str, ...] = ()
     url_count: int = 1
     chunk: int = 1000
     delay: float = 0.001
@@ -80,9 +83,14 @@ class FakeRegistry:
     bodies: list[FakeBody] = field(default_factory=list)
 
     @property
+    def all_credentials(self) -> frozenset[str]:
+        """The fingerprints of the credentials of all URLs."""
+        return frozenset(filter(None, (self.credentials, *self.more_credentials)))
+
+    @property
     def identity(self) -> UpstreamIdentity:
         """As its name and the fields above have it."""
-        users = frozenset([user_of(self.credentials)] if self.credentials else [])
+        users = frozenset(map(user_of, self.all_credentials))
         return UpstreamIdentity(self.name, (f"https://{self.name}",), users)
 
     def add(self, content: bytes) -> Digest:

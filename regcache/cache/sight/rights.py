@@ -6,8 +6,21 @@ them elsewhere. An upstream that never gave these bytes itself is not believed o
 or it could open what another upstream gave us under credentials: it has to show that it has
 them, by a piece from a place that it cannot foresee.
 
-A proof made with credentials holds for a day, and for these credentials only. While the
-upstream is away the last proof holds on.
+A proof made with credentials holds for a day, as long as some URL of the upstream has these
+credentials. While the upstream is away older ones hold on, and those that the same user gave
+with another password; another user's never does:
+
+============================  =================  ==============================================
+last proof                    within a day       older than a day
+============================  =================  ==============================================
+none, or another user's       has to be proved   has to be proved
+the same user's, with         asked first; it    asked first; it holds while the upstream does
+another password              holds likewise     not answer
+by credentials of some URL    holds              asked first; it holds likewise
+without credentials           holds              holds
+============================  =================  ==============================================
+
+Only what was proved is remembered, not what merely holds on.
 """
 
 from collections.abc import Callable
@@ -23,7 +36,7 @@ from regcache.cache.sight.proofs import agrees, is_manifest
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentFacts
-from regcache.identity import UpstreamIdentity
+from regcache.identity import UpstreamIdentity, same_credentials, user_of
 from regcache.interfaces import IContentFile, IIndex
 from regcache.single_flight import Begin, Flights, OverdueError
 
@@ -47,14 +60,21 @@ def entitled(facts: ContentFacts, upstream: ServedUpstream, now: float) -> bool:
     link = facts.link
     if facts.public or (link is not None and not link.credentials):
         return True
-    return _proved_before(facts, upstream) and (
-        link is not None and 0 <= now - link.proved_at < PROVED_FOR
-    )
+    if link is None or not 0 <= now - link.proved_at < PROVED_FOR:
+        return False
+    current = upstream.registry.all_credentials
+    return any(same_credentials(link.credentials, each) for each in current)
 
 
 def _proved_before(facts: ContentFacts, upstream: ServedUpstream) -> bool:
-    """Whether the credentials that are configured now proved the right once."""
-    return facts.link is not None and facts.link.credentials == upstream.registry.credentials
+    """Whether a user who is configured now proved the right once, with whatever password."""
+    if facts.link is None:
+        return False
+    proved_by, current = facts.link.credentials, upstream.registry.all_credentials
+    if any(same_credentials(proved_by, each) for each in current):
+        return True
+    user = user_of(proved_by)
+    return bool(user) and user in map(user_of, current)
 
 
 class Rights:
@@ -77,9 +97,10 @@ class Rights:
 
     async def prove_blob(
         self, repository: ServedRepository, facts: ContentFacts, file: IContentFile
-    ) -> None:
+    ) -> bool:
         """Prove the right of a repository to a stored blob.
 
+        :returns: whether it was proved; False: an earlier proof holds on.
         :raises NotProvedError: if the upstream does not show that it has these bytes.
         :raises UpstreamFailure: if it refuses, does not have it, or does not answer and the
             repository had no right before.
@@ -96,7 +117,7 @@ class Rights:
                 credentials = await self._show(repository, file)
             await self._link(repository, digest, credentials)
 
-        await self._proof(repository, digest, facts, prove, None)
+        return await self._proof(repository, digest, facts, prove, None)
 
     async def prove_manifest(
         self,
@@ -104,7 +125,7 @@ class Rights:
         digest: Digest,
         facts: ContentFacts,
         by: float | None = None,
-    ) -> None:
+    ) -> bool:
         """The same for a manifest, of an upstream that is linked to it elsewhere.
 
         :param by: Unix seconds at which the client is answered with what is known.
@@ -118,7 +139,7 @@ class Rights:
 
         if not facts.upstream_linked:
             raise NotProvedError("the upstream never gave it")
-        await self._proof(repository, digest, facts, prove, by)
+        return await self._proof(repository, digest, facts, prove, by)
 
     async def _proof(
         self,
@@ -127,21 +148,22 @@ class Rights:
         facts: ContentFacts,
         prove: Begin[None],
         by: float | None,
-    ) -> None:
-        key = (repository.content(digest), repository.registry.credentials)
+    ) -> bool:
+        key = (repository.content(digest), repository.registry.all_credentials)
         if not _proved_before(facts, repository.upstream):
             await self._flights.join(key, prove)
-            return
+            return True
         try:
             await self._flights.join_within(key, prove, repository.policy.deadline, by)
-        except (OverdueError, NotProvedError):
-            # Where a page answers everything the upstream is away.
-            return
         except (UpstreamDenied, UpstreamNotFound) as failure:
             if closes(failure) or not repository.policy.keep_missing:
                 raise
-        except UpstreamFailure:
-            return
+        except (UpstreamFailure, OverdueError, NotProvedError):
+            # Where a page answers everything the upstream is away, too.
+            pass
+        else:
+            return True
+        return False
 
     async def _link(self, repository: ServedRepository, digest: Digest, credentials: str) -> None:
         now = self._clock.seconds()

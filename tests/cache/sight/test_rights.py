@@ -190,8 +190,96 @@ class LinkTests(RightsTestCase):
         self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
         self.refusal(self.open(self.blob, "org/b"), UpstreamUnreachable)
         self.registry.credentials = "new robot"
-        self.refusal(self.open(self.blob), UpstreamUnreachable)
-        self.refusal(self.by_digest(), UpstreamUnreachable)
+        self.assert_refused(UpstreamUnreachable)
+
+    def assert_shown(self) -> None:
+        """The private image is a hit."""
+        self.assertEqual(self.pull(self.blob), "hit")
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+
+    def assert_refused(self, kind: type[Exception]) -> None:
+        """It is refused."""
+        self.refusal(self.open(self.blob), kind)
+        self.refusal(self.by_digest(), kind)
+
+    def pull_as(self, credentials: str) -> None:
+        """Have the rights proved by other credentials."""
+        self.registry.credentials = credentials
+        self.assert_shown()
+        self.asked()
+
+    def test_new_password(self) -> None:
+        """While it is away a new password of the same user changes nothing, and proves nothing."""
+        self.pull_as("robot.old")
+        self.registry.credentials = "robot.new"
+        self.registry.failure = AWAY
+        for _ in range(2):
+            self.assert_shown()
+            self.restart()
+        self.registry.failure = None
+        self.asked()
+        self.assert_shown()
+        self.assertEqual(self.asked(), ["head_blob", "head_manifest"])
+
+    def test_new_password_without_access(self) -> None:
+        """When it is there again the new password has to prove what the old one did."""
+        self.pull_as("robot.old")
+        self.registry.credentials = "robot.new"
+        self.registry.failure = AWAY
+        self.assert_shown()
+        self.registry.failure = None
+        self.registry.closed.add(APP)
+        self.assert_refused(UpstreamDenied)
+
+    def test_another_user(self) -> None:
+        """What another user proved holds for nobody else, nor for nobody at all."""
+        self.pull_as("robot.old")
+        self.registry.failure = AWAY
+        for credentials in ("other.third", "fourth", ""):
+            self.registry.credentials = credentials
+            self.assert_refused(UpstreamUnreachable)
+
+    def test_several_urls(self) -> None:
+        """What one URL's credentials proved holds for all, and while they are away for longer."""
+        self.pull_as("second.b")
+        self.registry.credentials, self.registry.more_credentials = "first.a", ("second.b",)
+        self.assert_shown()
+        self.assertEqual(self.asked(), [])
+        self.clock.advance(DAY)
+        self.registry.failure = AWAY
+        self.restart()
+        self.assert_shown()
+        self.registry.more_credentials = ("second.new",)
+        self.assert_shown()
+        self.registry.more_credentials = ("third.c",)
+        self.assert_refused(UpstreamUnreachable)
+
+    def test_url_without_its_credentials(self) -> None:
+        """Memory, too, knows no right of credentials that no URL has any more."""
+        self.pull_as("second.b")
+        self.registry.credentials, self.registry.more_credentials = "first.a", ("second.b",)
+        self.assert_shown()
+        self.registry.more_credentials = ("third.c",)
+        self.asked()
+        self.assert_shown()
+        self.assertEqual(self.asked(), ["head_blob", "head_manifest"])
+
+    def test_lost_entry_renews_nothing(self) -> None:
+        """Content that is found again is noted; the last proof grows no younger by it."""
+        self.clock.advance(10 * DAY)
+        self.registry.failure = AWAY
+        before = self.link(self.blob, APP)
+        self.index.forget_content(self.blob)
+        self.assertEqual(self.pull(self.blob), "hit")
+        content = self.caches.served().content(self.blob)
+        facts = self.successResultOf(self.index.content(content))
+        self.assertEqual((facts.size, facts.link), (len(SECRET), before))
+
+    def test_lost_entry_that_cannot_be_noted(self) -> None:
+        """Where the disk refuses to note it, it is shown all the same."""
+        self.index.forget_content(self.blob)
+        self.index.write_failure = OSError(28, "no space left")
+        self.assertEqual(self.pull(self.blob), "hit")
 
     def test_answer_to_everything_after_a_day(self) -> None:
         """Behind a page that answers everything the last proof holds, and is not renewed."""

@@ -32,7 +32,7 @@ from regcache.config import model
 from regcache.digests import Digest
 from regcache.gate import Gate
 from regcache.metrics import Metrics
-from regcache.store.blobs import BlobStore
+from regcache.store.blob_store import BlobStore
 from regcache.store.file_system import FileSystem
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from regcache.cache.download.downloads import DownloadTable
 from regcache.errors import ServiceUnavailableError
 from regcache.gate import Gate
-from regcache.store.blobs import BlobStore
+from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
 from regcache.store.index_schema import IndexVersionError
 from regcache.store.ledger import SpaceLedger

@@ -30,12 +30,14 @@ from regcache.errors import DeniedError, UpstreamBadAnswer
 from regcache.facts import ContentFacts
 from regcache.identity import RepositoryContent
 from regcache.interfaces import (
+    Found,
     IBlobBody,
     IBlobStore,
     ICacheEvents,
     IContentFile,
     IIndex,
 )
+from regcache.open_files import EXHAUSTED
 
 #: Why a blob is relayed that is stored, or being fetched, for somebody else.
 NOT_PROVED = "the upstream has not shown that it has what another one gave"
@@ -75,6 +77,7 @@ class BlobCache:
         self._downloads = downloads
         self._rights = rights
         self._visibility = visibility
+        self._events = events
         self._relays = Relays(downloads, events)
         self._clock = clock
 
@@ -148,7 +151,8 @@ class BlobCache:
         if content is not None:
             return BlobHead(len(content), hit(0))
         facts = await self._index.content(repository.content(digest))
-        if facts.size is not None and self._rights.entitled(facts, repository.upstream):
+        entitled = self._rights.entitled(facts, repository.upstream)
+        if entitled and await self._is_stored(digest, facts):
             return BlobHead(facts.size, hit(0))
         if facts.mentioned_size is not None:
             return BlobHead(facts.mentioned_size, described())
@@ -170,7 +174,9 @@ class BlobCache:
         small = await self._load_small(repository.upstream, digest, facts)
         if small is not None:
             return small, False
-        found = await self._store.look_up(digest)
+        found = await self._look_up(digest, facts)
+        if found is None:
+            return None, False
         if found.file is None:
             if facts.size is not None:
                 await self._index.forget_content(digest)
@@ -184,6 +190,31 @@ class BlobCache:
             found.file.close()
             raise
 
+    async def _look_up(self, digest: Digest, facts: ContentFacts) -> Found | None:
+        """What is stored; None, which is a miss as well, where the disk does not say it."""
+        try:
+            return await self._store.look_up(digest, facts.size, facts.mentioned_size)
+        except OSError as error:
+            self._unreadable(digest, error)
+            return None
+
+    def _unreadable(self, digest: Digest, error: OSError) -> None:
+        """:raises OSError: the same, if it says nothing of the disk."""
+        if error.errno in EXHAUSTED:
+            raise error
+        self._events.storage_error()
+        self._log.warn("reading {digest} failed: {error}", digest=digest, error=error)
+
+    async def _is_stored(self, digest: Digest, facts: ContentFacts) -> bool:
+        """Whether there is a file as the index describes it."""
+        if facts.size is None:
+            return False
+        found = await self._look_up(digest, facts)
+        if found is None or found.file is None:
+            return False
+        found.file.close()
+        return True
+
     async def _load_small(
         self, upstream: ServedUpstream, digest: Digest, facts: ContentFacts
     ) -> OpenBlob | None:
@@ -196,7 +227,10 @@ class BlobCache:
             return None
         content = self._small.get(digest)
         if content is None:
-            content = await self._store.load(digest, WITHHELD)
+            try:
+                content = await self._store.load(digest, WITHHELD, facts.size)
+            except OSError as error:
+                self._unreadable(digest, error)
         if content is None:
             return None
         self._index.touch(digest, self._clock.seconds())

@@ -23,6 +23,7 @@ from regcache.manifest_body import (
     ManifestBody,
     parse_manifest,
 )
+from regcache.open_files import EXHAUSTED
 from regcache.single_flight import Flights
 
 #: What a client gets that takes no index: what distribution has always given.
@@ -127,7 +128,14 @@ class ManifestCache:
         return self.memory.get(digest) or await self._load(digest, facts)
 
     async def _load(self, digest: Digest, facts: ContentFacts) -> Manifest | None:
-        content = await self._store.load(digest, MOST_BYTES)
+        try:
+            content = await self._store.load(digest, MOST_BYTES, facts.size)
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
+            self._events.storage_error()
+            self._log.warn("reading {digest} failed: {error}", digest=digest, error=error)
+            return None
         if content is None:
             await self._forget_content(digest)
             return None

@@ -106,11 +106,15 @@ class Found:
 class IBlobStore(Interface):
     """Content on disk, by digest."""
 
-    def find(digest: Digest) -> "Deferred[IContentFile | None]":
-        """Open complete, verified content; None if it is not here."""
+    def look_up(
+        digest: Digest, size: int | None, described: int | None = None
+    ) -> "Deferred[Found]":
+        """Open complete, verified content; where it is not here, say whether a part of it is.
 
-    def look_up(digest: Digest) -> "Deferred[Found]":
-        """The same; where it is not here, with whether a part of it is."""
+        :param size: what the index says (bytes); a file of another size is damaged, is removed,
+            and is not here. Content that the index does not know (None) is hashed before ...
+        :param described: ... unless it has this size, which a manifest says.
+        """
 
     def open_partial(
         digest: Digest, upstream: UpstreamIdentity | None = None, fresh: bool = False
@@ -123,8 +127,11 @@ class IBlobStore(Interface):
         to the disk when it is more than 64 KiB, or when it is told to.
         """
 
-    def load(digest: Digest, limit: int) -> "Deferred[bytes | None]":
-        """Read small content whole (a manifest) and verify it; None if absent or over ``limit``."""
+    def load(digest: Digest, limit: int, size: int | None) -> "Deferred[bytes | None]":
+        """Read small content whole (a manifest) and verify it; None if absent or over ``limit``.
+
+        :param size: as for :meth:`look_up`.
+        """
 
     def keep(digest: Digest, content: bytes) -> "Deferred[None]":
         """Store small content that has been verified."""

@@ -3,64 +3,119 @@
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from regcache.digests import Digest
-from regcache.store.files import (
-    MODE_GROWING,
-    is_settled,
-    put_in_place,
-    read_exactly,
-    remove,
-    remove_same,
-    write_all,
-)
+from regcache.store.aside import NotOursError, open_regular
+from regcache.store.files import is_settled, read_exactly, remove, remove_same, write_all
 from regcache.store.paths import TEMPORARY_SUFFIX, StorePaths
 from regcache.store.shared_jobs import outcomes
 
-Opened = tuple[io.FileIO, int, bool]
-"""An open file, its size in bytes, and whether it was synced after verification."""
+Wanted = tuple[Digest, int | None]
+"""A digest, and the size that the index says it has (bytes)."""
 
 
-def open_content(path: str) -> Opened | None:
-    """Open content; None if it is not here. :raises OSError: for other faults."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open file.
+
+    :ivar size: in bytes.
+    :ivar settled: it was synced after verification.
+    """
+
+    raw: io.FileIO
+    size: int
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Content that is not what it has to be, and is not served.
+
+    :ivar size: of the file, in bytes.
+    :ivar difference: what differs, for the log.
+    :ivar removed: whether the file is gone.
+    """
+
+    size: int
+    difference: str
+    removed: bool
+
+
+def open_content(paths: StorePaths, wanted: Wanted) -> Opened | Damage | None:
+    """Open content; None if it is not here.
+
+    A file of another size than the index says is damaged; it is removed at once.
+
+    :raises OSError: for other faults.
+    """
+    digest, size = wanted
+    path = paths.blob(digest)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor, status = open_regular(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
-    status = os.fstat(descriptor)
-    return io.FileIO(descriptor, "r"), status.st_size, is_settled(status)
+    except NotOursError:
+        paths.aside.clear(path)
+        return None
+    except NotADirectoryError:
+        paths.aside.clear_folders(path)
+        return None
+    raw = io.FileIO(descriptor, "r")
+    if size in (None, status.st_size):
+        return Opened(raw, status.st_size, is_settled(status))
+    with raw:
+        return remove_damaged(path, raw, status.st_size, f"the index says {size} bytes")
 
 
-def look_up_contents(paths: StorePaths, digests: Sequence[Digest]) -> list[Any]:
+def remove_damaged(path: str, raw: io.FileIO, size: int, difference: str) -> Damage | None:
+    """Remove a damaged file; None if it has not this name any more."""
+    try:
+        removed = remove_same(path, raw.fileno())
+    except OSError as error:
+        return Damage(size, f"{difference}; it cannot be removed: {error.strerror}", False)
+    return Damage(size, difference, True) if removed else None
+
+
+def remove_content(paths: StorePaths, digest: Digest) -> int | None:
+    """Remove content; its size in bytes, or None where there was none.
+
+    :raises OSError: if the disk fails.
+    """
+    path = paths.blob(digest)
+    paths.aside.clear(path)
+    return remove(path)
+
+
+def look_up_contents(paths: StorePaths, wanted: Sequence[Wanted]) -> list[Any]:
     """Open contents; of each that is not here, say whether there is a partial file.
 
-    :returns: for each digest Opened, a bool, or the Failure of an OSError.
+    :returns: for each Opened, Damage, a bool, or the Failure of an OSError.
     """
 
-    def look_up(digest: Digest) -> Opened | bool:
-        return open_content(paths.blob(digest)) or os.path.lexists(paths.partial(digest))
+    def look_up(each: Wanted) -> Opened | Damage | bool:
+        return open_content(paths, each) or os.path.lexists(paths.partial(each[0]))
 
-    return outcomes(look_up, digests)
+    return outcomes(look_up, wanted)
 
 
-def load_content(path: str, digest: Digest, limit: int) -> tuple[bytes | None, int | None]:
-    """Read and verify small content.
+def load_content(paths: StorePaths, wanted: Wanted, limit: int) -> bytes | Damage | None:
+    """Read and verify small content; None if it is absent, or over the limit.
 
-    :returns: the content, or None if it is absent, over the limit or damaged; and the size in
-        bytes of damaged content, which is removed.
+    :raises OSError: if the disk fails.
     """
-    opened = open_content(path)
-    if opened is None:
-        return None, None
-    raw, size, _ = opened
-    with raw:
-        if size > limit:
-            return None, None
-        content = read_exactly(raw.fileno(), 0, size)
+    opened = open_content(paths, wanted)
+    if not isinstance(opened, Opened):
+        return opened
+    digest, _ = wanted
+    with opened.raw as raw:
+        if opened.size > limit:
+            return None
+        content = read_exactly(raw.fileno(), 0, opened.size)
         if digest.names(content):
-            return content, None
-        return None, size if remove_same(path, raw.fileno()) else None
+            return content
+        return remove_damaged(paths.blob(digest), raw, opened.size, "it has another digest")
 
 
 def keep_contents(paths: StorePaths, contents: Sequence[tuple[Digest, bytes]]) -> list[Any]:
@@ -85,14 +140,13 @@ def _keep_content(paths: StorePaths, digest: Digest, content: bytes) -> int:
     if not digest.names(content):
         raise ValueError("the content has another digest")
     temporary = paths.partial(digest) + TEMPORARY_SUFFIX
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, MODE_GROWING)
+    descriptor, _ = paths.open_growing(temporary, os.O_WRONLY | os.O_EXCL)
     try:
         try:
             write_all(descriptor, [content], 0)
         finally:
             os.close(descriptor)
-        return put_in_place(temporary, paths.blob(digest))
+        return paths.put_in_place(temporary, paths.blob(digest))
     except BaseException:
         remove(temporary)
         raise

@@ -13,7 +13,6 @@ MODE_GROWING = 0o600
 MODE_SETTLED = 0o400
 """Mode of content that was synced to the disk after it had been verified."""
 
-_MODE_FOLDER = 0o700
 _MOST_BUFFERS = 1024  # IOV_MAX
 
 VectorWrite = Callable[[int, Sequence["bytes | memoryview"], int], int]
@@ -69,7 +68,7 @@ def remove(path: str) -> int | None:
     try:
         size = os.lstat(path).st_size
         os.unlink(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return size
 
@@ -83,49 +82,6 @@ def remove_same(path: str, descriptor: int) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def install(source: str, target: str) -> int:
-    """Rename a verified file to its final name, with the present as its time.
-
-    :returns: the size of what was replaced, in bytes.
-    """
-    os.utime(source)
-    return put_in_place(source, target)
-
-
-def put_in_place(source: str, target: str) -> int:
-    """Rename a verified file to its final name, and make the folder for that if need be.
-
-    :returns: the size of what was replaced, in bytes.
-    """
-    try:
-        replaced = os.lstat(target).st_size
-    except FileNotFoundError:
-        replaced = 0
-    try:
-        os.replace(source, target)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(target), mode=_MODE_FOLDER, exist_ok=True)
-        os.replace(source, target)
-    return replaced
-
-
-def replace_file(path: str, content: bytes, durable: bool) -> None:
-    """Write a small file by atomic replace.
-
-    :param durable: whether the bytes must be on the disk before the name means them.
-    """
-    temporary = path + ".tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, MODE_GROWING)
-    try:
-        write_all(descriptor, [content], 0)
-        if durable:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)
 
 
 def settle(descriptor: int) -> None:

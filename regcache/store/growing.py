@@ -116,6 +116,17 @@ class GrowingContent:
             self.hashed_to += count
 
     def matches(self, descriptor: int, size: int) -> bool:
-        """Whether everything is hashed, is ``size`` bytes, and has the digest."""
+        """Whether everything is hashed, is ``size`` bytes, and has the digest.
+
+        What lies behind was not written by us, and is cut off: no reader ever looks there.
+
+        :raises OSError: if it cannot be cut off.
+        """
+        if os.fstat(descriptor).st_size > size:
+            os.ftruncate(descriptor, size)
+        return self.is_exactly(descriptor, size)
+
+    def is_exactly(self, descriptor: int, size: int) -> bool:
+        """Whether everything is hashed, the file is ``size`` bytes, and has the digest."""
         whole = self.hashed_to == size == os.fstat(descriptor).st_size
         return whole and self._hasher.hexdigest() == self._digest.hex

@@ -12,7 +12,9 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from regcache.store.aside import Aside
 from regcache.store.index_copy import (
+    SIDE_FILES,
     connect,
     is_damage,
     move_aside,
@@ -63,6 +65,7 @@ class IndexFile:
     def __init__(self, path: str, migrations: Sequence[str] = MIGRATIONS) -> None:
         self.path = path
         self.backup_path = f"{path}.backup"
+        self._aside = Aside(os.path.dirname(path))
         self._migrations = migrations
         self._connection: sqlite3.Connection | None = None
 
@@ -131,7 +134,14 @@ class IndexFile:
         assert self._connection is not None
         return self._connection
 
+    def _clear_names(self) -> None:
+        """Put aside what is no file, but has the name of one of ours."""
+        for name in ("", ".restored", ".backup", ".backup.new"):
+            for suffix in ("", *SIDE_FILES):
+                self._aside.clear(self.path + name + suffix)
+
     def _open_or_recover(self) -> None:
+        self._clear_names()
         if not os.path.exists(self.path) and self._restored():
             self.log.warn(
                 "the index {path} was missing: its last copy took its place", path=self.path

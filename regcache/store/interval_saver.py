@@ -1,11 +1,17 @@
-"""PartialClaim on disk which intervals of a partial file are present."""
+"""Notes on disk which intervals of a partial file are present.
+
+That is done by itself while bytes come in, some tenths of a second after each: what a kill -9
+costs. It is a small file written by replace, from the page cache: nobody waits for the disk.
+What counts after a crash of the machine is only what was synced before.
+"""
 
 import os
 from collections.abc import Callable
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.intervals import Intervals
@@ -14,6 +20,12 @@ from regcache.store.partial_names import PartialNames
 from regcache.store.pool import PoolStoppedError
 from regcache.store.sidecar import Sidecar
 from regcache.store.turns import FileTurns
+
+SAVE_BEHIND = 8 * 1024 * 1024
+"""Bytes not noted that are noted at once."""
+
+RETRY_PAUSE = 1.0
+"""Seconds to the next attempt when the disk refused one."""
 
 SYNC_BEHIND = 64 * 1024 * 1024
 """Bytes not synced that are worth a sync in the background."""
@@ -31,7 +43,10 @@ class IntervalSaver:
 
     :param known: what there is to be saved at present; ``synced`` is filled in here.
     :param background: shared by all files, so that slow syncs never take all threads.
+    :param pause: seconds from bytes that were written to the note of them.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -42,6 +57,7 @@ class IntervalSaver:
         synced: Intervals,
         background: DeferredSemaphore,
         clock: IReactorTime,
+        pause: Callable[[], float],
     ) -> None:
         self._names = names
         self._opened = opened
@@ -50,6 +66,10 @@ class IntervalSaver:
         self._synced = synced
         self._background = background
         self._clock = clock
+        self._pause = pause
+        self._noted = known().present.total
+        self._noting = False
+        self._timer: IDelayedCall | None = None
         self._synced_at = clock.seconds()
         self._generation = 0
         self._stopped = False
@@ -60,10 +80,51 @@ class IntervalSaver:
         """Nothing that was synced counts any more."""
         self._generation += 1
         self._synced = Intervals()
+        self._noted = 0
 
     def stop(self) -> None:
         """Write nothing any more: the name may belong to another file."""
         self._stopped = True
+        self.rest()
+
+    def rest(self) -> None:
+        """Write nothing by itself any more: the file is closed."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def wrote(self) -> None:
+        """Bytes were written: have them noted soon."""
+        if self._noting or self._stopped or self._fault is not None or self._opened.closing:
+            return
+        if self._known().present.total - self._noted >= SAVE_BEHIND:
+            self.rest()
+            self._note()
+        elif self._timer is None:
+            self._timer = self._clock.callLater(self._pause(), self._note)
+
+    def _note(self) -> None:
+        self._timer = None
+        self._noting = True
+        self.save(sync=False).addCallbacks(self._was_noted, self._not_noted)
+
+    def _was_noted(self, _: None) -> None:
+        self._noting = False
+        if self._known().present.total > self._noted:
+            self.wrote()
+
+    def _not_noted(self, failure: Failure) -> None:
+        """The disk refuses: try again, unless the file was closed meanwhile."""
+        self._noting = False
+        if failure.check(FileClosedError, PoolStoppedError) or self._stopped:
+            return
+        self.log.warn(
+            "the intervals of {digest} cannot be saved: {reason}",
+            digest=str(self._names.digest),
+            reason=failure.getErrorMessage(),
+        )
+        if self._fault is None and not self._opened.closing:
+            self._timer = self._clock.callLater(RETRY_PAUSE, self._note)
 
     def check(self) -> None:
         """:raises OSError: if a sync in the background failed: nobody else is told of that."""
@@ -88,6 +149,7 @@ class IntervalSaver:
             return
         known = self._known()
         state = replace(known, present=known.present.copy(), synced=self._synced.copy())
+        self._noted = state.present.total
         await self._opened.work(lambda descriptor: self._names.save(state, durable))
 
     async def _sync(self) -> None:

@@ -4,7 +4,7 @@ import fcntl
 import os
 from contextlib import suppress
 
-_MODE = 0o600
+from regcache.store.aside import Aside, open_regular
 
 
 class StoreLockedError(Exception):
@@ -38,8 +38,8 @@ class StoreLock:
         :raises StoreLockedError: if another process has it.
         :raises OSError: if the file cannot be made.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self._path, flags, _MODE)
+        Aside(os.path.dirname(self._path)).clear(self._path)
+        descriptor, _ = open_regular(self._path, os.O_RDWR | os.O_CREAT)
         try:
             self._take(descriptor)
         except BaseException:

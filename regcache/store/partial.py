@@ -30,6 +30,9 @@ class PartialOwner(Protocol):
     background_syncs: DeferredSemaphore
     clock: IReactorTime
 
+    def save_pause(self) -> float:
+        """Seconds from bytes that were written to the note of them on disk."""
+
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """The file has its final name; content of ``replaced`` bytes had it before."""
 
@@ -75,6 +78,7 @@ class PartialFile(ContentFile):
             state.synced,
             owner.background_syncs,
             owner.clock,
+            owner.save_pause,
         )
         self._generation = 0  # counts the calls of clear
         self._verified = False
@@ -84,6 +88,11 @@ class PartialFile(ContentFile):
     def closing(self) -> bool:
         """Whether :meth:`close` was called; the last uses may still be under way."""
         return self._opened.closing
+
+    def close(self) -> None:
+        """Give the file back; what is under way ends first. Idempotent."""
+        self._saver.rest()
+        super().close()
 
     def _known(self) -> Sidecar:
         return Sidecar(self.size, self.anonymous, self.etag, self.present, upstream=self._upstream)
@@ -144,6 +153,7 @@ class PartialFile(ContentFile):
         def mark() -> bool:
             if generation == self._generation:
                 self.present.add(offset, end)
+                self._saver.wrote()
             return generation == self._generation
 
         return self._hash.write(pieces, mark)

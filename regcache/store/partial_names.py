@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
-from regcache.store.files import MODE_GROWING, install, remove
+from regcache.store.files import remove
 from regcache.store.paths import StorePaths
-from regcache.store.sidecar import Sidecar, read_sidecar, write_sidecar
+from regcache.store.sidecar import Sidecar, encode_sidecar, read_sidecar
 
 _BLOCK = 512  # stat(2): the unit of st_blocks
 
@@ -18,6 +18,7 @@ class PartialNames:
 
     def __init__(self, paths: StorePaths, digest: Digest, boot_id: str) -> None:
         self.digest = digest
+        self._paths = paths
         self._boot_id = boot_id
         self._data = paths.partial(digest)
         self._sidecar = paths.sidecar(digest)
@@ -28,32 +29,36 @@ class PartialNames:
 
         :returns: the file, what it holds, and the bytes of disk that it took before.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        raw = io.FileIO(os.open(self._data, flags, MODE_GROWING), "r+")
+        descriptor, status = self._paths.open_growing(self._data, os.O_RDWR)
+        raw = io.FileIO(descriptor, "r+")
         try:
-            status = os.fstat(raw.fileno())
             state = read_sidecar(
                 self._sidecar, self.digest, self._boot_id, status.st_size, upstream
             )
             if state is None:
                 self.forget()
-                os.ftruncate(raw.fileno(), 0)
+                state = Sidecar(upstream=upstream)
+            # What lies behind the last interval was never noted, or is not ours.
+            os.ftruncate(descriptor, max((end for _, end in state.present), default=0))
         except BaseException:
             raw.close()
             raise
-        return raw, state or Sidecar(upstream=upstream), status.st_blocks * _BLOCK
+        return raw, state, status.st_blocks * _BLOCK
 
     def save(self, state: Sidecar, durable: bool) -> None:
         """Write down what is known."""
-        write_sidecar(self._sidecar, state, self.digest, self._boot_id, durable)
+        content = encode_sidecar(state, self.digest, self._boot_id)
+        self._paths.replace(self._sidecar, content, durable)
 
     def forget(self) -> None:
         """Remove what is known; the bytes count for nothing from then on."""
+        self._paths.aside.clear(self._sidecar)
         remove(self._sidecar)
 
     def install(self) -> int:
         """Give the file its final name. :returns: the size of what was replaced."""
-        replaced = install(self._data, self._final)
+        os.utime(self._data)
+        replaced = self._paths.put_in_place(self._data, self._final)
         with suppress(OSError):  # it describes nothing any more, and is swept some day
             self.forget()
         return replaced
@@ -61,6 +66,7 @@ class PartialNames:
     def remove(self) -> int:
         """Remove both. :returns: the bytes of disk that they took."""
         self.forget()
+        self._paths.aside.clear(self._data)
         allocated = self.allocated() or 0
         remove(self._data)
         return allocated

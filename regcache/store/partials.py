@@ -24,6 +24,11 @@ from regcache.store.pool import handed_over
 _MOST_NAMES = 30_000  # looked at in one go; what is behind has its turn after the next sweep
 
 
+SAVE_PAUSE, SAVE_PAUSE_EACH, SAVE_PAUSE_MOST = 0.05, 0.02, 1.0
+"""Seconds from bytes that were written to the note of them: at least, for each open file, and
+at most. So there are at most 50 notes a second, or one for each of more than 50 files."""
+
+
 class PartialInUseError(Exception):
     """A partial file is open already: a digest is fetched by one download at a time."""
 
@@ -105,6 +110,10 @@ class PartialFiles:
 
     def _names(self, digest: Digest) -> PartialNames:
         return PartialNames(self._paths, digest, self._boot_id)
+
+    def save_pause(self) -> float:
+        """Seconds from bytes that were written to the note of them on disk."""
+        return min(SAVE_PAUSE_MOST, max(SAVE_PAUSE, SAVE_PAUSE_EACH * len(self._files)))
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """A partial file has its final name."""

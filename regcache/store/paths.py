@@ -1,4 +1,4 @@
-"""Where everything lies below the storage directory.
+"""Where everything lies below the storage directory, and how files get their names there.
 
 Names are made of digests alone, so nothing from the network can lead out of it. Folders are
 made with mode 0700: what a private repository gave is for the daemon's user only.
@@ -6,9 +6,13 @@ made with mode 0700: what a private repository gave is for the daemon's user onl
 
 import os
 import re
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 
 from regcache.digests import Digest, InvalidDigestError
+from regcache.store.aside import Aside, NotOursError, open_regular
+from regcache.store.files import MODE_GROWING, write_all
 
 SIDECAR_SUFFIX = ".json"
 TEMPORARY_SUFFIX = ".tmp"
@@ -22,6 +26,7 @@ class StorePaths:
     """The layout of one storage directory.
 
     :param directory: an absolute path.
+    :ivar aside: takes what is in the way of our files.
     """
 
     def __init__(self, directory: str) -> None:
@@ -30,16 +35,26 @@ class StorePaths:
         self.partials = os.path.join(directory, "partial")
         self.index = os.path.join(directory, "index.sqlite")
         self.lock = os.path.join(directory, "lock")
+        self.aside = Aside(directory)
 
     def prepare(self) -> None:
         """Make what is missing of the folders. Blocks.
 
         An existing storage directory keeps its mode.
 
-        :raises OSError: if that is not allowed, or something else has such a name.
+        :raises OSError: if that is not allowed, or the directory is none.
         """
+        os.makedirs(self.directory, mode=_MODE, exist_ok=True)
         algorithms = [os.path.join(self.blobs, name) for name in _ALGORITHMS]
-        for folder in (self.directory, self.blobs, *algorithms, self.partials):
+        for folder in (self.blobs, *algorithms, self.partials):
+            self._make(folder)
+
+    def _make(self, folder: str) -> None:
+        """Make a folder, and those above it. :raises OSError: if that is not possible."""
+        try:
+            os.makedirs(folder, mode=_MODE, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            self.aside.clear_folders(os.path.join(folder, "any"))
             os.makedirs(folder, mode=_MODE, exist_ok=True)
 
     def blob(self, digest: Digest) -> str:
@@ -62,6 +77,62 @@ class StorePaths:
         for _ in range(3):
             yield folder
             folder = os.path.dirname(folder)
+
+    def open_growing(self, path: str, flags: int) -> tuple[int, os.stat_result]:
+        """Open, or make, a file of ours in partial/ to be written. Blocks.
+
+        What is in its way is put aside; a file that another user made is replaced.
+
+        :returns: a descriptor, and the status of the file.
+        :raises OSError: if it cannot be made.
+        """
+        flags |= os.O_CREAT
+        try:
+            return open_regular(path, flags, MODE_GROWING)
+        except NotOursError:
+            self.aside.clear(path)
+        except (FileNotFoundError, NotADirectoryError):
+            self._make(os.path.dirname(path))
+        except (FileExistsError, PermissionError):
+            os.unlink(path)
+        return open_regular(path, flags, MODE_GROWING)
+
+    def put_in_place(self, source: str, target: str) -> int:
+        """Rename a whole file to its final name, and make the folder for that if need be. Blocks.
+
+        :returns: the size of what was replaced, in bytes.
+        :raises OSError: if that is not possible.
+        """
+        replaced = 0
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = os.lstat(target)
+            if stat.S_ISREG(status.st_mode):
+                replaced = status.st_size
+            else:
+                self.aside.clear(target)
+        try:
+            os.replace(source, target)
+        except (FileNotFoundError, NotADirectoryError):
+            self._make(os.path.dirname(target))
+            os.replace(source, target)
+        return replaced
+
+    def replace(self, path: str, content: bytes, durable: bool) -> None:
+        """Write a small file by atomic replace. Blocks.
+
+        :param durable: whether the bytes must be on the disk before the name means them.
+        :raises OSError: if that is not possible.
+        """
+        temporary = path + TEMPORARY_SUFFIX
+        # Never an old one, which may be a link to somebody's file.
+        descriptor, _ = self.open_growing(temporary, os.O_WRONLY | os.O_EXCL)
+        try:
+            write_all(descriptor, [content], 0)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.put_in_place(temporary, path)
 
 
 def partial_digest(name: str) -> Digest | None:

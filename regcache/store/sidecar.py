@@ -5,6 +5,7 @@ machine has cut, looks whole.
 """
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.intervals import Intervals
-from regcache.store.files import replace_file
+from regcache.store.aside import open_regular
 from regcache.store.identities import describe, understand
 
 _VERSION = 1
@@ -56,8 +57,8 @@ def read_boot_id() -> str:
         return ""
 
 
-def write_sidecar(path: str, sidecar: Sidecar, digest: Digest, boot_id: str, durable: bool) -> None:
-    """Write a sidecar by atomic replace. Blocks. :raises OSError:"""
+def encode_sidecar(sidecar: Sidecar, digest: Digest, boot_id: str) -> bytes:
+    """The content of the file."""
     document = {
         "version": _VERSION,
         "digest": str(digest),
@@ -69,7 +70,7 @@ def write_sidecar(path: str, sidecar: Sidecar, digest: Digest, boot_id: str, dur
         "present": list(sidecar.present)[:_MOST_INTERVALS],
         "synced": list(sidecar.synced)[:_MOST_INTERVALS],
     }
-    replace_file(path, json.dumps(document).encode(), durable)
+    return json.dumps(document).encode()
 
 
 def read_sidecar(
@@ -88,9 +89,10 @@ def read_sidecar(
     :param file_size: of the partial file, in bytes.
     """
     with suppress(OSError, ValueError, RecursionError):
-        with open(path, "rb") as source:
-            text = source.read(_MOST_BYTES + 1)
-        if len(text) <= _MOST_BYTES:
+        descriptor, status = open_regular(path, os.O_RDONLY)
+        with open(descriptor, "rb") as source:
+            text = source.read(_MOST_BYTES)
+        if status.st_size <= _MOST_BYTES:
             return _interpret(json.loads(text), digest, boot_id, file_size, upstream)
     return None
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from regcache.digests import Digest
+from regcache.store.aside import NotOursError, open_regular
 from regcache.store.file_system import FileSystem
 from regcache.store.files import mark_settled, remove_same, settle, sync_folder
 from regcache.store.paths import StorePaths
@@ -61,8 +62,8 @@ def _open(path: str, digest: Digest, opened: dict[Digest, int], outcome: Outcome
         outcome.untried.append(digest)
         return
     try:
-        opened[digest] = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:  # it was removed since
+        opened[digest], _ = open_regular(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError, NotOursError):  # it was removed since
         return
     except OSError as fault:
         outcome.untried.append(digest)

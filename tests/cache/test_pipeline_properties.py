@@ -16,7 +16,7 @@ from regcache.cache.download import (
     retries,
     target,
 )
-from regcache.store import spooled, trailing_hash
+from regcache.store import interval_saver, spooled, trailing_hash
 from tests.support.pipeline_events import BREAKS, EVENTS, TROUBLES, sequences, worlds
 from tests.support.scenarios import Breaking, Scenario, Troubled
 
@@ -38,7 +38,7 @@ SMALL: list[tuple[Any, str, int]] = [
     (target, "WITHHELD", 4 * KIB),
     (relay, "WITHHELD", 4 * KIB),
     (spooled, "MEMORY", 4 * KIB),
-    (target, "SAVE_EVERY", 8 * KIB),
+    (interval_saver, "SAVE_BEHIND", 8 * KIB),
     (target, "STEP", 16 * KIB),
     (target, "UNRESERVED", 8 * KIB),
     (trailing_hash, "LARGE", 2 * KIB),

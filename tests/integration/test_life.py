@@ -75,6 +75,23 @@ class StoppingTests(PullThroughCase):
         self.assertEqual(Download(daemon.client(), target).wait().digest, blob.digest)
         self.assertLessEqual(upstream.sent_bytes(), blob.size * 1.1)
 
+    def test_twelve_kills_in_one_download(self) -> None:
+        """Killed every half second while a blob comes slowly, it is fetched once all the same."""
+        upstream = self.faulty_upstream(rate=3e6)
+        blob = upstream.add_generated_blob("team/big", 60 * MIB)
+        daemon = self.regcache(upstream_config(upstream.url))
+        target = f"/v2/team/big/blobs/{blob.digest}"
+        for number in range(1, 13):
+            sent = upstream.sent_bytes()
+            broken = Download(daemon.client(), target)
+            wait_until(lambda before=sent: upstream.sent_bytes() > before + 3 * MIB // 2, "bytes")
+            daemon.process.kill()
+            broken.wait(10)
+            self.assertNotEqual(broken.digest, blob.digest, f"kill {number} came too late")
+            daemon.start()
+        self.assertEqual(Download(daemon.client(), target).wait(60).digest, blob.digest)
+        self.assertLessEqual(upstream.sent_bytes(), blob.size * 1.1)
+
 
 class StartingTests(PullThroughCase):
     """A start that cannot be says why in one line, with status 1."""

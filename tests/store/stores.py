@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
-from regcache.store.blobs import BlobStore
+from regcache.store.blob_store import BlobStore
 from regcache.store.partial import PartialFile
 from regcache.store.paths import StorePaths
 from tests.support.pools import ImmediatePool
@@ -65,9 +65,11 @@ class StoreTestCase(SynchronousTestCase):
         file.close()
         return file.digest
 
-    def found(self, digest: Digest, store: BlobStore | None = None) -> bytes | None:
-        """What the store has under a digest."""
-        file = self.successResultOf((store or self.store).find(digest))
+    def found(
+        self, digest: Digest, store: BlobStore | None = None, size: int | None = None
+    ) -> bytes | None:
+        """What the store has under a digest; ``size`` is what the index says."""
+        file = self.successResultOf((store or self.store).look_up(digest, size)).file
         if file is None:
             return None
         content: bytes = self.successResultOf(file.read(0, file.size))

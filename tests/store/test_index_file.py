@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 
 from regcache.digests import Digest
+from regcache.store import aside
 from regcache.store.index_contents import total_bytes
 from regcache.store.index_copy import MOST_DAMAGED
 from regcache.store.index_file import (
@@ -166,7 +167,8 @@ class DamageTests(IndexFileCase):
 
     def test_not_damage(self) -> None:
         """A file that may not be opened is an error of the disk, and stays where it is."""
-        os.mkdir(self.path)
+        self.patch(aside, "MOST_ASIDE", 0)
+        os.makedirs(os.path.join(self.path, "of somebody"))
         self.assertRaises(IndexUnavailableError, self.file.open)
         self.assertEqual(self.damaged(), [])
 

@@ -1,14 +1,16 @@
 """One descriptor for all who read the same stored content."""
 
+import os
 from typing import Any
 
 from regcache.digests import Digest
 from regcache.interfaces import IContentFile
-from regcache.store.blobs import BlobStore
+from regcache.store.blob_store import BlobStore
 from tests.store.stores import StoreTestCase, open_descriptors
 from tests.support.pools import HeldPool
 
 CONTENT = b"some content" * 100
+SIZE = len(CONTENT)
 DIGEST = Digest.of(CONTENT)
 
 
@@ -22,7 +24,7 @@ class OpenContentsTests(StoreTestCase):
 
     def opened(self, store: BlobStore | None = None) -> IContentFile:
         """One more reader."""
-        found = self.successResultOf((store or self.store).look_up(DIGEST))
+        found = self.successResultOf((store or self.store).look_up(DIGEST, SIZE))
         assert found.file is not None
         return found.file
 
@@ -36,8 +38,7 @@ class OpenContentsTests(StoreTestCase):
 
     def test_one_descriptor(self) -> None:
         """A hundred readers have one descriptor, which is closed with the last of them."""
-        readers = [self.opened() for _ in range(99)]
-        readers.append(self.successResultOf(self.store.find(DIGEST)))
+        readers = [self.opened() for _ in range(100)]
         self.assertEqual(self.descriptors(), 1)
         for reader in readers[:-1]:
             reader.close()
@@ -62,7 +63,7 @@ class OpenContentsTests(StoreTestCase):
         """A read that is under way when its reader leaves ends before the file is closed."""
         pool = HeldPool()
         store = self.new_store(pool)
-        looking = store.look_up(DIGEST)
+        looking = store.look_up(DIGEST, SIZE)
         pool.release_all()
         file = self.successResultOf(looking).file
         reading = file.read(0, len(CONTENT))
@@ -76,9 +77,9 @@ class OpenContentsTests(StoreTestCase):
         """Two who look it up at the same time keep one of their descriptors."""
         pool = HeldPool()
         store = self.new_store(pool)
-        looking = [store.look_up(DIGEST), store.find(DIGEST)]
+        looking = [store.look_up(DIGEST, SIZE) for _ in range(2)]
         pool.release_all()
-        readers = [self.successResultOf(looking[0]).file, self.successResultOf(looking[1])]
+        readers = [self.successResultOf(each).file for each in looking]
         self.assertEqual(self.descriptors(), 1)
         for reader in readers:
             reader.close()
@@ -87,7 +88,7 @@ class OpenContentsTests(StoreTestCase):
         """Removed content is not found through those who still read it."""
         reader = self.opened()
         self.successResultOf(self.store.remove(DIGEST))
-        self.assertIsNone(self.successResultOf(self.store.look_up(DIGEST)).file)
+        self.assertIsNone(self.successResultOf(self.store.look_up(DIGEST, SIZE)).file)
         self.assertEqual(self.read(reader), CONTENT)
         reader.close()
 
@@ -107,7 +108,7 @@ class OpenContentsTests(StoreTestCase):
         """What is removed between its opening and its first reader is for that one alone."""
         pool = HeldPool()
         store = self.new_store(pool)
-        looking = store.look_up(DIGEST)
+        looking = store.look_up(DIGEST, SIZE)
         pool.release()
         pool.release()  # it is there, and is being verified
         removing = store.remove(DIGEST)
@@ -116,8 +117,27 @@ class OpenContentsTests(StoreTestCase):
         pool.release_all()
         reader = self.successResultOf(looking).file
         assert reader is not None
-        again = store.look_up(DIGEST)
+        again = store.look_up(DIGEST, SIZE)
         pool.release_all()
         self.assertIsNone(self.successResultOf(again).file)
         reader.close()
         pool.release_all()
+
+    def test_changed_while_read(self) -> None:
+        """Whoever comes when the file has another size than before does not join its readers."""
+        reader = self.opened()
+        os.truncate(self.paths.blob(DIGEST), SIZE // 2)
+        self.assertIsNone(self.successResultOf(self.store.look_up(DIGEST, SIZE)).file)
+        self.assertEqual(self.damages, [(DIGEST, SIZE // 2)])
+        self.successResultOf(self.store.keep(DIGEST, CONTENT))
+        new = self.opened()
+        self.assertEqual(self.read(new), CONTENT)
+        for each in (reader, new):
+            each.close()
+
+    def test_another_size_than_the_index_says(self) -> None:
+        """Nor does who asks for another size."""
+        reader = self.opened()
+        self.assertIsNone(self.successResultOf(self.store.look_up(DIGEST, SIZE + 1)).file)
+        self.assertEqual(self.damages, [(DIGEST, SIZE)])
+        reader.close()

@@ -2,22 +2,24 @@
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
 from regcache.interfaces import IPartialFile
-from regcache.intervals import Intervals
-from regcache.store import interval_saver
+from regcache.store import aside, interval_saver
 from regcache.store.content_file import CachedReads, FileClosedError, OpenFile
 from regcache.store.partial import PartialFile
 from regcache.store.partial_names import PartialNames
 from regcache.store.partials import PartialInUseError
+from regcache.store.sidecar import read_sidecar
 from tests.store.stores import StoreTestCase
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
 
@@ -337,17 +339,11 @@ class PartialFileTests(StoreTestCase):
 
     def test_open_fails(self) -> None:
         """A file that cannot be opened is an OSError, and may be tried again."""
-        os.mkdir(self.paths.partial(DIGEST))
+        self.patch(aside, "MOST_ASIDE", 0)
+        os.makedirs(os.path.join(self.paths.partial(DIGEST), "of somebody"))
         self.failureResultOf(self.store.open_partial(DIGEST), OSError)
-        os.rmdir(self.paths.partial(DIGEST))
+        shutil.rmtree(self.paths.partial(DIGEST))
         self.open_partial(DIGEST)
-
-    def test_symbolic_link(self) -> None:
-        """A link in the place of a file is not followed."""
-        victim = os.path.abspath(self.mktemp())
-        os.symlink(victim, self.paths.partial(DIGEST))
-        self.failureResultOf(self.store.open_partial(DIGEST), OSError)
-        self.assertFalse(os.path.exists(victim))
 
     def test_space_of_parked_files(self) -> None:
         """A file that is closed as it is counts as stored, and no more once it is open."""
@@ -374,11 +370,19 @@ class FaultyDisk:
 
 
 class Owner:
-    """An owner of one partial file, which wants to know nothing."""
+    """An owner of one partial file, which wants to know nothing.
+
+    :ivar pause: seconds until a write is noted.
+    """
 
     def __init__(self) -> None:
+        self.pause = 3600.0
         self.background_syncs = DeferredSemaphore(1)
         self.clock = Clock()
+
+    def save_pause(self) -> float:
+        """As the test wants it."""
+        return self.pause
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """Fine."""
@@ -431,9 +435,82 @@ class FaultyDiskTests(StoreTestCase):
     def test_save_fails(self) -> None:
         """A sidecar that cannot be written is an OSError."""
         file = self.faulty(os.pwritev)
-        os.mkdir(self.paths.sidecar(DIGEST))
+        self.patch(aside, "MOST_ASIDE", 0)
+        os.makedirs(os.path.join(self.paths.sidecar(DIGEST), "of somebody"))
         self.failureResultOf(file.save(), OSError)
-        os.rmdir(self.paths.sidecar(DIGEST))
+
+    def known(self, boot_id: str = "boot") -> list[tuple[int, int]]:
+        """What would count after a kill of the process, or a crash of the machine."""
+        size = os.stat(self.paths.partial(DIGEST)).st_size
+        state = read_sidecar(self.paths.sidecar(DIGEST), DIGEST, boot_id, size)
+        return [] if state is None else list(state.present)
+
+    def test_noted_by_itself(self) -> None:
+        """What was written is noted a little later, whether or not more follows."""
+        file = self.faulty(os.pwritev)
+        self.owner.pause = 0.5
+        self.successResultOf(file.write(0, [CONTENT[:1000]]))
+        self.owner.clock.advance(0.4)
+        self.successResultOf(file.write(1000, [CONTENT[1000:2000]]))
+        self.assertEqual(self.known(), [])
+        self.owner.clock.advance(0.1)
+        self.assertEqual(self.known(), [(0, 2000)])
+        self.assertEqual(self.owner.clock.getDelayedCalls(), [])
+        self.successResultOf(file.write(2000, [CONTENT[2000:]]))
+        self.owner.clock.advance(0.5)
+        self.assertEqual(self.known(), [(0, SIZE)])
+
+    def test_much_is_noted_at_once(self) -> None:
+        """From a number of bytes on nothing waits for the time."""
+        self.patch(interval_saver, "SAVE_BEHIND", 1000)
+        file = self.faulty(os.pwritev)
+        self.successResultOf(file.write(0, [CONTENT[:999]]))
+        self.assertEqual(self.known(), [])
+        self.successResultOf(file.write(999, [CONTENT[999:1000]]))
+        self.assertEqual(self.known(), [(0, 1000)])
+        self.assertEqual(self.owner.clock.getDelayedCalls(), [])
+
+    def test_written_while_it_is_noted(self) -> None:
+        """What comes while a note is written has the next one."""
+        pool = HeldPool()
+        file = self.faulty(os.pwritev, pool)
+        self.owner.pause = 0.5
+        file.write(0, [CONTENT[:1000]])
+        pool.release_all()
+        self.owner.clock.advance(0.5)
+        file.write(1000, [CONTENT[1000:2000]])
+        pool.release_all()
+        self.assertEqual(self.known(), [(0, 1000)])
+        self.owner.clock.advance(0.5)
+        pool.release_all()
+        self.assertEqual(self.known(), [(0, 2000)])
+
+    def test_nothing_is_noted_behind_the_end(self) -> None:
+        """A file that is closed, removed or committed writes no note any more."""
+        for end in ("close", "discard", "commit"):
+            file = self.faulty(os.pwritev)
+            file.set_size(SIZE)
+            self.successResultOf(file.write(0, [CONTENT]))
+            self.assertTrue(self.successResultOf(file.verify()))
+            self.assertEqual(len(self.owner.clock.getDelayedCalls()), 1)
+            getattr(file, end)()
+            self.assertEqual(self.owner.clock.getDelayedCalls(), [], end)
+            self.assertFalse(os.path.exists(self.paths.sidecar(DIGEST)), end)
+
+    def test_notes_that_fail(self) -> None:
+        """A disk that takes no note is asked again after a pause, with a line for each time."""
+        self.patch(aside, "MOST_ASIDE", 0)
+        file = self.faulty(os.pwritev)
+        self.owner.pause = 0.1
+        os.makedirs(os.path.join(self.paths.sidecar(DIGEST), "of somebody"))
+        with capturedLogs() as events:
+            for at in range(5):
+                self.successResultOf(file.write(at, [CONTENT[at : at + 1]]))
+                self.owner.clock.advance(0.1)
+            self.assertEqual(len(events), 1)
+            shutil.rmtree(self.paths.sidecar(DIGEST))
+            self.owner.clock.advance(interval_saver.RETRY_PAUSE)
+        self.assertEqual((len(events), self.known()), (1, [(0, 5)]))
 
     def test_background_sync(self) -> None:
         """Saving without a sync begins one in the background, and the next save counts it."""
@@ -448,9 +525,9 @@ class FaultyDiskTests(StoreTestCase):
             saved = file.save(sync=False)
             pool.release(-1)
             self.successResultOf(saved)
-            known = self.read_other_boot()
+            known = self.known("other")
             pool.release_all()
-            self.assertEqual(list(known), expected)
+            self.assertEqual(known, expected)
 
     def test_background_syncs_are_seldom(self) -> None:
         """A download that is fast has no sync in its way; after a pause there is another one."""
@@ -471,12 +548,6 @@ class FaultyDiskTests(StoreTestCase):
             self.successResultOf(file.save(sync=False))
             owner.clock.advance(1.0)
         self.assertEqual(synced, [interval_saver.SYNC_PAUSE, 2 * interval_saver.SYNC_PAUSE])
-
-    def read_other_boot(self) -> Intervals:
-        """What would count after a crash of the machine."""
-        raw, state, _ = PartialNames(self.paths, DIGEST, "other").open()
-        raw.close()
-        return state.present
 
     def test_background_sync_fails(self) -> None:
         """A sync that fails in the background fails the next save, and forbids the commit."""

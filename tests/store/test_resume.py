@@ -16,10 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
 from regcache.intervals import Intervals
-from regcache.store.blobs import BlobStore
+from regcache.store.blob_store import BlobStore
 from regcache.store.partial import PartialFile
 from regcache.store.paths import StorePaths
-from regcache.store.sidecar import Sidecar, read_boot_id, read_sidecar, write_sidecar
+from regcache.store.sidecar import Sidecar, encode_sidecar, read_boot_id, read_sidecar
 from tests.store.stores import StoreTestCase, open_descriptors
 from tests.support.pools import HeldPool, ImmediatePool
 
@@ -38,7 +38,7 @@ class SidecarTests(StoreTestCase):
     def write(self, durable: bool = False, **changes: Any) -> None:
         """Write a sidecar, with some values replaced in the file."""
         state = Sidecar(100, False, '"e"', Intervals([(0, 50), (60, 70)]), Intervals([(0, 10)]))
-        write_sidecar(self.path, state, DIGEST, "boot", durable)
+        self.paths.replace(self.path, encode_sidecar(state, DIGEST, "boot"), durable)
         with open(self.path) as source:
             document = json.load(source)
         with open(self.path, "w") as target:
@@ -109,7 +109,8 @@ class SidecarTests(StoreTestCase):
     def test_many_intervals(self) -> None:
         """Of too many intervals a part is kept, and can be read."""
         present = Intervals((2 * n, 2 * n + 1) for n in range(10_000))
-        write_sidecar(self.path, Sidecar(None, present=present), DIGEST, "boot", False)
+        content = encode_sidecar(Sidecar(None, present=present), DIGEST, "boot")
+        self.paths.replace(self.path, content, durable=False)
         state = self.read(file_size=30_000)
         assert state is not None
         self.assertEqual(list(state.present), list(present)[:4096])
@@ -201,6 +202,35 @@ class ResumeTests(StoreTestCase):
         self.leave(sync=True)
         os.unlink(self.paths.partial(DIGEST))
         self.assertEqual(list(self.open_partial(DIGEST, self.new_store()).present), [])
+
+    def append(self, content: bytes) -> None:
+        """Have somebody write behind the end of the file."""
+        with open(self.paths.partial(DIGEST), "ab") as target:
+            target.write(content)
+
+    def test_bytes_behind_the_intervals(self) -> None:
+        """What lies behind the last interval is cut off: it counts for nothing."""
+        for much in (1, 10 * SIZE):
+            self.leave(sync=True)
+            self.append(b"!" * much)
+            file = self.open_partial(DIGEST, self.new_store())
+            self.assertEqual(list(file.present), [(0, 500)])
+            self.assertEqual(os.stat(self.paths.partial(DIGEST)).st_size, 500)
+            self.successResultOf(file.write(500, [CONTENT[500:]]))
+            self.assertTrue(self.successResultOf(file.verify()))
+            self.successResultOf(file.discard())
+            file.close()
+
+    def test_bytes_behind_the_content(self) -> None:
+        """What is appended while the content is fetched is cut off before it is committed."""
+        file = self.open_partial(DIGEST)
+        file.set_size(SIZE)
+        self.successResultOf(file.write(0, [CONTENT]))
+        self.append(b"!" * 100)
+        self.assertTrue(self.successResultOf(file.verify()))
+        self.successResultOf(file.commit())
+        self.assertEqual(os.stat(self.paths.blob(DIGEST)).st_size, SIZE)
+        self.assertEqual(self.found(DIGEST, size=SIZE), CONTENT)
 
     def test_tampered_bytes(self) -> None:
         """Resumed bytes are hashed again, so a change on disk is found before the commit."""

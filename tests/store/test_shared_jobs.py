@@ -7,6 +7,7 @@ from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
+from regcache.store import aside
 from regcache.store.contents import keep_contents
 from regcache.store.paths import StorePaths
 from regcache.store.pool import PoolStoppedError
@@ -63,12 +64,13 @@ class SharedJobsTests(SynchronousTestCase):
         """What cannot be stored takes nothing else with it."""
         contents = self.contents(MOST_JOBS + 4)
         blocked, wrong = contents[-1][0], contents[-2][0]
-        os.makedirs(self.paths.blob(blocked))
+        self.patch(aside, "MOST_ASIDE", 0)
+        os.makedirs(os.path.join(self.paths.blob(blocked), "of somebody"))
         contents[-2] = (wrong, b"something else")
         keeping = [self.jobs.run(each) for each in contents]
         self.pool.release_all()
         failure = self.failureResultOf(keeping.pop(), OSError)
-        self.assertIn(failure.value.errno, (errno.EISDIR, errno.ENOTEMPTY))
+        self.assertEqual(failure.value.errno, errno.EEXIST)
         self.failureResultOf(keeping.pop(), ValueError)
         for each in keeping:
             self.assertEqual(self.successResultOf(each), 0)

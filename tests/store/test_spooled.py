@@ -12,7 +12,7 @@ from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IPartialFile
 from regcache.store import spooled
-from regcache.store.blobs import BlobStore
+from regcache.store.blob_store import BlobStore
 from regcache.store.paths import StorePaths
 from tests.support.pools import HeldPool
 
@@ -89,7 +89,7 @@ class MemoryTests(SpooledCase):
         committing = self.file.commit()
         self.assertEqual(len(self.pool.jobs), 1)
         self.done(committing)
-        self.assertEqual(self.done(self.store.load(DIGEST, 2**20)), CONTENT)
+        self.assertEqual(self.done(self.store.load(DIGEST, 2**20, len(CONTENT))), CONTENT)
         self.assertEqual(self.partials(), [])
 
     def test_not_whole_or_wrong(self) -> None:
@@ -139,7 +139,7 @@ class MovingTests(SpooledCase):
         self.assertIsNone(self.file.content)
         self.assertTrue(self.done(self.file.verify()))
         self.done(self.file.commit())
-        self.assertEqual(self.done(self.store.load(DIGEST, 2**20)), CONTENT)
+        self.assertEqual(self.done(self.store.load(DIGEST, 2**20, len(CONTENT))), CONTENT)
         self.assertEqual(self.partials(), [])
 
     def test_outgrown(self) -> None:

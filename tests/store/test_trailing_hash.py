@@ -16,7 +16,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.store import trailing_hash
-from regcache.store.blobs import BlobStore
+from regcache.store.blob_store import BlobStore
 from regcache.store.content_file import FileClosedError
 from regcache.store.partial import PartialFile
 from regcache.store.paths import StorePaths

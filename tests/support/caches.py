@@ -34,7 +34,7 @@ from regcache.interfaces import (
     ISpaceClaim,
     IWorkPool,
 )
-from regcache.store.blobs import BlobStore
+from regcache.store.blob_store import BlobStore
 from regcache.store.paths import StorePaths
 from tests.support.indexes import MemoryIndex
 from tests.support.pools import ImmediatePool

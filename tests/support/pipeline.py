@@ -19,6 +19,7 @@ from regcache.cache.download.fill import Fill
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.relay import Relay
 from regcache.interfaces import IWorkPool
+from regcache.store.contents import Opened
 from tests.support.bodies import FakeBody
 from tests.support.caches import Caches, FakeSpace
 from tests.support.indexes import MemoryIndex
@@ -85,7 +86,9 @@ class Disk:
             raise OSError(28, "No space left on device")
         outcome = function(*args)
         for each in outcome if isinstance(outcome, list) else [outcome]:
-            if isinstance(each, tuple) and each and isinstance(each[0], io.FileIO):
+            if isinstance(each, Opened):
+                self._opened.append(each.raw)
+            elif isinstance(each, tuple) and each and isinstance(each[0], io.FileIO):
                 self._opened.append(each[0])
         return outcome
 

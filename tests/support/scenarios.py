@@ -6,9 +6,10 @@ import tempfile
 from dataclasses import replace
 from typing import Any
 
-from regcache.cache.download import fill, planning, retries, target
+from regcache.cache.download import fill, planning, retries
 from regcache.cache.download.relay import Relay
 from regcache.errors import ServiceUnavailableError
+from regcache.store import interval_saver
 from tests.support.bodies import Fault
 from tests.support.pipeline import Daemon
 from tests.support.pullers import Puller
@@ -113,7 +114,7 @@ class Scenario:
     def kill(self, jobs_done: int) -> None:
         """The daemon is killed and started. So is what the saved intervals do not show."""
         for number, _ in enumerate(self.forgotten):
-            most = 2 * target.SAVE_EVERY + fill.QUEUE_HIGH
+            most = 2 * interval_saver.SAVE_BEHIND + fill.QUEUE_HIGH
             unsaved = min(most, self.daemon.present(number))
             self.forgotten[number] += self.daemon.queued(number) + unsaved
         self.daemon.kill(jobs_done)

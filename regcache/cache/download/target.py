@@ -22,9 +22,6 @@ from regcache.interfaces import IBlobBody, IPartialFile, ISpace, ISpaceClaim
 STEP = 64 * 1024 * 1024
 #: Content up to this size is written without (bytes): one write tells as much.
 UNRESERVED = 1024 * 1024
-#: The intervals are written beside the file each time this much was added (bytes): what a
-#: crash may cost.
-SAVE_EVERY = 8 * 1024 * 1024
 
 
 class Allocation:
@@ -85,8 +82,7 @@ class PartialClaim:
         self._space = space
         self._claim: ISpaceClaim | None = None
         self._claimed = 0
-        self._saved = self._written = file.present.total
-        self._saving = False
+        self._written = file.present.total
 
     def claim(self, size: int) -> bool:
         """Have a claim of at least ``size`` bytes in all; whether that was granted."""
@@ -103,7 +99,7 @@ class PartialClaim:
         return True
 
     def wrote(self, total: int) -> bool:
-        """Account for what was written, and save the intervals if it is much.
+        """Account for what was written.
 
         :param total: bytes that are present.
         :returns: False where there is no space for so much.
@@ -113,22 +109,7 @@ class PartialClaim:
         if self._claim is not None and total > self._written:
             self._claim.wrote(total - self._written)
         self._written = total
-        if not self._saving and total - self._saved >= SAVE_EVERY:
-            self._saving, self._saved = True, total
-            self.file.save(sync=False).addCallbacks(self._was_saved, self._not_saved)
         return True
-
-    def _was_saved(self, _: None) -> None:
-        self._saving = False
-
-    def _not_saved(self, failure: Failure) -> None:
-        self._saving = False
-        failure.trap(OSError)
-        self._log.warn(
-            "the intervals of {digest} cannot be saved: {reason}",
-            digest=self.file.digest,
-            reason=failure.getErrorMessage(),
-        )
 
     async def end(self, discard: bool) -> None:
         """Save the file for another day, or remove it."""

@@ -9,13 +9,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache.download.ending import Closing
 from regcache.cache.download.readers import Readers
-from regcache.cache.download.target import SAVE_EVERY
 from regcache.errors import (
     UpstreamBadAnswer,
     UpstreamNotFound,
     UpstreamResting,
 )
 from regcache.intervals import Intervals
+from regcache.store.interval_saver import SAVE_BEHIND
 from tests.support.bodies import Fault
 from tests.support.caches import Sink
 from tests.support.download_case import KIB, DownloadTestCase, make_content
@@ -193,17 +193,17 @@ class KilledTests(DownloadTestCase):
     def test_intervals_are_saved_now_and_then(self) -> None:
         """What a kill costs is bounded: the intervals are saved while bytes arrive."""
         self.registry.chunk = 256 * KIB
-        content = make_content(3 * SAVE_EVERY, seed=5)
+        content = make_content(3 * SAVE_BEHIND, seed=5)
         digest = self.registry.add(content)
         opening = self.caches.open(digest)
-        while self.registry.sent < 2.5 * SAVE_EVERY:
+        while self.registry.sent < 2.5 * SAVE_BEHIND:
             self.caches.run(turns=1)
         self.successResultOf(opening)
         download = self.caches.downloads._running[digest]
         download._fetching.drop()
         killed, self.caches = self.caches, self.make_caches()
         self.assertEqual(bytes(self.pull(digest).data), content)
-        self.assertLess(self.registry.sent, len(content) + SAVE_EVERY + MIB)
+        self.assertLess(self.registry.sent, len(content) + SAVE_BEHIND + MIB)
         download.target.file.close()
         self.assertEqual(len(killed.downloads), 1)
 

@@ -134,29 +134,33 @@ class AskingTests(SmallCase):
         self.assertEqual(self.registry.sent, len(self.content))
         self.assertEqual(bytes(self.pull().data), self.content)
 
+    def take_partial_folder_away(self) -> None:
+        """Have it lie on a disk that is not there, until the test is over."""
+        path = os.path.join(self.directory, "partial")
+        os.rmdir(path)
+        os.symlink("on another disk", path)
+        self.addCleanup(os.mkdir, path)
+        self.addCleanup(os.unlink, path)
+
     def test_nobody_relays(self) -> None:
         """An answer that has no file to go to, and nobody who waits, is closed."""
         self.digest = self.registry.add(make_content(WITHHELD + 1, seed=12))
-        path = os.path.join(self.directory, "partial")
-        os.rmdir(path)
+        self.take_partial_folder_away()
         opening = self.caches.open(self.digest)
         opening.cancel()
         self.failureResultOf(opening)
         self.caches.run()
-        os.mkdir(path)
         self.assertEqual([body.open for body in self.registry.bodies], [False])
 
     def test_partial_file_cannot_be_opened(self) -> None:
         """An answer that is too large, and has no file to go to, is relayed."""
         self.content = make_content(WITHHELD + 1, seed=12)
         self.digest = self.registry.add(self.content)
-        path = os.path.join(self.directory, "partial")
-        os.rmdir(path)
+        self.take_partial_folder_away()
         opening = self.caches.open(self.digest)
         self.caches.run(turns=10)
         sink = self.read(opening)
         self.caches.run()
-        os.mkdir(path)
         self.assertEqual((bytes(sink.data), sink.ended), (self.content, True))
         self.assertEqual(self.registry.count("get_blob"), 1)
 

@@ -9,27 +9,30 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import Found, IBlobStore, IContentFile, IPartialFile, IWorkPool
 from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.contents import (
+    Damage,
     Opened,
+    Wanted,
     keep_contents,
     load_content,
     look_up_contents,
-    open_content,
+    remove_content,
+    remove_damaged,
 )
 from regcache.store.file_system import FileSystem
-from regcache.store.files import remove, remove_same
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.open_contents import OpenContents, Opening
 from regcache.store.partials import PartialFact, PartialFiles
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import SharedJobs
+from regcache.store.soundness import Soundness
 from regcache.store.spooled import Backlog, SpooledFile
-from regcache.store.suspects import SuspectContent
 from regcache.store.sync import SyncQueue
 
 #: Small contents that share a job of being stored, and how many such jobs there are at a time:
@@ -37,6 +40,8 @@ from regcache.store.sync import SyncQueue
 MOST_KEPT, KEEPING_JOBS = 32, 2
 #: The same for looking content up. A slow disk finds several at a time.
 MOST_LOOKED_UP, LOOKING_JOBS = 8, 4
+#: Damaged files that cannot be removed are told of once, as long as they are no more than this.
+MOST_STUCK = 1000
 
 
 def _nobody(*_: object) -> None:
@@ -57,8 +62,8 @@ class BlobStore:
     :param paths: prepared already.
     :param boot_id: see :func:`~regcache.store.sidecar.read_boot_id`.
     :param changed: called with each change of the bytes stored, but for open partial files.
-    :param damaged: called with the digest and size of content that was found to be damaged,
-        and removed.
+    :param damaged: called with the digest and size of content that was found to be damaged;
+        it is removed, if that is possible.
     :param system: open, so that one call can sync many files; else each is synced by itself.
     :ivar backlog: what was answered with from memory, and is not stored yet.
     """
@@ -82,13 +87,14 @@ class BlobStore:
         self._cached = CachedReads(seconds=clock.seconds)
         self._open = OpenContents(self._cached)
         self._locks = KeyedLocks()
-        self._suspects = SuspectContent()
+        self._stuck: BoundedTable[Digest, int] = BoundedTable(MOST_STUCK)
         system = system or FileSystem(paths.directory)
-        self._syncs = SyncQueue(clock, pool, paths, system, self._lost)
+        self._syncs = SyncQueue(clock, pool, paths, system, self._not_synced)
+        self._soundness = Soundness(self._syncs.__contains__)
         self._keeping = SharedJobs[tuple[Digest, bytes], int](
             pool, keep_contents, paths, MOST_KEPT, KEEPING_JOBS
         )
-        self._looking = SharedJobs[Digest, Opened | bool](
+        self._looking = SharedJobs[Wanted, Opened | Damage | bool](
             pool, look_up_contents, paths, MOST_LOOKED_UP, LOOKING_JOBS
         )
         self.backlog = Backlog()
@@ -96,69 +102,87 @@ class BlobStore:
             clock, pool, paths, boot_id, self._cached, self._stored, self._changed
         )
 
-    def find(self, digest: Digest) -> "Deferred[IContentFile | None]":
-        """Open complete, verified content; None if it is not here. Fails with OSError."""
-        finding = Deferred.fromCoroutine(self._find(digest))
-        return handed_over(finding, _close)
-
-    async def _find(self, digest: Digest) -> IContentFile | None:
-        if shared := self._open.share(digest):
-            return shared
-        with self._open.opening(digest) as opening:
-            found = await self._pool.run(open_content, self._paths.blob(digest))
-            return None if found is None else await self._sound(digest, found, opening)
-
-    def look_up(self, digest: Digest) -> "Deferred[Found]":
+    def look_up(
+        self, digest: Digest, size: int | None, described: int | None = None
+    ) -> "Deferred[Found]":
         """Open complete, verified content, or say whether a part of it is here.
+
+        Content of another size than the index says is damaged, and not here any more.
+
+        :param size: what the index says (bytes); None where it does not know the content,
+            which is then hashed ...
+        :param described: ... unless it has this size, which a manifest says.
 
         Fails with OSError.
         """
-        looking = Deferred.fromCoroutine(self._look_up(digest))
+        looking = Deferred.fromCoroutine(self._look_up(digest, size, described))
         return handed_over(looking, lambda found: _close(found.file))
 
-    async def _look_up(self, digest: Digest) -> Found:
-        if shared := self._open.share(digest):
+    async def _look_up(self, digest: Digest, size: int | None, described: int | None) -> Found:
+        if shared := await self._share(digest, size):
             return Found(shared, False)
         with self._open.opening(digest) as opening:
-            found = await self._looking.run(digest)
+            found = await self._looking.run((digest, size))
             if isinstance(found, bool):
                 return Found(None, found)
-            return Found(await self._sound(digest, found, opening), False)
+            if isinstance(found, Damage):
+                self._found_damaged(digest, found)
+                return Found(None, False)
+            compared = described if size is None and described == found.size else size
+            return Found(await self._sound(digest, found, compared, opening), False)
 
-    async def _sound(self, digest: Digest, found: Opened, opening: Opening) -> IContentFile | None:
-        """An open file, unless it turns out to be damaged."""
-        raw, size, settled = found
-        opened = OpenFile(raw, self._pool)
-        sound = False
+    async def _share(self, digest: Digest, size: int | None) -> IContentFile | None:
+        """Content that somebody reads already, unless its file was changed since."""
+        shared = self._open.share(digest)
+        if shared is None:
+            return None
+        whole = False
         try:
-            sound = settled or digest in self._syncs or await self._check(digest, size, opened)
+            whole = size in (None, shared.size) and await shared.is_whole()
+        finally:
+            if not whole:
+                shared.close()
+                self._open.forget(digest)
+        return shared if whole else None
+
+    async def _sound(
+        self, digest: Digest, found: Opened, size: int | None, opening: Opening
+    ) -> IContentFile | None:
+        """An open file, unless it turns out to be damaged."""
+        opened = OpenFile(found.raw, self._pool)
+        sound = self._soundness.is_certain(digest, found, size)
+        try:
+            sound = sound or await self._check(digest, found, opened)
         finally:
             if not sound:
                 opened.close()
-        return self._open.add(digest, opened, size, opening) if sound else None
+        return self._open.add(digest, opened, found.size, opening) if sound else None
 
-    async def _check(self, digest: Digest, size: int, opened: OpenFile) -> bool:
-        """Whether content that may have been cut by a crash is whole; else remove it."""
-        if await self._suspects.is_sound(digest, size, opened):
+    async def _check(self, digest: Digest, found: Opened, opened: OpenFile) -> bool:
+        """Whether content that nothing vouches for is whole; else remove it."""
+        if await self._soundness.is_sound(digest, found.size, opened):
             return True
-        path = self._paths.blob(digest)
-        if await opened.run(lambda descriptor: remove_same(path, descriptor)):
-            self._lost(digest, size)
+        path, why = self._paths.blob(digest), "it has another digest"
+        damage = await opened.run(lambda _: remove_damaged(path, found.raw, found.size, why))
+        if damage is not None:
+            self._found_damaged(digest, damage)
         return False
 
-    def load(self, digest: Digest, limit: int) -> "Deferred[bytes | None]":
+    def load(self, digest: Digest, limit: int, size: int | None) -> "Deferred[bytes | None]":
         """Read small content whole and verify it; None if absent, damaged or over ``limit``.
+
+        :param size: as for :meth:`look_up`.
 
         Fails with OSError.
         """
-        loading = self._pool.run(load_content, self._paths.blob(digest), digest, limit)
+        loading = self._pool.run(load_content, self._paths, (digest, size), limit)
         return handed_over(loading.addCallback(self._loaded, digest))
 
-    def _loaded(self, outcome: tuple[bytes | None, int | None], digest: Digest) -> bytes | None:
-        content, lost = outcome
-        if lost is not None:
-            self._lost(digest, lost)
-        return content
+    def _loaded(self, outcome: bytes | Damage | None, digest: Digest) -> bytes | None:
+        if not isinstance(outcome, Damage):
+            return outcome
+        self._found_damaged(digest, outcome)
+        return None
 
     def keep(self, digest: Digest, content: bytes) -> "Deferred[None]":
         """Store small content. Fails with ValueError for another digest's, and with OSError."""
@@ -173,7 +197,7 @@ class BlobStore:
         return self._alone(digest, partial(self._remove, digest))
 
     async def _remove(self, digest: Digest) -> bool:
-        size = await self._pool.run(remove, self._paths.blob(digest))
+        size = await self._pool.run(remove_content, self._paths, digest)
         self._syncs.discard(digest)
         self._forget(digest)
         if size is not None:
@@ -234,12 +258,33 @@ class BlobStore:
 
     def _forget(self, digest: Digest) -> None:
         """What was known of the file under this name is not true of it any more."""
-        self._suspects.forget(digest)
+        self._soundness.forget(digest)
         self._open.forget(digest)
 
-    def _lost(self, digest: Digest, size: int) -> None:
-        """Content was damaged, and was removed."""
-        self.log.error("stored content was damaged and removed: {digest}", digest=str(digest))
+    def _found_damaged(self, digest: Digest, damage: Damage) -> None:
+        """Content is not what it has to be. A file that cannot be removed is told of once."""
+        if not damage.removed:
+            if self._stuck.get(digest) == damage.size:
+                return
+            self._stuck.put(digest, damage.size)
+        self.log.error(
+            "stored content is damaged, and {what}: {digest}, {size} bytes: {difference}",
+            what="was removed" if damage.removed else "is not used",
+            digest=str(digest),
+            size=damage.size,
+            difference=damage.difference,
+        )
+        self._lost(digest, damage.size, damage.removed)
+
+    def _not_synced(self, digest: Digest, size: int) -> None:
+        self.log.error(
+            "stored content was removed, since the disk refused to take it: {digest}",
+            digest=str(digest),
+        )
+        self._lost(digest, size, removed=True)
+
+    def _lost(self, digest: Digest, size: int, removed: bool) -> None:
         self._forget(digest)
-        self._changed(-size)
+        if removed:
+            self._changed(-size)
         self._damaged(digest, size)

@@ -73,6 +73,9 @@ class RepositoryContent:
     repository: Repository
     digest: Digest
 
+    def __hash__(self) -> int:
+        return hash((self.repository.name, self.digest.hex))
+
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}"
 

@@ -153,10 +153,9 @@ def _credentials(
 
 def _policy(upstream: model.Upstream) -> Policy:
     return Policy(
-        tuple(TagTtl(rule.match, rule.ttl) for rule in upstream.tag_ttl),
-        upstream.negative_ttl,
-        upstream.stale_if_error,
-        upstream.on_missing == "stale",
-        upstream.deadline,
-        upstream.serve_private,
+        tag_ttls=tuple(TagTtl(rule.match, rule.ttl) for rule in upstream.tag_ttl),
+        negative_ttl=upstream.negative_ttl,
+        stale_if_error=upstream.stale_if_error,
+        keep_missing=upstream.on_missing == "stale",
+        deadline=upstream.deadline,
     )

@@ -63,7 +63,7 @@ class BuildTests(SynchronousTestCase):
             (policy.negative_ttl, policy.stale_if_error, policy.deadline), (5.0, 172800.0, 7.0)
         )
         self.assertTrue(policy.keep_missing)
-        self.assertTrue(policy.serve_private)
+        self.assertTrue(upstream.identity.serve_private)
 
     def test_credentials(self) -> None:
         """Credentials have a fingerprint, that of a file one which follows the file."""

@@ -17,14 +17,13 @@ class TagTtl:
     ttl: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Times in seconds.
 
     :ivar stale_if_error: the oldest copy that may be served when the upstream fails; None:
         any.
     :ivar keep_missing: a cached tag is served on although the upstream does not have it.
-    :ivar serve_private: what only our credentials can read is served.
     """
 
     tag_ttls: Sequence[TagTtl] = (TagTtl("*", 300.0),)
@@ -32,7 +31,6 @@ class Policy:
     stale_if_error: float | None = None
     keep_missing: bool = False
     deadline: float = 2.0
-    serve_private: bool = False
 
     def ttl(self, tag: str) -> float:
         """How long a tag is fresh: the first pattern that matches decides; none: never."""

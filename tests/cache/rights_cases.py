@@ -1,6 +1,5 @@
 """What the tests of rights begin with."""
 
-from dataclasses import replace
 from typing import Any
 
 from regcache.errors import UpstreamUnreachable
@@ -20,7 +19,7 @@ class RightsTestCase(CacheTestCase):
     def setUp(self) -> None:
         """A blob of org/app is cached; no other repository holds it."""
         super().setUp()
-        self.policy = replace(self.policy, serve_private=True)
+        self.registry.serve_private = True
         self.blob = self.registry.add(SECRET)
         self.holders = {(APP, self.blob)}
         self.registry.holds = lambda repository, digest: (repository, digest) in self.holders

@@ -41,7 +41,9 @@ class Stage:
         self.account: tuple[str, str] | None = None
         self.serve(self.good)
         self.policy = Policy(
-            (TagTtl("*", TAG_TTL),), NEGATIVE_TTL, STALE_IF_ERROR, serve_private=True
+            tag_ttls=(TagTtl("*", TAG_TTL),),
+            negative_ttl=NEGATIVE_TTL,
+            stale_if_error=STALE_IF_ERROR,
         )
         self._directory = directory
         self._meter = Meter()
@@ -52,7 +54,7 @@ class Stage:
         around = Surroundings(self.network, self.network, self._meter, self.now, lambda: 0.0)
         url = UpstreamUrl("http://registry.test", lambda: self.account, ("auth.test",))
         registry = build_registry(
-            UpstreamIdentity("up.test"), [url], around, tls_policy(), Timeouts()
+            UpstreamIdentity("up.test", serve_private=True), [url], around, tls_policy(), Timeouts()
         )
         self.policy = replace(self.policy, **policy)
         self.caches = Caches(self._directory, self.network, registry, policy=self.policy)

@@ -1,7 +1,6 @@
 """Whose word counts for bytes that are on their way: a malicious upstream beside an honest one."""
 
 import random
-from dataclasses import replace
 
 from regcache.errors import UpstreamUnreachable
 from tests.cache.cases import APP, CacheTestCase
@@ -23,7 +22,7 @@ class MaliciousUpstreamTests(CacheTestCase):
     def setUp(self) -> None:
         """The honest one has a private blob; the other has bytes of its own under its digest."""
         super().setUp()
-        self.policy = replace(self.policy, serve_private=True)
+        self.registry.serve_private = True
         self.blob = self.registry.add(CONTENT)
         self.registry.chunk = 10_000
         self.evil = FakeRegistry(self.clock, name=EVIL, chunk=10_000)

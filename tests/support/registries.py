@@ -20,7 +20,7 @@ from regcache.errors import (
     UpstreamNotFound,
 )
 from regcache.facts import ContentHead, ManifestAnswer
-from regcache.identity import UpstreamIdentity, user_of
+from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry
 from tests.support.bodies import FakeBody, Fault
 
@@ -57,6 +57,7 @@ class FakeRegistry:
     name: str = "up.test"
     credentials: str = ""
     more_credentials: tuple[str, ...] = ()
+    serve_private: bool = False
     url_count: int = 1
     chunk: int = 1000
     delay: float = 0.001
@@ -90,8 +91,8 @@ class FakeRegistry:
     @property
     def identity(self) -> UpstreamIdentity:
         """As its name and the fields above have it."""
-        users = frozenset(map(user_of, self.all_credentials))
-        return UpstreamIdentity(self.name, (f"https://{self.name}",), users)
+        users = frozenset(each.partition(".")[0] for each in self.all_credentials)
+        return UpstreamIdentity(self.name, (f"https://{self.name}",), users, self.serve_private)
 
     def add(self, content: bytes) -> Digest:
         """Put a blob in."""

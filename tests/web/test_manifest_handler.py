@@ -50,7 +50,7 @@ def path_of(content: bytes) -> str:
 class ManifestCase(SynchronousTestCase):
     """An image and an index at the default upstream."""
 
-    setting = Setting(policy=Policy((TagTtl("*", 300.0),), deadline=2.0))
+    setting = Setting(policy=Policy(tag_ttls=(TagTtl("*", 300.0),), deadline=2.0))
 
     def setUp(self) -> None:
         self.front = Front(self.mktemp(), self.setting)

@@ -45,7 +45,9 @@ class HitCase(ManifestCase):
 
     def setUp(self) -> None:
         self.index = WatchedIndex()
-        self.setting = Setting(policy=Policy((TagTtl("*", 300.0),), deadline=2.0), index=self.index)
+        self.setting = Setting(
+            policy=Policy(tag_ttls=(TagTtl("*", 300.0),), deadline=2.0), index=self.index
+        )
         super().setUp()
         for path in (TAG, MULTI, path_of(IMAGE), path_of(INDEX)):
             self.front.get(path)

@@ -294,7 +294,8 @@ def _of_manifest(repository: ServedRepository, reference: str) -> _Question:
 
 def _is_restricted(repository: ServedRepository) -> bool:
     """Whether only what is public is shown, though credentials may read more."""
-    return bool(repository.registry.credentials) and not repository.policy.serve_private
+    upstream = repository.identity.upstream
+    return not upstream.serve_private and bool(repository.registry.credentials)
 
 
 def _require_public(verdict: Verdict, repository: ServedRepository) -> None:

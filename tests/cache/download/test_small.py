@@ -3,7 +3,6 @@
 import os
 
 from regcache.cache.download.context import WITHHELD, BlobSource
-from regcache.cache.policy import Policy
 from regcache.errors import UpstreamBadAnswer, UpstreamNotFound
 from tests.support.bodies import Fault
 from tests.support.caches import Caches, Sink
@@ -180,8 +179,8 @@ class FillingTests(SmallCase):
 
     def test_joined_through_another_repository(self) -> None:
         """What credentials give is for who has a right of his own, what is public for everybody."""
-        directory, policy = os.path.abspath(self.mktemp()), Policy(serve_private=True)
-        caches = Caches(directory, self.clock, self.registry, policy=policy)
+        self.registry.serve_private = True
+        caches = Caches(os.path.abspath(self.mktemp()), self.clock, self.registry)
         for credentials, questions in (("ours", ["get_blob", "head_blob"]), ("", ["get_blob"])):
             self.content = make_content(40 * KIB, seed=len(questions))
             self.digest = self.registry.add(self.content)

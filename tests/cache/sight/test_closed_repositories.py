@@ -19,7 +19,7 @@ class ClosedTests(CacheTestCase):
     def setUp(self) -> None:
         """An image and a blob are cached; then the upstream closes the repository."""
         super().setUp()
-        self.policy = replace(self.policy, serve_private=True)
+        self.registry.serve_private = True
         self.restart()
         self.blob = self.registry.add(b"layer" * 1000)
         self.result(self.tag())
@@ -96,7 +96,7 @@ class ClosedTests(CacheTestCase):
         """New credentials are tried at once."""
         self.close()
         self.registry.closed.clear()
-        self.registry.credentials = "new robot"
+        self.registry.credentials = "robot.new"
         self.assertIn("revalidated", self.status_of(self.tag()))
 
     def test_missing_does_not_open(self) -> None:

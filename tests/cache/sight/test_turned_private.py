@@ -1,7 +1,6 @@
 """Repositories that turn private after they were found to be public."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -187,7 +186,7 @@ class TurnedPrivateTests(CacheTestCase):
 
     def test_referrers_of_what_nobody_knows(self) -> None:
         """Cached referrers are not shown where nobody knows whether they may be."""
-        self.policy = replace(self.policy, serve_private=True)
+        self.registry.serve_private = True
         self.registry.private.add("org/secret")
         signature = manifest_of(
             b"signature", subject={"digest": str(self.digest), "size": 1, "mediaType": OCI_MANIFEST}
@@ -195,7 +194,7 @@ class TurnedPrivateTests(CacheTestCase):
         self.registry.add_manifest("org/secret", "sig", signature, OCI_MANIFEST)
         self.restart()
         self.result(self.tag("sig", "org/secret"))
-        self.policy = replace(self.policy, serve_private=False)
+        self.registry.serve_private = False
         self.restart()
         self.registry.failure = AWAY
         self.refusal(

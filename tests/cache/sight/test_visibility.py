@@ -14,9 +14,9 @@ from regcache.errors import (
     UpstreamNotFound,
     UpstreamUnreachable,
 )
-from regcache.facts import ContentHead
+from regcache.facts import ContentHead, Descriptor, Manifest
 from regcache.media_types import OCI_MANIFEST
-from tests.cache.cases import APP, DAY, CacheTestCase, manifest_of
+from tests.cache.cases import APP, DAY, CacheTestCase
 from tests.support.indexes import MemoryIndex
 
 AWAY = UpstreamUnreachable("up.test", "connection refused")
@@ -69,7 +69,8 @@ class PrivateTests(CacheTestCase):
     def test_private_and_wanted(self) -> None:
         """With serve_private what the credentials can read is served, and nobody else is asked."""
         self.registry.private.add(APP)
-        self.restart(replace(self.policy, serve_private=True))
+        self.registry.serve_private = True
+        self.restart()
         self.status_of(self.tag())
         self.pull(self.blob)
         self.assertEqual(self.anonymous_questions(), 0)
@@ -184,14 +185,14 @@ class PrivateTests(CacheTestCase):
             (None, None, None),
             (Digest.of(b"other"), 5000, None),
         )
-        layer = {"mediaType": "", "digest": str(self.blob), "size": 5000}
-        image = manifest_of(layers=[layer])
+        layer = Descriptor(self.blob, 5000, "")
+        image = Manifest(self.digest, OCI_MANIFEST, self.content)
         for digest, size, outcome in answers:
             self.index = MemoryIndex()
-            self.restart(replace(self.policy, serve_private=True))
-            self.registry.add_manifest(APP, "image", image, OCI_MANIFEST)
-            self.result(self.tag("image"))
             self.restart()
+            self.index.record_manifest(
+                self.caches.served(APP).identity, image, [layer], credentials="robot", now=1.0
+            )
             head = ContentHead(digest, size, "")
             self.patch(self.registry, "head_blob", lambda *_, head=head: succeed(head))
             if outcome is None:
@@ -236,12 +237,12 @@ class NamingTests(CacheTestCase):
 
     def test_private(self) -> None:
         """A repository that was served when that was allowed is not even named any more."""
-        self.policy = replace(self.policy, serve_private=True)
+        self.registry.serve_private = True
         self.registry.private.add(APP)
         self.restart()
         self.result(self.tag())
         self.assertEqual(self.named(), [APP])
-        self.policy = replace(self.policy, serve_private=False)
+        self.registry.serve_private = False
         self.restart()
         self.assertEqual(self.named(), [])
 

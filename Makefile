@@ -2,6 +2,7 @@
 # make demo   an upstream, the daemon and a client on this machine alone: MISS, then HIT
 # make test   the whole suite; UNIT=1 leaves the real servers and clients out
 # make lint   ruff and mypy
+# make docs   writes docs/configuration.md and etc/regcache.yml anew from the schema
 # make bench  side by side with docker-registry, nginx and varnish; QUICK=1 for two minutes
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ TALLY := build/tally
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
 INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
-.PHONY: venv run demo test test-one bench lint format clean
+.PHONY: venv run demo test test-one bench docs lint format clean
 
 venv: $(VENV)/.installed
 
@@ -56,6 +57,10 @@ test-one: venv
 bench: venv
 	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(PROFILE),--profile) \
 		$(if $(PEERS),--peers $(PEERS)) $(WORK)
+
+# docs/configuration.md and etc/regcache.yml, from the keys in regcache/config
+docs: venv
+	$(VENV)/bin/python tools/write_reference.py
 
 lint: venv
 	$(VENV)/bin/ruff check

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from regcache.config import model, names
+from regcache.config import names
+from regcache.config.values import ProxyAddress
 from regcache.upstream.proxies import EnvironmentProxies, Proxy, exceptions_of
 
 
@@ -21,7 +22,7 @@ def environment_proxies(environment: Mapping[str, str]) -> EnvironmentProxies:
     return EnvironmentProxies(found, exceptions_of(_variable(environment, "no_proxy")[1]))
 
 
-def proxy_of(proxy: model.Proxy) -> Proxy:
+def proxy_of(proxy: ProxyAddress) -> Proxy:
     """A configured proxy as the upstream client wants it."""
     host = proxy.host.removeprefix("[").removesuffix("]")
     return Proxy.make(host, proxy.port, proxy.username, proxy.password)
@@ -40,5 +41,5 @@ def _read(variable: str, value: str) -> Proxy:
         proxy = names.proxy(text.rstrip("/"))
     except ValueError as error:
         raise ValueError(f"{variable} {error}") from None
-    assert isinstance(proxy, model.Proxy)
+    assert isinstance(proxy, ProxyAddress)
     return proxy_of(proxy)

@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from regcache.cache.policy import Policy, ServedUpstream, TagTtl
 from regcache.config import model
+from regcache.config.upstream_settings import UpstreamSettings, UrlSettings
+from regcache.config.values import ProxyAddress
 from regcache.environment import environment_proxies, proxy_of
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter, IWorkPool
@@ -79,16 +81,11 @@ def _names(config: model.Config, reactor: Any, system: INames) -> INames:
 
 
 def _registry(
-    upstream: model.Upstream, surroundings: Surroundings, watched: list[FileCredentials]
+    upstream: UpstreamSettings, surroundings: Surroundings, watched: list[FileCredentials]
 ) -> Registry:
     urls = [
-        UpstreamUrl(
-            endpoint.url,
-            _credentials(upstream.name, endpoint, watched),
-            endpoint.token_hosts,
-            endpoint.ns,
-        )
-        for endpoint in upstream.endpoints
+        UpstreamUrl(url.url, _credentials(upstream.name, url, watched), url.token_hosts, url.ns)
+        for url in upstream.urls
     ]
     try:
         tls = tls_policy(upstream.ca_file)
@@ -111,16 +108,16 @@ def _registry(
     )
 
 
-def _identity(upstream: model.Upstream) -> UpstreamIdentity:
+def _identity(upstream: UpstreamSettings) -> UpstreamIdentity:
     users = frozenset(
-        user_fingerprint(each.username) for each in upstream.endpoints if each.username is not None
+        user_fingerprint(each.username) for each in upstream.urls if each.username is not None
     )
-    urls = tuple(each.url for each in upstream.endpoints)
+    urls = tuple(each.url for each in upstream.urls)
     return UpstreamIdentity(upstream.name, urls, users, upstream.serve_private)
 
 
-def _proxies(upstream: model.Upstream) -> IProxyRules:
-    if isinstance(upstream.proxy, model.Proxy):
+def _proxies(upstream: UpstreamSettings) -> IProxyRules:
+    if isinstance(upstream.proxy, ProxyAddress):
         return FixedProxy(proxy_of(upstream.proxy))
     if upstream.proxy == "direct":
         return DIRECT
@@ -133,25 +130,25 @@ def _proxies(upstream: model.Upstream) -> IProxyRules:
 
 
 def _credentials(
-    name: str, endpoint: model.UpstreamEndpoint, watched: list[FileCredentials]
+    name: str, url: UrlSettings, watched: list[FileCredentials]
 ) -> Callable[[], tuple[str, str] | None]:
-    username, password = endpoint.username, endpoint.password
+    username, password = url.username, url.password
     if username is None:
         return lambda: None
-    if endpoint.password_file is not None:
-        credentials = FileCredentials(username, endpoint.password_file)
+    if url.password_file is not None:
+        credentials = FileCredentials(username, url.password_file)
         try:
             credentials.load()
         except (OSError, UnicodeDecodeError) as error:
             raise UpstreamSetupError(
-                f"upstreams.{name}.password_file: {endpoint.password_file}: {why_unreadable(error)}"
+                f"upstreams.{name}.password_file: {url.password_file}: {why_unreadable(error)}"
             ) from None
         watched.append(credentials)
         return credentials
     return lambda: (username, password or "")
 
 
-def _policy(upstream: model.Upstream) -> Policy:
+def _policy(upstream: UpstreamSettings) -> Policy:
     return Policy(
         tag_ttls=tuple(TagTtl(rule.match, rule.ttl) for rule in upstream.tag_ttl),
         negative_ttl=upstream.negative_ttl,

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.config import model
+from regcache.config.values import ProxyAddress
 from regcache.environment import environment_proxies, proxy_of
 from regcache.upstream.proxies import Proxy
 
@@ -41,5 +41,5 @@ class EnvironmentTests(SynchronousTestCase):
 
     def test_configured(self) -> None:
         """A configured address loses its brackets; an account may lack a password."""
-        self.assertEqual(proxy_of(model.Proxy("[::1]", 3128)), Proxy("::1", 3128))
-        self.assertEqual(proxy_of(model.Proxy("x", 1, "me")).authorization, "Basic bWU6")
+        self.assertEqual(proxy_of(ProxyAddress("[::1]", 3128)), Proxy("::1", 3128))
+        self.assertEqual(proxy_of(ProxyAddress("x", 1, "me")).authorization, "Basic bWU6")

@@ -13,7 +13,7 @@ from benchmarks.index_maker import make_index
 from benchmarks.load import Fetch, LoadFailedError
 from benchmarks.peers import Peer, Regcache
 from benchmarks.workload import Workload
-from regcache.config.enforcement import hidden_keys
+from regcache.config.enforcement import unwritable_keys
 from regcache.store.index_contents import least_recently_used
 from regcache.store.index_copy import connect
 
@@ -56,7 +56,7 @@ class Growth(Start):
     watched = True
 
     def furnish(self, peer: Peer) -> None:
-        enforced = ("limits", "connections") not in hidden_keys()
+        enforced = ("limits", "connections") not in {each.path for each in unwritable_keys()}
         if isinstance(peer, Regcache) and enforced:  # where not, the key would be refused
             peer.more = "limits: {connections: 8192, connections_per_address: 8192}"
         source = make_index(self.bench.kept / "index.sqlite")

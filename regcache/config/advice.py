@@ -2,9 +2,10 @@
 
 from regcache.config.endpoints import parse_endpoint
 from regcache.config.files import covered_names, covers, world_readable
-from regcache.config.model import Config, Upstream
+from regcache.config.model import Config
 from regcache.config.problems import KeyPath
-from regcache.config.schema import INVALID, Context
+from regcache.config.reading import INVALID, Context
+from regcache.config.upstream_settings import UpstreamSettings
 
 
 def advise(config: Config, file: str | None, context: Context) -> None:
@@ -64,11 +65,11 @@ def _hosts(config: Config, context: Context) -> list[tuple[KeyPath, str]]:
     return found
 
 
-def _advise_private(upstream: Upstream, config: Config, context: Context) -> None:
+def _advise_private(upstream: UpstreamSettings, config: Config, context: Context) -> None:
     if not upstream.serve_private:
         return
     path = ("upstreams", upstream.name, "serve_private")
-    if not any(endpoint.username for endpoint in upstream.endpoints):
+    if not any(url.username for url in upstream.urls):
         context.warn(path, "has no effect without credentials")
     elif not config.access.restricted:
         why = "everybody who reaches this proxy may pull what these credentials can read"

@@ -7,9 +7,10 @@ from importlib.util import find_spec
 
 from regcache.config.endpoints import parse_endpoint
 from regcache.config.files import check_pair
-from regcache.config.model import Config, Listener, Upstream
+from regcache.config.model import Config, Listener
 from regcache.config.problems import KeyPath, render_path
-from regcache.config.schema import INVALID, Context
+from regcache.config.reading import INVALID, Context
+from regcache.config.upstream_settings import UpstreamSettings
 
 _ANY_PORT = re.compile(r"0+\Z|tcp6?:(?:port=)?0+(?::|\Z)")
 
@@ -62,7 +63,7 @@ def _claims(config: Config, context: Context) -> Iterator[_Claim]:
 
 
 def _listed(
-    upstream: Upstream, key: str, hosts: tuple[str, ...], context: Context
+    upstream: UpstreamSettings, key: str, hosts: tuple[str, ...], context: Context
 ) -> Iterator[_Claim]:
     path: KeyPath = ("upstreams", upstream.name, key)
     if context.is_set(*path):

@@ -1,4 +1,4 @@
-"""Server endpoint strings: their syntax, and whom they let in.
+"""Server endpoint strings: their type, their syntax, and whom they let in.
 
 A string of digits is a bare port number. The rest is Twisted's notation,
 ``kind:argument:name=value`` with backslash as the escape.
@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IStreamServerEndpointStringParser
 from twisted.plugin import getPlugins
+
+from regcache.config.document import Node
+from regcache.config.reading import Context, expected
+from regcache.config.value_types import Scalar
 
 _PART = re.compile(r"((?:[^\\:]|\\.)*)(:|\Z)")
 
@@ -54,6 +58,22 @@ def parse_endpoint(text: str) -> ParsedEndpoint:
     if kind == "stdio" or kind not in _plugin_kinds():
         raise ValueError("unknown kind of endpoint; use tcp:, tcp6:, unix:, systemd: or haproxy:")
     return ParsedEndpoint(kind, False)
+
+
+def endpoint() -> Scalar[str]:
+    """An endpoint string, or a bare port number."""
+
+    def parse(node: Node, _context: Context) -> str:
+        if node.kind not in ("number", "text"):
+            raise expected("an endpoint such as tcp:5000", node)
+        value = str(node.value)
+        parse_endpoint(value)
+        return value
+
+    def write(value: str) -> str | int:
+        return int(value) if value.isdigit() else value
+
+    return Scalar(parse, "endpoint", write)
 
 
 def _plugin_kinds() -> set[str]:

@@ -1,73 +1,64 @@
-"""Keys that are accepted, but whose feature is not there yet.
+"""Keys that are accepted, but whose feature is not there yet (:class:`Pending`).
 
-A key that restricts must never be accepted without being enforced: a start that sets one is
-refused. Any other one is accepted with a warning. Whoever builds the feature deletes its row.
+A start that sets a key which restricts is refused. Any other one is accepted with a warning.
+Whoever builds the feature deletes the mark of its key.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from regcache.config.keys import REQUIRED, Pending, Section, sections_in
+from regcache.config.model import ROOT
 from regcache.config.problems import KeyPath
-from regcache.config.schema import INVALID, Context, Setting
+from regcache.config.reading import INVALID, Context, Setting
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
-    """A feature that is missing.
+class PendingKey:
+    """A key whose feature is missing.
 
-    :ivar key: the key's path; ``*`` stands for any one name or number.
-    :ivar restricts: whether somebody relies on it to keep others out.
+    :ivar path: of the key; ``*`` stands for any one name or number.
+    :ivar default: as it is written in the file.
     """
 
-    key: tuple[str, ...]
-    restricts: bool = False
+    path: tuple[str, ...]
+    pending: Pending
+    default: Any
 
 
-def _restricting(*keys: str) -> list[Missing]:
-    return [Missing(tuple(key.split(".")), True) for key in keys]
+def pending_keys(section: Section[Any], path: tuple[str, ...] = ()) -> Iterator[PendingKey]:
+    """All of them in a section, at any depth."""
+    for name, key in section.keys.items():
+        if key.pending is not None:
+            default = None if key.default is REQUIRED else key.type.write(key.default)
+            yield PendingKey((*path, name), key.pending, default)
+        for way, within in sections_in(key.type):
+            yield from pending_keys(within, (*path, name, *way))
 
 
-def _other(*keys: str) -> list[Missing]:
-    return [Missing(tuple(key.split("."))) for key in keys]
-
-
-MISSING: list[Missing] = [
-    *_restricting(
-        "access.htpasswd",
-        "access.admins",
-        "access.rules",
-        "access.token",
-        "admin.hosts",
-        "limits.connections",
-        "limits.connections_per_address",
-    ),
-    # Eviction.
-    *_other("storage.unused_for", "storage.sweep", "storage.purge"),
-    # Operators and browsers.
-    *_other(
-        "admin.socket",
-        "admin.metrics_endpoint",
-        "access.realm",
-        "cors_origins",
-        "ui.title",
-    ),
-]
+PENDING: list[PendingKey] = list(pending_keys(ROOT))
 
 
 def enforce(context: Context) -> None:
     """Refuse or warn of every key that is set and whose feature is missing."""
     for path, setting in list(context.settings.items()):
-        row = next((row for row in MISSING if _matches(row.key, path)), None)
-        if row is None or _is_off(setting):
+        found = next((each for each in PENDING if _matches(each.path, path)), None)
+        if found is None or _is_off(setting):
             continue
-        if row.restricts:
+        if found.pending is Pending.REFUSED:
             context.error(path, "is not enforced by this version yet, so it is refused")
         else:
             context.warn(path, "is not in effect yet")
 
 
-def hidden_keys() -> set[tuple[str, ...]]:
+def unwritable_keys() -> list[PendingKey]:
     """Keys with a default that cannot be written out, because writing them is refused."""
-    return {row.key for row in MISSING if row.restricts}
+    return [
+        each
+        for each in PENDING
+        if each.pending is Pending.REFUSED and each.default not in (None, False, [])
+    ]
 
 
 def _matches(key: tuple[str, ...], path: KeyPath) -> bool:

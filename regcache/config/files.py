@@ -1,4 +1,4 @@
-"""Readers of paths, and of the files that the configuration names."""
+"""The types of paths, and of the files that the configuration names."""
 
 import os
 import stat
@@ -8,7 +8,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from regcache.config.document import Node
-from regcache.config.schema import Context, Scalar, expected
+from regcache.config.reading import Context, expected
+from regcache.config.value_types import Scalar
 
 MAXIMUM_FILE = 4 * 1024**2
 MAXIMUM_PASSWORD = 4096
@@ -38,9 +39,9 @@ def world_readable(path: str) -> bool:
     return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)
 
 
-def path(*, nullable: bool = False) -> Scalar:
+def path() -> Scalar[str]:
     """A path, made absolute from the folder of the configuration file."""
-    return Scalar(_path, nullable)
+    return Scalar(_path, "path")
 
 
 def _path(node: Node, context: Context) -> str:
@@ -51,7 +52,7 @@ def _path(node: Node, context: Context) -> str:
     return os.path.normpath(os.path.join(context.directory, node.value))
 
 
-def readable(check: Callable[[bytes], object] | None = None, *, nullable: bool = False) -> Scalar:
+def readable(check: Callable[[bytes], object] | None = None) -> Scalar[str]:
     """A path of a file that can be read now; ``check`` gets its content, raises ValueError."""
 
     def parse(node: Node, context: Context) -> str:
@@ -64,7 +65,7 @@ def readable(check: Callable[[bytes], object] | None = None, *, nullable: bool =
                 raise ValueError(f"{found} {fault}") from None
         return found
 
-    return Scalar(parse, nullable)
+    return Scalar(parse, "file")
 
 
 def read_password(content: bytes) -> str:

@@ -10,10 +10,9 @@ from regcache.config.checks import check
 from regcache.config.document import parse_document
 from regcache.config.enforcement import enforce
 from regcache.config.longform import expand_short_form
-from regcache.config.model import Config
+from regcache.config.model import ROOT, Config
 from regcache.config.problems import ConfigError, KeyPath, Problems, printable
-from regcache.config.schema import INVALID, Context
-from regcache.config.sections import ROOT
+from regcache.config.reading import INVALID, Context
 
 #: Far more than a configuration of thousands of rules needs.
 MAXIMUM_FILE = 1024**2

@@ -5,7 +5,7 @@ from typing import Any
 
 from regcache.config import names
 from regcache.config.model import Admin, Certificate, Config, Listener, ListenerTLS
-from regcache.config.schema import Context
+from regcache.config.reading import Context
 from regcache.config.upstreams import resolve_upstreams
 
 #: The upstream that answers where none is named, unless another one is set.

@@ -1,49 +1,75 @@
 """What a configuration means: plain immutable values in the long form.
 
 Sizes are bytes or a :class:`~regcache.facts.Percentage`, durations are seconds, paths are
-absolute. The defaults here are the defaults of the file. Secrets stay out of every ``repr``.
+absolute. Every key of the file is stated here, or in :mod:`regcache.config.upstream_settings` and
+:mod:`regcache.config.access_settings`, and nowhere else. Secrets stay out of every ``repr``.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from regcache.config import names
+from regcache.config.access_settings import Access
+from regcache.config.endpoints import endpoint
+from regcache.config.files import check_key, load_certificates, path, readable
+from regcache.config.keys import Key, Pending, Section, key_field, keys_of, section
+from regcache.config.scalars import (
+    boolean,
+    choice,
+    cron,
+    duration,
+    hsts,
+    schedule,
+    size,
+    size_or_share,
+    text,
+    text_like,
+    whole_number,
+)
+from regcache.config.upstream_settings import UPSTREAM, UpstreamSettings
+from regcache.config.value_types import ListOf, MappingOf, Nullable, ValueType
+from regcache.config.values import DAY, GIB, HOUR, Cron, NameServerAddress, Size
 from regcache.facts import Percentage
 
-HSTS_DEFAULT = "max-age=15552000; includeSubDomains; preload"
 DEFAULT_ENDPOINT = "tcp:5000:interface=127.0.0.1"
-DEFAULT_TAG_TTL = 300.0
-DEFAULT_MAX_SIZE = Percentage(80.0)
-DEFAULT_MAX_BLOB = Percentage(25.0)
 
-MIB = 1024**2
-GIB = 1024**3
-DAY = 86400.0
-
-
-Size = int | Percentage
-
-
-@dataclass(frozen=True, slots=True)
-class Cron:
-    """A cron line of five fields, in local time."""
-
-    expression: str
+_SIZE: ValueType[Size] = size_or_share()
+_SWEEP: ValueType[float | Cron] = schedule(1.0, 366 * DAY)
+_ENDPOINT = endpoint()
+_HSTS = hsts()
+_HOST = text_like(names.host_name, "host")
+_HOST_PATTERN = text_like(names.host_pattern, "host")
+_UPSTREAM_NAME = text_like(names.upstream_name, "name")
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """Paths of a certificate chain and of its key, both PEM."""
 
-    chain: str
-    key: str
+    chain: str = key_field(
+        readable(load_certificates),
+        "PEM certificates, that of the server first.",
+        example="/etc/regcache/tls/fullchain.cer",
+    )
+    key: str = key_field(
+        readable(check_key),
+        "The PEM key of the first certificate, without a passphrase.",
+        example="/etc/regcache/tls/example.com.key",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerTLS:
     """TLS on a listener; the first certificate is the default."""
 
-    certificates: tuple[Certificate, ...]
-    minimum: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
+    certificates: tuple[Certificate, ...] = key_field(
+        ListOf(section(Certificate), minimum=1, null_is_default=False),
+        "One or more. The host name that the client asks for chooses; the first is the default.",
+        example="[{chain: /etc/regcache/tls/chain.pem, key: /etc/regcache/tls/key.pem}]",
+    )
+    minimum: Literal["TLSv1.2", "TLSv1.3"] = key_field(
+        choice("TLSv1.2", "TLSv1.3"), "The oldest version.", default="TLSv1.2", example="TLSv1.3"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,179 +80,200 @@ class Listener:
     :ivar hsts: the header's value, or None.
     """
 
-    endpoint: str
-    redirect: Literal["https"] | None = None
-    acme_webroot: str | None = None
-    tls: ListenerTLS | None = None
-    http2: bool = False
-    hsts: str | None = None
+    endpoint: str = key_field(_ENDPOINT, "Where to listen.", example="443")
+    redirect: Literal["https"] | None = key_field(
+        Nullable(choice("https")),
+        "Answer 308 to the same place on https. `/.well-known/acme-challenge/` and `/healthz` "
+        "are answered as ever.",
+        default=None,
+        example="https",
+    )
+    acme_webroot: str | None = key_field(
+        Nullable(path()),
+        "A folder that is served under `/.well-known/acme-challenge/`. Not together with `tls`.",
+        default=None,
+        example="/var/lib/regcache/acme",
+    )
+    tls: ListenerTLS | None = key_field(
+        Nullable(section(ListenerTLS)),
+        "Without it the listener is plain.",
+        default=None,
+        example="{certificates: [{chain: /etc/regcache/tls/fullchain.cer, "
+        "key: /etc/regcache/tls/example.com.key}], minimum: TLSv1.2}",
+    )
+    http2: bool = key_field(
+        boolean(),
+        "Offer h2 beside http/1.1, by ALPN; see below. It needs `tls`, and the Python package h2 "
+        "(`python3-h2` on Debian, `pip install 'regcache[http2]'`): without that the start is "
+        "refused.",
+        default=False,
+        example="true",
+    )
+    hsts: str | None = key_field(
+        _HSTS,
+        "The value of Strict-Transport-Security, which is sent on TLS only. `true`: "
+        "`max-age=15552000; includeSubDomains; preload`.",
+        default=None,
+        example="true",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
     """Where operators look."""
 
-    endpoint: str | None = "tcp:5001:interface=127.0.0.1"
-    socket: str | None = None
-    hosts: tuple[str, ...] = ()
-    metrics_endpoint: str | None = None
+    endpoint: str | None = key_field(
+        Nullable(_ENDPOINT),
+        "The API, `/metrics`, `/healthz` and `/readyz`. `null` switches it off. Off loopback an "
+        "account with `admin` is required.",
+        default="tcp:5001:interface=127.0.0.1",
+        example="null",
+    )
+    socket: str | None = key_field(
+        Nullable(path()),
+        "The path of a unix socket for regcachectl.",
+        default=None,
+        example="/run/regcache/admin.sock",
+        pending=Pending.WARNED,
+    )
+    hosts: tuple[str, ...] = key_field(
+        ListOf(_HOST, unique=True),
+        "Host names, without wildcards, that show the UI on the listeners too, to accounts with "
+        "`admin`.",
+        default=(),
+        usually="`[]`, or from `domain`",
+        example="[registry.example.com]",
+        pending=Pending.REFUSED,
+    )
+    metrics_endpoint: str | None = key_field(
+        Nullable(_ENDPOINT),
+        "An endpoint for `/metrics` alone.",
+        default=None,
+        example="tcp:9100",
+        pending=Pending.WARNED,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
     """The cache directory and its bounds."""
 
-    directory: str = "/var/lib/regcache"
-    max_size: Size = DEFAULT_MAX_SIZE
-    max_blob: Size = DEFAULT_MAX_BLOB
-    min_free: int = 2 * GIB
-    unused_for: float | None = 30 * DAY
-    sweep: float | Cron = 3600.0
-    purge: Cron | None = None
-    finish: int | None = GIB
-
-
-@dataclass(frozen=True, slots=True)
-class TagTTL:
-    """How long tags that match a glob stay fresh; the first match wins."""
-
-    match: str
-    ttl: float
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """An outgoing HTTP proxy."""
-
-    host: str
-    port: int
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamEndpoint:
-    """One URL of an upstream, with all that belongs to it alone.
-
-    :ivar url: without a slash at the end.
-    :ivar password: with ``password_file``, what the file held when it was loaded.
-    :ivar token_hosts: further hosts that may issue tokens, as ``host`` or ``host:port``.
-    :ivar ns: send ``?ns=<upstream>``, for a URL that is itself such a proxy.
-    """
-
-    url: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    password_file: str | None = None
-    token_hosts: tuple[str, ...] = ()
-    ns: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """One remote registry.
-
-    :ivar proxy: None means what the environment says.
-    """
-
-    name: str
-    endpoints: tuple[UpstreamEndpoint, ...]
-    hosts: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    default_namespace: str | None = None
-    serve_private: bool = False
-    tag_ttl: tuple[TagTTL, ...] = (TagTTL("*", DEFAULT_TAG_TTL),)
-    negative_ttl: float = 10.0
-    stale_if_error: float | None = None
-    on_missing: Literal["gone", "stale"] = "gone"
-    deadline: float = 2.0
-    allow: tuple[str, ...] = ("*",)
-    deny: tuple[str, ...] = ()
-    proxy: Proxy | Literal["direct"] | None = None
-    ca_file: str | None = None
-    address_family: Literal["any", "ipv4", "ipv6"] = "any"
-    connect_timeout: float = 10.0
-    first_byte_timeout: float = 30.0
-    stall_timeout: float = 30.0
-    max_downloads: int = 16
-
-
-@dataclass(frozen=True, slots=True)
-class NameServer:
-    """A name server for upstreams' names."""
-
-    protocol: Literal["udp", "tcp"]
-    address: str
-    port: int = 53
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A grant; all of its conditions must hold. Empty means any."""
-
-    accounts: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-    upstreams: tuple[str, ...] = ()
-    repositories: tuple[str, ...] = ()
-    actions: tuple[str, ...] = ("pull",)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenAccess:
-    """Bearer tokens of an external server."""
-
-    realm: str
-    issuer: str
-    keys_file: str
-    service: str = "regcache/{upstream}"
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who may do what."""
-
-    htpasswd: str | None = None
-    admins: tuple[str, ...] = ()
-    realm: str = "Registry Realm"
-    rules: tuple[Rule, ...] = ()
-    token: TokenAccess | None = None
-
-    @property
-    def restricted(self) -> bool:
-        """Whether anything decides who may pull."""
-        return bool(self.htpasswd or self.rules or self.token)
-
-    @property
-    def has_admin(self) -> bool:
-        """Whether some account has the action ``admin``."""
-        return bool(self.admins) or any("admin" in rule.actions for rule in self.rules)
+    directory: str = key_field(
+        path(),
+        "Where the cache is. One running daemon per directory.",
+        default="/var/lib/regcache",
+        example="/srv/regcache",
+    )
+    max_size: Size = key_field(
+        _SIZE,
+        "The most that the cache takes: a share of the file system, or a size.",
+        default=Percentage(80.0),
+        example="50GiB",
+    )
+    max_blob: Size = key_field(
+        _SIZE,
+        "The largest blob that is stored: a share of `max_size`, or a size. Larger ones are "
+        "passed through.",
+        default=Percentage(25.0),
+        example="10GiB",
+    )
+    min_free: int = key_field(
+        size(), "What stays free on the file system.", default=2 * GIB, example="10GiB"
+    )
+    unused_for: float | None = key_field(
+        Nullable(duration(60.0)),
+        "What nobody has asked for so long is deleted. `null`: never by age.",
+        default=30 * DAY,
+        example="2d",
+        pending=Pending.WARNED,
+    )
+    sweep: float | Cron = key_field(
+        _SWEEP,
+        "How often, or when, age is looked at.",
+        default=HOUR,
+        example='"0 4 */2 * *"',
+        pending=Pending.WARNED,
+    )
+    purge: Cron | None = key_field(
+        Nullable(cron()),
+        "When to empty the whole cache, but for pins.",
+        default=None,
+        example='"0 4 1 * *"',
+        pending=Pending.WARNED,
+    )
+    finish: int | None = key_field(
+        Nullable(size()),
+        "A download that nobody waits for goes on when at most this is missing. `null`: always.",
+        default=GIB,
+        example="null",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class UI:
     """The web UI."""
 
-    title: str = "regcache"
+    title: str = key_field(
+        text(100),
+        "The title of its pages.",
+        default="regcache",
+        example="Our registry",
+        pending=Pending.WARNED,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
     """What goes to stdout."""
 
-    format: Literal["text", "json"] = "text"
-    access: bool = True
+    format: Literal["text", "json"] = key_field(
+        choice("text", "json"), "The form of the lines.", default="text", example="json"
+    )
+    access: bool = key_field(boolean(), "One line for each request.", default=True, example="false")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds per peer, and for stopping."""
 
-    connections: int = 4096
-    connections_per_address: int = 256
-    header_timeout: float = 30.0
-    idle: float = 75.0
-    client_stall: float = 60.0
-    drain: float = 30.0
+    connections: int = key_field(
+        whole_number(1, 1_000_000),
+        "Connections at once, in all.",
+        default=4096,
+        example="1000",
+        pending=Pending.REFUSED,
+    )
+    connections_per_address: int = key_field(
+        whole_number(1, 1_000_000),
+        "Connections at once of one peer.",
+        default=256,
+        example="50",
+        pending=Pending.REFUSED,
+    )
+    header_timeout: float = key_field(
+        duration(0.1, HOUR), "How long the head of a request may take.", default=30.0, example="10s"
+    )
+    idle: float = key_field(
+        duration(0.1, DAY),
+        "How long a connection may stay open between two requests.",
+        default=75.0,
+        example="30s",
+    )
+    client_stall: float = key_field(
+        duration(0.1, DAY),
+        "A client that takes nothing for so long is cut off.",
+        default=60.0,
+        example="5m",
+    )
+    drain: float = key_field(
+        duration(0.0, DAY),
+        "How long the answers under way may take when the daemon stops.",
+        default=30.0,
+        example="5m",
+    )
+
+
+_UPSTREAMS: ValueType[Any] = MappingOf(names.upstream_name, UPSTREAM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,17 +285,86 @@ class Config:
     :ivar default_upstream: resolved to a configured name; None if there is none.
     """
 
-    upstreams: tuple[Upstream, ...]
-    listeners: tuple[Listener, ...] = (Listener(DEFAULT_ENDPOINT),)
-    domain: str | None = None
-    admin: Admin = Admin()
+    domain: str | None = key_field(
+        Nullable(text_like(names.domain_name, "host")),
+        "The known upstreams without `hosts` get `docker.` `gcr.` `k8s.` `quay.` `ghcr.` and this "
+        "name; `admin.hosts` becomes `registry.` and this name. `hosts: []` keeps an upstream out.",
+        default=None,
+        example="example.com",
+    )
+    listeners: tuple[Listener, ...] = key_field(
+        ListOf(section(Listener), minimum=1),
+        "Where clients are listened to. The list replaces what `tls` stands for.",
+        default=(Listener(DEFAULT_ENDPOINT),),
+        example="[{endpoint: 80, redirect: https}]",
+    )
+    admin: Admin = key_field(section(Admin), "Where operators look.", default=Admin())
+    storage: Storage = key_field(section(Storage), "The cache and its bounds.", default=Storage())
+    upstreams: tuple[UpstreamSettings, ...] = key_field(
+        _UPSTREAMS,
+        "From the names that clients use to what is set of each. A name is lower case, `host` or "
+        "`host:port`. Without any, there are all known names.",
+        default=(),
+        usually="all known names",
+        example="{docker.io: {tag_ttl: 1h}, quay.io: {}}",
+    )
+    default_upstream: str | None = key_field(
+        Nullable(_UPSTREAM_NAME),
+        "The upstream that is meant where none is named: its name, or an alias.",
+        default=None,
+        usually="`docker.io` if it is among the upstreams",
+        example="quay.io",
+    )
+    default_hosts: tuple[str, ...] | None = key_field(
+        Nullable(ListOf(_HOST_PATTERN, unique=True)),
+        "The hosts, wildcards allowed, for which it answers beside addresses and `localhost`. "
+        "`null`: any host that is not under `domain`, as long as no upstream has `hosts`; else "
+        "none.",
+        default=None,
+        example="[cache.example.com]",
+    )
+    dns: tuple[NameServerAddress, ...] = key_field(
+        ListOf(text_like(names.name_server, "name server", names.write_name_server), unique=True),
+        "The name servers that are asked for upstreams, in this order: `8.8.8.8`, `8.8.8.8:53`, "
+        '`"tcp://8.8.4.4"`, `"[2001:4860:4860::8888]:53"`. `[]`: those of the system. The hosts '
+        "file is not read then. The system always looks up outgoing proxies.",
+        default=(),
+        example='[8.8.8.8, "tcp://8.8.4.4"]',
+    )
+    access: Access = key_field(
+        section(Access),
+        "Who may do what. Where nothing is set everybody may pull, and nobody may delete.",
+        default=Access(),
+    )
+    cors_origins: tuple[str, ...] = key_field(
+        ListOf(text_like(names.origin, "origin"), unique=True),
+        'Exact origins, for which credentials and DELETE are allowed. `"*"`: GET, HEAD and '
+        "OPTIONS, never credentials.",
+        default=(),
+        example="[https://ui.example.com]",
+        pending=Pending.WARNED,
+    )
+    ui: UI = key_field(section(UI), "The web UI.", default=UI())
+    log: Log = key_field(section(Log), "What goes to stdout.", default=Log())
+    limits: Limits = key_field(
+        section(Limits), "Bounds per peer, and for stopping.", default=Limits()
+    )
     admin_hosts_derived: bool = False
-    storage: Storage = Storage()
-    default_upstream: str | None = None
-    default_hosts: tuple[str, ...] | None = None
-    dns: tuple[NameServer, ...] = ()
-    access: Access = Access()
-    cors_origins: tuple[str, ...] = ()
-    ui: UI = UI()
-    log: Log = Log()
-    limits: Limits = Limits()
+
+
+#: It stands for listeners, so it is no part of the long form.
+TLS = Key(
+    Nullable(section(Certificate)),
+    "The certificate for listeners on 443 (TLS) and 80 (redirect to https). Without effect beside "
+    "`listeners`.",
+    default=None,
+    example="{chain: /etc/regcache/tls/fullchain.cer, key: /etc/regcache/tls/example.com.key}",
+)
+
+
+def _root() -> Section[dict[str, Any]]:
+    keys = keys_of(Config)
+    return Section({"domain": keys["domain"], "tls": TLS} | keys, dict)
+
+
+ROOT = _root()

@@ -6,9 +6,10 @@ message that is free of the text itself where that may hold a secret.
 
 import ipaddress
 import re
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from regcache.config.model import NameServer, Proxy
+from regcache.config.values import REDACTED, NameServerAddress, ProxyAddress
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
@@ -127,10 +128,10 @@ def origin(text: str) -> str:
     return f"{scheme}://{authority.removesuffix(default)}"
 
 
-def proxy(text: str) -> Proxy | str:
+def proxy(text: str) -> ProxyAddress | Literal["direct"]:
     """``direct``, or ``http://[user:password@]host[:port]``."""
     if text == "direct":
-        return text
+        return "direct"
     _, userinfo, authority, path = _split(text, ("http",))
     if path.strip("/"):
         raise ValueError("a proxy has no path")
@@ -138,15 +139,23 @@ def proxy(text: str) -> Proxy | str:
     if not colon or authority.endswith("]"):
         host, port = authority, "80"
     if userinfo is None:
-        return Proxy(host, int(port))
+        return ProxyAddress(host, int(port))
     username, _, password = userinfo.partition(":")
     decoded = unquote(username) + unquote(password)
     if not username or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in decoded):
         raise ValueError("the credentials of the proxy are not valid")
-    return Proxy(host, int(port), unquote(username), unquote(password))
+    return ProxyAddress(host, int(port), unquote(username), unquote(password))
 
 
-def name_server(text: str) -> NameServer:
+def write_proxy(value: ProxyAddress | Literal["direct"]) -> str:
+    """The text that :func:`proxy` reads, without the secrets."""
+    if not isinstance(value, ProxyAddress):
+        return value
+    userinfo = f"{REDACTED}:{REDACTED}@" if value.username is not None else ""
+    return f"http://{userinfo}{value.host}:{value.port}"
+
+
+def name_server(text: str) -> NameServerAddress:
     """``8.8.8.8``, ``8.8.8.8:53``, ``[2001:4860:4860::8888]:53``, also with ``tcp://``."""
     scheme, separator, rest = text.rpartition("://")
     if separator and scheme not in ("udp", "tcp"):
@@ -162,7 +171,13 @@ def name_server(text: str) -> NameServer:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         raise ValueError("a name server is an IP address, as in 8.8.8.8") from None
-    return NameServer("tcp" if scheme == "tcp" else "udp", str(parsed), _port(port))
+    return NameServerAddress("tcp" if scheme == "tcp" else "udp", str(parsed), _port(port))
+
+
+def write_name_server(server: NameServerAddress) -> str:
+    """The text that :func:`name_server` reads."""
+    address = f"[{server.address}]" if ":" in server.address else server.address
+    return f"{server.protocol}://{address}:{server.port}"
 
 
 def network(text: str) -> str:

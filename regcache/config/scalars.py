@@ -1,17 +1,22 @@
-"""Readers of single values: words, numbers, sizes, durations, schedules, globs."""
+"""The types of single values: words, numbers, sizes, durations, schedules, globs."""
 
 import re
 from collections.abc import Callable
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from cronsim import CronSim, CronSimError
 
 from regcache.config.document import Node
-from regcache.config.model import HSTS_DEFAULT, Cron, Size
-from regcache.config.schema import Context, Scalar, expected, quoted
+from regcache.config.reading import Context, expected, quoted
+from regcache.config.value_types import Scalar, as_it_is
+from regcache.config.values import REDACTED, Cron, Size
 from regcache.facts import Percentage
+
+T = TypeVar("T")
+
+HSTS_DEFAULT = "max-age=15552000; includeSubDomains; preload"
 
 _NUMBER = r"[0-9]{1,19}(?:\.[0-9]{1,6})?"
 _DURATION_TERM = re.compile(rf"({_NUMBER})(ms|s|m|h|d|w)")
@@ -44,7 +49,7 @@ def _text_of(node: Node) -> str:
     return str(node.value)
 
 
-def text(maximum: int = 1024, *, nullable: bool = False) -> Scalar:
+def text(maximum: int = 1024) -> Scalar[str]:
     """Any text that is not empty."""
 
     def parse(node: Node, _context: Context) -> str:
@@ -55,19 +60,26 @@ def text(maximum: int = 1024, *, nullable: bool = False) -> Scalar:
             raise ValueError(f"longer than {maximum} characters")
         return value
 
-    return Scalar(parse, nullable)
+    return Scalar(parse, "text")
 
 
-def text_like(convert: Callable[[str], Any], *, nullable: bool = False) -> Scalar:
+def secret_text() -> Scalar[str]:
+    """Text that is never written again."""
+    return Scalar(text().parse, "text", lambda _: REDACTED)
+
+
+def text_like(
+    convert: Callable[[str], T], kind: str, write: Callable[[T], Any] = as_it_is
+) -> Scalar[T]:
     """Text that ``convert`` understands; it raises ValueError(why) without the text."""
 
-    def parse(node: Node, _context: Context) -> Any:
+    def parse(node: Node, _context: Context) -> T:
         return convert(_text_of(node))
 
-    return Scalar(parse, nullable)
+    return Scalar(parse, kind, write)
 
 
-def boolean() -> Scalar:
+def boolean() -> Scalar[bool]:
     """``true`` or ``false``."""
 
     def parse(node: Node, _context: Context) -> bool:
@@ -75,10 +87,10 @@ def boolean() -> Scalar:
             raise expected("true or false", node)
         return bool(node.value)
 
-    return Scalar(parse)
+    return Scalar(parse, "`true` or `false`")
 
 
-def whole_number(minimum: int, maximum: int) -> Scalar:
+def whole_number(minimum: int, maximum: int) -> Scalar[int]:
     """A whole number within bounds."""
 
     def parse(node: Node, _context: Context) -> int:
@@ -88,10 +100,10 @@ def whole_number(minimum: int, maximum: int) -> Scalar:
             raise ValueError(f"must be from {minimum} to {maximum}")
         return int(node.value)
 
-    return Scalar(parse)
+    return Scalar(parse, f"number from {minimum} to {maximum}")
 
 
-def choice(*words: str, nullable: bool = False) -> Scalar:
+def choice(*words: str) -> Scalar[Any]:
     """One of a few words."""
 
     def parse(node: Node, _context: Context) -> str:
@@ -100,7 +112,8 @@ def choice(*words: str, nullable: bool = False) -> Scalar:
             raise ValueError(f"must be {' or '.join(words)}, not {got.removeprefix('got ')}")
         return str(node.value)
 
-    return Scalar(parse, nullable)
+    *first, last = (f"`{word}`" for word in words)
+    return Scalar(parse, f"{', '.join(first)} or {last}" if first else last)
 
 
 def parse_duration(node: Node, minimum: float, maximum: float) -> float:
@@ -123,13 +136,22 @@ def parse_duration(node: Node, minimum: float, maximum: float) -> float:
     return seconds
 
 
-def duration(minimum: float = 0.0, maximum: float = LONGEST, *, nullable: bool = False) -> Scalar:
+def duration(minimum: float = 0.0, maximum: float = LONGEST) -> Scalar[float]:
     """A duration within bounds, in seconds."""
 
     def parse(node: Node, _context: Context) -> float:
         return parse_duration(node, minimum, maximum)
 
-    return Scalar(parse, nullable)
+    return Scalar(parse, f"duration{_bounds(minimum, maximum)}", format_duration)
+
+
+def _bounds(minimum: float, maximum: float) -> str:
+    """The bounds of a duration, as far as they are worth a word."""
+    if minimum and maximum < LONGEST:
+        return f" from {format_duration(minimum)} to {format_duration(maximum)}"
+    if minimum:
+        return f" of at least {format_duration(minimum)}"
+    return f" of at most {format_duration(maximum)}" if maximum < LONGEST else ""
 
 
 def format_duration(seconds: float) -> str:
@@ -140,16 +162,31 @@ def format_duration(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
-def size(minimum: int = 1, *, percent: bool = False, nullable: bool = False) -> Scalar:
-    """A size in bytes, or a :class:`Percentage` where that makes sense."""
+def size() -> Scalar[int]:
+    """A size in bytes."""
+
+    def parse(node: Node, _context: Context) -> int:
+        value = _parse_size(node, percent=False)
+        assert isinstance(value, int)
+        return _checked_size(value, 0)
+
+    return Scalar(parse, "size", format_size)
+
+
+def size_or_share() -> Scalar[Size]:
+    """A size in bytes that is not 0, or a :class:`Percentage`."""
 
     def parse(node: Node, _context: Context) -> Size:
-        value = _parse_size(node, percent)
-        if isinstance(value, int) and not minimum <= value <= LARGEST:
-            raise ValueError(f"must be from {format_size(minimum)} to {format_size(LARGEST)}")
-        return value
+        value = _parse_size(node, percent=True)
+        return value if isinstance(value, Percentage) else _checked_size(value, 1)
 
-    return Scalar(parse, nullable)
+    return Scalar(parse, "size or share", format_size)
+
+
+def _checked_size(value: int, minimum: int) -> int:
+    if not minimum <= value <= LARGEST:
+        raise ValueError(f"must be from {format_size(minimum)} to {format_size(LARGEST)}")
+    return value
 
 
 def _parse_size(node: Node, percent: bool) -> Size:
@@ -204,12 +241,12 @@ def parse_cron(line: str) -> Cron:
     return Cron(" ".join(line.split()))
 
 
-def cron(*, nullable: bool = False) -> Scalar:
+def cron() -> Scalar[Cron]:
     """A cron line."""
-    return text_like(parse_cron, nullable=nullable)
+    return text_like(parse_cron, "cron line", lambda line: line.expression)
 
 
-def schedule(minimum: float, maximum: float) -> Scalar:
+def schedule(minimum: float, maximum: float) -> Scalar[float | Cron]:
     """A duration or a cron line."""
 
     def parse(node: Node, _context: Context) -> float | Cron:
@@ -217,10 +254,13 @@ def schedule(minimum: float, maximum: float) -> Scalar:
             return parse_cron(node.value)
         return parse_duration(node, minimum, maximum)
 
-    return Scalar(parse)
+    def write(value: float | Cron) -> str:
+        return value.expression if isinstance(value, Cron) else format_duration(value)
+
+    return Scalar(parse, f"duration{_bounds(minimum, maximum)}, or cron line", write)
 
 
-def glob() -> Scalar:
+def glob() -> Scalar[str]:
     """A glob over repository or tag names, where ``*`` and ``?`` are special."""
 
     def parse(node: Node, _context: Context) -> str:
@@ -229,15 +269,17 @@ def glob() -> Scalar:
             raise ValueError(f"{quoted(node)} is no glob: names, * and ? are allowed")
         return value
 
-    return Scalar(parse)
+    return Scalar(parse, "glob")
 
 
-def hsts() -> Scalar:
-    """``true``, ``false`` or the value of Strict-Transport-Security (RFC 6797, section 6.1)."""
+def hsts() -> Scalar[str | None]:
+    """The value of Strict-Transport-Security (RFC 6797, section 6.1), or a word for one."""
 
     def parse(node: Node, _context: Context) -> str | None:
         if node.kind == "boolean":
             return HSTS_DEFAULT if node.value else None
+        if node.kind == "null":
+            return None
         value = _text_of(node)
         if not re.match(r"(?:.*;)?\s*max-age=\"?[0-9]+", value, re.IGNORECASE):
             raise ValueError("must be true, false or a text with max-age=<seconds>")
@@ -245,4 +287,4 @@ def hsts() -> Scalar:
             raise ValueError("must be plain ASCII")
         return value
 
-    return Scalar(parse, nullable=True)
+    return Scalar(parse, "`true`, text or `null`")

@@ -5,17 +5,23 @@ from typing import Any
 from regcache.config import names
 from regcache.config.files import MAXIMUM_PASSWORD, read_bounded, read_password, world_readable
 from regcache.config.known import KNOWN, KnownRegistry
-from regcache.config.model import DEFAULT_TAG_TTL, TagTTL, Upstream, UpstreamEndpoint
 from regcache.config.problems import KeyPath
-from regcache.config.schema import INVALID, Context
+from regcache.config.reading import INVALID, Context
+from regcache.config.upstream_settings import (
+    DEFAULT_TAG_TTL,
+    SHARED,
+    TagTTL,
+    UpstreamSettings,
+    UrlSettings,
+)
 
 _CREDENTIAL_KEYS = ("username", "password", "password_file")
-_RESOLVED_KEYS = (*_CREDENTIAL_KEYS, "token_hosts", "urls")
+_RESOLVED_KEYS = (*SHARED, "urls")
 
 
 def resolve_upstreams(
     written: dict[str, dict[str, Any]] | None, domain: str | None, context: Context
-) -> tuple[Upstream, ...]:
+) -> tuple[UpstreamSettings, ...]:
     """Fill in what is known, and decide which URL gets which credentials.
 
     Without any upstream written, all known ones.
@@ -24,7 +30,9 @@ def resolve_upstreams(
     return tuple(_resolve(name, values, domain, context) for name, values in chosen.items())
 
 
-def _resolve(name: str, values: dict[str, Any], domain: str | None, context: Context) -> Upstream:
+def _resolve(
+    name: str, values: dict[str, Any], domain: str | None, context: Context
+) -> UpstreamSettings:
     known = KNOWN.get(name, KnownRegistry(""))
     settings = {key: value for key, value in values.items() if key not in _RESOLVED_KEYS}
     settings.setdefault("aliases", known.aliases)
@@ -33,8 +41,8 @@ def _resolve(name: str, values: dict[str, Any], domain: str | None, context: Con
         settings.setdefault("hosts", (names.host_name(f"{known.short}.{domain}"),))
     if "tag_ttl" in settings:
         settings["tag_ttl"] = _complete(settings["tag_ttl"])
-    endpoints = _Endpoints(name, values, known, context).resolve()
-    return Upstream(name=name, endpoints=endpoints, **settings)
+    urls = _Urls(name, values, known, context).resolve()
+    return UpstreamSettings(name=name, urls=urls, **settings)
 
 
 def _complete(ttls: tuple[TagTTL, ...]) -> tuple[TagTTL, ...]:
@@ -44,7 +52,7 @@ def _complete(ttls: tuple[TagTTL, ...]) -> tuple[TagTTL, ...]:
     return (*ttls, TagTTL("*", DEFAULT_TAG_TTL))
 
 
-class _Endpoints:
+class _Urls:
     """The URLs of one upstream and what belongs to each.
 
     What stands at the upstream's level is meant for one server only: the built-in URL of a
@@ -60,26 +68,22 @@ class _Endpoints:
         self._known = known
         self._context = context
 
-    def resolve(self) -> tuple[UpstreamEndpoint, ...]:
+    def resolve(self) -> tuple[UrlSettings, ...]:
         entries = self._entries()
         shared = read_credentials(self._values, self._path, self._context)
         token_hosts = self._values.get("token_hosts", self._known.token_hosts)
         self._check_destinations(entries)
-        endpoints: list[UpstreamEndpoint] = []
+        urls: list[UrlSettings] = []
         for path, entry in entries:
             mine = self._is_mine(entry["url"], len(entries))
             own = read_credentials(entry, path, self._context)
             credentials = own or (shared if mine else {})
             hosts = entry.get("token_hosts", token_hosts if mine else ())
-            endpoints.append(
-                UpstreamEndpoint(
-                    url=entry["url"],
-                    token_hosts=hosts,
-                    ns=entry.get("ns", False),
-                    **credentials,
-                )
+            made = UrlSettings(
+                url=entry["url"], token_hosts=hosts, ns=entry.get("ns", False), **credentials
             )
-        return tuple(endpoints)
+            urls.append(made)
+        return tuple(urls)
 
     def _entries(self) -> list[tuple[KeyPath, dict[str, Any]]]:
         path = (*self._path, "urls")

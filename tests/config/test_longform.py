@@ -8,12 +8,11 @@ from regcache.config.known import KNOWN
 from regcache.config.model import (
     Certificate,
     Config,
-    Cron,
     Listener,
     ListenerTLS,
-    TagTTL,
-    UpstreamEndpoint,
 )
+from regcache.config.upstream_settings import TagTTL, UrlSettings
+from regcache.config.values import Cron
 from regcache.facts import Percentage
 from tests.config.helpers import errors, loaded
 from tests.support.certificates import Authority
@@ -60,8 +59,8 @@ class DefaultTests(SynchronousTestCase):
     def test_known_upstreams(self) -> None:
         """A known name comes with its URL, token hosts, aliases and namespace."""
         hub = config("upstreams: {docker.io: }").upstreams[0]
-        url = UpstreamEndpoint("https://registry-1.docker.io", token_hosts=("auth.docker.io",))
-        self.assertEqual(hub.endpoints, (url,))
+        url = UrlSettings("https://registry-1.docker.io", token_hosts=("auth.docker.io",))
+        self.assertEqual(hub.urls, (url,))
         self.assertEqual(hub.aliases, ("index.docker.io", "registry-1.docker.io"))
         self.assertEqual(hub.default_namespace, "library")
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.config import names
 from regcache.config.endpoints import ParsedEndpoint, parse_endpoint
-from regcache.config.model import NameServer, Proxy
+from regcache.config.values import NameServerAddress, ProxyAddress
 
 
 class NameTests(SynchronousTestCase):
@@ -86,9 +86,9 @@ class NameTests(SynchronousTestCase):
         """A proxy is direct, or an http URL whose credentials are decoded."""
         table = {
             "direct": "direct",
-            "http://p.example:3128": Proxy("p.example", 3128),
-            "http://p.example": Proxy("p.example", 80),
-            "http://u:p%40ss@[::1]:3128/": Proxy("[::1]", 3128, "u", "p@ss"),
+            "http://p.example:3128": ProxyAddress("p.example", 3128),
+            "http://p.example": ProxyAddress("p.example", 80),
+            "http://u:p%40ss@[::1]:3128/": ProxyAddress("[::1]", 3128, "u", "p@ss"),
             "https://p:1": None,
             "socks5://p:1": None,
             "http://p:1/x": None,
@@ -101,12 +101,12 @@ class NameTests(SynchronousTestCase):
     def test_name_servers(self) -> None:
         """A name server is an address with an optional port and protocol."""
         table = {
-            "8.8.8.8": NameServer("udp", "8.8.8.8"),
-            "tcp://8.8.4.4": NameServer("tcp", "8.8.4.4"),
-            "udp://8.8.4.4:5353": NameServer("udp", "8.8.4.4", 5353),
-            "2001:4860:4860::8888": NameServer("udp", "2001:4860:4860::8888"),
-            "tcp://[2001:4860:4860::8888]:53": NameServer("tcp", "2001:4860:4860::8888"),
-            "[::1]": NameServer("udp", "::1"),
+            "8.8.8.8": NameServerAddress("udp", "8.8.8.8"),
+            "tcp://8.8.4.4": NameServerAddress("tcp", "8.8.4.4"),
+            "udp://8.8.4.4:5353": NameServerAddress("udp", "8.8.4.4", 5353),
+            "2001:4860:4860::8888": NameServerAddress("udp", "2001:4860:4860::8888"),
+            "tcp://[2001:4860:4860::8888]:53": NameServerAddress("tcp", "2001:4860:4860::8888"),
+            "[::1]": NameServerAddress("udp", "::1"),
             "dns.google": None,
             "https://8.8.8.8": None,
             "8.8.8.8:0": None,

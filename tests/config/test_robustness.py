@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.config import ConfigError, loads
+from regcache.config.model import ROOT
 from regcache.config.printing import render
-from tests.config.test_shipped import ROOT, schema_keys
+from tests.config.schema_walk import every_key
 
-KEYS = sorted({*schema_keys(ROOT), "docker.io", "quay.io", "a.example:5000", "<<", "x"})
+NAMES = {path.rpartition(".")[2] for path in every_key()}
+KEYS = sorted({*NAMES, "docker.io", "quay.io", "a.example:5000", "<<", "x"})
 VALUES = [
     *["5m", "0", "80%", "1GiB", "*", "a/*", "true", "http://a", "https://u:p@b/", "direct", "***"],
     *["tcp:5000", "unix:/x", "haproxy:tcp:1", "0 4 * * *", "10.0.0.0/8", "8.8.8.8", "${X}", "${Y}"],

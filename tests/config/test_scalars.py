@@ -8,15 +8,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.config import scalars
 from regcache.config.document import Node
-from regcache.config.model import HSTS_DEFAULT, Cron, Size
 from regcache.config.problems import Problems
-from regcache.config.schema import INVALID, Context, Scalar
+from regcache.config.reading import INVALID, Context
+from regcache.config.scalars import HSTS_DEFAULT
+from regcache.config.value_types import Nullable, ValueType
+from regcache.config.values import Cron, Size
 from regcache.facts import Percentage
 
 KINDS = {str: "text", int: "number", bool: "boolean", type(None): "null", float: "fraction"}
 
 
-def read(reader: Scalar, value: object) -> Any:
+def read(reader: ValueType[Any], value: object) -> Any:
     """What a reader makes of a value; INVALID where it objects."""
     node = Node(KINDS[type(value)], value, 1, ("k",), str(value))  # type: ignore[arg-type]
     return reader.read(node, Context(Problems("f"), {}, "/"))
@@ -58,7 +60,7 @@ class DurationTests(SynchronousTestCase):
 
     def test_bounds(self) -> None:
         """A duration outside its bounds is refused."""
-        reader = scalars.duration(1.0, 60.0, nullable=True)
+        reader = Nullable(scalars.duration(1.0, 60.0))
         self.assertEqual(
             [read(reader, x) for x in ("999ms", "1s", "60s", "61s", None)],
             [INVALID, 1.0, 60.0, INVALID, None],
@@ -97,9 +99,9 @@ class SizeTests(SynchronousTestCase):
             True: INVALID,
         }
         for value, expected in table.items():
-            self.assertEqual(read(scalars.size(percent=True), value), expected, value)
+            self.assertEqual(read(scalars.size_or_share(), value), expected, value)
         self.assertIs(read(scalars.size(), "80%"), INVALID)
-        self.assertEqual(read(scalars.size(0), 0), 0)
+        self.assertEqual(read(scalars.size(), 0), 0)
 
     def test_share(self) -> None:
         """A percentage of a total is rounded down."""
@@ -110,7 +112,8 @@ class SizeTests(SynchronousTestCase):
     )
     def test_written_as_read(self, value: Size) -> None:
         """Every size is written in a form that reads back as the same."""
-        self.assertEqual(read(scalars.size(0, percent=True), scalars.format_size(value)), value)
+        kind: Any = scalars.size_or_share() if value else scalars.size()
+        self.assertEqual(read(kind, scalars.format_size(value)), value)
 
 
 class ScheduleTests(SynchronousTestCase):

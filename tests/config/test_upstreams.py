@@ -4,16 +4,16 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.config.model import UpstreamEndpoint
+from regcache.config.upstream_settings import UrlSettings
 from tests.config.helpers import errors, loaded, warnings
 
 HUB = "https://registry-1.docker.io"
 
 
-def endpoints(text: str) -> tuple[UpstreamEndpoint, ...]:
+def endpoints(text: str) -> tuple[UrlSettings, ...]:
     """The URLs of the only upstream of a text."""
     (upstream,) = loaded(text).config.upstreams
-    return upstream.endpoints
+    return upstream.urls
 
 
 class CredentialTests(SynchronousTestCase):
@@ -27,8 +27,8 @@ class CredentialTests(SynchronousTestCase):
         self.assertEqual(
             found,
             (
-                UpstreamEndpoint("http://m"),
-                UpstreamEndpoint(HUB, "me", "x", token_hosts=("auth.docker.io",)),
+                UrlSettings("http://m"),
+                UrlSettings(HUB, "me", "x", token_hosts=("auth.docker.io",)),
             ),
         )
 
@@ -37,7 +37,7 @@ class CredentialTests(SynchronousTestCase):
         found = endpoints(
             "upstreams: {a: {username: me, password: x, token_hosts: [t], urls: [http://m]}}"
         )
-        self.assertEqual(found, (UpstreamEndpoint("http://m", "me", "x", token_hosts=("t",)),))
+        self.assertEqual(found, (UrlSettings("http://m", "me", "x", token_hosts=("t",)),))
 
     def test_own_credentials(self) -> None:
         """An entry's own credentials and token hosts stand for themselves."""
@@ -46,9 +46,7 @@ class CredentialTests(SynchronousTestCase):
             "{url: http://m, username: you, password: y, token_hosts: [t], ns: true}]}}"
         )
         self.assertEqual(found[0].username, "me")
-        self.assertEqual(
-            found[1], UpstreamEndpoint("http://m", "you", "y", token_hosts=("t",), ns=True)
-        )
+        self.assertEqual(found[1], UrlSettings("http://m", "you", "y", token_hosts=("t",), ns=True))
 
     def test_nowhere(self) -> None:
         """Credentials and token hosts that no URL would get are an error."""
@@ -89,7 +87,7 @@ class CredentialTests(SynchronousTestCase):
     def test_secrets_stay_out_of_repr(self) -> None:
         """A configuration can be logged without its passwords."""
         result = loaded("upstreams: {quay.io: {username: me, password: s3cret}}")
-        self.assertEqual(result.config.upstreams[0].endpoints[0].password, "s3cret")
+        self.assertEqual(result.config.upstreams[0].urls[0].password, "s3cret")
         self.assertNotIn("s3cret", repr(result.config))
 
 

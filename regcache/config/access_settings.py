@@ -1,0 +1,128 @@
+"""What may be set of accounts and grants."""
+
+from dataclasses import dataclass
+
+from regcache.config import names
+from regcache.config.files import readable
+from regcache.config.keys import Pending, key_field, section
+from regcache.config.scalars import choice, glob, text, text_like
+from regcache.config.value_types import ListOf, Nullable
+
+_ACCOUNT = text_like(names.account, "account")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A grant. All of its conditions must hold; an empty one always does."""
+
+    accounts: tuple[str, ...] = key_field(
+        ListOf(_ACCOUNT, minimum=1, null_is_default=False),
+        "To whom: names of accounts; `anonymous` is who has none. This or `networks` is required.",
+        default=(),
+        usually="any",
+        example="[alice]",
+    )
+    networks: tuple[str, ...] = key_field(
+        ListOf(text_like(names.network, "network"), minimum=1, null_is_default=False),
+        "From where.",
+        default=(),
+        usually="any",
+        example="[10.0.0.0/8]",
+    )
+    upstreams: tuple[str, ...] = key_field(
+        ListOf(text_like(names.upstream_name, "name"), minimum=1, null_is_default=False),
+        "Names or aliases of upstreams.",
+        default=(),
+        usually="any",
+        example="[docker.io]",
+    )
+    repositories: tuple[str, ...] = key_field(
+        ListOf(glob(), minimum=1, null_is_default=False),
+        "Repositories, without the name of the upstream.",
+        default=(),
+        usually="any",
+        example='["library/*"]',
+    )
+    actions: tuple[str, ...] = key_field(
+        ListOf(choice("pull", "delete", "admin"), minimum=1, null_is_default=False),
+        "What may be done.",
+        default=("pull",),
+        example="[pull, delete]",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAccess:
+    """Bearer tokens of an external server."""
+
+    realm: str = key_field(
+        text_like(names.url, "URL"),
+        "Where clients get them.",
+        example="https://auth.example.com/token",
+    )
+    issuer: str = key_field(text(256), "By whom they are issued.", example="auth.example.com")
+    keys_file: str = key_field(
+        readable(),
+        "The public keys with which they are signed.",
+        example="/etc/regcache/token-keys.json",
+    )
+    service: str = key_field(
+        text(256),
+        "For whom they are issued; `{upstream}` stands for the name of the upstream.",
+        default="regcache/{upstream}",
+        example="regcache",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may do what."""
+
+    htpasswd: str | None = key_field(
+        Nullable(readable()),
+        "A file of accounts, with bcrypt only. Where it is set every account may pull "
+        "everything, and nobody else anything.",
+        default=None,
+        example="/etc/regcache/htpasswd",
+        pending=Pending.REFUSED,
+    )
+    admins: tuple[str, ...] = key_field(
+        ListOf(_ACCOUNT, null_is_default=False, unique=True),
+        "Accounts with pull, delete and admin.",
+        default=(),
+        example="[admin]",
+        pending=Pending.REFUSED,
+    )
+    realm: str = key_field(
+        text(100),
+        "What clients show that ask for a password.",
+        default="Registry Realm",
+        example="Our registry",
+        pending=Pending.WARNED,
+    )
+    rules: tuple[Rule, ...] = key_field(
+        ListOf(section(Rule), null_is_default=False),
+        'Grants in place of "every account may pull everything". They add up, in any order.',
+        default=(),
+        example="[{accounts: [anonymous], networks: [10.0.0.0/8]}, {accounts: [alice], "
+        'upstreams: [docker.io], repositories: ["library/*"], actions: [pull]}]',
+        pending=Pending.REFUSED,
+    )
+    token: TokenAccess | None = key_field(
+        Nullable(section(TokenAccess)),
+        "Bearer tokens of an external server.",
+        default=None,
+        example="{realm: https://auth.example.com/token, service: regcache, "
+        "issuer: auth.example.com, keys_file: /etc/regcache/token-keys.json}",
+        pending=Pending.REFUSED,
+    )
+
+    @property
+    def restricted(self) -> bool:
+        """Whether anything decides who may pull."""
+        return bool(self.htpasswd or self.rules or self.token)
+
+    @property
+    def has_admin(self) -> bool:
+        """Whether some account has the action ``admin``."""
+        return bool(self.admins) or any("admin" in rule.actions for rule in self.rules)

@@ -1,0 +1,43 @@
+"""Values of the configuration that are neither numbers nor texts."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from regcache.facts import Percentage
+
+#: What is written where a secret would stand.
+REDACTED = "***"
+
+MIB = 1024**2
+GIB = 1024**3
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+Size = int | Percentage
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """A cron line of five fields, in local time."""
+
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAddress:
+    """An outgoing HTTP proxy."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NameServerAddress:
+    """A name server for the names of upstreams."""
+
+    protocol: Literal["udp", "tcp"]
+    address: str
+    port: int = 53

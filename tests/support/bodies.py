@@ -34,6 +34,7 @@ class Fault:
     """How one blob answer goes wrong.
 
     :ivar refuse: fails at once with this.
+    :ivar by_url: which URL refused, where that is not the one that was asked first.
     :ivar cut: the body breaks off after so many bytes.
     :ivar stall: the body stops after so many bytes; it fails after the registry's
         ``stall_timeout``, if there is one.
@@ -48,6 +49,7 @@ class Fault:
     """
 
     refuse: UpstreamFailure | None = None
+    by_url: int | None = None
     cut: int | None = None
     stall: int | None = None
     ends: int | None = None

@@ -13,8 +13,8 @@ from regcache.cache import configured
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.configured import ConfiguredCache
 from regcache.cache.download.context import DownloadContext
+from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
-from regcache.cache.download.url_choice import DistrustedUrls
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache

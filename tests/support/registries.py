@@ -48,6 +48,7 @@ class FakeRegistry:
     :ivar silent: nothing is answered.
     :ivar overdue: the questions that outlasted the deadline.
     :ivar requests: every question: (what, repository, reference, ...).
+    :ivar asked: which of its URLs each question for a blob was put to.
     :ivar stall_timeout: after how long a stalled body fails (seconds); None: never.
     :ivar relays_left: how many more bodies may become relays.
     :ivar sent_wrong: (offset, bytes) of what was sent and is not the content.
@@ -81,6 +82,7 @@ class FakeRegistry:
     relays_left: int = 1000
     sent_wrong: list[tuple[int, bytes]] = field(default_factory=list)
     requests: list[tuple[Any, ...]] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
     bodies: list[FakeBody] = field(default_factory=list)
 
     @property
@@ -144,6 +146,7 @@ class FakeRegistry:
         self.requests.append(("get_blob", repository, digest, start, end))
         fault = self.faults.pop(0) if self.faults else Fault()
         url = next(index for index in range(self.url_count) if index not in skip)
+        self.asked.append(url)
         wanted = (start, end, fault, url, relayed)
         return self._later(lambda: self._get_blob(repository, digest, *wanted))
 
@@ -255,6 +258,7 @@ class FakeRegistry:
         self._hide_private(repository, False)
         content = self._blob(repository, digest)
         if fault.refuse is not None:
+            fault.refuse.url_index = url_index if fault.by_url is None else fault.by_url
             raise fault.refuse
         if start and start >= len(content):
             raise UpstreamBadAnswer(self.name, "416", status=416)

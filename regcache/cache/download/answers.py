@@ -1,7 +1,7 @@
 """What an upstream's answers say, and whether that fits what was asked for and is held."""
 
 from regcache.cache.download.context import DownloadTask, Fetched
-from regcache.errors import UpstreamBadAnswer
+from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody, IPartialFile
 
 
@@ -36,8 +36,9 @@ class Answers:
         if body.start not in (asked, 0):
             raise UpstreamBadAnswer(upstream, "it sent another range than was asked for")
         size = expected if body.size is None else body.size
-        if body.size is None and self.count == 0 and self._file.present:
-            # What is held may have come through another repository, and a 200 alone proves nothing.
+        if body.size is None and self._file.present and body.url_index not in self.url_indexes:
+            # What is held may have come through another repository, or from another URL, and a
+            # 200 alone proves nothing.
             raise SizeConflict(upstream, "it does not say the size of what is held")
         if size is None:
             return None
@@ -48,6 +49,20 @@ class Answers:
             known = self._file.size or held
             raise SizeConflict(upstream, f"a size of {size} bytes instead of {known}")
         return size
+
+    def is_credible(self, failure: UpstreamFailure) -> bool:
+        """Whether it comes from a URL that gave what is held, as far as is known."""
+        given, url_index = self.url_indexes, failure.url_index
+        return url_index is None or not given or url_index in given
+
+    def nothing_at(self, position: int, failure: UpstreamFailure) -> SizeConflict:
+        """Nothing follows what is held: then that has another size than ours.
+
+        Or nobody knows the size, and only a whole answer can say where the end is.
+        """
+        conflict = SizeConflict(failure.upstream, f"it has no byte at {position}")
+        conflict.url_index = failure.url_index
+        return conflict
 
     def take(self, body: IBlobBody) -> None:
         """Note an answer whose bytes are going to be written."""

@@ -11,8 +11,8 @@ from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
 from regcache.cache.download.context import BlobSource, DownloadContext, DownloadTask, Fetched
+from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.download import Download
-from regcache.cache.download.url_choice import DistrustedUrls
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
 from regcache.identity import UpstreamIdentity

@@ -14,13 +14,12 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regcache.cache.download.answers import Answers, SizeConflict
+from regcache.cache.download.answers import Answers
 from regcache.cache.download.context import DownloadContext, DownloadTask, NotStoredError
 from regcache.cache.download.fill import Fill
 from regcache.cache.download.planning import MOST_FILLS, FillPlan, Stretch
 from regcache.cache.download.retries import Retries
 from regcache.cache.download.target import FillTarget
-from regcache.cache.download.url_choice import UrlChoice
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody
 
@@ -64,11 +63,14 @@ class Fetching:
         self._target = target
         self._file = target.file
         self._clock = context.clock
-        self._urls = UrlChoice(task.skip, task.source.registry.url_count)
         self._events = events
         self._plan: FillPlan[Fill] = FillPlan(target.file, target.claimed)
         self._retries = Retries(
-            context.clock, context.random, self._pause_over, target.claimed.total
+            context.clock,
+            context.random,
+            self._pause_over,
+            distrusted=task.skip,
+            url_count=task.source.registry.url_count,
         )
         self._stopping = False
 
@@ -98,8 +100,6 @@ class Fetching:
             self._plan.remove(fill)
             fill.drop()
 
-    # What is asked for.
-
     def _step(self) -> None:
         """Ask for what is missing and nobody asked for yet. Idempotent."""
         self._request(self._plan.next_main(), main=True)
@@ -116,7 +116,7 @@ class Fetching:
         task = self._task
         fill = Fill(self, self._target, stretch, upstream=task.upstream.name, clock=self._clock)
         self._plan.add(fill, main)
-        source, digest, skip = task.source, task.digest, self._urls.skipped()
+        source, digest, skip = task.source, task.digest, self._retries.skipped()
         asking = source.registry.get_blob(
             source.repository.name, digest, stretch.start, stretch.end, skip
         )
@@ -125,8 +125,6 @@ class Fetching:
             self._answered, self._refused, callbackArgs=(fill,), errbackArgs=(fill,)
         )
         asking.addErrback(self._events.failed)
-
-    # What comes of it.
 
     def _answered(self, body: IBlobBody, fill: Fill) -> None:
         if fill not in self._plan.fills:
@@ -137,7 +135,8 @@ class Fetching:
         except UpstreamFailure as failure:
             body.abort()
             self._plan.remove(fill)
-            self._lost(failure)
+            failure.url_index = body.url_index
+            self._turned_down(failure)
         except NotStoredError as error:
             self._plan.remove(fill)
             self._events.not_stored(error)
@@ -190,24 +189,24 @@ class Fetching:
         elif not isinstance(failure.value, UpstreamFailure):
             self._events.failed(failure)
         elif failure.value.status == RANGE_NOT_SATISFIABLE:
-            # Nothing follows what is held: another size than ours, or, where nobody knows it,
-            # content that only a whole answer can say the end of.
-            self._plan.no_remainder = True
-            reason = f"it has no byte at {fill.position}"
-            self._lost(SizeConflict(self._task.upstream.name, reason))
+            self._plan.no_remainder |= self.answers.is_credible(failure.value)
+            self._turned_down(self.answers.nothing_at(fill.position, failure.value))
         else:
-            self._lost(failure.value)
+            self._turned_down(failure.value)
 
-    def _lost(self, failure: UpstreamFailure) -> None:
-        """Ask again after a pause, or give up."""
+    def _turned_down(self, failure: UpstreamFailure) -> None:
+        """A question got no answer that can be used."""
+        self._lost(failure, again=self._retries.refused(failure, self.answers.url_indexes))
+
+    def _lost(self, failure: UpstreamFailure, again: bool) -> None:
+        """Ask again after a pause, where that makes sense, or give up."""
         if self._stopping:
             self._check_drained()
             return
-        present = self._target.claimed.total
-        final = self._retries.is_final(failure) or not self._target.answered
-        if self._plan.fills and not final:
+        present, answered = self._target.claimed.total, self._target.answered
+        if self._plan.fills and again:
             self._plan.side_failures += 1
-        elif final or not self._retries.count(present):
+        elif not (again and self._retries.count(present, answered)):
             self._events.gave_up(failure)
             return
         pause = self._retries.pause(failure)
@@ -224,8 +223,6 @@ class Fetching:
         if self._stopping and not self._plan.fills:
             self._events.drained()
 
-    # What fills tell.
-
     def met_present(self, position: int) -> bool:
         """Whether a fill may stop at bytes that are claimed from ``position`` on."""
         return self._plan.met_present(position)
@@ -236,8 +233,8 @@ class Fetching:
         if failure is None and self._plan.fell_short(fill):
             failure = UpstreamBadAnswer(self._task.upstream.name, "the body ended early")
         if failure is not None:
-            self._urls.broke(None if fill.body is None else fill.body.url_index)
-            self._lost(failure)
+            self._retries.broke_off(None if fill.body is None else fill.body.url_index)
+            self._lost(failure, again=True)
         elif self._stopping:
             self._check_drained()
         else:

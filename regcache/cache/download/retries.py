@@ -1,4 +1,22 @@
-"""Asking again: after which pause, and how often."""
+"""Asking again: whom, after which pause, and how often.
+
+========================  ===========================================================
+what failed               what follows
+========================  ===========================================================
+an answer, half-way       asked again, on the next URL where there are several
+the storage behind a      asked again through the registry, likewise; where nothing
+redirect                  has come yet, ``MOST_FIRST_TRIES`` times
+the first question        given up: what the upstream says is the answer
+a URL that gave nothing,  back to those that did; one that said it has nothing, or showed
+after another one did     a page, is not asked for this blob again
+a URL that gave bytes,    given up: the right to the blob was withdrawn
+with 401, 403 or 404
+anything else             asked again
+========================  ===========================================================
+
+Each question comes after a pause that is twice as long as the one before, until something is
+brought, and is the last after ``MOST_TRIES`` that brought nothing.
+"""
 
 from collections.abc import Callable
 
@@ -6,6 +24,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from regcache.cache.download.planning import SKIP
 from regcache.errors import (
+    UpstreamBadAnswer,
     UpstreamDenied,
     UpstreamFailure,
     UpstreamNotFound,
@@ -15,6 +34,8 @@ from regcache.errors import (
 
 #: Tries in a row that bring nothing before a download is given up.
 MOST_TRIES = 6
+#: The same before the first answer, where the storage behind a redirect refuses.
+MOST_FIRST_TRIES = 3
 #: The first pause before asking again; each further one is twice as long (seconds).
 FIRST_PAUSE = 0.2
 #: The longest pause, also where the upstream asks for more (seconds).
@@ -26,6 +47,8 @@ class Retries:
 
     :param random: a number in [0, 1), for jitter.
     :param again: called when a pause is over.
+    :param distrusted: indexes of the URLs that are never asked.
+    :param url_count: how many URLs there are.
     """
 
     def __init__(
@@ -33,13 +56,19 @@ class Retries:
         clock: IReactorTime,
         random: Callable[[], float],
         again: Callable[[], None],
-        present: int,
+        *,
+        distrusted: frozenset[int] = frozenset(),
+        url_count: int = 1,
     ) -> None:
         self._clock = clock
         self._random = random
         self._again = again
+        self._left_alone = distrusted
+        self._url_count = url_count
+        self._detour: frozenset[int] = frozenset()
+        self._turned_back = False
         self._tries = 0
-        self._brought = present
+        self._brought = 0
         self._call: IDelayedCall | None = None
 
     @property
@@ -47,20 +76,54 @@ class Retries:
         """Whether a pause is under way."""
         return self._call is not None
 
-    def is_final(self, failure: UpstreamFailure) -> bool:
-        """Whether asking again makes no sense: the right to the blob was withdrawn."""
-        return isinstance(failure, UpstreamDenied | UpstreamNotFound)
+    def skipped(self) -> frozenset[int]:
+        """Indexes of the URLs that are not to be asked now."""
+        return self._left_alone | self._detour
 
-    def count(self, present: int) -> bool:
+    def broke_off(self, url_index: int | None) -> None:
+        """An answer of a URL ended too early: the next question is for another one."""
+        detour = frozenset() if url_index is None else frozenset([url_index])
+        others = self._url_count - len(self._left_alone | detour)
+        self._detour = detour if others else frozenset()
+
+    def refused(self, failure: UpstreamFailure, given: set[int]) -> bool:
+        """Choose whom to ask after a refusal; whether asking again makes sense.
+
+        :param given: indexes of the URLs that gave bytes.
+        """
+        url = failure.url_index
+        if failure.redirected:
+            self.broke_off(url)
+            return True
+        if not given:
+            return False
+        turns_back = url not in given if url is not None else bool(self._detour)
+        if not turns_back:
+            return not isinstance(failure, UpstreamDenied | UpstreamNotFound)
+        self._detour = frozenset()
+        self._turned_back = True
+        if url is not None and _is_definite(failure):
+            self._leave_alone(url)
+        return True
+
+    def _leave_alone(self, url_index: int) -> None:
+        """Do not ask a URL any more, unless no other one is left."""
+        more = self._left_alone | {url_index}
+        if len(more) < self._url_count:
+            self._left_alone = more
+
+    def count(self, present: int, answered: bool) -> bool:
         """Count a try after which so many bytes are there; whether another may follow."""
         brought, self._brought = present - self._brought, present
         self._tries = 1 if brought >= SKIP else self._tries + 1
-        return self._tries <= MOST_TRIES
+        return self._tries <= (MOST_TRIES if answered else MOST_FIRST_TRIES)
 
     def pause(self, failure: UpstreamFailure) -> float:
         """Wait, unless that is under way; how long it will be (seconds)."""
         pause: float = FIRST_PAUSE * 2 ** max(0, self._tries - 1) * (0.5 + self._random() / 2)
-        if isinstance(failure, UpstreamRateLimited | UpstreamResting):
+        if self._turned_back:
+            self._turned_back = False  # what one asks for is not for another one to wait
+        elif isinstance(failure, UpstreamRateLimited | UpstreamResting):
             pause = max(pause, failure.retry_after)
         pause = min(pause, LONGEST_PAUSE)
         if self._call is None:
@@ -76,3 +139,8 @@ class Retries:
     def _over(self) -> None:
         self._call = None
         self._again()
+
+
+def _is_definite(failure: UpstreamFailure) -> bool:
+    """Whether a URL will hardly say something else a moment later."""
+    return isinstance(failure, UpstreamDenied | UpstreamNotFound | UpstreamBadAnswer)

@@ -249,6 +249,8 @@ class FillTarget:
 
     def hold_nothing(self) -> None:
         """An answer broke off. Nobody knows when it goes on: till then nothing is in memory."""
+        if not self.claimed:
+            return
         if self.stored:
             moving = self.file.to_disk()
             moving.addErrback(lambda failure: self._events.disk_refused(failure.value))

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.download.url_choice import MOST_ENTRIES, PATIENCE, REST, DistrustedUrls
+from regcache.cache.download.distrusted_urls import MOST_ENTRIES, PATIENCE, REST, DistrustedUrls
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 

@@ -1,4 +1,4 @@
-"""Which of an upstream's URLs are asked for a digest."""
+"""Upstream URLs that gave wrong bytes under a digest, and are left alone for a while."""
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -15,7 +15,7 @@ MOST_ENTRIES = 1000
 
 
 class DistrustedUrls:
-    """URLs that gave wrong bytes under a digest, and are left alone for a while."""
+    """Counts wrong answers per digest, upstream and URL."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._counts: BoundedTable[tuple[Digest, UpstreamIdentity, int], int]
@@ -33,25 +33,3 @@ class DistrustedUrls:
             for index in range(url_count)
             if (self._counts.get((digest, upstream, index)) or 0) >= PATIENCE
         )
-
-
-class UrlChoice:
-    """Leaves alone URLs that gave wrong bytes, and for the next question the one that just broke.
-
-    :param distrusted: indexes of URLs that gave wrong bytes under this digest before.
-    :param count: how many URLs there are.
-    """
-
-    def __init__(self, distrusted: frozenset[int], count: int) -> None:
-        self._distrusted = distrusted
-        self._count = count
-        self._broken: frozenset[int] = frozenset()
-
-    def broke(self, index: int | None) -> None:
-        """The answer of a URL broke off; None where it is not known which one's."""
-        self._broken = frozenset() if index is None else frozenset([index])
-
-    def skipped(self) -> frozenset[int]:
-        """The URLs that are not to be asked now."""
-        both = self._distrusted | self._broken
-        return both if len(both) < self._count else self._distrusted

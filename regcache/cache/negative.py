@@ -180,8 +180,10 @@ class NegativeCachingRegistry:
     def _note(self, key: RefusalKey, raised: Any) -> None:
         if not isinstance(raised, UpstreamFailure):
             return
-        self._refusals.note(key, raised, self._negative_ttl)
         repository, _, kind, _ = key
+        if kind == "blob" and raised.redirected:
+            return  # the registry may lead elsewhere the next time
+        self._refusals.note(key, raised, self._negative_ttl)
         if kind == "manifest" and closes(raised):
             self._closed_repositories.close(repository)
 

@@ -3,7 +3,7 @@
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
-from regcache.errors import UpstreamBadAnswer
+from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.fields import field_values
@@ -33,7 +33,11 @@ class RedirectingAgent:
         """Send a request, and again to wherever it leads; the last answer."""
         credentials = ""
         for _ in range(MOST_HOPS + 1):
-            answer: Answer = await self._inner.send(request)
+            try:
+                answer: Answer = await self._inner.send(request)
+            except UpstreamFailure as failure:
+                failure.redirected = request.url.origin != self._own
+                raise
             # Storage behind a redirect needs none; who led us there did.
             credentials = answer.credentials = answer.credentials or credentials
             answer.foreign = request.url.origin != self._own

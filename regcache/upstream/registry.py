@@ -176,6 +176,7 @@ class Registry:
             try:
                 return await call(remote)
             except UpstreamFailure as failure:
+                failure.url_index = remote.index
                 if not _passes_on(failure):
                     raise
                 failures.append(failure)

@@ -148,7 +148,9 @@ class Remote:
         if not answer.foreign:
             self._allowance.note(answer.headers)
         if answer.status not in statuses:
-            raise await self._refusal(request, answer)
+            failure = await self._refusal(request, answer)
+            failure.redirected = answer.foreign
+            raise failure
         if is_encoded(answer.headers):
             raise self.bad_answer(answer, "its content is compressed")
         return answer

@@ -338,6 +338,52 @@ class SeveralUrlsTests(PullThroughCase):
         self.assertEqual((one.error, one.digest), (None, blob.digest))
         self.assertEqual((first.sent_bytes(), second.sent_bytes()), (3 * MIB, 5 * MIB))
 
+    def test_refusals_of_the_next_url(self) -> None:
+        """What the second URL does not give comes from the first, which has broken off once."""
+        first, second = self.faulty_upstream(), self.faulty_upstream()
+        config = {"urls": [first.url, second.url]}
+        daemon = self.regcache({"upstreams": {UPSTREAM: config}, "default_upstream": UPSTREAM})
+        page = b"<html>please log in</html>" * 20
+        refusals = [
+            *(Fault(status=status) for status in (404, 403, 429, 502)),
+            Fault(body=page, content_type="text/html", ignore_range=True),
+            Fault(body=page, content_type="text/html", ignore_range=True, framing="chunked"),
+        ]
+        for number, refusal in enumerate(refusals):
+            with self.subTest(refusal=refusal):
+                blob = first.add_generated_blob(REPOSITORY, 2 * MIB, number)
+                target = f"/v2/{REPOSITORY}/blobs/{blob.digest}"
+                first.faults.then(target, Fault(cut_at=MIB))
+                second.faults.always(target, refusal)
+                one = Download(daemon.client(), target).wait()
+                self.assertEqual((one.error, one.digest), (None, blob.digest))
+
+
+class RedirectTargetTests(PipelineCase):
+    """Storage behind a redirect that is ill for a moment."""
+
+    def test_asked_again_through_the_registry(self) -> None:
+        """What the storage says of the first question is not the registry's word."""
+        for status in (403, 404, 500, 503):
+            with self.subTest(status=status):
+                blob, target = self.blob(MIB, status)
+                self.upstream.faults.always(target, Fault(redirect=True))
+                refusal = Fault(status=status)
+                self.upstream.faults.then(f"/storage{target}", refusal, refusal)
+                self.assert_whole(target, blob)
+                asked = [one.path for one in self.upstream.asked()]
+                self.assertEqual(asked.count(target), 3)
+
+    def test_given_up(self) -> None:
+        """Storage that stays ill is a bad gateway, and does not close the upstream to others."""
+        _, target = self.blob(MIB)
+        self.upstream.faults.always(target, Fault(redirect=True))
+        self.upstream.faults.always(f"/storage{target}", Fault(status=503))
+        answer = self.client.get(target)
+        self.assertEqual((answer.status, answer.errors), (502, ["UNAVAILABLE"]))
+        other, well = self.blob(MIB, "other")
+        self.assert_whole(well, other)
+
 
 class KillTests(PipelineCase):
     """kill -9, and the start after it."""

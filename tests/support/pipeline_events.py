@@ -115,4 +115,5 @@ worlds = st.builds(
     ),
     finish=st.sampled_from([None, 0, 10 * KIB]),
     chunk=st.sampled_from([500, 1500, 4 * KIB]),
+    second=st.none() | refusals,
 )

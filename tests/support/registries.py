@@ -45,6 +45,7 @@ class FakeRegistry:
     :ivar login_page: whether a question is answered by a login page: (repository, anonymous).
     :ivar claims: what HEAD of a tag says its digest is, where that is not the truth.
     :ivar failure: what every question fails with, as long as it is set.
+    :ivar refusing: what questions for blobs fail with that are put to a URL, by its index.
     :ivar silent: nothing is answered.
     :ivar overdue: the questions that outlasted the deadline.
     :ivar requests: every question: (what, repository, reference, ...).
@@ -75,6 +76,7 @@ class FakeRegistry:
     holds: Callable[[str, Digest], bool] = lambda repository, digest: True
     faults: list[Fault] = field(default_factory=list)
     failure: UpstreamFailure | None = None
+    refusing: dict[int, UpstreamFailure] = field(default_factory=dict)
     silent: bool = False
     overdue: list[tuple[str, str]] = field(default_factory=list)
     sent: int = 0
@@ -257,6 +259,9 @@ class FakeRegistry:
     ) -> FakeBody:
         self._hide_private(repository, False)
         content = self._blob(repository, digest)
+        if url_index in self.refusing:
+            self.refusing[url_index].url_index = url_index
+            raise self.refusing[url_index]
         if fault.refuse is not None:
             fault.refuse.url_index = url_index if fault.by_url is None else fault.by_url
             raise fault.refuse

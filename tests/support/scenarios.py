@@ -8,7 +8,7 @@ from typing import Any
 
 from regcache.cache.download import fill, planning, retries
 from regcache.cache.download.relay import Relay
-from regcache.errors import ServiceUnavailableError
+from regcache.errors import ServiceUnavailableError, UpstreamFailure
 from regcache.store import interval_saver
 from tests.support.bodies import Fault
 from tests.support.pipeline import Daemon
@@ -18,13 +18,26 @@ from tests.support.pullers import Puller
 class Scenario:
     """Clients come and go; the daemon stops and starts; nobody does anything wrong."""
 
-    def __init__(self, directory: str, sizes: list[int], finish: int | None, chunk: int) -> None:
+    most_faults = 0
+
+    def __init__(
+        self,
+        directory: str,
+        sizes: list[int],
+        finish: int | None,
+        chunk: int,
+        second: UpstreamFailure | None = None,
+    ) -> None:
+        """:param second: what a second URL of each upstream says to everything; None: no such."""
         contents = [random.Random(each).randbytes(size) for each, size in enumerate(sizes)]
         self.place = tempfile.mkdtemp(dir=directory)
         self.daemon = Daemon(self.place, contents, finish)
         for registry in self.daemon.registries:
             registry.chunk = chunk
             registry.stall_timeout = 30.0
+            if second is not None:
+                registry.url_count, registry.refusing = 2, {1: second}
+                self.most_faults //= 2
         self.clients: list[Puller] = []
         self.evictions = 0
         self.forgotten = [0 for _ in sizes]

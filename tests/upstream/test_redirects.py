@@ -9,6 +9,7 @@ from twisted.web.http_headers import Headers
 
 from regcache.errors import (
     UpstreamBadAnswer,
+    UpstreamFailure,
     UpstreamNotFound,
     UpstreamTimedOut,
     UpstreamUnreachable,
@@ -137,6 +138,24 @@ class RedirectTests(UpstreamTestCase):
         self.lead("http://cdn.test/b")
         self.serve(lambda _: response(404), CDN_ADDRESS)
         self.failure(self.registry().get_manifest("x", "latest"), UpstreamNotFound)
+
+    def test_who_failed(self) -> None:
+        """Whether a redirect target refused, or the registry itself, can be told."""
+        self.lead("http://cdn.test/b")
+        for status in (401, 403, 404, 429, 503):
+            self.serve(lambda _, status=status: response(status), CDN_ADDRESS)
+            self.assertEqual(self.refused(), (True, 0))
+        self.lead("http://nowhere.test/b")
+        self.name("nowhere.test", "203.0.113.77")
+        self.assertEqual(self.refused(), (True, 0))
+        for status in (403, 404, 503):
+            self.serve(lambda _, status=status: response(status))
+            self.assertEqual(self.refused(), (False, 0))
+
+    def refused(self) -> tuple[bool, int | None]:
+        """Who refuses a blob: whether a redirect target, and of which URL."""
+        failure: Any = self.failure(self.registry().get_blob("x", DIGEST), UpstreamFailure)
+        return failure.redirected, failure.url_index
 
     def test_loop(self) -> None:
         """After five redirects there is an end."""

@@ -1,5 +1,7 @@
 """Time-outs, limits, several URLs and their breakers."""
 
+from typing import Any
+
 from twisted.internet.defer import CancelledError
 
 from regcache.errors import (
@@ -13,6 +15,7 @@ from regcache.errors import (
 from regcache.upstream.build import UpstreamUrl
 from regcache.upstream.places import MOST_WAITING
 from tests.upstream.cases import (
+    ADDRESS,
     DIGEST,
     MANIFEST,
     URL,
@@ -175,6 +178,15 @@ class SeveralUrlsTests(UpstreamTestCase):
             self.serve(lambda _, status=status: response(status))
             self.failure(self.registry(*self.urls).get_manifest("x", "latest"), kind)
         self.assertNotIn(OTHER_ADDRESS, [seen.host for seen in self.network.requests])
+
+    def test_who_refused(self) -> None:
+        """A refusal says which URL it comes from."""
+        for address in (ADDRESS, OTHER_ADDRESS):
+            self.serve(lambda _: response(404), address)
+        for url_index, skip in ((0, frozenset[int]()), (1, frozenset({0}))):
+            asking = self.registry(*self.urls).get_blob("x", DIGEST, skip=skip)
+            failure: Any = self.failure(asking, UpstreamNotFound)
+            self.assertEqual(failure.url_index, url_index)
 
     def test_skip(self) -> None:
         """URLs to be skipped are not asked; with none left there is no answer."""

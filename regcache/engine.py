@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.configured import Caches
 from regcache.cache.download.context import DownloadContext
-from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.distrusted_urls import DistrustedUrls
+from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache

@@ -9,7 +9,13 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.bounded import BoundedTable
-from regcache.errors import UpstreamBadAnswer, UpstreamDenied, UpstreamFailure, UpstreamTimedOut
+from regcache.errors import (
+    UpstreamBadAnswer,
+    UpstreamDenied,
+    UpstreamFailure,
+    UpstreamRateLimited,
+    UpstreamTimedOut,
+)
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.upstream.credentials import ANONYMOUS, Identity
@@ -17,6 +23,7 @@ from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.fields import field_values
 from regcache.upstream.login import Login
+from regcache.upstream.rate_limits import Limited, RateLimits, still_limited
 from regcache.upstream.realm import RealmRefusedError, checked_realm
 from regcache.upstream.token_client import RealmDeniedError, TokenClient
 from regcache.upstream.tokens import Token, TokenKey, TokenTable
@@ -53,6 +60,7 @@ class TokenSource:
         token_hosts: Collection[str],
         client: TokenClient,
         table: TokenTable,
+        limits: RateLimits,
         clock: IReactorTime,
         seconds: float,
     ) -> None:
@@ -61,6 +69,7 @@ class TokenSource:
         self._token_hosts = token_hosts
         self._client = client
         self._table = table
+        self._limits = limits
         self._clock = clock
         self._seconds = seconds
 
@@ -95,7 +104,14 @@ class TokenSource:
                 self._upstream,
                 f"{error}; if that is right, set upstreams.{self._upstream}.token_hosts",
             ) from None
-        return await self._client.fetch(realm, key.service, key.scope, identity)
+        remaining = self._limits.remaining(identity.fingerprint, Limited.TOKENS)
+        if remaining is not None:
+            raise still_limited(self._upstream, remaining)
+        try:
+            return await self._client.fetch(realm, key.service, key.scope, identity)
+        except UpstreamRateLimited as failure:
+            self._limits.limited(identity.fingerprint, Limited.TOKENS, failure.retry_after)
+            raise
 
     def _key(self, challenge: Challenge, repository: str, identity: Identity) -> TokenKey:
         parameters = challenge.parameters
@@ -180,6 +196,8 @@ class AuthorisingAgent:
         """What was learnt and leads nowhere is forgotten: the upstream may say better now."""
         try:
             return await self._prove(challenge, key[1], identity)
+        except UpstreamRateLimited:
+            raise
         except (UpstreamFailure, CredentialsRefusedError):
             self._learnt.drop(key)
             raise

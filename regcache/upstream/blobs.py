@@ -10,6 +10,7 @@ from regcache.upstream.blob_body import BlobBody, Extent
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import content_range, only_value
 from regcache.upstream.manifests import content_head
+from regcache.upstream.rate_limits import Limited
 from regcache.upstream.remote import Remote
 
 BodyMaker = Callable[[Answer, Remote, Extent], BlobBody]
@@ -57,10 +58,8 @@ async def head_blob(remote: Remote, wanted: BlobRequest, body_of: BodyMaker) -> 
 
     :raises UpstreamFailure: as :meth:`Remote.ask`.
     """
-    url = remote.url(wanted.repository, wanted.resource)
-    request = UpstreamRequest(b"HEAD", url, _COMMON, wanted.repository, wanted.anonymous)
     try:
-        return content_head(await remote.ask(request))
+        return content_head(await remote.ask(_request(remote, b"HEAD", wanted)))
     except UpstreamBadAnswer as failure:
         if failure.status not in _NO_HEAD:
             raise
@@ -76,9 +75,7 @@ async def open_blob(remote: Remote, wanted: BlobRequest, body_of: BodyMaker) -> 
     :param body_of: makes the body of an answer.
     :raises UpstreamFailure: if there is none, or the answer is not for what was asked.
     """
-    url = remote.url(wanted.repository, wanted.resource)
-    headers = (*_COMMON, *_range_field(wanted))
-    request = UpstreamRequest(b"GET", url, headers, wanted.repository, wanted.anonymous)
+    request = _request(remote, b"GET", wanted, *_range_field(wanted))
     answer = await remote.transfer(request, wanted.relayed)
     if answer.status == 200:
         return body_of(answer, remote, Extent(0, answer.length, answer.length))
@@ -89,6 +86,19 @@ async def open_blob(remote: Remote, wanted: BlobRequest, body_of: BodyMaker) -> 
     if part is None or not wanted.accepts(part, answer.length):
         raise remote.bad_answer(answer, "it sent another range than was asked for")
     return body_of(answer, remote, part)
+
+
+def _request(
+    remote: Remote, method: bytes, wanted: BlobRequest, *fields: tuple[str, str]
+) -> UpstreamRequest:
+    return UpstreamRequest(
+        method,
+        remote.url(wanted.repository, wanted.resource),
+        (*_COMMON, *fields),
+        wanted.repository,
+        wanted.anonymous,
+        Limited.BLOBS,
+    )
 
 
 def _range_field(wanted: BlobRequest) -> tuple[tuple[str, str], ...]:

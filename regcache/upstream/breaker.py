@@ -1,7 +1,4 @@
-"""When not to ask an upstream: the circuit breaker, and the Retry-After that still runs.
-
-Both are pure: time and chance are injected.
-"""
+"""When not to ask an upstream: the circuit breaker. Pure: time and chance are injected."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +7,6 @@ from enum import Enum
 FAILURES_TO_OPEN = 3
 FIRST_REST = 5.0
 LONGEST_REST = 60.0
-MOST_LIMITS = 64
 
 
 class BreakerState(Enum):
@@ -110,23 +106,3 @@ class Breaker:
         if state is not self._told:
             self._told = state
             self._changed(state)
-
-
-class RateLimits:
-    """Until when one URL is not to be asked by whom (RFC 6585, 4; RFC 9110, 10.2.3)."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._until: dict[str, float] = {}
-
-    def limited(self, identity: str, seconds: int) -> None:
-        """Note a 429 that was given to an identity."""
-        now = self._now()
-        self._until = {who: until for who, until in self._until.items() if until > now}
-        if len(self._until) < MOST_LIMITS:
-            self._until[identity] = max(now + seconds, self._until.get(identity, 0.0))
-
-    def remaining(self, identity: str) -> int | None:
-        """Seconds that the identity still has to wait; None if it need not."""
-        remaining = self._until.get(identity, 0.0) - self._now()
-        return math.ceil(remaining) if remaining > 0 else None

@@ -16,7 +16,7 @@ from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.agent import ConnectionSettings, EndpointFactory, PlainAgent
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
 from regcache.upstream.bodies import BodyReader
-from regcache.upstream.breaker import Breaker, BreakerState, RateLimits
+from regcache.upstream.breaker import Breaker, BreakerState
 from regcache.upstream.connection import LastHeard, connection_pool
 from regcache.upstream.endpoints import AddressPolicy
 from regcache.upstream.exchange import IExchangeAgent
@@ -25,6 +25,7 @@ from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import CredentialsSource, Login
 from regcache.upstream.places import Places
 from regcache.upstream.proxies import DIRECT, IProxyRules
+from regcache.upstream.rate_limits import RateLimits
 from regcache.upstream.redirects import RedirectingAgent
 from regcache.upstream.registry import Registry
 from regcache.upstream.remote import Chain, Remote
@@ -181,14 +182,13 @@ class _RegistryBuilder:
         plain = PlainAgent(self._name, endpoints, pool, around.meter)
         reader = BodyReader(self._name, around.reactor, around.meter, timeouts.stall)
         login = Login(self._name, settings.credentials, around.reactor, around.meter)
-        tokens = self._tokens(
-            settings, own, TokenClient(self._name, plain, reader, around.unix_now)
-        )
+        client = TokenClient(self._name, plain, reader, around.unix_now)
+        limits = RateLimits(around.reactor)
+        tokens = self._tokens(settings, own, client, limits)
         authorising = AuthorisingAgent(self._name, own, plain, reader, tokens, login)
         breaker = self._breaker(settings.url)
         guarded = GuardedAgent(self._name, own, authorising, breaker)
         limited = self._limits(RedirectingAgent(self._name, own, guarded, reader), heard)
-        limits = RateLimits(around.reactor.seconds)
         return Chain(*limited, reader, breaker, limits, login, pool)
 
     def _connection_settings(self, own: Origin) -> ConnectionSettings:
@@ -208,7 +208,9 @@ class _RegistryBuilder:
         """How long an answer may take, redirects and tokens included."""
         return self._timeouts.connect + self._timeouts.first_byte
 
-    def _tokens(self, settings: UpstreamUrl, own: Origin, client: TokenClient) -> TokenSource:
+    def _tokens(
+        self, settings: UpstreamUrl, own: Origin, client: TokenClient, limits: RateLimits
+    ) -> TokenSource:
         clock = self._surroundings.reactor
         return TokenSource(
             self._name,
@@ -216,6 +218,7 @@ class _RegistryBuilder:
             settings.token_hosts,
             client,
             TokenTable(clock),
+            limits,
             clock,
             self._answer_seconds,
         )

@@ -11,6 +11,7 @@ from zope.interface import Interface
 
 from regcache.seam.abort import abort_response
 from regcache.upstream.places import Place
+from regcache.upstream.rate_limits import Limited
 from regcache.upstream.urls import Url
 
 
@@ -20,6 +21,7 @@ class UpstreamRequest:
 
     :ivar repository: the scope under which challenges are learnt.
     :ivar anonymous: do without the configured credentials.
+    :ivar what: whose limit of the rate it is subject to.
     :ivar authorization: for this one hop only; secret, so it never shows in a repr.
     """
 
@@ -28,6 +30,7 @@ class UpstreamRequest:
     headers: tuple[tuple[str, str], ...] = ()
     repository: str = ""
     anonymous: bool = False
+    what: Limited = Limited.MANIFESTS
     authorization: str = field(default="", repr=False)
 
     def to(self, url: Url) -> "UpstreamRequest":

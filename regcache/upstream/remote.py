@@ -16,7 +16,7 @@ from regcache.errors import (
 )
 from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.bodies import BodyReader
-from regcache.upstream.breaker import Breaker, RateLimits
+from regcache.upstream.breaker import Breaker
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import (
     error_detail,
@@ -28,7 +28,7 @@ from regcache.upstream.guard import resting
 from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import Login
 from regcache.upstream.places import Places
-from regcache.upstream.rate_limit_headers import RateLimitHeaders
+from regcache.upstream.rate_limits import RateLimitHeaders, RateLimits, still_limited
 from regcache.upstream.urls import Url
 
 _ERROR_BYTES = 1024
@@ -124,20 +124,10 @@ class Remote:
         seconds = self.chain.breaker.refusal()
         if seconds is not None:
             raise resting(self.upstream, seconds)
-        identity = self._identity(request)
-        remaining = self.chain.limits.remaining(identity)
+        remaining = self.chain.limits.remaining(self._identity(request), request.what)
         if remaining is not None:
-            raise UpstreamRateLimited(
-                self.upstream,
-                "its Retry-After still runs",
-                retry_after=remaining,
-                asked=False,
-            )
-        try:
-            return await agent.send(request)
-        except UpstreamRateLimited as failure:  # by the token realm
-            self.chain.limits.limited(identity, failure.retry_after)
-            raise
+            raise still_limited(self.upstream, remaining)
+        return await agent.send(request)
 
     def _identity(self, request: UpstreamRequest) -> str:
         return self.chain.login.identity(request.anonymous).fingerprint
@@ -181,7 +171,7 @@ class Remote:
     def _rate_limited(self, request: UpstreamRequest, answer: Answer) -> UpstreamRateLimited:
         seconds = retry_after(only_value(answer.headers, "retry-after"), self._unix_now())
         if not answer.foreign:
-            self.chain.limits.limited(self._identity(request), seconds)
+            self.chain.limits.limited(self._identity(request), request.what, seconds)
         return UpstreamRateLimited(
             self.upstream, "it limits the rate of requests", retry_after=seconds
         )

@@ -15,6 +15,7 @@ REPOSITORY = "team/app"
 BASE = f"/v2/{REPOSITORY}"
 IMAGE = mixed_image("limits", 1000)
 COLD = ("manifests/cold", f"manifests/{IMAGE.digest}", f"blobs/{IMAGE.blobs[0].digest}")
+KINDS = ("manifests", "blobs")
 
 
 class RateLimitTests(PullThroughCase):
@@ -41,7 +42,7 @@ class RateLimitTests(PullThroughCase):
         self.assertIn(int(answer.headers["retry-after"]), range(least, most + 1))
 
     def test_retry_after_is_passed_on_and_obeyed(self) -> None:
-        """Clients get what remains of it, and until then nothing is asked."""
+        """Clients get what remains of it, and until then nothing of the kind is asked."""
         self.start()
         self.limit(600)
         for path in COLD:
@@ -51,7 +52,16 @@ class RateLimitTests(PullThroughCase):
         left = int(self.client.get(f"{BASE}/manifests/1").headers["retry-after"])
         time.sleep(1.1)
         self.assert_limited(self.client.get(f"{BASE}/manifests/1"), 400, left - 1)
-        self.assertEqual(len(self.upstream.requests), 1)
+        self.assertEqual([len(self.upstream.asked(kind)) for kind in KINDS], [1, 1])
+        self.assertEqual(len(self.upstream.requests), 2)
+
+    def test_a_limit_of_manifests_is_none_of_layers(self) -> None:
+        """A pull whose manifest was there in time gets its layers."""
+        self.start()
+        self.upstream.faults.always("*/manifests/*", Fault(status=429, retry_after=3600))
+        self.assert_limited(self.client.get(f"{BASE}/manifests/1"), 3000, 3600)
+        for digest, blob in IMAGE.all_blobs().items():
+            self.assertEqual(self.client.get(f"{BASE}/blobs/{digest}").body, blob.data)
 
     def test_when_retry_after_is_over_all_is_well(self) -> None:
         """Nothing is asked until then; the first question after it is answered."""

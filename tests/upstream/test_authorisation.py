@@ -204,6 +204,14 @@ class BearerTests(UpstreamTestCase):
         self.assertEqual(failure.retry_after, 30)
         self.assertEqual(len(self.network.requests), before)
 
+    def test_realm_rate_limit_is_for_tokens(self) -> None:
+        """Who has a token goes on, whatever the realm says to those who have none."""
+        registry = self.registry(ANYBODY)
+        self.outcome(registry.get_manifest("x", "latest"))
+        self.service.realm_status = 429
+        self.failure(registry.get_manifest("y", "latest"), UpstreamRateLimited)
+        self.outcome(registry.get_manifest("x", "latest"))
+
     def test_realm_that_moved(self) -> None:
         """A learnt realm that leads nowhere is forgotten, so the upstream may name another."""
         registry = self.registry(UpstreamUrl(URL, token_hosts=("auth.test", "new.test")))

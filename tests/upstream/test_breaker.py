@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.identity import user_of
-from regcache.upstream.breaker import Breaker, BreakerState, RateLimits
+from regcache.upstream.breaker import Breaker, BreakerState
 from regcache.upstream.credentials import (
     FileCredentials,
     fingerprint,
@@ -96,18 +96,6 @@ class BreakerTests(SynchronousTestCase):
         self.breaker.succeeded()
         closed, opened, half = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
         self.assertEqual(self.states, [closed, opened, half, closed])
-
-    def test_rate_limits(self) -> None:
-        """A Retry-After runs for the identity that got it, and ends; the table is bounded."""
-        limits = RateLimits(lambda: self.now)
-        limits.limited("me", 10)
-        self.assertEqual(limits.remaining("me"), 10)
-        self.assertIsNone(limits.remaining(""))
-        self.now = 10.0
-        self.assertIsNone(limits.remaining("me"))
-        for number in range(1000):
-            limits.limited(str(number), 10)
-        self.assertLessEqual(len(limits._until), 64)
 
 
 class CredentialsTests(SynchronousTestCase):

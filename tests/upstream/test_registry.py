@@ -161,6 +161,32 @@ class StatusTests(UpstreamTestCase):
         self.network.lines[0].handler = manifest_server
         self.outcome(registry.get_manifest("x", "latest"))
 
+    def test_rate_limit_is_per_kind(self) -> None:
+        """A 429 for a manifest holds for manifests and lists, and not for blobs, nor back."""
+        for limited, others in (("/manifests/", "/blobs/"), ("/blobs/", "/manifests/")):
+            self.serve(
+                lambda seen, limited=limited: (
+                    response(429, Retry_After="3600")
+                    if limited in seen.path
+                    else response(200, MANIFEST)
+                )
+            )
+            registry = self.registry()
+            asks = {
+                "/manifests/": lambda of=registry: of.get_manifest("x", "latest"),
+                "/blobs/": lambda of=registry: of.get_blob("x", DIGEST),
+            }
+            for _ in range(2):
+                self.failure(asks[limited](), UpstreamRateLimited)
+                self.outcome(asks[others]())
+            heads = {
+                "/manifests/": lambda of=registry: of.head_manifest("x", "other"),
+                "/blobs/": lambda of=registry: of.head_blob("y", DIGEST),
+            }
+            self.failure(heads[limited](), UpstreamRateLimited)
+            self.outcome(heads[others]())
+        self.network.pass_time(60, 5)
+
     def test_rate_limit_is_per_credentials(self) -> None:
         """Somebody else's quota may still have something left."""
         self.serve(lambda _: response(429, Retry_After="60"))

@@ -90,21 +90,6 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class ContentHead:
-    """An upstream's answer to HEAD.
-
-    :ivar digest: the Docker-Content-Digest header, if it was there and valid.
-    :ivar size: the Content-Length header; None if absent.
-    :ivar credentials: fingerprint of the credentials used; "" for anonymous.
-    """
-
-    digest: Digest | None
-    size: int | None
-    media_type: str
-    credentials: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ManifestAnswer:
     """A manifest body as an upstream sent it: bounded in size, not yet verified.
 
@@ -115,3 +100,20 @@ class ManifestAnswer:
     media_type: str
     claimed: Digest | None
     credentials: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentHead:
+    """An upstream's answer to HEAD.
+
+    :ivar digest: the Docker-Content-Digest header, if it was there and valid.
+    :ivar size: the Content-Length header; None if absent.
+    :ivar credentials: fingerprint of the credentials used; "" for anonymous.
+    :ivar body: of a manifest, where the upstream takes no HEAD and was asked with GET.
+    """
+
+    digest: Digest | None
+    size: int | None
+    media_type: str
+    credentials: str = ""
+    body: ManifestAnswer | None = None

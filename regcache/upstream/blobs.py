@@ -9,13 +9,13 @@ from regcache.facts import ContentHead
 from regcache.upstream.blob_body import BlobBody, Extent
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import content_range, only_value
-from regcache.upstream.manifests import content_head
+from regcache.upstream.manifests import NO_HEAD, content_head
 from regcache.upstream.rate_limits import Limited
 from regcache.upstream.remote import Remote
 
 BodyMaker = Callable[[Answer, Remote, Extent], BlobBody]
 # What storage behind a redirect says to HEAD where the signature is for GET.
-_NO_HEAD = frozenset({400, 401, 403, 405, 501})
+_NO_HEAD = NO_HEAD | {400, 401, 403}
 _COMMON = (("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", "regcache"))
 
 

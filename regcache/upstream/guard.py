@@ -1,6 +1,7 @@
 """The breaker in the chain: right above the plain agent, so that it sees every real request."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from twisted.internet.defer import CancelledError
 from zope.interface import implementer
@@ -14,6 +15,11 @@ from regcache.upstream.urls import Origin
 def resting(upstream: str, seconds: int) -> UpstreamResting:
     """The failure that stands for an open breaker."""
     return UpstreamResting(upstream, "too many failures in a row", retry_after=seconds)
+
+
+def is_ill(status: int) -> bool:
+    """Whether a status says that the upstream is ill; 501 says what it does not do (RFC 9110)."""
+    return status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
 
 
 @implementer(IExchangeAgent)
@@ -37,7 +43,7 @@ class GuardedAgent:
         settle: Callable[[], None] = self._breaker.abandoned
         try:
             answer: Answer = await self._inner.send(request)
-            settle = self._breaker.failed if answer.status >= 500 else self._breaker.succeeded
+            settle = self._breaker.failed if is_ill(answer.status) else self._breaker.succeeded
         except CancelledError:
             raise
         except UpstreamFailure as failure:

@@ -1,5 +1,7 @@
 """Manifests of one URL of an upstream."""
 
+from regcache.digests import Digest
+from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentHead, ManifestAnswer
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import (
@@ -11,6 +13,10 @@ from regcache.upstream.fields import (
 from regcache.upstream.remote import Remote
 
 LARGEST_MANIFEST = 4 * 1024 * 1024
+#: Of a larger one the digest is what its header says: it would take the reactor's time (bytes).
+LARGEST_HASHED = 64 * 1024
+#: What is said to HEAD by who takes no HEAD (RFC 9110, 15.5.6 and 15.6.2).
+NO_HEAD = frozenset({405, 501})
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPES = (
@@ -34,9 +40,29 @@ def manifest_request(
 async def head_manifest(
     remote: Remote, repository: str, reference: str, anonymous: bool
 ) -> ContentHead:
-    """HEAD of a manifest. :raises UpstreamFailure: as :meth:`Remote.ask`."""
-    request = manifest_request(remote, b"HEAD", repository, reference, anonymous)
-    return content_head(await remote.ask(request))
+    """HEAD of a manifest, or GET where the upstream takes no HEAD.
+
+    :raises UpstreamFailure: as :meth:`Remote.ask`.
+    """
+    if remote.takes_head:
+        request = manifest_request(remote, b"HEAD", repository, reference, anonymous)
+        try:
+            return content_head(await remote.ask(request))
+        except UpstreamBadAnswer as failure:
+            if failure.status not in NO_HEAD:
+                raise
+        remote.note_no_head()
+    request = manifest_request(remote, b"GET", repository, reference, anonymous)
+    answer = await manifest_answer(remote, await remote.ask(request), LARGEST_MANIFEST)
+    return _head_of(answer)
+
+
+def _head_of(answer: ManifestAnswer) -> ContentHead:
+    """What a manifest that has come says of itself."""
+    digest, size = answer.claimed, len(answer.content)
+    if size <= LARGEST_HASHED:
+        digest = Digest.of(answer.content)
+    return ContentHead(digest, size, answer.media_type, answer.credentials, answer)
 
 
 def content_head(answer: Answer) -> ContentHead:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -24,7 +25,7 @@ from regcache.upstream.fields import (
     only_value,
     retry_after,
 )
-from regcache.upstream.guard import resting
+from regcache.upstream.guard import is_ill, resting
 from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import Login
 from regcache.upstream.places import Places
@@ -32,6 +33,7 @@ from regcache.upstream.rate_limits import RateLimitHeaders, RateLimits, still_li
 from regcache.upstream.urls import Url
 
 _ERROR_BYTES = 1024
+_NO_HEAD_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,19 @@ class Remote:
         self.chain = chain
         self._namespace = namespace
         self._meter = meter
+        self._clock = clock
+        self._no_head_until = -inf
         self._allowance = RateLimitHeaders(upstream, meter, clock.seconds)
         self._unix_now = unix_now
+
+    @property
+    def takes_head(self) -> bool:
+        """Whether HEAD of a manifest is worth a try: it was not refused within the hour."""
+        return self._clock.seconds() >= self._no_head_until
+
+    def note_no_head(self) -> None:
+        """HEAD was refused as such: GET is asked instead, for an hour."""
+        self._no_head_until = self._clock.seconds() + _NO_HEAD_SECONDS
 
     @property
     def relay_places(self) -> Places:
@@ -164,7 +177,7 @@ class Remote:
             return UpstreamNotFound(self.upstream, "it does not have this", status=status)
         if status == 429:
             return self._rate_limited(request, answer)
-        if status >= 500:
+        if is_ill(status):
             return UpstreamServerError(self.upstream, f"it answered {status}", status=status)
         return UpstreamBadAnswer(self.upstream, f"it answered {status}", status=status)
 

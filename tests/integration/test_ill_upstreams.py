@@ -627,3 +627,28 @@ class BodyTests(PullThroughCase):
             self.assertLess(time.monotonic() - started, PATIENCE, name)
             again = daemon.client().get(f"/v2/{name}.test/{path}")
             self.assertEqual((again.status, again.body), (200, image.data), name)
+
+
+class NoHeadTests(PullThroughCase):
+    """An upstream that takes no HEAD."""
+
+    def test_it_is_asked_with_get(self) -> None:
+        """HEAD of what is not cached is answered, and a tag that moves is seen to move."""
+        for status in (405, 501):
+            upstream = self.faulty_upstream()
+            upstream.faults.always("*", Fault(status=status), method="HEAD")
+            upstream.add_image(REPOSITORY, CACHED, "1")
+            client = self.regcache(upstream_config(upstream.url, **times())).client()
+            path = f"/v2/{REPOSITORY}/manifests/1"
+            head = client.head(path)
+            told = (head.status, head.headers.get("docker-content-digest"))
+            self.assertEqual(told, (200, CACHED.digest))
+            self.assertEqual(client.get(path).body, CACHED.data)
+            upstream.add_image(REPOSITORY, MOVED, "1")
+            self.until_it_moves(client, path)
+            blob = CACHED.blobs[0]
+            self.assertEqual(client.head(f"/v2/{REPOSITORY}/blobs/{blob.digest}").status, 200)
+
+    def until_it_moves(self, client: RegistryClient, path: str) -> None:
+        """Ask until the tag names the other image."""
+        wait_until(lambda: client.get(path).body == MOVED.data, "the tag moves")

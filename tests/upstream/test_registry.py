@@ -4,6 +4,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
 from regcache.errors import (
+    UpstreamBadAnswer,
     UpstreamDenied,
     UpstreamNotFound,
     UpstreamRateLimited,
@@ -11,6 +12,7 @@ from regcache.errors import (
 )
 from regcache.interfaces import IRegistry
 from regcache.upstream.build import UpstreamUrl
+from regcache.upstream.manifests import LARGEST_HASHED, LARGEST_MANIFEST
 from tests.upstream.cases import (
     DIGEST,
     MANIFEST,
@@ -70,6 +72,56 @@ class ManifestTests(UpstreamTestCase):
         self.serve(lambda _: response(200, Content_Length="absent"))
         head = self.outcome(self.registry().head_manifest("x", "latest"))
         self.assertEqual((head.digest, head.size, head.media_type), (None, None, ""))
+
+    def test_no_head(self) -> None:
+        """Where HEAD is refused as such GET tells, and the body that was paid for is kept."""
+        for status in (405, 501):
+            digest = Digest.of(MANIFEST)
+            self.serve(
+                lambda seen, status=status: (
+                    response(status) if seen.method == "HEAD" else manifest_server(seen)
+                )
+            )
+            registry = self.registry()
+            head = self.outcome(registry.head_manifest("x", "latest", anonymous=True))
+            self.assertEqual((head.digest, head.size), (digest, len(MANIFEST)))
+            self.assertEqual(head.media_type, MANIFEST_TYPE)
+            self.assertEqual(head.body.content, MANIFEST)
+            self.outcome(registry.head_manifest("y", "1"))
+            methods = [seen.method for seen in self.network.requests]
+            self.assertEqual(methods, ["HEAD", "GET", "GET"])
+            self.network.requests.clear()
+            for _ in range(5):
+                self.outcome(registry.head_manifest("x", "latest"))
+            self.network.pass_time(3600, 10)
+            self.outcome(registry.head_manifest("x", "latest"))
+            methods = [seen.method for seen in self.network.requests]
+            self.assertEqual(methods, 5 * ["GET"] + ["HEAD", "GET"])
+            self.network.requests.clear()
+
+    def test_no_head_of_large_manifests(self) -> None:
+        """The digest of a large one is what its header says, and its size has the same bound."""
+        large, claimed = b" " * (LARGEST_HASHED + 1), str(DIGEST)
+        bodies = [large, b" " * (LARGEST_MANIFEST + 1)]
+        self.serve(
+            lambda seen: (
+                response(405)
+                if seen.method == "HEAD"
+                else response(200, bodies.pop(0), Docker_Content_Digest=claimed)
+            )
+        )
+        registry = self.registry()
+        head = self.outcome(registry.head_manifest("x", "latest"))
+        self.assertEqual((head.digest, head.body.content), (DIGEST, large))
+        self.failure(registry.head_manifest("x", "latest"), UpstreamBadAnswer)
+
+    def test_refusals_of_head_that_are_none_of_head(self) -> None:
+        """404, 403 and an ill upstream are the same to HEAD as to GET."""
+        refusals = {404: UpstreamNotFound, 403: UpstreamDenied, 500: UpstreamServerError}
+        for status, kind in refusals.items():
+            self.serve(lambda _, status=status: response(status))
+            self.failure(self.registry().head_manifest("x", "latest"), kind)
+        self.assertEqual({seen.method for seen in self.network.requests}, {"HEAD"})
 
     def test_path_and_namespace(self) -> None:
         """A path of the URL goes before the repository, ns is added where it is wanted."""

@@ -17,14 +17,15 @@ class Rule:
 
     accounts: tuple[str, ...] = key_field(
         ListOf(_ACCOUNT, minimum=1, null_is_default=False),
-        "To whom: names of accounts; `anonymous` is who has none. This or `networks` is required.",
+        "The accounts that may do it; `anonymous` stands for clients without one. This or "
+        "`networks` is required.",
         default=(),
         usually="any",
         example="[alice]",
     )
     networks: tuple[str, ...] = key_field(
         ListOf(text_like(names.network, "network"), minimum=1, null_is_default=False),
-        "From where.",
+        "The networks that the client may come from.",
         default=(),
         usually="any",
         example="[10.0.0.0/8]",
@@ -45,7 +46,7 @@ class Rule:
     )
     actions: tuple[str, ...] = key_field(
         ListOf(choice("pull", "delete", "admin"), minimum=1, null_is_default=False),
-        "What may be done.",
+        "The actions that are granted.",
         default=("pull",),
         example="[pull, delete]",
     )
@@ -80,8 +81,8 @@ class Access:
 
     htpasswd: str | None = key_field(
         Nullable(readable()),
-        "A file of accounts, with bcrypt only. Where it is set every account may pull "
-        "everything, and nobody else anything.",
+        "A file of accounts, with bcrypt only. Every account may then pull everything, and "
+        "clients without one nothing.",
         default=None,
         example="/etc/regcache/htpasswd",
         pending=Pending.REFUSED,

@@ -47,7 +47,7 @@ def _advise_certificates(config: Config, context: Context) -> None:
     try:
         names = set().union(*(covered_names(chain) for chain in chains))
     except ValueError:
-        return  # replaced since it was checked; whoever loads it says so
+        return  # replaced since it was checked; loading it will tell
     for path, host in _hosts(config, context):
         if not covers(names, host):
             context.warn(path, f"no certificate covers {host}")

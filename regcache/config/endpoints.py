@@ -1,4 +1,4 @@
-"""Server endpoint strings: their type, their syntax, and whom they let in.
+"""Server endpoint strings: their type, their syntax, and who can connect.
 
 A string of digits is a bare port number. The rest is Twisted's notation,
 ``kind:argument:name=value`` with backslash as the escape.
@@ -30,7 +30,7 @@ _KNOWN = {
 class ParsedEndpoint:
     """What can be told of an endpoint without opening it.
 
-    :ivar local: nobody but this machine can connect.
+    :ivar local: only this machine can connect.
     """
 
     kind: str

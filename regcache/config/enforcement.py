@@ -1,7 +1,7 @@
 """Keys that are accepted, but whose feature is not there yet (:class:`Pending`).
 
 A start that sets a key which restricts is refused. Any other one is accepted with a warning.
-Whoever builds the feature deletes the mark of its key.
+The change that builds the feature deletes the mark of its key.
 """
 
 from collections.abc import Iterator

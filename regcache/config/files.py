@@ -122,7 +122,7 @@ def _public_bytes(key: object) -> bytes:
 def check_pair(chain: str, key: str) -> str | None:
     """Why a chain and a key do not belong together; None if they do.
 
-    A renewal writes one after the other: whoever reloads may want to wait and ask again.
+    A renewal writes one after the other, so a reload may want to wait and ask again.
     """
     try:
         leaf = load_certificates(read_bounded(chain, MAXIMUM_FILE))[0]

@@ -120,7 +120,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Where operators look."""
+    """The endpoint for operators."""
 
     endpoint: str | None = key_field(
         Nullable(_ENDPOINT),
@@ -182,28 +182,28 @@ class Storage:
     )
     unused_for: float | None = key_field(
         Nullable(duration(60.0)),
-        "What nobody has asked for so long is deleted. `null`: never by age.",
+        "Content that was not asked for in this time is deleted. `null`: age deletes nothing.",
         default=30 * DAY,
         example="2d",
         pending=Pending.WARNED,
     )
     sweep: float | Cron = key_field(
         _SWEEP,
-        "How often, or when, age is looked at.",
+        "How often, or when, the cache is searched for such content.",
         default=HOUR,
         example='"0 4 */2 * *"',
         pending=Pending.WARNED,
     )
     purge: Cron | None = key_field(
         Nullable(cron()),
-        "When to empty the whole cache, but for pins.",
+        "When the whole cache is emptied, except for pins.",
         default=None,
         example='"0 4 1 * *"',
         pending=Pending.WARNED,
     )
     finish: int | None = key_field(
         Nullable(size()),
-        "A download that nobody waits for goes on when at most this is missing. `null`: always.",
+        "A download without clients goes on if at most this is missing. `null`: it always goes on.",
         default=GIB,
         example="null",
     )
@@ -294,16 +294,16 @@ class Config:
     )
     listeners: tuple[Listener, ...] = key_field(
         ListOf(section(Listener), minimum=1),
-        "Where clients are listened to. The list replaces what `tls` stands for.",
+        "Where clients connect. The list replaces the two listeners that `tls` stands for.",
         default=(Listener(DEFAULT_ENDPOINT),),
         example="[{endpoint: 80, redirect: https}]",
     )
-    admin: Admin = key_field(section(Admin), "Where operators look.", default=Admin())
+    admin: Admin = key_field(section(Admin), "The endpoint for operators.", default=Admin())
     storage: Storage = key_field(section(Storage), "The cache and its bounds.", default=Storage())
     upstreams: tuple[UpstreamSettings, ...] = key_field(
         _UPSTREAMS,
-        "From the names that clients use to what is set of each. A name is lower case, `host` or "
-        "`host:port`. Without any, there are all known names.",
+        "A mapping from the names that clients use to settings. A name is lower case, `host` or "
+        "`host:port`. Without any, all known names are there.",
         default=(),
         usually="all known names",
         example="{docker.io: {tag_ttl: 1h}, quay.io: {}}",
@@ -333,7 +333,7 @@ class Config:
     )
     access: Access = key_field(
         section(Access),
-        "Who may do what. Where nothing is set everybody may pull, and nobody may delete.",
+        "Accounts and grants. Without any, everybody may pull and nobody may delete.",
         default=Access(),
     )
     cors_origins: tuple[str, ...] = key_field(

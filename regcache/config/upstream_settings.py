@@ -189,14 +189,14 @@ class UpstreamSettings:
     )
     allow: tuple[str, ...] = key_field(
         ListOf(glob(), minimum=1, null_is_default=False),
-        "Repositories, compared after `default_namespace` was put before them. What is not "
-        "allowed answers 404 and is never asked for.",
+        "The repositories that may be pulled, compared with `default_namespace` in front. "
+        "Any other repository answers 404, and the upstream is never asked for it.",
         default=("*",),
         example='["library/*"]',
     )
     deny: tuple[str, ...] = key_field(
         ListOf(glob(), null_is_default=False),
-        "Repositories that are not allowed, whatever `allow` says.",
+        "The repositories that may not be pulled. It is stronger than `allow`.",
         default=(),
         example='["*/secret"]',
     )
@@ -216,7 +216,7 @@ class UpstreamSettings:
     )
     address_family: Literal["any", "ipv4", "ipv6"] = key_field(
         choice("any", "ipv4", "ipv6"),
-        "Which addresses of it are connected to.",
+        "Which of its addresses are used.",
         default="any",
         example="ipv4",
     )
@@ -238,8 +238,8 @@ class UpstreamSettings:
     )
     max_downloads: int = key_field(
         whole_number(1, 10000),
-        "How many blobs are downloaded at once from each URL. What is passed through unstored "
-        "has 16 times as many places of its own.",
+        "How many blobs are downloaded at once from each URL. Blobs that are passed through "
+        "unstored have 16 times as many places of their own.",
         default=16,
         example="4",
     )
@@ -248,7 +248,7 @@ class UpstreamSettings:
 def _upstream_keys() -> dict[str, Key]:
     """Those of an upstream, and those of a URL that may stand beside them.
 
-    What is written there belongs to one URL: :mod:`regcache.config.upstreams` says to which.
+    Those belong to one URL; :mod:`regcache.config.upstreams` decides to which.
     """
     keys = keys_of(UpstreamSettings)
     own = {name: known for name, known in keys_of(UrlSettings).items() if name in SHARED}

@@ -55,9 +55,9 @@ def _complete(ttls: tuple[TagTTL, ...]) -> tuple[TagTTL, ...]:
 class _Urls:
     """The URLs of one upstream and what belongs to each.
 
-    What stands at the upstream's level is meant for one server only: the built-in URL of a
-    known name, or the single URL of any other. A further URL is somebody else's server, and
-    is asked anonymously unless its entry has credentials of its own.
+    Credentials at the upstream's level are for one server only: the built-in URL of a known name,
+    or the single URL of any other. Any further URL may be another party's server. It is asked
+    anonymously unless its entry has credentials of its own.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class _Urls:
         return url == self._known.url if self._known.url else count == 1
 
     def _check_destinations(self, entries: list[tuple[KeyPath, dict[str, Any]]]) -> None:
-        """What is written at the upstream's level must be used by some URL."""
+        """Credentials and token hosts at the upstream's level must be used by some URL."""
         if not entries:
             return
         mine = [entry for _, entry in entries if self._is_mine(entry["url"], len(entries))]

@@ -1,8 +1,8 @@
 """The types of values of which a schema is made: scalars, lists, mappings, and what may be null.
 
-A type reads a value, writes it again, and names its kind for the reference. What is wrong is
+A type reads a value, writes it again, and names its kind for the reference. Errors are
 noted in the context, and reading goes on with :data:`~regcache.config.reading.INVALID`, so that
-one pass finds every problem.
+one pass finds them all.
 """
 
 import re

@@ -1,9 +1,9 @@
 """The exit status of a daemon that had to give up while it ran.
 
-Private: ``os._exit``, which is documented, but which nobody shall call by the way.
+Private: ``os._exit``. It is documented, but ends the process without its usual last acts.
 
-Why: twistd ends with 0 after every stop in order, whatever brought it about. Only another
-status tells the service manager.
+Why: twistd ends with 0 after every orderly stop, also after one that a fault made necessary.
+Only another status tells the service manager.
 
 Replaced by: a reactor that takes the exit status when it is stopped.
 """
@@ -18,7 +18,7 @@ FAILED = 1
 def exit_in_failure() -> None:
     """Have the process end with the exit status 1, whenever it ends.
 
-    What was registered with :mod:`atexit` before is not called then.
+    Functions that were registered with :mod:`atexit` before are not called then.
     """
     atexit.register(_exit)
 

@@ -22,7 +22,6 @@ from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache
-from regcache.cache.parsing import ManifestParser
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
@@ -32,6 +31,7 @@ from regcache.config import model
 from regcache.digests import Digest
 from regcache.gate import Gate
 from regcache.metrics import Metrics
+from regcache.parsing import Parser
 from regcache.store.blob_store import BlobStore
 from regcache.store.file_system import FileSystem
 from regcache.store.index import SqliteIndex
@@ -203,7 +203,7 @@ class _Builder:
         visibility = Visibility(self._index, self._reactor, self._closed_repositories)
         # Which piece of a blob an upstream has to show must not be foreseen.
         rights = Rights(self._index, self._reactor, random.SystemRandom().random)
-        parser = ManifestParser(self._disk_pool)
+        parser = Parser(self._disk_pool)
         blobs = BlobCache(
             self._store,
             self._index,

@@ -52,7 +52,7 @@ class ConfiguredCache:
 
     def manifest_at_once(self, content: RepositoryContent) -> Served | None:
         """What :meth:`manifest` gives, where neither disk nor upstream has to be asked."""
-        return self._tags.held_by_digest(self._served(content.repository), content.digest)
+        return self._tags.by_digest_at_once(self._served(content.repository), content.digest)
 
     async def manifest(self, content: RepositoryContent) -> Served:
         """The manifest of a digest."""
@@ -64,7 +64,7 @@ class ConfiguredCache:
 
     def tag_at_once(self, repository: Repository, tag: str) -> Served | None:
         """What :meth:`tag` gives, where neither disk nor upstream has to be asked."""
-        return self._tags.held_by_tag(self._served(repository), tag)
+        return self._tags.by_tag_at_once(self._served(repository), tag)
 
     async def tag(self, repository: Repository, tag: str) -> Served:
         """The manifest that a tag names."""

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, replace
 
-from regcache.cache.parsing import ManifestParser
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.status import CacheStatus, asked, stale_failed
@@ -18,6 +17,7 @@ from regcache.facts import Descriptor, ManifestAnswer
 from regcache.interfaces import IIndex
 from regcache.manifest_body import InvalidManifestError, parse_manifest
 from regcache.media_types import OCI_INDEX
+from regcache.parsing import Parser
 
 #: A tag to ask for where a repository's visibility has to be found out from a list.
 _SOME_TAG = "latest"
@@ -46,7 +46,7 @@ class ReferrerList:
 class Listings:
     """Answers questions about several things at once."""
 
-    def __init__(self, index: IIndex, visibility: Visibility, parser: ManifestParser) -> None:
+    def __init__(self, index: IIndex, visibility: Visibility, parser: Parser) -> None:
         self._index = index
         self._visibility = visibility
         self._parser = parser

@@ -8,7 +8,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
-from regcache.cache.parsing import ManifestParser
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.rights import NotProvedError, Rights
 from regcache.cache.sight.visibility import Visibility
@@ -24,6 +23,7 @@ from regcache.manifest_body import (
     parse_manifest,
 )
 from regcache.open_files import EXHAUSTED
+from regcache.parsing import Parser
 from regcache.single_flight import Flights
 
 #: What a client gets that takes no index: what distribution has always given.
@@ -62,7 +62,7 @@ class ManifestCache:
         index: IIndex,
         rights: Rights,
         visibility: Visibility,
-        parser: ManifestParser,
+        parser: Parser,
         events: ICacheEvents,
         clock: IReactorTime,
     ) -> None:
@@ -92,7 +92,7 @@ class ManifestCache:
         """Refuse what was admitted before a wait, if the opposite became known meanwhile."""
         self._visibility.confirm(repository)
 
-    def held(self, repository: ServedRepository, digest: Digest) -> Manifest | None:
+    def at_once(self, repository: ServedRepository, digest: Digest) -> Manifest | None:
         """The manifest, if it is in memory, and it is clear at once that it may be shown."""
         if not self._visibility.admits_at_once(repository):
             return None

@@ -26,7 +26,7 @@ from regcache.interfaces import IBlobBody, IRegistry
 MOST_REFUSALS = 10_000
 
 T = TypeVar("T")
-#: Repository, fingerprint of the credentials, kind of content, tag or digest.
+#: Repository, fingerprint of the credentials, what is asked for, tag or digest.
 RefusalKey = tuple[Repository, str, str, str]
 
 
@@ -146,11 +146,13 @@ class NegativeCachingRegistry:
 
     def list_tags(self, repository: str) -> "Deferred[list[str]]":
         """All tags."""
-        return self._inner.list_tags(repository)
+        key = self._key(repository, "tags", "")
+        return self._ask(key, lambda: self._inner.list_tags(repository))
 
     def get_referrers(self, repository: str, digest: Digest) -> "Deferred[ManifestAnswer]":
         """The referrers of a digest."""
-        return self._inner.get_referrers(repository, digest)
+        key = self._key(repository, "referrers", str(digest))
+        return self._ask(key, lambda: self._inner.get_referrers(repository, digest))
 
     def note_overdue(self, repository: str, reference: str) -> None:
         """A question about a manifest has outlasted the deadline."""

@@ -27,7 +27,7 @@ class TagTable:
         """How many tags are in memory."""
         return len(self._facts)
 
-    def held(self, repository: Repository, tag: str) -> TagFact | None:
+    def in_memory(self, repository: Repository, tag: str) -> TagFact | None:
         """The same as :meth:`find`, of what is in memory."""
         return self._facts.get((repository, tag))
 

@@ -59,20 +59,20 @@ class TagCache:
         self._fetches: Flights[Manifest] = Flights(clock)
         self._heads: Flights[ContentHead] = Flights(clock)
 
-    def held_by_digest(self, repository: ServedRepository, digest: Digest) -> Served | None:
+    def by_digest_at_once(self, repository: ServedRepository, digest: Digest) -> Served | None:
         """What :meth:`by_digest` gives, where nobody has to be asked: neither disk nor upstream."""
-        manifest = self._manifests.held(repository, digest)
+        manifest = self._manifests.at_once(repository, digest)
         return None if manifest is None else Served(manifest, status.hit(0))
 
-    def held_by_tag(self, repository: ServedRepository, tag: str) -> Served | None:
+    def by_tag_at_once(self, repository: ServedRepository, tag: str) -> Served | None:
         """The same for a tag that is fresh."""
-        fact = self._table.held(repository.identity, tag)
+        fact = self._table.in_memory(repository.identity, tag)
         if fact is None:
             return None
         age = self._clock.seconds() - fact.validated_at
         if not is_fresh(age, repository.policy.ttl(tag)):
             return None
-        manifest = self._manifests.held(repository, fact.digest)
+        manifest = self._manifests.at_once(repository, fact.digest)
         return None if manifest is None else Served(manifest, status.hit(age))
 
     def child_at_once(self, repository: ServedRepository, index: Served) -> Served | None:
@@ -80,7 +80,7 @@ class TagCache:
         digest = self._manifests.known_child(index.manifest.digest)
         if digest is None:
             return None
-        manifest = self._manifests.held(repository, digest)
+        manifest = self._manifests.at_once(repository, digest)
         return None if manifest is None else Served(manifest, index.status)
 
     async def child_of(

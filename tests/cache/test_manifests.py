@@ -7,12 +7,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache import manifests
-from regcache.cache.parsing import SMALL, ManifestParser
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import Manifest
 from regcache.manifest_body import MOST_BYTES, MOST_DESCRIPTORS
 from regcache.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from regcache.parsing import SMALL, Parser
 from tests.cache.cases import APP, DAY, CacheTestCase, index_of, manifest_of
 from tests.support.pools import HeldPool
 
@@ -122,7 +122,7 @@ class ParserTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A parser whose threads wait."""
         self.pool = HeldPool()
-        self.parser = ManifestParser(self.pool)
+        self.parser = Parser(self.pool)
 
     def begin(self, size: int) -> "Deferred[int]":
         """Have something done."""

@@ -254,8 +254,26 @@ class AttentiveRegistryTests(CacheTestCase):
         self.with_negative_cache.note_overdue(APP, "latest")
         self.assertEqual(self.registry.overdue, [(APP, "latest")])
 
-    def test_other_questions_pass_through(self) -> None:
-        """Lists of tags and of referrers are asked for each time."""
+    def test_lists_that_are_refused(self) -> None:
+        """That there is no such list is remembered, each apart, and closes no repository."""
+        self.registry.tag_lists[APP] = ["a"]
+        for _ in range(2):
+            for asking in (
+                self.with_negative_cache.get_referrers(APP, MISSING),
+                self.with_negative_cache.get_referrers(APP, self.digest),
+                self.with_negative_cache.list_tags("org/none"),
+            ):
+                self.clock.advance(1)
+                self.failureResultOf(asking, UpstreamNotFound)
+        self.assertEqual(self.asked(), ["get_referrers", "get_referrers", "list_tags"])
+        self.clock.advance(10)
+        self.registry.referrers[MISSING] = b"{}"
+        found = self.with_negative_cache.get_referrers(APP, MISSING)
+        self.clock.advance(1)
+        self.successResultOf(found)
+
+    def test_lists_pass_through(self) -> None:
+        """Lists of tags and of referrers that there are, are asked for each time."""
         self.registry.tag_lists[APP] = ["a"]
         self.registry.referrers[MISSING] = b"{}"
         for _ in range(2):

@@ -18,7 +18,6 @@ from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
-from regcache.cache.parsing import ManifestParser
 from regcache.cache.policy import Policy, ServedRepository, ServedUpstream
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
@@ -34,6 +33,7 @@ from regcache.interfaces import (
     ISpaceClaim,
     IWorkPool,
 )
+from regcache.parsing import Parser
 from regcache.store.blob_store import BlobStore
 from regcache.store.paths import StorePaths
 from tests.support.indexes import MemoryIndex
@@ -215,7 +215,7 @@ class Caches:
             self.events,
             clock,
         )
-        parser = ManifestParser(pool)
+        parser = Parser(pool)
         self.manifests = ManifestCache(
             self.store, self.index, rights, visibility, parser, self.events, clock
         )

@@ -1,4 +1,4 @@
-"""Where manifests are parsed: small ones at once, large ones in a thread, one after the other."""
+"""Where JSON is parsed: what is small at once, what is large in a thread, one after the other."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ T = TypeVar("T")
 SMALL = 8 * 1024
 
 
-class ManifestParser:
+class Parser:
     """Does work on JSON without keeping the reactor.
 
     To parse four MiB keeps the interpreter's lock for tens of milliseconds, in whatever thread.

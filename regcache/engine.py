@@ -224,4 +224,4 @@ class _Builder:
             self._reactor,
         )
         tags = TagCache(manifests, self._index, self._reactor)
-        return Caches(blobs, tags, Listings(self._index, visibility, parser))
+        return Caches(blobs, tags, Listings(self._index, visibility, parser, self._reactor))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from regcache.cache.blobs import BlobCache
-from regcache.cache.listings import Listings, ReferrerList, TagList
+from regcache.cache.listings import Listings, ReferrerList, TagPage
 from regcache.cache.opened import BlobHead, OpenBlob
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.tags import Served, ServedHead, TagCache
@@ -82,9 +82,9 @@ class ConfiguredCache:
         """The manifest in an index for clients that take no index; None if it has none."""
         return await self._tags.child_of(self._served(repository), index)
 
-    async def tags(self, repository: Repository) -> TagList:
-        """The tags of a repository."""
-        return await self._listings.tags(self._served(repository))
+    async def tags(self, repository: Repository, after: str, limit: int) -> TagPage:
+        """The tags of a repository behind one, at most so many."""
+        return await self._listings.tags(self._served(repository), after, limit)
 
     async def referrers(self, content: RepositoryContent, artifact_type: str) -> ReferrerList:
         """The index of what refers to a digest; ``artifact_type`` "" for all types."""

@@ -1,11 +1,24 @@
-"""Lists: tags, referrers, and what the cache holds."""
+"""Lists: tags, referrers, and what the cache holds.
+
+What an upstream lists is asked for once for all who wait, and kept for ``tag_ttl``, at most a
+minute. A question that nobody waits for any more goes on, since its answer is kept: of lists of
+one kind :data:`MOST_LEFT` at most.
+"""
 
 import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import groupby, islice
+from typing import Generic, TypeVar
 
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.bounded import BoundedTable
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.visibility import Visibility
-from regcache.cache.status import CacheStatus, asked, stale_failed
+from regcache.cache.status import CacheStatus, asked, hit, joined, stale_failed
 from regcache.digests import Digest
 from regcache.errors import (
     UpstreamBadAnswer,
@@ -18,7 +31,16 @@ from regcache.interfaces import IIndex
 from regcache.manifest_body import InvalidManifestError, parse_manifest
 from regcache.media_types import OCI_INDEX
 from regcache.parsing import Parser
+from regcache.single_flight import Flights
 
+T = TypeVar("T")
+
+#: Lists that are still asked for although nobody waits for them any more, of each kind.
+MOST_LEFT = 32
+#: Memory for lists of tags, and of referrers (bytes). The longest of either kind fits.
+TAG_MEMORY, REFERRER_MEMORY = 24 * 1024 * 1024, 8 * 1024 * 1024
+#: What a list costs in memory beside its content, and a tag beside its text (bytes).
+OVERHEAD, TAG_OVERHEAD = 512, 64
 #: A tag to ask for where a repository's visibility has to be found out from a list.
 _SOME_TAG = "latest"
 
@@ -28,10 +50,14 @@ LOCAL = CacheStatus("regcache; hit", "hit")
 
 
 @dataclass(frozen=True, slots=True)
-class TagList:
-    """Tags, sorted, and how they came about."""
+class TagPage:
+    """A page of the tags of a repository, sorted, and how they came about.
 
-    tags: list[str]
+    :ivar more: whether others follow.
+    """
+
+    tags: tuple[str, ...]
+    more: bool
     status: CacheStatus
 
 
@@ -43,37 +69,110 @@ class ReferrerList:
     status: CacheStatus
 
 
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[T]):
+    """What an upstream listed, and when that was asked for (Unix seconds)."""
+
+    value: T
+    asked_at: float
+
+
+class KeptLists(Generic[T]):
+    """Lists of one kind: asked for once for all who wait, and kept for a while.
+
+    :param limit: bytes that they may weigh together.
+    :param weigh: bytes of one.
+    """
+
+    def __init__(self, clock: IReactorTime, limit: int, weigh: Callable[[T], int]) -> None:
+        self._clock = clock
+        self._weigh = weigh
+        self._lists: BoundedTable[Hashable, Kept[T]] = BoundedTable(limit, clock)
+        self._flights: Flights[Kept[T]] = Flights(clock, MOST_LEFT)
+
+    @property
+    def weight(self) -> int:
+        """Bytes that are kept."""
+        return self._lists.weight
+
+    def __len__(self) -> int:
+        """How many lists are being asked for."""
+        return len(self._flights)
+
+    async def find(
+        self, key: Hashable, ask: Callable[[], Awaitable[T]], seconds: float
+    ) -> tuple[Kept[T], CacheStatus]:
+        """A list, and how it came about. Fails as ``ask`` does, which is not kept.
+
+        :param seconds: for how long it is kept, if it is asked for now.
+        """
+        kept = self._lists.get(key)
+        if kept is not None:
+            return kept, hit(self._clock.seconds() - kept.asked_at)
+
+        async def begin() -> Kept[T]:
+            asked_at = self._clock.seconds()
+            found = Kept(await ask(), asked_at)
+            left = asked_at + seconds - self._clock.seconds()
+            if left > 0:
+                weight = OVERHEAD + self._weigh(found.value)
+                self._lists.put(key, found, weight, seconds=left)
+            return found
+
+        status = joined() if self._flights.under_way(key) else asked()
+        return await self._flights.join(key, begin), status
+
+
 class Listings:
     """Answers questions about several things at once."""
 
-    def __init__(self, index: IIndex, visibility: Visibility, parser: Parser) -> None:
+    def __init__(
+        self, index: IIndex, visibility: Visibility, parser: Parser, clock: IReactorTime
+    ) -> None:
         self._index = index
         self._visibility = visibility
         self._parser = parser
+        self._clock = clock
+        self.kept_tags: KeptLists[Sequence[str]] = KeptLists(clock, TAG_MEMORY, _weigh_tags)
+        self.kept_referrers: KeptLists[bytes] = KeptLists(clock, REFERRER_MEMORY, len)
 
-    async def tags(self, repository: ServedRepository) -> TagList:
+    async def tags(self, repository: ServedRepository, after: str, limit: int) -> TagPage:
         """The upstream's tags and ours, sorted; ours alone while the upstream is ill.
 
+        :param after: those behind this one.
+        :param limit: at most so many.
         :raises UpstreamFailure: if there is no such repository, or nothing is cached.
         :raises RegistryError: if it may not be shown.
         """
-        cached = await self._index.tags(repository.identity)
-        status = asked()
+        ours = await self._index.tags(repository.identity)
+        theirs: Sequence[str]
         try:
-            theirs = await repository.registry.list_tags(repository.name)
+            theirs, status = await self._listed(repository)
         except (UpstreamNotFound, UpstreamDenied):
             raise
         except UpstreamFailure as failure:
-            if not cached:
+            if not ours:
                 raise
             theirs, status = [], _stale(failure)
         if theirs:
-            some_tag = _SOME_TAG if _SOME_TAG in theirs else theirs[-1]
+            some_tag = _SOME_TAG if _has(theirs, _SOME_TAG) else theirs[-1]
             await self._visibility.admit_fetch_of_manifest(repository, some_tag)
         else:
-            await self._visibility.admit_manifest(repository, (cached or [_SOME_TAG])[0])
+            await self._visibility.admit_manifest(repository, (ours or [_SOME_TAG])[0])
         self._visibility.confirm(repository)
-        return TagList(sorted({*cached, *theirs}), status)
+        page = list(islice(_merged((ours, theirs), after), limit + 1))
+        return TagPage(tuple(page[:limit]), len(page) > limit, status)
+
+    async def _listed(self, repository: ServedRepository) -> tuple[Sequence[str], CacheStatus]:
+        """What the upstream lists, sorted."""
+
+        async def ask() -> Sequence[str]:
+            tags = await repository.registry.list_tags(repository.name)
+            return await self._parser.run(_weigh_tags(tags), sorted, tags)
+
+        key = (repository.identity, repository.registry.credentials)
+        kept, status = await self.kept_tags.find(key, ask, repository.policy.list_ttl)
+        return kept.value, status
 
     async def referrers(
         self, repository: ServedRepository, digest: Digest, artifact_type: str
@@ -87,9 +186,9 @@ class Listings:
         try:
             await self._visibility.admit_manifest(repository, str(digest))
             found = await self._referrers(repository, digest, artifact_type)
-        except UpstreamNotFound:
+        except UpstreamNotFound as failure:
             # Nor is the digest there itself: nothing refers to it.
-            return ReferrerList(_index_of([], artifact_type), asked())
+            return ReferrerList(_index_of([], artifact_type), asked() if failure.asked else LOCAL)
         self._visibility.confirm(repository)
         return found
 
@@ -102,15 +201,13 @@ class Listings:
         """
         try:
             await self._visibility.admit_fetch_of_manifest(repository, str(digest))
-            answer = await self._ask_referrers(repository, digest)
+            kept, status = await self._referrers_of(repository, digest)
         except (UpstreamNotFound, UpstreamDenied):
             raise
         except UpstreamFailure as failure:
             cached = await self._cached_referrers(repository, digest, failure)
             return ReferrerList(_index_of(cached, artifact_type), _stale(failure))
-        return ReferrerList(
-            await self._filtered(repository.upstream, answer, artifact_type), asked()
-        )
+        return ReferrerList(await self._filtered(repository, digest, kept, artifact_type), status)
 
     async def repositories(self, upstream: ServedUpstream, after: str, limit: int) -> list[str]:
         """The repositories of an upstream behind a name, of which the cache holds something.
@@ -137,6 +234,26 @@ class Listings:
             raise failure
         return [_as_json(each) for each in cached]
 
+    async def _referrers_of(
+        self, repository: ServedRepository, digest: Digest
+    ) -> tuple[Kept[bytes], CacheStatus]:
+        """What refers to a digest as the upstream says, checked.
+
+        :raises UpstreamNotFound: if it has neither such a list nor the fallback tag.
+        """
+
+        async def ask() -> bytes:
+            answer = await self._ask_referrers(repository, digest)
+            content = answer.content
+            try:
+                return await self._parser.run(len(content), _filter, content, "")
+            except InvalidManifestError as error:
+                name = repository.upstream.name
+                raise UpstreamBadAnswer(name, f"no valid index: {error}") from error
+
+        key = (repository.content(digest), repository.registry.credentials, "")
+        return await self.kept_referrers.find(key, ask, repository.policy.list_ttl)
+
     async def _ask_referrers(self, repository: ServedRepository, digest: Digest) -> ManifestAnswer:
         """The upstream's referrers, or those of the fallback tag ("Referrers Tag Schema").
 
@@ -155,19 +272,45 @@ class Listings:
         return answer
 
     async def _filtered(
-        self, upstream: ServedUpstream, answer: ManifestAnswer, artifact_type: str
+        self,
+        repository: ServedRepository,
+        digest: Digest,
+        whole: Kept[bytes],
+        artifact_type: str,
     ) -> bytes:
-        try:
-            return await self._parser.run(
-                len(answer.content), _filter, answer.content, artifact_type
-            )
-        except InvalidManifestError as error:
-            raise UpstreamBadAnswer(upstream.name, f"no valid index: {error}") from error
+        """Those of one type, kept as long as the list that they come from."""
+        content = whole.value
+        if not artifact_type:
+            return content
+
+        async def select() -> bytes:
+            return await self._parser.run(len(content), _filter, content, artifact_type)
+
+        key = (repository.content(digest), repository.registry.credentials, artifact_type)
+        left = whole.asked_at + repository.policy.list_ttl - self._clock.seconds()
+        found, _ = await self.kept_referrers.find(key, select, left)
+        return found.value
 
 
 def _stale(failure: UpstreamFailure) -> CacheStatus:
     """Of a list from the cache alone, whose age nobody knows."""
     return replace(stale_failed(0, failure), age=None)
+
+
+def _merged(lists: Sequence[Sequence[str]], after: str) -> Iterator[str]:
+    """What sorted lists have behind a text, sorted, once each; no more is looked at than taken."""
+    behind = (map(each.__getitem__, range(bisect_right(each, after), len(each))) for each in lists)
+    return (text for text, _ in groupby(merge(*behind)))
+
+
+def _has(tags: Sequence[str], tag: str) -> bool:
+    """Whether a sorted list has a tag."""
+    place = bisect_left(tags, tag)
+    return place < len(tags) and tags[place] == tag
+
+
+def _weigh_tags(tags: Sequence[str]) -> int:
+    return sum(map(len, tags)) + TAG_OVERHEAD * len(tags)
 
 
 def _filter(content: bytes, artifact_type: str) -> bytes:

@@ -8,6 +8,9 @@ from regcache.globs import glob_matches
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IRegistry
 
+#: How long a list of tags or referrers is kept at most (seconds).
+LONGEST_LIST = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class TagTtl:
@@ -35,6 +38,11 @@ class Policy:
     def ttl(self, tag: str) -> float:
         """How long a tag is fresh: the first pattern that matches decides; none: never."""
         return next((rule.ttl for rule in self.tag_ttls if glob_matches(rule.match, tag)), 0.0)
+
+    @property
+    def list_ttl(self) -> float:
+        """How long a list is kept: as long as the tags that are fresh for the shortest time."""
+        return min(LONGEST_LIST, min((rule.ttl for rule in self.tag_ttls), default=0.0))
 
     def may_be_stale(self, age: float) -> bool:
         """Whether a copy of this age may be served when the upstream fails."""

@@ -47,6 +47,11 @@ def collapsed() -> CacheStatus:
     return CacheStatus("regcache; fwd=uri-miss; stored; collapsed", "collapsed")
 
 
+def joined() -> CacheStatus:
+    """Fed from a question that another request began, of which nothing is stored."""
+    return CacheStatus("regcache; fwd=uri-miss; collapsed", "collapsed")
+
+
 def relayed() -> CacheStatus:
     """Passed through, not stored."""
     return CacheStatus("regcache; fwd=uri-miss; detail=relay", "relay")

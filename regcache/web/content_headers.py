@@ -48,6 +48,8 @@ def set_list_headers(request: Request, status: CacheStatus) -> None:
     """The headers of a list, which may be another one at any time."""
     set_header(request, "Cache-Control", "no-cache")
     set_header(request, "Cache-Status", status.text)
+    if status.age is not None:
+        set_header(request, "Age", str(max(0, status.age)))
     note_status(request, status)
 
 

@@ -52,12 +52,10 @@ class ListingHandler:
     async def answer_tags(self, request: Request, repository: Repository, target: Target) -> None:
         """The tags of a repository, named as the client named it."""
         page = Page.of(target)
-        found = await self.cache.tags(repository)
-        behind = [tag for tag in found.tags if tag > page.last]
-        shown = behind[: page.n]
+        found = await self.cache.tags(repository, page.last, page.n)
         set_list_headers(request, found.status)
-        self._link(request, target, page, shown, more=len(behind) > page.n)
-        send_json(request, {"name": target.name, "tags": shown})
+        self._link(request, target, page, found.tags, more=found.more)
+        send_json(request, {"name": target.name, "tags": found.tags})
 
     async def answer_referrers(
         self, request: Request, repository: Repository, target: Target

@@ -220,7 +220,7 @@ class Caches:
             self.store, self.index, rights, visibility, parser, self.events, clock
         )
         self.tags = TagCache(self.manifests, self.index, clock)
-        self.listings = Listings(self.index, visibility, parser)
+        self.listings = Listings(self.index, visibility, parser, clock)
         self.cache = ConfiguredCache(
             self.upstreams.values(),
             configured.Caches(self.blobs, self.tags, self.listings),

@@ -87,8 +87,20 @@ class TagsTests(ListCase):
 
     def test_head(self) -> None:
         """HEAD has the headers of GET."""
+        self.front.get(TAGS)
         got, head = self.front.get(f"{TAGS}?n=1"), self.front.head(f"{TAGS}?n=1")
         self.assertEqual((head.status, head.headers), (200, got.headers))
+
+    def test_kept(self) -> None:
+        """The upstream's list is kept for a while, and says how old it is; ours is always new."""
+        self.front.get(TAGS)
+        self.front.pass_time(40)
+        self.front.get("/v2/org/app/manifests/cached")
+        answer = self.front.get(TAGS)
+        self.assertEqual(answer.json["tags"], ["1.0", "a", "b", "cached"])
+        self.assertEqual(answer.headers["cache-status"], "regcache; hit")
+        self.assertIn(int(answer.headers["age"]), (40, 41))
+        self.assertEqual(self.front.main.count("list_tags"), 1)
 
     def test_upstream_down(self) -> None:
         """While the upstream is ill ours are answered; without any its failure is."""
@@ -301,8 +313,8 @@ class ReferrersTests(ListCase):
         self.assertEqual(answer.json["manifests"], [self.sbom, self.seal])
         self.assertEqual((answer.json["schemaVersion"], answer.json["mediaType"]), (2, OCI_INDEX))
         self.assertNotIn("oci-filters-applied", answer.headers)
-        head = self.front.head(REFERRERS)
-        self.assertEqual(head.headers, answer.headers)
+        got, head = self.front.get(REFERRERS), self.front.head(REFERRERS)
+        self.assertEqual(head.headers, got.headers)
 
     def test_filter(self) -> None:
         """The filter is applied here, and said to be."""

@@ -47,7 +47,7 @@ class TurnedPrivateTests(CacheTestCase):
 
     def tags(self) -> Any:
         """The list of tags."""
-        return self.caches.listings.tags(self.caches.served())
+        return self.caches.listings.tags(self.caches.served(), "", 10)
 
     def referrers(self) -> Any:
         """The referrers of the image."""

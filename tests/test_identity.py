@@ -4,7 +4,7 @@ import pickle
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.listings import LOCAL, ReferrerList, TagList
+from regcache.cache.listings import LOCAL, ReferrerList, TagPage
 from regcache.cache.opened import BlobHead
 from regcache.cache.status import hit
 from regcache.cache.tags import Served, ServedHead
@@ -120,7 +120,7 @@ class CrossingTests(SynchronousTestCase):
             Served(manifest, hit(3)),
             ServedHead(manifest.digest, 3, OCI_MANIFEST, hit(3)),
             BlobHead(None, hit(0)),
-            TagList(["latest"], LOCAL),
+            TagPage(("latest",), False, LOCAL),
             ReferrerList(b"{}", LOCAL),
         ):
             with self.subTest(kind=type(value).__name__):

@@ -44,8 +44,7 @@ from regcache.store.sidecar import read_boot_id
 from regcache.store.space import SpaceMonitor
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads, threads_for, usable_cores
-from regcache.web.sender import Sender
-from regcache.web.turns import Turns
+from regcache.web.sender import Sender, Turns
 
 _log = Logger()
 

@@ -12,8 +12,9 @@ from regcache.engine import Engine
 from regcache.metrics import CONTENT_TYPE
 from regcache.tls import CertificateStore, CertificateWatcher
 from regcache.tls_context import CertificateFiles
-from regcache.web.access_log import RequestRecord
+from regcache.web.http1.site import Http1Site
 from regcache.web.listeners import Listeners, ListenerSpec
+from regcache.web.records import Recorder
 from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site
 
@@ -36,7 +37,7 @@ class ListenerBuilder:
 
     config: model.Config
     engine: Engine
-    recorders: Sequence[Callable[[RequestRecord], None]]
+    recorders: Sequence[Recorder]
     _sites: list[Site] = field(default_factory=list, init=False)
     _specs: list[ListenerSpec] = field(default_factory=list, init=False)
     _watchers: list[Service] = field(default_factory=list, init=False)
@@ -68,8 +69,14 @@ class ListenerBuilder:
     def _site(self, dispatch: Dispatch, hsts: str | None, http2: bool) -> Site:
         limits = self.config.limits
         connection = ConnectionLimits(limits.header_timeout, limits.idle, stall=limits.client_stall)
-        made = _http2_site() if http2 else Site
-        return made(dispatch, self.engine.reactor, self.recorders, connection, hsts)
+        made = _http2_site() if http2 else Http1Site
+        return made(
+            dispatch,
+            self.engine.reactor,
+            recorders=self.recorders,
+            limits=connection,
+            hsts=hsts,
+        )
 
     def _tls(self, settings: model.ListenerTLS | None, http2: bool) -> CertificateStore | None:
         if settings is None:

@@ -9,7 +9,8 @@ from regcache.in_force import CurrentConfiguration, build_in_force
 from regcache.lifecycle import Daemon, Parts
 from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
-from regcache.web.access_log import AccessLog, MetricsRecorder, RequestRecord
+from regcache.web.access_log import AccessLog, MetricsRecorder
+from regcache.web.records import Recorder
 
 
 def build_daemon(
@@ -33,11 +34,9 @@ def build_daemon(
     return Daemon(parts, engine.gate, reactor, drain=config.limits.drain, failed=failed)
 
 
-def _recorders(
-    config: model.Config, engine: Engine, writer: LineWriter
-) -> list[Callable[[RequestRecord], None]]:
+def _recorders(config: model.Config, engine: Engine, writer: LineWriter) -> list[Recorder]:
     """Who is told of each request when it has ended."""
-    recorders: list[Callable[[RequestRecord], None]] = [MetricsRecorder(engine.metrics)]
+    recorders: list[Recorder] = [MetricsRecorder(engine.metrics)]
     if config.log.access:
         call_later = engine.reactor.callLater
         recorders.append(AccessLog(writer, lambda flush: call_later(0, flush)))
@@ -48,7 +47,7 @@ def _parts(
     config: model.Config,
     engine: Engine,
     current: CurrentConfiguration,
-    recorders: list[Callable[[RequestRecord], None]],
+    recorders: list[Recorder],
 ) -> Parts:
     front = ListenerBuilder(config, engine, recorders).build(current.dispatch)
     return Parts(

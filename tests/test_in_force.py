@@ -17,7 +17,7 @@ from regcache.gate import Gate
 from regcache.in_force import CurrentConfiguration, InForce, build_in_force
 from regcache.media_types import OCI_MANIFEST
 from regcache.metrics import Metrics
-from regcache.web.turns import Turns
+from regcache.web.sender import Turns
 from tests.cache.cases import manifest_of
 from tests.support import caches
 from tests.support.pools import ImmediatePool

@@ -138,7 +138,7 @@ class BlobHandler:
     def _sender(
         self, request: Request, reader: IReader, parts: list[Part], epilogue: bytes = b""
     ) -> Sender:
-        return Sender(request, reader, parts, self.terms, epilogue)
+        return Sender(request, reader, parts, self.terms, epilogue=epilogue)
 
 
 def _wants_head(request: Request, digest: Digest) -> bool:

@@ -17,31 +17,60 @@ ignored. All clients share the one body; each has no more than a piece or two in
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
-from regcache.web.stall import StallTimer, unsent_bytes
-
-if TYPE_CHECKING:
-    from regcache.web.request import Request
+from regcache.web.stall import StallTimer
 
 #: What is written at a time (bytes).
 PIECE = 64 * 1024
+
+
+class BodyRequest(Protocol):
+    """What a body needs of the request that it answers."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is written now would have to wait."""
+
+    def unsent_bytes(self) -> int | None:
+        """Changes as long as the client takes something."""
+
+    def notifyFinish(self) -> "Deferred[None]":
+        """Fires when the request has ended, or fails when its client has left."""
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+        """From now on the body comes from a producer."""
+
+    def unregisterProducer(self) -> None:
+        """Nothing more comes from the producer."""
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the body."""
+
+    def finish(self) -> None:
+        """End the answer, and the request."""
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection."""
 
 
 @implementer(IPushProducer)
 class BodyProducer:
     """Sends a body behind the head of an answer, and ends the request."""
 
-    def __init__(self, request: "Request", body: bytes, clock: IReactorTime, stall: float) -> None:
+    def __init__(
+        self, request: BodyRequest, body: bytes, clock: IReactorTime, stall: float
+    ) -> None:
         """
         :param stall: seconds after which a client that takes nothing is cut off.
         """
         self._request = request
         self._body = body
-        self._timer = StallTimer(clock, stall, self._unsent, self._stalled)
+        self._timer = StallTimer(clock, stall, request.unsent_bytes, self._stalled)
         self._position = 0
         self._paused = False
         self._over = False
@@ -52,7 +81,7 @@ class BodyProducer:
         request.notifyFinish().addBoth(lambda _: self.stopProducing())
         request.registerProducer(self, True)
         # A transport that was full before does not say so to who registers then.
-        if getattr(request.channel, "is_full", False):
+        if request.is_full:
             self.pauseProducing()
         self._push()
 
@@ -87,9 +116,6 @@ class BodyProducer:
         """Unregister before anything finishes: TLS waits for its producer otherwise."""
         self.stopProducing()
         self._request.unregisterProducer()
-
-    def _unsent(self) -> int | None:
-        return unsent_bytes(getattr(self._request.channel, "transport", None))
 
     def _stalled(self) -> None:
         self._end()

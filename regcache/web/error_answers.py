@@ -45,7 +45,7 @@ class ExhaustedError(RegistryError):
     status, code = 503, "UNAVAILABLE"
 
 
-class FailureAnswers:
+class ErrorAnswers:
     """Finds the answer for a failure, and logs what nobody expected.
 
     :param clock: by which a shortage that concerns every request is logged now and then.

@@ -1,9 +1,7 @@
 """Header fields as bytes: encoded once for all the answers that have them in common."""
 
 import re
-from collections.abc import Iterable, Sequence
-
-from twisted.web.http_headers import Headers
+from collections.abc import Iterable
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]+")
 
@@ -18,9 +16,10 @@ class HeaderBlock:
 
     :ivar fields: names and values.
     :ivar encoded: the same as the lines of HTTP/1.1.
+    :ivar lower: the same with the names of HTTP/2 (RFC 9113, 8.2).
     """
 
-    __slots__ = ("encoded", "fields")
+    __slots__ = ("encoded", "fields", "lower")
 
     def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
         """
@@ -31,18 +30,4 @@ class HeaderBlock:
             for name, value in fields
         )
         self.encoded = b"".join(b"%b: %b\r\n" % field for field in self.fields)
-
-
-def encode_head(
-    version: bytes, code: bytes, phrase: bytes, headers: Headers, blocks: Sequence[HeaderBlock]
-) -> bytes:
-    """The head of an answer, with the blank line behind it."""
-    parts = [b"%b %b %b\r\n" % (version, code, phrase)]
-    parts.extend(block.encoded for block in blocks)
-    parts.extend(
-        b"%b: %b\r\n" % (name, value)
-        for name, values in headers.getAllRawHeaders()
-        for value in values
-    )
-    parts.append(b"\r\n")
-    return b"".join(parts)
+        self.lower = tuple((name.lower(), value) for name, value in self.fields)

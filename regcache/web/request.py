@@ -4,7 +4,7 @@
 # (much of twisted.web has no annotations)
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, runtime_checkable
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.logger import Logger
@@ -13,21 +13,50 @@ from twisted.web.http import NO_BODY_CODES
 
 from regcache.errors import RegistryError, UnsupportedError
 from regcache.seam.server_request import ServerRequest
-from regcache.web.access_log import RequestFacts, make_record
 from regcache.web.body_producer import BodyProducer
 from regcache.web.error_answers import BadRequestError, BodyTooLargeError
 from regcache.web.header_block import HeaderBlock
 from regcache.web.hosts import InvalidHostError, normalise_host
+from regcache.web.records import CLIENT_LEFT, RequestFacts, RequestRecord, describe_peer
 from regcache.web.respond import send_error
-
-if TYPE_CHECKING:
-    from regcache.web.http1.channel import Channel
-    from regcache.web.site import Site
+from regcache.web.site import Site
 
 #: Larger bodies go out piece by piece, as the client takes them (bytes).
 LARGEST_WHOLE = 64 * 1024
 
 PUSH_METHODS = frozenset({b"PUT", b"POST", b"PATCH"})
+
+
+@runtime_checkable
+class AnswerChannel(Protocol):
+    """What carries the answer to a request: a connection of HTTP/1.1, or a stream of HTTP/2.
+
+    :ivar site: the site that the request belongs to.
+    """
+
+    @property
+    def site(self) -> Site:
+        """The site that the request belongs to."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is written now would have to wait."""
+
+    @property
+    def own_stream(self) -> Any:
+        """The transport that carries nothing but this answer now; None where it is shared."""
+
+    def unsent_bytes(self) -> int | None:
+        """Changes as long as the client takes something; None where that is not known."""
+
+    def write_whole(self, request: "Request", blocks: Sequence[HeaderBlock], body: bytes) -> None:
+        """Write a whole answer.
+
+        :param blocks: fields beside those of ``responseHeaders``.
+        """
+
+    def abort(self) -> None:
+        """Cut it, so that the client cannot take a part for the whole."""
 
 
 class Request(ServerRequest):
@@ -40,11 +69,11 @@ class Request(ServerRequest):
     """
 
     _logger = Logger()
-    channel: "Channel"
+    channel: AnswerChannel | None  # type: ignore[assignment]
 
-    def __init__(self, channel: "Channel", queued: object = False) -> None:
-        super().__init__(channel, queued)
-        self.site: Site = channel.site
+    def __init__(self, channel: AnswerChannel, queued: object = False) -> None:
+        super().__init__(channel, queued)  # type: ignore[arg-type]
+        self.site = channel.site
         self.facts = RequestFacts()
         self.hostname: str | None = None
         self.body_refused = False
@@ -77,8 +106,6 @@ class Request(ServerRequest):
 
     def process(self) -> None:
         """Hand the request to the dispatcher; whatever fails there becomes an answer."""
-        if not getattr(self.channel, "adds_standard_headers", False):
-            self.add_headers(self.site.standard_block(self.isSecure(), self.is_distribution))
         try:
             result = self._dispatch()
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
@@ -108,10 +135,19 @@ class Request(ServerRequest):
         lines = self.requestHeaders.getRawHeaders(name)
         return [line.decode("latin-1") for line in lines] if lines else []
 
-    def add_headers(self, block: HeaderBlock) -> None:
-        """Set header fields of the answer."""
-        for name, value in block.fields:
-            self.responseHeaders.setRawHeaders(name, [value])
+    @property
+    def is_full(self) -> bool:
+        """Whether what is written now would have to wait."""
+        return self.channel is not None and self.channel.is_full
+
+    @property
+    def own_stream(self) -> Any:
+        """The transport that carries nothing but this answer now; None where it is shared."""
+        return None if self.channel is None else self.channel.own_stream
+
+    def unsent_bytes(self) -> int | None:
+        """Changes as long as the client takes something; None where that is not known."""
+        return None if self.channel is None else self.channel.unsent_bytes()
 
     def send_whole(self, blocks: Sequence[HeaderBlock], body: bytes) -> None:
         """Answer with what is in memory, to HEAD without its body.
@@ -125,20 +161,16 @@ class Request(ServerRequest):
             return
         if self.method == b"HEAD" or self.code in NO_BODY_CODES:
             body = b""
-        write_whole = getattr(self.channel, "write_whole", None)
-        if write_whole is not None and len(body) <= LARGEST_WHOLE:
+        assert self.channel is not None
+        if len(body) <= LARGEST_WHOLE:
             self.answered_elsewhere(len(body))
-            write_whole(self, blocks, body)
+            self.channel.write_whole(self, blocks, body)
             self.finish()
             return
-        for block in blocks:
-            self.add_headers(block)
-        if len(body) <= LARGEST_WHOLE:
-            self.write(body)
-            self.finish()
-        else:
-            self.write(b"")
-            BodyProducer(self, body, self.site.reactor, self.site.limits.stall).start()
+        for name, value in (field for block in blocks for field in block.fields):
+            self.responseHeaders.setRawHeaders(name, [value])
+        self.write(b"")
+        BodyProducer(self, body, self.site.reactor, self.site.limits.stall).start()
 
     def _checked_host(self) -> str | None:
         """RFC 9112, 3.2: exactly one valid Host; HTTP/1.0 may have none."""
@@ -159,7 +191,7 @@ class Request(ServerRequest):
         """Turn what a handler raised into an error, or abort what has begun."""
         if self.over and failure.check(CancelledError):
             return
-        error = self.site.failures.error_for(failure, self.facts.kind)
+        error = self.site.errors.error_for(failure, self.facts.kind)
         if self.over:
             return
         if self.is_answering:
@@ -180,7 +212,7 @@ class Request(ServerRequest):
         if not self.facts.ended_early:
             self.facts.ended_early = reason
         self._aborted = True
-        if not self.finished:
+        if not self.finished and self.channel is not None:
             self.channel.abort()
 
     def connectionLost(self, reason: Failure) -> None:
@@ -199,7 +231,28 @@ class Request(ServerRequest):
             return
         self._recorded = True
         self._work = None
-        self.site.request_ended(self, make_record(self, self.site.seconds()))
+        self.site.request_ended(self, self._made_record(self.site.seconds()))
+
+    def _made_record(self, now: float) -> RequestRecord:
+        facts, begun = self.facts, self.first_byte_at
+        status = CLIENT_LEFT if begun is None else int(self.code)
+        return RequestRecord(
+            peer=describe_peer(self.client),
+            account=facts.account,
+            method=self.method.decode("ascii", "replace"),
+            kind=facts.kind,
+            upstream=facts.upstream,
+            repository=facts.repository,
+            reference=facts.reference,
+            status=status,
+            body_bytes=0 if self.method == b"HEAD" else self.body_bytes_sent,
+            outcome=facts.outcome or ("hit" if status < 400 else "error"),
+            cache_status=facts.cache_status,
+            first_byte=None if begun is None else begun - self.arrived_at,
+            seconds=now - self.arrived_at,
+            ended_early=facts.ended_early,
+            error=facts.error,
+        )
 
 
 Dispatch = Callable[[Request], Any]

@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+from twisted.web.http_headers import Headers
 
 from regcache.errors import RegistryError
-from regcache.web.header_block import safe_header_value
-
-if TYPE_CHECKING:
-    from regcache.web.request import Request
+from regcache.web.header_block import HeaderBlock, safe_header_value
+from regcache.web.records import RequestFacts
 
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain; charset=utf-8"
@@ -24,7 +24,34 @@ TEXT_TYPE = "text/plain; charset=utf-8"
 _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,\s*|\Z)')
 
 
-def set_header(request: "Request", name: str, value: str) -> None:
+class AnswerableRequest(Protocol):
+    """What an answer needs of its request.
+
+    :ivar facts: for the access log and the metrics.
+    """
+
+    method: bytes
+    facts: RequestFacts
+    responseHeaders: Headers
+
+    @property
+    def over(self) -> bool:
+        """Whether the answer has been finished or the client is gone."""
+
+    def field_lines(self, name: bytes) -> list[str]:
+        """All lines of a field of the request."""
+
+    def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        """Set the status of the answer."""
+
+    def send_whole(self, blocks: Sequence[HeaderBlock], body: bytes) -> None:
+        """Answer with what is in memory, and end the request."""
+
+    def finish(self) -> None:
+        """End the request."""
+
+
+def set_header(request: AnswerableRequest, name: str, value: str) -> None:
     """Set one header of the answer; its value is reduced to printable ASCII."""
     request.responseHeaders.setRawHeaders(name, [safe_header_value(value)])
 
@@ -37,7 +64,7 @@ def error_body(error: RegistryError) -> bytes:
     return json.dumps({"errors": [entry]}, default=str).encode("ascii") + b"\n"
 
 
-def send_error(request: "Request", error: RegistryError) -> None:
+def send_error(request: AnswerableRequest, error: RegistryError) -> None:
     """Answer with an error, and note it as the outcome unless a handler noted another."""
     if not request.facts.outcome:
         request.facts.outcome = "denied" if error.status in (401, 403) else "error"
@@ -45,20 +72,24 @@ def send_error(request: "Request", error: RegistryError) -> None:
     send_body(request, error_body(error), JSON_TYPE, status=error.status, headers=error.headers)
 
 
-def send_json(request: "Request", value: object, *, status: int = 200) -> None:
+def send_json(request: AnswerableRequest, value: object, *, status: int = 200) -> None:
     """Answer with a JSON document."""
     send_body(request, json.dumps(value).encode("ascii"), JSON_TYPE, status=status)
 
 
 def send_text(
-    request: "Request", text: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: AnswerableRequest,
+    text: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Answer with a line of plain text."""
     send_body(request, text.encode("utf-8"), TEXT_TYPE, status=status, headers=headers)
 
 
 def send_body(
-    request: "Request",
+    request: AnswerableRequest,
     body: bytes,
     content_type: str,
     *,
@@ -88,7 +119,7 @@ def send_body(
     request.send_whole((), body)
 
 
-def is_not_modified(request: "Request", etag: str) -> bool:
+def is_not_modified(request: AnswerableRequest, etag: str) -> bool:
     """Whether a GET or HEAD carries an If-None-Match that the entity tag satisfies."""
     if request.method not in (b"GET", b"HEAD"):
         return False

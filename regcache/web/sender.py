@@ -30,6 +30,7 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.interfaces import IContentFile, IReader, IReaderSink
@@ -37,9 +38,57 @@ from regcache.seam.write_takeover import is_plain_stream
 from regcache.web.request import Request
 from regcache.web.rounds import Rounds
 from regcache.web.sendfile import FileStretch
-from regcache.web.stall import StallTimer, unsent_bytes
-from regcache.web.turns import Turns
+from regcache.web.stall import StallTimer
 from regcache.web.unsent import UnsentBound
+
+#: Clients that are served in one turn of the reactor.
+MOST_PER_TURN = 8
+
+
+class Turns:
+    """Runs a bounded number of steps in each turn of the reactor, in the order they came.
+
+    Two hundred slow clients that began at once come back at once, too. What each gets costs a
+    fraction of a millisecond; all of them in one turn of the reactor are late for everybody else.
+
+    A step that finds that it is not needed any more does nothing: nobody takes it back.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, most: int = MOST_PER_TURN) -> None:
+        self._clock = clock
+        self._most = most
+        self._taken = 0
+        self._waiting: deque[Callable[[], object]] = deque()
+
+    def take(self, step: Callable[[], object]) -> None:
+        """Run it now, or in one of the next turns."""
+        if self._taken >= self._most:
+            self._waiting.append(step)
+            return
+        self._taken += 1
+        self._plan()
+        step()
+
+    def _plan(self) -> None:
+        """Another turn is needed when this one is full."""
+        if self._taken >= self._most:
+            self._clock.callLater(0, self._next_turn)
+
+    def _next_turn(self) -> None:
+        count = min(len(self._waiting), self._most)
+        steps = [self._waiting.popleft() for _ in range(count)]
+        self._taken = count
+        self._plan()
+        for step in steps:
+            self._run(step)
+
+    def _run(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except Exception:  # noqa: BLE001 - it is logged, and concerns nobody else
+            self._log.failure("a client's turn failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +123,7 @@ class Sender:
         reader: IReader,
         parts: Sequence[Part],
         terms: Terms,
+        *,
         epilogue: bytes = b"",
     ) -> None:
         self._request = request
@@ -83,8 +133,7 @@ class Sender:
         self._turns = terms.turns
         self._rounds = terms.rounds
         self._timer = StallTimer(terms.clock, terms.stall, self._progress, self._stalled)
-        transport = getattr(request.channel, "transport", None)
-        self._unsent = UnsentBound(transport, terms.clock, reader.client_is_fast)
+        self._unsent = UnsentBound(request.own_stream, terms.clock, reader.client_is_fast)
         self._paused = False
         self._empty = True
         self._stretch: FileStretch | None = None
@@ -100,7 +149,8 @@ class Sender:
         self._request.write(b"")
         self._timer.start()
         self._request.registerProducer(self, True)
-        if _is_full(self._request):
+        if self._request.is_full:
+            # Who registers with a transport that is full already is not told.
             self.pauseProducing()
         self._turns.take(self._begin)
         return self._done
@@ -147,7 +197,7 @@ class Sender:
 
         In chunked coding bytes would have to go before and behind it; that is written.
         """
-        transport = self._request.channel.transport
+        transport = self._request.own_stream
         if self._over or self._request.chunked or not is_plain_stream(transport):
             return False
 
@@ -156,7 +206,13 @@ class Sender:
             sent(count)
 
         self._stretch = FileStretch(
-            transport, self._rounds, file, start, end, self._sent_from_file, ended
+            transport,
+            self._rounds,
+            file,
+            start=start,
+            end=end,
+            progressed=self._sent_from_file,
+            ended=ended,
         )
         self._timer.moved()
         self._stretch.start()
@@ -194,7 +250,7 @@ class Sender:
         """Changes as long as the client takes something, or nothing is there for it."""
         if not self._paused and self._stretch is None:
             return object()
-        return self._request.body_bytes_sent, unsent_bytes(self._request.channel.transport)
+        return self._request.body_bytes_sent, self._request.unsent_bytes()
 
     def _stalled(self) -> None:
         self.broken("the client took nothing for too long")
@@ -216,11 +272,3 @@ class Sender:
         self._reader.leave()
         if not self._done.called:
             self._done.callback(None)
-
-
-def _is_full(request: Request) -> bool:
-    """Whether the transport was full before this answer began.
-
-    A producer that is registered then is not told (twisted.web), and over TLS never would be.
-    """
-    return bool(getattr(request.channel, "is_full", False))

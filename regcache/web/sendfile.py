@@ -63,6 +63,7 @@ class FileStretch:
         transport: Any,
         rounds: Rounds,
         file: IContentFile,
+        *,
         start: int,
         end: int,
         progressed: Callable[[int], None],

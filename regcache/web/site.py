@@ -1,21 +1,19 @@
-"""What stands behind one listener: a dispatcher, its open connections, and their limits."""
+"""What the connections of one listener have in common: a dispatcher, limits, and who is told."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web import http
 
-from regcache.web.access_log import RequestRecord, describe_peer
-from regcache.web.error_answers import FailureAnswers
+from regcache.web.error_answers import ErrorAnswers
 from regcache.web.header_block import HeaderBlock
-from regcache.web.http1.channel import Channel
-from regcache.web.request import Dispatch, Request
+from regcache.web.records import Recorder, RequestRecord, malformed_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +45,26 @@ class Connection(Protocol):
 
 
 class Site(http.HTTPFactory):
-    """Speaks HTTP/1.1 to clients and hands every request, of any method, to one callable.
+    """What all connections of a listener have in common, whatever they speak.
 
     It takes no part in ALPN: a factory of Twisted's would offer h2 as soon as that can be
     imported. What ALPN offers is decided in :mod:`regcache.tls`.
 
+    :ivar dispatch: gets every request, of any method; see :data:`regcache.web.request.Dispatch`.
     :ivar active_requests: those that have arrived whole and have not ended.
-    :ivar failures: finds the answers for what dispatchers raise.
+    :ivar channels: the connections that are open.
+    :ivar errors: finds the answers for what dispatchers raise.
     :ivar draining: connections are closed behind their present answer.
     """
 
     noisy = False
-    protocol = Channel  # type: ignore[assignment]
 
     def __init__(
         self,
-        dispatch: Dispatch,
+        dispatch: Callable[..., Any],
         clock: IReactorTime,
-        recorders: Sequence[Callable[[RequestRecord], None]] = (),
+        *,
+        recorders: Sequence[Recorder] = (),
         limits: ConnectionLimits | None = None,
         hsts: str | None = None,
     ) -> None:
@@ -75,10 +75,10 @@ class Site(http.HTTPFactory):
         self.dispatch = dispatch
         self.limits = limits or ConnectionLimits()
         self.hsts = hsts or ""
-        self.active_requests: set[Request] = set()
+        self.active_requests: set[http.Request] = set()
         self.channels: set[Connection] = set()
         self.draining = False
-        self.failures = FailureAnswers(clock)
+        self.errors = ErrorAnswers(clock)
         self._recorders = recorders
         self._waiting: list[Deferred[None]] = []
         self._second = -1
@@ -90,10 +90,9 @@ class Site(http.HTTPFactory):
     def stopFactory(self) -> None:
         """Nothing to do."""
 
-    def log(self, request: http.Request) -> None:
+    def log(self, request: Any) -> None:
         """Called by Twisted for each finished request."""
-        if isinstance(request, Request):
-            request.record()
+        request.record()
 
     def seconds(self) -> float:
         """The time of the clock that this site was given."""
@@ -127,7 +126,7 @@ class Site(http.HTTPFactory):
         if distribution:
             yield "Docker-Distribution-Api-Version", "registry/2.0"
 
-    def request_ended(self, request: Request, record: RequestRecord) -> None:
+    def request_ended(self, request: http.Request, record: RequestRecord) -> None:
         """Called once for each request, however it ended."""
         self.active_requests.discard(request)
         for recorder in self._recorders:
@@ -136,22 +135,7 @@ class Site(http.HTTPFactory):
 
     def request_malformed(self, peer: IAddress | None, reason: str) -> None:
         """Called for what never became a request."""
-        record = RequestRecord(
-            peer=describe_peer(peer),
-            account="",
-            method="",
-            kind="other",
-            upstream="",
-            repository="",
-            reference="",
-            status=400,
-            body_bytes=0,
-            outcome="error",
-            cache_status="",
-            first_byte=None,
-            seconds=0.0,
-            ended_early=reason,
-        )
+        record = malformed_record(peer, reason)
         for recorder in self._recorders:
             recorder(record)
 

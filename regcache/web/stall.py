@@ -26,12 +26,8 @@ _INT = struct.Struct("i")
 def unsent_bytes(transport: Any) -> int | None:
     """Bytes that the kernel holds for a peer that has not confirmed them; None if unknown.
 
-    :param transport: of a stream, possibly within wrappers such as TLS; or a stream of HTTP/2,
-        which counts for itself.
+    :param transport: of a connection, possibly within wrappers such as TLS.
     """
-    counted = getattr(transport, "unsent_bytes", None)
-    if counted is not None:
-        return int(counted())
     try:
         descriptor = stream_below(transport).fileno()
         answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size))
@@ -43,16 +39,16 @@ def unsent_bytes(transport: Any) -> int | None:
 class LastBytes:
     """What a client has yet to take of a connection that is being closed.
 
-    :param transport: as :func:`unsent_bytes` takes it.
+    :param unsent: tells how many bytes the client has yet to take, or None if unknown.
     """
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._unsent = unsent_bytes(transport)
+    def __init__(self, unsent: Callable[[], int | None]) -> None:
+        self._count = unsent
+        self._unsent = unsent()
 
     def are_taken(self) -> bool:
         """Whether it has taken some of them, and not all, since this was asked last."""
-        before, self._unsent = self._unsent, unsent_bytes(self._transport)
+        before, self._unsent = self._unsent, self._count()
         return bool(self._unsent) and self._unsent != before
 
 

@@ -110,7 +110,7 @@ class Http2Client:
     def __init__(self, site: Http2Site, *, takes: bool = True, window: int = 65535) -> None:
         self._clock: Any = site.reactor
         self.transport = Http2Transport()
-        self.channel = Http2Connection(site)
+        self.channel = Http2Connection(site, site.buffers)
         self.channel.makeConnection(self.transport)
         self.takes = takes
         self.answers: dict[int, StreamAnswer] = {}

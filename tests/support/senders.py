@@ -4,8 +4,7 @@ from twisted.internet.task import Clock
 
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads
-from regcache.web.sender import Terms
-from regcache.web.turns import Turns
+from regcache.web.sender import Terms, Turns
 
 
 def make_terms(clock: Clock, stall: float, turns: int = 10**6) -> Terms:

@@ -12,7 +12,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from regcache.web.access_log import RequestRecord
+from regcache.web.http1.site import Http1Site
+from regcache.web.records import RequestRecord
 from regcache.web.site import Site
 
 PEER = IPv4Address("TCP", "192.0.2.7", 40000)
@@ -135,4 +136,4 @@ class RecordList:
 
 def make_site(dispatch: Any, clock: Clock | None = None, **options: Any) -> Site:
     """A site with a clock that stands still."""
-    return Site(dispatch, clock or Clock(), **options)
+    return Http1Site(dispatch, clock or Clock(), **options)

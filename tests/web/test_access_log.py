@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.logs import LineWriter
 from regcache.metrics import Metrics
-from regcache.web.access_log import AccessLog, MetricsRecorder, RequestRecord, format_record
+from regcache.web.access_log import AccessLog, MetricsRecorder, format_record
+from regcache.web.records import RequestRecord
 
 RECORD = RequestRecord(
     peer="192.0.2.7",

@@ -5,17 +5,17 @@ from typing import Any
 
 from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web import http
-from twisted.web.http_headers import Headers
 
 from regcache.errors import NameUnknownError, UpstreamNotFound, UpstreamUnreachable
-from regcache.web.header_block import HeaderBlock
-from regcache.web.http1.channel import Channel
-from regcache.web.request import Request
+from regcache.web.http2.stream import Http2Stream
+from regcache.web.request import AnswerChannel, Request
 from regcache.web.respond import send_text
+from tests.support.http2_client import Http2Client, make_http2_site
 from tests.support.web_client import MemoryClient, RecordList, make_site
 
 
@@ -271,39 +271,17 @@ class EndTests(RequestCase):
         self.assertEqual(self.requests[0].args, {})
 
 
-class OtherChannel(Channel):
-    """A connection that writes heads itself, as those of other protocols do."""
+class ChannelTests(SynchronousTestCase):
+    """What carries answers."""
 
-    adds_standard_headers = False
-    write_whole = None  # type: ignore[assignment]
-
-    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        """Write what the request says, and note when."""
-        self.requests[0].first_byte_at = self.site.seconds()
-        http.HTTPChannel.writeHeaders(self, version, code, reason, headers)
-
-
-class OtherChannelTests(SynchronousTestCase):
-    """Requests over any connection."""
-
-    def test_whole(self) -> None:
-        """Where a connection writes nothing whole the answer is the same, byte for byte."""
-
-        def answer(request: Request) -> None:
-            request.responseHeaders.setRawHeaders(b"X", [b"1"])
-            request.setResponseCode(304 if request.uri == b"/v2/304" else 200)
-            request.send_whole((HeaderBlock([("Content-Length", "4")]),), b"body")
-
-        for method, target in (("GET", "/v2/"), ("HEAD", "/v2/"), ("GET", "/v2/304")):
-            written = []
-            for protocol in (Channel, OtherChannel):
-                records = RecordList()
-                site = make_site(answer, recorders=[records])
-                site.protocol = protocol  # type: ignore[assignment]
-                client = MemoryClient(site).request(method, target)
-                head, _, body = client.raw.partition(b"\r\n\r\n")
-                written.append((sorted(head.split(b"\r\n")), body, records.last))
-                client.leave()
-            self.assertEqual(written[0], written[1])
-            self.assertIn(b"Server: regcache", written[0][0])
-            self.assertEqual(written[0][1], b"body" if method + target == "GET/v2/" else b"")
+    def test_protocol(self) -> None:
+        """Connections of HTTP/1.1 and streams of HTTP/2 are the same to a request."""
+        connection = MemoryClient(make_site(lambda request: None)).channel
+        self.assertIsInstance(connection, AnswerChannel)
+        begun: list[Request] = []
+        client = Http2Client(make_http2_site(begun.append))
+        client.request()
+        self.assertIsInstance(begun[0].channel, AnswerChannel)
+        self.assertIsInstance(begun[0].channel, Http2Stream)
+        client.leave()
+        connection.connectionLost(Failure(ConnectionLost()))

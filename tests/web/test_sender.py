@@ -51,7 +51,7 @@ class SenderCase(SynchronousTestCase):
 
     def make_sender(self, request: Request) -> Sender:
         """The sender under test."""
-        return Sender(request, self.reader, self.parts, self.terms, self.epilogue)
+        return Sender(request, self.reader, self.parts, self.terms, epilogue=self.epilogue)
 
     def begin(self) -> None:
         """The client asks."""

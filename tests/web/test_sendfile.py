@@ -109,10 +109,10 @@ class StretchCase(SynchronousTestCase):
             self.transport,
             self.rounds,
             self.file,  # type: ignore[arg-type]
-            start,
-            end,
-            self.progress.append,
-            self.ended.append,
+            start=start,
+            end=end,
+            progressed=self.progress.append,
+            ended=self.ended.append,
         )
         made.start()
         self.addCleanup(made.stop)
@@ -444,10 +444,10 @@ class DueTests(SharedCase):
             self.transport,
             self.rounds,
             self.file,  # type: ignore[arg-type]
-            10,
-            2000,
-            lambda _: None,
-            lambda count: 1 // (count - count),
+            start=10,
+            end=2000,
+            progressed=lambda _: None,
+            ended=lambda count: 1 // (count - count),
         )
         raising.start()
         self.round()

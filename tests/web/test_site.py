@@ -5,6 +5,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import http
 
+from regcache.web.http1 import channel
 from regcache.web.http1.channel import LAST_REQUEST, Channel
 from regcache.web.request import Request
 from regcache.web.respond import send_text
@@ -97,6 +98,7 @@ class StoppingTests(SynchronousTestCase):
 
     def test_drain_does_not_wait_for_tls_peers(self) -> None:
         """Idle TLS connections end without the peer's confirmation, and so do closing ones."""
+        self.patch(channel, "stream_below", lambda transport: transport.transport)
         idle = MemoryClient(self.site, secure=True).request("GET", "/")
         closing = MemoryClient(self.site, secure=True).request("GET", "/", "Connection: close")
         busy = MemoryClient(self.site, secure=True).request("GET", "/")

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.web.turns import Turns
+from regcache.web.sender import Turns
 
 
 class TurnByTurn:

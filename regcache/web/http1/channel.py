@@ -13,6 +13,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from regcache.seam.streams import stream_below
 from regcache.web.deadline import Deadline
 from regcache.web.http1.writing import WritingChannel
 from regcache.web.request import PUSH_METHODS, Request
@@ -122,7 +123,7 @@ class Channel(WritingChannel):
             self.persistent = False
         self._expect("idle", self.site.limits.idle)
         super().requestDone(request)
-        if self.held is not None:
+        if self.untaken is not None:
             self._expect("sending", self.site.limits.idle)
 
     # Closing
@@ -137,7 +138,7 @@ class Channel(WritingChannel):
         if self._phase in ("new", "idle"):
             self.loseConnection()
         if self._phase == "closing" and self.isSecure():
-            _close_below_tls(self.transport)
+            stream_below(self.transport).loseConnection()
 
     def loseConnection(self) -> Any:
         """Close when what was written has been sent, and cut if the client takes none of it.
@@ -151,7 +152,7 @@ class Channel(WritingChannel):
             self._expect("linger", LINGER)
             return
         self._closing = True
-        self._last_bytes = LastBytes(self.transport)
+        self._last_bytes = LastBytes(self.unsent_bytes)
         self._expect("closing", CLOSE_TIMEOUT)
         super().loseConnection()
 
@@ -174,10 +175,3 @@ class Channel(WritingChannel):
             self._expect("closing", CLOSE_TIMEOUT)
         else:
             self.abort()
-
-
-def _close_below_tls(transport: Any) -> None:
-    """Close the stream that carries TLS when all that was written has been sent."""
-    below = getattr(transport, "transport", None)
-    if below is not None:
-        below.loseConnection()

@@ -1,46 +1,104 @@
-"""How a connection writes its answers: heads encoded at once, small answers sent at once."""
+"""How a connection of HTTP/1.1 writes its answers.
+
+What is in memory is written in one piece, head and body. And no answer is written before the
+client has taken the one ahead of it: Twisted answers what has arrived as fast as it can, and
+bounds what arrives only as long as the client takes its answers. One packet of small requests
+for large manifests could fill the memory.
+"""
 
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.interfaces import IAddress, ISSLTransport
+from twisted.web import http
 from twisted.web.http_headers import Headers
 
 from regcache.seam.prompt_writing import write_now
-from regcache.web.header_block import HeaderBlock, encode_head
-from regcache.web.pipelining import PipelinedChannel
+from regcache.web.header_block import HeaderBlock
+from regcache.web.http1.reading import StrictChannel
+from regcache.web.request import Request
+from regcache.web.site import Site
+from regcache.web.stall import unsent_bytes
 
-if TYPE_CHECKING:
-    from regcache.web.request import Request
-    from regcache.web.site import Site
+MOST_WAITING = 16384
+"""Bytes that may wait behind a request that is being answered."""
 
 
-class WritingChannel(PipelinedChannel):
-    """A connection that writes what is in memory in one piece.
+def encode_head(
+    version: bytes, code: bytes, phrase: bytes, headers: Headers, blocks: Sequence[HeaderBlock]
+) -> bytes:
+    """The head of an answer, with the blank line behind it."""
+    parts = [b"%b %b %b\r\n" % (version, code, phrase)]
+    parts.extend(block.encoded for block in blocks)
+    parts.extend(
+        b"%b: %b\r\n" % (name, value)
+        for name, values in headers.getAllRawHeaders()
+        for value in values
+    )
+    parts.append(b"\r\n")
+    return b"".join(parts)
 
-    :cvar adds_standard_headers: the head gets those of the site here, not in the request.
+
+class ReadSwitch:
+    """Lets a transport read or not. Saying so again costs nothing, which it does in Twisted."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._paused = False
+
+    def pauseProducing(self) -> None:
+        """Read nothing for now."""
+        if not self._paused:
+            self._paused = True
+            self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        if self._paused:
+            self._paused = False
+            self._transport.resumeProducing()
+
+    def unregisterProducer(self) -> None:
+        """Who writes is told no more about how full the transport is."""
+        self._transport.unregisterProducer()
+
+
+class WritingChannel(StrictChannel):
+    """A connection that answers no faster than its client takes answers.
+
+    :ivar untaken: the request whose answer is written, and that the client has yet to take.
     """
 
-    adds_standard_headers = True
-    requests: "list[Request]"
+    requests: list[Request]
 
     def __init__(self) -> None:
         super().__init__()
+        self.untaken: http.Request | None = None
         self._secure = False
         self._addresses: tuple[Any, Any] = (None, None)
 
     @property
-    def site(self) -> "Site":
+    def site(self) -> Site:
         """The site that made this connection."""
         site: Site = self.factory
         return site
 
+    @property
+    def own_stream(self) -> Any:
+        """The transport, which carries one answer at a time."""
+        return self.transport
+
+    def unsent_bytes(self) -> int | None:
+        """Bytes that the kernel has for the client; None where it does not say."""
+        return unsent_bytes(self.transport)
+
     def connectionMade(self) -> None:
         """A client has connected. Who it is does not change any more, and costs system calls."""
         super().connectionMade()
+        self.control_reading_by(ReadSwitch)
         transport: Any = self.transport
         self._secure = ISSLTransport.providedBy(transport)
         self._addresses = (transport.getPeer(), transport.getHost())
@@ -64,7 +122,7 @@ class WritingChannel(PipelinedChannel):
         assert self.transport is not None
         self.transport.write(self._begin(version, code, reason, headers, ()))
 
-    def write_whole(self, request: "Request", blocks: Sequence[HeaderBlock], body: bytes) -> None:
+    def write_whole(self, request: Request, blocks: Sequence[HeaderBlock], body: bytes) -> None:
         """Write a whole answer.
 
         :param blocks: fields beside those of ``responseHeaders``.
@@ -88,3 +146,23 @@ class WritingChannel(PipelinedChannel):
             headers.setRawHeaders(b"Connection", [b"close"])
         standard = site.standard_block(self._secure, request.is_distribution)
         return encode_head(version, code, reason, headers, (standard, *blocks))
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """A body, or what comes behind a request that is being answered."""
+        super().rawDataReceived(data)
+        if self.is_full and self.bytes_behind > MOST_WAITING:
+            self.stop_reading()
+
+    def requestDone(self, request: http.Request) -> None:
+        """An answer has been written. Where the transport is full the next one has to wait."""
+        if self.is_full and self.persistent:
+            self.untaken = request
+        else:
+            super().requestDone(request)
+
+    def resumeProducing(self) -> None:
+        """The transport has room again."""
+        super().resumeProducing()
+        untaken, self.untaken = self.untaken, None
+        if untaken is not None:
+            self.requestDone(untaken)

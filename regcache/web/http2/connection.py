@@ -22,7 +22,7 @@ any        connection lost             over: every request is told
 # mypy: disable-error-code="no-untyped-call"
 # (much of Twisted has no annotations)
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IAddress, IPushProducer
@@ -30,34 +30,34 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from regcache.seam.streams import stream_below
 from regcache.web.deadline import Deadline
 from regcache.web.http1.channel import CLOSE_TIMEOUT
+from regcache.web.http2.buffers import ConnectionBuffers, SiteBuffers
 from regcache.web.http2.engine import Engine, ErrorCodes, ProtocolError
 from regcache.web.http2.frames import FrameGuard, FrameScanner
 from regcache.web.http2.limits import FloodError
 from regcache.web.http2.output import Output
 from regcache.web.http2.request_share import ReadingTurns
 from regcache.web.http2.requests import Requests
-from regcache.web.http2.stream import Http2Stream
-from regcache.web.stall import LastBytes
-
-if TYPE_CHECKING:
-    from regcache.web.http2.site import Http2Site
+from regcache.web.site import Site
+from regcache.web.stall import LastBytes, unsent_bytes
 
 
 @implementer(IPushProducer)
 class Http2Connection(Protocol):
     """Server side of one connection. Made by :class:`~regcache.web.http2.site.Negotiation`.
 
-    :ivar held: bytes of answers that wait to be sent.
+    :param buffers: of all connections of the site.
+    :ivar buffers: what waits to be sent in this one.
     """
 
     peer: IAddress
     host: IAddress
 
-    def __init__(self, site: "Http2Site") -> None:
+    def __init__(self, site: Site, buffers: SiteBuffers) -> None:
         self.site = site
-        self.held = 0
+        self.buffers = ConnectionBuffers(buffers)
         self._engine = Engine()
         guard = FrameGuard(site.reactor, self._peer_leaves)
         self._scanner = FrameScanner(guard, self._opened)
@@ -143,18 +143,9 @@ class Http2Connection(Protocol):
 
     # Answering
 
-    def hold(self, count: int) -> None:
-        """So many more bytes wait to be sent, or fewer."""
-        self.held += count
-        self.site.hold(count)
-
-    def largest(self) -> Http2Stream | None:
-        """The stream for which most is held."""
-        return max(self.requests.streams.values(), key=lambda each: each.held, default=None)
-
-    def stream_over(self, stream: Http2Stream) -> None:
+    def stream_over(self, stream_id: int) -> None:
         """A stream has ended."""
-        self.requests.stream_over(stream)
+        self.requests.stream_over(stream_id)
         if self._phase == "busy" and not self.requests.streams:
             self._expect("idle", self.site.limits.idle)
             if self._leaving:
@@ -219,13 +210,12 @@ class Http2Connection(Protocol):
         """
         transport: Any = self.transport
         self.output.push()
-        self._last_bytes = LastBytes(transport)
+        self._last_bytes = LastBytes(lambda: unsent_bytes(transport))
         self._expect("closing", CLOSE_TIMEOUT)
         self._unregister()
         transport.loseConnection()
-        below = getattr(transport, "transport", None)
-        if self.site.draining and below is not None:
-            below.loseConnection()
+        if self.site.draining:
+            stream_below(transport).loseConnection()
 
     def _unregister(self) -> None:
         """TLS closes no connection that has a producer."""

@@ -4,6 +4,7 @@ It copies each DATA frame four times, so those are put together here; and once i
 received GOAWAY it sends nothing more, so a GOAWAY that lets answers finish is made here too.
 """
 
+import re
 import struct
 from collections.abc import Iterable
 from typing import Any
@@ -14,9 +15,9 @@ from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import Decoder, HeaderTuple, HPACKDecodingError
 from hyperframe.frame import GoAwayFrame
 
-from regcache.web.http2.decoder import BoundedDecoder
 from regcache.web.http2.limits import (
     MOST_CLOSED,
     MOST_HEADER_LIST,
@@ -28,6 +29,28 @@ from regcache.web.http2.limits import (
 _HEAD = struct.Struct(">HBBBL")
 _DATA = 0
 _MOST_OF_OURS = 65536
+#: One more change of the table size than RFC 7541, 4.2, has a use for at the start of a block.
+_SIZE_CHANGES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*[\x00-\x7f]){3}")
+#: All octets of a number but its last are like this (RFC 7541, 5.1). So may be those of a
+#: string, though not so many: nearly all would have to be letters X and the like.
+_LONG_NUMBER = re.compile(rb"[\x80-\xff]{2048}")
+
+
+class BoundedDecoder(Decoder):
+    """Decodes header blocks (HPACK, RFC 7541), with work in proportion to their bytes.
+
+    A block of 20 KB may have thousands of changes of the table size, or a number of thousands of
+    digits. The library works on either for up to a tenth of a second.
+    """
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
+        """The fields of a block.
+
+        :raises HPACKDecodingError: also for what is allowed, but only an attacker sends.
+        """
+        if _LONG_NUMBER.search(data) or _SIZE_CHANGES.match(data):
+            raise HPACKDecodingError("a number is too long, or there are too many table sizes")
+        return super().decode(data, raw)
 
 
 class _OwnSettings(Settings):

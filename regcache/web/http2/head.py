@@ -1,13 +1,16 @@
-"""The head of an HTTP/2 request, checked as strictly as one of HTTP/1.1 is.
+"""The heads of HTTP/2: of requests, checked as strictly as those of HTTP/1.1, and of answers.
 
-Nothing passes that means something else once it is written as HTTP/1.1, and every request
-has exactly one Host (RFC 9113, 8.2 and 8.3).
+Nothing of a request passes that means something else once it is written as HTTP/1.1, and every
+request has exactly one Host (RFC 9113, 8.2 and 8.3).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from twisted.web.http_headers import Headers
+
+from regcache.web.header_block import HeaderBlock
 from regcache.web.http2.limits import MOST_FIELDS
 
 Field = tuple[bytes, bytes]
@@ -21,6 +24,7 @@ _PSEUDO = frozenset({b":method", b":scheme", b":path", b":authority"})
 _OF_CONNECTIONS = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
+_BODILESS = frozenset({b"204", b"304"})
 _SINGLE = frozenset({b"host", b"content-length"})
 
 
@@ -117,3 +121,20 @@ def _length(text: bytes) -> int:
     if not _LENGTH.match(text):
         raise MalformedHeadError("a length")
     return int(text)
+
+
+def answer_fields(code: bytes, blocks: Iterable[HeaderBlock], headers: Headers) -> list[Field]:
+    """The fields of an answer, its status first; what belongs to connections is left out."""
+    fields = [(b":status", code)]
+    for block in blocks:
+        fields.extend(block.lower)
+    for name, values in headers.getAllRawHeaders():
+        if (lower := name.lower()) not in _OF_CONNECTIONS:
+            fields.extend((lower, value) for value in values)
+    return fields
+
+
+def declared_length(fields: Sequence[Field]) -> int | None:
+    """How long the body of an answer to GET has to be; None where it is not declared, or none."""
+    lengths = [int(value) for name, value in fields if name == b"content-length"]
+    return lengths[0] if lengths and fields[0][1] not in _BODILESS else None

@@ -22,11 +22,11 @@ MOST_CLOSED = 1000
 """Streams that are remembered after their end, to tell late frames from faults."""
 MOST_BODIES = 4 * 65536
 """Bytes of request bodies of one connection that are being received."""
-MOST_HELD_BY_CONNECTION = 32 * 1024 * 1024
-"""Bytes of answers held for one connection: more than all of its streams hold where each
+MOST_BUFFERED_BY_CONNECTION = 32 * 1024 * 1024
+"""Bytes of answers buffered for one connection: more than all of its streams have where each
 has a whole piece that was read from the disk."""
-MOST_HELD_BY_SITE = 64 * 1024 * 1024
-"""Bytes of answers held for all connections of a listener."""
+MOST_BUFFERED_BY_SITE = 64 * 1024 * 1024
+"""Bytes of answers buffered for all connections of a listener."""
 MOST_CONTROL = 65536
 """Bytes that are written behind a full transport before nothing more is read."""
 

@@ -1,4 +1,4 @@
-"""Sends what the streams of a connection hold, each in its turn.
+"""Sends what the streams of a connection have, each in its turn.
 
 =========  ==========================  =================================================
 state      event                       what holds afterwards
@@ -17,23 +17,47 @@ nobody.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from h2.errors import ErrorCodes
 
+from regcache.web.http2.buffers import StreamBuffer
 from regcache.web.http2.engine import Engine
 from regcache.web.http2.head import Field
 from regcache.web.http2.limits import MOST_CONTROL
-from regcache.web.http2.stream import Http2Stream
 from regcache.web.stall import unsent_bytes
 
 TURN = 256 * 1024
-"""Bytes that one stream sends in a turn, so that it holds the rest of a piece seldom."""
+"""Bytes that one stream sends in a turn, so that it seldom keeps the rest of a piece."""
 ENOUGH = 64 * 1024
 """Bytes that are handed to the transport without waiting for more."""
 LEAST = 1024
 """Bytes of room that are waited for where more than that waits to be sent: a client that
 opens its window by single bytes is not sent a frame for each."""
+
+
+class QueuedStream(Protocol):
+    """What a stream is to those who send what it has.
+
+    :ivar finished: nothing will be added to the answer.
+    :ivar over: it has ended.
+    :ivar queued: it waits for its turn to send.
+    :ivar paused: its producer waits to be resumed.
+    :ivar buffer: what waits to be sent.
+    """
+
+    stream_id: int
+    finished: bool
+    over: bool
+    queued: bool
+    paused: bool
+    buffer: StreamBuffer
+
+    def resume(self) -> None:
+        """All that was buffered has been sent, and there is room for more."""
+
+    def end(self) -> None:
+        """The stream is over: its answer has been sent whole."""
 
 
 class Output:
@@ -47,7 +71,7 @@ class Output:
         self._engine = engine
         self._sent = sent
         self._transport: Any = None
-        self._turns: deque[Http2Stream] = deque()
+        self._turns: deque[QueuedStream] = deque()
         self._flushing = self._corked = False
         self._parts: list[bytes | memoryview] = []
         self._size = 0
@@ -69,35 +93,35 @@ class Output:
 
     # What streams do
 
-    def has_room(self, stream: Http2Stream) -> bool:
+    def has_room(self, stream: QueuedStream) -> bool:
         """Whether a stream may send now."""
         return not self.full and min(self._room(stream), self._shared_room(stream)) > 0
 
-    def wants(self, stream: Http2Stream, first: bool = False) -> None:
+    def wants(self, stream: QueuedStream, first: bool = False) -> None:
         """A stream has something to send, or could make it."""
         if not stream.queued and not stream.over:
             stream.queued = True
             (self._turns.appendleft if first else self._turns.append)(stream)
 
-    def forget(self, stream: Http2Stream) -> None:
+    def forget(self, stream: QueuedStream) -> None:
         """A stream is over: it does not wait for a turn that may not come for long."""
         if stream.queued:
             stream.queued = False
             self._turns.remove(stream)
 
-    def write_head(self, stream: Http2Stream, fields: list[Field]) -> None:
+    def write_head(self, stream: QueuedStream, fields: list[Field]) -> None:
         """Send the head of an answer."""
         known = self._engine.streams.get(stream.stream_id)
         if known is not None and not known.closed and self._engine.is_open:
             self._engine.send_headers(stream.stream_id, fields)
             self.flush()
 
-    def reset(self, stream: Http2Stream, code: ErrorCodes) -> None:
-        """Reset a stream; what it holds is not sent."""
+    def reset(self, stream: QueuedStream, code: ErrorCodes) -> None:
+        """Reset a stream; what it has is not sent."""
         self._engine.reset(stream.stream_id, code)
         self.flush()
 
-    def progress(self, stream: Http2Stream) -> int:
+    def progress(self, stream: QueuedStream) -> int:
         """Changes as long as the connection takes something, where a stream waits for that.
 
         It waits for its turn then, and may do so for long; not where its own window is closed.
@@ -106,13 +130,13 @@ class Output:
             return 0
         return self._total + (unsent_bytes(self._transport) or 0)
 
-    def _room(self, stream: Http2Stream) -> int:
+    def _room(self, stream: QueuedStream) -> int:
         """Bytes that the window of a stream lets it send; 0 where a frame is not worth it."""
         room = self._engine.room(stream.stream_id)
         initial = self._engine.remote_settings.initial_window_size
         return room if room >= max(1, min(_worth(stream), initial or LEAST)) else 0
 
-    def _shared_room(self, stream: Http2Stream) -> int:
+    def _shared_room(self, stream: QueuedStream) -> int:
         """The same for the window of the connection."""
         room = self._engine.outbound_flow_control_window
         return room if room >= _worth(stream) else 0
@@ -178,41 +202,41 @@ class Output:
         parts, self._parts, self._size = self._parts, [], 0
         self._write(b"".join(parts))
 
-    def _turn(self, stream: Http2Stream) -> bool:
+    def _turn(self, stream: QueuedStream) -> bool:
         """Let the first in the queue send; False if it has to wait there."""
-        ends = stream.finished and not stream.held
+        ends = stream.finished and not stream.buffer.size
         shared = self._shared_room(stream)
         if not (ends or shared):
             return False
         self._turns.popleft()
         stream.queued = False
         room = min(self._room(stream), shared, TURN)
-        if ends or (stream.held and room):
+        if ends or (stream.buffer.size and room):
             self._send(stream, room)
         elif room:
             stream.resume()
         # One that its own window holds up comes again when that is opened.
-        if not stream.over and room and (stream.held or stream.is_paused):
+        if not stream.over and room and (stream.buffer.size or stream.paused):
             self.wants(stream)
         return True
 
-    def _send(self, stream: Http2Stream, most: int) -> None:
-        """Send what a stream holds, and end it where that was all."""
+    def _send(self, stream: QueuedStream, most: int) -> None:
+        """Send what a stream has, and end it where that was all."""
         self._collect(self._engine.data_to_send())
         count = 0
-        for piece in stream.take(most):
+        for piece in stream.buffer.take(most):
             for part in self._engine.frame(stream.stream_id, piece):
                 self._collect(part)
             count += len(piece)
         self._sent(count)
         self._total += count
-        ends = stream.finished and not stream.held
+        ends = stream.finished and not stream.buffer.size
         if ends:
             self._engine.end(stream.stream_id)
         if self._size >= ENOUGH:
             self.push()
         if ends:
-            stream.sent_all()
+            stream.end()
 
     def _collect(self, part: bytes | memoryview) -> None:
         if part:
@@ -229,9 +253,9 @@ class Output:
         self._transport.write(data)
 
 
-def _worth(stream: Http2Stream) -> int:
+def _worth(stream: QueuedStream) -> int:
     """Bytes of room that a stream waits for.
 
-    It is not known how many are to come where none is held: they may fit into very little.
+    It is not known how many are to come where none is buffered: they may fit into very little.
     """
-    return min(LEAST, stream.held) or 1
+    return min(LEAST, stream.buffer.size) or 1

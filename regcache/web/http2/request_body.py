@@ -1,6 +1,5 @@
-"""The two bodies of a stream: the one that is received, and the one that waits to be sent."""
+"""The body of a request that comes in a stream."""
 
-from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -53,37 +52,3 @@ class RequestBody:
     def _give_up(self) -> None:
         self._overdue = None
         self._too_late()
-
-
-class HeldPieces:
-    """Bytes of an answer that wait to be sent, as they were written.
-
-    :ivar size: how many they are.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._pieces: deque[memoryview] = deque()
-
-    def add(self, data: bytes) -> None:
-        """Some more."""
-        self._pieces.append(memoryview(data))
-        self.size += len(data)
-
-    def take(self, most: int) -> list[memoryview]:
-        """The next of them, no more than this many bytes."""
-        taken = []
-        while most and self._pieces:
-            piece = self._pieces.popleft()
-            if len(piece) > most:
-                self._pieces.appendleft(piece[most:])
-                piece = piece[:most]
-            taken.append(piece)
-            most -= len(piece)
-            self.size -= len(piece)
-        return taken
-
-    def clear(self) -> None:
-        """None of them is sent any more."""
-        self._pieces.clear()
-        self.size = 0

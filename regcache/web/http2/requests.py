@@ -4,7 +4,7 @@
 # (much of Twisted has no annotations)
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from h2 import events
 from twisted.internet.error import ConnectionAborted
@@ -13,11 +13,8 @@ from twisted.python.failure import Failure
 from regcache.web.http2.engine import Engine, ErrorCodes
 from regcache.web.http2.head import Head, MalformedHeadError, read_head
 from regcache.web.http2.limits import MOST_BODIES, MOST_STREAMS, RESETS, FloodError, TokenBucket
-from regcache.web.http2.stream import Http2Stream
+from regcache.web.http2.stream import Http2Stream, StreamConnection
 from regcache.web.request import PUSH_METHODS
-
-if TYPE_CHECKING:
-    from regcache.web.http2.connection import Http2Connection
 
 _MALFORMED = b"The request is malformed.\n"
 _MALFORMED_FIELDS = [
@@ -27,13 +24,23 @@ _MALFORMED_FIELDS = [
 ]
 
 
+class RequestsConnection(StreamConnection, Protocol):
+    """What the requests need of their connection, beside what their streams need."""
+
+    def busy(self) -> None:
+        """A request is there."""
+
+    def report(self, reason: str) -> None:
+        """Have what never became a request recorded."""
+
+
 class Requests:
     """What the client asks for, and is being given.
 
     :ivar streams: by number, until each is over.
     """
 
-    def __init__(self, connection: "Http2Connection", engine: Engine) -> None:
+    def __init__(self, connection: RequestsConnection, engine: Engine) -> None:
         self.streams: dict[int, Http2Stream] = {}
         self._connection = connection
         self._engine = engine
@@ -79,10 +86,10 @@ class Requests:
                 stream.request.facts.ended_early = ended_early
             stream.lost(reason)
 
-    def stream_over(self, stream: Http2Stream) -> None:
+    def stream_over(self, stream_id: int) -> None:
         """A stream has ended."""
-        self.streams.pop(stream.stream_id, None)
-        self._bodies.pop(stream.stream_id, None)
+        self.streams.pop(stream_id, None)
+        self._bodies.pop(stream_id, None)
 
     def _request_received(self, event: events.RequestReceived) -> None:
         stream_id = event.stream_id
@@ -146,7 +153,7 @@ class Requests:
     def takes_more(self, stream_id: int) -> None:
         """The window of a stream was opened. That of the connection (0) is seen at each turn."""
         stream = self.streams.get(stream_id)
-        if stream is not None and (stream.held or stream.is_paused):
+        if stream is not None and (stream.buffer.size or stream.paused):
             self._connection.output.wants(stream)
 
     def _answer_malformed(self, stream_id: int) -> None:

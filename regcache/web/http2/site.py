@@ -3,29 +3,30 @@
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IHandshakeListener
+from twisted.internet.interfaces import IAddress, IHandshakeListener, IReactorTime
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.seam.hand_over import hand_over
 from regcache.web.deadline import Deadline
+from regcache.web.http1.site import Http1Site
+from regcache.web.http2.buffers import SiteBuffers
 from regcache.web.http2.connection import Http2Connection
-from regcache.web.http2.limits import MOST_HELD_BY_CONNECTION, MOST_HELD_BY_SITE
-from regcache.web.site import Site
-
-_TOO_MUCH_HELD = "too much of its answers was held for the client"
 
 
-class Http2Site(Site):
+class Http2Site(Http1Site):
     """Speaks HTTP/1.1 or HTTP/2, as the client chose.
 
-    :ivar held: bytes of answers that wait to be sent over HTTP/2.
+    :ivar buffers: what waits to be sent over HTTP/2.
     """
 
-    held = 0
+    def __init__(self, dispatch: Callable[..., Any], clock: IReactorTime, **options: Any) -> None:
+        super().__init__(dispatch, clock, **options)
+        self.buffers = SiteBuffers()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """What stands behind a connection until it is known what the client speaks."""
@@ -34,31 +35,6 @@ class Http2Site(Site):
     def build_channel(self, addr: IAddress | None) -> Any:
         """What speaks HTTP/1.1."""
         return super().buildProtocol(addr)
-
-    def hold(self, count: int) -> None:
-        """So many more bytes wait to be sent, or fewer."""
-        self.held += count
-
-    def bound_held(self, connection: Http2Connection) -> None:
-        """Reset streams where too much is held, the largest first.
-
-        A stream may hold what a connection of HTTP/1.1 may; but there are many in each.
-        """
-        while connection.held > MOST_HELD_BY_CONNECTION and _cut_largest(connection):
-            pass
-        while self.held > MOST_HELD_BY_SITE:
-            connections = [each for each in self.channels if isinstance(each, Http2Connection)]
-            worst = max(connections, key=lambda each: each.held, default=None)
-            if worst is None or not _cut_largest(worst):
-                return
-
-
-def _cut_largest(connection: Http2Connection) -> bool:
-    stream = connection.largest()
-    if stream is None or not stream.held:
-        return False
-    stream.cut(_TOO_MUCH_HELD)
-    return True
 
 
 @implementer(IHandshakeListener)
@@ -81,7 +57,7 @@ class Negotiation(Protocol):
         self._end()
         chosen: Any
         if transport.negotiatedProtocol == b"h2":
-            chosen = Http2Connection(self._site)
+            chosen = Http2Connection(self._site, self._site.buffers)
         else:
             chosen = self._site.build_channel(self._address)
         hand_over(transport, chosen)

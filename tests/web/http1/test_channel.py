@@ -292,8 +292,7 @@ class TimeTests(ChannelCase):
     def close_with_bytes_waiting(self) -> list[int]:
         """An answer that ends its connection; how many bytes of it the client has yet to take."""
         waiting = [500_000]
-        transport: Any = self.client.transport
-        transport.unsent_bytes = lambda: waiting[0]
+        self.client.channel.unsent_bytes = lambda: waiting[0]
         self.client.request("GET", "/a", "Connection: close")
         return waiting
 

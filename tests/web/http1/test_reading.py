@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.web.heads import LONGEST, MOST_FIELDS, parse_plain_head
+from regcache.web.http1.reading import LONGEST, MOST_FIELDS, parse_plain_head
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from tests.support.web_client import MemoryClient, make_site

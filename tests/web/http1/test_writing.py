@@ -5,8 +5,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from regcache.web.header_block import HeaderBlock, encode_head
-from regcache.web.pipelining import ReadSwitch
+from regcache.web.header_block import HeaderBlock
+from regcache.web.http1.writing import ReadSwitch, encode_head
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from tests.support.producers import NotingProducer

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.errors import BlobUnknownError
 from regcache.web.http1.channel import CLOSE_TIMEOUT
+from regcache.web.http2 import connection
 from regcache.web.http2.head import read_head
 from regcache.web.http2.stream import Http2Stream
 from regcache.web.request import Request
@@ -52,11 +53,11 @@ class Http2Case(SynchronousTestCase):
         """Whatever happened, connections that are gone leave no timer and no bytes."""
         for client in self.clients:
             client.leave()
-            self.assertEqual(client.channel.held, 0)
+            self.assertEqual(client.channel.buffers.size, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.site.channels, set())
         self.assertEqual(self.site.active_requests, set())
-        self.assertEqual(self.site.held, 0)
+        self.assertEqual(self.site.buffers.size, 0)
 
 
 class AnswerTests(Http2Case):
@@ -324,7 +325,7 @@ class TimeoutTests(Http2Case):
         """Who still takes the end of an answer is not cut; who takes nothing more is."""
         transport: Any = self.client.transport
         waiting = [500_000]
-        transport.unsent_bytes = lambda: waiting[0]
+        self.patch(connection, "unsent_bytes", lambda _: waiting[0])
         self.client.request()
         self.client.channel.close_if_idle()
         for waiting[0] in (400_000, 300_000, 200_000):

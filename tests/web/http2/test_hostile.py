@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from regcache.web.http2 import limits
 from regcache.web.http2.connection import Http2Connection
-from regcache.web.http2.decoder import BoundedDecoder
+from regcache.web.http2.engine import BoundedDecoder
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_text
 from tests.support.http2_client import PREFACE, Http2Client, Http2Transport, fields, frame
@@ -365,7 +365,7 @@ class FrameTests(Http2Case):
         """What is no HTTP/2 is not spoken to."""
         for data in (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", PREFACE[:-1] + b"x", bytes(24)):
             transport = Http2Transport()
-            connection = Http2Connection(self.site)
+            connection = Http2Connection(self.site, self.site.buffers)
             connection.makeConnection(transport)
             connection.dataReceived(data)
             self.assertTrue(transport.disconnecting, data)

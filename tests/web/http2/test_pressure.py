@@ -108,7 +108,7 @@ class FlowTests(PressureCase):
         client.h2.increment_flow_control_window(MIB * 300)
         slow = [client.begin() for _ in range(limits.MOST_STREAMS - 1)]
         client.carry()
-        self.assertLessEqual(client.channel.held, len(slow) * MOST_READ)
+        self.assertLessEqual(client.channel.buffers.size, len(slow) * MOST_READ)
         client.takes = True
         self.assertEqual(client.request().body, CONTENT)
         self.assertEqual({len(client.answers[each].body) for each in slow}, {65535})
@@ -117,7 +117,7 @@ class FlowTests(PressureCase):
                 client.h2.increment_flow_control_window(65535, each)
             client.takes = False
             client.carry()
-            self.assertLessEqual(client.channel.held, len(slow) * MOST_READ)
+            self.assertLessEqual(client.channel.buffers.size, len(slow) * MOST_READ)
         self.assertTrue(all(client.answers[each].body == CONTENT for each in slow))
         self.assertTrue(all(client.answers[each].ended for each in slow))
 
@@ -130,20 +130,20 @@ class FlowTests(PressureCase):
                 client.begin()
             client.carry()
         self.assertEqual(len(self.site.active_requests), 300)
-        self.assertLessEqual(self.site.held, 300 * 65536)
+        self.assertLessEqual(self.site.buffers.size, 300 * 65536)
 
     def test_window_of_the_connection(self) -> None:
         """Streams share what the connection takes, and none of them makes more than a piece."""
         client = self.connect(takes=False, window=10 * MIB)
         streams = [client.begin() for _ in range(5)]
         client.carry()
-        self.assertLessEqual(client.channel.held, MOST_READ)
+        self.assertLessEqual(client.channel.buffers.size, MOST_READ)
         for _ in range(100):
             client.h2.increment_flow_control_window(256 * 1024)
             client.carry()
             got = [len(client.answers[each].body) for each in streams]
             self.assertLessEqual(max(got) - min(got), 3 * TURN)
-            self.assertLessEqual(client.channel.held, 5 * MOST_READ)
+            self.assertLessEqual(client.channel.buffers.size, 5 * MOST_READ)
         self.assertTrue(all(client.answers[each].body == CONTENT for each in streams))
 
     def test_full_transport(self) -> None:
@@ -157,7 +157,7 @@ class FlowTests(PressureCase):
         client.channel.dataReceived(client.h2.data_to_send())
         order: list[int] = []
         for _ in range(60):
-            self.assertLessEqual(client.channel.held, 3 * MOST_READ)
+            self.assertLessEqual(client.channel.buffers.size, 3 * MOST_READ)
             self.assertLessEqual(len(client.transport.value()), TURN + 65536 + 1000)
             for event in client.h2.receive_data(client.transport.drain()):
                 client._note(event)
@@ -257,7 +257,7 @@ class StallTests(PressureCase):
         client.carry()
         codes = {client.answers[each].reset for each in streams}
         self.assertEqual(codes, {ErrorCodes.INTERNAL_ERROR})
-        self.assertEqual(client.channel.held, 0)
+        self.assertEqual(client.channel.buffers.size, 0)
 
     def test_finished_answer(self) -> None:
         """A finished answer that nobody takes is given up after the idle time."""
@@ -265,12 +265,12 @@ class StallTests(PressureCase):
         client = self.connect(takes=False)
         stream = client.begin()
         client.carry()
-        self.assertEqual(client.channel.held, len(CONTENT) - 65535)
+        self.assertEqual(client.channel.buffers.size, len(CONTENT) - 65535)
         for _ in range(5):
             self.clock.advance(75 / 4)
         client.carry()
         self.assertEqual(client.answers[stream].reset, ErrorCodes.INTERNAL_ERROR)
-        self.assertEqual(client.channel.held, 0)
+        self.assertEqual(client.channel.buffers.size, 0)
         self.assertFalse(client.transport.disconnecting)
 
     def test_large_manifest(self) -> None:
@@ -279,10 +279,10 @@ class StallTests(PressureCase):
         client = self.connect(takes=False)
         streams = [client.begin() for _ in range(limits.MOST_STREAMS)]
         client.carry()
-        self.assertLessEqual(client.channel.held, 2 * 65536)
+        self.assertLessEqual(client.channel.buffers.size, 2 * 65536)
         client.h2.increment_flow_control_window(300 * MIB)
         for _ in range(ROUNDS):
-            self.assertLessEqual(client.channel.held, limits.MOST_STREAMS * 65536)
+            self.assertLessEqual(client.channel.buffers.size, limits.MOST_STREAMS * 65536)
             for stream in streams:
                 client.h2.increment_flow_control_window(65535, stream)
             client.carry()
@@ -296,7 +296,7 @@ class StallTests(PressureCase):
         client.carry()
         client.h2.reset_stream(stream, ErrorCodes.CANCEL)
         client.carry()
-        self.assertEqual(client.channel.held, 0)
+        self.assertEqual(client.channel.buffers.size, 0)
         self.assertEqual(self.files[-1].closed, 1)
 
     def test_broken_content(self) -> None:
@@ -339,8 +339,8 @@ class HeldTests(PressureCase):
             client.begin()
         client.carry()
         self.answer()
-        self.assertLessEqual(client.channel.held, limits.MOST_HELD_BY_CONNECTION)
-        self.assertEqual(other.channel.held, len(CONTENT))
+        self.assertLessEqual(client.channel.buffers.size, limits.MOST_BUFFERED_BY_CONNECTION)
+        self.assertEqual(other.channel.buffers.size, len(CONTENT))
         client.carry()
         reset = [each for each in client.answers.values() if each.reset is not None]
         self.assertGreater(len(reset), 20)
@@ -358,8 +358,8 @@ class HeldTests(PressureCase):
         modest.begin()
         modest.carry()
         self.answer()
-        self.assertLessEqual(self.site.held, limits.MOST_HELD_BY_SITE)
-        self.assertEqual(modest.channel.held, len(CONTENT))
+        self.assertLessEqual(self.site.buffers.size, limits.MOST_BUFFERED_BY_SITE)
+        self.assertEqual(modest.channel.buffers.size, len(CONTENT))
         self.clock.advance(0)
 
 

@@ -1,0 +1,104 @@
+"""What is known of a request while it is answered, and when it has ended."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress
+
+CLIENT_LEFT = 499
+"""Recorded as the status where the client left before there was one."""
+
+
+class RequestRecord(NamedTuple):
+    """All that is known of one request when it has ended.
+
+    :ivar peer: the client's address without its port.
+    :ivar account: who was authenticated, or "".
+    :ivar status: as sent; 499 where the client left before there was one.
+    :ivar body_bytes: bytes of the body handed to the connection.
+    :ivar first_byte: seconds from the request to the headers of its answer; None without one.
+    :ivar seconds: from the whole request to its end.
+    :ivar ended_early: why the answer was not sent whole, or "".
+    :ivar error: what the client was told went wrong, or "".
+    """
+
+    peer: str
+    account: str
+    method: str
+    kind: str
+    upstream: str
+    repository: str
+    reference: str
+    status: int
+    body_bytes: int
+    outcome: str
+    cache_status: str
+    first_byte: float | None
+    seconds: float
+    ended_early: str
+    error: str = ""
+
+    def as_fields(self) -> dict[str, object]:
+        """The fields of a line in JSON."""
+        fields: dict[str, Any] = self._asdict()
+        fields["bytes"] = fields.pop("body_bytes")
+        fields["duration"] = round(fields.pop("seconds"), 6)
+        if self.first_byte is not None:
+            fields["first_byte"] = round(self.first_byte, 6)
+        return fields
+
+
+@dataclass(slots=True)
+class RequestFacts:
+    """What handlers learn about a request, for the access log and the metrics.
+
+    :ivar kind: manifest, blob, tags, referrers, catalog, ping or other.
+    :ivar upstream: the configured name, or "".
+    :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; left ""
+        it becomes hit or error by the status.
+    :ivar ended_early: why the answer was not sent whole, or "".
+    :ivar error: what the client was told went wrong, or "".
+    """
+
+    kind: str = "other"
+    upstream: str = ""
+    repository: str = ""
+    reference: str = ""
+    account: str = ""
+    outcome: str = ""
+    cache_status: str = ""
+    ended_early: str = ""
+    error: str = ""
+
+
+Recorder = Callable[[RequestRecord], None]
+"""Is told of every request when it has ended."""
+
+
+def describe_peer(address: IAddress | None) -> str:
+    """An address without its port; IPv4 mapped into IPv6 as IPv4; ``unix`` for a unix socket."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        return str(address.host).removeprefix("::ffff:")
+    return "unix"
+
+
+def malformed_record(peer: IAddress | None, reason: str) -> RequestRecord:
+    """The record of what never became a request, and was answered 400."""
+    return RequestRecord(
+        peer=describe_peer(peer),
+        account="",
+        method="",
+        kind="other",
+        upstream="",
+        repository="",
+        reference="",
+        status=400,
+        body_bytes=0,
+        outcome="error",
+        cache_status="",
+        first_byte=None,
+        seconds=0.0,
+        ended_early=reason,
+    )

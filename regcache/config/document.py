@@ -57,7 +57,7 @@ def parse_document(text: str, problems: Problems) -> Node:
 
     Problems are noted; what cannot be read at all gives a node of kind ``bad``.
     """
-    builder = _Builder(problems)
+    builder = _NodeBuilder(problems)
     try:
         return builder.build(text)
     except yaml.reader.ReaderError as fault:
@@ -93,7 +93,7 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-class _Builder:
+class _NodeBuilder:
     """Turns the events of the YAML parser into nodes; remembers where it is."""
 
     def __init__(self, problems: Problems) -> None:

@@ -1,0 +1,194 @@
+"""Who asks, and what that one may do: one decision for each request, before any look-up.
+
+What is there first decides, and one that is there and wrong never falls through to the next:
+
+1. ``Authorization: Bearer``: our own token, else one of the external server.
+2. ``Authorization: Basic``: an account of htpasswd.
+3. A client certificate of an account.
+4. Nobody: anonymous at this address.
+
+Wrong credentials make a decision, too: it says so, and grants what anonymous may do. Whether that
+is enough depends on what is asked, see :func:`regcache.access.permission.permit`.
+
+A decision is kept for a minute at most under a keyed hash of what was shown, so that a request of
+a known principal costs no thread and no file. All of them are dropped whenever an account changes.
+"""
+
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.access.credentials import Asker, Credentials, Scheme, parse_authorization
+from regcache.access.grants import Rules
+from regcache.access.own_tokens import BadTokenError, OwnTokens, TokenClaims, is_own
+from regcache.access.passwords import Passwords
+from regcache.access.principals import LONGEST_DECISION, Decision, Principal, PrincipalKind
+from regcache.access.scopes import Scope
+from regcache.bounded import BoundedTable
+
+#: Decisions that are kept.
+MOST_DECISIONS = 10_000
+
+
+class IExternalTokens(Protocol):
+    """Reads tokens of an external server."""
+
+    def read(self, token: str) -> "ExternalClaims":
+        """The claims. :raises BadTokenError: if it is not one of that server, or not good now."""
+
+
+class ExternalClaims(Protocol):
+    """What an external token says.
+
+    :ivar upstream: the only one that it is good for.
+    :ivar until: its end (Unix seconds).
+    """
+
+    account: str
+    upstream: str
+    scopes: tuple[Scope, ...]
+    until: float
+
+
+class Access:
+    """Decides who asks and what that one may do.
+
+    :param external: of ``access.token``; None without it.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        passwords: Passwords,
+        tokens: OwnTokens,
+        clock: IReactorTime,
+        *,
+        external: IExternalTokens | None = None,
+    ) -> None:
+        self.rules = rules
+        self._passwords = passwords
+        self._tokens = tokens
+        self._clock = clock
+        self._external = external
+        self._key = os.urandom(32)
+        self._kept: BoundedTable[bytes, Decision] = BoundedTable(MOST_DECISIONS, clock)
+        self._anonymous: BoundedTable[str | None, Decision] = BoundedTable(MOST_DECISIONS, clock)
+
+    def replace_accounts(self, accounts: Mapping[str, bytes]) -> None:
+        """Take the accounts of a changed htpasswd file: what was decided before is void."""
+        self._passwords.replace(accounts)
+        self._kept.clear()
+        self._anonymous.clear()
+
+    def decide_at_once(self, asker: Asker) -> Decision | None:
+        """The decision, if it needs neither a password to be checked nor a token to be read."""
+        if asker.authorization is None and asker.certificate is None:
+            return self._as_anonymous(asker.address)
+        return self._kept.get(self._fingerprint(asker))
+
+    async def decide(self, asker: Asker) -> Decision:
+        """The decision.
+
+        :raises TooManyRequestsError: after too many wrong logins from this address.
+        :raises ServiceUnavailableError: while too many logins are being checked.
+        """
+        known = self.decide_at_once(asker)
+        if known is not None:
+            return known
+        decision = await self._decide(asker, parse_authorization(asker.authorization))
+        seconds = decision.until - self._clock.seconds()
+        if seconds > 0 and self._is_current(decision):
+            self._kept.put(self._fingerprint(asker), decision, seconds=seconds)
+        return decision
+
+    def anonymous(self, address: str | None) -> Decision:
+        """What nobody in particular may do from an address."""
+        return self._as_anonymous(address)
+
+    def _is_current(self, decision: Decision) -> bool:
+        """Whether the proof of a decision is still the account's, after waiting for a check."""
+        name = decision.principal.name
+        return not name or not decision.mark or decision.mark == self._passwords.mark(name)
+
+    async def _decide(self, asker: Asker, credentials: Credentials) -> Decision:
+        if credentials.scheme is Scheme.BEARER:
+            return self._by_token(asker, credentials.token)
+        if credentials.scheme is Scheme.BASIC:
+            return await self._by_password(asker, credentials)
+        certificate = asker.certificate
+        if credentials.scheme is Scheme.NONE:
+            if certificate is None or not certificate.account:
+                return self._as_anonymous(asker.address)
+            mark = self._passwords.mark(certificate.account)
+            if mark is not None:
+                return self._account(certificate.account, asker.address, mark)
+            return self._as_anonymous(asker.address)
+        return self._wrong(asker)
+
+    async def _by_password(self, asker: Asker, credentials: Credentials) -> Decision:
+        name = credentials.name
+        if await self._passwords.check(name, credentials.password, asker.address):
+            mark = self._passwords.mark(name)
+            if mark is not None:
+                return self._account(name, asker.address, mark)
+        return self._wrong(asker)
+
+    def _by_token(self, asker: Asker, token: str) -> Decision:
+        try:
+            if self._external is None or is_own(token):
+                return self._by_claims(asker, self._tokens.read(token, asker.host))
+            found = self._external.read(token)
+        except BadTokenError:
+            return self._wrong(asker)
+        decision = self._account(found.account, asker.address, "", until=found.until)
+        return replace(decision, scopes=found.scopes, upstream=found.upstream)
+
+    def _by_claims(self, asker: Asker, claims: TokenClaims) -> Decision:
+        if not claims.account:
+            decision = self._as_anonymous(asker.address)
+        elif claims.mark and claims.mark == self._passwords.mark(claims.account):
+            decision = self._account(claims.account, asker.address, claims.mark)
+        else:
+            return self._wrong(asker)
+        until = min(decision.until, claims.until)
+        return replace(decision, scopes=claims.scopes, until=until)
+
+    def _account(
+        self, name: str, address: str | None, mark: str, *, until: float | None = None
+    ) -> Decision:
+        principal = Principal(PrincipalKind.ACCOUNT, name, address)
+        grants = self.rules.granted(name, address)
+        latest = self._clock.seconds() + LONGEST_DECISION
+        return Decision(
+            principal, grants, latest if until is None else min(latest, until), mark=mark
+        )
+
+    def _as_anonymous(self, address: str | None) -> Decision:
+        known = self._anonymous.get(address)
+        if known is not None:
+            return known
+        principal = Principal(PrincipalKind.ANONYMOUS, "", address)
+        until = self._clock.seconds() + LONGEST_DECISION
+        decision = Decision(principal, self.rules.granted("", address), until)
+        self._anonymous.put(address, decision, seconds=LONGEST_DECISION)
+        return decision
+
+    def _wrong(self, asker: Asker) -> Decision:
+        return replace(self._as_anonymous(asker.address), wrong=True)
+
+    def _fingerprint(self, asker: Asker) -> bytes:
+        shown = asker.certificate
+        parts = (
+            asker.authorization or "",
+            asker.address or "",
+            asker.host,
+            "" if shown is None else shown.fingerprint,
+            "" if shown is None else shown.account,
+        )
+        encoded = [part.encode("utf-8", "surrogateescape") for part in parts]
+        text = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+        return hmac.digest(self._key, text, "sha256")

@@ -1,0 +1,45 @@
+"""The htpasswd file: accounts and the bcrypt hashes of their passwords."""
+
+import re
+from collections.abc import Mapping
+
+from regcache.access.grants import ANYBODY, EVERY_ACCOUNT
+
+_BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
+_RESERVED = frozenset({ANYBODY, EVERY_ACCOUNT})
+
+
+class HtpasswdError(ValueError):
+    """The file cannot be used; the text is ``file:line: why`` and says what to change."""
+
+
+def parse_htpasswd(text: str, path: str) -> Mapping[str, bytes]:
+    """The accounts of a file, and their hashes.
+
+    Empty lines and those that begin with ``#`` are passed over.
+
+    :raises HtpasswdError: naming the first line that is wrong, never a hash.
+    """
+    accounts: dict[str, bytes] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if line and not line.startswith("#"):
+            name, value = _entry(line, f"{path}:{number}")
+            if name in accounts:
+                raise HtpasswdError(f"{path}:{number}: the account {name!r} stands twice")
+            accounts[name] = value
+    return accounts
+
+
+def _entry(line: str, where: str) -> tuple[str, bytes]:
+    name, colon, value = line.partition(":")
+    if not colon or not name:
+        raise HtpasswdError(f"{where}: is not NAME:HASH")
+    if name in _RESERVED or not name.isprintable():
+        raise HtpasswdError(f"{where}: {name!r} cannot be the name of an account")
+    if not _BCRYPT.match(value):
+        raise HtpasswdError(
+            f"{where}: the password of {name!r} is no bcrypt hash;"
+            f" make one with: regcachectl passwd FILE {name}"
+        )
+    return name, value.encode("ascii")

@@ -1,0 +1,146 @@
+"""Whether a decision is enough for what is asked, and the refusal if it is not.
+
+=====================  ========================  ==========================================
+who                    may do it                 may not
+=====================  ========================  ==========================================
+an account             yes                       403 DENIED
+anonymous              yes                       401 with the challenge of the situation
+wrong credentials      yes, as anonymous where   401 with the challenge of the situation
+                       anonymous may pull it
+... where a login is   401                       401
+checked (``/v2/``)
+a token that is too    yes                       401 with the challenge for what is missing
+narrow                                           (RFC 6750, 3.1)
+=====================  ========================  ==========================================
+
+The answer is the same whether the thing exists or not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from regcache.access.challenges import Asked, Challenger
+from regcache.access.grants import Action
+from regcache.access.principals import Decision, PrincipalKind, Wanted
+from regcache.access.scopes import repository_scope
+from regcache.errors import DeniedError, RegistryError, UnauthorizedError
+
+_CATALOG_SCOPE = "registry:catalog:*"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a request came in; for the challenge.
+
+    :ivar scheme: ``http`` or ``https``.
+    :ivar host: the Host with its port; "" where it is none of ours.
+    :ivar upstream: the one that the request names, or would name; "" for none.
+    """
+
+    scheme: str
+    host: str
+    upstream: str = ""
+
+
+class Permission:
+    """Compares decisions with what is asked.
+
+    :param has_accounts: whether anybody can log in at all.
+    :param used_as_anonymous: told of wrong credentials that were passed over.
+    """
+
+    def __init__(
+        self,
+        challenger: Challenger,
+        has_accounts: bool,
+        used_as_anonymous: Callable[[Decision], None],
+    ) -> None:
+        self._challenger = challenger
+        self._has_accounts = has_accounts
+        self._used_as_anonymous = used_as_anonymous
+
+    def check(
+        self, decision: Decision, action: Action, wanted: Wanted, situation: Situation
+    ) -> None:
+        """Let an action on a repository pass.
+
+        :raises UnauthorizedError: with a challenge.
+        :raises DeniedError: where an account may not.
+        """
+        if not decision.permits(action, wanted):
+            scope = str(repository_scope(wanted.name, action.value))
+            raise self._refusal(
+                decision,
+                situation,
+                scope,
+                decision.grants_on(action, wanted.upstream, wanted.repository),
+            )
+        if decision.wrong:
+            self._used_as_anonymous(decision)
+
+    def check_listing(self, decision: Decision, situation: Situation) -> None:
+        """Let a request for the catalog pass; what it shows is filtered besides.
+
+        :raises UnauthorizedError: with a challenge.
+        :raises DeniedError: where an account may pull nothing.
+        """
+        if not decision.may_list:
+            raise self._refusal(decision, situation, _CATALOG_SCOPE, decision.scopes is not None)
+        if decision.wrong:
+            self._used_as_anonymous(decision)
+
+    def check_ping(self, decision: Decision, situation: Situation) -> None:
+        """Let a request for ``/v2/`` pass, by which clients find out how to log in.
+
+        :raises UnauthorizedError: with a challenge, for wrong credentials always.
+        """
+        if decision.wrong:
+            raise self._unauthorized(decision, situation, "")
+        if decision.principal.kind is PrincipalKind.ACCOUNT or decision.scopes is not None:
+            return
+        if self._has_accounts or not _may_pull_something(decision):
+            raise self._unauthorized(decision, situation, "")
+
+    def check_admin(self, decision: Decision) -> None:
+        """Let a request of an operator pass.
+
+        :raises UnauthorizedError: with a challenge for Basic.
+        :raises DeniedError: for an account without ``admin``.
+        """
+        if decision.is_admin:
+            return
+        if decision.principal.kind is PrincipalKind.ACCOUNT:
+            raise DeniedError("this account is no administrator")
+        raise UnauthorizedError(
+            "an account with admin is needed",
+            headers={"WWW-Authenticate": self._challenger.basic()},
+        )
+
+    def _refusal(
+        self, decision: Decision, situation: Situation, scope: str, granted: bool
+    ) -> RegistryError:
+        """:param granted: by the rules: only the token is too narrow."""
+        if decision.scopes is not None and granted:
+            return self._unauthorized(decision, situation, scope)
+        if decision.principal.kind is PrincipalKind.ACCOUNT:
+            return DeniedError("this account may not do that here")
+        return self._unauthorized(decision, situation, scope)
+
+    def _unauthorized(
+        self, decision: Decision, situation: Situation, scope: str
+    ) -> UnauthorizedError:
+        asked = Asked(
+            situation.scheme,
+            situation.host,
+            situation.upstream,
+            scope,
+            _may_pull_something(decision),
+        )
+        why = "the credentials are wrong" if decision.wrong else "authentication is required"
+        return UnauthorizedError(
+            why, headers={"WWW-Authenticate": self._challenger.challenge(asked)}
+        )
+
+
+def _may_pull_something(decision: Decision) -> bool:
+    return any(Action.PULL in each.actions for each in decision.grants)

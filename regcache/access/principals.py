@@ -1,0 +1,105 @@
+"""Who asks, and what that one may do: plain values that are decided once per request."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from regcache.access.grants import Action, Grant
+from regcache.access.scopes import CATALOG, REGISTRY, REPOSITORY, Scope
+
+#: A decision is good for this long at most (seconds).
+LONGEST_DECISION = 60.0
+
+
+class PrincipalKind(Enum):
+    """What is known of who asks."""
+
+    ACCOUNT = "account"
+    ANONYMOUS = "anonymous"
+    NODE = "node"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks.
+
+    :ivar name: of the account; "" for who has none.
+    :ivar address: where the request comes from; None on a unix socket.
+    """
+
+    kind: PrincipalKind
+    name: str
+    address: str | None
+
+    @property
+    def label(self) -> str:
+        """For logs."""
+        return self.name or self.kind.value
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request is about.
+
+    :ivar upstream: the name of the upstream that routing found.
+    :ivar repository: as that upstream names it.
+    :ivar name: as the client names it on this host, which is what scopes speak of.
+    """
+
+    upstream: str
+    repository: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one principal may do.
+
+    :ivar grants: by the rules.
+    :ivar scopes: of the token that was shown; None without one. Nothing is allowed beyond them.
+    :ivar upstream: the only upstream that the token is good for; None without such a bound.
+    :ivar wrong: credentials were shown, and are wrong; the principal is anonymous.
+    :ivar until: when it has to be made again (Unix seconds).
+    :ivar mark: of the proof: when that is revoked, nobody may use the decision any more.
+    """
+
+    principal: Principal
+    grants: tuple[Grant, ...]
+    until: float
+    scopes: tuple[Scope, ...] | None = None
+    upstream: str | None = None
+    wrong: bool = False
+    mark: str = ""
+
+    def permits(self, action: Action, wanted: Wanted) -> bool:
+        """Whether an action on one repository is allowed."""
+        if not self._in_scope(action, wanted):
+            return False
+        return any(each.covers(action, wanted.upstream, wanted.repository) for each in self.grants)
+
+    def _in_scope(self, action: Action, wanted: Wanted) -> bool:
+        if self.upstream is not None and wanted.upstream != self.upstream:
+            return False
+        if self.scopes is None:
+            return True
+        names = {wanted.name} if self.upstream is None else {wanted.name, wanted.repository}
+        return any(
+            scope.allows(REPOSITORY, name, action.value) for scope in self.scopes for name in names
+        )
+
+    def grants_on(self, action: Action, upstream: str, repository: str) -> bool:
+        """Whether the rules alone grant an action; for what is shown in lists."""
+        if self.upstream is not None and upstream != self.upstream:
+            return False
+        return any(each.covers(action, upstream, repository) for each in self.grants)
+
+    @property
+    def may_list(self) -> bool:
+        """Whether the catalog may be asked for: with a token only if it says so."""
+        if self.scopes is None:
+            return any(Action.PULL in each.actions for each in self.grants)
+        return any(each.allows(REGISTRY, CATALOG, "*") for each in self.scopes)
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether everything about the daemon may be seen and changed. Never by a token."""
+        return self.scopes is None and any(Action.ADMIN in each.actions for each in self.grants)

@@ -115,11 +115,6 @@ class OwnTokens:
             raise BadTokenError(type(error).__name__) from None
 
 
-def seconds_left(claims: TokenClaims, now: float) -> float:
-    """For how long a token is still good."""
-    return claims.until - now
-
-
 def is_own(token: str) -> bool:
     """Whether a token claims to be one of ours: then nobody else's keys are tried."""
     try:

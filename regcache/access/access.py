@@ -18,40 +18,19 @@ import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.access.credentials import Asker, Credentials, Scheme, parse_authorization
-from regcache.access.grants import Rules
+from regcache.access.external_tokens import ExternalClaims, ExternalTokens
+from regcache.access.grants import Action, Grant, Rules
 from regcache.access.own_tokens import BadTokenError, OwnTokens, TokenClaims, is_own
 from regcache.access.passwords import Passwords
 from regcache.access.principals import LONGEST_DECISION, Decision, Principal, PrincipalKind
-from regcache.access.scopes import Scope
 from regcache.bounded import BoundedTable
 
 #: Decisions that are kept.
 MOST_DECISIONS = 10_000
-
-
-class IExternalTokens(Protocol):
-    """Reads tokens of an external server."""
-
-    def read(self, token: str) -> "ExternalClaims":
-        """The claims. :raises BadTokenError: if it is not one of that server, or not good now."""
-
-
-class ExternalClaims(Protocol):
-    """What an external token says.
-
-    :ivar upstream: the only one that it is good for.
-    :ivar until: its end (Unix seconds).
-    """
-
-    account: str
-    upstream: str
-    scopes: tuple[Scope, ...]
-    until: float
 
 
 class Access:
@@ -67,7 +46,7 @@ class Access:
         tokens: OwnTokens,
         clock: IReactorTime,
         *,
-        external: IExternalTokens | None = None,
+        external: ExternalTokens | None = None,
     ) -> None:
         self.rules = rules
         self._passwords = passwords
@@ -144,8 +123,15 @@ class Access:
             found = self._external.read(token)
         except BadTokenError:
             return self._wrong(asker)
-        decision = self._account(found.account, asker.address, "", until=found.until)
-        return replace(decision, scopes=found.scopes, upstream=found.upstream)
+        return self._by_external(asker, found)
+
+    def _by_external(self, asker: Asker, claims: ExternalClaims) -> Decision:
+        """The server's access list decides, and the rules where there are some."""
+        decision = self._account(claims.account, asker.address, "", until=claims.until)
+        grants = decision.grants
+        if self.rules.any_account_may_pull:
+            grants = (*grants, Grant(frozenset({Action.PULL})))
+        return replace(decision, grants=grants, scopes=claims.scopes, upstreams=claims.upstreams)
 
     def _by_claims(self, asker: Asker, claims: TokenClaims) -> Decision:
         if not claims.account:
@@ -160,7 +146,8 @@ class Access:
     def _account(
         self, name: str, address: str | None, mark: str, *, until: float | None = None
     ) -> Decision:
-        principal = Principal(PrincipalKind.ACCOUNT, name, address)
+        kind = PrincipalKind.ACCOUNT if name else PrincipalKind.ANONYMOUS
+        principal = Principal(kind, name, address)
         grants = self.rules.granted(name, address)
         latest = self._clock.seconds() + LONGEST_DECISION
         return Decision(

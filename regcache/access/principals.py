@@ -56,7 +56,7 @@ class Decision:
 
     :ivar grants: by the rules.
     :ivar scopes: of the token that was shown; None without one. Nothing is allowed beyond them.
-    :ivar upstream: the only upstream that the token is good for; None without such a bound.
+    :ivar upstreams: the only ones that the token is good for; None without such a bound.
     :ivar wrong: credentials were shown, and are wrong; the principal is anonymous.
     :ivar until: when it has to be made again (Unix seconds).
     :ivar mark: of the proof: when that is revoked, nobody may use the decision any more.
@@ -66,7 +66,7 @@ class Decision:
     grants: tuple[Grant, ...]
     until: float
     scopes: tuple[Scope, ...] | None = None
-    upstream: str | None = None
+    upstreams: frozenset[str] | None = None
     wrong: bool = False
     mark: str = ""
 
@@ -77,18 +77,18 @@ class Decision:
         return any(each.covers(action, wanted.upstream, wanted.repository) for each in self.grants)
 
     def _in_scope(self, action: Action, wanted: Wanted) -> bool:
-        if self.upstream is not None and wanted.upstream != self.upstream:
+        if self.upstreams is not None and wanted.upstream not in self.upstreams:
             return False
         if self.scopes is None:
             return True
-        names = {wanted.name} if self.upstream is None else {wanted.name, wanted.repository}
+        names = {wanted.name} if self.upstreams is None else {wanted.name, wanted.repository}
         return any(
             scope.allows(REPOSITORY, name, action.value) for scope in self.scopes for name in names
         )
 
     def grants_on(self, action: Action, upstream: str, repository: str) -> bool:
         """Whether the rules alone grant an action; for what is shown in lists."""
-        if self.upstream is not None and upstream != self.upstream:
+        if self.upstreams is not None and upstream not in self.upstreams:
             return False
         return any(each.covers(action, upstream, repository) for each in self.grants)
 

@@ -2,7 +2,6 @@
 
 import pickle
 import time
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -10,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.access import MOST_DECISIONS, Access
 from regcache.access.credentials import Asker, ClientCertificate
+from regcache.access.external_tokens import ExternalClaims, ExternalTokens
 from regcache.access.grants import Action, Grant, Rule, Rules
 from regcache.access.own_tokens import BadTokenError, OwnTokens, TokenClaims
 from regcache.access.passwords import Passwords
@@ -26,27 +26,19 @@ ANYBODY_LIBRARY = Rule(
 EVERYTHING = Rule(frozenset({"*"}), Grant(frozenset({Action.PULL})))
 
 
-@dataclass
-class Claims:
-    """What an external token says."""
-
-    account: str
-    upstream: str
-    scopes: tuple[Scope, ...]
-    until: float
-
-
-class External:
+class External(ExternalTokens):
     """One good token of an external server."""
 
     def __init__(self, until: float) -> None:
         self.until = until
+        self.account = "carol"
 
-    def read(self, token: str) -> Claims:
+    def read(self, token: str) -> ExternalClaims:
         """Read it."""
         if token != "external":
             raise BadTokenError("unknown")
-        return Claims("carol", "docker.io", (repository_scope("org/app", "pull"),), self.until)
+        scopes = (repository_scope("org/app", "pull"),)
+        return ExternalClaims(self.account, frozenset({"docker.io"}), scopes, self.until)
 
 
 class AccessCase(SynchronousTestCase):
@@ -154,6 +146,21 @@ class PrincipalTests(AccessCase):
         self.assertFalse(decision.is_admin)
         self.assertTrue(self.decide(asker("Bearer other")).wrong)
         self.assertFalse(self.decide(asker(self.token())).wrong)
+
+    def test_external_list_decides(self) -> None:
+        """Without rules the list of an external token alone decides, for who has no name, too."""
+        external = External(self.clock.seconds() + 30)
+        access = Access(Rules(True), self.passwords, self.tokens, self.clock, external=external)
+        for account in ("", "carol"):
+            external.account = account
+            who = asker("Bearer external", address=account)
+            decision = self.successResultOf(Deferred.fromCoroutine(access.decide(who)))
+            self.assertTrue(decision.permits(Action.PULL, APP))
+            self.assertFalse(decision.permits(Action.PULL, NGINX))
+            self.assertFalse(decision.permits(Action.DELETE, APP))
+        nobody = access.decide_at_once(asker())
+        assert nobody is not None
+        self.assertFalse(nobody.permits(Action.PULL, APP))
 
     def test_crosses(self) -> None:
         """A decision is a plain value."""

@@ -1,0 +1,114 @@
+"""What our realm gives to whom."""
+
+import time
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.access.grants import Action, Grant
+from regcache.access.own_tokens import OwnTokens
+from regcache.access.principals import Decision, Principal, PrincipalKind, Wanted
+from regcache.access.realm import TokenGiver, TokenRequest
+from regcache.access.scopes import parse_scopes
+from tests.access.accounts import HOST
+
+LIBRARY = Grant(frozenset({Action.PULL}), None, ("library/*",))
+ALL = Grant(frozenset({Action.PULL}))
+EVERY = Grant(frozenset(Action))
+
+
+def locate(name: str) -> Wanted | None:
+    """Names of one component are official images; those of a host name nothing."""
+    if "." in name:
+        return None
+    return Wanted("docker.io", name if "/" in name else f"library/{name}", name)
+
+
+def who(*grants: Grant, account: str = "", wrong: bool = False) -> Decision:
+    """Somebody, and what the rules grant."""
+    kind = PrincipalKind.ACCOUNT if account else PrincipalKind.ANONYMOUS
+    mark = "mark" if account else ""
+    return Decision(Principal(kind, account, None), grants, 0.0, None, None, wrong, mark)
+
+
+class RealmTests(SynchronousTestCase):
+    """Each row of the module's table."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(time.time())
+        self.tokens = OwnTokens(b"k" * 32, 300)
+        self.giver = TokenGiver(self.tokens, self.clock)
+
+    def may_have(self, decision: Decision, *scopes: str) -> bool:
+        """Whether there is a token."""
+        request = TokenRequest(HOST, parse_scopes(scopes))
+        return self.giver.may_have(decision, request, locate)
+
+    def granted(self, decision: Decision, *scopes: str) -> list[str]:
+        """The scopes of the token."""
+        answer = self.giver.answer(decision, TokenRequest(HOST, parse_scopes(scopes)), locate)
+        claims = self.tokens.read(answer["token"], HOST)
+        self.assertEqual(claims.account, decision.principal.name)
+        self.assertEqual(answer["scope"], " ".join(map(str, claims.scopes)))
+        return [str(each) for each in claims.scopes]
+
+    def test_account(self) -> None:
+        """An account gets its token, with what it may do of what it asks."""
+        alice = who(ALL, account="alice")
+        self.assertTrue(self.may_have(alice))
+        self.assertEqual(
+            self.granted(alice, "repository:org/app:pull,push,delete"), ["repository:org/app:pull"]
+        )
+
+    def test_delete(self) -> None:
+        """Who may delete gets that, too, where it is asked for, by name or by the star."""
+        for actions in ("delete,pull", "*"):
+            found = self.granted(who(EVERY, account="root"), f"repository:a/b:{actions}")
+            self.assertEqual(found, ["repository:a/b:delete,pull"])
+
+    def test_nothing(self) -> None:
+        """What is not allowed, or names nothing, is left out."""
+        alice = who(LIBRARY, account="alice")
+        scopes = ["repository:org/app:pull repository:nginx:pull", "repository:nowhere.test/x:pull"]
+        self.assertEqual(self.granted(alice, *scopes), ["repository:nginx:pull"])
+        self.assertEqual(self.granted(alice, "repository:nginx:push"), [])
+
+    def test_catalog(self) -> None:
+        """The catalog is given to who may pull anything."""
+        self.assertEqual(self.granted(who(LIBRARY), "registry:catalog:*"), ["registry:catalog:*"])
+        self.assertEqual(self.granted(who(account="bob"), "registry:catalog:*"), [])
+        self.assertEqual(self.granted(who(LIBRARY), "registry:other:*"), [])
+
+    def test_nobody(self) -> None:
+        """Nobody in particular gets a token only where everybody may pull something."""
+        self.assertTrue(self.may_have(who(LIBRARY)))
+        self.assertFalse(self.may_have(who()))
+        self.assertEqual(
+            self.granted(who(LIBRARY), "repository:nginx:pull"), ["repository:nginx:pull"]
+        )
+
+    def test_wrong(self) -> None:
+        """Wrong credentials count as none only if everybody may pull all that is asked."""
+        wrong = who(LIBRARY, wrong=True)
+        self.assertFalse(self.may_have(wrong))
+        self.assertTrue(self.may_have(wrong, "repository:nginx:pull"))
+        self.assertFalse(self.may_have(wrong, "repository:nginx:pull", "repository:org/app:pull"))
+        self.assertFalse(self.may_have(wrong, "registry:catalog:*"))
+        self.assertFalse(self.may_have(who(wrong=True), "repository:nginx:pull"))
+
+    def test_answer(self) -> None:
+        """The answer has both names of the token, its life, and when it was made."""
+        answer = self.giver.answer(who(ALL, account="alice"), TokenRequest(HOST, ()), locate)
+        self.assertEqual(answer["token"], answer["access_token"])
+        self.assertEqual(answer["expires_in"], 300)
+        self.assertRegex(answer["issued_at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertNotIn("refresh_token", answer)
+
+    def test_refresh(self) -> None:
+        """A refresh token is given to accounts that want one, never to nobody."""
+        request = TokenRequest(HOST, (), offline=True)
+        answer = self.giver.answer(who(ALL, account="alice"), request, locate)
+        claims = self.tokens.read_refresh(answer["refresh_token"], HOST)
+        self.assertEqual((claims.account, claims.mark), ("alice", "mark"))
+        self.assertNotIn("refresh_token", self.giver.answer(who(LIBRARY), request, locate))

@@ -62,9 +62,9 @@ _layer("upstream", *_VALUES)
 # Nothing in the cache imports a class of the store or of an upstream: it gets interfaces.
 _layer("cache", "values")
 _layer("access", "values")
-_layer("web", "cache", *_VALUES)
+_layer("web", "access", "cache", *_VALUES)
 # The operator's pages are answered by the same sites as those of clients.
-_layer("admin", "web", "cache", *_VALUES)
+_layer("admin", "web", "access", "cache", *_VALUES)
 _layer("ctl", "config", "values")
 _layer("root", "admin", "web", "access", "cache", "store", "upstream", "config", *_VALUES)
 _layer("tap", "root", "store", "web", "config", *_VALUES)

@@ -37,6 +37,7 @@ class Access:
     """Decides who asks and what that one may do.
 
     :param external: of ``access.token``; None without it.
+    :ivar tokens: our own.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Access:
     ) -> None:
         self.rules = rules
         self._passwords = passwords
-        self._tokens = tokens
+        self.tokens = tokens
         self._clock = clock
         self._external = external
         self._key = os.urandom(32)
@@ -88,6 +89,16 @@ class Access:
         """What nobody in particular may do from an address."""
         return self._as_anonymous(address)
 
+    def decide_by_refresh(self, asker: Asker, token: str) -> Decision:
+        """The decision for who shows a refresh token instead of a password."""
+        try:
+            claims = self.tokens.read_refresh(token, asker.host)
+        except BadTokenError:
+            return self._wrong(asker)
+        if not claims.account or claims.mark != self._passwords.mark(claims.account):
+            return self._wrong(asker)
+        return self._account(claims.account, asker.address, claims.mark)
+
     def _is_current(self, decision: Decision) -> bool:
         """Whether the proof of a decision is still the account's, after waiting for a check."""
         name = decision.principal.name
@@ -119,7 +130,7 @@ class Access:
     def _by_token(self, asker: Asker, token: str) -> Decision:
         try:
             if self._external is None or is_own(token):
-                return self._by_claims(asker, self._tokens.read(token, asker.host))
+                return self._by_claims(asker, self.tokens.read(token, asker.host))
             found = self._external.read(token)
         except BadTokenError:
             return self._wrong(asker)

@@ -59,6 +59,11 @@ class Permission:
         self._has_accounts = has_accounts
         self._used_as_anonymous = used_as_anonymous
 
+    @property
+    def basic_challenge(self) -> str:
+        """For what takes no tokens."""
+        return self._challenger.basic()
+
     def check(
         self, decision: Decision, action: Action, wanted: Wanted, situation: Situation
     ) -> None:
@@ -113,7 +118,7 @@ class Permission:
             raise DeniedError("this account is no administrator")
         raise UnauthorizedError(
             "an account with admin is needed",
-            headers={"WWW-Authenticate": self._challenger.basic()},
+            headers={"WWW-Authenticate": self.basic_challenge},
         )
 
     def _refusal(

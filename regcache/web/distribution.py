@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from regcache.access.principals import Decision, Wanted
 from regcache.bounded import BoundedTable
 from regcache.errors import NameUnknownError, UnsupportedError
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.references import Kind, Target, parse_target
 from regcache.web.blob_handler import BlobHandler
+from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import Route, RoutingTable, resolve, resolve_namespace
 from regcache.web.listing_handler import ListingHandler, Page
 from regcache.web.manifest_handler import ManifestHandler
 from regcache.web.request import Request
 from regcache.web.respond import JSON_TYPE, send_body, set_header
+from regcache.web.token_handler import PATH as TOKEN_PATH
+from regcache.web.token_handler import TokenHandler
 
 _READ = frozenset({b"GET", b"HEAD"})
 _PAGED = frozenset({Kind.TAGS, Kind.CATALOG})
@@ -33,6 +37,7 @@ class Resolution:
     target: Target
     route: Route
     repository: Repository
+    wanted: Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Distribution:
     """The dispatcher of every listener that serves clients.
 
     :ivar upstreams: which upstream each name of the routing table means.
+    :ivar gatekeeper: decides who may have what; None where access is not restricted.
+    :ivar realm: gives our own tokens; None where nobody needs any.
     :ivar resolved: targets that were asked for lately, by host name and target.
     """
 
@@ -48,6 +55,8 @@ class Distribution:
     manifests: ManifestHandler
     blobs: BlobHandler
     listings: ListingHandler
+    gatekeeper: Gatekeeper | None = None
+    realm: TokenHandler | None = None
     resolved: BoundedTable[tuple[str | None, bytes], Resolution] = field(
         default_factory=lambda: BoundedTable(MEMORY)
     )
@@ -57,6 +66,8 @@ class Distribution:
 
         :raises RegistryError: for what needs no upstream to be refused.
         """
+        if self.realm is not None and request.path == TOKEN_PATH:
+            return self.realm.answer(request)
         if request.method not in _READ:
             raise UnsupportedError("this is a read-only cache: only GET and HEAD")
         resolution = self.resolved.get((request.hostname, request.uri))
@@ -73,8 +84,7 @@ class Distribution:
     def _answer_other(self, request: Request, target: Target) -> Any:
         """What has no repository."""
         if target.kind is Kind.PING:
-            send_body(request, b"{}", JSON_TYPE)
-            return None
+            return self._answer_ping(request)
         if target.kind is Kind.UPLOAD:
             raise UnsupportedError("this is a read-only cache: nothing can be uploaded")
         if target.kind is Kind.OTHER:
@@ -82,13 +92,39 @@ class Distribution:
         _check_page(target)
         upstream = resolve_namespace(self.table, request.hostname, target)
         request.facts.upstream = upstream or ""
-        return self.listings.answer_catalog(request, self.upstreams, upstream, target)
+        return self._answer_catalog(request, upstream, target)
+
+    def _answer_ping(self, request: Request) -> Any:
+        if self.gatekeeper is None:
+            return send_body(request, b"{}", JSON_TYPE)
+        decision = self.gatekeeper.at_once(request)
+        if decision is None:
+            return self._ping_later(request, self.gatekeeper)
+        return self._ping(request, self.gatekeeper, decision)
+
+    async def _ping_later(self, request: Request, gatekeeper: Gatekeeper) -> None:
+        self._ping(request, gatekeeper, await gatekeeper.decide(request))
+
+    def _ping(self, request: Request, gatekeeper: Gatekeeper, decision: Decision) -> None:
+        gatekeeper.admit_ping(request, decision)
+        send_body(request, b"{}", JSON_TYPE)
+
+    async def _answer_catalog(self, request: Request, upstream: str | None, target: Target) -> None:
+        """What the cache holds, as far as it may be pulled by who asks."""
+        decision = None
+        if self.gatekeeper is not None:
+            decision = await self.gatekeeper.decide(request)
+            self.gatekeeper.admit_listing(request, decision, upstream or "")
+        await self.listings.answer_catalog(
+            request, self.upstreams, upstream, target, decision=decision
+        )
 
     def _resolve(self, request: Request, target: Target) -> Resolution:
         _check_page(target)
         route = resolve(self.table, request.hostname, target)
         repository = Repository(self.upstreams[route.upstream], route.repository)
-        resolution = Resolution(target, route, repository)
+        wanted = Wanted(route.upstream, route.repository, target.name)
+        resolution = Resolution(target, route, repository, wanted)
         weight = OVERHEAD + COPIES * len(request.uri)
         self.resolved.put((request.hostname, request.uri), resolution, weight)
         return resolution
@@ -98,7 +134,23 @@ class Distribution:
         request.facts.upstream, request.facts.repository = route.upstream, route.repository
         if route.namespace is not None:
             set_header(request, "OCI-Namespace", route.namespace)
+        gatekeeper = self.gatekeeper
+        if gatekeeper is not None:
+            decision = gatekeeper.at_once(request)
+            if decision is None:
+                return self._answer_later(request, resolution, gatekeeper)
+            gatekeeper.admit(request, decision, resolution.wanted)
         return self._handle(request, resolution.repository, target)
+
+    async def _answer_later(
+        self, request: Request, resolution: Resolution, gatekeeper: Gatekeeper
+    ) -> None:
+        """Answer once it is known who asks."""
+        decision = await gatekeeper.decide(request)
+        gatekeeper.admit(request, decision, resolution.wanted)
+        answering = self._handle(request, resolution.repository, resolution.target)
+        if answering is not None:
+            await answering
 
     def _handle(self, request: Request, repository: Repository, target: Target) -> Any:
         if target.kind is Kind.MANIFEST:

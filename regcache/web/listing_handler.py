@@ -1,9 +1,11 @@
 """GET and HEAD of tags/list, referrers and _catalog, paged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from regcache.access.grants import Action
+from regcache.access.principals import Decision
 from regcache.cache.configured import ConfiguredCache
 from regcache.cache.listings import LOCAL
 from regcache.digests import Digest
@@ -19,6 +21,8 @@ from regcache.web.respond import send_body, send_json, set_header
 
 #: The largest page, and the one that is given when none is asked for.
 MOST_ENTRIES = 1000
+#: Names that are read of the index at once, at least.
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +79,30 @@ class ListingHandler:
         upstreams: Mapping[str, UpstreamIdentity],
         named: str | None,
         target: Target,
+        *,
+        decision: Decision | None = None,
     ) -> None:
         """What the cache holds, under the names by which one would pull it here.
 
         :param named: the upstream that Host or ``ns`` name, if any.
+        :param decision: who asks: nothing else is shown than what that one may pull. None where
+            everybody may pull everything.
         """
         page = Page.of(target)
-        found = await self._catalog(upstreams, shelves(self.table, request.hostname, named), page)
+        found = await self._catalog(
+            upstreams, shelves(self.table, request.hostname, named), page, decision
+        )
         shown = [name for _, name in found[: page.n]]
         set_list_headers(request, LOCAL)
         self._link(request, target, page, shown, more=len(found) > page.n)
         send_json(request, {"repositories": shown})
 
     async def _catalog(
-        self, upstreams: Mapping[str, UpstreamIdentity], found: list[Shelf], page: Page
+        self,
+        upstreams: Mapping[str, UpstreamIdentity],
+        found: list[Shelf],
+        page: Page,
+        decision: Decision | None,
     ) -> list[tuple[str, str]]:
         """Places and names of a page and what follows it, if anything does."""
         last = place(found, page.last)
@@ -97,9 +111,22 @@ class ListingHandler:
             after = shelf.after(last)
             if after is None:
                 continue
-            names = await self.cache.repositories(upstreams[shelf.upstream], after, page.n + 1)
+            names = await self._names(upstreams[shelf.upstream], after, page.n + 1, decision)
             entries.extend((shelf.key(name), shelf.shown(name)) for name in names)
         return sorted(entries)[: page.n + 1]
+
+    async def _names(
+        self, upstream: UpstreamIdentity, after: str, count: int, decision: Decision | None
+    ) -> list[str]:
+        """The next names of repositories that may be shown, at most ``count``."""
+        shown: list[str] = []
+        while len(shown) < count:
+            names = await self.cache.repositories(upstream, after, max(count, _LOOKED_AT))
+            shown.extend(_visible(names, upstream.name, decision))
+            if len(names) < max(count, _LOOKED_AT):
+                break
+            after = names[-1]
+        return shown[:count]
 
     def _link(
         self, request: Request, target: Target, page: Page, shown: Sequence[str], more: bool
@@ -111,3 +138,12 @@ class ListingHandler:
         for namespace in target.query.get("ns", []):
             query += f"&ns={quote(namespace, safe='')}"
         set_header(request, "Link", f'<{target.path}?{query}>; rel="next"')
+
+
+def _visible(names: Sequence[str], upstream: str, decision: Decision | None) -> Iterator[str]:
+    if decision is None:
+        yield from names
+        return
+    for name in names:
+        if decision.grants_on(Action.PULL, upstream, name):
+            yield name

@@ -127,6 +127,12 @@ class Request(ServerRequest):
         """Whether the target is one of the distribution API."""
         return self.path.startswith(b"/v2/") or self.path == b"/v2"
 
+    @property
+    def peer_address(self) -> str | None:
+        """The address of the real peer; None where it has none, as on a unix socket."""
+        host = getattr(self.client, "host", None)
+        return host if isinstance(host, str) else None
+
     def field_lines(self, name: bytes) -> list[str]:
         """All lines of a field of the request, in the order they came.
 

@@ -4,13 +4,20 @@ from dataclasses import dataclass
 
 from twisted.internet.task import Clock
 
+from regcache.access.access import Access
+from regcache.access.challenges import Challenger
+from regcache.access.permission import Permission
+from regcache.access.principals import Decision
+from regcache.access.realm import TokenGiver
 from regcache.cache.policy import Policy
 from regcache.errors import UpstreamFailure
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.distribution import Distribution
+from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
+from regcache.web.token_handler import TokenHandler
 from tests.support.caches import Caches
 from tests.support.indexes import MemoryIndex
 from tests.support.registries import FakeRegistry
@@ -33,6 +40,7 @@ class Setting:
     default_upstream: str | None = MAIN
     aliases: tuple[str, ...] = ()
     finish: int | None = None
+    access: Access | None = None
 
 
 class Front:
@@ -40,10 +48,12 @@ class Front:
 
     :ivar main: the upstream that answers by default, and under ``main.example.com``.
     :ivar other: the one that has to be named.
+    :ivar passed_over: whose wrong credentials counted as none.
     """
 
     def __init__(self, directory: str, setting: Setting | None = None) -> None:
         setting = setting or Setting()
+        self.passed_over: list[Decision] = []
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.main, self.other = FakeRegistry(self.clock), FakeRegistry(self.clock)
@@ -74,12 +84,19 @@ class Front:
         table = RoutingTable.build(
             names, setting.default_upstream, admin_hosts=["registry.example.com"]
         )
+        gatekeeper = realm = None
+        if setting.access is not None:
+            permission = Permission(Challenger("Registry Realm"), True, self.passed_over.append)
+            gatekeeper = Gatekeeper(setting.access, permission, table)
+            realm = TokenHandler(gatekeeper, TokenGiver(setting.access.tokens, self.clock))
         return Distribution(
             table,
             {name: each.identity for name, each in caches.upstreams.items()},
             ManifestHandler(caches.cache, private),
             BlobHandler(caches.cache, make_terms(self.clock, STALL), private),
             ListingHandler(caches.cache, table),
+            gatekeeper,
+            realm,
         )
 
     def begin(self, method: str, target: str, *lines: str, host: str = "localhost") -> MemoryClient:

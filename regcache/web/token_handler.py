@@ -1,0 +1,147 @@
+"""``/token``: our own realm (distribution's token documentation, GET; OAuth2 form, POST)."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from regcache.access.access import Access
+from regcache.access.credentials import Asker, Scheme, parse_authorization
+from regcache.access.principals import Decision, Wanted
+from regcache.access.realm import TokenGiver, TokenRequest
+from regcache.access.scopes import parse_scopes
+from regcache.errors import NameUnknownError, RegistryError, UnauthorizedError
+from regcache.references import Kind, Target, is_repository_name
+from regcache.web.gatekeeper import Gatekeeper
+from regcache.web.hosts import InvalidHostError, normalise_host, resolve
+from regcache.web.respond import send_json, set_header
+
+if TYPE_CHECKING:
+    from regcache.web.request import Request
+
+PATH = b"/token"
+METHODS = frozenset({b"GET", b"HEAD", b"POST"})
+_FORM = "application/x-www-form-urlencoded"
+#: Fields of a query or form; clients send a handful.
+MOST_FIELDS = 64
+
+Fields = Mapping[str, Sequence[str]]
+
+
+class BadTokenRequestError(RegistryError):
+    """What is asked of the realm makes no sense."""
+
+    status, code = 400, "UNSUPPORTED"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHandler:
+    """Answers requests to our realm."""
+
+    gatekeeper: Gatekeeper
+    giver: TokenGiver
+
+    async def answer(self, request: "Request") -> None:
+        """Give a token, or ask for credentials.
+
+        :raises RegistryError: for what is no such request, and for wrong credentials.
+        """
+        request.facts.kind = "token"
+        fields = _fields(request)
+        asker = self.gatekeeper.asker(request)
+        wanted = self._wanted(fields, asker)
+        decision = await self._decision(request, fields, asker)
+        request.facts.account = decision.principal.name
+
+        def locate(name: str) -> Wanted | None:
+            return self._locate(request, name)
+
+        if not self.giver.may_have(decision, wanted, locate):
+            raise self._unauthorized(decision)
+        set_header(request, "Cache-Control", "no-store")
+        send_json(request, self.giver.answer(decision, wanted, locate))
+
+    def _wanted(self, fields: Fields, asker: Asker) -> TokenRequest:
+        service = _one(fields, "service")
+        if service and not self._is_ours(service):
+            raise BadTokenRequestError("service is no host of this registry")
+        offline = _one(fields, "offline_token").lower() in ("true", "1")
+        offline = offline or _one(fields, "access_type") == "offline"
+        return TokenRequest(asker.host, parse_scopes(fields.get("scope", ())), offline)
+
+    def _is_ours(self, service: str) -> bool:
+        try:
+            return self.gatekeeper.is_ours(normalise_host(service))
+        except InvalidHostError:
+            return False
+
+    async def _decision(self, request: "Request", fields: Fields, asker: Asker) -> Decision:
+        access = self.gatekeeper.access
+        if request.method == b"POST":
+            return await self._by_form(access, fields, asker)
+        if parse_authorization(asker.authorization).scheme is Scheme.BEARER:
+            # A token gets no further one: it would have no end.
+            return replace(access.anonymous(asker.address), wrong=True)
+        return await access.decide(asker)
+
+    async def _by_form(self, access: Access, fields: Fields, asker: Asker) -> Decision:
+        """RFC 6749, 4.3 and 6."""
+        kind = _one(fields, "grant_type")
+        if kind == "refresh_token":
+            return access.decide_by_refresh(asker, _one(fields, "refresh_token"))
+        if kind != "password":
+            raise BadTokenRequestError("grant_type must be password or refresh_token")
+        login = f"{_one(fields, 'username')}:{_one(fields, 'password')}".encode()
+        shown = "Basic " + base64.b64encode(login).decode("ascii")
+        return await access.decide(replace(asker, authorization=shown))
+
+    def _locate(self, request: "Request", name: str) -> Wanted | None:
+        """What a name means on the host that was asked."""
+        if not is_repository_name(name):
+            return None
+        target = Target(Kind.TAGS, name=name)
+        try:
+            route = resolve(self.gatekeeper.table, request.hostname, target)
+        except RegistryError:
+            return None
+        return Wanted(route.upstream, route.repository, name)
+
+    def _unauthorized(self, decision: Decision) -> RegistryError:
+        why = "the credentials are wrong" if decision.wrong else "an account is needed"
+        basic = self.gatekeeper.permission.basic_challenge
+        return UnauthorizedError(why, headers={"WWW-Authenticate": basic})
+
+
+def _fields(request: "Request") -> Fields:
+    """The query of a GET, the form of a POST."""
+    if request.method not in METHODS:
+        raise NameUnknownError("there is nothing under this path")
+    if request.method == b"POST":
+        kinds = request.field_lines(b"content-type")
+        if [kind.partition(";")[0].strip().lower() for kind in kinds] != [_FORM]:
+            raise BadTokenRequestError(f"the body must be {_FORM}")
+        encoded = _body(request)
+    else:
+        encoded = request.uri.partition(b"?")[2]
+    try:
+        text = encoded.decode("ascii")
+        return parse_qs(text, max_num_fields=MOST_FIELDS, errors="strict", keep_blank_values=True)
+    except ValueError:
+        raise BadTokenRequestError("the fields cannot be read") from None
+
+
+def _body(request: "Request") -> bytes:
+    """All of it: the connection has bounded it."""
+    if request.content is None:
+        return b""
+    request.content.seek(0)
+    return request.content.read()
+
+
+def _one(fields: Fields, name: str) -> str:
+    """A field that may stand once; "" without it."""
+    values = fields.get(name, ())
+    if len(values) > 1:
+        raise BadTokenRequestError(f"{name} may stand only once")
+    return values[0] if values else ""

@@ -136,7 +136,8 @@ def _body(request: "Request") -> bytes:
     if request.content is None:
         return b""
     request.content.seek(0)
-    return request.content.read()
+    body: bytes = request.content.read()
+    return body
 
 
 def _one(fields: Fields, name: str) -> str:

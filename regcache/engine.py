@@ -50,6 +50,8 @@ _log = Logger()
 
 #: Threads for disk and hashing. More would not make one disk faster.
 DISK_THREADS = 8
+#: Threads for bcrypt: it takes all of a core for a moment, and is not to take every core.
+PASSWORD_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ class Engine:
     system: FileSystem
     index_pool: WorkPool
     disk_pool: WorkPool
+    password_pool: WorkPool
     index: SqliteIndex
     store: BlobStore
     ledger: SpaceLedger
@@ -179,6 +182,7 @@ class _Builder:
             system=self._system,
             index_pool=self._index_pool,
             disk_pool=self._disk_pool,
+            password_pool=WorkPool(self._reactor, "password", PASSWORD_THREADS),
             index=self._index,
             store=self._store,
             ledger=self._ledger,

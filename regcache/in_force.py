@@ -16,6 +16,8 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
+from regcache.access.realm import TokenGiver
+from regcache.access_control import BuiltAccess, build_access
 from regcache.cache.configured import ConfiguredCache
 from regcache.cache.negative import with_negative_cache
 from regcache.config import model
@@ -27,12 +29,14 @@ from regcache.metrics import Metrics
 from regcache.upstreams import build_upstreams
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.distribution import Distribution
+from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
 from regcache.web.redirect import RedirectDispatch
 from regcache.web.request import Dispatch, Request
 from regcache.web.sender import Terms
+from regcache.web.token_handler import TokenHandler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ class InForce:
 
     :ivar upstreams: what each configured name stands for.
     :ivar dispatches: what answers the clients of each listener, by its endpoint.
+    :ivar gatekeeper: decides who may do what; None where access is not restricted.
     :ivar watchers: services that look at its files now and then.
     :ivar hang_up: closes idle connections to its upstreams.
     """
@@ -48,6 +53,7 @@ class InForce:
     config: model.Config
     upstreams: Mapping[str, UpstreamIdentity]
     dispatches: Mapping[str, Dispatch]
+    gatekeeper: Gatekeeper | None
     watchers: Sequence[Service]
     hang_up: Callable[[], Coroutine[Any, Any, None]]
 
@@ -71,6 +77,10 @@ class CurrentConfiguration(MultiService):
     def in_force(self) -> InForce:
         """What new requests see."""
         return self._in_force
+
+    def gatekeeper(self) -> Gatekeeper | None:
+        """What decides who may do what, by the configuration then in force."""
+        return self._in_force.gatekeeper
 
     def replace(self, following: InForce) -> None:
         """Let new requests see another configuration; those under way go on as they began."""
@@ -120,6 +130,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     """Build what a configuration means. It does nothing yet.
 
     :raises UpstreamSetupError: if an upstream's files cannot be used.
+    :raises AccessSetupError: if a file of accounts or keys cannot be used.
     """
     built = build_upstreams(config, engine.reactor, engine.disk_pool, engine.metrics)
     upstreams = [
@@ -128,7 +139,8 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     ]
     identities = {upstream.name: upstream.identity for upstream in upstreams}
     cache = ConfiguredCache(upstreams, engine.caches)
-    distribution = _distribution(config, engine, cache, identities)
+    access = build_access(config, engine)
+    distribution = _distribution(config, engine, cache, identities, access)
     return InForce(
         config=config,
         upstreams=identities,
@@ -136,7 +148,8 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
             listener.endpoint: _dispatch(listener, engine, distribution)
             for listener in config.listeners
         },
-        watchers=built.watchers,
+        gatekeeper=distribution.gatekeeper,
+        watchers=[*built.watchers, *(access.watchers if access else ())],
         hang_up=built.hang_up,
     )
 
@@ -152,9 +165,15 @@ def _distribution(
     engine: Engine,
     cache: ConfiguredCache,
     identities: Mapping[str, UpstreamIdentity],
+    access: BuiltAccess | None,
 ) -> Distribution:
     private = config.access.restricted
     table = _routing_table(config)
+    gatekeeper = realm = None
+    if access is not None:
+        gatekeeper = Gatekeeper(access.access, access.permission, table)
+        if access.has_realm:
+            realm = TokenHandler(gatekeeper, TokenGiver(access.access.tokens, engine.reactor))
     terms = Terms(engine.reactor, config.limits.client_stall, engine.turns, engine.rounds)
     return Distribution(
         table,
@@ -162,6 +181,8 @@ def _distribution(
         ManifestHandler(cache, private),
         BlobHandler(cache, terms, private, engine.feeding),
         ListingHandler(cache, table),
+        gatekeeper,
+        realm,
     )
 
 

@@ -60,6 +60,7 @@ class Parts:
     lock: StoreLock
     index_pool: WorkPool
     disk_pool: WorkPool
+    password_pool: WorkPool
     senders: SendThreads
     index: SqliteIndex
     store: BlobStore
@@ -114,7 +115,13 @@ class Daemon(Service):
         super().startService()
         self._started = True
         parts = self._parts
-        for service in (parts.index_pool, parts.disk_pool, parts.senders, parts.listeners):
+        for service in (
+            parts.index_pool,
+            parts.disk_pool,
+            parts.password_pool,
+            parts.senders,
+            parts.listeners,
+        ):
             service.startService()
         opening = Deferred.fromCoroutine(self._open()).addErrback(self._cannot_open)
         opening.addBoth(lambda _: self._opened.succeed())
@@ -219,7 +226,8 @@ class Daemon(Service):
             await self._parts.index.close()
 
     async def _stop_threads(self) -> None:
-        for pool in (self._parts.senders, self._parts.disk_pool, self._parts.index_pool):
+        parts = self._parts
+        for pool in (parts.senders, parts.password_pool, parts.disk_pool, parts.index_pool):
             await _finished(pool)
 
 

@@ -8,10 +8,12 @@ from twisted.application.service import Service
 from regcache.admin.endpoint import AdminDispatch
 from regcache.admin.health import HealthPages
 from regcache.config import model
+from regcache.config.endpoints import parse_endpoint
 from regcache.engine import Engine
 from regcache.metrics import CONTENT_TYPE
 from regcache.tls import CertificateStore, CertificateWatcher
 from regcache.tls_context import CertificateFiles
+from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.http1.site import Http1Site
 from regcache.web.listeners import Listeners, ListenerSpec
 from regcache.web.records import Recorder
@@ -42,10 +44,15 @@ class ListenerBuilder:
     _specs: list[ListenerSpec] = field(default_factory=list, init=False)
     _watchers: list[Service] = field(default_factory=list, init=False)
 
-    def build(self, dispatch: Callable[[str], Dispatch]) -> BuiltListeners:
+    def build(
+        self,
+        dispatch: Callable[[str], Dispatch],
+        gatekeeper: Callable[[], Gatekeeper | None],
+    ) -> BuiltListeners:
         """Make all of them.
 
         :param dispatch: gives what answers the clients of a listener, by its endpoint.
+        :param gatekeeper: gives what decides about operators.
         :raises CertificateError: if a certificate cannot be used.
         """
         engine = self.engine
@@ -58,7 +65,13 @@ class ListenerBuilder:
             self._add(listener.endpoint, site, self._tls(listener.tls, http2))
         admin = self.config.admin
         if admin.endpoint is not None:
-            pages = AdminDispatch(health, engine.metrics.render, CONTENT_TYPE, admin.hosts)
+            pages = AdminDispatch(
+                health,
+                engine.metrics.render,
+                CONTENT_TYPE,
+                admin.hosts,
+                None if parse_endpoint(admin.endpoint).local else gatekeeper,
+            )
             self._add(admin.endpoint, self._site(pages, None, False), None)
         return BuiltListeners(Listeners(engine.reactor, self._specs), self._sites, self._watchers)
 

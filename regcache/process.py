@@ -9,6 +9,7 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 
+from regcache.access_control import AccessSetupError
 from regcache.collecting import spare_what_is_there
 from regcache.config.loading import Loaded
 from regcache.heap import keep_freed_memory
@@ -73,7 +74,7 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
 
     try:
         daemon = build_daemon(config, reactor, writer, failed)
-    except (StoreLockedError, CertificateError, UpstreamSetupError) as error:
+    except (StoreLockedError, CertificateError, UpstreamSetupError, AccessSetupError) as error:
         raise SystemExit(str(error)) from None
     except OSError as error:
         why = f"{error.filename or ''}: {error.strerror}"

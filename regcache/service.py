@@ -49,11 +49,12 @@ def _parts(
     current: CurrentConfiguration,
     recorders: list[Recorder],
 ) -> Parts:
-    front = ListenerBuilder(config, engine, recorders).build(current.dispatch)
+    front = ListenerBuilder(config, engine, recorders).build(current.dispatch, current.gatekeeper)
     return Parts(
         lock=engine.lock,
         index_pool=engine.index_pool,
         disk_pool=engine.disk_pool,
+        password_pool=engine.password_pool,
         senders=engine.senders,
         index=engine.index,
         store=engine.store,

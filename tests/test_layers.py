@@ -31,6 +31,7 @@ LONG_CLASSES = frozenset(
 #: Modules that put the others together and so know all of them.
 ROOT = frozenset(
     {
+        "access_control",
         "engine",
         "environment",
         "in_force",
@@ -41,6 +42,7 @@ ROOT = frozenset(
         "tls",
         "tls_context",
         "upstreams",
+        "watched_file",
         "watching",
     }
 )

@@ -61,6 +61,10 @@ class Access:
     def replace_accounts(self, accounts: Mapping[str, bytes]) -> None:
         """Take the accounts of a changed htpasswd file: what was decided before is void."""
         self._passwords.replace(accounts)
+        self.forget()
+
+    def forget(self) -> None:
+        """Decide everything anew: accounts or keys have changed."""
         self._kept.clear()
         self._anonymous.clear()
 

@@ -11,9 +11,9 @@ from typing import Any
 import jwt
 
 from regcache.access.challenges import ExternalRealm
-from regcache.access.external_keys import VerificationKey
 from regcache.access.own_tokens import LONGEST_TOKEN, BadTokenError
 from regcache.access.scopes import Scope, parse_scopes
+from regcache.token_keys import VerificationKey
 
 #: By how much the server's clock may differ (seconds).
 LEEWAY = 60

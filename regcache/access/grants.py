@@ -6,13 +6,9 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from regcache.globs import glob_matches
+from regcache.htpasswd import ANYBODY, EVERY_ACCOUNT
 
 Network = IPv4Network | IPv6Network
-
-#: In a rule: everybody, with an account or not.
-ANYBODY = "anonymous"
-#: In a rule: everybody who has an account.
-EVERY_ACCOUNT = "*"
 
 
 class Action(Enum):

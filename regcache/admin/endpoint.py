@@ -1,9 +1,11 @@
 """What the admin endpoint answers: metrics and health, under the names of this machine only."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from regcache.admin.health import METHODS, HealthPages
-from regcache.errors import UnsupportedError
+from regcache.errors import DeniedError, UnsupportedError
+from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import HostRules
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_text
@@ -22,6 +24,8 @@ class AdminDispatch:
     :param render_metrics: the metrics as text.
     :param metrics_type: their media type.
     :param admin_hosts: further names under which the endpoint answers.
+    :param gatekeeper: gives what decides about operators where the endpoint is not on loopback,
+        which is trusted to read; None on loopback. It gives None where nobody can be an operator.
     """
 
     def __init__(
@@ -30,14 +34,16 @@ class AdminDispatch:
         render_metrics: Callable[[], bytes],
         metrics_type: str,
         admin_hosts: Sequence[str] = (),
+        gatekeeper: Callable[[], Gatekeeper | None] | None = None,
     ) -> None:
         self._health = health
         self._render_metrics = render_metrics
         self._metrics_type = metrics_type
         self._hosts = HostRules.build([(host, "admin") for host in admin_hosts])
+        self._gatekeeper = gatekeeper
 
-    def __call__(self, request: Request) -> None:
-        """Answer one request.
+    def __call__(self, request: Request) -> Any:
+        """Answer one request, now or when it is known who asks.
 
         :raises UnsupportedError: for a method that changes something.
         """
@@ -46,9 +52,23 @@ class AdminDispatch:
             send_text(request, "This endpoint does not answer under this name.\n", status=403)
         elif request.method not in METHODS:
             raise UnsupportedError("only GET and HEAD are supported here")
-        elif request.path == b"/metrics":
-            send_body(request, self._render_metrics(), self._metrics_type)
         elif not self._health.answer(request):
+            if self._gatekeeper is not None:
+                return self._answer_operator(request, self._gatekeeper())
+            self._answer(request)
+        return None
+
+    async def _answer_operator(self, request: Request, gatekeeper: Gatekeeper | None) -> None:
+        """Off loopback everything but health is for accounts with ``admin``."""
+        if gatekeeper is None:
+            raise DeniedError("nobody may see this: access.admins names no account")
+        gatekeeper.admit_admin(request, await gatekeeper.decide(request))
+        self._answer(request)
+
+    def _answer(self, request: Request) -> None:
+        if request.path == b"/metrics":
+            send_body(request, self._render_metrics(), self._metrics_type)
+        else:
             send_text(request, "Not found.\n", status=404)
 
     def _is_ours(self, host: str | None) -> bool:

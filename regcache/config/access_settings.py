@@ -3,29 +3,28 @@
 from dataclasses import dataclass
 
 from regcache.config import names
-from regcache.config.files import readable
-from regcache.config.keys import Pending, key_field, section
-from regcache.config.scalars import choice, glob, text, text_like
+from regcache.config.files import accounts_file, path, token_keys_file
+from regcache.config.keys import key_field, section
+from regcache.config.scalars import choice, duration, glob, text, text_like
 from regcache.config.value_types import ListOf, Nullable
+from regcache.config.values import DAY
 
 _ACCOUNT = text_like(names.account, "account")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A grant. All of its conditions must hold; an empty one always does."""
+    """A grant. All of its conditions must hold; one that is left out always does."""
 
     accounts: tuple[str, ...] = key_field(
         ListOf(_ACCOUNT, minimum=1, null_is_default=False),
-        "The accounts that may do it; `anonymous` stands for clients without one. This or "
-        "`networks` is required.",
-        default=(),
-        usually="any",
+        "To whom: names of accounts; `anonymous` is everybody, with an account or not, and "
+        '`"*"` every account.',
         example="[alice]",
     )
     networks: tuple[str, ...] = key_field(
         ListOf(text_like(names.network, "network"), minimum=1, null_is_default=False),
-        "The networks that the client may come from.",
+        "From where. A network alone makes nobody an account.",
         default=(),
         usually="any",
         example="[10.0.0.0/8]",
@@ -46,7 +45,7 @@ class Rule:
     )
     actions: tuple[str, ...] = key_field(
         ListOf(choice("pull", "delete", "admin"), minimum=1, null_is_default=False),
-        "The actions that are granted.",
+        "What may be done.",
         default=("pull",),
         example="[pull, delete]",
     )
@@ -63,8 +62,9 @@ class TokenAccess:
     )
     issuer: str = key_field(text(256), "By whom they are issued.", example="auth.example.com")
     keys_file: str = key_field(
-        readable(),
-        "The public keys with which they are signed.",
+        token_keys_file(),
+        "The public keys with which they are signed: PEM certificates or keys, or a JWK "
+        "set. Watched.",
         example="/etc/regcache/token-keys.json",
     )
     service: str = key_field(
@@ -80,26 +80,23 @@ class Access:
     """Who may do what."""
 
     htpasswd: str | None = key_field(
-        Nullable(readable()),
-        "A file of accounts, with bcrypt only. Every account may then pull everything, and "
-        "clients without one nothing.",
+        Nullable(accounts_file()),
+        "A file of accounts, with bcrypt only. Where it is set every account may pull "
+        "everything, and nobody else anything. Watched: who is removed is out at once.",
         default=None,
         example="/etc/regcache/htpasswd",
-        pending=Pending.REFUSED,
     )
     admins: tuple[str, ...] = key_field(
         ListOf(_ACCOUNT, null_is_default=False, unique=True),
         "Accounts with pull, delete and admin.",
         default=(),
         example="[admin]",
-        pending=Pending.REFUSED,
     )
     realm: str = key_field(
         text(100),
         "What clients show that ask for a password.",
         default="Registry Realm",
         example="Our registry",
-        pending=Pending.WARNED,
     )
     rules: tuple[Rule, ...] = key_field(
         ListOf(section(Rule), null_is_default=False),
@@ -107,7 +104,27 @@ class Access:
         default=(),
         example="[{accounts: [anonymous], networks: [10.0.0.0/8]}, {accounts: [alice], "
         'upstreams: [docker.io], repositories: ["library/*"], actions: [pull]}]',
-        pending=Pending.REFUSED,
+    )
+    challenge: str = key_field(
+        choice("auto", "basic", "bearer"),
+        "How clients are asked for credentials. `auto` is what they need: Basic where nobody may "
+        "pull without an account, else Bearer with a realm of our own.",
+        default="auto",
+        example="bearer",
+    )
+    token_ttl: float = key_field(
+        duration(60.0, DAY),
+        "How long our own tokens are good; they end with their account or password before.",
+        default=300.0,
+        example="1h",
+    )
+    key_file: str | None = key_field(
+        Nullable(path()),
+        "The key that signs our own tokens, 32 bytes or more; made if it is missing. Daemons "
+        "with the same key accept each other's tokens. Unset: `token.key` in the storage "
+        "directory.",
+        default=None,
+        example="/etc/regcache/token.key",
     )
     token: TokenAccess | None = key_field(
         Nullable(section(TokenAccess)),
@@ -115,7 +132,6 @@ class Access:
         default=None,
         example="{realm: https://auth.example.com/token, service: regcache, "
         "issuer: auth.example.com, keys_file: /etc/regcache/token-keys.json}",
-        pending=Pending.REFUSED,
     )
 
     @property

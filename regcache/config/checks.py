@@ -131,8 +131,6 @@ def _check_access(config: Config, context: Context) -> None:
         context.error(("access", "admins"), "needs access.htpasswd or access.token")
     names = {name for upstream in config.upstreams for name in (upstream.name, *upstream.aliases)}
     for path, rule in context.items("access", "rules"):
-        if not rule.accounts and not rule.networks:
-            context.error(path, "needs accounts or networks: to whom does it grant?")
         if set(rule.accounts) - {"anonymous"} and not accounts:
             context.error((*path, "accounts"), "needs access.htpasswd or access.token")
         for at, upstream in context.items(*path, "upstreams"):

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from regcache.config.document import Node
 from regcache.config.reading import Context, expected
 from regcache.config.value_types import Scalar
+from regcache.htpasswd import parse_htpasswd
+from regcache.token_keys import parse_keys
 
 MAXIMUM_FILE = 4 * 1024**2
 MAXIMUM_PASSWORD = 4096
@@ -66,6 +68,41 @@ def readable(check: Callable[[bytes], object] | None = None) -> Scalar[str]:
         return found
 
     return Scalar(parse, "file")
+
+
+def accounts_file() -> Scalar[str]:
+    """A path of a htpasswd file that can be used now; an error in it has its line."""
+    return _file_of(lambda found, content: parse_htpasswd(_utf8(content), found))
+
+
+def token_keys_file() -> Scalar[str]:
+    """A path of a file with public keys that can be used now."""
+
+    def check(found: str, content: bytes) -> None:
+        try:
+            parse_keys(_utf8(content))
+        except ValueError as fault:
+            raise ValueError(f"{found} {fault}") from None
+
+    return _file_of(check)
+
+
+def _file_of(check: Callable[[str, bytes], object]) -> Scalar[str]:
+    """:param check: of path and content; raises ValueError with all that is to be said."""
+
+    def parse(node: Node, context: Context) -> str:
+        found = _path(node, context)
+        check(found, read_bounded(found, MAXIMUM_FILE))
+        return found
+
+    return Scalar(parse, "file")
+
+
+def _utf8(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8") from None
 
 
 def read_password(content: bytes) -> str:

@@ -77,6 +77,14 @@ class Gatekeeper:
         request.facts.account = decision.principal.name
         self.permission.check_ping(decision, self.situation(request, ""))
 
+    def admit_admin(self, request: "Request", decision: Decision) -> None:
+        """Let a request of an operator pass.
+
+        :raises RegistryError: without an account that has ``admin``.
+        """
+        request.facts.account = decision.principal.name
+        self.permission.check_admin(decision)
+
     def situation(self, request: "Request", upstream: str) -> Situation:
         """Where a request came in."""
         host = request.hostname

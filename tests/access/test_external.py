@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.challenges import ExternalRealm
-from regcache.access.external_keys import MOST_KEYS, KeysFileError, parse_keys
 from regcache.access.external_tokens import LEEWAY, MOST_ENTRIES, ExternalTokens
 from regcache.access.own_tokens import LONGEST_TOKEN, BadTokenError
 from regcache.access.scopes import repository_scope
+from regcache.token_keys import MOST_KEYS, KeysFileError, parse_keys
 
 RSA = rsa.generate_private_key(65537, 2048)
 CURVE = ec.generate_private_key(ec.SECP256R1())

@@ -155,10 +155,10 @@ class OtherTests(SynchronousTestCase):
     def test_rules(self) -> None:
         """A rule grants to somebody who can exist, on upstreams that exist."""
         found = errors("access:\n  rules:\n  - {upstreams: [zz.io]}\n  - {accounts: [bob]}\n")
-        self.assertIn(
-            "3: access.rules[0]: needs accounts or networks: to whom does it grant?", found
-        )
-        self.assertIn("3: access.rules[0].upstreams[0]: zz.io is none of the upstreams", found)
+        self.assertIn("3: access.rules[0].accounts: missing", found)
+        found = errors("access:\n  rules: [{accounts: [anonymous], upstreams: [zz.io]}]\n")
+        self.assertEqual(found, ["2: access.rules[0].upstreams[0]: zz.io is none of the upstreams"])
+        found = errors("access:\n  rules:\n  - {}\n  - {accounts: [bob]}\n")
         self.assertIn("4: access.rules[1].accounts: needs access.htpasswd or access.token", found)
 
     def test_private(self) -> None:

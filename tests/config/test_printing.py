@@ -75,7 +75,16 @@ class PrintingTests(SynchronousTestCase):
         printed = yaml.safe_load(text)
         self.assertEqual(
             printed["access"],
-            {"htpasswd": None, "admins": [], "realm": "Registry Realm", "rules": [], "token": None},
+            {
+                "htpasswd": None,
+                "admins": [],
+                "realm": "Registry Realm",
+                "rules": [],
+                "challenge": "auto",
+                "token_ttl": "5m",
+                "key_file": None,
+                "token": None,
+            },
         )
         self.assertIn("\n# limits.connections: 4096 is not enforced yet\n", text)
         self.assertNotIn("connections", printed["limits"])

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.access.htpasswd import HtpasswdError, parse_htpasswd
+from regcache.htpasswd import HtpasswdError, parse_htpasswd
 from tests.access.accounts import hashed
 
 

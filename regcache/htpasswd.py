@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 
-from regcache.access.grants import ANYBODY, EVERY_ACCOUNT
-
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
+#: In a rule: everybody, with an account or not.
+ANYBODY = "anonymous"
+#: In a rule: everybody who has an account.
+EVERY_ACCOUNT = "*"
 _RESERVED = frozenset({ANYBODY, EVERY_ACCOUNT})
 
 

@@ -1,0 +1,132 @@
+"""A file that is read again when it was replaced or written, while the daemon runs."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regcache.interfaces import IWorkPool
+
+#: How often its state is looked at (seconds).
+INTERVAL = 1.0
+#: A file that is larger is not read (bytes).
+MOST_BYTES = 4 * 1024 * 1024
+
+#: Device, inode, size, and both times of a change; None where the file is missing.
+State = tuple[int, int, int, int, int] | None
+
+
+class FileUnusableError(Exception):
+    """What a file holds cannot be used; the text says why, with the file's name."""
+
+
+class WatchedFile(Service):
+    """Looks at one file each second, in a thread, and reads it when it is another one.
+
+    What cannot be read or used leaves in force what was read last, and is said once.
+
+    :param read: of its content, in a thread; raises ValueError with what to say.
+    :param apply: gets what was read, in the reactor's thread.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: str,
+        read: Callable[[bytes], Any],
+        apply: Callable[[Any], None],
+        *,
+        pool: IWorkPool,
+        clock: IReactorTime,
+    ) -> None:
+        self._path = path
+        self._read = read
+        self._apply = apply
+        self._pool = pool
+        self._state: State = None
+        self._loop = LoopingCall(self.look)
+        self._loop.clock = clock
+
+    def load(self) -> None:
+        """Read it now, before the daemon runs.
+
+        :raises FileUnusableError: if it cannot be read or used.
+        """
+        self._state, content = self._look()
+        if isinstance(content, Exception):
+            raise FileUnusableError(f"{self._path}: {content}")
+        self._apply(content)
+
+    def startService(self) -> None:
+        """Begin to look."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._loop.start(INTERVAL, now=False).addErrback(
+            lambda failure: self._log.failure("{path} is no longer watched", failure=failure)
+        )
+
+    def stopService(self) -> None:
+        """Look no more."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._loop.running:
+            self._loop.stop()
+
+    async def look(self) -> None:
+        """Read the file if it is not the one that was read last."""
+        if self.running:
+            await self._pool.run(self._look_again).addCallbacks(self._looked, self._failed)
+
+    def _look_again(self) -> tuple[State, Any] | None:
+        return None if state_of(self._path) == self._state else self._look()
+
+    def _look(self) -> tuple[State, Any]:
+        """Its state, and what it holds, or the error that prevents its use."""
+        state: State = None
+        try:
+            with open(self._path, "rb") as file:
+                status = os.fstat(file.fileno())
+                state = _state(status)
+                content = file.read(MOST_BYTES + 1)
+            if len(content) > MOST_BYTES:
+                raise ValueError(f"it is larger than {MOST_BYTES} bytes")
+            return state, self._read(content)
+        except OSError as error:
+            return state, ValueError(error.strerror or type(error).__name__)
+        except ValueError as error:
+            return state, error
+
+    def _looked(self, found: tuple[State, Any] | None) -> None:
+        if found is None or not self.running:
+            return
+        self._state, content = found
+        if isinstance(content, Exception):
+            self._log.warn(
+                "{path} was changed and is not used; what was read before stays in force: {why}",
+                path=self._path,
+                why=str(content),
+            )
+            return
+        self._apply(content)
+        self._log.info("{path} was changed and is in use", path=self._path)
+
+    def _failed(self, failure: Failure) -> None:
+        if self.running:
+            self._log.failure("looking at {path} failed", failure=failure, path=self._path)
+
+
+def state_of(path: str) -> State:
+    """By what a file is known again."""
+    try:
+        return _state(os.stat(path))
+    except OSError:
+        return None
+
+
+def _state(status: os.stat_result) -> State:
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_dev, status.st_ino, status.st_size, *times)

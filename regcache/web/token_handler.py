@@ -47,7 +47,6 @@ class TokenHandler:
 
         :raises RegistryError: for what is no such request, and for wrong credentials.
         """
-        request.facts.kind = "token"
         fields = _fields(request)
         asker = self.gatekeeper.asker(request)
         wanted = self._wanted(fields, asker)

@@ -100,6 +100,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         system=nothing,
         index_pool=pool,
         disk_pool=pool,
+        password_pool=pool,
         index=parts.index,  # type: ignore[arg-type]
         store=parts.store,
         ledger=nothing,

@@ -20,7 +20,7 @@ from tests.support.web_client import MemoryClient, make_site
 
 DRAIN = 30.0
 PARTS = (
-    *("lock", "index_pool", "disk_pool", "senders", "index", "store", "downloads"),
+    *("lock", "index_pool", "disk_pool", "password_pool", "senders", "index", "store", "downloads"),
     *("ledger", "space", "watcher", "listeners", "upstreams"),
 )
 
@@ -89,6 +89,7 @@ class DaemonCase(SynchronousTestCase):
             lock=part["lock"],
             index_pool=part["index_pool"],
             disk_pool=part["disk_pool"],
+            password_pool=part["password_pool"],
             senders=part["senders"],
             index=part["index"],
             store=part["store"],
@@ -128,6 +129,7 @@ class StartTests(DaemonCase):
                 "listeners bound",
                 "index_pool started",
                 "disk_pool started",
+                "password_pool started",
                 "senders started",
                 "listeners started",
                 "index open",
@@ -225,6 +227,7 @@ class StopTests(DaemonCase):
                 "store close",
                 "index close",
                 "senders stopped",
+                "password_pool stopped",
                 "disk_pool stopped",
                 "index_pool stopped",
                 "lock release",
@@ -311,10 +314,11 @@ class StopTests(DaemonCase):
         self.successResultOf(self.stop())
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
         self.assertEqual(
-            self.events[-5:],
+            self.events[-6:],
             [
                 "index close",
                 "senders stopped",
+                "password_pool stopped",
                 "disk_pool stopped",
                 "index_pool stopped",
                 "lock release",

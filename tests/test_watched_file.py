@@ -1,0 +1,103 @@
+"""Files that are read again when they change."""
+
+import os
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.watched_file import INTERVAL, MOST_BYTES, FileUnusableError, WatchedFile
+from tests.support.pools import HeldPool, ImmediatePool
+
+
+def read(content: bytes) -> str:
+    """What the file says; ``bad`` cannot be used."""
+    text = content.decode("utf-8")
+    if text == "bad":
+        raise ValueError("line 1 is wrong")
+    return text
+
+
+class WatchedFileTests(SynchronousTestCase):
+    """One file."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.path = Path(self.mktemp())
+        self.path.write_text("first")
+        self.applied: list[str] = []
+        self.file = self.watch(ImmediatePool())
+
+    def watch(self, pool: ImmediatePool | HeldPool) -> WatchedFile:
+        """A watcher of the file."""
+        return WatchedFile(str(self.path), read, self.applied.append, pool=pool, clock=self.clock)
+
+    def replace(self, text: str) -> None:
+        """Another file takes its place, as editors and configuration maps do it."""
+        other = self.path.with_name(self.path.name + ".new")
+        other.write_text(text)
+        os.replace(other, self.path)
+
+    def begin(self) -> None:
+        """Load the file, and watch."""
+        self.file.load()
+        self.file.startService()
+        self.addCleanup(self.file.stopService)
+
+    def test_load(self) -> None:
+        """The file is read before the daemon runs."""
+        self.file.load()
+        self.assertEqual(self.applied, ["first"])
+
+    def test_unusable(self) -> None:
+        """A file that cannot be read or used stops the start, with its name and why."""
+        for text in ("bad", None):
+            if text is None:
+                self.path.unlink()
+            else:
+                self.path.write_text(text)
+            error = self.assertRaises(FileUnusableError, self.file.load)
+            self.assertIn(str(self.path), str(error))
+        self.assertEqual(self.applied, [])
+
+    def test_changed(self) -> None:
+        """A file that was replaced, or written in place, is read again, once."""
+        self.begin()
+        self.replace("second")
+        self.clock.advance(INTERVAL)
+        self.clock.advance(INTERVAL)
+        self.path.write_text("third one")
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.applied, ["first", "second", "third one"])
+
+    def test_bad_meanwhile(self) -> None:
+        """What cannot be used, or is gone, leaves the last in force, until it is well again."""
+        self.begin()
+        for text in ("bad", "x" * (MOST_BYTES + 1)):
+            self.replace(text)
+            self.clock.advance(INTERVAL)
+        self.path.unlink()
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.applied, ["first"])
+        self.path.write_text("again")
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.applied, ["first", "again"])
+
+    def test_not_utf8(self) -> None:
+        """What cannot be decoded cannot be used."""
+        self.begin()
+        self.path.write_bytes(b"\xff")
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.applied, ["first"])
+
+    def test_stopped_meanwhile(self) -> None:
+        """What comes of a look after the stop is not applied."""
+        pool = HeldPool()
+        self.file = self.watch(pool)
+        self.file.load()
+        self.file.startService()
+        self.replace("second")
+        self.clock.advance(INTERVAL)
+        self.file.stopService()
+        pool.release_all()
+        self.assertEqual(self.applied, ["first"])

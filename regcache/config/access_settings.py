@@ -18,13 +18,13 @@ class Rule:
 
     accounts: tuple[str, ...] = key_field(
         ListOf(_ACCOUNT, minimum=1, null_is_default=False),
-        "To whom: names of accounts; `anonymous` is everybody, with an account or not, and "
+        "The accounts that may do it; `anonymous` stands for everybody, with an account or not, and "
         '`"*"` every account.',
         example="[alice]",
     )
     networks: tuple[str, ...] = key_field(
         ListOf(text_like(names.network, "network"), minimum=1, null_is_default=False),
-        "From where. A network alone makes nobody an account.",
+        "The networks that the client may come from. A network alone makes nobody an account.",
         default=(),
         usually="any",
         example="[10.0.0.0/8]",
@@ -45,7 +45,7 @@ class Rule:
     )
     actions: tuple[str, ...] = key_field(
         ListOf(choice("pull", "delete", "admin"), minimum=1, null_is_default=False),
-        "What may be done.",
+        "The actions that are granted.",
         default=("pull",),
         example="[pull, delete]",
     )

@@ -18,8 +18,8 @@ class Rule:
 
     accounts: tuple[str, ...] = key_field(
         ListOf(_ACCOUNT, minimum=1, null_is_default=False),
-        "The accounts that may do it; `anonymous` stands for everybody, with an account or not, and "
-        '`"*"` every account.',
+        "The accounts that may do it; `anonymous` stands for everybody, with an account or not, "
+        'and `"*"` for every account.',
         example="[alice]",
     )
     networks: tuple[str, ...] = key_field(

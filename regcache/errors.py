@@ -131,6 +131,7 @@ class UpstreamFailure(Exception):  # noqa: N818 - a fact about the upstream, not
     :ivar reason: one plain sentence part, free of URLs, tokens and other secrets.
     :ivar status: the upstream's HTTP status, or None where there was none.
     :ivar asked: whether the upstream was asked just now; False where the answer was known.
+    :ivar reached: False where there was no connection, whatever was asked for.
     :ivar redirected: whether a redirect target failed, and not the registry itself.
     :ivar url_index: which of the upstream's URLs it was; None where that is not known.
     :cvar ill: whether this counts against the upstream's breaker.
@@ -138,6 +139,7 @@ class UpstreamFailure(Exception):  # noqa: N818 - a fact about the upstream, not
 
     ill: ClassVar[bool] = False
     asked = True
+    reached = True
     redirected = False
     url_index: int | None = None
 

@@ -1,7 +1,26 @@
-"""When not to ask an upstream: the circuit breaker. Pure: time and chance are injected."""
+"""When not to ask a host: the circuit breaker. Pure: time and chance are injected.
+
+===========  ========================  ====================  =======================  ==============
+state        admitted                  answered; succeeded   failed                   abandoned
+===========  ========================  ====================  =======================  ==============
+closed       everything                nothing; counts anew  may open: see Failures   nothing
+open         when it has rested: one,  closed                nothing                  nothing
+             the probe
+half-open    nothing but the probe     closed                of the probe: open,      of the probe:
+                                                             twice as long            another one
+===========  ========================  ====================  =======================  ==============
+
+What failed last is no probe, or one thing that is ill would keep a host closed for everybody who
+asks for something else. It is admitted when it has rested itself, one at a time, whatever the
+probe does; its success closes, and its failure makes nobody else wait.
+
+An answer closes, but only one that has come whole makes the next rest short again: a host whose
+heads are well and whose bodies are not rests longer each time.
+"""
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 FAILURES_TO_OPEN = 3
@@ -17,16 +36,129 @@ class BreakerState(Enum):
     HALF_OPEN = "half-open"
 
 
-class Breaker:
-    """The state machine of one URL.
+class Scope(Enum):
+    """What is ill, as far as one failure tells."""
 
-    ===========  ==================  ==================  ====================  ===============
-    state        admit               succeeded           failed                abandoned
-    ===========  ==================  ==================  ====================  ===============
-    closed       yes                 counts from 0       third in a row: open  nothing
-    open         no, until it rested  closed             nothing               nothing
-    half-open    one, then no        closed              open, twice as long   free to probe
-    ===========  ==================  ==================  ====================  ===============
+    HOST = "the host: there was no connection"
+    REFERENCE = "the host, or what was asked for: no answer, or none that ended"
+    REPOSITORY = "the host, or the repository: it answered that it is ill"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is asked for.
+
+    :ivar reference: the path of the URL.
+    """
+
+    repository: str
+    reference: str
+
+
+class Failures:
+    """Failures in a row, and whether they tell of more than one thing.
+
+    One path that always answers 500 says nothing of the host, nor does one that hangs. So three
+    in a row open a breaker if there was no connection for one of them, or if two of them
+    concern two things: two repositories where the host answered, two references where it
+    did not.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: tuple[str, str | None] | None = None
+        self._several = False
+
+    def add(self, subject: Subject, scope: Scope) -> None:
+        """Count a failure."""
+        self._count += 1
+        reference = subject.reference if scope is Scope.REFERENCE else None
+        concerned = (subject.repository, reference)
+        if self._first is None:
+            self._first = concerned
+        self._several |= scope is Scope.HOST or _differ(self._first, concerned)
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether the host is not to be asked for a while."""
+        return self._several and self._count >= FAILURES_TO_OPEN
+
+
+def _differ(one: tuple[str, str | None], other: tuple[str, str | None]) -> bool:
+    if one[0] != other[0]:
+        return True
+    return None not in (one[1], other[1]) and one[1] != other[1]
+
+
+class Attempt:
+    """One request that was admitted. It tells how it went, in the end by exactly one word."""
+
+    def __init__(self, breaker: "Breaker", subject: Subject) -> None:
+        self.subject = subject
+        self._breaker = breaker
+        self._counted = False
+
+    def answered(self) -> None:
+        """The head of an answer came; the body is still to come."""
+        self._breaker.close()
+
+    def succeeded(self) -> None:
+        """It was answered, whatever the answer said, and to its end."""
+        self._breaker.settle(self)
+        self._breaker.recover()
+
+    def failed(self, scope: Scope) -> None:
+        """It was not answered, or with an error of the host's own, or not to the end."""
+        self._breaker.settle(self)
+        self.overdue(scope)
+
+    def overdue(self, scope: Scope) -> None:
+        """Count it as failed, but go on: it may succeed yet. It is counted once."""
+        if not self._counted:
+            self._counted = True
+            self._breaker.count(self, scope)
+
+    def abandoned(self) -> None:
+        """It was given up before it said anything about the host."""
+        self._breaker.settle(self)
+        self._breaker.let_go(self)
+
+
+class _Gate:
+    """Lets one attempt pass when a rest is over.
+
+    :ivar attempt: the one that is under way.
+    """
+
+    def __init__(self) -> None:
+        self.attempt: Attempt | None = None
+        self._rest = FIRST_REST
+        self._until = 0.0
+
+    def rest(self, now: float, seconds: float, jitter: float) -> None:
+        """Let nothing pass for some seconds; chance makes it less."""
+        self.attempt, self._rest = None, seconds
+        self._until = now + seconds * (1.0 - jitter)
+
+    def rest_longer(self, now: float, jitter: float) -> None:
+        """The same, twice as long as the last time."""
+        self.rest(now, min(self._rest * 2, LONGEST_REST), jitter)
+
+    def refusal(self, now: float) -> int | None:
+        """Seconds until something may pass, at least 1; None if it may now."""
+        remaining = self._until - now
+        if remaining <= 0 and self.attempt is None:
+            return None
+        return max(1, math.ceil(remaining))
+
+    @property
+    def seconds(self) -> float:
+        """How long the last rest was meant to be."""
+        return self._rest
+
+
+class Breaker:
+    """The breaker of one host, on behalf of one URL of an upstream.
 
     :param now: seconds that only grow.
     :param chance: a number in [0, 1), for the jitter.
@@ -44,62 +176,100 @@ class Breaker:
         self._changed = changed
         self._state = BreakerState.CLOSED
         self._told: BreakerState | None = None
-        self._failures = 0
-        self._rest = FIRST_REST
-        self._until = 0.0
-        self._probing = False
+        self._failures = Failures()
+        self._recovered = True
+        self._probes = _Gate()
+        self._failed_last: Subject | None = None
+        self._again = _Gate()
+        self._under_way: dict[Attempt, None] = {}
 
     @property
     def state(self) -> BreakerState:
         """The state at this moment."""
         return self._state
 
-    def refusal(self) -> int | None:
-        """Seconds until the next probe, at least 1; None if a request may be made now."""
+    def refusal(self, subject: Subject) -> int | None:
+        """Seconds until this may be asked for, at least 1; None if it may be now."""
         if self._state is BreakerState.CLOSED:
             return None
-        remaining = self._until - self._now()
-        if remaining <= 0 and not self._probing:
-            return None
-        return max(1, math.ceil(remaining))
+        return self._gate(subject).refusal(self._now())
 
-    def admit(self) -> int | None:
-        """Like :meth:`refusal`, but None means that the request is being made.
+    def admit(self, subject: Subject) -> Attempt | int:
+        """An attempt that is being made from now on, or what :meth:`refusal` gives."""
+        refusal = self.refusal(subject)
+        if refusal is not None:
+            return refusal
+        attempt = Attempt(self, subject)
+        self._under_way[attempt] = None
+        if self._state is not BreakerState.CLOSED:
+            gate = self._gate(subject)
+            gate.attempt = attempt
+            if gate is self._probes:
+                self._enter(BreakerState.HALF_OPEN)
+        return attempt
 
-        One of :meth:`succeeded`, :meth:`failed` and :meth:`abandoned` must follow it.
-        """
-        refusal = self.refusal()
-        if refusal is None and self._state is not BreakerState.CLOSED:
-            self._probing = True
-            self._enter(BreakerState.HALF_OPEN)
-        return refusal
+    def overdue(self, reference: str) -> bool:
+        """Count the latest attempt for a reference as failed, if there is one; it goes on."""
+        for attempt in reversed(self._under_way):
+            if attempt.subject.reference == reference:
+                attempt.overdue(Scope.REFERENCE)
+                return True
+        return False
 
-    def succeeded(self) -> None:
-        """The upstream answered, whatever it said short of 5xx."""
-        self._failures = 0
-        self._rest = FIRST_REST
-        self._probing = False
+    # What attempts tell.
+
+    def settle(self, attempt: Attempt) -> None:
+        """An attempt is over."""
+        self._under_way.pop(attempt, None)
+
+    def close(self) -> None:
+        """The host answers."""
+        self._probes.attempt = self._again.attempt = None
         self._enter(BreakerState.CLOSED)
 
-    def failed(self) -> None:
-        """A connection error, a time-out or a 5xx."""
-        if self._state is BreakerState.OPEN:
-            return
-        self._failures += 1
-        if self._state is BreakerState.HALF_OPEN:
-            self._rest = min(self._rest * 2, LONGEST_REST)
-            self._open()
-        elif self._failures >= FAILURES_TO_OPEN:
-            self._open()
+    def recover(self) -> None:
+        """The host answers to the end: what failed before counts no more."""
+        self._failures = Failures()
+        self._recovered = True
+        self._failed_last = None
+        self.close()
 
-    def abandoned(self) -> None:
-        """The request was given up before it said anything about the upstream."""
-        self._probing = False
+    def count(self, attempt: Attempt, scope: Scope) -> None:
+        """An attempt failed."""
+        if attempt is self._probes.attempt:
+            self._open(attempt.subject, scope)
+        elif attempt is self._again.attempt:
+            if scope is Scope.HOST:
+                self._open(attempt.subject, scope)
+            else:
+                self._again.rest_longer(self._now(), self._jitter())
+        elif self._state is BreakerState.CLOSED:
+            self._failures.add(attempt.subject, scope)
+            if self._failures.are_enough:
+                self._open(attempt.subject, scope)
 
-    def _open(self) -> None:
-        self._probing = False
-        self._until = self._now() + self._rest * (1.0 - 0.2 * self._chance())
+    def let_go(self, attempt: Attempt) -> None:
+        """An attempt said nothing: where it was the only one, there may be another."""
+        for gate in (self._probes, self._again):
+            if gate.attempt is attempt:
+                gate.attempt = None
+
+    def _gate(self, subject: Subject) -> _Gate:
+        return self._again if subject == self._failed_last else self._probes
+
+    def _open(self, subject: Subject, scope: Scope) -> None:
+        now, jitter = self._now(), self._jitter()
+        if self._recovered:
+            self._probes.rest(now, FIRST_REST, jitter)
+        else:
+            self._probes.rest_longer(now, jitter)
+        self._recovered = False
+        self._failed_last = None if scope is Scope.HOST else subject
+        self._again.rest(now, self._probes.seconds, jitter)
         self._enter(BreakerState.OPEN)
+
+    def _jitter(self) -> float:
+        return 0.2 * self._chance()
 
     def _enter(self, state: BreakerState) -> None:
         self._state = state

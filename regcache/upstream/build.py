@@ -20,7 +20,7 @@ from regcache.upstream.breaker import Breaker, BreakerState
 from regcache.upstream.connection import LastHeard, connection_pool
 from regcache.upstream.endpoints import AddressPolicy
 from regcache.upstream.exchange import IExchangeAgent
-from regcache.upstream.guard import GuardedAgent
+from regcache.upstream.guard import Breakers, GuardedAgent
 from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import CredentialsSource, Login
 from regcache.upstream.places import Places
@@ -186,10 +186,13 @@ class _RegistryBuilder:
         limits = RateLimits(around.reactor)
         tokens = self._tokens(settings, own, client, limits)
         authorising = AuthorisingAgent(self._name, own, plain, reader, tokens, login)
-        breaker = self._breaker(settings.url)
-        guarded = GuardedAgent(self._name, own, authorising, breaker)
+        breakers = Breakers(own, lambda origin: self._breaker(origin, origin == own))
+        self._breakers.append(breakers.own)
+        guarded = GuardedAgent(
+            self._name, authorising, breakers, around.reactor, timeouts.first_byte
+        )
         limited = self._limits(RedirectingAgent(self._name, own, guarded, reader), heard)
-        return Chain(*limited, reader, breaker, limits, login, pool)
+        return Chain(*limited, reader, breakers.own, limits, login, pool)
 
     def _connection_settings(self, own: Origin) -> ConnectionSettings:
         around = self._surroundings
@@ -235,20 +238,18 @@ class _RegistryBuilder:
         relays = self._max_downloads * RELAYS_FOR_EACH_DOWNLOAD
         return limited(CONTROL_CONNECTIONS), limited(self._max_downloads), limited(relays)
 
-    def _breaker(self, url: str) -> Breaker:
-        origin = parse_url(url).origin
-
+    def _breaker(self, origin: Origin, own: bool) -> Breaker:
+        """A breaker; redirect targets say nothing of whether the upstream is up."""
         told = [BreakerState.CLOSED]
 
         def changed(state: BreakerState) -> None:
             if state is not told[0]:
                 _tell(self._name, origin.netloc, state)
             told[0] = state
-            self._report()
+            if own:
+                self._report()
 
-        breaker = Breaker(self._surroundings.reactor.seconds, self._surroundings.chance, changed)
-        self._breakers.append(breaker)
-        return breaker
+        return Breaker(self._surroundings.reactor.seconds, self._surroundings.chance, changed)
 
     def _report(self) -> None:
         up = any(breaker.state is BreakerState.CLOSED for breaker in self._breakers)

@@ -50,11 +50,28 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
+#: There was no connection, so that it does not matter what was asked for.
+_NOT_REACHED = (
+    *_TIMED_OUT,
+    error.DNSLookupError,
+    error.ConnectError,
+    VerificationError,
+    TlsError,
+    ProxyError,
+)
+
+
 def failure_from(upstream: str, raised: BaseException) -> UpstreamFailure:
     """Translate what Twisted raised for a request, or for a body that broke off."""
     if isinstance(raised, UpstreamFailure):
         return raised
     cause = _cause(raised)
+    failure = _failure(upstream, raised, cause)
+    failure.reached = not isinstance(cause, _NOT_REACHED)
+    return failure
+
+
+def _failure(upstream: str, raised: BaseException, cause: BaseException) -> UpstreamFailure:
     if isinstance(cause, ForbiddenAddressError):
         return UpstreamBadAnswer(upstream, "it leads to an address that is not allowed")
     if isinstance(cause, ProxyError):

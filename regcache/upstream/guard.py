@@ -1,20 +1,20 @@
-"""The breaker in the chain: right above the plain agent, so that it sees every real request."""
+"""The breakers in the chain: above what authorises, so that they see every real request."""
 
 from collections.abc import Callable
 from http import HTTPStatus
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from regcache.errors import UpstreamFailure, UpstreamResting
-from regcache.upstream.breaker import Breaker
-from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
+from regcache.bounded import BoundedTable
+from regcache.errors import UpstreamFailure, UpstreamResting, UpstreamServerError
+from regcache.upstream.breaker import Attempt, Breaker, Scope, Subject
+from regcache.upstream.exchange import Answer, BodyEnd, IExchangeAgent, UpstreamRequest
 from regcache.upstream.urls import Origin
 
-
-def resting(upstream: str, seconds: int) -> UpstreamResting:
-    """The failure that stands for an open breaker."""
-    return UpstreamResting(upstream, "too many failures in a row", retry_after=seconds)
+#: Redirect targets of one URL that are known at a time; upstreams name them as they like.
+MOST_HOSTS = 64
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 def is_ill(status: int) -> bool:
@@ -22,33 +22,110 @@ def is_ill(status: int) -> bool:
     return status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
 
 
+def subject_of(request: UpstreamRequest) -> Subject:
+    """What a request asks for."""
+    return Subject(request.repository, request.url.path)
+
+
+def resting(upstream: str, seconds: int) -> UpstreamResting:
+    """The failure that stands for an open breaker."""
+    return UpstreamResting(upstream, "too many failures in a row", retry_after=seconds)
+
+
+class Breakers:
+    """The breaker of a URL's own origin, and one for each host that it redirects to.
+
+    :param make: makes the breaker of an origin.
+    :ivar own: the one of the URL's own origin.
+    """
+
+    def __init__(self, own: Origin, make: Callable[[Origin], Breaker]) -> None:
+        self._origin = own
+        self._make = make
+        self._others: BoundedTable[Origin, Breaker] = BoundedTable(MOST_HOSTS)
+        self.own = make(own)
+
+    def __len__(self) -> int:
+        """How many there are of redirect targets."""
+        return len(self._others)
+
+    def of(self, origin: Origin) -> Breaker:
+        """The breaker of an origin."""
+        if origin == self._origin:
+            return self.own
+        found = self._others.get(origin)
+        if found is None:
+            found = self._make(origin)
+            self._others.put(origin, found)
+        return found
+
+
 @implementer(IExchangeAgent)
 class GuardedAgent:
-    """Counts what the upstream's own origin does; a redirect target's failures are its own."""
+    """Asks no host that failed too often. Each host's failures are its own.
 
-    def __init__(self, upstream: str, own: Origin, inner: IExchangeAgent, breaker: Breaker) -> None:
+    :param patience: who gives up after so long without an answer tells of the host (seconds).
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        inner: IExchangeAgent,
+        breakers: Breakers,
+        clock: IReactorTime,
+        patience: float,
+    ) -> None:
         self._upstream = upstream
-        self._own = own
         self._inner = inner
-        self._breaker = breaker
+        self._breakers = breakers
+        self._clock = clock
+        self._patience = patience
 
     async def send(self, request: UpstreamRequest) -> Answer:
-        """Send a request unless the breaker is open."""
-        if request.url.origin != self._own:
-            elsewhere: Answer = await self._inner.send(request)
-            return elsewhere
-        seconds = self._breaker.admit()
-        if seconds is not None:
-            raise resting(self._upstream, seconds)
-        settle: Callable[[], None] = self._breaker.abandoned
+        """Send a request unless the breaker of its host is open."""
+        breaker = self._breakers.of(request.url.origin)
+        attempt = breaker.admit(subject_of(request))
+        if isinstance(attempt, int):
+            raise resting(self._upstream, attempt)
+        begun = self._clock.seconds()
         try:
             answer: Answer = await self._inner.send(request)
-            settle = self._breaker.failed if is_ill(answer.status) else self._breaker.succeeded
-        except CancelledError:
-            raise
         except UpstreamFailure as failure:
-            settle = self._breaker.failed if failure.ill else self._breaker.succeeded
+            _fail(attempt, failure)
             raise
-        finally:
-            settle()
+        except BaseException:
+            if self._clock.seconds() - begun >= self._patience:
+                attempt.failed(Scope.REFERENCE)
+            else:
+                attempt.abandoned()
+            raise
+        _judge(attempt, answer, foreign=breaker is not self._breakers.own)
         return answer
+
+
+def _fail(attempt: Attempt, failure: UpstreamFailure) -> None:
+    if not failure.ill:
+        attempt.succeeded()
+    elif not failure.reached:
+        attempt.failed(Scope.HOST)
+    else:
+        answered = isinstance(failure, UpstreamServerError)
+        attempt.failed(Scope.REPOSITORY if answered else Scope.REFERENCE)
+
+
+def _judge(attempt: Attempt, answer: Answer, foreign: bool) -> None:
+    """Storage that refuses what a registry led to is ill; its URLs are signed for minutes."""
+    if is_ill(answer.status) or (foreign and answer.status in _REFUSED):
+        attempt.failed(Scope.REPOSITORY)
+        return
+
+    def ended(end: BodyEnd) -> None:
+        if end is BodyEnd.WHOLE:
+            attempt.succeeded()
+        elif end is BodyEnd.GIVEN_UP:
+            attempt.abandoned()
+        else:
+            attempt.failed(Scope.REFERENCE)
+
+    attempt.answered()
+    answer.on_finish(ended)

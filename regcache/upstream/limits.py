@@ -18,7 +18,7 @@ class LimitedAgent:
 
     Waiting for a place is not the upstream's time, as long as anything comes from it: others
     have their bodies. Where nothing does, who waits beside a request that gets no answer waits
-    for the upstream as well, and gets what is left of the time that one had.
+    for the upstream as well, and gets what is left of the time that one had, if it is half.
 
     :param seconds: how long an answer may take once its request has a place, redirects and
         tokens included.
@@ -76,8 +76,10 @@ class LimitedAgent:
         if self._heard_at() > since:
             place.give_back()
             return
-        self.places.dismiss(since, lambda: self._unasked("no answer within its time"))
-        place.give_back(self._clock.seconds() - since)
+        in_vain = self._clock.seconds() - since
+        reason = lambda: self._unasked("no answer within its time")  # noqa: E731
+        self.places.dismiss(since + in_vain / 2, reason)
+        place.give_back(in_vain)
 
     def _late(self) -> UpstreamTimedOut:
         return UpstreamTimedOut(self._upstream, "no answer within its time")

@@ -25,7 +25,6 @@ from regcache.upstream.blob_body import BlobBody, Extent
 from regcache.upstream.blobs import BlobRequest
 from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer
-from regcache.upstream.questions import Questions
 from regcache.upstream.remote import Remote
 
 T = TypeVar("T")
@@ -60,7 +59,6 @@ class Registry:
         self._clock = clock
         self._meter = meter
         self._stall_timeout = stall_timeout
-        self._questions = Questions()
 
     @property
     def url_count(self) -> int:
@@ -83,21 +81,15 @@ class Registry:
         """HEAD of a manifest."""
         _check(repository, reference)
 
-        async def head(remote: Remote) -> ContentHead:
-            with self._questions.asking(remote, repository, reference):
-                return await manifests.head_manifest(remote, repository, reference, anonymous)
-
-        return self._first(head)
+        return self._first(
+            lambda remote: manifests.head_manifest(remote, repository, reference, anonymous)
+        )
 
     def get_manifest(self, repository: str, reference: str) -> "Deferred[ManifestAnswer]":
         """GET of a manifest."""
         _check(repository, reference)
 
-        async def get(remote: Remote) -> ManifestAnswer:
-            with self._questions.asking(remote, repository, reference):
-                return await manifests.get_manifest(remote, repository, reference)
-
-        return self._first(get)
+        return self._first(lambda remote: manifests.get_manifest(remote, repository, reference))
 
     def head_blob(
         self, repository: str, digest: Digest, anonymous: bool = False
@@ -136,7 +128,9 @@ class Registry:
 
     def note_overdue(self, repository: str, reference: str) -> None:
         """Count the URL that is being asked about a manifest as failing."""
-        self._questions.overdue(repository, reference)
+        _check(repository, reference)
+        for remote in self._remotes:
+            remote.note_overdue(repository, reference)
 
     def close(self) -> "Deferred[None]":
         """Close idle connections; fires when they are closed, or after two seconds.

@@ -25,7 +25,7 @@ from regcache.upstream.fields import (
     only_value,
     retry_after,
 )
-from regcache.upstream.guard import is_ill, resting
+from regcache.upstream.guard import is_ill, resting, subject_of
 from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import Login
 from regcache.upstream.places import Places
@@ -94,6 +94,10 @@ class Remote:
         """HEAD was refused as such: GET is asked instead, for an hour."""
         self._no_head_until = self._clock.seconds() + _NO_HEAD_SECONDS
 
+    def note_overdue(self, repository: str, reference: str) -> None:
+        """A question about a manifest has outlasted the deadline, if it is this URL's at all."""
+        self.chain.breaker.overdue(self.url(repository, f"manifests/{reference}").path)
+
     @property
     def relay_places(self) -> Places:
         """The places of bodies that go at the pace of one client."""
@@ -134,7 +138,7 @@ class Remote:
         return UpstreamBadAnswer(self.upstream, reason, status=answer.status)
 
     async def _send(self, agent: LimitedAgent, request: UpstreamRequest) -> Answer:
-        seconds = self.chain.breaker.refusal()
+        seconds = self.chain.breaker.refusal(subject_of(request))
         if seconds is not None:
             raise resting(self.upstream, seconds)
         remaining = self.chain.limits.remaining(self._identity(request), request.what)

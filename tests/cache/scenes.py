@@ -24,8 +24,8 @@ def _moved(stage: Stage) -> None:
 
 def _failed_three_times(stage: Stage) -> None:
     stage.serve(constant(503))
-    for tag in ("a", "b", "c"):
-        stage.ask(tag)
+    for repository in ("org/a", "org/b", "org/c"):
+        stage.ask(repository=repository)
 
 
 def _limited(stage: Stage) -> None:

@@ -95,13 +95,13 @@ class Stage:
         named = str(digest or Digest.of(content))
         return response(200, content, Content_Type=OCI_MANIFEST, Docker_Content_Digest=named)
 
-    def begin(self, tag: str = "latest") -> "Deferred[Any]":
+    def begin(self, tag: str = "latest", repository: str = APP) -> "Deferred[Any]":
         """GET of a tag."""
-        return Deferred.fromCoroutine(self.caches.tags.by_tag(self.caches.served(APP), tag))
+        return Deferred.fromCoroutine(self.caches.tags.by_tag(self.caches.served(repository), tag))
 
-    def ask(self, tag: str = "latest") -> str:
+    def ask(self, tag: str = "latest", repository: str = APP) -> str:
         """GET of a tag: Cache-Status, or the status of the refusal."""
-        asking, outcomes = self.begin(tag), []
+        asking, outcomes = self.begin(tag, repository), []
         asking.addBoth(outcomes.append)
         started = self.now()
         self.network.settle()

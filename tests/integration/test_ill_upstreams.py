@@ -22,6 +22,7 @@ from tests.support.registry_client import Answer, RegistryClient
 from tests.support.servers import Regcache
 
 REPOSITORY = "team/app"
+REPOSITORIES = (REPOSITORY, "team/other")
 ACCOUNT = ("operator", "s3cret-word")
 #: A time-out that a test waits for, by its name (seconds).
 LIMITS = {"deadline": 1, "connect_timeout": 2, "first_byte_timeout": 2, "stall_timeout": 2}
@@ -381,15 +382,17 @@ class TableTests(PullThroughCase):
         }
         return {"upstreams": entries, "dns": [self.nowhere.names.address]}
 
-    def path(self, row: Row, cell: str, content: str) -> str:
+    def path(self, row: Row, cell: str, content: str, repository: str = REPOSITORY) -> str:
         """What a client asks for."""
-        return f"/v2/{row.name}.{cell}.test/{REPOSITORY}/{content}"
+        return f"/v2/{row.name}.{cell}.test/{repository}/{content}"
 
-    def ask(self, row: Row, cell: str, content: str) -> tuple[Answer, float]:
+    def ask(
+        self, row: Row, cell: str, content: str, repository: str = REPOSITORY
+    ) -> tuple[Answer, float]:
         """An answer, and how long it took."""
         started = time.monotonic()
         try:
-            answer = self.daemon.client().get(self.path(row, cell, content))
+            answer = self.daemon.client().get(self.path(row, cell, content, repository))
         except (OSError, http.client.HTTPException) as error:
             answer = Answer(0, {}, repr(error).encode())
         return answer, time.monotonic() - started
@@ -438,8 +441,8 @@ class TableTests(PullThroughCase):
         """An answer behind those that went before, which are not over when it comes."""
         for _ in range(TRIES):
             started = time.monotonic()
-            for _ in range(row.illness.before):
-                self.ask(row, cell, content)
+            for number in range(row.illness.before):
+                self.ask(row, cell, content, f"team/other-{number}")
             found = self.ask(row, cell, content)
             if not row.illness.before or time.monotonic() - started < REST:
                 break
@@ -456,9 +459,10 @@ class TableTests(PullThroughCase):
         return wrong
 
     def find_out(self, row: Row) -> None:
-        """Ask until the upstream is known to be no use."""
+        """Ask until the upstream is known to be no use: one repository alone tells little."""
 
         def known() -> bool:
+            self.ask(row, "known", "manifests/1", "team/other")
             told = self.ask(row, "known", "manifests/1")[0].headers.get("cache-status", "")
             return told.endswith("detail=stale")
 
@@ -508,9 +512,8 @@ class BreakerTests(PullThroughCase):
     def test_one_probe_at_a_time_and_then_all_is_well(self) -> None:
         """After its rest an upstream is asked by one request; its answer opens the way for all."""
         upstream = self.faulty_upstream()
-        upstream.add_image(REPOSITORY, CACHED, "1")
-        for tag in range(20):
-            upstream.add_manifest(REPOSITORY, CACHED.media_type, CACHED.data, f"tag-{tag}")
+        for repository in REPOSITORIES:
+            upstream.add_image(repository, CACHED, *(f"tag-{number}" for number in range(20)))
         upstream.faults.always("*", Fault(status=503))
         daemon = self.regcache(upstream_config(upstream.url, **times()))
         client = daemon.client()
@@ -551,8 +554,21 @@ class BreakerTests(PullThroughCase):
         return sent()
 
     def tag(self, number: int) -> str:
-        """The path of one of many tags."""
-        return f"/v2/{REPOSITORY}/manifests/tag-{number}"
+        """The path of one of many tags, in turns of two repositories."""
+        return f"/v2/{REPOSITORIES[number % 2]}/manifests/tag-{number}"
+
+    def test_one_path_that_is_ill(self) -> None:
+        """It answers 500 for ever, and nobody else is the worse for it."""
+        upstream = self.faulty_upstream()
+        for repository in REPOSITORIES:
+            upstream.add_image(repository, CACHED, "1")
+        upstream.faults.always(f"/v2/{REPOSITORY}/*", Fault(status=500))
+        client = self.regcache(upstream_config(upstream.url, **times())).client()
+        ill, well = (f"/v2/{repository}/manifests/1" for repository in REPOSITORIES)
+        self.assertEqual(
+            [client.get(ill).status for _ in range(2 * FAILURES)], [502] * 2 * FAILURES
+        )
+        self.assertEqual(client.get(well).body, CACHED.data)
 
 
 class SeveralUrlsTests(PullThroughCase):
@@ -594,8 +610,9 @@ class SeveralUrlsTests(PullThroughCase):
 
         with ThreadPoolExecutor(len(faults)) as pool:
             list(pool.map(pull, faults))
-        # While Retry-After runs the first is not asked again.
-        self.assertEqual(len(first["429"].requests), 1)
+        # While Retry-After runs the first is not asked again for what it limited.
+        asked = [len(first["429"].asked(kind)) for kind in ("manifests", "blobs")]
+        self.assertEqual(asked, [1, 1])
 
 
 class BodyTests(PullThroughCase):

@@ -3,7 +3,14 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.identity import user_of
-from regcache.upstream.breaker import Breaker, BreakerState
+from regcache.upstream.breaker import (
+    Attempt,
+    Breaker,
+    BreakerState,
+    Failures,
+    Scope,
+    Subject,
+)
 from regcache.upstream.credentials import (
     FileCredentials,
     fingerprint,
@@ -11,91 +18,261 @@ from regcache.upstream.credentials import (
     user_fingerprint,
 )
 
+ONE, OTHER = Subject("team/one", "/v2/team/one/1"), Subject("team/other", "/v2/team/other/1")
+THIRD = Subject("team/third", "/v2/team/third/1")
+CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 
-class BreakerTests(SynchronousTestCase):
-    """The state machine of one URL."""
+
+class BreakerCase(SynchronousTestCase):
+    """A breaker whose clock only the test turns."""
 
     def setUp(self) -> None:
+        """It is closed."""
         self.now = 0.0
         self.states: list[BreakerState] = []
         self.breaker = Breaker(lambda: self.now, lambda: 0.0, self.states.append)
 
-    def fail(self, times: int = 1) -> None:  # type: ignore[override]
+    def admit(self, subject: Subject = ONE) -> Attempt:
+        """A request that passes."""
+        attempt = self.breaker.admit(subject)
+        assert isinstance(attempt, Attempt), f"it is refused for {attempt} s"
+        return attempt
+
+    def break_off(self, *subjects: Subject, scope: Scope = Scope.REPOSITORY) -> None:
         """Let requests fail."""
-        for _ in range(times):
-            self.assertIsNone(self.breaker.admit())
-            self.breaker.failed()
+        for subject in subjects:
+            self.admit(subject).failed(scope)
+
+    def open(self) -> None:
+        """Let it open; what failed last is ``OTHER``."""
+        self.break_off(ONE, ONE, OTHER)
+        self.assertIs(self.breaker.state, OPEN)
+
+
+class BreakerTests(BreakerCase):
+    """The states of one host."""
 
     def test_opens_after_three_in_a_row(self) -> None:
         """A success in between starts the count anew."""
-        self.fail(2)
-        self.breaker.succeeded()
-        self.fail(2)
-        self.assertIs(self.breaker.state, BreakerState.CLOSED)
-        self.fail()
-        self.assertIs(self.breaker.state, BreakerState.OPEN)
-        self.assertEqual(self.breaker.admit(), 5)
+        self.break_off(ONE, OTHER)
+        self.admit().succeeded()
+        self.break_off(ONE, OTHER)
+        self.assertIs(self.breaker.state, CLOSED)
+        self.break_off(ONE)
+        self.assertIs(self.breaker.state, OPEN)
+        self.assertEqual(self.breaker.admit(ONE), 5)
+        self.assertEqual(self.breaker.refusal(THIRD), 5)
 
     def test_single_probe(self) -> None:
         """After its rest one request passes, and no second one beside it."""
-        self.fail(3)
+        self.open()
         self.now = 5.0
-        self.assertIsNone(self.breaker.admit())
-        self.assertEqual(self.breaker.admit(), 1)
-        self.breaker.succeeded()
-        self.assertIsNone(self.breaker.admit())
+        probe = self.admit(ONE)
+        self.assertIs(self.breaker.state, HALF_OPEN)
+        self.assertEqual(self.breaker.admit(ONE), 1)
+        self.assertEqual(self.breaker.admit(THIRD), 1)
+        probe.succeeded()
+        self.admit(THIRD)
 
-    def test_abandoned_probe(self) -> None:
-        """A probe that is cancelled leaves its place to the next one."""
-        self.fail(3)
+    def test_what_failed_last_is_no_probe(self) -> None:
+        """It may be asked for when it has rested; its failure keeps nobody else."""
+        self.open()
         self.now = 5.0
-        self.assertIsNone(self.breaker.admit())
-        self.breaker.abandoned()
-        self.assertIsNone(self.breaker.admit())
+        self.admit(OTHER).failed(Scope.REPOSITORY)
+        self.assertIs(self.breaker.state, OPEN)
+        self.assertEqual(self.breaker.refusal(OTHER), 10)
+        self.admit(ONE).succeeded()
+        self.assertIs(self.breaker.state, CLOSED)
+        self.admit(OTHER)
 
-    def test_doubles_to_a_minute(self) -> None:
-        """Each failed probe doubles the rest, up to sixty seconds; success resets it."""
-        self.fail(3)
+    def test_what_failed_last_beside_the_probe(self) -> None:
+        """The two do not wait for each other, but each is single."""
+        self.open()
+        self.now = 5.0
+        self.admit(OTHER)
+        self.assertEqual(self.breaker.refusal(OTHER), 1)
+        self.admit(ONE)
+        self.assertEqual(self.breaker.refusal(THIRD), 1)
+
+    def test_what_failed_last_rests_longer_each_time(self) -> None:
+        """Where nobody asks for anything else it is asked for less and less, but for ever."""
+        self.open()
         rests = []
         for _ in range(6):
-            rest = self.breaker.refusal()
+            rest = self.breaker.refusal(OTHER)
             assert rest is not None
             rests.append(rest)
             self.now += rest
-            self.fail()
+            self.break_off(OTHER)
         self.assertEqual(rests, [5, 10, 20, 40, 60, 60])
         self.now += 60
-        self.assertIsNone(self.breaker.admit())
-        self.breaker.succeeded()
-        self.fail(3)
-        self.assertEqual(self.breaker.refusal(), 5)
+        self.admit(OTHER).succeeded()
+        self.assertIs(self.breaker.state, CLOSED)
+
+    def test_what_failed_last_finds_no_connection(self) -> None:
+        """That says something about the host, and is no matter of what was asked for."""
+        self.open()
+        self.now = 5.0
+        self.break_off(OTHER, scope=Scope.HOST)
+        self.assertEqual(self.breaker.refusal(ONE), 10)
+        self.now = 15.0
+        self.admit(OTHER)
+        self.assertIs(self.breaker.state, HALF_OPEN)
+
+    def test_no_connection(self) -> None:
+        """Where there was none the same thing may be the probe."""
+        self.break_off(ONE, ONE, ONE, scope=Scope.HOST)
+        self.now = 5.0
+        self.admit(ONE)
+        self.assertIs(self.breaker.state, HALF_OPEN)
+
+    def test_abandoned(self) -> None:
+        """A probe that is given up leaves its place to the next one, and so does the other."""
+        self.open()
+        self.now = 5.0
+        for subject in (ONE, OTHER):
+            self.admit(subject).abandoned()
+            self.admit(subject)
+
+    def test_abandoned_long_ago(self) -> None:
+        """What was admitted before, and is given up now, makes room for nothing."""
+        early = self.admit(THIRD)
+        self.open()
+        self.now = 5.0
+        self.admit(ONE)
+        early.abandoned()
+        self.assertEqual(self.breaker.refusal(THIRD), 1)
+
+    def test_doubles_to_a_minute(self) -> None:
+        """Each failed probe doubles the rest, up to sixty seconds; success resets it."""
+        self.open()
+        rests = []
+        for subject in (ONE, OTHER) * 3:
+            rest = self.breaker.refusal(subject)
+            assert rest is not None
+            rests.append(rest)
+            self.now += rest
+            self.break_off(subject)
+        self.assertEqual(rests, [5, 10, 20, 40, 60, 60])
+        self.now += 60
+        self.admit(ONE).succeeded()
+        self.open()
+        self.assertEqual(self.breaker.refusal(ONE), 5)
 
     def test_late_failures(self) -> None:
         """Requests that were under way when it opened make it rest no longer."""
-        self.fail(3)
-        self.breaker.failed()
-        self.assertEqual(self.breaker.refusal(), 5)
+        early = [self.admit(THIRD), self.admit(THIRD)]
+        self.open()
+        early[0].failed(Scope.HOST)
+        self.assertEqual(self.breaker.refusal(ONE), 5)
+        self.now = 5.0
+        self.admit(ONE)
+        early[1].failed(Scope.HOST)
+        self.assertIs(self.breaker.state, HALF_OPEN)
+
+    def test_late_answer(self) -> None:
+        """The answer to one of them closes it."""
+        early = self.admit(THIRD)
+        self.open()
+        early.answered()
+        self.assertIs(self.breaker.state, CLOSED)
+
+    def test_bodies_that_break(self) -> None:
+        """Heads that come well close, but what follows them counts: it rests longer each time."""
+        self.open()
+        for rest in (5, 10, 20):
+            self.assertEqual(self.breaker.refusal(ONE), rest)
+            self.now += rest
+            attempt = self.admit(THIRD if rest == 10 else ONE)
+            attempt.answered()
+            self.assertIs(self.breaker.state, CLOSED)
+            attempt.failed(Scope.REFERENCE)
+            self.assertIs(self.breaker.state, OPEN)
+            self.admit_nothing()
+
+    def admit_nothing(self) -> None:
+        """Whatever is asked for is refused."""
+        for subject in (ONE, OTHER, THIRD):
+            self.assertIsNotNone(self.breaker.refusal(subject))
+
+    def test_bodies_that_break_are_enough(self) -> None:
+        """Three bodies in a row that break open it, though each head came well."""
+        for subject in (ONE, OTHER, ONE):
+            attempt = self.admit(subject)
+            attempt.answered()
+            attempt.failed(Scope.REFERENCE)
+        self.assertIs(self.breaker.state, OPEN)
+
+    def test_overdue(self) -> None:
+        """What outlasts the deadline counts once, now or when it fails, and may succeed yet."""
+        attempts = [self.admit(subject) for subject in (ONE, OTHER, THIRD)]
+        for attempt in attempts:
+            for _ in range(2):
+                self.assertTrue(self.breaker.overdue(attempt.subject.reference))
+        self.assertIs(self.breaker.state, OPEN)
+        attempts[0].failed(Scope.REFERENCE)
+        attempts[1].succeeded()
+        self.assertIs(self.breaker.state, CLOSED)
+        self.assertFalse(self.breaker.overdue(ONE.reference))
+
+    def test_overdue_probe(self) -> None:
+        """A probe that outlasts the deadline has failed, though its answer would close."""
+        self.open()
+        self.now = 5.0
+        probe = self.admit(ONE)
+        self.breaker.overdue(ONE.reference)
+        self.assertIs(self.breaker.state, OPEN)
+        self.assertEqual(self.breaker.refusal(OTHER), 10)
+        probe.failed(Scope.REFERENCE)
+        self.assertEqual(self.breaker.refusal(OTHER), 10)
 
     def test_jitter(self) -> None:
         """Chance shortens the rest by at most a fifth."""
-        breaker = Breaker(lambda: self.now, lambda: 0.999, self.states.append)
-        for _ in range(3):
-            breaker.failed()
+        self.breaker = Breaker(lambda: self.now, lambda: 0.999, self.states.append)
+        self.open()
         self.now = 3.9
-        self.assertEqual(breaker.refusal(), 1)
+        self.assertEqual(self.breaker.refusal(ONE), 1)
         self.now = 4.1
-        self.assertIsNone(breaker.refusal())
+        self.assertIsNone(self.breaker.refusal(ONE))
 
     def test_tells_states(self) -> None:
         """The first answer and every change are told, once."""
-        self.breaker.succeeded()
-        self.breaker.succeeded()
-        self.fail(3)
+        self.admit().succeeded()
+        self.admit().succeeded()
+        self.open()
         self.now = 5.0
-        self.breaker.admit()
-        self.breaker.succeeded()
-        closed, opened, half = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
-        self.assertEqual(self.states, [closed, opened, half, closed])
+        self.admit(ONE).succeeded()
+        self.assertEqual(self.states, [CLOSED, OPEN, HALF_OPEN, CLOSED])
+
+
+class FailuresTests(SynchronousTestCase):
+    """Which failures in a row are enough."""
+
+    def enough(self, *failures: tuple[str, str, Scope]) -> bool:
+        """Whether these are."""
+        row = Failures()
+        for repository, reference, scope in failures:
+            row.add(Subject(repository, reference), scope)
+        return row.are_enough
+
+    def test_table(self) -> None:
+        """Three, if they concern two things, or if there was no connection for one."""
+        answered, silent, nothing = Scope.REPOSITORY, Scope.REFERENCE, Scope.HOST
+        one, again, other = ("a", "1"), ("a", "2"), ("b", "1")
+        for expected, failures in (
+            (False, [(*one, answered)] * 100),
+            (False, [(*one, answered), (*again, answered), (*one, answered)]),
+            (False, [(*one, answered), (*other, answered)]),
+            (True, [(*one, answered), (*one, answered), (*other, answered)]),
+            (False, [(*one, silent)] * 100),
+            (True, [(*one, silent), (*again, silent), (*one, silent)]),
+            (True, [(*one, silent), (*other, silent), (*one, silent)]),
+            (False, [(*one, answered), (*one, silent), (*again, answered)]),
+            (True, [(*one, nothing)] * 3),
+            (True, [(*one, answered), (*one, nothing), (*one, answered)]),
+            (False, [(*one, nothing)] * 2),
+        ):
+            self.assertIs(self.enough(*failures), expected, failures)
 
 
 class CredentialsTests(SynchronousTestCase):

@@ -67,8 +67,8 @@ class UnaskedTests(UpstreamTestCase):
         """Nor is it while the breaker is open."""
         self.serve(lambda _: response(503))
         registry = self.registry()
-        for _ in range(3):
-            failure = self.failure(registry.head_manifest("x", "a"), UpstreamServerError)
+        for repository in "xyx":
+            failure = self.failure(registry.head_manifest(repository, "a"), UpstreamServerError)
             self.assertTrue(failure.asked)
         self.assertFalse(self.failure(registry.head_manifest("x", "a"), UpstreamResting).asked)
 

@@ -1,4 +1,4 @@
-"""Time-outs, limits, several URLs and their breakers."""
+"""Time-outs, limits, and several URLs."""
 
 from typing import Any
 
@@ -7,8 +7,6 @@ from twisted.internet.defer import CancelledError
 from regcache.errors import (
     UpstreamDenied,
     UpstreamNotFound,
-    UpstreamResting,
-    UpstreamServerError,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
@@ -212,49 +210,3 @@ class SeveralUrlsTests(UpstreamTestCase):
         self.failure(self.registry(*urls).get_manifest("x", "latest"), UpstreamDenied)
         self.assertEqual(len(self.shown(host="203.0.113.5")), 1)
         self.assertEqual(self.shown(host=OTHER_ADDRESS), [])
-
-    def test_breaker(self) -> None:
-        """Three failures in a row: no further request until a probe, which closes it again."""
-        self.serve(lambda _: response(503))
-        registry = self.registry()
-        for _ in range(3):
-            self.failure(registry.get_manifest("x", "latest"), UpstreamServerError)
-        failure = self.failure(registry.get_manifest("x", "latest"), UpstreamResting)
-        self.assertEqual(failure.retry_after, 5)
-        self.assertEqual(len(self.network.requests), 3)
-        self.assertEqual(self.meter.states, [False])
-        self.network.lines[0].handler = manifest_server
-        self.network.pass_time(5.25)
-        self.outcome(registry.get_manifest("x", "latest"))
-        self.assertIs(self.meter.states[-1], True)
-
-    def test_probe_is_single(self) -> None:
-        """While a probe is under way nobody else asks."""
-        registry = self.registry()
-        for _ in range(3):
-            self.failure(registry.get_manifest("x", "latest"), UpstreamUnreachable)
-        self.network.pass_time(5.25)
-        self.serve(lambda _: None)
-        probe = registry.get_manifest("x", "latest")
-        self.network.settle()
-        self.failure(registry.get_manifest("x", "latest"), UpstreamResting)
-        probe.cancel()
-        self.failure(probe, CancelledError)
-
-    def test_ill_redirect_target_does_not_open_the_breaker(self) -> None:
-        """A storage that fails behind a redirect is not the upstream that failed."""
-        self.serve(lambda _: response(307, Location="http://cdn.test/"))
-        self.name("cdn.test", "203.0.113.77")
-        registry = self.registry()
-        for _ in range(5):
-            self.failure(registry.get_blob("x", DIGEST), UpstreamUnreachable)
-        self.assertEqual(self.meter.states, [True])
-
-    def test_ill_realm_opens_the_breaker(self) -> None:
-        """A token realm that fails is part of the upstream."""
-        challenge = 'Bearer realm="http://auth.test/token"'
-        self.serve(lambda _: response(401, WWW_Authenticate=challenge))
-        registry = self.registry(UpstreamUrl(URL, token_hosts=("auth.test",)))
-        for _ in range(3):
-            self.failure(registry.get_manifest("x", "latest"), UpstreamUnreachable)
-        self.failure(registry.get_manifest("x", "latest"), UpstreamResting)

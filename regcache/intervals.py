@@ -54,10 +54,7 @@ class Intervals:
 
     def copy(self) -> "Intervals":
         """An independent copy."""
-        twin = Intervals()
-        twin._starts = self._starts.copy()
-        twin._ends = self._ends.copy()
-        return twin
+        return Intervals(self)
 
     def end_of(self, offset: int) -> int:
         """The end of the interval that holds ``offset``, or ``offset`` where none does."""

@@ -141,10 +141,10 @@ class _Builder:
             reactor,
             self._disk_pool,
             paths,
-            read_boot_id(),
-            self._ledger.change,
-            self._content_lost,
-            system,
+            boot_id=read_boot_id(),
+            changed=self._ledger.change,
+            damaged=self._content_lost,
+            system=system,
         )
         self._small_blobs = SmallBlobs(reactor)
         self._closed_repositories = ClosedRepositories(self._index, reactor)
@@ -210,21 +210,21 @@ class _Builder:
         blobs = BlobCache(
             self._store,
             self._index,
-            self._downloads,
-            rights,
-            visibility,
-            self._small_blobs,
-            self._metrics,
-            self._reactor,
+            downloads=self._downloads,
+            rights=rights,
+            visibility=visibility,
+            small=self._small_blobs,
+            events=self._metrics,
+            clock=self._reactor,
         )
         manifests = ManifestCache(
             self._store,
             self._index,
-            rights,
-            visibility,
-            parser,
-            self._metrics,
-            self._reactor,
+            rights=rights,
+            visibility=visibility,
+            parser=parser,
+            events=self._metrics,
+            clock=self._reactor,
         )
         tags = TagCache(manifests, self._index, self._reactor)
         return Caches(blobs, tags, Listings(self._index, visibility, parser, self._reactor))

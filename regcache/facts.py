@@ -1,6 +1,6 @@
 """Small immutable records that the layers hand to each other."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from regcache.digests import Digest
 
@@ -27,6 +27,7 @@ class Descriptor:
     digest: Digest
     size: int
     media_type: str
+    _: KW_ONLY
     platform: str = ""
     artifact_type: str = ""
     annotations: tuple[tuple[str, str], ...] = ()
@@ -73,6 +74,7 @@ class ContentFacts:
     :ivar mentioned_size: the size in a manifest that this repository is linked to.
     """
 
+    _: KW_ONLY
     size: int | None = None
     media_type: str = ""
     public: bool = False

@@ -181,8 +181,8 @@ def _distribution(
         ManifestHandler(cache, private),
         BlobHandler(cache, terms, private, engine.feeding),
         ListingHandler(cache, table),
-        gatekeeper,
-        realm,
+        gatekeeper=gatekeeper,
+        realm=realm,
     )
 
 
@@ -190,14 +190,18 @@ def _routing_table(config: model.Config) -> RoutingTable:
     names = [
         UpstreamNames(
             upstream.name,
-            upstream.aliases,
-            upstream.hosts,
-            upstream.default_namespace or "",
-            upstream.allow,
-            upstream.deny,
+            aliases=upstream.aliases,
+            hosts=upstream.hosts,
+            default_namespace=upstream.default_namespace or "",
+            allow=upstream.allow,
+            deny=upstream.deny,
         )
         for upstream in config.upstreams
     ]
     return RoutingTable.build(
-        names, config.default_upstream, config.default_hosts, config.domain, config.admin.hosts
+        names,
+        config.default_upstream,
+        default_hosts=config.default_hosts,
+        domain=config.domain,
+        admin_hosts=config.admin.hosts,
     )

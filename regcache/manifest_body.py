@@ -158,9 +158,9 @@ def _descriptor(value: object) -> Descriptor:
         name,
         size,
         media_type[:255],
-        _platform(value.get("platform")),
-        artifact_type[:255] if isinstance(artifact_type, str) else "",
-        _annotations(value.get("annotations")),
+        platform=_platform(value.get("platform")),
+        artifact_type=artifact_type[:255] if isinstance(artifact_type, str) else "",
+        annotations=_annotations(value.get("annotations")),
     )
 
 

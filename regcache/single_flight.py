@@ -127,6 +127,7 @@ class Flights(Generic[Result]):
         key: Hashable,
         begin: Begin[Result],
         limit: float,
+        *,
         by: float | None = None,
         missed: Callable[[], None] = lambda: None,
     ) -> "Deferred[Result]":

@@ -33,7 +33,7 @@ class FlightsTestCase(SynchronousTestCase):
         def missed() -> None:
             self.missed += 1
 
-        return self.flights.join_within("key", self.work, limit, by, missed)
+        return self.flights.join_within("key", self.work, limit, by=by, missed=missed)
 
 
 class SharingTests(FlightsTestCase):

@@ -64,6 +64,7 @@ class BlobCache:
         self,
         store: IBlobStore,
         index: IIndex,
+        *,
         downloads: DownloadTable,
         rights: Rights,
         visibility: Visibility,
@@ -302,7 +303,7 @@ class BlobCache:
         if not proved:
             reader.leave()
             return await self._relay(repository, running.task.digest, facts, NOT_PROVED)
-        return await self._wait(running, reader, repository, facts, status)
+        return await self._wait(running, reader, repository, facts=facts, status=status)
 
     async def _attend(
         self,
@@ -312,13 +313,14 @@ class BlobCache:
         status: CacheStatus,
     ) -> OpenBlob:
         reader = download.join()
-        return await self._wait(download, reader, repository, facts, status)
+        return await self._wait(download, reader, repository, facts=facts, status=status)
 
     async def _wait(
         self,
         running: Download,
         reader: Reader,
         repository: ServedRepository,
+        *,
         facts: ContentFacts,
         status: CacheStatus,
     ) -> OpenBlob:

@@ -60,6 +60,7 @@ class ManifestCache:
         self,
         store: IBlobStore,
         index: IIndex,
+        *,
         rights: Rights,
         visibility: Visibility,
         parser: Parser,

@@ -45,8 +45,8 @@ class Revalidations:
             (repository.identity, tag, copy.digest),
             lambda: self._answer(repository, tag, copy),
             repository.policy.deadline,
-            by,
-            lambda: repository.registry.note_overdue(repository.name, tag),
+            by=by,
+            missed=lambda: repository.registry.note_overdue(repository.name, tag),
         )
 
     async def _answer(self, repository: ServedRepository, tag: str, copy: Copy) -> Manifest | None:

@@ -224,7 +224,7 @@ class TagCache:
         if decision is Decision.HIT:
             return Served(manifest, status.hit(age))
         waits = decision is Decision.ASK_AND_WAIT
-        return await self._ask(repository, tag, copy, manifest, None if waits else by)
+        return await self._ask(repository, tag, copy, manifest, by=None if waits else by)
 
     async def _ask(
         self,
@@ -232,6 +232,7 @@ class TagCache:
         tag: str,
         copy: Copy,
         manifest: Manifest,
+        *,
         by: float | None,
     ) -> Served:
         """Ask the upstream whether the tag still names the same; until ``by``, if it is given."""

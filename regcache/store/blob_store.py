@@ -75,6 +75,7 @@ class BlobStore:
         clock: IReactorTime,
         pool: IWorkPool,
         paths: StorePaths,
+        *,
         boot_id: str,
         changed: Callable[[int], None] = _nobody,
         damaged: Callable[[Digest, int], None] = _nobody,
@@ -89,17 +90,23 @@ class BlobStore:
         self._locks = KeyedLocks()
         self._stuck: BoundedTable[Digest, int] = BoundedTable(MOST_STUCK)
         system = system or FileSystem(paths.directory)
-        self._syncs = SyncQueue(clock, pool, paths, system, self._not_synced)
+        self._syncs = SyncQueue(clock, pool, paths, system, lost=self._not_synced)
         self._soundness = Soundness(self._syncs.__contains__)
         self._keeping = SharedJobs[tuple[Digest, bytes], int](
-            pool, keep_contents, paths, MOST_KEPT, KEEPING_JOBS
+            pool, keep_contents, paths, most_items=MOST_KEPT, most_jobs=KEEPING_JOBS
         )
         self._looking = SharedJobs[Wanted, Opened | Damage | bool](
-            pool, look_up_contents, paths, MOST_LOOKED_UP, LOOKING_JOBS
+            pool, look_up_contents, paths, most_items=MOST_LOOKED_UP, most_jobs=LOOKING_JOBS
         )
         self.backlog = Backlog()
         self._partials = PartialFiles(
-            clock, pool, paths, boot_id, self._cached, self._stored, self._changed
+            clock,
+            pool,
+            paths,
+            boot_id=boot_id,
+            cached=self._cached,
+            committed=self._stored,
+            changed=self._changed,
         )
 
     def look_up(

@@ -52,6 +52,7 @@ class IntervalSaver:
         self,
         names: PartialNames,
         opened: OpenFile,
+        *,
         turns: FileTurns,
         known: Callable[[], Sidecar],
         synced: Intervals,

@@ -55,6 +55,7 @@ class PartialFile(ContentFile):
         self,
         names: PartialNames,
         opened: OpenFile,
+        *,
         cached: CachedReads,
         state: Sidecar,
         owner: PartialOwner,
@@ -73,12 +74,12 @@ class PartialFile(ContentFile):
         self._saver = IntervalSaver(
             names,
             opened,
-            self._turns,
-            self._known,
-            state.synced,
-            owner.background_syncs,
-            owner.clock,
-            owner.save_pause,
+            turns=self._turns,
+            known=self._known,
+            synced=state.synced,
+            background=owner.background_syncs,
+            clock=owner.clock,
+            pause=owner.save_pause,
         )
         self._generation = 0  # counts the calls of clear
         self._verified = False
@@ -95,7 +96,13 @@ class PartialFile(ContentFile):
         super().close()
 
     def _known(self) -> Sidecar:
-        return Sidecar(self.size, self.anonymous, self.etag, self.present, upstream=self._upstream)
+        return Sidecar(
+            self.size,
+            anonymous=self.anonymous,
+            etag=self.etag,
+            present=self.present,
+            upstream=self._upstream,
+        )
 
     def set_size(self, size: int) -> None:
         """Fix the whole size. :raises ValueError: if it was another, or less than there is."""

@@ -33,7 +33,11 @@ class PartialNames:
         raw = io.FileIO(descriptor, "r+")
         try:
             state = read_sidecar(
-                self._sidecar, self.digest, self._boot_id, status.st_size, upstream
+                self._sidecar,
+                self.digest,
+                boot_id=self._boot_id,
+                file_size=status.st_size,
+                upstream=upstream,
             )
             if state is None:
                 self.forget()

@@ -64,6 +64,7 @@ class PartialFiles:
         clock: IReactorTime,
         pool: IWorkPool,
         paths: StorePaths,
+        *,
         boot_id: str,
         cached: CachedReads,
         committed: Callable[[Digest, int, int], None],
@@ -104,7 +105,7 @@ class PartialFiles:
             self._opening.discard(digest)
         self._changed(-allocated)
         opened = OpenFile(raw, self._pool, lambda: self._closed(names, file))
-        file = PartialFile(names, opened, self._cached, state, self)
+        file = PartialFile(names, opened, cached=self._cached, state=state, owner=self)
         self._files[digest] = file
         return file
 

@@ -31,6 +31,7 @@ class SharedJobs(Generic[Item, Result]):
         pool: IWorkPool,
         work: Callable[[StorePaths, Sequence[Item]], list[Any]],
         paths: StorePaths,
+        *,
         most_items: int,
         most_jobs: int,
     ) -> None:

@@ -7,7 +7,7 @@ machine has cut, looks whole.
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from regcache.digests import Digest
@@ -41,6 +41,7 @@ class Sidecar:
     """
 
     size: int | None = None
+    _: KW_ONLY
     anonymous: bool = True
     etag: str = ""
     present: Intervals = field(default_factory=Intervals)
@@ -76,6 +77,7 @@ def encode_sidecar(sidecar: Sidecar, digest: Digest, boot_id: str) -> bytes:
 def read_sidecar(
     path: str,
     digest: Digest,
+    *,
     boot_id: str,
     file_size: int,
     upstream: UpstreamIdentity | None = None,
@@ -93,12 +95,19 @@ def read_sidecar(
         with open(descriptor, "rb") as source:
             text = source.read(_MOST_BYTES)
         if status.st_size <= _MOST_BYTES:
-            return _interpret(json.loads(text), digest, boot_id, file_size, upstream)
+            return _interpret(
+                json.loads(text), digest, boot_id=boot_id, file_size=file_size, upstream=upstream
+            )
     return None
 
 
 def _interpret(
-    document: Any, digest: Digest, boot_id: str, file_size: int, upstream: UpstreamIdentity | None
+    document: Any,
+    digest: Digest,
+    *,
+    boot_id: str,
+    file_size: int,
+    upstream: UpstreamIdentity | None,
 ) -> Sidecar:
     """:raises ValueError: if the document is not what we write."""
     _require(isinstance(document, dict) and document.get("version") == _VERSION)
@@ -114,7 +123,9 @@ def _interpret(
     present = synced.copy()
     if boot_id and document.get("boot_id") == boot_id:
         present = _intervals(document.get("present"), end)
-    return Sidecar(size, anonymous, etag, present, synced, upstream)
+    return Sidecar(
+        size, anonymous=anonymous, etag=etag, present=present, synced=synced, upstream=upstream
+    )
 
 
 def _goes_on(now: UpstreamIdentity | None, before: UpstreamIdentity | None) -> bool:

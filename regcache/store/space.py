@@ -38,6 +38,7 @@ class SpaceMonitor(Service):
         pool: IWorkPool,
         directory: str,
         ledger: SpaceLedger,
+        *,
         measure: Callable[[str], FileSystemSpace] = measure_space,
     ) -> None:
         self._pool = pool

@@ -55,6 +55,7 @@ class SyncQueue:
         pool: IWorkPool,
         paths: StorePaths,
         system: FileSystem,
+        *,
         lost: Callable[[Digest, int], None],
     ) -> None:
         self._clock = clock

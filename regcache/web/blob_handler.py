@@ -90,7 +90,7 @@ class BlobHandler:
         request.finish()
 
     def _set_headers(self, request: Request, digest: Digest, status: CacheStatus) -> None:
-        set_content_headers(request, digest, BLOB_TYPE, status, self.private)
+        set_content_headers(request, digest, BLOB_TYPE, status, private=self.private)
         set_header(request, "Accept-Ranges", "bytes")
 
     def _prepare(self, request: Request, opened: OpenBlob, digest: Digest) -> Sender | None:

@@ -15,7 +15,7 @@ def cache_control(by_tag: bool, private: bool) -> str:
 
 
 def content_headers(
-    digest: Digest, media_type: str, status: CacheStatus, private: bool, by_tag: bool = False
+    digest: Digest, media_type: str, status: CacheStatus, *, private: bool, by_tag: bool = False
 ) -> dict[str, str]:
     """The headers of content that a digest names."""
     headers = {
@@ -35,11 +35,14 @@ def set_content_headers(
     digest: Digest,
     media_type: str,
     status: CacheStatus,
+    *,
     private: bool,
     by_tag: bool = False,
 ) -> None:
     """Set them, and note how the answer came about."""
-    for name, value in content_headers(digest, media_type, status, private, by_tag).items():
+    for name, value in content_headers(
+        digest, media_type, status, private=private, by_tag=by_tag
+    ).items():
         set_header(request, name, value)
     note_status(request, status)
 

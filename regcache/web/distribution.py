@@ -1,7 +1,7 @@
 """Decides what answers a request on a listener: the distribution API."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from regcache.access.principals import Decision, Wanted
@@ -55,6 +55,7 @@ class Distribution:
     manifests: ManifestHandler
     blobs: BlobHandler
     listings: ListingHandler
+    _: KW_ONLY
     gatekeeper: Gatekeeper | None = None
     realm: TokenHandler | None = None
     resolved: BoundedTable[tuple[str | None, bytes], Resolution] = field(

@@ -8,7 +8,7 @@ an address to connect to.
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 
 from regcache.errors import NameInvalidError, NameUnknownError
@@ -40,6 +40,7 @@ class UpstreamNames:
     """
 
     name: str
+    _: KW_ONLY
     aliases: Sequence[str] = ()
     hosts: Sequence[str] = ()
     default_namespace: str = ""
@@ -108,6 +109,7 @@ class RoutingTable:
         cls,
         upstreams: Sequence[UpstreamNames],
         default_upstream: str | None = None,
+        *,
         default_hosts: Sequence[str] | None = None,
         domain: str | None = None,
         admin_hosts: Sequence[str] = (),

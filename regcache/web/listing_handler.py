@@ -129,7 +129,7 @@ class ListingHandler:
         return shown[:count]
 
     def _link(
-        self, request: Request, target: Target, page: Page, shown: Sequence[str], more: bool
+        self, request: Request, target: Target, page: Page, shown: Sequence[str], *, more: bool
     ) -> None:
         """RFC 8288, relative: what host and scheme the client used is its own affair."""
         if not more or not shown:

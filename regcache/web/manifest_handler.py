@@ -126,7 +126,7 @@ class ManifestHandler:
         head = self.heads.get(key)
         if head is None:
             fields = content_headers(
-                manifest.digest, manifest.media_type, status, self.private, by_tag
+                manifest.digest, manifest.media_type, status, private=self.private, by_tag=by_tag
             )
             if by_tag:
                 fields["Vary"] = "Accept"
@@ -138,7 +138,12 @@ class ManifestHandler:
 
     def _send_head(self, request: Request, found: ServedHead, by_tag: bool) -> None:
         set_content_headers(
-            request, found.digest, found.media_type, found.status, self.private, by_tag
+            request,
+            found.digest,
+            found.media_type,
+            found.status,
+            private=self.private,
+            by_tag=by_tag,
         )
         if by_tag:
             # What a tag stands for depends on what the client takes, for 304 and HEAD too.

@@ -43,9 +43,9 @@ class StoreTestCase(SynchronousTestCase):
             self.clock,
             pool or ImmediatePool(),
             self.paths,
-            boot_id,
-            self.changes.append,
-            lambda digest, size: self.damages.append((digest, size)),
+            boot_id=boot_id,
+            changed=self.changes.append,
+            damaged=lambda digest, size: self.damages.append((digest, size)),
         )
 
     def open_partial(self, digest: Digest, store: BlobStore | None = None) -> PartialFile:

@@ -194,7 +194,11 @@ class SpaceMonitorTests(SynchronousTestCase):
         clock, space = Clock(), SpaceLedger(SpaceLimits(Percentage(50), 10, 0))
         sizes = iter([100, 200, 300])
         monitor = SpaceMonitor(
-            clock, ImmediatePool(), "/", space, lambda path: FileSystemSpace(next(sizes), 99)
+            clock,
+            ImmediatePool(),
+            "/",
+            space,
+            measure=lambda path: FileSystemSpace(next(sizes), 99),
         )
         monitor.startService()
         self.assertEqual(space.max_size(), 50)

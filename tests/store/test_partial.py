@@ -400,7 +400,9 @@ class FaultyDiskTests(StoreTestCase):
         raw, state, _ = names.open()
         opened = OpenFile(raw, pool or ImmediatePool())
         self.owner = Owner()
-        file = PartialFile(names, opened, CachedReads(), state, self.owner, disk)
+        file = PartialFile(
+            names, opened, cached=CachedReads(), state=state, owner=self.owner, pwritev=disk
+        )
         self.addCleanup(file.close)
         return file
 
@@ -442,7 +444,7 @@ class FaultyDiskTests(StoreTestCase):
     def known(self, boot_id: str = "boot") -> list[tuple[int, int]]:
         """What would count after a kill of the process, or a crash of the machine."""
         size = os.stat(self.paths.partial(DIGEST)).st_size
-        state = read_sidecar(self.paths.sidecar(DIGEST), DIGEST, boot_id, size)
+        state = read_sidecar(self.paths.sidecar(DIGEST), DIGEST, boot_id=boot_id, file_size=size)
         return [] if state is None else list(state.present)
 
     def test_noted_by_itself(self) -> None:

@@ -37,7 +37,13 @@ class SidecarTests(StoreTestCase):
 
     def write(self, durable: bool = False, **changes: Any) -> None:
         """Write a sidecar, with some values replaced in the file."""
-        state = Sidecar(100, False, '"e"', Intervals([(0, 50), (60, 70)]), Intervals([(0, 10)]))
+        state = Sidecar(
+            100,
+            anonymous=False,
+            etag='"e"',
+            present=Intervals([(0, 50), (60, 70)]),
+            synced=Intervals([(0, 10)]),
+        )
         self.paths.replace(self.path, encode_sidecar(state, DIGEST, "boot"), durable)
         with open(self.path) as source:
             document = json.load(source)
@@ -46,7 +52,7 @@ class SidecarTests(StoreTestCase):
 
     def read(self, boot_id: str = "boot", file_size: int = 100) -> Sidecar | None:
         """Read it back."""
-        return read_sidecar(self.path, DIGEST, boot_id, file_size)
+        return read_sidecar(self.path, DIGEST, boot_id=boot_id, file_size=file_size)
 
     def test_same_boot(self) -> None:
         """As long as the machine has not been started anew all that was present counts."""
@@ -264,7 +270,7 @@ class PartialFileModel(RuleBasedStateMachine):
 
     def open(self) -> PartialFile:
         """As after a restart."""
-        store = BlobStore(Clock(), ImmediatePool(), self.paths, f"boot-{self.boot}")
+        store = BlobStore(Clock(), ImmediatePool(), self.paths, boot_id=f"boot-{self.boot}")
         file = result_of(store.open_partial(DIGEST))
         assert isinstance(file, PartialFile)
         return file

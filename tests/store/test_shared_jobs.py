@@ -26,7 +26,7 @@ class SharedJobsTests(SynchronousTestCase):
         self.paths.prepare()
         self.pool = HeldPool()
         self.jobs = SharedJobs[tuple[Digest, bytes], int](
-            self.pool, keep_contents, self.paths, MOST_IN_BATCH, MOST_JOBS
+            self.pool, keep_contents, self.paths, most_items=MOST_IN_BATCH, most_jobs=MOST_JOBS
         )
 
     def contents(self, count: int) -> list[tuple[Digest, bytes]]:

@@ -30,7 +30,7 @@ class SpooledCase(SynchronousTestCase):
         self.pool = HeldPool()
         self.paths = StorePaths(os.path.abspath(self.mktemp()))
         self.paths.prepare()
-        self.store = BlobStore(Clock(), self.pool, self.paths, "boot")
+        self.store = BlobStore(Clock(), self.pool, self.paths, boot_id="boot")
         self.file: Any = self.successResultOf(self.store.open_partial(DIGEST, UPSTREAM, True))
         self.addCleanup(self.end)
 

@@ -165,7 +165,7 @@ class SyncQueueTests(SyncTestCase):
         def lost(digest: Digest, size: int) -> None:
             self.damages.append((digest, size))
 
-        return SyncQueue(self.clock, pool, self.paths, self.system, lost)  # type: ignore[arg-type]
+        return SyncQueue(self.clock, pool, self.paths, self.system, lost=lost)  # type: ignore[arg-type]
 
     def test_quiet(self) -> None:
         """A sync begins when nothing was committed for a moment."""

@@ -302,7 +302,7 @@ class TrailingHashModel(RuleBasedStateMachine):
         paths.prepare()
         self.descriptors = open_descriptors()
         self.pool = HeldPool()
-        opening = BlobStore(Clock(), self.pool, paths, "boot").open_partial(DIGEST)
+        opening = BlobStore(Clock(), self.pool, paths, boot_id="boot").open_partial(DIGEST)
         self.pool.release_all()
         self.file = self.result(opening)
         assert isinstance(self.file, PartialFile)

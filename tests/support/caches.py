@@ -187,7 +187,7 @@ class Caches:
         pool = pool or ImmediatePool()
         paths = StorePaths(directory)
         paths.prepare()
-        self.store = BlobStore(clock, pool, paths, "boot")
+        self.store = BlobStore(clock, pool, paths, boot_id="boot")
         self.refusals = NegativeCache(clock)
         self.closed_repositories = ClosedRepositories(self.index, clock)
         self.upstreams = {
@@ -208,16 +208,22 @@ class Caches:
         self.blobs = BlobCache(
             self.store,
             self.index,
-            self.downloads,
-            rights,
-            visibility,
-            self.small_blobs,
-            self.events,
-            clock,
+            downloads=self.downloads,
+            rights=rights,
+            visibility=visibility,
+            small=self.small_blobs,
+            events=self.events,
+            clock=clock,
         )
         parser = Parser(pool)
         self.manifests = ManifestCache(
-            self.store, self.index, rights, visibility, parser, self.events, clock
+            self.store,
+            self.index,
+            rights=rights,
+            visibility=visibility,
+            parser=parser,
+            events=self.events,
+            clock=clock,
         )
         self.tags = TagCache(self.manifests, self.index, clock)
         self.listings = Listings(self.index, visibility, parser, clock)

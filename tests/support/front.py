@@ -95,8 +95,8 @@ class Front:
             ManifestHandler(caches.cache, private),
             BlobHandler(caches.cache, make_terms(self.clock, STALL), private),
             ListingHandler(caches.cache, table),
-            gatekeeper,
-            realm,
+            gatekeeper=gatekeeper,
+            realm=realm,
         )
 
     def begin(self, method: str, target: str, *lines: str, host: str = "localhost") -> MemoryClient:

@@ -74,7 +74,7 @@ class ClosedRepositories:
 
         limit = repository.policy.deadline
         try:
-            await self._flights.join_within((key, reference), look, limit, by)
+            await self._flights.join_within((key, reference), look, limit, by=by)
         except UpstreamDenied:
             raise
         except (UpstreamFailure, OverdueError):

@@ -58,6 +58,7 @@ async def head_blob(
     registry: IRegistry,
     repository: str,
     digest: Digest,
+    *,
     size: int | None,
     anonymous: bool = False,
 ) -> ContentHead:

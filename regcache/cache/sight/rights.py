@@ -117,7 +117,7 @@ class Rights:
                 credentials = await self._show(repository, file)
             await self._link(repository, digest, credentials)
 
-        return await self._proof(repository, digest, facts, prove, None)
+        return await self._proof(repository, digest, facts, prove=prove, by=None)
 
     async def prove_manifest(
         self,
@@ -139,13 +139,14 @@ class Rights:
 
         if not facts.upstream_linked:
             raise NotProvedError("the upstream never gave it")
-        return await self._proof(repository, digest, facts, prove, by)
+        return await self._proof(repository, digest, facts, prove=prove, by=by)
 
     async def _proof(
         self,
         repository: ServedRepository,
         digest: Digest,
         facts: ContentFacts,
+        *,
         prove: Begin[None],
         by: float | None,
     ) -> bool:
@@ -154,7 +155,7 @@ class Rights:
             await self._flights.join(key, prove)
             return True
         try:
-            await self._flights.join_within(key, prove, repository.policy.deadline, by)
+            await self._flights.join_within(key, prove, repository.policy.deadline, by=by)
         except (UpstreamDenied, UpstreamNotFound) as failure:
             if closes(failure) or not repository.policy.keep_missing:
                 raise

@@ -141,7 +141,7 @@ class Visibility:
             facts = await self._index.content(repository.content(digest))
             size = facts.mentioned_size if facts.size is None else facts.size
             return await proofs.head_blob(
-                repository.registry, repository.name, digest, size, anonymous
+                repository.registry, repository.name, digest, size=size, anonymous=anonymous
             )
 
         return _Question(repository, f"blob {digest}", ask)
@@ -236,7 +236,7 @@ class Visibility:
         policy = question.repository.policy
         try:
             return await self._of_references.join_within(
-                key, lambda: self._judge(question), policy.deadline, by
+                key, lambda: self._judge(question), policy.deadline, by=by
             )
         except OverdueError:
             return last

@@ -65,10 +65,10 @@ class Http2Connection(Protocol):
         self.requests = Requests(self, self._engine)
         self._turns = ReadingTurns(
             site.reactor,
-            self._read,
-            lambda: self.output.stop_reading("turn"),
-            lambda: self.output.go_on_reading("turn"),
-            self.abort,
+            read=self._read,
+            pause=lambda: self.output.stop_reading("turn"),
+            resume=lambda: self.output.go_on_reading("turn"),
+            broken=self.abort,
         )
         self._deadline = Deadline(site.reactor, self._too_late)
         self._phase = "new"

@@ -35,6 +35,7 @@ class ReadingTurns:
     def __init__(
         self,
         clock: IReactorTime,
+        *,
         read: Callable[[bytes], object],
         pause: Callable[[], object],
         resume: Callable[[], object],

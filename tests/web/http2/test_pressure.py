@@ -430,10 +430,10 @@ class TurnTests(Http2Case):
 
         turns = ReadingTurns(
             self.clock,
-            read,
-            lambda: told.append("pause"),
-            lambda: told.append("resume"),
-            lambda: told.append("broken"),
+            read=read,
+            pause=lambda: told.append("pause"),
+            resume=lambda: told.append("resume"),
+            broken=lambda: told.append("broken"),
         )
         for data in [b"good"] * SHARE + [b"bad", b"good"]:
             turns.receive(data)

@@ -29,7 +29,6 @@ from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.tags import TagCache
 from regcache.config import model
 from regcache.digests import Digest
-from regcache.gate import Gate
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
 from regcache.store.blob_store import BlobStore
@@ -58,7 +57,6 @@ PASSWORD_THREADS = 2
 class Engine:
     """What every configuration of a process uses.
 
-    :ivar gate: opens when requests may be answered.
     :ivar caches: answer for the upstreams of whoever asks.
     :ivar refusals: what upstreams have refused a moment ago.
     :ivar senders: threads that send files.
@@ -67,7 +65,6 @@ class Engine:
 
     reactor: Any
     metrics: Metrics
-    gate: Gate
     lock: StoreLock
     system: FileSystem
     index_pool: WorkPool
@@ -92,16 +89,18 @@ class Engine:
         self.lock.release()
 
     @property
-    def is_ready(self) -> bool:
-        """Whether requests are answered, and what is new can be stored."""
-        return self.gate.open and not self.downloads.storage_rests
+    def problems(self) -> list[str]:
+        """Why what is new is not kept, one line for each reason."""
+        rests = "storage.directory: the disk refused a write a moment ago"
+        found = [self.space.problem, self.index.problem, rests * self.downloads.storage_rests]
+        return [problem for problem in found if problem]
 
 
 def build_engine(storage: model.Storage, reactor: Any) -> Engine:
     """Put the engine together and lock its storage.
 
     :raises StoreLockedError: if another daemon uses the storage.
-    :raises OSError: if the storage cannot be used.
+    :raises StorageUnusableError: if there is no storage directory.
     """
     paths = StorePaths(os.path.abspath(storage.directory))
     paths.prepare()
@@ -177,7 +176,6 @@ class _Builder:
         engine = Engine(
             reactor=self._reactor,
             metrics=self._metrics,
-            gate=Gate(),
             lock=lock,
             system=self._system,
             index_pool=self._index_pool,

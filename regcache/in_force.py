@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from regcache.access.realm import TokenGiver
@@ -23,7 +23,6 @@ from regcache.cache.negative import with_negative_cache
 from regcache.config import model
 from regcache.engine import Engine
 from regcache.errors import ServiceUnavailableError
-from regcache.gate import Gate
 from regcache.identity import UpstreamIdentity
 from regcache.metrics import Metrics
 from regcache.upstreams import build_upstreams
@@ -114,18 +113,6 @@ class CurrentConfiguration(MultiService):
         return answer
 
 
-def behind_gate(gate: Gate, dispatch: Dispatch) -> Dispatch:
-    """A dispatcher whose requests wait until a gate opens."""
-
-    def wait_and_dispatch(request: Request) -> Any:
-        if gate.open:
-            return dispatch(request)
-        # A callback may give a Deferred, but not a coroutine as a dispatcher may.
-        return gate.wait().addCallback(lambda _: maybeDeferred(dispatch, request))
-
-    return wait_and_dispatch
-
-
 def build_in_force(config: model.Config, engine: Engine) -> InForce:
     """Build what a configuration means. It does nothing yet.
 
@@ -157,7 +144,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
 def _dispatch(listener: model.Listener, engine: Engine, distribution: Dispatch) -> Dispatch:
     if listener.redirect is not None:
         return RedirectDispatch(listener.acme_webroot, engine.disk_pool)
-    return behind_gate(engine.gate, distribution)
+    return distribution
 
 
 def _distribution(

@@ -3,13 +3,17 @@
 =========  ===============================================================================
 step       what holds
 =========  ===============================================================================
-opening    the storage is locked, the listeners are bound; requests wait at the gate
-running    the index is open; requests are answered
+opening    the storage is locked, the addresses of the listeners are taken; who connects is
+           refused at once
+running    the index is open, and the listeners; requests are answered
 draining   nothing is accepted; answers finish for up to ``drain`` seconds; downloads that
            nobody reads are saved
 closing    answers are cut; downloads are saved; blobs are synced; the index is closed
 stopped    threads have ended and the storage is unlocked
 =========  ===============================================================================
+
+A second request to stop ends the draining at once. A disk that hangs holds up a step for ever:
+the process has a deadline besides (:mod:`regcache.process`).
 
 A failure while opening stops the reactor and gives the process the exit status 1.
 """
@@ -26,13 +30,13 @@ from twisted.internet.defer import (
     Deferred,
     FirstError,
     gatherResults,
+    succeed,
 )
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.cache.download.downloads import DownloadTable
-from regcache.errors import ServiceUnavailableError
 from regcache.gate import Gate
 from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
@@ -41,7 +45,7 @@ from regcache.store.ledger import SpaceLedger
 from regcache.store.lock import StoreLock
 from regcache.store.pool import WorkPool
 from regcache.store.space import SpaceMonitor
-from regcache.web.listeners import Listeners
+from regcache.web.listeners import ListenError, Listeners
 from regcache.web.send_threads import SendThreads
 from regcache.web.site import Site
 
@@ -74,83 +78,89 @@ class Parts:
 
 
 class Daemon(Service):
-    """Starts and stops everything in order."""
+    """Starts and stops everything in order.
+
+    :ivar parts: what that is.
+    """
 
     _log = Logger()
 
     def __init__(
         self,
         parts: Parts,
-        gate: Gate,
         clock: IReactorTime,
         *,
         drain: float,
         failed: Callable[[str], None],
     ) -> None:
         """
-        :param gate: opens when requests may be answered.
         :param drain: seconds that client answers may take to finish when stopping.
         :param failed: ends the process with a message and the exit status 1.
         """
-        self._parts = parts
-        self._gate = gate
+        self.parts = parts
         self._clock = clock
         self._drain = drain
         self._failed = failed
         self._opened = Gate()
         self._stopped = Gate()
-        self._started = False
+        self._started = self._running = False
         self._stopping = False
         self._index_is_open = False
+        self._draining: Deferred[None] = succeed(None)
+        self._hurried = False
 
     def privilegedStartService(self) -> None:
         """Bind the listeners while the process may take low ports.
 
         :raises ListenError: if one cannot be bound.
         """
-        self._parts.listeners.privilegedStartService()
+        self.parts.listeners.privilegedStartService()
 
     def startService(self) -> None:
         """Open the storage, and let requests in."""
         super().startService()
         self._started = True
-        parts = self._parts
-        for service in (
-            parts.index_pool,
-            parts.disk_pool,
-            parts.password_pool,
-            parts.senders,
-            parts.listeners,
-        ):
+        parts = self.parts
+        for service in (parts.index_pool, parts.disk_pool, parts.password_pool, parts.senders):
             service.startService()
         opening = Deferred.fromCoroutine(self._open()).addErrback(self._cannot_open)
         opening.addBoth(lambda _: self._opened.succeed())
         opening.addCallback(lambda _: self._tidy())
 
     async def _open(self) -> None:
-        parts = self._parts
+        parts = self.parts
         await parts.index.open()
         self._index_is_open = True
-        parts.ledger.change(await parts.index.total_bytes())
-        partials = await parts.store.partials()
-        parts.ledger.change(sum(each.allocated for each in partials))
-        await parts.space.refresh()
+        for count in (self._count_contents, self._count_partials, parts.space.refresh):
+            try:
+                await count()
+            except OSError as error:  # a disk that is ill stops nothing from being served
+                self._log.warn("what is stored cannot be counted: {why}", why=error)
         if self._stopping:
             return
-        for service in (parts.space, *parts.watchers):
+        for service in (parts.space, *parts.watchers, parts.listeners):
             service.startService()
-        self._gate.succeed()
+        self._running = True
+
+    async def _count_contents(self) -> None:
+        self.parts.ledger.change(await self.parts.index.total_bytes())
+
+    async def _count_partials(self) -> None:
+        partials = await self.parts.store.partials()
+        self.parts.ledger.change(sum(each.allocated for each in partials))
 
     def _cannot_open(self, failure: Failure) -> None:
-        if not failure.check(OSError, IndexVersionError):
-            self._log.failure("the storage cannot be opened", failure)
-        self._failed(f"the storage cannot be opened: {failure.getErrorMessage()}")
+        why = failure.getErrorMessage()
+        if not failure.check(ListenError, IndexVersionError):
+            self._log.failure("the daemon cannot start", failure)
+            why = f"the daemon cannot start: {why}"
+        self._failed(why)
 
     def _tidy(self) -> "Deferred[None] | None":
         """Remove old partial files, behind the answers."""
-        if not self._gate.open:
+        if not self._running:
             return None
-        tidying = self._parts.store.sweep_partials(self._clock.seconds() - PARTIAL_FILE_AGE)
+        tidying = self.parts.store.sweep_partials(self._clock.seconds() - PARTIAL_FILE_AGE)
         return tidying.addCallbacks(self._log_freed, self._cannot_tidy)
 
     def _log_freed(self, freed: int) -> None:
@@ -172,6 +182,11 @@ class Daemon(Service):
             )
         return self._stopped.wait()
 
+    def hurry(self) -> None:
+        """Wait for no answer any more, and sync nothing: it is to end at once."""
+        self._hurried = True
+        self._draining.cancel()
+
     async def _stop(self) -> None:
         """Every step is taken, whatever became of the one before."""
         for step in (
@@ -179,10 +194,10 @@ class Daemon(Service):
             self._finish_opening,
             self._wait_for_answers,
             self._cut_answers,
-            self._parts.downloads.stop,
-            self._parts.hang_up,
+            self.parts.downloads.stop,
+            self.parts.hang_up,
             self._stop_watching,
-            self._parts.store.close,
+            self._close_store,
             self._close_index,
             self._stop_threads,
         ):
@@ -190,7 +205,7 @@ class Daemon(Service):
                 await step()
             except Exception:  # noqa: BLE001 - the next steps save what clients were promised
                 self._log_fault(Failure())
-        self._parts.lock.release()
+        self.parts.lock.release()
         self._log.info("stopped")
 
     def _log_fault(self, failure: Failure) -> None:
@@ -198,51 +213,50 @@ class Daemon(Service):
 
     async def _stop_listening(self) -> None:
         self._log.info("stopping: answers may take {drain} s to finish", drain=self._drain)
-        await self._parts.listeners.stopService()
+        await self.parts.listeners.stopService()
 
     async def _finish_opening(self) -> None:
-        """What waits at the gate is refused if it never opened."""
         if self._started:
             await self._opened.wait()
-        self._gate.fail(Failure(ServiceUnavailableError("the daemon is stopping")))
 
     async def _wait_for_answers(self) -> None:
-        self._parts.downloads.stop_unread()
-        left = await _drained(self._parts.sites, self._clock, self._drain)
-        if left:
+        self.parts.downloads.stop_unread()
+        sites = self.parts.sites
+        for site in sites:
+            site.drain()
+        idle = gatherResults([site.when_idle() for site in sites], consumeErrors=True)
+        self._draining = idle.addCallback(lambda _: None)
+        timer = self._clock.callLater(0.0 if self._hurried else self._drain, idle.cancel)
+        try:
+            await idle
+        except (CancelledError, FirstError):
+            left = sum(len(site.active_requests) for site in sites)
             self._log.warn("{left} answers did not finish in time and are cut", left=left)
+        if timer.active():
+            timer.cancel()
 
     async def _cut_answers(self) -> None:
-        for site in self._parts.sites:
+        for site in self.parts.sites:
             site.abort_all()
 
     async def _stop_watching(self) -> None:
-        for service in (*self._parts.watchers, self._parts.space):
+        for service in (*self.parts.watchers, self.parts.space):
             if service.running:
                 await _finished(service)
 
+    async def _close_store(self) -> None:
+        """Sync what is new; in a hurry it is verified when it is next used instead."""
+        if not self._hurried:
+            await self.parts.store.close()
+
     async def _close_index(self) -> None:
         if self._index_is_open:
-            await self._parts.index.close()
+            await self.parts.index.close()
 
     async def _stop_threads(self) -> None:
-        parts = self._parts
+        parts = self.parts
         for pool in (parts.senders, parts.password_pool, parts.disk_pool, parts.index_pool):
             await _finished(pool)
-
-
-async def _drained(sites: Sequence[Site], clock: IReactorTime, seconds: float) -> int:
-    """Let answers finish for so long; how many have not."""
-    for site in sites:
-        site.drain()
-    idle = gatherResults([site.when_idle() for site in sites], consumeErrors=True)
-    timer = clock.callLater(seconds, idle.cancel)
-    try:
-        await idle
-    except (CancelledError, FirstError):
-        return sum(len(site.active_requests) for site in sites)
-    timer.cancel()
-    return 0
 
 
 async def _finished(service: Service) -> None:

@@ -56,9 +56,8 @@ class ListenerBuilder:
         :raises CertificateError: if a certificate cannot be used.
         """
         engine = self.engine
-        health = HealthPages(lambda: engine.is_ready)
+        health = HealthPages(lambda: engine.problems)
         for listener in self.config.listeners:
-            # Health is answered everywhere, and while the storage is being opened, too.
             answer = health.before(dispatch(listener.endpoint))
             http2 = listener.http2 and listener.tls is not None
             site = self._site(answer, listener.hsts, http2)

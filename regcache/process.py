@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from contextlib import suppress
 from typing import Any, TextIO
 
 from twisted.application.service import IService, MultiService
@@ -16,14 +15,29 @@ from regcache.heap import keep_freed_memory
 from regcache.lifecycle import Daemon
 from regcache.logs import LineObserver, LineWriter
 from regcache.open_files import raise_limit
-from regcache.seam.exit_status import exit_in_failure
+from regcache.seam.exit_status import FAILED, Deadline, exit_in_failure
 from regcache.service import build_daemon
 from regcache.store.lock import StoreLockedError
+from regcache.store.paths import StorageUnusableError
 from regcache.tls_context import CertificateError
 from regcache.upstreams import UpstreamSetupError
 from regcache.web.listeners import ListenError
 
 _log = Logger()
+
+#: What makes a start impossible, and says what to type.
+_REFUSALS = (
+    StorageUnusableError,
+    StoreLockedError,
+    CertificateError,
+    UpstreamSetupError,
+    AccessSetupError,
+)
+
+#: Seconds that a stop may take beyond ``limits.drain``, whatever hangs.
+CLOSING = 9.0
+#: Seconds that it may take from the second signal on.
+HURRY = 1.0
 
 
 class _Root(MultiService):
@@ -67,54 +81,92 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
     for line in loaded.warnings:
         print(f"warning: {line}", file=errors)
 
-    def failed(message: str) -> None:
-        print(message, file=errors, flush=True)
-        exit_in_failure()
-        _stop(reactor)
-
+    stop = _Stop(reactor, config.limits.drain, errors)
     try:
-        daemon = build_daemon(config, reactor, writer, failed)
-    except (StoreLockedError, CertificateError, UpstreamSetupError, AccessSetupError) as error:
+        daemon = build_daemon(config, reactor, writer, stop.fail)
+    except _REFUSALS as error:
         raise SystemExit(str(error)) from None
     except OSError as error:
-        why = f"{error.filename or ''}: {error.strerror}"
-        raise SystemExit(f"storage.directory: {why}") from None
+        # What nobody foresaw: a disk that fails while the directory is looked at.
+        raise SystemExit(f"storage.directory: {config.storage.directory}: {error}") from None
     keep_freed_memory()
     raise_limit()
-    _expect_signals(reactor)
+    stop.expect_signals(daemon)
     reactor.callWhenRunning(spare_what_is_there)
     # Requests that are cut at the very end have their line, too.
     reactor.addSystemEventTrigger("after", "shutdown", writer.flush)
     return _Root(daemon, LineObserver(writer), errors)
 
 
-def _expect_signals(reactor: Any) -> None:
-    """Stop in order with the exit status 0; twistd would end by the signal itself."""
+class _Stop:
+    """Ends the process: in order, at once for a second signal, and in any case some day.
 
-    def stop_early(number: int, _frame: object) -> None:
-        # Threads may run already, so there is something to put in order.
-        reactor.callWhenRunning(_stop, reactor)
+    A stop in order has the exit status 0, which twistd would not give by itself. One that hangs
+    in the kernel, with a disk that does not answer, is broken off with the status 1.
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_early)
-    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(_say_no_reload))
-    reactor.callWhenRunning(_handle_signals, reactor)
+    :param errors: where that is said.
+    """
 
+    def __init__(self, reactor: Any, drain: float, errors: TextIO) -> None:
+        self._reactor = reactor
+        self._most = drain + CLOSING
+        self._errors = errors
+        self._deadline = Deadline(self._last_words)
+        self._daemon: Daemon | None = None
+        self._failed = self._hurried = False
 
-def _handle_signals(reactor: Any) -> None:
-    """The reactor runs, and has put handlers of its own in place."""
+    def fail(self, message: str) -> None:
+        """Say why, and stop in order, with the exit status 1."""
+        print(message, file=self._errors, flush=True)
+        self._failed = True
+        exit_in_failure()
+        self._reactor.callWhenRunning(self.begin)
 
-    def stop(number: int, _frame: object) -> None:
-        reactor.callFromThread(_stop, reactor)
+    def begin(self) -> None:
+        """Stop in order; at once, where that is under way already. The reactor runs."""
+        try:
+            self._reactor.stop()
+        except ReactorNotRunning:
+            if self._daemon is not None:
+                _log.warn("told to stop a second time: ending at once")
+                self._hurried = True
+                self._deadline.set(HURRY)
+                self._daemon.hurry()
+        else:
+            self._deadline.set(self._most)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    def _last_words(self) -> int:
+        if self._hurried:
+            return FAILED if self._failed else 0
+        print(
+            f"stopping took longer than {self._most:g} s, so it is broken off: a disk does not "
+            "answer. What was not saved is fetched, and what was not synced verified, when it is "
+            "next asked for.",
+            file=self._errors,
+        )
+        return FAILED
 
+    def expect_signals(self, daemon: Daemon) -> None:
+        """Stop for SIGTERM and SIGINT. SIGHUP does nothing yet."""
+        self._daemon = daemon
 
-def _stop(reactor: Any) -> None:
-    """Stop, unless that is under way already: signals may come twice."""
-    with suppress(ReactorNotRunning):
-        reactor.stop()
+        def stop_early(number: int, _frame: object) -> None:
+            # Threads may run already, so there is something to put in order.
+            self._reactor.callWhenRunning(self.begin)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop_early)
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(_say_no_reload))
+        self._reactor.callWhenRunning(self._handle_signals)
+
+    def _handle_signals(self) -> None:
+        """The reactor runs, and has put handlers of its own in place."""
+
+        def stop(number: int, _frame: object) -> None:
+            self._reactor.callFromThread(self.begin)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
 
 
 def _say_no_reload() -> None:

@@ -20,7 +20,7 @@ def build_daemon(
 
     :param failed: see :class:`Daemon`.
     :raises StoreLockedError: if another daemon uses the storage.
-    :raises OSError: if the storage cannot be used.
+    :raises StorageUnusableError: if there is no storage directory.
     :raises CertificateError: if a certificate cannot be used.
     :raises UpstreamSetupError: if an upstream's files cannot be used.
     """
@@ -31,7 +31,7 @@ def build_daemon(
     except BaseException:
         engine.release()
         raise
-    return Daemon(parts, engine.gate, reactor, drain=config.limits.drain, failed=failed)
+    return Daemon(parts, reactor, drain=config.limits.drain, failed=failed)
 
 
 def _recorders(config: model.Config, engine: Engine, writer: LineWriter) -> list[Recorder]:

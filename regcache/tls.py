@@ -45,6 +45,7 @@ class CertificateStore:
 
     :param minimum: ``TLSv1.2`` or ``TLSv1.3``.
     :param http2: offer HTTP/2, and prefer it.
+    :ivar loaded: the signature of the files that were read at first; None before.
     """
 
     def __init__(
@@ -55,12 +56,15 @@ class CertificateStore:
         self._protocols = (HTTP2, HTTP1) if http2 else (HTTP1,)
         self._contexts: Mapping[str, SSL.Context] = {}
         self._default: SSL.Context | None = None
+        self.loaded: Signature | None = None
 
     def load(self) -> None:
         """Read all certificates, before anything listens. Blocks.
 
         :raises CertificateError: for the first that cannot be used.
         """
+        # Before the files are read: what changes meanwhile is seen by whoever watches.
+        self.loaded = self.signature()
         self.replace(self.read())
 
     def read(self) -> list[tuple[KeyPair, SSL.Context]]:
@@ -129,7 +133,7 @@ class CertificateWatcher(Service):
         self._pool = pool
         self._clock = clock
         self._loop: LoopingCall | None = None
-        self._seen: Signature | None = None
+        self._seen: Signature | None = store.loaded
         self._wrong_since: float | None = None
         self._told = False
 
@@ -149,7 +153,7 @@ class CertificateWatcher(Service):
 
     @inlineCallbacks
     def check(self) -> "Any":
-        """Look once, and load what has changed. The first look only remembers."""
+        """Look once, and load what has changed since the store read its files, or the last look."""
         signature: Signature = yield self._pool.run(self._store.signature)
         if self._seen is None:
             self._seen = signature

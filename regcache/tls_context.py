@@ -3,6 +3,7 @@
 # mypy: disable-error-code="no-untyped-call"
 # (pyOpenSSL's callbacks have no annotations)
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from OpenSSL import SSL
 
+from regcache.remedies import for_file
 from regcache.seam.whole_tls_writes import take_whole_writes
 
 MINIMUM_VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
@@ -46,9 +48,11 @@ class CertificateFiles:
 class KeyPair:
     """What two files hold, checked to fit each other.
 
+    :ivar files: where they are.
     :ivar names: the DNS names and addresses of the certificate, in lower case.
     """
 
+    files: CertificateFiles
     names: tuple[str, ...]
     chain: tuple[x509.Certificate, ...]
     key: PrivateKeyTypes
@@ -62,16 +66,29 @@ def read_key_pair(files: CertificateFiles) -> KeyPair:
     try:
         chain = x509.load_pem_x509_certificates(_read(files.chain))
     except ValueError:
-        raise CertificateError(f"{files.chain}: holds no PEM certificate") from None
+        raise CertificateError(
+            f"{files.chain}: holds no PEM certificate:"
+            f" look with: openssl x509 -noout -text -in {shlex.quote(files.chain)}"
+        ) from None
     try:
         key = load_pem_private_key(_read(files.key), password=None)
     except TypeError:
-        raise CertificateError(f"{files.key}: the key is encrypted") from None
+        path = shlex.quote(files.key)
+        raise CertificateError(
+            f"{files.key}: the key is encrypted: type: openssl pkey -in {path} -out {path}.plain"
+        ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise CertificateError(f"{files.key}: holds no usable PEM key") from None
+        raise CertificateError(
+            f"{files.key}: holds no usable PEM key:"
+            f" look with: openssl pkey -noout -text -in {shlex.quote(files.key)}"
+        ) from None
     if _public_bytes(key.public_key()) != _public_bytes(chain[0].public_key()):
-        raise CertificateError(f"{files.key}: does not belong to the certificate {files.chain}")
-    return KeyPair(_names(chain[0]), tuple(chain), key)
+        chain_path, key_path = shlex.quote(files.chain), shlex.quote(files.key)
+        raise CertificateError(
+            f"{files.key}: does not belong to the certificate {files.chain}: compare: openssl x509"
+            f" -noout -pubkey -in {chain_path}; openssl pkey -pubout -in {key_path}"
+        )
+    return KeyPair(files, _names(chain[0]), tuple(chain), key)
 
 
 def _read(path: str) -> bytes:
@@ -79,7 +96,7 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read(_MAX_FILE_BYTES)
     except OSError as error:
-        raise CertificateError(f"{path}: {error.strerror}") from None
+        raise CertificateError(f"{path}: {error.strerror}: {for_file(path, error)}") from None
 
 
 def _public_bytes(key: Any) -> bytes:
@@ -129,7 +146,11 @@ def make_context(
         context.use_privatekey(pair.key)
         context.check_privatekey()
     except (SSL.Error, TypeError):
-        raise CertificateError("the TLS library refuses the certificate or key") from None
+        chain = pair.files.chain
+        raise CertificateError(
+            f"{chain}: the TLS library refuses it, or its key:"
+            f" look with: openssl x509 -noout -text -in {shlex.quote(chain)}"
+        ) from None
     context.set_alpn_select_callback(partial(_select_protocol, protocols))
     context.set_tlsext_servername_callback(choose)
     made: SSL.Context = context

@@ -16,6 +16,7 @@ from regcache.config.values import ProxyAddress
 from regcache.environment import environment_proxies, proxy_of
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter, IWorkPool
+from regcache.remedies import for_file
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
 from regcache.upstream.credentials import FileCredentials, user_fingerprint
@@ -140,8 +141,10 @@ def _credentials(
         try:
             credentials.load()
         except (OSError, UnicodeDecodeError) as error:
+            path, why = url.password_file, why_unreadable(error)
+            remedy = f": {for_file(path, error)}" if isinstance(error, OSError) else ""
             raise UpstreamSetupError(
-                f"upstreams.{name}.password_file: {url.password_file}: {why_unreadable(error)}"
+                f"upstreams.{name}.password_file: {path}: {why}{remedy}"
             ) from None
         watched.append(credentials)
         return credentials

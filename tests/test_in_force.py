@@ -13,7 +13,6 @@ from regcache.cache.configured import Caches
 from regcache.config.loading import loads
 from regcache.digests import Digest
 from regcache.engine import Engine
-from regcache.gate import Gate
 from regcache.in_force import CurrentConfiguration, InForce, build_in_force
 from regcache.media_types import OCI_MANIFEST
 from regcache.metrics import Metrics
@@ -57,7 +56,6 @@ class InForceCase(SynchronousTestCase):
         self.caches = caches.Caches(os.path.abspath(self.mktemp()), self.network)
         self.addCleanup(self.stop)
         self.engine = make_engine(self.caches, self.network)
-        self.engine.gate.succeed()
 
     def build(self, keys: str = "urls: ['http://old.test']", more: str = "") -> InForce:
         """What a configuration with these keys of the upstream means."""
@@ -95,7 +93,6 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
     return Engine(
         reactor=network,
         metrics=Metrics(),
-        gate=Gate(),
         lock=nothing,
         system=nothing,
         index_pool=pool,
@@ -233,17 +230,6 @@ class ReplaceTests(InForceCase):
         self.current.replace(self.build())
         self.network.settle()
         self.assertTrue(line.closed_by_client)
-
-    def test_gate(self) -> None:
-        """Requests wait while the storage is being opened, for what was in force as they came."""
-        self.serve(OLD, lambda seen: manifest(manifest_of()))
-        self.engine = make_engine(self.caches, self.network)
-        self.start(self.build())
-        client = self.ask("/v2/org/app/manifests/latest")
-        self.assertEqual(client.answers(), [])
-        self.engine.gate.succeed()
-        self.network.pass_time(1)
-        self.assertEqual(client.answer().status, 200)
 
 
 def running(*configurations: InForce) -> list[bool]:

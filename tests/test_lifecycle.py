@@ -7,13 +7,12 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.errors import NameUnknownError
-from regcache.gate import Gate
-from regcache.in_force import behind_gate
 from regcache.lifecycle import Daemon, Parts
 from regcache.store.index_schema import IndexVersionError
+from regcache.web.listeners import ListenError
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from tests.support.web_client import MemoryClient, make_site
@@ -70,17 +69,13 @@ class DaemonCase(SynchronousTestCase):
         self.events: list[str] = []
         self.failures: list[str] = []
         self.requests: list[Request] = []
-        self.gate = Gate()
-        dispatch = behind_gate(self.gate, self.requests.append)
-        self.sites = [make_site(dispatch, self.clock), make_site(dispatch, self.clock)]
+        self.sites = [make_site(self.requests.append, self.clock) for _ in range(2)]
         self.part = {name: Part(name, self.events) for name in PARTS}
         self.part["listeners"].answers["stopService"] = lambda: succeed(None)
         self.part["index"].answers["total_bytes"] = lambda: succeed(5)
         self.part["store"].answers["partials"] = lambda: succeed([])
         self.part["store"].answers["sweep_partials"] = lambda: succeed(0)
-        self.daemon = Daemon(
-            self.parts(), self.gate, self.clock, drain=DRAIN, failed=self.failures.append
-        )
+        self.daemon = Daemon(self.parts(), self.clock, drain=DRAIN, failed=self.failures.append)
 
     def parts(self) -> Parts:
         """The parts, as the composition root hands them over."""
@@ -121,7 +116,7 @@ class StartTests(DaemonCase):
     """Opening."""
 
     def test_order(self) -> None:
-        """Listeners are bound first; the gate opens when the storage is known."""
+        """Addresses are taken first; clients are let in when the storage is known."""
         self.start()
         self.assertEqual(
             self.events,
@@ -131,7 +126,6 @@ class StartTests(DaemonCase):
                 "disk_pool started",
                 "password_pool started",
                 "senders started",
-                "listeners started",
                 "index open",
                 "index total_bytes",
                 "ledger change",
@@ -140,55 +134,54 @@ class StartTests(DaemonCase):
                 "space refresh",
                 "space started",
                 "watcher started",
+                "listeners started",
                 "store sweep_partials",
             ],
         )
-        self.assertTrue(self.gate.open)
         self.assertEqual(self.failures, [])
 
-    def test_gate(self) -> None:
-        """Requests that come before the storage is open wait, and are answered then."""
+    def test_slow_storage(self) -> None:
+        """Nobody is let in before the storage is open."""
         opening: Deferred[None] = Deferred()
         self.part["index"].answers["open"] = lambda: opening
         self.start()
-        early, gone = self.client(), self.client()
-        gone.leave()
-        self.assertEqual(self.requests, [])
+        self.assertNotIn("listeners started", self.events)
         opening.callback(None)
-        self.assertEqual(len(self.requests), 1)
-        send_text(self.requests[0], "ok")
-        self.assertEqual(early.answer().status, 200)
-        self.client()
-        self.assertEqual(len(self.requests), 2)
+        self.assertIn("listeners started", self.events)
 
-    def test_coroutines(self) -> None:
-        """Handlers may be coroutines, and may fail, on either side of the gate."""
+    def test_cannot_listen(self) -> None:
+        """An address that somebody else has by then ends the process with its line."""
 
-        async def answer(request: Request) -> None:
-            if request.path == b"/absent":
-                raise NameUnknownError("there is nothing under this path")
-            send_text(request, "ok")
+        def refuse() -> None:
+            raise ListenError("listener tcp:80: address already in use (*:80)")
 
-        site = make_site(behind_gate(self.gate, answer), self.clock)
-        early = [MemoryClient(site).request("GET", path) for path in ("/", "/absent")]
+        self.part["listeners"].startService = refuse  # type: ignore[method-assign]
         self.start()
-        late = [MemoryClient(site).request("GET", path) for path in ("/", "/absent")]
-        statuses = [client.answer().status for client in (*early, *late)]
-        self.assertEqual(statuses, [200, 404, 200, 404])
+        self.assertEqual(self.failures, ["listener tcp:80: address already in use (*:80)"])
+        self.successResultOf(self.stop())
+        self.assertEqual(self.events[-1], "lock release")
 
-    def test_storage_fails(self) -> None:
-        """A storage that cannot be opened ends the process with a line, and no traceback."""
-        for error in (OSError(5, "Input/output error"), IndexVersionError("it is of version 9")):
+    def test_newer_index(self) -> None:
+        """An index of a newer program ends the process with a line, and no traceback."""
+        error = IndexVersionError("it is of version 9: type: mv")
+        self.part["index"].answers["open"] = lambda: fail(error)
+        self.start()
+        self.assertEqual(self.failures, ["it is of version 9: type: mv"])
+        self.successResultOf(self.stop())
+        self.assertNotIn("listeners started", self.events)
+        self.assertNotIn("index close", self.events)
+        self.assertEqual(self.events[-1], "lock release")
+
+    def test_uncountable(self) -> None:
+        """A disk that does not say what is on it is served from all the same."""
+        for name, call in (("index", "total_bytes"), ("store", "partials"), ("space", "refresh")):
             self.setUp()
-            self.part["index"].answers["open"] = lambda error=error: fail(error)
-            self.start()
-            (line,) = self.failures
-            self.assertTrue(line.startswith("the storage cannot be opened: "), line)
-            self.assertIn(str(error), line)
-            self.assertFalse(self.gate.open)
-            self.successResultOf(self.stop())
-            self.assertNotIn("index close", self.events)
-            self.assertEqual(self.events[-1], "lock release")
+            self.part[name].answers[call] = lambda: fail(OSError(5, "Input/output error"))
+            with capturedLogs() as logged:
+                self.start()
+            self.assertEqual(len(logged), 1)
+            self.assertIn("listeners started", self.events)
+            self.assertEqual(self.failures, [])
 
     def test_unexpected_fault(self) -> None:
         """A fault that nobody expected has its traceback in the log."""
@@ -203,7 +196,7 @@ class StartTests(DaemonCase):
         """Old partial files that cannot be removed stop nobody."""
         self.part["store"].answers["sweep_partials"] = lambda: fail(OSError(30, "Read-only"))
         self.start()
-        self.assertTrue(self.gate.open)
+        self.assertIn("listeners started", self.events)
         self.assertEqual(self.failures, [])
 
 
@@ -284,22 +277,41 @@ class StopTests(DaemonCase):
         self.assertEqual(self.events.count("lock release"), 1)
 
     def test_while_opening(self) -> None:
-        """A stop that comes early lets the opening end, starts nothing, and refuses who waits."""
+        """A stop that comes early lets the opening end, and starts nothing."""
         opening: Deferred[None] = Deferred()
         self.part["index"].answers["open"] = lambda: opening
         self.start()
-        waiting = self.client()
         stopping = self.stop()
         self.assertNoResult(stopping)
         self.assertNotIn("index_pool stopped", self.events)
         opening.callback(None)
-        self.assertEqual((waiting.answer().status, waiting.answer().code), (503, "UNAVAILABLE"))
-        waiting.leave()
         self.successResultOf(stopping)
-        self.assertNotIn("watcher started", self.events)
-        self.assertNotIn("store sweep_partials", self.events)
+        for name in ("watcher started", "listeners started", "store sweep_partials"):
+            self.assertNotIn(name, self.events)
         self.assertIn("index close", self.events)
         self.assertEqual(self.failures, [])
+
+    def test_hurry(self) -> None:
+        """In a hurry answers are cut at once, downloads saved, and nothing is synced."""
+        for before in (True, False):
+            self.setUp()
+            self.start()
+            slow = self.client()
+            if before:
+                self.daemon.hurry()
+            stopping = self.stop()
+            if before:
+                self.clock.advance(0)
+            else:
+                self.assertNoResult(stopping)
+                self.daemon.hurry()
+            self.successResultOf(stopping)
+            self.assertTrue(slow.transport.aborted)
+            self.assertIn("downloads stop", self.events)
+            self.assertIn("index close", self.events)
+            self.assertNotIn("store close", self.events)
+            slow.leave()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_never_started(self) -> None:
         """A daemon whose listeners could not be bound stops at once."""

@@ -250,6 +250,14 @@ class WatchingTests(TLSCase):
         self.assertEqual(self.shown("second.test"), "second.test")
         self.assertEqual(len(self.events), 1)
 
+    def test_replaced_before_it_is_watched(self) -> None:
+        """What changes between the reading of the files and the first look is seen by that."""
+        self.change()
+        watcher = CertificateWatcher(self.store, self.pool, Clock())
+        watcher.startService()
+        self.addCleanup(watcher.stopService)
+        self.assertEqual(self.shown(None), "new.test")
+
     def test_unchanged(self) -> None:
         """Files that do not change are only looked at."""
         self.clock.pump([CHECK_INTERVAL] * 5)

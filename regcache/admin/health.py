@@ -1,6 +1,6 @@
 """``/healthz`` and ``/readyz``: fixed bodies, no login, on every listener."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from regcache.web.request import Dispatch, Request
@@ -12,20 +12,21 @@ METHODS = (b"GET", b"HEAD")
 class HealthPages:
     """Says whether the process lives, and whether it can do its work.
 
-    :param is_ready: cheap, and free of I/O: the storage can be written and the listeners are
-        open. An upstream that is ill makes nothing unready.
+    :param problems: cheap, and free of I/O: why what is new is not kept, one line for each
+        reason. An upstream that is ill makes nothing unready.
     """
 
-    def __init__(self, is_ready: Callable[[], bool]) -> None:
-        self._is_ready = is_ready
+    def __init__(self, problems: Callable[[], Sequence[str]]) -> None:
+        self._problems = problems
 
     def answer(self, request: Request) -> bool:
         """Answer a request for one of the two pages; whether it was one."""
         if request.path == b"/healthz" and request.method in METHODS:
             send_text(request, "ok\n")
         elif request.path == b"/readyz" and request.method in METHODS:
-            ready = self._is_ready()
-            send_text(request, "ready\n" if ready else "not ready\n", status=200 if ready else 503)
+            problems = self._problems()
+            lines = "\n".join(problems or ["ready"])
+            send_text(request, f"{lines}\n", status=503 if problems else 200)
         else:
             return False
         return True

@@ -156,5 +156,7 @@ class ISpaceClaim(Interface):
 class ISpace(Interface):
     """The ledger of space: within max_size and max_blob, and leaving min_free."""
 
+    closed: str = Attribute("Why nothing at all may be stored; empty where it may.")
+
     def claim(size: int) -> ISpaceClaim | None:
         """A claim of ``size`` bytes, or None where it is refused: the blob is relayed then."""

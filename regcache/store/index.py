@@ -49,15 +49,20 @@ class SqliteIndex:
     ) -> None:
         self._thread = IndexThread(file, pool, clock)
         self._backup = IndexBackup(file, self._thread, background, clock)
+        self._file = file
         self._touches: dict[Digest, float] = {}
         self._touching = LoopingCall(self._write_touches)
         self._touching.clock = clock
 
-    def open(self) -> "Deferred[None]":
-        """Open the file and begin to write in turns.
+    @property
+    def problem(self) -> str:
+        """Why what is learnt is not kept; "" where it is."""
+        return self._file.problem
 
-        Fails with IndexVersionError if a newer program wrote it, with IndexUnavailableError
-        if the disk does not let us.
+    def open(self) -> "Deferred[None]":
+        """Open the file, or a substitute, and begin to write in turns.
+
+        Fails with IndexVersionError if a newer program wrote it.
         """
 
         def opened(_result: None) -> None:

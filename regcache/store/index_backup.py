@@ -19,7 +19,7 @@ INTERVAL = 3600.0
 
 
 class IndexBackup:
-    """Copies the index every hour, unless nothing was written since the last copy.
+    """Copies the index every hour, unless nothing was written since, or it has a substitute.
 
     :param background: a pool other than the index's own, since a copy takes seconds.
     """
@@ -51,7 +51,7 @@ class IndexBackup:
 
     def _turn(self) -> None:
         written = self._thread.written
-        if written == self._copied:
+        if written == self._copied or self._file.problem:
             self._again(None)
             return
         self._running = self._background.run(

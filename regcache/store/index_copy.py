@@ -36,12 +36,23 @@ def is_damage(error: BaseException) -> bool:
     return code & 0xFF in _DAMAGE_CODES or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
-def connect(path: str, create: bool) -> sqlite3.Connection:
+def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connection:
     """Open a database without Python's implicit transactions.
 
     One thread at a time uses it; which one is the pool's affair.
+
+    :param immutable: read it without locks, and without a look at what is beside it.
     """
-    uri = f"file:{quote(os.path.abspath(path))}?mode={'rwc' if create else 'rw'}"
+    mode = "ro&immutable=1" if immutable else "rwc" if create else "rw"
+    return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}")
+
+
+def connect_memory() -> sqlite3.Connection:
+    """Begin a database in memory."""
+    return _connect("file::memory:")
+
+
+def _connect(uri: str) -> sqlite3.Connection:
     return sqlite3.connect(
         uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
     )

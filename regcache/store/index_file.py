@@ -1,13 +1,31 @@
 """The index's file as its thread sees it: open, read, write, and what to do about damage.
 
+==========  =====================================  ==========================================
+state       event                                  what holds afterwards
+==========  =====================================  ==========================================
+closed      it can be opened                       open
+closed      it is damaged                          moved aside; open: the last copy, or empty
+closed      the disk is full, or may not be        substitute: the file read alone, without
+            written                                what SQLite puts beside it; else an empty
+                                                   index in memory
+closed      a newer program wrote it               closed
+open        damage shows                           moved aside, as above; the statement again
+open        a change cannot be written             open; the change fails
+substitute  ``RETRY`` seconds later something is   open, if that is possible by now; what was
+            asked for                              learnt in memory is forgotten
+==========  =====================================  ==========================================
+
 Nothing here may run in the reactor's thread.
 """
 
 import errno
 import os
+import shlex
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from twisted.logger import Logger
@@ -16,6 +34,7 @@ from regcache.store.aside import Aside
 from regcache.store.index_copy import (
     SIDE_FILES,
     connect,
+    connect_memory,
     is_damage,
     move_aside,
     remove_database,
@@ -41,8 +60,15 @@ _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
 )
 
+RETRY = 10.0
+"""Seconds until a file that could not be opened is tried again, when something is asked for."""
+
+_MOST_MEMORY_PAGES = 16_384
+"""Pages of 4 KiB that an index in memory may have."""
+
 _UNUSABLE = (sqlite3.Error, IndexDamagedError, OSError, OverflowError, ValueError)
-_UNRESTORABLE = (sqlite3.Error, IndexDamagedError, IndexVersionError, OSError)
+_UNOPENED = (sqlite3.Error, IndexDamagedError, OSError)
+_UNRESTORABLE = (*_UNOPENED, IndexVersionError)
 
 
 class IndexUnavailableError(OSError):
@@ -58,27 +84,40 @@ class IndexFile:
 
     :param path: of the database; ``<path>.backup`` is the copy that a damaged one falls back
         to, ``<path>.damaged-<Unix seconds>`` is where that one goes.
+    :ivar problem: what is wrong, where a substitute is in use; else "".
     """
 
     log = Logger()
 
-    def __init__(self, path: str, migrations: Sequence[str] = MIGRATIONS) -> None:
+    def __init__(
+        self,
+        path: str,
+        migrations: Sequence[str] = MIGRATIONS,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = path
         self.backup_path = f"{path}.backup"
         self._aside = Aside(os.path.dirname(path))
         self._migrations = migrations
+        self._seconds = seconds
         self._connection: sqlite3.Connection | None = None
+        self._in_memory = False
+        self._retry_at = 0.0
+        self.problem = ""
 
     def open(self) -> None:
         """Open the file, or what replaces it.
 
         :raises IndexVersionError: if a newer program wrote it.
-        :raises IndexUnavailableError: if the disk does not let us.
         """
         try:
             self._usable()
-        except (sqlite3.Error, OSError) as error:
-            raise IndexUnavailableError(errno.EIO, f"cannot open {self.path}: {error}") from error
+        except IndexVersionError as error:
+            path = shlex.quote(self.path)
+            raise IndexVersionError(
+                f"{self.path}: {error}: run the newer program, or begin anew and type:"
+                f" mv {path} {path}.newer"
+            ) from error
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -129,10 +168,61 @@ class IndexFile:
 
     def _usable(self) -> sqlite3.Connection:
         """The open connection. One that was lost is opened again, whenever that can be done."""
-        if self._connection is None:
-            self._open_or_recover()
+        if self._connection is None or (self.problem and self._seconds() >= self._retry_at):
+            self._open_something()
         assert self._connection is not None
         return self._connection
+
+    def _open_something(self) -> None:
+        memory = self._connection if self._in_memory else None
+        if memory is None:
+            self.close()  # it may have locked the file for itself
+        self._connection = None
+        try:
+            self._open_or_recover()
+        except _UNOPENED as error:
+            self._substitute(error, memory)
+            return
+        if memory is not None:
+            memory.close()
+        if self.problem:
+            self.log.info("the index {path} is in use again", path=self.path)
+        self.problem, self._in_memory = "", False
+
+    def _substitute(self, error: Exception, memory: sqlite3.Connection | None) -> None:
+        """Go on with what needs no room on the disk.
+
+        :param memory: the substitute until now, if it is one.
+        """
+        self._retry_at = self._seconds() + RETRY
+        self._connection = memory or self._opened_alone() or self._opened_unchanged()
+        self._in_memory = self._connection is None or memory is not None
+        if self._connection is None:
+            self._connection = self._made_in_memory()
+        use = "nothing of it is known" if self._in_memory else "it is only read"
+        problem = f"the index cannot be opened, and {use}: {error}"
+        if problem != self.problem:
+            self.log.error("{path}: {problem}", path=self.path, problem=problem)
+        self.problem = problem
+
+    def _opened_alone(self) -> sqlite3.Connection | None:
+        """The file without the one beside it that several processes share, if that can be."""
+        with suppress(*_UNRESTORABLE):
+            return self._connect(create=False, first="PRAGMA locking_mode = EXCLUSIVE")
+        return None
+
+    def _opened_unchanged(self) -> sqlite3.Connection | None:
+        """The file as it is, if there is nothing beside it that belongs to it."""
+        with suppress(*_UNRESTORABLE):
+            if not any(map(os.path.exists, (f"{self.path}-wal", f"{self.path}-journal"))):
+                return self._connect(create=False, immutable=True)
+        return None
+
+    def _made_in_memory(self) -> sqlite3.Connection:
+        connection = connect_memory()
+        connection.execute(f"PRAGMA max_page_count = {_MOST_MEMORY_PAGES}").fetchall()
+        migrate(connection, self._migrations)
+        return connection
 
     def _clear_names(self) -> None:
         """Put aside what is no file, but has the name of one of ours."""
@@ -156,10 +246,13 @@ class IndexFile:
                 raise
             self.recover(str(error))
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = connect(self.path, create=True)
+    def _connect(
+        self, create: bool = True, first: str = "", immutable: bool = False
+    ) -> sqlite3.Connection:
+        """:param first: a statement that comes before all others."""
+        connection = connect(self.path, create=create, immutable=immutable)
         try:
-            for pragma in _PRAGMAS:
+            for pragma in (first, *(() if immutable else _PRAGMAS)):
                 connection.execute(pragma).fetchall()
             migrate(connection, self._migrations)
             check(connection)

@@ -167,7 +167,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIO
     if version > len(migrations):
         raise IndexVersionError(
             f"the index has schema version {version}, and this program knows no version above "
-            f"{len(migrations)}: run the newer program, or restore the older index"
+            f"{len(migrations)}"
         )
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         raise IndexDamagedError("it has tables but no schema version")

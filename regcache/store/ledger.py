@@ -28,10 +28,14 @@ class SpaceLimits:
 
 @dataclass(frozen=True, slots=True)
 class FileSystemSpace:
-    """What statvfs(3) says: bytes in all, and bytes free for an unprivileged user."""
+    """What statvfs(3) says: bytes in all, and bytes free for an unprivileged user.
+
+    :ivar problem: why nothing can be written there; "" where it can.
+    """
 
     total: int
     free: int
+    problem: str = ""
 
 
 @implementer(ISpaceClaim)
@@ -79,6 +83,7 @@ class SpaceLedger:
     :param evictable: how many bytes of what is stored could be evicted now.
     :ivar used: bytes stored, but for what belongs to a claim.
     :ivar reserved: bytes of all claims.
+    :ivar closed: why nothing at all may be stored; "" where it may.
     :ivar consumed: all bytes ever noted as written; only differences mean something.
     """
 
@@ -87,6 +92,7 @@ class SpaceLedger:
         self.used = 0
         self.reserved = 0
         self.consumed = 0
+        self.closed = ""
         self._evictable = evictable
         self._written = 0  # the part of ``reserved`` that is on the disk
         self._space: FileSystemSpace | None = None
@@ -99,6 +105,7 @@ class SpaceLedger:
             is deducted, so an answer may be some seconds old and still promise nothing twice.
         """
         self._space = space
+        self.closed = space.problem
         self._consumed_before = consumed
 
     def change(self, difference: int) -> None:
@@ -125,7 +132,7 @@ class SpaceLedger:
     def grow(self, claim: SpaceClaim, size: int) -> bool:
         """For :class:`SpaceClaim`: whether its size was raised to ``size``."""
         more = size - claim.size
-        if size > self.max_blob() or self._excess(more) > self._evictable():
+        if self.closed or size > self.max_blob() or self._excess(more) > self._evictable():
             return False
         claim.size = size
         self.reserved += more

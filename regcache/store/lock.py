@@ -1,28 +1,39 @@
 """One daemon per storage directory."""
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
 
 from regcache.store.aside import Aside, open_regular
 
+_NOT_WRITABLE = frozenset(
+    {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.ENOENT}
+) | {errno.EEXIST}  # something else has its name, and cannot be moved
+
 
 class StoreLockedError(Exception):
-    """Another process holds the storage directory.
+    """Another process holds the storage directory; the text is one line that says what to type.
 
     :ivar pid: of that process, as it wrote it; "" if it did not.
     """
 
     def __init__(self, path: str, pid: str) -> None:
         holder = f"process {pid}" if pid else "another process"
-        super().__init__(f"{os.path.dirname(path)} is in use by {holder}")
+        remedy = f", or type: kill {pid}" if pid else ""
+        super().__init__(
+            f"storage.directory: {os.path.dirname(path)} is in use by {holder}:"
+            f" name another one{remedy}"
+        )
         self.pid = pid
 
 
 class StoreLock:
     """A lock file, held with flock(2) until :meth:`release` or the end of the process.
 
-    The file is never removed: whoever unlinks a lock lets two processes hold one each.
+    The file is never removed: whoever unlinks a lock lets two processes hold one each. Where it
+    cannot be made, on a disk that is full or read only, the lock of the directory itself is
+    what keeps others out; so both are taken.
 
     :param pid: what another process is told.
     """
@@ -30,39 +41,73 @@ class StoreLock:
     def __init__(self, path: str, pid: int) -> None:
         self._path = path
         self._pid = pid
-        self._descriptor: int | None = None
+        self._file: int | None = None
+        self._folder: int | None = None
+        self._held = False
 
     def acquire(self) -> None:
         """Take the lock at once. Called before the reactor runs.
 
         :raises StoreLockedError: if another process has it.
-        :raises OSError: if the file cannot be made.
+        :raises OSError: if there is no such directory.
         """
-        Aside(os.path.dirname(self._path)).clear(self._path)
-        descriptor, _ = open_regular(self._path, os.O_RDWR | os.O_CREAT)
         try:
-            self._take(descriptor)
+            self._file, writable = self._open()
+            if self._file is not None:
+                self._take(self._file)
+            self._take_folder()
+            self._held = True
+            if self._file is not None and writable:
+                self._write_pid(self._file)
         except BaseException:
-            os.close(descriptor)
+            self.release()
             raise
-        self._descriptor = descriptor
+
+    def _open(self) -> tuple[int | None, bool]:
+        """The file, if there can be one, and whether it may be written."""
+        with suppress(OSError):
+            Aside(os.path.dirname(self._path)).clear(self._path)
+        for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+            try:
+                return open_regular(self._path, flags)[0], flags != os.O_RDONLY
+            except OSError as error:
+                if error.errno not in _NOT_WRITABLE:
+                    raise
+        return None, False
 
     def _take(self, descriptor: int) -> None:
-        """Lock the file and write the pid into it."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StoreLockedError(self._path, _read_pid(descriptor)) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % self._pid, 0)
+            pid = "" if self._file is None else _read_pid(self._file)
+            raise StoreLockedError(self._path, pid) from None
+
+    def _take_folder(self) -> None:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        self._folder = os.open(os.path.dirname(self._path), flags)
+        try:
+            self._take(self._folder)
+        except OSError:  # some file systems on a network lock no folders
+            if self._file is None:
+                raise
+
+    def _write_pid(self, descriptor: int) -> None:
+        """Over the old one: a full disk has no room for a new block."""
+        with suppress(OSError):
+            os.ftruncate(descriptor, os.pwrite(descriptor, b"%d\n" % self._pid, 0))
 
     def release(self) -> None:
         """Give it up. Idempotent."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
+        file, self._file = self._file, None
+        folder, self._folder = self._folder, None
+        held, self._held = self._held, False
+        if file is not None:
             with suppress(OSError):  # a pid that stays behind is harmless without the lock
-                os.ftruncate(descriptor, 0)
-            os.close(descriptor)
+                if held:
+                    os.ftruncate(file, 0)
+            os.close(file)
+        if folder is not None:
+            os.close(folder)
 
 
 def _read_pid(descriptor: int) -> str:

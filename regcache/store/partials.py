@@ -1,6 +1,7 @@
 """The folder of partial files: opening, listing and sweeping them."""
 
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from twisted.python.failure import Failure
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IWorkPool
+from regcache.store.aside import NotOursError
 from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.partial import PartialFile
@@ -153,7 +155,8 @@ class PartialFiles:
         await self._pool.run(_remove_temporaries, self._paths, before)
         for digest in await self._pool.run(_list_digests, self._paths):
             if digest not in self._locks:
-                freed += await self._sweep_one(self._names(digest), before)
+                with suppress(NotOursError):  # it stays, and was told of
+                    freed += await self._sweep_one(self._names(digest), before)
         return freed
 
     async def _sweep_one(self, names: PartialNames, before: float) -> int:
@@ -194,8 +197,10 @@ def _remove_temporaries(paths: StorePaths, before: float) -> None:
     """Remove what was left where a file was to be replaced. Blocks."""
     with os.scandir(paths.partials) as entries:
         for entry in islice(entries, _MOST_NAMES):
-            if not entry.name.endswith(TEMPORARY_SUFFIX):
+            name = entry.name.removesuffix(TEMPORARY_SUFFIX)
+            if name == entry.name or partial_digest(name) is None:
                 continue
             with suppress(FileNotFoundError):
-                if entry.stat(follow_symlinks=False).st_mtime < before:
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
                     os.unlink(entry.path)

@@ -6,11 +6,13 @@ made with mode 0700: what a private repository gave is for the daemon's user onl
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
 from regcache.digests import Digest, InvalidDigestError
+from regcache.remedies import user_name
 from regcache.store.aside import Aside, NotOursError, open_regular
 from regcache.store.files import MODE_GROWING, write_all
 
@@ -20,6 +22,15 @@ TEMPORARY_SUFFIX = ".tmp"
 _MODE = 0o700
 _ALGORITHMS = ("sha256", "sha512")
 _PARTIAL_NAME = re.compile(r"(sha256|sha512)-([0-9a-f]+)(\.json)?\Z")
+
+
+class StorageUnusableError(Exception):
+    """There is no storage directory to work in; the text is one line that says what to type."""
+
+    def __init__(self, directory: str, why: str, remedy: str) -> None:
+        super().__init__(
+            f"storage.directory: {directory} {why}: name another one, or type: {remedy}"
+        )
 
 
 class StorePaths:
@@ -38,16 +49,34 @@ class StorePaths:
         self.aside = Aside(directory)
 
     def prepare(self) -> None:
-        """Make what is missing of the folders. Blocks.
+        """Make what is missing of the folders, as far as that is possible. Blocks.
 
         An existing storage directory keeps its mode.
 
-        :raises OSError: if that is not allowed, or the directory is none.
+        :raises StorageUnusableError: if there is nothing to read from.
         """
-        os.makedirs(self.directory, mode=_MODE, exist_ok=True)
         algorithms = [os.path.join(self.blobs, name) for name in _ALGORITHMS]
-        for folder in (self.blobs, *algorithms, self.partials):
-            self._make(folder)
+        try:
+            os.makedirs(self.directory, mode=_MODE, exist_ok=True)
+            for folder in (self.blobs, *algorithms, self.partials):
+                self._make(folder)
+        except OSError as error:
+            # Where it can be read, what is there is served; what cannot be written is told later.
+            self._require_readable(error)
+
+    def _require_readable(self, error: OSError) -> None:
+        quoted, user = shlex.quote(self.directory), user_name()
+        if not os.path.lexists(self.directory):
+            why = f"cannot be made: {error.strerror}"
+            raise StorageUnusableError(
+                self.directory, why, f"mkdir -p {quoted} && chown {user} {quoted}"
+            )
+        if not os.path.isdir(self.directory):
+            raise StorageUnusableError(self.directory, "is no folder", f"mv {quoted} {quoted}.old")
+        if not os.access(self.directory, os.R_OK | os.X_OK, effective_ids=True):
+            raise StorageUnusableError(
+                self.directory, "may not be read", f"chown -R {user} {quoted}"
+            )
 
     def _make(self, folder: str) -> None:
         """Make a folder, and those above it. :raises OSError: if that is not possible."""

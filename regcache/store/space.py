@@ -20,7 +20,14 @@ INTERVAL = 1.0
 def measure_space(directory: str) -> FileSystemSpace:
     """Ask the file system of a directory. Blocks, on a network for long. :raises OSError:"""
     status = os.statvfs(directory)
-    return FileSystemSpace(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
+    total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+    if status.f_flag & os.ST_RDONLY:
+        return FileSystemSpace(total, free, "its file system is mounted read only")
+    for folder in ("", "partial", "blobs", "blobs/sha256", "blobs/sha512"):
+        path = os.path.join(directory, folder)
+        if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+            return FileSystemSpace(total, free, f"{folder or 'it'} may not be written")
+    return FileSystemSpace(total, free, "" if free else "no space is left")
 
 
 class SpaceMonitor(Service):
@@ -65,7 +72,24 @@ class SpaceMonitor(Service):
         """Measure now. Fails with OSError."""
         consumed = self._ledger.consumed
         measuring = self._pool.run(self._measure, self._directory)
-        return measuring.addCallback(self._ledger.measured, consumed)
+        return measuring.addCallback(self._measured, consumed)
+
+    def _measured(self, space: FileSystemSpace, consumed: int) -> None:
+        before = self._ledger.closed
+        self._ledger.measured(space, consumed)
+        if space.problem and space.problem != before:
+            self.log.error(
+                "{directory}: {problem}: what is there is served, and all else passed through",
+                directory=self._directory,
+                problem=space.problem,
+            )
+        elif before and not space.problem:
+            self.log.info("{directory}: it can be written again", directory=self._directory)
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be stored; "" where it can."""
+        return self._ledger.closed and f"storage.directory: {self._ledger.closed}"
 
     def _refresh_or_log(self) -> "Deferred[None]":
         return self.refresh().addErrback(self._not_measured)

@@ -35,7 +35,7 @@ LATEST = 10.0
 MOST_IN_JOB = 512
 """Contents that one job in a thread syncs."""
 
-CLOSING_SECONDS = 10.0
+CLOSING_SECONDS = 5.0
 """When the daemon stops, no job is begun after that; the rest is verified when it is used."""
 
 

@@ -5,7 +5,6 @@
 
 import errno
 import os
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList, execute, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -26,10 +25,12 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.remedies import for_address
 from regcache.seam.accepting import bound_accepts
 from regcache.seam.streams import socket_of
 from regcache.seam.tls_stream import TLSStreamFactory
 from regcache.sparingly import Sparingly
+from regcache.web.binding import Bind, Binder, BoundSocket, bind_tcp
 from regcache.web.proxy_protocol import ProxiedFactory
 from regcache.web.unsent import bound_unsent
 
@@ -45,7 +46,8 @@ SHORTAGE_TOLD = 10.0
 
 _log = Logger()
 _PROXIED = "haproxy:"
-_WITH_BACKLOG = frozenset({"tcp", "tcp6", "unix"})
+_TCP = frozenset({"tcp", "tcp6"})
+_WITH_BACKLOG = _TCP | {"unix"}
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
@@ -68,15 +70,46 @@ class ListenerSpec:
     tls: IOpenSSLServerConnectionCreator | None = None
 
 
-class Listeners(Service):
-    """Opens all listeners before privileges are given up.
+Place = BoundSocket | IStreamServerEndpoint
+"""An address that is taken, or an endpoint that opens by itself."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A listener that clients cannot reach yet."""
+
+    spec: ListenerSpec
+    factory: IProtocolFactory
+    place: Place
+
+
+class Listeners(Service):
+    """Takes the addresses of all listeners, and opens them later.
+
+    =======  ==========================================  =====================================
+    state    event                                       what holds afterwards
+    =======  ==========================================  =====================================
+    closed   ``bind``: all addresses can be had          bound; who connects by TCP is refused
+    closed   ``bind``: one cannot                        closed
+    bound    ``open``: all listen                        open
+    bound    ``open``: one cannot                        closed
+    any      ``stop_listening``                          closed; connections live on
+    =======  ==========================================  =====================================
+
+    Sockets of unix and those that somebody else has opened need no privileges: nothing is done
+    with them before ``open``.
+
+    :param bind: takes an address of TCP, if not :func:`~regcache.web.binding.bind_tcp`.
     :ivar ports: what is open.
     """
 
-    def __init__(self, reactor: Any, specs: Sequence[ListenerSpec]) -> None:
+    def __init__(
+        self, reactor: Any, specs: Sequence[ListenerSpec], bind: Bind | None = None
+    ) -> None:
         self._reactor = reactor
         self._specs = specs
+        self._bind = bind or bind_tcp
+        self._prepared: list[_Prepared] = []
         self.ports: list[IListeningPort] = []
         self._pauses: dict[Any, IDelayedCall] = {}
         self._shortages = Sparingly(reactor, SHORTAGE_TOLD)
@@ -86,31 +119,44 @@ class Listeners(Service):
         """Whether the listeners are open."""
         return bool(self.ports)
 
-    def open(self) -> None:
-        """Open all of them, once; if one fails none stays open.
+    def bind(self) -> None:
+        """Take all addresses, once; if one cannot be had none is kept.
 
-        :raises ListenError: for the first that fails.
+        :raises ListenError: for the first that cannot.
         """
-        if self.ports:
+        if self.ports or self._prepared:
             return
         try:
             for spec in self._specs:
-                self._open_one(spec)
-                tls = " (TLS)" if spec.tls is not None else ""
-                _log.info("listening on {endpoint}{tls}", endpoint=spec.endpoint, tls=tls)
+                self._prepare(spec)
         except ListenError:
             self.stop_listening()
             raise
 
-    def privilegedStartService(self) -> None:
-        """Open the listeners while the process may take low ports.
+    def open(self) -> None:
+        """Let clients in everywhere, once; if one listener fails none stays open.
 
-        :raises ListenError: as :meth:`open`.
+        :raises ListenError: for the first that fails.
         """
-        self.open()
+        self.bind()
+        prepared, self._prepared = self._prepared, []
+        try:
+            while prepared:
+                self._listen(prepared.pop(0))
+        except ListenError:
+            self._prepared = prepared
+            self.stop_listening()
+            raise
+
+    def privilegedStartService(self) -> None:
+        """Take the addresses while the process may have low ports.
+
+        :raises ListenError: as :meth:`bind`.
+        """
+        self.bind()
 
     def startService(self) -> None:
-        """Open the listeners, unless that has been done.
+        """Open the listeners.
 
         :raises ListenError: as :meth:`open`.
         """
@@ -124,6 +170,10 @@ class Listeners(Service):
 
     def stop_listening(self) -> "Deferred[Any]":
         """Close the listening sockets, and no connection. Fires when they are closed."""
+        prepared, self._prepared = self._prepared, []
+        for each in prepared:
+            if isinstance(each.place, BoundSocket):
+                each.place.socket.close()
         ports, self.ports = self.ports, []
         pauses, self._pauses = self._pauses, {}
         for pause in pauses.values():
@@ -148,46 +198,70 @@ class Listeners(Service):
         del self._pauses[port]
         port.startReading()
 
-    def _open_one(self, spec: ListenerSpec) -> None:
+    def _prepare(self, spec: ListenerSpec) -> None:
         factory = spec.factory
         if spec.tls is not None:
             factory = TLSStreamFactory(spec.tls, False, factory, self._reactor)
         if isinstance(spec.endpoint, str) and spec.endpoint.startswith(_PROXIED):
             factory = ProxiedFactory(factory, self._reactor)
         if isinstance(spec.endpoint, int) or spec.endpoint.isdecimal():
-            self._open_both(int(spec.endpoint), spec, factory)
-            return
+            places = self._bind_both(int(spec.endpoint), spec)
+        else:
+            places = self._places(spec, spec.endpoint)
+        self._prepared += [_Prepared(spec, factory, place) for place in places]
+
+    def _places(self, spec: ListenerSpec, description: str) -> Sequence[Place]:
+        description = description.removeprefix(_PROXIED)
+        binder: Any = Binder(self._bind)
+        on_tcp = description.partition(":")[0] in _TCP
         try:
-            endpoint = _endpoint(self._reactor, spec.endpoint)
+            endpoint = _endpoint(binder if on_tcp else self._reactor, description)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise ListenError(f"listener {spec.endpoint}: not a usable endpoint: {error}") from None
-        self._listen(endpoint, spec, factory)
+        if not on_tcp:
+            return [endpoint]
+        _at_once(spec, endpoint.listen(spec.factory))
+        bound: list[BoundSocket] = binder.bound
+        return bound
 
-    def _open_both(self, number: int, spec: ListenerSpec, factory: IProtocolFactory) -> None:
+    def _bind_both(self, number: int, spec: ListenerSpec) -> Sequence[Place]:
         """One socket for both families where the system allows it, else two."""
-        try:
-            port = self._listen(
-                TCP6ServerEndpoint(self._reactor, number, BACKLOG, "::"), spec, factory
-            )
-        except _NoIPv6Error:
-            port = None
-        if port is None or not _takes_ipv4(port):
-            self._listen(TCP4ServerEndpoint(self._reactor, number, BACKLOG), spec, factory)
+        binder: Any = Binder(self._bind)
+        with suppress(_NoIPv6Error):
+            _at_once(spec, TCP6ServerEndpoint(binder, number, BACKLOG, "::").listen(spec.factory))
+        if not any(each.takes_ipv4 for each in binder.bound):
+            try:
+                _at_once(spec, TCP4ServerEndpoint(binder, number, BACKLOG).listen(spec.factory))
+            except ListenError:
+                for each in binder.bound:
+                    each.socket.close()
+                raise
+        bound: list[BoundSocket] = binder.bound
+        return bound
 
-    def _listen(
-        self, endpoint: IStreamServerEndpoint, spec: ListenerSpec, factory: IProtocolFactory
-    ) -> IListeningPort:
-        result: list[IListeningPort | Failure] = []
-        endpoint.listen(factory).addBoth(result.append)
-        outcome = result[0] if result else None
-        if isinstance(outcome, Failure):
-            raise _explain(spec, outcome)
-        if outcome is None:
-            raise ListenError(f"listener {spec.endpoint}: this endpoint does not open at once")
-        bound_accepts(outcome, MOST_ACCEPTED, partial(self._cannot_accept, outcome))
-        bound_unsent(socket_of(outcome))
-        self.ports.append(outcome)
-        return outcome
+    def _listen(self, prepared: _Prepared) -> None:
+        spec, place = prepared.spec, prepared.place
+        if isinstance(place, BoundSocket):
+            listening = execute(place.listen, self._reactor, prepared.factory)
+        else:
+            listening = place.listen(prepared.factory)
+        port = _at_once(spec, listening)
+        bound_accepts(port, MOST_ACCEPTED, partial(self._cannot_accept, port))
+        bound_unsent(socket_of(port))
+        self.ports.append(port)
+        tls = " (TLS)" if spec.tls is not None else ""
+        _log.info("listening on {endpoint}{tls}", endpoint=spec.endpoint, tls=tls)
+
+
+def _at_once(spec: ListenerSpec, listening: "Deferred[Any]") -> Any:
+    """What a listener gives. :raises ListenError: if it fails, or takes its time."""
+    result: list[Any] = []
+    listening.addBoth(result.append)
+    if not result:
+        raise ListenError(f"listener {spec.endpoint}: this endpoint does not open at once")
+    if isinstance(result[0], Failure):
+        raise _explain(spec, result[0])
+    return result[0]
 
 
 def _endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
@@ -195,7 +269,6 @@ def _endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
 
     Twisted's own is 50: the 51st client that comes at once waits a second for its next SYN.
     """
-    description = description.removeprefix(_PROXIED)
     kind = description.partition(":")[0]
     endpoint: IStreamServerEndpoint
     if kind in _WITH_BACKLOG and ":backlog=" not in description:
@@ -212,16 +285,18 @@ class _NoIPv6Error(ListenError):
 
 def _explain(spec: ListenerSpec, failure: Failure) -> ListenError:
     error = failure.value
+    where = remedy = ""
     if isinstance(error, CannotListenError):
         number = getattr(error.socketError, "errno", None)
         where = f" ({_address(error)})"
+        remedy = for_address(number, error.port)
     elif isinstance(error, OSError):
-        number, where = error.errno, ""
+        number = error.errno
     else:
         return ListenError(f"listener {spec.endpoint}: {error}")
     why = os.strerror(number).lower() if number is not None else str(error)
     kind = _NoIPv6Error if number in _NO_IPV6 else ListenError
-    return kind(f"listener {spec.endpoint}: {why}{where}")
+    return kind(f"listener {spec.endpoint}: {why}{where}{remedy and f': {remedy}'}")
 
 
 def _address(error: CannotListenError) -> str:
@@ -229,11 +304,3 @@ def _address(error: CannotListenError) -> str:
         return str(error.port)
     host = f"[{error.interface}]" if ":" in error.interface else error.interface or "*"
     return f"{host}:{error.port}"
-
-
-def _takes_ipv4(port: IListeningPort) -> bool:
-    """Whether an IPv6 socket takes IPv4 connections too (RFC 3493, 5.3)."""
-    listening: socket.socket | None = socket_of(port)
-    if listening is None:
-        return True
-    return listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0

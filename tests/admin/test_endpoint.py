@@ -13,8 +13,8 @@ class AdminCase(SynchronousTestCase):
     """An admin endpoint, ready or not."""
 
     def setUp(self) -> None:
-        self.ready = True
-        self.health = HealthPages(lambda: self.ready)
+        self.problems: list[str] = []
+        self.health = HealthPages(lambda: self.problems)
         self.metrics = Metrics(["docker.io"])
         self.site = make_site(
             AdminDispatch(self.health, self.metrics.render, CONTENT_TYPE, ["registry.example.com"])
@@ -31,15 +31,18 @@ class HealthTests(AdminCase):
 
     def test_health(self) -> None:
         """The process lives, whether or not it is ready."""
-        self.ready = False
+        self.problems.append("the disk is gone")
         answer = self.get("/healthz")
         self.assertEqual((answer.status, answer.body), (200, b"ok\n"))
 
     def test_readiness(self) -> None:
         """Readiness is asked for at every request."""
         self.assertEqual((self.get("/readyz").status, self.get("/readyz").body), (200, b"ready\n"))
-        self.ready = False
-        self.assertEqual(self.get("/readyz").status, 503)
+        self.problems += ["the disk is full", "the index is ill"]
+        answer = self.get("/readyz")
+        self.assertEqual(
+            (answer.status, answer.body), (503, b"the disk is full\nthe index is ill\n")
+        )
         self.assertEqual(self.get("/readyz", method="HEAD").status, 503)
 
     def test_before_a_dispatcher(self) -> None:

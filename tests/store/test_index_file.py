@@ -2,16 +2,20 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
 from regcache.digests import Digest
-from regcache.store import aside
+from regcache.store import aside, index_file
 from regcache.store.index_contents import total_bytes
-from regcache.store.index_copy import MOST_DAMAGED
+from regcache.store.index_copy import MOST_DAMAGED, connect
 from regcache.store.index_file import (
+    RETRY,
     IndexFile,
-    IndexUnavailableError,
     IndexWriteError,
 )
 from regcache.store.index_schema import MIGRATIONS, IndexVersionError, schema_version
@@ -165,12 +169,122 @@ class DamageTests(IndexFileCase):
         self.assertEqual((self.size(MANY[299]), self.size(MANY[300])), (299, 7))
         self.assertEqual(len(self.damaged()), 1)
 
-    def test_not_damage(self) -> None:
-        """A file that may not be opened is an error of the disk, and stays where it is."""
+
+class SubstituteTests(IndexFileCase):
+    """Files that cannot be opened as they have to be."""
+
+    def setUp(self) -> None:
+        super().setUp()
         self.patch(aside, "MOST_ASIDE", 0)
-        os.makedirs(os.path.join(self.path, "of somebody"))
-        self.assertRaises(IndexUnavailableError, self.file.open)
+        self.clock = Clock()
+        self.file.close()
+        self.file = IndexFile(self.path, seconds=self.clock.seconds)
+        self.addCleanup(self.file.close)
+
+    def block(self, name: str) -> Callable[[], None]:
+        """Put something in the way that cannot be moved; what takes it away again."""
+        os.makedirs(os.path.join(name, "of somebody"))
+        return lambda: shutil.rmtree(name)
+
+    def test_in_memory(self) -> None:
+        """Where there is nothing to be read all begins in memory, and ends when there is."""
+        unblock = self.block(self.path)
+        self.file.open()
+        self.assertIn("cannot be opened, and nothing of it is known", self.file.problem)
+        self.assertEqual(self.file.write([blob(MANY[0], 7)]), [None])
+        self.assertEqual(self.size(MANY[0]), 7)
+        self.clock.advance(RETRY)
+        self.assertEqual(self.size(MANY[0]), 7)
+        unblock()
+        self.assertEqual(self.size(MANY[0]), 7)
+        self.clock.advance(RETRY)
+        self.assertEqual((self.size(MANY[0]), self.file.problem), (None, ""))
+        self.assertEqual(self.file.write([blob(MANY[0], 8)]), [None])
         self.assertEqual(self.damaged(), [])
+
+    def test_memory_is_bounded(self) -> None:
+        """What is learnt in memory takes no more than a bounded number of pages."""
+        self.patch(index_file, "_MOST_MEMORY_PAGES", 40)
+        self.block(self.path)
+        self.file.open()
+        outcomes = self.file.write([blob(digest, 1) for digest in MANY])
+        self.assertIn(IndexWriteError, {type(outcome) for outcome in outcomes})
+        self.assertIsNone(outcomes[0])
+        self.assertEqual(self.size(MANY[0]), 1)
+
+    def test_alone(self) -> None:
+        """Without room for what SQLite puts beside it the file is used all the same."""
+        self.filled(backup=False)
+        unblock = self.block(f"{self.path}-shm")
+        self.file.open()
+        self.assertIn("it is only read", self.file.problem)
+        self.assertEqual(self.size(), 5)
+        unblock()
+        self.clock.advance(RETRY)
+        self.assertEqual((self.size(), self.file.problem), (5, ""))
+        self.assertEqual(self.file.write([blob(MANY[0], 7)]), [None])
+
+    def test_unchanged(self) -> None:
+        """A file that may not be written is read as it is, and changes fail."""
+        self.filled(backup=False)
+        connect = index_file.connect
+
+        def refuse(path: str, create: bool, immutable: bool = False) -> sqlite3.Connection:
+            if not immutable:
+                raise sqlite3.OperationalError("unable to open database file")
+            return connect(path, create, immutable)
+
+        patch = self.patch(index_file, "connect", refuse)
+        self.file.open()
+        self.assertEqual(self.size(), 5)
+        for _ in range(2):
+            self.assertIn(IndexWriteError, map(type, self.file.write([blob(MANY[0], 7)])))
+            self.clock.advance(RETRY)
+        patch.restore()
+        self.assertEqual(self.file.write([blob(MANY[0], 7)]), [None])
+        self.assertEqual((self.size(), self.size(MANY[0]), self.file.problem), (5, 7, ""))
+
+    def test_changes_that_are_not_in_the_file(self) -> None:
+        """A file is not read as it is where something beside it belongs to it."""
+        self.filled(backup=False)
+        self.patch(index_file, "connect", self.fail_unless_immutable)
+        with open(f"{self.path}-wal", "wb") as file:
+            file.write(b"pages")
+        self.file.open()
+        self.assertIsNone(self.size())
+        self.assertIn("nothing of it is known", self.file.problem)
+
+    def fail_unless_immutable(
+        self, path: str, create: bool, immutable: bool = False
+    ) -> sqlite3.Connection:
+        """A disk that may not be written."""
+        if immutable:
+            return connect(path, create, immutable)
+        raise sqlite3.OperationalError("unable to open database file")
+
+    def test_told_once(self) -> None:
+        """The log says it once, and that it is over."""
+        with capturedLogs() as logged:
+            unblock = self.block(self.path)
+            for _ in range(3):
+                self.file.read(total_bytes)
+                self.clock.advance(RETRY)
+            unblock()
+            self.file.read(total_bytes)
+        self.assertEqual(len(logged), 2)
+
+    def test_damage_on_a_disk_that_cannot_be_written(self) -> None:
+        """A damaged file that cannot be moved has a substitute in memory."""
+        self.filled(backup=False)
+        overwrite_all(self.path)
+        self.patch(os, "rename", self.refuse)
+        self.file.open()
+        self.assertEqual(self.file.write([blob(MANY[0], 7)]), [None])
+        self.assertEqual(self.size(MANY[0]), 7)
+
+    def refuse(self, *_: object) -> None:
+        """A disk that may not be written."""
+        raise OSError(errno.EROFS, "Read-only file system")
 
 
 class VersionTests(IndexFileCase):
@@ -184,6 +298,7 @@ class VersionTests(IndexFileCase):
         connection.close()
         error = self.assertRaises(IndexVersionError, self.file.open)
         self.assertIn("99", str(error))
+        self.assertIn(f"type: mv {self.file.path} ", str(error))
         self.assertEqual(self.damaged(), [])
 
     def test_older(self) -> None:
@@ -200,7 +315,7 @@ class VersionTests(IndexFileCase):
         """A step that fails half-way leaves the version before it."""
         self.filled(backup=False)
         broken = IndexFile(self.path, (*MIGRATIONS, "CREATE TABLE later (id); SELECT nonsense"))
-        self.assertRaises(IndexUnavailableError, broken.open)
+        self.assertRaises(sqlite3.Error, broken.open)
         self.file.open()
         self.assertEqual(self.size(), 5)
 

@@ -1,15 +1,17 @@
 """Tests for regcache.store.paths and regcache.store.lock."""
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest, InvalidDigestError
 from regcache.store.lock import StoreLock, StoreLockedError
-from regcache.store.paths import StorePaths, partial_digest
+from regcache.store.paths import StorageUnusableError, StorePaths, partial_digest
 
 DIGEST = Digest.of(b"content")
 
@@ -44,6 +46,33 @@ class StorePathsTests(SynchronousTestCase):
         for folder in (paths.directory, paths.blobs, f"{paths.blobs}/sha512", paths.partials):
             self.assertEqual(stat.S_IMODE(os.stat(folder).st_mode), 0o700, folder)
 
+    def test_unusable(self) -> None:
+        """Without a directory that can be read nothing begins, and a line says what to type."""
+        path = os.path.abspath(self.mktemp())
+        with open(path, "w"):
+            paths = StorePaths(path)
+        error = self.assertRaises(StorageUnusableError, paths.prepare)
+        self.assertEqual(
+            str(error),
+            f"storage.directory: {path} is no folder: name another one, or type:"
+            f" mv {path} {path}.old",
+        )
+        error = self.assertRaises(StorageUnusableError, StorePaths(f"{path}/in it").prepare)
+        self.assertIn("cannot be made: Not a directory", str(error))
+        self.assertIn(f"type: mkdir -p '{path}/in it' && chown ", str(error))
+
+    def test_what_cannot_be_made(self) -> None:
+        """A directory that can only be read is enough to begin with."""
+
+        def refuse(path: str, *args: Any, **options: Any) -> None:
+            raise OSError(errno.EROFS, "Read-only file system", path)
+
+        paths = StorePaths(os.path.abspath(self.mktemp()))
+        os.mkdir(paths.directory)
+        self.patch(os, "makedirs", refuse)
+        paths.prepare()
+        self.assertEqual(os.listdir(paths.directory), [])
+
     def test_partial_digest(self) -> None:
         """The digest is read back from the names in partial/, and from no other name."""
         paths = StorePaths("/s")
@@ -66,16 +95,67 @@ class StoreLockTests(SynchronousTestCase):
     """Tests for :class:`StoreLock`."""
 
     def setUp(self) -> None:
-        self.path = os.path.abspath(self.mktemp())
+        self.folder = os.path.abspath(self.mktemp())
+        os.mkdir(self.folder)
+        self.path = os.path.join(self.folder, "lock")
 
     def test_second_is_refused(self) -> None:
         """The second one is refused, and told who has it."""
         first = StoreLock(self.path, 123)
         first.acquire()
         self.addCleanup(first.release)
-        error = self.assertRaises(StoreLockedError, StoreLock(self.path, 456).acquire)
-        self.assertEqual(error.pid, "123")
-        self.assertIn("in use by process 123", str(error))
+        for _ in range(2):  # who is refused takes nothing away
+            error = self.assertRaises(StoreLockedError, StoreLock(self.path, 456).acquire)
+            self.assertEqual(error.pid, "123")
+            self.assertEqual(
+                str(error),
+                f"storage.directory: {self.folder} is in use by process 123:"
+                " name another one, or type: kill 123",
+            )
+
+    def refuse(self, code: int) -> None:
+        """Have the disk make no lock file."""
+        open_file = os.open
+
+        def refuse(path: str, flags: int, *args: Any) -> int:
+            if path == self.path and flags & os.O_CREAT:
+                raise OSError(code, os.strerror(code), path)
+            return open_file(path, flags, *args)
+
+        self.patch(os, "open", refuse)
+
+    def test_disk_that_takes_no_file(self) -> None:
+        """Where no lock file can be made the folder is locked, also against those who can."""
+        for code in (errno.EROFS, errno.ENOSPC, errno.EACCES):
+            first = StoreLock(self.path, 123)
+            self.refuse(code)
+            first.acquire()
+            self.assertRaises(StoreLockedError, StoreLock(self.path, 456).acquire)
+            self.doCleanups()
+            self.assertRaises(StoreLockedError, StoreLock(self.path, 456).acquire)
+            first.release()
+            second = StoreLock(self.path, 456)
+            second.acquire()
+            second.release()
+            os.unlink(self.path)
+
+    def test_old_file_on_a_disk_that_takes_none(self) -> None:
+        """An old lock file is locked as it is; its pid is overwritten without a new block."""
+        StoreLock(self.path, 12345).acquire()
+        self.refuse(errno.EROFS)
+        lock = StoreLock(self.path, 123)
+        error = self.assertRaises(StoreLockedError, lock.acquire)
+        self.assertEqual(error.pid, "12345")
+
+    def test_something_else_has_its_name(self) -> None:
+        """A folder, FIFO or link in its place is put aside."""
+        for make in (os.mkdir, os.mkfifo, lambda path: os.symlink("/etc/passwd", path)):
+            make(self.path)
+            lock = StoreLock(self.path, 123)
+            lock.acquire()
+            self.assertTrue(os.path.isfile(self.path) and not os.path.islink(self.path))
+            lock.release()
+            os.unlink(self.path)
 
     def test_pid_unreadable(self) -> None:
         """A holder that has not written its pid is called another process."""

@@ -76,6 +76,7 @@ class FakeSpace:
 
     def __init__(self, limit: int = 2**60) -> None:
         self.limit = limit
+        self.closed = ""
         self.refused = 0
         self.claims: list[FakeClaim] = []
 

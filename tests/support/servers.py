@@ -214,6 +214,12 @@ class Regcache:
 
     def start(self) -> "Regcache":
         """Start it, also again on the same cache, and wait until ``/v2/`` answers."""
+        self.launch()
+        self.process.wait_ready(self._answers)
+        return self
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         plain = json.loads(json.dumps(self.config))  # so that YAML needs no aliases
         file = self._workspace.file("regcache.yml", yaml.safe_dump(plain))
         twistd = os.environ.get("REGCACHE_TWISTD") or str(Path(sys.executable).parent / "twistd")
@@ -228,8 +234,6 @@ class Regcache:
             },
             cwd=self._workspace.path,
         )
-        self.server.wait_ready(self._answers)
-        return self
 
     def _answers(self) -> bool:
         try:

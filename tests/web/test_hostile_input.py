@@ -124,7 +124,7 @@ class HostileInputTests(SynchronousTestCase):
 
     def test_admin(self) -> None:
         """The endpoint of operators."""
-        health = HealthPages(lambda: True)
+        health = HealthPages(lambda: [])
         site = make_site(AdminDispatch(health, lambda: b"metrics", "text/plain"))
 
         @_ANY

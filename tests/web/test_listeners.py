@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,23 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.tls import CertificateStore
 from regcache.web.listeners import ACCEPT_PAUSE, BACKLOG, ListenError, Listeners, ListenerSpec
+from tests.support.bound_sockets import FakeSocket
 from tests.support.web_client import make_site
-
-
-class FakeSocket:
-    """A listening socket that says whether it takes IPv4 too."""
-
-    def __init__(self, v6only: int) -> None:
-        self._v6only = v6only
-
-    def accept(self) -> None:
-        """There is no room for a connection."""
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    def getsockopt(self, level: int, option: int) -> int:
-        """The one option that is asked for."""
-        assert (level, option) == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-        return self._v6only
 
 
 class FakePort:
@@ -41,8 +25,8 @@ class FakePort:
     :ivar reading: whether it accepts connections.
     """
 
-    def __init__(self, v6only: int) -> None:
-        self.socket: Any = FakeSocket(v6only)
+    def __init__(self, opened: Any) -> None:
+        self.socket: Any = opened
         self.stopped = False
         self.numberAccepts = 1
         self.reading = True
@@ -69,10 +53,12 @@ class FakePort:
 
 
 class FakeReactor(MemoryReactorClock):
-    """A reactor that opens listeners, or fails to.
+    """A reactor that opens listeners, or fails to; and what takes their addresses before.
 
-    :ivar faults: errno by (address, port).
-    :ivar opened: (address, port, factory) of what was asked for with success.
+    :ivar faults: errno by (address, port): it cannot be had.
+    :ivar late_faults: errno by (address, port): it cannot be listened on.
+    :ivar bound: the addresses that were taken.
+    :ivar opened: (address, port, factory) of what was opened.
     :ivar backlogs: of the same.
     """
 
@@ -80,18 +66,28 @@ class FakeReactor(MemoryReactorClock):
         super().__init__()
         self.v6only = 0
         self.faults: dict[tuple[str, int], int] = {}
+        self.late_faults: dict[tuple[str, int], int] = {}
+        self.bound: list[FakeSocket] = []
         self.opened: list[tuple[str, int, Any]] = []
         self.backlogs: list[int] = []
         self.ports: list[FakePort] = []
 
-    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
-        """Open a listener."""
-        fault = self.faults.get((interface, port))
+    def bind(self, interface: str, number: int) -> Any:
+        """Take an address."""
+        fault = self.faults.get((interface, number))
         if fault is not None:
-            raise CannotListenError(interface, port, OSError(fault, os.strerror(fault)))
-        self.opened.append((interface, port, factory))
-        self.backlogs.append(backlog)
-        self.ports.append(FakePort(self.v6only))
+            raise OSError(fault, os.strerror(fault))
+        late = self.late_faults.get((interface, number), 0)
+        self.bound.append(FakeSocket(interface, number, self.v6only, late))
+        return self.bound[-1]
+
+    def adoptStreamPort(self, descriptor: Any, family: int, factory: Any) -> Any:
+        """Open a listener on a socket that listens."""
+        assert descriptor.family == family
+        assert descriptor.backlog is not None
+        self.opened.append((*descriptor.address, factory))
+        self.backlogs.append(descriptor.backlog)
+        self.ports.append(FakePort(descriptor))
         return self.ports[-1]
 
     def listenUNIX(self, address: Any, factory: Any, backlog: int = 50, **options: Any) -> Any:
@@ -100,7 +96,7 @@ class FakeReactor(MemoryReactorClock):
             raise CannotListenError(None, address, OSError(errno.ENOENT, "No such file"))
         self.opened.append((str(address), 0, factory))
         self.backlogs.append(backlog)
-        self.ports.append(FakePort(0))
+        self.ports.append(FakePort(FakeSocket("", 0, 0)))
         return self.ports[-1]
 
 
@@ -114,7 +110,7 @@ class ListenerCase(SynchronousTestCase):
     def open(self, *endpoints: str | int) -> Listeners:
         """Open some plain listeners."""
         specs = [ListenerSpec(endpoint, self.site) for endpoint in endpoints]
-        listeners = Listeners(self.reactor, specs)
+        listeners = Listeners(self.reactor, specs, self.reactor.bind)
         listeners.open()
         return listeners
 
@@ -170,7 +166,7 @@ class OpeningTests(ListenerCase):
             ListenerSpec("unix:/run/x", self.site, CertificateStore([])),
             ListenerSpec("tcp:80", self.site),
         ]
-        Listeners(self.reactor, specs).open()
+        Listeners(self.reactor, specs, self.reactor.bind).open()
         wrapped = [isinstance(each[2], TLSMemoryBIOFactory) for each in self.reactor.opened]
         self.assertEqual(wrapped, [True, True, True, False])
         self.assertIs(self.reactor.opened[0][2].wrappedFactory, self.site)
@@ -184,20 +180,31 @@ class FailureTests(ListenerCase):
         self.reactor.faults["127.0.0.1", 80] = errno.EADDRINUSE
         self.assert_fails(
             "tcp:80:interface=127.0.0.1",
-            "listener tcp:80:interface=127.0.0.1: address already in use (127.0.0.1:80)",
+            "listener tcp:80:interface=127.0.0.1: address already in use (127.0.0.1:80):"
+            " see who listens there with: ss -ltnp sport = :80",
         )
         self.reactor.faults["::", 5000] = errno.EADDRINUSE
-        self.assert_fails(5000, "listener 5000: address already in use ([::]:5000)")
+        self.assert_fails(
+            5000,
+            "listener 5000: address already in use ([::]:5000):"
+            " see who listens there with: ss -ltnp sport = :5000",
+        )
 
     def test_low_port(self) -> None:
         """So is a port that the user may not have."""
         self.reactor.faults["", 80] = errno.EACCES
-        self.assert_fails("tcp:80", "listener tcp:80: permission denied (*:80)")
+        self.assert_fails(
+            "tcp:80",
+            "listener tcp:80: permission denied (*:80):"
+            " type: sysctl -w net.ipv4.ip_unprivileged_port_start=80",
+        )
 
     def test_unix(self) -> None:
         """So is a path that cannot be made."""
         self.assert_fails(
-            "unix:/missing/x", "listener unix:/missing/x: no such file or directory (/missing/x)"
+            "unix:/missing/x",
+            "listener unix:/missing/x: no such file or directory (/missing/x):"
+            " type: mkdir -p /missing",
         )
 
     def test_nonsense(self) -> None:
@@ -211,17 +218,36 @@ class FailureTests(ListenerCase):
         """If one listener fails those already open are closed."""
         self.reactor.faults["", 81] = errno.EADDRINUSE
         self.assertRaises(ListenError, self.open, "tcp:80", "tcp:81", "tcp:82")
+        self.assertEqual([each.closed for each in self.reactor.bound], [True])
+        self.assertEqual(self.reactor.ports, [])
+
+    def test_second_family(self) -> None:
+        """So it is where only one of two families can be had."""
+        self.reactor.v6only = 1
+        self.reactor.faults["", 81] = errno.EADDRINUSE
+        self.assertRaises(ListenError, self.open, 81)
+        self.assertEqual([each.closed for each in self.reactor.bound], [True])
+
+    def test_somebody_else_listens_since(self) -> None:
+        """An address that two have taken belongs to who listens first; all others are closed."""
+        self.reactor.late_faults["", 81] = errno.EADDRINUSE
+        error = self.assertRaises(ListenError, self.open, "tcp:80", "tcp:81", "tcp:82")
+        self.assertIn("address already in use (*:81)", str(error))
         self.assertEqual([port.stopped for port in self.reactor.ports], [True])
+        self.assertEqual([each.closed for each in self.reactor.bound], [True] * 3)
 
 
 class ServiceTests(ListenerCase):
     """Listeners as a service."""
 
     def test_start_and_stop(self) -> None:
-        """Listeners are opened once, before privileges go, and closed at the end."""
-        listeners = Listeners(self.reactor, [ListenerSpec("tcp:80", self.site)])
+        """Addresses are taken before privileges go, opened at the start, and closed at the end."""
+        listeners = Listeners(self.reactor, [ListenerSpec("tcp:80", self.site)], self.reactor.bind)
         self.assertFalse(listeners.is_listening)
         listeners.privilegedStartService()
+        listeners.privilegedStartService()
+        self.assertEqual([each.backlog for each in self.reactor.bound], [None])
+        self.assertFalse(listeners.is_listening)
         listeners.startService()
         self.assertEqual(len(self.reactor.ports), 1)
         self.assertTrue(listeners.is_listening)
@@ -229,9 +255,18 @@ class ServiceTests(ListenerCase):
         self.assertTrue(self.reactor.ports[0].stopped)
         self.assertFalse(listeners.is_listening)
 
+    def test_stopped_before_it_listens(self) -> None:
+        """What was taken is given back, though nobody was ever let in."""
+        specs = [ListenerSpec("tcp:80", self.site), ListenerSpec("unix:/run/x", self.site)]
+        listeners = Listeners(self.reactor, specs, self.reactor.bind)
+        listeners.privilegedStartService()
+        self.successResultOf(listeners.stopService())
+        self.assertEqual([each.closed for each in self.reactor.bound], [True])
+        self.assertEqual(self.reactor.opened, [])
+
     def test_start_unprivileged(self) -> None:
         """Started alone, the service opens them as well."""
-        listeners = Listeners(self.reactor, [ListenerSpec("tcp:80", self.site)])
+        listeners = Listeners(self.reactor, [ListenerSpec("tcp:80", self.site)], self.reactor.bind)
         listeners.startService()
         self.assertTrue(listeners.is_listening)
         self.successResultOf(listeners.stop_listening())

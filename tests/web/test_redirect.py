@@ -22,7 +22,7 @@ class RedirectCase(SynchronousTestCase):
         self.folder.mkdir(parents=True)
         self.pool = ImmediatePool()
         redirect = RedirectDispatch(str(self.webroot), self.pool)
-        self.site = make_site(HealthPages(lambda: True).before(redirect))
+        self.site = make_site(HealthPages(lambda: []).before(redirect))
 
     def get(self, target: str, *lines: str, host: str | None = "a.test", method: str = "GET",
             version: str = "1.1") -> Answer:  # fmt: skip

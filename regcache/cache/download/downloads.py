@@ -55,6 +55,8 @@ class DownloadTable:
 
     def not_storing(self, digest: Digest) -> str:
         """Why a blob that is not here is not to be stored now; "" where it is."""
+        if self._context.space.closed:
+            return f"the storage takes nothing: {self._context.space.closed}"
         if self.storage_rests:
             return "the disk refused a write a moment ago"
         if self._context.clock.seconds() < (self._outgrown.get(digest) or 0.0):

@@ -1,0 +1,99 @@
+"""Addresses that are taken before there is somebody who answers there.
+
+A socket that is bound, but does not listen, keeps its address from others, and the kernel refuses
+at once who connects to it. So a daemon that cannot start, or takes its time, lets no client wait.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's errors have no annotations)
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+Bind = Callable[[str, int], socket.socket]
+
+
+def bind_tcp(interface: str, number: int) -> socket.socket:
+    """Take an address, as Twisted's ports do: a port in TIME_WAIT is no obstacle.
+
+    :param interface: an address, or "" for all of IPv4.
+    :raises OSError: if it cannot be taken.
+    """
+    family = socket.AF_INET6 if ":" in interface else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # a scope may follow the address
+            flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            found = socket.getaddrinfo(interface, number, family, socket.SOCK_STREAM, 0, flags)
+            bound.bind(found[0][4])
+        else:
+            bound.bind((interface, number))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSocket:
+    """A socket that has its address and does not listen yet.
+
+    :ivar backlog: connections that the kernel may hold until they are accepted.
+    """
+
+    socket: socket.socket
+    interface: str
+    number: int
+    backlog: int
+
+    @property
+    def takes_ipv4(self) -> bool:
+        """Whether IPv4 connections reach it, too (RFC 3493, 5.3)."""
+        if self.socket.family != socket.AF_INET6:
+            return True
+        return self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
+
+    def listen(self, reactor: Any, factory: IProtocolFactory) -> IListeningPort:
+        """Let clients in. It is the reactor's then.
+
+        :raises CannotListenError: if another process listens there since.
+        """
+        try:
+            self.socket.listen(self.backlog)
+        except OSError as error:
+            self.socket.close()
+            raise CannotListenError(self.interface, self.number, error) from error
+        descriptor, family = self.socket.fileno(), self.socket.family
+        port: IListeningPort = reactor.adoptStreamPort(descriptor, family, factory)
+        self.socket.close()  # the reactor has a duplicate
+        return port
+
+
+class Binder:
+    """Stands in for the reactor while an endpoint of TCP says where it would listen.
+
+    Of :class:`~twisted.internet.interfaces.IReactorTCP` it has what such an endpoint calls.
+
+    :ivar bound: what it got instead.
+    """
+
+    def __init__(self, bind: Bind) -> None:
+        self._bind = bind
+        self.bound: list[BoundSocket] = []
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
+    ) -> None:
+        """Take the address. :raises CannotListenError: if that is not possible."""
+        try:
+            taken = self._bind(interface, port)
+        except OSError as error:
+            raise CannotListenError(interface, port, error) from error
+        self.bound.append(BoundSocket(taken, interface, port, backlog))

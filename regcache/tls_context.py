@@ -139,6 +139,15 @@ def make_context(
     take_whole_writes(context)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_cipher_list(_CIPHERS)
+    _use(context, pair)
+    context.set_alpn_select_callback(partial(_select_protocol, protocols))
+    context.set_tlsext_servername_callback(choose)
+    made: SSL.Context = context
+    return made
+
+
+def _use(context: Any, pair: KeyPair) -> None:
+    """Show a certificate. :raises CertificateError: if OpenSSL refuses it."""
     try:
         context.use_certificate(pair.chain[0])
         for certificate in pair.chain[1:]:
@@ -151,10 +160,6 @@ def make_context(
             f"{chain}: the TLS library refuses it, or its key:"
             f" look with: openssl x509 -noout -text -in {shlex.quote(chain)}"
         ) from None
-    context.set_alpn_select_callback(partial(_select_protocol, protocols))
-    context.set_tlsext_servername_callback(choose)
-    made: SSL.Context = context
-    return made
 
 
 def _select_protocol(

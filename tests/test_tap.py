@@ -88,7 +88,8 @@ class RefusalTests(DaemonCase):
         self.assertEqual(
             line,
             f"listener tcp:{self.port}:interface=127.0.0.1: "
-            f"address already in use (127.0.0.1:{self.port})",
+            f"address already in use (127.0.0.1:{self.port}): "
+            f"see who listens there with: ss -ltnp sport = :{self.port}",
         )
 
     def test_wrong_configuration(self) -> None:
@@ -116,7 +117,7 @@ class RefusalTests(DaemonCase):
         (line,) = self.refused()
         self.assertTrue(line.startswith("storage.directory: "), line)
         self.assertIn(str(self.workspace.path / "file"), line)
-        self.assertTrue(line.endswith("Not a directory"), line)
+        self.assertIn("cannot be made: Not a directory: name another one, or type: mkdir", line)
 
     def test_newer_index(self) -> None:
         """An index that a newer version wrote is left alone."""
@@ -142,7 +143,11 @@ class RunningTests(DaemonCase):
         taken, self.port = self.port, free_port()
         self.config["listeners"] = [{"endpoint": f"tcp:{self.port}:interface=127.0.0.1"}]
         (line,) = self.refused()
-        self.assertEqual(line, f"{self.cache} is in use by process {pid}")
+        self.assertEqual(
+            line,
+            f"storage.directory: {self.cache} is in use by process {pid}: "
+            f"name another one, or type: kill {pid}",
+        )
         self.port = taken
         self.assertTrue(self.listens())
         server.signal(signal.SIGTERM)

@@ -449,10 +449,12 @@ class SweepTests(StoreTestCase):
     def test_leftovers(self) -> None:
         """Sidecars without file and old temporary files go; foreign files stay."""
         orphan = os.path.basename(self.paths.sidecar(DIGEST))
-        for name in (orphan, "keep-x.tmp", "young.tmp", "foreign"):
+        old = os.path.basename(self.paths.partial(DIGEST)) + ".tmp"
+        young = os.path.basename(self.paths.sidecar(Digest.of(b"young"))) + ".tmp"
+        for name in (orphan, old, young, "foreign", "foreign.tmp"):
             path = os.path.join(self.paths.partials, name)
             with open(path, "w"):
                 pass
-            os.utime(path, (3000, 3000) if name == "young.tmp" else (1000, 1000))
+            os.utime(path, (3000, 3000) if name == young else (1000, 1000))
         self.successResultOf(self.store.sweep_partials(2000))
-        self.assertEqual(self.names(), {"young.tmp", "foreign"})
+        self.assertEqual(self.names(), {young, "foreign", "foreign.tmp"})

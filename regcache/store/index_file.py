@@ -25,7 +25,6 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from twisted.logger import Logger
@@ -33,42 +32,27 @@ from twisted.logger import Logger
 from regcache.store.aside import Aside
 from regcache.store.index_copy import (
     SIDE_FILES,
-    connect,
-    connect_memory,
     is_damage,
     move_aside,
     remove_database,
     verify_copy,
 )
-from regcache.store.index_schema import (
-    MIGRATIONS,
-    IndexDamagedError,
-    IndexVersionError,
-    check,
-    migrate,
+from regcache.store.index_opening import (
+    UNOPENED,
+    UNUSABLE,
+    begin_in_memory,
+    open_index,
+    open_substitute,
 )
+from regcache.store.index_schema import MIGRATIONS, IndexDamagedError, IndexVersionError
 
 Operation = Callable[[sqlite3.Connection], Any]
 """One change, to be made within a transaction."""
 
-_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
-    "PRAGMA cache_size = -8192",
-    "PRAGMA journal_size_limit = 16777216",
-    "PRAGMA cell_size_check = ON",
-    "PRAGMA trusted_schema = OFF",
-)
-
 RETRY = 10.0
 """Seconds until a file that could not be opened is tried again, when something is asked for."""
 
-_MOST_MEMORY_PAGES = 16_384
-"""Pages of 4 KiB that an index in memory may have."""
-
 _UNUSABLE = (sqlite3.Error, IndexDamagedError, OSError, OverflowError, ValueError)
-_UNOPENED = (sqlite3.Error, IndexDamagedError, OSError)
-_UNRESTORABLE = (*_UNOPENED, IndexVersionError)
 
 
 class IndexUnavailableError(OSError):
@@ -164,7 +148,7 @@ class IndexFile:
             source=source,
         )
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = open_index(self.path, self._migrations)
 
     def _usable(self) -> sqlite3.Connection:
         """The open connection. One that was lost is opened again, whenever that can be done."""
@@ -180,7 +164,7 @@ class IndexFile:
         self._connection = None
         try:
             self._open_or_recover()
-        except _UNOPENED as error:
+        except UNOPENED as error:
             self._substitute(error, memory)
             return
         if memory is not None:
@@ -195,34 +179,15 @@ class IndexFile:
         :param memory: the substitute until now, if it is one.
         """
         self._retry_at = self._seconds() + RETRY
-        self._connection = memory or self._opened_alone() or self._opened_unchanged()
+        self._connection = memory or open_substitute(self.path, self._migrations)
         self._in_memory = self._connection is None or memory is not None
         if self._connection is None:
-            self._connection = self._made_in_memory()
+            self._connection = begin_in_memory(self._migrations)
         use = "nothing of it is known" if self._in_memory else "it is only read"
         problem = f"the index cannot be opened, and {use}: {error}"
         if problem != self.problem:
             self.log.error("{path}: {problem}", path=self.path, problem=problem)
         self.problem = problem
-
-    def _opened_alone(self) -> sqlite3.Connection | None:
-        """The file without the one beside it that several processes share, if that can be."""
-        with suppress(*_UNRESTORABLE):
-            return self._connect(create=False, first="PRAGMA locking_mode = EXCLUSIVE")
-        return None
-
-    def _opened_unchanged(self) -> sqlite3.Connection | None:
-        """The file as it is, if there is nothing beside it that belongs to it."""
-        with suppress(*_UNRESTORABLE):
-            if not any(map(os.path.exists, (f"{self.path}-wal", f"{self.path}-journal"))):
-                return self._connect(create=False, immutable=True)
-        return None
-
-    def _made_in_memory(self) -> sqlite3.Connection:
-        connection = connect_memory()
-        connection.execute(f"PRAGMA max_page_count = {_MOST_MEMORY_PAGES}").fetchall()
-        migrate(connection, self._migrations)
-        return connection
 
     def _clear_names(self) -> None:
         """Put aside what is no file, but has the name of one of ours."""
@@ -240,26 +205,11 @@ class IndexFile:
         try:
             if os.path.exists(self.path) and not os.path.getsize(self.path):
                 raise IndexDamagedError("it is empty")
-            self._connection = self._connect()
+            self._connection = open_index(self.path, self._migrations)
         except (sqlite3.DatabaseError, IndexDamagedError) as error:
             if not is_damage(error):
                 raise
             self.recover(str(error))
-
-    def _connect(
-        self, create: bool = True, first: str = "", immutable: bool = False
-    ) -> sqlite3.Connection:
-        """:param first: a statement that comes before all others."""
-        connection = connect(self.path, create=create, immutable=immutable)
-        try:
-            for pragma in (first, *(() if immutable else _PRAGMAS)):
-                connection.execute(pragma).fetchall()
-            migrate(connection, self._migrations)
-            check(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _attempt(self, operation: Operation) -> Any:
         """Run an operation, once more if the file had to be replaced."""
@@ -291,8 +241,8 @@ class IndexFile:
             verify_copy(temporary)
             remove_database(self.path)
             os.rename(temporary, self.path)
-            self._connection = self._connect()
-        except _UNRESTORABLE as error:
+            self._connection = open_index(self.path, self._migrations)
+        except UNUSABLE as error:
             self.log.error(
                 "the copy {path} of the index is of no use: {error}",
                 path=self.backup_path,

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from regcache.digests import Digest
-from regcache.store import aside, index_file
+from regcache.store import aside, index_opening
 from regcache.store.index_contents import total_bytes
 from regcache.store.index_copy import MOST_DAMAGED, connect
 from regcache.store.index_file import (
@@ -204,7 +204,7 @@ class SubstituteTests(IndexFileCase):
 
     def test_memory_is_bounded(self) -> None:
         """What is learnt in memory takes no more than a bounded number of pages."""
-        self.patch(index_file, "_MOST_MEMORY_PAGES", 40)
+        self.patch(index_opening, "MOST_MEMORY_PAGES", 40)
         self.block(self.path)
         self.file.open()
         outcomes = self.file.write([blob(digest, 1) for digest in MANY])
@@ -227,14 +227,14 @@ class SubstituteTests(IndexFileCase):
     def test_unchanged(self) -> None:
         """A file that may not be written is read as it is, and changes fail."""
         self.filled(backup=False)
-        connect = index_file.connect
+        connect = index_opening.connect
 
         def refuse(path: str, create: bool, immutable: bool = False) -> sqlite3.Connection:
             if not immutable:
                 raise sqlite3.OperationalError("unable to open database file")
             return connect(path, create, immutable)
 
-        patch = self.patch(index_file, "connect", refuse)
+        patch = self.patch(index_opening, "connect", refuse)
         self.file.open()
         self.assertEqual(self.size(), 5)
         for _ in range(2):
@@ -247,7 +247,7 @@ class SubstituteTests(IndexFileCase):
     def test_changes_that_are_not_in_the_file(self) -> None:
         """A file is not read as it is where something beside it belongs to it."""
         self.filled(backup=False)
-        self.patch(index_file, "connect", self.fail_unless_immutable)
+        self.patch(index_opening, "connect", self.fail_unless_immutable)
         with open(f"{self.path}-wal", "wb") as file:
             file.write(b"pages")
         self.file.open()

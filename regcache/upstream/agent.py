@@ -1,5 +1,6 @@
 """The plain agent at the end of the chain: dials checked addresses, sends, maps what fails."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +10,19 @@ from twisted.web.client import (
     URI,
     BrowserLikePolicyForHTTPS,
     HostnameCachingHTTPSPolicy,
-    HTTPConnectionPool,
 )
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
+from regcache.errors import UpstreamTimedOut
 from regcache.interfaces import IUpstreamMeter
 from regcache.seam.abort import abort_response
 from regcache.seam.tls_client import TLSClientEndpoint
 from regcache.seam.trust_roots import PlatformAndFile
+from regcache.upstream.connection import Connections
 from regcache.upstream.deadlines import cancellable
 from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
-from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
+from regcache.upstream.exchange import Answer, BodyEnd, IExchangeAgent, UpstreamRequest
 from regcache.upstream.failures import failure_from
 from regcache.upstream.proxies import IProxyRules
 from regcache.upstream.resolver import AddressFamily, INames
@@ -136,30 +138,51 @@ class PlainAgent:
         self,
         upstream: str,
         endpoints: IAgentEndpointFactory,
-        pool: HTTPConnectionPool,
+        connections: Connections,
         meter: IUpstreamMeter,
     ) -> None:
         self._upstream = upstream
         self._endpoints = endpoints
-        self._pool = pool
+        self._connections = connections
         self._meter = meter
 
     async def send(self, request: UpstreamRequest) -> Answer:
-        """Send one request over one connection."""
+        """Send one request over one connection.
+
+        Where that takes too long, the idle connections to the host are closed: they may be as
+        dead, and each would cost another request its time.
+        """
         self._meter.upstream_requested(self._upstream)
+        origin = request.url.origin
+
+        def drop_idle() -> None:
+            self._connections.drop_idle(origin)
+
         try:
-            response: IResponse = await cancellable(self._request(request), abort_response)
+            asking = self._request(request, drop_idle)
+            response: IResponse = await cancellable(asking, abort_response)
         except CancelledError:
             raise
         except Exception as raised:  # noqa: BLE001 - every way a connection fails is a failure of the upstream
-            raise failure_from(self._upstream, raised) from None
-        return Answer(response, request.url)
+            failure = failure_from(self._upstream, raised)
+            if isinstance(failure, UpstreamTimedOut):
+                drop_idle()
+            raise failure from None
+        answer = Answer(response, request.url)
 
-    def _request(self, request: UpstreamRequest) -> "Deferred[IResponse]":
+        def ended(end: BodyEnd) -> None:
+            if end is BodyEnd.TIMED_OUT:
+                drop_idle()
+
+        answer.on_finish(ended)
+        return answer
+
+    def _request(
+        self, request: UpstreamRequest, unanswered: Callable[[], None]
+    ) -> "Deferred[IResponse]":
         origin = request.url.origin
-        wire = WireRequest(request)
-        key = (origin.scheme, origin.host, origin.port)
-        connecting = self._pool.getConnection(key, _Unmade(self._endpoints, origin))
+        wire = WireRequest(request, unanswered)
+        connecting = self._connections.get(origin, _Unmade(self._endpoints, origin))
         sent: Deferred[IResponse] = connecting.addCallback(_ask, wire)
         return sent
 

@@ -17,7 +17,7 @@ from regcache.upstream.agent import ConnectionSettings, EndpointFactory, PlainAg
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, BreakerState
-from regcache.upstream.connection import LastHeard, connection_pool
+from regcache.upstream.connection import Connections, LastHeard
 from regcache.upstream.endpoints import AddressPolicy
 from regcache.upstream.exchange import IExchangeAgent
 from regcache.upstream.guard import Breakers, GuardedAgent
@@ -175,11 +175,10 @@ class _RegistryBuilder:
     def _chain(self, settings: UpstreamUrl) -> Chain:
         around, timeouts = self._surroundings, self._timeouts
         own = parse_url(settings.url).origin
-        heard = LastHeard()
         idle = self._max_downloads + CONTROL_CONNECTIONS
-        pool = connection_pool(around.reactor, timeouts.first_byte, idle, heard)
+        connections = Connections(around.reactor, timeouts.first_byte, idle)
         endpoints = EndpointFactory(self._connection_settings(own), self._tls)
-        plain = PlainAgent(self._name, endpoints, pool, around.meter)
+        plain = PlainAgent(self._name, endpoints, connections, around.meter)
         reader = BodyReader(self._name, around.reactor, around.meter, timeouts.stall)
         login = Login(self._name, settings.credentials, around.reactor, around.meter)
         client = TokenClient(self._name, plain, reader, around.unix_now)
@@ -191,8 +190,10 @@ class _RegistryBuilder:
         guarded = GuardedAgent(
             self._name, authorising, breakers, around.reactor, timeouts.first_byte
         )
-        limited = self._limits(RedirectingAgent(self._name, own, guarded, reader), heard)
-        return Chain(*limited, reader, breakers.own, limits, login, pool)
+        limited = self._limits(
+            RedirectingAgent(self._name, own, guarded, reader), connections.heard
+        )
+        return Chain(*limited, reader, breakers.own, limits, login, connections)
 
     def _connection_settings(self, own: Origin) -> ConnectionSettings:
         around = self._surroundings

@@ -6,14 +6,15 @@ from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
-from twisted.web.client import HTTPConnectionPool, ResponseFailed
+from twisted.web.client import ResponseFailed
 
 from regcache.seam.client_connection import ClientConnection
-from regcache.seam.connection_pool import make_pool
+from regcache.seam.connection_pool import drop_idle, make_pool
 from regcache.seam.streams import set_read_size, stream_below
 from regcache.upstream.failures import HeadersTooLongError
+from regcache.upstream.urls import Origin
 
 LONGEST_HEADERS = 64 * 1024
 #: Read from a socket at once at first (bytes): four times Twisted's.
@@ -23,6 +24,8 @@ READ_SIZE = 256 * 1024
 LEAST_READ = 64 * 1024
 MOST_READ = 1024 * 1024
 IDLE_SECONDS = 60
+#: A request that ends after so long without an answer, in whatever way, found its way blocked.
+LONG_SILENCE = 5.0
 
 
 @dataclass(slots=True)
@@ -82,19 +85,26 @@ class BoundedClientProtocol(ClientConnection):
         set_read_size(self._stream, self._read_size)
 
     def request(self, request: Any) -> "Deferred[Any]":
-        """Send a request; a missing answer cancels it after ``first_byte_timeout``."""
+        """Send a request; a missing answer cancels it after ``first_byte_timeout``.
+
+        :param request: is told when it got no answer for long.
+        """
         self._header_bytes = 0
         self._held = False
         awaited: Deferred[Any] = super().request(request)
         if self._socket is not None:
             self.produce_by(self)
         self._awaited = awaited
+        sent_at = self._clock.seconds()
         timer = self._clock.callLater(self._first_byte_timeout, awaited.cancel)
+        long = min(LONG_SILENCE, self._first_byte_timeout)
 
         def settle(result: Any) -> Any:
             self._awaited = None
             if timer.active():
                 timer.cancel()
+            if isinstance(result, Failure) and self._clock.seconds() - sent_at >= long:
+                request.unanswered()
             if self._too_long:
                 raise ResponseFailed([Failure(HeadersTooLongError())])
             return result
@@ -158,21 +168,38 @@ class BoundedClientProtocol(ClientConnection):
         self._socket.abortConnection()
 
 
-def connection_pool(
-    clock: IReactorTime, first_byte_timeout: float, size: int, heard: LastHeard
-) -> HTTPConnectionPool:
-    """A pool of bounded connections.
+class Connections:
+    """The connections on behalf of one URL of one upstream.
 
-    It belongs to one URL of one upstream: a connection is found again by host and port only, so
-    a shared pool would lend one upstream's right to an address to another.
+    They belong to it alone: one is found again by origin only, so what is shared would lend one
+    upstream's right to an address to another.
 
     :param size: idle connections kept per host; as many as there are transfers at once, or
         each burst pays for new TLS handshakes.
-    :param heard: is told when anything comes.
+    :ivar heard: when anything came over any of them.
     """
-    pool = make_pool(
-        clock, lambda quiescent: BoundedClientProtocol(quiescent, clock, first_byte_timeout, heard)
-    )
-    pool.maxPersistentPerHost = size
-    pool.cachedConnectionTimeout = IDLE_SECONDS
-    return pool
+
+    def __init__(self, clock: IReactorTime, first_byte_timeout: float, size: int) -> None:
+        self.heard = heard = LastHeard()
+        self._pool = make_pool(
+            clock,
+            lambda quiescent: BoundedClientProtocol(quiescent, clock, first_byte_timeout, heard),
+        )
+        self._pool.maxPersistentPerHost = size
+        self._pool.cachedConnectionTimeout = IDLE_SECONDS
+
+    def get(self, origin: Origin, endpoint: IStreamClientEndpoint) -> "Deferred[Any]":
+        """An idle connection to an origin, or else a new one.
+
+        :param endpoint: leads there.
+        """
+        return self._pool.getConnection(origin, endpoint)
+
+    def drop_idle(self, origin: Origin) -> None:
+        """Close the idle ones: another request found its way blocked, and so may the next."""
+        drop_idle(self._pool, origin)
+
+    def close(self) -> "Deferred[None]":
+        """Close all that are idle; fires when they are closed."""
+        closing: Deferred[None] = self._pool.closeCachedConnections()
+        return closing

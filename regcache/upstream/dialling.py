@@ -4,19 +4,42 @@ Twisted's HostnameEndpoint would do, but that it looks the name up itself, and n
 connection only when the next address would have been due.
 """
 
+import socket
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IDelayedCall, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocol,
+    IProtocolFactory,
+    ISystemHandle,
+)
 from twisted.python.failure import Failure
 
 from regcache.upstream.deadlines import cancellable
 from regcache.upstream.resolver import SocketAddress
 
 ATTEMPT_DELAY = 0.3
+#: After so long without an acknowledgement of what was sent the kernel gives a connection up
+#: (seconds). It waits a quarter of an hour by itself, so one that died while it was idle would take
+#: a request with it. The lost request is repeated over a new connection, and has to be answered
+#: within ``first_answer``, 25 s; and a link that is merely bad has four retransmissions until then,
+#: even one with a round trip of a second.
+USER_TIMEOUT = 15.0
+
+
+def bound_silence(connection: IProtocol) -> None:
+    """Have the kernel give a connection up when what was sent is not acknowledged (RFC 5482)."""
+    transport: Any = getattr(connection, "transport", None)
+    if ISystemHandle.providedBy(transport):
+        milliseconds = int(USER_TIMEOUT * 1000)
+        with suppress(OSError):  # lost already
+            handle: Any = transport.getHandle()
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def hang_up(connection: IProtocol) -> None:
@@ -70,6 +93,7 @@ class Dialler:
     def _connected(self, connection: IProtocol, attempt: "Deferred[IProtocol]") -> None:
         self._pending.remove(attempt)
         self._stop()
+        bound_silence(connection)
         self._done.callback(connection)
 
     def _failed(self, reason: Failure, attempt: "Deferred[IProtocol]") -> None:

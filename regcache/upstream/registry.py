@@ -137,7 +137,7 @@ class Registry:
 
         Calls and bodies under way end by being cancelled and aborted, by whoever began them.
         """
-        closing = gatherResults([r.chain.pool.closeCachedConnections() for r in self._remotes])
+        closing = gatherResults([r.chain.connections.close() for r in self._remotes])
         done = within(self._clock, _CLOSING_SECONDS, closing, SlowCloseError, lambda _: None)
         return done.addErrback(lambda failure: failure.trap(SlowCloseError)).addCallback(
             lambda _: None

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -18,6 +17,7 @@ from regcache.errors import (
 from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker
+from regcache.upstream.connection import Connections
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import (
     error_detail,
@@ -52,7 +52,7 @@ class Chain:
     breaker: Breaker
     limits: RateLimits
     login: Login
-    pool: Any
+    connections: Connections
 
 
 class Remote:
@@ -96,7 +96,9 @@ class Remote:
 
     def note_overdue(self, repository: str, reference: str) -> None:
         """A question about a manifest has outlasted the deadline, if it is this URL's at all."""
-        self.chain.breaker.overdue(self.url(repository, f"manifests/{reference}").path)
+        path = self.url(repository, f"manifests/{reference}").path
+        if self.chain.breaker.overdue(path):
+            self.chain.connections.drop_idle(self.base.origin)
 
     @property
     def relay_places(self) -> Places:

@@ -1,6 +1,7 @@
 """Requests as they go onto the wire: one piece, written at once (RFC 9112, 3)."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -14,14 +15,20 @@ _FIELDS_KEPT = 64
 
 
 class WireRequest:
-    """What a client connection of Twisted needs of a request, which never has a body."""
+    """What a client connection needs of a request, which never has a body.
+
+    :ivar unanswered: called by it when no answer came for long.
+    """
 
     bodyProducer = None
     absoluteURI = None
     persistent = True
 
-    def __init__(self, request: UpstreamRequest) -> None:
+    def __init__(
+        self, request: UpstreamRequest, unanswered: Callable[[], None] = lambda: None
+    ) -> None:
         self.method = request.method
+        self.unanswered = unanswered
         self._head = encode_head(request)
 
     def writeTo(self, transport: Any) -> "Deferred[None]":

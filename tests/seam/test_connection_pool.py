@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from regcache.seam.client_connection import ClientConnection
-from regcache.seam.connection_pool import make_pool
+from regcache.seam.connection_pool import drop_idle, make_pool
 from regcache.upstream.exchange import UpstreamRequest
 from regcache.upstream.urls import parse_url
 from regcache.upstream.wire import WireRequest
@@ -81,3 +81,18 @@ class PoolTests(SynchronousTestCase):
         self.use(self.connection())
         self.clock.advance(60)
         self.assertTrue(self.endpoint.transports[0].disconnecting)
+
+    def test_dropped(self) -> None:
+        """Idle connections to one host are closed at once; a busy one and other hosts' are not."""
+        self.pool.maxPersistentPerHost = 3
+        connections = [self.connection() for _ in range(4)]
+        for each in connections[:3]:
+            self.use(each)
+        self.assertEqual(drop_idle(self.pool, ("http", "other.test", 80)), 0)
+        self.assertEqual(drop_idle(self.pool, KEY), 3)
+        closed = [transport.disconnecting for transport in self.endpoint.transports]
+        self.assertEqual(closed, [True, True, True, False])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertNotIn(self.connection(), connections)
+        self.use(connections[3])
+        self.assertIs(self.connection(), connections[3])

@@ -14,7 +14,7 @@ from regcache.metrics import CONTENT_TYPE
 from regcache.tls import CertificateStore, CertificateWatcher
 from regcache.tls_context import CertificateFiles
 from regcache.web.gatekeeper import Gatekeeper
-from regcache.web.http1.site import Http1Site
+from regcache.web.http1.channel import Http1Site
 from regcache.web.listeners import Listeners, ListenerSpec
 from regcache.web.records import Recorder
 from regcache.web.request import Dispatch
@@ -102,6 +102,6 @@ class ListenerBuilder:
 
 def _http2_site() -> type[Site]:
     """Only where it is wanted: its library need not be there otherwise, and takes memory."""
-    from regcache.web.http2.site import Http2Site
+    from regcache.web.http2.negotiation import Http2Site
 
     return Http2Site

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from regcache.web.http2.connection import Http2Connection
-from regcache.web.http2.site import Http2Site
+from regcache.web.http2.negotiation import Http2Site
 from tests.support.web_client import PEER, MemoryTransport
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from regcache.web.http1.site import Http1Site
+from regcache.web.http1.channel import Http1Site
 from regcache.web.records import RequestRecord
 from regcache.web.site import Site
 

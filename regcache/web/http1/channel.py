@@ -17,6 +17,7 @@ from regcache.seam.streams import stream_below
 from regcache.web.deadline import Deadline
 from regcache.web.http1.writing import WritingChannel
 from regcache.web.request import PUSH_METHODS, Request
+from regcache.web.site import Site
 from regcache.web.stall import LastBytes
 
 CLOSE_TIMEOUT = 15.0
@@ -31,7 +32,7 @@ _TLS_TEXT = b"This port speaks plain HTTP, and the client began with TLS.\n"
 
 
 class Channel(WritingChannel):
-    """Server side of one connection. Made by :class:`~regcache.web.site.Site`."""
+    """Server side of one connection. Made by :class:`Http1Site`."""
 
     requestFactory = Request  # type: ignore[assignment]
 
@@ -175,3 +176,9 @@ class Channel(WritingChannel):
             self._expect("closing", CLOSE_TIMEOUT)
         else:
             self.abort()
+
+
+class Http1Site(Site):
+    """A site whose clients speak HTTP/1.1."""
+
+    protocol = Channel  # type: ignore[assignment]

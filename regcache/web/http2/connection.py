@@ -34,8 +34,8 @@ from regcache.seam.streams import stream_below
 from regcache.web.deadline import Deadline
 from regcache.web.http1.channel import CLOSE_TIMEOUT
 from regcache.web.http2.buffers import ConnectionBuffers, SiteBuffers
-from regcache.web.http2.engine import Engine, ErrorCodes, ProtocolError
 from regcache.web.http2.frames import FrameGuard, FrameScanner
+from regcache.web.http2.h2_state import ErrorCodes, H2State, ProtocolError
 from regcache.web.http2.limits import FloodError
 from regcache.web.http2.output import Output
 from regcache.web.http2.request_share import ReadingTurns
@@ -46,7 +46,7 @@ from regcache.web.stall import LastBytes, unsent_bytes
 
 @implementer(IPushProducer)
 class Http2Connection(Protocol):
-    """Server side of one connection. Made by :class:`~regcache.web.http2.site.Negotiation`.
+    """Server side of one connection. Made by :class:`~regcache.web.http2.negotiation.Negotiation`.
 
     :param buffers: of all connections of the site.
     :ivar buffers: what waits to be sent in this one.
@@ -58,11 +58,11 @@ class Http2Connection(Protocol):
     def __init__(self, site: Site, buffers: SiteBuffers) -> None:
         self.site = site
         self.buffers = ConnectionBuffers(buffers)
-        self._engine = Engine()
+        self._h2 = H2State()
         guard = FrameGuard(site.reactor, self._peer_leaves)
         self._scanner = FrameScanner(guard, self._opened)
-        self.output = Output(self._engine, guard.sent)
-        self.requests = Requests(self, self._engine)
+        self.output = Output(self._h2, guard.sent)
+        self.requests = Requests(self, self._h2)
         self._turns = ReadingTurns(
             site.reactor,
             read=self._read,
@@ -85,7 +85,7 @@ class Http2Connection(Protocol):
         self.output.connect(transport)
         self._registered = True
         transport.registerProducer(self, True)
-        self._engine.initiate_connection()
+        self._h2.initiate_connection()
         self.output.flush()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
@@ -110,8 +110,8 @@ class Http2Connection(Protocol):
         try:
             frames = self._scanner.feed(data)
             if frames:
-                received = self._engine.receive_data(frames)
-                self._engine.bound_table()
+                received = self._h2.receive_data(frames)
+                self._h2.bound_table()
                 self.requests.handle(received)
         except FloodError as flood:
             self._fail(flood.code, flood.reason)
@@ -171,7 +171,7 @@ class Http2Connection(Protocol):
             return
         self._leaving = True
         self.requests.refuse_further()
-        self.output.write(self._engine.goodbye())
+        self.output.write(self._h2.goodbye())
         if not self.requests.streams:
             self._close()
 
@@ -186,7 +186,7 @@ class Http2Connection(Protocol):
 
     def _opened(self, stream_id: int, increment: int) -> bool:
         """The client takes more, of one stream or of all."""
-        taken = self._engine.open_window(stream_id, increment)
+        taken = self._h2.open_window(stream_id, increment)
         if taken:
             self.requests.takes_more(stream_id)
         return taken
@@ -199,7 +199,7 @@ class Http2Connection(Protocol):
         self._phase = "closing"
         self.report(reason)
         self.requests.lose(Failure(ConnectionAborted()), reason)
-        self._engine.fail(code)
+        self._h2.fail(code)
         self._close()
 
     def _close(self) -> None:
@@ -233,7 +233,7 @@ class Http2Connection(Protocol):
 
     def _too_late(self) -> None:
         if self._phase != "closing":
-            self.output.write(self._engine.goodbye())
+            self.output.write(self._h2.goodbye())
             self._close()
         elif self._last_bytes is not None and self._last_bytes.are_taken():
             self._expect("closing", CLOSE_TIMEOUT)

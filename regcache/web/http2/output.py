@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from h2.errors import ErrorCodes
 
 from regcache.web.http2.buffers import StreamBuffer
-from regcache.web.http2.engine import Engine
+from regcache.web.http2.h2_state import H2State
 from regcache.web.http2.head import Field
 from regcache.web.http2.limits import MOST_CONTROL
 from regcache.web.stall import unsent_bytes
@@ -67,8 +67,8 @@ class Output:
     :ivar full: the transport takes nothing for now.
     """
 
-    def __init__(self, engine: Engine, sent: Callable[[int], None]) -> None:
-        self._engine = engine
+    def __init__(self, h2: H2State, sent: Callable[[int], None]) -> None:
+        self._h2 = h2
         self._sent = sent
         self._transport: Any = None
         self._turns: deque[QueuedStream] = deque()
@@ -111,14 +111,14 @@ class Output:
 
     def write_head(self, stream: QueuedStream, fields: list[Field]) -> None:
         """Send the head of an answer."""
-        known = self._engine.streams.get(stream.stream_id)
-        if known is not None and not known.closed and self._engine.is_open:
-            self._engine.send_headers(stream.stream_id, fields)
+        known = self._h2.streams.get(stream.stream_id)
+        if known is not None and not known.closed and self._h2.is_open:
+            self._h2.send_headers(stream.stream_id, fields)
             self.flush()
 
     def reset(self, stream: QueuedStream, code: ErrorCodes) -> None:
         """Reset a stream; what it has is not sent."""
-        self._engine.reset(stream.stream_id, code)
+        self._h2.reset(stream.stream_id, code)
         self.flush()
 
     def progress(self, stream: QueuedStream) -> int:
@@ -132,13 +132,13 @@ class Output:
 
     def _room(self, stream: QueuedStream) -> int:
         """Bytes that the window of a stream lets it send; 0 where a frame is not worth it."""
-        room = self._engine.room(stream.stream_id)
-        initial = self._engine.remote_settings.initial_window_size
+        room = self._h2.room(stream.stream_id)
+        initial = self._h2.remote_settings.initial_window_size
         return room if room >= max(1, min(_worth(stream), initial or LEAST)) else 0
 
     def _shared_room(self, stream: QueuedStream) -> int:
         """The same for the window of the connection."""
-        room = self._engine.outbound_flow_control_window
+        room = self._h2.outbound_flow_control_window
         return room if room >= _worth(stream) else 0
 
     # What the connection does
@@ -154,7 +154,7 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Send a frame of the connection itself."""
-        self._collect(self._engine.data_to_send())
+        self._collect(self._h2.data_to_send())
         self._collect(data)
         self.push()
 
@@ -198,7 +198,7 @@ class Output:
 
     def push(self) -> None:
         """Hand to the transport what is ready for it."""
-        self._collect(self._engine.data_to_send())
+        self._collect(self._h2.data_to_send())
         parts, self._parts, self._size = self._parts, [], 0
         self._write(b"".join(parts))
 
@@ -222,17 +222,17 @@ class Output:
 
     def _send(self, stream: QueuedStream, most: int) -> None:
         """Send what a stream has, and end it where that was all."""
-        self._collect(self._engine.data_to_send())
+        self._collect(self._h2.data_to_send())
         count = 0
         for piece in stream.buffer.take(most):
-            for part in self._engine.frame(stream.stream_id, piece):
+            for part in self._h2.frame(stream.stream_id, piece):
                 self._collect(part)
             count += len(piece)
         self._sent(count)
         self._total += count
         ends = stream.finished and not stream.buffer.size
         if ends:
-            self._engine.end(stream.stream_id)
+            self._h2.end(stream.stream_id)
         if self._size >= ENOUGH:
             self.push()
         if ends:

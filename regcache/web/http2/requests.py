@@ -10,7 +10,7 @@ from h2 import events
 from twisted.internet.error import ConnectionAborted
 from twisted.python.failure import Failure
 
-from regcache.web.http2.engine import Engine, ErrorCodes
+from regcache.web.http2.h2_state import ErrorCodes, H2State
 from regcache.web.http2.head import Head, MalformedHeadError, read_head
 from regcache.web.http2.limits import MOST_BODIES, MOST_STREAMS, RESETS, FloodError, TokenBucket
 from regcache.web.http2.stream import Http2Stream, StreamConnection
@@ -40,10 +40,10 @@ class Requests:
     :ivar streams: by number, until each is over.
     """
 
-    def __init__(self, connection: RequestsConnection, engine: Engine) -> None:
+    def __init__(self, connection: RequestsConnection, h2: H2State) -> None:
         self.streams: dict[int, Http2Stream] = {}
         self._connection = connection
-        self._engine = engine
+        self._h2 = h2
         self._resets = TokenBucket(connection.site.reactor, *RESETS)
         self._bodies: dict[int, int] = {}
         self._refused_above: int | None = None
@@ -74,7 +74,7 @@ class Requests:
     def refuse_further(self) -> None:
         """Take no request that is not here yet; the client may send it elsewhere."""
         if self._refused_above is None:
-            self._refused_above = self._engine.highest_inbound_stream_id
+            self._refused_above = self._h2.highest_inbound_stream_id
 
     def lose(self, reason: Failure, ended_early: str = "") -> None:
         """The connection is gone, or good for nothing: tell all requests.
@@ -94,11 +94,11 @@ class Requests:
     def _request_received(self, event: events.RequestReceived) -> None:
         stream_id = event.stream_id
         if self._refused_above is not None and stream_id > self._refused_above:
-            self._engine.reset(stream_id, ErrorCodes.REFUSED_STREAM)
+            self._h2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         if len(self.streams) >= MOST_STREAMS:
             self._count_reset()
-            self._engine.reset(stream_id, ErrorCodes.REFUSED_STREAM)
+            self._h2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         try:
             head = read_head(event.headers or (), ended=event.stream_ended is not None)
@@ -123,7 +123,7 @@ class Requests:
             return
         self._bodies[stream.stream_id] = length or 0
         if head.awaits:
-            self._engine.send_headers(stream.stream_id, [(b":status", b"100")])
+            self._h2.send_headers(stream.stream_id, [(b":status", b"100")])
         stream.body.expect(length or 0)
 
     def _data_received(self, event: events.DataReceived) -> None:
@@ -133,10 +133,10 @@ class Requests:
         if stream is not None:
             stream.body.receive(event.data or b"")
         if count and goes_on:
-            self._engine.acknowledge_received_data(count, event.stream_id)
+            self._h2.acknowledge_received_data(count, event.stream_id)
         elif count:
             # A refused body takes room from no other, and gets no more of its own.
-            self._engine.increment_flow_control_window(count)
+            self._h2.increment_flow_control_window(count)
 
     def _stream_ended(self, stream_id: int) -> None:
         stream = self.streams.get(stream_id)
@@ -159,13 +159,13 @@ class Requests:
     def _answer_malformed(self, stream_id: int) -> None:
         self._count_reset()
         self._connection.report("a malformed request")
-        room = min(self._engine.room(stream_id), self._engine.outbound_flow_control_window)
+        room = min(self._h2.room(stream_id), self._h2.outbound_flow_control_window)
         if room < len(_MALFORMED):
-            self._engine.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            self._h2.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
             return
-        self._engine.send_headers(stream_id, _MALFORMED_FIELDS)
-        self._engine.send_data(stream_id, _MALFORMED)
-        self._engine.end(stream_id)
+        self._h2.send_headers(stream_id, _MALFORMED_FIELDS)
+        self._h2.send_data(stream_id, _MALFORMED)
+        self._h2.end(stream_id)
 
     def _count_reset(self) -> None:
         if not self._resets.take():

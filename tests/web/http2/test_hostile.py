@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from regcache.web.http2 import limits
 from regcache.web.http2.connection import Http2Connection
-from regcache.web.http2.engine import BoundedDecoder
+from regcache.web.http2.h2_state import BoundedDecoder
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_text
 from tests.support.http2_client import PREFACE, Http2Client, Http2Transport, fields, frame
@@ -348,7 +348,7 @@ class BlockTests(Http2Case):
                 request, "", headers={"X-Number": str(number) * 1000}
             )
             self.assertEqual(self.client.request().status, 200)
-        self.assertLessEqual(self.client.channel._engine.encoder.header_table_size, 4096)
+        self.assertLessEqual(self.client.channel._h2.encoder.header_table_size, 4096)
 
 
 class FrameTests(Http2Case):

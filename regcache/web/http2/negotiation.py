@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from regcache.seam.hand_over import hand_over
 from regcache.web.deadline import Deadline
-from regcache.web.http1.site import Http1Site
+from regcache.web.http1.channel import Http1Site
 from regcache.web.http2.buffers import SiteBuffers
 from regcache.web.http2.connection import Http2Connection
 

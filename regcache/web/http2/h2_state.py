@@ -65,7 +65,7 @@ class _OwnSettings(Settings):
         return MOST_OPENED
 
 
-class Engine(H2Connection):
+class H2State(H2Connection):
     """The state of one connection, seen from the server.
 
     Fields of requests are not checked here, but in :mod:`regcache.web.http2.head`, so that
@@ -182,4 +182,4 @@ class Engine(H2Connection):
             self.encoder.header_table_size = MOST_TABLE
 
 
-__all__ = ["Engine", "ErrorCodes", "ProtocolError"]
+__all__ = ["ErrorCodes", "H2State", "ProtocolError"]

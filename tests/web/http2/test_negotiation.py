@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.tls import CertificateStore
 from regcache.tls_context import CertificateFiles
-from regcache.web.http2.site import Negotiation
+from regcache.web.http2.negotiation import Negotiation
 from regcache.web.respond import send_text
 from regcache.web.site import ConnectionLimits
 from tests.support.certificates import Authority

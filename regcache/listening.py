@@ -13,6 +13,7 @@ from regcache.engine import Engine
 from regcache.metrics import CONTENT_TYPE
 from regcache.tls import CertificateStore, CertificateWatcher
 from regcache.tls_context import CertificateFiles
+from regcache.web.admission import Admission
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.http1.channel import Http1Site
 from regcache.web.listeners import Listeners, ListenerSpec
@@ -57,10 +58,12 @@ class ListenerBuilder:
         """
         engine = self.engine
         health = HealthPages(lambda: engine.problems)
+        limits = self.config.limits
+        admission = Admission(limits.connections, limits.connections_per_address)
         for listener in self.config.listeners:
             answer = health.before(dispatch(listener.endpoint))
             http2 = listener.http2 and listener.tls is not None
-            site = self._site(answer, listener.hsts, http2)
+            site = self._site(answer, listener.hsts, http2, admission)
             self._add(listener.endpoint, site, self._tls(listener.tls, http2))
         admin = self.config.admin
         if admin.endpoint is not None:
@@ -71,14 +74,17 @@ class ListenerBuilder:
                 admin.hosts,
                 None if parse_endpoint(admin.endpoint).local else gatekeeper,
             )
-            self._add(admin.endpoint, self._site(pages, None, False), None)
+            # A crowd of clients must not keep the operator out.
+            self._add(admin.endpoint, self._site(pages, None, False, None), None)
         return BuiltListeners(Listeners(engine.reactor, self._specs), self._sites, self._watchers)
 
     def _add(self, endpoint: str, site: Site, tls: CertificateStore | None) -> None:
         self._sites.append(site)
         self._specs.append(ListenerSpec(endpoint, site, tls))
 
-    def _site(self, dispatch: Dispatch, hsts: str | None, http2: bool) -> Site:
+    def _site(
+        self, dispatch: Dispatch, hsts: str | None, http2: bool, admission: Admission | None
+    ) -> Site:
         limits = self.config.limits
         connection = ConnectionLimits(limits.header_timeout, limits.idle, stall=limits.client_stall)
         made = _http2_site() if http2 else Http1Site
@@ -88,6 +94,7 @@ class ListenerBuilder:
             recorders=self.recorders,
             limits=connection,
             hsts=hsts,
+            admission=admission,
         )
 
     def _tls(self, settings: model.ListenerTLS | None, http2: bool) -> CertificateStore | None:

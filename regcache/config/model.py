@@ -238,17 +238,16 @@ class Limits:
 
     connections: int = key_field(
         whole_number(1, 1_000_000),
-        "Connections at once, in all.",
+        "Connections at once, in all, from their first byte on; what is more gets 503. A request"
+        " over HTTP/2 beside others of its connection counts as one. Unix sockets do not count.",
         default=4096,
         example="1000",
-        pending=Pending.REFUSED,
     )
     connections_per_address: int = key_field(
         whole_number(1, 1_000_000),
-        "Connections at once of one peer.",
+        "The same of one peer, which is who a PROXY header names. A /64 of IPv6 is one peer.",
         default=256,
         example="50",
-        pending=Pending.REFUSED,
     )
     header_timeout: float = key_field(
         duration(0.1, HOUR), "How long the head of a request may take.", default=30.0, example="10s"

@@ -84,8 +84,8 @@ def describe_peer(address: IAddress | None) -> str:
     return "unix"
 
 
-def malformed_record(peer: IAddress | None, reason: str) -> RequestRecord:
-    """The record of what never became a request, and was answered 400."""
+def refused_record(peer: IAddress | None, reason: str, status: int) -> RequestRecord:
+    """The record of what was refused before it became a request."""
     return RequestRecord(
         peer=describe_peer(peer),
         account="",
@@ -94,7 +94,7 @@ def malformed_record(peer: IAddress | None, reason: str) -> RequestRecord:
         upstream="",
         repository="",
         reference="",
-        status=400,
+        status=status,
         body_bytes=0,
         outcome="error",
         cache_status="",

@@ -11,9 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web import http
 
+from regcache.web.admission import Admission
 from regcache.web.error_answers import ErrorAnswers
 from regcache.web.header_block import HeaderBlock
-from regcache.web.records import Recorder, RequestRecord, malformed_record
+from regcache.web.records import Recorder, RequestRecord, refused_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,10 @@ class Site(http.HTTPFactory):
         recorders: Sequence[Recorder] = (),
         limits: ConnectionLimits | None = None,
         hsts: str | None = None,
+        admission: Admission | None = None,
     ) -> None:
         """
+        :param admission: counts the connections, with those of other sites; None: no limit.
         :param hsts: value of Strict-Transport-Security; sent over TLS only.
         """
         super().__init__(timeout=None, reactor=clock)  # type: ignore[arg-type]
@@ -77,6 +80,7 @@ class Site(http.HTTPFactory):
         self.hsts = hsts or ""
         self.active_requests: set[http.Request] = set()
         self.channels: set[Connection] = set()
+        self.admission = admission
         self.draining = False
         self.errors = ErrorAnswers(clock)
         self._recorders = recorders
@@ -133,9 +137,9 @@ class Site(http.HTTPFactory):
             recorder(record)
         self._tell_if_idle()
 
-    def request_malformed(self, peer: IAddress | None, reason: str) -> None:
-        """Called for what never became a request."""
-        record = malformed_record(peer, reason)
+    def refused(self, peer: IAddress | None, reason: str, status: int = 400) -> None:
+        """Called for what was refused before it became a request."""
+        record = refused_record(peer, reason, status)
         for recorder in self._recorders:
             recorder(record)
 

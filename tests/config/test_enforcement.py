@@ -17,8 +17,6 @@ RESTRICTING = {
     "access.rules": "access:\n  rules: [{networks: [10.0.0.0/8]}]",
     "access.token": "access:\n  token: {realm: 'https://a', issuer: b, keys_file: /etc/hostname}",
     "admin.hosts": "admin:\n  hosts: [ui.example.com]",
-    "limits.connections": "limits:\n  connections: 4096",
-    "limits.connections_per_address": "limits:\n  connections_per_address: 256",
 }
 
 

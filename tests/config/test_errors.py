@@ -126,7 +126,7 @@ class ErrorTests(SynchronousTestCase):
                 "upstreams:",
                 "  quay.io: {hosts: [a.example]}",
                 "  gcr.io: {hosts: [a.example], serve_private: 1}",
-                "limits: {connections: 5}",
+                "limits: {connections: 0}",
                 "limits: {}",
             ]
         )

@@ -70,7 +70,7 @@ class PrintingTests(SynchronousTestCase):
         self.assertEqual(printed["listeners"][0]["endpoint"], "tcp:5000:interface=127.0.0.1")
 
     def test_complete(self) -> None:
-        """Every key is there; what may not be written yet is a comment."""
+        """Every key is there."""
         text = render(loaded("").config)
         printed = yaml.safe_load(text)
         self.assertEqual(
@@ -86,8 +86,7 @@ class PrintingTests(SynchronousTestCase):
                 "token": None,
             },
         )
-        self.assertIn("\n# limits.connections: 4096 is not enforced yet\n", text)
-        self.assertNotIn("connections", printed["limits"])
+        self.assertEqual(printed["limits"]["connections"], 4096)
 
     def test_secrets(self) -> None:
         """No secret is printed, wherever it came from."""

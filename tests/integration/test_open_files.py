@@ -30,6 +30,7 @@ class OpenFilesTests(PullThroughCase):
         daemon = Regcache(upstream_config(upstream.url), certificates().certificate)
         self.addCleanup(daemon.close)
         daemon.open_files = limit
+        daemon.config["limits"] = {"connections_per_address": 1000}
         for listener in daemon.config["listeners"]:
             if "tls" in listener:
                 listener["http2"] = http2

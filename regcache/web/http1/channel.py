@@ -6,6 +6,7 @@ It does not take bodies that nobody wants, and bounds the time for a request to 
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
+from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
@@ -14,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from regcache.seam.streams import stream_below
+from regcache.web.admission import TOO_MANY_CONNECTIONS
 from regcache.web.deadline import Deadline
 from regcache.web.http1.writing import WritingChannel
 from regcache.web.request import PUSH_METHODS, Request
@@ -27,6 +29,7 @@ LINGER = 2.0
 LAST_REQUEST = 1.0
 """Seconds for the rest of a request that is arriving when the daemon stops."""
 
+_FULL_TEXT = b"There are too many connections.\n"
 _TLS_HANDSHAKE = b"\x16"
 _TLS_TEXT = b"This port speaks plain HTTP, and the client began with TLS.\n"
 
@@ -39,7 +42,7 @@ class Channel(WritingChannel):
     def __init__(self) -> None:
         super().__init__()
         self._phase = "new"
-        self._discarding = False
+        self._discarding = self._is_counted = False
         self._last_bytes: LastBytes | None = None
 
     def connectionMade(self) -> None:
@@ -53,6 +56,8 @@ class Channel(WritingChannel):
         """The connection is gone: so are its timer and its place in the site."""
         self._closing = True
         self.site.channel_closed(self)
+        if self._is_counted and self.site.admission is not None:
+            self.site.admission.leave(self.getPeer())
         self._deadline.stop()
         super().connectionLost(reason)
 
@@ -61,6 +66,8 @@ class Channel(WritingChannel):
     def dataReceived(self, data: bytes) -> None:
         """Some bytes arrived. They extend no time-out."""
         if self._closing:
+            return
+        if self._phase == "new" and not self._is_admitted():
             return
         if self._phase == "new" and data[:1] == _TLS_HANDSHAKE and not self.isSecure():
             self.refuse(_TLS_TEXT, "a TLS handshake on a plain listener")
@@ -72,6 +79,16 @@ class Channel(WritingChannel):
         LineReceiver.dataReceived(self, data)
         if self._phase in ("new", "idle") and self.has_begun_request:
             self._expect("head", self.site.limits.header_timeout)
+
+    def _is_admitted(self) -> bool:
+        """Whether there is a place for this connection; else it is refused."""
+        admission = self.site.admission
+        if admission is None or self._is_counted:
+            return True
+        self._is_counted = admission.enter(self.getPeer())
+        if not self._is_counted:
+            self.refuse(_FULL_TEXT, TOO_MANY_CONNECTIONS, HTTPStatus.SERVICE_UNAVAILABLE)
+        return self._is_counted
 
     def rawDataReceived(self, data: bytes) -> None:
         """A body, or what comes behind it while the request is being answered."""
@@ -112,9 +129,9 @@ class Channel(WritingChannel):
         self._deadline.clear()
         super().request_received()
 
-    def report_malformed(self, peer: IAddress, reason: str) -> None:
+    def report_refused(self, peer: IAddress, reason: str, status: int) -> None:
         """Have it recorded."""
-        self.site.request_malformed(peer, reason)
+        self.site.refused(peer, reason, status)
 
     # Answering
 

@@ -10,6 +10,7 @@ read line by line.
 # (much of twisted.web has no annotations)
 
 import re
+from http import HTTPStatus
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IAddress
@@ -56,11 +57,12 @@ def parse_plain_head(data: bytes) -> PlainHead | None:
     return PlainHead(method, target, fields) if len(fields) <= MOST_FIELDS else None
 
 
-def _plain_answer(body: bytes) -> bytes:
+def _plain_answer(status: HTTPStatus, body: bytes) -> bytes:
     return (
-        b"HTTP/1.1 400 Bad Request\r\n"
+        b"HTTP/1.1 %d %b\r\n"
         b"Content-Type: text/plain; charset=utf-8\r\n"
-        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+        % (status, status.phrase.encode("ascii"), len(body), body)
     )
 
 
@@ -77,8 +79,8 @@ class StrictChannel(ServerChannel):
         super().__init__()
         self._closing = False
 
-    def report_malformed(self, peer: IAddress, reason: str) -> None:
-        """Told of what never became a request."""
+    def report_refused(self, peer: IAddress, reason: str, status: int) -> None:
+        """Told of what was refused before it became a request."""
         raise NotImplementedError
 
     def take_plain_head(self, data: bytes) -> bool:
@@ -140,11 +142,11 @@ class StrictChannel(ServerChannel):
         """What came is no request."""
         self.refuse(_BAD_TEXT, "a malformed request")
 
-    def refuse(self, body: bytes, reason: str) -> None:
+    def refuse(self, body: bytes, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         """Answer what is no request, and close."""
         if self._closing:
             return
         assert self.transport is not None
-        self.transport.write(_plain_answer(body))
-        self.report_malformed(self.transport.getPeer(), reason)
+        self.transport.write(_plain_answer(status, body))
+        self.report_refused(self.transport.getPeer(), reason, status)
         self.loseConnection()

@@ -31,6 +31,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.seam.streams import stream_below
+from regcache.web.admission import TOO_MANY_CONNECTIONS
 from regcache.web.deadline import Deadline
 from regcache.web.http1.channel import CLOSE_TIMEOUT
 from regcache.web.http2.buffers import ConnectionBuffers, SiteBuffers
@@ -74,7 +75,7 @@ class Http2Connection(Protocol):
         self._phase = "new"
         self._last_bytes: LastBytes | None = None
         self._idle_until = 0.0
-        self._leaving = self._registered = False
+        self._leaving = self._registered = self._is_counted = False
 
     def connectionMade(self) -> None:
         """A client has agreed on HTTP/2. It has the header time-out to say something."""
@@ -96,6 +97,8 @@ class Http2Connection(Protocol):
         self.requests.lose(reason)
         self._deadline.stop()
         self.site.channel_closed(self)
+        if self._is_counted and self.site.admission is not None:
+            self.site.admission.leave(self.peer)
 
     # Reading
 
@@ -104,7 +107,7 @@ class Http2Connection(Protocol):
         self._turns.receive(data)
 
     def _read(self, data: bytes) -> None:
-        if self._phase in ("closing", "over"):
+        if self._phase in ("closing", "over") or not self._is_admitted():
             return
         self.output.cork()
         try:
@@ -120,6 +123,16 @@ class Http2Connection(Protocol):
         finally:
             self.output.uncork()
         self._look_around()
+
+    def _is_admitted(self) -> bool:
+        """Whether there is a place for this connection; else it is ended."""
+        admission = self.site.admission
+        if admission is None or self._is_counted:
+            return True
+        self._is_counted = admission.enter(self.peer)
+        if not self._is_counted:
+            self._fail(ErrorCodes.ENHANCE_YOUR_CALM, TOO_MANY_CONNECTIONS, 503)
+        return self._is_counted
 
     def _look_around(self) -> None:
         """What follows from what has been read."""
@@ -137,9 +150,9 @@ class Http2Connection(Protocol):
         self._deadline.clear()
         self._turns.begin()
 
-    def report(self, reason: str) -> None:
-        """Have what never became a request recorded."""
-        self.site.request_malformed(self.peer, reason)
+    def report(self, reason: str, status: int = 400) -> None:
+        """Have what was refused before it became a request recorded."""
+        self.site.refused(self.peer, reason, status)
 
     # Answering
 
@@ -194,10 +207,10 @@ class Http2Connection(Protocol):
     def _peer_leaves(self) -> None:
         self._leaving = True
 
-    def _fail(self, code: int, reason: str) -> None:
+    def _fail(self, code: int, reason: str, status: int = 400) -> None:
         """Tell the client why, and end everything."""
         self._phase = "closing"
-        self.report(reason)
+        self.report(reason, status)
         self.requests.lose(Failure(ConnectionAborted()), reason)
         self._h2.fail(code)
         self._close()

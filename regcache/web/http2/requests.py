@@ -30,8 +30,8 @@ class RequestsConnection(StreamConnection, Protocol):
     def busy(self) -> None:
         """A request is there."""
 
-    def report(self, reason: str) -> None:
-        """Have what never became a request recorded."""
+    def report(self, reason: str, status: int = 400) -> None:
+        """Have what was refused before it became a request recorded."""
 
 
 class Requests:
@@ -47,6 +47,8 @@ class Requests:
         self._resets = TokenBucket(connection.site.reactor, *RESETS)
         self._bodies: dict[int, int] = {}
         self._refused_above: int | None = None
+        self._admission = connection.site.admission
+        self._places = 0  # one less than there are streams: one shares that of the connection
 
     def handle(self, received: Sequence[events.Event]) -> None:
         """Do what frames that came together mean.
@@ -90,13 +92,16 @@ class Requests:
         """A stream has ended."""
         self.streams.pop(stream_id, None)
         self._bodies.pop(stream_id, None)
+        if self._admission is not None and self._places >= max(1, len(self.streams)):
+            self._places -= 1
+            self._admission.leave(self._connection.peer)
 
     def _request_received(self, event: events.RequestReceived) -> None:
         stream_id = event.stream_id
         if self._refused_above is not None and stream_id > self._refused_above:
             self._h2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
-        if len(self.streams) >= MOST_STREAMS:
+        if len(self.streams) >= MOST_STREAMS or not self._has_place():
             self._count_reset()
             self._h2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
@@ -111,6 +116,15 @@ class Requests:
             self._expect_body(stream, head)
         else:
             stream.begin()
+
+    def _has_place(self) -> bool:
+        """Take a place for one more stream, unless it is the only one of its connection."""
+        if self._admission is None or len(self.streams) <= self._places:
+            return True
+        if not self._admission.enter(self._connection.peer):
+            return False
+        self._places += 1
+        return True
 
     def _expect_body(self, stream: Http2Stream, head: Head) -> None:
         """Decide about the body before any of it is read; the rules are those of a Channel."""

@@ -1,0 +1,70 @@
+"""How many connections there may be at once: in all, and of one address.
+
+A connection counts from its first byte on. A stream of HTTP/2 beside others counts like one more
+connection, since it costs as much.
+"""
+
+import ipaddress
+from collections import Counter
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress
+
+TOO_MANY_CONNECTIONS = "too many connections"
+"""Why a connection was refused, for the access log."""
+
+#: Bits of an IPv6 address that tell one customer of a provider from another one (RFC 6177).
+_CUSTOMER = 64
+
+
+class Admission:
+    """Counts connections by their peers. Peers without a network address do not count.
+
+    :param most: connections of all peers.
+    :param most_per_address: connections of one peer; all of an IPv6 network of 64 bits is one.
+    """
+
+    def __init__(self, most: int, most_per_address: int) -> None:
+        self._most = most
+        self._most_per_address = most_per_address
+        # No address is here that has no connection, so there are no more than connections.
+        self._counts: Counter[str] = Counter()
+        self._total = 0
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self._total
+
+    def enter(self, peer: IAddress) -> bool:
+        """Count one more connection; False where there are too many."""
+        key = address_key(peer)
+        if key is None:
+            return True
+        if self._total >= self._most or self._counts[key] >= self._most_per_address:
+            return False
+        self._counts[key] += 1
+        self._total += 1
+        return True
+
+    def leave(self, peer: IAddress) -> None:
+        """One that was counted is gone."""
+        key = address_key(peer)
+        if key is None:
+            return
+        self._total -= 1
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
+
+
+def address_key(peer: IAddress) -> str | None:
+    """What counts as one address; None for peers that have none, as on a unix socket."""
+    if isinstance(peer, IPv4Address):
+        return peer.host
+    if not isinstance(peer, IPv6Address):
+        return None
+    address = ipaddress.IPv6Address(peer.host.partition("%")[0])
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, _CUSTOMER), strict=False))

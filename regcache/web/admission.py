@@ -58,6 +58,31 @@ class Admission:
             del self._counts[key]
 
 
+class Places:
+    """The places that one connection has: one for itself, and more for streams beside each other.
+
+    :param admission: None where there is no limit.
+    """
+
+    def __init__(self, admission: Admission | None, peer: IAddress) -> None:
+        self._admission = admission
+        self._peer = peer
+        self._count = 0
+
+    def hold(self, count: int) -> bool:
+        """Have so many; False where there are not enough, and some may be kept."""
+        if self._admission is None:
+            return True
+        while self._count < count:
+            if not self._admission.enter(self._peer):
+                return False
+            self._count += 1
+        while self._count > count:
+            self._admission.leave(self._peer)
+            self._count -= 1
+        return True
+
+
 def address_key(peer: IAddress) -> str | None:
     """What counts as one address; None for peers that have none, as on a unix socket."""
     if isinstance(peer, IPv4Address):

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from regcache.seam.streams import stream_below
-from regcache.web.admission import TOO_MANY_CONNECTIONS
+from regcache.web.admission import TOO_MANY_CONNECTIONS, Places
 from regcache.web.deadline import Deadline
 from regcache.web.http1.writing import WritingChannel
 from regcache.web.request import PUSH_METHODS, Request
@@ -42,12 +42,13 @@ class Channel(WritingChannel):
     def __init__(self) -> None:
         super().__init__()
         self._phase = "new"
-        self._discarding = self._is_counted = False
+        self._discarding = False
         self._last_bytes: LastBytes | None = None
 
     def connectionMade(self) -> None:
         """A client has connected. It has the header time-out to say something."""
         super().connectionMade()
+        self._places = Places(self.site.admission, self.getPeer())
         self._deadline = Deadline(self.site.reactor, self._too_late)
         self.site.channels.add(self)
         self._expect("new", self.site.limits.header_timeout)
@@ -56,8 +57,7 @@ class Channel(WritingChannel):
         """The connection is gone: so are its timer and its place in the site."""
         self._closing = True
         self.site.channel_closed(self)
-        if self._is_counted and self.site.admission is not None:
-            self.site.admission.leave(self.getPeer())
+        self._places.hold(0)
         self._deadline.stop()
         super().connectionLost(reason)
 
@@ -67,7 +67,8 @@ class Channel(WritingChannel):
         """Some bytes arrived. They extend no time-out."""
         if self._closing:
             return
-        if self._phase == "new" and not self._is_admitted():
+        if self._phase == "new" and not self._places.hold(1):
+            self.refuse(_FULL_TEXT, TOO_MANY_CONNECTIONS, HTTPStatus.SERVICE_UNAVAILABLE)
             return
         if self._phase == "new" and data[:1] == _TLS_HANDSHAKE and not self.isSecure():
             self.refuse(_TLS_TEXT, "a TLS handshake on a plain listener")
@@ -79,16 +80,6 @@ class Channel(WritingChannel):
         LineReceiver.dataReceived(self, data)
         if self._phase in ("new", "idle") and self.has_begun_request:
             self._expect("head", self.site.limits.header_timeout)
-
-    def _is_admitted(self) -> bool:
-        """Whether there is a place for this connection; else it is refused."""
-        admission = self.site.admission
-        if admission is None or self._is_counted:
-            return True
-        self._is_counted = admission.enter(self.getPeer())
-        if not self._is_counted:
-            self.refuse(_FULL_TEXT, TOO_MANY_CONNECTIONS, HTTPStatus.SERVICE_UNAVAILABLE)
-        return self._is_counted
 
     def rawDataReceived(self, data: bytes) -> None:
         """A body, or what comes behind it while the request is being answered."""

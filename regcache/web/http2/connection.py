@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.seam.streams import stream_below
-from regcache.web.admission import TOO_MANY_CONNECTIONS
+from regcache.web.admission import TOO_MANY_CONNECTIONS, Places
 from regcache.web.deadline import Deadline
 from regcache.web.http1.channel import CLOSE_TIMEOUT
 from regcache.web.http2.buffers import ConnectionBuffers, SiteBuffers
@@ -55,6 +55,7 @@ class Http2Connection(Protocol):
 
     peer: IAddress
     host: IAddress
+    places: Places
 
     def __init__(self, site: Site, buffers: SiteBuffers) -> None:
         self.site = site
@@ -75,12 +76,13 @@ class Http2Connection(Protocol):
         self._phase = "new"
         self._last_bytes: LastBytes | None = None
         self._idle_until = 0.0
-        self._leaving = self._registered = self._is_counted = False
+        self._leaving = self._registered = False
 
     def connectionMade(self) -> None:
         """A client has agreed on HTTP/2. It has the header time-out to say something."""
         transport: Any = self.transport
         self.peer, self.host = transport.getPeer(), transport.getHost()
+        self.places = Places(self.site.admission, self.peer)
         self.site.channels.add(self)
         self._expect("new", self.site.limits.header_timeout)
         self.output.connect(transport)
@@ -97,8 +99,7 @@ class Http2Connection(Protocol):
         self.requests.lose(reason)
         self._deadline.stop()
         self.site.channel_closed(self)
-        if self._is_counted and self.site.admission is not None:
-            self.site.admission.leave(self.peer)
+        self.places.hold(0)
 
     # Reading
 
@@ -107,7 +108,10 @@ class Http2Connection(Protocol):
         self._turns.receive(data)
 
     def _read(self, data: bytes) -> None:
-        if self._phase in ("closing", "over") or not self._is_admitted():
+        if self._phase in ("closing", "over"):
+            return
+        if self._phase == "new" and not self.places.hold(1):
+            self._fail(ErrorCodes.ENHANCE_YOUR_CALM, TOO_MANY_CONNECTIONS, 503)
             return
         self.output.cork()
         try:
@@ -123,16 +127,6 @@ class Http2Connection(Protocol):
         finally:
             self.output.uncork()
         self._look_around()
-
-    def _is_admitted(self) -> bool:
-        """Whether there is a place for this connection; else it is ended."""
-        admission = self.site.admission
-        if admission is None or self._is_counted:
-            return True
-        self._is_counted = admission.enter(self.peer)
-        if not self._is_counted:
-            self._fail(ErrorCodes.ENHANCE_YOUR_CALM, TOO_MANY_CONNECTIONS, 503)
-        return self._is_counted
 
     def _look_around(self) -> None:
         """What follows from what has been read."""

@@ -10,6 +10,7 @@ from h2 import events
 from twisted.internet.error import ConnectionAborted
 from twisted.python.failure import Failure
 
+from regcache.web.admission import Places
 from regcache.web.http2.h2_state import ErrorCodes, H2State
 from regcache.web.http2.head import Head, MalformedHeadError, read_head
 from regcache.web.http2.limits import MOST_BODIES, MOST_STREAMS, RESETS, FloodError, TokenBucket
@@ -25,7 +26,12 @@ _MALFORMED_FIELDS = [
 
 
 class RequestsConnection(StreamConnection, Protocol):
-    """What the requests need of their connection, beside what their streams need."""
+    """What the requests need of their connection, beside what their streams need.
+
+    :ivar places: one for the connection with its first stream, and one for each further stream.
+    """
+
+    places: Places
 
     def busy(self) -> None:
         """A request is there."""
@@ -47,8 +53,6 @@ class Requests:
         self._resets = TokenBucket(connection.site.reactor, *RESETS)
         self._bodies: dict[int, int] = {}
         self._refused_above: int | None = None
-        self._admission = connection.site.admission
-        self._places = 0  # one less than there are streams: one shares that of the connection
 
     def handle(self, received: Sequence[events.Event]) -> None:
         """Do what frames that came together mean.
@@ -92,16 +96,15 @@ class Requests:
         """A stream has ended."""
         self.streams.pop(stream_id, None)
         self._bodies.pop(stream_id, None)
-        if self._admission is not None and self._places >= max(1, len(self.streams)):
-            self._places -= 1
-            self._admission.leave(self._connection.peer)
+        self._connection.places.hold(max(1, len(self.streams)))
 
     def _request_received(self, event: events.RequestReceived) -> None:
         stream_id = event.stream_id
         if self._refused_above is not None and stream_id > self._refused_above:
             self._h2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
-        if len(self.streams) >= MOST_STREAMS or not self._has_place():
+        count = len(self.streams) + 1
+        if count > MOST_STREAMS or not self._connection.places.hold(count):
             self._count_reset()
             self._h2.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
@@ -116,15 +119,6 @@ class Requests:
             self._expect_body(stream, head)
         else:
             stream.begin()
-
-    def _has_place(self) -> bool:
-        """Take a place for one more stream, unless it is the only one of its connection."""
-        if self._admission is None or len(self.streams) <= self._places:
-            return True
-        if not self._admission.enter(self._connection.peer):
-            return False
-        self._places += 1
-        return True
 
     def _expect_body(self, stream: Http2Stream, head: Head) -> None:
         """Decide about the body before any of it is read; the rules are those of a Channel."""

@@ -80,7 +80,7 @@ def build_access(config: model.Config, engine: Engine) -> BuiltAccess | None:
     return BuiltAccess(access, permission, external is None and has_accounts, watchers)
 
 
-def _rule(rule: settings.Rule, config: model.Config) -> Rule:
+def _rule(rule: settings.RuleSettings, config: model.Config) -> Rule:
     actions = frozenset(Action(each) for each in rule.actions)
     upstreams = frozenset(_upstream_name(each, config) for each in rule.upstreams)
     grant = Grant(actions, upstreams or None, rule.repositories or None)
@@ -105,7 +105,7 @@ def _external(token: settings.TokenAccess | None, config: model.Config) -> Exter
     return ExternalTokens(_realm(token), token.issuer, names, ())
 
 
-def _key(chosen: settings.Access, directory: str) -> bytes:
+def _key(chosen: settings.AccessSettings, directory: str) -> bytes:
     """The key of our tokens.
 
     Where the storage cannot be written it is one of this process: tokens end with it then.
@@ -123,7 +123,7 @@ def _key(chosen: settings.Access, directory: str) -> bytes:
 
 
 def _watchers(
-    chosen: settings.Access, access: Access, external: ExternalTokens | None, engine: Engine
+    chosen: settings.AccessSettings, access: Access, external: ExternalTokens | None, engine: Engine
 ) -> list[WatchedFile]:
     found = []
     if chosen.htpasswd is not None:

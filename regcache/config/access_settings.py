@@ -13,7 +13,7 @@ _ACCOUNT = text_like(names.account, "account")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RuleSettings:
     """A grant. All of its conditions must hold; one that is left out always does."""
 
     accounts: tuple[str, ...] = key_field(
@@ -76,7 +76,7 @@ class TokenAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessSettings:
     """Who may do what."""
 
     htpasswd: str | None = key_field(
@@ -98,8 +98,8 @@ class Access:
         default="Registry Realm",
         example="Our registry",
     )
-    rules: tuple[Rule, ...] = key_field(
-        ListOf(section(Rule), null_is_default=False),
+    rules: tuple[RuleSettings, ...] = key_field(
+        ListOf(section(RuleSettings), null_is_default=False),
         'Grants in place of "every account may pull everything". They add up, in any order.',
         default=(),
         example="[{accounts: [anonymous], networks: [10.0.0.0/8]}, {accounts: [alice], "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from regcache.config import names
-from regcache.config.access_settings import Access
+from regcache.config.access_settings import AccessSettings
 from regcache.config.endpoints import endpoint
 from regcache.config.files import check_key, load_certificates, path, readable
 from regcache.config.keys import Key, Pending, Section, key_field, keys_of, section
@@ -330,10 +330,10 @@ class Config:
         default=(),
         example='[8.8.8.8, "tcp://8.8.4.4"]',
     )
-    access: Access = key_field(
-        section(Access),
+    access: AccessSettings = key_field(
+        section(AccessSettings),
         "Accounts and grants. Without any, everybody may pull and nobody may delete.",
-        default=Access(),
+        default=AccessSettings(),
     )
     cors_origins: tuple[str, ...] = key_field(
         ListOf(text_like(names.origin, "origin"), unique=True),

@@ -158,7 +158,7 @@ class BlobCache:
         if facts.mentioned_size is not None:
             return BlobHead(facts.mentioned_size, described())
         await self._visibility.admit_fetch_of_blob(repository, digest)
-        head = await repository.registry.head_blob(repository.name, digest)
+        head = await self._rights.head_blob(repository, digest)
         if is_page(head, digest):
             raise UpstreamBadAnswer(
                 repository.upstream.name, "its answer to HEAD is not that of this blob"
@@ -289,8 +289,8 @@ class BlobCache:
             return await self._relay(repository, running.task.digest, facts, NOT_PROVED)
         reader = running.join()
         try:
-            head = await repository.registry.head_blob(repository.name, running.task.digest)
             size = facts.mentioned_size if running.size is None else running.size
+            head = await self._rights.head_to_join(repository, running.task.digest, size)
             proved = agrees(head, running.task.digest, size)
             if proved and running.readers.verified:
                 now = self._clock.seconds()

@@ -203,7 +203,7 @@ class Caches:
         self.downloads = DownloadTable(
             context, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)
         )
-        rights = Rights(self.index, clock, random.Random(2).random)
+        self.rights = rights = Rights(self.index, clock, random.Random(2).random)
         self.visibility = visibility = Visibility(self.index, clock, self.closed_repositories)
         self.small_blobs = SmallBlobs(clock)
         self.blobs = BlobCache(

@@ -35,8 +35,8 @@ from regcache.cache.sight.piece import read_piece
 from regcache.cache.sight.proofs import agrees, is_manifest
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
-from regcache.facts import ContentFacts
-from regcache.identity import UpstreamIdentity, same_credentials, user_of
+from regcache.facts import ContentFacts, ContentHead
+from regcache.identity import RepositoryContent, UpstreamIdentity, same_credentials, user_of
 from regcache.interfaces import IContentFile, IIndex
 from regcache.single_flight import Begin, Flights, OverdueError
 
@@ -49,6 +49,10 @@ PIECE = 4096
 DISPROVED_FOR = 24 * 3600.0
 #: Failed proofs remembered (entries).
 MOST_DISPROVED = 10_000
+#: How long it is known what HEAD said of a blob that is being fetched (seconds).
+HEAD_FOR = 60.0
+#: Such answers remembered (entries).
+MOST_HEADS = 10_000
 
 
 class NotProvedError(Exception):
@@ -77,6 +81,10 @@ def _proved_before(facts: ContentFacts, upstream: ServedUpstream) -> bool:
     return bool(user) and user in map(user_of, current)
 
 
+def _key(repository: ServedRepository, digest: Digest) -> tuple[RepositoryContent, str]:
+    return (repository.content(digest), repository.registry.credentials)
+
+
 class Rights:
     """Proves rights, one proof at a time for each link."""
 
@@ -87,13 +95,46 @@ class Rights:
         self._clock = clock
         self._random = random
         self._flights: Flights[None] = Flights(clock)
-        self._disproved: BoundedTable[tuple[UpstreamIdentity, Digest], float] = BoundedTable(
-            MOST_DISPROVED
+        self._disproved: BoundedTable[tuple[UpstreamIdentity, Digest], bool] = BoundedTable(
+            MOST_DISPROVED, clock
+        )
+        self._head_flights: Flights[ContentHead] = Flights(clock)
+        self._heads: BoundedTable[tuple[RepositoryContent, str], ContentHead] = BoundedTable(
+            MOST_HEADS, clock
         )
 
     def entitled(self, facts: ContentFacts, upstream: ServedUpstream) -> bool:
         """Whether no proof is needed now."""
         return entitled(facts, upstream, self._clock.seconds())
+
+    async def head_blob(self, repository: ServedRepository, digest: Digest) -> ContentHead:
+        """What the upstream says of a blob, asked once for all who wait; it may prove nothing.
+
+        :raises UpstreamFailure: as :meth:`IRegistry.head_blob`.
+        """
+
+        async def ask() -> ContentHead:
+            head: ContentHead = await repository.registry.head_blob(repository.name, digest)
+            return head
+
+        return await self._head_flights.join(_key(repository, digest), ask)
+
+    async def head_to_join(
+        self, repository: ServedRepository, digest: Digest, size: int | None
+    ) -> ContentHead:
+        """The same of a blob that is being fetched for another repository.
+
+        What proves that it is there is known for a minute to those who come later.
+
+        :param size: bytes as known, or None.
+        """
+        key = _key(repository, digest)
+        head = self._heads.get(key)
+        if head is None:
+            head = await self.head_blob(repository, digest)
+            if agrees(head, digest, size):
+                self._heads.put(key, head, seconds=HEAD_FOR)
+        return head
 
     async def prove_blob(
         self, repository: ServedRepository, facts: ContentFacts, file: IContentFile
@@ -176,13 +217,12 @@ class Rights:
     async def _show(self, repository: ServedRepository, file: IContentFile) -> str:
         """Have the upstream show a piece, once a day; the fingerprint of the credentials used."""
         key = (repository.upstream.identity, file.digest)
-        now = self._clock.seconds()
-        if now < (self._disproved.get(key) or 0.0):
+        if self._disproved.get(key):
             raise NotProvedError("the upstream could not show a piece lately")
         try:
             return await self._compare(repository, file)
         except NotProvedError:
-            self._disproved.put(key, now + DISPROVED_FOR)
+            self._disproved.put(key, True, seconds=DISPROVED_FOR)
             raise
 
     async def _compare(self, repository: ServedRepository, file: IContentFile) -> str:

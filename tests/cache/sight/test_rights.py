@@ -5,9 +5,16 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, succeed
 
-from regcache.cache.sight.rights import PIECE
+from regcache.cache.sight import rights
+from regcache.cache.sight.proofs import agrees
+from regcache.cache.sight.rights import HEAD_FOR, PIECE
 from regcache.digests import Digest
-from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound, UpstreamUnreachable
+from regcache.errors import (
+    UpstreamDenied,
+    UpstreamFailure,
+    UpstreamNotFound,
+    UpstreamUnreachable,
+)
 from regcache.facts import ContentHead
 from regcache.media_types import OCI_MANIFEST
 from tests.cache.cases import APP, DAY
@@ -112,6 +119,64 @@ class LinkTests(RightsTestCase):
         joining.reader.leave()
         self.successResultOf(owner).reader.leave()
         self.caches.run()
+
+    def test_many_join_with_one_proof(self) -> None:
+        """Twenty who join at once, and who joins within a minute, share one HEAD."""
+        shared = self.registry.add(b"shared " * 400_000)
+        self.holders |= {(APP, shared), ("org/b", shared), ("org/c", shared)}
+        owner = self.start(self.open(shared))
+        self.caches.run(turns=20)
+        self.asked()
+        joining = [self.start(self.open(shared, "org/b")) for _ in range(20)]
+        self.caches.run(turns=20)
+        joined = [self.successResultOf(each) for each in joining]
+        joined.append(self.result(self.open(shared, "org/b")))
+        self.assertEqual({each.status.outcome for each in joined}, {"collapsed"})
+        self.assertEqual(self.asked(), ["head_blob"])
+        joined.append(self.result(self.open(shared, "org/c")))
+        self.assertEqual(self.asked(), ["head_blob"])
+        self.clock.advance(HEAD_FOR)
+        joined.append(self.result(self.open(shared, "org/b")))
+        self.assertEqual(self.asked(), ["head_blob"])
+        for each in (*joined, self.successResultOf(owner)):
+            each.reader.leave()
+        self.caches.run()
+
+    def test_many_heads(self) -> None:
+        """Twenty who ask for the size of a blob that nobody has fetched share one HEAD."""
+        blob = self.registry.add(b"not fetched")
+        self.holders.add((APP, blob))
+        asking = [
+            self.start(self.caches.blobs.head(self.caches.served(APP), blob)) for _ in range(20)
+        ]
+        self.caches.run(turns=20)
+        self.assertEqual({self.successResultOf(each).size for each in asking}, {11})
+        self.assertEqual(self.asked(), ["head_blob"])
+
+    def test_nothing_is_remembered_of_a_page(self) -> None:
+        """A page that answers everything is forgotten as soon as it is gone."""
+        blob, served = self.registry.add(b"not fetched"), self.caches.served(APP)
+        self.holders.add((APP, blob))
+        for page in (True, False):
+            self.registry.login_page = lambda *_, page=page: page
+            head = self.result(self.caches.rights.head_to_join(served, blob, 11))
+            self.assertEqual(agrees(head, blob, 11), not page)
+        self.assertEqual(self.asked(), ["head_blob"] * 2)
+
+    def test_heads_are_bounded(self) -> None:
+        """Of very many blobs that are asked for the latest answers are remembered."""
+        self.patch(rights, "MOST_HEADS", 5)
+        self.restart()
+        blobs = [self.registry.add(bytes([number])) for number in range(20)]
+        self.holders |= {(APP, each) for each in blobs}
+        served = self.caches.served(APP)
+        for _ in range(2):
+            for each in blobs:
+                self.result(self.caches.rights.head_to_join(served, each, 1))
+        self.assertEqual(len(self.asked()), 40)
+        for each in blobs[-5:]:
+            self.result(self.caches.rights.head_to_join(served, each, 1))
+        self.assertEqual(self.asked(), [])
 
     def test_complete_partial_file(self) -> None:
         """What another repository left behind, complete, is not shown on a login page's word."""

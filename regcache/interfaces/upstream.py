@@ -30,7 +30,6 @@ class IBlobBody(Interface):
     start: int = Attribute("Offset of the first byte that will come: 0 if Range was ignored.")
     end: int | None = Attribute("Offset behind the last byte that will come, or None: unknown.")
     size: int | None = Attribute("Size of the whole blob as the upstream states it, or None.")
-    etag: str = Attribute("The ETag header, or an empty string.")
     credentials: str = Attribute("Fingerprint of the credentials used; '' for anonymous.")
     url_index: int = Attribute("Which of the upstream's URLs answered.")
 

@@ -42,10 +42,7 @@ class PartialOwner(Protocol):
 
 @implementer(IPartialFile)
 class PartialFile(ContentFile):
-    """Content in the making. Reading ends where bytes are not present.
-
-    :ivar etag: of the upstream's answer, kept for whoever resumes.
-    """
+    """Content in the making. Reading ends where bytes are not present."""
 
     _opened: OpenFile
     content: bytes | None = None
@@ -63,7 +60,6 @@ class PartialFile(ContentFile):
     ) -> None:
         super().__init__(names.digest, state.size, opened, cached)
         self.anonymous = state.anonymous
-        self.etag = state.etag
         self._upstream = state.upstream
         self.present = state.present
         self._names = names
@@ -99,7 +95,6 @@ class PartialFile(ContentFile):
         return Sidecar(
             self.size,
             anonymous=self.anonymous,
-            etag=self.etag,
             present=self.present,
             upstream=self._upstream,
         )
@@ -213,7 +208,7 @@ class PartialFile(ContentFile):
         self._generation += 1
         self._verified = False
         self.present.clear()
-        self.size, self.anonymous, self.etag = None, True, ""
+        self.size, self.anonymous = None, True
         self._saver.reset()
         self._hash.let_go()
         return self._turns.run(self._clear)

@@ -20,7 +20,6 @@ _VERSION = 1
 _MOST_INTERVALS = 4096
 _MOST_BYTES = 512 * 1024
 _LARGEST_SIZE = 2**53  # where JSON numbers end to be exact
-_LONGEST_ETAG = 1024
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -34,7 +33,6 @@ class Sidecar:
 
     :ivar size: of the whole content in bytes; None while nobody knows.
     :ivar anonymous: every byte present was given without credentials.
-    :ivar etag: of the upstream's answer; "" if there was none.
     :ivar present: what was written; lost with the page cache when the machine crashes.
     :ivar synced: the part of it that is on the disk for certain.
     :ivar upstream: which gave all of it.
@@ -43,7 +41,6 @@ class Sidecar:
     size: int | None = None
     _: KW_ONLY
     anonymous: bool = True
-    etag: str = ""
     present: Intervals = field(default_factory=Intervals)
     synced: Intervals = field(default_factory=Intervals)
     upstream: UpstreamIdentity | None = None
@@ -67,7 +64,6 @@ def encode_sidecar(sidecar: Sidecar, digest: Digest, boot_id: str) -> bytes:
         "size": sidecar.size,
         "anonymous": sidecar.anonymous,
         "upstream": sidecar.upstream and describe(sidecar.upstream),
-        "etag": sidecar.etag[:_LONGEST_ETAG],
         "present": list(sidecar.present)[:_MOST_INTERVALS],
         "synced": list(sidecar.synced)[:_MOST_INTERVALS],
     }
@@ -114,18 +110,15 @@ def _interpret(
     _require(document.get("digest") == str(digest))
     given = document.get("upstream")
     _require(_goes_on(upstream, None if given is None else understand(given)))
-    size, anonymous, etag = (document.get(key) for key in ("size", "anonymous", "etag"))
+    size, anonymous = document.get("size"), document.get("anonymous")
     _require(size is None or _is_count(size, _LARGEST_SIZE))
     _require(isinstance(anonymous, bool))
-    _require(isinstance(etag, str) and len(etag) <= _LONGEST_ETAG)
     end = min(file_size, _LARGEST_SIZE if size is None else size)
     synced = _intervals(document.get("synced"), end)
     present = synced.copy()
     if boot_id and document.get("boot_id") == boot_id:
         present = _intervals(document.get("present"), end)
-    return Sidecar(
-        size, anonymous=anonymous, etag=etag, present=present, synced=synced, upstream=upstream
-    )
+    return Sidecar(size, anonymous=anonymous, present=present, synced=synced, upstream=upstream)
 
 
 def _goes_on(now: UpstreamIdentity | None, before: UpstreamIdentity | None) -> bool:

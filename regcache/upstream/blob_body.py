@@ -14,7 +14,6 @@ from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
 from regcache.interfaces import IBlobBody, IBodyConsumer, IUpstreamMeter
 from regcache.upstream.exchange import Answer, BodyEnd
 from regcache.upstream.failures import failure_from
-from regcache.upstream.fields import only_value
 from regcache.upstream.remote import Remote
 
 #: Less than this is a stall, too: it holds a place, and brings next to nothing (bytes a second).
@@ -108,7 +107,6 @@ class BlobBody(Protocol):
         stall_timeout: float,
     ) -> None:
         self.start, self.end, self.size = extent.start, extent.end, extent.size
-        self.etag = only_value(answer.headers, "etag")
         self.credentials = answer.credentials
         self.url_index = remote.index
         self._remote = remote

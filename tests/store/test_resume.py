@@ -40,7 +40,6 @@ class SidecarTests(StoreTestCase):
         state = Sidecar(
             100,
             anonymous=False,
-            etag='"e"',
             present=Intervals([(0, 50), (60, 70)]),
             synced=Intervals([(0, 10)]),
         )
@@ -60,7 +59,7 @@ class SidecarTests(StoreTestCase):
             self.write(durable)
             state = self.read()
             assert state is not None
-            self.assertEqual((state.size, state.anonymous, state.etag), (100, False, '"e"'))
+            self.assertEqual((state.size, state.anonymous), (100, False))
             self.assertEqual(list(state.present), [(0, 50), (60, 70)])
             self.assertEqual(list(state.synced), [(0, 10)])
 
@@ -89,7 +88,6 @@ class SidecarTests(StoreTestCase):
             ("digest", ["sha256:00", None, str(Digest.of(b"other"))]),
             ("size", [-1, 2**60, "100", 1.5, True, 40]),
             ("anonymous", [1, None, "yes"]),
-            ("etag", [None, 5, "x" * 2000]),
             ("present", [None, {}, [[0]], [[5, 5]], [[9, 5]], [[-1, 5]], [["0", 5]], [[0, 101]]]),
             ("present", [[[0, 5], [5, 9]], [[7, 9], [0, 5]], [[0, True]], 7, [[0, 5, 9]]]),
             ("synced", [[[0, 1.5]], [[0, 101]], "x"]),
@@ -135,7 +133,6 @@ class ResumeTests(StoreTestCase):
         file = self.open_partial(DIGEST)
         file.set_size(SIZE)
         file.anonymous = False
-        file.etag = '"e"'
         self.successResultOf(file.write(0, [CONTENT[:500]]))
         self.successResultOf(file.save(sync))
         self.successResultOf(file.write(500, [CONTENT[500:600]]))
@@ -147,7 +144,7 @@ class ResumeTests(StoreTestCase):
             self.leave(sync)
             file = self.open_partial(DIGEST, self.new_store(boot_id=boot_id))
             self.assertEqual(list(file.present), [(0, 500)])
-            self.assertEqual((file.size, file.anonymous, file.etag), (SIZE, False, '"e"'))
+            self.assertEqual((file.size, file.anonymous), (SIZE, False))
             self.successResultOf(file.write(500, [CONTENT[500:]]))
             self.assertTrue(self.successResultOf(file.verify()))
             self.successResultOf(file.discard())

@@ -83,7 +83,6 @@ class FakeBody:
         self.start = start + fault.claim_start
         self.end = None if fault.hide_size else end
         self.size = None if fault.hide_size else (fault.claim_size or len(content))
-        self.etag = ""
         self.credentials = registry.credentials
         self.url_index = url_index
         self.paused = False

@@ -1,6 +1,7 @@
 """Asking an upstream whether a cached tag still names the same: one question for all.
 
-The answer is taken whenever it comes, whether or not anybody waits for it any more.
+The answer is taken whenever it comes, whether or not anybody waits for it any more. Of the
+questions that nobody waits for :data:`MOST_LEFT` go on; more of them cancel the oldest.
 """
 
 from twisted.internet.defer import Deferred
@@ -15,6 +16,9 @@ from regcache.errors import UpstreamFailure, UpstreamNotFound
 from regcache.facts import Manifest
 from regcache.single_flight import Flights
 
+#: Questions that go on although nobody waits for them any more.
+MOST_LEFT = 1000
+
 
 class Revalidations:
     """The questions that are open, one for each tag."""
@@ -22,7 +26,7 @@ class Revalidations:
     def __init__(self, manifests: ManifestCache, table: TagTable, clock: IReactorTime) -> None:
         self._manifests = manifests
         self._table = table
-        self._flights: Flights[Manifest | None] = Flights(clock)
+        self._flights: Flights[Manifest | None] = Flights(clock, MOST_LEFT)
 
     def wait(
         self, repository: ServedRepository, tag: str, copy: Copy

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from twisted.internet.defer import CancelledError
 
+from regcache.cache import revalidation
 from regcache.digests import Digest
 from regcache.errors import UpstreamNotFound
 from regcache.media_types import OCI_MANIFEST
@@ -36,6 +37,26 @@ class RevalidationTests(CacheTestCase):
         served = self.result(self.tag())
         self.assertEqual((served.status.text, served.status.age), ("regcache; hit", TTL - 1))
         self.assertEqual(self.asked(), ["head_manifest"])
+
+    def test_left(self) -> None:
+        """Of very many questions that all clients have left the latest are answered."""
+        self.patch(revalidation, "MOST_LEFT", 5)
+        self.restart()
+        tags = [f"tag-{number}" for number in range(20)]
+        for tag in tags:
+            self.registry.add_manifest(APP, tag, self.content, OCI_MANIFEST)
+            self.result(self.tag(tag))
+        self.clock.advance(TTL)
+        self.asked()
+        for tag in tags:
+            asking = self.start(self.tag(tag))
+            asking.cancel()
+            self.failureResultOf(asking, CancelledError)
+        self.assertEqual(len(self.asked()), 20)
+        self.caches.run(turns=20)
+        for tag in tags:
+            self.result(self.tag(tag))
+        self.assertEqual(len(self.asked()), 15)
 
     def test_moved(self) -> None:
         """A tag that moved costs one HEAD and one GET by digest."""

@@ -1,6 +1,7 @@
 """Many clients of one cold blob, and how much memory it takes to pass one through."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.integration.base import PullThroughCase, upstream_config
 from tests.support.downloads import Download
@@ -55,6 +56,32 @@ class SharingTests(PullThroughCase):
         connection.close()
         self.assertEqual(Download(daemon.client(), target).wait().digest, blob.digest)
         self.assertEqual(len(upstream.asked("blobs")), 1)
+
+
+class ListTests(PullThroughCase):
+    """Many clients of one list."""
+
+    def test_twenty_clients_of_a_list_in_five_pages_cost_five_requests(self) -> None:
+        """At once and a little later; what there is not is asked for once as well."""
+        upstream = self.faulty_upstream()
+        upstream.tags_per_page = 3
+        for number in range(15):
+            upstream.add_manifest("team/app", "", b"{}", f"{number:02}")
+        held = Fault(held=True)
+        upstream.faults.then("*/tags/list", held)
+        daemon = self.regcache(upstream_config(upstream.url))
+        client = daemon.client()
+        with ThreadPoolExecutor(20) as pool:
+            asking = [pool.submit(client.get, "/v2/team/app/tags/list") for _ in range(20)]
+            held.release.set()
+            answers = [each.result() for each in asking]
+        answers.append(client.get("/v2/team/app/tags/list"))
+        for answer in answers:
+            self.assertEqual(answer.json()["tags"], [f"{number:02}" for number in range(15)])
+        self.assertEqual(len(upstream.requests), 5)
+        for _ in range(3):
+            self.assertEqual(client.get("/v2/team/none/tags/list").status, 404)
+        self.assertEqual(len(upstream.requests), 6)
 
 
 class MemoryTests(PullThroughCase):

@@ -33,6 +33,7 @@ def error(status: int, code: str, **headers: str) -> Reply:
 class FaultyUpstream:
     """The registry. ``faults`` says what goes wrong; ``requests`` is what was asked.
 
+    :ivar tags_per_page: how many tags a page of a list has; None: all of them.
     :ivar realm_knows_nobody: the realm refuses every account, and helps who shows none.
     """
 
@@ -42,6 +43,7 @@ class FaultyUpstream:
         self.token_requests: list[Request] = []
         self.token_lifetime = 300
         self.realm_knows_nobody = False
+        self.tags_per_page: int | None = None
         self.realm: str | None = None
         self._account: tuple[str, str] | None = None
         self._demands_token = False
@@ -209,7 +211,7 @@ class FaultyUpstream:
         if path in ("/v2/", "/v2"):
             return Reply.of(200, b"{}", "application/json")
         if found := _TAGS.match(path):
-            return self._tags(found[1])
+            return self._tags(found[1], request)
         wanted = _CONTENT.match(path)
         held = self._content.get((wanted[1], wanted[2], wanted[3])) if wanted else None
         if held is None:
@@ -224,14 +226,23 @@ class FaultyUpstream:
         }
         return Reply(200, headers, body)
 
-    def _tags(self, repository: str) -> Reply:
+    def _tags(self, repository: str, request: Request) -> Reply:
+        """The tags of a repository, in pages (OCI distribution, "Listing Tags") or not."""
         names = sorted(
             reference
             for name, kind, reference in self._content
             if (name, kind) == (repository, "manifests") and ":" not in reference
         )
+        if not names:
+            return error(404, "NAME_UNKNOWN")
+        links = {}
+        if self.tags_per_page is not None:
+            behind = [name for name in names if name > request.query.get("last", [""])[0]]
+            names = behind[: self.tags_per_page]
+            if len(behind) > len(names):
+                links = {"Link": f'<{request.path}?last={names[-1]}>; rel="next"'}
         body = json.dumps({"name": repository, "tags": names}).encode()
-        return Reply.of(200, body, "application/json") if names else error(404, "NAME_UNKNOWN")
+        return Reply.of(200, body, "application/json", **links)
 
     def _challenge(self, request: Request) -> str | None:
         given = request.headers["Authorization"] or ""

@@ -26,6 +26,7 @@ from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
+from regcache.cache.spare_bodies import SpareBodies
 from regcache.cache.tags import TagCache
 from regcache.config import model
 from regcache.digests import Digest
@@ -59,6 +60,7 @@ class Engine:
 
     :ivar caches: answer for the upstreams of whoever asks.
     :ivar refusals: what upstreams have refused a moment ago.
+    :ivar spare_bodies: manifests that came where it was asked for heads.
     :ivar senders: threads that send files.
     :ivar feeding: the answers being sent now.
     """
@@ -77,6 +79,7 @@ class Engine:
     downloads: DownloadTable
     caches: Caches
     refusals: NegativeCache
+    spare_bodies: SpareBodies
     closed_repositories: ClosedRepositories
     senders: SendThreads
     turns: Turns
@@ -188,6 +191,7 @@ class _Builder:
             downloads=self._downloads,
             caches=self._caches(),
             refusals=NegativeCache(self._reactor),
+            spare_bodies=SpareBodies(self._reactor),
             closed_repositories=self._closed_repositories,
             senders=senders,
             turns=Turns(self._reactor),

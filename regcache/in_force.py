@@ -121,7 +121,9 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     """
     built = build_upstreams(config, engine.reactor, engine.disk_pool, engine.metrics)
     upstreams = [
-        with_negative_cache(upstream, engine.refusals, engine.closed_repositories)
+        with_negative_cache(
+            upstream, engine.refusals, engine.closed_repositories, engine.spare_bodies
+        )
         for upstream in built.upstreams.values()
     ]
     identities = {upstream.name: upstream.identity for upstream in upstreams}

@@ -7,7 +7,7 @@ what may be over at the next question: 5xx, 429, time-outs, lost connections.
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -16,6 +16,7 @@ from regcache.bounded import BoundedTable
 from regcache.cache.freshness import closes
 from regcache.cache.policy import ServedUpstream
 from regcache.cache.sight.closed_repositories import ClosedRepositories
+from regcache.cache.spare_bodies import SpareBodies
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentHead, ManifestAnswer
@@ -67,6 +68,8 @@ def _twin(failure: UpstreamFailure) -> UpstreamFailure:
 class NegativeCachingRegistry:
     """A registry whose refusals are remembered, and close the repository if they must.
 
+    Bodies that came where it was asked for heads are used, too.
+
     A repository is closed when credentials that the realm accepts are refused a manifest of
     it. A single blob says less: some registries deny what is merely not there.
     """
@@ -76,9 +79,11 @@ class NegativeCachingRegistry:
         inner: IRegistry,
         refusals: NegativeCache,
         closed_repositories: ClosedRepositories,
+        spare_bodies: SpareBodies,
         negative_ttl: float,
     ) -> None:
         self._inner = inner
+        self._spare_bodies = spare_bodies
         self._refusals = refusals
         self._closed_repositories = closed_repositories
         self._negative_ttl = negative_ttl
@@ -112,11 +117,24 @@ class NegativeCachingRegistry:
         self, repository: str, reference: str, anonymous: bool = False
     ) -> "Deferred[ContentHead]":
         """HEAD of a manifest."""
+        named = Repository(self.identity, repository)
+        spare = None if anonymous else self._spare_bodies.head(named, reference)
+        if spare is not None:
+            return succeed(spare)
+
+        def keep(head: ContentHead) -> ContentHead:
+            self._spare_bodies.keep(named, reference, head, anonymous)
+            return head
+
         key = self._key(repository, "manifest", reference, anonymous)
-        return self._ask(key, lambda: self._inner.head_manifest(repository, reference, anonymous))
+        asking = self._ask(key, lambda: self._inner.head_manifest(repository, reference, anonymous))
+        return asking.addCallback(keep)
 
     def get_manifest(self, repository: str, reference: str) -> "Deferred[ManifestAnswer]":
-        """GET of a manifest."""
+        """GET of a manifest; of one that came instead of its head, that."""
+        spare = self._spare_bodies.body(Repository(self.identity, repository), reference)
+        if spare is not None:
+            return succeed(spare)
         key = self._key(repository, "manifest", reference)
         return self._ask(key, lambda: self._inner.get_manifest(repository, reference))
 
@@ -191,11 +209,14 @@ class NegativeCachingRegistry:
 
 
 def with_negative_cache(
-    upstream: ServedUpstream, refusals: NegativeCache, closed_repositories: ClosedRepositories
+    upstream: ServedUpstream,
+    refusals: NegativeCache,
+    closed_repositories: ClosedRepositories,
+    spare_bodies: SpareBodies,
 ) -> ServedUpstream:
     """The upstream with a registry that remembers refusals."""
     policy = upstream.policy
     registry = NegativeCachingRegistry(
-        upstream.registry, refusals, closed_repositories, policy.negative_ttl
+        upstream.registry, refusals, closed_repositories, spare_bodies, policy.negative_ttl
     )
     return ServedUpstream(registry, policy)

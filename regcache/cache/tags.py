@@ -132,11 +132,8 @@ class TagCache:
         if manifest is not None:
             return Served(manifest, status.hit(0))
         head = await self._head(repository, str(digest))
-        if head.digest in (None, digest):
-            served = _served_head(digest, head)
-            if served is not None:
-                return served
-        return await self._by_digest(repository, digest)
+        served = _served_head(digest, head) if head.digest in (None, digest) else None
+        return served or await self._by_digest(repository, digest)
 
     async def by_tag(self, repository: ServedRepository, tag: str) -> Served:
         """The manifest that a tag names; raises as :meth:`by_digest`."""
@@ -272,9 +269,10 @@ def _status(decision: Decision, copy: Copy, answer: Answer) -> CacheStatus:
 def _served_head(digest: Digest | None, head: ContentHead) -> ServedHead | None:
     """An answer to HEAD from the upstream's; None if GET could say something else.
 
-    GET gives the media type of the content, and no manifest that is too large.
+    GET gives the media type of the content, and no manifest that is too large. Where the body
+    came along it is taken, too.
     """
-    if digest is None or head.size is None or head.size > MOST_BYTES:
+    if digest is None or head.size is None or head.size > MOST_BYTES or head.body is not None:
         return None
     if head.media_type not in MANIFEST_TYPES:
         return None

@@ -289,7 +289,11 @@ class AttentiveRegistryTests(CacheTestCase):
         """With negative_ttl 0 everything is asked."""
         closed_repositories = ClosedRepositories(MemoryIndex(), self.clock)
         plain = NegativeCachingRegistry(
-            self.registry, self.caches.refusals, closed_repositories, 0.0
+            self.registry,
+            self.caches.refusals,
+            closed_repositories,
+            self.caches.spare_bodies,
+            0.0,
         )
         for _ in range(2):
             asking = plain.head_manifest(APP, "missing")

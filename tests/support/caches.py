@@ -23,6 +23,7 @@ from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
+from regcache.cache.spare_bodies import SpareBodies
 from regcache.cache.tags import TagCache
 from regcache.interfaces import (
     ICacheEvents,
@@ -189,11 +190,14 @@ class Caches:
         paths = StorePaths(directory)
         paths.prepare()
         self.store = BlobStore(clock, pool, paths, boot_id="boot")
-        self.refusals = NegativeCache(clock)
+        self.refusals, self.spare_bodies = NegativeCache(clock), SpareBodies(clock)
         self.closed_repositories = ClosedRepositories(self.index, clock)
         self.upstreams = {
             each.name: with_negative_cache(
-                ServedUpstream(each, policy or Policy()), self.refusals, self.closed_repositories
+                ServedUpstream(each, policy or Policy()),
+                self.refusals,
+                self.closed_repositories,
+                self.spare_bodies,
             )
             for each in registries
         }

@@ -44,6 +44,7 @@ class FakeRegistry:
     :ivar refuses_missing: what is not there is answered by 403, with whatever credentials.
     :ivar login_page: whether a question is answered by a login page: (repository, anonymous).
     :ivar claims: what HEAD of a tag says its digest is, where that is not the truth.
+    :ivar takes_head: False: HEAD of a manifest is answered with its body, as one that came by GET.
     :ivar failure: what every question fails with, as long as it is set.
     :ivar refusing: what questions for blobs fail with that are put to a URL, by its index.
     :ivar silent: nothing is answered.
@@ -75,6 +76,7 @@ class FakeRegistry:
     claims: dict[str, Digest | None] = field(default_factory=dict)
     holds: Callable[[str, Digest], bool] = lambda repository, digest: True
     faults: list[Fault] = field(default_factory=list)
+    takes_head: bool = True
     failure: UpstreamFailure | None = None
     refusing: dict[int, UpstreamFailure] = field(default_factory=dict)
     silent: bool = False
@@ -226,7 +228,10 @@ class FakeRegistry:
         content, media_type = self._known(self.manifests, (repository, reference))
         credentials = "" if anonymous else self.credentials
         digest = self.claims.get(reference, Digest.of(content))
-        return ContentHead(digest, len(content), media_type, credentials)
+        body = ManifestAnswer(content, media_type, None, credentials)
+        return ContentHead(
+            digest, len(content), media_type, credentials, None if self.takes_head else body
+        )
 
     def _get_manifest(self, repository: str, reference: str) -> ManifestAnswer:
         self._hide_private(repository, False)

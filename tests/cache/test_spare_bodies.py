@@ -61,7 +61,7 @@ class TagTests(HeadlessCase):
 
     def test_revalidated_within_seconds(self) -> None:
         """Nor is a tag that is fresh for a second only answered from what came before."""
-        self.restart(Policy((TagTtl("*", 1.0),)))
+        self.restart(Policy(tag_ttls=(TagTtl("*", 1.0),)))
         self.result(self.tag())
         for _ in range(3):
             self.clock.advance(1)

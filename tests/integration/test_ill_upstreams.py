@@ -666,6 +666,28 @@ class NoHeadTests(PullThroughCase):
             blob = CACHED.blobs[0]
             self.assertEqual(client.head(f"/v2/{REPOSITORY}/blobs/{blob.digest}").status, 200)
 
+    def test_nothing_is_asked_twice(self) -> None:
+        """The body that comes for a head is the one that is stored and served."""
+        upstream = self.faulty_upstream()
+        upstream.faults.always("*", Fault(status=405), method="HEAD")
+        upstream.add_image(REPOSITORY, CACHED, "1")
+        client = self.regcache(upstream_config(upstream.url, **times())).client()
+        path, by_digest = f"/v2/{REPOSITORY}/manifests/1", f"/v2/{REPOSITORY}/manifests/"
+        self.assertEqual(client.head(path).headers["content-length"], str(len(CACHED.data)))
+        self.assertEqual(client.get(by_digest + CACHED.digest).body, CACHED.data)
+        self.assertEqual([one.method for one in upstream.requests], ["HEAD", "GET"])
+        for image, told in ((CACHED, "hit; detail=revalidated"), (MOVED, "fwd=uri-miss; stored")):
+            upstream.add_image(REPOSITORY, image, "1")
+            time.sleep(1.1)  # tag_ttl
+            asked = len(upstream.requests)
+            answer = client.get(path)
+            self.assertEqual(
+                (answer.body, answer.headers["docker-content-digest"]), (image.data, image.digest)
+            )
+            self.assertEqual(answer.headers["cache-status"], f"regcache; {told}")
+            self.assertEqual(client.get(by_digest + image.digest).body, image.data)
+            self.assertEqual([one.method for one in upstream.requests[asked:]], ["GET"])
+
     def until_it_moves(self, client: RegistryClient, path: str) -> None:
         """Ask until the tag names the other image."""
         wait_until(lambda: client.get(path).body == MOVED.data, "the tag moves")

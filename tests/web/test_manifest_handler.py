@@ -179,6 +179,24 @@ class DigestTests(ManifestCase):
         self.assertEqual((answer.status, answer.code), (502, "UNAVAILABLE"))
 
 
+class NoHeadTests(ManifestCase):
+    """An upstream that takes no HEAD."""
+
+    def test_head(self) -> None:
+        """HEAD of what is not cached is answered like GET, which is a hit then."""
+        self.front.main.takes_head = False
+        for path, content in ((TAG, IMAGE), (MULTI, INDEX), (path_of(ARM), ARM)):
+            head = self.front.head(path)
+            self.assertEqual(
+                (head.status, head.headers["content-length"]), (200, str(len(content)))
+            )
+            self.assertEqual(head.headers["docker-content-digest"], str(Digest.of(content)))
+            answer = self.front.get(path)
+            told = answer.headers["cache-status"]
+            self.assertEqual((answer.body, told), (content, "regcache; hit"))
+        self.assertEqual(len(self.front.main.requests), 3)
+
+
 class PlatformTests(ManifestCase):
     """Clients that take no index."""
 

@@ -72,6 +72,7 @@ class Engine:
     index_pool: WorkPool
     disk_pool: WorkPool
     password_pool: WorkPool
+    parser: Parser
     index: SqliteIndex
     store: BlobStore
     ledger: SpaceLedger
@@ -133,6 +134,7 @@ class _Builder:
         self._metrics = Metrics()
         self._index_pool = WorkPool(reactor, "index", 1)
         self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
+        self._parser = Parser(self._disk_pool)
         self._ledger = SpaceLedger(
             SpaceLimits(storage.max_size, storage.max_blob, storage.min_free)
         )
@@ -184,6 +186,7 @@ class _Builder:
             index_pool=self._index_pool,
             disk_pool=self._disk_pool,
             password_pool=WorkPool(self._reactor, "password", PASSWORD_THREADS),
+            parser=self._parser,
             index=self._index,
             store=self._store,
             ledger=self._ledger,
@@ -208,7 +211,6 @@ class _Builder:
         visibility = Visibility(self._index, self._reactor, self._closed_repositories)
         # Which piece of a blob an upstream has to show must not be foreseen.
         rights = Rights(self._index, self._reactor, random.SystemRandom().random)
-        parser = Parser(self._disk_pool)
         blobs = BlobCache(
             self._store,
             self._index,
@@ -224,9 +226,9 @@ class _Builder:
             self._index,
             rights=rights,
             visibility=visibility,
-            parser=parser,
+            parser=self._parser,
             events=self._metrics,
             clock=self._reactor,
         )
         tags = TagCache(manifests, self._index, self._reactor)
-        return Caches(blobs, tags, Listings(self._index, visibility, parser, self._reactor))
+        return Caches(blobs, tags, Listings(self._index, visibility, self._parser, self._reactor))

@@ -119,7 +119,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     :raises UpstreamSetupError: if an upstream's files cannot be used.
     :raises AccessSetupError: if a file of accounts or keys cannot be used.
     """
-    built = build_upstreams(config, engine.reactor, engine.disk_pool, engine.metrics)
+    built = build_upstreams(config, engine.reactor, engine.disk_pool, engine.metrics, engine.parser)
     upstreams = [
         with_negative_cache(
             upstream, engine.refusals, engine.closed_repositories, engine.spare_bodies

@@ -4,7 +4,6 @@ OCI image specification, "Image Manifest" and "Image Index". A body whose kind i
 is refused (GHSA-77vh-xpmg-72qh: one client would read an index, another a manifest).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,15 +18,12 @@ from regcache.media_types import (
     OCI_MANIFEST,
     base_type,
 )
+from regcache.parsing import TooManyValuesError, load_json
 
 #: The largest manifest that is taken or served (bytes), the usual limit of registries.
 MOST_BYTES = 4 * 1024 * 1024
 #: Descriptors of one manifest or index. Real ones have some dozens.
 MOST_DESCRIPTORS = 4096
-#: Objects, lists and their members in one body. Four MiB have room for some millions of them,
-#: which take the parser half a second and a hundred MiB; what lists as many descriptors as it
-#: may has a fraction of this.
-MOST_VALUES = 256 * 1024
 #: Annotations kept of one descriptor; they are the author's.
 MOST_ANNOTATIONS = 64
 
@@ -95,11 +91,11 @@ def parse_manifest(content: bytes, content_type: str) -> ManifestBody:
 
 
 def _load(content: bytes) -> dict[str, object]:
-    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise InvalidManifestError("it has too many parts")
     try:
-        body = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        body = load_json(content)
+    except TooManyValuesError as error:
+        raise InvalidManifestError(str(error)) from error
+    except ValueError as error:
         raise InvalidManifestError("the body is no JSON") from error
     if not isinstance(body, dict):
         raise InvalidManifestError("the body is no JSON object")

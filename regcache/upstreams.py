@@ -16,6 +16,7 @@ from regcache.config.values import ProxyAddress
 from regcache.environment import environment_proxies, proxy_of
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter, IWorkPool
+from regcache.parsing import Parser
 from regcache.remedies import for_file
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
@@ -45,15 +46,17 @@ class BuiltUpstreams:
 
 
 def build_upstreams(
-    config: model.Config, reactor: Any, pool: IWorkPool, meter: IUpstreamMeter
+    config: model.Config, reactor: Any, pool: IWorkPool, meter: IUpstreamMeter, parser: Parser
 ) -> BuiltUpstreams:
     """Make every configured upstream.
+
+    :param pool: for reading files.
 
     :raises UpstreamSetupError: if a file cannot be used.
     """
     system = SystemNames(reactor)
     names = _names(config, reactor, system)
-    surroundings = Surroundings(reactor, names, meter, proxy_names=system)
+    surroundings = Surroundings(reactor, names, meter, parser, proxy_names=system)
     watched: list[FileCredentials] = []
     registries = {
         upstream.name: _registry(upstream, surroundings, watched) for upstream in config.upstreams

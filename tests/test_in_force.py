@@ -16,6 +16,7 @@ from regcache.engine import Engine
 from regcache.in_force import CurrentConfiguration, InForce, build_in_force
 from regcache.media_types import OCI_MANIFEST
 from regcache.metrics import Metrics
+from regcache.parsing import Parser
 from regcache.web.sender import Turns
 from tests.cache.cases import manifest_of
 from tests.support import caches
@@ -98,6 +99,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         index_pool=pool,
         disk_pool=pool,
         password_pool=pool,
+        parser=Parser(pool),
         index=parts.index,  # type: ignore[arg-type]
         store=parts.store,
         ledger=nothing,
@@ -105,6 +107,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         downloads=parts.downloads,
         caches=Caches(parts.blobs, parts.tags, parts.listings),
         refusals=parts.refusals,
+        spare_bodies=parts.spare_bodies,
         closed_repositories=parts.closed_repositories,
         senders=nothing,
         turns=Turns(network),

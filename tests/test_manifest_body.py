@@ -7,19 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache import manifest_body
 from regcache.digests import Digest
 from regcache.facts import Descriptor
 from regcache.manifest_body import (
     MOST_ANNOTATIONS,
     MOST_BYTES,
     MOST_DESCRIPTORS,
-    MOST_VALUES,
     InvalidManifestError,
     ManifestBody,
     parse_manifest,
 )
 from regcache.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from regcache.parsing import MOST_VALUES
 
 CONFIG, LAYER, CHILD = (Digest.of(text) for text in (b"config", b"layer", b"child"))
 
@@ -177,12 +176,8 @@ class InvalidTests(SynchronousTestCase):
         self.assertEqual(len(parse_manifest(content, OCI_INDEX).descriptors), MOST_DESCRIPTORS)
 
     def test_many_values(self) -> None:
-        """What would be millions of values is refused before it is parsed."""
-        parsed: list[str] = []
-        self.patch(manifest_body.json, "loads", parsed.append)
-        for part in (b"[],", b"{},", b"1,", b"[[[[,"):
-            self.assert_invalid(b'{"x":[' + part * MOST_VALUES + b"1]}", OCI_MANIFEST)
-        self.assertEqual(parsed, [])
+        """So is what would be millions of values, whatever they are."""
+        self.assert_invalid(b'{"x":[' + b"1," * MOST_VALUES + b"1]}", OCI_MANIFEST)
 
     def test_kinds(self) -> None:
         """Other types and versions are refused."""

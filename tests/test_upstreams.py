@@ -16,6 +16,7 @@ from regcache.config.loading import loads
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IRegistry
 from regcache.metrics import Metrics
+from regcache.parsing import Parser
 from regcache.upstreams import BuiltUpstreams, UpstreamSetupError, build_upstreams
 from regcache.watching import INTERVAL
 from tests.support.pools import ImmediatePool
@@ -28,7 +29,8 @@ class BuildTests(SynchronousTestCase):
         """What a text stands for."""
         config = loads(dedent(text), "regcache.yml", {}).config
         self.reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
-        return build_upstreams(config, self.reactor, ImmediatePool(), Metrics())
+        pool = ImmediatePool()
+        return build_upstreams(config, self.reactor, pool, Metrics(), Parser(pool))
 
     def test_known(self) -> None:
         """Without a section all known registries are there, anonymous, with nothing to watch."""

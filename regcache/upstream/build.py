@@ -13,6 +13,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter
+from regcache.parsing import Parser
 from regcache.upstream.agent import ConnectionSettings, EndpointFactory, PlainAgent
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
 from regcache.upstream.bodies import BodyReader
@@ -76,6 +77,7 @@ class Surroundings:
 
     :ivar reactor: IReactorTime, IReactorTCP.
     :ivar names: resolves the hosts of upstreams.
+    :ivar parser: parses lists.
     :ivar unix_now: Unix seconds.
     :ivar chance: a number in [0, 1), for the breakers' jitter.
     :ivar proxy_names: resolves the hosts of outgoing proxies; None: as those of upstreams.
@@ -84,6 +86,7 @@ class Surroundings:
     reactor: Any
     names: INames
     meter: IUpstreamMeter
+    parser: Parser
     unix_now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     proxy_names: INames | None = None
@@ -193,7 +196,7 @@ class _RegistryBuilder:
         limited = self._limits(
             RedirectingAgent(self._name, own, guarded, reader), connections.heard
         )
-        return Chain(*limited, reader, breakers.own, limits, login, connections)
+        return Chain(*limited, reader, breakers.own, limits, login, connections, around.parser)
 
     def _connection_settings(self, own: Origin) -> ConnectionSettings:
         around = self._surroundings

@@ -11,6 +11,7 @@ from dataclasses import replace
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer, UpstreamNotFound
 from regcache.facts import ManifestAnswer
+from regcache.parsing import load_json
 from regcache.upstream.exchange import UpstreamRequest
 from regcache.upstream.fields import field_values, next_link
 from regcache.upstream.manifests import COMMON, LARGEST_MANIFEST, OCI_INDEX, manifest_answer
@@ -37,7 +38,8 @@ async def list_tags(remote: Remote, repository: str) -> list[str]:
     tags: dict[str, None] = {}
     page: ManifestAnswer | None = await pages.first(f"n={TAGS_PER_PAGE}")
     while page is not None:
-        tags.update(dict.fromkeys(_tags_of(remote, page.content)))
+        found = await remote.parse(len(page.content), _tags_of, page.content)
+        tags.update(dict.fromkeys(found))
         if pages.size > MOST_TAG_BYTES or len(tags) > MOST_TAGS:
             raise UpstreamBadAnswer(remote.upstream, "its list is too long")
         page = await pages.next()
@@ -67,7 +69,12 @@ async def get_referrers(remote: Remote, repository: str, digest: Digest) -> Mani
         if pages.size > LARGEST_MANIFEST:
             raise UpstreamBadAnswer(remote.upstream, "its list is too long")
         further.append(page)
-    return _joined(remote, first, further) if further else first
+    if not further:
+        return first
+    contents = [page.content for page in (first, *further)]
+    content = await remote.parse(pages.size, _joined, contents)
+    # It is nobody's digest any more.
+    return replace(first, content=content, claimed=None)
 
 
 class _Pages:
@@ -133,27 +140,24 @@ class _Pages:
         return following
 
 
-def _tags_of(remote: Remote, content: bytes) -> list[str]:
-    tags = _member(remote, content, "tags")
+def _tags_of(upstream: str, content: bytes) -> list[str]:
+    tags = _member(upstream, content, "tags")
     return [tag for tag in tags if isinstance(tag, str) and _TAG.match(tag)]
 
 
-def _joined(remote: Remote, first: ManifestAnswer, further: list[ManifestAnswer]) -> ManifestAnswer:
-    """The first page with the descriptors of the others; it is nobody's digest any more."""
-    manifests = _member(remote, first.content, "manifests")
-    for page in further:
-        manifests += _member(remote, page.content, "manifests")
-    index = {**json.loads(first.content), "manifests": manifests}
-    content = json.dumps(index, separators=(",", ":")).encode()
-    return replace(first, content=content, claimed=None)
+def _joined(upstream: str, pages: list[bytes]) -> bytes:
+    """The first page with the descriptors of all."""
+    manifests = [member for page in pages for member in _member(upstream, page, "manifests")]
+    index = {**json.loads(pages[0]), "manifests": manifests}
+    return json.dumps(index, separators=(",", ":")).encode()
 
 
-def _member(remote: Remote, content: bytes, name: str) -> list[object]:
+def _member(upstream: str, content: bytes, name: str) -> list[object]:
     """A list of a JSON object; null counts as empty."""
     try:
-        value = json.loads(content)[name]
-    except (ValueError, RecursionError, KeyError, TypeError):
+        value = load_json(content)[name]
+    except (ValueError, KeyError, TypeError):
         value = ""
     if not isinstance(value, list | None):
-        raise UpstreamBadAnswer(remote.upstream, "its list is malformed")
+        raise UpstreamBadAnswer(upstream, "its list is malformed")
     return value or []

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -15,6 +16,7 @@ from regcache.errors import (
     UpstreamServerError,
 )
 from regcache.interfaces import IUpstreamMeter
+from regcache.parsing import Parser
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker
 from regcache.upstream.connection import Connections
@@ -31,6 +33,8 @@ from regcache.upstream.login import Login
 from regcache.upstream.places import Places
 from regcache.upstream.rate_limits import RateLimitHeaders, RateLimits, still_limited
 from regcache.upstream.urls import Url
+
+T = TypeVar("T")
 
 _ERROR_BYTES = 1024
 _NO_HEAD_SECONDS = 3600.0
@@ -53,6 +57,7 @@ class Chain:
     limits: RateLimits
     login: Login
     connections: Connections
+    parser: Parser
 
 
 class Remote:
@@ -133,6 +138,10 @@ class Remote:
     async def read(self, answer: Answer, limit: int) -> bytes:
         """Read a body of at most ``limit`` bytes. :raises UpstreamFailure: if it cannot be."""
         return await self.chain.reader.read(answer, limit)
+
+    async def parse(self, size: int, parse: Callable[..., T], *arguments: Any) -> T:
+        """Call ``parse(upstream, *arguments)`` where ``size`` bytes keep nobody waiting."""
+        return await self.chain.parser.run(size, parse, self.upstream, *arguments)
 
     def bad_answer(self, answer: Answer, reason: str) -> UpstreamBadAnswer:
         """Close the connection of an answer; gives the failure to raise."""

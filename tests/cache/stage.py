@@ -12,10 +12,12 @@ from regcache.digests import Digest
 from regcache.errors import ManifestUnknownError, UpstreamFailure
 from regcache.identity import UpstreamIdentity
 from regcache.media_types import OCI_MANIFEST
+from regcache.parsing import Parser
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
 from tests.cache.cases import APP, manifest_of
 from tests.support.caches import Caches
+from tests.support.pools import ImmediatePool
 from tests.upstream.network import Handler, Network, Seen, response
 from tests.upstream.recorders import Meter
 
@@ -51,7 +53,9 @@ class Stage:
 
     def build(self, **policy: Any) -> None:
         """Build the cache, empty, with another policy."""
-        around = Surroundings(self.network, self.network, self._meter, self.now, lambda: 0.0)
+        around = Surroundings(
+            self.network, self.network, self._meter, Parser(ImmediatePool()), self.now, lambda: 0.0
+        )
         url = UpstreamUrl("http://registry.test", lambda: self.account, ("auth.test",))
         registry = build_registry(
             UpstreamIdentity("up.test", serve_private=True), [url], around, tls_policy(), Timeouts()

@@ -3,18 +3,13 @@
 import json
 from collections.abc import Iterator
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.trial.unittest import SynchronousTestCase
-
 from regcache.cache import manifests
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import Manifest
 from regcache.manifest_body import MOST_BYTES, MOST_DESCRIPTORS
 from regcache.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from regcache.parsing import SMALL, Parser
 from tests.cache.cases import APP, DAY, CacheTestCase, index_of, manifest_of
-from tests.support.pools import HeldPool
 
 
 class FetchTests(CacheTestCase):
@@ -114,47 +109,6 @@ def ambiguous() -> Iterator[tuple[bytes, str]]:
     yield manifest_of(), "text/html"
     yield b"<html></html>", OCI_MANIFEST
     yield b'{"schemaVersion": 1}', OCI_MANIFEST
-
-
-class ParserTests(SynchronousTestCase):
-    """Where manifests are parsed."""
-
-    def setUp(self) -> None:
-        """A parser whose threads wait."""
-        self.pool = HeldPool()
-        self.parser = Parser(self.pool)
-
-    def begin(self, size: int) -> "Deferred[int]":
-        """Have something done."""
-        return Deferred.fromCoroutine(self.parser.run(size, int, "5"))
-
-    def test_small(self) -> None:
-        """What is small is done at once."""
-        self.assertEqual(self.successResultOf(self.begin(SMALL)), 5)
-        self.assertEqual(self.pool.jobs, [])
-
-    def test_large(self) -> None:
-        """What is large is done in a thread, one after the other, whoever leaves meanwhile."""
-        waiting = [self.begin(SMALL + 1) for _ in range(4)]
-        self.assertEqual(len(self.pool.jobs), 1)
-        waiting[1].cancel()
-        self.failureResultOf(waiting[1], CancelledError)
-        for each in (waiting[0], waiting[2], waiting[3]):
-            self.assertNoResult(each)
-            self.assertEqual(len(self.pool.jobs), 1)
-            self.pool.release()
-            self.assertEqual(self.successResultOf(each), 5)
-
-    def test_failure(self) -> None:
-        """Who fails, or leaves while it has its turn, does not keep the others from theirs."""
-        failing = Deferred.fromCoroutine(self.parser.run(SMALL + 1, int, "x"))
-        left, last = self.begin(SMALL + 1), self.begin(SMALL + 1)
-        self.pool.release()
-        self.failureResultOf(failing, ValueError)
-        left.cancel()
-        self.failureResultOf(left, CancelledError)
-        self.pool.release_all()
-        self.assertEqual(self.successResultOf(last), 5)
 
 
 class ChildTests(CacheTestCase):

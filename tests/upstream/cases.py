@@ -5,9 +5,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
+from regcache.parsing import Parser
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
 from regcache.upstream.registry import Registry
+from tests.support.pools import ImmediatePool
 from tests.upstream.network import Handler, Network, Seen, response
 from tests.upstream.recorders import Meter
 
@@ -38,7 +40,12 @@ class UpstreamTestCase(SynchronousTestCase):
     def registry(self, *urls: UpstreamUrl, **options: object) -> Registry:
         """Build an upstream as the service does."""
         around = Surroundings(
-            self.network, self.network, self.meter, lambda: 1_000_000.0, lambda: 0.0
+            self.network,
+            self.network,
+            self.meter,
+            Parser(ImmediatePool()),
+            lambda: 1_000_000.0,
+            lambda: 0.0,
         )
         timeouts = options.pop("timeouts", Timeouts())
         return build_registry(

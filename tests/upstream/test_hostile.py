@@ -7,6 +7,7 @@ from regcache.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
+from regcache.parsing import MOST_VALUES
 from tests.upstream.cases import (
     UpstreamTestCase,
 )
@@ -147,6 +148,8 @@ class TagsTests(UpstreamTestCase):
         for body in (b"", b"[]", b"{}", b'{"tags":{}}', b'{"tags":"abc"}', b"[" * 100_000):
             self.serve(lambda _, body=body: response(200, body))
             self.failure(self.registry().list_tags("x"), UpstreamBadAnswer)
+        self.serve(lambda _: response(200, b'{"tags":[' + b"1," * MOST_VALUES + b"1]}"))
+        self.failure(self.registry().list_tags("x"), UpstreamBadAnswer)
 
     def test_dripping_pages(self) -> None:
         """However each page drips, the whole list has a minute."""

@@ -81,8 +81,8 @@ class CachedReads:
         view = memoryview(self._buffer)[:length]
         return bytes(view) if self._fill(view, descriptor, offset) else None
 
-    def hold(self, descriptor: int, offset: int, length: int, sampled: Sampled) -> bool:
-        """Whether the page cache holds ``length`` bytes, as far as samples of them tell.
+    def has(self, descriptor: int, offset: int, length: int, sampled: Sampled) -> bool:
+        """Whether the page cache has ``length`` bytes, as far as samples of them tell.
 
         Pages leave the cache in the order in which they came into it, several at a time; one
         that is missing between two samples costs its reader one access to the disk.
@@ -145,7 +145,7 @@ class OpenFile:
             raise FileClosedError
         return self._raw.fileno()
 
-    def hold(self) -> None:
+    def keep_open(self) -> None:
         """Keep the descriptor until :meth:`release`. :raises FileClosedError: after close."""
         if self.closing:
             raise FileClosedError
@@ -163,7 +163,7 @@ class OpenFile:
     def run(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
         """Call ``function(descriptor, *args)`` in the pool; the file stays open meanwhile."""
         try:
-            self.hold()
+            self.keep_open()
         except FileClosedError:
             return fail()
         return handed_over(self.work(function, *args).addBoth(self._passed))
@@ -257,7 +257,7 @@ class ContentFile:
         """Whether ``length`` bytes are present, and in the page cache: sendfile will not wait."""
         if not length or self._opened.closing or self._readable(offset, length) != length:
             return False
-        return self._cached.hold(self._opened.fileno(), offset, length, self._sampled)
+        return self._cached.has(self._opened.fileno(), offset, length, self._sampled)
 
     async def is_whole(self) -> bool:
         """Whether the file still has the size that it was opened with. Fails with OSError."""

@@ -138,7 +138,7 @@ class IntervalSaver:
             return fail(self._fault)
         if not sync:
             self._sync_behind()
-        return self._turns.held(lambda: self._save(sync))
+        return self._turns.run_now(lambda: self._save(sync))
 
     async def _save(self, sync: bool) -> None:
         if sync and not self._stopped:
@@ -168,7 +168,7 @@ class IntervalSaver:
         if self._clock.seconds() < self._synced_at + SYNC_PAUSE:
             return
         self._syncing = True
-        syncing = self._background.run(self._turns.held, self._sync)
+        syncing = self._background.run(self._turns.run_now, self._sync)
         syncing.addErrback(self._sync_failed).addCallback(self._sync_ended)
 
     def _sync_failed(self, failure: Failure) -> None:

@@ -28,7 +28,7 @@ close               nothing                          what waits is let go when t
 Writes, verify, clear and discard have the file's turn until they fire. So one of them at most
 waits for the hash, and no two threads ever use it.
 
-What is to be hashed is held in memory: at most ``MOST_BEHIND`` in one file, or one write where
+What is to be hashed is kept in memory: at most ``MOST_BEHIND`` in one file, or one write where
 that is larger.
 """
 
@@ -48,7 +48,7 @@ More than what a body that drips is written in: behind a slow link nothing is ga
 """
 
 MOST_BEHIND = 2 * 1024 * 1024
-"""What is held of a file to be hashed (bytes); writes that are too much wait."""
+"""What is kept of a file to be hashed (bytes); writes that are too much wait."""
 
 _VERIFY_STEP = 64 * 1024 * 1024  # bytes hashed by one job, so that other files get their turn
 _NOTHING = -1  # less than any number of bytes: fits when level only
@@ -67,8 +67,8 @@ class TrailingHash:
         self._handed_to = 0  # where the hash will be when nothing waits
         self._waiting: list[Stretch] = []
         self._behind = False
-        self._held = 0  # bytes of what waits, and of what is in the job
-        self._held_by_job = 0
+        self._unhashed = 0  # bytes of what waits, and of what is in the job
+        self._unhashed_in_job = 0
         self._job_to = 0  # where the hash will be when the job ends
         self._waiter: tuple[int, Deferred[None]] | None = None
         self._fault: BaseException | None = None
@@ -125,35 +125,35 @@ class TrailingHash:
             return
         self._waiting.append((read_to, following))
         self._handed_to = end
-        self._held += end - read_to
+        self._unhashed += end - read_to
         if not self._behind:
-            self._opened.hold()
+            self._opened.keep_open()
             self._begin()
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []
         self._behind = True
-        self._job_to, self._held_by_job = self._handed_to, self._held
+        self._job_to, self._unhashed_in_job = self._handed_to, self._unhashed
         self._opened.work(self._content.hash, waiting).addBoth(self._ended)
 
     def _ended(self, outcome: object) -> None:
         if isinstance(outcome, Failure) and outcome.value is not None:
             # Its traceback would keep what was to be hashed.
             self._fault = outcome.value.with_traceback(None)
-        self._held -= self._held_by_job
+        self._unhashed -= self._unhashed_in_job
         if self._waiting and self._fault is None and not self._opened.closing:
             self._begin()
         else:
             self._waiting.clear()
-            self._behind, self._held = False, 0
+            self._behind, self._unhashed = False, 0
             self._opened.release()
         self._tell_waiter()
 
     def _has_room(self, most: int) -> bool:
-        return not self._behind or self._held <= most
+        return not self._behind or self._unhashed <= most
 
     def _room(self, most: int) -> "Deferred[None]":
-        """Fires when no more than ``most`` bytes are held, or the hash is level."""
+        """Fires when no more than ``most`` bytes are kept, or the hash is level."""
         if self._has_room(most):
             return succeed(None)
         self._waiter = (most, Deferred())
@@ -168,7 +168,7 @@ class TrailingHash:
         """Drop what waits to be hashed: it is read again if it is wanted after all."""
         if self._behind:
             self._waiting.clear()
-            self._handed_to, self._held = self._job_to, self._held_by_job
+            self._handed_to, self._unhashed = self._job_to, self._unhashed_in_job
 
     async def forget(self) -> None:
         """Hash from the start again. In the file's turn."""

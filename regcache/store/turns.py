@@ -23,10 +23,10 @@ class FileTurns:
         self._opened = opened
         self._lock = DeferredLock()
 
-    def held(self, step: Step[T]) -> "Deferred[T]":
+    def run_now(self, step: Step[T]) -> "Deferred[T]":
         """Run a step now. Fails with FileClosedError after the file was closed."""
         try:
-            self._opened.hold()
+            self._opened.keep_open()
         except FileClosedError:
             return fail()
         running: Deferred[T] = Deferred.fromCoroutine(step())
@@ -34,19 +34,19 @@ class FileTurns:
 
     def run(self, step: Step[T]) -> "Deferred[T]":
         """Run a step in its turn. Fails with FileClosedError after the file was closed."""
-        return self.held(lambda: self.turn(step))
+        return self.run_now(lambda: self.turn(step))
 
     def run_plain(self, step: Callable[[], "Deferred[T]"]) -> "Deferred[T]":
         """As :meth:`run`, for a step that is no coroutine: those cost most of a small write."""
         try:
-            self._opened.hold()
+            self._opened.keep_open()
         except FileClosedError:
             return fail()
         running: Deferred[T] = self._lock.run(step)
         return handed_over(running.addBoth(self._passed))
 
     async def turn(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Run a part of a step in its turn. Only within a step of :meth:`held`."""
+        """Run a part of a step in its turn. Only within a step of :meth:`run_now`."""
         await self._lock.acquire()
         try:
             return await step()

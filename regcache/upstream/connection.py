@@ -61,7 +61,7 @@ class BoundedClientProtocol(ClientConnection):
         self._socket: Any = None
         self._stream: Any = None
         self._read_size = READ_SIZE
-        self._receiving = self._held = False
+        self._receiving = self._pause_due = False
 
     def connectionMade(self) -> None:
         """Read in large pieces, below TLS too."""
@@ -90,7 +90,7 @@ class BoundedClientProtocol(ClientConnection):
         :param request: is told when it got no answer for long.
         """
         self._header_bytes = 0
-        self._held = False
+        self._pause_due = False
         awaited: Deferred[Any] = super().request(request)
         if self._socket is not None:
             self.produce_by(self)
@@ -120,7 +120,7 @@ class BoundedClientProtocol(ClientConnection):
         self._receiving = True
         super().dataReceived(data)  # type: ignore[no-untyped-call]
         self._receiving = False
-        if self._held and self.is_receiving:
+        if self._pause_due and self.is_receiving:
             self._socket.pauseProducing()
         # The end of one answer may send the next request from within this read, whose bytes
         # are none of that request's answer.
@@ -146,13 +146,13 @@ class BoundedClientProtocol(ClientConnection):
 
     def pauseProducing(self) -> None:
         """Read no more; while a read is under way, after it."""
-        self._held = self._receiving
+        self._pause_due = self._receiving
         if not self._receiving:
             self._socket.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Read on."""
-        self._held = False
+        self._pause_due = False
         self._socket.resumeProducing()
 
     def stopProducing(self) -> None:

@@ -85,17 +85,17 @@ class Place:
 
     def move(self, places: Places) -> bool:
         """Have one of these places instead; whether one was free."""
-        held = self._places
-        if held is None or held is places:
+        occupied = self._places
+        if occupied is None or occupied is places:
             return True
         if not places.take():
             return False
         self._places = places
-        held.release()
+        occupied.release()
         return True
 
     def give_back(self, in_vain: float = 0.0) -> None:
         """Give it back. Idempotent."""
-        held, self._places = self._places, None
-        if held is not None:
-            held.release(in_vain)
+        occupied, self._places = self._places, None
+        if occupied is not None:
+            occupied.release(in_vain)

@@ -285,7 +285,7 @@ class ContentFileTests(SynchronousTestCase):
         """Whoever opened the file is told once that it was given back."""
         told: list[bool] = []
         opened = OpenFile(io.FileIO(self.path), ImmediatePool(), lambda: told.append(True))
-        opened.hold()
+        opened.keep_open()
         opened.close()
         self.assertEqual(told, [])
         opened.release()

@@ -153,10 +153,10 @@ class TrailingHashTests(StoreTestCase):
         """What does not follow while a job hashes is not held, and is read again later."""
         self.keep(0, 500)
         self.keep(600, 1000)
-        self.assertEqual(self.file._hash._held, 500)
+        self.assertEqual(self.file._hash._unhashed, 500)
         self.keep(500, 600)
         self.keep(1000, 1100)
-        self.assertEqual(self.file._hash._held, 600)
+        self.assertEqual(self.file._hash._unhashed, 600)
         self.pool.release()
         (_, _, (_, stretches)) = self.pool.jobs[0]
         self.assertEqual(stretches, [(500, [(500, [CONTENT[500:600]])])])
@@ -369,7 +369,7 @@ class TrailingHashModel(RuleBasedStateMachine):
     @invariant()
     def bounded(self) -> None:
         """What is held to be hashed is bounded."""
-        assert self.file._hash._held <= max(MOST_BEHIND, SIZE)
+        assert self.file._hash._unhashed <= max(MOST_BEHIND, SIZE)
         waiting = self.file._hash._waiting
         held = sum(len(each) for _, pieces in waiting for _, parts in pieces for each in parts)
         assert held <= MOST_BEHIND

@@ -1,4 +1,4 @@
-"""What an upstream's answers say, and whether that fits what was asked for and is held."""
+"""What an upstream's answers say, and whether that fits what was asked for and is here."""
 
 from regcache.cache.download.context import DownloadTask, Fetched
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
@@ -29,7 +29,7 @@ class Answers:
 
         :param asked: the offset from which on it was asked for.
         :returns: the size of the whole content, where the answer or a manifest says it.
-        :raises SizeConflict: if it contradicts what is held.
+        :raises SizeConflict: if it contradicts what is here.
         :raises UpstreamBadAnswer: if it contradicts the manifest or the question.
         """
         upstream, expected = self._task.upstream.name, self._task.expected_size
@@ -37,26 +37,26 @@ class Answers:
             raise UpstreamBadAnswer(upstream, "it sent another range than was asked for")
         size = expected if body.size is None else body.size
         if body.size is None and self._file.present and body.url_index not in self.url_indexes:
-            # What is held may have come through another repository, or from another URL, and a
+            # What is here may have come through another repository, or from another URL, and a
             # 200 alone proves nothing.
-            raise SizeConflict(upstream, "it does not say the size of what is held")
+            raise SizeConflict(upstream, "it does not say the size of what is here")
         if size is None:
             return None
         if expected not in (None, size):
             raise UpstreamBadAnswer(upstream, f"a size of {size} bytes instead of {expected}")
-        held = max((end for _, end in self._file.present), default=0)
-        if self._file.size not in (None, size) or held > size:
-            known = self._file.size or held
+        here = max((end for _, end in self._file.present), default=0)
+        if self._file.size not in (None, size) or here > size:
+            known = self._file.size or here
             raise SizeConflict(upstream, f"a size of {size} bytes instead of {known}")
         return size
 
     def is_credible(self, failure: UpstreamFailure) -> bool:
-        """Whether it comes from a URL that gave what is held, as far as is known."""
+        """Whether it comes from a URL that gave what is here, as far as is known."""
         given, url_index = self.url_indexes, failure.url_index
         return url_index is None or not given or url_index in given
 
     def nothing_at(self, position: int, failure: UpstreamFailure) -> SizeConflict:
-        """Nothing follows what is held: then that has another size than ours.
+        """Nothing follows what is here: then that has another size than ours.
 
         Or nobody knows the size, and only a whole answer can say where the end is.
         """

@@ -8,11 +8,11 @@ opening    partial file opened     filling; the first gap is asked for
 opening    nothing is missing      proving: one HEAD, since the right needs the upstream's word
 opening    cannot be opened        over; waiting readers relay
 proving    right proved            checking
-proving    answer proves nothing   what is held is dropped and fetched afresh: filling
+proving    answer proves nothing   what is here is dropped and fetched afresh: filling
 filling    first answer, up to     filling; heads of answers wait until all was verified
            64 KiB
 filling    first answer, larger    filling, on the disk; heads of answers go out
-filling    another size than ours  what is held is dropped and fetched afresh once: filling
+filling    another size than ours  what is here is dropped and fetched afresh once: filling
 filling    first answer refused    over; every waiting reader gets the failure
 filling    claim of space refused  over; waiting readers relay, the first takes the body. What
                                    fits in memory: filling, and it will not be stored

@@ -110,7 +110,7 @@ class FillPlan(Generic[F]):
     :ivar fills: those that run.
     :ivar main: the one that works towards completeness.
     :ivar ranges_ignored: the upstream answers from the start, whatever it is asked for.
-    :ivar no_remainder: nothing follows what is held, it says, though nobody knows the size:
+    :ivar no_remainder: nothing follows what is here, it says, though nobody knows the size:
         only a whole answer can say where the end is.
     :ivar side_failures: how many fills broke beside another one.
     """

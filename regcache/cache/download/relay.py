@@ -52,8 +52,8 @@ class Relay:
         self._upstream = upstream
         self._wrong = wrong
         self._hasher = digest.hasher()
-        self._held: deque[bytes] = deque()
-        self._held_length = 0
+        self._withheld: deque[bytes] = deque()
+        self._withheld_length = 0
         self._position = 0
         self._start = 0
         self._end: int | None = None
@@ -99,7 +99,7 @@ class Relay:
         self._sink = None
         if not self._over:
             self._over = True
-            self._held.clear()
+            self._withheld.clear()
             self._body.abort()
 
     def body_chunk(self, data: bytes) -> None:
@@ -107,24 +107,24 @@ class Relay:
         if self._over:
             return
         self._hasher.update(data)
-        self._held.append(data)
-        self._held_length += len(data)
-        if self.size is not None and self._position + self._held_length > self.size:
+        self._withheld.append(data)
+        self._withheld_length += len(data)
+        if self.size is not None and self._position + self._withheld_length > self.size:
             self._break("more bytes than announced")
             return
-        while self._held and self._may_send(len(self._held[0])):
+        while self._withheld and self._may_send(len(self._withheld[0])):
             self._send()
 
     def _may_send(self, length: int) -> bool:
         if self.size is None:
-            return self._held_length - length >= WITHHELD
+            return self._withheld_length - length >= WITHHELD
         return self._position + length <= self.size - WITHHELD
 
     def _send(self) -> None:
-        data = self._held.popleft()
+        data = self._withheld.popleft()
         begin = max(0, self._start - self._position)
         end = len(data) if self._end is None else max(0, self._end - self._position)
-        self._held_length -= len(data)
+        self._withheld_length -= len(data)
         self._position += len(data)
         piece = data[begin:end]
         if piece and self._sink is not None:
@@ -136,14 +136,14 @@ class Relay:
         """Release what was withheld if the digest is right."""
         if self._over:
             return
-        if self.size not in (None, self._position + self._held_length):
+        if self.size not in (None, self._position + self._withheld_length):
             self._break("the body ended early")
             return
         if self._hasher.hexdigest() != self._digest.hex:
             self._wrong()
             self._break("the content fails its digest")
             return
-        while self._held and not self._over:
+        while self._withheld and not self._over:
             self._send()
         self._finish()
 

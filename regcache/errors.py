@@ -202,6 +202,7 @@ class UpstreamDenied(UpstreamFailure):
     """401 or 403 for the thing asked for, whatever credentials were used.
 
     :ivar credentials_used: whether credentials that the realm accepts were refused here.
+    :ivar closes: whether these are refused all of the repository, as far as could be found out.
     :ivar detail: the upstream's own message, bounded and cleaned.
     """
 
@@ -216,6 +217,7 @@ class UpstreamDenied(UpstreamFailure):
     ) -> None:
         super().__init__(upstream, reason, status=status)
         self.credentials_used = credentials_used
+        self.closes = False
         self.detail = detail
 
     def answer(self, unknown: type[RegistryError]) -> RegistryError:

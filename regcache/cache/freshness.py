@@ -11,8 +11,10 @@ nothing yet                           ask; wait for ``deadline``, or, where the 
                                       old for ``stale_if_error``, as long as it takes
 the same digest                       revalidated: fresh again
 another digest                        moved: serve that
-good credentials refused              closed: the upstream's 403 for the whole repository
-404; 401 or 403 to us anonymous       gone, unless ``on_missing: stale``
+good credentials refused, and what    closed: the upstream's 403 for the whole repository
+is known to be good there, too
+404; 401 or 403 to us anonymous, or   gone, unless ``on_missing: stale``
+for this tag alone
 a failure, and too old a copy         failed: the failure is passed on
 no answer within ``deadline``         stale, overdue: the answer is taken when it comes
 breaker open, Retry-After running,    stale, unasked
@@ -102,5 +104,5 @@ def is_fresh(age: float, ttl: float) -> bool:
 
 
 def closes(failure: UpstreamFailure) -> bool:
-    """Whether a failure closes the repository: credentials that are good were refused there."""
-    return isinstance(failure, UpstreamDenied) and failure.credentials_used
+    """Whether a failure closes the repository: good credentials are refused all of it."""
+    return isinstance(failure, UpstreamDenied) and failure.closes

@@ -155,8 +155,7 @@ class Listings:
                 raise
             theirs, status = [], _stale(failure)
         if theirs:
-            some_tag = _SOME_TAG if _has(theirs, _SOME_TAG) else theirs[-1]
-            await self._visibility.admit_fetch_of_manifest(repository, some_tag)
+            await self._visibility.admit_fetch_of_manifest(repository, _telling(theirs, ours))
         else:
             await self._visibility.admit_manifest(repository, (ours or [_SOME_TAG])[0])
         self._visibility.confirm(repository)
@@ -170,7 +169,7 @@ class Listings:
             tags = await repository.registry.list_tags(repository.name)
             return await self._parser.run(_weigh_tags(tags), sorted, tags)
 
-        key = (repository.identity, repository.registry.credentials)
+        key = (repository.identity, repository.registry.all_credentials)
         kept, status = await self.kept_tags.find(key, ask, repository.policy.list_ttl)
         return kept.value, status
 
@@ -200,7 +199,7 @@ class Listings:
         :raises UpstreamNotFound: if the upstream has neither referrers nor the digest.
         """
         try:
-            await self._visibility.admit_fetch_of_manifest(repository, str(digest))
+            await self._admit_asking(repository, digest)
             kept, status = await self._referrers_of(repository, digest)
         except (UpstreamNotFound, UpstreamDenied):
             raise
@@ -208,6 +207,21 @@ class Listings:
             cached = await self._cached_referrers(repository, digest, failure)
             return ReferrerList(_index_of(cached, artifact_type), _stale(failure))
         return ReferrerList(await self._filtered(repository, digest, kept, artifact_type), status)
+
+    async def _admit_asking(self, repository: ServedRepository, digest: Digest) -> None:
+        """Return if the upstream may be asked with our credentials what refers to a digest.
+
+        :raises UpstreamNotFound: if it is not there, and nothing else is known to be.
+        """
+        try:
+            await self._visibility.admit_fetch_of_manifest(repository, str(digest))
+        except UpstreamNotFound:
+            # What is referred to may be pushed later (OCI distribution, "Pushing Manifests
+            # with Subject"): another manifest tells as well whether the repository is public.
+            known = await self._index.known_manifests(repository.identity)
+            if not known:
+                raise
+            await self._visibility.admit_fetch_of_manifest(repository, str(known[0]))
 
     async def repositories(self, upstream: ServedUpstream, after: str, limit: int) -> list[str]:
         """The repositories of an upstream behind a name, of which the cache holds something.
@@ -290,6 +304,12 @@ class Listings:
         left = whole.asked_at + repository.policy.list_ttl - self._clock.seconds()
         found, _ = await self.kept_referrers.find(key, select, left)
         return found.value
+
+
+def _telling(theirs: Sequence[str], ours: Sequence[str]) -> str:
+    """A tag that tells whether a repository is public; best one whose manifest was read before."""
+    known = next((tag for tag in ours if _has(theirs, tag)), "")
+    return known or (_SOME_TAG if _has(theirs, _SOME_TAG) else theirs[-1])
 
 
 def _stale(failure: UpstreamFailure) -> CacheStatus:

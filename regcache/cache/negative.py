@@ -5,15 +5,13 @@ what may be over at the next question: 5xx, 429, time-outs, lost connections.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.bounded import BoundedTable
-from regcache.cache.freshness import closes
 from regcache.cache.policy import ServedUpstream
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.spare_bodies import SpareBodies
@@ -70,8 +68,8 @@ class NegativeCachingRegistry:
 
     Bodies that came where it was asked for heads are used, too.
 
-    A repository is closed when credentials that the realm accepts are refused a manifest of
-    it. A single blob says less: some registries deny what is merely not there.
+    When credentials that the realm accepts are refused something of a repository, it is found
+    out whether the repository is closed.
     """
 
     def __init__(
@@ -186,26 +184,26 @@ class NegativeCachingRegistry:
         known = self._refusals.find(key)
         if known is not None:
             return fail(known)
+        return Deferred.fromCoroutine(self._answer(key, question))
 
-        def answered(result: T) -> T:
-            self._refusals.forget(key)
-            return result
+    async def _answer(self, key: RefusalKey, question: "Callable[[], Deferred[T]]") -> T:
+        try:
+            answer = await question()
+        except UpstreamFailure as failure:
+            await self._learn(key, failure)
+            raise
+        self._refusals.forget(key)
+        return answer
 
-        def refused(failure: Failure) -> Failure:
-            self._note(key, failure.value)
-            return failure
-
-        return question().addCallbacks(answered, refused)
-
-    def _note(self, key: RefusalKey, raised: Any) -> None:
-        if not isinstance(raised, UpstreamFailure):
-            return
-        repository, _, kind, _ = key
-        if kind == "blob" and raised.redirected:
+    async def _learn(self, key: RefusalKey, failure: UpstreamFailure) -> None:
+        repository, _, kind, reference = key
+        if kind == "blob" and failure.redirected:
             return  # the registry may lead elsewhere the next time
-        self._refusals.note(key, raised, self._negative_ttl)
-        if kind == "manifest" and closes(raised):
-            self._closed_repositories.close(repository)
+        if isinstance(failure, UpstreamDenied) and failure.credentials_used:
+            failure.closes = await self._closed_repositories.refused(
+                self._inner, repository, reference
+            )
+        self._refusals.note(key, failure, self._negative_ttl)
 
 
 def with_negative_cache(

@@ -68,6 +68,9 @@ class IIndex(Interface):
     def record_closed(repository: Repository, since: float | None) -> "Deferred[None]":
         """Note that; of a repository of which nothing is known nothing is noted."""
 
+    def known_manifests(repository: Repository) -> "Deferred[list[Digest]]":
+        """A few stored manifests that a repository has, those first that were shown last."""
+
     def tags(repository: Repository) -> "Deferred[list[str]]":
         """The cached tags of a repository, sorted."""
 

@@ -141,6 +141,9 @@ class SqliteIndex:
     def record_closed(self, repository: Repository, since: float | None) -> "Deferred[None]":
         return self._thread.write(index_names.record_closed, repository, since)
 
+    def known_manifests(self, repository: Repository) -> "Deferred[list[Digest]]":
+        return self._thread.read(index_names.known_manifests, repository)
+
     def tags(self, repository: Repository) -> "Deferred[list[str]]":
         return self._thread.read(index_names.list_tags, repository)
 

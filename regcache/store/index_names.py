@@ -25,6 +25,9 @@ MOST_TAGS = 50_000
 MOST_REPOSITORIES = 1000
 """Repositories of one page, whatever was asked for."""
 
+MOST_CANDIDATES = 16
+"""Manifests of one repository, by tag and without, among which the latest are looked for."""
+
 MOST_VERDICTS = 250_000
 """Verdicts that are kept, the latest asked. Anybody can make up names that get one."""
 
@@ -54,6 +57,31 @@ JOIN subjects s ON s.manifest_id = f.manifest_id
 JOIN contents c ON c.id = f.manifest_id
 WHERE r.upstream = ? AND r.name = ? AND f.subject = ? AND c.size IS NOT NULL
 ORDER BY f.manifest_id LIMIT ?
+"""
+
+KNOWN_MANIFESTS = """
+WITH r AS (SELECT id, upstream FROM repositories WHERE upstream = :upstream AND name = :name),
+candidates (id, shown_at) AS (
+    SELECT c.id, t.validated_at
+    FROM (
+        SELECT digest, validated_at FROM tags WHERE repository_id = (SELECT id FROM r)
+        ORDER BY validated_at DESC LIMIT :most
+    ) t
+    JOIN contents c ON c.digest = t.digest
+    UNION ALL
+    SELECT manifest_id, 0.0
+    FROM (
+        SELECT DISTINCT manifest_id FROM shown WHERE repository_id = (SELECT id FROM r)
+        LIMIT :most
+    )
+)
+SELECT c.digest, max(max(l.proved_at, k.shown_at)) AS last
+FROM candidates k
+JOIN r
+JOIN contents c ON c.id = k.id
+JOIN links l ON l.content_id = c.id AND l.upstream = r.upstream AND l.repository_id = r.id
+WHERE c.size IS NOT NULL AND c.media_type != ''
+GROUP BY c.id ORDER BY last DESC LIMIT 2
 """
 
 CLOSED = "SELECT closed_since FROM repositories WHERE upstream = ? AND name = ?"
@@ -175,6 +203,13 @@ def list_repositories(
     key, after = find_names(connection, Repository(upstream, after))
     rows = connection.execute(REPOSITORIES, (key, after, limit))
     return [name for (name,) in rows]
+
+
+def known_manifests(connection: sqlite3.Connection, repository: Repository) -> list[Digest]:
+    """Two stored manifests that a repository has, those that were shown last."""
+    upstream, name = find_names(connection, repository)
+    names = {"upstream": upstream, "name": name, "most": MOST_CANDIDATES}
+    return [digest_from_key(key) for key, _ in connection.execute(KNOWN_MANIFESTS, names)]
 
 
 def find_verdict(connection: sqlite3.Connection, repository: Repository) -> Verdict | None:

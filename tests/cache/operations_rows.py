@@ -144,8 +144,20 @@ ROWS = (
         ),
     ),
     Row(
-        "refuses good credentials: the repository is closed",
-        (("403", f"HEAD {NEGATIVE}"), ("403", f"HEAD {NEGATIVE}"), ("403", f"HEAD {NEGATIVE}")),
+        "refuses good credentials for this tag alone, `on_missing: gone`",
+        (("403", f"GET {NEGATIVE}"), ("403", f"GET {NEGATIVE}"), ("403", f"GET {NEGATIVE}")),
+    ),
+    Row(
+        "refuses good credentials for this tag alone, `on_missing: stale`",
+        (
+            ("fwd=stale; fwd-status=403", f"HEAD {NEGATIVE}"),
+            ("403", f"HEAD {NEGATIVE}"),
+            ("403", f"GET {NEGATIVE}"),
+        ),
+    ),
+    Row(
+        "refuses good credentials for all: the repository is closed",
+        (("403", f"HEAD {NEGATIVE}"), ("403", f"HEAD {NEGATIVE}"), ("403", f"GET {NEGATIVE}")),
     ),
 )
 
@@ -207,7 +219,10 @@ FAILURES = (
     ),
     FailureRow("it has no such tag any more", ("404", AT_ONCE), ("404", AT_ONCE)),
     FailureRow("it gives no access without credentials", ("403", AT_ONCE), ("403", AT_ONCE)),
-    FailureRow("it refuses good credentials", ("403", AT_ONCE), ("403", AT_ONCE)),
+    FailureRow(
+        "it refuses good credentials for this tag alone", ("403", AT_ONCE), ("403", AT_ONCE)
+    ),
+    FailureRow("it refuses good credentials for all", ("403", AT_ONCE), ("403", AT_ONCE)),
     FailureRow(
         "its token realm refuses our credentials",
         ("hit; detail=revalidated", AT_ONCE),

@@ -85,6 +85,15 @@ def _closed(stage: Stage) -> None:
     stage.serve(refuse)
 
 
+def _tag_refused(stage: Stage) -> None:
+    def refuse(seen: Seen) -> bytes:
+        good = stage.good(seen)
+        of_tag = seen.path.endswith("/manifests/latest") and "authorization" in seen.headers
+        return response(403) if of_tag else good
+
+    stage.serve(refuse)
+
+
 def _realm_refuses(stage: Stage) -> None:
     service = TokenService()
     service.accounts = set()
@@ -122,7 +131,9 @@ SCENES: dict[str, Scene] = {
     "answers 401 or 403 without credentials, `on_missing: stale`": lambda stage: stage.serve(
         constant(403)
     ),
-    "refuses good credentials: the repository is closed": _closed,
+    "refuses good credentials for this tag alone, `on_missing: gone`": _tag_refused,
+    "refuses good credentials for this tag alone, `on_missing: stale`": _tag_refused,
+    "refuses good credentials for all: the repository is closed": _closed,
     "its name cannot be resolved": _unresolvable,
     "it refuses connections": _refused,
     "packets to it are lost": _lost_packets,
@@ -138,11 +149,9 @@ SCENES: dict[str, Scene] = {
     "it gives a manifest that fails its digest": _wrong_digest,
     "it has no such tag any more": lambda stage: stage.serve(constant(404)),
     "it gives no access without credentials": lambda stage: stage.serve(constant(403)),
-    "it refuses good credentials": _closed,
+    "it refuses good credentials for this tag alone": _tag_refused,
+    "it refuses good credentials for all": _closed,
     "its token realm refuses our credentials": _realm_refuses,
 }
 #: Where the upstream is one that we have credentials for.
-WITH_CREDENTIALS = {
-    "refuses good credentials: the repository is closed",
-    "it refuses good credentials",
-}
+WITH_CREDENTIALS = {situation for situation in SCENES if "refuses good credentials" in situation}

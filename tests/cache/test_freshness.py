@@ -62,6 +62,8 @@ def known(failure: UpstreamFailure) -> UpstreamFailure:
 
 GOOD = "up.test", "it gives no access"
 CLOSED = UpstreamDenied(*GOOD, status=403, credentials_used=True)
+CLOSED.closes = True
+ALONE = UpstreamDenied(*GOOD, status=403, credentials_used=True)
 ANONYMOUS = UpstreamDenied(*GOOD, status=401)
 MISSING = UpstreamNotFound("up.test", "gone", status=404)
 ILL: list[UpstreamFailure] = [
@@ -89,6 +91,8 @@ DECISIONS: list[tuple[Answer, bool, Decision, Decision]] = [
     (known(UpstreamNotFound("up.test", "gone")), True, Decision.STALE_UNASKED, Decision.FAILED),
     (ANONYMOUS, False, Decision.GONE, Decision.GONE),
     (ANONYMOUS, True, Decision.STALE_FAILED, Decision.FAILED),
+    (ALONE, False, Decision.GONE, Decision.GONE),
+    (ALONE, True, Decision.STALE_FAILED, Decision.FAILED),
     (CLOSED, False, Decision.CLOSED, Decision.CLOSED),
     (CLOSED, True, Decision.CLOSED, Decision.CLOSED),
 ]

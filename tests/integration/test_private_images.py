@@ -179,6 +179,17 @@ class PrivateTests(CredentialsCase):
         asked = len([one for one in self.upstream.requests if one.method == "GET"])
         self.assertEqual(asked, bodies, "what was cached was fetched again")
 
+    def test_what_is_missing_closes_nothing(self) -> None:
+        """An upstream that answers 403 for a tag that is not there keeps what it has open."""
+        self.upstream.require_token(ALICE)
+        self.start(**credentials(ALICE, serve_private=True))
+        self.assertEqual(self.statuses(), [200] * 3)
+        missing = Fault(status=403, authorised=True)
+        self.upstream.faults.always(f"/v2/{REPOSITORY}/manifests/missing", missing)
+        self.assertEqual(self.get("manifests/missing").status, 403)
+        self.assertEqual(self.statuses(), [200] * 3)
+        self.assertNotIn("closed from now on", self.daemon.log())
+
     def test_entries_of_one_host_share_nothing(self) -> None:
         """What one entry's credentials can read is no other's, and no token crosses."""
         self.upstream.require_token(ALICE)

@@ -217,6 +217,20 @@ class MemoryIndex:
 
         return self._write(change)
 
+    def known_manifests(self, repository: Repository) -> "Deferred[list[Digest]]":
+        known = self._known(repository)
+        shown = {
+            digest: links[known].proved_at
+            for digest, links in self._links.items()
+            if known in links and digest in self._stored and self._mentions.get(digest)
+        }
+        for fact in self._tags.get(known, {}).values():
+            link = self._links.get(fact.digest, {}).get(known)
+            if link is not None and fact.digest in self._media_types:
+                last = max(link.proved_at, fact.validated_at, shown.get(fact.digest, 0.0))
+                shown[fact.digest] = last
+        return succeed(sorted(shown, key=lambda digest: -shown[digest])[:2])
+
     def tags(self, repository: Repository) -> "Deferred[list[str]]":
         return succeed(sorted(self._tags.get(self._known(repository), {})))
 

@@ -2,9 +2,28 @@
 
 Their tags, digests and blobs are answered with 403 until the upstream says otherwise.
 Nothing is deleted: who opens the repository again has all of it at once.
+
+Some registries answer 403 for what is merely not there. So a refusal alone closes nothing: one
+HEAD asks for a manifest that is known to be good there.
+
+======  ===================================  ==============================================
+state   event                                what holds afterwards
+======  ===================================  ==============================================
+open    good credentials refused something;  open; the refusal is that of this one alone
+        nothing is known there
+open    the same; what is known is given,    open; likewise
+        or is not there any more
+open    the same; what is known is refused,  closed
+        or is itself what was refused
+open    the same; the upstream does not say  open; this one is refused as if it were closed
+closed  what a client asks for is given      open, unless it was refused since that was asked
+closed  it is refused, or is not there       closed
+closed  the upstream does not say            closed
+======  ===================================  ==============================================
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -12,34 +31,84 @@ from twisted.python.failure import Failure
 
 from regcache.bounded import BoundedTable
 from regcache.cache.policy import ServedRepository
-from regcache.errors import DeniedError, UpstreamDenied, UpstreamFailure
+from regcache.cache.sight import proofs
+from regcache.digests import Digest
+from regcache.errors import DeniedError, UpstreamDenied, UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentHead
 from regcache.identity import Repository
-from regcache.interfaces import IIndex
+from regcache.interfaces import IIndex, IRegistry
 from regcache.single_flight import Flights, OverdueError
 
 #: Repositories whose state is remembered in memory; the index knows all that are closed.
 MOST_STATES = 20_000
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Whether a repository is closed, and when that was said last (Unix seconds)."""
+
+    closed: bool
+    said_at: float
+
+
 class ClosedRepositories:
-    """Remembers which repositories are closed, and asks whether they still are."""
+    """Remembers which repositories are closed, and asks whether they are."""
 
     _log = Logger()
 
     def __init__(self, index: IIndex, clock: IReactorTime) -> None:
         self._index = index
         self._clock = clock
-        self._closed: BoundedTable[Repository, bool] = BoundedTable(MOST_STATES)
-        self._flights: Flights[None] = Flights(clock)
+        self._states: BoundedTable[Repository, _State] = BoundedTable(MOST_STATES)
+        self._openings: Flights[None] = Flights(clock)
+        self._closings: Flights[bool] = Flights(clock)
 
     def __len__(self) -> int:
         """How many repositories' states are in memory."""
-        return len(self._closed)
+        return len(self._states)
+
+    async def refused(self, registry: IRegistry, repository: Repository, reference: str) -> bool:
+        """Find out whether good credentials are refused more than one tag or digest.
+
+        :param registry: which has just refused it, and will be asked for a known manifest.
+        :param reference: the tag or digest that was refused.
+        :returns: whether the repository is to be taken for closed; False: it is this one alone.
+        """
+        try:
+            known = await self._index.known_manifests(repository)
+        except OSError as error:
+            self._log.warn("what {name} holds is not known: {why}", name=repository, why=error)
+            return True
+        others = [digest for digest in known if str(digest) != reference]
+        if known and not others:
+            self.close(repository)
+        if not others:
+            return bool(known)
+        return await self._closings.join(
+            repository, lambda: self._is_refused(registry, repository, others[0])
+        )
+
+    async def _is_refused(
+        self, registry: IRegistry, repository: Repository, digest: Digest
+    ) -> bool:
+        """Ask for what is known to be good; whether that is refused, or nobody says."""
+        try:
+            await proofs.head_manifest(registry, repository.name, str(digest))
+        except UpstreamDenied as refusal:
+            if refusal.credentials_used:
+                self.close(repository)
+            return True
+        except UpstreamNotFound:
+            return False
+        except UpstreamFailure:
+            return True
+        return False
 
     def close(self, repository: Repository) -> None:
-        """Good credentials were refused."""
-        if self._closed.get(repository):
+        """Good credentials are refused all of a repository."""
+        state = self._states.get(repository)
+        if state is not None and state.closed:
+            self._states.put(repository, _State(True, self._clock.seconds()))
             return
         # Anybody may ask for names that an upstream refuses: no more than a remark.
         self._log.info(
@@ -69,12 +138,16 @@ class ClosedRepositories:
             return
 
         async def look() -> None:
+            asked_at = self._clock.seconds()
             await ask()
+            state = self._states.get(key)
+            if state is not None and state.closed and asked_at < state.said_at:
+                raise _still_closed(key)
             self._set(key, False)
 
         limit = repository.policy.deadline
         try:
-            await self._flights.join_within((key, reference), look, limit, by=by)
+            await self._openings.join_within((key, reference), look, limit, by=by)
         except UpstreamDenied:
             raise
         except (UpstreamFailure, OverdueError):
@@ -82,14 +155,16 @@ class ClosedRepositories:
 
     def is_known_open(self, repository: ServedRepository) -> bool:
         """Whether a repository is open, as far as memory tells. Nobody is asked."""
-        return self._closed.get(repository.identity) is False
+        state = self._states.get(repository.identity)
+        return state is not None and not state.closed
 
     def confirm(self, repository: ServedRepository) -> None:
         """Refuse what was found to be open before a wait, if it was closed meanwhile.
 
         :raises DeniedError: if memory has it as closed.
         """
-        if self._closed.get(repository.identity):
+        state = self._states.get(repository.identity)
+        if state is not None and state.closed:
             raise _still_closed(repository.identity)
 
     async def is_closed(self, repository: ServedRepository) -> bool:
@@ -97,20 +172,20 @@ class ClosedRepositories:
         return await self._is_closed(repository.identity)
 
     async def _is_closed(self, key: Repository) -> bool:
-        closed = self._closed.get(key)
-        if closed is None:
-            recorded = await self._index.closed_since(key) is not None
+        state = self._states.get(key)
+        if state is None:
+            since = await self._index.closed_since(key)
             # It may have been closed or opened meanwhile.
-            closed = self._closed.get(key)
-            if closed is None:
-                closed = recorded
-                self._closed.put(key, closed)
-        return closed
+            state = self._states.get(key)
+            if state is None:
+                state = _State(since is not None, since or 0.0)
+                self._states.put(key, state)
+        return state.closed
 
     def _set(self, repository: Repository, closed: bool) -> None:
-        self._closed.put(repository, closed)
-        since = self._clock.seconds() if closed else None
-        noting = self._index.record_closed(repository, since)
+        now = self._clock.seconds()
+        self._states.put(repository, _State(closed, now))
+        noting = self._index.record_closed(repository, now if closed else None)
         noting.addErrback(self._not_noted, repository)
 
     def _not_noted(self, failure: Failure, repository: Repository) -> None:

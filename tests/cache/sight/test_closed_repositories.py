@@ -1,12 +1,16 @@
 """Repositories that are closed to us, since good credentials were refused."""
 
 from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import fail
 
 from regcache.cache.sight import closed_repositories
 from regcache.digests import Digest
 from regcache.errors import DeniedError, ManifestUnknownError, UpstreamDenied, UpstreamUnreachable
 from regcache.media_types import OCI_MANIFEST
-from tests.cache.cases import APP, TTL, CacheTestCase
+from tests.cache.cases import APP, DAY, TTL, CacheTestCase, manifest_of
+from tests.support.bodies import Fault
 
 AWAY = UpstreamUnreachable("up.test", "connection refused")
 
@@ -117,9 +121,32 @@ class ClosedTests(CacheTestCase):
         asking = self.start(self.tag())
         self.clock.advance(2.0)
         self.assertIn("deadline", self.successResultOf(asking).status.text)
-        self.clock.advance(3.0)
         self.registry.delay = 0.001
+        self.clock.advance(3.0)
+        self.caches.run(turns=20)
         self.assert_closed()
+
+    def test_login_page_does_not_open(self) -> None:
+        """A page that answers everything opens nothing."""
+        self.close()
+        self.registry.login_page = lambda *_: True
+        self.refusal(self.by_digest(), DeniedError)
+        self.refusal(self.open(self.blob), DeniedError)
+        self.restart()
+        self.refusal(self.by_digest(), DeniedError)
+
+    def test_refused_again_meanwhile(self) -> None:
+        """What was asked for before the last refusal does not open it afterwards."""
+        self.close()
+        self.registry.closed.clear()
+        self.registry.delay = 1.0
+        asking = self.start(self.by_digest())
+        self.clock.advance(0.5)
+        self.caches.closed_repositories.close(self.caches.served().identity)
+        self.clock.advance(0.5)
+        self.failureResultOf(asking, DeniedError)
+        self.registry.delay = 0.001
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
 
     def test_anonymous_closes_nothing(self) -> None:
         """What is refused without credentials is gone, and closes nothing."""
@@ -155,3 +182,163 @@ class ClosedTests(CacheTestCase):
             self.successResultOf(self.index.closed_since(self.caches.served("made/up1").identity))
         )
         self.assert_closed()
+
+
+class RefusedAloneTests(CacheTestCase):
+    """A registry that answers 403 for what is not there: one refusal closes nothing."""
+
+    credentials = "robot"
+
+    def setUp(self) -> None:
+        """An image is cached."""
+        super().setUp()
+        self.registry.serve_private = True
+        self.restart()
+        self.result(self.tag())
+        self.registry.refuses_missing = True
+        self.asked()
+
+    def assert_open(self) -> None:
+        """What is known of the repository is shown, and nobody is asked for it."""
+        self.asked()
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        self.assertEqual(self.asked(), [])
+        self.assertIsNone(self.closed_since())
+
+    def closed_since(self) -> float | None:
+        """What the index has."""
+        since: float | None
+        since = self.successResultOf(self.index.closed_since(self.caches.served().identity))
+        return since
+
+    def test_missing_tag(self) -> None:
+        """A tag that is not there is refused alone, after one HEAD of what is known."""
+        refusal: UpstreamDenied = self.refusal(self.tag("missing"), UpstreamDenied)
+        self.assertEqual(refusal.answer(ManifestUnknownError).status, 403)
+        asked = [each[:3] for each in self.registry.requests]
+        self.assertEqual(
+            asked, [("get_manifest", APP, "missing"), ("head_manifest", APP, str(self.digest))]
+        )
+        self.asked()
+        self.refusal(self.tag("missing"), UpstreamDenied)
+        self.assertEqual(self.asked(), [])
+        self.assert_open()
+
+    def test_missing_blob(self) -> None:
+        """Nor does a blob that is refused, while what is known is given; else it closes, too."""
+        blob = self.registry.add(b"layer")
+        refusal = UpstreamDenied("up.test", "no", status=403, credentials_used=True)
+        self.registry.faults = [Fault(refuse=refusal)]
+        self.refusal(self.open(blob), UpstreamDenied)
+        self.assert_open()
+        self.registry.closed.add(APP)
+        self.refusal(self.open(Digest.of(b"another")), UpstreamDenied)
+        self.assertIsNotNone(self.closed_since())
+
+    def test_many(self) -> None:
+        """All that is refused at a time shares one question."""
+        asking = [self.start(self.tag(f"missing{n}")) for n in range(20)]
+        self.caches.run(turns=20)
+        for each in asking:
+            self.failureResultOf(each, UpstreamDenied)
+        self.assertEqual(self.registry.count("head_manifest"), 1)
+        self.assert_open()
+
+    def test_tag_that_was_removed(self) -> None:
+        """A cached tag that is refused alone is gone; with on_missing: stale it is kept."""
+        del self.registry.manifests[APP, "latest"]
+        self.clock.advance(TTL)
+        self.restart(replace(self.policy, keep_missing=True))
+        self.assertEqual(self.status_of(self.tag()), "regcache; fwd=stale; fwd-status=403")
+        self.restart()
+        self.refusal(self.tag(), UpstreamDenied)
+        self.assert_open()
+        self.clock.advance(10.0)
+        self.refusal(self.tag(), UpstreamDenied)
+        self.assertEqual(self.asked()[0], "get_manifest")
+
+    def test_nothing_known(self) -> None:
+        """Where nothing is known to be good the refusal is remembered, and no more."""
+        self.registry.closed.add("org/new")
+        self.refusal(self.tag("a", "org/new"), UpstreamDenied)
+        self.refusal(self.tag("a", "org/new"), UpstreamDenied)
+        self.assertEqual(self.asked(), ["get_manifest"])
+        self.registry.closed.clear()
+        self.registry.add_manifest("org/new", "b", self.content, OCI_MANIFEST)
+        self.status_of(self.tag("b", "org/new"))
+
+    def test_known_itself(self) -> None:
+        """What is known to be good, and alone so, closes the repository when it is refused."""
+        self.clock.advance(DAY)
+        self.registry.closed.add(APP)
+        self.refusal(self.by_digest(), UpstreamDenied)
+        self.assertEqual(self.asked(), ["head_manifest"])
+        self.assertIsNotNone(self.closed_since())
+
+    def test_another_one_is_known(self) -> None:
+        """A digest that was removed is refused alone while another one is given."""
+        other = manifest_of(b"other")
+        self.registry.add_manifest(APP, "other", other, OCI_MANIFEST)
+        self.result(self.tag("other"))
+        self.clock.advance(DAY)
+        del self.registry.manifests[APP, str(self.digest)]
+        self.refusal(self.by_digest(), UpstreamDenied)
+        self.assertIsNone(self.closed_since())
+        self.result(self.by_digest(Digest.of(other)))
+
+    def test_known_is_gone(self) -> None:
+        """Of what is not there any more nobody learns that the rest is closed."""
+        refuse = self.registry._refuse_missing
+
+        def refuse_tags(repository: str, reference: str, anonymous: bool) -> None:
+            if ":" not in reference:
+                refuse(repository, reference, anonymous)
+
+        self.patch(self.registry, "_refuse_missing", refuse_tags)
+        del self.registry.manifests[APP, str(self.digest)]
+        self.refusal(self.tag("missing"), UpstreamDenied)
+        self.assert_open()
+
+    def test_nobody_says(self) -> None:
+        """Where the upstream does not say it is refused, and nothing else follows from that."""
+        del self.registry.manifests[APP, "latest"]
+        self.clock.advance(TTL)
+        head = self.registry.head_manifest
+
+        def silent_for_digests(repository: str, reference: str, anonymous: bool = False) -> Any:
+            if ":" in reference:
+                return fail(AWAY)
+            return head(repository, reference, anonymous)
+
+        self.patch(self.registry, "head_manifest", silent_for_digests)
+        self.restart(replace(self.policy, keep_missing=True))
+        self.refusal(self.tag(), UpstreamDenied)
+        self.patch(self.registry, "head_manifest", head)
+        self.assert_open()
+        self.registry.refuses_missing = False
+        self.registry.add_manifest(APP, "latest", self.content, OCI_MANIFEST)
+        self.clock.advance(10.0)
+        self.assertIn("revalidated", self.status_of(self.tag()))
+
+    def test_login_page(self) -> None:
+        """A page that answers everything vouches for nothing."""
+        self.registry.login_page = lambda *_: True
+        self.assertTrue(self.refusal(self.tag("missing"), UpstreamDenied).closes)
+        self.registry.login_page = lambda *_: False
+        self.assert_open()
+
+    def test_index_that_fails(self) -> None:
+        """Where the disk does not tell what is known it is refused, and no more."""
+        self.patch(self.index, "known_manifests", lambda _: fail(OSError(5, "no")))
+        self.assertTrue(self.refusal(self.tag("missing"), UpstreamDenied).closes)
+        self.assert_open()
+
+    def test_client_leaves(self) -> None:
+        """A client that leaves while it is found out takes the answer from nobody."""
+        self.registry.closed.add(APP)
+        leaving, staying = self.start(self.tag("a")), self.start(self.tag("b"))
+        self.clock.advance(0.0015)
+        leaving.addErrback(lambda _: None).cancel()
+        self.caches.run(turns=20)
+        self.assertTrue(self.failureResultOf(staying, UpstreamDenied).value.closes)
+        self.assertIsNotNone(self.closed_since())

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 
 from regcache.cache.sight.visibility import FETCHED_FOR
 from regcache.digests import Digest
-from regcache.errors import DeniedError, UpstreamNotFound, UpstreamUnreachable
+from regcache.errors import DeniedError, UpstreamDenied, UpstreamNotFound, UpstreamUnreachable
 from regcache.identity import Repository
 from regcache.media_types import OCI_MANIFEST
 from tests.cache.cases import APP, DAY, CacheTestCase, index_of, manifest_of
@@ -146,6 +146,16 @@ class TurnedPrivateTests(CacheTestCase):
         self.assertEqual(self.registry.count("get_manifest") + self.registry.count("get_blob"), 0)
         self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
 
+    def test_refuses_what_is_missing(self) -> None:
+        """A registry that answers 403 for what is not there is not private therefore."""
+        self.registry.refuses_missing = True
+        self.clock.advance(FETCHED_FOR)
+        refusal = self.refusal(self.tag("missing"), UpstreamDenied)
+        self.assertFalse(refusal.closes)
+        self.assertTrue(self.verdict().public)
+        self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
+        self.result(self.tag("newer"))
+
     def key(self) -> Repository:
         """The repository."""
         return self.caches.served().identity
@@ -201,6 +211,23 @@ class TurnedPrivateTests(CacheTestCase):
             self.caches.listings.referrers(self.caches.served("org/secret"), self.digest, ""),
             UpstreamUnreachable,
         )
+
+    def test_referrers_of_what_is_missing(self) -> None:
+        """What refers to something that was not pushed yet is found, if the rest is public."""
+        later = Digest.of(b"pushed later")
+        self.registry.referrers[later] = index_of(self.newer)
+        self.clock.advance(FETCHED_FOR)
+        found = self.result(self.caches.listings.referrers(self.caches.served(), later, ""))
+        self.assertIn(str(Digest.of(self.newer)).encode(), found.content)
+        self.clock.advance(FETCHED_FOR)
+        self.registry.private.add(APP)
+        self.refusal(self.caches.listings.referrers(self.caches.served(), later, ""), DeniedError)
+
+    def test_tags_of_old_images(self) -> None:
+        """A list is shown though some of its tags name what nobody can read any more."""
+        self.registry.tag_lists[APP] = ["ancient", "latest", "zzz"]
+        self.clock.advance(FETCHED_FOR)
+        self.assertEqual(list(self.result(self.tags()).tags), ["ancient", "latest", "zzz"])
 
     def test_client_leaves(self) -> None:
         """A client that leaves while it is found out leaves the question to the others."""

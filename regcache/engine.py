@@ -167,7 +167,12 @@ class _Builder:
 
     def _make_downloads(self, finish: int | None) -> DownloadTable:
         context = DownloadContext(
-            self._store, self._ledger, self._reactor, self._metrics, random.random, finish
+            self._store,
+            self._ledger,
+            self._reactor,
+            events=self._metrics,
+            random=random.random,
+            finish=finish,
         )
         return DownloadTable(
             context,

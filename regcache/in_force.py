@@ -119,7 +119,9 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     :raises UpstreamSetupError: if an upstream's files cannot be used.
     :raises AccessSetupError: if a file of accounts or keys cannot be used.
     """
-    built = build_upstreams(config, engine.reactor, engine.disk_pool, engine.metrics, engine.parser)
+    built = build_upstreams(
+        config, engine.reactor, engine.disk_pool, engine.metrics, parser=engine.parser
+    )
     upstreams = [
         with_negative_cache(
             upstream, engine.refusals, engine.closed_repositories, engine.spare_bodies
@@ -129,7 +131,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     identities = {upstream.name: upstream.identity for upstream in upstreams}
     cache = ConfiguredCache(upstreams, engine.caches)
     access = build_access(config, engine)
-    distribution = _distribution(config, engine, cache, identities, access)
+    distribution = _distribution(config, engine, cache, identities, access=access)
     return InForce(
         config=config,
         upstreams=identities,
@@ -154,6 +156,7 @@ def _distribution(
     engine: Engine,
     cache: ConfiguredCache,
     identities: Mapping[str, UpstreamIdentity],
+    *,
     access: BuiltAccess | None,
 ) -> Distribution:
     private = config.access.restricted

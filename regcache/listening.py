@@ -71,8 +71,8 @@ class ListenerBuilder:
                 health,
                 engine.metrics.render,
                 CONTENT_TYPE,
-                admin.hosts,
-                None if parse_endpoint(admin.endpoint).local else gatekeeper,
+                admin_hosts=admin.hosts,
+                gatekeeper=None if parse_endpoint(admin.endpoint).local else gatekeeper,
             )
             # A crowd of clients must not keep the operator out.
             self._add(admin.endpoint, self._site(pages, None, False, None), None)

@@ -46,7 +46,7 @@ class BuiltUpstreams:
 
 
 def build_upstreams(
-    config: model.Config, reactor: Any, pool: IWorkPool, meter: IUpstreamMeter, parser: Parser
+    config: model.Config, reactor: Any, pool: IWorkPool, meter: IUpstreamMeter, *, parser: Parser
 ) -> BuiltUpstreams:
     """Make every configured upstream.
 
@@ -104,11 +104,11 @@ def _registry(
         _identity(upstream),
         urls,
         surroundings,
-        tls,
-        timeouts,
-        upstream.max_downloads,
-        upstream.address_family,
-        _proxies(upstream),
+        tls=tls,
+        timeouts=timeouts,
+        max_downloads=upstream.max_downloads,
+        address_family=upstream.address_family,
+        proxies=_proxies(upstream),
     )
 
 

@@ -14,6 +14,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 MOST_MODULE_LINES = 400
 MOST_CLASS_LINES = 200
 MOST_FUNCTION_LINES = 40
+MOST_POSITIONAL = 4
 
 #: Classes that are still too long. One that is shortened is taken off; none is added.
 LONG_CLASSES = frozenset(
@@ -232,6 +233,17 @@ class SizeTests(SynchronousTestCase):
         }
         self.assertEqual(long, {})
 
+    def test_parameters(self) -> None:
+        """What takes more than four values takes the rest by name."""
+        many = [
+            f"{module.name}.{node.name}"
+            for module in modules().values()
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and len(_positional(node)) > MOST_POSITIONAL
+        ]
+        self.assertEqual(many, [])
+
     def test_docstrings(self) -> None:
         """Every module, and every public class and function in one, says what it is for."""
         silent = [
@@ -243,6 +255,12 @@ class SizeTests(SynchronousTestCase):
             and ast.get_docstring(node) is None
         ]
         self.assertEqual(silent, [])
+
+
+def _positional(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """The parameters that may be given by place, but for what every one of its kind has."""
+    given = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    return [name for name in given if name not in ("self", "cls", "connection")]
 
 
 class DocumentTests(SynchronousTestCase):

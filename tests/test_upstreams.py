@@ -30,7 +30,7 @@ class BuildTests(SynchronousTestCase):
         config = loads(dedent(text), "regcache.yml", {}).config
         self.reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
         pool = ImmediatePool()
-        return build_upstreams(config, self.reactor, pool, Metrics(), Parser(pool))
+        return build_upstreams(config, self.reactor, pool, Metrics(), parser=Parser(pool))
 
     def test_known(self) -> None:
         """Without a section all known registries are there, anonymous, with nothing to watch."""

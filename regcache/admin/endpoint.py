@@ -33,6 +33,7 @@ class AdminDispatch:
         health: HealthPages,
         render_metrics: Callable[[], bytes],
         metrics_type: str,
+        *,
         admin_hosts: Sequence[str] = (),
         gatekeeper: Callable[[], Gatekeeper | None] | None = None,
     ) -> None:

@@ -330,7 +330,7 @@ class BlobCache:
         except NotStoredError as error:
             reader.leave()
             body = error.take_body()
-            return await self._relay(repository, running.task.digest, facts, str(error), body)
+            return await self._relay(repository, running.task.digest, facts, str(error), body=body)
         except BaseException:
             reader.leave()
             raise
@@ -343,6 +343,7 @@ class BlobCache:
         digest: Digest,
         facts: ContentFacts,
         reason: str,
+        *,
         body: IBlobBody | None = None,
     ) -> OpenBlob:
         if body is None:

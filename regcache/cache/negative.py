@@ -75,6 +75,7 @@ class NegativeCachingRegistry:
     def __init__(
         self,
         inner: IRegistry,
+        *,
         refusals: NegativeCache,
         closed_repositories: ClosedRepositories,
         spare_bodies: SpareBodies,
@@ -149,14 +150,14 @@ class NegativeCachingRegistry:
         digest: Digest,
         start: int = 0,
         end: int | None = None,
-        skip: frozenset[int] = frozenset(),
         *,
+        skip: frozenset[int] = frozenset(),
         relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
         """GET of a blob; what some of the URLs say of it is not what the upstream says."""
 
         def ask() -> "Deferred[IBlobBody]":
-            return self._inner.get_blob(repository, digest, start, end, skip, relayed=relayed)
+            return self._inner.get_blob(repository, digest, start, end, skip=skip, relayed=relayed)
 
         return ask() if skip else self._ask(self._key(repository, "blob", str(digest)), ask)
 
@@ -215,6 +216,10 @@ def with_negative_cache(
     """The upstream with a registry that remembers refusals."""
     policy = upstream.policy
     registry = NegativeCachingRegistry(
-        upstream.registry, refusals, closed_repositories, spare_bodies, policy.negative_ttl
+        upstream.registry,
+        refusals=refusals,
+        closed_repositories=closed_repositories,
+        spare_bodies=spare_bodies,
+        negative_ttl=policy.negative_ttl,
     )
     return ServedUpstream(registry, policy)

@@ -82,8 +82,8 @@ class IRegistry(Interface):
         digest: Digest,
         start: int = 0,
         end: int | None = None,
-        skip: frozenset[int] = frozenset(),
         *,
+        skip: frozenset[int] = frozenset(),
         relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
         """GET of a blob, with a Range unless it is asked for from 0 to None.

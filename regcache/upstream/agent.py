@@ -1,7 +1,7 @@
 """The plain agent at the end of the chain: dials checked addresses, sends, maps what fails."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -44,6 +44,7 @@ class ConnectionSettings:
 
     reactor: Any
     names: INames
+    _: KW_ONLY
     proxy_names: INames
     policy: AddressPolicy
     proxies: IProxyRules
@@ -80,19 +81,19 @@ class EndpointFactory:
             return TunnelEndpoint(
                 settings.reactor,
                 settings.proxy_names,
-                proxy,
-                settings.connect_timeout,
-                origin,
-                allowed,
+                proxy=proxy,
+                timeout=settings.connect_timeout,
+                target=origin,
+                allowed=allowed,
             )
         return CheckedEndpoint(
             settings.reactor,
             settings.names,
-            settings.policy,
-            settings.family,
-            settings.connect_timeout,
-            origin.host,
-            origin.port,
+            policy=settings.policy,
+            family=settings.family,
+            timeout=settings.connect_timeout,
+            host=origin.host,
+            port=origin.port,
         )
 
 

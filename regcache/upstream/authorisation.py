@@ -57,6 +57,7 @@ class TokenSource:
         self,
         upstream: str,
         own: Origin,
+        *,
         token_hosts: Collection[str],
         client: TokenClient,
         table: TokenTable,
@@ -94,7 +95,7 @@ class TokenSource:
             return UpstreamTimedOut(self._upstream, "its token realm is too slow")
 
         fetching = Deferred.fromCoroutine(self._fetch(key, identity))
-        return within(self._clock, self._seconds, fetching, late, lambda _: None)
+        return within(self._clock, self._seconds, fetching, late=late, discard=lambda _: None)
 
     async def _fetch(self, key: TokenKey, identity: Identity) -> Token:
         try:
@@ -134,6 +135,7 @@ class AuthorisingAgent:
         upstream: str,
         own: Origin,
         inner: IExchangeAgent,
+        *,
         reader: BodyReader,
         tokens: TokenSource,
         login: Login,

@@ -102,6 +102,7 @@ class BlobBody(Protocol):
         answer: Answer,
         remote: Remote,
         extent: Extent,
+        *,
         clock: IReactorTime,
         meter: IUpstreamMeter,
         stall_timeout: float,

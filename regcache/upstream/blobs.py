@@ -1,7 +1,7 @@
 """Blobs of one URL of an upstream: the questions, and what of an answer fits them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
@@ -30,6 +30,7 @@ class BlobRequest:
 
     repository: str
     digest: Digest
+    _: KW_ONLY
     start: int = 0
     end: int | None = None
     anonymous: bool = False
@@ -63,7 +64,9 @@ async def head_blob(remote: Remote, wanted: BlobRequest, body_of: BodyMaker) -> 
     except UpstreamBadAnswer as failure:
         if failure.status not in _NO_HEAD:
             raise
-    first = BlobRequest(wanted.repository, wanted.digest, 0, 1, wanted.anonymous)
+    first = BlobRequest(
+        wanted.repository, wanted.digest, start=0, end=1, anonymous=wanted.anonymous
+    )
     body = await open_blob(remote, first, body_of)
     body.abort()
     return ContentHead(None, body.size, "", body.credentials)
@@ -95,9 +98,9 @@ def _request(
         method,
         remote.url(wanted.repository, wanted.resource),
         (*_COMMON, *fields),
-        wanted.repository,
-        wanted.anonymous,
-        Limited.BLOBS,
+        repository=wanted.repository,
+        anonymous=wanted.anonymous,
+        what=Limited.BLOBS,
     )
 
 

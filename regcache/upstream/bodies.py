@@ -40,7 +40,7 @@ class BodyReader:
         if answer.length is not None and answer.length > limit:
             answer.abort()
             raise UpstreamBadAnswer(self._upstream, "its answer is too large")
-        collector = _Collector(answer, self._upstream, self._meter, limit, False)
+        collector = _Collector(answer, self._upstream, self._meter, limit=limit, lenient=False)
         return await collector.begin(self._clock, self._seconds)
 
     async def beginning(self, answer: Answer, limit: int) -> bytes:
@@ -48,7 +48,9 @@ class BodyReader:
         if answer.length == 0:
             answer.finish()
             return b""
-        collector = _Collector(answer, self._upstream, self._meter, LARGEST_DRAINED, True)
+        collector = _Collector(
+            answer, self._upstream, self._meter, limit=LARGEST_DRAINED, lenient=True
+        )
         content = await collector.begin(self._clock, min(DRAIN_SECONDS, self._seconds))
         return content[:limit]
 
@@ -60,7 +62,7 @@ class _Collector(Protocol):
     """
 
     def __init__(
-        self, answer: Answer, upstream: str, meter: IUpstreamMeter, limit: int, lenient: bool
+        self, answer: Answer, upstream: str, meter: IUpstreamMeter, *, limit: int, lenient: bool
     ) -> None:
         self._answer = answer
         self._upstream = upstream

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -87,6 +87,7 @@ class Surroundings:
     names: INames
     meter: IUpstreamMeter
     parser: Parser
+    _: KW_ONLY
     unix_now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     proxy_names: INames | None = None
@@ -96,6 +97,7 @@ def build_registry(
     identity: UpstreamIdentity,
     urls: Sequence[UpstreamUrl],
     surroundings: Surroundings,
+    *,
     tls: IPolicyForHTTPS,
     timeouts: Timeouts,
     max_downloads: int = 16,
@@ -110,11 +112,19 @@ def build_registry(
     :raises InvalidUrlError: if one of the URLs is unusable.
     """
     builder = _RegistryBuilder(
-        identity.name, surroundings, tls, timeouts, max_downloads, address_family, proxies
+        identity.name,
+        surroundings,
+        tls=tls,
+        timeouts=timeouts,
+        max_downloads=max_downloads,
+        address_family=address_family,
+        proxies=proxies,
     )
     remotes = [builder.remote(index, url) for index, url in enumerate(urls)]
     clock: IReactorTime = surroundings.reactor
-    return Registry(identity, remotes, clock, surroundings.meter, timeouts.stall)
+    return Registry(
+        identity, remotes, clock=clock, meter=surroundings.meter, stall_timeout=timeouts.stall
+    )
 
 
 _STATES = {
@@ -146,6 +156,7 @@ class _RegistryBuilder:
         self,
         name: str,
         surroundings: Surroundings,
+        *,
         tls: IPolicyForHTTPS,
         timeouts: Timeouts,
         max_downloads: int,
@@ -166,13 +177,13 @@ class _RegistryBuilder:
         around = self._surroundings
         return Remote(
             self._name,
-            index,
-            parse_url(settings.url),
-            quote(self._name, safe="") if settings.namespace else "",
-            self._chain(settings),
-            around.reactor,
-            around.meter,
-            around.unix_now,
+            index=index,
+            base=parse_url(settings.url),
+            namespace=quote(self._name, safe="") if settings.namespace else "",
+            chain=self._chain(settings),
+            clock=around.reactor,
+            meter=around.meter,
+            unix_now=around.unix_now,
         )
 
     def _chain(self, settings: UpstreamUrl) -> Chain:
@@ -187,27 +198,38 @@ class _RegistryBuilder:
         client = TokenClient(self._name, plain, reader, around.unix_now)
         limits = RateLimits(around.reactor)
         tokens = self._tokens(settings, own, client, limits)
-        authorising = AuthorisingAgent(self._name, own, plain, reader, tokens, login)
+        authorising = AuthorisingAgent(
+            self._name, own, plain, reader=reader, tokens=tokens, login=login
+        )
         breakers = Breakers(own, lambda origin: self._breaker(origin, origin == own))
         self._breakers.append(breakers.own)
         guarded = GuardedAgent(
-            self._name, authorising, breakers, around.reactor, timeouts.first_byte
+            self._name, authorising, breakers, clock=around.reactor, patience=timeouts.first_byte
         )
-        limited = self._limits(
-            RedirectingAgent(self._name, own, guarded, reader), connections.heard
+        redirecting = RedirectingAgent(self._name, own, guarded, reader)
+        control, transfers, relays = self._limits(redirecting, connections.heard)
+        return Chain(
+            control=control,
+            transfers=transfers,
+            relays=relays,
+            reader=reader,
+            breaker=breakers.own,
+            limits=limits,
+            login=login,
+            connections=connections,
+            parser=around.parser,
         )
-        return Chain(*limited, reader, breakers.own, limits, login, connections, around.parser)
 
     def _connection_settings(self, own: Origin) -> ConnectionSettings:
         around = self._surroundings
         return ConnectionSettings(
             around.reactor,
             around.names,
-            around.proxy_names or around.names,
-            AddressPolicy(own),
-            self._proxies,
-            self._address_family,
-            self._timeouts.connect,
+            proxy_names=around.proxy_names or around.names,
+            policy=AddressPolicy(own),
+            proxies=self._proxies,
+            family=self._address_family,
+            connect_timeout=self._timeouts.connect,
         )
 
     @property
@@ -222,12 +244,12 @@ class _RegistryBuilder:
         return TokenSource(
             self._name,
             own,
-            settings.token_hosts,
-            client,
-            TokenTable(clock),
-            limits,
-            clock,
-            self._answer_seconds,
+            token_hosts=settings.token_hosts,
+            client=client,
+            table=TokenTable(clock),
+            limits=limits,
+            clock=clock,
+            seconds=self._answer_seconds,
         )
 
     def _limits(
@@ -237,7 +259,14 @@ class _RegistryBuilder:
         clock, seconds = self._surroundings.reactor, self._answer_seconds
 
         def limited(places: int) -> LimitedAgent:
-            return LimitedAgent(self._name, inner, Places(places), clock, seconds, lambda: heard.at)
+            return LimitedAgent(
+                self._name,
+                inner,
+                Places(places),
+                clock=clock,
+                seconds=seconds,
+                heard_at=lambda: heard.at,
+            )
 
         relays = self._max_downloads * RELAYS_FOR_EACH_DOWNLOAD
         return limited(CONTROL_CONNECTIONS), limited(self._max_downloads), limited(relays)

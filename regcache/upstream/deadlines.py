@@ -43,6 +43,7 @@ def within(
     clock: IReactorTime,
     seconds: float,
     awaited: "Deferred[T]",
+    *,
     late: Callable[[], Exception],
     discard: Callable[[T], None],
 ) -> "Deferred[T]":
@@ -50,7 +51,7 @@ def within(
 
     For cancelling and results that come too late, the same holds as for :func:`cancellable`.
     """
-    return _Wait(clock, seconds, awaited, late, discard).outcome
+    return _Wait(clock, seconds, awaited, late=late, discard=discard).outcome
 
 
 class _Wait(Generic[T]):
@@ -61,6 +62,7 @@ class _Wait(Generic[T]):
         clock: IReactorTime,
         seconds: float,
         awaited: "Deferred[T]",
+        *,
         late: Callable[[], Exception],
         discard: Callable[[T], None],
     ) -> None:

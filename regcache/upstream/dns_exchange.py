@@ -152,7 +152,7 @@ class NameServer:
             return NameServerError("no answer within its time")
 
         waiting: Deferred[Reply] = Deferred.fromCoroutine(asking)
-        return await within(self._reactor, seconds, waiting, late, lambda _: None)
+        return await within(self._reactor, seconds, waiting, late=late, discard=lambda _: None)
 
     async def _over_udp(self, question: Question) -> Reply:
         query = _Query(question)

@@ -93,6 +93,7 @@ class CheckedEndpoint:
         self,
         reactor: Any,
         names: INames,
+        *,
         policy: AddressPolicy,
         family: AddressFamily,
         timeout: float,
@@ -116,8 +117,8 @@ class CheckedEndpoint:
             self._reactor,
             self._timeout,
             Deferred.fromCoroutine(self._connect(protocolFactory)),
-            ConnectTimeoutError,
-            hang_up,
+            late=ConnectTimeoutError,
+            discard=hang_up,
         )
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:

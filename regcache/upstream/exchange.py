@@ -1,7 +1,7 @@
 """One request to an upstream and its answer, as the agents of the chain hand them on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
 
 from twisted.internet.interfaces import IProtocol
@@ -28,6 +28,7 @@ class UpstreamRequest:
     method: bytes
     url: Url
     headers: tuple[tuple[str, str], ...] = ()
+    _: KW_ONLY
     repository: str = ""
     anonymous: bool = False
     what: Limited = Limited.MANIFESTS

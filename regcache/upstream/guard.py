@@ -72,6 +72,7 @@ class GuardedAgent:
         upstream: str,
         inner: IExchangeAgent,
         breakers: Breakers,
+        *,
         clock: IReactorTime,
         patience: float,
     ) -> None:

@@ -30,6 +30,7 @@ class LimitedAgent:
         upstream: str,
         inner: IExchangeAgent,
         places: Places,
+        *,
         clock: IReactorTime,
         seconds: float,
         heard_at: Callable[[], float],
@@ -60,7 +61,7 @@ class LimitedAgent:
 
     def _ask(self, request: UpstreamRequest, seconds: float) -> "Deferred[Answer]":
         sent: Deferred[Answer] = Deferred.fromCoroutine(self._inner.send(request))
-        return within(self._clock, seconds, sent, self._late, Answer.abort)
+        return within(self._clock, seconds, sent, late=self._late, discard=Answer.abort)
 
     async def _wait(self, since: float) -> float:
         """Wait for a place; how long an answer may take then (seconds)."""

@@ -34,7 +34,9 @@ async def list_tags(remote: Remote, repository: str) -> list[str]:
 
     :raises UpstreamBadAnswer: if a page is malformed, or there is no end to them.
     """
-    pages = _Pages(remote, repository, "tags/list", "application/json", LARGEST_TAGS_PAGE)
+    pages = _Pages(
+        remote, repository, "tags/list", accept="application/json", limit=LARGEST_TAGS_PAGE
+    )
     tags: dict[str, None] = {}
     page: ManifestAnswer | None = await pages.first(f"n={TAGS_PER_PAGE}")
     while page is not None:
@@ -55,7 +57,9 @@ async def get_referrers(remote: Remote, repository: str, digest: Digest) -> Mani
     :raises UpstreamNotFound: also where there is no such API.
     :raises UpstreamBadAnswer: if a further page is malformed, or there is no end to them.
     """
-    pages = _Pages(remote, repository, f"referrers/{digest}", OCI_INDEX, LARGEST_MANIFEST)
+    pages = _Pages(
+        remote, repository, f"referrers/{digest}", accept=OCI_INDEX, limit=LARGEST_MANIFEST
+    )
     try:
         first = await pages.first("")
     except UpstreamBadAnswer as failure:
@@ -84,7 +88,7 @@ class _Pages:
     """
 
     def __init__(
-        self, remote: Remote, repository: str, resource: str, accept: str, limit: int
+        self, remote: Remote, repository: str, resource: str, *, accept: str, limit: int
     ) -> None:
         self._remote = remote
         self._repository = repository
@@ -113,7 +117,7 @@ class _Pages:
     async def _page(self, url: Url) -> ManifestAnswer:
         self._count += 1
         request = UpstreamRequest(
-            b"GET", url, (("Accept", self._accept), *COMMON), self._repository
+            b"GET", url, (("Accept", self._accept), *COMMON), repository=self._repository
         )
         answer = await self._remote.ask(request)
         page = await manifest_answer(self._remote, answer, self._limit)

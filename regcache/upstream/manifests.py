@@ -29,12 +29,14 @@ COMMON = (("Accept-Encoding", "identity"), ("User-Agent", "regcache"))
 
 
 def manifest_request(
-    remote: Remote, method: bytes, repository: str, reference: str, anonymous: bool
+    remote: Remote, method: bytes, repository: str, reference: str, *, anonymous: bool
 ) -> UpstreamRequest:
     """A request for a manifest, with all four media types accepted."""
     url = remote.url(repository, f"manifests/{reference}")
     accept = ("Accept", ", ".join(MANIFEST_TYPES))
-    return UpstreamRequest(method, url, (accept, *COMMON), repository, anonymous)
+    return UpstreamRequest(
+        method, url, (accept, *COMMON), repository=repository, anonymous=anonymous
+    )
 
 
 async def head_manifest(
@@ -45,14 +47,14 @@ async def head_manifest(
     :raises UpstreamFailure: as :meth:`Remote.ask`.
     """
     if remote.takes_head:
-        request = manifest_request(remote, b"HEAD", repository, reference, anonymous)
+        request = manifest_request(remote, b"HEAD", repository, reference, anonymous=anonymous)
         try:
             return content_head(await remote.ask(request))
         except UpstreamBadAnswer as failure:
             if failure.status not in NO_HEAD:
                 raise
         remote.note_no_head()
-    request = manifest_request(remote, b"GET", repository, reference, anonymous)
+    request = manifest_request(remote, b"GET", repository, reference, anonymous=anonymous)
     answer = await manifest_answer(remote, await remote.ask(request), LARGEST_MANIFEST)
     return _head_of(answer)
 
@@ -78,7 +80,7 @@ def content_head(answer: Answer) -> ContentHead:
 
 async def get_manifest(remote: Remote, repository: str, reference: str) -> ManifestAnswer:
     """GET of a manifest of at most 4 MiB. :raises UpstreamFailure: if there is none."""
-    request = manifest_request(remote, b"GET", repository, reference, False)
+    request = manifest_request(remote, b"GET", repository, reference, anonymous=False)
     return await manifest_answer(remote, await remote.ask(request), LARGEST_MANIFEST)
 
 

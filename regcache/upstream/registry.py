@@ -49,6 +49,7 @@ class Registry:
         self,
         identity: UpstreamIdentity,
         remotes: Sequence[Remote],
+        *,
         clock: IReactorTime,
         meter: IUpstreamMeter,
         stall_timeout: float,
@@ -105,13 +106,13 @@ class Registry:
         digest: Digest,
         start: int = 0,
         end: int | None = None,
-        skip: frozenset[int] = frozenset(),
         *,
+        skip: frozenset[int] = frozenset(),
         relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
         """GET of a blob or a part of it."""
         _check(repository, str(digest))
-        wanted = BlobRequest(repository, digest, start, end, relayed=relayed)
+        wanted = BlobRequest(repository, digest, start=start, end=end, relayed=relayed)
         return self._first(lambda remote: blobs.open_blob(remote, wanted, self._body), skip)
 
     def list_tags(self, repository: str) -> "Deferred[list[str]]":
@@ -138,7 +139,9 @@ class Registry:
         Calls and bodies under way end by being cancelled and aborted, by whoever began them.
         """
         closing = gatherResults([r.chain.connections.close() for r in self._remotes])
-        done = within(self._clock, _CLOSING_SECONDS, closing, SlowCloseError, lambda _: None)
+        done = within(
+            self._clock, _CLOSING_SECONDS, closing, late=SlowCloseError, discard=lambda _: None
+        )
         return done.addErrback(lambda failure: failure.trap(SlowCloseError)).addCallback(
             lambda _: None
         )
@@ -150,10 +153,19 @@ class Registry:
             return UpstreamTimedOut(self.name, "its list did not end within its time")
 
         waiting = Deferred.fromCoroutine(listing)
-        return await within(self._clock, _LISTING_SECONDS, waiting, late, lambda _: None)
+        return await within(
+            self._clock, _LISTING_SECONDS, waiting, late=late, discard=lambda _: None
+        )
 
     def _body(self, answer: Answer, remote: Remote, extent: Extent) -> BlobBody:
-        return BlobBody(answer, remote, extent, self._clock, self._meter, self._stall_timeout)
+        return BlobBody(
+            answer,
+            remote,
+            extent,
+            clock=self._clock,
+            meter=self._meter,
+            stall_timeout=self._stall_timeout,
+        )
 
     def _first(
         self,

@@ -40,7 +40,7 @@ _ERROR_BYTES = 1024
 _NO_HEAD_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """The agents of one URL, and what its requests have in common.
 
@@ -71,6 +71,7 @@ class Remote:
     def __init__(
         self,
         upstream: str,
+        *,
         index: int,
         base: Url,
         namespace: str,

@@ -124,7 +124,7 @@ class ServerNames:
         self, name: str, kind: RecordType, seconds: float, replies: dict[RecordType, _Found]
     ) -> "Deferred[None]":
         asking = Deferred.fromCoroutine(self._followed(name, kind))
-        bounded = within(self._clock, seconds, asking, NameServerError, lambda _: None)
+        bounded = within(self._clock, seconds, asking, late=NameServerError, discard=lambda _: None)
 
         def failed(failure: Failure) -> None:
             failure.trap(NameServerError, CancelledError)
@@ -133,7 +133,7 @@ class ServerNames:
 
     async def _patiently(self, query: "Deferred[None]", seconds: float) -> None:
         try:
-            await within(self._clock, seconds, query, NameServerError, lambda _: None)
+            await within(self._clock, seconds, query, late=NameServerError, discard=lambda _: None)
         except NameServerError:
             return
 

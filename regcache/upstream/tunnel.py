@@ -44,6 +44,7 @@ class TunnelEndpoint:
         self,
         reactor: Any,
         names: INames,
+        *,
         proxy: Proxy,
         timeout: float,
         target: Origin,
@@ -65,8 +66,8 @@ class TunnelEndpoint:
             self._reactor,
             self._timeout,
             Deferred.fromCoroutine(self._connect(protocolFactory)),
-            ConnectTimeoutError,
-            hang_up,
+            late=ConnectTimeoutError,
+            discard=hang_up,
         )
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:

@@ -17,7 +17,9 @@ class AdminCase(SynchronousTestCase):
         self.health = HealthPages(lambda: self.problems)
         self.metrics = Metrics(["docker.io"])
         self.site = make_site(
-            AdminDispatch(self.health, self.metrics.render, CONTENT_TYPE, ["registry.example.com"])
+            AdminDispatch(
+                self.health, self.metrics.render, CONTENT_TYPE, admin_hosts=["registry.example.com"]
+            )
         )
 
     def get(self, target: str, host: str = "localhost:5001", method: str = "GET") -> Answer:

@@ -54,11 +54,20 @@ class Stage:
     def build(self, **policy: Any) -> None:
         """Build the cache, empty, with another policy."""
         around = Surroundings(
-            self.network, self.network, self._meter, Parser(ImmediatePool()), self.now, lambda: 0.0
+            self.network,
+            self.network,
+            self._meter,
+            Parser(ImmediatePool()),
+            unix_now=self.now,
+            chance=lambda: 0.0,
         )
         url = UpstreamUrl("http://registry.test", lambda: self.account, ("auth.test",))
         registry = build_registry(
-            UpstreamIdentity("up.test", serve_private=True), [url], around, tls_policy(), Timeouts()
+            UpstreamIdentity("up.test", serve_private=True),
+            [url],
+            around,
+            tls=tls_policy(),
+            timeouts=Timeouts(),
         )
         self.policy = replace(self.policy, **policy)
         self.caches = Caches(self._directory, self.network, registry, policy=self.policy)

@@ -290,10 +290,10 @@ class AttentiveRegistryTests(CacheTestCase):
         closed_repositories = ClosedRepositories(MemoryIndex(), self.clock)
         plain = NegativeCachingRegistry(
             self.registry,
-            self.caches.refusals,
-            closed_repositories,
-            self.caches.spare_bodies,
-            0.0,
+            refusals=self.caches.refusals,
+            closed_repositories=closed_repositories,
+            spare_bodies=self.caches.spare_bodies,
+            negative_ttl=0.0,
         )
         for _ in range(2):
             asking = plain.head_manifest(APP, "missing")

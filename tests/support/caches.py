@@ -202,7 +202,12 @@ class Caches:
             for each in registries
         }
         context = DownloadContext(
-            self.store, self.space, clock, self.events, random.Random(1).random, finish
+            self.store,
+            self.space,
+            clock,
+            events=self.events,
+            random=random.Random(1).random,
+            finish=finish,
         )
         self.downloads = DownloadTable(
             context, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)

@@ -142,8 +142,8 @@ class FakeRegistry:
         digest: Digest,
         start: int = 0,
         end: int | None = None,
-        skip: frozenset[int] = frozenset(),
         *,
+        skip: frozenset[int] = frozenset(),
         relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
         """GET of a blob."""

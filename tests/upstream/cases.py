@@ -44,16 +44,16 @@ class UpstreamTestCase(SynchronousTestCase):
             self.network,
             self.meter,
             Parser(ImmediatePool()),
-            lambda: 1_000_000.0,
-            lambda: 0.0,
+            unix_now=lambda: 1_000_000.0,
+            chance=lambda: 0.0,
         )
         timeouts = options.pop("timeouts", Timeouts())
         return build_registry(
             UpstreamIdentity("test.io"),
             urls or (UpstreamUrl(URL),),
             around,
-            tls_policy(),
-            timeouts,
+            tls=tls_policy(),
+            timeouts=timeouts,
             **options,
         )
 

@@ -75,4 +75,10 @@ class Answers:
     def result(self) -> Fetched:
         """What the index has to know when all was verified."""
         file, source = self._file, self._task.source
-        return Fetched(file.digest, file.size or 0, source, self.credentials, file.anonymous)
+        return Fetched(
+            file.digest,
+            file.size or 0,
+            source=source,
+            credentials=self.credentials,
+            public=file.anonymous,
+        )

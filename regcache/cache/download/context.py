@@ -1,7 +1,7 @@
 """What a download needs besides its digest: where from, with whose help, and who is told."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -57,6 +57,7 @@ class DownloadTask:
 
     digest: Digest
     source: BlobSource
+    _: KW_ONLY
     expected_size: int | None
     fresh: bool
     skip: frozenset[int]
@@ -79,6 +80,7 @@ class DownloadContext:
     store: IBlobStore
     space: ISpace
     clock: IReactorTime
+    _: KW_ONLY
     events: ICacheEvents
     random: Callable[[], float]
     finish: int | None
@@ -93,6 +95,7 @@ class Fetched:
 
     digest: Digest
     size: int
+    _: KW_ONLY
     source: BlobSource
     credentials: str
     public: bool

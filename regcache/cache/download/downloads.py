@@ -96,7 +96,9 @@ class DownloadTable:
         if self._stopping:
             raise ServiceUnavailableError("the daemon is stopping")
         skip = self.skipped(digest, source.registry)
-        task = DownloadTask(digest, source, expected_size, not resumes, skip)
+        task = DownloadTask(
+            digest, source, expected_size=expected_size, fresh=not resumes, skip=skip
+        )
         download = self._running[digest] = Download(task, self._context, self)
         download.begin()
         return download

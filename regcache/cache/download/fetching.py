@@ -118,7 +118,7 @@ class Fetching:
         self._plan.add(fill, main)
         source, digest, skip = task.source, task.digest, self._retries.skipped()
         asking = source.registry.get_blob(
-            source.repository.name, digest, stretch.start, stretch.end, skip
+            source.repository.name, digest, stretch.start, stretch.end, skip=skip
         )
         fill.ask(asking)
         asking.addCallbacks(

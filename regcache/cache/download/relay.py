@@ -39,6 +39,7 @@ class Relay:
         digest: Digest,
         body: IBlobBody,
         size: int | None,
+        *,
         upstream: str,
         wrong: Callable[[], None],
     ) -> None:
@@ -213,7 +214,7 @@ class Relays:
         size = expected_size if body.size is None else body.size
         url_index = body.url_index
         wrong = lambda: self._wrong(digest, upstream, url_index)  # noqa: E731
-        return Relay(digest, body, size, upstream.name, wrong)
+        return Relay(digest, body, size, upstream=upstream.name, wrong=wrong)
 
     async def _ask(self, digest: Digest, source: BlobSource) -> IBlobBody:
         skip = self._downloads.skipped(digest, source.registry)

@@ -28,7 +28,7 @@ MOST_WAITING = 16384
 
 
 def encode_head(
-    version: bytes, code: bytes, phrase: bytes, headers: Headers, blocks: Sequence[HeaderBlock]
+    version: bytes, code: bytes, phrase: bytes, headers: Headers, *, blocks: Sequence[HeaderBlock]
 ) -> bytes:
     """The head of an answer, with the blank line behind it."""
     parts = [b"%b %b %b\r\n" % (version, code, phrase)]
@@ -120,7 +120,7 @@ class WritingChannel(StrictChannel):
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         """Write the head of an answer, and note when."""
         assert self.transport is not None
-        self.transport.write(self._begin(version, code, reason, headers, ()))
+        self.transport.write(self._begin(version, code, reason, headers, blocks=()))
 
     def write_whole(self, request: Request, blocks: Sequence[HeaderBlock], body: bytes) -> None:
         """Write a whole answer.
@@ -128,7 +128,7 @@ class WritingChannel(StrictChannel):
         :param blocks: fields beside those of ``responseHeaders``.
         """
         code, reason, headers = b"%d" % request.code, request.code_message, request.responseHeaders
-        head = self._begin(request.clientproto, code, reason, headers, blocks)
+        head = self._begin(request.clientproto, code, reason, headers, blocks=blocks)
         write_now(self.transport, head + body)
 
     def _begin(
@@ -137,6 +137,7 @@ class WritingChannel(StrictChannel):
         code: bytes,
         reason: bytes,
         headers: Headers,
+        *,
         blocks: Sequence[HeaderBlock],
     ) -> bytes:
         request, site = self.requests[0], self.site
@@ -145,7 +146,7 @@ class WritingChannel(StrictChannel):
             self.persistent = False
             headers.setRawHeaders(b"Connection", [b"close"])
         standard = site.standard_block(self._secure, request.is_distribution)
-        return encode_head(version, code, reason, headers, (standard, *blocks))
+        return encode_head(version, code, reason, headers, blocks=(standard, *blocks))
 
     def rawDataReceived(self, data: bytes) -> None:
         """A body, or what comes behind a request that is being answered."""

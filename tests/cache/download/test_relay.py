@@ -40,7 +40,7 @@ class RelayTests(SynchronousTestCase):
             self.lies += 1
 
         self.body = FakeBody(self.registry, self.content, 0, len(self.content), fault or Fault())
-        relay = Relay(Digest.of(self.content), self.body, size, "up.test", wrong)
+        relay = Relay(Digest.of(self.content), self.body, size, upstream="up.test", wrong=wrong)
         self.sink.reader = relay
         return relay
 

@@ -36,12 +36,12 @@ from regcache.store.blob_store import BlobStore
 from regcache.store.file_system import FileSystem
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
-from regcache.store.ledger import SpaceLedger, SpaceLimits
 from regcache.store.lock import StoreLock
 from regcache.store.paths import StorePaths
 from regcache.store.pool import WorkPool
+from regcache.store.recount import Recount, folder_of
 from regcache.store.sidecar import read_boot_id
-from regcache.store.space import SpaceMonitor
+from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads, threads_for, usable_cores
 from regcache.web.sender import Sender, Turns
@@ -77,6 +77,7 @@ class Engine:
     store: BlobStore
     ledger: SpaceLedger
     space: SpaceMonitor
+    recount: Recount
     downloads: DownloadTable
     caches: Caches
     refusals: NegativeCache
@@ -141,12 +142,20 @@ class _Builder:
         self._index = SqliteIndex(
             IndexFile(paths.index), self._index_pool, self._disk_pool, reactor
         )
+        self._recount = Recount(
+            reactor,
+            self._disk_pool,
+            paths,
+            ledger=self._ledger,
+            is_changing=lambda folder: folder in map(folder_of, self._store.changing()),
+        )
         self._store = BlobStore(
             reactor,
             self._disk_pool,
             paths,
             boot_id=read_boot_id(),
-            changed=self._ledger.change,
+            changed=self._recount.changed,
+            parked=self._ledger.change_parked,
             damaged=self._content_lost,
             system=system,
         )
@@ -196,6 +205,7 @@ class _Builder:
             store=self._store,
             ledger=self._ledger,
             space=SpaceMonitor(self._reactor, self._disk_pool, self._directory, self._ledger),
+            recount=self._recount,
             downloads=self._downloads,
             caches=self._caches(),
             refusals=NegativeCache(self._reactor),

@@ -41,10 +41,9 @@ from regcache.gate import Gate
 from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
 from regcache.store.index_schema import IndexVersionError
-from regcache.store.ledger import SpaceLedger
 from regcache.store.lock import StoreLock
 from regcache.store.pool import WorkPool
-from regcache.store.space import SpaceMonitor
+from regcache.store.space import SpaceLedger, SpaceMonitor
 from regcache.web.listeners import ListenError, Listeners
 from regcache.web.send_threads import SendThreads
 from regcache.web.site import Site
@@ -143,11 +142,11 @@ class Daemon(Service):
         self._running = True
 
     async def _count_contents(self) -> None:
-        self.parts.ledger.change(await self.parts.index.total_bytes())
+        self.parts.ledger.change_contents(await self.parts.index.occupied_bytes())
 
     async def _count_partials(self) -> None:
         partials = await self.parts.store.partials()
-        self.parts.ledger.change(sum(each.allocated for each in partials))
+        self.parts.ledger.change_parked(sum(each.allocated for each in partials))
 
     def _cannot_open(self, failure: Failure) -> None:
         why = failure.getErrorMessage()

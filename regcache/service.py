@@ -61,7 +61,7 @@ def _parts(
         downloads=engine.downloads,
         ledger=engine.ledger,
         space=engine.space,
-        watchers=[current, *front.watchers],
+        watchers=[current, engine.recount, *front.watchers],
         listeners=front.listeners,
         sites=front.sites,
         hang_up=current.hang_up,

@@ -24,10 +24,11 @@ from benchmarks.watchdog import describe
 from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
-from regcache.store.index_contents import least_recently_used, total_bytes
+from regcache.store.index_contents import least_recently_used, occupied_bytes
 from regcache.store.index_copy import connect
 from regcache.store.index_names import list_repositories
 from regcache.store.index_schema import check
+from regcache.store.space import in_blocks
 
 WRK = """Running 1s test @ http://127.0.0.1:1/v2/
   Thread Stats   Avg      Stdev     Max   +/- Stdev
@@ -363,7 +364,7 @@ class ContentTests(SynchronousTestCase):
             check(index)
             oldest = least_recently_used(index, 100)
             self.assertEqual(len(oldest), 15)
-            self.assertEqual(total_bytes(index), sum(each.size for each in oldest))
+            self.assertEqual(occupied_bytes(index), sum(in_blocks(each.size) for each in oldest))
             self.assertEqual(
                 len(list_repositories(index, UpstreamIdentity("upstream.test"), "", 10)), 3
             )

@@ -72,7 +72,7 @@ class DaemonCase(SynchronousTestCase):
         self.sites = [make_site(self.requests.append, self.clock) for _ in range(2)]
         self.part = {name: Part(name, self.events) for name in PARTS}
         self.part["listeners"].answers["stopService"] = lambda: succeed(None)
-        self.part["index"].answers["total_bytes"] = lambda: succeed(5)
+        self.part["index"].answers["occupied_bytes"] = lambda: succeed(5)
         self.part["store"].answers["partials"] = lambda: succeed([])
         self.part["store"].answers["sweep_partials"] = lambda: succeed(0)
         self.daemon = Daemon(self.parts(), self.clock, drain=DRAIN, failed=self.failures.append)
@@ -127,10 +127,10 @@ class StartTests(DaemonCase):
                 "password_pool started",
                 "senders started",
                 "index open",
-                "index total_bytes",
-                "ledger change",
+                "index occupied_bytes",
+                "ledger change_contents",
                 "store partials",
-                "ledger change",
+                "ledger change_parked",
                 "space refresh",
                 "space started",
                 "watcher started",
@@ -174,7 +174,8 @@ class StartTests(DaemonCase):
 
     def test_uncountable(self) -> None:
         """A disk that does not say what is on it is served from all the same."""
-        for name, call in (("index", "total_bytes"), ("store", "partials"), ("space", "refresh")):
+        calls = {"index": "occupied_bytes", "store": "partials", "space": "refresh"}
+        for name, call in calls.items():
             self.setUp()
             self.part[name].answers[call] = lambda: fail(OSError(5, "Input/output error"))
             with capturedLogs() as logged:

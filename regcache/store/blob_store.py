@@ -1,7 +1,8 @@
 """Content on disk, by digest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -32,6 +33,7 @@ from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import SharedJobs
 from regcache.store.soundness import Soundness
+from regcache.store.space import in_blocks
 from regcache.store.spooled import Backlog, SpooledFile
 from regcache.store.sync import SyncQueue
 
@@ -61,7 +63,9 @@ class BlobStore:
     :param clock: for the delay of syncs.
     :param paths: prepared already.
     :param boot_id: see :func:`~regcache.store.sidecar.read_boot_id`.
-    :param changed: called with each change of the bytes stored, but for open partial files.
+    :param changed: called with the digest of content that came or went, and how much more disk
+        it takes, in blocks.
+    :param parked: called with each change of what partial files take that are not open.
     :param damaged: called with the digest and size of content that was found to be damaged;
         it is removed, if that is possible.
     :param system: open, so that one call can sync many files; else each is synced by itself.
@@ -77,7 +81,8 @@ class BlobStore:
         paths: StorePaths,
         *,
         boot_id: str,
-        changed: Callable[[int], None] = _nobody,
+        changed: Callable[[Digest, int], None] = _nobody,
+        parked: Callable[[int], None] = _nobody,
         damaged: Callable[[Digest, int], None] = _nobody,
         system: FileSystem | None = None,
     ) -> None:
@@ -87,7 +92,7 @@ class BlobStore:
         self._damaged = damaged
         self._cached = CachedReads(seconds=clock.seconds)
         self._open = OpenContents(self._cached)
-        self._locks = KeyedLocks()
+        self._locks = KeyedLocks[Digest]()
         self._stuck: BoundedTable[Digest, int] = BoundedTable(MOST_STUCK)
         system = system or FileSystem(paths.directory)
         self._syncs = SyncQueue(clock, pool, paths, system, lost=self._not_synced)
@@ -106,7 +111,7 @@ class BlobStore:
             boot_id=boot_id,
             cached=self._cached,
             committed=self._stored,
-            changed=self._changed,
+            changed=parked,
         )
 
     def look_up(
@@ -208,7 +213,7 @@ class BlobStore:
         self._syncs.discard(digest)
         self._forget(digest)
         if size is not None:
-            self._changed(-size)
+            self._changed(digest, -in_blocks(size))
         return size is not None
 
     def _alone(self, digest: Digest, step: Callable[[], Any]) -> "Deferred[Any]":
@@ -249,6 +254,10 @@ class BlobStore:
         """
         return self._partials.sweep(before)
 
+    def changing(self) -> Iterator[Digest]:
+        """What is about to get or to lose its name."""
+        return chain(self._locks, self._partials.under_commit)
+
     def sync(self) -> "Deferred[None]":
         """Bring everything that is complete to the disk now."""
         return self._syncs.flush()
@@ -261,7 +270,7 @@ class BlobStore:
         """Verified content got its name."""
         self._forget(digest)
         self._syncs.add(digest)
-        self._changed(size - replaced)
+        self._changed(digest, in_blocks(size) - in_blocks(replaced))
 
     def _forget(self, digest: Digest) -> None:
         """What was known of the file under this name is not true of it any more."""
@@ -293,5 +302,5 @@ class BlobStore:
     def _lost(self, digest: Digest, size: int, removed: bool) -> None:
         self._forget(digest)
         if removed:
-            self._changed(-size)
+            self._changed(digest, -in_blocks(size))
         self._damaged(digest, size)

@@ -165,9 +165,9 @@ class SqliteIndex:
         self._write_touches()
         return self._thread.read(index_contents.least_recently_used, limit)
 
-    def total_bytes(self) -> "Deferred[int]":
-        """The sum of the sizes of all stored contents; kept, not added up."""
-        return self._thread.read(index_contents.total_bytes)
+    def occupied_bytes(self) -> "Deferred[int]":
+        """What all stored contents take on the disk, in blocks; kept, not added up."""
+        return self._thread.read(index_contents.occupied_bytes)
 
     def _write_touches(self) -> None:
         touches, self._touches = self._touches, {}

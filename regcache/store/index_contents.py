@@ -13,6 +13,7 @@ from regcache.facts import ContentFacts, Link
 from regcache.identity import Repository, RepositoryContent
 from regcache.store.identities import find_names, note_names
 from regcache.store.index_schema import digest_from_key, digest_key
+from regcache.store.space import BLOCK
 
 CONTENT = """
 SELECT c.size, c.media_type, c.public, l.proved_at, l.credentials,
@@ -222,7 +223,7 @@ def least_recently_used(connection: sqlite3.Connection, limit: int) -> list[Stor
     return [StoredContent(digest_from_key(key), size, used) for key, size, used in rows]
 
 
-def total_bytes(connection: sqlite3.Connection) -> int:
-    """The sum of the sizes of all stored contents."""
-    (total,) = connection.execute("SELECT bytes FROM totals").fetchone()
-    return int(total)
+def occupied_bytes(connection: sqlite3.Connection) -> int:
+    """What all stored contents take on the disk, in blocks."""
+    (blocks,) = connection.execute("SELECT blocks FROM totals").fetchone()
+    return int(blocks) * BLOCK

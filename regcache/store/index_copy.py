@@ -138,6 +138,6 @@ def _copy_pages(source: str, target: str, stopped: Callable[[], bool]) -> None:
         with closing(connect(target, create=True)) as copy:
             # The read transaction pins one snapshot: else each write would begin the copy anew.
             original.execute("BEGIN")
-            original.execute("SELECT bytes FROM totals").fetchone()
+            original.execute("SELECT 1 FROM totals").fetchone()
             original.backup(copy, pages=_STEP_PAGES, progress=progress)
         original.execute("ROLLBACK")

@@ -129,7 +129,26 @@ INSERT INTO upstreams (name, key)
 SELECT upstream, upstream FROM repositories UNION SELECT upstream, upstream FROM verdicts;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS)
+# 4096: as regcache.store.space.BLOCK
+_BLOCKS = """
+DROP TRIGGER contents_added;
+DROP TRIGGER contents_resized;
+ALTER TABLE totals RENAME COLUMN bytes TO blocks;
+UPDATE totals SET blocks = (SELECT ifnull(sum((size + 4095) / 4096), 0) FROM contents);
+CREATE TRIGGER contents_added AFTER INSERT ON contents WHEN NEW.size IS NOT NULL BEGIN
+    UPDATE totals SET blocks = blocks + (NEW.size + 4095) / 4096;
+END;
+CREATE TRIGGER contents_resized AFTER UPDATE OF size ON contents
+WHEN NEW.size IS NOT OLD.size BEGIN
+    UPDATE totals SET blocks = blocks
+        + ifnull((NEW.size + 4095) / 4096, 0) - ifnull((OLD.size + 4095) / 4096, 0);
+    UPDATE repositories
+    SET stored = stored + (NEW.size IS NOT NULL) - (OLD.size IS NOT NULL)
+    WHERE id IN (SELECT repository_id FROM links WHERE content_id = NEW.id);
+END;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS)
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
 
@@ -210,7 +229,7 @@ def check(connection: sqlite3.Connection) -> None:
     try:
         for probe in probes:
             connection.execute(probe).fetchone()
-        total = connection.execute("SELECT bytes FROM totals").fetchone()
+        total = connection.execute("SELECT blocks FROM totals").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise

@@ -3,12 +3,14 @@
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from regcache.digests import Digest
 from regcache.interfaces import IPartialFile
 from regcache.store.allocation import allocate
 from regcache.store.content_file import CachedReads, ContentFile, OpenFile
@@ -32,6 +34,9 @@ class PartialOwner(Protocol):
 
     def save_pause(self) -> float:
         """Seconds from bytes that were written to the note of them on disk."""
+
+    def committing(self, digest: Digest) -> AbstractContextManager[None]:
+        """While the file gets its final name."""
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """The file has its final name; content of ``replaced`` bytes had it before."""
@@ -194,8 +199,9 @@ class PartialFile(ContentFile):
         if not self._verified or not self._attached or self.size is None:
             raise ValueError("only verified content is committed, and once")
         self._saver.check()
-        replaced = await self._opened.work(lambda descriptor: self._names.install())
-        self._owner.committed(self._names, self.size, replaced)
+        with self._owner.committing(self.digest):
+            replaced = await self._opened.work(lambda descriptor: self._names.install())
+            self._owner.committed(self._names, self.size, replaced)
         self._detach()
 
     def clear(self) -> "Deferred[None]":

@@ -2,8 +2,8 @@
 
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -55,6 +55,7 @@ class PartialFiles:
     """Hands out partial files, one at a time per digest.
 
     :param committed: called with digest, size and the size of what was replaced.
+    :ivar under_commit: what is about to get its final name.
     :param changed: called with the change, in bytes, of what partial files take that are not
         open. The space of an open one is the affair of whoever fetches it.
     """
@@ -80,9 +81,10 @@ class PartialFiles:
         self._cached = cached
         self._committed = committed
         self._changed = changed
-        self._locks = KeyedLocks()
+        self._locks = KeyedLocks[Digest]()
         self._files: dict[Digest, PartialFile] = {}
         self._opening: set[Digest] = set()
+        self.under_commit: set[Digest] = set()
 
     def open(self, digest: Digest, upstream: UpstreamIdentity | None) -> "Deferred[PartialFile]":
         """Open what an earlier attempt at an upstream left, or begin; waits for one that closes.
@@ -117,6 +119,15 @@ class PartialFiles:
     def save_pause(self) -> float:
         """Seconds from bytes that were written to the note of them on disk."""
         return min(SAVE_PAUSE_MOST, max(SAVE_PAUSE, SAVE_PAUSE_EACH * len(self._files)))
+
+    @contextmanager
+    def committing(self, digest: Digest) -> Iterator[None]:
+        """While a partial file gets its final name."""
+        self.under_commit.add(digest)
+        try:
+            yield
+        finally:
+            self.under_commit.discard(digest)
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """A partial file has its final name."""

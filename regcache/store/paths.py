@@ -20,7 +20,9 @@ SIDECAR_SUFFIX = ".json"
 TEMPORARY_SUFFIX = ".tmp"
 
 _MODE = 0o700
-_ALGORITHMS = ("sha256", "sha512")
+ALGORITHMS = ("sha256", "sha512")
+"""Each has a folder under blobs/."""
+
 _PARTIAL_NAME = re.compile(r"(sha256|sha512)-([0-9a-f]+)(\.json)?\Z")
 
 
@@ -55,7 +57,7 @@ class StorePaths:
 
         :raises StorageUnusableError: if there is nothing to read from.
         """
-        algorithms = [os.path.join(self.blobs, name) for name in _ALGORITHMS]
+        algorithms = [os.path.join(self.blobs, name) for name in ALGORITHMS]
         try:
             os.makedirs(self.directory, mode=_MODE, exist_ok=True)
             for folder in (self.blobs, *algorithms, self.partials):

@@ -32,7 +32,7 @@ class Soundness:
 
     def __init__(self, is_new: Callable[[Digest], bool]) -> None:
         self._is_new = is_new
-        self._locks = KeyedLocks()
+        self._locks = KeyedLocks[Digest]()
         self._sound: BoundedTable[Digest, Signature] = BoundedTable(_MOST_REMEMBERED)
 
     def forget(self, digest: Digest) -> None:

@@ -30,7 +30,7 @@ class FetchTests(CacheTestCase):
         for _ in range(2):
             self.refusal(self.by_digest(), UpstreamBadAnswer)
         self.assertEqual(self.caches.events.mismatches, ["up.test"] * 2)
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 0)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 0)
 
     def test_sha512(self) -> None:
         """A manifest may be named by its sha512 digest."""
@@ -55,7 +55,7 @@ class FetchTests(CacheTestCase):
         for asking in (self.tag("many"), self.by_digest(digest)):
             refusal = self.refusal(asking, UpstreamBadAnswer)
             self.assertIn("more than 4,096 descriptors", str(refusal))
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 0)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 0)
 
     def test_generic_types(self) -> None:
         """Where the Content-Type says nothing, the content says what it is."""
@@ -80,7 +80,7 @@ class FetchTests(CacheTestCase):
             digest = self.registry.add_manifest(APP, str(number), content, media_type)
             self.refusal(self.tag(str(number)), UpstreamBadAnswer)
             self.refusal(self.by_digest(digest), UpstreamBadAnswer)
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 0)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 0)
 
     def test_type_is_kept(self) -> None:
         """The type that was verified is served after a restart too, whatever others say later."""

@@ -8,7 +8,7 @@ from tests.integration.base import PullThroughCase, catalog, public_upstream, up
 from tests.support.clients import Skopeo
 from tests.support.downloads import Download
 from tests.support.images import MIB
-from tests.support.processes import wait_until
+from tests.support.processes import CHECKOUT, wait_until
 from tests.support.servers import Regcache
 
 
@@ -91,6 +91,59 @@ class StoppingTests(PullThroughCase):
             daemon.start()
         self.assertEqual(Download(daemon.client(), target).wait(60).digest, blob.digest)
         self.assertLessEqual(upstream.sent_bytes(), blob.size * 1.1)
+
+    def test_what_is_counted_after_kills(self) -> None:
+        """However often it was killed, before long it knows to the block what is on the disk."""
+        upstream = self.faulty_upstream()
+        blobs = [upstream.add_generated_blob("team/app", 3000 * n, n) for n in range(1, 90)]
+        daemon = Regcache(upstream_config(upstream.url))
+        self.addCleanup(daemon.close)
+        folder = self.workspace()
+        folder.file("sitecustomize.py", _COUNT_SOON)
+        daemon.environment = {"PYTHONPATH": f"{folder.path}:{CHECKOUT}"}
+        for first in range(0, 90, 30):
+            daemon.start()
+            pulling = [
+                Download(daemon.client(), f"/v2/team/app/blobs/{blob.digest}")
+                for blob in blobs[first : first + 30]
+            ]
+            wait_until(lambda some=pulling: any(one.digest for one in some), "one is pulled")
+            daemon.process.kill()
+            for one in pulling:
+                one.wait(20)
+        daemon.start()
+        wait_until(
+            lambda: daemon.metric("regcache_storage_bytes") == self.stored(daemon),
+            "it has counted",
+        )
+        for blob in blobs:
+            one = Download(daemon.client(), f"/v2/team/app/blobs/{blob.digest}").wait(20)
+            self.assertEqual(one.digest, blob.digest)
+        wait_until(
+            lambda: daemon.metric("regcache_storage_bytes") == self.stored(daemon),
+            "all is stored and counted",
+        )
+
+    def stored(self, daemon: Regcache) -> int:
+        """What the files under blobs/ and partial/ take."""
+        blobs = [path for path in (daemon.directory / "blobs").rglob("*") if path.is_file()]
+        partials = [
+            path for path in (daemon.directory / "partial").iterdir() if "." not in path.name
+        ]
+        in_blocks = sum(-(-path.stat().st_size // 4096) * 4096 for path in blobs)
+        return in_blocks + sum(path.stat().st_blocks * 512 for path in partials)
+
+
+#: Has the files under blobs/ counted at once, and again and again.
+_COUNT_SOON = """
+import sys
+
+if any("twistd" in one for one in sys.orig_argv):
+    import regcache.store.recount as recount
+
+    recount.FIRST = recount.AGAIN = 0.2
+    recount.PAUSE = 0.0005
+"""
 
 
 class StartingTests(PullThroughCase):

@@ -32,6 +32,7 @@ class StoreTestCase(SynchronousTestCase):
         self.paths.prepare()
         self.clock = Clock()
         self.changes: list[int] = []
+        self.parked: list[int] = []
         self.damages: list[tuple[Digest, int]] = []
         self.store = self.new_store()
         before = open_descriptors()
@@ -44,7 +45,8 @@ class StoreTestCase(SynchronousTestCase):
             pool or ImmediatePool(),
             self.paths,
             boot_id=boot_id,
-            changed=self.changes.append,
+            changed=lambda digest, difference: self.changes.append(difference),
+            parked=self.parked.append,
             damaged=lambda digest, size: self.damages.append((digest, size)),
         )
 

@@ -66,7 +66,7 @@ class ContentPromises:
             self.facts("library/b", BLOB),
             ContentFacts(link=Link(200.0, "c"), upstream_linked=True),
         )
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 0)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 0)
 
     def test_latest_proof(self) -> None:
         """Of two proofs of one link the later recorded counts."""
@@ -127,7 +127,7 @@ class ContentPromises:
         self.successResultOf(self.index.record_stored(BLOB, 5, 200.0))
         self.assertEqual(self.facts("library/a", BLOB), before)
         self.assertIsNone(self.facts("library/b", BLOB).link)
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 5)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 4096)
 
     def test_mention_elsewhere(self) -> None:
         """A mention tells nothing to a repository without a link to the manifest."""
@@ -194,7 +194,7 @@ class ContentPromises:
         self.manifest(manifest, mention(BLOB, 5), now=200.0)
         self.assertEqual(self.facts("library/a", manifest.digest).link, Link(200.0, ""))
         self.assertEqual(self.facts("library/a", BLOB).mentioned_size, 5)
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), len(manifest.content))
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 4096)
 
     def test_least_recently_used(self) -> None:
         """Stored content comes by its last use, the longest unused first, touches included."""
@@ -217,15 +217,15 @@ class ContentPromises:
         self.index.touch(BLOB, 5.0)
         self.assertEqual(self.successResultOf(self.index.least_recently_used(9)), [])
 
-    def test_total_bytes(self) -> None:
-        """The total counts each stored content once."""
+    def test_occupied_bytes(self) -> None:
+        """The total counts each stored content once, in blocks."""
         self.blob(size=5)
         self.blob("library/b", size=5)
-        self.blob(digest=OTHER, size=7)
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 12)
+        self.blob(digest=OTHER, size=4097)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 3 * 4096)
         self.successResultOf(self.index.forget_content(BLOB))
         self.successResultOf(self.index.forget_content(BLOB))
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 7)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 2 * 4096)
 
     def test_close(self) -> None:
         """It can be closed, more than once."""

@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs
 
 from regcache.digests import Digest
 from regcache.store import aside, index_opening
-from regcache.store.index_contents import total_bytes
+from regcache.store.index_contents import occupied_bytes
 from regcache.store.index_copy import MOST_DAMAGED, connect
 from regcache.store.index_file import (
     RETRY,
@@ -267,10 +267,10 @@ class SubstituteTests(IndexFileCase):
         with capturedLogs() as logged:
             unblock = self.block(self.path)
             for _ in range(3):
-                self.file.read(total_bytes)
+                self.file.read(occupied_bytes)
                 self.clock.advance(RETRY)
             unblock()
-            self.file.read(total_bytes)
+            self.file.read(occupied_bytes)
         self.assertEqual(len(logged), 2)
 
     def test_damage_on_a_disk_that_cannot_be_written(self) -> None:
@@ -308,7 +308,7 @@ class VersionTests(IndexFileCase):
         self.addCleanup(newer.close)
         newer.open()
         self.assertEqual(newer.read(schema_version), len(MIGRATIONS) + 1)
-        self.assertEqual(newer.read(total_bytes), 5)
+        self.assertEqual(newer.read(occupied_bytes), 4096)
         newer.read(lambda connection: connection.execute("SELECT id FROM later").fetchall())
 
     def test_failed_step(self) -> None:

@@ -37,7 +37,7 @@ def count_commits(connection: sqlite3.Connection, commits: list[str]) -> None:
 
 def record_total(connection: sqlite3.Connection, value: int) -> None:
     """A change that tells its number."""
-    connection.execute("UPDATE totals SET bytes = ?", (value,))
+    connection.execute("UPDATE totals SET blocks = ?", (value,))
 
 
 def refuse(connection: sqlite3.Connection) -> None:
@@ -47,7 +47,7 @@ def refuse(connection: sqlite3.Connection) -> None:
 
 def read_total(connection: sqlite3.Connection) -> int:
     """The number that the last change told."""
-    return connection.execute("SELECT bytes FROM totals").fetchone()[0]
+    return connection.execute("SELECT blocks FROM totals").fetchone()[0]
 
 
 class ThreadCase(SynchronousTestCase):
@@ -236,7 +236,7 @@ class TouchTests(SqliteIndexCase):
         self.successResultOf(self.index.close())
         self.index = self.open()
         self.assertEqual(self.facts("library/a", OTHER).size, 7)
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 7)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 4096)
 
 
 @implementer(IWorkPool)
@@ -278,6 +278,6 @@ class ConcurrencyTests(TestCase):
                 )
             ]
         )
-        self.assertEqual(await index.total_bytes(), 1000)
+        self.assertEqual(await index.occupied_bytes(), 500 * 4096)
         facts = await gatherResults([index.content(content_of("a", digest)) for digest in digests])
         self.assertEqual({each.size for each in facts}, {2})

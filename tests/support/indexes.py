@@ -14,6 +14,7 @@ from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store.identities import predecessor
 from regcache.store.index_contents import StoredContent
+from regcache.store.space import in_blocks
 
 
 @implementer(IWorkPool)
@@ -266,9 +267,9 @@ class MemoryIndex:
         """As :meth:`regcache.store.index.SqliteIndex.least_recently_used`."""
         return succeed(sorted(self._stored.values(), key=lambda each: each.last_use)[:limit])
 
-    def total_bytes(self) -> "Deferred[int]":
-        """As :meth:`regcache.store.index.SqliteIndex.total_bytes`."""
-        return succeed(sum(each.size for each in self._stored.values()))
+    def occupied_bytes(self) -> "Deferred[int]":
+        """As :meth:`regcache.store.index.SqliteIndex.occupied_bytes`."""
+        return succeed(sum(in_blocks(each.size) for each in self._stored.values()))
 
     def close(self) -> "Deferred[None]":
         return succeed(None)

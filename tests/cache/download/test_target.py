@@ -14,8 +14,8 @@ from regcache.cache.download.readers import Readers
 from regcache.cache.download.relay import Relay
 from regcache.cache.download.target import STEP, UNRESERVED, Allocation, FillTarget
 from regcache.intervals import Intervals
-from regcache.store.ledger import FileSystemSpace, SpaceLedger, SpaceLimits
 from regcache.store.partial import PartialFile
+from regcache.store.space import FileSystemSpace, SpaceLedger, SpaceLimits
 from tests.support.caches import Caches, FakeSpace, Sink
 from tests.support.registries import FakeRegistry
 
@@ -223,6 +223,6 @@ class FullDiskTests(SynchronousTestCase):
                 self.caches.stop()
                 ledger = SpaceLedger(limits, lambda evictable=evictable: evictable)  # type: ignore
                 ledger.measured(FileSystemSpace(200 * MIB, 100 * MIB), ledger.consumed)
-                ledger.change(2 * MIB)
+                ledger.change_contents(2 * MIB)
                 self.caches = self.make_caches(ledger)
                 self.assertEqual(isinstance(self.pull().reader, Relay), relayed)

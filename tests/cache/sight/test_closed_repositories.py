@@ -57,7 +57,7 @@ class ClosedTests(CacheTestCase):
         self.close()
         self.assert_closed()
         self.status_of(self.tag(repository="org/open"))
-        self.assertGreater(self.successResultOf(self.index.total_bytes()), 5000)
+        self.assertGreater(self.successResultOf(self.index.occupied_bytes()), 5000)
 
     def test_survives(self) -> None:
         """It is closed after a restart too, and while the upstream is away or silent."""

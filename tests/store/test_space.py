@@ -1,21 +1,32 @@
-"""Tests for regcache.store.ledger, regcache.store.space and regcache.store.allocation."""
+"""Tests for regcache.store.space and regcache.store.allocation."""
 
 import ctypes
 import errno
 import os
 import tempfile
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.facts import Percentage
 from regcache.interfaces import ISpace, ISpaceClaim
 from regcache.store.allocation import STEP, allocate
-from regcache.store.ledger import FileSystemSpace, SpaceClaim, SpaceLedger, SpaceLimits
-from regcache.store.space import INTERVAL, SpaceMonitor, measure_space
+from regcache.store.space import (
+    BLOCK,
+    INTERVAL,
+    FileSystemSpace,
+    SpaceClaim,
+    SpaceLedger,
+    SpaceLimits,
+    SpaceMonitor,
+    in_blocks,
+    measure_space,
+)
 from tests.support.pools import HeldPool, ImmediatePool
 
 
@@ -49,7 +60,7 @@ class SpaceLedgerTests(SynchronousTestCase):
     def test_max_size(self) -> None:
         """What is stored and claimed never exceeds the limit."""
         space = ledger()
-        space.change(300)
+        space.change_contents(300)
         self.assertEqual(
             self.claims(space, 701, 400, 301, 300, 1), [False, True, False, True, False]
         )
@@ -81,7 +92,7 @@ class SpaceLedgerTests(SynchronousTestCase):
     def test_evictable(self) -> None:
         """What could be evicted counts as room, and the ledger tells how much must go."""
         space = ledger(evictable=200)
-        space.change(1000)
+        space.change_contents(1000)
         self.assertEqual(space.shortfall(), 0)
         self.assertEqual(self.claims(space, 201, 200, 1), [False, True, False])
         self.assertEqual(space.shortfall(), 200)
@@ -124,7 +135,7 @@ class SpaceLedgerTests(SynchronousTestCase):
         """Bytes written while the file system was asked are deducted from its answer."""
         space = ledger(free=500)
         consumed = space.consumed
-        space.change(300)
+        space.change_contents(300)
         space.measured(FileSystemSpace(20_000, 500), consumed)
         self.assertEqual(self.claims(space, 101, 100), [False, True])
 
@@ -160,7 +171,7 @@ class SpaceLedgerTests(SynchronousTestCase):
                 claims += [claim] if claim else []
             elif action == "change":
                 disk_free -= max(amount, -space.used)
-                space.change(amount)
+                space.change_contents(amount)
             elif claims and action == "grow":
                 granted = claims[-1].grow(amount) and amount > 0
             elif claims and action == "wrote":
@@ -170,7 +181,7 @@ class SpaceLedgerTests(SynchronousTestCase):
             elif claims and action == "store":
                 claim = claims.pop()
                 disk_free -= claim.size - claim.written
-                space.change(claim.size)
+                space.change_contents(claim.size)
                 claim.release()
             elif claims:
                 claim = claims.pop(0)
@@ -228,6 +239,51 @@ class SpaceMonitorTests(SynchronousTestCase):
         self.assertEqual(len(pool.jobs), 1)
         monitor.stopService()
         pool.release_all()
+
+    def test_closed(self) -> None:
+        """While nothing can be written nothing is claimed; the log says so, and when it is over."""
+        clock, space = Clock(), SpaceLedger(SpaceLimits(10, 10, 0))
+        problems = iter(["no space is left", "no space is left", "", ""])
+        monitor = SpaceMonitor(
+            clock,
+            ImmediatePool(),
+            "/cache",
+            space,
+            measure=lambda path: FileSystemSpace(100, 100, next(problems)),
+        )
+        with capturedLogs() as logged:
+            monitor.startService()
+            self.assertEqual(monitor.problem, "storage.directory: no space is left")
+            clock.advance(INTERVAL)
+            self.assertIsNone(space.claim(1))
+            clock.advance(INTERVAL)
+            self.assertEqual(monitor.problem, "")
+            self.assertIsNotNone(space.claim(1))
+            clock.advance(INTERVAL)
+        lines = [formatEvent(event) for event in logged]
+        self.assertEqual(len(lines), 2, lines)
+        self.assertIn("/cache: no space is left", lines[0])
+        monitor.stopService()
+
+    def test_blocks(self) -> None:
+        """A file takes whole blocks; an empty one none."""
+        sizes = (0, 1, BLOCK, BLOCK + 1)
+        self.assertEqual([in_blocks(size) for size in sizes], [0, BLOCK, BLOCK, 2 * BLOCK])
+
+    def refuse(self, refused: str, path: str, *_: object, **__: object) -> bool:
+        """Whether a folder may be written."""
+        return path != refused
+
+    def test_folders_that_may_not_be_written(self) -> None:
+        """A folder that may not be written is named."""
+        path = os.path.abspath(self.mktemp())
+        os.makedirs(os.path.join(path, "blobs", "sha256"))
+        self.assertEqual(measure_space(path).problem, "")
+        for folder, told in (("", "it"), ("blobs/sha256", "blobs/sha256")):
+            refused = os.path.join(path, folder)
+            patch = self.patch(os, "access", partial(self.refuse, refused))
+            self.assertEqual(measure_space(path).problem, f"{told} may not be written")
+            patch.restore()
 
     def test_measure(self) -> None:
         """The system's own figures are bytes."""

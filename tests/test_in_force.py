@@ -104,6 +104,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         store=parts.store,
         ledger=nothing,
         space=nothing,
+        recount=nothing,
         downloads=parts.downloads,
         caches=Caches(parts.blobs, parts.tags, parts.listings),
         refusals=parts.refusals,

@@ -27,17 +27,17 @@ def bound_accepts(port: Any, most: int, no_room: Callable[[OSError], object]) ->
     """
     if hasattr(port, "numberAccepts"):
         accepting = port.socket = _Accepting(port.socket)
-        port.doRead = _accept_few(port, port.doRead, most, accepting=accepting, no_room=no_room)
+        port.doRead = _accept_few(port, most, accepting, no_room)
 
 
 def _accept_few(
     port: Any,
-    accept: Callable[[], object],
     most: int,
-    *,
     accepting: "_Accepting",
     no_room: Callable[[OSError], object],
 ) -> Callable[[], object]:
+    accept: Callable[[], object] = port.doRead
+
     def accept_few() -> object:
         port.numberAccepts = min(port.numberAccepts, most)
         outcome = accept()

@@ -80,7 +80,7 @@ class BodyProducer:
         request = self._request
         request.notifyFinish().addBoth(lambda _: self.stopProducing())
         request.registerProducer(self, True)
-        # A transport that was full before does not say so to who registers then.
+        # A full transport does not tell a producer that registers now.
         if request.is_full:
             self.pauseProducing()
         self._push()

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
-def _nobody_waits() -> None:
-    """In place of a channel, so that the two are no cycle for the garbage collector."""
+def _do_nothing() -> None:
+    """Stands in for a stopped channel's function, so that the garbage collector finds no cycle."""
 
 
 class Deadline:
-    """A time limit that is moved often and seldom reached: one timer per connection serves all.
+    """A time limit that is often moved and seldom reached. One timer serves a whole connection.
 
     :param reached: called at the deadline, unless it was moved or cleared.
     """
@@ -22,7 +22,7 @@ class Deadline:
         self._alarm: IDelayedCall | None = None
 
     def set(self, seconds: float) -> None:
-        """The deadline is in so many seconds."""
+        """Set the deadline, this many seconds from now."""
         self._at = self._clock.seconds() + seconds
         if self._alarm is None:
             self._alarm = self._clock.callLater(seconds, self._look)
@@ -30,13 +30,13 @@ class Deadline:
             self._alarm.reset(seconds)
 
     def clear(self) -> None:
-        """There is no deadline for now."""
+        """Have no deadline for now."""
         self._at = None
 
     def stop(self) -> None:
-        """There will be no deadline any more; whoever waited for it is let go."""
+        """Have no deadline any more, and forget the function."""
         self._at = None
-        self._reached = _nobody_waits
+        self._reached = _do_nothing
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

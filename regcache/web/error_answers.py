@@ -36,7 +36,7 @@ class BodyTooLargeError(RegistryError):
 
 
 class InternalError(RegistryError):
-    """Our own fault; the message carries the id under which the log has it."""
+    """An internal fault. The message has the id under which it is logged."""
 
 
 class ExhaustedError(RegistryError):
@@ -46,9 +46,9 @@ class ExhaustedError(RegistryError):
 
 
 class ErrorAnswers:
-    """Finds the answer for a failure, and logs what nobody expected.
+    """Finds the answer for a failure, and logs unexpected ones.
 
-    :param clock: by which a shortage that concerns every request is logged now and then.
+    :param clock: limits how often a shortage that concerns every request is logged.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -76,7 +76,7 @@ class ErrorAnswers:
 
 
 def _internal(failure: Failure) -> RegistryError:
-    """Our own fault, which is logged under an id: a fault of the disk in one line."""
+    """An internal fault, logged under an id. A fault of the disk takes one line of the log."""
     fault = secrets.token_hex(6)
     if isinstance(failure.value, OSError):
         _log.error("request {fault} failed: {why}", fault=fault, why=str(failure.value))

@@ -1,8 +1,7 @@
-"""The PROXY protocol, versions 1 and 2: a proxy in front says first who its client is.
+"""The PROXY protocol, versions 1 and 2: a proxy tells the address of its client first.
 
-https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt, section 2. Nothing of a connection
-is given to anybody before its header is there, so that all that asks for the peer's address gets
-the client's.
+https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt, section 2. The protocol behind gets
+the connection only when the header is there, so that the peer's address is always the client's.
 
 =========  ============================  ==================================================
 state      event                         what holds afterwards
@@ -76,7 +75,7 @@ class ProxyHeaderError(ValueError):
 class ProxyHeader:
     """What a header says.
 
-    :ivar peer: the client, or None: the connection is the proxy's own, or nobody knows.
+    :ivar peer: the client, or None where the header names none: the peer is the proxy then.
     :ivar host: the address that the client connected to, or None as well.
     :ivar rest: bytes behind the header.
     """

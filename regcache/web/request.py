@@ -62,7 +62,7 @@ class AnswerChannel(Protocol):
 class Request(ServerRequest):
     """A request as the dispatcher of a :class:`~regcache.web.site.Site` gets it.
 
-    :ivar facts: filled in by whoever learns them.
+    :ivar facts: what handlers learn about it, for the access log and the metrics.
     :ivar hostname: the Host without its port, normalised; None if there was none.
     :ivar body_refused: the body was too large and is not read.
     :ivar first_byte_at: when the headers of the answer were written (clock seconds), or None.
@@ -105,13 +105,13 @@ class Request(ServerRequest):
         self.process()
 
     def process(self) -> None:
-        """Hand the request to the dispatcher; whatever fails there becomes an answer."""
+        """Hand the request to the dispatcher. A failure there becomes an answer."""
         try:
             result = self._dispatch()
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception:  # noqa: BLE001 - every failure becomes an answer
             result = fail()
         if result is None:
-            return  # answered at once, or somebody else sees to it
+            return  # answered, or it will be by other code
         work = self._work = maybeDeferred(lambda: result)
         work.addErrback(self._answer_failure)
         work.addErrback(self._log_failure, "an answer to a failure failed")

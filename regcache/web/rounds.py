@@ -1,4 +1,4 @@
-"""Stretches of files that are due in the same turn of the reactor are sent together.
+"""Sends stretches of files together that are due in the same turn of the reactor.
 
 ==========  ============================  ================================================
 state       event                         what holds afterwards
@@ -24,9 +24,10 @@ from twisted.logger import Logger
 
 from regcache.web.send_threads import FileCall, SendThreads
 
-#: What all that are under way send in one turn of the reactor, about (bytes): some milliseconds.
+#: About how much all stretches together send in one turn of the reactor (bytes). That takes
+#: some milliseconds.
 MOST_PER_TURN = 8 * 1024 * 1024
-#: With less a call is not worth its while (bytes).
+#: The least that is worth a call (bytes).
 LEAST_AT_ONCE = 128 * 1024
 
 
@@ -34,7 +35,7 @@ class Sending(Protocol):
     """A stretch of a file on its way to a socket."""
 
     def plan(self) -> FileCall | None:
-        """What is to be sent now; None where nothing can be. Tells nobody, closes nothing."""
+        """What is to be sent now; None if nothing can be. Calls no one back and closes nothing."""
 
     def settle(self, call: FileCall | None) -> None:
         """The call that was planned has been made."""
@@ -47,7 +48,7 @@ class Rounds:
     """The stretches that are under way, and the rounds in which they send.
 
     A round has three steps, for all that are due: calls are planned, made, and settled. As long
-    as calls are planned and made nobody is told anything, so nobody can close what they use.
+    as calls are planned and made, no other code runs that could close what they use.
 
     :param clock: its next turn is the round.
     """
@@ -61,11 +62,11 @@ class Rounds:
         self._due: dict[Sending, None] = {}
 
     def enter(self, sending: Sending) -> None:
-        """It shares the turns of the reactor from now on. Idempotent."""
+        """Count a stretch among those that share a turn. Idempotent."""
         self._under_way.add(sending)
 
     def leave(self, sending: Sending) -> None:
-        """It does not any more, and is not due. Idempotent."""
+        """Count it no more; it is not due either. Idempotent."""
         self._under_way.discard(sending)
         self._due.pop(sending, None)
 
@@ -75,7 +76,7 @@ class Rounds:
         return max(LEAST_AT_ONCE, min(most, share))
 
     def send(self, sending: Sending) -> None:
-        """Have it send: now if it is alone, else in the round."""
+        """Have a stretch send: now if it is alone, else in the round."""
         if len(self._under_way) <= 1 or not self._threads.present:
             call = sending.plan()
             if call is not None:
@@ -96,14 +97,14 @@ class Rounds:
     def _plan(self, sending: Sending) -> FileCall | None:
         try:
             return sending.plan()
-        except Exception:  # noqa: BLE001 - it is logged, and concerns nobody else
+        except Exception:  # noqa: BLE001 - the others go on
             self._cut(sending)
             return None
 
     def _settle(self, sending: Sending, call: FileCall | None) -> None:
         try:
             sending.settle(call)
-        except Exception:  # noqa: BLE001 - it is logged, and concerns nobody else
+        except Exception:  # noqa: BLE001 - the others go on
             self._cut(sending)
 
     def _cut(self, sending: Sending) -> None:

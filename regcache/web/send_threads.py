@@ -9,7 +9,7 @@ state     event                       what holds afterwards
 ========  ==========================  ===================================================
 stopped   calls are due               the reactor's thread has made all of them
 running   little is due               the same: to wake a thread costs more than that
-running   more is due                 all are made, each by whoever was free
+running   more is due                 all are made, each by a thread that is free
 running   a thread comes late         the others have made what it would have
 running   a thread finds nothing due  it waits again
 running   the system gives no thread  those that there are do it, or the reactor's alone
@@ -26,7 +26,7 @@ from typing import Protocol
 
 from twisted.application.service import Service
 
-#: With less in all (bytes) nobody is woken.
+#: With less in all (bytes) no thread is woken.
 LEAST_SHARED = 256 * 1024
 #: More threads would wait for memory, or for each other.
 MOST_THREADS = 3
@@ -59,8 +59,8 @@ class Call(Protocol):
 class FileCall:
     """One call of sendfile(2), to a socket that does not block.
 
-    Whoever makes it has to keep both descriptors open meanwhile: another file or client may
-    get the number of one that is closed.
+    Both descriptors have to stay open until it is made: the number of a closed one may be
+    given to another file or client.
 
     :ivar outcome: once it is made, how many bytes were sent, or what went wrong.
     """
@@ -93,7 +93,7 @@ class SendThreads(Service):
         self._count = count
         self._thread = thread
         self._threads: list[Thread] = []
-        # Both are empty between the rounds. What is in them belongs to the present one.
+        # Both are empty between rounds.
         self._due: deque[Call] = deque()
         self._made: SimpleQueue[None] = SimpleQueue()
         self._wake: SimpleQueue[bool] = SimpleQueue()
@@ -104,7 +104,7 @@ class SendThreads(Service):
         return bool(self._threads)
 
     def startService(self) -> None:
-        """Begin the threads; where the system gives none it goes without."""
+        """Begin the threads, as many as the system gives."""
         super().startService()
         for number in range(self._count):
             # They hold nothing that has to be put in order before the process ends.
@@ -125,12 +125,12 @@ class SendThreads(Service):
             thread.join()
 
     def make(self, calls: Sequence[Call]) -> None:
-        """Make all calls. In the reactor's thread, which waits for none but those under way."""
+        """Make all calls. The reactor's thread waits only for calls that others are making."""
         helpers = min(len(self._threads), len(calls) - 1)
         if sum(call.count for call in calls) < LEAST_SHARED:
             helpers = 0
         self._due.extend(calls)
-        # Who was woken before and comes only now takes part just as well.
+        # A thread that was woken before, and comes only now, takes part as well.
         for _ in range(helpers - self._wake.qsize()):
             self._wake.put(True)
         elsewhere = len(calls)
@@ -140,7 +140,7 @@ class SendThreads(Service):
             self._made.get()
 
     def _make_one(self) -> bool:
-        """Make the next call, if nobody else has taken it."""
+        """Make the next call, if no other thread has taken it."""
         try:
             call = self._due.popleft()
         except IndexError:

@@ -48,10 +48,10 @@ MOST_PER_TURN = 8
 class Turns:
     """Runs a bounded number of steps in each turn of the reactor, in the order they came.
 
-    Two hundred slow clients that began at once come back at once, too. What each gets costs a
-    fraction of a millisecond; all of them in one turn of the reactor are late for everybody else.
+    Two hundred slow clients that began together come back together, too. Each costs a fraction
+    of a millisecond; all of them in one turn of the reactor would make other clients wait.
 
-    A step that finds that it is not needed any more does nothing: nobody takes it back.
+    A step cannot be taken back. It has to do nothing if it is not needed any more.
     """
 
     _log = Logger()
@@ -87,7 +87,7 @@ class Turns:
     def _run(self, step: Callable[[], object]) -> None:
         try:
             step()
-        except Exception:  # noqa: BLE001 - it is logged, and concerns nobody else
+        except Exception:  # noqa: BLE001 - the other steps go on
             self._log.failure("a client's turn failed")
 
 
@@ -141,7 +141,7 @@ class Sender:
         self._done: Deferred[None] = Deferred(lambda _: self._detach())
 
     def send(self) -> "Deferred[None]":
-        """Begin; fires when the request has ended. Cancelling it gives the reader back."""
+        """Begin. Fires when the request has ended; cancelling it gives the reader back."""
         if self._request.gone:
             self._detach()
             return self._done
@@ -150,7 +150,7 @@ class Sender:
         self._timer.start()
         self._request.registerProducer(self, True)
         if self._request.is_full:
-            # Who registers with a transport that is full already is not told.
+            # A full transport does not tell a producer that registers now.
             self.pauseProducing()
         self._turns.take(self._begin)
         return self._done

@@ -21,8 +21,8 @@ sending   the file ends early          over; told how much that was
 sending   somebody wrote meanwhile     over; the connection is lost: bytes would be mixed
 sending   the connection is to close   sending; it closes when the stretch is over
 due       the connection is aborted    over; not a byte more is sent
-any       the connection is lost       over; nobody is told, the transport tells its protocol
-any       stopped                      over; nobody is told
+any       the connection is lost       over; only the transport tells its protocol
+any       stopped                      over; nothing is told
 ========  ===========================  ==================================================
 """
 
@@ -96,8 +96,8 @@ class FileStretch:
     def stop(self) -> None:
         """Give the transport's writing back. Idempotent.
 
-        Whoever stops it before its end cuts the connection: a call that others of its round
-        wait for may have sent more than was told.
+        After a stop before its end the connection has to be cut: a call that was made in a round
+        may have sent more than was told.
         """
         self._rounds.leave(self)
         self._writing.end()

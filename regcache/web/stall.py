@@ -1,4 +1,4 @@
-"""Finds out that a client takes nothing any more.
+"""Finds out that a client has stopped taking bytes.
 
 A transport says only when its buffer is empty again, and behind a slow client that can take
 minutes: the kernel reports room for more when a third of its own buffer, which may be some
@@ -47,7 +47,7 @@ class LastBytes:
         self._unsent = unsent()
 
     def are_taken(self) -> bool:
-        """Whether it has taken some of them, and not all, since this was asked last."""
+        """Whether the client has taken some of them, but not all, since the last call."""
         before, self._unsent = self._unsent, self._count()
         return bool(self._unsent) and self._unsent != before
 

@@ -1,4 +1,4 @@
-"""How much may wait for a client to take it, in the kernel and here.
+"""Bounds how much waits for a client, in the kernel and here.
 
 The kernel takes up to some megabytes for each connection, whatever its client takes: a few
 hundred slow clients fill the memory of a small host (tcp(7), tcp_wmem). So a listener's
@@ -24,13 +24,13 @@ from twisted.internet.interfaces import IReactorTime
 
 from regcache.seam.streams import socket_of
 
-#: Bytes that may wait unsent for a client of whom nothing is known.
+#: Bytes that may wait unsent for a client that has not proved to be fast.
 BOUND = 512 * 1024
-#: A client is looked at each time that it took so much (bytes) ...
+#: A client is measured each time that it has taken this much (bytes) ...
 STEP = 4 * 1024 * 1024
-#: ... and is fast if that lasted no longer (seconds): from 16 MiB/s on.
+#: ... and is fast if that took no longer than this (seconds), which is 16 MiB/s.
 FAST = 0.25
-#: The value that leaves the matter to the system's own setting.
+#: The value that leaves it to the system's own setting.
 _UNBOUNDED = 0
 
 

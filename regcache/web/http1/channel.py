@@ -1,6 +1,28 @@
-"""One client connection: what it may send, how long that may take, and how it is closed.
+"""One client connection of HTTP/1.1: what it may send, for how long, and how it is closed.
 
-It does not take bodies that nobody wants, and bounds the time for a request to arrive.
+It refuses bodies, and bounds the time for a request to arrive.
+
+========  ============================  ===================================================
+phase     event                         what holds afterwards
+========  ============================  ===================================================
+new       the first byte                head, or busy; closing where it is TLS on a plain
+                                        listener, or there are too many connections
+new,idle  a part of a head              head: the header time-out runs
+new,idle, a whole request               busy: no time-out runs
+head
+busy      the answer is written         idle; closing where either side wants to close; sending
+                                        where the client has yet to take the answer
+sending   the client took the answer    as busy when the answer is written
+new,idle, time-out                      closing
+head,
+sending
+any       malformed bytes               closing: 400 is written
+any       close of a refused body       linger: what comes is dropped, so that the client reads
+                                        the answer before the connection is reset
+linger    time-out                      closing
+closing   time-out                      cut, unless the client still takes what waits for it
+new,idle  the daemon stops              closing; head has a last second
+========  ============================  ===================================================
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -54,7 +76,7 @@ class Channel(WritingChannel):
         self._expect("new", self.site.limits.header_timeout)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """The connection is gone: so are its timer and its place in the site."""
+        """The connection is gone. Its timer ends, and its place is free."""
         self._closing = True
         self.site.channel_closed(self)
         self._places.hold(0)
@@ -64,7 +86,7 @@ class Channel(WritingChannel):
     # Reading
 
     def dataReceived(self, data: bytes) -> None:
-        """Some bytes arrived. They extend no time-out."""
+        """Some bytes have arrived. They extend no time-out."""
         if self._closing:
             return
         if self._phase == "new" and not self._places.hold(1):
@@ -115,7 +137,7 @@ class Channel(WritingChannel):
         )
 
     def request_received(self) -> None:
-        """The request is whole; while it is being answered no clock of ours runs."""
+        """The request is whole. No time-out of the channel runs while it is being answered."""
         self._phase = "busy"
         self._deadline.clear()
         super().request_received()
@@ -138,9 +160,9 @@ class Channel(WritingChannel):
     # Closing
 
     def close_if_idle(self) -> None:
-        """Close the connection if nothing is being answered; a request that arrives has a moment.
+        """Close the connection if nothing is being answered. A request that arrives has a second.
 
-        A TLS peer need not confirm the end (RFC 8446, 6.1): one that sleeps would hold up the stop.
+        The end of TLS is not waited for (RFC 8446, 6.1): a peer that sleeps would delay the stop.
         """
         if self._phase == "head":
             self._expect("head", LAST_REQUEST)

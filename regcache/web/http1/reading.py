@@ -27,7 +27,7 @@ _HEAD = re.compile(
     rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+:[\t\x20-\x7e]*\r\n)+)\r\n\Z"
 )
 _FIELD = re.compile(rb"([A-Za-z0-9-]+):[\t ]*([\t\x20-\x7e]*)\r\n")
-#: A body, or what is looked at elsewhere; blanks behind a value, too.
+#: Fields of a body, fields that are read elsewhere, and blanks behind a value.
 _UNUSUAL = re.compile(
     rb"\n(?:content-length|transfer-encoding|expect|cookie|upgrade):|[\t ]\r", re.IGNORECASE
 )
@@ -48,7 +48,7 @@ class PlainHead(NamedTuple):
 
 
 def parse_plain_head(data: bytes) -> PlainHead | None:
-    """The head, if the data is one whole head and nothing else; None for all that is not plain."""
+    """The head, if the data is one whole plain head and nothing else; else None."""
     match = _HEAD.match(data) if len(data) <= LONGEST else None
     if match is None or _UNUSUAL.search(data):
         return None
@@ -69,7 +69,7 @@ def _plain_answer(status: HTTPStatus, body: bytes) -> bytes:
 class StrictChannel(ServerChannel):
     """The parsing half of a connection.
 
-    :ivar _closing: nothing that still arrives is looked at.
+    :ivar _closing: bytes that still arrive are ignored.
     """
 
     maxHeaders = 100
@@ -80,13 +80,13 @@ class StrictChannel(ServerChannel):
         self._closing = False
 
     def report_refused(self, peer: IAddress, reason: str, status: int) -> None:
-        """Told of what was refused before it became a request."""
+        """Have something recorded that was refused before it became a request."""
         raise NotImplementedError
 
     def take_plain_head(self, data: bytes) -> bool:
-        """Take a request whose head is plain and whole; whether it was one.
+        """Take a request, if the data is one plain head; whether it was.
 
-        Only for data that comes where a request may begin.
+        Only for data that begins where a request may begin.
         """
         head = parse_plain_head(data) if self.persistent else None
         if head is None:
@@ -110,14 +110,14 @@ class StrictChannel(ServerChannel):
         super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """A line is longer than any of a client's."""
+        """A line is too long."""
         self.request_malformed()
 
     def headerReceived(self, line: bytes) -> bool:
-        """One header.
+        """Take one header field.
 
-        Twisted would fail on a length of thousands of digits, and ignore the encoding
-        "identity" or one that HTTP/1.0 does not know, which others may read differently.
+        Twisted fails on a length of thousands of digits. It ignores the encoding "identity", and
+        encodings in HTTP/1.0; other servers may read such requests in another way.
         """
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip().lower()
@@ -139,11 +139,11 @@ class StrictChannel(ServerChannel):
         return False
 
     def request_malformed(self) -> None:
-        """What came is no request."""
+        """The bytes are no request."""
         self.refuse(_BAD_TEXT, "a malformed request")
 
     def refuse(self, body: bytes, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
-        """Answer what is no request, and close."""
+        """Answer without a request, and close."""
         if self._closing:
             return
         assert self.transport is not None

@@ -27,11 +27,9 @@ MOST_WAITING = 16384
 """Bytes that may wait behind a request that is being answered."""
 
 
-def encode_head(
-    version: bytes, code: bytes, phrase: bytes, headers: Headers, *, blocks: Sequence[HeaderBlock]
-) -> bytes:
+def encode_head(status_line: bytes, headers: Headers, blocks: Sequence[HeaderBlock]) -> bytes:
     """The head of an answer, with the blank line behind it."""
-    parts = [b"%b %b %b\r\n" % (version, code, phrase)]
+    parts = [status_line]
     parts.extend(block.encoded for block in blocks)
     parts.extend(
         b"%b: %b\r\n" % (name, value)
@@ -43,7 +41,7 @@ def encode_head(
 
 
 class ReadSwitch:
-    """Lets a transport read or not. Saying so again costs nothing, which it does in Twisted."""
+    """Lets a transport read or not. It passes on changes only: each call costs Twisted time."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -62,7 +60,7 @@ class ReadSwitch:
             self._transport.resumeProducing()
 
     def unregisterProducer(self) -> None:
-        """Who writes is told no more about how full the transport is."""
+        """Tell the producer no more how full the transport is."""
         self._transport.unregisterProducer()
 
 
@@ -96,7 +94,7 @@ class WritingChannel(StrictChannel):
         return unsent_bytes(self.transport)
 
     def connectionMade(self) -> None:
-        """A client has connected. Who it is does not change any more, and costs system calls."""
+        """A client has connected. Its address is read once, since that takes a system call."""
         super().connectionMade()
         self.control_reading_by(ReadSwitch)
         transport: Any = self.transport
@@ -120,33 +118,26 @@ class WritingChannel(StrictChannel):
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         """Write the head of an answer, and note when."""
         assert self.transport is not None
-        self.transport.write(self._begin(version, code, reason, headers, blocks=()))
+        status_line = b"%b %b %b\r\n" % (version, code, reason)
+        self.transport.write(self._begin(status_line, headers, ()))
 
     def write_whole(self, request: Request, blocks: Sequence[HeaderBlock], body: bytes) -> None:
         """Write a whole answer.
 
         :param blocks: fields beside those of ``responseHeaders``.
         """
-        code, reason, headers = b"%d" % request.code, request.code_message, request.responseHeaders
-        head = self._begin(request.clientproto, code, reason, headers, blocks=blocks)
+        status_line = b"%b %d %b\r\n" % (request.clientproto, request.code, request.code_message)
+        head = self._begin(status_line, request.responseHeaders, blocks)
         write_now(self.transport, head + body)
 
-    def _begin(
-        self,
-        version: bytes,
-        code: bytes,
-        reason: bytes,
-        headers: Headers,
-        *,
-        blocks: Sequence[HeaderBlock],
-    ) -> bytes:
+    def _begin(self, status_line: bytes, headers: Headers, blocks: Sequence[HeaderBlock]) -> bytes:
         request, site = self.requests[0], self.site
         request.first_byte_at = site.seconds()
         if site.draining and self.persistent:
             self.persistent = False
             headers.setRawHeaders(b"Connection", [b"close"])
         standard = site.standard_block(self._secure, request.is_distribution)
-        return encode_head(version, code, reason, headers, blocks=(standard, *blocks))
+        return encode_head(status_line, headers, (standard, *blocks))
 
     def rawDataReceived(self, data: bytes) -> None:
         """A body, or what comes behind a request that is being answered."""

@@ -32,7 +32,7 @@ class MalformedHeadError(Exception):
     """A head that another server may read in a different way."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """A valid head.
 
@@ -66,12 +66,13 @@ def read_head(fields: Iterable[Field], ended: bool = True) -> Head:
     length = _length(lengths[0]) if lengths else None
     if ended and length:
         raise MalformedHeadError("a length without a body")
+    kept = (field for field in plain if field[0] not in (b"host", b"te"))
     return Head(
-        method,
-        target,
-        (*(field for field in plain if field[0] not in (b"host", b"te")), (b"host", authority)),
-        length,
-        bool(_values(plain, b"expect")),
+        method=method,
+        target=target,
+        fields=(*kept, (b"host", authority)),
+        length=length,
+        awaits=bool(_values(plain, b"expect")),
     )
 
 

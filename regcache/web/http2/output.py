@@ -11,8 +11,8 @@ corked     anything is written         corked: it waits for the end of what is b
 corked     :meth:`Output.uncork`       open, or full: all that waited is sent together
 =========  ==========================  =================================================
 
-A stream whose own window is closed has no turn until the client opens it, so it holds up
-nobody.
+A stream whose own window is closed has no turn until the client opens it, so it delays no
+other one.
 """
 
 from collections import deque

@@ -22,12 +22,12 @@ Whatever comes when it is over is ignored.
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from h2.errors import ErrorCodes
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IAddress, IConsumer, IDelayedCall
+from twisted.internet.interfaces import IAddress, IConsumer, IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
@@ -36,7 +36,6 @@ from regcache.web.header_block import HeaderBlock
 from regcache.web.http2.buffers import ConnectionBuffers
 from regcache.web.http2.head import Head, answer_fields, declared_length
 from regcache.web.http2.output import Output
-from regcache.web.http2.request_body import RequestBody
 from regcache.web.request import Request
 from regcache.web.site import Site
 from regcache.web.stall import StallTimer
@@ -59,6 +58,53 @@ class StreamConnection(Protocol):
 
     def stream_over(self, stream_id: int) -> None:
         """A stream has ended."""
+
+
+class RequestBody:
+    """The body of a request, which has the header time-out to be there.
+
+    :param too_late: called when that has passed.
+    """
+
+    def __init__(
+        self, request: Request, clock: IReactorTime, limit: float, too_late: Callable[[], object]
+    ) -> None:
+        self._request = request
+        self._clock = clock
+        self._limit = limit
+        self._too_late = too_late
+        self._overdue: IDelayedCall | None = None
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether it has yet to come."""
+        return self._overdue is not None
+
+    def expect(self, length: int) -> None:
+        """It will be this long."""
+        self._request.gotLength(length)
+        self._overdue = self._clock.callLater(self._limit, self._give_up)
+
+    def receive(self, data: bytes) -> None:
+        """A part of it; what comes unexpected is dropped."""
+        if self.is_expected:
+            self._request.handleContentChunk(data)
+
+    def complete(self) -> None:
+        """All of it is there: it is read from its beginning."""
+        self.stop()
+        if self._request.content is not None:
+            self._request.content.seek(0)
+
+    def stop(self) -> None:
+        """It will not come. Idempotent."""
+        overdue, self._overdue = self._overdue, None
+        if overdue is not None:
+            overdue.cancel()
+
+    def _give_up(self) -> None:
+        self._overdue = None
+        self._too_late()
 
 
 @implementer(IConsumer)

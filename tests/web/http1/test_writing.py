@@ -25,7 +25,7 @@ class HeadTests(SynchronousTestCase):
     def test_head(self) -> None:
         """A head is the status line, the blocks, the other fields and a blank line."""
         headers = Headers({b"X": [b"1", b"2"]})
-        head = encode_head(b"HTTP/1.1", b"200", b"OK", headers, blocks=[HeaderBlock([("A", "b")])])
+        head = encode_head(b"HTTP/1.1 200 OK\r\n", headers, blocks=[HeaderBlock([("A", "b")])])
         self.assertEqual(head, b"HTTP/1.1 200 OK\r\nA: b\r\nX: 1\r\nX: 2\r\n\r\n")
 
 

@@ -10,10 +10,10 @@ METHODS = (b"GET", b"HEAD")
 
 
 class HealthPages:
-    """Says whether the process lives, and whether it can do its work.
+    """Says whether the process is alive, and whether it can do its work.
 
     :param problems: cheap, and free of I/O: why what is new is not kept, one line for each
-        reason. An upstream that is ill makes nothing unready.
+        reason. An upstream that fails makes nothing unready.
     """
 
     def __init__(self, problems: Callable[[], Sequence[str]]) -> None:

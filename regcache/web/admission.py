@@ -27,7 +27,7 @@ class Admission:
     def __init__(self, most: int, most_per_address: int) -> None:
         self._most = most
         self._most_per_address = most_per_address
-        # No address is here that has no connection, so there are no more than connections.
+        # Only addresses of open connections are here, so `most` is the bound.
         self._counts: Counter[str] = Counter()
         self._total = 0
 

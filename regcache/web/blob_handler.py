@@ -168,7 +168,7 @@ def _wanted(request: Request, opened: OpenBlob, etag: str) -> _Wanted:
         return _Wanted()
     specs = parse_range(lines[0])
     several = len(specs) > 1
-    # What is relayed passes once: there is no way back for a second range.
+    # A relayed blob passes once, so it can give one range only.
     if not specs or (several and opened.status.outcome == "relay"):
         return _Wanted()
     try:

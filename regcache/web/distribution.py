@@ -32,7 +32,7 @@ COPIES = 6
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a target means under a host: that depends on nothing else but the routing table."""
+    """What a target means under a host, by the routing table alone."""
 
     target: Target
     route: Route
@@ -170,7 +170,7 @@ def _note_target(request: Request, target: Target) -> None:
 
 
 def _check_page(target: Target) -> None:
-    """What breaks the grammar of pages is refused before it is routed."""
+    """Refuse a malformed page before the target is routed."""
     if target.kind in _PAGED:
         Page.of(target)
 

@@ -131,7 +131,7 @@ class ListingHandler:
     def _link(
         self, request: Request, target: Target, page: Page, shown: Sequence[str], *, more: bool
     ) -> None:
-        """RFC 8288, relative: what host and scheme the client used is its own affair."""
+        """Link to the next page (RFC 8288). It is relative, so it has neither host nor scheme."""
         if not more or not shown:
             return
         query = f"n={page.n}&last={quote(shown[-1], safe='')}"

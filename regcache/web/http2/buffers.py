@@ -23,7 +23,7 @@ class SiteBuffers:
         self._connections: set[ConnectionBuffers] = set()
 
     def changed(self, connection: "ConnectionBuffers", count: int) -> None:
-        """So many more bytes wait in a connection, or fewer."""
+        """A connection buffers this many more bytes, or fewer."""
         self.size += count
         if connection.size:
             self._connections.add(connection)
@@ -62,7 +62,7 @@ class ConnectionBuffers:
         self._streams.discard(buffer)
 
     def changed(self, count: int) -> None:
-        """So many more bytes wait, or fewer."""
+        """This many more bytes wait, or fewer."""
         self.size += count
         self._site.changed(self, count)
 
@@ -95,12 +95,12 @@ class StreamBuffer:
         self._pieces: deque[memoryview] = deque()
 
     def add(self, data: bytes) -> None:
-        """Some more."""
+        """Add bytes behind the others."""
         self._pieces.append(memoryview(data))
         self._change(len(data))
 
     def take(self, most: int) -> list[memoryview]:
-        """The next of them, no more than this many bytes."""
+        """Take the next of them, at most this many bytes."""
         taken, left = [], most
         while left and self._pieces:
             piece = self._pieces.popleft()
@@ -117,7 +117,7 @@ class StreamBuffer:
         self._connection.bound()
 
     def close(self) -> None:
-        """None of them is sent any more. Idempotent."""
+        """Drop them: the stream has ended. Idempotent."""
         self._pieces.clear()
         self._change(-self.size)
         self._connection.closed(self)

@@ -39,7 +39,7 @@ from regcache.web.http2.frames import FrameGuard, FrameScanner
 from regcache.web.http2.h2_state import ErrorCodes, H2State, ProtocolError
 from regcache.web.http2.limits import FloodError
 from regcache.web.http2.output import Output
-from regcache.web.http2.request_share import ReadingTurns
+from regcache.web.http2.request_share import RequestShare
 from regcache.web.http2.requests import Requests
 from regcache.web.site import Site
 from regcache.web.stall import LastBytes, unsent_bytes
@@ -65,7 +65,7 @@ class Http2Connection(Protocol):
         self._scanner = FrameScanner(guard, self._opened)
         self.output = Output(self._h2, guard.sent)
         self.requests = Requests(self, self._h2)
-        self._turns = ReadingTurns(
+        self._share = RequestShare(
             site.reactor,
             read=self._read,
             pause=lambda: self.output.stop_reading("turn"),
@@ -92,9 +92,9 @@ class Http2Connection(Protocol):
         self.output.flush()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """The connection is gone: so are its streams, its timer and its place in the site."""
+        """The connection is gone. Its streams and its timer end, and its places are free."""
         self._phase = "over"
-        self._turns.stop()
+        self._share.stop()
         self.output.close()
         self.requests.lose(reason)
         self._deadline.stop()
@@ -104,8 +104,8 @@ class Http2Connection(Protocol):
     # Reading
 
     def dataReceived(self, data: bytes) -> None:
-        """Some bytes arrived. They extend no time-out."""
-        self._turns.receive(data)
+        """Some bytes have arrived. They extend no time-out."""
+        self._share.receive(data)
 
     def _read(self, data: bytes) -> None:
         if self._phase in ("closing", "over"):
@@ -129,7 +129,7 @@ class Http2Connection(Protocol):
         self._look_around()
 
     def _look_around(self) -> None:
-        """What follows from what has been read."""
+        """Close, or set the time-out, as what was read demands."""
         if self._leaving and not self.requests.streams:
             self._close()
         elif self._phase in ("new", "idle") and not self._scanner.is_between:
@@ -139,10 +139,10 @@ class Http2Connection(Protocol):
             self._expect("idle", max(0.0, self._idle_until - self.site.seconds()))
 
     def busy(self) -> None:
-        """A request is there; while it is being answered no clock of ours runs."""
+        """A request is there. No time-out of the connection runs while it is being answered."""
         self._phase = "busy"
         self._deadline.clear()
-        self._turns.begin()
+        self._share.begin()
 
     def report(self, reason: str, status: int = 400) -> None:
         """Have what was refused before it became a request recorded."""
@@ -167,7 +167,7 @@ class Http2Connection(Protocol):
         self.output.resume()
 
     def stopProducing(self) -> None:
-        """The transport is gone; it tells us in another way too."""
+        """The transport is gone. :meth:`connectionLost` follows."""
         self.output.close()
 
     # Closing
@@ -212,8 +212,8 @@ class Http2Connection(Protocol):
     def _close(self) -> None:
         """Close when what was written has been sent, and cut if that takes too long.
 
-        A TLS peer need not confirm the end (RFC 8446, 6.1): one that sleeps would hold up
-        the stop.
+        The end of TLS is not waited for at a stop (RFC 8446, 6.1): a peer that sleeps would
+        delay it.
         """
         transport: Any = self.transport
         self.output.push()

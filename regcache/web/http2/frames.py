@@ -89,7 +89,7 @@ class FrameGuard:
         elif kind != DATA or (length < _SMALL_DATA and not flags & END_STREAM):
             self._take(self._frames)
         if kind == GOAWAY:
-            # The library would send nothing any more, though answers are under way.
+            # The library would send nothing more, though answers are under way.
             self._leaving()
             return self.in_block
         return self.in_block or (kind <= CONTINUATION and kind != PRIORITY)
@@ -105,7 +105,7 @@ class FrameGuard:
             raise FloodError(ErrorCodes.ENHANCE_YOUR_CALM, "an HTTP/2 header block is too long")
 
     def _admit_stream(self, stream_id: int) -> None:
-        """A head begins a stream; what follows in one that is there, or was, does nothing."""
+        """Count a head that begins no stream: trailers, or a head in a stream that has ended."""
         if stream_id <= self._newest:
             self._take(self._frames)
         self._newest = max(self._newest, stream_id)
@@ -139,7 +139,7 @@ class FrameScanner:
 
     @property
     def is_between(self) -> bool:
-        """Whether nothing has begun that is not complete."""
+        """Whether all frames that have begun are complete."""
         return not (self._left or self._head or self._guard.in_block)
 
     def feed(self, data: bytes) -> bytes:

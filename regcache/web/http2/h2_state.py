@@ -46,7 +46,7 @@ class BoundedDecoder(Decoder):
     def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
         """The fields of a block.
 
-        :raises HPACKDecodingError: also for what is allowed, but only an attacker sends.
+        :raises HPACKDecodingError: for malformed blocks, and for valid ones that cost too much.
         """
         if _LONG_NUMBER.search(data) or _SIZE_CHANGES.match(data):
             raise HPACKDecodingError("a number is too long, or there are too many table sizes")
@@ -54,9 +54,9 @@ class BoundedDecoder(Decoder):
 
 
 class _OwnSettings(Settings):
-    """What the client is told. The library itself takes more streams than that.
+    """The settings that the client is told; but the library takes more streams than these say.
 
-    It would end the connection at the first stream that is too many, and all answers with it.
+    With its own limit it would end the connection, and all answers, at one stream too many.
     """
 
     @property  # type: ignore[misc]
@@ -116,7 +116,7 @@ class H2State(H2Connection):
         return stream.outbound_flow_control_window
 
     def open_window(self, stream_id: int, increment: int) -> bool:
-        """Send so much more in a stream, or (0) in all; False where the library has to judge.
+        """Widen the window of a stream, or of the connection (0); False: the library has to do it.
 
         RFC 9113, 6.9: an increment of 0 is an error, and so is a window that is too large.
         """
@@ -142,9 +142,9 @@ class H2State(H2Connection):
             yield part
 
     def end(self, stream_id: int) -> None:
-        """The answer is complete. Where the request is not, the client need not go on with it.
+        """End the answer. A request that is not complete need not go on.
 
-        RFC 9113, 8.1: a reset without an error, which the client has to read the answer before.
+        RFC 9113, 8.1: it is reset without an error, and the client still has to read the answer.
         """
         stream = self.streams.get(stream_id)
         if stream is None or stream.closed:

@@ -61,7 +61,7 @@ class FloodError(Exception):
 
 
 class TokenBucket:
-    """So much at once, and so much more per second."""
+    """Allows a number of things at once, and a number more per second."""
 
     def __init__(self, clock: IReactorTime, most: int, per_second: float) -> None:
         self._clock = clock

@@ -29,11 +29,11 @@ class Http2Site(Http1Site):
         self.buffers = SiteBuffers()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """What stands behind a connection until it is known what the client speaks."""
+        """The protocol until it is known what the client speaks."""
         return Negotiation(self, addr)
 
     def build_channel(self, addr: IAddress | None) -> Any:
-        """What speaks HTTP/1.1."""
+        """The protocol of HTTP/1.1."""
         return super().buildProtocol(addr)
 
 

@@ -37,7 +37,7 @@ opens its window by single bytes is not sent a frame for each."""
 
 
 class QueuedStream(Protocol):
-    """What a stream is to those who send what it has.
+    """What the output needs of a stream.
 
     :ivar finished: nothing will be added to the answer.
     :ivar over: it has ended.
@@ -98,13 +98,13 @@ class Output:
         return not self.full and min(self._room(stream), self._shared_room(stream)) > 0
 
     def wants(self, stream: QueuedStream, first: bool = False) -> None:
-        """A stream has something to send, or could make it."""
+        """Put a stream into the queue: it has something to send, or its producer could."""
         if not stream.queued and not stream.over:
             stream.queued = True
             (self._turns.appendleft if first else self._turns.append)(stream)
 
     def forget(self, stream: QueuedStream) -> None:
-        """A stream is over: it does not wait for a turn that may not come for long."""
+        """Take a stream out of the queue: it is over."""
         if stream.queued:
             stream.queued = False
             self._turns.remove(stream)
@@ -122,16 +122,16 @@ class Output:
         self.flush()
 
     def progress(self, stream: QueuedStream) -> int:
-        """Changes as long as the connection takes something, where a stream waits for that.
+        """A number that changes while a stream that waits for its turn may still get one.
 
-        It waits for its turn then, and may do so for long; not where its own window is closed.
+        It does not change where the stream's own window is closed.
         """
         if self._room(stream) <= 0:
             return 0
         return self._total + (unsent_bytes(self._transport) or 0)
 
     def _room(self, stream: QueuedStream) -> int:
-        """Bytes that the window of a stream lets it send; 0 where a frame is not worth it."""
+        """Bytes that the window of a stream lets it send; 0 where that is too few for a frame."""
         room = self._h2.room(stream.stream_id)
         initial = self._h2.remote_settings.initial_window_size
         return room if room >= max(1, min(_worth(stream), initial or LEAST)) else 0
@@ -169,13 +169,13 @@ class Output:
         self.flush()
 
     def stop_reading(self, reason: str) -> None:
-        """Read nothing more of the client for a reason."""
+        """Stop reading, for a reason."""
         if not self._deaf and self._transport is not None:
             self._transport.pauseProducing()
         self._deaf.add(reason)
 
     def go_on_reading(self, reason: str) -> None:
-        """The reason holds no more. Read again unless there is another."""
+        """Take a reason back. Read again unless there is another one."""
         if reason in self._deaf:
             self._deaf.discard(reason)
             if not self._deaf and self._transport is not None:
@@ -203,7 +203,7 @@ class Output:
         self._write(b"".join(parts))
 
     def _turn(self, stream: QueuedStream) -> bool:
-        """Let the first in the queue send; False if it has to wait there."""
+        """Let the first stream of the queue send; False if it has to wait there."""
         ends = stream.finished and not stream.buffer.size
         shared = self._shared_room(stream)
         if not (ends or shared):
@@ -215,7 +215,7 @@ class Output:
             self._send(stream, room)
         elif room:
             stream.resume()
-        # One that its own window holds up comes again when that is opened.
+        # A stream whose own window is closed is queued again when the client opens it.
         if not stream.over and room and (stream.buffer.size or stream.paused):
             self.wants(stream)
         return True
@@ -254,8 +254,8 @@ class Output:
 
 
 def _worth(stream: QueuedStream) -> int:
-    """Bytes of room that a stream waits for.
+    """The least room (bytes) with which a stream sends.
 
-    It is not known how many are to come where none is buffered: they may fit into very little.
+    Where nothing is buffered it is not known how much is to come: a single byte is enough then.
     """
     return min(LEAST, stream.buffer.size) or 1

@@ -23,13 +23,12 @@ SHARE = 50
 """Requests in one turn. Those that came in one piece, up to 100, are begun together."""
 
 
-class ReadingTurns:
-    """Puts off what comes when a connection has had its share.
+class RequestShare:
+    """Delays what a client sends when its connection has had its share.
 
     :param read: what is done with bytes.
     :param pause: called when no more should come, and ``resume`` when it may again.
-    :param broken: called where reading failed in a later turn; a transport that delivers
-        bytes would see that by itself.
+    :param broken: called where reading fails in a later turn, which no transport sees.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ class RequestsConnection(StreamConnection, Protocol):
 
 
 class Requests:
-    """What the client asks for, and is being given.
+    """The requests of a connection, each with its stream.
 
     :ivar streams: by number, until each is over.
     """
@@ -55,11 +55,11 @@ class Requests:
         self._refused_above: int | None = None
 
     def handle(self, received: Sequence[events.Event]) -> None:
-        """Do what frames that came together mean.
+        """Handle frames that came together.
 
         :raises FloodError: if the client must be stopped.
         """
-        # What has been reset within the same bytes is not begun.
+        # Requests that were reset within the same bytes are not begun.
         reset = {each.stream_id for each in received if isinstance(each, events.StreamReset)}
         for event in received:
             if isinstance(event, events.RequestReceived):
@@ -78,12 +78,12 @@ class Requests:
                     self.takes_more(stream_id)
 
     def refuse_further(self) -> None:
-        """Take no request that is not here yet; the client may send it elsewhere."""
+        """Refuse requests that are not here yet. The client may send them elsewhere."""
         if self._refused_above is None:
             self._refused_above = self._h2.highest_inbound_stream_id
 
     def lose(self, reason: Failure, ended_early: str = "") -> None:
-        """The connection is gone, or good for nothing: tell all requests.
+        """Tell all requests that the connection is gone or has failed.
 
         :param ended_early: for the access log, where it was not the client who left.
         """
@@ -143,7 +143,7 @@ class Requests:
         if count and goes_on:
             self._h2.acknowledge_received_data(count, event.stream_id)
         elif count:
-            # A refused body takes room from no other, and gets no more of its own.
+            # The connection's window is opened again for others, that of a refused body is not.
             self._h2.increment_flow_control_window(count)
 
     def _stream_ended(self, stream_id: int) -> None:
@@ -159,7 +159,7 @@ class Requests:
             stream.lost(Failure(ConnectionAborted()))
 
     def takes_more(self, stream_id: int) -> None:
-        """The window of a stream was opened. That of the connection (0) is seen at each turn."""
+        """The client opened a stream's window. That of the connection (0) is seen at each turn."""
         stream = self.streams.get(stream_id)
         if stream is not None and (stream.buffer.size or stream.paused):
             self._connection.output.wants(stream)

@@ -61,7 +61,7 @@ class StreamConnection(Protocol):
 
 
 class RequestBody:
-    """The body of a request, which has the header time-out to be there.
+    """The body of a request, which has to arrive within the header time-out.
 
     :param too_late: called when that has passed.
     """
@@ -81,23 +81,23 @@ class RequestBody:
         return self._overdue is not None
 
     def expect(self, length: int) -> None:
-        """It will be this long."""
+        """Wait for a body of this length."""
         self._request.gotLength(length)
         self._overdue = self._clock.callLater(self._limit, self._give_up)
 
     def receive(self, data: bytes) -> None:
-        """A part of it; what comes unexpected is dropped."""
+        """Take a part of it. What is not expected is dropped."""
         if self.is_expected:
             self._request.handleContentChunk(data)
 
     def complete(self) -> None:
-        """All of it is there: it is read from its beginning."""
+        """It is complete, and can be read from its beginning."""
         self.stop()
         if self._request.content is not None:
             self._request.content.seek(0)
 
     def stop(self) -> None:
-        """It will not come. Idempotent."""
+        """Wait for it no more. Idempotent."""
         overdue, self._overdue = self._overdue, None
         if overdue is not None:
             overdue.cancel()
@@ -109,7 +109,7 @@ class RequestBody:
 
 @implementer(IConsumer)
 class Http2Stream:
-    """Stands where a request over HTTP/1.1 has its connection.
+    """Carries the answer to one request, as a connection does over HTTP/1.1.
 
     :ivar body: that of the request.
     :ivar buffer: bytes of the answer that wait to be sent.
@@ -143,12 +143,12 @@ class Http2Stream:
     # Receiving
 
     def refuse_body(self) -> None:
-        """The body is not wanted; the answer says so."""
+        """Have the request answered with a refusal of its body."""
         if self.request is not None:
             self.request.body_refused = True
 
     def begin(self) -> None:
-        """The request is there: have it answered."""
+        """Have the request answered. It is complete."""
         self.body.complete()
         if self.request is not None and not self.over:
             self.request.requestReceived(self.method, self.target, b"HTTP/2")
@@ -198,7 +198,7 @@ class Http2Stream:
         self._output.write_head(self, fields)
 
     def write(self, data: bytes) -> None:
-        """Send a part of the body, as soon as it is its turn."""
+        """Send a part of the body when it is its turn."""
         if self.over:
             # The producer has not been told yet; it need not go on.
             if self._producer is not None:
@@ -228,7 +228,7 @@ class Http2Stream:
         self._producer, self.paused = None, False
 
     def requestDone(self, request: Any) -> None:
-        """The answer is complete; what is buffered of it has yet to be sent."""
+        """The answer is complete. What is buffered of it is still to be sent."""
         if self.over:
             return
         self.request, self.finished = None, True
@@ -286,7 +286,7 @@ class Http2Stream:
         self._tell(reason)
 
     def end(self) -> None:
-        """The stream is over, and what is buffered is not sent. Its request is told elsewhere."""
+        """End the stream, and drop what is buffered. The request is not told."""
         self.over = True
         self.body.stop()
         self._stall.stop()

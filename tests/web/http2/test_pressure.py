@@ -12,7 +12,7 @@ from zope.interface import implementer
 from regcache.cache.download.reader import MOST_READ, FileSource, Reader
 from regcache.web.http2 import limits
 from regcache.web.http2.output import TURN
-from regcache.web.http2.request_share import SHARE, ReadingTurns
+from regcache.web.http2.request_share import SHARE, RequestShare
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_text
 from regcache.web.sender import Part, Sender
@@ -428,7 +428,7 @@ class TurnTests(Http2Case):
             if data == b"bad":
                 raise ZeroDivisionError
 
-        turns = ReadingTurns(
+        turns = RequestShare(
             self.clock,
             read=read,
             pause=lambda: told.append("pause"),

@@ -18,15 +18,16 @@ from regcache.cache.download.download import Download
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.reader import FileSource, Reader
 from regcache.cache.download.relay import Relays
+from regcache.cache.freshness import takes_back
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.proofs import agrees, is_page
-from regcache.cache.sight.rights import NotProvedError, Rights
+from regcache.cache.sight.rights import NotProvedError, Rights, holds_on
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.status import CacheStatus, asked, collapsed, described, hit, miss, relayed
 from regcache.digests import Digest
-from regcache.errors import DeniedError, UpstreamBadAnswer
+from regcache.errors import DeniedError, UpstreamBadAnswer, UpstreamFailure
 from regcache.facts import ContentFacts
 from regcache.identity import RepositoryContent
 from regcache.interfaces import (
@@ -155,8 +156,35 @@ class BlobCache:
         entitled = self._rights.entitled(facts, repository.upstream)
         if entitled and await self._is_stored(digest, facts):
             return BlobHead(facts.size, hit(0))
+        known, proved = await self._known_head(repository, digest, facts)
+        if known is not None and proved:
+            return known
+        try:
+            return await self._asked_head(repository, digest)
+        except UpstreamFailure as failure:
+            if known is None or takes_back(failure, repository.policy):
+                raise
+            return known
+
+    async def _known_head(
+        self, repository: ServedRepository, digest: Digest, facts: ContentFacts
+    ) -> tuple[BlobHead | None, bool]:
+        """What a manifest says of a blob, or an earlier proof of it.
+
+        :returns: besides, whether that holds whatever the upstream says now; otherwise it holds
+            while the upstream is away.
+        """
+        upstream = repository.upstream
         if facts.mentioned_size is not None:
-            return BlobHead(facts.mentioned_size, described())
+            links = await self._index.mentioning(repository.content(digest))
+            if any(holds_on(link, upstream) for link in links):
+                proved = any(self._rights.holds(link, upstream) for link in links)
+                return BlobHead(facts.mentioned_size, described()), proved
+        if facts.size is not None and facts.link is not None and holds_on(facts.link, upstream):
+            return BlobHead(facts.size, hit(0)), False
+        return None, False
+
+    async def _asked_head(self, repository: ServedRepository, digest: Digest) -> BlobHead:
         await self._visibility.admit_fetch_of_blob(repository, digest)
         head = await self._rights.head_blob(repository, digest)
         if is_page(head, digest):
@@ -248,6 +276,9 @@ class BlobCache:
             # Whoever stored it since we asked may have proved what is to be proved.
             facts = await self._index.content(repository.content(digest))
         if not self._rights.entitled(facts, repository.upstream):
+            if facts.link is None:
+                # To have it proved is to ask for something new with our credentials.
+                await self._visibility.admit_fetch_of_blob(repository, digest)
             try:
                 await self._rights.prove_blob(repository, facts, file)
             except NotProvedError:

@@ -106,3 +106,9 @@ def is_fresh(age: float, ttl: float) -> bool:
 def closes(failure: UpstreamFailure) -> bool:
     """Whether a failure closes the repository: good credentials are refused all of it."""
     return isinstance(failure, UpstreamDenied) and failure.closes
+
+
+def takes_back(failure: UpstreamFailure, policy: Policy) -> bool:
+    """Whether the upstream was there, and takes back what it said and gave before."""
+    refused = isinstance(failure, UpstreamDenied | UpstreamNotFound)
+    return closes(failure) or (refused and not policy.keep_missing)

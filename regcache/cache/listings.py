@@ -265,7 +265,7 @@ class Listings:
                 name = repository.upstream.name
                 raise UpstreamBadAnswer(name, f"no valid index: {error}") from error
 
-        key = (repository.content(digest), repository.registry.credentials, "")
+        key = (repository.content(digest), repository.registry.all_credentials, "")
         return await self.kept_referrers.find(key, ask, repository.policy.list_ttl)
 
     async def _ask_referrers(self, repository: ServedRepository, digest: Digest) -> ManifestAnswer:
@@ -300,7 +300,7 @@ class Listings:
         async def select() -> bytes:
             return await self._parser.run(len(content), _filter, content, artifact_type)
 
-        key = (repository.content(digest), repository.registry.credentials, artifact_type)
+        key = (repository.content(digest), repository.registry.all_credentials, artifact_type)
         left = whole.asked_at + repository.policy.list_ttl - self._clock.seconds()
         found, _ = await self.kept_referrers.find(key, select, left)
         return found.value

@@ -119,6 +119,9 @@ class ManifestCache:
             return None
         proved = self._rights.entitled(facts, repository.upstream)
         if not proved:
+            if facts.link is None:
+                # To have it proved is to ask for something new with our credentials.
+                await self.admit_fetch(repository, str(digest))
             try:
                 proved = await self._rights.prove_manifest(repository, digest, facts, by)
             except NotProvedError:

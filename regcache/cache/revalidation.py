@@ -75,6 +75,7 @@ class Revalidations:
         self, repository: ServedRepository, tag: str, digest: Digest | None
     ) -> Manifest:
         """By digest, so that nothing moves any more; by tag where that is of no use."""
+        await self._manifests.admit_fetch(repository, tag)
         if digest is not None:
             try:
                 cached = await self._manifests.cached(repository, digest)

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Descriptor, Manifest, TagFact, Verdict
+from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 
 
@@ -67,6 +67,13 @@ class IIndex(Interface):
 
     def record_closed(repository: Repository, since: float | None) -> "Deferred[None]":
         """Note that; of a repository of which nothing is known nothing is noted."""
+
+    def mentioning(content: RepositoryContent) -> "Deferred[list[Link]]":
+        """The rights to the stored manifests of a repository that mention something.
+
+        At most some dozens, the manifests first that were stored last; ``credentials`` "" for
+        what is public.
+        """
 
     def known_manifests(repository: Repository) -> "Deferred[list[Digest]]":
         """A few stored manifests that a repository has, those first that were shown last."""

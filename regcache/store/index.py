@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Descriptor, Manifest, TagFact, Verdict
+from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store import index_contents, index_names
@@ -140,6 +140,9 @@ class SqliteIndex:
 
     def record_closed(self, repository: Repository, since: float | None) -> "Deferred[None]":
         return self._thread.write(index_names.record_closed, repository, since)
+
+    def mentioning(self, content: RepositoryContent) -> "Deferred[list[Link]]":
+        return self._thread.read(index_contents.mentioning, content)
 
     def known_manifests(self, repository: Repository) -> "Deferred[list[Digest]]":
         return self._thread.read(index_names.known_manifests, repository)

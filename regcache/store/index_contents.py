@@ -32,6 +32,20 @@ SELECT digest, size, last_use FROM contents
 WHERE size IS NOT NULL AND pinned = 0 ORDER BY last_use LIMIT ?
 """
 
+MENTIONING = """
+SELECT l.proved_at, iif(c.public, '', l.credentials)
+FROM repositories r
+JOIN shown s ON s.repository_id = r.id AND s.digest = :digest
+JOIN links l
+    ON l.content_id = s.manifest_id AND l.upstream = r.upstream AND l.repository_id = r.id
+JOIN contents c ON c.id = s.manifest_id
+WHERE r.upstream = :upstream AND r.name = :repository
+ORDER BY s.size DESC, s.manifest_id DESC LIMIT :most
+"""
+
+MOST_MENTIONING = 64
+"""Manifests that mention something whose rights are looked at."""
+
 _STORE = """
 INSERT INTO contents (digest, size, media_type, public, committed_at, last_use)
 VALUES (:digest, :size, :media_type, :public, :now, :now)
@@ -87,6 +101,14 @@ def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> 
         upstream_linked=bool(upstream_linked),
         mentioned_size=smallest if smallest == largest else None,
     )
+
+
+def mentioning(connection: sqlite3.Connection, content: RepositoryContent) -> list[Link]:
+    """The rights to the stored manifests of a repository that mention something."""
+    upstream, repository = find_names(connection, content.repository)
+    names = {"upstream": upstream, "repository": repository, "digest": digest_key(content.digest)}
+    rows = connection.execute(MENTIONING, {**names, "most": MOST_MENTIONING})
+    return [Link(proved_at, credentials) for proved_at, credentials in rows]
 
 
 def repository_id(connection: sqlite3.Connection, names: tuple[str, str]) -> int:

@@ -16,6 +16,7 @@ from tests.support.index_cases import (
     content_of,
     manifest_of,
     mention,
+    repository_of,
 )
 
 
@@ -143,6 +144,46 @@ class ContentPromises:
             self.index.record_link(content_of("library/b", manifest.digest), "", 1.0)
         )
         self.assertEqual(self.facts("library/b", BLOB).mentioned_size, 5)
+
+    def test_known_manifests(self) -> None:
+        """Two manifests that a repository was shown to have last, by tag or by a proof."""
+        repository = repository_of("library/a")
+
+        def known() -> list[Digest]:
+            return self.successResultOf(self.index.known_manifests(repository))
+
+        self.assertEqual(known(), [])
+        manifests = [manifest_of(a=number) for number in range(3)]
+        for number, manifest in enumerate(manifests):
+            self.manifest(manifest, mention(BLOB, 5), now=100.0 + number)
+        tagged = manifest_of(tagged=True)
+        self.manifest(tagged, now=50.0)
+        self.blob(now=500.0)
+        self.manifest(manifest_of(other=True), mention(BLOB, 5), repository="library/b")
+        self.assertEqual(known(), [manifests[2].digest, manifests[1].digest])
+        self.successResultOf(self.index.record_tag(repository, "1", tagged.digest, 200.0))
+        self.assertEqual(known(), [tagged.digest, manifests[2].digest])
+        self.successResultOf(self.index.forget_content(manifests[2].digest))
+        self.assertEqual(known(), [tagged.digest, manifests[1].digest])
+        self.successResultOf(self.index.record_tag(repository, "2", OTHER, 300.0))
+        self.assertEqual(known(), [tagged.digest, manifests[1].digest])
+
+    def test_who_mentions(self) -> None:
+        """The rights to all manifests that mention something, none of them for what is public."""
+        private, public = manifest_of(a=1), manifest_of(a=2)
+        self.manifest(private, mention(BLOB, 5), credentials="fingerprint", now=1.0)
+        self.manifest(private, mention(BLOB, 5), repository="library/b", credentials="b", now=2.0)
+        self.manifest(public, mention(BLOB, 5), now=3.0)
+        mentioning = self.successResultOf(self.index.mentioning(content_of("library/a", BLOB)))
+        self.assertEqual(
+            sorted(mentioning, key=lambda each: each.proved_at),
+            [Link(1.0, "fingerprint"), Link(3.0, "")],
+        )
+        for other in (content_of("library/c", BLOB), content_of("library/a", OTHER)):
+            self.assertEqual(self.successResultOf(self.index.mentioning(other)), [])
+        self.successResultOf(self.index.forget_content(public.digest))
+        mentioning = self.successResultOf(self.index.mentioning(content_of("library/a", BLOB)))
+        self.assertEqual(mentioning, [Link(1.0, "fingerprint")])
 
     def test_mentions_agree(self) -> None:
         """Several manifests of one repository that state one size give it."""

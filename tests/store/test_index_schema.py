@@ -37,8 +37,8 @@ class PlanTests(SynchronousTestCase):
 
     def plan(self, statement: str) -> list[str]:
         """The steps, without those that read no table."""
-        names = {"upstream": "", "repository": "", "digest": b""}
-        arguments = names if ":digest" in statement else ("",) * statement.count("?")
+        names = {"upstream": "", "repository": "", "digest": b"", "name": "", "most": 1}
+        arguments = names if ":upstream" in statement else ("",) * statement.count("?")
         rows = self.connection.execute(f"EXPLAIN QUERY PLAN {statement}", arguments)
         return [
             row[3]
@@ -51,6 +51,7 @@ class PlanTests(SynchronousTestCase):
         """Each question is answered by probing indexes: nothing is scanned, nothing sorted."""
         statements = (
             index_contents.CONTENT,
+            index_contents.MENTIONING,
             index_names.TAG,
             index_names.TAGS,
             index_names.REPOSITORIES,
@@ -68,6 +69,14 @@ class PlanTests(SynchronousTestCase):
         steps = " ".join(self.plan(index_contents.CONTENT))
         self.assertIn("SEARCH shown USING PRIMARY KEY (repository_id=? AND digest=?)", steps)
         self.assertIn("SEARCH links USING PRIMARY KEY (content_id=? AND upstream=?)", steps)
+
+    def test_known_manifests(self) -> None:
+        """What a repository has is searched by its number; only a few candidates are sorted."""
+        steps = self.plan(index_names.KNOWN_MANIFESTS)
+        walked = {step for step in steps if step.startswith("SCAN")}
+        self.assertEqual(walked, {"SCAN t", "SCAN k"})  # the candidates that were found
+        for table in ("tags", "shown"):
+            self.assertIn(f"SEARCH {table} USING PRIMARY KEY (repository_id=?)", steps)
 
     def test_least_recently_used(self) -> None:
         """The longest unused are the first entries of an index, read in its order."""

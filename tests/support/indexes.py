@@ -218,6 +218,17 @@ class MemoryIndex:
 
         return self._write(change)
 
+    def mentioning(self, content: RepositoryContent) -> "Deferred[list[Link]]":
+        known = self._known(content.repository)
+        links = [
+            replace(self._links[manifest][known], credentials="")
+            if manifest in self._public
+            else self._links[manifest][known]
+            for manifest in self._shown.get(known, {})
+            if any(each.digest == content.digest for each in self._mentions.get(manifest, ()))
+        ]
+        return succeed(links)
+
     def known_manifests(self, repository: Repository) -> "Deferred[list[Digest]]":
         known = self._known(repository)
         shown = {

@@ -29,13 +29,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
-from regcache.cache.freshness import closes
+from regcache.cache.freshness import takes_back
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.piece import read_piece
 from regcache.cache.sight.proofs import agrees, is_manifest
 from regcache.digests import Digest
-from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
-from regcache.facts import ContentFacts, ContentHead
+from regcache.errors import UpstreamFailure
+from regcache.facts import ContentFacts, ContentHead, Link
 from regcache.identity import RepositoryContent, UpstreamIdentity, same_credentials, user_of
 from regcache.interfaces import IContentFile, IIndex
 from regcache.single_flight import Begin, Flights, OverdueError
@@ -61,28 +61,37 @@ class NotProvedError(Exception):
 
 def entitled(facts: ContentFacts, upstream: ServedUpstream, now: float) -> bool:
     """Whether no proof is needed."""
-    link = facts.link
-    if facts.public or (link is not None and not link.credentials):
+    return facts.public or (facts.link is not None and holds(facts.link, upstream, now))
+
+
+def holds(link: Link, upstream: ServedUpstream, now: float) -> bool:
+    """Whether a proof holds, whatever the upstream says or does not say now."""
+    if not link.credentials:
         return True
-    if link is None or not 0 <= now - link.proved_at < PROVED_FOR:
+    if not 0 <= now - link.proved_at < PROVED_FOR:
         return False
     current = upstream.registry.all_credentials
     return any(same_credentials(link.credentials, each) for each in current)
 
 
-def _proved_before(facts: ContentFacts, upstream: ServedUpstream) -> bool:
-    """Whether a user who is configured now proved the right once, with whatever password."""
-    if facts.link is None:
-        return False
-    proved_by, current = facts.link.credentials, upstream.registry.all_credentials
-    if any(same_credentials(proved_by, each) for each in current):
+def holds_on(link: Link, upstream: ServedUpstream) -> bool:
+    """Whether a proof, however old, holds while the upstream does not answer.
+
+    A user who is configured now gave it, with whatever password.
+    """
+    proved_by, current = link.credentials, upstream.registry.all_credentials
+    if not proved_by or any(same_credentials(proved_by, each) for each in current):
         return True
     user = user_of(proved_by)
     return bool(user) and user in map(user_of, current)
 
 
-def _key(repository: ServedRepository, digest: Digest) -> tuple[RepositoryContent, str]:
-    return (repository.content(digest), repository.registry.credentials)
+#: What is asked about, and the fingerprints of the credentials that are configured.
+_Key = tuple[RepositoryContent, frozenset[str]]
+
+
+def _key(repository: ServedRepository, digest: Digest) -> _Key:
+    return (repository.content(digest), repository.registry.all_credentials)
 
 
 class Rights:
@@ -99,13 +108,15 @@ class Rights:
             MOST_DISPROVED, clock
         )
         self._head_flights: Flights[ContentHead] = Flights(clock)
-        self._heads: BoundedTable[tuple[RepositoryContent, str], ContentHead] = BoundedTable(
-            MOST_HEADS, clock
-        )
+        self._heads: BoundedTable[_Key, ContentHead] = BoundedTable(MOST_HEADS, clock)
 
     def entitled(self, facts: ContentFacts, upstream: ServedUpstream) -> bool:
         """Whether no proof is needed now."""
         return entitled(facts, upstream, self._clock.seconds())
+
+    def holds(self, link: Link, upstream: ServedUpstream) -> bool:
+        """Whether a proof holds, whatever the upstream says or does not say now."""
+        return holds(link, upstream, self._clock.seconds())
 
     async def head_blob(self, repository: ServedRepository, digest: Digest) -> ContentHead:
         """What the upstream says of a blob, asked once for all who wait; it may prove nothing.
@@ -191,16 +202,16 @@ class Rights:
         prove: Begin[None],
         by: float | None,
     ) -> bool:
-        key = (repository.content(digest), repository.registry.all_credentials)
-        if not _proved_before(facts, repository.upstream):
+        key = _key(repository, digest)
+        if facts.link is None or not holds_on(facts.link, repository.upstream):
             await self._flights.join(key, prove)
             return True
         try:
             await self._flights.join_within(key, prove, repository.policy.deadline, by=by)
-        except (UpstreamDenied, UpstreamNotFound) as failure:
-            if closes(failure) or not repository.policy.keep_missing:
+        except UpstreamFailure as failure:
+            if takes_back(failure, repository.policy):
                 raise
-        except (UpstreamFailure, OverdueError, NotProvedError):
+        except (OverdueError, NotProvedError):
             # Where a page answers everything the upstream is away, too.
             pass
         else:

@@ -42,7 +42,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
-from regcache.cache.freshness import closes
+from regcache.cache.freshness import takes_back
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight import proofs
 from regcache.cache.sight.closed_repositories import ClosedRepositories
@@ -241,7 +241,7 @@ class Visibility:
         except OverdueError:
             return last
         except UpstreamFailure as failure:
-            if closes(failure) or (_is_refusal(failure) and not policy.keep_missing):
+            if takes_back(failure, policy):
                 raise
             return last
 
@@ -322,8 +322,3 @@ async def _ask_with_credentials(ask: Ask, refusal: UpstreamDenied | UpstreamNotF
         if isinstance(refusal, UpstreamDenied):
             raise refusal from None
         raise
-
-
-def _is_refusal(failure: UpstreamFailure) -> bool:
-    """Whether the upstream was there, and said no."""
-    return isinstance(failure, UpstreamDenied | UpstreamNotFound)

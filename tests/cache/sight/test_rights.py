@@ -17,7 +17,7 @@ from regcache.errors import (
 )
 from regcache.facts import ContentHead
 from regcache.media_types import OCI_MANIFEST
-from tests.cache.cases import APP, DAY
+from tests.cache.cases import APP, DAY, manifest_of
 from tests.cache.rights_cases import AWAY, EVIL, SECRET, RightsTestCase
 from tests.support.bodies import Fault
 from tests.support.registries import FakeRegistry
@@ -393,6 +393,73 @@ class LinkTests(RightsTestCase):
         self.holders.add(("org/b", self.blob))
         self.index.write_failure = OSError(28, "no space left")
         self.assertEqual(self.pull(self.blob, "org/b"), "hit")
+
+
+class HeadTests(RightsTestCase):
+    """HEAD of blobs: sizes are told to who may be shown the bytes."""
+
+    def setUp(self) -> None:
+        """A manifest that mentions a layer was pulled, but not the layer."""
+        super().setUp()
+        self.layer = self.registry.add(b"private layer " * 100)
+        self.holders.add((APP, self.layer))
+        descriptor = {"mediaType": "", "digest": str(self.layer), "size": 1400}
+        image = manifest_of(layers=[descriptor])
+        self.registry.add_manifest(APP, "image", image, OCI_MANIFEST)
+        self.result(self.tag("image"))
+        self.asked()
+
+    def head(self, digest: Digest) -> Any:
+        """HEAD of a blob."""
+        return self.caches.blobs.head(self.caches.served(), digest)
+
+    def told(self, digest: Digest) -> tuple[int | None, str]:
+        """Size and Cache-Status of HEAD."""
+        head = self.result(self.head(digest))
+        return head.size, head.status.text.removeprefix("regcache; ")
+
+    def test_descriptor(self) -> None:
+        """For a day after the manifest was proved its descriptor tells the size."""
+        self.assertEqual(self.told(self.layer), (1400, "hit; detail=descriptor"))
+        self.assertEqual(self.asked(), [])
+        self.clock.advance(DAY)
+        self.assertEqual(self.told(self.layer), (1400, "fwd=uri-miss"))
+        self.assertEqual(self.asked(), ["head_blob"])
+
+    def test_withdrawn(self) -> None:
+        """What the upstream does not give any more is not described either."""
+        self.clock.advance(DAY)
+        self.holders.clear()
+        self.refusal(self.head(self.layer), UpstreamNotFound)
+        self.refusal(self.head(self.blob), UpstreamNotFound)
+
+    def test_kept_although_missing(self) -> None:
+        """With on_missing: stale it is told on."""
+        self.restart(replace(self.policy, keep_missing=True))
+        self.clock.advance(DAY)
+        self.holders.clear()
+        self.assertEqual(self.told(self.layer), (1400, "hit; detail=descriptor"))
+        self.assertEqual(self.told(self.blob), (len(SECRET), "hit"))
+
+    def test_upstream_away(self) -> None:
+        """While the upstream is away sizes are told as bytes are shown, to the same user only."""
+        self.clock.advance(DAY)
+        self.registry.failure = AWAY
+        self.restart()
+        self.assertEqual(self.told(self.layer), (1400, "hit; detail=descriptor"))
+        self.assertEqual(self.told(self.blob), (len(SECRET), "hit"))
+        self.registry.credentials = "other.robot2"
+        self.refusal(self.head(self.layer), UpstreamUnreachable)
+        self.refusal(self.head(self.blob), UpstreamUnreachable)
+
+    def test_public(self) -> None:
+        """What a manifest mentions that another upstream gives to everybody is no secret."""
+        image = self.registry.manifests[APP, "image"][0]
+        self.other.add_manifest("x/y", "image", image, OCI_MANIFEST)
+        self.result(self.tag("image", "x/y", "other.test"))
+        self.clock.advance(DAY)
+        self.assertEqual(self.told(self.layer), (1400, "hit; detail=descriptor"))
+        self.assertEqual(self.asked(), [])
 
 
 class OtherUpstreamTests(RightsTestCase):

@@ -91,6 +91,23 @@ class TurnedPrivateTests(CacheTestCase):
         self.refusal(self.tag(), DeniedError)
         self.assertEqual(self.registry.count("get_manifest"), 0)
 
+    def test_known_from_elsewhere(self) -> None:
+        """What another repository brought is no less new here, and needs a younger verdict, too."""
+        self.registry.add_manifest("org/b", "newer", self.newer, OCI_MANIFEST)
+        self.result(self.tag("newer", "org/b"))
+        self.pull(self.layer, "org/b")
+        self.registry.add_manifest(APP, "latest", self.newer, OCI_MANIFEST)
+        self.registry.private.add(APP)
+        for ask in (
+            lambda: self.by_digest(self.pushed),
+            lambda: self.open(self.layer),
+            self.tag,
+        ):
+            self.index.record_verdict(self.key(), True, self.clock.seconds())
+            self.restart()
+            self.clock.advance(FETCHED_FOR)
+            self.refusal(ask(), DeniedError)
+
     def test_joined_download(self) -> None:
         """Nor is a download joined that began while the repository was public."""
         owner = self.start(self.open(self.layer))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from regcache.store.index_copy import connect
+from regcache.store.index_opening import connect
 from regcache.store.index_schema import MIGRATIONS, migrate
 
 REPOSITORIES = 200_000

@@ -33,15 +33,15 @@ from regcache.digests import Digest
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
 from regcache.store.blob_store import BlobStore
-from regcache.store.file_system import FileSystem
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
 from regcache.store.lock import StoreLock
+from regcache.store.partial_names import read_boot_id
 from regcache.store.paths import StorePaths
 from regcache.store.pool import WorkPool
 from regcache.store.recount import Recount, folder_of
-from regcache.store.sidecar import read_boot_id
 from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
+from regcache.store.sync import FileSystem
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads, threads_for, usable_cores
 from regcache.web.sender import Sender, Turns

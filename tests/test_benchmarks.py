@@ -25,8 +25,8 @@ from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.store.index_contents import least_recently_used, occupied_bytes
-from regcache.store.index_copy import connect
 from regcache.store.index_names import list_repositories
+from regcache.store.index_opening import connect
 from regcache.store.index_schema import check
 from regcache.store.space import in_blocks
 

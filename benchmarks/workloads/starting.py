@@ -15,7 +15,7 @@ from benchmarks.peers import Peer, Regcache
 from benchmarks.workload import Workload
 from regcache.config.enforcement import unwritable_keys
 from regcache.store.index_contents import least_recently_used
-from regcache.store.index_copy import connect
+from regcache.store.index_opening import connect
 
 IDLE_CONNECTIONS = 2000
 TRANSFERS = 500

@@ -25,7 +25,6 @@ from regcache.store.contents import (
     remove_content,
     remove_damaged,
 )
-from regcache.store.file_system import FileSystem
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.open_contents import OpenContents, Opening
 from regcache.store.partials import PartialFact, PartialFiles
@@ -35,7 +34,7 @@ from regcache.store.shared_jobs import SharedJobs
 from regcache.store.soundness import Soundness
 from regcache.store.space import in_blocks
 from regcache.store.spooled import Backlog, SpooledFile
-from regcache.store.sync import SyncQueue
+from regcache.store.sync import FileSystem, SyncQueue
 
 #: Small contents that share a job of being stored, and how many such jobs there are at a time:
 #: more would not make one disk faster, and keep others from the threads.
@@ -62,7 +61,7 @@ class BlobStore:
 
     :param clock: for the delay of syncs.
     :param paths: prepared already.
-    :param boot_id: see :func:`~regcache.store.sidecar.read_boot_id`.
+    :param boot_id: see :func:`~regcache.store.partial_names.read_boot_id`.
     :param changed: called with the digest of content that came or went, and how much more disk
         it takes, in blocks.
     :param parked: called with each change of what partial files take that are not open.

@@ -1,11 +1,15 @@
-"""Writing and hashing of content that grows.
+"""Writing, hashing and allocating of content that grows.
 
 For threads, one call at a time per file; but one may store while another one hashes.
+
+:func:`allocate` is fallocate(2) itself: os.posix_fallocate writes zeros where the file system
+cannot allocate, which would double the work of the disk; the system call says so instead.
 """
 
+import ctypes
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from regcache.digests import Digest
 from regcache.store.files import VectorWrite, write_all
@@ -130,3 +134,48 @@ class GrowingContent:
         """Whether everything is hashed, the file is ``size`` bytes, and has the digest."""
         whole = self.hashed_to == size == os.fstat(descriptor).st_size
         return whole and self._hasher.hexdigest() == self._digest.hex
+
+
+STEP = 64 * 1024 * 1024
+"""Most bytes allocated by one call, so that none of them takes long."""
+
+_KEEP_SIZE = 1  # linux/falloc.h: FALLOC_FL_KEEP_SIZE; a growing file's size stays what was written
+_NOT_SUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
+
+Fallocate = Callable[[int, int, int, int], int]
+
+
+def _system_call() -> Fallocate | None:
+    """The C library's function with 64 bit offsets, or None where there is none."""
+    library = ctypes.CDLL(None, use_errno=True)
+    function = getattr(library, "fallocate64", None) or getattr(library, "fallocate", None)
+    if function is None:
+        return None
+    function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    function.restype = ctypes.c_int
+    result: Fallocate = function
+    return result
+
+
+_FALLOCATE = _system_call()
+
+
+def allocate(
+    descriptor: int, start: int, end: int, system_call: Fallocate | None = _FALLOCATE
+) -> None:
+    """Reserve disk space for ``[start, end)`` of a file. Blocks.
+
+    Does nothing where the file system cannot do so.
+
+    :raises OSError: where there is no space (ENOSPC, EDQUOT), or another fault.
+    """
+    while system_call is not None and start < end:
+        length = min(STEP, end - start)
+        if system_call(descriptor, _KEEP_SIZE, start, length) == 0:
+            start += length
+            continue
+        code = ctypes.get_errno()
+        if code in _NOT_SUPPORTED:
+            return
+        if code != errno.EINTR:
+            raise OSError(code, os.strerror(code))

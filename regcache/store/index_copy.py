@@ -10,8 +10,8 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from urllib.parse import quote
 
+from regcache.store.index_opening import connect, is_damage
 from regcache.store.index_schema import IndexDamagedError, check
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -21,41 +21,10 @@ MOST_DAMAGED = 2
 """Damaged files that are kept."""
 
 _STEP_PAGES = 1024
-_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class CopyStoppedError(Exception):
     """The copy was called off."""
-
-
-def is_damage(error: BaseException) -> bool:
-    """Whether an error says that the file is no whole database (and not that a disk is full)."""
-    if isinstance(error, IndexDamagedError):
-        return True
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    return code & 0xFF in _DAMAGE_CODES or code == sqlite3.SQLITE_IOERR_SHORT_READ
-
-
-def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connection:
-    """Open a database without Python's implicit transactions.
-
-    One thread at a time uses it; which one is the pool's affair.
-
-    :param immutable: read it without locks, and without a look at what is beside it.
-    """
-    mode = "ro&immutable=1" if immutable else "rwc" if create else "rw"
-    return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}")
-
-
-def connect_memory() -> sqlite3.Connection:
-    """Begin a database in memory."""
-    return _connect("file::memory:")
-
-
-def _connect(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
-    )
 
 
 def remove_database(path: str) -> None:

@@ -32,7 +32,6 @@ from twisted.logger import Logger
 from regcache.store.aside import Aside
 from regcache.store.index_copy import (
     SIDE_FILES,
-    is_damage,
     move_aside,
     remove_database,
     verify_copy,
@@ -41,6 +40,7 @@ from regcache.store.index_opening import (
     UNOPENED,
     UNUSABLE,
     begin_in_memory,
+    is_damage,
     open_index,
     open_substitute,
 )

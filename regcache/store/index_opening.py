@@ -4,8 +4,8 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from urllib.parse import quote
 
-from regcache.store.index_copy import connect, connect_memory
 from regcache.store.index_schema import IndexDamagedError, IndexVersionError, check, migrate
 
 UNOPENED = (sqlite3.Error, IndexDamagedError, OSError)
@@ -26,6 +26,37 @@ _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
 )
 _ALONE = "PRAGMA locking_mode = EXCLUSIVE"
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that the file is no whole database (and not that a disk is full)."""
+    if isinstance(error, IndexDamagedError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF in _DAMAGE_CODES or code == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connection:
+    """Open a database without Python's implicit transactions.
+
+    One thread at a time uses it; which one is the pool's affair.
+
+    :param immutable: read it without locks, and without a look at what is beside it.
+    """
+    mode = "ro&immutable=1" if immutable else "rwc" if create else "rw"
+    return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}")
+
+
+def connect_memory() -> sqlite3.Connection:
+    """Begin a database in memory."""
+    return _connect("file::memory:")
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
+    )
 
 
 def open_index(path: str, migrations: Sequence[str]) -> sqlite3.Connection:

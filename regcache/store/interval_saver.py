@@ -15,11 +15,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.intervals import Intervals
-from regcache.store.content_file import FileClosedError, OpenFile
-from regcache.store.partial_names import PartialNames
+from regcache.store.content_file import FileClosedError, FileTurns, OpenFile
+from regcache.store.partial_names import PartialNames, Sidecar
 from regcache.store.pool import PoolStoppedError
-from regcache.store.sidecar import Sidecar
-from regcache.store.turns import FileTurns
 
 SAVE_BEHIND = 8 * 1024 * 1024
 """Bytes not noted that are noted at once."""

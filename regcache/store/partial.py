@@ -12,15 +12,12 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.interfaces import IPartialFile
-from regcache.store.allocation import allocate
-from regcache.store.content_file import CachedReads, ContentFile, OpenFile
+from regcache.store.content_file import CachedReads, ContentFile, FileTurns, OpenFile
 from regcache.store.files import VectorWrite
-from regcache.store.growing import GrowingContent, cut
+from regcache.store.growing import GrowingContent, allocate, cut
 from regcache.store.interval_saver import IntervalSaver
-from regcache.store.partial_names import PartialNames
-from regcache.store.sidecar import Sidecar
+from regcache.store.partial_names import PartialNames, Sidecar
 from regcache.store.trailing_hash import TrailingHash
-from regcache.store.turns import FileTurns
 
 
 class PartialOwner(Protocol):

@@ -1,14 +1,154 @@
-"""The files of one digest in partial/. Everything here blocks, and belongs into a pool."""
+"""The files of one digest in partial/: its bytes, and the sidecar that says which are there.
+
+Only the sidecar counts, not what the file system shows: a sparse file, or one that a crash of
+the machine has cut, looks whole. :class:`PartialNames` blocks, and belongs into a pool.
+"""
 
 import io
+import json
 import os
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
+from regcache.intervals import Intervals
+from regcache.store.aside import open_regular
 from regcache.store.files import remove
+from regcache.store.identities import describe, understand
 from regcache.store.paths import StorePaths
-from regcache.store.sidecar import Sidecar, encode_sidecar, read_sidecar
+
+_VERSION = 1
+_MOST_INTERVALS = 4096
+_MOST_BYTES = 512 * 1024
+_LARGEST_SIZE = 2**53  # where JSON numbers end to be exact
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+class _ImplausibleError(ValueError):
+    """A sidecar says what cannot be."""
+
+
+@dataclass
+class Sidecar:
+    """What is known of content that is being fetched.
+
+    :ivar size: of the whole content in bytes; None while nobody knows.
+    :ivar anonymous: every byte present was given without credentials.
+    :ivar present: what was written; lost with the page cache when the machine crashes.
+    :ivar synced: the part of it that is on the disk for certain.
+    :ivar upstream: which gave all of it.
+    """
+
+    size: int | None = None
+    _: KW_ONLY
+    anonymous: bool = True
+    present: Intervals = field(default_factory=Intervals)
+    synced: Intervals = field(default_factory=Intervals)
+    upstream: UpstreamIdentity | None = None
+
+
+def read_boot_id() -> str:
+    """What the kernel calls the time since the machine was started; "" where it has no name."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as source:
+            return source.read(64).strip()
+    except OSError:
+        return ""
+
+
+def encode_sidecar(sidecar: Sidecar, digest: Digest, boot_id: str) -> bytes:
+    """The content of the file."""
+    document = {
+        "version": _VERSION,
+        "digest": str(digest),
+        "boot_id": boot_id,
+        "size": sidecar.size,
+        "anonymous": sidecar.anonymous,
+        "upstream": sidecar.upstream and describe(sidecar.upstream),
+        "present": list(sidecar.present)[:_MOST_INTERVALS],
+        "synced": list(sidecar.synced)[:_MOST_INTERVALS],
+    }
+    return json.dumps(document).encode()
+
+
+def read_sidecar(
+    path: str,
+    digest: Digest,
+    *,
+    boot_id: str,
+    file_size: int,
+    upstream: UpstreamIdentity | None = None,
+) -> Sidecar | None:
+    """Read a sidecar; None where there is none, or none that can be believed. Blocks.
+
+    Under the boot id that it was written under, all that was present counts: the page cache
+    outlives the process. Under another only what was synced does. What another upstream gave
+    counts for nothing: it may be wrong, or for other eyes only, and nobody has verified it.
+
+    :param file_size: of the partial file, in bytes.
+    """
+    with suppress(OSError, ValueError, RecursionError):
+        descriptor, status = open_regular(path, os.O_RDONLY)
+        with open(descriptor, "rb") as source:
+            text = source.read(_MOST_BYTES)
+        if status.st_size <= _MOST_BYTES:
+            return _interpret(
+                json.loads(text), digest, boot_id=boot_id, file_size=file_size, upstream=upstream
+            )
+    return None
+
+
+def _interpret(
+    document: Any,
+    digest: Digest,
+    *,
+    boot_id: str,
+    file_size: int,
+    upstream: UpstreamIdentity | None,
+) -> Sidecar:
+    """:raises ValueError: if the document is not what we write."""
+    _require(isinstance(document, dict) and document.get("version") == _VERSION)
+    _require(document.get("digest") == str(digest))
+    given = document.get("upstream")
+    _require(_goes_on(upstream, None if given is None else understand(given)))
+    size, anonymous = document.get("size"), document.get("anonymous")
+    _require(size is None or _is_count(size, _LARGEST_SIZE))
+    _require(isinstance(anonymous, bool))
+    end = min(file_size, _LARGEST_SIZE if size is None else size)
+    synced = _intervals(document.get("synced"), end)
+    present = synced.copy()
+    if boot_id and document.get("boot_id") == boot_id:
+        present = _intervals(document.get("present"), end)
+    return Sidecar(size, anonymous=anonymous, present=present, synced=synced, upstream=upstream)
+
+
+def _goes_on(now: UpstreamIdentity | None, before: UpstreamIdentity | None) -> bool:
+    return now == before or (now is not None and before is not None and now.continues(before))
+
+
+def _intervals(pairs: Any, end: int) -> Intervals:
+    """:raises ValueError: if it is no short, sorted list of disjoint intervals before ``end``."""
+    _require(isinstance(pairs, list) and len(pairs) <= _MOST_INTERVALS)
+    position = -1
+    for pair in pairs:
+        _require(isinstance(pair, list) and len(pair) == 2)
+        _require(all(_is_count(number, end) for number in pair))
+        _require(position < pair[0] < pair[1])
+        position = pair[1]
+    return Intervals((start, stop) for start, stop in pairs)
+
+
+def _is_count(value: object, most: int) -> bool:
+    """Whether it is a whole number (JSON's true is none) in bounds."""
+    return type(value) is int and 0 <= value <= most
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise _ImplausibleError("not a sidecar of this file")
+
 
 _BLOCK = 512  # stat(2): the unit of st_blocks
 

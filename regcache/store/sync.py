@@ -9,7 +9,10 @@ Syncing keeps the disk, and the interpreter's lock, from those who wait for cont
 begins when nothing was committed for a moment, but not much later than the first commit.
 """
 
+import ctypes
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -20,9 +23,163 @@ from twisted.python.failure import Failure
 
 from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
-from regcache.store.file_system import FileSystem
+from regcache.store.aside import NotOursError, open_regular
+from regcache.store.files import mark_settled, remove_same, settle, sync_folder
 from regcache.store.paths import StorePaths
-from regcache.store.sync_files import OPENED_AT_ONCE, Outcome, sync_contents
+
+SystemCall = Callable[[int], int]
+
+_FIRST_RELIABLE = (5, 8)
+"""Older kernels do not tell of writes that failed: syncfs(2), BUGS."""
+
+
+def _system_call(release: str = os.uname().release) -> SystemCall | None:
+    """The C library's function, or None where it cannot be relied upon."""
+    numbers = release.split(".")[:2]
+    if not all(number.isdecimal() for number in numbers):
+        return None
+    if tuple(map(int, numbers)) < _FIRST_RELIABLE:
+        return None
+    function: SystemCall | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    return function
+
+
+_SYNCFS = _system_call()
+
+
+class FileSystem:
+    """The file system that a folder is on, for as long as it is held open.
+
+    It is opened before anything is written that it is to vouch for: its descriptor tells of all
+    writes that failed since, whoever else was told of them. But it tells once, and not of which
+    file. So after the first fault it vouches for nothing any more. For one thread at a time.
+    """
+
+    def __init__(self, folder: str, system_call: SystemCall | None = _SYNCFS) -> None:
+        self._folder = folder
+        self._system_call = system_call
+        self._descriptor: int | None = None
+
+    def open(self) -> None:
+        """Begin to be told. :raises OSError: if the folder cannot be opened."""
+        if self._system_call is not None and self._descriptor is None:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+            self._descriptor = os.open(self._folder, flags)
+
+    def sync(self) -> bool:
+        """Bring everything to the disk. Blocks.
+
+        :returns: whether everything that was written since :meth:`open` is there; False, and
+            nothing is done, where that cannot be told.
+        :raises OSError: if something could not be written, perhaps not ours.
+        """
+        if self._system_call is None or self._descriptor is None:
+            return False
+        if self._system_call(self._descriptor) != 0:
+            code = ctypes.get_errno()
+            self._system_call = None
+            raise OSError(code, os.strerror(code))
+        return True
+
+    def close(self) -> None:
+        """Let go of the folder. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+OPENED_AT_ONCE = 64
+"""Files that are open at a time."""
+
+TOGETHER = 8
+"""From so many files on the whole file system is synced once, and not each by itself."""
+
+
+@dataclass
+class Outcome:
+    """What became of a batch.
+
+    :ivar lost: content that the disk refused to take, with its size in bytes; removed.
+    :ivar untried: content that could not be opened, e.g. for want of descriptors.
+    :ivar faults: what to log.
+    """
+
+    lost: list[tuple[Digest, int]] = field(default_factory=list)
+    untried: list[Digest] = field(default_factory=list)
+    faults: list[OSError] = field(default_factory=list)
+
+
+def sync_contents(paths: StorePaths, system: FileSystem, batch: Sequence[Digest]) -> Outcome:
+    """Sync files and the names that they have, then mark them."""
+    outcome = Outcome()
+    for start in range(0, len(batch), OPENED_AT_ONCE):
+        _sync_some(paths, system, batch[start : start + OPENED_AT_ONCE], outcome)
+    return outcome
+
+
+def _sync_some(
+    paths: StorePaths, system: FileSystem, batch: Sequence[Digest], outcome: Outcome
+) -> None:
+    # A descriptor means the same file all the while, whatever befalls its name.
+    opened: dict[Digest, int] = {}
+    try:
+        for digest in batch:
+            _open(paths.blob(digest), digest, opened, outcome)
+        if len(opened) < TOGETHER or not _sync_together(system, outcome):
+            _sync_each(paths, opened, outcome)
+        else:
+            for descriptor in opened.values():
+                mark_settled(descriptor)
+    finally:
+        for descriptor in opened.values():
+            os.close(descriptor)
+
+
+def _open(path: str, digest: Digest, opened: dict[Digest, int], outcome: Outcome) -> None:
+    if outcome.untried:  # there are no descriptors left, or something as general as that
+        outcome.untried.append(digest)
+        return
+    try:
+        opened[digest], _ = open_regular(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError, NotOursError):  # it was removed since
+        return
+    except OSError as fault:
+        outcome.untried.append(digest)
+        outcome.faults.append(fault)
+
+
+def _sync_together(system: FileSystem, outcome: Outcome) -> bool:
+    """Whether everything is on the disk now; if not, each file tells for itself."""
+    try:
+        return system.sync()
+    except OSError as fault:
+        outcome.faults.append(fault)
+        return False
+
+
+def _sync_each(paths: StorePaths, opened: dict[Digest, int], outcome: Outcome) -> None:
+    folders: set[str] = set()
+    for digest, descriptor in opened.items():
+        try:
+            settle(descriptor)
+        except OSError as fault:
+            _remove(paths.blob(digest), digest, descriptor, outcome)
+            outcome.faults.append(fault)
+        else:
+            folders.update(paths.folders(digest))
+    for folder in sorted(folders, key=len, reverse=True):
+        try:
+            sync_folder(folder)
+        except OSError as fault:  # at worst the name is lost, which is no wrong byte
+            outcome.faults.append(fault)
+
+
+def _remove(path: str, digest: Digest, descriptor: int, outcome: Outcome) -> None:
+    """Remove a file, unless another one has its name by now."""
+    size = os.fstat(descriptor).st_size
+    if remove_same(path, descriptor):
+        outcome.lost.append((digest, size))
+
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Tests for regcache.store.file_system: one call for all that was written."""
+"""Tests for regcache.store.sync: one call for all that was written."""
 
 import ctypes
 import errno
@@ -6,7 +6,7 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.store.file_system import FileSystem, _system_call
+from regcache.store.sync import FileSystem, _system_call
 from tests.store.stores import open_descriptors
 
 

@@ -12,12 +12,13 @@ from twisted.logger import capturedLogs
 from regcache.digests import Digest
 from regcache.store import aside, index_opening
 from regcache.store.index_contents import occupied_bytes
-from regcache.store.index_copy import MOST_DAMAGED, connect
+from regcache.store.index_copy import MOST_DAMAGED
 from regcache.store.index_file import (
     RETRY,
     IndexFile,
     IndexWriteError,
 )
+from regcache.store.index_opening import connect
 from regcache.store.index_schema import MIGRATIONS, IndexVersionError, schema_version
 from tests.support.index_cases import OTHER, IndexFileCase, blob
 

@@ -8,13 +8,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest
 from regcache.store import index_contents, index_names
-from regcache.store.index_schema import digest_from_key, digest_key, migrate
-from regcache.store.index_subject import (
+from regcache.store.index_names import (
     LONGEST_MEDIA_TYPE,
     MOST_ANNOTATIONS,
     clean_media_type,
     find_subject,
 )
+from regcache.store.index_schema import digest_from_key, digest_key, migrate
 from tests.support.index_cases import (
     BLOB,
     HUB,

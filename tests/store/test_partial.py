@@ -18,9 +18,8 @@ from regcache.interfaces import IPartialFile
 from regcache.store import aside, interval_saver
 from regcache.store.content_file import CachedReads, FileClosedError, OpenFile
 from regcache.store.partial import PartialFile
-from regcache.store.partial_names import PartialNames
+from regcache.store.partial_names import PartialNames, read_sidecar
 from regcache.store.partials import PartialInUseError
-from regcache.store.sidecar import read_sidecar
 from regcache.store.space import in_blocks
 from tests.store.stores import StoreTestCase
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool

@@ -1,4 +1,4 @@
-"""Tests for what is left of a partial file after a restart, and for regcache.store.sidecar."""
+"""Tests for what is left of a partial file after a restart, and for what its sidecar says."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from regcache.digests import Digest
 from regcache.intervals import Intervals
 from regcache.store.blob_store import BlobStore
 from regcache.store.partial import PartialFile
+from regcache.store.partial_names import Sidecar, encode_sidecar, read_boot_id, read_sidecar
 from regcache.store.paths import StorePaths
-from regcache.store.sidecar import Sidecar, encode_sidecar, read_boot_id, read_sidecar
 from tests.store.stores import StoreTestCase, open_descriptors
 from tests.support.pools import HeldPool, ImmediatePool
 

@@ -1,4 +1,4 @@
-"""Tests for regcache.store.space and regcache.store.allocation."""
+"""Tests for regcache.store.space and regcache.store.growing."""
 
 import ctypes
 import errno
@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.facts import Percentage
 from regcache.interfaces import ISpace, ISpaceClaim
-from regcache.store.allocation import STEP, allocate
+from regcache.store.growing import STEP, allocate
 from regcache.store.space import (
     BLOCK,
     INTERVAL,

@@ -8,9 +8,16 @@ from twisted.internet.defer import Deferred, execute
 
 from regcache.digests import Digest
 from regcache.store import sync
-from regcache.store.file_system import FileSystem
-from regcache.store.sync import CLOSING_SECONDS, LATEST, QUIET, SyncQueue
-from regcache.store.sync_files import OPENED_AT_ONCE, TOGETHER, sync_contents
+from regcache.store.sync import (
+    CLOSING_SECONDS,
+    LATEST,
+    OPENED_AT_ONCE,
+    QUIET,
+    TOGETHER,
+    FileSystem,
+    SyncQueue,
+    sync_contents,
+)
 from tests.store.stores import StoreTestCase
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
 

@@ -86,7 +86,12 @@ class ListenerBuilder:
         self, dispatch: Dispatch, hsts: str | None, http2: bool, admission: Admission | None
     ) -> Site:
         limits = self.config.limits
-        connection = ConnectionLimits(limits.header_timeout, limits.idle, stall=limits.client_stall)
+        connection = ConnectionLimits(
+            limits.header_timeout,
+            limits.idle,
+            stall=limits.client_stall,
+            first_answer=limits.first_answer,
+        )
         made = _http2_site() if http2 else Http1Site
         return made(
             dispatch,

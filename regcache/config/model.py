@@ -270,6 +270,13 @@ class Limits:
         default=30.0,
         example="5m",
     )
+    first_answer: float = key_field(
+        duration(0.1, HOUR),
+        "When the head of every answer is due, waiting and retries included. What takes longer is "
+        "answered with 504, and goes on for who asks again.",
+        default=25.0,
+        example="10s",
+    )
 
 
 _UPSTREAMS: ValueType[Any] = MappingOf(names.upstream_name, UPSTREAM)

@@ -227,7 +227,7 @@ class UpstreamSettings:
         example="5s",
     )
     first_byte_timeout: float = key_field(
-        _TIMEOUT, "How long the head of an answer may take.", default=30.0, example="10s"
+        _TIMEOUT, "How long the head of an answer may take.", default=20.0, example="10s"
     )
     stall_timeout: float = key_field(
         _TIMEOUT,

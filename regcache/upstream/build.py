@@ -67,7 +67,7 @@ class Timeouts:
     """Seconds. There never is a total one for the body of a blob."""
 
     connect: float = 10.0
-    first_byte: float = 30.0
+    first_byte: float = 20.0
     stall: float = 30.0
 
 

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 
 from regcache.errors import (
     BlobUnknownError,
+    GatewayTimeoutError,
     ManifestUnknownError,
     NameUnknownError,
     RegistryError,
@@ -18,6 +19,9 @@ from regcache.sparingly import Sparingly
 
 SHORTAGE_TOLD = 10.0
 """Seconds between two lines of the log that say that no more files may be opened."""
+
+ASK_AGAIN = 5
+"""Seconds after which who was let wait too long had better ask again."""
 
 _UNKNOWN = {"manifest": ManifestUnknownError, "blob": BlobUnknownError}
 _log = Logger()
@@ -43,6 +47,18 @@ class ExhaustedError(RegistryError):
     """The process may open no further file; a client may ask again soon."""
 
     status, code = 503, "UNAVAILABLE"
+
+
+class LateAnswerError(GatewayTimeoutError):
+    """What a client waits for takes longer than it is let wait. Who asks again joins it.
+
+    :param upstream: that is waited for; "" where that is not known.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        who = f"upstream {upstream} is too slow: " if upstream else ""
+        headers = {"Retry-After": str(ASK_AGAIN)}
+        super().__init__(f"{who}the answer is still waited for; ask again", headers=headers)
 
 
 class ErrorAnswers:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import NO_BODY_CODES
@@ -14,7 +15,7 @@ from twisted.web.http import NO_BODY_CODES
 from regcache.errors import RegistryError, UnsupportedError
 from regcache.seam.server_request import ServerRequest
 from regcache.web.body_producer import BodyProducer
-from regcache.web.error_answers import BadRequestError, BodyTooLargeError
+from regcache.web.error_answers import BadRequestError, BodyTooLargeError, LateAnswerError
 from regcache.web.header_block import HeaderBlock
 from regcache.web.hosts import InvalidHostError, normalise_host
 from regcache.web.records import CLIENT_LEFT, RequestFacts, RequestRecord, describe_peer
@@ -83,6 +84,7 @@ class Request(ServerRequest):
         self._received = False
         self._recorded = False
         self._work: Deferred[Any] | None = None
+        self._due: IDelayedCall | None = None
 
     @property
     def gone(self) -> bool:
@@ -113,8 +115,11 @@ class Request(ServerRequest):
         if result is None:
             return  # answered, or it will be by other code
         work = self._work = maybeDeferred(lambda: result)
+        seconds = self.site.limits.first_answer
+        self._due = self.site.reactor.callLater(seconds, self._answer_is_due)
         work.addErrback(self._answer_failure)
         work.addErrback(self._log_failure, "an answer to a failure failed")
+        work.addBoth(self._answer_is_done)
 
     def _dispatch(self) -> Any:
         self.hostname = self._checked_host()
@@ -205,6 +210,19 @@ class Request(ServerRequest):
         else:
             send_error(self, error)
 
+    def _answer_is_due(self) -> None:
+        """Say that it takes too long; what was begun for this goes on, and may be joined."""
+        self._due = None
+        work = self._work
+        if work is not None and not self.over and not self.is_answering:
+            send_error(self, LateAnswerError(self.facts.upstream))
+            work.cancel()
+
+    def _answer_is_done(self, _: Any = None) -> None:
+        due, self._due = self._due, None
+        if due is not None:
+            due.cancel()
+
     def _log_failure(self, failure: Failure, message: str) -> None:
         self._logger.failure("{what}", failure=failure, what=message)
 
@@ -237,28 +255,30 @@ class Request(ServerRequest):
             return
         self._recorded = True
         self._work = None
-        self.site.request_ended(self, self._made_record(self.site.seconds()))
+        self._answer_is_done()
+        self.site.request_ended(self, _record_of(self, self.site.seconds()))
 
-    def _made_record(self, now: float) -> RequestRecord:
-        facts, begun = self.facts, self.first_byte_at
-        status = CLIENT_LEFT if begun is None else int(self.code)
-        return RequestRecord(
-            peer=describe_peer(self.client),
-            account=facts.account,
-            method=self.method.decode("ascii", "replace"),
-            kind=facts.kind,
-            upstream=facts.upstream,
-            repository=facts.repository,
-            reference=facts.reference,
-            status=status,
-            body_bytes=0 if self.method == b"HEAD" else self.body_bytes_sent,
-            outcome=facts.outcome or ("hit" if status < 400 else "error"),
-            cache_status=facts.cache_status,
-            first_byte=None if begun is None else begun - self.arrived_at,
-            seconds=now - self.arrived_at,
-            ended_early=facts.ended_early,
-            error=facts.error,
-        )
+
+def _record_of(request: Request, now: float) -> RequestRecord:
+    facts, begun = request.facts, request.first_byte_at
+    status = CLIENT_LEFT if begun is None else int(request.code)
+    return RequestRecord(
+        peer=describe_peer(request.client),
+        account=facts.account,
+        method=request.method.decode("ascii", "replace"),
+        kind=facts.kind,
+        upstream=facts.upstream,
+        repository=facts.repository,
+        reference=facts.reference,
+        status=status,
+        body_bytes=0 if request.method == b"HEAD" else request.body_bytes_sent,
+        outcome=facts.outcome or ("hit" if status < 400 else "error"),
+        cache_status=facts.cache_status,
+        first_byte=None if begun is None else begun - request.arrived_at,
+        seconds=now - request.arrived_at,
+        ended_early=facts.ended_early,
+        error=facts.error,
+    )
 
 
 Dispatch = Callable[[Request], Any]

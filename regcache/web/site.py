@@ -27,12 +27,14 @@ class ConnectionLimits:
     :ivar body: bytes of a request body; a longer one is refused unread.
     :ivar stall: seconds after which a client is cut off that takes nothing of a large answer
         from memory.
+    :ivar first_answer: seconds from a whole request to the head of its answer.
     """
 
     header_timeout: float = 30.0
     idle: float = 75.0
     body: int = 65536
     stall: float = 60.0
+    first_answer: float = 25.0
 
 
 class Connection(Protocol):

@@ -164,7 +164,7 @@ ROWS = (
 AT_ONCE = "at once"
 DEADLINE = "within `deadline` (2 s)"
 CONNECT = "within `connect_timeout` (10 s)"
-FIRST_BYTE = "within `first_byte_timeout` (30 s)"
+FIRST_BYTE = "within `first_byte_timeout` (20 s)"
 STALL = "within `stall_timeout` (30 s)"
 
 FAILURES = (

@@ -51,7 +51,7 @@ from tests.cache.stage import (
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 SAME, OTHER = Digest.of(b"same"), Digest.of(b"other")
 WAITS = {TTL: TAG_TTL, NOW: 0, NEGATIVE: NEGATIVE_TTL, RETRY: RETRY_AFTER, PROBE: 5}
-LIMITS = {AT_ONCE: 0.05, DEADLINE: 2.5, CONNECT: 10.5, FIRST_BYTE: 30.5, STALL: 30.5}
+LIMITS = {AT_ONCE: 0.05, DEADLINE: 2.5, CONNECT: 10.5, FIRST_BYTE: 20.5, STALL: 30.5}
 
 
 def known(failure: UpstreamFailure) -> UpstreamFailure:

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.integration.base import PullThroughCase, upstream_config
 from tests.support.downloads import Download
+from tests.support.faults import Fault
 from tests.support.faulty_upstream import FaultyUpstream
 from tests.support.images import MIB
+from tests.support.processes import wait_until
 from tests.support.registry_client import Answer, RegistryClient
 from tests.support.servers import Regcache
 
@@ -133,3 +135,42 @@ def _large_manifest(number: int) -> bytes:
         "annotations": {"filling": str(number) * (MANIFEST // len(str(number)))},
     }
     return json.dumps(manifest).encode()
+
+
+class LateAnswerTests(PullThroughCase):
+    """``limits.first_answer``, and what goes on behind it."""
+
+    def setUp(self) -> None:
+        """A daemon whose clients are told after a second."""
+        self.upstream: FaultyUpstream = self.faulty_upstream()
+        config = {**upstream_config(self.upstream.url), "limits": {"first_answer": "1s"}}
+        self.client = self.regcache(config).client()
+
+    def joined(self, target: str) -> Answer:
+        """504 with Retry-After at first; who asks again gets this, which was asked for once."""
+        held = Fault(held=True)
+        self.upstream.faults.then(target, held)
+        answer = self.client.get(target)
+        self.assertEqual((answer.status, answer.errors), (504, ["UNAVAILABLE"]))
+        self.assertGreaterEqual(int(answer.headers["retry-after"]), 1)
+        held.release.set()
+        wait_until(lambda: self.client.get(target).status == 200, "it is here")
+        self.assertEqual([one.path for one in self.upstream.requests], [target])
+        return self.client.get(target)
+
+    def test_blob(self) -> None:
+        """A layer that waits for its upstream."""
+        blob = self.upstream.add_generated_blob(REPOSITORY, MIB, "late")
+        found = self.joined(f"/v2/{REPOSITORY}/blobs/{blob.digest}")
+        self.assertTrue(found.body == blob.read(0, MIB))
+
+    def test_manifest(self) -> None:
+        """A manifest that does."""
+        body = _large_manifest(0)
+        self.upstream.add_manifest(REPOSITORY, MANIFEST_TYPE, body, "1")
+        self.assertEqual(self.joined(f"/v2/{REPOSITORY}/manifests/1").body, body)
+
+    def test_tags(self) -> None:
+        """A list of tags that does."""
+        self.upstream.add_manifest(REPOSITORY, MANIFEST_TYPE, _large_manifest(0), "1")
+        self.assertEqual(self.joined(f"/v2/{REPOSITORY}/tags/list").json()["tags"], ["1"])

@@ -227,7 +227,7 @@ class PlaceTests(BlobTestCase):
         self.assertNoResult(second)
         self.line.handler = lambda _: None
         first.abort()
-        self.network.pass_time(29)
+        self.network.pass_time(19)
         self.assertNoResult(second)
         self.assertEqual(len(self.network.requests), 2)
         self.line.send(response(200, b"", Content_Length="3"))

@@ -156,11 +156,11 @@ class TagsTests(UpstreamTestCase):
         self.serve(lambda _: None)
         count = iter(range(10_000))
         waiting = self.registry().list_tags("x")
-        for _ in range(3):
-            self.network.pass_time(25, 1)
+        for _ in range(4):
+            self.network.pass_time(18, 1)
             self.network.lines[0].send(self.page("a", link=f'<?last={next(count)}>; rel="next"'))
         self.failure(waiting, UpstreamTimedOut)
-        self.assertEqual(len(self.network.requests), 3)
+        self.assertEqual(len(self.network.requests), 4)
 
     def test_gigantic(self) -> None:
         """A page over its bound is refused while it arrives."""

@@ -85,7 +85,7 @@ class ReferrersTests(UpstreamTestCase):
         self.serve(lambda _: None)
         count = iter(range(10_000))
         waiting = self.registry().get_referrers("x", DIGEST)
-        for _ in range(3):
-            self.network.pass_time(25, 1)
+        for _ in range(4):
+            self.network.pass_time(18, 1)
             self.network.lines[0].send(self.page("a", link=f"?last={next(count)}"))
         self.failure(waiting, UpstreamTimedOut)

@@ -15,6 +15,7 @@ from regcache.errors import NameUnknownError, UpstreamNotFound, UpstreamUnreacha
 from regcache.web.http2.stream import Http2Stream
 from regcache.web.request import AnswerChannel, Request
 from regcache.web.respond import send_text
+from regcache.web.site import ConnectionLimits
 from tests.support.http2_client import Http2Client, make_http2_site
 from tests.support.web_client import MemoryClient, RecordList, make_site
 
@@ -193,6 +194,68 @@ class FailureTests(RequestCase):
         self.client.request("GET", "/")
         self.client.leave()
         self.assertEqual(cancelled, [])
+
+
+class LateTests(RequestCase):
+    """Answers whose head is due."""
+
+    def wait_for(self, begin: bool = False) -> "Deferred[None]":
+        """A request whose handler waits, perhaps behind the head of its answer."""
+        self.cancelled: list[object] = []
+        waiting: Deferred[None] = Deferred(self.cancelled.append)
+
+        def dispatch(request: Request) -> "Deferred[None]":
+            self.requests.append(request)
+            request.facts.upstream = "docker.io"
+            if begin:
+                request.write(b"")
+            return waiting
+
+        self.site.dispatch = dispatch
+        self.begin("GET", "/v2/library/debian/manifests/1")
+        return waiting
+
+    def test_late(self) -> None:
+        """504 when it is due, with a word on when to ask again; the handler waits no more."""
+        waiting = self.wait_for()
+        self.clock.advance(24.9)
+        self.assertEqual(self.client.raw, b"")
+        self.clock.advance(0.1)
+        answer = self.client.answer()
+        self.assertEqual((answer.status, answer.headers["retry-after"]), (504, "5"))
+        self.assertEqual(answer.code, "UNAVAILABLE")
+        self.assertIn(b"docker.io", answer.body)
+        self.assertEqual(self.cancelled, [waiting])
+        [record] = self.recorder.records
+        self.assertEqual((record.status, record.outcome, record.seconds), (504, "error", 25))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_configured(self) -> None:
+        """It is due when the configuration says so."""
+        self.site.limits = ConnectionLimits(first_answer=3)
+        self.wait_for()
+        self.clock.advance(3)
+        self.assertEqual(self.client.answer().status, 504)
+
+    def test_begun(self) -> None:
+        """From its head on an answer may take as long as it likes."""
+        waiting = self.wait_for(begin=True)
+        self.clock.advance(3600)
+        self.assertFalse(waiting.called)
+        self.client.leave()
+
+    def test_in_time(self) -> None:
+        """Nothing is left of the limit behind an answer, nor behind a client that left."""
+        idle = len(self.clock.getDelayedCalls())
+        waiting = self.wait_for()
+        send_text(self.requests[-1], "here")
+        waiting.callback(None)
+        self.assertEqual(self.client.answer().status, 200)
+        self.assertEqual(len(self.clock.getDelayedCalls()), idle)
+        waiting = self.wait_for()
+        self.client.leave()
+        self.assertEqual(self.cancelled, [waiting])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class EndTests(RequestCase):

@@ -21,6 +21,7 @@ A failure while opening stops the reactor and gives the process the exit status 
 # mypy: disable-error-code="no-untyped-call"
 # (Twisted's services have no annotations)
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -120,6 +121,7 @@ class Daemon(Service):
         super().startService()
         self._started = True
         parts = self.parts
+        parts.lock.tell(os.getpid())  # twistd has forked since it was taken, unless told not to
         for service in (parts.index_pool, parts.disk_pool, parts.password_pool, parts.senders):
             service.startService()
         opening = Deferred.fromCoroutine(self._open()).addErrback(self._cannot_open)

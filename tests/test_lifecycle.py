@@ -122,6 +122,7 @@ class StartTests(DaemonCase):
             self.events,
             [
                 "listeners bound",
+                "lock tell",
                 "index_pool started",
                 "disk_pool started",
                 "password_pool started",

@@ -35,7 +35,7 @@ class StoreLock:
     cannot be made, on a disk that is full or read only, the lock of the directory itself is
     what keeps others out; so both are taken.
 
-    :param pid: what another process is told.
+    :param pid: what another process is told, at first.
     """
 
     def __init__(self, path: str, pid: int) -> None:
@@ -43,7 +43,7 @@ class StoreLock:
         self._pid = pid
         self._file: int | None = None
         self._folder: int | None = None
-        self._held = False
+        self._held = self._writable = False
 
     def acquire(self) -> None:
         """Take the lock at once. Called before the reactor runs.
@@ -52,13 +52,12 @@ class StoreLock:
         :raises OSError: if there is no such directory.
         """
         try:
-            self._file, writable = self._open()
+            self._file, self._writable = self._open()
             if self._file is not None:
                 self._take(self._file)
             self._take_folder()
             self._held = True
-            if self._file is not None and writable:
-                self._write_pid(self._file)
+            self.tell(self._pid)
         except BaseException:
             self.release()
             raise
@@ -91,10 +90,14 @@ class StoreLock:
             if self._file is None:
                 raise
 
-    def _write_pid(self, descriptor: int) -> None:
-        """Over the old one: a full disk has no room for a new block."""
-        with suppress(OSError):
-            os.ftruncate(descriptor, os.pwrite(descriptor, b"%d\n" % self._pid, 0))
+    def tell(self, pid: int) -> None:
+        """Tell other processes another pid: a daemon that forks keeps its lock.
+
+        It is written over the old one: a full disk has no room for a new block.
+        """
+        if self._file is not None and self._writable:
+            with suppress(OSError):
+                os.ftruncate(self._file, os.pwrite(self._file, b"%d\n" % pid, 0))
 
     def release(self) -> None:
         """Give it up. Idempotent."""

@@ -204,6 +204,8 @@ def measure_space(directory: str) -> FileSystemSpace:
         return FileSystemSpace(total, free, "its file system is mounted read only")
     for folder in ("", "partial", "blobs", "blobs/sha256", "blobs/sha512"):
         path = os.path.join(directory, folder)
+        if os.path.islink(path) and not os.path.exists(path):
+            return FileSystemSpace(total, free, f"{folder or 'it'} is a link that leads nowhere")
         if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
             return FileSystemSpace(total, free, f"{folder or 'it'} may not be written")
     return FileSystemSpace(total, free, "" if free else "no space is left")

@@ -113,6 +113,15 @@ class StoreLockTests(SynchronousTestCase):
                 " name another one, or type: kill 123",
             )
 
+    def test_fork(self) -> None:
+        """A daemon that has forked tells its own pid."""
+        first = StoreLock(self.path, 12345)
+        first.acquire()
+        self.addCleanup(first.release)
+        first.tell(678)
+        error = self.assertRaises(StoreLockedError, StoreLock(self.path, 456).acquire)
+        self.assertEqual(error.pid, "678")
+
     def refuse(self, code: int) -> None:
         """Have the disk make no lock file."""
         open_file = os.open
@@ -141,7 +150,9 @@ class StoreLockTests(SynchronousTestCase):
 
     def test_old_file_on_a_disk_that_takes_none(self) -> None:
         """An old lock file is locked as it is; its pid is overwritten without a new block."""
-        StoreLock(self.path, 12345).acquire()
+        first = StoreLock(self.path, 12345)
+        first.acquire()
+        self.addCleanup(first.release)
         self.refuse(errno.EROFS)
         lock = StoreLock(self.path, 123)
         error = self.assertRaises(StoreLockedError, lock.acquire)

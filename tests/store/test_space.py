@@ -285,6 +285,13 @@ class SpaceMonitorTests(SynchronousTestCase):
             self.assertEqual(measure_space(path).problem, f"{told} may not be written")
             patch.restore()
 
+    def test_folder_on_another_disk(self) -> None:
+        """A folder that lies on a disk which is not there is named."""
+        path = os.path.abspath(self.mktemp())
+        os.makedirs(path)
+        os.symlink("on another disk", os.path.join(path, "blobs"))
+        self.assertEqual(measure_space(path).problem, "blobs is a link that leads nowhere")
+
     def test_measure(self) -> None:
         """The system's own figures are bytes."""
         space = measure_space("/")

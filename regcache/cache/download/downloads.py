@@ -4,6 +4,7 @@ Whoever asks for a digest in it joins, at any offset. An entry stays until its f
 committed, saved or removed, so two downloads never touch one partial file.
 """
 
+import errno
 from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -23,7 +24,9 @@ STORAGE_REST = 30.0
 #: A blob that outgrew its space half-way is relayed for this long (seconds) ...
 OUTGROWN_REST = 600.0
 #: ... as long as no more of them than this have to be remembered.
-MOST_OUTGROWN = 1000
+MOST_REFUSED = 1000
+#: Faults that say something of one name only, not of the disk.
+CONCERNS_ONE = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP})
 
 
 class DownloadTable:
@@ -42,7 +45,7 @@ class DownloadTable:
         self._record = record
         self._running: dict[Digest, Download] = {}
         self._storage_rests_until = 0.0
-        self._outgrown: BoundedTable[Digest, float] = BoundedTable(MOST_OUTGROWN)
+        self._refused: BoundedTable[Digest, tuple[float, str]] = BoundedTable(MOST_REFUSED)
         self._stopping = False
 
     def __len__(self) -> int:
@@ -59,9 +62,11 @@ class DownloadTable:
             return f"the storage takes nothing: {self._context.space.closed}"
         if self.storage_rests:
             return "the disk refused a write a moment ago"
-        if self._context.clock.seconds() < (self._outgrown.get(digest) or 0.0):
-            return "it outgrew the space there was for it"
-        return ""
+        until, reason = self._refused.get(digest) or (0.0, "")
+        return reason if self._context.clock.seconds() < until else ""
+
+    def _refuse(self, digest: Digest, reason: str, seconds: float) -> None:
+        self._refused.put(digest, (self._context.clock.seconds() + seconds, reason))
 
     def skipped(self, digest: Digest, registry: IRegistry) -> frozenset[int]:
         """Which URLs are not to be asked for a digest.
@@ -135,19 +140,24 @@ class DownloadTable:
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
         """The disk refused something: relay for a while."""
+        one = isinstance(error, OSError) and error.errno in CONCERNS_ONE
         self._log.warn(
-            "storing {digest} failed: {error}; new blobs are passed through for {rest} s",
+            "storing {digest} failed: {error}; {what} passed through for {rest} s",
             digest=digest,
             error=error,
+            what="it is" if one else "new blobs are",
             rest=int(STORAGE_REST),
         )
         self._context.events.storage_error()
+        if one:
+            self._refuse(digest, "something else has the name of its file", STORAGE_REST)
+            return
         self._storage_rests_until = self._context.clock.seconds() + STORAGE_REST
 
     def outgrew(self, digest: Digest) -> None:
         """Content that had not said its size is too large: the next who asks relays it."""
         self._log.warn("{digest} outgrew the space there is for it", digest=digest)
-        self._outgrown.put(digest, self._context.clock.seconds() + OUTGROWN_REST)
+        self._refuse(digest, "it outgrew the space there was for it", OUTGROWN_REST)
 
     def closed(self, task: DownloadTask) -> None:
         """The next download of this digest may begin."""

@@ -1,10 +1,12 @@
 """Tests for downloads from upstreams that fail, on disks that are full, and over restarts."""
 
 import os
+import shutil
 
 from twisted.internet.defer import Deferred
 
 from regcache.cache.download.context import WITHHELD
+from regcache.cache.download.downloads import STORAGE_REST
 from regcache.cache.download.relay import Relay
 from regcache.digests import Digest
 from regcache.errors import (
@@ -14,6 +16,7 @@ from regcache.errors import (
     UpstreamNotFound,
     UpstreamServerError,
 )
+from regcache.store import aside
 from tests.support.bodies import Fault
 from tests.support.caches import Sink
 from tests.support.download_case import KIB, DownloadTestCase, make_content
@@ -226,6 +229,31 @@ class SpaceTests(DownloadTestCase):
             return failed
 
         self.patch(download.target.file, "write", full)
+
+    def test_something_else_has_its_name(self) -> None:
+        """What cannot be put aside has its blob relayed for a while, and keeps no other from it."""
+        self.patch(aside, "MOST_ASIDE", 0)
+        name = f"{self.digest.algorithm}-{self.digest.hex}"
+        in_the_way = os.path.join(self.directory, "partial", name)
+        os.makedirs(os.path.join(in_the_way, "of somebody"))
+        self.assertEqual(bytes(self.pull().data), self.content)
+        self.assertFalse(self.caches.downloads.storage_rests)
+        opening = self.caches.open(self.digest)
+        self.caches.run(turns=10)
+        relay = self.successResultOf(opening).reader
+        self.assertIsInstance(relay, Relay)
+        relay.leave()
+        other = self.registry.add(make_content(200 * KIB, seed=9))
+        self.pull(other)
+        asked = self.registry.count("get_blob")
+        self.pull(other)
+        self.assertEqual(self.registry.count("get_blob"), asked)
+        shutil.rmtree(in_the_way)
+        self.clock.advance(STORAGE_REST)
+        self.pull()
+        asked = self.registry.count("get_blob")
+        self.assertEqual(bytes(self.pull().data), self.content)
+        self.assertEqual(self.registry.count("get_blob"), asked)
 
 
 class StoppingTests(DownloadTestCase):

@@ -261,3 +261,13 @@ class UpstreamResting(UpstreamFailure):
             f"upstream {self.upstream} is failing and will be tried again soon: {self.reason}",
             headers={"Retry-After": str(max(1, self.retry_after))},
         )
+
+
+class UpstreamNotTried(UpstreamResting):
+    """No connection could be begun, by a shortage here, which tells nothing of the upstream."""
+
+    def answer(self, unknown: type[RegistryError]) -> RegistryError:
+        return ServiceUnavailableError(
+            f"upstream {self.upstream} was not asked: {self.reason}",
+            headers={"Retry-After": str(max(1, self.retry_after))},
+        )

@@ -1,5 +1,8 @@
 """How many files and connections the process may have open (getrlimit(2), RLIMIT_NOFILE)."""
 
+# Python loads this when the first name is looked up. It could not where no file can be opened, and
+# the look-up would never end.
+import encodings.idna  # noqa: F401
 import errno
 import resource
 

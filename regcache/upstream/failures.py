@@ -11,9 +11,11 @@ from twisted.web.client import ResponseFailed
 from regcache.errors import (
     UpstreamBadAnswer,
     UpstreamFailure,
+    UpstreamNotTried,
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
+from regcache.open_files import EXHAUSTED
 from regcache.seam.data_loss import DataLoss
 from regcache.upstream.fields import clean_text
 
@@ -77,6 +79,8 @@ def _failure(upstream: str, raised: BaseException, cause: BaseException) -> Upst
     if isinstance(cause, ProxyError):
         hint = f"; see upstreams.{upstream}.proxy" if cause.unauthorised else ""
         return UpstreamUnreachable(upstream, f"{cause}{hint}")
+    if isinstance(cause, error.ConnectBindError) and cause.osError in EXHAUSTED:
+        return UpstreamNotTried(upstream, "too many files are open here", retry_after=1)
     if isinstance(cause, HeadersTooLongError):
         return UpstreamBadAnswer(upstream, "the headers of its answer are too long")
     if isinstance(cause, CancelledError):

@@ -7,7 +7,12 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from regcache.bounded import BoundedTable
-from regcache.errors import UpstreamFailure, UpstreamResting, UpstreamServerError
+from regcache.errors import (
+    UpstreamFailure,
+    UpstreamNotTried,
+    UpstreamResting,
+    UpstreamServerError,
+)
 from regcache.upstream.breaker import Attempt, Breaker, Scope, Subject
 from regcache.upstream.exchange import Answer, BodyEnd, IExchangeAgent, UpstreamRequest
 from regcache.upstream.urls import Origin
@@ -105,7 +110,9 @@ class GuardedAgent:
 
 
 def _fail(attempt: Attempt, failure: UpstreamFailure) -> None:
-    if not failure.ill:
+    if isinstance(failure, UpstreamNotTried):
+        attempt.abandoned()
+    elif not failure.ill:
         attempt.succeeded()
     elif not failure.reached:
         attempt.failed(Scope.HOST)

@@ -14,6 +14,7 @@ from tests.support.servers import Regcache
 
 IMAGE = mixed_image("open-files", MIB)
 LAYER = IMAGE.blobs[1]
+MANIFEST_PATH = f"/v2/team/app/manifests/{IMAGE.digest}"
 LAYER_PATH = f"/v2/team/app/blobs/{LAYER.digest}"
 #: Those that the daemon needs for itself are about 20.
 FEW = 60
@@ -22,8 +23,8 @@ FEW = 60
 class OpenFilesTests(PullThroughCase):
     """Clients that want more than there is."""
 
-    def daemon(self, limit: str, *, http2: bool = False) -> Regcache:
-        """A daemon with limits, soft:hard, that has the layer in its cache."""
+    def daemon(self, limit: str, *, http2: bool = False, warm: bool = True) -> Regcache:
+        """A daemon with limits, soft:hard, that has the layer in its cache if it is warm."""
         require("prlimit")
         upstream = self.faulty_upstream()
         upstream.add_image("team/app", IMAGE, "1")
@@ -35,7 +36,8 @@ class OpenFilesTests(PullThroughCase):
             if "tls" in listener:
                 listener["http2"] = http2
         daemon.start()
-        self.assertEqual(daemon.client().get(LAYER_PATH).body, LAYER.data)
+        if warm:
+            self.assertEqual(daemon.client().get(LAYER_PATH).body, LAYER.data)
         return daemon
 
     def connect(self, daemon: Regcache) -> socket.socket:
@@ -84,6 +86,24 @@ class OpenFilesTests(PullThroughCase):
         self.assertNotIn("Traceback", log)
         self.assertNotIn(" critical ", log)
         self.assert_said_sparingly(log, "a request was refused: Too many open files", began)
+
+    def test_no_descriptor_for_an_upstream(self) -> None:
+        """Where no connection to the upstream can be begun the upstream is not blamed for it."""
+        daemon = self.daemon(f"{FEW}:{FEW}", warm=False)
+        connection = self.connect(daemon)
+        self.assertIn(b" 200 OK", self.ask(connection, "/v2/"))
+        crowd = self.crowd(daemon)
+        for _ in range(5):
+            answer = self.ask(connection, MANIFEST_PATH)
+            self.assertIn(b" 503 Service Unavailable\r\n", answer)
+            self.assertIn(b"too many files are open here", answer)
+        self.assertNotIn("Traceback", daemon.log())
+        for each in crowd:
+            each.close()
+        wait_until(
+            lambda: b" 200 OK" in self.ask(connection, MANIFEST_PATH), "the first connection"
+        )
+        self.assertNotIn("circuit open", daemon.log())
 
     def test_no_descriptor_for_a_connection(self) -> None:
         """Who cannot be accepted waits, at no cost, and is served when others have left."""

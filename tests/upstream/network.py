@@ -1,11 +1,13 @@
 """An internet in memory: names, servers that speak raw HTTP, connections, and a clock."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import (
+    ConnectBindError,
     ConnectionAborted,
     ConnectionDone,
     ConnectionRefusedError,
@@ -213,6 +215,7 @@ class Network(Clock):
         super().__init__()
         self.names: dict[str, list[str]] = {}
         self.lookups: list[str] = []
+        self.exhausted = False
         self.servers: dict[tuple[str, int], Handler | None] = {}
         self.dialled: list[tuple[str, int]] = []
         self.lines: list[Line] = []
@@ -244,7 +247,9 @@ class Network(Clock):
         self.dialled.append((host, port))
         connector = Connector(factory, host, port)
         factory.startedConnecting(connector)
-        if (host, port) not in self.servers:
+        if self.exhausted:
+            self._fail(connector, 0, ConnectBindError(errno.EMFILE, "Too many open files"))
+        elif (host, port) not in self.servers:
             self._fail(connector, 0, ConnectionRefusedError())
         elif self.servers[(host, port)] is None:
             self._fail(connector, timeout, TimeoutError())

@@ -3,7 +3,9 @@
 from twisted.internet.defer import CancelledError
 
 from regcache.errors import (
+    ManifestUnknownError,
     UpstreamBadAnswer,
+    UpstreamNotTried,
     UpstreamResting,
     UpstreamServerError,
     UpstreamTimedOut,
@@ -42,6 +44,19 @@ class GuardTests(UpstreamTestCase):
         self.network.pass_time(5.25)
         self.outcome(registry.get_manifest("x", "latest"))
         self.assertIs(self.meter.states[-1], True)
+
+    def test_no_descriptor(self) -> None:
+        """Where no connection can be begun here, that tells nothing of the upstream."""
+        self.serve(manifest_server)
+        registry = self.registry()
+        self.network.exhausted = True
+        for _ in range(5):
+            failure = self.failure(registry.get_manifest("x", "latest"), UpstreamNotTried)
+            self.assertEqual(failure.retry_after, 1)
+        error = failure.answer(ManifestUnknownError)
+        self.assertEqual((error.status, error.headers), (503, {"Retry-After": "1"}))
+        self.network.exhausted = False
+        self.outcome(registry.get_manifest("x", "latest"))
 
     def fail_for(self, registry: Registry, repositories: str) -> None:
         """Have manifests answered with 5xx."""

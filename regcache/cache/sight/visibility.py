@@ -137,12 +137,17 @@ class Visibility:
         await self._admit_fetch(self._of_blob(repository, digest))
 
     def _of_blob(self, repository: ServedRepository, digest: Digest) -> _Question:
+        registry, name = repository.registry, repository.name
+
         async def ask(anonymous: bool) -> ContentHead:
             facts = await self._index.content(repository.content(digest))
             size = facts.mentioned_size if facts.size is None else facts.size
-            return await proofs.head_blob(
-                repository.registry, repository.name, digest, size=size, anonymous=anonymous
-            )
+            if size is None:
+                # Storage behind a redirect names no digest: then only a manifest can prove it.
+                known = await self._index.known_manifests(repository.identity)
+                if known:
+                    return await proofs.head_manifest(registry, name, str(known[0]), anonymous)
+            return await proofs.head_blob(registry, name, digest, size=size, anonymous=anonymous)
 
         return _Question(repository, f"blob {digest}", ask)
 

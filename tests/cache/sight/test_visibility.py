@@ -200,6 +200,20 @@ class PrivateTests(CacheTestCase):
             else:
                 self.assertIn(self.pull(self.blob), ("hit", outcome))
 
+    def test_blob_of_which_nothing_is_known(self) -> None:
+        """Where nobody knows its size a manifest is asked for instead, if one is known."""
+        head = ContentHead(None, 5000, "")
+        self.patch(self.registry, "head_blob", lambda *_: succeed(head))
+        self.refusal(self.open(self.blob), UpstreamBadAnswer)
+        self.result(self.tag())
+        self.clock.advance(DAY)
+        self.asked()
+        self.assertEqual(self.pull(self.blob), "miss")
+        self.assertEqual(self.asked(), ["head_manifest", "get_blob"])
+        self.registry.private.add(APP)
+        self.clock.advance(DAY)
+        self.refusal(self.open(self.registry.add(b"another")), DeniedError)
+
     def test_client_leaves(self) -> None:
         """A client that leaves while it is being found out takes the answer from nobody."""
         leaving, staying = self.start(self.tag()), self.start(self.tag())

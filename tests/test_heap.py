@@ -5,7 +5,7 @@ import platform
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.heap import KEPT, MAPPED, keep_freed_memory
-from regcache.upstream.connection import MOST_READ
+from regcache.upstream.connections import MOST_READ
 
 
 class KeepFreedMemoryTests(SynchronousTestCase):

@@ -19,7 +19,7 @@ from regcache.interfaces import IUpstreamMeter
 from regcache.seam.abort import abort_response
 from regcache.seam.tls_client import TLSClientEndpoint
 from regcache.seam.trust_roots import PlatformAndFile
-from regcache.upstream.connection import Connections
+from regcache.upstream.connections import Connections
 from regcache.upstream.deadlines import cancellable
 from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
 from regcache.upstream.exchange import Answer, BodyEnd, IExchangeAgent, UpstreamRequest

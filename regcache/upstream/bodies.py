@@ -40,7 +40,7 @@ class BodyReader:
         if answer.length is not None and answer.length > limit:
             answer.abort()
             raise UpstreamBadAnswer(self._upstream, "its answer is too large")
-        collector = _Collector(answer, self._upstream, self._meter, limit=limit, lenient=False)
+        collector = _BodyCollector(answer, self._upstream, self._meter, limit=limit, lenient=False)
         return await collector.begin(self._clock, self._seconds)
 
     async def beginning(self, answer: Answer, limit: int) -> bytes:
@@ -48,14 +48,14 @@ class BodyReader:
         if answer.length == 0:
             answer.finish()
             return b""
-        collector = _Collector(
+        collector = _BodyCollector(
             answer, self._upstream, self._meter, limit=LARGEST_DRAINED, lenient=True
         )
         content = await collector.begin(self._clock, min(DRAIN_SECONDS, self._seconds))
         return content[:limit]
 
 
-class _Collector(Protocol):
+class _BodyCollector(Protocol):
     """Collects a body; at its bound it either fails or is content with what it has.
 
     :ivar _lenient: whatever ends the body, what came so far is the result.

@@ -36,7 +36,7 @@ class BreakerState(Enum):
     HALF_OPEN = "half-open"
 
 
-class Scope(Enum):
+class FailureScope(Enum):
     """What is ill, as far as one failure tells."""
 
     HOST = "the host: there was no connection"
@@ -45,7 +45,7 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class AskedFor:
     """What is asked for.
 
     :ivar reference: the path of the URL.
@@ -69,14 +69,14 @@ class Failures:
         self._first: tuple[str, str | None] | None = None
         self._several = False
 
-    def add(self, subject: Subject, scope: Scope) -> None:
+    def add(self, asked: AskedFor, scope: FailureScope) -> None:
         """Count a failure."""
         self._count += 1
-        reference = subject.reference if scope is Scope.REFERENCE else None
-        concerned = (subject.repository, reference)
+        reference = asked.reference if scope is FailureScope.REFERENCE else None
+        concerned = (asked.repository, reference)
         if self._first is None:
             self._first = concerned
-        self._several |= scope is Scope.HOST or _differ(self._first, concerned)
+        self._several |= scope is FailureScope.HOST or _differ(self._first, concerned)
 
     @property
     def are_enough(self) -> bool:
@@ -93,8 +93,8 @@ def _differ(one: tuple[str, str | None], other: tuple[str, str | None]) -> bool:
 class Attempt:
     """One request that was admitted. It tells how it went, in the end by exactly one word."""
 
-    def __init__(self, breaker: "Breaker", subject: Subject) -> None:
-        self.subject = subject
+    def __init__(self, breaker: "Breaker", asked: AskedFor) -> None:
+        self.asked = asked
         self._breaker = breaker
         self._counted = False
 
@@ -107,12 +107,12 @@ class Attempt:
         self._breaker.settle(self)
         self._breaker.recover()
 
-    def failed(self, scope: Scope) -> None:
+    def failed(self, scope: FailureScope) -> None:
         """It was not answered, or with an error of the host's own, or not to the end."""
         self._breaker.settle(self)
         self.overdue(scope)
 
-    def overdue(self, scope: Scope) -> None:
+    def overdue(self, scope: FailureScope) -> None:
         """Count it as failed, but go on: it may succeed yet. It is counted once."""
         if not self._counted:
             self._counted = True
@@ -124,7 +124,7 @@ class Attempt:
         self._breaker.let_go(self)
 
 
-class _Gate:
+class _Rest:
     """Lets one attempt pass when a rest is over.
 
     :ivar attempt: the one that is under way.
@@ -132,17 +132,17 @@ class _Gate:
 
     def __init__(self) -> None:
         self.attempt: Attempt | None = None
-        self._rest = FIRST_REST
+        self._seconds = FIRST_REST
         self._until = 0.0
 
-    def rest(self, now: float, seconds: float, jitter: float) -> None:
+    def begin(self, now: float, seconds: float, jitter: float) -> None:
         """Let nothing pass for some seconds; chance makes it less."""
-        self.attempt, self._rest = None, seconds
+        self.attempt, self._seconds = None, seconds
         self._until = now + seconds * (1.0 - jitter)
 
-    def rest_longer(self, now: float, jitter: float) -> None:
+    def begin_longer(self, now: float, jitter: float) -> None:
         """The same, twice as long as the last time."""
-        self.rest(now, min(self._rest * 2, LONGEST_REST), jitter)
+        self.begin(now, min(self._seconds * 2, LONGEST_REST), jitter)
 
     def refusal(self, now: float) -> int | None:
         """Seconds until something may pass, at least 1; None if it may now."""
@@ -154,7 +154,7 @@ class _Gate:
     @property
     def seconds(self) -> float:
         """How long the last rest was meant to be."""
-        return self._rest
+        return self._seconds
 
 
 class Breaker:
@@ -178,9 +178,9 @@ class Breaker:
         self._told: BreakerState | None = None
         self._failures = Failures()
         self._recovered = True
-        self._probes = _Gate()
-        self._failed_last: Subject | None = None
-        self._again = _Gate()
+        self._probes = _Rest()
+        self._failed_last: AskedFor | None = None
+        self._again = _Rest()
         self._under_way: dict[Attempt, None] = {}
 
     @property
@@ -188,31 +188,31 @@ class Breaker:
         """The state at this moment."""
         return self._state
 
-    def refusal(self, subject: Subject) -> int | None:
+    def refusal(self, asked: AskedFor) -> int | None:
         """Seconds until this may be asked for, at least 1; None if it may be now."""
         if self._state is BreakerState.CLOSED:
             return None
-        return self._gate(subject).refusal(self._now())
+        return self._rest_of(asked).refusal(self._now())
 
-    def admit(self, subject: Subject) -> Attempt | int:
+    def admit(self, asked: AskedFor) -> Attempt | int:
         """An attempt that is being made from now on, or what :meth:`refusal` gives."""
-        refusal = self.refusal(subject)
+        refusal = self.refusal(asked)
         if refusal is not None:
             return refusal
-        attempt = Attempt(self, subject)
+        attempt = Attempt(self, asked)
         self._under_way[attempt] = None
         if self._state is not BreakerState.CLOSED:
-            gate = self._gate(subject)
-            gate.attempt = attempt
-            if gate is self._probes:
+            rest = self._rest_of(asked)
+            rest.attempt = attempt
+            if rest is self._probes:
                 self._enter(BreakerState.HALF_OPEN)
         return attempt
 
     def overdue(self, reference: str) -> bool:
         """Count the latest attempt for a reference as failed, if there is one; it goes on."""
         for attempt in reversed(self._under_way):
-            if attempt.subject.reference == reference:
-                attempt.overdue(Scope.REFERENCE)
+            if attempt.asked.reference == reference:
+                attempt.overdue(FailureScope.REFERENCE)
                 return True
         return False
 
@@ -234,38 +234,38 @@ class Breaker:
         self._failed_last = None
         self.close()
 
-    def count(self, attempt: Attempt, scope: Scope) -> None:
+    def count(self, attempt: Attempt, scope: FailureScope) -> None:
         """An attempt failed."""
         if attempt is self._probes.attempt:
-            self._open(attempt.subject, scope)
+            self._open(attempt.asked, scope)
         elif attempt is self._again.attempt:
-            if scope is Scope.HOST:
-                self._open(attempt.subject, scope)
+            if scope is FailureScope.HOST:
+                self._open(attempt.asked, scope)
             else:
-                self._again.rest_longer(self._now(), self._jitter())
+                self._again.begin_longer(self._now(), self._jitter())
         elif self._state is BreakerState.CLOSED:
-            self._failures.add(attempt.subject, scope)
+            self._failures.add(attempt.asked, scope)
             if self._failures.are_enough:
-                self._open(attempt.subject, scope)
+                self._open(attempt.asked, scope)
 
     def let_go(self, attempt: Attempt) -> None:
         """An attempt said nothing: where it was the only one, there may be another."""
-        for gate in (self._probes, self._again):
-            if gate.attempt is attempt:
-                gate.attempt = None
+        for rest in (self._probes, self._again):
+            if rest.attempt is attempt:
+                rest.attempt = None
 
-    def _gate(self, subject: Subject) -> _Gate:
-        return self._again if subject == self._failed_last else self._probes
+    def _rest_of(self, asked: AskedFor) -> _Rest:
+        return self._again if asked == self._failed_last else self._probes
 
-    def _open(self, subject: Subject, scope: Scope) -> None:
+    def _open(self, asked: AskedFor, scope: FailureScope) -> None:
         now, jitter = self._now(), self._jitter()
         if self._recovered:
-            self._probes.rest(now, FIRST_REST, jitter)
+            self._probes.begin(now, FIRST_REST, jitter)
         else:
-            self._probes.rest_longer(now, jitter)
+            self._probes.begin_longer(now, jitter)
         self._recovered = False
-        self._failed_last = None if scope is Scope.HOST else subject
-        self._again.rest(now, self._probes.seconds, jitter)
+        self._failed_last = None if scope is FailureScope.HOST else asked
+        self._again.begin(now, self._probes.seconds, jitter)
         self._enter(BreakerState.OPEN)
 
     def _jitter(self) -> float:

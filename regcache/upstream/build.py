@@ -18,13 +18,13 @@ from regcache.upstream.agent import ConnectionSettings, EndpointFactory, PlainAg
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, BreakerState
-from regcache.upstream.connection import Connections, LastHeard
+from regcache.upstream.connections import Connections, LastHeard
 from regcache.upstream.endpoints import AddressPolicy
 from regcache.upstream.exchange import IExchangeAgent
 from regcache.upstream.guard import Breakers, GuardedAgent
 from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import CredentialsSource, Login
-from regcache.upstream.places import Places
+from regcache.upstream.places import ExchangePlaces
 from regcache.upstream.proxies import DIRECT, IProxyRules
 from regcache.upstream.rate_limits import RateLimits
 from regcache.upstream.redirects import RedirectingAgent
@@ -262,7 +262,7 @@ class _RegistryBuilder:
             return LimitedAgent(
                 self._name,
                 inner,
-                Places(places),
+                ExchangePlaces(places),
                 clock=clock,
                 seconds=seconds,
                 heard_at=lambda: heard.at,

@@ -26,9 +26,9 @@ from regcache.upstream.deadlines import cancellable, within
 from regcache.upstream.dialling import hang_up
 from regcache.upstream.dns_messages import (
     MalformedMessageError,
-    NotOursError,
     Question,
     Reply,
+    StrayAnswerError,
     decode_reply,
     encode_query,
 )
@@ -63,7 +63,7 @@ class _Query:
         """Take a message, unless it is somebody else's."""
         try:
             reply = decode_reply(data, self._identifier, self._question)
-        except NotOursError:
+        except StrayAnswerError:
             return
         except MalformedMessageError as error:
             self.failed(f"malformed: {error}")

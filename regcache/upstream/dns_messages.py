@@ -38,7 +38,7 @@ class Code(IntEnum):
     NAME_ERROR = 3
 
 
-class NotOursError(ValueError):
+class StrayAnswerError(ValueError):
     """A message answers something else than what was asked."""
 
 
@@ -98,7 +98,7 @@ def encode_query(identifier: int, question: Question) -> bytes:
 def decode_reply(data: bytes, identifier: int, question: Question) -> Reply:
     """Read an answer to a query.
 
-    :raises NotOursError: if it is the answer to another one, or none.
+    :raises StrayAnswerError: if it is the answer to another one, or none.
     :raises MalformedMessageError: if it is malformed.
     """
     try:
@@ -110,11 +110,11 @@ def decode_reply(data: bytes, identifier: int, question: Question) -> Reply:
 def _reply(data: bytes, identifier: int, question: Question) -> Reply:
     given, flags, questions, answers, _, _ = _HEADER.unpack_from(data)
     if given != identifier or not flags & _RESPONSE or questions != 1:
-        raise NotOursError("another identifier, or no answer at all")
+        raise StrayAnswerError("another identifier, or no answer at all")
     name, offset = _name(data, _HEADER.size)
     kind, network = struct.unpack_from("!HH", data, offset)
     if (name, kind, network) != (question.name, question.kind, _INTERNET):
-        raise NotOursError("the answer to another question")
+        raise StrayAnswerError("the answer to another question")
     truncated = bool(flags & _TRUNCATED)
     records = _records(data, offset + 4, min(answers, MOST_RECORDS), truncated)
     return _followed(list(records), question, flags & 0x000F, truncated)

@@ -13,7 +13,7 @@ from regcache.errors import (
     UpstreamResting,
     UpstreamServerError,
 )
-from regcache.upstream.breaker import Attempt, Breaker, Scope, Subject
+from regcache.upstream.breaker import AskedFor, Attempt, Breaker, FailureScope
 from regcache.upstream.exchange import Answer, BodyEnd, IExchangeAgent, UpstreamRequest
 from regcache.upstream.urls import Origin
 
@@ -27,9 +27,9 @@ def is_ill(status: int) -> bool:
     return status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
 
 
-def subject_of(request: UpstreamRequest) -> Subject:
+def asked_for(request: UpstreamRequest) -> AskedFor:
     """What a request asks for."""
-    return Subject(request.repository, request.url.path)
+    return AskedFor(request.repository, request.url.path)
 
 
 def resting(upstream: str, seconds: int) -> UpstreamResting:
@@ -90,7 +90,7 @@ class GuardedAgent:
     async def send(self, request: UpstreamRequest) -> Answer:
         """Send a request unless the breaker of its host is open."""
         breaker = self._breakers.of(request.url.origin)
-        attempt = breaker.admit(subject_of(request))
+        attempt = breaker.admit(asked_for(request))
         if isinstance(attempt, int):
             raise resting(self._upstream, attempt)
         begun = self._clock.seconds()
@@ -101,7 +101,7 @@ class GuardedAgent:
             raise
         except BaseException:
             if self._clock.seconds() - begun >= self._patience:
-                attempt.failed(Scope.REFERENCE)
+                attempt.failed(FailureScope.REFERENCE)
             else:
                 attempt.abandoned()
             raise
@@ -115,16 +115,16 @@ def _fail(attempt: Attempt, failure: UpstreamFailure) -> None:
     elif not failure.ill:
         attempt.succeeded()
     elif not failure.reached:
-        attempt.failed(Scope.HOST)
+        attempt.failed(FailureScope.HOST)
     else:
         answered = isinstance(failure, UpstreamServerError)
-        attempt.failed(Scope.REPOSITORY if answered else Scope.REFERENCE)
+        attempt.failed(FailureScope.REPOSITORY if answered else FailureScope.REFERENCE)
 
 
 def _judge(attempt: Attempt, answer: Answer, foreign: bool) -> None:
     """Storage that refuses what a registry led to is ill; its URLs are signed for minutes."""
     if is_ill(answer.status) or (foreign and answer.status in _REFUSED):
-        attempt.failed(Scope.REPOSITORY)
+        attempt.failed(FailureScope.REPOSITORY)
         return
 
     def ended(end: BodyEnd) -> None:
@@ -133,7 +133,7 @@ def _judge(attempt: Attempt, answer: Answer, foreign: bool) -> None:
         elif end is BodyEnd.GIVEN_UP:
             attempt.abandoned()
         else:
-            attempt.failed(Scope.REFERENCE)
+            attempt.failed(FailureScope.REFERENCE)
 
     attempt.answered()
     answer.on_finish(ended)

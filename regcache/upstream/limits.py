@@ -9,7 +9,7 @@ from zope.interface import implementer
 from regcache.errors import UpstreamTimedOut
 from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
-from regcache.upstream.places import CrowdedError, Place, Places
+from regcache.upstream.places import CrowdedError, ExchangePlaces, Place
 
 
 @implementer(IExchangeAgent)
@@ -29,7 +29,7 @@ class LimitedAgent:
         self,
         upstream: str,
         inner: IExchangeAgent,
-        places: Places,
+        places: ExchangePlaces,
         *,
         clock: IReactorTime,
         seconds: float,

@@ -22,7 +22,7 @@ class _Waiter:
     place: "Deferred[float]" = field(default_factory=Deferred)
 
 
-class Places:
+class ExchangePlaces:
     """A number of places, given out in the order in which they were asked for."""
 
     def __init__(self, limit: int, most_waiting: int = MOST_WAITING) -> None:
@@ -80,10 +80,10 @@ class Places:
 class Place:
     """One place that somebody has, and gives back once."""
 
-    def __init__(self, places: Places) -> None:
-        self._places: Places | None = places
+    def __init__(self, places: ExchangePlaces) -> None:
+        self._places: ExchangePlaces | None = places
 
-    def move(self, places: Places) -> bool:
+    def move(self, places: ExchangePlaces) -> bool:
         """Have one of these places instead; whether one was free."""
         occupied = self._places
         if occupied is None or occupied is places:

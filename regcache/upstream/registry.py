@@ -20,9 +20,9 @@ from regcache.errors import (
 from regcache.facts import ContentHead, ManifestAnswer
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry, IUpstreamMeter
-from regcache.upstream import blobs, listings, manifests
+from regcache.upstream import blob_requests, list_requests, manifest_requests
 from regcache.upstream.blob_body import BlobBody, Extent
-from regcache.upstream.blobs import BlobRequest
+from regcache.upstream.blob_requests import BlobRequest
 from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer
 from regcache.upstream.remote import Remote
@@ -83,14 +83,16 @@ class Registry:
         _check(repository, reference)
 
         return self._first(
-            lambda remote: manifests.head_manifest(remote, repository, reference, anonymous)
+            lambda remote: manifest_requests.head_manifest(remote, repository, reference, anonymous)
         )
 
     def get_manifest(self, repository: str, reference: str) -> "Deferred[ManifestAnswer]":
         """GET of a manifest."""
         _check(repository, reference)
 
-        return self._first(lambda remote: manifests.get_manifest(remote, repository, reference))
+        return self._first(
+            lambda remote: manifest_requests.get_manifest(remote, repository, reference)
+        )
 
     def head_blob(
         self, repository: str, digest: Digest, anonymous: bool = False
@@ -98,7 +100,7 @@ class Registry:
         """HEAD of a blob."""
         _check(repository, str(digest))
         wanted = BlobRequest(repository, digest, anonymous=anonymous)
-        return self._first(lambda remote: blobs.head_blob(remote, wanted, self._body))
+        return self._first(lambda remote: blob_requests.head_blob(remote, wanted, self._body))
 
     def get_blob(
         self,
@@ -113,18 +115,18 @@ class Registry:
         """GET of a blob or a part of it."""
         _check(repository, str(digest))
         wanted = BlobRequest(repository, digest, start=start, end=end, relayed=relayed)
-        return self._first(lambda remote: blobs.open_blob(remote, wanted, self._body), skip)
+        return self._first(lambda remote: blob_requests.open_blob(remote, wanted, self._body), skip)
 
     def list_tags(self, repository: str) -> "Deferred[list[str]]":
         """All tags."""
         _check(repository, "latest")
-        return self._first(lambda remote: self._whole(listings.list_tags(remote, repository)))
+        return self._first(lambda remote: self._whole(list_requests.list_tags(remote, repository)))
 
     def get_referrers(self, repository: str, digest: Digest) -> "Deferred[ManifestAnswer]":
         """The referrers of a digest."""
         _check(repository, str(digest))
         return self._first(
-            lambda remote: self._whole(listings.get_referrers(remote, repository, digest))
+            lambda remote: self._whole(list_requests.get_referrers(remote, repository, digest))
         )
 
     def note_overdue(self, repository: str, reference: str) -> None:

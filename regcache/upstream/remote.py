@@ -19,7 +19,7 @@ from regcache.interfaces import IUpstreamMeter
 from regcache.parsing import Parser
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker
-from regcache.upstream.connection import Connections
+from regcache.upstream.connections import Connections
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import (
     error_detail,
@@ -27,10 +27,10 @@ from regcache.upstream.fields import (
     only_value,
     retry_after,
 )
-from regcache.upstream.guard import is_ill, resting, subject_of
+from regcache.upstream.guard import asked_for, is_ill, resting
 from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import Login
-from regcache.upstream.places import Places
+from regcache.upstream.places import ExchangePlaces
 from regcache.upstream.rate_limits import RateLimitHeaders, RateLimits, still_limited
 from regcache.upstream.urls import Url
 
@@ -107,7 +107,7 @@ class Remote:
             self.chain.connections.drop_idle(self.base.origin)
 
     @property
-    def relay_places(self) -> Places:
+    def relay_places(self) -> ExchangePlaces:
         """The places of bodies that go at the pace of one client."""
         return self.chain.relays.places
 
@@ -150,7 +150,7 @@ class Remote:
         return UpstreamBadAnswer(self.upstream, reason, status=answer.status)
 
     async def _send(self, agent: LimitedAgent, request: UpstreamRequest) -> Answer:
-        seconds = self.chain.breaker.refusal(subject_of(request))
+        seconds = self.chain.breaker.refusal(asked_for(request))
         if seconds is not None:
             raise resting(self.upstream, seconds)
         remaining = self.chain.limits.remaining(self._identity(request), request.what)

@@ -4,12 +4,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.identity import user_of
 from regcache.upstream.breaker import (
+    AskedFor,
     Attempt,
     Breaker,
     BreakerState,
     Failures,
-    Scope,
-    Subject,
+    FailureScope,
 )
 from regcache.upstream.credentials import (
     FileCredentials,
@@ -18,8 +18,8 @@ from regcache.upstream.credentials import (
     user_fingerprint,
 )
 
-ONE, OTHER = Subject("team/one", "/v2/team/one/1"), Subject("team/other", "/v2/team/other/1")
-THIRD = Subject("team/third", "/v2/team/third/1")
+ONE, OTHER = AskedFor("team/one", "/v2/team/one/1"), AskedFor("team/other", "/v2/team/other/1")
+THIRD = AskedFor("team/third", "/v2/team/third/1")
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 
 
@@ -32,13 +32,13 @@ class BreakerCase(SynchronousTestCase):
         self.states: list[BreakerState] = []
         self.breaker = Breaker(lambda: self.now, lambda: 0.0, self.states.append)
 
-    def admit(self, subject: Subject = ONE) -> Attempt:
+    def admit(self, subject: AskedFor = ONE) -> Attempt:
         """A request that passes."""
         attempt = self.breaker.admit(subject)
         assert isinstance(attempt, Attempt), f"it is refused for {attempt} s"
         return attempt
 
-    def break_off(self, *subjects: Subject, scope: Scope = Scope.REPOSITORY) -> None:
+    def break_off(self, *subjects: AskedFor, scope: FailureScope = FailureScope.REPOSITORY) -> None:
         """Let requests fail."""
         for subject in subjects:
             self.admit(subject).failed(scope)
@@ -78,7 +78,7 @@ class BreakerTests(BreakerCase):
         """It may be asked for when it has rested; its failure keeps nobody else."""
         self.open()
         self.now = 5.0
-        self.admit(OTHER).failed(Scope.REPOSITORY)
+        self.admit(OTHER).failed(FailureScope.REPOSITORY)
         self.assertIs(self.breaker.state, OPEN)
         self.assertEqual(self.breaker.refusal(OTHER), 10)
         self.admit(ONE).succeeded()
@@ -113,7 +113,7 @@ class BreakerTests(BreakerCase):
         """That says something about the host, and is no matter of what was asked for."""
         self.open()
         self.now = 5.0
-        self.break_off(OTHER, scope=Scope.HOST)
+        self.break_off(OTHER, scope=FailureScope.HOST)
         self.assertEqual(self.breaker.refusal(ONE), 10)
         self.now = 15.0
         self.admit(OTHER)
@@ -121,7 +121,7 @@ class BreakerTests(BreakerCase):
 
     def test_no_connection(self) -> None:
         """Where there was none the same thing may be the probe."""
-        self.break_off(ONE, ONE, ONE, scope=Scope.HOST)
+        self.break_off(ONE, ONE, ONE, scope=FailureScope.HOST)
         self.now = 5.0
         self.admit(ONE)
         self.assertIs(self.breaker.state, HALF_OPEN)
@@ -163,11 +163,11 @@ class BreakerTests(BreakerCase):
         """Requests that were under way when it opened make it rest no longer."""
         early = [self.admit(THIRD), self.admit(THIRD)]
         self.open()
-        early[0].failed(Scope.HOST)
+        early[0].failed(FailureScope.HOST)
         self.assertEqual(self.breaker.refusal(ONE), 5)
         self.now = 5.0
         self.admit(ONE)
-        early[1].failed(Scope.HOST)
+        early[1].failed(FailureScope.HOST)
         self.assertIs(self.breaker.state, HALF_OPEN)
 
     def test_late_answer(self) -> None:
@@ -186,7 +186,7 @@ class BreakerTests(BreakerCase):
             attempt = self.admit(THIRD if rest == 10 else ONE)
             attempt.answered()
             self.assertIs(self.breaker.state, CLOSED)
-            attempt.failed(Scope.REFERENCE)
+            attempt.failed(FailureScope.REFERENCE)
             self.assertIs(self.breaker.state, OPEN)
             self.admit_nothing()
 
@@ -200,7 +200,7 @@ class BreakerTests(BreakerCase):
         for subject in (ONE, OTHER, ONE):
             attempt = self.admit(subject)
             attempt.answered()
-            attempt.failed(Scope.REFERENCE)
+            attempt.failed(FailureScope.REFERENCE)
         self.assertIs(self.breaker.state, OPEN)
 
     def test_overdue(self) -> None:
@@ -208,9 +208,9 @@ class BreakerTests(BreakerCase):
         attempts = [self.admit(subject) for subject in (ONE, OTHER, THIRD)]
         for attempt in attempts:
             for _ in range(2):
-                self.assertTrue(self.breaker.overdue(attempt.subject.reference))
+                self.assertTrue(self.breaker.overdue(attempt.asked.reference))
         self.assertIs(self.breaker.state, OPEN)
-        attempts[0].failed(Scope.REFERENCE)
+        attempts[0].failed(FailureScope.REFERENCE)
         attempts[1].succeeded()
         self.assertIs(self.breaker.state, CLOSED)
         self.assertFalse(self.breaker.overdue(ONE.reference))
@@ -223,7 +223,7 @@ class BreakerTests(BreakerCase):
         self.breaker.overdue(ONE.reference)
         self.assertIs(self.breaker.state, OPEN)
         self.assertEqual(self.breaker.refusal(OTHER), 10)
-        probe.failed(Scope.REFERENCE)
+        probe.failed(FailureScope.REFERENCE)
         self.assertEqual(self.breaker.refusal(OTHER), 10)
 
     def test_jitter(self) -> None:
@@ -248,16 +248,20 @@ class BreakerTests(BreakerCase):
 class FailuresTests(SynchronousTestCase):
     """Which failures in a row are enough."""
 
-    def enough(self, *failures: tuple[str, str, Scope]) -> bool:
+    def enough(self, *failures: tuple[str, str, FailureScope]) -> bool:
         """Whether these are."""
         row = Failures()
         for repository, reference, scope in failures:
-            row.add(Subject(repository, reference), scope)
+            row.add(AskedFor(repository, reference), scope)
         return row.are_enough
 
     def test_table(self) -> None:
         """Three, if they concern two things, or if there was no connection for one."""
-        answered, silent, nothing = Scope.REPOSITORY, Scope.REFERENCE, Scope.HOST
+        answered, silent, nothing = (
+            FailureScope.REPOSITORY,
+            FailureScope.REFERENCE,
+            FailureScope.HOST,
+        )
         one, again, other = ("a", "1"), ("a", "2"), ("b", "1")
         for expected, failures in (
             (False, [(*one, answered)] * 100),

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.upstream.dns_messages import (
     MalformedMessageError,
-    NotOursError,
     Question,
     RecordType,
+    StrayAnswerError,
     decode_reply,
     encode_query,
 )
@@ -71,8 +71,8 @@ class MessageTests(SynchronousTestCase):
             encode_query(7, Question("registry.test", RecordType.AAAA)),
             encode_query(7, Question("other.test", RecordType.A)),
         ):
-            self.assertRaises(NotOursError, self.decode, answer(query))
-        self.assertRaises(NotOursError, self.decode, QUERY)
+            self.assertRaises(StrayAnswerError, self.decode, answer(query))
+        self.assertRaises(StrayAnswerError, self.decode, QUERY)
 
     def test_many_addresses(self) -> None:
         """However many there are, eight are enough."""
@@ -124,7 +124,7 @@ class MessageTests(SynchronousTestCase):
                 data[chance.randrange(2, len(data))] = chance.randrange(256)
             try:
                 self.decode(bytes(data[: chance.randrange(len(data) + 1)]))
-            except (NotOursError, MalformedMessageError):
+            except (StrayAnswerError, MalformedMessageError):
                 continue
 
     def test_time_to_live(self) -> None:

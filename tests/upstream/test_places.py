@@ -3,15 +3,15 @@
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.upstream.places import CrowdedError, Place, Places
+from regcache.upstream.places import CrowdedError, ExchangePlaces, Place
 
 
 class PlacesTests(SynchronousTestCase):
-    """Places that are waited for."""
+    """ExchangePlaces that are waited for."""
 
     def test_order_and_cancelling(self) -> None:
         """First come, first served; whoever gives up loses nothing for the others."""
-        places = Places(1)
+        places = ExchangePlaces(1)
         self.successResultOf(places.acquire(0))
         second, third = places.acquire(0), places.acquire(0)
         second.cancel()
@@ -24,7 +24,7 @@ class PlacesTests(SynchronousTestCase):
 
     def test_what_was_waited_in_vain(self) -> None:
         """Who gets a place is told for how long the one before got no answer."""
-        places = Places(1)
+        places = ExchangePlaces(1)
         self.assertEqual(self.successResultOf(places.acquire(0)), 0)
         second, third = places.acquire(1), places.acquire(2)
         places.release(20)
@@ -34,7 +34,7 @@ class PlacesTests(SynchronousTestCase):
 
     def test_dismissing(self) -> None:
         """Who has waited for so long already is sent away; who came later waits on."""
-        places = Places(0)
+        places = ExchangePlaces(0)
         early, late = [places.acquire(each) for each in (0, 5)], places.acquire(5.5)
         places.dismiss(5, ValueError)
         for each in early:
@@ -45,7 +45,7 @@ class PlacesTests(SynchronousTestCase):
 
     def test_bound(self) -> None:
         """No more than so many wait; who gives up makes room for another."""
-        places = Places(0, most_waiting=3)
+        places = ExchangePlaces(0, most_waiting=3)
         waiting = [places.acquire(0) for _ in range(3)]
         self.failureResultOf(places.acquire(0), CrowdedError)
         waiting[1].cancel()
@@ -59,7 +59,7 @@ class PlaceTests(SynchronousTestCase):
 
     def test_given_back_once(self) -> None:
         """A second time changes nothing."""
-        places = Places(1)
+        places = ExchangePlaces(1)
         places.take()
         place = Place(places)
         place.give_back()
@@ -68,7 +68,7 @@ class PlaceTests(SynchronousTestCase):
 
     def test_moved(self) -> None:
         """The old place is free as soon as the new one is taken, and the new one at the end."""
-        old, new = Places(1), Places(1)
+        old, new = ExchangePlaces(1), ExchangePlaces(1)
         old.take()
         place = Place(old)
         waiting = old.acquire(0)
@@ -83,7 +83,7 @@ class PlaceTests(SynchronousTestCase):
 
     def test_nowhere_to_move(self) -> None:
         """Where no other place is free the old one is kept."""
-        old, new = Places(1), Places(0)
+        old, new = ExchangePlaces(1), ExchangePlaces(0)
         old.take()
         place = Place(old)
         self.assertFalse(place.move(new))

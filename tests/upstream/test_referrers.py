@@ -4,7 +4,7 @@ import json
 
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer, UpstreamTimedOut
-from regcache.upstream.manifests import OCI_INDEX
+from regcache.upstream.manifest_requests import OCI_INDEX
 from tests.upstream.cases import DIGEST, UpstreamTestCase
 from tests.upstream.network import Seen, response
 

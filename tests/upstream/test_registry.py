@@ -12,7 +12,7 @@ from regcache.errors import (
 )
 from regcache.interfaces import IRegistry
 from regcache.upstream.build import UpstreamUrl
-from regcache.upstream.manifests import LARGEST_HASHED, LARGEST_MANIFEST
+from regcache.upstream.manifest_requests import LARGEST_HASHED, LARGEST_MANIFEST
 from tests.upstream.cases import (
     DIGEST,
     MANIFEST,

@@ -14,7 +14,7 @@ from regcache.facts import ManifestAnswer
 from regcache.parsing import load_json
 from regcache.upstream.exchange import UpstreamRequest
 from regcache.upstream.fields import field_values, next_link
-from regcache.upstream.manifests import COMMON, LARGEST_MANIFEST, OCI_INDEX, manifest_answer
+from regcache.upstream.manifest_requests import COMMON, LARGEST_MANIFEST, OCI_INDEX, manifest_answer
 from regcache.upstream.remote import Remote
 from regcache.upstream.urls import InvalidUrlError, Url, join_url
 

@@ -9,7 +9,7 @@ from regcache.facts import ContentHead
 from regcache.upstream.blob_body import BlobBody, Extent
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import content_range, only_value
-from regcache.upstream.manifests import NO_HEAD, content_head
+from regcache.upstream.manifest_requests import NO_HEAD, content_head
 from regcache.upstream.rate_limits import Limited
 from regcache.upstream.remote import Remote
 

@@ -1,4 +1,4 @@
-"""Tests for regcache.upstream.connection."""
+"""Tests for regcache.upstream.connections."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from twisted.web.client import ResponseFailed
 from twisted.web.iweb import IResponse
 
 from regcache.seam.abort import abort_response
-from regcache.upstream.connection import (
+from regcache.upstream.connections import (
     LEAST_READ,
     MOST_READ,
     READ_SIZE,

@@ -96,7 +96,7 @@ class TagTests(HeadlessCase):
         self.registry.manifests[APP, "latest"] = (b"{}", OCI_MANIFEST)
         for ask in (self.head_tag, self.tag):
             self.refusal(ask(), UpstreamBadAnswer)
-        self.assertEqual(self.successResultOf(self.index.total_bytes()), 0)
+        self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 0)
 
 
 class PublicTests(HeadlessCase):

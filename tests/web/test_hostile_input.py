@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -14,6 +15,7 @@ from regcache.media_types import OCI_MANIFEST
 from regcache.web.redirect import RedirectDispatch
 from regcache.web.site import Site
 from tests.support.front import OTHER, Front
+from tests.support.http2_client import Http2Client, make_http2_site
 from tests.support.web_client import MemoryClient, make_site
 from tests.test_manifest_body import image
 
@@ -56,8 +58,41 @@ _ANY = settings(suppress_health_check=list(HealthCheck), deadline=None)
 _IN_HEAD = ("method", "name", "reference", "query", "host", "version")
 
 
+@dataclass
+class AnyRequest:
+    """A request of which one or two parts may be anything."""
+
+    parts: dict[str, bytes]
+    target: bytes
+
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The fields but for the Host."""
+        return [
+            (name.encode(), value)
+            for name, value in self.parts.items()
+            if value and name not in _IN_HEAD
+        ]
+
+    def over_http1(self) -> bytes:
+        """As it goes over HTTP/1.1."""
+        method, version, host = (self.parts[name] for name in ("method", "version", "host"))
+        lines = [b"%b %b %b" % (method, self.target, version), b"Host: " + host]
+        lines += [b"%b: %b" % field for field in self.fields()]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def over_http2(self) -> list[tuple[bytes, bytes]]:
+        """As it goes over HTTP/2."""
+        return [
+            (b":method", self.parts["method"]),
+            (b":scheme", b"https"),
+            (b":authority", self.parts["host"]),
+            (b":path", self.target),
+            *((name.lower(), value) for name, value in self.fields()),
+        ]
+
+
 @some.composite
-def requests(draw: some.DrawFn) -> bytes:
+def requests(draw: some.DrawFn) -> AnyRequest:
     """A request in which one or two parts are not what they should be."""
     parts = {name: draw(some.sampled_from(known)) for name, known in _PARTS.items()}
     for name in draw(some.lists(some.sampled_from(sorted(parts)), max_size=2)):
@@ -69,11 +104,7 @@ def requests(draw: some.DrawFn) -> bytes:
     target = draw(some.sampled_from([target] * 5 + [b"/v2/_catalog", b"/v2/"]))
     if parts["query"]:
         target += b"?" + parts["query"]
-    lines = [b"%b %b %b" % (parts["method"], target, parts["version"]), b"Host: " + parts["host"]]
-    for name, value in parts.items():
-        if value and name not in _IN_HEAD:
-            lines.append(name.encode() + b": " + value)
-    return b"\r\n".join([*lines, b"", b""])
+    return AnyRequest(parts, target)
 
 
 class HostileInputTests(SynchronousTestCase):
@@ -94,7 +125,7 @@ class HostileInputTests(SynchronousTestCase):
         assert status < 500, (status, pieces, client.raw)
         assert not self.flushLoggedErrors(), pieces
 
-    def test_distribution(self) -> None:
+    def front(self) -> Front:
         """The distribution API, whose cache has a blob and a manifest."""
         front = Front(self.mktemp())
         self.addCleanup(front.stop)
@@ -103,11 +134,39 @@ class HostileInputTests(SynchronousTestCase):
         front.main.add_manifest("org/app", "1", manifest, OCI_MANIFEST)
         front.get(f"/v2/org/app/blobs/{DIGEST.decode()}")
         front.get("/v2/org/app/manifests/1")
+        return front
+
+    def test_distribution(self) -> None:
+        """Clients of the distribution API."""
+        front = self.front()
 
         @_ANY
         @given(requests(), some.integers(0, 100))
-        def ask(data: bytes, cut: int) -> None:
+        def ask(request: AnyRequest, cut: int) -> None:
+            data = request.over_http1()
             self.send(front.site, [data[:cut], data[cut:]], front.caches.run)
+
+        ask()
+
+    def test_http2(self) -> None:
+        """The same over HTTP/2."""
+        front = self.front()
+        site = make_http2_site(front.site.dispatch, front.clock)
+
+        @_ANY
+        @given(requests())
+        def ask(request: AnyRequest) -> None:
+            client = Http2Client(site)
+            answer = client.answers[client.begin_fields(request.over_http2())]
+            client.carry()
+            front.caches.run()
+            client.carry()
+            client.leave()
+            status = answer.status if answer.headers else answer.reset or 0
+            self.statuses[status] += 1
+            assert answer.ended or answer.reset is not None or client.goaway, request
+            assert status < 500, (request, answer)
+            assert not self.flushLoggedErrors(), request
 
         ask()
 
@@ -117,8 +176,8 @@ class HostileInputTests(SynchronousTestCase):
 
         @_ANY
         @given(requests())
-        def ask(data: bytes) -> None:
-            self.send(site, [data], lambda: None)
+        def ask(request: AnyRequest) -> None:
+            self.send(site, [request.over_http1()], lambda: None)
 
         ask()
 
@@ -129,7 +188,7 @@ class HostileInputTests(SynchronousTestCase):
 
         @_ANY
         @given(requests())
-        def ask(data: bytes) -> None:
-            self.send(site, [data], lambda: None)
+        def ask(request: AnyRequest) -> None:
+            self.send(site, [request.over_http1()], lambda: None)
 
         ask()

@@ -111,7 +111,7 @@ class Requests:
         try:
             head = read_head(event.headers or (), ended=event.stream_ended is not None)
         except MalformedHeadError:
-            self._answer_malformed(stream_id)
+            self._answer_malformed(stream_id, (b":method", b"HEAD") in (event.headers or ()))
             return
         stream = self.streams[stream_id] = Http2Stream(self._connection, stream_id, head)
         self._connection.busy()
@@ -164,7 +164,8 @@ class Requests:
         if stream is not None and (stream.buffer.size or stream.paused):
             self._connection.output.wants(stream)
 
-    def _answer_malformed(self, stream_id: int) -> None:
+    def _answer_malformed(self, stream_id: int, head: bool) -> None:
+        """Answer 400, to HEAD without a body, where the windows have room for it."""
         self._count_reset()
         self._connection.report("a malformed request")
         room = min(self._h2.room(stream_id), self._h2.outbound_flow_control_window)
@@ -172,7 +173,8 @@ class Requests:
             self._h2.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
             return
         self._h2.send_headers(stream_id, _MALFORMED_FIELDS)
-        self._h2.send_data(stream_id, _MALFORMED)
+        if not head:
+            self._h2.send_data(stream_id, _MALFORMED)
         self._h2.end(stream_id)
 
     def _count_reset(self) -> None:

@@ -418,6 +418,14 @@ class FrameTests(Http2Case):
             self.assertEqual((record.status, record.outcome), (400, "error"))
         self.assertEqual(self.requests, [])
 
+    def test_malformed_head_request(self) -> None:
+        """A malformed HEAD is answered without a body, which it could not have."""
+        malformed = [*fields("HEAD"), ("transfer-encoding", "chunked")]
+        answer = self.client.answers[self.client.begin_fields(malformed)]
+        self.client.carry()
+        self.assertEqual((answer.status, answer.ended, answer.body), (400, True, b""))
+        self.assertEqual(self.client.request().status, 200)
+
     def test_bad_host(self) -> None:
         """A Host that HTTP/1.1 refuses is refused here."""
         for host in ("a b", "a/b", "user@a", "a:b", "-", "a" * 300):

@@ -59,6 +59,10 @@ class NotProvedError(Exception):
     """The upstream did not show that it has the bytes: serve its own, or nothing."""
 
 
+class BrokenPieceError(NotProvedError):
+    """The piece broke off: that says nothing of what the upstream has."""
+
+
 def entitled(facts: ContentFacts, upstream: ServedUpstream, now: float) -> bool:
     """Whether no proof is needed."""
     return facts.public or (facts.link is not None and holds(facts.link, upstream, now))
@@ -232,6 +236,8 @@ class Rights:
             raise NotProvedError("the upstream could not show a piece lately")
         try:
             return await self._compare(repository, file)
+        except BrokenPieceError:
+            raise
         except NotProvedError:
             self._disproved.put(key, True, seconds=DISPROVED_FOR)
             raise
@@ -247,7 +253,10 @@ class Rights:
         if body.start != start or body.size != size:
             body.abort()
             raise NotProvedError("the upstream does not give pieces")
-        theirs = await read_piece(body, end - start)
+        try:
+            theirs = await read_piece(body, end - start)
+        except UpstreamFailure:
+            raise BrokenPieceError("the upstream's piece broke off") from None
         if theirs != ours:
             raise NotProvedError("the upstream's piece differs")
         return body.credentials

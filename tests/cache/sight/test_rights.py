@@ -494,6 +494,13 @@ class OtherUpstreamTests(RightsTestCase):
         self.clock.advance(DAY)
         self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "hit")
 
+    def test_piece_breaks_off(self) -> None:
+        """A piece that breaks off proves nothing, is no fault of the bytes, and fails nobody."""
+        self.other.add(SECRET)
+        self.other.faults = [Fault(cut=0)]
+        self.assertNotEqual(self.pull(self.blob, "x/y", "other.test"), "hit")
+        self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "hit")
+
     def test_other_size(self) -> None:
         """Nor does one that has something of another size under the digest."""
         self.other.blobs[self.blob] = SECRET + b"x"

@@ -1,6 +1,5 @@
 """The plain agent at the end of the chain: dials checked addresses, sends, maps what fails."""
 
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -159,8 +158,9 @@ class PlainAgent:
         def drop_idle() -> None:
             self._connections.drop_idle(origin)
 
+        wire = WireRequest(request, drop_idle)
         try:
-            asking = self._request(request, drop_idle)
+            asking = self._ask(origin, wire)
             response: IResponse = await cancellable(asking, abort_response)
         except CancelledError:
             raise
@@ -169,7 +169,7 @@ class PlainAgent:
             if isinstance(failure, UpstreamTimedOut):
                 drop_idle()
             raise failure from None
-        answer = Answer(response, request.url)
+        answer = Answer(response, request.url, lambda: wire.connection.read_little())
 
         def ended(end: BodyEnd) -> None:
             if end is BodyEnd.TIMED_OUT:
@@ -178,11 +178,7 @@ class PlainAgent:
         answer.on_finish(ended)
         return answer
 
-    def _request(
-        self, request: UpstreamRequest, unanswered: Callable[[], None]
-    ) -> "Deferred[IResponse]":
-        origin = request.url.origin
-        wire = WireRequest(request, unanswered)
+    def _ask(self, origin: Origin, wire: WireRequest) -> "Deferred[IResponse]":
         connecting = self._connections.get(origin, _Unmade(self._endpoints, origin))
         sent: Deferred[IResponse] = connecting.addCallback(_ask, wire)
         return sent

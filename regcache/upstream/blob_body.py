@@ -137,9 +137,15 @@ class BlobBody(Protocol):
             self._pause_transport()
 
     def make_relay(self) -> bool:
-        """Give the place among the downloads to the next one, for one among the relays."""
+        """Give the place among the downloads to the next one, for one among the relays.
+
+        It is read in small pieces then: many slow clients would hold much otherwise.
+        """
         place = self._answer.place
-        return place is None or place.move(self._remote.relay_places)
+        if place is not None and not place.move(self._remote.relay_places):
+            return False
+        self._answer.read_little()
+        return True
 
     def pause(self) -> None:
         """Stop reading from the upstream."""

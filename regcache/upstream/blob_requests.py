@@ -80,6 +80,8 @@ async def open_blob(remote: Remote, wanted: BlobRequest, body_of: BodyMaker) -> 
     """
     request = _request(remote, b"GET", wanted, *_range_field(wanted))
     answer = await remote.transfer(request, wanted.relayed)
+    if wanted.relayed:
+        answer.read_little()
     if answer.status == 200:
         return body_of(answer, remote, Extent(0, answer.length, answer.length))
     if wanted.is_whole:

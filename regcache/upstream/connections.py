@@ -60,7 +60,7 @@ class BoundedClientProtocol(ClientConnection):
         self._too_long = False
         self._socket: Any = None
         self._stream: Any = None
-        self._read_size = READ_SIZE
+        self._read_size, self._most_read = READ_SIZE, MOST_READ
         self._receiving = self._pause_due = False
 
     def connectionMade(self) -> None:
@@ -77,20 +77,27 @@ class BoundedClientProtocol(ClientConnection):
         :param length: bytes that came; below TLS a read holds a little more than that.
         """
         if length >= self._read_size - self._read_size // 16:
-            self._read_size = min(MOST_READ, self._read_size * 2)
+            self._read_size = min(self._most_read, self._read_size * 2)
         elif length < self._read_size // 4:
             self._read_size = max(LEAST_READ, self._read_size // 2)
         else:
             return
         set_read_size(self._stream, self._read_size)
 
+    def read_little(self) -> None:
+        """Read the rest of this answer in small pieces: each may have to wait for long."""
+        self._most_read = self._read_size = LEAST_READ
+        set_read_size(self._stream, LEAST_READ)
+
     def request(self, request: Any) -> "Deferred[Any]":
         """Send a request; a missing answer cancels it after ``first_byte_timeout``.
 
-        :param request: is told when it got no answer for long.
+        :param request: is told what carries it, and when it got no answer for long.
         """
         self._header_bytes = 0
         self._pause_due = False
+        self._most_read = MOST_READ
+        request.connection = self
         awaited: Deferred[Any] = super().request(request)
         if self._socket is not None:
             self.produce_by(self)

@@ -62,10 +62,15 @@ class Answer:
     :ivar credentials: fingerprint of the credentials that were used, "" for none.
     :ivar foreign: it comes from a redirect target outside the upstream's own origin.
     :ivar place: what it holds among the exchanges, if anything.
+
+    :param read_little: has the rest of the body read in small pieces.
     """
 
-    def __init__(self, response: IResponse, url: Url) -> None:
+    def __init__(
+        self, response: IResponse, url: Url, read_little: Callable[[], None] = lambda: None
+    ) -> None:
         self._response = response
+        self._read_little = read_little
         self._finalizers: list[Callable[[BodyEnd], None]] = []
         self._end: BodyEnd | None = None
         self.url = url
@@ -86,6 +91,11 @@ class Answer:
             finalizer(self._end)
         else:
             self._finalizers.append(finalizer)
+
+    def read_little(self) -> None:
+        """Read what is still to come in small pieces, since each may have to wait for long."""
+        if self._end is None:
+            self._read_little()
 
     def deliver(self, protocol: IProtocol) -> None:
         """Begin to deliver the body to a protocol, which calls :meth:`finish` at its end."""

@@ -18,6 +18,7 @@ class WireRequest:
     """What a client connection needs of a request, which never has a body.
 
     :ivar unanswered: called by it when no answer came for long.
+    :ivar connection: the connection, once there is one.
     """
 
     bodyProducer = None
@@ -29,6 +30,7 @@ class WireRequest:
     ) -> None:
         self.method = request.method
         self.unanswered = unanswered
+        self.connection: Any = None
         self._head = encode_head(request)
 
     def writeTo(self, transport: Any) -> "Deferred[None]":

@@ -7,6 +7,7 @@ from regcache.errors import (
 )
 from regcache.upstream.blob_body import SLOWEST, BlobBody
 from regcache.upstream.build import RELAYS_FOR_EACH_DOWNLOAD
+from regcache.upstream.connections import LEAST_READ, READ_SIZE
 from tests.upstream.blob_cases import BlobTestCase
 from tests.upstream.cases import BLOB, DIGEST
 from tests.upstream.network import response
@@ -271,6 +272,20 @@ class PlaceTests(BlobTestCase):
         self.assertTrue(first.make_relay())
         self.outcome(second).abort()
         first.abort()
+
+    def test_relays_are_read_in_small_pieces(self) -> None:
+        """One that was asked for as such as well as one that becomes it; no other body is."""
+        self.serve(lambda _: response(200, b"", Content_Length="3"))
+        registry = self.registry(max_downloads=2)
+        sizes = []
+        for relayed in (False, True):
+            body = self.outcome(registry.get_blob("x", DIGEST, relayed=relayed))
+            sizes.append(self.line.transport.bufferSize)
+            body.make_relay()
+            sizes.append(self.line.transport.bufferSize)
+            body.abort()
+            self.network.settle()
+        self.assertEqual(sizes, [READ_SIZE, LEAST_READ, LEAST_READ, LEAST_READ])
 
     def test_no_place_for_another_relay(self) -> None:
         """Where the relays have none left, a download cannot become one."""

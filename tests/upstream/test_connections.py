@@ -71,6 +71,27 @@ class ReadSizeTests(SynchronousTestCase):
         protocol.dataReceived(b"x")
         self.assertEqual(socket.bufferSize, READ_SIZE)
 
+    def test_little(self) -> None:
+        """What many slow clients may hold is read in small pieces, until its answer is over."""
+        socket = StringTransport()
+        protocol = self.receiving(socket, socket)
+        protocol.read_little()
+        for _ in range(3):
+            protocol.dataReceived(bytes(LEAST_READ))
+            self.assertEqual(socket.bufferSize, LEAST_READ)
+        protocol.dataReceived(bytes(100_000_000 - 3 * LEAST_READ))
+        asked = self.ask(protocol)
+        protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n")
+        self.successResultOf(asked).deliverBody(Protocol())
+        for _ in range(3):
+            protocol.dataReceived(bytes(socket.bufferSize))
+        self.assertGreater(socket.bufferSize, LEAST_READ)
+
+    def ask(self, protocol: BoundedClientProtocol) -> "Deferred[IResponse]":
+        """Send a request."""
+        url = parse_url("http://up.test/")
+        return protocol.request(WireRequest(UpstreamRequest(b"GET", url)))
+
     def receiving(self, transport: Any, socket: StringTransport) -> BoundedClientProtocol:
         """A connection on which the body of an answer arrives."""
         protocol = BoundedClientProtocol(lambda _: None, Clock(), 30, LastHeard())

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from regcache.access.access import Access
@@ -15,10 +14,8 @@ from regcache.errors import NameUnknownError, RegistryError, UnauthorizedError
 from regcache.references import Kind, Target, is_repository_name
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import InvalidHostError, normalise_host, resolve
+from regcache.web.request import Request
 from regcache.web.respond import send_json, set_header
-
-if TYPE_CHECKING:
-    from regcache.web.request import Request
 
 PATH = b"/token"
 METHODS = frozenset({b"GET", b"HEAD", b"POST"})
@@ -42,7 +39,7 @@ class TokenHandler:
     gatekeeper: Gatekeeper
     giver: TokenGiver
 
-    async def answer(self, request: "Request") -> None:
+    async def answer(self, request: Request) -> None:
         """Give a token, or ask for credentials.
 
         :raises RegistryError: for what is no such request, and for wrong credentials.
@@ -75,7 +72,7 @@ class TokenHandler:
         except InvalidHostError:
             return False
 
-    async def _decision(self, request: "Request", fields: Fields, asker: Asker) -> Decision:
+    async def _decision(self, request: Request, fields: Fields, asker: Asker) -> Decision:
         access = self.gatekeeper.access
         if request.method == b"POST":
             return await self._by_form(access, fields, asker)
@@ -95,7 +92,7 @@ class TokenHandler:
         shown = "Basic " + base64.b64encode(login).decode("ascii")
         return await access.decide(replace(asker, authorization=shown))
 
-    def _locate(self, request: "Request", name: str) -> Wanted | None:
+    def _locate(self, request: Request, name: str) -> Wanted | None:
         """What a name means on the host that was asked."""
         if not is_repository_name(name):
             return None
@@ -112,7 +109,7 @@ class TokenHandler:
         return UnauthorizedError(why, headers={"WWW-Authenticate": basic})
 
 
-def _fields(request: "Request") -> Fields:
+def _fields(request: Request) -> Fields:
     """The query of a GET, the form of a POST."""
     if request.method not in METHODS:
         raise NameUnknownError("there is nothing under this path")
@@ -130,7 +127,7 @@ def _fields(request: "Request") -> Fields:
         raise BadTokenRequestError("the fields cannot be read") from None
 
 
-def _body(request: "Request") -> bytes:
+def _body(request: Request) -> bytes:
     """All of it: the connection has bounded it."""
     if request.content is None:
         return b""

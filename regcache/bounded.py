@@ -1,7 +1,7 @@
 """Tables in memory that are keyed by what the network says, and therefore bounded."""
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
@@ -70,6 +70,11 @@ class BoundedTable(Generic[Key, Value]):
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._weight -= entry[1]
+
+    def drop_where(self, concerned: Callable[[Key, Value], bool]) -> None:
+        """Forget what a function says so of; looks at all of it."""
+        for key in [key for key, entry in self._entries.items() if concerned(key, entry[0])]:
+            self.drop(key)
 
     def clear(self) -> None:
         """Forget all values."""

@@ -8,17 +8,18 @@ one after another, and for a while side by side.
 
 import os
 import random
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import disable_created_metrics
-from twisted.logger import Logger
 
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.configured import Caches
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache
@@ -27,9 +28,11 @@ from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.spare_bodies import SpareBodies
+from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
 from regcache.config import model
 from regcache.digests import Digest
+from regcache.generations import Generations
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
 from regcache.store.blob_store import BlobStore
@@ -45,8 +48,6 @@ from regcache.store.sync import FileSystem
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads, threads_for, usable_cores
 from regcache.web.sender import Sender, Turns
-
-_log = Logger()
 
 #: Threads for disk and hashing. More would not make one disk faster.
 DISK_THREADS = 8
@@ -159,6 +160,8 @@ class _Builder:
             damaged=self._content_lost,
             system=system,
         )
+        self._removed: Generations[Hashable] = Generations(MOST_REMOVED)
+        self._forgetting = Forgetting(self._removed)
         self._small_blobs = SmallBlobs(reactor)
         self._closed_repositories = ClosedRepositories(self._index, reactor)
         self._downloads = self._make_downloads(storage.finish)
@@ -166,13 +169,7 @@ class _Builder:
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""
         self._metrics.storage_error()
-        self._small_blobs.forget(digest)
-        forgetting = self._index.forget_content(digest)
-        forgetting.addErrback(
-            lambda failure: _log.warn(
-                "forgetting {digest} failed: {why}", digest=digest, why=failure.getErrorMessage()
-            )
-        )
+        self._forgetting.lost(digest)
 
     def _make_downloads(self, finish: int | None) -> DownloadTable:
         context = DownloadContext(
@@ -182,6 +179,7 @@ class _Builder:
             events=self._metrics,
             random=random.random,
             finish=finish,
+            removed=self._removed,
         )
         return DownloadTable(
             context,
@@ -225,7 +223,8 @@ class _Builder:
     def _caches(self) -> Caches:
         visibility = Visibility(self._index, self._reactor, self._closed_repositories)
         # Which piece of a blob an upstream has to show must not be foreseen.
-        rights = Rights(self._index, self._reactor, random.SystemRandom().random)
+        unforeseen = random.SystemRandom().random
+        rights = Rights(self._index, self._reactor, unforeseen, self._removed)
         blobs = BlobCache(
             self._store,
             self._index,
@@ -235,6 +234,7 @@ class _Builder:
             small=self._small_blobs,
             events=self._metrics,
             clock=self._reactor,
+            removed=self._removed,
         )
         manifests = ManifestCache(
             self._store,
@@ -244,6 +244,11 @@ class _Builder:
             parser=self._parser,
             events=self._metrics,
             clock=self._reactor,
+            removed=self._removed,
         )
-        tags = TagCache(manifests, self._index, self._reactor)
+        table = TagTable(self._index, self._reactor, self._removed)
+        tags = TagCache(manifests, table, self._reactor)
+        self._forgetting.subscribe(
+            self._downloads, self._small_blobs, manifests, table, IndexOfContent(self._index)
+        )
         return Caches(blobs, tags, Listings(self._index, visibility, self._parser, self._reactor))

@@ -4,45 +4,46 @@ The order in which a request for a blob is decided:
 
 1. The repository may be shown at all (private images). Small blobs of which memory knows the
    content and the right are a hit at once.
-2. Stored, and the repository has the right to it or proves it: a hit.
-3. A download runs, likewise: joined.
-4. Otherwise a download begins; the upstream's 200 is the proof.
-5. What cannot be stored, or whose right is not proved by the upstream's word, is relayed.
+2. A download of this upstream runs, and nobody has stored the blob meanwhile; the repository
+   has the right to it, or proves it: joined.
+3. Stored, likewise: a hit.
+4. Another upstream's download is verified, and the repository has the right to it: joined.
+5. Otherwise a download begins; the upstream's 200, and bytes that have the digest, are the
+   proof. They replace what may be stored.
+6. What cannot be stored is relayed.
+
+Each question of the index, the disk or the upstream takes its time, in which a download may
+begin and end. So after each of them the table of downloads is looked at again, and where one
+has ended all of it is.
 """
 
-from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from collections.abc import Hashable
 
-from regcache.cache.download.context import WITHHELD, BlobSource, Fetched, NotStoredError
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.cache.download.context import BlobSource, Fetched, NotStoredError
 from regcache.cache.download.download import Download
 from regcache.cache.download.downloads import DownloadTable
-from regcache.cache.download.reader import FileSource, Reader
+from regcache.cache.download.reader import Reader
 from regcache.cache.download.relay import Relays
 from regcache.cache.freshness import takes_back
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
-from regcache.cache.policy import ServedRepository, ServedUpstream
+from regcache.cache.policy import ServedRepository
 from regcache.cache.sight.proofs import agrees, is_page
-from regcache.cache.sight.rights import NotProvedError, Rights, holds_on
+from regcache.cache.sight.rights import Rights, holds_on
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.status import CacheStatus, asked, collapsed, described, hit, miss, relayed
+from regcache.cache.stored_blobs import StoredBlobs
 from regcache.digests import Digest
 from regcache.errors import DeniedError, UpstreamBadAnswer, UpstreamFailure
 from regcache.facts import ContentFacts
+from regcache.generations import Generations
 from regcache.identity import RepositoryContent
-from regcache.interfaces import (
-    Found,
-    IBlobBody,
-    IBlobStore,
-    ICacheEvents,
-    IContentFile,
-    IIndex,
-)
-from regcache.open_files import EXHAUSTED
+from regcache.interfaces import IBlobBody, IBlobStore, ICacheEvents, IIndex
 
-#: Why a blob is relayed that is stored, or being fetched, for somebody else.
-NOT_PROVED = "the upstream has not shown that it has what another one gave"
-NOT_VERIFIED = "it is being fetched from another upstream, and not verified yet"
+#: Why a blob is relayed that is being fetched through another repository.
+NOT_PROVED = "the upstream has not shown that it has it there"
 
 
 async def record(index: IIndex, fetched: Fetched, clock: IReactorTime) -> None:
@@ -59,8 +60,6 @@ async def record(index: IIndex, fetched: Fetched, clock: IReactorTime) -> None:
 class BlobCache:
     """Opens blobs for requests."""
 
-    _log = Logger()
-
     def __init__(
         self,
         store: IBlobStore,
@@ -72,16 +71,27 @@ class BlobCache:
         small: SmallBlobs,
         events: ICacheEvents,
         clock: IReactorTime,
+        removed: Generations[Hashable],
     ) -> None:
-        self._small = small
-        self._store = store
+        """:param removed: what was removed by an operator is not remembered again."""
         self._index = index
         self._downloads = downloads
         self._rights = rights
         self._visibility = visibility
-        self._events = events
-        self._relays = Relays(downloads, events)
+        self._small = small
         self._clock = clock
+        self._removed = removed
+        self._relays = Relays(downloads, events)
+        self._stored = StoredBlobs(
+            store=store,
+            index=index,
+            downloads=downloads,
+            rights=rights,
+            visibility=visibility,
+            small=small,
+            events=events,
+            clock=clock,
+        )
 
     def open_at_once(self, repository: ServedRepository, digest: Digest) -> OpenBlob | None:
         """Open a small blob if memory knows its content, and the right to it."""
@@ -99,6 +109,7 @@ class BlobCache:
         :raises UpstreamFailure: if it is not here and the upstream does not give it.
         :raises RegistryError: if it may not be shown.
         """
+        began = self._removed.current
         await self._visibility.admit_blob(repository, digest)
         admitted = self._visibility.admits_fetch_at_once(repository)
         opened = await self._open(repository, digest, admitted)
@@ -107,7 +118,8 @@ class BlobCache:
         except DeniedError:
             opened.reader.leave()
             raise
-        if opened.content is not None and opened.status.outcome != "relay":
+        kept = opened.status.outcome != "relay" and not self._removed.concerns(digest, began)
+        if opened.content is not None and kept:
             self._small.remember(repository, digest, opened.content)
         return opened
 
@@ -116,25 +128,42 @@ class BlobCache:
 
         :param admitted: more of it may be fetched; otherwise that is found out where it has to be.
         """
-        facts = await self._index.content(repository.content(digest))
-        running = await self._downloads.find(digest)
-        resumes = False
-        if running is None:
-            opened, resumes = await self._open_stored(repository, digest, facts)
-            if opened is not None:
-                return opened
-            running = await self._downloads.find(digest)
-        if not admitted:
-            await self._visibility.admit_fetch_of_blob(repository, digest)
-            # That took its time, so all of the above is to be looked at again.
-            return await self._open(repository, digest, True)
-        if running is not None:
-            return await self._join(running, repository, facts)
+        upstream = repository.identity.upstream
+        while True:
+            seen = self._downloads.ended.current
+            facts = await self._index.content(repository.content(digest))
+            running = await self._downloads.find(digest, upstream)
+            fresh = False
+            if running is None or running.closing.superseded:
+                opened, fresh = await self._stored.open(repository, digest, facts, seen)
+                if opened is not None:
+                    return opened
+                running = await self._downloads.find(digest, upstream)
+            if not admitted:
+                await self._visibility.admit_fetch_of_blob(repository, digest)
+                admitted = True
+            elif running is not None:
+                return await self._join(running, repository, facts)
+            elif not self._downloads.ended.concerns(digest, seen):
+                return await self._fetch(repository, digest, facts, fresh)
+
+    async def _fetch(
+        self, repository: ServedRepository, digest: Digest, facts: ContentFacts, fresh: bool
+    ) -> OpenBlob:
+        """Begin a download, or relay; nothing is waited for before.
+
+        :param fresh: no earlier attempt left anything.
+        """
+        other = self._downloads.verified(digest)
+        if other is not None and (
+            other.public or self._rights.entitled(facts, repository.upstream)
+        ):
+            return await self._attend(other, repository, facts, hit(0))
         reason = self._downloads.not_storing(digest)
         if reason:
             return await self._relay(repository, digest, facts, reason)
         source = BlobSource(repository.registry, repository.identity)
-        download = self._downloads.begin(digest, source, facts.mentioned_size, resumes)
+        download = self._downloads.begin(digest, source, facts.mentioned_size, fresh)
         return await self._attend(download, repository, facts, miss())
 
     async def head(self, repository: ServedRepository, digest: Digest) -> BlobHead:
@@ -154,7 +183,7 @@ class BlobCache:
             return BlobHead(len(content), hit(0))
         facts = await self._index.content(repository.content(digest))
         entitled = self._rights.entitled(facts, repository.upstream)
-        if entitled and await self._is_stored(digest, facts):
+        if entitled and await self._stored.holds(repository, digest, facts):
             return BlobHead(facts.size, hit(0))
         known, proved = await self._known_head(repository, digest, facts)
         if known is not None and proved:
@@ -193,148 +222,44 @@ class BlobCache:
             )
         return BlobHead(head.size, asked())
 
-    async def _open_stored(
-        self, repository: ServedRepository, digest: Digest, facts: ContentFacts
-    ) -> tuple[OpenBlob | None, bool]:
-        """The stored blob; None if it is not there any more, or not provably this one's.
-
-        :returns: besides, whether a part of it is there.
-        """
-        small = await self._load_small(repository.upstream, digest, facts)
-        if small is not None:
-            return small, False
-        found = await self._look_up(digest, facts)
-        if found is None:
-            return None, False
-        if found.file is None:
-            if facts.size is not None:
-                await self._index.forget_content(digest)
-            return None, found.partial
-        if self._downloads.runs(digest):  # stored since we asked; the index is about to know
-            found.file.close()
-            return None, False
-        try:
-            return await self._open_file(repository, digest, facts, found.file), False
-        except BaseException:
-            found.file.close()
-            raise
-
-    async def _look_up(self, digest: Digest, facts: ContentFacts) -> Found | None:
-        """What is stored; None, which is a miss as well, where the disk does not say it."""
-        try:
-            return await self._store.look_up(digest, facts.size, facts.mentioned_size)
-        except OSError as error:
-            self._unreadable(digest, error)
-            return None
-
-    def _unreadable(self, digest: Digest, error: OSError) -> None:
-        """:raises OSError: the same, if it says nothing of the disk."""
-        if error.errno in EXHAUSTED:
-            raise error
-        self._events.storage_error()
-        self._log.warn("reading {digest} failed: {error}", digest=digest, error=error)
-
-    async def _is_stored(self, digest: Digest, facts: ContentFacts) -> bool:
-        """Whether there is a file as the index describes it."""
-        if facts.size is None:
-            return False
-        found = await self._look_up(digest, facts)
-        if found is None or found.file is None:
-            return False
-        found.file.close()
-        return True
-
-    async def _load_small(
-        self, upstream: ServedUpstream, digest: Digest, facts: ContentFacts
-    ) -> OpenBlob | None:
-        """A small blob that is stored and needs no proof, whole."""
-        if (
-            facts.size is None
-            or facts.size > WITHHELD
-            or not self._rights.entitled(facts, upstream)
-        ):
-            return None
-        content = self._small.get(digest)
-        if content is None:
-            try:
-                content = await self._store.load(digest, WITHHELD, facts.size)
-            except OSError as error:
-                self._unreadable(digest, error)
-        if content is None:
-            return None
-        self._index.touch(digest, self._clock.seconds())
-        return in_memory(digest, content)
-
-    async def _open_file(
-        self,
-        repository: ServedRepository,
-        digest: Digest,
-        facts: ContentFacts,
-        file: IContentFile,
-    ) -> OpenBlob:
-        if not self._rights.entitled(facts, repository.upstream):
-            # Whoever stored it since we asked may have proved what is to be proved.
-            facts = await self._index.content(repository.content(digest))
-        if not self._rights.entitled(facts, repository.upstream):
-            if facts.link is None:
-                # To have it proved is to ask for something new with our credentials.
-                await self._visibility.admit_fetch_of_blob(repository, digest)
-            try:
-                await self._rights.prove_blob(repository, facts, file)
-            except NotProvedError:
-                file.close()
-                return await self._relay(repository, digest, facts, NOT_PROVED)
-        if facts.size is None:
-            await self._adopt(file)
-        self._index.touch(digest, self._clock.seconds())
-        return OpenBlob(Reader(FileSource(file)), hit(0))
-
-    async def _adopt(self, file: IContentFile) -> None:
-        """Note content whose entry in the index was lost, now that a right was found or proved."""
-        digest, size = file.digest, file.size or 0
-        try:
-            await self._index.record_stored(digest, size, self._clock.seconds())
-        except OSError as error:
-            self._log.warn("noting {digest} failed: {why}", digest=digest, why=error)
-
     async def _join(
         self, running: Download, repository: ServedRepository, facts: ContentFacts
     ) -> OpenBlob:
-        """Join a download if the repository has, or proves, the right to its bytes.
+        """Join a download of the upstream if the repository has, or proves, the right to it.
 
-        Before they are verified they are the word of the upstream that gives them: none of
-        another upstream's clients waits for it, or gets them, and no proof is kept.
+        No proof is kept before the bytes are verified.
         """
-        source, verified = running.task.source, running.readers.verified
+        source, digest = running.task.source, running.task.digest
         # What was verified already is only being put in its place.
-        status = hit(0) if verified else collapsed()
-        same = source.repository.upstream == repository.identity.upstream
-        if not (same or verified):
-            return await self._relay(repository, running.task.digest, facts, NOT_VERIFIED)
+        status = hit(0) if running.readers.verified else collapsed()
         if source.repository == repository.identity or running.public:
             return await self._attend(running, repository, facts, status)
         if self._rights.entitled(facts, repository.upstream):
             return await self._attend(running, repository, facts, status)
-        if not same:
-            # What another upstream gives is not this one's until it shows that it has it.
-            return await self._relay(repository, running.task.digest, facts, NOT_PROVED)
         reader = running.join()
         try:
-            size = facts.mentioned_size if running.size is None else running.size
-            head = await self._rights.head_to_join(repository, running.task.digest, size)
-            proved = agrees(head, running.task.digest, size)
-            if proved and running.readers.verified:
-                now = self._clock.seconds()
-                await self._index.record_link(
-                    repository.content(running.task.digest), head.credentials, now
-                )
+            proved = await self._prove(running, repository, facts)
         except BaseException:
             reader.leave()
             raise
         if not proved:
             reader.leave()
-            return await self._relay(repository, running.task.digest, facts, NOT_PROVED)
+            return await self._relay(repository, digest, facts, NOT_PROVED)
         return await self._wait(running, reader, repository, facts=facts, status=status)
+
+    async def _prove(
+        self, running: Download, repository: ServedRepository, facts: ContentFacts
+    ) -> bool:
+        """Whether the upstream says that the repository has what is being fetched."""
+        digest, began = running.task.digest, self._removed.current
+        size = facts.mentioned_size if running.size is None else running.size
+        head = await self._rights.head_to_join(repository, digest, size)
+        proved = agrees(head, digest, size)
+        removed = self._removed.concerns(digest, began)
+        if proved and running.readers.verified and not removed:
+            content, now = repository.content(digest), self._clock.seconds()
+            await self._index.record_link(content, head.credentials, now)
+        return proved
 
     async def _attend(
         self,

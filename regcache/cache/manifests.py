@@ -4,16 +4,20 @@ A manifest is verified against its digest, and its type against its content, bef
 gets a byte of it. It never changes, so the bytes are never asked for again.
 """
 
+from collections.abc import Hashable
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
+from regcache.cache.forgetting import Forgotten, Kind
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.rights import NotProvedError, Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentFacts, Manifest, ManifestAnswer
+from regcache.generations import Generations
 from regcache.identity import RepositoryContent
 from regcache.interfaces import IBlobStore, ICacheEvents, IIndex
 from regcache.manifest_body import (
@@ -66,7 +70,9 @@ class ManifestCache:
         parser: Parser,
         events: ICacheEvents,
         clock: IReactorTime,
+        removed: Generations[Hashable],
     ) -> None:
+        """:param removed: what was removed by an operator is not kept where it began before."""
         self._store = store
         self._index = index
         self._rights = rights
@@ -74,6 +80,7 @@ class ManifestCache:
         self._parser = parser
         self._events = events
         self._clock = clock
+        self._removed = removed
         self.memory: BoundedTable[Digest, Manifest] = BoundedTable(MEMORY)
         self.known_rights: BoundedTable[RightKey, bool] = BoundedTable(MOST_RIGHTS, clock)
         self._children: BoundedTable[Digest, tuple[Digest | None]] = BoundedTable(MOST_CHILDREN)
@@ -110,7 +117,7 @@ class ManifestCache:
         :param by: Unix seconds at which the client is answered with what is known.
         :raises UpstreamFailure: if the right has to be proved, and the upstream does not.
         """
-        key = _right(repository, digest)
+        key, began = _right(repository, digest), self._removed.current
         manifest = self._remembered(key)
         if manifest is not None:
             return manifest
@@ -126,12 +133,13 @@ class ManifestCache:
                 proved = await self._rights.prove_manifest(repository, digest, facts, by)
             except NotProvedError:
                 return None
-        if proved:
+        if proved and not self._removed.concerns(digest, began):
             self.known_rights.put(key, True, seconds=RIGHT_FOR)
         self._index.touch(digest, self._clock.seconds())
         return self.memory.get(digest) or await self._load(digest, facts)
 
     async def _load(self, digest: Digest, facts: ContentFacts) -> Manifest | None:
+        began = self._removed.current
         try:
             content = await self._store.load(digest, MOST_BYTES, facts.size)
         except OSError as error:
@@ -144,12 +152,15 @@ class ManifestCache:
             await self._forget_content(digest)
             return None
         manifest = Manifest(digest, facts.media_type, content)
-        self._remember(manifest)
+        if not self._removed.concerns(digest, began):
+            self._remember(manifest)
         return manifest
 
-    def forget(self, digest: Digest) -> None:
-        """Drop from memory what was deleted, or whose links were: all rights, which is rare."""
-        self.memory.drop(digest)
+    def forget(self, message: Forgotten) -> None:
+        """Drop from memory what was removed, or whose links were: all rights, which is rare."""
+        if message.kind is Kind.CONTENT and isinstance(message.key, Digest):
+            self.memory.drop(message.key)
+            self._children.drop(message.key)
         self.known_rights.clear()
 
     def is_fetching(self, repository: ServedRepository, reference: str) -> bool:
@@ -166,13 +177,15 @@ class ManifestCache:
         return await self._flights.join(key, lambda: self._fetch(repository, reference))
 
     async def _fetch(self, repository: ServedRepository, reference: str) -> Manifest:
+        began = self._removed.current
         await self.admit_fetch(repository, reference)
         answer = await repository.registry.get_manifest(repository.name, reference)
         if len(answer.content) > MOST_BYTES:
             raise UpstreamBadAnswer(repository.upstream.name, "the manifest is too large")
         digest, body = await self._checked(repository.upstream, reference, answer)
         manifest = Manifest(digest, body.media_type, answer.content)
-        await self._keep(repository, manifest, body, answer.credentials)
+        if not self._removed.concerns(digest, began):
+            await self._keep(repository, manifest, body, answer.credentials)
         return manifest
 
     async def _checked(
@@ -225,7 +238,7 @@ class ManifestCache:
         credentials: str,
     ) -> None:
         """Store what was verified; where that fails it is served all the same."""
-        now = self._clock.seconds()
+        now, began = self._clock.seconds(), self._removed.current
         digest = manifest.digest
         self._remember(manifest)
         if body.is_index:
@@ -233,6 +246,8 @@ class ManifestCache:
         self.known_rights.put(_right(repository, digest), True, seconds=RIGHT_FOR)
         try:
             await self._store.keep(digest, manifest.content)
+            if self._removed.concerns(digest, began):
+                return  # by a removal that waited until it was stored
             await self._index.record_manifest(
                 repository.identity,
                 manifest,

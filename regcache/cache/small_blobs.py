@@ -3,6 +3,7 @@
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
+from regcache.cache.forgetting import Forgotten, Kind
 from regcache.cache.policy import ServedRepository
 from regcache.digests import Digest
 from regcache.identity import RepositoryContent
@@ -48,9 +49,10 @@ class SmallBlobs:
         self._contents.put(digest, content, len(content) + OVERHEAD)
         self._rights.put(_right(repository, digest), True, seconds=RIGHT_FOR)
 
-    def forget(self, digest: Digest) -> None:
-        """Drop what was deleted, or whose links were: all rights, which is rare."""
-        self._contents.drop(digest)
+    def forget(self, message: Forgotten) -> None:
+        """Drop what was removed, or whose links were: all rights, which is rare."""
+        if message.kind is Kind.CONTENT and isinstance(message.key, Digest):
+            self._contents.drop(message.key)
         self._rights.clear()
 
 

@@ -1,11 +1,15 @@
 """Where tags point, as far as the upstreams have said: in memory, and in the index."""
 
+from collections.abc import Hashable
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
+from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
 from regcache.facts import TagFact
+from regcache.generations import Generations
 from regcache.identity import Repository
 from regcache.interfaces import IIndex
 
@@ -18,7 +22,9 @@ class TagTable:
 
     _log = Logger()
 
-    def __init__(self, index: IIndex, clock: IReactorTime) -> None:
+    def __init__(self, index: IIndex, clock: IReactorTime, removed: Generations[Hashable]) -> None:
+        """:param removed: what was removed by an operator is not remembered again."""
+        self._removed = removed
         self._index = index
         self._clock = clock
         self._facts: BoundedTable[tuple[Repository, str], TagFact] = BoundedTable(MOST_TAGS)
@@ -31,16 +37,28 @@ class TagTable:
         """The same as :meth:`find`, of what is in memory."""
         return self._facts.get((repository, tag))
 
+    def forget(self, message: Forgotten) -> None:
+        """Drop a removed tag, the tags of a removed repository, and those of removed content."""
+        kind, key = message.kind, message.key
+        if kind is Kind.TAG:
+            self._facts.drop(key)  # type: ignore[arg-type]
+        elif kind is Kind.REPOSITORY:
+            self._facts.drop_where(lambda tag, _: tag[0] == key)
+        elif kind is Kind.CONTENT and message.generation:
+            self._facts.drop_where(lambda _, fact: fact.digest == key)
+
     async def find(self, repository: Repository, tag: str) -> TagFact | None:
         """Where a tag pointed when the upstream was last asked."""
         key = (repository, tag)
         fact = self._facts.get(key)
         if fact is not None:
             return fact
+        began = self._removed.current
         recorded = await self._index.tag(*key)
         # A revalidation may have noted something newer meanwhile.
         fact = self._facts.get(key)
-        if fact is None and recorded is not None:
+        # What an operator removes is gone from memory before it is from the index.
+        if fact is None and recorded is not None and began == self._removed.current:
             self._facts.put(key, recorded)
         return fact or recorded
 

@@ -22,7 +22,6 @@ from regcache.cache.tag_table import TagTable
 from regcache.digests import Digest, is_digest
 from regcache.errors import UpstreamFailure, UpstreamNotFound
 from regcache.facts import ContentHead, Manifest
-from regcache.interfaces import IIndex
 from regcache.manifest_body import MOST_BYTES
 from regcache.media_types import MANIFEST_TYPES
 from regcache.single_flight import Flights, OverdueError
@@ -51,11 +50,11 @@ class ServedHead:
 class TagCache:
     """Answers for tags and digests, with the policy of each upstream."""
 
-    def __init__(self, manifests: ManifestCache, index: IIndex, clock: IReactorTime) -> None:
+    def __init__(self, manifests: ManifestCache, table: TagTable, clock: IReactorTime) -> None:
         self._manifests = manifests
         self._clock = clock
-        self._table = TagTable(index, clock)
-        self._revalidations = Revalidations(manifests, self._table, clock)
+        self._table = table
+        self._revalidations = Revalidations(manifests, table, clock)
         self._fetches: Flights[Manifest] = Flights(clock)
         self._heads: Flights[ContentHead] = Flights(clock)
 

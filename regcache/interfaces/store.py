@@ -107,13 +107,17 @@ class IBlobStore(Interface):
     """Content on disk, by digest."""
 
     def look_up(
-        digest: Digest, size: int | None, described: int | None = None
+        digest: Digest,
+        size: int | None,
+        described: int | None = None,
+        upstream: UpstreamIdentity | None = None,
     ) -> "Deferred[Found]":
         """Open complete, verified content; where it is not here, say whether a part of it is.
 
         :param size: what the index says (bytes); a file of another size is damaged, is removed,
             and is not here. Content that the index does not know (None) is hashed before ...
         :param described: ... unless it has this size, which a manifest says.
+        :param upstream: whose earlier answer may have left a partial file.
         """
 
     def open_partial(
@@ -121,7 +125,8 @@ class IBlobStore(Interface):
     ) -> "Deferred[IPartialFile]":
         """Open what is left of an earlier attempt at the same upstream, or begin a new file.
 
-        What another upstream gave is dropped: nobody has verified it, and it may be private.
+        What another upstream gave is not looked at: nobody has verified it, and it may be
+        private. Both may be open at a time.
 
         ``fresh``: nothing is left, as far as is known. It begins in memory, at once, and goes
         to the disk when it is more than 64 KiB, or when it is told to.
@@ -138,6 +143,9 @@ class IBlobStore(Interface):
 
     def remove(digest: Digest) -> "Deferred[bool]":
         """Delete complete content; whether there was any."""
+
+    def remove_partials(digest: Digest) -> "Deferred[int]":
+        """Delete what earlier attempts left, and is not open; the bytes that this freed."""
 
 
 class ISpaceClaim(Interface):

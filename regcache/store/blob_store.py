@@ -27,8 +27,8 @@ from regcache.store.contents import (
 )
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.open_contents import OpenContents, Opening
-from regcache.store.partials import PartialFact, PartialFiles
-from regcache.store.paths import StorePaths
+from regcache.store.partials import PartialFact, PartialFiles, partial_keys
+from regcache.store.paths import PartialKey, StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import SharedJobs
 from regcache.store.soundness import Soundness
@@ -99,7 +99,7 @@ class BlobStore:
         self._keeping = SharedJobs[tuple[Digest, bytes], int](
             pool, keep_contents, paths, most_items=MOST_KEPT, most_jobs=KEEPING_JOBS
         )
-        self._looking = SharedJobs[Wanted, Opened | Damage | bool](
+        self._looking = SharedJobs[tuple[Wanted, PartialKey], Opened | Damage | bool](
             pool, look_up_contents, paths, most_items=MOST_LOOKED_UP, most_jobs=LOOKING_JOBS
         )
         self.backlog = Backlog()
@@ -114,7 +114,11 @@ class BlobStore:
         )
 
     def look_up(
-        self, digest: Digest, size: int | None, described: int | None = None
+        self,
+        digest: Digest,
+        size: int | None,
+        described: int | None = None,
+        upstream: UpstreamIdentity | None = None,
     ) -> "Deferred[Found]":
         """Open complete, verified content, or say whether a part of it is here.
 
@@ -123,17 +127,20 @@ class BlobStore:
         :param size: what the index says (bytes); None where it does not know the content,
             which is then hashed ...
         :param described: ... unless it has this size, which a manifest says.
+        :param upstream: of which there may be a partial file.
 
         Fails with OSError.
         """
-        looking = Deferred.fromCoroutine(self._look_up(digest, size, described))
+        key = partial_keys(digest, upstream)[0]
+        looking = Deferred.fromCoroutine(self._look_up(key, size, described))
         return handed_over(looking, lambda found: _close(found.file))
 
-    async def _look_up(self, digest: Digest, size: int | None, described: int | None) -> Found:
+    async def _look_up(self, key: PartialKey, size: int | None, described: int | None) -> Found:
+        digest = key.digest
         if shared := await self._share(digest, size):
             return Found(shared, False)
         with self._open.opening(digest) as opening:
-            found = await self._looking.run((digest, size))
+            found = await self._looking.run(((digest, size), key))
             if isinstance(found, bool):
                 return Found(None, found)
             if isinstance(found, Damage):
@@ -256,6 +263,13 @@ class BlobStore:
     def changing(self) -> Iterator[Digest]:
         """What is about to get or to lose its name."""
         return chain(self._locks, self._partials.under_commit)
+
+    def remove_partials(self, digest: Digest) -> "Deferred[int]":
+        """Remove what earlier attempts left of a digest, but for what is open.
+
+        :returns: how many bytes of disk that freed. Fails with OSError.
+        """
+        return self._partials.remove(digest)
 
     def sync(self) -> "Deferred[None]":
         """Bring everything that is complete to the disk now."""

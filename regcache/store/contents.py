@@ -9,7 +9,7 @@ from typing import Any
 from regcache.digests import Digest
 from regcache.store.aside import NotOursError, open_regular
 from regcache.store.files import is_settled, read_exactly, remove, remove_same, write_all
-from regcache.store.paths import TEMPORARY_SUFFIX, StorePaths
+from regcache.store.paths import PartialKey, StorePaths
 from regcache.store.shared_jobs import outcomes
 
 Wanted = tuple[Digest, int | None]
@@ -88,14 +88,14 @@ def remove_content(paths: StorePaths, digest: Digest) -> int | None:
     return remove(path)
 
 
-def look_up_contents(paths: StorePaths, wanted: Sequence[Wanted]) -> list[Any]:
-    """Open contents; of each that is not here, say whether there is a partial file.
+def look_up_contents(paths: StorePaths, wanted: Sequence[tuple[Wanted, PartialKey]]) -> list[Any]:
+    """Open contents; of each that is not here, say whether there is a certain partial file.
 
     :returns: for each Opened, Damage, a bool, or the Failure of an OSError.
     """
 
-    def look_up(each: Wanted) -> Opened | Damage | bool:
-        return open_content(paths, each) or os.path.lexists(paths.partial(each[0]))
+    def look_up(each: tuple[Wanted, PartialKey]) -> Opened | Damage | bool:
+        return open_content(paths, each[0]) or os.path.lexists(paths.partial(each[1]))
 
     return outcomes(look_up, wanted)
 
@@ -139,7 +139,7 @@ def _keep_content(paths: StorePaths, digest: Digest, content: bytes) -> int:
     """
     if not digest.names(content):
         raise ValueError("the content has another digest")
-    temporary = paths.partial(digest) + TEMPORARY_SUFFIX
+    temporary = paths.temporary(digest)
     descriptor, _ = paths.open_growing(temporary, os.O_WRONLY | os.O_EXCL)
     try:
         try:

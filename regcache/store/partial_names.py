@@ -17,7 +17,7 @@ from regcache.intervals import Intervals
 from regcache.store.aside import open_regular
 from regcache.store.files import remove
 from regcache.store.identities import describe, understand
-from regcache.store.paths import StorePaths
+from regcache.store.paths import PartialKey, StorePaths
 
 _VERSION = 1
 _MOST_INTERVALS = 4096
@@ -156,13 +156,13 @@ _BLOCK = 512  # stat(2): the unit of st_blocks
 class PartialNames:
     """Where the bytes of a digest, and what is known of them, lie while it is fetched."""
 
-    def __init__(self, paths: StorePaths, digest: Digest, boot_id: str) -> None:
-        self.digest = digest
+    def __init__(self, paths: StorePaths, key: PartialKey, boot_id: str) -> None:
+        self.key, self.digest = key, key.digest
         self._paths = paths
         self._boot_id = boot_id
-        self._data = paths.partial(digest)
-        self._sidecar = paths.sidecar(digest)
-        self._final = paths.blob(digest)
+        self._data = paths.partial(key)
+        self._sidecar = paths.sidecar(key)
+        self._final = paths.blob(key.digest)
 
     def open(self, upstream: UpstreamIdentity | None = None) -> tuple[io.FileIO, Sidecar, int]:
         """Open what an earlier attempt at the same upstream left, or an empty file.

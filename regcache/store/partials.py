@@ -1,11 +1,17 @@
 """The folder of partial files: opening, listing and sweeping them."""
 
+import errno
+import json
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from itertools import islice
+from math import inf
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail
 from twisted.internet.interfaces import IReactorTime
@@ -17,10 +23,11 @@ from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IWorkPool
 from regcache.store.aside import NotOursError
 from regcache.store.content_file import CachedReads, OpenFile
+from regcache.store.identities import describe
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.partial import PartialFile
 from regcache.store.partial_names import PartialNames
-from regcache.store.paths import TEMPORARY_SUFFIX, StorePaths, partial_digest
+from regcache.store.paths import TEMPORARY_SUFFIX, PartialKey, StorePaths, partial_key
 from regcache.store.pool import handed_over
 
 _MOST_NAMES = 30_000  # looked at in one go; what is behind has its turn after the next sweep
@@ -31,11 +38,14 @@ SAVE_PAUSE, SAVE_PAUSE_EACH, SAVE_PAUSE_MOST = 0.05, 0.02, 1.0
 at most. So there are at most 50 notes a second, or one for each of more than 50 files."""
 
 
-class PartialInUseError(Exception):
-    """A partial file is open already: a digest is fetched by one download at a time."""
+class PartialInUseError(OSError):
+    """A partial file is open already: one download at a time fetches a digest from an upstream.
+
+    Where the disk refused to remove it, those who read it to its end keep it in use.
+    """
 
     def __init__(self, digest: Digest) -> None:
-        super().__init__(f"the partial file of {digest} is in use")
+        super().__init__(errno.EBUSY, f"the partial file of {digest} is in use")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class PartialFact:
 
 
 class PartialFiles:
-    """Hands out partial files, one at a time per digest.
+    """Hands out partial files, one at a time per digest and upstream.
 
     :param committed: called with digest, size and the size of what was replaced.
     :ivar under_commit: what is about to get its final name.
@@ -81,40 +91,55 @@ class PartialFiles:
         self._cached = cached
         self._committed = committed
         self._changed = changed
-        self._locks = KeyedLocks[Digest]()
-        self._files: dict[Digest, PartialFile] = {}
-        self._opening: set[Digest] = set()
-        self.under_commit: set[Digest] = set()
+        self._locks = KeyedLocks[PartialKey]()
+        self._files: dict[PartialKey, PartialFile] = {}
+        self._opening: set[PartialKey] = set()
+        self._upstreams: dict[PartialKey, UpstreamIdentity | None] = {}
+        self.under_commit: list[Digest] = []  # one may be there twice
 
-    def open(self, digest: Digest, upstream: UpstreamIdentity | None) -> "Deferred[PartialFile]":
+    def open(
+        self, digest: Digest, upstream: UpstreamIdentity | None, apart: bool = False
+    ) -> "Deferred[PartialFile]":
         """Open what an earlier attempt at an upstream left, or begin; waits for one that closes.
 
         Fails with OSError, and with PartialInUseError.
-        """
-        current = self._files.get(digest)
-        if digest in self._opening or (current is not None and not current.closing):
-            return fail(PartialInUseError(digest))
-        self._opening.add(digest)
-        return handed_over(Deferred.fromCoroutine(self._open(digest, upstream)), PartialFile.close)
 
-    async def _open(self, digest: Digest, upstream: UpstreamIdentity | None) -> PartialFile:
-        await self._locks.acquire(digest)
-        names = self._names(digest)
+        :param apart: begin a file that nobody else opens or finds.
+        """
+        keys = partial_keys(digest, upstream)
+        if apart:
+            keys = [PartialKey(digest, secrets.token_hex(8))]
+        free = [key for key in keys if not self._in_use(key)]
+        if not free or upstream in [self._upstreams[key] for key in keys if key not in free]:
+            return fail(PartialInUseError(digest))
+        key = free[0]
+        self._opening.add(key)
+        self._upstreams[key] = upstream
+        return handed_over(Deferred.fromCoroutine(self._open(key, upstream)), PartialFile.close)
+
+    def _in_use(self, key: PartialKey) -> bool:
+        current = self._files.get(key)
+        return key in self._opening or (current is not None and not current.closing)
+
+    async def _open(self, key: PartialKey, upstream: UpstreamIdentity | None) -> PartialFile:
+        await self._locks.acquire(key)
+        names = self._names(key)
         try:
             raw, state, allocated = await self._pool.run(names.open, upstream)
         except BaseException:
-            self._locks.release(digest)
+            del self._upstreams[key]
+            self._locks.release(key)
             raise
         finally:
-            self._opening.discard(digest)
+            self._opening.discard(key)
         self._changed(-allocated)
         opened = OpenFile(raw, self._pool, lambda: self._closed(names, file))
         file = PartialFile(names, opened, cached=self._cached, state=state, owner=self)
-        self._files[digest] = file
+        self._files[key] = file
         return file
 
-    def _names(self, digest: Digest) -> PartialNames:
-        return PartialNames(self._paths, digest, self._boot_id)
+    def _names(self, key: PartialKey) -> PartialNames:
+        return PartialNames(self._paths, key, self._boot_id)
 
     def save_pause(self) -> float:
         """Seconds from bytes that were written to the note of them on disk."""
@@ -123,11 +148,11 @@ class PartialFiles:
     @contextmanager
     def committing(self, digest: Digest) -> Iterator[None]:
         """While a partial file gets its final name."""
-        self.under_commit.add(digest)
+        self.under_commit.append(digest)
         try:
             yield
         finally:
-            self.under_commit.discard(digest)
+            self.under_commit.remove(digest)
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """A partial file has its final name."""
@@ -135,12 +160,14 @@ class PartialFiles:
 
     def detached(self, names: PartialNames) -> None:
         """The names are free for another file, though this one may be read on."""
-        del self._files[names.digest]
-        self._locks.release(names.digest)
+        del self._files[names.key]
+        if names.key not in self._opening:
+            del self._upstreams[names.key]
+        self._locks.release(names.key)
 
     def _closed(self, names: PartialNames, file: PartialFile) -> None:
         """A file was closed; if it stays as it is, see how much space it takes."""
-        if self._files.get(names.digest) is not file:
+        if self._files.get(names.key) is not file:
             return
         trimming = self._pool.run(names.trim)
         trimming.addCallbacks(self._changed, self._trim_failed)
@@ -162,39 +189,70 @@ class PartialFiles:
         return handed_over(Deferred.fromCoroutine(self._sweep(before)))
 
     async def _sweep(self, before: float) -> int:
-        freed = 0
         await self._pool.run(_remove_temporaries, self._paths, before)
-        for digest in await self._pool.run(_list_digests, self._paths):
-            if digest not in self._locks:
+        return await self._remove_all(await self._pool.run(_list_keys, self._paths), before)
+
+    def remove(self, digest: Digest) -> "Deferred[int]":
+        """Remove what is not open of a digest, whichever upstream gave it.
+
+        :returns: how many bytes of disk that freed. Fails with OSError.
+        """
+        return handed_over(Deferred.fromCoroutine(self._remove(digest)))
+
+    async def _remove(self, digest: Digest) -> int:
+        keys = await self._pool.run(_list_keys, self._paths)
+        return await self._remove_all([key for key in keys if key.digest == digest], inf)
+
+    async def _remove_all(self, keys: list[PartialKey], before: float) -> int:
+        freed = 0
+        for key in keys:
+            if key not in self._locks:
                 with suppress(NotOursError):  # it stays, and was told of
-                    freed += await self._sweep_one(self._names(digest), before)
+                    freed += await self._sweep_one(self._names(key), before)
         return freed
 
     async def _sweep_one(self, names: PartialNames, before: float) -> int:
-        await self._locks.acquire(names.digest)
+        await self._locks.acquire(names.key)
         try:
             freed: int = await self._pool.run(_remove_old, names, before)
         finally:
-            self._locks.release(names.digest)
+            self._locks.release(names.key)
         self._changed(-freed)
         return freed
 
 
-def _list_digests(paths: StorePaths) -> list[Digest]:
-    """The digests that have a file in the folder. Blocks."""
+def partial_keys(digest: Digest, upstream: UpstreamIdentity | None) -> list[PartialKey]:
+    """Under which names the bytes that an upstream gives may lie, the usual one first.
+
+    That stays while the upstream has its name. The other is for one that took over the name of
+    an upstream from which the content is still being fetched.
+    """
+    return [PartialKey(digest, place) for place in _places(upstream)]
+
+
+@lru_cache(maxsize=256)
+def _places(upstream: UpstreamIdentity | None) -> tuple[str, ...]:
+    if upstream is None:
+        return ("",)
+    texts = (upstream.name, json.dumps(describe(upstream)))
+    return tuple(sha256(text.encode()).hexdigest()[:16] for text in texts)
+
+
+def _list_keys(paths: StorePaths) -> list[PartialKey]:
+    """What the files in the folder are of. Blocks."""
     with os.scandir(paths.partials) as entries:
-        digests = {partial_digest(entry.name) for entry in islice(entries, _MOST_NAMES)}
-    return sorted((digest for digest in digests if digest is not None), key=str)
+        keys = {partial_key(entry.name) for entry in islice(entries, _MOST_NAMES)}
+    return sorted((key for key in keys if key is not None), key=str)
 
 
 def _list_facts(paths: StorePaths, boot_id: str) -> list[PartialFact]:
     """Facts of all files that hold bytes. Blocks."""
     facts = []
-    for digest in _list_digests(paths):
-        names = PartialNames(paths, digest, boot_id)
+    for key in _list_keys(paths):
+        names = PartialNames(paths, key, boot_id)
         allocated, modified_at = names.allocated(), names.modified_at()
         if allocated is not None and modified_at is not None:
-            facts.append(PartialFact(digest, allocated, modified_at))
+            facts.append(PartialFact(key.digest, allocated, modified_at))
     return facts
 
 
@@ -209,7 +267,7 @@ def _remove_temporaries(paths: StorePaths, before: float) -> None:
     with os.scandir(paths.partials) as entries:
         for entry in islice(entries, _MOST_NAMES):
             name = entry.name.removesuffix(TEMPORARY_SUFFIX)
-            if name == entry.name or partial_digest(name) is None:
+            if name == entry.name or partial_key(name) is None:
                 continue
             with suppress(FileNotFoundError):
                 status = entry.stat(follow_symlinks=False)

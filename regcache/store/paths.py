@@ -10,6 +10,7 @@ import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from regcache.digests import Digest, InvalidDigestError
 from regcache.remedies import user_name
@@ -23,7 +24,24 @@ _MODE = 0o700
 ALGORITHMS = ("sha256", "sha512")
 """Each has a folder under blobs/."""
 
-_PARTIAL_NAME = re.compile(r"(sha256|sha512)-([0-9a-f]+)(\.json)?\Z")
+_PARTIAL_NAME = re.compile(r"(sha256|sha512)-([0-9a-f]+)(?:\.([0-9a-f]{16}))?(\.json)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class PartialKey:
+    """What a partial file is of: content, as one upstream gives it.
+
+    Until it is verified it is that upstream's word, and no other one's clients are shown it.
+
+    :ivar upstream: sixteen hexadecimal digits that stand for the upstream; "" for none.
+    """
+
+    digest: Digest
+    upstream: str = ""
+
+    def __str__(self) -> str:
+        name = f"{_checked(self.digest).algorithm}-{self.digest.hex}"
+        return f"{name}.{self.upstream}" if self.upstream else name
 
 
 class StorageUnusableError(Exception):
@@ -93,14 +111,17 @@ class StorePaths:
         name = _checked(digest).hex
         return os.path.join(self.blobs, digest.algorithm, name[:2], name)
 
-    def partial(self, digest: Digest) -> str:
+    def partial(self, key: PartialKey) -> str:
         """The name of content that is being fetched: partial/<algorithm>-abcd..."""
-        name = f"{_checked(digest).algorithm}-{digest.hex}"
-        return os.path.join(self.partials, name)
+        return os.path.join(self.partials, str(key))
 
-    def sidecar(self, digest: Digest) -> str:
+    def sidecar(self, key: PartialKey) -> str:
         """The name of the intervals beside it."""
-        return self.partial(digest) + SIDECAR_SUFFIX
+        return self.partial(key) + SIDECAR_SUFFIX
+
+    def temporary(self, digest: Digest) -> str:
+        """The name of content that is being written in one go."""
+        return self.partial(PartialKey(digest)) + TEMPORARY_SUFFIX
 
     def folders(self, digest: Digest) -> Iterator[str]:
         """The folders that must be synced for the final name to last, innermost first."""
@@ -166,13 +187,13 @@ class StorePaths:
         self.put_in_place(temporary, path)
 
 
-def partial_digest(name: str) -> Digest | None:
-    """The digest that a file name in partial/ is about; None for a name that is not ours."""
+def partial_key(name: str) -> PartialKey | None:
+    """What a file name in partial/ is about; None for a name that is not ours."""
     match = _PARTIAL_NAME.match(name)
     if match is None:
         return None
     try:
-        return Digest.parse(f"{match[1]}:{match[2]}")
+        return PartialKey(Digest.parse(f"{match[1]}:{match[2]}"), match[3] or "")
     except InvalidDigestError:
         return None
 

@@ -9,7 +9,9 @@ memory  another write; ``prepare``    moving
         backlog; ``to_disk``; ``save``
 memory  commit                        memory; a job that others share stores it, and it
                                       counts in the backlog meanwhile
-memory  discard, clear                memory; nothing is on the disk
+memory  clear                         memory; nothing is on the disk
+memory  discard                       memory; what is too much for it goes to a file without
+                                      a name, nothing else does
 moving  anything but reading          waits until the bytes are in the file
 moving  they are there                disk
 moving  the disk refuses              moving, for good: whatever waits fails, and what follows
@@ -64,14 +66,14 @@ class Backlog:
 class SpooledFile:
     """Content in the making of which nothing was here before.
 
-    :param begin_file: opens the file on disk.
+    :param begin_file: opens the file on disk; apart from those that have names, if it is told to.
     :param keep: stores verified content.
     """
 
     def __init__(
         self,
         digest: Digest,
-        begin_file: Callable[[], "Deferred[PartialFile]"],
+        begin_file: Callable[[bool], "Deferred[PartialFile]"],
         keep: Callable[[Digest, bytes], "Deferred[None]"],
         backlog: Backlog,
     ) -> None:
@@ -86,7 +88,7 @@ class SpooledFile:
         self._length = 0
         self._moved: Gate | None = None
         self._file: PartialFile | None = None
-        self._broken = self._closed = False
+        self._broken = self._closed = self._discarded = False
 
     @property
     def anonymous(self) -> bool:
@@ -134,10 +136,18 @@ class SpooledFile:
         fits = self.size is None or self.size <= MEMORY
         if self._moved is None and fits and not self._backlog.is_full:
             return succeed(None)
-        return self.to_disk()
+        return self._to_disk()
 
     def to_disk(self) -> "Deferred[None]":
-        """Hold nothing in memory any more. Fails with OSError. Idempotent."""
+        """Hold nothing in memory any more, unless it is to be dropped. Fails with OSError.
+
+        Idempotent.
+        """
+        if self._discarded and self._moved is None:
+            return succeed(None)
+        return self._to_disk()
+
+    def _to_disk(self) -> "Deferred[None]":
         if self._moved is None:
             self._moved = Gate()
             moving = Deferred.fromCoroutine(self._move())
@@ -145,8 +155,10 @@ class SpooledFile:
         return self._moved.wait()
 
     async def _move(self) -> PartialFile:
-        file = await self._begin_file()
+        file = await self._begin_file(self._discarded)
         try:
+            if self._discarded:
+                await file.discard()
             if file.present:  # of an attempt that nobody knew of
                 await file.clear()
             file.anonymous = self._anonymous
@@ -182,7 +194,7 @@ class SpooledFile:
             assert self._file is not None
             return step(self._file)
 
-        return self.to_disk().addCallback(moved)
+        return self._to_disk().addCallback(moved)
 
     def write(self, offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
         """Write the chunks. Fails with OSError, and with ValueError outside of the content."""
@@ -235,7 +247,7 @@ class SpooledFile:
             self.size = self._file.size
             return clearing
         if self._moved is not None:
-            return self.to_disk().addCallback(lambda _: self.clear())
+            return self._to_disk().addCallback(lambda _: self.clear())
         self.size, self._anonymous = None, True
         self._chunks, self._length = [], 0
         self.present.clear()
@@ -243,6 +255,7 @@ class SpooledFile:
 
     def discard(self) -> "Deferred[None]":
         """Remove what is on the disk; nothing after a commit. Fails with OSError."""
+        self._discarded = True
         if self._moved is None or self._broken:
             return succeed(None)
         return self._on_disk(PartialFile.discard)

@@ -23,7 +23,7 @@ class RightsTestCase(CacheTestCase):
         self.blob = self.registry.add(SECRET)
         self.holders = {(APP, self.blob)}
         self.registry.holds = lambda repository, digest: (repository, digest) in self.holders
-        self.other = FakeRegistry(self.clock, name="other.test")
+        self.other = FakeRegistry(self.clock, name="other.test", chunk=100_000)
         self.restart()
         self.result(self.by_digest())
         self.pull(self.blob)

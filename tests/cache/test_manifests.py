@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from regcache.cache import manifests
+from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import Manifest
@@ -195,6 +196,6 @@ class MemoryTests(CacheTestCase):
         """What was deleted is not served from memory, nor are its rights remembered."""
         self.result(self.by_digest())
         self.successResultOf(self.index.forget_content(self.digest))
-        self.caches.manifests.forget(self.digest)
+        self.caches.manifests.forget(Forgotten(Kind.CONTENT, self.digest))
         self.assertEqual(len(self.caches.manifests.known_rights), 0)
         self.assertEqual(self.status_of(self.by_digest()), "regcache; fwd=uri-miss; stored")

@@ -16,6 +16,7 @@ from regcache.cache.download import (
     retries,
     target,
 )
+from regcache.cache.sight import rights
 from regcache.store import interval_saver, spooled, trailing_hash
 from tests.support.pipeline_events import BREAKS, EVENTS, TROUBLES, sequences, worlds
 from tests.support.scenarios import Breaking, Scenario, Troubled
@@ -41,6 +42,7 @@ SMALL: list[tuple[Any, str, int]] = [
     (interval_saver, "SAVE_BEHIND", 8 * KIB),
     (target, "STEP", 16 * KIB),
     (target, "UNRESERVED", 8 * KIB),
+    (rights, "PIECE", 200),
     (trailing_hash, "LARGE", 2 * KIB),
     (trailing_hash, "MOST_BEHIND", 4 * KIB),
     (reader, "LEAST_READ", 2 * KIB),

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from regcache.cache import small_blobs
+from regcache.cache.forgetting import Forgotten, Kind
 from regcache.cache.opened import MemoryFile
 from regcache.cache.sight.visibility import PUBLIC_FOR
 from regcache.cache.small_blobs import RIGHT_FOR
@@ -46,7 +47,7 @@ class MemoryTests(SmallCase):
     def test_damaged_on_disk(self) -> None:
         """What is damaged on the disk is not served, and fetched anew."""
         self.pull()
-        self.caches.small_blobs.forget(self.digest)
+        self.caches.small_blobs.forget(Forgotten(Kind.CONTENT, self.digest))
         with open(self.blob_path(), "r+b") as file:
             file.write(b"damage")
         self.assertEqual(bytes(self.pull().data), self.content)
@@ -102,7 +103,7 @@ class MemoryTests(SmallCase):
     def test_forgotten(self) -> None:
         """What is deleted is dropped from memory, too."""
         self.pull()
-        self.caches.small_blobs.forget(self.digest)
+        self.caches.small_blobs.forget(Forgotten(Kind.CONTENT, self.digest))
         self.assertIsNone(self.at_once())
         self.assertEqual(self.caches.small_blobs.weight, 0)
 

@@ -163,7 +163,7 @@ class TableTests(CacheTestCase):
 
     def test_bounded(self) -> None:
         """Memory holds the tags asked for last; the index has the others."""
-        table = TagTable(self.index, self.clock)
+        table = TagTable(self.index, self.clock, self.caches.removed)
         app = self.caches.served(APP).identity
         for number in range(MOST_TAGS + 10):
             self.successResultOf(self.start(table.note(app, f"t{number}", self.digest)))

@@ -385,6 +385,46 @@ class RedirectTargetTests(PipelineCase):
         self.assert_whole(well, other)
 
 
+class TwoUpstreamsTests(PullThroughCase):
+    """Two upstreams that have the same blob."""
+
+    def test_clients_of_each_share(self) -> None:
+        """While one brings it slowly the other's clients share a download of their own."""
+        slow, quick = self.faulty_upstream(rate=1e6), self.faulty_upstream()
+        blob = slow.add_generated_blob(REPOSITORY, 8 * MIB)
+        quick.add_generated_blob(REPOSITORY, 8 * MIB)
+        upstreams = {"slow.test": {"urls": [slow.url]}, "quick.test": {"urls": [quick.url]}}
+        daemon = self.regcache({"upstreams": upstreams})
+        targets = [f"/v2/{name}/{REPOSITORY}/blobs/{blob.digest}" for name in upstreams]
+        first = Download(daemon.client(), targets[0])
+        wait_until(lambda: first.received > 0, "the first bytes")
+        others = [Download(daemon.client(), targets[1]) for _ in range(10)]
+        for one in (*[each.wait() for each in others], first.wait()):
+            self.assertEqual((one.error, one.digest), (None, blob.digest))
+        self.assertEqual([len(each.asked()) for each in (slow, quick)], [1, 1])
+        for target in targets:
+            self.assertEqual(Download(daemon.client(), target).wait().digest, blob.digest)
+        self.assertEqual([len(each.asked()) for each in (slow, quick)], [1, 1])
+
+
+class LostIndexTests(PipelineCase):
+    """The index was lost, and the upstream gives no pieces to prove a right with."""
+
+    def test_fetched_afresh_once(self) -> None:
+        """What is stored is fetched once more, for all who ask, and is a hit from then on."""
+        blob, target = self.blob(4 * MIB)
+        self.assert_whole(target, blob)
+        self.daemon.stop()
+        for path in self.daemon.directory.glob("index*"):
+            path.unlink()
+        self.daemon.start()
+        self.upstream.faults.always(target, Fault(ignore_range=True))
+        for _ in range(5):
+            self.assert_whole(target, blob)
+        whole = [one for one in self.upstream.asked() if one.sent == blob.size]
+        self.assertEqual(len(whole), 2)
+
+
 class KillTests(PipelineCase):
     """kill -9, and the start after it."""
 

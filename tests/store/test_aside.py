@@ -7,6 +7,7 @@ from typing import Any
 
 from regcache.digests import Digest
 from regcache.store import aside
+from regcache.store.paths import PartialKey
 from tests.store.stores import StoreTestCase
 
 CONTENT = b"some content" * 100
@@ -98,9 +99,9 @@ class AsideTests(StoreTestCase):
     def test_partial(self) -> None:
         """What has the name of a partial file, its intervals or its temporaries is put aside."""
         names = [
-            self.paths.partial(DIGEST),
-            self.paths.sidecar(DIGEST),
-            self.paths.sidecar(DIGEST) + ".tmp",
+            self.paths.partial(PartialKey(DIGEST)),
+            self.paths.sidecar(PartialKey(DIGEST)),
+            self.paths.sidecar(PartialKey(DIGEST)) + ".tmp",
         ]
         for kind, make in self.kinds.items():
             for name in names:
@@ -119,7 +120,7 @@ class AsideTests(StoreTestCase):
 
     def test_leftover_temporary_that_is_a_link(self) -> None:
         """A temporary file that is a hard link to somebody's file is not written into."""
-        os.link(self.victim, self.paths.sidecar(DIGEST) + ".tmp")
+        os.link(self.victim, self.paths.sidecar(PartialKey(DIGEST)) + ".tmp")
         file = self.open_partial(DIGEST)
         self.successResultOf(file.write(0, [CONTENT[:100]]))
         self.successResultOf(file.save())
@@ -192,7 +193,7 @@ class AsideTests(StoreTestCase):
 
     def test_file_of_another_user(self) -> None:
         """A partial file that may not be opened is begun anew."""
-        path = self.paths.partial(DIGEST)
+        path = self.paths.partial(PartialKey(DIGEST))
         with open(path, "w") as file:
             file.write("old")
         opened, open_file = [], os.open

@@ -13,6 +13,7 @@ from zope.interface.verify import verifyObject
 from regcache.digests import Digest
 from regcache.interfaces import IBlobStore
 from regcache.store.blob_store import BlobStore
+from regcache.store.paths import PartialKey
 from regcache.store.space import in_blocks
 from regcache.store.sync import QUIET
 from tests.store.stores import StoreTestCase, open_descriptors
@@ -394,7 +395,7 @@ class SweepTests(StoreTestCase):
         self.successResultOf(file.write(0, [content]))
         self.successResultOf(file.save())
         file.close()
-        os.utime(self.paths.partial(file.digest), (modified_at, modified_at))
+        os.utime(self.paths.partial(PartialKey(file.digest)), (modified_at, modified_at))
         return file.digest
 
     def names(self) -> set[str]:
@@ -407,7 +408,7 @@ class SweepTests(StoreTestCase):
         with open(os.path.join(self.paths.partials, "foreign"), "w"):
             pass
         (fact,) = self.successResultOf(self.store.partials())
-        allocated = os.stat(self.paths.partial(digest)).st_blocks * 512
+        allocated = os.stat(self.paths.partial(PartialKey(digest))).st_blocks * 512
         self.assertEqual((fact.digest, fact.allocated, fact.modified_at), (digest, allocated, 1000))
 
     def test_sweep(self) -> None:
@@ -418,7 +419,7 @@ class SweepTests(StoreTestCase):
         freed = self.successResultOf(self.store.sweep_partials(2000))
         self.assertGreater(freed, 0)
         self.assertEqual(sum(self.parked), before - freed)
-        path = self.paths.partial(young)
+        path = self.paths.partial(PartialKey(young))
         self.assertEqual(self.names(), {os.path.basename(path), os.path.basename(path) + ".json"})
 
     def test_open_files_stay(self) -> None:
@@ -442,16 +443,18 @@ class SweepTests(StoreTestCase):
         file = self.successResultOf(opening)
         self.assertEqual(list(file.present), [])
         self.assertTrue(
-            os.path.samestat(os.fstat(file.fileno()), os.stat(self.paths.partial(digest)))
+            os.path.samestat(
+                os.fstat(file.fileno()), os.stat(self.paths.partial(PartialKey(digest)))
+            )
         )
         file.close()
         pool.release_all()
 
     def test_leftovers(self) -> None:
         """Sidecars without file and old temporary files go; foreign files stay."""
-        orphan = os.path.basename(self.paths.sidecar(DIGEST))
-        old = os.path.basename(self.paths.partial(DIGEST)) + ".tmp"
-        young = os.path.basename(self.paths.sidecar(Digest.of(b"young"))) + ".tmp"
+        orphan = os.path.basename(self.paths.sidecar(PartialKey(DIGEST)))
+        old = os.path.basename(self.paths.partial(PartialKey(DIGEST))) + ".tmp"
+        young = os.path.basename(self.paths.sidecar(PartialKey(Digest.of(b"young")))) + ".tmp"
         for name in (orphan, old, young, "foreign", "foreign.tmp"):
             path = os.path.join(self.paths.partials, name)
             with open(path, "w"):

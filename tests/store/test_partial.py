@@ -20,6 +20,7 @@ from regcache.store.content_file import CachedReads, FileClosedError, OpenFile
 from regcache.store.partial import PartialFile
 from regcache.store.partial_names import PartialNames, read_sidecar
 from regcache.store.partials import PartialInUseError
+from regcache.store.paths import PartialKey
 from regcache.store.space import in_blocks
 from tests.store.stores import StoreTestCase
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
@@ -211,8 +212,8 @@ class PartialFileTests(StoreTestCase):
         cleared = file.clear()
         self.assertEqual((list(file.present), file.size, file.anonymous), ([], None, True))
         self.successResultOf(cleared)
-        self.assertEqual(os.stat(self.paths.partial(DIGEST)).st_size, 0)
-        self.assertFalse(os.path.exists(self.paths.sidecar(DIGEST)))
+        self.assertEqual(os.stat(self.paths.partial(PartialKey(DIGEST))).st_size, 0)
+        self.assertFalse(os.path.exists(self.paths.sidecar(PartialKey(DIGEST))))
         self.write(file, 0, SIZE)
         file.set_size(SIZE)
         self.assertTrue(self.successResultOf(file.verify()))
@@ -333,7 +334,7 @@ class PartialFileTests(StoreTestCase):
         """Allocating takes disk, but changes neither size nor presence; parking gives it back."""
         file = self.open_partial(DIGEST)
         self.successResultOf(file.allocate(0, 1 << 20))
-        path = self.paths.partial(DIGEST)
+        path = self.paths.partial(PartialKey(DIGEST))
         self.assertEqual((os.stat(path).st_size, list(file.present)), (0, []))
         file.close()
         self.assertEqual(os.stat(path).st_blocks, 0)
@@ -341,16 +342,17 @@ class PartialFileTests(StoreTestCase):
     def test_open_fails(self) -> None:
         """A file that cannot be opened is an OSError, and may be tried again."""
         self.patch(aside, "MOST_ASIDE", 0)
-        os.makedirs(os.path.join(self.paths.partial(DIGEST), "of somebody"))
+        os.makedirs(os.path.join(self.paths.partial(PartialKey(DIGEST)), "of somebody"))
         self.failureResultOf(self.store.open_partial(DIGEST), OSError)
-        shutil.rmtree(self.paths.partial(DIGEST))
+        shutil.rmtree(self.paths.partial(PartialKey(DIGEST)))
         self.open_partial(DIGEST)
 
     def test_space_of_parked_files(self) -> None:
         """A file that is closed as it is counts as stored, and no more once it is open."""
         file = self.complete()
         file.close()
-        self.assertEqual(self.parked, [0, os.stat(self.paths.partial(DIGEST)).st_blocks * 512])
+        blocks = os.stat(self.paths.partial(PartialKey(DIGEST))).st_blocks
+        self.assertEqual(self.parked, [0, blocks * 512])
         self.open_partial(DIGEST)
         self.assertEqual(sum(self.parked), 0)
 
@@ -401,7 +403,7 @@ class FaultyDiskTests(StoreTestCase):
 
     def faulty(self, disk: Any, pool: Any = None) -> PartialFile:
         """A file on such a disk."""
-        names = PartialNames(self.paths, DIGEST, "boot")
+        names = PartialNames(self.paths, PartialKey(DIGEST), "boot")
         raw, state, _ = names.open()
         opened = OpenFile(raw, pool or ImmediatePool())
         self.owner = Owner()
@@ -443,13 +445,14 @@ class FaultyDiskTests(StoreTestCase):
         """A sidecar that cannot be written is an OSError."""
         file = self.faulty(os.pwritev)
         self.patch(aside, "MOST_ASIDE", 0)
-        os.makedirs(os.path.join(self.paths.sidecar(DIGEST), "of somebody"))
+        os.makedirs(os.path.join(self.paths.sidecar(PartialKey(DIGEST)), "of somebody"))
         self.failureResultOf(file.save(), OSError)
 
     def known(self, boot_id: str = "boot") -> list[tuple[int, int]]:
         """What would count after a kill of the process, or a crash of the machine."""
-        size = os.stat(self.paths.partial(DIGEST)).st_size
-        state = read_sidecar(self.paths.sidecar(DIGEST), DIGEST, boot_id=boot_id, file_size=size)
+        size = os.stat(self.paths.partial(PartialKey(DIGEST))).st_size
+        path = self.paths.sidecar(PartialKey(DIGEST))
+        state = read_sidecar(path, DIGEST, boot_id=boot_id, file_size=size)
         return [] if state is None else list(state.present)
 
     def test_noted_by_itself(self) -> None:
@@ -502,20 +505,20 @@ class FaultyDiskTests(StoreTestCase):
             self.assertEqual(len(self.owner.clock.getDelayedCalls()), 1)
             getattr(file, end)()
             self.assertEqual(self.owner.clock.getDelayedCalls(), [], end)
-            self.assertFalse(os.path.exists(self.paths.sidecar(DIGEST)), end)
+            self.assertFalse(os.path.exists(self.paths.sidecar(PartialKey(DIGEST))), end)
 
     def test_notes_that_fail(self) -> None:
         """A disk that takes no note is asked again after a pause, with a line for each time."""
         self.patch(aside, "MOST_ASIDE", 0)
         file = self.faulty(os.pwritev)
         self.owner.pause = 0.1
-        os.makedirs(os.path.join(self.paths.sidecar(DIGEST), "of somebody"))
+        os.makedirs(os.path.join(self.paths.sidecar(PartialKey(DIGEST)), "of somebody"))
         with capturedLogs() as events:
             for at in range(5):
                 self.successResultOf(file.write(at, [CONTENT[at : at + 1]]))
                 self.owner.clock.advance(0.1)
             self.assertEqual(len(events), 1)
-            shutil.rmtree(self.paths.sidecar(DIGEST))
+            shutil.rmtree(self.paths.sidecar(PartialKey(DIGEST)))
             self.owner.clock.advance(interval_saver.RETRY_PAUSE)
         self.assertEqual((len(events), self.known()), (1, [(0, 5)]))
 

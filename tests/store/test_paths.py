@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest, InvalidDigestError
 from regcache.store.lock import StoreLock, StoreLockedError
-from regcache.store.paths import StorageUnusableError, StorePaths, partial_digest
+from regcache.store.paths import PartialKey, StorageUnusableError, StorePaths, partial_key
 
 DIGEST = Digest.of(b"content")
 
@@ -23,8 +23,8 @@ class StorePathsTests(SynchronousTestCase):
         """Names are as documented."""
         paths, name = StorePaths("/s"), DIGEST.hex
         self.assertEqual(paths.blob(DIGEST), f"/s/blobs/sha256/{name[:2]}/{name}")
-        self.assertEqual(paths.partial(DIGEST), f"/s/partial/sha256-{name}")
-        self.assertEqual(paths.sidecar(DIGEST), f"/s/partial/sha256-{name}.json")
+        self.assertEqual(paths.partial(PartialKey(DIGEST)), f"/s/partial/sha256-{name}")
+        self.assertEqual(paths.sidecar(PartialKey(DIGEST)), f"/s/partial/sha256-{name}.json")
         self.assertEqual((paths.index, paths.lock), ("/s/index.sqlite", "/s/lock"))
 
     def test_folders(self) -> None:
@@ -35,8 +35,8 @@ class StorePathsTests(SynchronousTestCase):
     def test_no_traversal(self) -> None:
         """A digest that was not parsed does not become a path."""
         for forged in (Digest("sha256", "../" * 21 + "x"), Digest("..", DIGEST.hex)):
-            for method in (StorePaths("/s").blob, StorePaths("/s").partial):
-                self.assertRaises(InvalidDigestError, method, forged)
+            self.assertRaises(InvalidDigestError, StorePaths("/s").blob, forged)
+            self.assertRaises(InvalidDigestError, StorePaths("/s").partial, PartialKey(forged))
 
     def test_prepare(self) -> None:
         """Folders are made for the daemon's user alone, and may exist already."""
@@ -73,13 +73,16 @@ class StorePathsTests(SynchronousTestCase):
         paths.prepare()
         self.assertEqual(os.listdir(paths.directory), [])
 
-    def test_partial_digest(self) -> None:
-        """The digest is read back from the names in partial/, and from no other name."""
+    def test_partial_key(self) -> None:
+        """What a file is of is read back from the names in partial/, and from no other name."""
         paths = StorePaths("/s")
-        for path in (paths.partial(DIGEST), paths.sidecar(DIGEST)):
-            self.assertEqual(partial_digest(os.path.basename(path)), DIGEST)
-        for name in ("sha256-00", f"md5-{DIGEST.hex}", f"sha256-{DIGEST.hex}.json.tmp", "x", ""):
-            self.assertIsNone(partial_digest(name), name)
+        for key in (PartialKey(DIGEST), PartialKey(DIGEST, "0123456789abcdef")):
+            for path in (paths.partial(key), paths.sidecar(key)):
+                self.assertEqual(partial_key(os.path.basename(path)), key)
+        name = f"sha256-{DIGEST.hex}"
+        others = ("sha256-00", f"md5-{DIGEST.hex}", f"{name}.json.tmp", f"{name}.0", "x", "")
+        for other in others:
+            self.assertIsNone(partial_key(other), other)
 
 
 _HOLD = """

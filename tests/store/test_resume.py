@@ -19,7 +19,7 @@ from regcache.intervals import Intervals
 from regcache.store.blob_store import BlobStore
 from regcache.store.partial import PartialFile
 from regcache.store.partial_names import Sidecar, encode_sidecar, read_boot_id, read_sidecar
-from regcache.store.paths import StorePaths
+from regcache.store.paths import PartialKey, StorePaths
 from tests.store.stores import StoreTestCase, open_descriptors
 from tests.support.pools import HeldPool, ImmediatePool
 
@@ -33,7 +33,7 @@ class SidecarTests(StoreTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.path = self.paths.sidecar(DIGEST)
+        self.path = self.paths.sidecar(PartialKey(DIGEST))
 
     def write(self, durable: bool = False, **changes: Any) -> None:
         """Write a sidecar, with some values replaced in the file."""
@@ -193,22 +193,22 @@ class ResumeTests(StoreTestCase):
     def test_broken_sidecar(self) -> None:
         """With a broken sidecar the file begins anew, and its bytes are gone."""
         self.leave(sync=True)
-        with open(self.paths.sidecar(DIGEST), "w") as target:
+        with open(self.paths.sidecar(PartialKey(DIGEST)), "w") as target:
             target.write("{}")
         file = self.open_partial(DIGEST, self.new_store())
         self.assertEqual((list(file.present), file.size), ([], None))
-        self.assertEqual(os.stat(self.paths.partial(DIGEST)).st_size, 0)
-        self.assertFalse(os.path.exists(self.paths.sidecar(DIGEST)))
+        self.assertEqual(os.stat(self.paths.partial(PartialKey(DIGEST))).st_size, 0)
+        self.assertFalse(os.path.exists(self.paths.sidecar(PartialKey(DIGEST))))
 
     def test_sidecar_without_file(self) -> None:
         """A sidecar whose file is gone is not believed."""
         self.leave(sync=True)
-        os.unlink(self.paths.partial(DIGEST))
+        os.unlink(self.paths.partial(PartialKey(DIGEST)))
         self.assertEqual(list(self.open_partial(DIGEST, self.new_store()).present), [])
 
     def append(self, content: bytes) -> None:
         """Have somebody write behind the end of the file."""
-        with open(self.paths.partial(DIGEST), "ab") as target:
+        with open(self.paths.partial(PartialKey(DIGEST)), "ab") as target:
             target.write(content)
 
     def test_bytes_behind_the_intervals(self) -> None:
@@ -218,7 +218,7 @@ class ResumeTests(StoreTestCase):
             self.append(b"!" * much)
             file = self.open_partial(DIGEST, self.new_store())
             self.assertEqual(list(file.present), [(0, 500)])
-            self.assertEqual(os.stat(self.paths.partial(DIGEST)).st_size, 500)
+            self.assertEqual(os.stat(self.paths.partial(PartialKey(DIGEST))).st_size, 500)
             self.successResultOf(file.write(500, [CONTENT[500:]]))
             self.assertTrue(self.successResultOf(file.verify()))
             self.successResultOf(file.discard())
@@ -238,7 +238,7 @@ class ResumeTests(StoreTestCase):
     def test_tampered_bytes(self) -> None:
         """Resumed bytes are hashed again, so a change on disk is found before the commit."""
         self.leave(sync=True)
-        with open(self.paths.partial(DIGEST), "r+b") as target:
+        with open(self.paths.partial(PartialKey(DIGEST)), "r+b") as target:
             target.write(b"!")
         file = self.open_partial(DIGEST, self.new_store())
         self.successResultOf(file.write(500, [CONTENT[500:]]))
@@ -322,7 +322,7 @@ class PartialFileModel(RuleBasedStateMachine):
 
     def lose_pages(self) -> None:
         """Write zeros where nothing was synced."""
-        with open(self.paths.partial(DIGEST), "r+b") as target:
+        with open(self.paths.partial(PartialKey(DIGEST)), "r+b") as target:
             for offset in set(range(os.fstat(target.fileno()).st_size)) - set(self.synced):
                 os.pwrite(target.fileno(), b"\0", offset)
 

@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,6 +15,7 @@ from regcache.cache.configured import ConfiguredCache
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.forgetting import Forgetting, IndexOfContent
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
@@ -24,7 +25,9 @@ from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.spare_bodies import SpareBodies
+from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
+from regcache.generations import Generations
 from regcache.interfaces import (
     ICacheEvents,
     IContentFile,
@@ -201,6 +204,8 @@ class Caches:
             )
             for each in registries
         }
+        self.removed: Generations[Hashable] = Generations(100)
+        self.forgetting = Forgetting(self.removed)
         context = DownloadContext(
             self.store,
             self.space,
@@ -208,38 +213,51 @@ class Caches:
             events=self.events,
             random=random.Random(1).random,
             finish=finish,
+            removed=self.removed,
         )
         self.downloads = DownloadTable(
             context, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)
         )
-        self.rights = rights = Rights(self.index, clock, random.Random(2).random)
-        self.visibility = visibility = Visibility(self.index, clock, self.closed_repositories)
+        self.rights = Rights(self.index, clock, random.Random(2).random, self.removed)
+        self.visibility = Visibility(self.index, clock, self.closed_repositories)
         self.small_blobs = SmallBlobs(clock)
+        self._make_caches(Parser(pool))
+        self.cache = ConfiguredCache(
+            self.upstreams.values(),
+            configured.Caches(self.blobs, self.tags, self.listings),
+        )
+
+    def _make_caches(self, parser: Parser) -> None:
         self.blobs = BlobCache(
             self.store,
             self.index,
             downloads=self.downloads,
-            rights=rights,
-            visibility=visibility,
+            rights=self.rights,
+            visibility=self.visibility,
             small=self.small_blobs,
             events=self.events,
-            clock=clock,
+            clock=self.clock,
+            removed=self.removed,
         )
-        parser = Parser(pool)
         self.manifests = ManifestCache(
             self.store,
             self.index,
-            rights=rights,
-            visibility=visibility,
+            rights=self.rights,
+            visibility=self.visibility,
             parser=parser,
             events=self.events,
-            clock=clock,
+            clock=self.clock,
+            removed=self.removed,
         )
-        self.tags = TagCache(self.manifests, self.index, clock)
-        self.listings = Listings(self.index, visibility, parser, clock)
-        self.cache = ConfiguredCache(
-            self.upstreams.values(),
-            configured.Caches(self.blobs, self.tags, self.listings),
+        self.tag_table = TagTable(self.index, self.clock, self.removed)
+        self.tags = TagCache(self.manifests, self.tag_table, self.clock)
+        self.listings = Listings(self.index, self.visibility, parser, self.clock)
+        self.forgetting.subscribe(
+            self.downloads,
+            self.small_blobs,
+            self.manifests,
+            self.tag_table,
+            IndexOfContent(self.index),
         )
 
     def served(self, repository: str = "org/app", upstream: str = "up.test") -> ServedRepository:

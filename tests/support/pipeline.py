@@ -18,6 +18,7 @@ from zope.interface import implementer
 from regcache.cache.download.fill import Fill
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.relay import Relay
+from regcache.cache.forgetting import Kind
 from regcache.interfaces import IWorkPool
 from regcache.store.contents import Opened
 from tests.support.bodies import FakeBody
@@ -136,8 +137,11 @@ class Daemon:
         if "log_failure" in event:
             self.faults.append(event)
         if "mixed" in event:  # a download says that its content fails its digest
-            readers = self.caches.downloads._running[event["digest"]].readers._readers
-            self.doomed += [reader._sink for reader in readers if reader.begun]
+            wrong = (event["digest"], event["upstream"])
+            for download in self.caches.downloads._all.values():
+                if (download.task.digest, download.task.upstream.name) == wrong:
+                    readers = download.readers._readers
+                    self.doomed += [reader._sink for reader in readers if reader.begun]
 
     def start(self) -> None:
         """Begin a life."""
@@ -182,6 +186,16 @@ class Daemon:
             registry.bodies = []
         self.kills += 1
 
+    def remove(self, number: int) -> list[object]:
+        """An operator removes a blob; what is put in when that is done."""
+        digest, caches, done = self.digests[number], self.caches, list[object]()
+        removing = caches.forgetting.remove(Kind.CONTENT, digest)
+        removing.addCallback(lambda _: caches.store.remove_partials(digest))
+        removing.addCallback(lambda _: caches.store.remove(digest))
+        removing.addCallback(lambda _: caches.index.forget_content(digest))
+        removing.addBoth(done.append)
+        return done
+
     def turn(self, count: int) -> None:
         """Let milliseconds pass."""
         for _ in range(count):
@@ -206,7 +220,8 @@ class Daemon:
         return self._disk_failures
 
     def _download(self, number: int) -> Any:
-        return self.caches.downloads._running.get(self.digests[number])
+        identity = self.registries[number].identity
+        return self.caches.downloads._get(self.digests[number], identity)
 
     def queued(self, number: int) -> int:
         """Bytes of a blob that have arrived and wait for the disk."""
@@ -225,7 +240,7 @@ class Daemon:
 
     def assert_readers_have_what_is_there(self) -> None:
         """No reader that takes bytes waits for some that may be sent."""
-        for download in self.caches.downloads._running.values():
+        for download in self.caches.downloads._all.values():
             for reader in download.readers._readers:
                 waits_for_turn = reader in download.readers._to_wake
                 assert not waits_for_turn or download.readers._waking, "whose turn is it?"

@@ -78,6 +78,7 @@ EVENTS: Kinds = {
     "restart": (1, st.tuples()),
     "kill": (1, st.tuples(st.integers(0, 3))),
     "evict": (2, st.tuples(numbers)),
+    "remove": (1, st.tuples(numbers)),
 }
 #: What makes an answer break off, and no more.
 BREAKS: Kinds = {
@@ -116,4 +117,5 @@ worlds = st.builds(
     finish=st.sampled_from([None, 0, 10 * KIB]),
     chunk=st.sampled_from([500, 1500, 4 * KIB]),
     second=st.none() | refusals,
+    shared=st.booleans(),
 )

@@ -45,6 +45,7 @@ class Puller(Sink):
         self._start = 0
         self._end: int | None = None
         name = self._registry.name
+        self.upstream = self._registry.identity
         self.opening = daemon.caches.open(daemon.digests[number], repository, name)
         self.opening.addCallbacks(self._opened, self._refused)
 

@@ -27,9 +27,15 @@ class Scenario:
         finish: int | None,
         chunk: int,
         second: UpstreamFailure | None = None,
+        shared: bool = False,
     ) -> None:
-        """:param second: what a second URL of each upstream says to everything; None: no such."""
+        """
+        :param second: what a second URL of each upstream says to everything; None: no such.
+        :param shared: two upstreams have the same blob.
+        """
         contents = [random.Random(each).randbytes(size) for each, size in enumerate(sizes)]
+        if shared:
+            contents, sizes = contents[:1] * 2, sizes[:1] * 2
         self.place = tempfile.mkdtemp(dir=directory)
         self.daemon = Daemon(self.place, contents, finish)
         for registry in self.daemon.registries:
@@ -82,6 +88,11 @@ class Scenario:
         """A stored blob is removed."""
         digest = self.daemon.digests[number % len(self.daemon.digests)]
         self.daemon.caches.store.remove(digest)
+        self.evictions += 1
+
+    def remove(self, number: int) -> None:
+        """An operator removes a blob."""
+        self.daemon.remove(number % len(self.daemon.digests))
         self.evictions += 1
 
     def _living(self, choice: int) -> list[Puller]:
@@ -145,8 +156,16 @@ class Scenario:
         daemon.doomed.clear()
         for client in self.clients:
             self.check_outcome(client)
+        self.check_sources()
         daemon.assert_readers_have_what_is_there()
         daemon.assert_bodies_are_wanted()
+
+    def check_sources(self) -> None:
+        """Nobody reads what is only another upstream's word."""
+        for download in self.daemon.caches.downloads._all.values():
+            for client in self.clients:
+                if client.reader in download.readers._readers and not download.readers.verified:
+                    assert download.task.upstream == client.upstream, "unverified bytes"
 
     def check_outcome(self, client: Puller) -> None:
         """Only the end of the daemon keeps a client from what it asks for."""

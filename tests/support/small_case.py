@@ -17,7 +17,7 @@ class SmallCase(DownloadTestCase):
 
     def fetch(self) -> Any:
         """What stands in the table."""
-        return self.caches.downloads._running.get(self.digest)
+        return self.caches.downloads._get(self.digest, self.registry.identity)
 
     def partials(self) -> list[str]:
         """What lies in the folder of partial files."""

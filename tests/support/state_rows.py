@@ -75,8 +75,19 @@ class Row(SynchronousTestCase):
         partial.close()
         self.daemon.settle()
 
-    def conclude(self, question: int) -> None:
-        """Everything ends as expected, nothing wrong is kept, and the next pull is right."""
+    def assert_not_kept(self) -> None:
+        """Nothing is left of the content."""
+        daemon = self.daemon
+        content = daemon.caches.served("org/app", "up0.test").content(daemon.digests[0])
+        self.assertIsNone(self.successResultOf(daemon.index.content(content)).size)
+        names = [name for _, _, names in os.walk(self.directory) for name in names]
+        self.assertEqual([name for name in names if daemon.digests[0].hex in name], [])
+
+    def conclude(self, question: int, removed: list[object] | None = None) -> None:
+        """Everything ends as expected, nothing wrong is kept, and the next pull is right.
+
+        :param removed: has something in it when the content was removed.
+        """
         daemon = self.daemon
         if not self.client.begun:
             self.client.begin()
@@ -86,6 +97,9 @@ class Row(SynchronousTestCase):
         self.assertEqual(daemon.faults, [])
         self.assertEqual(self.client.outcome, self.outcomes.split()[question])
         self.assertEqual(len(daemon.caches.downloads), 0)
+        if removed is not None:
+            self.assertEqual(removed, [None])
+            self.assert_not_kept()
         daemon.disk.failing, daemon.spaces[-1].limit = 0, 2**60
         self.registry.faults, self.registry.failure = [], None
         vars(self.registry).pop("_get_blob", None)
@@ -134,6 +148,11 @@ class Row(SynchronousTestCase):
         """What is stored of it is removed meanwhile."""
         self.daemon.caches.store.remove(self.daemon.digests[0])
         self.conclude(3)
+
+    def test_content_is_removed(self) -> None:
+        """An operator removes the content meanwhile: readers have it, and nothing is kept."""
+        done = self.daemon.remove(0)
+        self.conclude(3, done)
 
     def test_daemon_stops(self) -> None:
         """The daemon is told to stop meanwhile, and started again."""

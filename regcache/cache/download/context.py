@@ -1,12 +1,13 @@
 """What a download needs besides its digest: where from, with whose help, and who is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.digests import Digest
+from regcache.generations import Generations
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IBlobBody, IBlobStore, ICacheEvents, IRegistry, ISpace
 
@@ -46,13 +47,14 @@ class BlobSource:
     repository: Repository
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DownloadTask:
     """What one download is to fetch.
 
     :ivar expected_size: what a manifest says the size is (bytes), or None.
     :ivar fresh: nothing of it is on the disk, as far as is known.
     :ivar skip: indexes of the upstream's URLs that are not to be asked.
+    :ivar generation: how many removals there were when it was asked for.
     """
 
     digest: Digest
@@ -61,6 +63,7 @@ class DownloadTask:
     expected_size: int | None
     fresh: bool
     skip: frozenset[int]
+    generation: int
 
     @property
     def upstream(self) -> UpstreamIdentity:
@@ -75,6 +78,7 @@ class DownloadContext:
     :ivar random: a number in [0, 1), for jitter.
     :ivar finish: a download nobody waits for goes on when at most this many bytes are
         missing; None: always.
+    :ivar removed: what was removed by an operator is not kept, where its download began before.
     """
 
     store: IBlobStore
@@ -84,6 +88,7 @@ class DownloadContext:
     events: ICacheEvents
     random: Callable[[], float]
     finish: int | None
+    removed: Generations[Hashable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,5 +121,8 @@ class DownloadEvents(Protocol):
     def outgrew(self, digest: Digest) -> None:
         """Content that had not said its size turned out to be larger than may be stored."""
 
-    def closed(self, task: DownloadTask) -> None:
+    def released(self, task: DownloadTask) -> None:
         """The next download of this digest may begin."""
+
+    def over(self, task: DownloadTask) -> None:
+        """The download is over."""

@@ -32,6 +32,11 @@ checking   digest wrong            over; readers aborted, the file dropped; a fi
 checking   not to be stored        over; readers have their bytes
 checking   storing it refused      over; readers have their bytes, the disk rests
 checking   index told              over; readers go on with the open file
+any        another download of     as before; what is checked is only recorded, not stored again
+           the digest has stored
+any        removed by an operator  as before, but nobody joins, the names on disk are free, and
+                                   nothing is kept; over where nobody reads. What is being
+                                   stored is, and the removal waits for that
 any        daemon stops            checking goes on; else over, intervals saved
 =========  ======================  =====================================================
 
@@ -62,7 +67,6 @@ from regcache.cache.download.fetching import Fetching
 from regcache.cache.download.reader import Reader
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.target import FillTarget
-from regcache.cache.sight.proofs import agrees
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody, IPartialFile
 
@@ -82,6 +86,7 @@ class Download:
     """Fetches one blob and feeds the readers that want it.
 
     :ivar target: set before an answer may begin.
+    :ivar closing: what is kept of it, and its end.
     """
 
     _log = Logger()
@@ -93,18 +98,18 @@ class Download:
         self, task: DownloadTask, context: DownloadContext, events: DownloadEvents
     ) -> None:
         self.task = task
-        self.readers = Readers(context.clock, self._left)
+        self.readers = Readers(context.clock, self.unread)
         self._opened = False
         self._context = context
         self._events = events
-        self._closing = Closing(task, self.readers, events)
+        self.closing = Closing(task, self.readers, context, events)
         self._state = State.OPENING
         self._stopping = False
 
     @property
     def joinable(self) -> bool:
         """Whether a reader may still be attached."""
-        return not self._stopping and self._state is not State.OVER
+        return not (self._stopping or self._state is State.OVER or self.closing.forsaken)
 
     @property
     def public(self) -> bool:
@@ -124,9 +129,12 @@ class Download:
             self._fetching.begin()
         return reader
 
-    def closed(self) -> "Deferred[None]":
-        """Fires when the next download of the digest may begin."""
-        return self._closing.done.wait()
+    def forsake(self) -> "Deferred[None]":
+        """The content was removed. Fires when nothing of this one can be kept any more."""
+        waiting = self.closing.forsake()
+        if not self.readers:
+            self._leave_off()
+        return waiting
 
     def begin(self) -> None:
         """Open the partial file and begin to fill it."""
@@ -139,10 +147,8 @@ class Download:
         except OSError as error:
             self.storage_failed(error)
             return
-        self.readers.file = self._closing.file = file
-        self._verification = Verification(
-            task, file, readers=self.readers, context=self._context, events=self._events
-        )
+        self.readers.file = file
+        self._verification = self.closing.opened(file)
         await self._fill(file)
 
     async def _fill(self, file: IPartialFile) -> None:
@@ -150,7 +156,7 @@ class Download:
         self.target = FillTarget(file, self._context.space, self.readers, self)
         self._fetching = Fetching(self.task, self.target, self._context, self)
         self.readers.bring = self._fetching.wanted
-        if self._stopping:
+        if self._stopping or (self.closing.forsaken and not self.readers):
             self._save()
         elif self.target.is_complete:
             self._state = State.PROVING
@@ -160,39 +166,30 @@ class Download:
             self._fetching.begin()
 
     async def _prove(self) -> None:
-        digest, source = self.task.digest, self.task.source
         try:
-            head = await source.registry.head_blob(source.repository.name, digest)
-            if not agrees(head, digest, self.size):
-                reason = "its answer to HEAD is not that of this blob"
-                raise SizeConflict(self.task.upstream.name, reason)
+            await self._verification.prove(self._fetching.answers)
         except UpstreamFailure as failure:
             self.gave_up(failure)
         else:
             if self._state is State.PROVING:
-                self._fetching.answers.credentials = head.credentials
                 self._begin_check(self._check)
 
     def stop(self) -> "Deferred[None]":
         """Keep what is here for another day. Fires when everything is closed."""
         self._stopping = True
-        if self._state in (State.PROVING, State.FILLING, State.PARKING):
-            self._save()
-        return self.closed()
-
-    def _left(self) -> None:
-        """Go on, park or close, now that a reader is gone."""
-        self.unread()
-        self._closing.reader_left()
-
-    # What is told by TargetEvents and FetchEvents.
+        self._leave_off()
+        return self.closing.over.wait()
 
     def unread(self) -> None:
-        """Park, if nobody reads and too much is missing to finish it."""
-        if self._state is State.FILLING and not self.readers:
-            if self.target.may_park(self._context.finish):
-                self._state = State.PARKING
-                self._fetching.stop()
+        """A reader has left, or something changed: go on, park, or close the file."""
+        self.closing.reader_left()
+        if self._state is not State.FILLING or self.readers:
+            return
+        if self.closing.forsaken:
+            self._save()
+        elif self.target.may_park(self._context.finish):
+            self._state = State.PARKING
+            self._fetching.stop()
 
     def complete(self) -> None:
         """Verify what is there."""
@@ -242,8 +239,6 @@ class Download:
         reason = "the download failed"
         self._end(RuntimeError(reason) if self._opened else NotStoredError(reason), discard=True)
 
-    # How it goes on when all is there, and how it ends.
-
     def _begin_check(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._state = State.CHECKING
         self._fetching.drop()
@@ -260,7 +255,7 @@ class Download:
     async def _check(self) -> None:
         if await self._verification.complete(self._fetching.answers, self.target):
             self._state = State.OVER
-            self._closing.finish()
+            self.closing.finish()
         else:
             await self._begin_anew()
 
@@ -272,6 +267,10 @@ class Download:
         """End for today; nobody reads any more, unless the daemon stops."""
         self._end(ServiceUnavailableError("the daemon is stopping"), discard=False)
 
+    def _leave_off(self) -> None:
+        if self._state in (State.PROVING, State.FILLING, State.PARKING):
+            self._save()
+
     def _end(self, error: Exception, discard: bool) -> None:
         """Save or discard, then let the next download of this digest begin.
 
@@ -282,4 +281,4 @@ class Download:
             if self._opened:
                 self._fetching.drop()
             self.readers.dismiss(error)
-            self._closing.begin(self.target.partial_claim if self._opened else None, discard)
+            self.closing.begin(self.target.partial_claim if self._opened else None, discard)

@@ -1,7 +1,11 @@
 """The table of downloads: the single flight of blobs.
 
-Whoever asks for a digest in it joins, at any offset. An entry stays until its file is
-committed, saved or removed, so two downloads never touch one partial file.
+Whoever asks an upstream for a digest joins its download, at any offset. An entry stays until
+its file is committed, saved or removed, so two downloads never touch one partial file.
+
+Until it is verified content is the word of the upstream that gives it. So each upstream has a
+download of its own for a digest; what is verified first is stored, and the others go on for
+who reads them, and have no more than the right to it noted.
 """
 
 import errno
@@ -14,8 +18,10 @@ from regcache.bounded import BoundedTable
 from regcache.cache.download.context import BlobSource, DownloadContext, DownloadTask, Fetched
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.download import Download
+from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
+from regcache.generations import Generations
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IRegistry
 
@@ -26,11 +32,16 @@ OUTGROWN_REST = 600.0
 #: ... as long as no more of them than this have to be remembered.
 MOST_REFUSED = 1000
 #: Faults that say something of one name only, not of the disk.
-CONCERNS_ONE = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP})
+CONCERNS_ONE = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.EBUSY})
+#: Downloads that have ended of which it is known when.
+MOST_ENDED = 1000
 
 
 class DownloadTable:
-    """Begins downloads, finds running ones, and ends all when the daemon stops."""
+    """Begins downloads, finds running ones, and ends all when the daemon stops.
+
+    :ivar ended: of which digests downloads have ended, for who looked what is stored meanwhile.
+    """
 
     _log = Logger()
 
@@ -43,13 +54,15 @@ class DownloadTable:
         self._context = context
         self._distrusted_urls = distrusted_urls
         self._record = record
-        self._running: dict[Digest, Download] = {}
+        self._running: dict[Digest, dict[UpstreamIdentity, Download]] = {}
+        self._all: dict[DownloadTask, Download] = {}
+        self.ended: Generations[Digest] = Generations(MOST_ENDED)
         self._storage_rests_until = 0.0
         self._refused: BoundedTable[Digest, tuple[float, str]] = BoundedTable(MOST_REFUSED)
         self._stopping = False
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._all)
 
     @property
     def storage_rests(self) -> bool:
@@ -78,23 +91,29 @@ class DownloadTable:
             raise UpstreamBadAnswer(registry.name, "it gave wrong bytes for this digest before")
         return skip
 
-    def runs(self, digest: Digest) -> bool:
-        """Whether the digest is being fetched, or was just now."""
-        return digest in self._running
-
-    async def find(self, digest: Digest) -> Download | None:
-        """The download of a digest that may be joined, once a closing one has closed."""
-        while (download := self._running.get(digest)) is not None and not download.joinable:
-            await download.closed()
+    async def find(self, digest: Digest, upstream: UpstreamIdentity) -> Download | None:
+        """The download from an upstream that may be joined, once a closing one has closed."""
+        while (download := self._get(digest, upstream)) is not None and not download.joinable:
+            await download.closing.released.wait()
         return download
 
+    def _get(self, digest: Digest, upstream: UpstreamIdentity) -> Download | None:
+        by_upstream = self._running.get(digest)
+        return None if by_upstream is None else by_upstream.get(upstream)
+
+    def verified(self, digest: Digest) -> Download | None:
+        """A download of whatever upstream whose content is right, and only being stored."""
+        by_upstream = self._running.get(digest, {})
+        ready = (each for each in by_upstream.values() if each.joinable and each.readers.verified)
+        return next(ready, None)
+
     def begin(
-        self, digest: Digest, source: BlobSource, expected_size: int | None, resumes: bool
+        self, digest: Digest, source: BlobSource, expected_size: int | None, fresh: bool
     ) -> Download:
         """Begin a download of which :meth:`find` has just said that there is none.
 
         :param expected_size: of a manifest: a hint, and a claim that answers are held to.
-        :param resumes: an earlier attempt left a partial file.
+        :param fresh: no earlier attempt left a partial file.
         :raises UpstreamBadAnswer: where every URL of the upstream gave wrong bytes before.
         :raises ServiceUnavailableError: while the daemon stops.
         """
@@ -102,22 +121,38 @@ class DownloadTable:
             raise ServiceUnavailableError("the daemon is stopping")
         skip = self.skipped(digest, source.registry)
         task = DownloadTask(
-            digest, source, expected_size=expected_size, fresh=not resumes, skip=skip
+            digest,
+            source,
+            expected_size=expected_size,
+            fresh=fresh,
+            skip=skip,
+            generation=self._context.removed.current,
         )
-        download = self._running[digest] = Download(task, self._context, self)
+        download = self._all[task] = Download(task, self._context, self)
+        self._running.setdefault(digest, {})[task.upstream] = download
         download.begin()
         return download
+
+    def forget(self, message: Forgotten) -> "Deferred[None] | None":
+        """Have nothing kept of content that was removed; store again what was lost."""
+        if message.kind is not Kind.CONTENT or not isinstance(message.key, Digest):
+            return None
+        running = list(self._running.get(message.key, {}).values())
+        for download in running:
+            download.closing.superseded = False
+        old = [each for each in running if each.task.generation < message.generation]
+        return gatherResults([each.forsake() for each in old]).addCallback(lambda _: None)
 
     def stop(self) -> "Deferred[None]":
         """Save every download for another day. Fires when all files are closed."""
         self._stopping = True
-        stopping = [download.stop() for download in list(self._running.values())]
+        stopping = [download.stop() for download in list(self._all.values())]
         return gatherResults(stopping).addCallback(lambda _: None)
 
     def stop_unread(self) -> None:
         """Save the downloads that nobody reads: they have no place in a drain."""
         self._stopping = True
-        for download in list(self._running.values()):
+        for download in list(self._all.values()):
             if not download.readers:
                 download.stop()
 
@@ -128,6 +163,9 @@ class DownloadTable:
 
         What it cannot note is adopted when an upstream proves the right to it again.
         """
+        for download in self._running.get(fetched.digest, {}).values():
+            if download.task.source is not fetched.source:
+                download.closing.superseded = True
         try:
             await self._record(fetched)
         except OSError as error:
@@ -159,6 +197,14 @@ class DownloadTable:
         self._log.warn("{digest} outgrew the space there is for it", digest=digest)
         self._refuse(digest, "it outgrew the space there was for it", OUTGROWN_REST)
 
-    def closed(self, task: DownloadTask) -> None:
+    def released(self, task: DownloadTask) -> None:
         """The next download of this digest may begin."""
-        del self._running[task.digest]
+        by_upstream = self._running[task.digest]
+        del by_upstream[task.upstream]
+        if not by_upstream:
+            del self._running[task.digest]
+        self.ended.advance(task.digest)
+
+    def over(self, task: DownloadTask) -> None:
+        """The download is over."""
+        del self._all[task]

@@ -1,23 +1,147 @@
 """How a download ends: verified and stored, saved for another day, or dropped."""
 
+from enum import Enum
+
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regcache.cache.download.answers import Answers
+from regcache.cache.download.answers import Answers, SizeConflict
 from regcache.cache.download.context import DownloadContext, DownloadEvents, DownloadTask
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.target import FillTarget, PartialClaim
+from regcache.cache.sight.proofs import agrees
 from regcache.errors import UpstreamBadAnswer
 from regcache.gate import Gate
 from regcache.interfaces import IPartialFile
 
 
-class Verification:
-    """Completes one file; content that several answers spoilt is fetched afresh once.
+class Keeping(Enum):
+    """What becomes of content that was verified.
 
-    :ivar may_begin_anew: that was not done yet.
+    =======  ==================================================================================
+    STORE    it gets its name, and the index is told
+    NOTE     another download has stored it meanwhile: the index is told who gave it, too
+    NOTHING  there is no space, or it was removed by an operator since the download began
+    =======  ==================================================================================
     """
+
+    STORE = "store"
+    NOTE = "note"
+    NOTHING = "nothing"
+
+
+class Closing:
+    """What is kept of a download, and its end: its file is closed, and the next one may begin.
+
+    :ivar released: opens when the next download of the digest may begin.
+    :ivar over: opens when this one is over. A forsaken one goes on for its readers meanwhile.
+    :ivar superseded: another download has stored the content.
+    :ivar storing: the content is getting its name, or the index is being told.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        task: DownloadTask,
+        readers: Readers,
+        context: DownloadContext,
+        events: DownloadEvents,
+    ) -> None:
+        self.released, self.over = Gate(), Gate()
+        self.superseded = self.storing = False
+        self._task = task
+        self._readers = readers
+        self._context = context
+        self._events = events
+        self._file: IPartialFile | None = None
+
+    @property
+    def forsaken(self) -> bool:
+        """Whether the content was removed since the download began."""
+        return self._context.removed.concerns(self._task.digest, self._task.generation)
+
+    def keeping(self, target: FillTarget) -> Keeping:
+        """What becomes of the content, as things are now."""
+        if self.forsaken or not target.stored:
+            return Keeping.NOTHING
+        return Keeping.NOTE if self.superseded else Keeping.STORE
+
+    def opened(self, file: IPartialFile) -> "Verification":
+        """There is a file; who verifies it."""
+        self._file = file
+        if self.forsaken:
+            self._give_up_names()
+        return Verification(
+            self._task,
+            file,
+            closing=self,
+            readers=self._readers,
+            context=self._context,
+            events=self._events,
+        )
+
+    def forsake(self) -> "Deferred[None]":
+        """The content was removed. Fires when nothing of it can be kept any more."""
+        if self._file is not None and not self.storing:
+            self._give_up_names()
+        return self.released.wait()
+
+    def _give_up_names(self) -> None:
+        """Leave the names on disk to the next download; what is open may be filled and read on.
+
+        Where the disk refuses that, the next one waits until this one is over.
+        """
+        assert self._file is not None
+        self._file.discard().addCallbacks(lambda _: self._release(), self._not_given_up)
+
+    def _not_given_up(self, failure: Failure) -> None:
+        failure.trap(OSError)
+        digest, reason = self._task.digest, failure.getErrorMessage()
+        self._log.warn("{digest} cannot be removed yet: {reason}", digest=digest, reason=reason)
+
+    def begin(self, partial_claim: PartialClaim | None, discard: bool) -> None:
+        """Save the partial file or remove it, if there is one, and finish."""
+        if partial_claim is None:
+            self.finish()
+            return
+        ending = Deferred.fromCoroutine(partial_claim.end(discard or self.forsaken))
+        ending.addErrback(self._failed)
+        ending.addCallback(lambda _: self.finish())
+
+    def finish(self) -> None:
+        """Let the next download of the digest begin.
+
+        It may do so at once, and needs the file: so that is closed before.
+        """
+        self._close()
+        self._release()
+        self._events.over(self._task)
+        self.over.succeed()
+
+    def reader_left(self) -> None:
+        """Close the file if it was the last one."""
+        if self.over.open:
+            self._close()
+
+    def _release(self) -> None:
+        if not self.released.open:
+            self._events.released(self._task)
+            self.released.succeed()
+
+    def _close(self) -> None:
+        """Close the file, unless somebody still reads what was verified."""
+        if self._file is not None and not (self._readers and self._readers.verified):
+            self._file.close()
+
+    def _failed(self, failure: Failure) -> None:
+        digest = self._task.digest
+        self._log.failure("ending the download of {digest} failed", failure, digest=digest)
+
+
+class Verification:
+    """Completes one file; content that several answers spoilt is fetched afresh once."""
 
     _log = Logger()
 
@@ -26,17 +150,36 @@ class Verification:
         task: DownloadTask,
         file: IPartialFile,
         *,
+        closing: Closing,
         readers: Readers,
         context: DownloadContext,
         events: DownloadEvents,
     ) -> None:
-        self.may_begin_anew = True
+        self._begun_anew = False
         self._task = task
         self._file = file
+        self._closing = closing
         self._readers = readers
         self._context = context
         self._events = events
         self._resumed = file.present.total > 0
+
+    @property
+    def may_begin_anew(self) -> bool:
+        """Whether it may be fetched afresh still."""
+        return not (self._begun_anew or self._closing.forsaken)
+
+    async def prove(self, answers: Answers) -> None:
+        """Ask whether the upstream has what is complete here already.
+
+        :raises UpstreamFailure: if it has not; SizeConflict: if it speaks of something else.
+        """
+        digest, source = self._task.digest, self._task.source
+        head = await source.registry.head_blob(source.repository.name, digest)
+        if not agrees(head, digest, self._file.size):
+            reason = "its answer to HEAD is not that of this blob"
+            raise SizeConflict(self._task.upstream.name, reason)
+        answers.credentials = head.credentials
 
     async def complete(self, answers: Answers, target: FillTarget) -> bool:
         """Verify and store the content. Its last bytes go out before it has its name.
@@ -47,27 +190,37 @@ class Verification:
         """
         if not await self._file.verify():
             return self._reject(answers)
-        if not (target.stored and self._file.crowded):
+        keeping = self._closing.keeping(target)
+        if keeping is not Keeping.STORE or not self._file.crowded:
             self._readers.release_all()
-        if target.stored:
-            try:
-                await self._file.commit()
-            finally:
-                if not self._readers.verified:
-                    self._readers.release_all()
-            target.partial_claim.release()
-            await self._events.fetched(answers.result())
+        if keeping is Keeping.STORE:
+            await self._commit()
         else:
+            await self._file.discard()
+        if not target.stored:
             self._log.info(
                 "{digest} from {upstream} is passed through and not kept: there is no space for it",
                 digest=self._task.digest,
                 upstream=self._task.upstream.name,
             )
+        target.partial_claim.release()
+        # Asked again: it may have been removed meanwhile, whose removal waits for this one to end.
+        if self._closing.keeping(target) is not Keeping.NOTHING:
+            self._closing.storing = True
+            await self._events.fetched(answers.result())
         return True
+
+    async def _commit(self) -> None:
+        self._closing.storing = True
+        try:
+            await self._file.commit()
+        finally:
+            if not self._readers.verified:
+                self._readers.release_all()
 
     async def begin_anew(self, target: FillTarget) -> None:
         """Forget all bytes; this is done once. :raises OSError: if the disk fails."""
-        self.may_begin_anew = self._resumed = False
+        self._begun_anew, self._resumed = True, False
         await self._file.clear()
         target.partial_claim.release()
         self._readers.begin_anew()
@@ -90,52 +243,3 @@ class Verification:
         if mixed and self.may_begin_anew and self._readers:
             return False
         raise failure
-
-
-class Closing:
-    """Saves or removes the file of a download, closes it, and lets the next one begin.
-
-    :ivar done: opens when the next download of the digest may begin.
-    :ivar file: set when there is one.
-    """
-
-    _log = Logger()
-
-    def __init__(self, task: DownloadTask, readers: Readers, events: DownloadEvents) -> None:
-        self.done = Gate()
-        self.file: IPartialFile | None = None
-        self._task = task
-        self._readers = readers
-        self._events = events
-
-    def begin(self, partial_claim: PartialClaim | None, discard: bool) -> None:
-        """Save the partial file or remove it, if there is one, and finish."""
-        if partial_claim is None:
-            self.finish()
-            return
-        ending = Deferred.fromCoroutine(partial_claim.end(discard))
-        ending.addErrback(self._failed)
-        ending.addCallback(lambda _: self.finish())
-
-    def finish(self) -> None:
-        """Let the next download of the digest begin.
-
-        It may do so at once, and needs the file: so that is closed before.
-        """
-        self._close()
-        self._events.closed(self._task)
-        self.done.succeed()
-
-    def reader_left(self) -> None:
-        """Close the file if it was the last one."""
-        if self.done.open:
-            self._close()
-
-    def _close(self) -> None:
-        """Close the file, unless somebody still reads what was verified."""
-        if self.file is not None and not (self._readers and self._readers.verified):
-            self.file.close()
-
-    def _failed(self, failure: Failure) -> None:
-        digest = self._task.digest
-        self._log.failure("ending the download of {digest} failed", failure, digest=digest)

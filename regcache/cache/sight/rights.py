@@ -23,7 +23,7 @@ without credentials           holds              holds
 Only what was proved is remembered, not what merely holds on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -36,6 +36,7 @@ from regcache.cache.sight.proofs import agrees, is_manifest
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
 from regcache.facts import ContentFacts, ContentHead, Link
+from regcache.generations import Generations
 from regcache.identity import RepositoryContent, UpstreamIdentity, same_credentials, user_of
 from regcache.interfaces import IContentFile, IIndex
 from regcache.single_flight import Begin, Flights, OverdueError
@@ -103,10 +104,21 @@ class Rights:
 
     _log = Logger()
 
-    def __init__(self, index: IIndex, clock: IReactorTime, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        index: IIndex,
+        clock: IReactorTime,
+        random: Callable[[], float],
+        removed: Generations[Hashable],
+    ) -> None:
+        """
+        :param random: a number in [0, 1).
+        :param removed: a right to what an operator removed is not noted where it began before.
+        """
         self._index = index
         self._clock = clock
         self._random = random
+        self._removed = removed
         self._flights: Flights[None] = Flights(clock)
         self._disproved: BoundedTable[tuple[UpstreamIdentity, Digest], bool] = BoundedTable(
             MOST_DISPROVED, clock
@@ -161,7 +173,7 @@ class Rights:
         :raises UpstreamFailure: if it refuses, does not have it, or does not answer and the
             repository had no right before.
         """
-        digest = file.digest
+        digest, began = file.digest, self._removed.current
 
         async def prove() -> None:
             if facts.upstream_linked or not file.size:
@@ -171,7 +183,7 @@ class Rights:
                 credentials = head.credentials
             else:
                 credentials = await self._show(repository, file)
-            await self._link(repository, digest, credentials)
+            await self._link(repository, digest, credentials, began)
 
         return await self._proof(repository, digest, facts, prove=prove, by=None)
 
@@ -186,12 +198,13 @@ class Rights:
 
         :param by: Unix seconds at which the client is answered with what is known.
         """
+        began = self._removed.current
 
         async def prove() -> None:
             head = await repository.registry.head_manifest(repository.name, str(digest))
             if not (is_manifest(head, str(digest)) and agrees(head, digest, facts.size)):
                 raise NotProvedError("the upstream speaks of something else")
-            await self._link(repository, digest, head.credentials)
+            await self._link(repository, digest, head.credentials, began)
 
         if not facts.upstream_linked:
             raise NotProvedError("the upstream never gave it")
@@ -222,7 +235,11 @@ class Rights:
             return True
         return False
 
-    async def _link(self, repository: ServedRepository, digest: Digest, credentials: str) -> None:
+    async def _link(
+        self, repository: ServedRepository, digest: Digest, credentials: str, began: int
+    ) -> None:
+        if self._removed.concerns(digest, began):
+            return
         now = self._clock.seconds()
         try:
             await self._index.record_link(repository.content(digest), credentials, now)

@@ -7,8 +7,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.cache.download.context import BlobSource, DownloadTask
 from regcache.cache.download.ending import Closing
 from regcache.cache.download.readers import Readers
+from regcache.digests import Digest
 from regcache.errors import (
     UpstreamBadAnswer,
     UpstreamNotFound,
@@ -17,7 +19,7 @@ from regcache.errors import (
 from regcache.intervals import Intervals
 from regcache.store.interval_saver import SAVE_BEHIND
 from tests.support.bodies import Fault
-from tests.support.caches import Sink
+from tests.support.caches import Caches, Sink
 from tests.support.download_case import KIB, DownloadTestCase, make_content
 
 MIB = 1024 * KIB
@@ -199,7 +201,7 @@ class KilledTests(DownloadTestCase):
         while self.registry.sent < 2.5 * SAVE_BEHIND:
             self.caches.run(turns=1)
         self.successResultOf(opening)
-        download = self.caches.downloads._running[digest]
+        (download,) = self.caches.downloads._all.values()
         download._fetching.drop()
         killed, self.caches = self.caches, self.make_caches()
         self.assertEqual(bytes(self.pull(digest).data), content)
@@ -223,28 +225,41 @@ class ClosingTests(SynchronousTestCase):
                 case.said.append("closed")
 
         class Events:
-            def closed(self, task: object) -> None:
+            def released(self, task: object) -> None:
                 case.said.append("told")
 
+            def over(self, task: object) -> None:
+                case.said.append("over")
+
+        caches = Caches(os.path.abspath(self.mktemp()), Clock())
+        context, events, file = caches.downloads._context, Events(), File()
+        source = BlobSource(None, None)  # type: ignore[arg-type]
+        task = DownloadTask(
+            Digest.of(b""),
+            source,
+            expected_size=None,
+            fresh=True,
+            skip=frozenset(),
+            generation=0,
+        )
         self.readers = Readers(Clock(), lambda: self.closing.reader_left())
-        task, events, file = object(), Events(), File()
-        self.closing = Closing(task, self.readers, events)  # type: ignore[arg-type]
-        self.readers.file = self.closing.file = file  # type: ignore[assignment]
+        self.closing = Closing(task, self.readers, context, events)  # type: ignore[arg-type]
+        self.readers.file = self.closing._file = file  # type: ignore[assignment]
         self.reader = self.readers.join()
 
     def test_file_is_closed_before_the_table_is_told(self) -> None:
         """Who waits for the end opens the file at once, and must find it closed."""
-        self.closing.done.wait().addCallback(lambda _: self.said.append("next"))
+        self.closing.released.wait().addCallback(lambda _: self.said.append("next"))
         self.closing.finish()
-        self.assertEqual(self.said, ["closed", "told", "next"])
+        self.assertEqual(self.said, ["closed", "told", "next", "over"])
 
     def test_readers_of_verified_content_keep_the_file(self) -> None:
         """What was verified may be read to its end; the last who leaves closes it."""
         self.readers.verified = True
         self.closing.finish()
-        self.assertEqual(self.said, ["told"])
+        self.assertEqual(self.said, ["told", "over"])
         self.reader.leave()
-        self.assertEqual(self.said, ["told", "closed"])
+        self.assertEqual(self.said, ["told", "over", "closed"])
 
 
 class ManyReadersTests(DownloadTestCase):

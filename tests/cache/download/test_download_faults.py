@@ -17,6 +17,7 @@ from regcache.errors import (
     UpstreamServerError,
 )
 from regcache.store import aside
+from regcache.store.partials import partial_keys
 from tests.support.bodies import Fault
 from tests.support.caches import Sink
 from tests.support.download_case import KIB, DownloadTestCase, make_content
@@ -221,7 +222,7 @@ class SpaceTests(DownloadTestCase):
 
     def fail_writes(self) -> None:
         """Every write fails from now on, as on a full disk."""
-        download = next(iter(self.caches.downloads._running.values()))
+        (download,) = self.caches.downloads._all.values()
 
         def full(*_: object) -> "Deferred[None]":
             failed: Deferred[None] = Deferred()
@@ -233,7 +234,7 @@ class SpaceTests(DownloadTestCase):
     def test_something_else_has_its_name(self) -> None:
         """What cannot be put aside has its blob relayed for a while, and keeps no other from it."""
         self.patch(aside, "MOST_ASIDE", 0)
-        name = f"{self.digest.algorithm}-{self.digest.hex}"
+        name = str(partial_keys(self.digest, self.registry.identity)[0])
         in_the_way = os.path.join(self.directory, "partial", name)
         os.makedirs(os.path.join(in_the_way, "of somebody"))
         self.assertEqual(bytes(self.pull().data), self.content)

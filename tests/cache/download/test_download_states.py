@@ -353,7 +353,7 @@ class AnyDaemonStops(state_rows.Row):
         self.stopping = self.daemon.caches.downloads.stop()
         self.assertEqual(self.state(), "over")
 
-    def conclude(self, question: int) -> None:
+    def conclude(self, question: int, removed: list[object] | None = None) -> None:
         """The next life is right, whatever befell the end of this one."""
         if question < 4:
             self.daemon.settle()
@@ -361,4 +361,4 @@ class AnyDaemonStops(state_rows.Row):
             self.daemon.disk.failing = 0
             self.daemon.stop()
             self.daemon.start()
-        super().conclude(question)
+        super().conclude(question, removed)

@@ -70,7 +70,7 @@ class AskingTests(SmallCase):
         """What a manifest says of the size of a small blob has to be true."""
         for size in (len(self.content) - 1, WITHHELD):
             opened = self.caches.downloads.begin(
-                self.digest, BlobSource(self.registry, self.caches.served().identity), size, False
+                self.digest, BlobSource(self.registry, self.caches.served().identity), size, True
             )
             ready = opened.join().ready()
             self.caches.run()
@@ -126,7 +126,7 @@ class AskingTests(SmallCase):
         self.successResultOf(partial.save())
         partial.close()
         source = BlobSource(self.registry, self.caches.served().identity)
-        reader = self.caches.downloads.begin(self.digest, source, None, False).join()
+        reader = self.caches.downloads.begin(self.digest, source, None, True).join()
         self.caches.run()
         self.successResultOf(reader.ready())
         reader.leave()

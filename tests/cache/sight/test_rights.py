@@ -10,6 +10,7 @@ from regcache.cache.sight.proofs import agrees
 from regcache.cache.sight.rights import HEAD_FOR, PIECE
 from regcache.digests import Digest
 from regcache.errors import (
+    UpstreamBadAnswer,
     UpstreamDenied,
     UpstreamFailure,
     UpstreamNotFound,
@@ -61,7 +62,6 @@ class LinkTests(RightsTestCase):
 
     def test_an_answer_to_everything(self) -> None:
         """A HEAD that names neither digest nor size proves nothing of a blob, nor another's."""
-        self.holders.add(("org/b", self.blob))
         other = Digest.of(b"other")
         for head in (
             ContentHead(None, 7, "text/html"),
@@ -70,8 +70,18 @@ class LinkTests(RightsTestCase):
             ContentHead(self.blob, 7, ""),
         ):
             self.answer(head)
-            self.assertEqual(self.pull(self.blob, "org/b"), "relay")
+            self.refusal(self.open(self.blob, "org/b"), UpstreamNotFound)
             self.assertIsNone(self.link(self.blob))
+            self.clock.advance(10.0)
+
+    def test_given_whole(self) -> None:
+        """What a HEAD does not prove the bytes do: they are fetched once, and noted."""
+        self.holders.add(("org/b", self.blob))
+        self.answer(ContentHead(None, 7, "text/html"))
+        self.asked()
+        self.assertEqual([self.pull(self.blob, "org/b") for _ in range(3)], ["miss", "hit", "hit"])
+        self.assertEqual(self.asked(), ["get_blob"])
+        self.assertIsNotNone(self.link(self.blob))
 
     def test_size_alone(self) -> None:
         """Storage behind a redirect names no digest; the size that is known is as good."""
@@ -477,20 +487,18 @@ class OtherUpstreamTests(RightsTestCase):
     def test_only_its_word(self) -> None:
         """One that says yes to every HEAD, or gives other bytes, opens nothing."""
         self.other.blobs[self.blob] = b"x" * len(SECRET)
-        opened = self.result(self.open(self.blob, "x/y", "other.test"))
-        self.assertEqual(opened.status.outcome, "relay")
-        opened.reader.leave()
+        self.refusal(self.open(self.blob, "x/y", "other.test"), UpstreamBadAnswer)
         self.assertIsNone(self.link("x/y"))
+        self.assertEqual(self.pull(self.blob), "hit")
 
     def test_one_chance_a_day(self) -> None:
         """Who failed once does not try until the piece is one that it happens to know."""
         self.other.blobs[self.blob] = b"x" * len(SECRET)
-        self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "relay")
-        self.other.add(SECRET)
-        for repository in ("x/y", "x/z"):
-            self.assertEqual(self.pull(self.blob, repository, "other.test"), "relay")
+        for _ in range(5):
+            self.refusal(self.open(self.blob, "x/y", "other.test"), UpstreamBadAnswer)
         pieces = [request for request in self.other.requests if request[4] is not None]
         self.assertEqual(len(pieces), 1)
+        self.other.add(SECRET)
         self.clock.advance(DAY)
         self.assertEqual(self.pull(self.blob, "x/y", "other.test"), "hit")
 
@@ -504,18 +512,17 @@ class OtherUpstreamTests(RightsTestCase):
     def test_other_size(self) -> None:
         """Nor does one that has something of another size under the digest."""
         self.other.blobs[self.blob] = SECRET + b"x"
-        opened = self.result(self.open(self.blob, "x/y", "other.test"))
-        self.assertEqual(opened.status.outcome, "relay")
-        opened.reader.leave()
+        self.refusal(self.open(self.blob, "x/y", "other.test"), UpstreamBadAnswer)
         self.assertIsNone(self.link("x/y"))
 
     def test_without_ranges(self) -> None:
-        """One that gives no pieces has its own bytes passed through."""
+        """One that gives no pieces gives all of it, once: it is stored again, and noted."""
         self.other.add(SECRET)
-        self.other.faults = [Fault(ignore_range=True)]
-        opened = self.result(self.open(self.blob, "x/y", "other.test"))
-        self.assertEqual(opened.status.outcome, "relay")
-        opened.reader.leave()
+        self.other.faults = [Fault(ignore_range=True)] * 10
+        outcomes = [self.pull(self.blob, "x/y", "other.test") for _ in range(3)]
+        self.assertEqual(outcomes, ["miss", "hit", "hit"])
+        self.assertEqual([each[3:] for each in self.other.requests][1:], [(0, None)])
+        self.assertEqual(self.pull(self.blob), "hit")
 
     def test_does_not_have_them(self) -> None:
         """One that does not have them answers for itself."""

@@ -36,7 +36,8 @@ class RedirectingAgent:
             try:
                 answer: Answer = await self._inner.send(request)
             except UpstreamFailure as failure:
-                failure.redirected = request.url.origin != self._own
+                # A target that is not even asked is known to be ill: asking again mends nothing.
+                failure.redirected = failure.asked and request.url.origin != self._own
                 raise
             # Storage behind a redirect needs none; who led us there did.
             credentials = answer.credentials = answer.credentials or credentials

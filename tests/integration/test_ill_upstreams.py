@@ -570,6 +570,21 @@ class BreakerTests(PullThroughCase):
         )
         self.assertEqual(client.get(well).body, CACHED.data)
 
+    def test_dead_redirect_target(self) -> None:
+        """It rests by itself: the registry that leads there is asked as before, and is up."""
+        upstream = self.faulty_upstream()
+        for repository in REPOSITORIES:
+            upstream.add_image(repository, CACHED, "1")
+        dead = f"http://127.0.0.1:{free_port()}/storage"
+        upstream.faults.always("*/blobs/*", Fault(redirect=dead), method="GET")
+        daemon = self.regcache(upstream_config(upstream.url, **times()))
+        client = daemon.client()
+        blob = f"/v2/{REPOSITORY}/blobs/{CACHED.blobs[0].digest}"
+        wait_until(lambda: client.get(blob).status == 503, "the storage is not asked")
+        self.assertGreaterEqual(int(client.get(blob).headers["retry-after"]), 1)
+        self.assertEqual(client.get(f"/v2/{REPOSITORY}/manifests/1").status, 200)
+        self.assertEqual(daemon.metric("regcache_upstream_up", upstream=UPSTREAM), 1)
+
 
 class SeveralUrlsTests(PullThroughCase):
     """The next URL is asked for manifests and for blobs alike."""

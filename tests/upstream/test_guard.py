@@ -137,10 +137,12 @@ class GuardTests(UpstreamTestCase):
         """A storage that fails behind a redirect rests by itself: the upstream is well."""
         registry = self.redirect()
         for _ in range(3):
-            self.failure(registry.get_blob("x", DIGEST), UpstreamUnreachable)
+            failure = self.failure(registry.get_blob("x", DIGEST), UpstreamUnreachable)
+            self.assertTrue(failure.redirected)
         dialled = len(self.network.dialled)
         for _ in range(2):
-            self.failure(registry.get_blob("x", DIGEST), UpstreamResting)
+            failure = self.failure(registry.get_blob("x", DIGEST), UpstreamResting)
+            self.assertFalse(failure.redirected)
         self.assertEqual(len(self.network.dialled), dialled)
         self.assertEqual(self.meter.states, [True])
         self.serve(lambda _: response(200, b"abc"), CDN_ADDRESS)

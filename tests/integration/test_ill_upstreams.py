@@ -140,7 +140,7 @@ class Nowhere:
 class Illness:
     """How a row of the table comes about.
 
-    :ivar fault: of every request.
+    :ivar fault: of every request, or of those for ``paths``.
     :ivar moved: of GET of a manifest, after HEAD said that the tag names another one.
     :ivar url: leads to the trouble; None: a faulty upstream.
     :ivar prepare: what else is done to the faulty upstream.
@@ -149,6 +149,7 @@ class Illness:
     """
 
     fault: Fault | None = None
+    paths: tuple[str, ...] = ("/v2/*",)
     moved: Fault | None = None
     url: Callable[[Nowhere], str] | None = None
     prepare: Callable[[FaultyUpstream], object] = lambda upstream: None
@@ -161,6 +162,9 @@ def _unknown_account(upstream: FaultyUpstream) -> None:
     upstream.require_token()
     upstream.realm_knows_nobody = True
 
+
+#: The tags that are asked for: the cached one, and the other.
+TAGS = ("*/manifests/1", "*/manifests/cold")
 
 #: By the first words of the rows of docs/operations.md.
 ILLNESSES: dict[str, Illness] = {
@@ -181,7 +185,13 @@ ILLNESSES: dict[str, Illness] = {
     "it gives a manifest that fails its digest": Illness(moved=Fault(wrong_byte_at=50)),
     "it has no such tag any more": Illness(Fault(status=404)),
     "it gives no access without credentials": Illness(Fault(status=401, headers=CHALLENGE)),
-    "it refuses good credentials": Illness(
+    "it refuses good credentials for this tag alone": Illness(
+        Fault(status=403, authorised=True),
+        paths=TAGS,
+        prepare=lambda upstream: upstream.require_token(ACCOUNT),
+        settings=CREDENTIALS,
+    ),
+    "it refuses good credentials for all": Illness(
         Fault(status=403, authorised=True),
         prepare=lambda upstream: upstream.require_token(ACCOUNT),
         settings=CREDENTIALS,
@@ -319,6 +329,7 @@ class TableTests(PullThroughCase):
         self.rows = rows()
         self.nowhere = Nowhere()
         self.addCleanup(self.nowhere.close)
+        self.ill = {row.words: self.faulty_upstream() for row in self.rows}
         self.fill_a_cache()
         self.fall_ill()
         self.daemon.start()
@@ -333,10 +344,16 @@ class TableTests(PullThroughCase):
         self.assertEqual(wrong, [], "\n" + "\n".join(wrong))
 
     def fill_a_cache(self) -> None:
-        """Pull an image through every entry while all is well, and stop."""
+        """Pull an image through every entry while all is well, and stop.
+
+        A second URL is well then. The first is there as well: an upstream that shares no URL with
+        the one before is another registry, which has nothing cached.
+        """
         well = self.faulty_upstream()
         well.add_image(REPOSITORY, CACHED, "1")
-        self.daemon: Regcache = self.regcache(self.config(lambda row: well.url))
+        self.daemon: Regcache = self.regcache(
+            self.config(lambda row: {"urls": [well.url, self.url(row)]})
+        )
         contents = ["manifests/1", *(f"blobs/{digest}" for digest in CACHED.all_blobs())]
 
         def pull(row: Row) -> None:
@@ -351,7 +368,6 @@ class TableTests(PullThroughCase):
 
     def fall_ill(self) -> None:
         """Make an upstream for every row, and configure it."""
-        self.ill = {row.words: self.faulty_upstream() for row in self.rows}
         for row in self.rows:
             upstream, illness = self.ill[row.words], row.illness
             for cell, image in row.images.items():
@@ -359,23 +375,26 @@ class TableTests(PullThroughCase):
             upstream.add_image(REPOSITORY, MOVED if illness.moved else CACHED, "1")
             illness.prepare(upstream)
             if illness.fault is not None:
-                upstream.faults.always("/v2/*", illness.fault)
+                for path in illness.paths:
+                    upstream.faults.always(path, illness.fault)
             if illness.moved is not None:
                 upstream.faults.always("*/manifests/*", illness.moved, method="GET")
 
-        def url(row: Row) -> str:
-            illness = row.illness
-            return illness.url(self.nowhere) if illness.url else self.ill[row.words].url
+        self.daemon.config.update(
+            self.config(lambda row: {**row.illness.settings, "urls": [self.url(row)]})
+        )
 
-        self.daemon.config.update(self.config(url))
+    def url(self, row: Row) -> str:
+        """Of the upstream that is going to be ill."""
+        illness = row.illness
+        return illness.url(self.nowhere) if illness.url else self.ill[row.words].url
 
-    def config(self, url: Callable[[Row], str]) -> dict[str, Any]:
+    def config(self, settings: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
         """An upstream entry for each cell, which so has a breaker of its own."""
         entries = {
             f"{row.name}.{cell}.test": {
                 **times(*row.awaited(cell)),
-                **row.illness.settings,
-                "urls": [url(row)],
+                **settings(row),
             }
             for row in self.rows
             for cell in CELLS
@@ -430,6 +449,8 @@ class TableTests(PullThroughCase):
         """What is not cached: a tag, a digest, a blob."""
         if cell == "blob" and row.illness.moved:
             return  # an illness of manifests
+        if cell != "tag" and row.illness.paths == TAGS:
+            return  # an illness of tags
         content = row.content(cell)
         answer, seconds = self.ask_after_others(row, cell, content)
         yield from row.cold.faults(answer, seconds)

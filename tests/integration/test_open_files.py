@@ -55,7 +55,14 @@ class OpenFilesTests(PullThroughCase):
         """More connections than the daemon may have."""
         crowd = [self.connect(daemon) for _ in range(2 * FEW)]
         wait_until(lambda: "clients wait" in daemon.log(), "it can accept no more")
+        # What was open for a moment only is taken by those who wait, a few times a second.
+        wait_until(lambda: all(self.is_full(daemon) for _ in range(4)), "it stays full")
         return crowd
+
+    def is_full(self, daemon: Regcache) -> bool:
+        """Whether it has all the files open that it may have, some time from now."""
+        time.sleep(0.2)
+        return len(list(Path(f"/proc/{daemon.process.pid}/fd").iterdir())) == FEW
 
     def assert_said_sparingly(self, log: str, text: str, began: float) -> None:
         """The log has a line, at most once in ten seconds since it began."""

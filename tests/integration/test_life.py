@@ -4,6 +4,7 @@ import signal
 import socket
 import ssl
 
+from regcache.store.paths import SIDECAR_SUFFIX, TEMPORARY_SUFFIX
 from tests.integration.base import PullThroughCase, catalog, public_upstream, upstream_config
 from tests.support.clients import Skopeo
 from tests.support.downloads import Download
@@ -129,7 +130,9 @@ class StoppingTests(PullThroughCase):
         """What the files under blobs/ and partial/ take."""
         blobs = [path for path in (daemon.directory / "blobs").rglob("*") if path.is_file()]
         partials = [
-            path for path in (daemon.directory / "partial").iterdir() if "." not in path.name
+            path
+            for path in (daemon.directory / "partial").iterdir()
+            if not path.name.endswith((SIDECAR_SUFFIX, TEMPORARY_SUFFIX))
         ]
         in_blocks = sum(-(-path.stat().st_size // 4096) * 4096 for path in blobs)
         return in_blocks + sum(path.stat().st_blocks * 512 for path in partials)

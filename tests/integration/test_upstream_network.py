@@ -137,7 +137,8 @@ class ProxyTests(NetworkCase):
         proxy = self.proxy(basic=ACCOUNT, hosts_file=self.hosts_file(NAME, "wrong.example"))
         settings = {"proxy": self.with_account(proxy), "ca_file": upstream.ca_file}
         daemon = self.regcache(upstream_config(upstream.url, **settings))
-        self.assertEqual(self.get(daemon).status, 404, "the upstream is empty, and says so")
+        answer = self.get(daemon)
+        self.assertEqual(answer.status, 404, (answer.body, daemon.log()))
         wrong = upstream.url.replace(NAME, "wrong.example")
         self.assert_unreachable(self.regcache(upstream_config(wrong, **settings)), "another name")
         self.assertEqual(
@@ -205,7 +206,8 @@ class AuthorityTests(NetworkCase):
         upstream = tls_upstream()
         url = upstream.registry.url
         daemon = self.regcache(upstream_config(url, ca_file=upstream.ca_file))
-        self.assertEqual(self.get(daemon).status, 404, "the upstream is empty, and says so")
+        answer = self.get(daemon)
+        self.assertEqual(answer.status, 404, (answer.body, daemon.log()))
         self.assert_unreachable(self.regcache(upstream_config(url)), "TLS failed")
 
     def test_another_name(self) -> None:
@@ -216,4 +218,5 @@ class AuthorityTests(NetworkCase):
             url = f"https://{host}:{upstream.port}"
             config = upstream_config(url, ca_file=upstream.ca_file)
             daemon = self.regcache({**config, "dns": [names.address]})
-            self.assertEqual(self.get(daemon).status, status, host)
+            answer = self.get(daemon)
+            self.assertEqual(answer.status, status, (host, answer.body, daemon.log()))

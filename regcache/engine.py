@@ -14,11 +14,13 @@ from typing import Any
 
 from prometheus_client import disable_created_metrics
 
+from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.configured import Caches
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
@@ -28,6 +30,7 @@ from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.spare_bodies import SpareBodies
+from regcache.cache.stored_blobs import StoredBlobs
 from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
 from regcache.config import model
@@ -225,17 +228,7 @@ class _Builder:
         # Which piece of a blob an upstream has to show must not be foreseen.
         unforeseen = random.SystemRandom().random
         rights = Rights(self._index, self._reactor, unforeseen, self._removed)
-        blobs = BlobCache(
-            self._store,
-            self._index,
-            downloads=self._downloads,
-            rights=rights,
-            visibility=visibility,
-            small=self._small_blobs,
-            events=self._metrics,
-            clock=self._reactor,
-            removed=self._removed,
-        )
+        blobs = self._blob_cache(rights, visibility)
         manifests = ManifestCache(
             self._store,
             self._index,
@@ -252,3 +245,41 @@ class _Builder:
             self._downloads, self._small_blobs, manifests, table, IndexOfContent(self._index)
         )
         return Caches(blobs, tags, Listings(self._index, visibility, self._parser, self._reactor))
+
+    def _blob_cache(self, rights: Rights, visibility: Visibility) -> BlobCache:
+        stored = StoredBlobs(
+            store=self._store,
+            index=self._index,
+            downloads=self._downloads,
+            rights=rights,
+            visibility=visibility,
+            small=self._small_blobs,
+            events=self._metrics,
+            clock=self._reactor,
+        )
+        fetched = FetchedBlobs(
+            self._index,
+            downloads=self._downloads,
+            rights=rights,
+            visibility=visibility,
+            events=self._metrics,
+            clock=self._reactor,
+            removed=self._removed,
+        )
+        return BlobCache(
+            self._index,
+            downloads=self._downloads,
+            stored=stored,
+            fetched=fetched,
+            heads=BlobHeads(
+                self._index,
+                stored=stored,
+                rights=rights,
+                visibility=visibility,
+                small=self._small_blobs,
+            ),
+            visibility=visibility,
+            small=self._small_blobs,
+            clock=self._reactor,
+            removed=self._removed,
+        )

@@ -19,9 +19,6 @@ MOST_POSITIONAL = 4
 #: Classes that are still too long. One that is shortened is taken off; none is added.
 LONG_CLASSES = frozenset(
     {
-        "regcache.cache.blobs.BlobCache",
-        "regcache.cache.download.download.Download",
-        "regcache.cache.download.fetching.Fetching",
         "regcache.cache.manifests.ManifestCache",
         "regcache.cache.tags.TagCache",
         "regcache.store.blob_store.BlobStore",
@@ -212,7 +209,7 @@ class SizeTests(SynchronousTestCase):
         self.assertEqual(long, {})
 
     def test_classes(self) -> None:
-        """No class has more than 200 lines, but for those that are known to."""
+        """No class has more than 200 lines, but for those that are listed, and they have."""
         long = {
             f"{module.name}.{node.name}"
             for module in modules().values()
@@ -220,7 +217,7 @@ class SizeTests(SynchronousTestCase):
             if isinstance(node, ast.ClassDef)
             and (node.end_lineno or 0) - node.lineno + 1 > MOST_CLASS_LINES
         }
-        self.assertEqual(long - LONG_CLASSES, set())
+        self.assertEqual(long, LONG_CLASSES)
 
     def test_functions(self) -> None:
         """No function has more than 40 lines."""

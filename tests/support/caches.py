@@ -10,11 +10,13 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from regcache.cache import configured
+from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.configured import ConfiguredCache
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import Forgetting, IndexOfContent
 from regcache.cache.listings import Listings
 from regcache.cache.manifests import ManifestCache
@@ -25,6 +27,7 @@ from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.spare_bodies import SpareBodies
+from regcache.cache.stored_blobs import StoredBlobs
 from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
 from regcache.generations import Generations
@@ -228,17 +231,7 @@ class Caches:
         )
 
     def _make_caches(self, parser: Parser) -> None:
-        self.blobs = BlobCache(
-            self.store,
-            self.index,
-            downloads=self.downloads,
-            rights=self.rights,
-            visibility=self.visibility,
-            small=self.small_blobs,
-            events=self.events,
-            clock=self.clock,
-            removed=self.removed,
-        )
+        self.blobs = self._blob_cache()
         self.manifests = ManifestCache(
             self.store,
             self.index,
@@ -258,6 +251,44 @@ class Caches:
             self.manifests,
             self.tag_table,
             IndexOfContent(self.index),
+        )
+
+    def _blob_cache(self) -> BlobCache:
+        stored = StoredBlobs(
+            store=self.store,
+            index=self.index,
+            downloads=self.downloads,
+            rights=self.rights,
+            visibility=self.visibility,
+            small=self.small_blobs,
+            events=self.events,
+            clock=self.clock,
+        )
+        fetched = FetchedBlobs(
+            self.index,
+            downloads=self.downloads,
+            rights=self.rights,
+            visibility=self.visibility,
+            events=self.events,
+            clock=self.clock,
+            removed=self.removed,
+        )
+        return BlobCache(
+            self.index,
+            downloads=self.downloads,
+            stored=stored,
+            fetched=fetched,
+            heads=BlobHeads(
+                self.index,
+                stored=stored,
+                rights=self.rights,
+                visibility=self.visibility,
+                small=self.small_blobs,
+            ),
+            visibility=self.visibility,
+            small=self.small_blobs,
+            clock=self.clock,
+            removed=self.removed,
         )
 
     def served(self, repository: str = "org/app", upstream: str = "up.test") -> ServedRepository:

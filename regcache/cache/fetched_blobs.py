@@ -1,0 +1,164 @@
+"""Blobs that an upstream gives: by a download that runs, by a new one, or relayed."""
+
+from collections.abc import Hashable
+
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.cache.download.context import BlobSource, NotStoredError
+from regcache.cache.download.download import Download
+from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.download.reader import Reader
+from regcache.cache.download.relay import Relays
+from regcache.cache.opened import OpenBlob
+from regcache.cache.policy import ServedRepository
+from regcache.cache.sight.proofs import agrees
+from regcache.cache.sight.rights import Rights
+from regcache.cache.sight.visibility import Visibility
+from regcache.cache.status import CacheStatus, collapsed, hit, miss, relayed
+from regcache.digests import Digest
+from regcache.facts import ContentFacts
+from regcache.generations import Generations
+from regcache.interfaces import IBlobBody, ICacheEvents, IIndex
+
+#: Why a blob is relayed that is being fetched through another repository.
+NOT_PROVED = "the upstream has not shown that it has it there"
+
+
+class FetchedBlobs:
+    """Opens blobs whose bytes come from an upstream, for repositories that may be shown."""
+
+    def __init__(
+        self,
+        index: IIndex,
+        *,
+        downloads: DownloadTable,
+        rights: Rights,
+        visibility: Visibility,
+        events: ICacheEvents,
+        clock: IReactorTime,
+        removed: Generations[Hashable],
+    ) -> None:
+        """:param removed: what was removed by an operator is not recorded again."""
+        self._index = index
+        self._downloads = downloads
+        self._rights = rights
+        self._visibility = visibility
+        self._clock = clock
+        self._removed = removed
+        self._relays = Relays(downloads, events)
+
+    async def fetch(
+        self, repository: ServedRepository, digest: Digest, facts: ContentFacts, fresh: bool
+    ) -> OpenBlob:
+        """Begin a download, or relay the blob. Nothing is waited for before that.
+
+        Where another upstream's download is verified already, it is joined instead.
+
+        :param fresh: no earlier attempt left anything.
+        :raises UpstreamFailure: if the upstream does not give it.
+        """
+        other = self._downloads.verified(digest)
+        if other is not None and (
+            other.public or self._rights.entitled(facts, repository.upstream)
+        ):
+            return await self._open(other, repository, facts, hit(0))
+        reason = self._downloads.not_storing(digest)
+        if reason:
+            return await self._relay(repository, digest, facts, reason)
+        source = BlobSource(repository.registry, repository.identity)
+        download = self._downloads.begin(digest, source, facts.mentioned_size, fresh)
+        return await self._open(download, repository, facts, miss())
+
+    async def join(
+        self, running: Download, repository: ServedRepository, facts: ContentFacts
+    ) -> OpenBlob:
+        """Join a download of the upstream if the repository has, or proves, the right to it.
+
+        No proof is kept before the bytes are verified. Without the right it is relayed.
+
+        :raises UpstreamFailure: if the upstream does not give it, or gives no proof.
+        """
+        source, digest = running.task.source, running.task.digest
+        # What was verified already is only being put in its place.
+        status = hit(0) if running.readers.verified else collapsed()
+        if source.repository == repository.identity or running.public:
+            return await self._open(running, repository, facts, status)
+        if self._rights.entitled(facts, repository.upstream):
+            return await self._open(running, repository, facts, status)
+        reader = running.join()
+        try:
+            proved = await self._prove(running, repository, facts)
+        except BaseException:
+            reader.leave()
+            raise
+        if not proved:
+            reader.leave()
+            return await self._relay(repository, digest, facts, NOT_PROVED)
+        return await self._wait(running, reader, repository, facts=facts, status=status)
+
+    async def _prove(
+        self, running: Download, repository: ServedRepository, facts: ContentFacts
+    ) -> bool:
+        """Whether the upstream says that the repository has what is being fetched."""
+        digest, began = running.task.digest, self._removed.current
+        size = facts.mentioned_size if running.size is None else running.size
+        head = await self._rights.head_to_join(repository, digest, size)
+        proved = agrees(head, digest, size)
+        removed = self._removed.concerns(digest, began)
+        if proved and running.readers.verified and not removed:
+            content, now = repository.content(digest), self._clock.seconds()
+            await self._index.record_link(content, head.credentials, now)
+        return proved
+
+    async def _open(
+        self,
+        download: Download,
+        repository: ServedRepository,
+        facts: ContentFacts,
+        status: CacheStatus,
+    ) -> OpenBlob:
+        """Read what a download stores, from now on."""
+        reader = download.join()
+        return await self._wait(download, reader, repository, facts=facts, status=status)
+
+    async def _wait(
+        self,
+        running: Download,
+        reader: Reader,
+        repository: ServedRepository,
+        *,
+        facts: ContentFacts,
+        status: CacheStatus,
+    ) -> OpenBlob:
+        """Wait until the answer may begin; relay what turns out not to be stored."""
+        try:
+            await reader.ready()
+        except NotStoredError as error:
+            reader.leave()
+            body = error.take_body()
+            return await self._relay(repository, running.task.digest, facts, str(error), body=body)
+        except BaseException:
+            reader.leave()
+            raise
+        status = status if running.target.stored else relayed()
+        return OpenBlob(reader, status, running.readers.content)
+
+    async def _relay(
+        self,
+        repository: ServedRepository,
+        digest: Digest,
+        facts: ContentFacts,
+        reason: str,
+        *,
+        body: IBlobBody | None = None,
+    ) -> OpenBlob:
+        if body is None:
+            await self._visibility.admit_fetch_of_blob(repository, digest)
+        relay = await self._relays.open(
+            digest,
+            BlobSource(repository.registry, repository.identity),
+            expected_size=facts.mentioned_size,
+            reason=reason,
+            body=body,
+        )
+        return OpenBlob(relay, relayed())

@@ -16,6 +16,7 @@ from prometheus_client import disable_created_metrics
 
 from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache, record
+from regcache.cache.cached_tags import CachedTags
 from regcache.cache.configured import Caches
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
@@ -23,8 +24,11 @@ from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
 from regcache.cache.listings import Listings
+from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache
+from regcache.cache.remembered_manifests import RememberedManifests
+from regcache.cache.revalidation import Revalidations
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
@@ -229,20 +233,24 @@ class _Builder:
         unforeseen = random.SystemRandom().random
         rights = Rights(self._index, self._reactor, unforeseen, self._removed)
         blobs = self._blob_cache(rights, visibility)
+        remembered = RememberedManifests(self._reactor)
         manifests = ManifestCache(
             self._store,
             self._index,
             rights=rights,
             visibility=visibility,
-            parser=self._parser,
+            remembered=remembered,
+            checker=ManifestChecker(self._parser, self._metrics),
             events=self._metrics,
             clock=self._reactor,
             removed=self._removed,
         )
         table = TagTable(self._index, self._reactor, self._removed)
-        tags = TagCache(manifests, table, self._reactor)
+        revalidations = Revalidations(manifests, table, self._reactor)
+        cached_tags = CachedTags(manifests, table, revalidations, self._reactor)
+        tags = TagCache(manifests, table, cached_tags, self._reactor)
         self._forgetting.subscribe(
-            self._downloads, self._small_blobs, manifests, table, IndexOfContent(self._index)
+            self._downloads, self._small_blobs, remembered, table, IndexOfContent(self._index)
         )
         return Caches(blobs, tags, Listings(self._index, visibility, self._parser, self._reactor))
 

@@ -6,8 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache.listings import LOCAL, ReferrerList, TagPage
 from regcache.cache.opened import BlobHead
+from regcache.cache.served_manifests import Served, ServedHead
 from regcache.cache.status import hit
-from regcache.cache.tags import Served, ServedHead
 from regcache.digests import Digest
 from regcache.facts import Manifest
 from regcache.identity import (

@@ -11,7 +11,8 @@ from regcache.cache.blobs import BlobCache
 from regcache.cache.listings import Listings, ReferrerList, TagPage
 from regcache.cache.opened import BlobHead, OpenBlob
 from regcache.cache.policy import ServedRepository, ServedUpstream
-from regcache.cache.tags import Served, ServedHead, TagCache
+from regcache.cache.served_manifests import Served, ServedHead
+from regcache.cache.tags import TagCache
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 
 

@@ -9,54 +9,23 @@ from collections.abc import Hashable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from regcache.bounded import BoundedTable
-from regcache.cache.forgetting import Forgotten, Kind
+from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.policy import ServedRepository, ServedUpstream
+from regcache.cache.remembered_manifests import RememberedManifests, right_key
 from regcache.cache.sight.rights import NotProvedError, Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
-from regcache.facts import ContentFacts, Manifest, ManifestAnswer
+from regcache.facts import ContentFacts, Manifest
 from regcache.generations import Generations
-from regcache.identity import RepositoryContent
 from regcache.interfaces import IBlobStore, ICacheEvents, IIndex
-from regcache.manifest_body import (
-    MOST_BYTES,
-    InvalidManifestError,
-    ManifestBody,
-    parse_manifest,
-)
+from regcache.manifest_body import MOST_BYTES, ManifestBody
 from regcache.open_files import EXHAUSTED
-from regcache.parsing import Parser
 from regcache.single_flight import Flights
-
-#: What a client gets that takes no index: what distribution has always given.
-DEFAULT_PLATFORM = "linux/amd64"
-#: Indexes of which that child is remembered (entries).
-MOST_CHILDREN = 10_000
-#: Manifests kept in memory (bytes of content, and what each costs besides).
-MEMORY = 16 * 1024 * 1024
-#: What a manifest costs in memory beside its content (bytes).
-OVERHEAD = 1024
-#: How long a right found in the index is remembered in memory (seconds).
-RIGHT_FOR = 60.0
-#: Rights remembered in memory (entries).
-MOST_RIGHTS = 20_000
-
-#: What, and the fingerprint of the credentials.
-RightKey = tuple[RepositoryContent, frozenset[str]]
-
-
-def _right(repository: ServedRepository, digest: Digest) -> RightKey:
-    return (repository.content(digest), repository.registry.all_credentials)
 
 
 class ManifestCache:
-    """Finds manifests by digest, and fetches them.
-
-    :ivar memory: manifests that were used lately.
-    :ivar known_rights: rights to be shown one that need no look into the index for a moment.
-    """
+    """Finds manifests by digest, and fetches them."""
 
     _log = Logger()
 
@@ -67,7 +36,8 @@ class ManifestCache:
         *,
         rights: Rights,
         visibility: Visibility,
-        parser: Parser,
+        remembered: RememberedManifests,
+        checker: ManifestChecker,
         events: ICacheEvents,
         clock: IReactorTime,
         removed: Generations[Hashable],
@@ -77,13 +47,11 @@ class ManifestCache:
         self._index = index
         self._rights = rights
         self._visibility = visibility
-        self._parser = parser
+        self._remembered = remembered
+        self._checker = checker
         self._events = events
         self._clock = clock
         self._removed = removed
-        self.memory: BoundedTable[Digest, Manifest] = BoundedTable(MEMORY)
-        self.known_rights: BoundedTable[RightKey, bool] = BoundedTable(MOST_RIGHTS, clock)
-        self._children: BoundedTable[Digest, tuple[Digest | None]] = BoundedTable(MOST_CHILDREN)
         self._flights: Flights[Manifest] = Flights(clock)
 
     async def admit(
@@ -104,10 +72,7 @@ class ManifestCache:
         """The manifest, if it is in memory, and it is clear at once that it may be shown."""
         if not self._visibility.admits_at_once(repository):
             return None
-        return self._remembered(_right(repository, digest))
-
-    def _remembered(self, key: RightKey) -> Manifest | None:
-        return self.memory.get(key[0].digest) if self.known_rights.get(key) else None
+        return self._remembered.find(right_key(repository, digest))
 
     async def cached(
         self, repository: ServedRepository, digest: Digest, by: float | None = None
@@ -117,8 +82,8 @@ class ManifestCache:
         :param by: Unix seconds at which the client is answered with what is known.
         :raises UpstreamFailure: if the right has to be proved, and the upstream does not.
         """
-        key, began = _right(repository, digest), self._removed.current
-        manifest = self._remembered(key)
+        key, began = right_key(repository, digest), self._removed.current
+        manifest = self._remembered.find(key)
         if manifest is not None:
             return manifest
         facts = await self._index.content(repository.content(digest))
@@ -134,9 +99,9 @@ class ManifestCache:
             except NotProvedError:
                 return None
         if proved and not self._removed.concerns(digest, began):
-            self.known_rights.put(key, True, seconds=RIGHT_FOR)
+            self._remembered.add_right(key)
         self._index.touch(digest, self._clock.seconds())
-        return self.memory.get(digest) or await self._load(digest, facts)
+        return self._remembered.contents.get(digest) or await self._load(digest, facts)
 
     async def _load(self, digest: Digest, facts: ContentFacts) -> Manifest | None:
         began = self._removed.current
@@ -153,15 +118,8 @@ class ManifestCache:
             return None
         manifest = Manifest(digest, facts.media_type, content)
         if not self._removed.concerns(digest, began):
-            self._remember(manifest)
+            self._remembered.add(manifest)
         return manifest
-
-    def forget(self, message: Forgotten) -> None:
-        """Drop from memory what was removed, or whose links were: all rights, which is rare."""
-        if message.kind is Kind.CONTENT and isinstance(message.key, Digest):
-            self.memory.drop(message.key)
-            self._children.drop(message.key)
-        self.known_rights.clear()
 
     def is_fetching(self, repository: ServedRepository, reference: str) -> bool:
         """Whether somebody fetches it at this moment."""
@@ -182,53 +140,27 @@ class ManifestCache:
         answer = await repository.registry.get_manifest(repository.name, reference)
         if len(answer.content) > MOST_BYTES:
             raise UpstreamBadAnswer(repository.upstream.name, "the manifest is too large")
-        digest, body = await self._checked(repository.upstream, reference, answer)
+        digest, body = await self._checker.check(repository.upstream, reference, answer)
         manifest = Manifest(digest, body.media_type, answer.content)
         if not self._removed.concerns(digest, began):
             await self._keep(repository, manifest, body, answer.credentials)
         return manifest
-
-    async def _checked(
-        self, upstream: ServedUpstream, reference: str, answer: ManifestAnswer
-    ) -> tuple[Digest, ManifestBody]:
-        """The digest of a body, which must be the one asked for and the one claimed; and it parsed.
-
-        :raises UpstreamBadAnswer: if it is another, or the body is no manifest.
-        """
-        asked = Digest.parse(reference) if ":" in reference else None
-        expected = asked or answer.claimed
-        try:
-            return await self._parser.run(len(answer.content), _check, answer, expected)
-        except _WrongDigestError:
-            self._events.digest_mismatch(upstream.name)
-            raise UpstreamBadAnswer(upstream.name, "the manifest fails its digest") from None
-        except InvalidManifestError as error:
-            raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
 
     async def default_child(self, upstream: ServedUpstream, index: Manifest) -> Digest | None:
         """The manifest in an index for clients that take no index, if it has one.
 
         :raises UpstreamBadAnswer: if the index, stored by an earlier program, is not valid now.
         """
-        known = self._children.get(index.digest)
+        known = self._remembered.child(index.digest)
         if known is not None:
             return known[0]
-        content, media_type = index.content, index.media_type
-        try:
-            body = await self._parser.run(len(content), parse_manifest, content, media_type)
-        except InvalidManifestError as error:
-            raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
-        return self._note_child(index.digest, body)
+        body = await self._checker.parse(upstream, index)
+        return self._remembered.add_child(index.digest, body)
 
     def known_child(self, index: Digest) -> Digest | None:
         """The same as far as memory tells."""
-        known = self._children.get(index)
+        known = self._remembered.child(index)
         return None if known is None else known[0]
-
-    def _note_child(self, index: Digest, body: ManifestBody) -> Digest | None:
-        child = body.child_for(DEFAULT_PLATFORM)
-        self._children.put(index, (child,))
-        return child
 
     async def _keep(
         self,
@@ -240,10 +172,10 @@ class ManifestCache:
         """Store what was verified; where that fails it is served all the same."""
         now, began = self._clock.seconds(), self._removed.current
         digest = manifest.digest
-        self._remember(manifest)
+        self._remembered.add(manifest)
         if body.is_index:
-            self._note_child(digest, body)
-        self.known_rights.put(_right(repository, digest), True, seconds=RIGHT_FOR)
+            self._remembered.add_child(digest, body)
+        self._remembered.add_right(right_key(repository, digest))
         try:
             await self._store.keep(digest, manifest.content)
             if self._removed.concerns(digest, began):
@@ -259,24 +191,8 @@ class ManifestCache:
             self._events.storage_error()
             self._log.warn("storing {digest} failed: {error}", digest=digest, error=error)
 
-    def _remember(self, manifest: Manifest) -> None:
-        self.memory.put(manifest.digest, manifest, len(manifest.content) + OVERHEAD)
-
     async def _forget_content(self, digest: Digest) -> None:
         try:
             await self._index.forget_content(digest)
         except OSError as error:
             self._log.warn("forgetting {digest} failed: {error}", digest=digest, error=error)
-
-
-class _WrongDigestError(Exception):
-    """A body is not what its name says."""
-
-
-def _check(answer: ManifestAnswer, expected: Digest | None) -> tuple[Digest, ManifestBody]:
-    """The digest of a body, and it parsed."""
-    algorithm = "sha256" if expected is None else expected.algorithm
-    digest = Digest.of(answer.content, algorithm)
-    if expected is not None and digest != expected:
-        raise _WrongDigestError
-    return digest, parse_manifest(answer.content, answer.media_type)

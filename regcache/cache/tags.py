@@ -7,54 +7,41 @@ with it.
 """
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.cache import status
-from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide, is_fresh
+from regcache.cache.cached_tags import CachedTags
+from regcache.cache.freshness import is_fresh
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import ServedRepository
-from regcache.cache.revalidation import Revalidations
-from regcache.cache.status import CacheStatus
+from regcache.cache.served_manifests import Served, ServedHead
 from regcache.cache.tag_table import TagTable
 from regcache.digests import Digest, is_digest
-from regcache.errors import UpstreamFailure, UpstreamNotFound
+from regcache.errors import UpstreamNotFound
 from regcache.facts import ContentHead, Manifest
 from regcache.manifest_body import MOST_BYTES
 from regcache.media_types import MANIFEST_TYPES
-from regcache.single_flight import Flights, OverdueError
+from regcache.single_flight import Flights
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A manifest, and how it came about."""
-
-    manifest: Manifest
-    status: CacheStatus
-
-
-@dataclass(frozen=True, slots=True)
-class ServedHead:
-    """What HEAD says of a manifest whose body is not here."""
-
-    digest: Digest
-    size: int
-    media_type: str
-    status: CacheStatus
 
 
 class TagCache:
     """Answers for tags and digests, with the policy of each upstream."""
 
-    def __init__(self, manifests: ManifestCache, table: TagTable, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        manifests: ManifestCache,
+        table: TagTable,
+        cached: CachedTags,
+        clock: IReactorTime,
+    ) -> None:
         self._manifests = manifests
-        self._clock = clock
         self._table = table
-        self._revalidations = Revalidations(manifests, table, clock)
+        self._cached = cached
+        self._clock = clock
         self._fetches: Flights[Manifest] = Flights(clock)
         self._heads: Flights[ContentHead] = Flights(clock)
 
@@ -136,7 +123,7 @@ class TagCache:
 
     async def by_tag(self, repository: ServedRepository, tag: str) -> Served:
         """The manifest that a tag names; raises as :meth:`by_digest`."""
-        served = await self._from_copy(repository, tag)
+        served = await self._cached.find(repository, tag)
         if served is None:
             served = await self._cold(repository, tag)
         self._manifests.confirm(repository)
@@ -149,7 +136,7 @@ class TagCache:
         return served
 
     async def _head_by_tag(self, repository: ServedRepository, tag: str) -> Served | ServedHead:
-        served = await self._from_copy(repository, tag)
+        served = await self._cached.find(repository, tag)
         if served is not None:
             return served
         head = await self._head(repository, tag)
@@ -203,66 +190,6 @@ class TagCache:
             if not repository.policy.keep_missing:
                 await self._table.drop(repository.identity, reference)
             raise
-
-    async def _from_copy(self, repository: ServedRepository, tag: str) -> Served | None:
-        """The answer for a tag that is cached; None where it is not."""
-        by = self._clock.seconds() + repository.policy.deadline
-        await self._manifests.admit(repository, tag, by)
-        fact = await self._table.find(repository.identity, tag)
-        if fact is None:
-            return None
-        manifest = await self._manifests.cached(repository, fact.digest, by)
-        if manifest is None:
-            return None
-        age = self._clock.seconds() - fact.validated_at
-        copy = Copy(fact.digest, age, repository.policy.ttl(tag))
-        decision = decide(copy, repository.policy)
-        if decision is Decision.HIT:
-            return Served(manifest, status.hit(age))
-        waits = decision is Decision.ASK_AND_WAIT
-        return await self._ask(repository, tag, copy, manifest, by=None if waits else by)
-
-    async def _ask(
-        self,
-        repository: ServedRepository,
-        tag: str,
-        copy: Copy,
-        manifest: Manifest,
-        *,
-        by: float | None,
-    ) -> Served:
-        """Ask the upstream whether the tag still names the same; until ``by``, if it is given."""
-        answer: Answer
-        try:
-            if by is None:
-                moved = await self._revalidations.wait(repository, tag, copy)
-            else:
-                moved = await self._revalidations.wait_within_deadline(repository, tag, copy, by)
-        except UpstreamFailure as failure:
-            answer = failure
-        except OverdueError:
-            answer = Overdue.OVERDUE
-        else:
-            manifest = moved or manifest
-            answer = manifest.digest
-        decision = decide(copy, repository.policy, answer)
-        if isinstance(answer, UpstreamFailure) and decision in _REFUSED:
-            raise answer
-        return Served(manifest, _status(decision, copy, answer))
-
-
-_REFUSED = frozenset({Decision.GONE, Decision.CLOSED, Decision.FAILED})
-
-
-def _status(decision: Decision, copy: Copy, answer: Answer) -> CacheStatus:
-    """How an answer that was asked for came about."""
-    if decision is Decision.STALE_OVERDUE:
-        return status.stale_deadline(copy.age)
-    if decision is Decision.STALE_UNASKED:
-        return status.stale_unasked(copy.age, copy.ttl)
-    if isinstance(answer, UpstreamFailure):
-        return status.stale_failed(copy.age, answer)
-    return status.revalidated() if decision is Decision.REVALIDATED else status.miss()
 
 
 def _served_head(digest: Digest | None, head: ContentHead) -> ServedHead | None:

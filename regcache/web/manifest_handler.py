@@ -7,8 +7,8 @@ from typing import Any
 
 from regcache.bounded import BoundedTable
 from regcache.cache.configured import ConfiguredCache
-from regcache.cache.manifests import DEFAULT_PLATFORM
-from regcache.cache.tags import Served, ServedHead
+from regcache.cache.remembered_manifests import DEFAULT_PLATFORM
+from regcache.cache.served_manifests import Served, ServedHead
 from regcache.digests import Digest, is_digest
 from regcache.errors import ManifestUnknownError
 from regcache.identity import Repository, RepositoryContent

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache.policy import Policy, TagTtl
-from regcache.cache.tags import Served
+from regcache.cache.served_manifests import Served
 from regcache.digests import Digest
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
 from tests.support.caches import Caches

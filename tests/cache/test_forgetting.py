@@ -288,7 +288,7 @@ class ManifestTests(CacheTestCase):
         self.result(self.tag())
         self.caches.forgetting.lost(self.digest)
         self.assertEqual(len(self.caches.tag_table), 1)
-        self.assertIsNone(self.caches.manifests.memory.get(self.digest))
+        self.assertIsNone(self.caches.remembered_manifests.contents.get(self.digest))
 
     def test_tag_and_repository(self) -> None:
         """A removed tag is forgotten, and all of a removed repository, and no others."""
@@ -308,7 +308,7 @@ class ManifestTests(CacheTestCase):
         self.caches.forgetting.remove(Kind.CONTENT, self.digest)
         self.caches.run(turns=20)
         self.assertEqual(self.successResultOf(asking).manifest.content, self.content)
-        self.assertIsNone(self.caches.manifests.memory.get(self.digest))
+        self.assertIsNone(self.caches.remembered_manifests.contents.get(self.digest))
         facts = self.index.content(self.caches.served(APP).content(self.digest))
         self.assertIsNone(self.successResultOf(facts).size)
 

@@ -2,8 +2,8 @@
 
 from twisted.internet.defer import CancelledError
 
+from regcache.cache.served_manifests import Served, ServedHead
 from regcache.cache.tag_table import MOST_TAGS, TagTable
-from regcache.cache.tags import Served, ServedHead
 from regcache.digests import Digest
 from regcache.errors import (
     UpstreamBadAnswer,

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from regcache.cache import configured
 from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache, record
+from regcache.cache.cached_tags import CachedTags
 from regcache.cache.configured import ConfiguredCache
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
@@ -19,9 +20,12 @@ from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import Forgetting, IndexOfContent
 from regcache.cache.listings import Listings
+from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
 from regcache.cache.policy import Policy, ServedRepository, ServedUpstream
+from regcache.cache.remembered_manifests import RememberedManifests
+from regcache.cache.revalidation import Revalidations
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
@@ -232,23 +236,27 @@ class Caches:
 
     def _make_caches(self, parser: Parser) -> None:
         self.blobs = self._blob_cache()
+        self.remembered_manifests = RememberedManifests(self.clock)
         self.manifests = ManifestCache(
             self.store,
             self.index,
             rights=self.rights,
             visibility=self.visibility,
-            parser=parser,
+            remembered=self.remembered_manifests,
+            checker=ManifestChecker(parser, self.events),
             events=self.events,
             clock=self.clock,
             removed=self.removed,
         )
         self.tag_table = TagTable(self.index, self.clock, self.removed)
-        self.tags = TagCache(self.manifests, self.tag_table, self.clock)
+        revalidations = Revalidations(self.manifests, self.tag_table, self.clock)
+        cached_tags = CachedTags(self.manifests, self.tag_table, revalidations, self.clock)
+        self.tags = TagCache(self.manifests, self.tag_table, cached_tags, self.clock)
         self.listings = Listings(self.index, self.visibility, parser, self.clock)
         self.forgetting.subscribe(
             self.downloads,
             self.small_blobs,
-            self.manifests,
+            self.remembered_manifests,
             self.tag_table,
             IndexOfContent(self.index),
         )

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from regcache.cache import manifests
-from regcache.cache.manifests import RIGHT_FOR
+from regcache.cache import manifest_checker
 from regcache.cache.policy import Policy, TagTtl
+from regcache.cache.remembered_manifests import RIGHT_FOR
 from regcache.digests import Digest
 from regcache.errors import UpstreamUnreachable
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
@@ -90,7 +90,7 @@ class CostTests(HitCase):
         """Who takes no index gets the child as soon as that, and the index is not parsed again."""
         self.front.get(MULTI, *NO_INDEX)
         self.index.asked.clear()
-        self.patch(manifests, "parse_manifest", self.fail)
+        self.patch(manifest_checker, "parse_manifest", self.fail)
         for method, body in (("GET", IMAGE), ("HEAD", b"")):
             answer = self.at_once(MULTI, *NO_INDEX, method=method)
             self.assertEqual((answer.status, answer.body), (200, body))

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from regcache.cache.opened import BlobHead, OpenBlob
-from regcache.cache.tags import Served, ServedHead
+from regcache.cache.served_manifests import Served, ServedHead
 from regcache.digests import Digest
 from regcache.media_types import OCI_MANIFEST
 from tests.cache.cases import APP, DAY, CacheTestCase, manifest_of

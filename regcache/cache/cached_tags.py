@@ -1,0 +1,98 @@
+"""Tags that are cached: the copy is served, or the upstream asked whether it still holds.
+
+What is decided, and when, is the table in :mod:`regcache.cache.freshness`.
+"""
+
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.cache import status
+from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide
+from regcache.cache.manifests import ManifestCache
+from regcache.cache.policy import ServedRepository
+from regcache.cache.revalidation import Revalidations
+from regcache.cache.served_manifests import Served
+from regcache.cache.status import CacheStatus
+from regcache.cache.tag_table import TagTable
+from regcache.errors import UpstreamFailure
+from regcache.facts import Manifest
+from regcache.single_flight import OverdueError
+
+#: Decisions that pass on what the upstream said.
+_REFUSED = frozenset({Decision.GONE, Decision.CLOSED, Decision.FAILED})
+
+
+class CachedTags:
+    """Answers for tags of which a copy is here."""
+
+    def __init__(
+        self,
+        manifests: ManifestCache,
+        table: TagTable,
+        revalidations: Revalidations,
+        clock: IReactorTime,
+    ) -> None:
+        self._manifests = manifests
+        self._table = table
+        self._revalidations = revalidations
+        self._clock = clock
+
+    async def find(self, repository: ServedRepository, tag: str) -> Served | None:
+        """The answer for a tag that is cached; None where it is not.
+
+        :raises UpstreamFailure: if the copy may not be served, and the upstream does not answer.
+        :raises RegistryError: if the repository may not be shown.
+        """
+        by = self._clock.seconds() + repository.policy.deadline
+        await self._manifests.admit(repository, tag, by)
+        fact = await self._table.find(repository.identity, tag)
+        if fact is None:
+            return None
+        manifest = await self._manifests.cached(repository, fact.digest, by)
+        if manifest is None:
+            return None
+        age = self._clock.seconds() - fact.validated_at
+        copy = Copy(fact.digest, age, repository.policy.ttl(tag))
+        decision = decide(copy, repository.policy)
+        if decision is Decision.HIT:
+            return Served(manifest, status.hit(age))
+        waits = decision is Decision.ASK_AND_WAIT
+        return await self._ask(repository, tag, copy, manifest, by=None if waits else by)
+
+    async def _ask(
+        self,
+        repository: ServedRepository,
+        tag: str,
+        copy: Copy,
+        manifest: Manifest,
+        *,
+        by: float | None,
+    ) -> Served:
+        """Ask the upstream whether the tag still names the same; until ``by``, if it is given."""
+        answer: Answer
+        try:
+            if by is None:
+                moved = await self._revalidations.wait(repository, tag, copy)
+            else:
+                moved = await self._revalidations.wait_within_deadline(repository, tag, copy, by)
+        except UpstreamFailure as failure:
+            answer = failure
+        except OverdueError:
+            answer = Overdue.OVERDUE
+        else:
+            manifest = moved or manifest
+            answer = manifest.digest
+        decision = decide(copy, repository.policy, answer)
+        if isinstance(answer, UpstreamFailure) and decision in _REFUSED:
+            raise answer
+        return Served(manifest, _status(decision, copy, answer))
+
+
+def _status(decision: Decision, copy: Copy, answer: Answer) -> CacheStatus:
+    """How an answer that was asked for came about."""
+    if decision is Decision.STALE_OVERDUE:
+        return status.stale_deadline(copy.age)
+    if decision is Decision.STALE_UNASKED:
+        return status.stale_unasked(copy.age, copy.ttl)
+    if isinstance(answer, UpstreamFailure):
+        return status.stale_failed(copy.age, answer)
+    return status.revalidated() if decision is Decision.REVALIDATED else status.miss()

@@ -1,0 +1,62 @@
+"""The check of manifests against their names, before anybody gets a byte of one."""
+
+from regcache.cache.policy import ServedUpstream
+from regcache.digests import Digest
+from regcache.errors import UpstreamBadAnswer
+from regcache.facts import Manifest, ManifestAnswer
+from regcache.interfaces import ICacheEvents
+from regcache.manifest_body import InvalidManifestError, ManifestBody, parse_manifest
+from regcache.parsing import Parser
+
+
+class ManifestChecker:
+    """Checks and parses manifests without keeping the reactor.
+
+    :param events: is told of bodies that fail their digest.
+    """
+
+    def __init__(self, parser: Parser, events: ICacheEvents) -> None:
+        self._parser = parser
+        self._events = events
+
+    async def check(
+        self, upstream: ServedUpstream, reference: str, answer: ManifestAnswer
+    ) -> tuple[Digest, ManifestBody]:
+        """The digest of a body, which must be the one asked for and the one claimed; and it parsed.
+
+        :param reference: the tag or digest that was asked for.
+        :raises UpstreamBadAnswer: if it is another, or the body is no manifest.
+        """
+        asked = Digest.parse(reference) if ":" in reference else None
+        expected = asked or answer.claimed
+        try:
+            return await self._parser.run(len(answer.content), _check, answer, expected)
+        except _WrongDigestError:
+            self._events.digest_mismatch(upstream.name)
+            raise UpstreamBadAnswer(upstream.name, "the manifest fails its digest") from None
+        except InvalidManifestError as error:
+            raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
+
+    async def parse(self, upstream: ServedUpstream, manifest: Manifest) -> ManifestBody:
+        """Parse a verified manifest.
+
+        :raises UpstreamBadAnswer: if it was stored by an earlier program, and is not valid now.
+        """
+        content, media_type = manifest.content, manifest.media_type
+        try:
+            return await self._parser.run(len(content), parse_manifest, content, media_type)
+        except InvalidManifestError as error:
+            raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
+
+
+class _WrongDigestError(Exception):
+    """A body is not what its name says."""
+
+
+def _check(answer: ManifestAnswer, expected: Digest | None) -> tuple[Digest, ManifestBody]:
+    """The digest of a body, and it parsed."""
+    algorithm = "sha256" if expected is None else expected.algorithm
+    digest = Digest.of(answer.content, algorithm)
+    if expected is not None and digest != expected:
+        raise _WrongDigestError
+    return digest, parse_manifest(answer.content, answer.media_type)

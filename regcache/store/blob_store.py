@@ -10,28 +10,17 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
-from regcache.interfaces import Found, IBlobStore, IContentFile, IPartialFile, IWorkPool
-from regcache.store.content_file import CachedReads, OpenFile
-from regcache.store.contents import (
-    Damage,
-    Opened,
-    Wanted,
-    keep_contents,
-    load_content,
-    look_up_contents,
-    remove_content,
-    remove_damaged,
-)
+from regcache.interfaces import Found, IBlobStore, IPartialFile, IWorkPool
+from regcache.store.content_file import CachedReads
+from regcache.store.content_look_up import ContentLookUp
+from regcache.store.contents import keep_contents, remove_content
 from regcache.store.keyed_locks import KeyedLocks
-from regcache.store.open_contents import OpenContents, Opening
 from regcache.store.partials import PartialFact, PartialFiles, partial_keys
-from regcache.store.paths import PartialKey, StorePaths
+from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import SharedJobs
-from regcache.store.soundness import Soundness
 from regcache.store.space import in_blocks
 from regcache.store.spooled import Backlog, SpooledFile
 from regcache.store.sync import FileSystem, SyncQueue
@@ -39,20 +28,10 @@ from regcache.store.sync import FileSystem, SyncQueue
 #: Small contents that share a job of being stored, and how many such jobs there are at a time:
 #: more would not make one disk faster, and keep others from the threads.
 MOST_KEPT, KEEPING_JOBS = 32, 2
-#: The same for looking content up. A slow disk finds several at a time.
-MOST_LOOKED_UP, LOOKING_JOBS = 8, 4
-#: Damaged files that cannot be removed are told of once, as long as they are no more than this.
-MOST_STUCK = 1000
 
 
 def _nobody(*_: object) -> None:
     """Nobody wants to know."""
-
-
-def _close(file: IContentFile | None) -> None:
-    """Nobody waits for the file any more."""
-    if file is not None:
-        file.close()
 
 
 @implementer(IBlobStore)
@@ -89,18 +68,15 @@ class BlobStore:
         self._paths = paths
         self._changed = changed
         self._damaged = damaged
-        self._cached = CachedReads(seconds=clock.seconds)
-        self._open = OpenContents(self._cached)
+        cached = CachedReads(seconds=clock.seconds)
         self._locks = KeyedLocks[Digest]()
-        self._stuck: BoundedTable[Digest, int] = BoundedTable(MOST_STUCK)
         system = system or FileSystem(paths.directory)
         self._syncs = SyncQueue(clock, pool, paths, system, lost=self._not_synced)
-        self._soundness = Soundness(self._syncs.__contains__)
+        self._contents = ContentLookUp(
+            pool, paths, cached, is_new=self._syncs.__contains__, lost=self._lost
+        )
         self._keeping = SharedJobs[tuple[Digest, bytes], int](
             pool, keep_contents, paths, most_items=MOST_KEPT, most_jobs=KEEPING_JOBS
-        )
-        self._looking = SharedJobs[tuple[Wanted, PartialKey], Opened | Damage | bool](
-            pool, look_up_contents, paths, most_items=MOST_LOOKED_UP, most_jobs=LOOKING_JOBS
         )
         self.backlog = Backlog()
         self._partials = PartialFiles(
@@ -108,7 +84,7 @@ class BlobStore:
             pool,
             paths,
             boot_id=boot_id,
-            cached=self._cached,
+            cached=cached,
             committed=self._stored,
             changed=parked,
         )
@@ -132,59 +108,7 @@ class BlobStore:
         Fails with OSError.
         """
         key = partial_keys(digest, upstream)[0]
-        looking = Deferred.fromCoroutine(self._look_up(key, size, described))
-        return handed_over(looking, lambda found: _close(found.file))
-
-    async def _look_up(self, key: PartialKey, size: int | None, described: int | None) -> Found:
-        digest = key.digest
-        if shared := await self._share(digest, size):
-            return Found(shared, False)
-        with self._open.opening(digest) as opening:
-            found = await self._looking.run(((digest, size), key))
-            if isinstance(found, bool):
-                return Found(None, found)
-            if isinstance(found, Damage):
-                self._found_damaged(digest, found)
-                return Found(None, False)
-            compared = described if size is None and described == found.size else size
-            return Found(await self._sound(digest, found, compared, opening), False)
-
-    async def _share(self, digest: Digest, size: int | None) -> IContentFile | None:
-        """Content that somebody reads already, unless its file was changed since."""
-        shared = self._open.share(digest)
-        if shared is None:
-            return None
-        whole = False
-        try:
-            whole = size in (None, shared.size) and await shared.is_whole()
-        finally:
-            if not whole:
-                shared.close()
-                self._open.forget(digest)
-        return shared if whole else None
-
-    async def _sound(
-        self, digest: Digest, found: Opened, size: int | None, opening: Opening
-    ) -> IContentFile | None:
-        """An open file, unless it turns out to be damaged."""
-        opened = OpenFile(found.raw, self._pool)
-        sound = self._soundness.is_certain(digest, found, size)
-        try:
-            sound = sound or await self._check(digest, found, opened)
-        finally:
-            if not sound:
-                opened.close()
-        return self._open.add(digest, opened, found.size, opening) if sound else None
-
-    async def _check(self, digest: Digest, found: Opened, opened: OpenFile) -> bool:
-        """Whether content that nothing vouches for is whole; else remove it."""
-        if await self._soundness.is_sound(digest, found.size, opened):
-            return True
-        path, why = self._paths.blob(digest), "it has another digest"
-        damage = await opened.run(lambda _: remove_damaged(path, found.raw, found.size, why))
-        if damage is not None:
-            self._found_damaged(digest, damage)
-        return False
+        return self._contents.look_up(key, size, described)
 
     def load(self, digest: Digest, limit: int, size: int | None) -> "Deferred[bytes | None]":
         """Read small content whole and verify it; None if absent, damaged or over ``limit``.
@@ -193,14 +117,7 @@ class BlobStore:
 
         Fails with OSError.
         """
-        loading = self._pool.run(load_content, self._paths, (digest, size), limit)
-        return handed_over(loading.addCallback(self._loaded, digest))
-
-    def _loaded(self, outcome: bytes | Damage | None, digest: Digest) -> bytes | None:
-        if not isinstance(outcome, Damage):
-            return outcome
-        self._found_damaged(digest, outcome)
-        return None
+        return self._contents.load(digest, limit, size)
 
     def keep(self, digest: Digest, content: bytes) -> "Deferred[None]":
         """Store small content. Fails with ValueError for another digest's, and with OSError."""
@@ -217,7 +134,7 @@ class BlobStore:
     async def _remove(self, digest: Digest) -> bool:
         size = await self._pool.run(remove_content, self._paths, digest)
         self._syncs.discard(digest)
-        self._forget(digest)
+        self._contents.forget(digest)
         if size is not None:
             self._changed(digest, -in_blocks(size))
         return size is not None
@@ -281,29 +198,9 @@ class BlobStore:
 
     def _stored(self, digest: Digest, size: int, replaced: int) -> None:
         """Verified content got its name."""
-        self._forget(digest)
+        self._contents.forget(digest)
         self._syncs.add(digest)
         self._changed(digest, in_blocks(size) - in_blocks(replaced))
-
-    def _forget(self, digest: Digest) -> None:
-        """What was known of the file under this name is not true of it any more."""
-        self._soundness.forget(digest)
-        self._open.forget(digest)
-
-    def _found_damaged(self, digest: Digest, damage: Damage) -> None:
-        """Content is not what it has to be. A file that cannot be removed is told of once."""
-        if not damage.removed:
-            if self._stuck.get(digest) == damage.size:
-                return
-            self._stuck.put(digest, damage.size)
-        self.log.error(
-            "stored content is damaged, and {what}: {digest}, {size} bytes: {difference}",
-            what="was removed" if damage.removed else "is not used",
-            digest=str(digest),
-            size=damage.size,
-            difference=damage.difference,
-        )
-        self._lost(digest, damage.size, damage.removed)
 
     def _not_synced(self, digest: Digest, size: int) -> None:
         self.log.error(
@@ -313,7 +210,7 @@ class BlobStore:
         self._lost(digest, size, removed=True)
 
     def _lost(self, digest: Digest, size: int, removed: bool) -> None:
-        self._forget(digest)
+        self._contents.forget(digest)
         if removed:
             self._changed(digest, -in_blocks(size))
         self._damaged(digest, size)

@@ -15,7 +15,7 @@ from regcache.heap import keep_freed_memory
 from regcache.lifecycle import Daemon
 from regcache.logs import LineObserver, LineWriter
 from regcache.open_files import raise_limit
-from regcache.seam.exit_status import FAILED, Deadline, exit_in_failure
+from regcache.seam.exit_status import FAILED, ExitDeadline, exit_in_failure
 from regcache.service import build_daemon
 from regcache.store.lock import StoreLockedError
 from regcache.store.paths import StorageUnusableError
@@ -111,7 +111,7 @@ class _Stop:
         self._reactor = reactor
         self._most = drain + CLOSING
         self._errors = errors
-        self._deadline = Deadline(self._last_words)
+        self._deadline = ExitDeadline(self._last_words)
         self._daemon: Daemon | None = None
         self._failed = self._hurried = False
 

@@ -31,7 +31,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Kind(Enum):
+class TargetKind(Enum):
     """What a target is about, by its tail, since repository names contain slashes."""
 
     PING = "ping"
@@ -54,7 +54,7 @@ class Target:
     :ivar query: the decoded query; every field with all its values.
     """
 
-    kind: Kind
+    kind: TargetKind
     path: str = ""
     name: str = ""
     reference: str = ""
@@ -140,33 +140,37 @@ def _check_path(path: str) -> None:
 
 def _classify(path: str, query: dict[str, list[str]]) -> Target:
     if path in ("/v2", "/v2/"):
-        return Target(Kind.PING, path, query=query)
+        return Target(TargetKind.PING, path, query=query)
     if not path.startswith("/v2/"):
-        return Target(Kind.OTHER, path, query=query)
+        return Target(TargetKind.OTHER, path, query=query)
     if path == "/v2/_catalog":
-        return Target(Kind.CATALOG, path, query=query)
+        return Target(TargetKind.CATALOG, path, query=query)
     kind, name, reference = _split(path.removeprefix("/v2/").split("/"))
-    if kind is not Kind.OTHER:
+    if kind is not TargetKind.OTHER:
         _check_name(name)
         _check_reference(kind, reference)
     return Target(kind, path, name, reference, query)
 
 
-_BY_PARENT = {"manifests": Kind.MANIFEST, "blobs": Kind.BLOB, "referrers": Kind.REFERRERS}
+_BY_PARENT = {
+    "manifests": TargetKind.MANIFEST,
+    "blobs": TargetKind.BLOB,
+    "referrers": TargetKind.REFERRERS,
+}
 
 
-def _split(parts: list[str]) -> tuple[Kind, str, str]:
-    """Kind, name and reference, decided from the end of the path."""
+def _split(parts: list[str]) -> tuple[TargetKind, str, str]:
+    """The kind, the name and the reference, decided from the end of the path."""
     tail = parts[-2:]
     if tail == ["tags", "list"]:
-        return Kind.TAGS, "/".join(parts[:-2]), ""
+        return TargetKind.TAGS, "/".join(parts[:-2]), ""
     if tail == ["blobs", "uploads"]:
-        return Kind.UPLOAD, "/".join(parts[:-2]), ""
+        return TargetKind.UPLOAD, "/".join(parts[:-2]), ""
     if parts[-3:-1] == ["blobs", "uploads"]:
-        return Kind.UPLOAD, "/".join(parts[:-3]), ""
+        return TargetKind.UPLOAD, "/".join(parts[:-3]), ""
     if len(parts) >= 2 and parts[-1] and parts[-2] in _BY_PARENT:
         return _BY_PARENT[parts[-2]], "/".join(parts[:-2]), parts[-1]
-    return Kind.OTHER, "", ""
+    return TargetKind.OTHER, "", ""
 
 
 def _check_name(name: str) -> None:
@@ -184,11 +188,13 @@ def _check_name(name: str) -> None:
     raise NameInvalidError("the repository name breaks the grammar, or is too long")
 
 
-def _check_reference(kind: Kind, reference: str) -> None:
-    if kind in (Kind.BLOB, Kind.REFERRERS) or (kind is Kind.MANIFEST and is_digest(reference)):
+def _check_reference(kind: TargetKind, reference: str) -> None:
+    if kind in (TargetKind.BLOB, TargetKind.REFERRERS) or (
+        kind is TargetKind.MANIFEST and is_digest(reference)
+    ):
         try:
             Digest.parse(reference)
         except InvalidDigestError as error:
             raise DigestInvalidError(str(error)) from None
-    elif kind is Kind.MANIFEST and not is_tag(reference):
+    elif kind is TargetKind.MANIFEST and not is_tag(reference):
         raise TagInvalidError("the tag breaks the grammar")

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,10 @@ LONG_CLASSES = frozenset(
         "regcache.store.spooled.SpooledFile",
     }
 )
+
+#: File names that several packages have, since each of these makes plain what is meant
+#: (docs/architecture.md).
+SHARED_FILE_NAMES = frozenset({"__init__", "credentials", "index", "reading", "realm"})
 
 #: Modules that put the others together and so know all of them.
 ROOT = frozenset(
@@ -190,6 +195,26 @@ class ArrowTests(SynchronousTestCase):
 
         for name in modules():
             visit(name, ())
+
+
+class NameTests(SynchronousTestCase):
+    """One name, one meaning."""
+
+    def test_classes(self) -> None:
+        """No public class has the name of another."""
+        places: dict[str, list[str]] = {}
+        for module in modules().values():
+            for node in ast.walk(module.tree):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(module.name)
+        twice = {name: found for name, found in places.items() if len(found) > 1}
+        self.assertEqual(twice, {})
+
+    def test_modules(self) -> None:
+        """No file has the name of another, but for those that are listed, and they have."""
+        counts = Counter(module.path.stem for module in modules().values())
+        twice = {name for name, count in counts.items() if count > 1}
+        self.assertEqual(twice, SHARED_FILE_NAMES)
 
 
 class SizeTests(SynchronousTestCase):

@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache.errors import DigestInvalidError, NameInvalidError, RegistryError, TagInvalidError
 from regcache.references import (
     MAX_TARGET_LENGTH,
-    Kind,
     Target,
+    TargetKind,
     is_repository_name,
     is_tag,
     looks_like_registry,
@@ -67,36 +67,40 @@ class NameTests(SynchronousTestCase):
 class TargetTests(SynchronousTestCase):
     """Request targets that are good."""
 
-    def assert_target(self, uri: str, kind: Kind, name: str = "", reference: str = "") -> None:
+    def assert_target(
+        self, uri: str, kind: TargetKind, name: str = "", reference: str = ""
+    ) -> None:
         """The path means this."""
         target = parse_target(uri.encode())
         self.assertEqual((target.kind, target.name, target.reference), (kind, name, reference))
 
     def test_kinds(self) -> None:
         """Every kind is found by the tail of the path."""
-        self.assert_target("/v2", Kind.PING)
-        self.assert_target("/v2/", Kind.PING)
-        self.assert_target("/v2/_catalog", Kind.CATALOG)
-        self.assert_target("/v2/a/b/manifests/1.0", Kind.MANIFEST, "a/b", "1.0")
-        self.assert_target(f"/v2/a/manifests/{SHA}", Kind.MANIFEST, "a", SHA)
-        self.assert_target(f"/v2/a/blobs/{SHA}", Kind.BLOB, "a", SHA)
-        self.assert_target("/v2/a/tags/list", Kind.TAGS, "a")
-        self.assert_target(f"/v2/a/referrers/{SHA}", Kind.REFERRERS, "a", SHA)
+        self.assert_target("/v2", TargetKind.PING)
+        self.assert_target("/v2/", TargetKind.PING)
+        self.assert_target("/v2/_catalog", TargetKind.CATALOG)
+        self.assert_target("/v2/a/b/manifests/1.0", TargetKind.MANIFEST, "a/b", "1.0")
+        self.assert_target(f"/v2/a/manifests/{SHA}", TargetKind.MANIFEST, "a", SHA)
+        self.assert_target(f"/v2/a/blobs/{SHA}", TargetKind.BLOB, "a", SHA)
+        self.assert_target("/v2/a/tags/list", TargetKind.TAGS, "a")
+        self.assert_target(f"/v2/a/referrers/{SHA}", TargetKind.REFERRERS, "a", SHA)
 
     def test_uploads(self) -> None:
         """All addresses of uploads are uploads."""
         for uri in ("/v2/a/b/blobs/uploads", "/v2/a/b/blobs/uploads/", "/v2/a/b/blobs/uploads/0-1"):
-            self.assertEqual(parse_target(uri.encode()).kind, Kind.UPLOAD)
+            self.assertEqual(parse_target(uri.encode()).kind, TargetKind.UPLOAD)
             self.assertEqual(parse_target(uri.encode()).name, "a/b")
 
     def test_words_of_the_api_in_names(self) -> None:
         """Names may hold the words of the API, since the tail decides."""
-        self.assert_target("/v2/manifests/manifests/manifests", Kind.MANIFEST, "manifests",
+        self.assert_target("/v2/manifests/manifests/manifests", TargetKind.MANIFEST, "manifests",
                            "manifests")  # fmt: skip
-        self.assert_target("/v2/a/blobs/uploads/manifests/x", Kind.MANIFEST, "a/blobs/uploads", "x")
-        self.assert_target("/v2/a/manifests/tags/list", Kind.TAGS, "a/manifests")
-        self.assert_target("/v2/a/tags/manifests/list", Kind.MANIFEST, "a/tags", "list")
-        self.assert_target("/v2/tags/list/tags/list", Kind.TAGS, "tags/list")
+        self.assert_target(
+            "/v2/a/blobs/uploads/manifests/x", TargetKind.MANIFEST, "a/blobs/uploads", "x"
+        )
+        self.assert_target("/v2/a/manifests/tags/list", TargetKind.TAGS, "a/manifests")
+        self.assert_target("/v2/a/tags/manifests/list", TargetKind.MANIFEST, "a/tags", "list")
+        self.assert_target("/v2/tags/list/tags/list", TargetKind.TAGS, "tags/list")
 
     def test_registry_in_front(self) -> None:
         """The first component may be a registry, in any case and with a port."""
@@ -107,13 +111,13 @@ class TargetTests(SynchronousTestCase):
             "localhost/a",
             "10.0.0.1/a",
         ):
-            self.assert_target(f"/v2/{name}/manifests/x", Kind.MANIFEST, name, "x")
+            self.assert_target(f"/v2/{name}/manifests/x", TargetKind.MANIFEST, name, "x")
 
     def test_other_paths(self) -> None:
         """What is no part of the API is of the kind other."""
         for uri in ("/", "/v1/", "/healthz", "/v2/a", "/v2/a/", "/v2/a/tags/list/", "/v2/a/b/c/d",
                     "/v2x", "/v2/a/manifests/", "/v2/_catalog/"):  # fmt: skip
-            self.assertEqual(parse_target(uri.encode()).kind, Kind.OTHER, uri)
+            self.assertEqual(parse_target(uri.encode()).kind, TargetKind.OTHER, uri)
 
     def test_query(self) -> None:
         """The query is decoded, and keeps every value of a field."""
@@ -129,7 +133,7 @@ class TargetTests(SynchronousTestCase):
 
     def test_empty_target_value(self) -> None:
         """A target without further facts has empty ones."""
-        self.assertEqual(Target(Kind.PING).query, {})
+        self.assertEqual(Target(TargetKind.PING).query, {})
 
 
 class BadTargetTests(SynchronousTestCase):

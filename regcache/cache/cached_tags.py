@@ -6,7 +6,7 @@ What is decided, and when, is the table in :mod:`regcache.cache.freshness`.
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.cache import status
-from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide
+from regcache.cache.freshness import Answer, Copy, Overdue, TagDecision, decide
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import ServedRepository
 from regcache.cache.revalidation import Revalidations
@@ -18,7 +18,7 @@ from regcache.facts import Manifest
 from regcache.single_flight import OverdueError
 
 #: Decisions that pass on what the upstream said.
-_REFUSED = frozenset({Decision.GONE, Decision.CLOSED, Decision.FAILED})
+_REFUSED = frozenset({TagDecision.GONE, TagDecision.CLOSED, TagDecision.FAILED})
 
 
 class CachedTags:
@@ -53,9 +53,9 @@ class CachedTags:
         age = self._clock.seconds() - fact.validated_at
         copy = Copy(fact.digest, age, repository.policy.ttl(tag))
         decision = decide(copy, repository.policy)
-        if decision is Decision.HIT:
+        if decision is TagDecision.HIT:
             return Served(manifest, status.hit(age))
-        waits = decision is Decision.ASK_AND_WAIT
+        waits = decision is TagDecision.ASK_AND_WAIT
         return await self._ask(repository, tag, copy, manifest, by=None if waits else by)
 
     async def _ask(
@@ -87,12 +87,12 @@ class CachedTags:
         return Served(manifest, _status(decision, copy, answer))
 
 
-def _status(decision: Decision, copy: Copy, answer: Answer) -> CacheStatus:
+def _status(decision: TagDecision, copy: Copy, answer: Answer) -> CacheStatus:
     """How an answer that was asked for came about."""
-    if decision is Decision.STALE_OVERDUE:
+    if decision is TagDecision.STALE_OVERDUE:
         return status.stale_deadline(copy.age)
-    if decision is Decision.STALE_UNASKED:
+    if decision is TagDecision.STALE_UNASKED:
         return status.stale_unasked(copy.age, copy.ttl)
     if isinstance(answer, UpstreamFailure):
         return status.stale_failed(copy.age, answer)
-    return status.revalidated() if decision is Decision.REVALIDATED else status.miss()
+    return status.revalidated() if decision is TagDecision.REVALIDATED else status.miss()

@@ -32,7 +32,7 @@ from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
 
 
-class Decision(Enum):
+class TagDecision(Enum):
     """What to do for a request for a cached tag."""
 
     HIT = "serve the copy"
@@ -71,28 +71,28 @@ class Copy:
 Answer = Digest | UpstreamFailure | Overdue | None
 
 
-def decide(copy: Copy, policy: Policy, answer: Answer = None) -> Decision:
+def decide(copy: Copy, policy: Policy, answer: Answer = None) -> TagDecision:
     """The decision for a request for a cached tag."""
     if is_fresh(copy.age, copy.ttl):
-        return Decision.HIT
+        return TagDecision.HIT
     young_enough = policy.may_be_stale(copy.age)
     if answer is None:
-        return Decision.ASK if young_enough else Decision.ASK_AND_WAIT
+        return TagDecision.ASK if young_enough else TagDecision.ASK_AND_WAIT
     if isinstance(answer, Digest):
-        return Decision.REVALIDATED if answer == copy.digest else Decision.MOVED
+        return TagDecision.REVALIDATED if answer == copy.digest else TagDecision.MOVED
     if isinstance(answer, Overdue):
-        return Decision.STALE_OVERDUE if young_enough else Decision.ASK_AND_WAIT
+        return TagDecision.STALE_OVERDUE if young_enough else TagDecision.ASK_AND_WAIT
     return _decide_failure(answer, policy, young_enough)
 
 
-def _decide_failure(failure: UpstreamFailure, policy: Policy, young_enough: bool) -> Decision:
+def _decide_failure(failure: UpstreamFailure, policy: Policy, young_enough: bool) -> TagDecision:
     if closes(failure):
-        return Decision.CLOSED
+        return TagDecision.CLOSED
     if isinstance(failure, UpstreamDenied | UpstreamNotFound) and not policy.keep_missing:
-        return Decision.GONE
+        return TagDecision.GONE
     if not young_enough:
-        return Decision.FAILED
-    return Decision.STALE_FAILED if failure.asked else Decision.STALE_UNASKED
+        return TagDecision.FAILED
+    return TagDecision.STALE_FAILED if failure.asked else TagDecision.STALE_UNASKED
 
 
 def is_fresh(age: float, ttl: float) -> bool:

@@ -7,7 +7,7 @@ questions that nobody waits for :data:`MOST_LEFT` go on; more of them cancel the
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.cache.freshness import Copy, Decision, decide
+from regcache.cache.freshness import Copy, TagDecision, decide
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.policy import ServedRepository
 from regcache.cache.tag_table import TagTable
@@ -57,14 +57,14 @@ class Revalidations:
         try:
             return await self._ask(repository, tag, copy)
         except UpstreamFailure as failure:
-            if decide(copy, repository.policy, failure) is Decision.GONE:
+            if decide(copy, repository.policy, failure) is TagDecision.GONE:
                 await self._table.drop(repository.identity, tag)
             raise
 
     async def _ask(self, repository: ServedRepository, tag: str, copy: Copy) -> Manifest | None:
         """HEAD, which public registries do not count; the body only if the tag moved."""
         head = await repository.registry.head_manifest(repository.name, tag)
-        if decide(copy, repository.policy, head.digest) is Decision.REVALIDATED:
+        if decide(copy, repository.policy, head.digest) is TagDecision.REVALIDATED:
             await self._table.note(repository.identity, tag, copy.digest)
             return None
         manifest = await self._moved_to(repository, tag, head.digest)

@@ -6,7 +6,7 @@ from typing import Any
 from regcache.config import names
 from regcache.config.model import Admin, Certificate, Config, Listener, ListenerTLS
 from regcache.config.reading import Context
-from regcache.config.upstreams import resolve_upstreams
+from regcache.config.upstream_longform import resolve_upstreams
 
 #: The upstream that answers where none is named, unless another one is set.
 USUAL_DEFAULT = "docker.io"

@@ -248,7 +248,7 @@ class UpstreamSettings:
 def _upstream_keys() -> dict[str, Key]:
     """Those of an upstream, and those of a URL that may stand beside them.
 
-    Those belong to one URL; :mod:`regcache.config.upstreams` decides to which.
+    Those belong to one URL; :mod:`regcache.config.upstream_longform` decides to which.
     """
     keys = keys_of(UpstreamSettings)
     own = {name: known for name, known in keys_of(UrlSettings).items() if name in SHARED}

@@ -42,7 +42,7 @@ def _flush() -> None:
             stream.flush()
 
 
-class Deadline:
+class ExitDeadline:
     """A time at which the process ends, whatever hangs in it then.
 
     It needs neither the reactor nor any other thread.

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.interfaces import IContentFile, IWorkPool
-from regcache.store.files import read_exactly
+from regcache.store.file_operations import read_exactly
 from regcache.store.pool import PoolStoppedError, handed_over
 
 _LARGEST_BUFFER = 1024 * 1024

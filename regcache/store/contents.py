@@ -8,7 +8,7 @@ from typing import Any
 
 from regcache.digests import Digest
 from regcache.store.aside import NotOursError, open_regular
-from regcache.store.files import is_settled, read_exactly, remove, remove_same, write_all
+from regcache.store.file_operations import is_settled, read_exactly, remove, remove_same, write_all
 from regcache.store.paths import PartialKey, StorePaths
 from regcache.store.shared_jobs import outcomes
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from regcache.digests import Digest
-from regcache.store.files import VectorWrite, write_all
+from regcache.store.file_operations import VectorWrite, write_all
 
 Piece = tuple[int, list["bytes | memoryview"]]
 """An offset, and the buffers to be written from there on."""

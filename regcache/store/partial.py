@@ -13,7 +13,7 @@ from zope.interface import implementer
 from regcache.digests import Digest
 from regcache.interfaces import IPartialFile
 from regcache.store.content_file import CachedReads, ContentFile, FileTurns, OpenFile
-from regcache.store.files import VectorWrite
+from regcache.store.file_operations import VectorWrite
 from regcache.store.growing import GrowingContent, allocate, cut
 from regcache.store.interval_saver import IntervalSaver
 from regcache.store.partial_names import PartialNames, Sidecar

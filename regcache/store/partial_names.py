@@ -15,7 +15,7 @@ from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.intervals import Intervals
 from regcache.store.aside import open_regular
-from regcache.store.files import remove
+from regcache.store.file_operations import remove
 from regcache.store.identities import describe, understand
 from regcache.store.paths import PartialKey, StorePaths
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from regcache.digests import Digest, InvalidDigestError
 from regcache.remedies import user_name
 from regcache.store.aside import Aside, NotOursError, open_regular
-from regcache.store.files import MODE_GROWING, write_all
+from regcache.store.file_operations import MODE_GROWING, write_all
 
 SIDECAR_SUFFIX = ".json"
 TEMPORARY_SUFFIX = ".tmp"

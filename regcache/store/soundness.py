@@ -13,7 +13,7 @@ from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.store.content_file import OpenFile
 from regcache.store.contents import Opened
-from regcache.store.files import is_unlinked, settle
+from regcache.store.file_operations import is_unlinked, settle
 from regcache.store.growing import GrowingContent
 from regcache.store.keyed_locks import KeyedLocks
 

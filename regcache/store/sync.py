@@ -2,7 +2,7 @@
 
 Content is committed by a rename alone, so a crash of the machine can leave a name with
 zeros for bytes. What was synced is therefore marked, by its mode (see
-:func:`~regcache.store.files.settle`): content without the mark that this process does not
+:func:`~regcache.store.file_operations.settle`): content without the mark that this process does not
 know either is verified before it is served. No clock and no walk is needed for that.
 
 Syncing keeps the disk, and the interpreter's lock, from those who wait for content. So it
@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
 from regcache.store.aside import NotOursError, open_regular
-from regcache.store.files import mark_settled, remove_same, settle, sync_folder
+from regcache.store.file_operations import mark_settled, remove_same, settle, sync_folder
 from regcache.store.paths import StorePaths
 
 SystemCall = Callable[[int], int]

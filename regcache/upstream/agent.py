@@ -18,9 +18,9 @@ from regcache.interfaces import IUpstreamMeter
 from regcache.seam.abort import abort_response
 from regcache.seam.tls_client import TLSClientEndpoint
 from regcache.seam.trust_roots import PlatformAndFile
+from regcache.upstream.checked_endpoint import AddressPolicy, CheckedEndpoint
 from regcache.upstream.connections import Connections
 from regcache.upstream.deadlines import cancellable
-from regcache.upstream.endpoints import AddressPolicy, CheckedEndpoint
 from regcache.upstream.exchange import Answer, BodyEnd, IExchangeAgent, UpstreamRequest
 from regcache.upstream.failures import failure_from
 from regcache.upstream.proxies import IProxyRules

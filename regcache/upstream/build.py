@@ -18,11 +18,11 @@ from regcache.upstream.agent import ConnectionSettings, EndpointFactory, PlainAg
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, BreakerState
+from regcache.upstream.checked_endpoint import AddressPolicy
 from regcache.upstream.connections import Connections, LastHeard
-from regcache.upstream.endpoints import AddressPolicy
 from regcache.upstream.exchange import IExchangeAgent
+from regcache.upstream.exchange_limits import LimitedAgent
 from regcache.upstream.guard import Breakers, GuardedAgent
-from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import CredentialsSource, Login
 from regcache.upstream.places import ExchangePlaces
 from regcache.upstream.proxies import DIRECT, IProxyRules

@@ -21,6 +21,7 @@ from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker
 from regcache.upstream.connections import Connections
 from regcache.upstream.exchange import Answer, UpstreamRequest
+from regcache.upstream.exchange_limits import LimitedAgent
 from regcache.upstream.fields import (
     error_detail,
     is_encoded,
@@ -28,7 +29,6 @@ from regcache.upstream.fields import (
     retry_after,
 )
 from regcache.upstream.guard import asked_for, is_ill, resting
-from regcache.upstream.limits import LimitedAgent
 from regcache.upstream.login import Login
 from regcache.upstream.places import ExchangePlaces
 from regcache.upstream.rate_limits import RateLimitHeaders, RateLimits, still_limited

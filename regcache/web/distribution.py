@@ -8,7 +8,7 @@ from regcache.access.principals import Decision, Wanted
 from regcache.bounded import BoundedTable
 from regcache.errors import NameUnknownError, UnsupportedError
 from regcache.identity import Repository, UpstreamIdentity
-from regcache.references import Kind, Target, parse_target
+from regcache.references import Target, TargetKind, parse_target
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import Route, RoutingTable, resolve, resolve_namespace
@@ -20,8 +20,8 @@ from regcache.web.token_handler import PATH as TOKEN_PATH
 from regcache.web.token_handler import TokenHandler
 
 _READ = frozenset({b"GET", b"HEAD"})
-_PAGED = frozenset({Kind.TAGS, Kind.CATALOG})
-_ROUTED = frozenset({Kind.MANIFEST, Kind.BLOB, Kind.TAGS, Kind.REFERRERS})
+_PAGED = frozenset({TargetKind.TAGS, TargetKind.CATALOG})
+_ROUTED = frozenset({TargetKind.MANIFEST, TargetKind.BLOB, TargetKind.TAGS, TargetKind.REFERRERS})
 
 #: Memory for what targets mean, so that none is parsed and routed twice in a row (bytes).
 MEMORY = 2 * 1024 * 1024
@@ -84,11 +84,11 @@ class Distribution:
 
     def _answer_other(self, request: Request, target: Target) -> Any:
         """What has no repository."""
-        if target.kind is Kind.PING:
+        if target.kind is TargetKind.PING:
             return self._answer_ping(request)
-        if target.kind is Kind.UPLOAD:
+        if target.kind is TargetKind.UPLOAD:
             raise UnsupportedError("this is a read-only cache: nothing can be uploaded")
-        if target.kind is Kind.OTHER:
+        if target.kind is TargetKind.OTHER:
             raise NameUnknownError("there is nothing under this path")
         _check_page(target)
         upstream = resolve_namespace(self.table, request.hostname, target)
@@ -154,11 +154,11 @@ class Distribution:
             await answering
 
     def _handle(self, request: Request, repository: Repository, target: Target) -> Any:
-        if target.kind is Kind.MANIFEST:
+        if target.kind is TargetKind.MANIFEST:
             return self.manifests.answer(request, repository, target.reference)
-        if target.kind is Kind.BLOB:
+        if target.kind is TargetKind.BLOB:
             return self.blobs.answer(request, repository, target.reference)
-        if target.kind is Kind.TAGS:
+        if target.kind is TargetKind.TAGS:
             return self.listings.answer_tags(request, repository, target)
         return self.listings.answer_referrers(request, repository, target)
 
@@ -176,10 +176,10 @@ def _check_page(target: Target) -> None:
 
 
 _KINDS = {
-    Kind.PING: "ping",
-    Kind.MANIFEST: "manifest",
-    Kind.BLOB: "blob",
-    Kind.TAGS: "tags",
-    Kind.REFERRERS: "referrers",
-    Kind.CATALOG: "catalog",
+    TargetKind.PING: "ping",
+    TargetKind.MANIFEST: "manifest",
+    TargetKind.BLOB: "blob",
+    TargetKind.TAGS: "tags",
+    TargetKind.REFERRERS: "referrers",
+    TargetKind.CATALOG: "catalog",
 }

@@ -11,7 +11,7 @@ from regcache.access.principals import Decision, Wanted
 from regcache.access.realm import TokenGiver, TokenRequest
 from regcache.access.scopes import parse_scopes
 from regcache.errors import NameUnknownError, RegistryError, UnauthorizedError
-from regcache.references import Kind, Target, is_repository_name
+from regcache.references import Target, TargetKind, is_repository_name
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import InvalidHostError, normalise_host, resolve
 from regcache.web.request import Request
@@ -96,7 +96,7 @@ class TokenHandler:
         """What a name means on the host that was asked."""
         if not is_repository_name(name):
             return None
-        target = Target(Kind.TAGS, name=name)
+        target = Target(TargetKind.TAGS, name=name)
         try:
             route = resolve(self.gatekeeper.table, request.hostname, target)
         except RegistryError:

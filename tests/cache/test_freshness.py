@@ -6,7 +6,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache import status
-from regcache.cache.freshness import Answer, Copy, Decision, Overdue, decide, is_fresh
+from regcache.cache.freshness import Answer, Copy, Overdue, TagDecision, decide, is_fresh
 from regcache.cache.policy import Policy
 from regcache.digests import Digest
 from regcache.errors import (
@@ -79,22 +79,35 @@ UNASKED: list[UpstreamFailure] = [
 ]
 
 #: Answer, on_missing: stale; decision for a young copy and for one too old to be stale.
-DECISIONS: list[tuple[Answer, bool, Decision, Decision]] = [
-    (None, False, Decision.ASK, Decision.ASK_AND_WAIT),
-    (SAME, False, Decision.REVALIDATED, Decision.REVALIDATED),
-    (OTHER, False, Decision.MOVED, Decision.MOVED),
-    (Overdue.OVERDUE, False, Decision.STALE_OVERDUE, Decision.ASK_AND_WAIT),
-    *[(each, keep, Decision.STALE_FAILED, Decision.FAILED) for each in ILL for keep in (0, 1)],
-    *[(each, keep, Decision.STALE_UNASKED, Decision.FAILED) for each in UNASKED for keep in (0, 1)],
-    (MISSING, False, Decision.GONE, Decision.GONE),
-    (MISSING, True, Decision.STALE_FAILED, Decision.FAILED),
-    (known(UpstreamNotFound("up.test", "gone")), True, Decision.STALE_UNASKED, Decision.FAILED),
-    (ANONYMOUS, False, Decision.GONE, Decision.GONE),
-    (ANONYMOUS, True, Decision.STALE_FAILED, Decision.FAILED),
-    (ALONE, False, Decision.GONE, Decision.GONE),
-    (ALONE, True, Decision.STALE_FAILED, Decision.FAILED),
-    (CLOSED, False, Decision.CLOSED, Decision.CLOSED),
-    (CLOSED, True, Decision.CLOSED, Decision.CLOSED),
+DECISIONS: list[tuple[Answer, bool, TagDecision, TagDecision]] = [
+    (None, False, TagDecision.ASK, TagDecision.ASK_AND_WAIT),
+    (SAME, False, TagDecision.REVALIDATED, TagDecision.REVALIDATED),
+    (OTHER, False, TagDecision.MOVED, TagDecision.MOVED),
+    (Overdue.OVERDUE, False, TagDecision.STALE_OVERDUE, TagDecision.ASK_AND_WAIT),
+    *[
+        (each, keep, TagDecision.STALE_FAILED, TagDecision.FAILED)
+        for each in ILL
+        for keep in (0, 1)
+    ],
+    *[
+        (each, keep, TagDecision.STALE_UNASKED, TagDecision.FAILED)
+        for each in UNASKED
+        for keep in (0, 1)
+    ],
+    (MISSING, False, TagDecision.GONE, TagDecision.GONE),
+    (MISSING, True, TagDecision.STALE_FAILED, TagDecision.FAILED),
+    (
+        known(UpstreamNotFound("up.test", "gone")),
+        True,
+        TagDecision.STALE_UNASKED,
+        TagDecision.FAILED,
+    ),
+    (ANONYMOUS, False, TagDecision.GONE, TagDecision.GONE),
+    (ANONYMOUS, True, TagDecision.STALE_FAILED, TagDecision.FAILED),
+    (ALONE, False, TagDecision.GONE, TagDecision.GONE),
+    (ALONE, True, TagDecision.STALE_FAILED, TagDecision.FAILED),
+    (CLOSED, False, TagDecision.CLOSED, TagDecision.CLOSED),
+    (CLOSED, True, TagDecision.CLOSED, TagDecision.CLOSED),
 ]
 
 
@@ -106,7 +119,7 @@ class DecisionTests(SynchronousTestCase):
         copy = Copy(SAME, 99.9, 100.0)
         for answer, keep, _, _ in DECISIONS:
             policy = Policy(keep_missing=bool(keep), stale_if_error=0.0)
-            self.assertIs(decide(copy, policy, answer), Decision.HIT)
+            self.assertIs(decide(copy, policy, answer), TagDecision.HIT)
 
     def test_not_fresh(self) -> None:
         """Every answer has its decision, for a copy that may be stale and for one that is not."""
@@ -126,8 +139,8 @@ class DecisionTests(SynchronousTestCase):
         """A copy from the future is asked about, and may be served while nobody answers."""
         copy = Copy(SAME, -5.0, 100.0)
         self.assertFalse(is_fresh(-5.0, 100.0))
-        self.assertIs(decide(copy, Policy()), Decision.ASK)
-        self.assertIs(decide(copy, Policy(), ILL[0]), Decision.STALE_FAILED)
+        self.assertIs(decide(copy, Policy()), TagDecision.ASK)
+        self.assertIs(decide(copy, Policy(), ILL[0]), TagDecision.STALE_FAILED)
         self.assertEqual([status.hit(-5).age, status.stale_failed(-5, ILL[0]).age], [0, 0])
 
     def test_statuses(self) -> None:

@@ -18,7 +18,7 @@ sys.stdout.write("written")
 
 _HANGING = """
 import sys, threading, time
-from regcache.seam.exit_status import Deadline
+from regcache.seam.exit_status import ExitDeadline
 
 def last_words():
     sys.stderr.write("over")
@@ -28,7 +28,7 @@ def hang():
     with open(sys.argv[1]):
         pass
 
-deadline = Deadline(last_words)
+deadline = ExitDeadline(last_words)
 threading.Thread(target=hang).start()
 sys.stdout.write("written")
 """

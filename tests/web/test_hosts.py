@@ -5,7 +5,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.errors import NameInvalidError, NameUnknownError, RegistryError
-from regcache.references import Kind, Target, parse_target
+from regcache.references import Target, TargetKind, parse_target
 from regcache.web.hosts import (
     AdminHostError,
     HostRules,
@@ -53,22 +53,22 @@ class TruthTableTests(SynchronousTestCase):
     def test_namespace_is_repeated(self) -> None:
         """The ns is given back as it was asked, and only then."""
         table = SETUPS["plain"]
-        asked = Target(Kind.TAGS, name="org/app", query={"ns": ["GHCR.io"]})
+        asked = Target(TargetKind.TAGS, name="org/app", query={"ns": ["GHCR.io"]})
         self.assertEqual(resolve(table, "localhost", asked).namespace, "GHCR.io")
-        plain = Target(Kind.TAGS, name="org/app")
+        plain = Target(TargetKind.TAGS, name="org/app")
         self.assertIsNone(resolve(table, "localhost", plain).namespace)
 
     def test_several_ns(self) -> None:
         """Several ns must mean the same upstream."""
         table = SETUPS["plain"]
-        same = Target(Kind.TAGS, name="a/b", query={"ns": ["docker.io", "index.docker.io"]})
+        same = Target(TargetKind.TAGS, name="a/b", query={"ns": ["docker.io", "index.docker.io"]})
         self.assertEqual(resolve(table, "localhost", same).upstream, DOCKER)
-        other = Target(Kind.TAGS, name="a/b", query={"ns": ["docker.io", "ghcr.io"]})
+        other = Target(TargetKind.TAGS, name="a/b", query={"ns": ["docker.io", "ghcr.io"]})
         self.assertRaises(NameUnknownError, resolve, table, "localhost", other)
 
     def test_too_long_with_namespace(self) -> None:
         """The limit of a name holds for what is asked of the upstream."""
-        target = Target(Kind.TAGS, name="x" * 255)
+        target = Target(TargetKind.TAGS, name="x" * 255)
         self.assertRaises(NameInvalidError, resolve, SETUPS["plain"], "localhost", target)
 
     def test_admin_host_is_told_apart(self) -> None:
@@ -78,7 +78,7 @@ class TruthTableTests(SynchronousTestCase):
             resolve,
             SETUPS["hosts"],
             "registry.example.com",
-            Target(Kind.TAGS, name="a"),
+            Target(TargetKind.TAGS, name="a"),
         )
         self.assertEqual(error.status, 404)
         self.assertTrue(SETUPS["hosts"].is_admin_host("registry.example.com"))
@@ -91,9 +91,9 @@ class CatalogTests(SynchronousTestCase):
     def test_namespace(self) -> None:
         """Host or ns choose an upstream, nothing chooses all, and a disagreement is an error."""
         table = SETUPS["hosts"]
-        nothing = Target(Kind.CATALOG)
-        by_ns = Target(Kind.CATALOG, query={"ns": ["ghcr.io"]})
-        unknown = Target(Kind.CATALOG, query={"ns": ["evil.test"]})
+        nothing = Target(TargetKind.CATALOG)
+        by_ns = Target(TargetKind.CATALOG, query={"ns": ["ghcr.io"]})
+        unknown = Target(TargetKind.CATALOG, query={"ns": ["evil.test"]})
         self.assertIsNone(resolve_namespace(table, "127.0.0.1", nothing))
         self.assertIsNone(resolve_namespace(table, None, nothing))
         self.assertEqual(resolve_namespace(table, "127.0.0.1", by_ns), GHCR)
@@ -176,10 +176,10 @@ class PermissionTests(SynchronousTestCase):
         upstream = UpstreamNames("u", allow=("a/*",), deny=("a/b",))
         table = RoutingTable.build([upstream], default_upstream="u")
         self.assertEqual(
-            resolve(table, "localhost", Target(Kind.TAGS, name="a/c")).repository, "a/c"
+            resolve(table, "localhost", Target(TargetKind.TAGS, name="a/c")).repository, "a/c"
         )
         for name in ("a/b", "c/d"):
-            target = Target(Kind.TAGS, name=name)
+            target = Target(TargetKind.TAGS, name=name)
             self.assertRaises(NameUnknownError, resolve, table, "localhost", target)
 
 

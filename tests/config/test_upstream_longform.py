@@ -1,4 +1,4 @@
-"""Tests for regcache.config.upstreams: who gets which credentials."""
+"""Tests for regcache.config.upstream_longform: who gets which credentials."""
 
 from pathlib import Path
 

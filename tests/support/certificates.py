@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class Authority:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._numbers = itertools.count(1)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.folder = directory / "ca"
         self.folder.mkdir(parents=True)
@@ -60,7 +62,8 @@ class Authority:
             x509.BasicConstraints(ca=False, path_length=None),
             names,
         )
-        stem = names[0].replace("*", "wildcard")
+        # Two certificates for one name have files of their own.
+        stem = f"{names[0].replace('*', 'wildcard')}-{next(self._numbers)}"
         issued = Certificate(self._directory / f"{stem}.crt", self._directory / f"{stem}.key")
         pem = serialization.Encoding.PEM
         issued.chain.write_bytes(leaf.public_bytes(pem) + self._own.public_bytes(pem))

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 
 from regcache.remedies import for_file
+from regcache.seam.key_exchange import limit_groups
 from regcache.seam.whole_tls_writes import take_whole_writes
 
 MINIMUM_VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
@@ -139,6 +140,7 @@ def make_context(
     take_whole_writes(context)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_cipher_list(_CIPHERS)
+    limit_groups(context)
     _use(context, pair)
     context.set_alpn_select_callback(partial(_select_protocol, protocols))
     context.set_tlsext_servername_callback(choose)

@@ -29,9 +29,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.gate import Gate
 from regcache.interfaces import IPartialFile
 from regcache.intervals import Intervals
+from regcache.store.late_file import LateFile
 from regcache.store.partial import PartialFile
 
 #: What stays in memory (bytes): no client gets a byte of it before all was verified.
@@ -86,37 +86,36 @@ class SpooledFile:
         self._anonymous = True
         self._chunks: list[bytes] = []
         self._length = 0
-        self._moved: Gate | None = None
-        self._file: PartialFile | None = None
-        self._broken = self._closed = self._discarded = False
+        self._disk = LateFile(self._move)
+        self._closed = self._discarded = False
 
     @property
     def anonymous(self) -> bool:
         """Whether every byte so far was given without credentials."""
-        return self._anonymous if self._file is None else self._file.anonymous
+        return self._anonymous if self._disk.file is None else self._disk.file.anonymous
 
     @anonymous.setter
     def anonymous(self, anonymous: bool) -> None:
         self._anonymous = anonymous
-        if self._file is not None:
-            self._file.anonymous = anonymous
+        if self._disk.file is not None:
+            self._disk.file.anonymous = anonymous
 
     @property
     def content(self) -> bytes | None:
         """All of it, where it is in memory."""
-        if self._moved is not None or self._length != self.size:
+        if self._disk.begun or self._length != self.size:
             return None
         return self._chunks[0] if len(self._chunks) == 1 else self._joined()
 
     @property
     def in_memory(self) -> bool:
         """Whether nothing of it is on the disk."""
-        return self._moved is None
+        return not self._disk.begun
 
     @property
     def crowded(self) -> bool:
         """Whether so much waits for the disk that the answer waits for it, too."""
-        return self._moved is None and self._backlog.is_full
+        return not self._disk.begun and self._backlog.is_full
 
     def _joined(self) -> bytes:
         if len(self._chunks) != 1:
@@ -125,8 +124,8 @@ class SpooledFile:
 
     def set_size(self, size: int) -> None:
         """Fix the whole size. :raises ValueError: if it was another, or less than there is."""
-        if self._file is not None:
-            self._file.set_size(size)
+        if self._disk.file is not None:
+            self._disk.file.set_size(size)
         elif self.size not in (None, size) or self._length > size:
             raise ValueError("the content has another size")
         self.size = size
@@ -134,27 +133,21 @@ class SpooledFile:
     def prepare(self) -> "Deferred[None]":
         """Go to the disk if what is announced is too much for memory. Fails with OSError."""
         fits = self.size is None or self.size <= MEMORY
-        if self._moved is None and fits and not self._backlog.is_full:
+        if not self._disk.begun and fits and not self._backlog.is_full:
             return succeed(None)
-        return self._to_disk()
+        return self._disk.wait()
 
     def to_disk(self) -> "Deferred[None]":
         """Hold nothing in memory any more, unless it is to be dropped. Fails with OSError.
 
         Idempotent.
         """
-        if self._discarded and self._moved is None:
+        if self._discarded and not self._disk.begun:
             return succeed(None)
-        return self._to_disk()
-
-    def _to_disk(self) -> "Deferred[None]":
-        if self._moved is None:
-            self._moved = Gate()
-            moving = Deferred.fromCoroutine(self._move())
-            moving.addCallbacks(self._has_moved, self._cannot_move)
-        return self._moved.wait()
+        return self._disk.wait()
 
     async def _move(self) -> PartialFile:
+        """From memory into a file."""
         file = await self._begin_file(self._discarded)
         try:
             if self._discarded:
@@ -164,45 +157,27 @@ class SpooledFile:
             file.anonymous = self._anonymous
             if self._length:
                 await file.write(0, self._chunks)
+            if self.size is not None:
+                file.set_size(self.size)
         except BaseException:
             with suppress(OSError):
                 await file.discard()
             file.close()
             raise
-        return file
-
-    def _has_moved(self, file: PartialFile) -> None:
-        if self.size is not None:
-            file.set_size(self.size)
         file.anonymous = self._anonymous
-        self._file, self.present = file, file.present
+        self.present = file.present
         self._chunks, self._length = [], 0
         if self._closed:
             file.close()
-        assert self._moved is not None
-        self._moved.succeed()
-
-    def _cannot_move(self, failure: Failure) -> None:
-        self._broken = True
-        assert self._moved is not None
-        self._moved.fail(failure)
-
-    def _on_disk(self, step: Callable[[PartialFile], "Deferred[None]"]) -> "Deferred[None]":
-        """Do something with the file as soon as there is one."""
-
-        def moved(_: None) -> "Deferred[None]":
-            assert self._file is not None
-            return step(self._file)
-
-        return self._to_disk().addCallback(moved)
+        return file
 
     def write(self, offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
         """Write the chunks. Fails with OSError, and with ValueError outside of the content."""
-        if self._file is not None:
-            return self._file.write(offset, chunks)
+        if self._disk.file is not None:
+            return self._disk.file.write(offset, chunks)
         end = offset + sum(map(len, chunks))
-        if self._moved is not None or offset != self._length or end > MEMORY:
-            return self._on_disk(lambda file: file.write(offset, chunks))
+        if self._disk.begun or offset != self._length or end > MEMORY:
+            return self._disk.run(lambda file: file.write(offset, chunks))
         if self.size is not None and end > self.size:
             return fail(ValueError("these bytes lie outside of the content"))
         self._chunks += chunks
@@ -212,18 +187,18 @@ class SpooledFile:
 
     def save(self, sync: bool = True) -> "Deferred[None]":
         """Keep what is here for another day, on the disk. Fails with OSError."""
-        if self._moved is None and not self._length:
+        if not self._disk.begun and not self._length:
             return succeed(None)
-        return self._on_disk(lambda file: file.save(sync))
+        return self._disk.run(lambda file: file.save(sync))
 
     def allocate(self, start: int, end: int) -> "Deferred[None]":
         """Reserve disk space. Fails with OSError."""
-        return self._on_disk(lambda file: file.allocate(start, end))
+        return self._disk.run(lambda file: file.allocate(start, end))
 
     def verify(self) -> "Deferred[bool]":
         """Whether all of ``size`` is present and has the digest. Fails with OSError."""
-        if self._file is not None:
-            return self._file.verify()
+        if self._disk.file is not None:
+            return self._disk.file.verify()
         content = self.content
         return succeed(content is not None and self.digest.names(content))
 
@@ -231,7 +206,7 @@ class SpooledFile:
         """Store it. Only after :meth:`verify` gave True. Fails with OSError."""
         content = self.content
         if content is None:
-            return self._on_disk(PartialFile.commit)
+            return self._disk.run(PartialFile.commit)
         count = len(content)
         self._backlog.add(count)
         return self._keep(self.digest, content).addBoth(self._kept, count)
@@ -242,12 +217,12 @@ class SpooledFile:
 
     def clear(self) -> "Deferred[None]":
         """Forget all bytes, to begin anew. Fails with OSError."""
-        if self._file is not None:
-            clearing = self._file.clear()
-            self.size = self._file.size
+        if self._disk.file is not None:
+            clearing = self._disk.file.clear()
+            self.size = self._disk.file.size
             return clearing
-        if self._moved is not None:
-            return self._to_disk().addCallback(lambda _: self.clear())
+        if self._disk.begun:
+            return self._disk.wait().addCallback(lambda _: self.clear())
         self.size, self._anonymous = None, True
         self._chunks, self._length = [], 0
         self.present.clear()
@@ -256,34 +231,34 @@ class SpooledFile:
     def discard(self) -> "Deferred[None]":
         """Remove what is on the disk; nothing after a commit. Fails with OSError."""
         self._discarded = True
-        if self._moved is None or self._broken:
+        if not self._disk.begun or self._disk.failed:
             return succeed(None)
-        return self._on_disk(PartialFile.discard)
+        return self._disk.run(PartialFile.discard)
 
     def read(self, offset: int, length: int) -> "Deferred[bytes]":
         """Up to ``length`` bytes. Fails with OSError."""
-        if self._file is not None:
-            return self._file.read(offset, length)
+        if self._disk.file is not None:
+            return self._disk.file.read(offset, length)
         return succeed(self._joined()[offset : offset + length])
 
     def read_now(self, offset: int, length: int) -> bytes | None:
         """The same, where it needs no wait."""
-        if self._file is not None:
-            return self._file.read_now(offset, length)
+        if self._disk.file is not None:
+            return self._disk.file.read_now(offset, length)
         return self._joined()[offset : offset + length]
 
     def cached(self, offset: int, length: int) -> bool:
         """Whether sendfile can take these bytes without a wait."""
-        return self._file is not None and self._file.cached(offset, length)
+        return self._disk.file is not None and self._disk.file.cached(offset, length)
 
     def fileno(self) -> int:
         """The descriptor. :raises OSError: EBADF where there is none."""
-        if self._file is None:
+        if self._disk.file is None:
             raise OSError(errno.EBADF, "content in memory has no descriptor")
-        return self._file.fileno()
+        return self._disk.file.fileno()
 
     def close(self) -> None:
         """Give the file back. Idempotent."""
         self._closed = True
-        if self._file is not None:
-            self._file.close()
+        if self._disk.file is not None:
+            self._disk.file.close()

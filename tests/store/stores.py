@@ -77,3 +77,30 @@ class StoreTestCase(SynchronousTestCase):
         content: bytes = self.successResultOf(file.read(0, file.size))
         file.close()
         return content
+
+
+class BadDisk(ImmediatePool):
+    """A disk on which some functions of the os module fail."""
+
+    def __init__(self, case: StoreTestCase, **faults: int) -> None:
+        super().__init__()
+        self._case = case
+        self._faults = faults
+
+    def run(self, function: Any, *args: Any) -> Any:
+        """Do it now, with the faults."""
+        patches = [self._case.patch(os, name, raiser(code)) for name, code in self._faults.items()]
+        try:
+            return super().run(function, *args)
+        finally:
+            for patch in patches:
+                patch.restore()
+
+
+def raiser(code: int) -> Any:
+    """A function that fails."""
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(code, os.strerror(code))
+
+    return fail

@@ -1,0 +1,57 @@
+"""A file that is opened only when it is needed."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from regcache.gate import Gate
+from regcache.store.partial import PartialFile
+
+
+class LateFile:
+    """A partial file that is opened, and filled, when something first needs it to be there.
+
+    :param opening: opens and fills it; called once.
+    :ivar file: None as long as it is not there.
+    :ivar failed: whether it could not be opened or filled, and so never will be there.
+    """
+
+    def __init__(self, opening: Callable[[], Coroutine[Any, Any, PartialFile]]) -> None:
+        self._opening = opening
+        self._opened: Gate | None = None
+        self.file: PartialFile | None = None
+        self.failed = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is there, or being opened, or could not be."""
+        return self._opened is not None
+
+    def wait(self) -> "Deferred[None]":
+        """Open it unless that has begun; fires when it is there. Fails with OSError."""
+        if self._opened is None:
+            self._opened = Gate()
+            opening = Deferred.fromCoroutine(self._opening())
+            opening.addCallbacks(self._succeeded, self._refused)
+        return self._opened.wait()
+
+    def run(self, step: Callable[[PartialFile], "Deferred[None]"]) -> "Deferred[None]":
+        """Do something with the file as soon as it is there. Fails with OSError."""
+
+        def opened(_: None) -> "Deferred[None]":
+            assert self.file is not None
+            return step(self.file)
+
+        return self.wait().addCallback(opened)
+
+    def _succeeded(self, file: PartialFile) -> None:
+        assert self._opened is not None
+        self.file = file
+        self._opened.succeed()
+
+    def _refused(self, failure: Failure) -> None:
+        assert self._opened is not None
+        self.failed = True
+        self._opened.fail(failure)

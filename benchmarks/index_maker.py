@@ -44,14 +44,20 @@ def _fill(connection: sqlite3.Connection, repositories: int) -> None:
     statements = {
         "upstreams (name, key)": [(_UPSTREAM, _UPSTREAM)],
         "repositories (id, upstream, name)": _repositories(repositories),
-        "contents (id, digest, size, media_type, public, committed_at, last_use)": _contents(
-            repositories
-        ),
+        "contents (id, digest, size, media_type, public)": _contents(repositories),
         "links (content_id, upstream, repository_id, proved_at, credentials)": _links(repositories),
         "mentions (manifest_id, digest, size, media_type)": _mentions(repositories),
         "shown (repository_id, digest, size, manifest_id)": (
             (manifest // _EACH, digest, size, manifest)
             for manifest, digest, size, _ in _mentions(repositories)
+        ),
+        "places (content_id, place, size, since, priority)": (
+            (number, "disk", size, _THEN, number % 1_000_003 / 1e6)
+            for number, _, size, _, _ in _contents(repositories)
+        ),
+        "uses (content_id, writer, last_use, count)": (
+            (number, 1, _THEN + number % 1_000_003, 1.0)
+            for number, _, _, _, _ in _contents(repositories)
         ),
         "tags (repository_id, tag, digest, validated_at)": (
             (number, "latest", _digest(number * _EACH), _THEN) for number in _numbers(repositories)
@@ -86,8 +92,7 @@ def _repositories(repositories: int) -> Iterator[tuple[object, ...]]:
 def _contents(repositories: int) -> Iterator[tuple[object, ...]]:
     for number in range(_EACH, (repositories + 1) * _EACH):
         kind = "" if number % _EACH else _MANIFEST
-        used = _THEN + number % 1_000_003
-        yield number, _digest(number), _size(number), kind, 1, _THEN, used
+        yield number, _digest(number), _size(number), kind, 1
 
 
 def _links(repositories: int) -> Iterator[tuple[object, ...]]:

@@ -252,7 +252,11 @@ class _Builder:
         self._forgetting.subscribe(
             self._downloads, self._small_blobs, remembered, table, IndexOfContent(self._index)
         )
-        return Caches(blobs, tags, Listings(self._index, visibility, self._parser, self._reactor))
+        listings = Listings(self._index, visibility, self._parser, self._reactor)
+        return Caches(blobs, tags, listings, self._used)
+
+    def _used(self, digest: Digest) -> None:
+        self._index.touch(digest, self._reactor.seconds())
 
     def _blob_cache(self, rights: Rights, visibility: Visibility) -> BlobCache:
         stored = StoredBlobs(
@@ -288,6 +292,5 @@ class _Builder:
             ),
             visibility=visibility,
             small=self._small_blobs,
-            clock=self._reactor,
             removed=self._removed,
         )

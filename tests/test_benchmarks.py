@@ -24,9 +24,10 @@ from benchmarks.watchdog import describe
 from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
-from regcache.store.index_contents import least_recently_used, occupied_bytes
+from regcache.store.index_contents import occupied_bytes
 from regcache.store.index_names import list_repositories
 from regcache.store.index_opening import connect
+from regcache.store.index_places import FIRST, in_order
 from regcache.store.index_schema import check
 from regcache.store.space import in_blocks
 
@@ -362,7 +363,7 @@ class ContentTests(SynchronousTestCase):
         folder = Path(self.mktemp())
         with closing(connect(str(make_index(folder / "index.sqlite", 3)), create=False)) as index:
             check(index)
-            oldest = least_recently_used(index, 100)
+            oldest = in_order(index, FIRST, 100)
             self.assertEqual(len(oldest), 15)
             self.assertEqual(occupied_bytes(index), sum(in_blocks(each.size) for each in oldest))
             self.assertEqual(

@@ -106,7 +106,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         space=nothing,
         recount=nothing,
         downloads=parts.downloads,
-        caches=Caches(parts.blobs, parts.tags, parts.listings),
+        caches=Caches(parts.blobs, parts.tags, parts.listings, lambda digest: None),
         refusals=parts.refusals,
         spare_bodies=parts.spare_bodies,
         closed_repositories=parts.closed_repositories,

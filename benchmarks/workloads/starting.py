@@ -14,8 +14,8 @@ from benchmarks.load import Fetch, LoadFailedError
 from benchmarks.peers import Peer, Regcache
 from benchmarks.workload import Workload
 from regcache.config.enforcement import unwritable_keys
-from regcache.store.index_contents import least_recently_used
 from regcache.store.index_opening import connect
+from regcache.store.index_places import FIRST, in_order
 
 IDLE_CONNECTIONS = 2000
 TRANSFERS = 500
@@ -112,7 +112,7 @@ def _one(port: int, path: str) -> float:
 def _oldest(peer: Peer) -> float:
     with closing(connect(str(peer.folder / "cache" / "index.sqlite"), create=False)) as index:
         began = time.perf_counter()
-        least_recently_used(index, 100)
+        in_order(index, FIRST, 100)
         return (time.perf_counter() - began) * 1000
 
 

@@ -61,7 +61,6 @@ class BlobCache:
         heads: BlobHeads,
         visibility: Visibility,
         small: SmallBlobs,
-        clock: IReactorTime,
         removed: Generations[Hashable],
     ) -> None:
         """:param removed: what was removed by an operator is not remembered again."""
@@ -72,7 +71,6 @@ class BlobCache:
         self._heads = heads
         self._visibility = visibility
         self._small = small
-        self._clock = clock
         self._removed = removed
 
     def open_at_once(self, repository: ServedRepository, digest: Digest) -> OpenBlob | None:
@@ -80,10 +78,7 @@ class BlobCache:
         if not self._visibility.admits_at_once(repository):
             return None
         content = self._small.find(repository, digest)
-        if content is None:
-            return None
-        self._index.touch(digest, self._clock.seconds())
-        return in_memory(digest, content)
+        return None if content is None else in_memory(digest, content)
 
     async def open(self, repository: ServedRepository, digest: Digest) -> OpenBlob:
         """Open a blob to send it.

@@ -4,8 +4,9 @@ Who asks names an upstream by its identity. What is to be asked, and what the op
 is looked up here, once; a request that has begun keeps that to its end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from regcache.cache.blobs import BlobCache
 from regcache.cache.listings import Listings, ReferrerList, TagPage
@@ -13,16 +14,23 @@ from regcache.cache.opened import BlobHead, OpenBlob
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.served_manifests import Served, ServedHead
 from regcache.cache.tags import TagCache
+from regcache.digests import Digest
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+
+Answered = TypeVar("Answered", Served, Served | None, Served | ServedHead)
 
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """What keeps things, whatever the configuration is."""
+    """What keeps things, whatever the configuration is.
+
+    :ivar used: told of what is used; costs next to nothing.
+    """
 
     blobs: BlobCache
     tags: TagCache
     listings: Listings
+    used: Callable[[Digest], None]
 
 
 class ConfiguredCache:
@@ -35,17 +43,29 @@ class ConfiguredCache:
     def __init__(self, upstreams: Iterable[ServedUpstream], caches: Caches) -> None:
         self._upstreams = {each.identity: each for each in upstreams}
         self._blobs, self._tags, self._listings = caches.blobs, caches.tags, caches.listings
+        self._used = caches.used
 
     def _served(self, repository: Repository) -> ServedRepository:
         return ServedRepository(self._upstreams[repository.upstream], repository)
 
+    def _note(self, served: Answered) -> Answered:
+        """A manifest is used by GET and by HEAD, and so is all that it lists."""
+        if served is not None:
+            self._used(served.manifest.digest if isinstance(served, Served) else served.digest)
+        return served
+
     def open_blob_at_once(self, content: RepositoryContent) -> OpenBlob | None:
         """Open a small blob if memory knows its content, and the right to it."""
-        return self._blobs.open_at_once(self._served(content.repository), content.digest)
+        opened = self._blobs.open_at_once(self._served(content.repository), content.digest)
+        if opened is not None:
+            self._used(content.digest)
+        return opened
 
     async def open_blob(self, content: RepositoryContent) -> OpenBlob:
         """Open a blob to send it."""
-        return await self._blobs.open(self._served(content.repository), content.digest)
+        opened = await self._blobs.open(self._served(content.repository), content.digest)
+        self._used(content.digest)
+        return opened
 
     async def head_blob(self, content: RepositoryContent) -> BlobHead:
         """The size of a blob, without fetching it."""
@@ -53,35 +73,38 @@ class ConfiguredCache:
 
     def manifest_at_once(self, content: RepositoryContent) -> Served | None:
         """What :meth:`manifest` gives, where neither disk nor upstream has to be asked."""
-        return self._tags.by_digest_at_once(self._served(content.repository), content.digest)
+        repository = self._served(content.repository)
+        return self._note(self._tags.by_digest_at_once(repository, content.digest))
 
     async def manifest(self, content: RepositoryContent) -> Served:
         """The manifest of a digest."""
-        return await self._tags.by_digest(self._served(content.repository), content.digest)
+        repository = self._served(content.repository)
+        return self._note(await self._tags.by_digest(repository, content.digest))
 
     async def head_manifest(self, content: RepositoryContent) -> Served | ServedHead:
         """The same for HEAD: what is not here is not fetched for it."""
-        return await self._tags.head_by_digest(self._served(content.repository), content.digest)
+        repository = self._served(content.repository)
+        return self._note(await self._tags.head_by_digest(repository, content.digest))
 
     def tag_at_once(self, repository: Repository, tag: str) -> Served | None:
         """What :meth:`tag` gives, where neither disk nor upstream has to be asked."""
-        return self._tags.by_tag_at_once(self._served(repository), tag)
+        return self._note(self._tags.by_tag_at_once(self._served(repository), tag))
 
     async def tag(self, repository: Repository, tag: str) -> Served:
         """The manifest that a tag names."""
-        return await self._tags.by_tag(self._served(repository), tag)
+        return self._note(await self._tags.by_tag(self._served(repository), tag))
 
     async def head_tag(self, repository: Repository, tag: str) -> Served | ServedHead:
         """The same for HEAD."""
-        return await self._tags.head_by_tag(self._served(repository), tag)
+        return self._note(await self._tags.head_by_tag(self._served(repository), tag))
 
     def child_at_once(self, repository: Repository, index: Served) -> Served | None:
         """What :meth:`child_of` gives, where memory knows it."""
-        return self._tags.child_at_once(self._served(repository), index)
+        return self._note(self._tags.child_at_once(self._served(repository), index))
 
     async def child_of(self, repository: Repository, index: Served | ServedHead) -> Served | None:
         """The manifest in an index for clients that take no index; None if it has none."""
-        return await self._tags.child_of(self._served(repository), index)
+        return self._note(await self._tags.child_of(self._served(repository), index))
 
     async def tags(self, repository: Repository, after: str, limit: int) -> TagPage:
         """The tags of a repository behind one, at most so many."""

@@ -100,7 +100,6 @@ class ManifestCache:
                 return None
         if proved and not self._removed.concerns(digest, began):
             self._remembered.add_right(key)
-        self._index.touch(digest, self._clock.seconds())
         return self._remembered.contents.get(digest) or await self._load(digest, facts)
 
     async def _load(self, digest: Digest, facts: ContentFacts) -> Manifest | None:

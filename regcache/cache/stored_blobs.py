@@ -116,7 +116,6 @@ class StoredBlobs:
                 self._unreadable(digest, error)
         if content is None:
             return None
-        self._index.touch(digest, self._clock.seconds())
         return in_memory(digest, content)
 
     async def _open_file(
@@ -145,7 +144,6 @@ class StoredBlobs:
                 return None
         if facts.size is None:
             await self._adopt(file)
-        self._index.touch(digest, self._clock.seconds())
         return OpenBlob(Reader(FileSource(file)), hit(0))
 
     async def _adopt(self, file: IContentFile) -> None:

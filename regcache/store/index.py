@@ -9,9 +9,6 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.digests import Digest
@@ -20,15 +17,10 @@ from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store import index_contents, index_names
 from regcache.store.index_backup import IndexBackup
-from regcache.store.index_contents import Proof, StoredContent
-from regcache.store.index_file import IndexFile, IndexUnavailableError
+from regcache.store.index_contents import Proof
+from regcache.store.index_file import IndexFile
 from regcache.store.index_thread import IndexThread
-
-TOUCH_INTERVAL = 30.0
-"""Seconds after which noted uses are written."""
-
-MOST_TOUCHES = 1024
-"""Noted uses that are kept in memory; with more of them they are written at once."""
+from regcache.store.use_writer import UseWriter
 
 
 @implementer(IIndex)
@@ -42,17 +34,13 @@ class SqliteIndex:
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.
     """
 
-    log = Logger()
-
     def __init__(
         self, file: IndexFile, pool: IWorkPool, background: IWorkPool, clock: IReactorTime
     ) -> None:
         self._thread = IndexThread(file, pool, clock)
         self._backup = IndexBackup(file, self._thread, background, clock)
         self._file = file
-        self._touches: dict[Digest, float] = {}
-        self._touching = LoopingCall(self._write_touches)
-        self._touching.clock = clock
+        self._uses = UseWriter(self._thread, clock)
 
     @property
     def problem(self) -> str:
@@ -67,17 +55,15 @@ class SqliteIndex:
 
         def opened(_result: None) -> None:
             self._backup.start()
-            self._touching.start(TOUCH_INTERVAL, now=False)
+            self._uses.start()
 
         return self._thread.open().addCallback(opened)
 
     def close(self) -> "Deferred[None]":
         """Write what is pending and close the file. Idempotent."""
-        if self._touching.running:
-            self._touching.stop()
-            self._write_touches()
         stopped = self._backup.stop()
-        return self._thread.close().addCallback(lambda _result: stopped)
+        closing = self._uses.stop().addCallback(lambda _: self._thread.close())
+        return closing.addCallback(lambda _result: stopped)
 
     def content(self, content: RepositoryContent) -> "Deferred[ContentFacts]":
         return self._thread.read(index_contents.find_content, content)
@@ -126,7 +112,7 @@ class SqliteIndex:
         return self._thread.write(index_contents.record_link, content, Proof(credentials, now))
 
     def forget_content(self, digest: Digest) -> "Deferred[None]":
-        self._touches.pop(digest, None)
+        self._uses.forget(digest)
         return self._thread.write(index_contents.forget_content, digest)
 
     def verdict(self, repository: Repository) -> "Deferred[Verdict | None]":
@@ -159,26 +145,12 @@ class SqliteIndex:
         return self._thread.read(index_names.list_referrers, subject)
 
     def touch(self, digest: Digest, now: float) -> None:
-        self._touches[digest] = now
-        if len(self._touches) >= MOST_TOUCHES:
-            self._write_touches()
+        self._uses.touch(digest, now)
 
-    def least_recently_used(self, limit: int) -> "Deferred[list[StoredContent]]":
-        """Stored contents that are not pinned, the longest unused first."""
-        self._write_touches()
-        return self._thread.read(index_contents.least_recently_used, limit)
+    def write_uses(self) -> "Deferred[None]":
+        """Write the uses that were noted until now; fires when that is done, or given up."""
+        return self._uses.flush()
 
     def occupied_bytes(self) -> "Deferred[int]":
         """What all stored contents take on the disk, in blocks; kept, not added up."""
         return self._thread.read(index_contents.occupied_bytes)
-
-    def _write_touches(self) -> None:
-        touches, self._touches = self._touches, {}
-        if touches:
-            done = self._thread.write(index_contents.note_uses, list(touches.items()))
-            done.addErrback(self._touches_lost)
-
-    def _touches_lost(self, failure: Failure) -> None:
-        """Uses that cannot be written are given up: eviction guesses a little worse."""
-        if not isinstance(failure.value, IndexUnavailableError):
-            self.log.failure("uses of contents could not be written", failure)

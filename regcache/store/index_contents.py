@@ -5,31 +5,28 @@ its transaction.
 """
 
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Link
 from regcache.identity import Repository, RepositoryContent
+from regcache.store import index_places
 from regcache.store.identities import find_names, note_names
-from regcache.store.index_schema import digest_from_key, digest_key
+from regcache.store.index_places import Stored
+from regcache.store.index_schema import digest_key
 from regcache.store.space import BLOCK
 
 CONTENT = """
-SELECT c.size, c.media_type, c.public, l.proved_at, l.credentials,
+SELECT p.size, c.media_type, c.public, l.proved_at, l.credentials,
     EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream),
     (SELECT min(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
     (SELECT max(size) FROM shown WHERE repository_id = r.id AND digest = :digest)
 FROM (SELECT 1)
 LEFT JOIN contents c ON c.digest = :digest
+LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
 LEFT JOIN repositories r ON r.upstream = :upstream AND r.name = :repository
 LEFT JOIN links l
     ON l.content_id = c.id AND l.upstream = :upstream AND l.repository_id = r.id
-"""
-
-LEAST_RECENTLY_USED = """
-SELECT digest, size, last_use FROM contents
-WHERE size IS NOT NULL AND pinned = 0 ORDER BY last_use LIMIT ?
 """
 
 MENTIONING = """
@@ -47,14 +44,12 @@ MOST_MENTIONING = 64
 """Manifests that mention something whose rights are looked at."""
 
 _STORE = """
-INSERT INTO contents (digest, size, media_type, public, committed_at, last_use)
-VALUES (:digest, :size, :media_type, :public, :now, :now)
+INSERT INTO contents (digest, size, media_type, public)
+VALUES (:digest, :size, :media_type, :public)
 ON CONFLICT (digest) DO UPDATE SET
     size = excluded.size,
     media_type = iif(excluded.media_type = '', media_type, excluded.media_type),
-    public = max(public, excluded.public),
-    committed_at = iif(size IS NULL, excluded.committed_at, committed_at),
-    last_use = max(ifnull(last_use, 0), excluded.last_use)
+    public = max(public, excluded.public)
 RETURNING id
 """
 
@@ -68,15 +63,6 @@ _IS_MANIFEST = """
 SELECT EXISTS (SELECT 1 FROM mentions WHERE manifest_id = :content)
     OR EXISTS (SELECT 1 FROM subjects WHERE manifest_id = :content)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class StoredContent:
-    """Content on disk as eviction sees it: bytes, and Unix seconds of the last use."""
-
-    digest: Digest
-    size: int
-    last_use: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +131,11 @@ def store_content(
     """Note that the bytes are here; gives the number of the digest."""
     key = digest_key(digest)
     ((number,),) = connection.execute(
-        _STORE,
-        {"digest": key, "size": size, "media_type": media_type, "public": public, "now": now},
+        _STORE, {"digest": key, "size": size, "media_type": media_type, "public": public}
     ).fetchall()
-    return int(number)
+    content = Stored(int(number), key, size, is_manifest=bool(media_type))
+    index_places.add_place(connection, content, now)
+    return content.number
 
 
 def link_content(
@@ -214,6 +201,7 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
     content = content_id(connection, digest)
     if content is None:
         return
+    index_places.drop_place(connection, content)
     connection.execute("UPDATE contents SET size = NULL, media_type = '' WHERE id = ?", (content,))
     connection.execute(
         "DELETE FROM shown WHERE (repository_id, digest, size, manifest_id) IN"
@@ -229,20 +217,6 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
     )
     connection.execute("DELETE FROM mentions WHERE manifest_id = ?", (content,))
     connection.execute("DELETE FROM subjects WHERE manifest_id = ?", (content,))
-
-
-def note_uses(connection: sqlite3.Connection, uses: Iterable[tuple[Digest, float]]) -> None:
-    """Note when stored contents were last used."""
-    connection.executemany(
-        "UPDATE contents SET last_use = max(last_use, ?) WHERE digest = ? AND size IS NOT NULL",
-        [(used_at, digest_key(digest)) for digest, used_at in uses],
-    )
-
-
-def least_recently_used(connection: sqlite3.Connection, limit: int) -> list[StoredContent]:
-    """Stored contents that nobody pinned, the longest unused first."""
-    rows = connection.execute(LEAST_RECENTLY_USED, (limit,))
-    return [StoredContent(digest_from_key(key), size, used) for key, size, used in rows]
 
 
 def occupied_bytes(connection: sqlite3.Connection) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from regcache.digests import Digest, InvalidDigestError
 from regcache.facts import Descriptor, Manifest, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.store import index_places
 from regcache.store.identities import find_names, note_names
 from regcache.store.index_contents import Proof, link_content, repository_id, store_content
 from regcache.store.index_schema import digest_from_key, digest_key
@@ -60,7 +61,8 @@ FROM repositories r
 JOIN referrers f ON f.repository_id = r.id
 JOIN subjects s ON s.manifest_id = f.manifest_id
 JOIN contents c ON c.id = f.manifest_id
-WHERE r.upstream = ? AND r.name = ? AND f.subject = ? AND c.size IS NOT NULL
+JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+WHERE r.upstream = ? AND r.name = ? AND f.subject = ?
 ORDER BY f.manifest_id LIMIT ?
 """
 
@@ -85,7 +87,8 @@ FROM candidates k
 JOIN r
 JOIN contents c ON c.id = k.id
 JOIN links l ON l.content_id = c.id AND l.upstream = r.upstream AND l.repository_id = r.id
-WHERE c.size IS NOT NULL AND c.media_type != ''
+WHERE c.media_type != ''
+AND EXISTS (SELECT 1 FROM places WHERE content_id = c.id AND place = 'disk')
 GROUP BY c.id ORDER BY last DESC LIMIT 2
 """
 
@@ -164,6 +167,7 @@ def _record_mentions(
             if 0 <= each.size <= _LARGEST_SIZE
         ],
     )
+    index_places.note_needed(connection, manifest)
 
 
 def _record_subject(connection: sqlite3.Connection, manifest: int, content: bytes) -> None:

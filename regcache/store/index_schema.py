@@ -148,7 +148,94 @@ WHEN NEW.size IS NOT OLD.size BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS)
+# Content from before is in the order of its last use, below all that is used from then on.
+_PLACES = """
+CREATE TABLE places (                   -- where the bytes of content lie
+    content_id INTEGER NOT NULL,
+    place TEXT NOT NULL,                -- 'disk'
+    size INTEGER NOT NULL,
+    since REAL NOT NULL,
+    needed INTEGER NOT NULL DEFAULT 1,  -- 0: no stored manifest lists it, and it is none
+    priority REAL NOT NULL,             -- regcache.retention
+    PRIMARY KEY (content_id, place)
+) WITHOUT ROWID;
+CREATE INDEX mentions_by_digest ON mentions (digest, manifest_id);
+INSERT INTO places
+SELECT id, 'disk', size, ifnull(committed_at, 0),
+    media_type != '' OR EXISTS (SELECT 1 FROM mentions m WHERE m.digest = contents.digest),
+    min(max(ifnull(last_use, 0), 0), 1e10) / 1e10 - 1
+FROM contents WHERE size IS NOT NULL;
+CREATE INDEX places_in_order ON places (place, needed, priority, content_id);
+
+CREATE TABLE writers (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, landmark REAL);
+INSERT INTO writers (id, name) VALUES (1, lower(hex(randomblob(16))));
+CREATE TABLE uses (                     -- added to by one writer each; readers add them up
+    content_id INTEGER NOT NULL,
+    writer INTEGER NOT NULL,
+    last_use REAL NOT NULL,
+    count REAL NOT NULL,                -- a sum of weights, see regcache.retention
+    PRIMARY KEY (content_id, writer)
+) WITHOUT ROWID;
+INSERT INTO uses SELECT id, 1, last_use, 0 FROM contents WHERE last_use IS NOT NULL;
+
+CREATE TABLE eviction (one INTEGER PRIMARY KEY CHECK (one = 1), floor REAL NOT NULL,
+    freed INTEGER NOT NULL);            -- all bytes that were ever evicted
+INSERT INTO eviction VALUES (1, 0, 0);
+CREATE TABLE leaving (digest BLOB PRIMARY KEY) WITHOUT ROWID;  -- files that are to be removed
+CREATE TABLE ghosts (                   -- what was evicted
+    content_id INTEGER PRIMARY KEY,
+    size INTEGER NOT NULL,
+    freed INTEGER NOT NULL              -- eviction.freed of then
+);
+CREATE INDEX ghosts_by_age ON ghosts (freed);
+CREATE TABLE ghost_misses (             -- what a larger disk would have had
+    day INTEGER NOT NULL,
+    doublings INTEGER NOT NULL,         -- 1 MiB * 2 ** doublings more would have been enough
+    misses INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (day, doublings)
+) WITHOUT ROWID;
+
+CREATE TABLE pins (                     -- set by hand
+    repository_id INTEGER NOT NULL,
+    reference TEXT NOT NULL,
+    by TEXT NOT NULL,
+    since REAL NOT NULL,
+    PRIMARY KEY (repository_id, reference)
+) WITHOUT ROWID;
+CREATE TABLE pinned (                   -- what pins and patterns cover, stored or not
+    digest BLOB PRIMARY KEY,
+    round INTEGER NOT NULL
+) WITHOUT ROWID;
+
+DROP TRIGGER contents_added;
+DROP TRIGGER contents_resized;
+DROP TRIGGER links_added;
+DROP INDEX contents_by_use;
+ALTER TABLE contents DROP COLUMN pinned;
+ALTER TABLE contents DROP COLUMN committed_at;
+ALTER TABLE contents DROP COLUMN last_use;
+CREATE TRIGGER places_added AFTER INSERT ON places BEGIN
+    UPDATE totals SET blocks = blocks + (NEW.size + 4095) / 4096;
+    UPDATE repositories SET stored = stored + 1
+    WHERE id IN (SELECT repository_id FROM links WHERE content_id = NEW.content_id);
+END;
+CREATE TRIGGER places_dropped AFTER DELETE ON places BEGIN
+    UPDATE totals SET blocks = blocks - (OLD.size + 4095) / 4096;
+    UPDATE repositories SET stored = stored - 1
+    WHERE id IN (SELECT repository_id FROM links WHERE content_id = OLD.content_id);
+END;
+CREATE TRIGGER places_resized AFTER UPDATE OF size ON places WHEN NEW.size != OLD.size BEGIN
+    UPDATE totals SET blocks = blocks + (NEW.size + 4095) / 4096 - (OLD.size + 4095) / 4096;
+END;
+CREATE TRIGGER links_added AFTER INSERT ON links BEGIN
+    UPDATE repositories SET stored = stored
+        + EXISTS (SELECT 1 FROM places WHERE content_id = NEW.content_id)
+    WHERE id = NEW.repository_id;
+END;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES)
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
 
@@ -220,6 +307,12 @@ def check(connection: sqlite3.Connection) -> None:
         "SELECT id FROM contents ORDER BY digest LIMIT 1",
         "SELECT content_id FROM links ORDER BY content_id DESC LIMIT 1",
         "SELECT size FROM mentions LIMIT 1",
+        "SELECT content_id FROM places ORDER BY content_id DESC LIMIT 1",
+        "SELECT content_id FROM places ORDER BY place, needed, priority LIMIT 1",
+        "SELECT count FROM uses LIMIT 1",
+        "SELECT content_id FROM ghosts LIMIT 1",
+        "SELECT since FROM pins LIMIT 1",
+        "SELECT digest FROM pinned LIMIT 1",
         "SELECT size FROM shown LIMIT 1",
         "SELECT subject FROM subjects LIMIT 1",
         "SELECT subject FROM referrers LIMIT 1",
@@ -229,7 +322,7 @@ def check(connection: sqlite3.Connection) -> None:
     try:
         for probe in probes:
             connection.execute(probe).fetchone()
-        total = connection.execute("SELECT blocks FROM totals").fetchone()
+        total = connection.execute("SELECT blocks FROM totals, eviction, writers").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise

@@ -5,7 +5,6 @@ from zope.interface.verify import verifyObject
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Link
 from regcache.interfaces import IIndex
-from regcache.store.index_contents import StoredContent
 from tests.support.index_cases import (
     BLOB,
     OCI_MANIFEST,
@@ -236,27 +235,6 @@ class ContentPromises:
         self.assertEqual(self.facts("library/a", manifest.digest).link, Link(200.0, ""))
         self.assertEqual(self.facts("library/a", BLOB).mentioned_size, 5)
         self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 4096)
-
-    def test_least_recently_used(self) -> None:
-        """Stored content comes by its last use, the longest unused first, touches included."""
-        third = Digest.of(b"third")
-        for digest, now in ((BLOB, 1.0), (OTHER, 2.0), (third, 3.0)):
-            self.blob(digest=digest, now=now)
-        self.index.touch(BLOB, 4.0)
-        self.index.touch(third, 0.5)
-        self.index.touch(Digest.of(b"unknown"), 5.0)
-        self.assertEqual(
-            self.successResultOf(self.index.least_recently_used(2)),
-            [StoredContent(OTHER, 5, 2.0), StoredContent(third, 5, 3.0)],
-        )
-
-    def test_forgotten_is_not_used(self) -> None:
-        """What is not stored is not offered for eviction, touched or not."""
-        self.blob()
-        self.index.touch(BLOB, 4.0)
-        self.successResultOf(self.index.forget_content(BLOB))
-        self.index.touch(BLOB, 5.0)
-        self.assertEqual(self.successResultOf(self.index.least_recently_used(9)), [])
 
     def test_occupied_bytes(self) -> None:
         """The total counts each stored content once, in blocks."""

@@ -78,13 +78,6 @@ class PlanTests(SynchronousTestCase):
         for table in ("tags", "shown"):
             self.assertIn(f"SEARCH {table} USING PRIMARY KEY (repository_id=?)", steps)
 
-    def test_least_recently_used(self) -> None:
-        """The longest unused are the first entries of an index, read in its order."""
-        self.assertEqual(
-            self.plan(index_contents.LEAST_RECENTLY_USED),
-            ["SCAN contents USING INDEX contents_by_use"],
-        )
-
     def test_listing(self) -> None:
         """A page of repositories is read from an index that has no empty ones."""
         (step,) = self.plan(index_names.REPOSITORIES)
@@ -105,22 +98,6 @@ class PlanTests(SynchronousTestCase):
             if index_names.find_verdict(self.connection, repository_of(name)) is not None
         ]
         self.assertEqual(kept, ["a", "c"])
-
-
-class PinTests(SqliteIndexCase):
-    """Content that somebody pinned."""
-
-    def test_not_offered(self) -> None:
-        """What is pinned is not offered for eviction."""
-        self.blob()
-        self.blob(digest=OTHER, size=7)
-        with sqlite3.connect(self.path) as connection:
-            connection.execute(
-                "UPDATE contents SET pinned = 1 WHERE digest = ?", (digest_key(BLOB),)
-            )
-        connection.close()
-        (offered,) = self.successResultOf(self.index.least_recently_used(9))
-        self.assertEqual(offered.digest, OTHER)
 
 
 class BoundTests(SqliteIndexCase):

@@ -16,9 +16,10 @@ from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
-from regcache.store.index import MOST_TOUCHES, TOUCH_INTERVAL, SqliteIndex
+from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile, IndexUnavailableError, IndexWriteError
 from regcache.store.index_thread import MOST_IN_BATCH, MOST_READINGS, IndexThread
+from regcache.store.use_writer import INTERVAL, MOST_PENDING
 from tests.support.index_cases import (
     BLOB,
     OTHER,
@@ -202,7 +203,7 @@ class TouchTests(SqliteIndexCase):
     def oldest(self) -> float:
         """The time of the first content to go, as it stands in the file."""
         with sqlite3.connect(self.path) as connection:
-            (moment,) = connection.execute("SELECT min(last_use) FROM contents").fetchone()
+            (moment,) = connection.execute("SELECT min(last_use) FROM uses").fetchone()
         connection.close()
         return moment
 
@@ -210,7 +211,7 @@ class TouchTests(SqliteIndexCase):
         """A use reaches the file with the next turn, not before."""
         self.blob(now=1.0)
         self.index.touch(BLOB, 50.0)
-        self.clock.advance(TOUCH_INTERVAL - 1)
+        self.clock.advance(INTERVAL - 1)
         self.assertEqual(self.oldest(), 1.0)
         self.clock.advance(1)
         self.assertEqual(self.oldest(), 50.0)
@@ -219,7 +220,7 @@ class TouchTests(SqliteIndexCase):
         """Very many uses do not wait for the turn."""
         self.blob(now=1.0)
         self.index.touch(BLOB, 50.0)
-        for number in range(MOST_TOUCHES - 1):
+        for number in range(MOST_PENDING):
             self.index.touch(Digest.of(b"%d" % number), 50.0)
         self.assertEqual(self.oldest(), 50.0)
 

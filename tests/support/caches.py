@@ -231,7 +231,12 @@ class Caches:
         self._make_caches(Parser(pool))
         self.cache = ConfiguredCache(
             self.upstreams.values(),
-            configured.Caches(self.blobs, self.tags, self.listings),
+            configured.Caches(
+                self.blobs,
+                self.tags,
+                self.listings,
+                lambda digest: self.index.touch(digest, clock.seconds()),
+            ),
         )
 
     def _make_caches(self, parser: Parser) -> None:
@@ -295,7 +300,6 @@ class Caches:
             ),
             visibility=self.visibility,
             small=self.small_blobs,
-            clock=self.clock,
             removed=self.removed,
         )
 

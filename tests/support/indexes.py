@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute, fail, maybeDeferred, succeed
@@ -13,7 +13,6 @@ from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Ve
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store.identities import predecessor
-from regcache.store.index_contents import StoredContent
 from regcache.store.space import in_blocks
 
 
@@ -55,6 +54,15 @@ class HeldPool:
             maybeDeferred(function, *args).chainDeferred(done)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldContent:
+    """Content on disk: bytes, and Unix seconds of the last use."""
+
+    digest: Digest
+    size: int
+    last_use: float
+
+
 @implementer(IIndex)
 class MemoryIndex:
     """Facts in dictionaries; every answer is there at once.
@@ -65,7 +73,7 @@ class MemoryIndex:
 
     def __init__(self) -> None:
         self.write_failure: Exception | None = None
-        self._stored: dict[Digest, StoredContent] = {}
+        self._stored: dict[Digest, HeldContent] = {}
         self._media_types: dict[Digest, str] = {}
         self._public: set[Digest] = set()
         self._links: dict[Digest, dict[Repository, Link]] = {}
@@ -274,9 +282,10 @@ class MemoryIndex:
         if stored is not None:
             self._stored[digest] = replace(stored, last_use=max(stored.last_use, now))
 
-    def least_recently_used(self, limit: int) -> "Deferred[list[StoredContent]]":
-        """As :meth:`regcache.store.index.SqliteIndex.least_recently_used`."""
-        return succeed(sorted(self._stored.values(), key=lambda each: each.last_use)[:limit])
+    def last_use(self, digest: Digest) -> float | None:
+        """When stored content was used last."""
+        stored = self._stored.get(digest)
+        return None if stored is None else stored.last_use
 
     def occupied_bytes(self) -> "Deferred[int]":
         """As :meth:`regcache.store.index.SqliteIndex.occupied_bytes`."""
@@ -294,7 +303,7 @@ class MemoryIndex:
     def _store(self, digest: Digest, size: int, public: bool, now: float) -> None:
         earlier = self._stored.get(digest)
         last_use = max(now, earlier.last_use) if earlier else now
-        self._stored[digest] = StoredContent(digest, size, last_use)
+        self._stored[digest] = HeldContent(digest, size, last_use)
         if public:
             self._public.add(digest)
 

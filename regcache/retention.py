@@ -1,0 +1,51 @@
+"""What stored content is worth: how its uses are counted, and in which order it goes.
+
+Uses are counted with a weight that grows with time, by a factor of two in :data:`HALF_LIFE`.
+Such sums are only ever added to, and divided by the weight of this moment they are counts that
+halve in that time: so nothing has to be visited for them to age, and the sums of several
+writers add up.
+
+The order is that of GDSF (Cherkasova, "Improving WWW Proxies Performance with
+Greedy-Dual-Size-Frequency Caching Policy", 1998) with a small exponent of the size: a
+priority is the count of uses ÷ size ^ e, above a floor. The floor is the priority of what was
+evicted last, so what is used no more is passed by what is. A priority is set when content is
+used, and lasts: the index finds what goes first without a walk.
+"""
+
+HALF_LIFE = 7 * 86_400.0
+"""Seconds in which a count of uses halves."""
+
+SIZE_EXPONENT = 0.2
+"""How much large content is at a disadvantage; see ``benchmarks/eviction.py``."""
+
+YOUNG_FOR = 600.0
+"""Seconds for which what was stored goes last of all."""
+
+SPARE = 0.02
+"""The share by which more is evicted than is needed."""
+
+MOST_DOUBLINGS = 500.0
+"""A weight never grows beyond 2 to the power of this; its landmark moves instead."""
+
+
+def weight(at: float, landmark: float) -> float:
+    """What one use counts (Unix seconds); 1 at the landmark.
+
+    What is out of all proportion, since some clock was wrong, counts as the most or the least.
+    """
+    doublings = (at - landmark) / HALF_LIFE
+    return float(2.0 ** max(-MOST_DOUBLINGS, min(doublings, MOST_DOUBLINGS)))
+
+
+def count_now(total: float, landmark: float, now: float) -> float:
+    """The count of uses that a sum of weights means at a moment."""
+    return total / weight(now, landmark)
+
+
+def priority(floor: float, count: float, size: int) -> float:
+    """The place in the order of eviction, lowest first.
+
+    :param count: of uses of the most used image that needs the content; at least one counts.
+    :param size: in bytes.
+    """
+    return floor + max(count, 1.0) / float(max(size, 1) ** SIZE_EXPONENT)

@@ -1,0 +1,165 @@
+"""Statements about uses: when content was used last, and how much.
+
+Whoever uses a manifest uses all that it lists, and the index above it. So uses are noted in
+batches, spread over all of that by steps that are short enough for others to have the index's
+thread in between. Functions take the connection first, and run in that thread.
+"""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from regcache.digests import Digest
+from regcache.retention import MOST_DOUBLINGS, count_now, priority, weight
+from regcache.store.index_schema import digest_key
+
+STEP = 0.005
+"""Seconds after which a step ends, once what it has begun is done."""
+
+MOST_REACHED = 1024
+"""Contents that one use may reach. Real images have some dozens."""
+
+MOST_ABOVE = 16
+"""Indexes above a manifest that are looked at."""
+
+WRITER = 1
+"""The row of the one daemon that writes here."""
+
+# The same content may be listed several times, and lists may contain each other.
+_REACHED = f"""
+WITH RECURSIVE reached (id) AS (
+    VALUES (:root)
+    UNION
+    SELECT c.id FROM reached r
+    JOIN mentions m ON m.manifest_id = r.id
+    JOIN contents c ON c.digest = m.digest
+    LIMIT {MOST_REACHED}
+)
+SELECT r.id, p.size FROM reached r
+LEFT JOIN places p ON p.content_id = r.id AND p.place = 'disk'
+"""
+
+_ABOVE = f"""
+SELECT m.manifest_id, p.size FROM mentions m
+JOIN places p ON p.content_id = m.manifest_id AND p.place = 'disk'
+WHERE m.digest = ? LIMIT {MOST_ABOVE}
+"""
+
+_NOTE = """
+INSERT INTO uses (content_id, writer, last_use, count) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    last_use = max(last_use, excluded.last_use), count = count + excluded.count
+"""
+
+_RAISE = """
+UPDATE places SET priority = max(priority, ?) WHERE content_id = ? AND place = 'disk'
+"""
+
+_COUNTS = """
+SELECT u.count, w.landmark FROM uses u JOIN writers w ON w.id = u.writer WHERE u.content_id = ?
+"""
+
+Reached = tuple[int, int | None]
+"""The number of a content, and its size on the disk; None where it is not there."""
+
+
+@dataclass(slots=True)
+class Use:
+    """What was used since the last batch.
+
+    :ivar count: how often.
+    :ivar last: the last time (Unix seconds).
+    """
+
+    count: int
+    last: float
+
+
+@dataclass(slots=True)
+class UseBatch:
+    """Uses that are being noted. While a step runs it belongs to the index's thread.
+
+    :ivar waiting: what was used, and has not been noted.
+    :ivar noted: how many uses of a content were noted already: who pulls an image uses its index,
+        its manifest and its layers, and that is one use of each of them.
+    """
+
+    waiting: list[tuple[Digest, Use]]
+    noted: dict[int, int] = field(default_factory=dict)
+
+
+def note_uses(connection: sqlite3.Connection, batch: UseBatch) -> None:
+    """Note some of the uses of a batch; as many as there is time for."""
+    end = time.perf_counter() + STEP
+    (floor,) = connection.execute("SELECT floor FROM eviction").fetchone()
+    while batch.waiting:
+        digest, use = batch.waiting.pop()
+        _note_use(connection, batch, digest, use, floor)
+        if time.perf_counter() > end:
+            return
+
+
+def _note_use(
+    connection: sqlite3.Connection, batch: UseBatch, digest: Digest, use: Use, floor: float
+) -> None:
+    row = connection.execute(
+        "SELECT id, media_type FROM contents WHERE digest = ?", (digest_key(digest),)
+    ).fetchone()
+    if row is None:
+        return
+    root, media_type = row
+    reached = connection.execute(_REACHED, {"root": root}).fetchall()
+    above = connection.execute(_ABOVE, (digest_key(digest),)).fetchall() if media_type else []
+    _add(connection, batch, [*reached, *above], use)
+    count = count_of(connection, root, use.last)
+    _raise(connection, reached, floor, count)
+    for index in above:
+        _raise(connection, [index], floor, count_of(connection, index[0], use.last))
+
+
+def _add(
+    connection: sqlite3.Connection, batch: UseBatch, reached: Sequence[Reached], use: Use
+) -> None:
+    """Add to what was counted of each content what this batch has not added yet."""
+    each = weight(use.last, landmark(connection, use.last))
+    rows = []
+    for number, _ in reached:
+        more = max(0, use.count - batch.noted.get(number, 0))
+        batch.noted[number] = batch.noted.get(number, 0) + more
+        rows.append((number, WRITER, use.last, more * each))
+    connection.executemany(_NOTE, rows)
+
+
+def _raise(
+    connection: sqlite3.Connection, reached: Sequence[Reached], floor: float, count: float
+) -> None:
+    """Have the order of eviction follow: an image counts as much as what was used of it."""
+    connection.executemany(
+        _RAISE,
+        [(priority(floor, count, size), number) for number, size in reached if size is not None],
+    )
+
+
+def note_stored(connection: sqlite3.Connection, number: int, now: float) -> None:
+    """Content came: it was asked for, whose use is counted by itself."""
+    connection.execute(_NOTE, (number, WRITER, now, 0.0))
+
+
+def count_of(connection: sqlite3.Connection, number: int, now: float) -> float:
+    """The uses of a content, of all writers, as they count at a moment."""
+    rows = connection.execute(_COUNTS, (number,))
+    return sum(count_now(total, since, now) for total, since in rows if since is not None)
+
+
+def landmark(connection: sqlite3.Connection, now: float) -> float:
+    """When a use weighed 1. It is set with the first use, and moves before sums overflow."""
+    (found,) = connection.execute("SELECT landmark FROM writers WHERE id = ?", (WRITER,)).fetchone()
+    if found is not None and weight(now, found) < 2.0 ** (MOST_DOUBLINGS - 1):
+        return float(found)
+    if found is not None:
+        connection.execute(
+            "UPDATE uses SET count = count / ? WHERE writer = ?", (weight(now, found), WRITER)
+        )
+    connection.execute("UPDATE writers SET landmark = ? WHERE id = ?", (now, WRITER))
+    return now

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from regcache.access.access import Access
 from regcache.access.challenges import Challenger
 from regcache.access.permission import Permission
-from regcache.access.principals import TagDecision
+from regcache.access.principals import Decision
 from regcache.access.realm import TokenGiver
 from regcache.cache.policy import Policy
 from regcache.errors import UpstreamFailure
@@ -53,7 +53,7 @@ class Front:
 
     def __init__(self, directory: str, setting: Setting | None = None) -> None:
         setting = setting or Setting()
-        self.passed_over: list[TagDecision] = []
+        self.passed_over: list[Decision] = []
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.main, self.other = FakeRegistry(self.clock), FakeRegistry(self.clock)

@@ -1,1 +1,1 @@
-"""The decisions: what is fresh, and who waits for whom."""
+"""The decisions: what is fresh, what is fetched, and what may be shown."""

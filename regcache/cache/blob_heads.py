@@ -1,10 +1,10 @@
-"""What HEAD says of a blob: what is known here, else what the upstream says."""
+"""HEAD requests for blobs: answered from what is known here, else by asking the upstream."""
 
 from regcache.cache.freshness import takes_back
 from regcache.cache.opened import BlobHead
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight.proofs import is_page
-from regcache.cache.sight.rights import Rights, holds_on
+from regcache.cache.sight.rights import Rights, holds_while_away
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.status import asked, described, hit
@@ -61,16 +61,20 @@ class BlobHeads:
     ) -> tuple[BlobHead | None, bool]:
         """What a manifest says of a blob, or an earlier proof of it.
 
-        :returns: besides, whether that holds whatever the upstream says now; otherwise it holds
-            while the upstream is away.
+        :returns: the head, or None; and whether it is valid without asking the upstream. If not,
+            it is valid only while the upstream cannot be reached.
         """
         upstream = repository.upstream
         if facts.mentioned_size is not None:
             links = await self._index.mentioning(repository.content(digest))
-            if any(holds_on(link, upstream) for link in links):
+            if any(holds_while_away(link, upstream) for link in links):
                 proved = any(self._rights.holds(link, upstream) for link in links)
                 return BlobHead(facts.mentioned_size, described()), proved
-        if facts.size is not None and facts.link is not None and holds_on(facts.link, upstream):
+        if (
+            facts.size is not None
+            and facts.link is not None
+            and holds_while_away(facts.link, upstream)
+        ):
             return BlobHead(facts.size, hit(0)), False
         return None, False
 

@@ -12,9 +12,9 @@ The order in which a request for a blob is decided:
    proof. They replace what may be stored.
 6. What cannot be stored is relayed.
 
-Each question of the index, the disk or the upstream takes its time, in which a download may
-begin and end. So after each of them the table of downloads is looked at again, and where one
-has ended all of it is.
+A download may begin or end while the index, the disk or the upstream is being asked. So the
+table of downloads is read again after each such wait. If a download of the digest has ended
+meanwhile, all steps are taken again.
 """
 
 from collections.abc import Hashable
@@ -63,7 +63,7 @@ class BlobCache:
         small: SmallBlobs,
         removed: Generations[Hashable],
     ) -> None:
-        """:param removed: what was removed by an operator is not remembered again."""
+        """:param removed: what operators removed. Requests that began before do not keep it."""
         self._index = index
         self._downloads = downloads
         self._stored = stored
@@ -103,7 +103,8 @@ class BlobCache:
     async def _open(self, repository: ServedRepository, digest: Digest, admitted: bool) -> OpenBlob:
         """Open a blob of a repository whose cached content may be shown.
 
-        :param admitted: more of it may be fetched; otherwise that is found out where it has to be.
+        :param admitted: whether more of it may be fetched. If False, this is found out before
+            anything is fetched.
         """
         upstream = repository.identity.upstream
         while True:

@@ -1,4 +1,4 @@
-"""Tags that are cached: the copy is served, or the upstream asked whether it still holds.
+"""Tags that are cached: serve the copy, or ask the upstream first whether it is still right.
 
 What is decided, and when, is the table in :mod:`regcache.cache.freshness`.
 """
@@ -17,7 +17,7 @@ from regcache.errors import UpstreamFailure
 from regcache.facts import Manifest
 from regcache.single_flight import OverdueError
 
-#: Decisions that pass on what the upstream said.
+#: Decisions by which the client gets the upstream's failure.
 _REFUSED = frozenset({TagDecision.GONE, TagDecision.CLOSED, TagDecision.FAILED})
 
 
@@ -67,7 +67,10 @@ class CachedTags:
         *,
         by: float | None,
     ) -> Served:
-        """Ask the upstream whether the tag still names the same; until ``by``, if it is given."""
+        """Ask the upstream whether the tag still names the same manifest.
+
+        :param by: Unix seconds at which the copy is served without an answer; None: never.
+        """
         answer: Answer
         try:
             if by is None:
@@ -88,7 +91,7 @@ class CachedTags:
 
 
 def _status(decision: TagDecision, copy: Copy, answer: Answer) -> CacheStatus:
-    """How an answer that was asked for came about."""
+    """The status of an answer for which the upstream was asked."""
     if decision is TagDecision.STALE_OVERDUE:
         return status.stale_deadline(copy.age)
     if decision is TagDecision.STALE_UNASKED:

@@ -1,7 +1,7 @@
-"""The cache as one configuration has it: what requests come in by.
+"""The cache under one configuration: the entry point for requests.
 
-Who asks names an upstream by its identity. What is to be asked, and what the operator wants,
-is looked up here, once; a request that has begun keeps that to its end.
+Requests name an upstream by its identity. Its registry and policy are looked up here, once
+per request. A request that has begun keeps them, even if the configuration is replaced.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,9 +22,9 @@ Answered = TypeVar("Answered", Served, Served | None, Served | ServedHead)
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """What keeps things, whatever the configuration is.
+    """The caches that live on when the configuration is replaced.
 
-    :ivar used: told of what is used; costs next to nothing.
+    :ivar used: is told of each use; must be cheap.
     """
 
     blobs: BlobCache
@@ -36,7 +36,7 @@ class Caches:
 class ConfiguredCache:
     """Answers requests for what is under the upstreams of one configuration.
 
-    All questions raise UpstreamFailure if something is not here and the upstream does not give
+    All methods raise UpstreamFailure if something is not cached and the upstream does not give
     it, and RegistryError if it may not be shown.
     """
 
@@ -107,7 +107,7 @@ class ConfiguredCache:
         return self._note(await self._tags.child_of(self._served(repository), index))
 
     async def tags(self, repository: Repository, after: str, limit: int) -> TagPage:
-        """The tags of a repository behind one, at most so many."""
+        """At most ``limit`` tags of a repository, those that sort after ``after``."""
         return await self._listings.tags(self._served(repository), after, limit)
 
     async def referrers(self, content: RepositoryContent, artifact_type: str) -> ReferrerList:
@@ -116,5 +116,5 @@ class ConfiguredCache:
         return await self._listings.referrers(repository, content.digest, artifact_type)
 
     async def repositories(self, upstream: UpstreamIdentity, after: str, limit: int) -> list[str]:
-        """The repositories of an upstream behind a name, of which the cache holds something."""
+        """At most ``limit`` repositories of which something is cached, sorted after ``after``."""
         return await self._listings.repositories(self._upstreams[upstream], after, limit)

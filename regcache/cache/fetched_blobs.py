@@ -1,4 +1,4 @@
-"""Blobs that an upstream gives: by a download that runs, by a new one, or relayed."""
+"""Blobs whose bytes come from an upstream: by joining a download, by a new one, or relayed."""
 
 from collections.abc import Hashable
 
@@ -20,7 +20,7 @@ from regcache.facts import ContentFacts
 from regcache.generations import Generations
 from regcache.interfaces import IBlobBody, ICacheEvents, IIndex
 
-#: Why a blob is relayed that is being fetched through another repository.
+#: Why a blob is relayed although another repository is downloading it.
 NOT_PROVED = "the upstream has not shown that it has it there"
 
 
@@ -38,7 +38,7 @@ class FetchedBlobs:
         clock: IReactorTime,
         removed: Generations[Hashable],
     ) -> None:
-        """:param removed: what was removed by an operator is not recorded again."""
+        """:param removed: what operators removed. Requests that began before do not record it."""
         self._index = index
         self._downloads = downloads
         self._rights = rights
@@ -50,11 +50,11 @@ class FetchedBlobs:
     async def fetch(
         self, repository: ServedRepository, digest: Digest, facts: ContentFacts, fresh: bool
     ) -> OpenBlob:
-        """Begin a download, or relay the blob. Nothing is waited for before that.
+        """Begin a download, without waiting for anything first. Relay what cannot be stored.
 
-        Where another upstream's download is verified already, it is joined instead.
+        If another upstream's download is verified already, it is joined instead.
 
-        :param fresh: no earlier attempt left anything.
+        :param fresh: whether no earlier attempt left a partial file.
         :raises UpstreamFailure: if the upstream does not give it.
         """
         other = self._downloads.verified(digest)
@@ -72,14 +72,14 @@ class FetchedBlobs:
     async def join(
         self, running: Download, repository: ServedRepository, facts: ContentFacts
     ) -> OpenBlob:
-        """Join a download of the upstream if the repository has, or proves, the right to it.
+        """Join a download of the upstream, if the repository has or proves the right to the blob.
 
-        No proof is kept before the bytes are verified. Without the right it is relayed.
+        Otherwise relay the blob. No proof is recorded before the bytes are verified.
 
         :raises UpstreamFailure: if the upstream does not give it, or gives no proof.
         """
         source, digest = running.task.source, running.task.digest
-        # What was verified already is only being put in its place.
+        # Once verified, the content is only being renamed and recorded: that is a hit.
         status = hit(0) if running.readers.verified else collapsed()
         if source.repository == repository.identity or running.public:
             return await self._open(running, repository, facts, status)
@@ -117,7 +117,7 @@ class FetchedBlobs:
         facts: ContentFacts,
         status: CacheStatus,
     ) -> OpenBlob:
-        """Read what a download stores, from now on."""
+        """Join a download, and wait until the answer may begin."""
         reader = download.join()
         return await self._wait(download, reader, repository, facts=facts, status=status)
 
@@ -130,7 +130,7 @@ class FetchedBlobs:
         facts: ContentFacts,
         status: CacheStatus,
     ) -> OpenBlob:
-        """Wait until the answer may begin; relay what turns out not to be stored."""
+        """Wait until the answer may begin. If the blob cannot be stored, relay it."""
         try:
             await reader.ready()
         except NotStoredError as error:

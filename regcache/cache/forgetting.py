@@ -1,15 +1,15 @@
-"""One message that has everything forget a digest, a tag, a repository or an account.
+"""One message by which all parts of the cache forget a digest, a tag, a repository or an account.
 
-Memory is in many places, and what is under way may put something back a moment later. So a
+Several parts remember something of it, and work under way may put it back a moment later. So a
 removal is a message with a number, its generation:
 
-1. The generation is raised: what began before it is refused wherever it is to be kept.
-2. Everybody who subscribed is told, drops what it remembers, and has nothing of it noted or
-   stored any more when it has acknowledged. A download goes on for who reads it, and keeps nothing.
-3. When all have acknowledged the caller removes what is on the disk, and in the index.
+1. The generation is raised. Results of work that began under an older one are not kept.
+2. Every subscriber is told. It drops what it remembers, and acknowledges when nothing of it can
+   be recorded or stored any more. A running download goes on for its readers, and keeps nothing.
+3. When all have acknowledged, the caller removes the files and the entries of the index.
 
-Where content is damaged or missing, the same message goes round with generation 0: nothing is
-too old to be stored, since the bytes may be fetched anew at this very moment.
+If content is damaged or missing, the same message is sent with generation 0. Then work under
+way may still be kept, since it may be fetching these bytes again.
 """
 
 from collections.abc import Hashable
@@ -30,7 +30,7 @@ MOST_REMOVED = 10_000
 
 
 class Kind(Enum):
-    """What a removal is about, and what its key is then."""
+    """What a removal is about; the value says what its key is."""
 
     CONTENT = "a digest"
     TAG = "a repository and a tag"
@@ -42,8 +42,8 @@ class Kind(Enum):
 class Forgotten:
     """What is to be forgotten.
 
-    :ivar generation: of the removal; what began before it is not to be kept. 0: the bytes were
-        only lost.
+    :ivar generation: of the removal; results of work that began before it are not to be kept. 0:
+        the bytes were only lost.
     """
 
     kind: Kind
@@ -52,14 +52,14 @@ class Forgotten:
 
 
 class Subscriber(Protocol):
-    """Who remembers something."""
+    """A part that remembers something, or works on it."""
 
     def forget(self, message: Forgotten) -> "Deferred[None] | None":
-        """Drop what the message is about; fires when nothing of it can come back."""
+        """Drop what the message is about. Fires when nothing can put it back any more."""
 
 
 class IndexOfContent:
-    """Has the index forget that the bytes of content are here."""
+    """Lets the index forget that the bytes of some content are stored."""
 
     _log = Logger()
 
@@ -67,7 +67,7 @@ class IndexOfContent:
         self._index = index
 
     def forget(self, message: Forgotten) -> "Deferred[None] | None":
-        """Fires when it is written; a fault is logged, and found out at the next look-up."""
+        """Fires when that is written. A fault is logged: the next look-up misses the file, too."""
         if message.kind is not Kind.CONTENT or not isinstance(message.key, Digest):
             return None
         forgetting = self._index.forget_content(message.key)
@@ -80,7 +80,7 @@ class IndexOfContent:
 
 
 class Forgetting:
-    """Tells everybody who remembers something.
+    """Sends the messages to all subscribers.
 
     :param removed: the generations of what was removed.
     """
@@ -90,18 +90,18 @@ class Forgetting:
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, *subscribers: Subscriber) -> None:
-        """Have them told from now on."""
+        """Send them every message from now on."""
         self._subscribers += subscribers
 
     def remove(self, kind: Kind, key: Hashable) -> "Deferred[None]":
-        """Have something forgotten that an operator removes; fires when all have done so.
+        """Let all parts forget what an operator removes. Fires when all have acknowledged.
 
-        Fails with the first failure: then it is not certain that nothing comes back.
+        Fails with the first failure of a subscriber: then something might still put it back.
         """
         return self._tell(Forgotten(kind, key, self.removed.advance(key)))
 
     def lost(self, digest: Digest) -> "Deferred[None]":
-        """Have content forgotten whose bytes are gone."""
+        """Let all parts forget content whose bytes are gone."""
         return self._tell(Forgotten(Kind.CONTENT, digest))
 
     def _tell(self, message: Forgotten) -> "Deferred[None]":

@@ -1,14 +1,14 @@
-"""What decides about a tag that is cached: one pure function, and its table.
+"""The decision about a cached tag: one pure function, and its table.
 
-It is asked before the upstream is (``answer`` None), and again with each answer. The first
-row that fits decides; docs/operations.md shows what clients get for each.
+It is called before the upstream is asked (``answer`` None), and again with each answer. The
+first row that fits decides; docs/operations.md shows what clients get for each.
 
 ====================================  ======================================================
 what is known                         decision
 ====================================  ======================================================
 younger than ``tag_ttl``              hit
-nothing yet                           ask; wait for ``deadline``, or, where the copy is too
-                                      old for ``stale_if_error``, as long as it takes
+nothing yet                           ask; wait for ``deadline``, or, if the copy is too old
+                                      for ``stale_if_error``, as long as it takes
 the same digest                       revalidated: fresh again
 another digest                        moved: serve that
 good credentials refused, and what    closed: the upstream's 403 for the whole repository
@@ -98,7 +98,7 @@ def _decide_failure(failure: UpstreamFailure, policy: Policy, young_enough: bool
 def is_fresh(age: float, ttl: float) -> bool:
     """Whether a copy validated ``age`` seconds ago needs no question.
 
-    A negative age is a clock that was set back; such a copy is asked about.
+    A negative age means that the clock was set back; then the upstream is asked.
     """
     return 0 <= age < ttl
 
@@ -109,6 +109,6 @@ def closes(failure: UpstreamFailure) -> bool:
 
 
 def takes_back(failure: UpstreamFailure, policy: Policy) -> bool:
-    """Whether the upstream was there, and takes back what it said and gave before."""
+    """Whether the upstream answered, and refuses what it gave before."""
     refused = isinstance(failure, UpstreamDenied | UpstreamNotFound)
     return closes(failure) or (refused and not policy.keep_missing)

@@ -1,8 +1,8 @@
-"""Lists: tags, referrers, and what the cache holds.
+"""Lists: of tags, of referrers, and of the repositories that are cached.
 
-What an upstream lists is asked for once for all who wait, and kept for ``tag_ttl``, at most a
-minute. A question that nobody waits for any more goes on, since its answer is kept: of lists of
-one kind :data:`MOST_LEFT` at most.
+An upstream is asked for a list once for all requests that wait for it. The list is kept for
+``tag_ttl``, at most a minute. If all these requests end, the question goes on, since its answer
+is kept; of lists of one kind at most :data:`MOST_LEFT` go on like that.
 """
 
 import json
@@ -35,25 +35,25 @@ from regcache.single_flight import Flights
 
 T = TypeVar("T")
 
-#: Lists that are still asked for although nobody waits for them any more, of each kind.
+#: Questions of each kind that go on although no request waits for them any more.
 MOST_LEFT = 32
 #: Memory for lists of tags, and of referrers (bytes). The longest of either kind fits.
 TAG_MEMORY, REFERRER_MEMORY = 24 * 1024 * 1024, 8 * 1024 * 1024
 #: What a list costs in memory beside its content, and a tag beside its text (bytes).
 OVERHEAD, TAG_OVERHEAD = 512, 64
-#: A tag to ask for where a repository's visibility has to be found out from a list.
+#: A tag to ask for, to find out from a list of tags whether a repository is public.
 _SOME_TAG = "latest"
 
 
-#: Of a list that only the cache was asked for.
+#: The status of a list for which only the cache was asked.
 LOCAL = CacheStatus("regcache; hit", "hit")
 
 
 @dataclass(frozen=True, slots=True)
 class TagPage:
-    """A page of the tags of a repository, sorted, and how they came about.
+    """A page of the sorted tags of a repository, and their status.
 
-    :ivar more: whether others follow.
+    :ivar more: whether further tags follow.
     """
 
     tags: tuple[str, ...]
@@ -63,7 +63,7 @@ class TagPage:
 
 @dataclass(frozen=True, slots=True)
 class ReferrerList:
-    """An index of referrers as JSON, and how it came about."""
+    """An index of referrers as JSON, and its status."""
 
     content: bytes
     status: CacheStatus
@@ -71,17 +71,17 @@ class ReferrerList:
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[T]):
-    """What an upstream listed, and when that was asked for (Unix seconds)."""
+    """A list from an upstream, and when it was asked for (Unix seconds)."""
 
     value: T
     asked_at: float
 
 
 class KeptLists(Generic[T]):
-    """Lists of one kind: asked for once for all who wait, and kept for a while.
+    """Lists of one kind: one question for all requests that wait, whose answer is kept.
 
-    :param limit: bytes that they may weigh together.
-    :param weigh: bytes of one.
+    :param limit: how many bytes may be kept.
+    :param weigh: how many bytes one list takes.
     """
 
     def __init__(self, clock: IReactorTime, limit: int, weigh: Callable[[T], int]) -> None:
@@ -92,7 +92,7 @@ class KeptLists(Generic[T]):
 
     @property
     def weight(self) -> int:
-        """Bytes that are kept."""
+        """How many bytes are kept."""
         return self._lists.weight
 
     def __len__(self) -> int:
@@ -102,9 +102,9 @@ class KeptLists(Generic[T]):
     async def find(
         self, key: Hashable, ask: Callable[[], Awaitable[T]], seconds: float
     ) -> tuple[Kept[T], CacheStatus]:
-        """A list, and how it came about. Fails as ``ask`` does, which is not kept.
+        """A list, and its status. Fails as ``ask`` does; a failure is not kept.
 
-        :param seconds: for how long it is kept, if it is asked for now.
+        :param seconds: for how long the list is kept, if it is asked for now.
         """
         kept = self._lists.get(key)
         if kept is not None:
@@ -124,7 +124,7 @@ class KeptLists(Generic[T]):
 
 
 class Listings:
-    """Answers questions about several things at once."""
+    """Answers requests for lists."""
 
     def __init__(
         self, index: IIndex, visibility: Visibility, parser: Parser, clock: IReactorTime
@@ -137,10 +137,10 @@ class Listings:
         self.kept_referrers: KeptLists[bytes] = KeptLists(clock, REFERRER_MEMORY, len)
 
     async def tags(self, repository: ServedRepository, after: str, limit: int) -> TagPage:
-        """The upstream's tags and ours, sorted; ours alone while the upstream is ill.
+        """The upstream's tags and the cached ones, sorted. If the upstream fails, the cached ones.
 
-        :param after: those behind this one.
-        :param limit: at most so many.
+        :param after: give those that sort after this one.
+        :param limit: give at most so many.
         :raises UpstreamFailure: if there is no such repository, or nothing is cached.
         :raises RegistryError: if it may not be shown.
         """
@@ -163,7 +163,7 @@ class Listings:
         return TagPage(tuple(page[:limit]), len(page) > limit, status)
 
     async def _listed(self, repository: ServedRepository) -> tuple[Sequence[str], CacheStatus]:
-        """What the upstream lists, sorted."""
+        """The upstream's list, sorted."""
 
         async def ask() -> Sequence[str]:
             tags = await repository.registry.list_tags(repository.name)
@@ -186,7 +186,7 @@ class Listings:
             await self._visibility.admit_manifest(repository, str(digest))
             found = await self._referrers(repository, digest, artifact_type)
         except UpstreamNotFound as failure:
-            # Nor is the digest there itself: nothing refers to it.
+            # The digest itself is not there, so nothing refers to it.
             return ReferrerList(_index_of([], artifact_type), asked() if failure.asked else LOCAL)
         self._visibility.confirm(repository)
         return found
@@ -209,25 +209,25 @@ class Listings:
         return ReferrerList(await self._filtered(repository, digest, kept, artifact_type), status)
 
     async def _admit_asking(self, repository: ServedRepository, digest: Digest) -> None:
-        """Return if the upstream may be asked with our credentials what refers to a digest.
+        """Return if the upstream may be asked, with our credentials, what refers to a digest.
 
         :raises UpstreamNotFound: if it is not there, and nothing else is known to be.
         """
         try:
             await self._visibility.admit_fetch_of_manifest(repository, str(digest))
         except UpstreamNotFound:
-            # What is referred to may be pushed later (OCI distribution, "Pushing Manifests
-            # with Subject"): another manifest tells as well whether the repository is public.
+            # The digest may be pushed later than what refers to it (OCI distribution, "Pushing
+            # Manifests with Subject"). Any other manifest shows, too, whether this is public.
             known = await self._index.known_manifests(repository.identity)
             if not known:
                 raise
             await self._visibility.admit_fetch_of_manifest(repository, str(known[0]))
 
     async def repositories(self, upstream: ServedUpstream, after: str, limit: int) -> list[str]:
-        """The repositories of an upstream behind a name, of which the cache holds something.
+        """At most ``limit`` repositories of which something is cached, sorted after ``after``.
 
-        What may not be shown is not named either. The index gives them in pages whose size
-        is its own affair.
+        Repositories that may not be shown are not named either. The index decides how many it
+        gives at a time.
         """
         found: list[str] = []
         while len(found) < limit:
@@ -251,7 +251,7 @@ class Listings:
     async def _referrers_of(
         self, repository: ServedRepository, digest: Digest
     ) -> tuple[Kept[bytes], CacheStatus]:
-        """What refers to a digest as the upstream says, checked.
+        """The upstream's list of what refers to a digest, checked.
 
         :raises UpstreamNotFound: if it has neither such a list nor the fallback tag.
         """
@@ -292,7 +292,7 @@ class Listings:
         whole: Kept[bytes],
         artifact_type: str,
     ) -> bytes:
-        """Those of one type, kept as long as the list that they come from."""
+        """The referrers of one type, kept as long as the list from which they are taken."""
         content = whole.value
         if not artifact_type:
             return content
@@ -307,24 +307,24 @@ class Listings:
 
 
 def _telling(theirs: Sequence[str], ours: Sequence[str]) -> str:
-    """A tag that tells whether a repository is public; best one whose manifest was read before."""
+    """A tag whose manifest shows whether a repository is public; preferably a cached one."""
     known = next((tag for tag in ours if _has(theirs, tag)), "")
     return known or (_SOME_TAG if _has(theirs, _SOME_TAG) else theirs[-1])
 
 
 def _stale(failure: UpstreamFailure) -> CacheStatus:
-    """Of a list from the cache alone, whose age nobody knows."""
+    """The status of a list from the cache alone, whose age is not known."""
     return replace(stale_failed(0, failure), age=None)
 
 
 def _merged(lists: Sequence[Sequence[str]], after: str) -> Iterator[str]:
-    """What sorted lists have behind a text, sorted, once each; no more is looked at than taken."""
+    """Merge sorted lists from after a text on, without duplicates, reading only what is taken."""
     behind = (map(each.__getitem__, range(bisect_right(each, after), len(each))) for each in lists)
     return (text for text, _ in groupby(merge(*behind)))
 
 
 def _has(tags: Sequence[str], tag: str) -> bool:
-    """Whether a sorted list has a tag."""
+    """Whether a sorted list contains a tag."""
     place = bisect_left(tags, tag)
     return place < len(tags) and tags[place] == tag
 
@@ -334,7 +334,7 @@ def _weigh_tags(tags: Sequence[str]) -> int:
 
 
 def _filter(content: bytes, artifact_type: str) -> bytes:
-    """The members of an index, checked, and only those of a type."""
+    """Check an index and keep the members of one type; "" for all."""
     parsed = parse_manifest(content, OCI_INDEX)
     members = json.loads(content)["manifests"]
     unique = {member["digest"]: member for member in members}

@@ -1,4 +1,4 @@
-"""The check of manifests against their names, before anybody gets a byte of one."""
+"""Checks manifests against their names, before a client gets a byte of them."""
 
 from regcache.cache.policy import ServedUpstream
 from regcache.digests import Digest
@@ -10,9 +10,9 @@ from regcache.parsing import Parser
 
 
 class ManifestChecker:
-    """Checks and parses manifests without keeping the reactor.
+    """Checks and parses manifests; large ones outside of the reactor's thread.
 
-    :param events: is told of bodies that fail their digest.
+    :param events: is told of bodies that have another digest than they should.
     """
 
     def __init__(self, parser: Parser, events: ICacheEvents) -> None:
@@ -22,10 +22,11 @@ class ManifestChecker:
     async def check(
         self, upstream: ServedUpstream, reference: str, answer: ManifestAnswer
     ) -> tuple[Digest, ManifestBody]:
-        """The digest of a body, which must be the one asked for and the one claimed; and it parsed.
+        """Check the digest of a body against what was asked for and claimed, and parse the body.
 
         :param reference: the tag or digest that was asked for.
-        :raises UpstreamBadAnswer: if it is another, or the body is no manifest.
+        :returns: the digest, and the parsed body.
+        :raises UpstreamBadAnswer: if the digest is another, or the body is no manifest.
         """
         asked = Digest.parse(reference) if ":" in reference else None
         expected = asked or answer.claimed
@@ -40,7 +41,7 @@ class ManifestChecker:
     async def parse(self, upstream: ServedUpstream, manifest: Manifest) -> ManifestBody:
         """Parse a verified manifest.
 
-        :raises UpstreamBadAnswer: if it was stored by an earlier program, and is not valid now.
+        :raises UpstreamBadAnswer: if it is not valid: earlier versions may have stored such ones.
         """
         content, media_type = manifest.content, manifest.media_type
         try:
@@ -50,11 +51,11 @@ class ManifestChecker:
 
 
 class _WrongDigestError(Exception):
-    """A body is not what its name says."""
+    """A body has another digest than it should."""
 
 
 def _check(answer: ManifestAnswer, expected: Digest | None) -> tuple[Digest, ManifestBody]:
-    """The digest of a body, and it parsed."""
+    """The digest of a body, and the body parsed."""
     algorithm = "sha256" if expected is None else expected.algorithm
     digest = Digest.of(answer.content, algorithm)
     if expected is not None and digest != expected:

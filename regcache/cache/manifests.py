@@ -1,7 +1,7 @@
-"""Manifests by digest: from memory, from disk, or fetched once for all who ask.
+"""Manifests by digest: from memory, from the disk, or fetched once for all requests that wait.
 
-A manifest is verified against its digest, and its type against its content, before anybody
-gets a byte of it. It never changes, so the bytes are never asked for again.
+The digest of a manifest is verified, and its type compared with its content, before a client
+gets a byte of it. It never changes, so it is never fetched again.
 """
 
 from collections.abc import Hashable
@@ -42,7 +42,7 @@ class ManifestCache:
         clock: IReactorTime,
         removed: Generations[Hashable],
     ) -> None:
-        """:param removed: what was removed by an operator is not kept where it began before."""
+        """:param removed: what operators removed. Requests that began before do not keep it."""
         self._store = store
         self._index = index
         self._rights = rights
@@ -61,15 +61,18 @@ class ManifestCache:
         await self._visibility.admit_manifest(repository, reference, by)
 
     async def admit_fetch(self, repository: ServedRepository, reference: str) -> None:
-        """Return if a manifest may be asked for with our credentials, and be shown."""
+        """Return if a manifest may be fetched with our credentials, and shown."""
         await self._visibility.admit_fetch_of_manifest(repository, reference)
 
     def confirm(self, repository: ServedRepository) -> None:
-        """Refuse what was admitted before a wait, if the opposite became known meanwhile."""
+        """Check once more after a wait: what was found out meanwhile may forbid it now.
+
+        :raises DeniedError: if the repository may not be shown any more.
+        """
         self._visibility.confirm(repository)
 
     def at_once(self, repository: ServedRepository, digest: Digest) -> Manifest | None:
-        """The manifest, if it is in memory, and it is clear at once that it may be shown."""
+        """The manifest, if it is in memory and is known to be one that may be shown."""
         if not self._visibility.admits_at_once(repository):
             return None
         return self._remembered.find(right_key(repository, digest))
@@ -79,8 +82,8 @@ class ManifestCache:
     ) -> Manifest | None:
         """The manifest if it is here and the repository has, or proves, the right to it.
 
-        :param by: Unix seconds at which the client is answered with what is known.
-        :raises UpstreamFailure: if the right has to be proved, and the upstream does not.
+        :param by: Unix seconds at which the client is answered with what is known then.
+        :raises UpstreamFailure: if the right has to be proved, and the upstream fails.
         """
         key, began = right_key(repository, digest), self._removed.current
         manifest = self._remembered.find(key)
@@ -92,7 +95,7 @@ class ManifestCache:
         proved = self._rights.entitled(facts, repository.upstream)
         if not proved:
             if facts.link is None:
-                # To have it proved is to ask for something new with our credentials.
+                # The proof asks for something new with our credentials.
                 await self.admit_fetch(repository, str(digest))
             try:
                 proved = await self._rights.prove_manifest(repository, digest, facts, by)
@@ -121,11 +124,11 @@ class ManifestCache:
         return manifest
 
     def is_fetching(self, repository: ServedRepository, reference: str) -> bool:
-        """Whether somebody fetches it at this moment."""
+        """Whether it is being fetched at this moment."""
         return self._flights.under_way((repository.identity, reference))
 
     async def fetch(self, repository: ServedRepository, reference: str) -> Manifest:
-        """Fetch a manifest by tag or digest, once for all who ask meanwhile.
+        """Fetch a manifest by tag or digest, once for all requests that ask meanwhile.
 
         :raises UpstreamFailure: if the upstream does not give it, or gives a wrong one.
         :raises DeniedError: if the repository may not be shown.
@@ -148,7 +151,7 @@ class ManifestCache:
     async def default_child(self, upstream: ServedUpstream, index: Manifest) -> Digest | None:
         """The manifest in an index for clients that take no index, if it has one.
 
-        :raises UpstreamBadAnswer: if the index, stored by an earlier program, is not valid now.
+        :raises UpstreamBadAnswer: if the index is not valid: earlier versions may have stored it.
         """
         known = self._remembered.child(index.digest)
         if known is not None:
@@ -157,7 +160,7 @@ class ManifestCache:
         return self._remembered.add_child(index.digest, body)
 
     def known_child(self, index: Digest) -> Digest | None:
-        """The same as far as memory tells."""
+        """The same, if it is remembered."""
         known = self._remembered.child(index)
         return None if known is None else known[0]
 
@@ -168,7 +171,7 @@ class ManifestCache:
         body: ManifestBody,
         credentials: str,
     ) -> None:
-        """Store what was verified; where that fails it is served all the same."""
+        """Store a verified manifest. If that fails it is logged, and the manifest served anyway."""
         now, began = self._clock.seconds(), self._removed.current
         digest = manifest.digest
         self._remembered.add(manifest)
@@ -178,7 +181,7 @@ class ManifestCache:
         try:
             await self._store.keep(digest, manifest.content)
             if self._removed.concerns(digest, began):
-                return  # by a removal that waited until it was stored
+                return  # the removal waited until it was stored, and removes it now
             await self._index.record_manifest(
                 repository.identity,
                 manifest,

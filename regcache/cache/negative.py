@@ -1,7 +1,7 @@
-"""Refusals that are remembered for a moment, so that no request is spent on what is known.
+"""Refusals that are remembered for a moment, so that they are not asked for again.
 
-Remembered are 404, 401 and 403, per upstream, credentials, repository and reference; never
-what may be over at the next question: 5xx, 429, time-outs, lost connections.
+404, 401 and 403 are remembered, per upstream, credentials, repository and reference. What may
+be over a moment later is not: 5xx, 429, time-outs, lost connections.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from regcache.facts import ContentHead, ManifestAnswer
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry
 
-#: Refusals remembered of all upstreams together.
+#: How many refusals are remembered, of all upstreams together.
 MOST_REFUSALS = 10_000
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ RefusalKey = tuple[Repository, str, str, str]
 
 
 class NegativeCache:
-    """Remembers refusals, each for its own time."""
+    """Remembers refusals, each for the ``negative_ttl`` of its upstream."""
 
     def __init__(self, clock: IReactorTime, most: int = MOST_REFUSALS) -> None:
         self._refusals: BoundedTable[RefusalKey, UpstreamFailure] = BoundedTable(most, clock)
@@ -39,17 +39,17 @@ class NegativeCache:
         return len(self._refusals)
 
     def find(self, key: RefusalKey) -> UpstreamFailure | None:
-        """The refusal that is remembered, as a failure of its own: nobody was asked for it."""
+        """A new failure like the one that is remembered, marked as given without asking."""
         failure = self._refusals.get(key)
         return None if failure is None else _twin(failure)
 
     def note(self, key: RefusalKey, failure: UpstreamFailure, seconds: float) -> None:
-        """Remember a failure, if it is one of those that are remembered."""
+        """Remember a failure, if it is of a kind that is remembered."""
         if seconds > 0 and isinstance(failure, UpstreamDenied | UpstreamNotFound):
             self._refusals.put(key, _twin(failure), seconds=seconds)
 
     def forget(self, key: RefusalKey) -> None:
-        """The upstream gives it now."""
+        """Forget a refusal, since the upstream gives the content now."""
         self._refusals.drop(key)
 
 
@@ -64,12 +64,12 @@ def _twin(failure: UpstreamFailure) -> UpstreamFailure:
 
 @implementer(IRegistry)
 class NegativeCachingRegistry:
-    """A registry whose refusals are remembered, and close the repository if they must.
+    """A registry of which refusals are remembered.
 
-    Bodies that came where it was asked for heads are used, too.
+    Bodies that came although only heads were asked for are used, too (``spare_bodies``).
 
-    When credentials that the realm accepts are refused something of a repository, it is found
-    out whether the repository is closed.
+    If the registry refuses something although its realm accepted the credentials, it is found
+    out whether the whole repository is closed to them.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class NegativeCachingRegistry:
 
     @property
     def all_credentials(self) -> frozenset[str]:
-        """The same of each URL that has some."""
+        """The fingerprints of the credentials of all URLs that have some."""
         return self._inner.all_credentials
 
     @property
@@ -130,7 +130,7 @@ class NegativeCachingRegistry:
         return asking.addCallback(keep)
 
     def get_manifest(self, repository: str, reference: str) -> "Deferred[ManifestAnswer]":
-        """GET of a manifest; of one that came instead of its head, that."""
+        """GET of a manifest; if its body came already with a head, that."""
         spare = self._spare_bodies.body(Repository(self.identity, repository), reference)
         if spare is not None:
             return succeed(spare)
@@ -154,7 +154,7 @@ class NegativeCachingRegistry:
         skip: frozenset[int] = frozenset(),
         relayed: bool = False,
     ) -> "Deferred[IBlobBody]":
-        """GET of a blob; what some of the URLs say of it is not what the upstream says."""
+        """GET of a blob. A refusal is only remembered if all URLs of the upstream were asked."""
 
         def ask() -> "Deferred[IBlobBody]":
             return self._inner.get_blob(repository, digest, start, end, skip=skip, relayed=relayed)
@@ -172,7 +172,7 @@ class NegativeCachingRegistry:
         return self._ask(key, lambda: self._inner.get_referrers(repository, digest))
 
     def note_overdue(self, repository: str, reference: str) -> None:
-        """A question about a manifest has outlasted the deadline."""
+        """Note that a question about a manifest took longer than the deadline."""
         self._inner.note_overdue(repository, reference)
 
     def _key(

@@ -1,4 +1,4 @@
-"""Blobs as requests get them."""
+"""Blobs as they are handed to requests."""
 
 import errno
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from regcache.interfaces import IContentFile, IReader
 
 @dataclass(frozen=True, slots=True)
 class OpenBlob:
-    """A blob whose answer may begin. Whoever gets it calls ``reader.leave`` in the end.
+    """A blob whose answer may begin. The request calls ``reader.leave`` in the end.
 
-    :ivar content: all of it, verified, where it is small and in memory.
+    :ivar content: the whole verified content, if it is small and in memory; else None.
     """
 
     reader: IReader
@@ -26,7 +26,7 @@ class OpenBlob:
 
 @dataclass(frozen=True, slots=True)
 class BlobHead:
-    """What HEAD says of a blob; ``size`` None where the upstream does not say it."""
+    """The answer to HEAD of a blob; ``size`` None where the upstream does not state it."""
 
     size: int | None
     status: CacheStatus
@@ -34,7 +34,7 @@ class BlobHead:
 
 @implementer(IContentFile)
 class MemoryFile:
-    """Verified content in memory, in the shape of a file."""
+    """Verified content in memory, with the interface of a file."""
 
     def __init__(self, digest: Digest, content: bytes) -> None:
         self.digest = digest
@@ -50,11 +50,11 @@ class MemoryFile:
         return self.content[offset : offset + length]
 
     def cached(self, offset: int, length: int) -> bool:
-        """There is nothing that sendfile could take."""
+        """Never: sendfile needs a file."""
         return False
 
     def fileno(self) -> int:
-        """There is none. :raises OSError: EBADF, always."""
+        """Never: there is no descriptor. :raises OSError: EBADF, always."""
         raise OSError(errno.EBADF, "content in memory has no descriptor")
 
     def close(self) -> None:
@@ -62,5 +62,5 @@ class MemoryFile:
 
 
 def in_memory(digest: Digest, content: bytes) -> OpenBlob:
-    """A hit that needs no file."""
+    """A hit whose content is in memory."""
     return OpenBlob(Reader(FileSource(MemoryFile(digest, content))), hit(0), content)

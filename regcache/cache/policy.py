@@ -24,9 +24,9 @@ class TagTtl:
 class Policy:
     """Times in seconds.
 
-    :ivar stale_if_error: the oldest copy that may be served when the upstream fails; None:
-        any.
-    :ivar keep_missing: a cached tag is served on although the upstream does not have it.
+    :ivar stale_if_error: how old a copy may be to be served when the upstream fails; None:
+        of any age.
+    :ivar keep_missing: whether a cached tag is still served when the upstream has it no more.
     """
 
     tag_ttls: Sequence[TagTtl] = (TagTtl("*", 300.0),)
@@ -36,7 +36,7 @@ class Policy:
     deadline: float = 2.0
 
     def ttl(self, tag: str) -> float:
-        """How long a tag is fresh: the first pattern that matches decides; none: never."""
+        """How long a tag is fresh, by the first pattern that matches; 0 if none does."""
         return next((rule.ttl for rule in self.tag_ttls if glob_matches(rule.match, tag)), 0.0)
 
     @property
@@ -58,7 +58,7 @@ class ServedUpstream:
 
     @property
     def identity(self) -> UpstreamIdentity:
-        """Which registry it is, and who asks it."""
+        """Which registry it is, and with which credentials it is asked."""
         return self.registry.identity
 
     @property
@@ -73,16 +73,16 @@ class ServedUpstream:
 
 @dataclass(frozen=True, slots=True)
 class ServedRepository:
-    """A repository, with the upstream to ask for it.
+    """A repository, and the upstream to ask for it.
 
-    :ivar identity: under which everything about it is kept.
+    :ivar identity: the key under which everything about it is kept.
     """
 
     upstream: ServedUpstream
     identity: Repository
 
     def content(self, digest: Digest) -> RepositoryContent:
-        """What it has under a digest."""
+        """The key of one of its contents."""
         return RepositoryContent(self.identity, digest)
 
     @property

@@ -1,6 +1,7 @@
 """Manifests in memory: their bytes, the rights to be shown them, and the children of indexes.
 
-Everything here is bounded, since clients choose what is asked for. What is not here is looked up.
+All of it is bounded, since clients choose the keys. What is not here is looked up in the index
+and on the disk.
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -13,9 +14,9 @@ from regcache.facts import Manifest
 from regcache.identity import RepositoryContent
 from regcache.manifest_body import ManifestBody
 
-#: What a client gets that takes no index: what distribution has always given.
+#: The platform whose manifest clients get that accept no index, as docker-registry does it.
 DEFAULT_PLATFORM = "linux/amd64"
-#: Indexes of which that child is remembered (entries).
+#: How many indexes' children for that platform are remembered (entries).
 MOST_CHILDREN = 10_000
 #: Manifests kept in memory (bytes of content, and what each costs besides).
 MEMORY = 16 * 1024 * 1024
@@ -26,12 +27,12 @@ RIGHT_FOR = 60.0
 #: Rights remembered in memory (entries).
 MOST_RIGHTS = 20_000
 
-#: What, and the fingerprint of the credentials.
+#: What the right is about, and the fingerprints of the credentials.
 RightKey = tuple[RepositoryContent, frozenset[str]]
 
 
 def right_key(repository: ServedRepository, digest: Digest) -> RightKey:
-    """Under which a right is remembered, with the credentials of this moment."""
+    """The key of a right, with the credentials that are configured at this moment."""
     return (repository.content(digest), repository.registry.all_credentials)
 
 
@@ -39,7 +40,7 @@ class RememberedManifests:
     """The manifests that were used lately.
 
     :ivar contents: verified manifests.
-    :ivar rights: rights to be shown one that need no look into the index for a moment.
+    :ivar rights: rights that were found in the index, or proved, a moment ago.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -48,7 +49,7 @@ class RememberedManifests:
         self._children: BoundedTable[Digest, tuple[Digest | None]] = BoundedTable(MOST_CHILDREN)
 
     def find(self, key: RightKey) -> Manifest | None:
-        """A manifest, if it and the right to it are here."""
+        """A manifest, if both it and the right to it are remembered."""
         return self.contents.get(key[0].digest) if self.rights.get(key) else None
 
     def add(self, manifest: Manifest) -> None:
@@ -60,20 +61,20 @@ class RememberedManifests:
         self.rights.put(key, True, seconds=RIGHT_FOR)
 
     def child(self, index: Digest) -> tuple[Digest | None] | None:
-        """The manifest in an index for clients that take no index.
+        """The manifest in an index for clients that accept no index.
 
-        :returns: None where it is not known, and a tuple of None where the index has none.
+        :returns: None if it is not remembered; (None,) if the index has no such manifest.
         """
         return self._children.get(index)
 
     def add_child(self, index: Digest, body: ManifestBody) -> Digest | None:
-        """Remember which manifest of an index it is, and return it."""
+        """Find that manifest in the body of an index, remember it, and return it."""
         child = body.child_for(DEFAULT_PLATFORM)
         self._children.put(index, (child,))
         return child
 
     def forget(self, message: Forgotten) -> None:
-        """Drop what was removed, or whose links were: all rights, which is rare."""
+        """Drop removed content. All rights are dropped, since removals are rare."""
         if message.kind is Kind.CONTENT and isinstance(message.key, Digest):
             self.contents.drop(message.key)
             self._children.drop(message.key)

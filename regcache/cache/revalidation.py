@@ -1,7 +1,8 @@
-"""Asking an upstream whether a cached tag still names the same: one question for all.
+"""Revalidation: asking an upstream whether a cached tag still names the same manifest.
 
-The answer is taken whenever it comes, whether or not anybody waits for it any more. Of the
-questions that nobody waits for :data:`MOST_LEFT` go on; more of them cancel the oldest.
+There is one question at a time for a tag, and all requests wait for it. Its answer is used
+even if no request waits any more. At most :data:`MOST_LEFT` questions go on like that; a further
+one cancels the oldest.
 """
 
 from twisted.internet.defer import Deferred
@@ -16,7 +17,7 @@ from regcache.errors import UpstreamFailure, UpstreamNotFound
 from regcache.facts import Manifest
 from regcache.single_flight import Flights
 
-#: Questions that go on although nobody waits for them any more.
+#: Questions that go on although no request waits for them any more.
 MOST_LEFT = 1000
 
 
@@ -31,7 +32,7 @@ class Revalidations:
     def wait(
         self, repository: ServedRepository, tag: str, copy: Copy
     ) -> "Deferred[Manifest | None]":
-        """What the tag names now: None for the copy, else the manifest that took its place.
+        """What the tag names now: None if still the copy, else the new manifest.
 
         Fails with UpstreamFailure.
         """
@@ -41,9 +42,9 @@ class Revalidations:
     def wait_within_deadline(
         self, repository: ServedRepository, tag: str, copy: Copy, by: float
     ) -> "Deferred[Manifest | None]":
-        """The same; fails with OverdueError when the upstream's deadline has passed.
+        """The same, but fails with OverdueError when the upstream's deadline has passed.
 
-        :param by: Unix seconds at which the client is answered with what is known.
+        :param by: Unix seconds at which the client is answered with what is known then.
         """
         return self._flights.join_within(
             (repository.identity, tag, copy.digest),
@@ -62,7 +63,7 @@ class Revalidations:
             raise
 
     async def _ask(self, repository: ServedRepository, tag: str, copy: Copy) -> Manifest | None:
-        """HEAD, which public registries do not count; the body only if the tag moved."""
+        """Send HEAD, which public registries do not count; fetch only if the tag moved."""
         head = await repository.registry.head_manifest(repository.name, tag)
         if decide(copy, repository.policy, head.digest) is TagDecision.REVALIDATED:
             await self._table.note(repository.identity, tag, copy.digest)
@@ -74,13 +75,13 @@ class Revalidations:
     async def _moved_to(
         self, repository: ServedRepository, tag: str, digest: Digest | None
     ) -> Manifest:
-        """By digest, so that nothing moves any more; by tag where that is of no use."""
+        """Fetch by digest, which always names the same; by tag where there is no digest."""
         await self._manifests.admit_fetch(repository, tag)
         if digest is not None:
             try:
                 cached = await self._manifests.cached(repository, digest)
                 return cached or await self._manifests.fetch(repository, str(digest))
             except UpstreamNotFound:
-                # It moved again, and took away what it named.
+                # The tag moved again, and what it named before was deleted.
                 pass
         return await self._manifests.fetch(repository, tag)

@@ -1,4 +1,4 @@
-"""Manifests as requests get them."""
+"""Manifests as they are handed to requests."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from regcache.facts import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A manifest, and how it came about."""
+    """A manifest, and its cache status."""
 
     manifest: Manifest
     status: CacheStatus
@@ -17,7 +17,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class ServedHead:
-    """What HEAD says of a manifest whose body is not here."""
+    """The answer to HEAD of a manifest whose body is not cached."""
 
     digest: Digest
     size: int

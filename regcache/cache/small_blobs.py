@@ -1,4 +1,4 @@
-"""Small blobs that were used lately, in memory, and who may be shown them."""
+"""Small blobs in memory: the contents that were used lately, and the rights to be shown them."""
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -12,17 +12,17 @@ from regcache.identity import RepositoryContent
 MEMORY = 16 * 1024 * 1024
 #: What a blob costs in memory beside its content (bytes).
 OVERHEAD = 512
-#: How long a right that was found or proved needs no look into the index (seconds).
+#: How long a right that was found in the index, or proved, is remembered in memory (seconds).
 RIGHT_FOR = 60.0
 #: Rights remembered (entries).
 MOST_RIGHTS = 20_000
 
-#: What, and the fingerprint of the credentials.
+#: What the right is about, and the fingerprints of the credentials.
 RightKey = tuple[RepositoryContent, frozenset[str]]
 
 
 class SmallBlobs:
-    """Verified content of small blobs. Never consulted before the repository was admitted."""
+    """Verified contents of small blobs. Ask only for repositories that may be shown."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._contents: BoundedTable[Digest, bytes] = BoundedTable(MEMORY)
@@ -30,27 +30,27 @@ class SmallBlobs:
 
     @property
     def weight(self) -> int:
-        """Bytes that the contents cost."""
+        """How many bytes the contents take."""
         return self._contents.weight
 
     def find(self, repository: ServedRepository, digest: Digest) -> bytes | None:
-        """The content, if it is here and the repository had the right to it a moment ago."""
+        """The content, if both it and the right of the repository to it are remembered."""
         content = self._contents.get(digest)
         if content is None:
             return None
         return content if self._rights.get(_right(repository, digest)) else None
 
     def get(self, digest: Digest) -> bytes | None:
-        """The content, for somebody whose right is known."""
+        """The content, if it is remembered. Only for repositories that have the right to it."""
         return self._contents.get(digest)
 
     def remember(self, repository: ServedRepository, digest: Digest, content: bytes) -> None:
-        """Keep verified content, and that the repository has the right to it now."""
+        """Remember verified content, and the right of the repository to it."""
         self._contents.put(digest, content, len(content) + OVERHEAD)
         self._rights.put(_right(repository, digest), True, seconds=RIGHT_FOR)
 
     def forget(self, message: Forgotten) -> None:
-        """Drop what was removed, or whose links were: all rights, which is rare."""
+        """Drop removed content. All rights are dropped, since removals are rare."""
         if message.kind is Kind.CONTENT and isinstance(message.key, Digest):
             self._contents.drop(message.key)
         self._rights.clear()

@@ -1,7 +1,7 @@
-"""Manifests that came where only their heads were asked for.
+"""Manifests that came although only their heads were asked for.
 
-An upstream that takes no HEAD is asked with GET. The body that comes is paid for, so whoever
-asks next gets it, and nothing is asked twice:
+An upstream that does not answer HEAD is asked with GET, which may count against its quota. So
+the body is kept for a moment, for the next question about the same manifest:
 
 ==============  =============================  ================================================
 what is kept    event                          what follows
@@ -9,9 +9,9 @@ what is kept    event                          what follows
 nothing         a head comes with a body,      head and body are kept
                 asked for without credentials
 nothing         ... with credentials           the body is kept; the head was just used
-head and body   a head is asked for with       it is this one; the body is kept
+head and body   a head is asked for with       the kept head is given; the body is kept
                 credentials
-any             the body is asked for          it is this one; nothing is kept
+any             the body is asked for          the kept body is given; nothing is kept
 any             :data:`KEPT_FOR` is over       nothing is kept
 ==============  =============================  ================================================
 """
@@ -25,18 +25,18 @@ from regcache.facts import ContentHead, ManifestAnswer
 from regcache.identity import Repository
 from regcache.media_types import MANIFEST_TYPES
 
-#: How long a body is kept for who asks next (seconds): the steps of one request.
+#: How long a body is kept (seconds): as long as the steps of one request take.
 KEPT_FOR = 10.0
-#: Memory for all of them (bytes); each is known by its tag and by its digest.
+#: Memory for all of them (bytes). Each counts twice: it is found by its tag and by its digest.
 MEMORY = 16 * 1024 * 1024
-#: What one costs beside its content (bytes).
+#: What one takes beside its content (bytes).
 OVERHEAD = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class _Spare:
     """:ivar names: the references that it is known by.
-    :ivar unused: nobody who may use credentials has been told the head yet.
+    :ivar unused: whether the head was not yet given as the answer to a question with credentials.
     """
 
     names: frozenset[str]
@@ -46,14 +46,14 @@ class _Spare:
 
 
 class SpareBodies:
-    """Keeps them for a moment, by repository and reference."""
+    """Keeps such bodies for a moment, by repository and reference."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._spares: BoundedTable[tuple[Repository, str], _Spare] = BoundedTable(MEMORY, clock)
 
     @property
     def weight(self) -> int:
-        """Bytes that they cost."""
+        """How many bytes they take."""
         return self._spares.weight
 
     def keep(
@@ -72,7 +72,7 @@ class SpareBodies:
             self._spares.put((repository, name), spare, weight, seconds=KEPT_FOR)
 
     def head(self, repository: Repository, reference: str) -> ContentHead | None:
-        """A head that is as good as what the upstream would say now; once."""
+        """The kept head, which is as new as an answer of the upstream; given once."""
         spare = self._spares.get((repository, reference))
         if spare is None or not spare.unused:
             return None
@@ -80,7 +80,7 @@ class SpareBodies:
         return spare.head
 
     def body(self, repository: Repository, reference: str) -> ManifestAnswer | None:
-        """A body that has come already; once."""
+        """The kept body; given once."""
         spare = self._spares.get((repository, reference))
         if spare is None:
             return None

@@ -1,4 +1,4 @@
-"""How an answer came about, for Cache-Status (RFC 9211), metrics and the access log."""
+"""The cache status of an answer, for Cache-Status (RFC 9211), metrics and the access log."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
 class CacheStatus:
     """The Cache-Status header and the word that metrics use for it.
 
-    :ivar age: seconds since the copy was last validated; None where it is not a cached one.
+    :ivar age: seconds since the copy was last validated; None if it is no cached copy.
     """
 
     text: str
@@ -18,7 +18,7 @@ class CacheStatus:
 
 
 def hit(age: float) -> CacheStatus:
-    """Fresh, from the cache."""
+    """From the cache, and fresh."""
     return CacheStatus("regcache; hit", "hit", _seconds(age))
 
 
@@ -43,12 +43,12 @@ def asked() -> CacheStatus:
 
 
 def collapsed() -> CacheStatus:
-    """Fed from a fetch that another request began."""
+    """From a fetch that another request began."""
     return CacheStatus("regcache; fwd=uri-miss; stored; collapsed", "collapsed")
 
 
 def joined() -> CacheStatus:
-    """Fed from a question that another request began, of which nothing is stored."""
+    """From an answer to another request's question, which is not stored."""
     return CacheStatus("regcache; fwd=uri-miss; collapsed", "collapsed")
 
 
@@ -58,18 +58,18 @@ def relayed() -> CacheStatus:
 
 
 def stale_unasked(age: float, ttl: float) -> CacheStatus:
-    """From the cache though too old; the upstream is known to be no use now."""
+    """From the cache, though too old, without asking: the upstream is known to fail now."""
     over = min(-1, int(ttl - age))  # RFC 9211, 2.4: stale is negative
     return CacheStatus(f"regcache; hit; ttl={over}; detail=stale", "stale", _seconds(age))
 
 
 def stale_deadline(age: float) -> CacheStatus:
-    """From the cache though too old: the upstream has not answered in time yet."""
+    """From the cache, though too old: the upstream has not answered in time."""
     return CacheStatus("regcache; fwd=stale; detail=deadline", "stale", _seconds(age))
 
 
 def stale_failed(age: float, failure: UpstreamFailure) -> CacheStatus:
-    """From the cache though too old: the upstream was asked in vain."""
+    """From the cache, though too old: the upstream was asked, and failed."""
     if failure.status is not None:
         why = f"fwd-status={failure.status}"
     elif isinstance(failure, UpstreamTimedOut):
@@ -81,5 +81,5 @@ def stale_failed(age: float, failure: UpstreamFailure) -> CacheStatus:
 
 
 def _seconds(age: float) -> int:
-    """Whole seconds; a clock that was set back makes nothing younger than new."""
+    """Whole seconds. If the clock was set back, 0 instead of a negative age."""
     return max(0, int(age))

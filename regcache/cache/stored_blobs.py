@@ -1,4 +1,4 @@
-"""Blobs that are stored: opened for who has the right to them, or proves it."""
+"""Stored blobs: opened for repositories that have the right to them, or prove it."""
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -19,7 +19,7 @@ from regcache.open_files import EXHAUSTED
 
 
 class StoredBlobs:
-    """Opens what is on the disk, and small content that memory holds."""
+    """Opens blobs on the disk, and small ones in memory."""
 
     _log = Logger()
 
@@ -47,10 +47,11 @@ class StoredBlobs:
     async def open(
         self, repository: ServedRepository, digest: Digest, facts: ContentFacts, seen: int
     ) -> tuple[OpenBlob | None, bool]:
-        """The stored blob; None if it is not there any more, or not provably this one's.
+        """Open a stored blob.
 
         :param seen: how many downloads had ended when the index was asked for ``facts``.
-        :returns: besides, whether an earlier attempt left nothing, as far as is known.
+        :returns: the blob, or None if it is not there, or its right is not proved; and whether
+            no partial file is known to be there.
         """
         small = await self._load_small(repository.upstream, digest, facts)
         if small is not None:
@@ -71,7 +72,7 @@ class StoredBlobs:
     async def _look_up(
         self, repository: ServedRepository, digest: Digest, facts: ContentFacts
     ) -> Found | None:
-        """What is stored; None, which is a miss as well, where the disk does not say it."""
+        """What is stored. If the disk fails, None, which is a miss as well."""
         upstream = repository.identity.upstream
         try:
             return await self._store.look_up(digest, facts.size, facts.mentioned_size, upstream)
@@ -80,7 +81,7 @@ class StoredBlobs:
             return None
 
     def _unreadable(self, digest: Digest, error: OSError) -> None:
-        """:raises OSError: the same, if it says nothing of the disk."""
+        """Log a fault of the disk. :raises OSError: the same, if only descriptors are lacking."""
         if error.errno in EXHAUSTED:
             raise error
         self._events.storage_error()
@@ -101,7 +102,7 @@ class StoredBlobs:
     async def _load_small(
         self, upstream: ServedUpstream, digest: Digest, facts: ContentFacts
     ) -> OpenBlob | None:
-        """A small blob that is stored and needs no proof, whole."""
+        """The whole of a small blob that is stored and whose right needs no proof."""
         if (
             facts.size is None
             or facts.size > WITHHELD
@@ -125,17 +126,17 @@ class StoredBlobs:
         facts: ContentFacts,
         file: IContentFile,
     ) -> OpenBlob | None:
-        """A hit; None where the upstream has to give it itself, whole."""
+        """A hit; None if the right is not proved, so that the upstream has to send the blob."""
         if not self._rights.entitled(facts, repository.upstream):
-            # Whoever stored it since we asked may have proved what is to be proved.
+            # A download that stored it meanwhile may have given the right, too.
             facts = await self._index.content(repository.content(digest))
         if not self._rights.entitled(facts, repository.upstream):
             upstream = repository.identity.upstream
             if await self._downloads.find(digest, upstream) is not None:
-                file.close()  # its bytes, or the index's word on them, are on their way
+                file.close()  # the download gives its bytes, or is about to be recorded
                 return None
             if facts.link is None:
-                # To have it proved is to ask for something new with our credentials.
+                # The proof asks for something new with our credentials.
                 await self._visibility.admit_fetch_of_blob(repository, digest)
             try:
                 await self._rights.prove_blob(repository, facts, file)
@@ -147,7 +148,7 @@ class StoredBlobs:
         return OpenBlob(Reader(FileSource(file)), hit(0))
 
     async def _adopt(self, file: IContentFile) -> None:
-        """Note content whose entry in the index was lost, now that a right was found or proved."""
+        """Record content that the index does not know, now that a right was found or proved."""
         digest, size = file.digest, file.size or 0
         try:
             await self._index.record_stored(digest, size, self._clock.seconds())

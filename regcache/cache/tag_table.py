@@ -1,4 +1,4 @@
-"""Where tags point, as far as the upstreams have said: in memory, and in the index."""
+"""Which digest each tag names, by the last answer of its upstream: in memory and in the index."""
 
 from collections.abc import Hashable
 
@@ -18,12 +18,12 @@ MOST_TAGS = 20_000
 
 
 class TagTable:
-    """Remembers what upstreams said of tags. A disk that refuses this fails no request."""
+    """Remembers what tags name. If the disk refuses a write this is logged; no request fails."""
 
     _log = Logger()
 
     def __init__(self, index: IIndex, clock: IReactorTime, removed: Generations[Hashable]) -> None:
-        """:param removed: what was removed by an operator is not remembered again."""
+        """:param removed: what operators removed. Look-ups that began before do not keep it."""
         self._removed = removed
         self._index = index
         self._clock = clock
@@ -34,7 +34,7 @@ class TagTable:
         return len(self._facts)
 
     def in_memory(self, repository: Repository, tag: str) -> TagFact | None:
-        """The same as :meth:`find`, of what is in memory."""
+        """The same as :meth:`find`, from memory alone."""
         return self._facts.get((repository, tag))
 
     def forget(self, message: Forgotten) -> None:
@@ -48,7 +48,7 @@ class TagTable:
             self._facts.drop_where(lambda _, fact: fact.digest == key)
 
     async def find(self, repository: Repository, tag: str) -> TagFact | None:
-        """Where a tag pointed when the upstream was last asked."""
+        """What a tag named when the upstream was last asked."""
         key = (repository, tag)
         fact = self._facts.get(key)
         if fact is not None:
@@ -63,7 +63,7 @@ class TagTable:
         return fact or recorded
 
     async def note(self, repository: Repository, tag: str, digest: Digest) -> TagFact:
-        """The upstream said just now that a tag points to a digest."""
+        """Record that a tag names a digest, which the upstream has just said."""
         fact = TagFact(digest, self._clock.seconds())
         self._facts.put((repository, tag), fact)
         try:
@@ -73,7 +73,7 @@ class TagTable:
         return fact
 
     async def drop(self, repository: Repository, tag: str) -> None:
-        """The upstream said that there is no such tag; what is not known costs no write."""
+        """Forget a tag, which the upstream does not have. An unknown tag costs no write."""
         if await self.find(repository, tag) is None:
             return
         self._facts.drop((repository, tag))

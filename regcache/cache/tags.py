@@ -1,9 +1,8 @@
-"""Tags: which manifest a tag names now, asked as rarely as the policy allows.
+"""Answers for tags and digests of manifests. An upstream is asked as rarely as its policy allows.
 
-What is decided, and when, is the table in :mod:`regcache.cache.freshness`. One revalidation
-at a time per tag; whoever asks meanwhile shares it, for at most the deadline, and gets the
-cached copy then. The digest that an answer names is always the digest of the body that goes
-with it.
+Cached tags are answered by :mod:`regcache.cache.cached_tags`; a tag that is not cached is fetched
+once for all requests that wait. The digest that an answer states is always the digest of its
+body.
 """
 
 from collections.abc import Awaitable
@@ -46,7 +45,7 @@ class TagCache:
         self._heads: Flights[ContentHead] = Flights(clock)
 
     def by_digest_at_once(self, repository: ServedRepository, digest: Digest) -> Served | None:
-        """What :meth:`by_digest` gives, where nobody has to be asked: neither disk nor upstream."""
+        """What :meth:`by_digest` gives, if neither the disk nor the upstream has to be asked."""
         manifest = self._manifests.at_once(repository, digest)
         return None if manifest is None else Served(manifest, status.hit(0))
 
@@ -62,7 +61,7 @@ class TagCache:
         return None if manifest is None else Served(manifest, status.hit(age))
 
     def child_at_once(self, repository: ServedRepository, index: Served) -> Served | None:
-        """What :meth:`child_of` gives, where memory knows it."""
+        """What :meth:`child_of` gives, if it is in memory."""
         digest = self._manifests.known_child(index.manifest.digest)
         if digest is None:
             return None
@@ -72,7 +71,7 @@ class TagCache:
     async def child_of(
         self, repository: ServedRepository, index: Served | ServedHead
     ) -> Served | None:
-        """The manifest in an index for clients that take no index; None if it has none.
+        """The manifest in an index for clients that accept no index; None if it has none.
 
         Raises as :meth:`by_digest`.
         """
@@ -82,7 +81,7 @@ class TagCache:
         if digest is None:
             return None
         child = await self.by_digest(repository, digest)
-        # How fresh the answer is the tag decides, unless the child had to be fetched.
+        # The status is that of the tag, unless the child had to be fetched.
         return child if child.status.outcome == "miss" else Served(child.manifest, index.status)
 
     async def by_digest(self, repository: ServedRepository, digest: Digest) -> Served:
@@ -106,7 +105,7 @@ class TagCache:
     async def head_by_digest(
         self, repository: ServedRepository, digest: Digest
     ) -> Served | ServedHead:
-        """The same for HEAD: what is not here is not fetched for it."""
+        """The same for HEAD, for which no body is fetched."""
         served = await self._head_by_digest(repository, digest)
         self._manifests.confirm(repository)
         return served
@@ -154,7 +153,7 @@ class TagCache:
         return await self._manifests.cached(repository, digest, by)
 
     async def _head(self, repository: ServedRepository, reference: str) -> ContentHead:
-        """The upstream's answer to HEAD, asked for once for all who wait; a tag's is noted."""
+        """Ask the upstream with HEAD, once for all who wait. What a tag names is recorded."""
 
         async def ask() -> ContentHead:
             await self._manifests.admit_fetch(repository, reference)
@@ -167,7 +166,7 @@ class TagCache:
         return await self._heads.join((repository.identity, reference), ask)
 
     async def _cold(self, repository: ServedRepository, tag: str) -> Served:
-        """Fetch what is not here, once for all who wait."""
+        """Fetch what is not cached, once for all who wait."""
         key = (repository.identity, tag)
         joined = self._fetches.under_way(key)
 
@@ -183,7 +182,7 @@ class TagCache:
     async def _or_drop(
         self, asking: Awaitable[T], repository: ServedRepository, reference: str
     ) -> T:
-        """What an upstream says of a tag; where it has none any more, neither have we."""
+        """The answer of an upstream. If it says that there is no such tag, forget the tag."""
         try:
             return await asking
         except UpstreamNotFound:
@@ -193,10 +192,10 @@ class TagCache:
 
 
 def _served_head(digest: Digest | None, head: ContentHead) -> ServedHead | None:
-    """An answer to HEAD from the upstream's; None if GET could say something else.
+    """The answer to HEAD, made of the upstream's; None if the answer to GET might differ.
 
-    GET gives the media type of the content, and no manifest that is too large. Where the body
-    came along it is taken, too.
+    GET states the media type that the content has, and refuses manifests that are too large. If
+    the body came with the head, the answer is made of the body instead.
     """
     if digest is None or head.size is None or head.size > MOST_BYTES or head.body is not None:
         return None

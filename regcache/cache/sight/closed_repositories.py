@@ -1,24 +1,24 @@
-"""Repositories that are closed to us: the upstream refused credentials that it knows are good.
+"""Repositories that are closed: the upstream refuses them to credentials that its realm accepts.
 
-Their tags, digests and blobs are answered with 403 until the upstream says otherwise.
-Nothing is deleted: who opens the repository again has all of it at once.
+All requests for their tags, digests and blobs are answered with 403 until the upstream gives
+something of them again. Nothing is deleted: then all that is cached is there at once.
 
-Some registries answer 403 for what is merely not there. So a refusal alone closes nothing: one
-HEAD asks for a manifest that is known to be good there.
+Some registries answer 403 for what does not exist. So one refusal alone closes nothing: one HEAD
+asks for a manifest that the upstream gave from this repository before.
 
 ======  ===================================  ==============================================
 state   event                                what holds afterwards
 ======  ===================================  ==============================================
-open    good credentials refused something;  open; the refusal is that of this one alone
-        nothing is known there
-open    the same; what is known is given,    open; likewise
-        or is not there any more
-open    the same; what is known is refused,  closed
-        or is itself what was refused
-open    the same; the upstream does not say  open; this one is refused as if it were closed
+open    good credentials are refused         open; the refusal concerns this tag or digest alone
+        something; no manifest is known
+open    the same; the known manifest is      open; likewise
+        given, or is not there any more
+open    the same; the known manifest is      closed
+        refused, or is what was refused
+open    the same; no answer                  open; this one request is refused with 403
 closed  what a client asks for is given      open, unless it was refused since that was asked
 closed  it is refused, or is not there       closed
-closed  the upstream does not say            closed
+closed  no answer                            closed
 ======  ===================================  ==============================================
 """
 
@@ -39,13 +39,13 @@ from regcache.identity import Repository
 from regcache.interfaces import IIndex, IRegistry
 from regcache.single_flight import Flights, OverdueError
 
-#: Repositories whose state is remembered in memory; the index knows all that are closed.
+#: How many repositories are remembered in memory; the index has all that are closed.
 MOST_STATES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Whether a repository is closed, and when that was said last (Unix seconds)."""
+    """Whether a repository is closed, and when the upstream last said so (Unix seconds)."""
 
     closed: bool
     said_at: float
@@ -64,15 +64,15 @@ class ClosedRepositories:
         self._closings: Flights[bool] = Flights(clock)
 
     def __len__(self) -> int:
-        """How many repositories' states are in memory."""
+        """How many repositories are remembered in memory."""
         return len(self._states)
 
     async def refused(self, registry: IRegistry, repository: Repository, reference: str) -> bool:
-        """Find out whether good credentials are refused more than one tag or digest.
+        """Find out whether a refusal to good credentials concerns the whole repository.
 
-        :param registry: which has just refused it, and will be asked for a known manifest.
+        :param registry: the one that has just refused; it is asked for a known manifest.
         :param reference: the tag or digest that was refused.
-        :returns: whether the repository is to be taken for closed; False: it is this one alone.
+        :returns: whether to treat the repository as closed; False: only this one is refused.
         """
         try:
             known = await self._index.known_manifests(repository)
@@ -91,7 +91,7 @@ class ClosedRepositories:
     async def _is_refused(
         self, registry: IRegistry, repository: Repository, digest: Digest
     ) -> bool:
-        """Ask for what is known to be good; whether that is refused, or nobody says."""
+        """Ask for a known manifest; whether it is refused, or there is no answer."""
         try:
             await proofs.head_manifest(registry, repository.name, str(digest))
         except UpstreamDenied as refusal:
@@ -105,12 +105,12 @@ class ClosedRepositories:
         return False
 
     def close(self, repository: Repository) -> None:
-        """Good credentials are refused all of a repository."""
+        """Note that good credentials are refused the whole repository."""
         state = self._states.get(repository)
         if state is not None and state.closed:
             self._states.put(repository, _State(True, self._clock.seconds()))
             return
-        # Anybody may ask for names that an upstream refuses: no more than a remark.
+        # Clients choose the names, and can cause this at will: so it is no warning.
         self._log.info(
             "{upstream} refuses good credentials for {repository}, which is closed from now on",
             upstream=repository.upstream.name,
@@ -125,13 +125,13 @@ class ClosedRepositories:
         ask: Callable[[], Awaitable[ContentHead]],
         by: float | None = None,
     ) -> None:
-        """Return if the repository is open, or the upstream says that it is again.
+        """Return if the repository is open. If it is closed, ask the upstream whether it still is.
 
         :param ask: HEAD of what a client asks for, with the credentials; its answer proves
             that it is there.
         :param by: Unix seconds at which the client is answered with what is known.
-        :raises UpstreamDenied: if the upstream refuses still.
-        :raises DeniedError: if it does not say.
+        :raises UpstreamDenied: if the upstream still refuses it.
+        :raises DeniedError: if there is no answer.
         """
         key = repository.identity
         if not await self._is_closed(key):
@@ -154,14 +154,14 @@ class ClosedRepositories:
             raise _still_closed(repository.identity) from None
 
     def is_known_open(self, repository: ServedRepository) -> bool:
-        """Whether a repository is open, as far as memory tells. Nobody is asked."""
+        """Whether memory has it that a repository is open. Neither index nor upstream is asked."""
         state = self._states.get(repository.identity)
         return state is not None and not state.closed
 
     def confirm(self, repository: ServedRepository) -> None:
-        """Refuse what was found to be open before a wait, if it was closed meanwhile.
+        """Check again after a wait whether a repository is still open.
 
-        :raises DeniedError: if memory has it as closed.
+        :raises DeniedError: if it was closed meanwhile.
         """
         state = self._states.get(repository.identity)
         if state is not None and state.closed:

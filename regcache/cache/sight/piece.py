@@ -16,14 +16,14 @@ class _Collector:
         self.done: Deferred[bytes] = Deferred(lambda _: body.abort())
 
     def body_chunk(self, data: bytes) -> None:
-        """Collect; of a body that goes on behind the limit nothing more is wanted."""
+        """Collect a chunk. Abort the body if it is longer than the limit."""
         self._data += data[: self._limit + 1 - len(self._data)]
         if len(self._data) > self._limit or self._goes_on():
             self._body.abort()
             self._finish()
 
     def _goes_on(self) -> bool:
-        """Whether what was wanted is here, and the body is not known to end with it."""
+        """Whether all that is wanted is here, and the body may go on."""
         whole = len(self._data) == self._limit
         return whole and self._body.end != self._body.start + self._limit
 
@@ -32,17 +32,17 @@ class _Collector:
             self.done.callback(bytes(self._data[: self._limit]))
 
     def body_ended(self) -> None:
-        """What came is all there is."""
+        """The body is complete."""
         self._finish()
 
     def body_failed(self, failure: UpstreamFailure) -> None:
-        """It broke off."""
+        """The body broke off."""
         if not self.done.called:
             self.done.errback(failure)
 
 
 def read_piece(body: IBlobBody, limit: int) -> "Deferred[bytes]":
-    """Up to ``limit`` bytes of a body that nobody takes yet; a longer one is aborted.
+    """Read up to ``limit`` bytes of a body that is not being read yet. A longer one is aborted.
 
     Fails with UpstreamFailure. Cancelling aborts the transfer.
     """

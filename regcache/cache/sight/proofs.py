@@ -1,9 +1,8 @@
 """What an upstream's answer to HEAD proves.
 
-A 200 alone proves nothing: captive portals, login pages and web servers that know every path
-answer 200 to whatever they are asked. A manifest is proved by the media type of one. Content
-that is known is proved by its digest or its size; an answer that has neither, or contradicts
-one of them, proves nothing.
+A 200 alone proves nothing: captive portals, login pages and some web servers answer 200 to
+everything. That there is a manifest is proved by its media type. For content of which digest and
+size are known, the answer must state one of them, and must contradict neither.
 """
 
 from regcache.digests import Digest, is_digest
@@ -14,7 +13,7 @@ from regcache.media_types import MANIFEST_TYPES
 
 
 def is_manifest(head: ContentHead, reference: str) -> bool:
-    """Whether an answer speaks of a manifest, and of no other digest than was asked for.
+    """Whether an answer is about a manifest, and not about another digest than was asked for.
 
     :param reference: the tag or digest that was asked for.
     """
@@ -24,9 +23,9 @@ def is_manifest(head: ContentHead, reference: str) -> bool:
 
 
 def agrees(head: ContentHead, digest: Digest, size: int | None) -> bool:
-    """Whether an answer names known content, by its digest or its size.
+    """Whether an answer is about known content, by its digest or its size.
 
-    :param size: bytes, or None where nobody knows them.
+    :param size: in bytes, or None where it is not known.
     """
     if head.digest not in (None, digest) or (None not in (head.size, size) and head.size != size):
         return False
@@ -34,7 +33,7 @@ def agrees(head: ContentHead, digest: Digest, size: int | None) -> bool:
 
 
 def is_page(head: ContentHead, digest: Digest) -> bool:
-    """Whether an answer, asked for a blob of which nothing is known, speaks of something else."""
+    """Whether the answer for an unknown blob is obviously about something else, such as a page."""
     if head.digest is None:
         return head.media_type == "text/html"
     return head.digest != digest
@@ -43,7 +42,7 @@ def is_page(head: ContentHead, digest: Digest) -> bool:
 async def head_manifest(
     registry: IRegistry, repository: str, reference: str, anonymous: bool = False
 ) -> ContentHead:
-    """HEAD of a manifest, whose answer proves that there is one.
+    """HEAD of a manifest. An answer is only returned if it proves that the manifest is there.
 
     :raises UpstreamBadAnswer: if it proves nothing.
     :raises UpstreamFailure: as :meth:`IRegistry.head_manifest`.
@@ -62,9 +61,9 @@ async def head_blob(
     size: int | None,
     anonymous: bool = False,
 ) -> ContentHead:
-    """HEAD of a blob, whose answer proves that it is there.
+    """HEAD of a blob. An answer is only returned if it proves that the blob is there.
 
-    :param size: bytes as known, or None.
+    :param size: in bytes, or None where it is not known.
     :raises UpstreamBadAnswer: if it proves nothing.
     :raises UpstreamFailure: as :meth:`IRegistry.head_blob`.
     """

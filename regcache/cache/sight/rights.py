@@ -1,14 +1,14 @@
 """Who may be shown stored bytes: links, public bytes, and proofs.
 
-A link (repository, digest) is the right to be shown these bytes there. Bytes that
-another repository brought need a proof: one HEAD, where the upstream already vouches for
-them elsewhere. An upstream that never gave these bytes itself is not believed on its word,
-or it could open what another upstream gave us under credentials: it has to show that it has
-them, by a piece from a place that it cannot foresee.
+A link (repository, digest) is the right to be shown these bytes in that repository. For bytes
+that came through another repository a proof is needed. If the same upstream gave them, one HEAD
+is enough. If only other upstreams gave them, HEAD is not enough: by a mere claim an upstream could
+open what another one gave us under credentials. So it has to send a piece of the content, from
+a random place.
 
 A proof made with credentials holds for a day, as long as some URL of the upstream has these
-credentials. While the upstream is away older ones hold on, and those that the same user gave
-with another password; another user's never does:
+credentials. While the upstream is away, older proofs are accepted as well, and those made by the
+same user with another password; proofs of another user never are:
 
 ============================  =================  ==============================================
 last proof                    within a day       older than a day
@@ -20,7 +20,7 @@ by credentials of some URL    holds              asked first; it holds likewise
 without credentials           holds              holds
 ============================  =================  ==============================================
 
-Only what was proved is remembered, not what merely holds on.
+Only proofs are recorded, not that an older one was accepted.
 """
 
 from collections.abc import Callable, Hashable
@@ -45,23 +45,24 @@ from regcache.single_flight import Begin, Flights, OverdueError
 PROVED_FOR = 24 * 3600.0
 #: How much of the content an upstream has to show (bytes).
 PIECE = 4096
-#: Who could not show a piece is not asked for another one for so long (seconds): who knows a
-#: part of the content, or that it is mostly zeros, must not try until chance helps.
+#: For so long an upstream that could not show a piece is not asked for another (seconds). One
+#: that has only a part of the content, or knows that it is mostly zeros, must not try until it
+#: is lucky.
 DISPROVED_FOR = 24 * 3600.0
 #: Failed proofs remembered (entries).
 MOST_DISPROVED = 10_000
-#: How long it is known what HEAD said of a blob that is being fetched (seconds).
+#: How long the answer to HEAD of a blob that is being fetched is kept (seconds).
 HEAD_FOR = 60.0
 #: Such answers remembered (entries).
 MOST_HEADS = 10_000
 
 
 class NotProvedError(Exception):
-    """The upstream did not show that it has the bytes: serve its own, or nothing."""
+    """The upstream did not show that it has these bytes: they must not be served for it."""
 
 
 class BrokenPieceError(NotProvedError):
-    """The piece broke off: that says nothing of what the upstream has."""
+    """The piece broke off: that proves nothing, and disproves nothing."""
 
 
 def entitled(facts: ContentFacts, upstream: ServedUpstream, now: float) -> bool:
@@ -70,7 +71,7 @@ def entitled(facts: ContentFacts, upstream: ServedUpstream, now: float) -> bool:
 
 
 def holds(link: Link, upstream: ServedUpstream, now: float) -> bool:
-    """Whether a proof holds, whatever the upstream says or does not say now."""
+    """Whether a proof holds without asking the upstream."""
     if not link.credentials:
         return True
     if not 0 <= now - link.proved_at < PROVED_FOR:
@@ -79,10 +80,10 @@ def holds(link: Link, upstream: ServedUpstream, now: float) -> bool:
     return any(same_credentials(link.credentials, each) for each in current)
 
 
-def holds_on(link: Link, upstream: ServedUpstream) -> bool:
+def holds_while_away(link: Link, upstream: ServedUpstream) -> bool:
     """Whether a proof, however old, holds while the upstream does not answer.
 
-    A user who is configured now gave it, with whatever password.
+    That is so if a user who is configured now made it, with this password or another one.
     """
     proved_by, current = link.credentials, upstream.registry.all_credentials
     if not proved_by or any(same_credentials(proved_by, each) for each in current):
@@ -91,7 +92,7 @@ def holds_on(link: Link, upstream: ServedUpstream) -> bool:
     return bool(user) and user in map(user_of, current)
 
 
-#: What is asked about, and the fingerprints of the credentials that are configured.
+#: What a proof is about, and the fingerprints of the configured credentials.
 _Key = tuple[RepositoryContent, frozenset[str]]
 
 
@@ -131,11 +132,11 @@ class Rights:
         return entitled(facts, upstream, self._clock.seconds())
 
     def holds(self, link: Link, upstream: ServedUpstream) -> bool:
-        """Whether a proof holds, whatever the upstream says or does not say now."""
+        """Whether a proof holds without asking the upstream."""
         return holds(link, upstream, self._clock.seconds())
 
     async def head_blob(self, repository: ServedRepository, digest: Digest) -> ContentHead:
-        """What the upstream says of a blob, asked once for all who wait; it may prove nothing.
+        """The answer to HEAD of a blob, asked once for all who wait. It need not prove anything.
 
         :raises UpstreamFailure: as :meth:`IRegistry.head_blob`.
         """
@@ -149,11 +150,11 @@ class Rights:
     async def head_to_join(
         self, repository: ServedRepository, digest: Digest, size: int | None
     ) -> ContentHead:
-        """The same of a blob that is being fetched for another repository.
+        """The same for a blob that is being fetched for another repository.
 
-        What proves that it is there is known for a minute to those who come later.
+        An answer that proves that the blob is there is kept for a minute.
 
-        :param size: bytes as known, or None.
+        :param size: in bytes, or None where it is not known.
         """
         key = _key(repository, digest)
         head = self._heads.get(key)
@@ -168,7 +169,7 @@ class Rights:
     ) -> bool:
         """Prove the right of a repository to a stored blob.
 
-        :returns: whether it was proved; False: an earlier proof holds on.
+        :returns: True if it was proved now, False if an earlier proof is accepted.
         :raises NotProvedError: if the upstream does not show that it has these bytes.
         :raises UpstreamFailure: if it refuses, does not have it, or does not answer and the
             repository had no right before.
@@ -194,7 +195,7 @@ class Rights:
         facts: ContentFacts,
         by: float | None = None,
     ) -> bool:
-        """The same for a manifest, of an upstream that is linked to it elsewhere.
+        """The same for a manifest that the upstream gave from another repository.
 
         :param by: Unix seconds at which the client is answered with what is known.
         """
@@ -220,7 +221,7 @@ class Rights:
         by: float | None,
     ) -> bool:
         key = _key(repository, digest)
-        if facts.link is None or not holds_on(facts.link, repository.upstream):
+        if facts.link is None or not holds_while_away(facts.link, repository.upstream):
             await self._flights.join(key, prove)
             return True
         try:
@@ -229,7 +230,7 @@ class Rights:
             if takes_back(failure, repository.policy):
                 raise
         except (OverdueError, NotProvedError):
-            # Where a page answers everything the upstream is away, too.
+            # A login page in front of the upstream means as well that it does not answer.
             pass
         else:
             return True
@@ -247,7 +248,7 @@ class Rights:
             self._log.warn("noting a proof for {digest} failed: {why}", digest=digest, why=error)
 
     async def _show(self, repository: ServedRepository, file: IContentFile) -> str:
-        """Have the upstream show a piece, once a day; the fingerprint of the credentials used."""
+        """Ask the upstream for a piece, at most once a day if it could not show one."""
         key = (repository.upstream.identity, file.digest)
         if self._disproved.get(key):
             raise NotProvedError("the upstream could not show a piece lately")
@@ -260,11 +261,12 @@ class Rights:
             raise
 
     async def _compare(self, repository: ServedRepository, file: IContentFile) -> str:
-        """Compare a piece from a random place; the fingerprint of the credentials used."""
+        """Compare a piece from a random place. Returns the fingerprint of the credentials used."""
         size = file.size or 0
         start = int(self._random() * max(1, size - PIECE))
         end = min(size, start + PIECE)
-        # Ours first: whoever brought the file may leave, and close it, while others wait.
+        # Read our piece first: the request that opened the file may end and close it while others
+        # wait for the upstream's piece.
         ours = await file.read(start, end - start)
         body = await repository.registry.get_blob(repository.name, file.digest, start, end)
         if body.start != start or body.size != size:

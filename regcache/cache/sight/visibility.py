@@ -1,22 +1,22 @@
-"""Whether a repository may be shown at all, whoever asks for whatever of it.
+"""Whether a repository may be shown at all, to any client.
 
-Two checks. A repository may be closed to us, see
-:mod:`regcache.cache.sight.closed_repositories`. And with credentials and
-``serve_private: false`` credentials only raise the quota: a repository is served only if it
-could be read without them. Whether it can, is found out by HEAD of what a client asks for:
+There are two checks. A repository may be closed to us, see
+:mod:`regcache.cache.sight.closed_repositories`. And with ``serve_private: false`` an upstream's
+credentials only serve to raise the quota: a repository is served only if it can be read without
+them. That is found out by HEAD of what a client asks for:
 
 ===================  =================  ========================================================
 without credentials  with them          verdict
 ===================  =================  ========================================================
 a proof              not asked          public
 401, 403, 404        a proof            private
-401, 403, 404        no proof           none: the refusal is that of this tag or digest alone
-anything else        not asked          none: the upstream has not said
+401, 403, 404        no proof           none: the refusal concerns this tag or digest alone
+anything else        not asked          none: the upstream did not say
 ===================  =================  ========================================================
 
-What a proof is, is said in :mod:`regcache.cache.sight.proofs`. A repository may turn private, and
-what is pushed then must not be fetched with our credentials. So fetching needs a younger
-verdict than showing what is here:
+:mod:`regcache.cache.sight.proofs` says what a proof is. A repository may turn private, and what is
+pushed to it then must not be fetched with our credentials. So fetching needs a younger verdict
+than showing what is cached:
 
 ==================  ====================================  ======================
 last verdict        what is cached                        what has to be fetched
@@ -31,8 +31,8 @@ private, older      asked first; refused where the        asked first
 none                asked first                           asked first
 ==================  ====================================  ======================
 
-One question is open for a repository, whatever is asked for. Only where its answer concerns
-one tag or digest alone do those who wait for another one ask for that.
+At most one question at a time is open about a repository, and all requests wait for it. If its
+answer concerns one tag or digest alone, the requests for others ask again, for theirs.
 """
 
 from collections.abc import Awaitable, Callable
@@ -63,13 +63,13 @@ from regcache.single_flight import Flights, OverdueError
 PUBLIC_FOR = 24 * 3600.0
 #: ... and for what has to be fetched (seconds).
 FETCHED_FOR = 300.0
-#: How long "cannot" holds: somebody may be waiting for a repository to become public (seconds).
+#: How long "cannot" holds: someone may be waiting for a repository to become public (seconds).
 PRIVATE_FOR = 60.0
 #: Verdicts remembered in memory; the index has all of them.
 MOST_VERDICTS = 10_000
 
-#: HEAD of what was asked for, whose answer proves that it is there; the argument says whether
-#: without credentials.
+#: Sends HEAD of what was asked for; returns only if the answer proves that it is there. The
+#: argument says whether to ask without credentials.
 Ask = Callable[[bool], Awaitable[ContentHead]]
 
 
@@ -77,7 +77,7 @@ Ask = Callable[[bool], Awaitable[ContentHead]]
 class _Question:
     """What is asked to find out about a repository.
 
-    :ivar reference: tells what is asked for from all else of the repository.
+    :ivar reference: a key for what is asked for, within the repository.
     """
 
     repository: ServedRepository
@@ -86,7 +86,7 @@ class _Question:
 
     @property
     def key(self) -> Repository:
-        """What the verdict is about."""
+        """The repository that the verdict is about."""
         return self.repository.identity
 
 
@@ -106,7 +106,7 @@ class Visibility:
         self._of_references: Flights[Verdict] = Flights(clock)
 
     def __len__(self) -> int:
-        """How many verdicts are in memory."""
+        """How many verdicts are remembered in memory."""
         return len(self._verdicts)
 
     async def admit_manifest(
@@ -116,7 +116,7 @@ class Visibility:
 
         :param by: Unix seconds at which the client is answered with what is known.
         :raises DeniedError: if only our credentials can read it.
-        :raises UpstreamFailure: if nobody knows, and the upstream does not say.
+        :raises UpstreamFailure: if it is not known, and the upstream does not say.
         """
         await self._admit(_of_manifest(repository, reference), by)
 
@@ -125,10 +125,10 @@ class Visibility:
         await self._admit(self._of_blob(repository, digest), None)
 
     async def admit_fetch_of_manifest(self, repository: ServedRepository, reference: str) -> None:
-        """Return if a manifest may be asked for with our credentials, and be shown.
+        """Return if a manifest may be fetched with our credentials, and shown.
 
         :raises DeniedError: if only our credentials can read it.
-        :raises UpstreamFailure: if the upstream has not said lately, and does not say now.
+        :raises UpstreamFailure: if the last verdict is too old, and the upstream does not say now.
         """
         await self._admit_fetch(_of_manifest(repository, reference))
 
@@ -143,7 +143,7 @@ class Visibility:
             facts = await self._index.content(repository.content(digest))
             size = facts.mentioned_size if facts.size is None else facts.size
             if size is None:
-                # Storage behind a redirect names no digest: then only a manifest can prove it.
+                # Storage behind a redirect states no digest. Then only a manifest can be a proof.
                 known = await self._index.known_manifests(repository.identity)
                 if known:
                     return await proofs.head_manifest(registry, name, str(known[0]), anonymous)
@@ -152,11 +152,11 @@ class Visibility:
         return _Question(repository, f"blob {digest}", ask)
 
     def admits_at_once(self, repository: ServedRepository) -> bool:
-        """Whether it is known in memory that what is cached may be shown. Nobody is asked."""
+        """Whether memory has it that what is cached may be shown. Nothing else is asked."""
         return self._is_known(repository, PUBLIC_FOR)
 
     def admits_fetch_at_once(self, repository: ServedRepository) -> bool:
-        """Whether it is known in memory that something may be fetched. Nobody is asked."""
+        """Whether memory has it that something may be fetched. Nothing else is asked."""
         return self._is_known(repository, FETCHED_FOR)
 
     def _is_known(self, repository: ServedRepository, public_for: float) -> bool:
@@ -168,7 +168,7 @@ class Visibility:
         return verdict is not None and verdict.public and self._holds(verdict, public_for)
 
     def confirm(self, repository: ServedRepository) -> None:
-        """Refuse what was admitted before a wait, if the opposite became known meanwhile.
+        """Check again after a wait whether a repository may still be shown.
 
         :raises DeniedError: if the repository was closed, or found to be private.
         """
@@ -178,7 +178,7 @@ class Visibility:
             _require_public(verdict, repository)
 
     async def may_be_named(self, repository: ServedRepository) -> bool:
-        """Whether a list may name a repository. Nobody is asked: what is unknown is not named."""
+        """Whether a list may name a repository. The upstream is not asked: without verdict, no."""
         if await self._closed_repositories.is_closed(repository):
             return False
         if not _is_restricted(repository):
@@ -231,12 +231,12 @@ class Visibility:
         return 0 <= age < (public_for if verdict.public else PRIVATE_FOR)
 
     async def _asked(self, question: _Question) -> Verdict:
-        """What the upstream says, however long that takes."""
+        """The upstream's verdict, however long that takes."""
         key = (question.key, question.reference)
         return await self._of_references.join(key, lambda: self._judge(question))
 
     async def _asked_within(self, question: _Question, by: float | None, last: Verdict) -> Verdict:
-        """What the upstream says; where it does not in time the last verdict is kept."""
+        """The upstream's verdict; if it does not come in time, the last one."""
         key = (question.key, question.reference)
         policy = question.repository.policy
         try:
@@ -251,7 +251,7 @@ class Visibility:
             return last
 
     async def _judge(self, question: _Question) -> Verdict:
-        """Ask once for the repository, and again where another reference was asked for in vain."""
+        """Ask once for all requests; ask again if that only settled another reference."""
         mine = not self._of_repositories.under_way(question.key)
         try:
             return await self._of_repositories.join(question.key, lambda: self._ask(question))
@@ -264,7 +264,7 @@ class Visibility:
         return await self._ask(question)
 
     async def _ask(self, question: _Question) -> Verdict:
-        # An answer that took its time speaks of when it was asked for, at the latest.
+        # A late answer may describe the state at the time of the question.
         asked_at = self._clock.seconds()
         try:
             await question.ask(True)
@@ -274,7 +274,7 @@ class Visibility:
         return await self._note(question.key, Verdict(True, asked_at))
 
     async def _note(self, key: Repository, verdict: Verdict) -> Verdict:
-        """Remember a verdict; the one that counts now, which may be a younger one."""
+        """Remember a verdict, unless there is a younger one. Returns the one that counts now."""
         last = self._verdicts.get(key)
         if last is not None and verdict.asked_at < last.asked_at <= self._clock.seconds():
             return last
@@ -298,7 +298,7 @@ def _of_manifest(repository: ServedRepository, reference: str) -> _Question:
 
 
 def _is_restricted(repository: ServedRepository) -> bool:
-    """Whether only what is public is shown, though credentials may read more."""
+    """Whether only public repositories are shown, although the credentials may read more."""
     upstream = repository.identity.upstream
     return not upstream.serve_private and bool(repository.registry.credentials)
 
@@ -312,12 +312,12 @@ def _require_public(verdict: Verdict, repository: ServedRepository) -> None:
 
 
 async def _ask_with_credentials(ask: Ask, refusal: UpstreamDenied | UpstreamNotFound) -> None:
-    """Return if credentials can read what was refused without them: so it is private.
+    """Return if credentials can read what was refused without them: then it is private.
 
     Some registries say 404, and some 403, both for what is private and for what is not there.
 
-    :raises UpstreamFailure: what is said of this tag or digest alone. Where access was refused
-        that is all that is told, or it would be known which tags a private repository has.
+    :raises UpstreamFailure: if the answer concerns this tag or digest alone. If access was refused,
+        the client hears nothing else, or it could find out which tags a private repository has.
     """
     try:
         await ask(False)

@@ -34,6 +34,19 @@ class Descriptor:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a manifest refers to, and what a list of referrers shows of the manifest itself.
+
+    OCI image specification, "Image Manifest" and "Image Index", properties ``subject``,
+    ``artifactType`` and ``annotations``; OCI distribution specification, "Listing Referrers".
+    """
+
+    digest: Digest
+    artifact_type: str
+    annotations: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A verified manifest or index, body and all."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regcache.digests import Digest, InvalidDigestError
-from regcache.facts import Descriptor
+from regcache.facts import Descriptor, Subject
 from regcache.media_types import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -40,14 +40,12 @@ class ManifestBody:
     """A parsed manifest or index.
 
     :ivar descriptors: config and layers, or the manifests of an index; each digest once.
-    :ivar subject: the manifest that this one refers to, if any.
+    :ivar subject: what this one refers to, if anything.
     """
 
     media_type: str
     descriptors: tuple[Descriptor, ...]
-    subject: Digest | None = None
-    artifact_type: str = ""
-    annotations: tuple[tuple[str, str], ...] = ()
+    subject: Subject | None = None
 
     @property
     def is_index(self) -> bool:
@@ -80,14 +78,7 @@ def parse_manifest(content: bytes, content_type: str) -> ManifestBody:
     if len(members) > MOST_DESCRIPTORS:
         raise InvalidManifestError(f"it lists more than {MOST_DESCRIPTORS:,} descriptors")
     descriptors = {found.digest: found for found in map(_descriptor, members)}
-    subject = body.get("subject")
-    return ManifestBody(
-        media_type,
-        tuple(descriptors.values()),
-        None if subject is None else _descriptor(subject).digest,
-        _artifact_type(body),
-        _annotations(body.get("annotations")),
-    )
+    return ManifestBody(media_type, tuple(descriptors.values()), _subject(body))
 
 
 def _load(content: bytes) -> dict[str, object]:
@@ -165,6 +156,14 @@ def _platform(value: object) -> str:
         return ""
     parts = [value.get(key) for key in ("os", "architecture", "variant")]
     return "/".join(part[:64] for part in parts if isinstance(part, str) and part)
+
+
+def _subject(body: Mapping[str, object]) -> Subject | None:
+    subject = body.get("subject")
+    if subject is None:
+        return None
+    annotations = _annotations(body.get("annotations"))
+    return Subject(_descriptor(subject).digest, _artifact_type(body), annotations)
 
 
 def _artifact_type(body: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
-from regcache.facts import Descriptor
+from regcache.facts import Descriptor, Subject
 from regcache.manifest_body import (
     MOST_ANNOTATIONS,
     MOST_BYTES,
@@ -87,19 +87,25 @@ class ValidTests(SynchronousTestCase):
         body = parse(
             image(subject=descriptor(CHILD), artifactType="x/y", annotations={"a": "b", "c": 1})
         )
-        self.assertEqual(body.subject, CHILD)
-        self.assertEqual(body.artifact_type, "x/y")
-        self.assertEqual(body.annotations, (("a", "b"),))
-        self.assertEqual(parse(image()).artifact_type, "a/b")
+        self.assertEqual(body.subject, Subject(CHILD, "x/y", (("a", "b"),)))
+        for body in (parse(image()), parse(image(subject=None, artifactType="x/y"))):
+            self.assertIsNone(body.subject)
+
+    def test_type_of_the_config(self) -> None:
+        """Without a type of the artifact that of the config counts."""
+        subject = parse(image(subject=descriptor(CHILD), annotations=[])).subject
+        self.assertEqual(subject, Subject(CHILD, "a/b", ()))
 
     def test_bounds(self) -> None:
         """What its author may write at length is cut."""
         many = {f"{number}" * 300: "x" * 5000 for number in range(100)}
-        body = parse(image(annotations=many, artifactType="t" * 999))
-        self.assertEqual(len(body.annotations), MOST_ANNOTATIONS)
-        self.assertTrue(all(len(key) <= 255 for key, _ in body.annotations))
-        self.assertTrue(all(len(text) == 4096 for _, text in body.annotations))
-        self.assertEqual(len(body.artifact_type), 255)
+        body = parse(image(subject=descriptor(CHILD), annotations=many, artifactType="t" * 999))
+        subject = body.subject
+        assert subject is not None
+        self.assertEqual(len(subject.annotations), MOST_ANNOTATIONS)
+        self.assertTrue(all(len(key) <= 255 for key, _ in subject.annotations))
+        self.assertTrue(all(len(text) == 4096 for _, text in subject.annotations))
+        self.assertEqual(len(subject.artifact_type), 255)
 
     def test_child_for(self) -> None:
         """A platform is found in an index; a plain one goes before its variants."""

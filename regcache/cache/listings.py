@@ -27,6 +27,7 @@ from regcache.errors import (
     UpstreamNotFound,
 )
 from regcache.facts import Descriptor, ManifestAnswer
+from regcache.identity import Repository
 from regcache.interfaces import IIndex
 from regcache.manifest_body import InvalidManifestError, parse_manifest
 from regcache.media_types import OCI_INDEX
@@ -43,7 +44,8 @@ TAG_MEMORY, REFERRER_MEMORY = 24 * 1024 * 1024, 8 * 1024 * 1024
 OVERHEAD, TAG_OVERHEAD = 512, 64
 #: A tag to ask for, to find out from a list of tags whether a repository is public.
 _SOME_TAG = "latest"
-
+#: Cached tags that are looked at for one which tells that (there may be any number).
+_SOME_TAGS = 100
 
 #: The status of a list for which only the cache was asked.
 LOCAL = CacheStatus("regcache; hit", "hit")
@@ -144,23 +146,30 @@ class Listings:
         :raises UpstreamFailure: if there is no such repository, or nothing is cached.
         :raises RegistryError: if it may not be shown.
         """
-        ours = await self._index.tags(repository.identity)
+        first, ours = await self._cached_tags(repository.identity, after, limit + 1)
         theirs: Sequence[str]
         try:
             theirs, status = await self._listed(repository)
         except (UpstreamNotFound, UpstreamDenied):
             raise
         except UpstreamFailure as failure:
-            if not ours:
+            if not first:
                 raise
             theirs, status = [], _stale(failure)
         if theirs:
-            await self._visibility.admit_fetch_of_manifest(repository, _telling(theirs, ours))
+            await self._visibility.admit_fetch_of_manifest(repository, _telling(theirs, first))
         else:
-            await self._visibility.admit_manifest(repository, (ours or [_SOME_TAG])[0])
+            await self._visibility.admit_manifest(repository, (first or [_SOME_TAG])[0])
         self._visibility.confirm(repository)
         page = list(islice(_merged((ours, theirs), after), limit + 1))
         return TagPage(tuple(page[:limit]), len(page) > limit, status)
+
+    async def _cached_tags(
+        self, repository: Repository, after: str, limit: int
+    ) -> tuple[list[str], list[str]]:
+        """The first tags that are cached, some of them, and those of a page."""
+        first = await self._index.tags(repository, "", max(limit, _SOME_TAGS))
+        return first, (await self._index.tags(repository, after, limit) if after else first)
 
     async def _listed(self, repository: ServedRepository) -> tuple[Sequence[str], CacheStatus]:
         """The upstream's list, sorted."""

@@ -186,6 +186,7 @@ class ManifestCache:
                 repository.identity,
                 manifest,
                 body.descriptors,
+                subject=body.subject,
                 credentials=credentials,
                 now=now,
             )

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Verdict
+from regcache.facts import ContentFacts, Descriptor, Link, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 
 
@@ -26,12 +26,13 @@ class IIndex(Interface):
         manifest: Manifest,
         descriptors: Sequence[Descriptor],
         *,
+        subject: Subject | None,
         credentials: str,
         now: float,
     ) -> "Deferred[None]":
         """Note a verified manifest fetched through a repository: content, link, mentions.
 
-        ``credentials`` "" makes the content public.
+        ``subject`` is what it refers to; ``credentials`` "" makes the content public.
         """
 
     def record_tag(
@@ -78,8 +79,8 @@ class IIndex(Interface):
     def known_manifests(repository: Repository) -> "Deferred[list[Digest]]":
         """A few stored manifests that a repository has, those first that were shown last."""
 
-    def tags(repository: Repository) -> "Deferred[list[str]]":
-        """The cached tags of a repository, sorted."""
+    def tags(repository: Repository, after: str, limit: int) -> "Deferred[list[str]]":
+        """A sorted page of the cached tags of a repository, behind ``after``."""
 
     def repositories(upstream: UpstreamIdentity, after: str, limit: int) -> "Deferred[list[str]]":
         """A sorted page of the upstream's repositories with cached content, behind ``after``."""

@@ -12,13 +12,14 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Verdict
+from regcache.facts import ContentFacts, Descriptor, Link, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store import index_contents, index_names
 from regcache.store.index_backup import IndexBackup
 from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
+from regcache.store.index_names import Statement
 from regcache.store.index_thread import IndexThread
 from regcache.store.use_writer import UseWriter
 
@@ -77,10 +78,12 @@ class SqliteIndex:
         manifest: Manifest,
         descriptors: Sequence[Descriptor],
         *,
+        subject: Subject | None,
         credentials: str,
         now: float,
     ) -> "Deferred[None]":
-        arguments = (repository, manifest, descriptors, Proof(credentials, now))
+        statement = Statement(descriptors, subject)
+        arguments = (repository, manifest, statement, Proof(credentials, now))
         return self._thread.write(index_names.record_manifest, *arguments)
 
     def record_tag(
@@ -133,8 +136,8 @@ class SqliteIndex:
     def known_manifests(self, repository: Repository) -> "Deferred[list[Digest]]":
         return self._thread.read(index_names.known_manifests, repository)
 
-    def tags(self, repository: Repository) -> "Deferred[list[str]]":
-        return self._thread.read(index_names.list_tags, repository)
+    def tags(self, repository: Repository, after: str, limit: int) -> "Deferred[list[str]]":
+        return self._thread.read(index_names.list_tags, repository, after, limit)
 
     def repositories(
         self, upstream: UpstreamIdentity, after: str, limit: int

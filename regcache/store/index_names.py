@@ -1,17 +1,16 @@
 """Statements about names: repositories, tags, manifests and their referrers, verdicts.
 
-What a manifest says of its subject is the part of it that the referrers API answers from. OCI
-image specification, "Image Manifest" and "Image Index", properties ``subject``, ``artifactType``
-and ``annotations``; OCI distribution specification, "Listing Referrers".
+What a manifest says of its subject is the part of it that the referrers API answers from. It was
+parsed with the rest of the manifest, in a thread for that: this one only writes.
 """
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regcache.digests import Digest, InvalidDigestError
-from regcache.facts import Descriptor, Manifest, TagFact, Verdict
+from regcache.digests import Digest
+from regcache.facts import Descriptor, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.store import index_places
 from regcache.store.identities import find_names, note_names
@@ -25,8 +24,8 @@ MOST_MENTIONS = 1024
 MOST_REFERRERS = 1000
 """Referrers of one subject that are answered."""
 
-MOST_TAGS = 50_000
-"""Tags of one repository that are answered."""
+MOST_TAGS = 2000
+"""Tags of one page, whatever was asked for."""
 
 MOST_REPOSITORIES = 1000
 """Repositories of one page, whatever was asked for."""
@@ -47,7 +46,7 @@ WHERE r.upstream = ? AND r.name = ? AND t.tag = ?
 
 TAGS = """
 SELECT t.tag FROM repositories r JOIN tags t ON t.repository_id = r.id
-WHERE r.upstream = ? AND r.name = ? ORDER BY t.tag LIMIT ?
+WHERE r.upstream = ? AND r.name = ? AND t.tag > ? ORDER BY t.tag LIMIT ?
 """
 
 REPOSITORIES = """
@@ -97,6 +96,14 @@ CLOSED = "SELECT closed_since FROM repositories WHERE upstream = ? AND name = ?"
 VERDICT = "SELECT public, asked_at FROM verdicts WHERE upstream = ? AND name = ?"
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a manifest says of other content, as its author has it."""
+
+    descriptors: Sequence[Descriptor]
+    subject: Subject | None
+
+
 def find_tag(connection: sqlite3.Connection, repository: Repository, tag: str) -> TagFact | None:
     """Where a cached tag points."""
     row = connection.execute(TAG, (*find_names(connection, repository), tag)).fetchone()
@@ -128,9 +135,12 @@ def drop_tag(connection: sqlite3.Connection, repository: Repository, tag: str) -
     )
 
 
-def list_tags(connection: sqlite3.Connection, repository: Repository) -> list[str]:
-    """The cached tags of a repository, sorted."""
-    rows = connection.execute(TAGS, (*find_names(connection, repository), MOST_TAGS))
+def list_tags(
+    connection: sqlite3.Connection, repository: Repository, after: str, limit: int
+) -> list[str]:
+    """A sorted page of the cached tags of a repository."""
+    limit = max(0, min(limit, MOST_TAGS))
+    rows = connection.execute(TAGS, (*find_names(connection, repository), after, limit))
     return [tag for (tag,) in rows]
 
 
@@ -138,7 +148,7 @@ def record_manifest(
     connection: sqlite3.Connection,
     repository: Repository,
     manifest: Manifest,
-    descriptors: Sequence[Descriptor],
+    statement: Statement,
     proof: Proof,
 ) -> None:
     """Note a verified manifest fetched through a repository: content, mentions, link."""
@@ -150,8 +160,9 @@ def record_manifest(
         public=not proof.credentials,
         now=proof.now,
     )
-    _record_mentions(connection, content, descriptors)
-    _record_subject(connection, content, manifest.content)
+    _record_mentions(connection, content, statement.descriptors)
+    if statement.subject is not None:
+        _record_subject(connection, content, statement.subject)
     link_content(connection, repository, content, proof)
 
 
@@ -170,18 +181,15 @@ def _record_mentions(
     index_places.note_needed(connection, manifest)
 
 
-def _record_subject(connection: sqlite3.Connection, manifest: int, content: bytes) -> None:
-    subject = find_subject(content)
-    if subject is None:
-        return
+def _record_subject(connection: sqlite3.Connection, manifest: int, subject: Subject) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO subjects (manifest_id, subject, artifact_type, annotations)"
         " VALUES (?, ?, ?, ?)",
         (
             manifest,
             digest_key(subject.digest),
-            subject.artifact_type,
-            json.dumps(dict(subject.annotations)),
+            clean_media_type(subject.artifact_type),
+            json.dumps(clean_annotations(subject.annotations)),
         ),
     )
 
@@ -266,15 +274,6 @@ MOST_ANNOTATIONS = 4096
 """Characters of one manifest's annotations that are kept; what does not fit is left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The subject of a manifest, and what a list of referrers shows of the manifest itself."""
-
-    digest: Digest
-    artifact_type: str
-    annotations: tuple[tuple[str, str], ...]
-
-
 def clean_text(text: str) -> str:
     """The text without lone surrogates, which JSON can express and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
@@ -285,32 +284,12 @@ def clean_media_type(media_type: str) -> str:
     return clean_text(media_type[:LONGEST_MEDIA_TYPE])
 
 
-def find_subject(content: bytes) -> Subject | None:
-    """The subject of a manifest, or None where there is none that could be asked for."""
-    if b'"subject"' not in content:  # spares most manifests the parsing
-        return None
-    try:
-        manifest = json.loads(content)
-        digest = Digest.parse(manifest["subject"]["digest"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidDigestError):
-        return None
-    return Subject(digest, _artifact_type(manifest), _annotations(manifest))
-
-
-def _artifact_type(manifest: Mapping[str, object]) -> str:
-    found = manifest.get("artifactType")
-    if not found:
-        config = manifest.get("config")
-        found = config.get("mediaType") if isinstance(config, dict) else None
-    return clean_media_type(found) if isinstance(found, str) else ""
-
-
-def _annotations(manifest: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    given = manifest.get("annotations")
+def clean_annotations(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Annotations of bounded length together that can be stored."""
     room = MOST_ANNOTATIONS
-    kept = []
-    for key, value in given.items() if isinstance(given, dict) else ():
-        if isinstance(value, str) and len(key) + len(value) <= room:
+    kept = {}
+    for key, value in given:
+        if len(key) + len(value) <= room:
             room -= len(key) + len(value)
-            kept.append((clean_text(key), clean_text(value)))
-    return tuple(kept)
+            kept[clean_text(key)] = clean_text(value)
+    return kept

@@ -249,3 +249,33 @@ class PageTests(ListingCase):
         self.assertEqual(found.more, len(behind) > limit)
 
     numbers = count()
+
+    def test_ours_alone(self) -> None:
+        """While the upstream is ill a page behind all of our tags is empty, and no error."""
+        identity = self.caches.served(APP).identity
+        for tag in ("a", "b"):
+            self.index.record_tag(identity, tag, self.digest, self.clock.seconds())
+        self.registry.failure = UpstreamServerError("up.test", "ill", status=500)
+        pages = [self.result(self.tags(after=after, limit=1)) for after in ("", "a", "b")]
+        self.assertEqual(
+            [(page.tags, page.more) for page in pages],
+            [(("a",), True), (("b",), False), ((), False)],
+        )
+
+    def test_no_more_is_read_than_shown(self) -> None:
+        """However many tags are cached, of the index a page and a few are asked for."""
+        identity = self.caches.served(APP).identity
+        for number in range(1000):
+            self.index.record_tag(identity, f"t{number:04}", self.digest, self.clock.seconds())
+        read: list[str] = []
+        inner = self.index.tags
+
+        def tags(*arguments: Any) -> Any:
+            asked = inner(*arguments)
+            read.extend(self.successResultOf(asked))
+            return inner(*arguments)
+
+        self.patch(self.index, "tags", tags)
+        page = self.result(self.tags(after="t0500", limit=10))
+        self.assertEqual((page.tags[0], page.more), ("t0501", True))
+        self.assertLess(len(read), 150)

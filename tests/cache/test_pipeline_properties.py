@@ -50,7 +50,7 @@ SMALL: list[tuple[Any, str, int]] = [
 ]
 
 PROFILE = settings(
-    max_examples=120,
+    max_examples=int(os.environ.get("REGCACHE_EXAMPLES", "120")),
     deadline=None,
     derandomize="CI" in os.environ,
     database=None,

@@ -161,7 +161,7 @@ class RevalidationTests(CacheTestCase):
         self.registry.manifests.pop((APP, "latest"))
         self.refusal(self.tag(), UpstreamNotFound)
         self.assertEqual(
-            self.successResultOf(self.index.tags(self.caches.served(APP).identity)), []
+            self.successResultOf(self.index.tags(self.caches.served(APP).identity, "", 9)), []
         )
         self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
 
@@ -172,7 +172,7 @@ class RevalidationTests(CacheTestCase):
         self.registry.manifests.pop((APP, "latest"))
         self.refusal(self.tag(), UpstreamNotFound)
         self.assertEqual(
-            self.successResultOf(self.index.tags(self.caches.served(APP).identity)), []
+            self.successResultOf(self.index.tags(self.caches.served(APP).identity, "", 9)), []
         )
 
     def test_evicted_and_upstream_silent(self) -> None:

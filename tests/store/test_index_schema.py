@@ -1,18 +1,16 @@
 """The index stays fast and small: no walking, and a bound for everything that others choose."""
 
-import json
 import sqlite3
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
-from regcache.facts import Descriptor, Manifest
+from regcache.facts import Descriptor, Manifest, Subject
 from regcache.store import index_contents, index_names
 from regcache.store.index_names import (
     LONGEST_MEDIA_TYPE,
     MOST_ANNOTATIONS,
     clean_media_type,
-    find_subject,
 )
 from regcache.store.index_schema import digest_from_key, digest_key, migrate
 from tests.support.index_cases import (
@@ -122,10 +120,7 @@ class BoundTests(SqliteIndexCase):
     def test_surrogates(self) -> None:
         """Text that UTF-8 cannot express does no harm."""
         odd = Descriptor(BLOB, 5, "\ud800")
-        manifest = manifest_of(
-            subject={"digest": str(OTHER)}, artifactType="\ud800", annotations={"\udfff": "\ud800"}
-        )
-        self.manifest(manifest, odd)
+        self.manifest(manifest_of(), odd, subject=Subject(OTHER, "\ud800", (("\udfff", "\ud800"),)))
         (referrer,) = self.successResultOf(self.index.referrers(content_of("library/a", OTHER)))
         self.assertEqual((referrer.artifact_type, referrer.annotations), ("?", (("?", "?"),)))
         self.assertEqual(clean_media_type("\ud800"), "?")
@@ -138,45 +133,16 @@ class BoundTests(SqliteIndexCase):
         ]
         self.assertEqual([len(page) for page in pages], [1, 0])
 
+    def test_page_of_tags(self) -> None:
+        """A page has at most so many tags, whatever was asked for."""
+        self.patch(index_names, "MOST_TAGS", 3)
+        for tag in "abcde":
+            self.successResultOf(self.index.record_tag(repository_of("library/a"), tag, BLOB, 1.0))
+        self.assertEqual(self.tags(limit=10**30), ["a", "b", "c"])
 
-class SubjectTests(SynchronousTestCase):
-    """What is understood as a subject."""
-
-    def test_nonsense(self) -> None:
-        """Whatever is not a subject with a digest is none."""
-        for content in (
-            b"",
-            b'"subject"',
-            b'["subject"]',
-            b'{"subject": null}',
-            b'{"subject": []}',
-            b'{"subject": {"digest": 5}}',
-            b'{"subject": {"digest": "sha256:12"}}',
-            b'{"other": "subject"}',
-            b'{"subject": ' + b"[" * 100_000,
-            b'{"subject": ' + b"9" * 10_000 + b"}",
-            b'{"subject": "\xff"}',
-        ):
-            with self.subTest(content=content[:40]):
-                self.assertIsNone(find_subject(content))
-
-    def test_odd_neighbours(self) -> None:
-        """Members of other types than they should be are as good as absent."""
-        content = json.dumps(
-            {"subject": {"digest": str(BLOB)}, "config": [], "annotations": {"a": 1, "b": "c"}}
-        ).encode()
-        subject = find_subject(content)
-        assert subject is not None
-        self.assertEqual((subject.artifact_type, subject.annotations), ("", (("b", "c"),)))
-
-    def test_annotations_bounded(self) -> None:
-        """Annotations that do not fit are left out, and those that do are kept."""
-        content = json.dumps(
-            {
-                "subject": {"digest": str(BLOB)},
-                "annotations": {"long": "x" * MOST_ANNOTATIONS, "short": "y"},
-            }
-        ).encode()
-        subject = find_subject(content)
-        assert subject is not None
-        self.assertEqual(subject.annotations, (("short", "y"),))
+    def test_annotations(self) -> None:
+        """Annotations that do not fit together are left out, and those that do are kept."""
+        annotations = (("long", "x" * MOST_ANNOTATIONS), ("short", "y"))
+        self.manifest(manifest_of(), subject=Subject(OTHER, "", annotations))
+        (referrer,) = self.successResultOf(self.index.referrers(content_of("library/a", OTHER)))
+        self.assertEqual(referrer.annotations, (("short", "y"),))

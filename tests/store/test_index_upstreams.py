@@ -43,7 +43,7 @@ class UpstreamSteps:
             "link": facts.link,
             "linked elsewhere": facts.upstream_linked,
             "tag": self.tag(upstream) == digest,
-            "tags": self.successResultOf(self.index.tags(repository)),
+            "tags": self.tags("a", upstream),
             "verdict": self.successResultOf(self.index.verdict(repository)),
             "closed": self.successResultOf(self.index.closed_since(repository)),
             "catalog": self.listed("", 9, upstream),

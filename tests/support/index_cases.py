@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Descriptor, Manifest
+from regcache.facts import ContentFacts, Descriptor, Manifest, Subject
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.store.index import SqliteIndex
 from regcache.store.index_contents import Proof, find_content, record_blob
@@ -87,6 +87,7 @@ class IndexCase(SynchronousTestCase):
         *descriptors: Descriptor,
         repository: str = "library/a",
         upstream: UpstreamIdentity = HUB,
+        subject: Subject | None = None,
         credentials: str = "",
         now: float = 100.0,
     ) -> None:
@@ -96,10 +97,24 @@ class IndexCase(SynchronousTestCase):
                 repository_of(repository, upstream),
                 manifest,
                 descriptors,
+                subject=subject,
                 credentials=credentials,
                 now=now,
             )
         )
+
+    def tags(
+        self,
+        repository: str = "library/a",
+        upstream: UpstreamIdentity = HUB,
+        *,
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[str]:
+        """A page of tags."""
+        asked = self.index.tags(repository_of(repository, upstream), after, limit)
+        found: list[str] = self.successResultOf(asked)
+        return found
 
     def listed(self, after: str, limit: int, upstream: UpstreamIdentity = HUB) -> list[Any]:
         """A page of repositories."""

@@ -1,6 +1,5 @@
 """An index in memory, and pools that run the work of a real one when a test wants it."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +8,7 @@ from twisted.internet.defer import Deferred, execute, fail, maybeDeferred, succe
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Descriptor, Link, Manifest, TagFact, Verdict
+from regcache.facts import ContentFacts, Descriptor, Link, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store.identities import predecessor
@@ -131,6 +130,7 @@ class MemoryIndex:
         manifest: Manifest,
         descriptors: Sequence[Descriptor],
         *,
+        subject: Subject | None,
         credentials: str,
         now: float,
     ) -> "Deferred[None]":
@@ -139,26 +139,21 @@ class MemoryIndex:
             self._store(digest, len(manifest.content), not credentials, now)
             self._media_types[digest] = manifest.media_type
             self._mentions[digest] = tuple(descriptors)
-            self._note_subject(manifest)
+            if subject is not None:
+                self._note_subject(manifest, subject)
             self._link(RepositoryContent(repository, digest), credentials, now)
 
         return self._write(change)
 
-    def _note_subject(self, manifest: Manifest) -> None:
-        try:
-            document = json.loads(manifest.content)
-            subject = Digest.parse(document["subject"]["digest"])
-        except (ValueError, KeyError, TypeError):
-            return
-        config = document.get("config", {}).get("mediaType", "")
+    def _note_subject(self, manifest: Manifest, subject: Subject) -> None:
         referrer = Descriptor(
             manifest.digest,
             len(manifest.content),
             manifest.media_type,
-            artifact_type=document.get("artifactType") or config,
-            annotations=tuple(document.get("annotations", {}).items()),
+            artifact_type=subject.artifact_type,
+            annotations=subject.annotations,
         )
-        self._subjects[manifest.digest] = (subject, referrer)
+        self._subjects[manifest.digest] = (subject.digest, referrer)
 
     def record_tag(
         self, repository: Repository, tag: str, digest: Digest, now: float
@@ -251,8 +246,9 @@ class MemoryIndex:
                 shown[fact.digest] = last
         return succeed(sorted(shown, key=lambda digest: -shown[digest])[:2])
 
-    def tags(self, repository: Repository) -> "Deferred[list[str]]":
-        return succeed(sorted(self._tags.get(self._known(repository), {})))
+    def tags(self, repository: Repository, after: str, limit: int) -> "Deferred[list[str]]":
+        behind = [tag for tag in self._tags.get(self._known(repository), {}) if tag > after]
+        return succeed(sorted(behind)[: max(0, limit)])
 
     def repositories(
         self, upstream: UpstreamIdentity, after: str, limit: int

@@ -191,7 +191,12 @@ class PrivateTests(CacheTestCase):
             self.index = MemoryIndex()
             self.restart()
             self.index.record_manifest(
-                self.caches.served(APP).identity, image, [layer], credentials="robot", now=1.0
+                self.caches.served(APP).identity,
+                image,
+                [layer],
+                subject=None,
+                credentials="robot",
+                now=1.0,
             )
             head = ContentHead(digest, size, "")
             self.patch(self.registry, "head_blob", lambda *_, head=head: succeed(head))

@@ -253,8 +253,8 @@ class Daemon:
         for body in [body for each in self.registries for body in each.bodies if body.open]:
             taker = body._consumer
             if isinstance(taker, Fill):
-                if body._position == body._stop and not body._fault.surplus:
-                    continue  # all has come but the end
+                if body._position == body._stop:
+                    continue  # all has come but the end, or what ends it
                 assert taker in taker._owner._plan.fills, "an upstream sends to nobody"
                 assert not taker._no_more, "an upstream sends what is not taken"
             elif isinstance(taker, Relay):

@@ -144,6 +144,11 @@ class Fill:
             else:
                 body.abort()
 
+    def _let_go_of_surplus(self) -> None:
+        """More comes of a body that had come whole, and was left to end by itself."""
+        if self.body is not None:
+            self.body.abort()
+
     def drop(self) -> None:
         """Stop, and forget what has arrived. The owner hears nothing more."""
         self._over = True
@@ -156,6 +161,7 @@ class Fill:
     def body_chunk(self, data: bytes) -> None:
         """Queue the parts of a chunk that are new; stop when all that follows is here."""
         if self._no_more:
+            self._let_go_of_surplus()
             return
         start, end = self.position, self.position + len(data)
         self.position = end

@@ -184,6 +184,15 @@ class WritingTests(SynchronousTestCase):
         self.assertEqual(len(self.written), 1)
         self.assertTrue(self.body.aborted)
 
+    def test_more_than_was_announced(self) -> None:
+        """A body that came whole ends by itself after a drop; what sends on is closed."""
+        self.body.end = len(PIECE)
+        self.fill.body_chunk(PIECE)
+        self.fill.drop()
+        self.assertFalse(self.body.aborted)
+        self.fill.body_chunk(b"more")
+        self.assertTrue(self.body.aborted)
+
     def test_disk_is_never_idle(self) -> None:
         """The upstream is read again while there is a write left for the disk."""
         queued = 0

@@ -30,6 +30,7 @@ class IBlobBody(Interface):
     start: int = Attribute("Offset of the first byte that will come: 0 if Range was ignored.")
     end: int | None = Attribute("Offset behind the last byte that will come, or None: unknown.")
     size: int | None = Attribute("Size of the whole blob as the upstream states it, or None.")
+    media_type: str = Attribute("What the answer says it is, without parameters, or ''.")
     credentials: str = Attribute("Fingerprint of the credentials used; '' for anonymous.")
     url_index: int = Attribute("Which of the upstream's URLs answered.")
 

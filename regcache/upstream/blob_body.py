@@ -14,6 +14,7 @@ from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
 from regcache.interfaces import IBlobBody, IBodyConsumer, IUpstreamMeter
 from regcache.upstream.exchange import Answer, BodyEnd
 from regcache.upstream.failures import failure_from
+from regcache.upstream.fields import media_type, only_value
 from regcache.upstream.remote import Remote
 
 #: Less than this is a stall, too: it holds a place, and brings next to nothing (bytes a second).
@@ -108,6 +109,7 @@ class BlobBody(Protocol):
         stall_timeout: float,
     ) -> None:
         self.start, self.end, self.size = extent.start, extent.end, extent.size
+        self.media_type = media_type(only_value(answer.headers, "content-type"))
         self.credentials = answer.credentials
         self.url_index = remote.index
         self._remote = remote

@@ -46,6 +46,7 @@ class Fault:
     :ivar hide_size: the answer does not say the size.
     :ivar ignore_range: the answer begins at 0.
     :ivar surplus: bytes sent behind the end.
+    :ivar media_type: what the answer says that it is.
     """
 
     refuse: UpstreamFailure | None = None
@@ -60,6 +61,7 @@ class Fault:
     hide_size: bool = False
     ignore_range: bool = False
     surplus: bytes = b""
+    media_type: str = ""
 
 
 @implementer(IBlobBody)
@@ -83,6 +85,7 @@ class FakeBody:
         self.start = start + fault.claim_start
         self.end = None if fault.hide_size else end
         self.size = None if fault.hide_size else (fault.claim_size or len(content))
+        self.media_type = fault.media_type
         self.credentials = registry.credentials
         self.url_index = url_index
         self.paused = False

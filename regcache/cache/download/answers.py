@@ -4,9 +4,20 @@ from regcache.cache.download.context import DownloadTask, Fetched
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody, IPartialFile
 
+#: The media type of a page for people. No registry gives it to a blob.
+PAGE_TYPE = "text/html"
+
 
 class SizeConflict(UpstreamBadAnswer):
     """The size stated now is not the size that what we hold was fetched under."""
+
+
+def is_page_instead(body: IBlobBody, size: int | None) -> bool:
+    """Whether an answer is plainly a page for people, as a captive portal gives.
+
+    :param size: bytes of the blob as a manifest says, or None.
+    """
+    return body.media_type == PAGE_TYPE and (size is None or body.size != size)
 
 
 class Answers:
@@ -15,12 +26,14 @@ class Answers:
     :ivar count: how many.
     :ivar url_indexes: which of the upstream's URLs gave them.
     :ivar credentials: fingerprint of what the last one was given for.
+    :ivar page: whether the last one is plainly a page for people instead.
     """
 
     def __init__(self, file: IPartialFile, task: DownloadTask) -> None:
         self.count = 0
         self.url_indexes: set[int] = set()
         self.credentials = ""
+        self.page = False
         self._file = file
         self._task = task
 
@@ -69,6 +82,7 @@ class Answers:
         self.count += 1
         self.url_indexes.add(body.url_index)
         self.credentials = body.credentials
+        self.page = is_page_instead(body, self._task.expected_size)
         if body.credentials:
             self._file.anonymous = False
 

@@ -112,8 +112,10 @@ class DownloadEvents(Protocol):
     async def fetched(self, fetched: Fetched) -> None:
         """Verified content is stored: tell the index."""
 
-    def wrong_bytes(self, digest: Digest, upstream: UpstreamIdentity, url_index: int) -> None:
-        """One answer, whole, failed its digest."""
+    def wrong_bytes(
+        self, digest: Digest, upstream: UpstreamIdentity, url_index: int, *, page: bool
+    ) -> None:
+        """One answer, whole, failed its digest; ``page``: it is plainly a page for people."""
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
         """The disk refused something."""

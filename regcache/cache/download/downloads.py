@@ -172,9 +172,11 @@ class DownloadTable:
             self._log.warn("noting {digest} failed: {error}", digest=fetched.digest, error=error)
             self._context.events.storage_error()
 
-    def wrong_bytes(self, digest: Digest, upstream: UpstreamIdentity, url_index: int) -> None:
-        """One answer, whole, failed its digest."""
-        self._distrusted_urls.blame(digest, upstream, url_index)
+    def wrong_bytes(
+        self, digest: Digest, upstream: UpstreamIdentity, url_index: int, *, page: bool
+    ) -> None:
+        """One answer, whole, failed its digest; ``page``: it is plainly a page for people."""
+        self._distrusted_urls.blame(digest, upstream, url_index, page=page)
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
         """The disk refused something: relay for a while."""

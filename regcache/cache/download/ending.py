@@ -237,7 +237,7 @@ class Verification:
         self._context.events.digest_mismatch(upstream.name)
         if not self._resumed and len(answers.url_indexes) == 1:
             (url_index,) = answers.url_indexes
-            self._events.wrong_bytes(digest, upstream, url_index)
+            self._events.wrong_bytes(digest, upstream, url_index, page=answers.page)
         failure = UpstreamBadAnswer(upstream.name, "the content fails its digest")
         self._readers.break_off(str(failure))
         if mixed and self.may_begin_anew and self._readers:

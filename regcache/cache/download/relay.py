@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from regcache.cache.download.answers import is_page_instead
 from regcache.cache.download.context import WITHHELD, BlobSource
 from regcache.cache.download.downloads import DownloadTable
 from regcache.digests import Digest
@@ -212,8 +213,8 @@ class Relays:
             reason=reason,
         )
         size = expected_size if body.size is None else body.size
-        url_index = body.url_index
-        wrong = lambda: self._wrong(digest, upstream, url_index)  # noqa: E731
+        url_index, page = body.url_index, is_page_instead(body, expected_size)
+        wrong = lambda: self._wrong(digest, upstream, url_index, page)  # noqa: E731
         return Relay(digest, body, size, upstream=upstream.name, wrong=wrong)
 
     async def _ask(self, digest: Digest, source: BlobSource) -> IBlobBody:
@@ -225,6 +226,8 @@ class Relays:
             raise UpstreamBadAnswer(source.registry.name, "it sent a part instead of the whole")
         return body
 
-    def _wrong(self, digest: Digest, upstream: UpstreamIdentity, url_index: int) -> None:
+    def _wrong(
+        self, digest: Digest, upstream: UpstreamIdentity, url_index: int, page: bool
+    ) -> None:
         self._counts.digest_mismatch(upstream.name)
-        self._downloads.wrong_bytes(digest, upstream, url_index)
+        self._downloads.wrong_bytes(digest, upstream, url_index, page=page)

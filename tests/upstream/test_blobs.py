@@ -42,6 +42,14 @@ class FlowTests(BlobTestCase):
         self.assertEqual(self.consumer.content, b"abcdef")
         body.abort()
 
+    def test_media_type(self) -> None:
+        """It says what it is, if it does."""
+        for said, meant in (("text/html; charset=utf-8", "text/html"), (None, "")):
+            fields = {} if said is None else {"Content_Type": said}
+            body = self.begin(response(200, BLOB, **fields))
+            self.assertEqual(body.media_type, meant)
+            body.abort()
+
     def test_pause_within_the_first_chunk(self) -> None:
         """A consumer that pauses while buffered bytes are delivered is obeyed."""
         body = self.begin(response(200, BLOB))

@@ -34,11 +34,11 @@ class LyingTests(DownloadTestCase):
         spoilt = [Fault(flip=5, cut=20 * KIB), Fault()]
         self.registry.faults = spoilt * 5
         opening = self.caches.open(digest)
-        self.caches.run(seconds=60)
+        self.caches.run(seconds=2)
         self.failureResultOf(opening, UpstreamBadAnswer)
         self.assertEqual(self.registry.count("get_blob"), 4)
         refused = self.caches.open(digest)
-        self.caches.run(seconds=60)
+        self.caches.run(seconds=2)
         self.failureResultOf(refused, UpstreamBadAnswer)
         self.assertEqual(self.registry.count("get_blob"), 4)
 

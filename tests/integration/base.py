@@ -157,14 +157,14 @@ class PullThroughCase(SynchronousTestCase):
         """
         image, upstream = catalog().images[repository], upstream or public_upstream()
         before = len(upstream.requests())
-        self._assert_arrived(image, pull(), whole)
+        self.assert_arrived(image, pull(), whole)
         first = upstream.requests()
         self._assert_sent_once(first[before:], image, whole)
-        self._assert_arrived(image, pull(), whole)
+        self.assert_arrived(image, pull(), whole)
         again = [one for one in upstream.requests()[len(first) :] if one.is_body]
         self.assertEqual(again, [], "a second pull took a body from the upstream")
 
-    def _assert_arrived(self, image: Image, pulled: Pulled, whole: bool) -> None:
+    def assert_arrived(self, image: Image, pulled: Pulled, whole: bool) -> None:
         """The digests and diff_ids that a client reports are those of what was pushed."""
         platform = platform_image(image)
         known = {image.digest, *image.all_blobs(), *(one.digest for one in image.children)}

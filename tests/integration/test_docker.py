@@ -6,6 +6,7 @@ from functools import partial
 from tests.integration.base import (
     UPSTREAM,
     PullThroughCase,
+    certificates,
     named_config,
     public_upstream,
     shared,
@@ -14,8 +15,20 @@ from tests.integration.test_clients import REPOSITORIES
 from tests.support.engines import Dockerd
 
 
+@shared
+def graph_driver_dockerd() -> Dockerd:
+    """The classic image store, on a system that trusts the authority."""
+    return Dockerd(False, certificates().authority.file)
+
+
+@shared
+def containerd_dockerd() -> Dockerd:
+    """The containerd image store, on a system that trusts the authority."""
+    return Dockerd(True, certificates().authority.file)
+
+
 class _DockerTests:
-    """What holds for both stores; one dockerd for all tests of a class."""
+    """What holds for both stores; one dockerd for all tests of a store."""
 
     dockerd: Callable[[], Dockerd]
 
@@ -40,10 +53,10 @@ class _DockerTests:
 class GraphDriverStoreTests(_DockerTests, PullThroughCase):
     """The classic image store."""
 
-    dockerd = staticmethod(shared(partial(Dockerd, containerd_store=False)))
+    dockerd = staticmethod(graph_driver_dockerd)
 
 
 class ContainerdStoreTests(_DockerTests, PullThroughCase):
     """The containerd image store."""
 
-    dockerd = staticmethod(shared(partial(Dockerd, containerd_store=True)))
+    dockerd = staticmethod(containerd_dockerd)

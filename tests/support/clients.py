@@ -86,6 +86,17 @@ class Client:
         """The option of the containers/image family that names the file of logins."""
         return [f"--authfile={self.authfile}"] if self.authfile else []
 
+    def login(self, address: str, account: tuple[str, str]) -> None:
+        """Log in as users do: the client checks the password, and keeps it in its file."""
+        assert self.authfile is not None
+        command = [self.programs[0], "login", *self.login_options(), *self.trust_options()]
+        command += ["--username", account[0], "--password", account[1], address]
+        workspace = Workspace()
+        try:
+            self.run(command, workspace.path)
+        finally:
+            workspace.remove()
+
 
 def file_digests(paths: Iterable[Path]) -> frozenset[str]:
     """The digests of files, from their bytes."""
@@ -192,10 +203,7 @@ class Oras(Client):
         """Copy the image (with what refers to it, if wanted) and hash every blob that arrived."""
         workspace = Workspace()
         try:
-            if self.trust.tls:
-                options = [f"--from-ca-file={self.trust.file}"]
-            else:
-                options = ["--from-plain-http"]
+            options = self.trust_options("from-")
             if self.authfile:
                 options.append(f"--from-registry-config={self.authfile}")
             if referrers:
@@ -209,11 +217,21 @@ class Oras(Client):
         finally:
             workspace.remove()
 
+    def trust_options(self, prefix: str = "") -> list[str]:
+        """How oras is told of plain HTTP or an authority."""
+        if self.trust.tls:
+            return [f"--{prefix}ca-file={self.trust.file}"]
+        return [f"--{prefix}plain-http"]
+
+    def login_options(self) -> list[str]:
+        """How oras is told of the file of logins."""
+        return [f"--registry-config={self.authfile}"] if self.authfile else []
+
     def referrers(self, reference: str) -> list[str]:
         """The digests that ``oras discover`` shows for an image."""
         workspace = Workspace()
         try:
-            options = [f"--ca-file={self.trust.file}"] if self.trust.tls else ["--plain-http"]
+            options = self.trust_options()
             command = ["oras", "discover", *options, "--format=json", reference]
             found = json.loads(self.run(command, workspace.path))
             return [entry["digest"] for entry in found["manifests"]]

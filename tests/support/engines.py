@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.clients import PLAIN, Pulled, Trust
@@ -14,6 +15,7 @@ from tests.support.processes import (
     require_root,
     run,
 )
+from tests.support.registry_client import basic
 
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}")
 
@@ -47,7 +49,13 @@ class Containerd:
         return self._socket.exists() and "Server:" in self._ctr("version", check=False)
 
     def hosts_directory(
-        self, registry: str, address: str, trust: Trust = PLAIN, prefix: str | None = None
+        self,
+        registry: str,
+        address: str,
+        trust: Trust = PLAIN,
+        prefix: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> Path:
         """A folder for ``--hosts-dir`` that sends what is asked of ``registry`` to the proxy.
 
@@ -62,6 +70,9 @@ class Containerd:
             lines.append("  override_path = true")
         if trust.tls:
             lines.append(f'  ca = "{trust.file}"')
+        if headers:
+            lines.append(f'  [host."{url}{f"/v2/{prefix}" if prefix else ""}".header]')
+            lines += [f'    {key} = "{value}"' for key, value in headers.items()]
         name = f"hosts-{len(list(self._workspace.path.glob('hosts-*')))}"
         self._workspace.file(f"{name}/{registry}/hosts.toml", "\n".join(lines) + "\n")
         return self._workspace.path / name
@@ -83,10 +94,11 @@ class Containerd:
 class Dockerd:
     """dockerd with one registry-mirror: whatever listens on ``mirror_port`` of 127.0.0.1.
 
-    ``containerd_store`` chooses the newer of its two image stores.
+    ``containerd_store`` chooses the newer of its two image stores; ``authority`` is the file
+    of certificates that its system trusts.
     """
 
-    def __init__(self, containerd_store: bool) -> None:
+    def __init__(self, containerd_store: bool, authority: Path | None = None) -> None:
         require("dockerd", "docker", "containerd")
         require_root("dockerd")
         self.mirror_port = free_port()
@@ -109,13 +121,28 @@ class Dockerd:
         hosts = self._workspace.file(
             "hosts", "127.0.0.1 localhost registry-1.docker.io auth.docker.io index.docker.io\n"
         )
-        self._server = Server(command, path / "log", hosts_file=hosts)
+        environment = {"SSL_CERT_FILE": str(authority)} if authority else {}
+        self._server = Server(command, path / "log", hosts_file=hosts, environment=environment)
         self._server.wait_ready(self._answers, timeout=60.0)
 
     def _docker(self, *arguments: str, check: bool = True) -> str:
         command = ["docker", "-H", f"unix://{self._socket}", *arguments]
         home = {"HOME": str(self._workspace.path), "DOCKER_CONFIG": str(self._workspace.path / "c")}
         return run(command, environment=home, check=check).stdout
+
+    def login(self, address: str, account: tuple[str, str]) -> None:
+        """``docker login``: dockerd checks the password, and the client keeps it."""
+        name, password = account
+        self._docker("login", "--username", name, "--password", password, address)
+
+    def keep_login(self, address: str, account: tuple[str, str]) -> None:
+        """Be logged in somewhere, whether that is right or not."""
+        auths = {address: {"auth": basic(*account).removeprefix("Basic ")}}
+        self._workspace.file("c/config.json", json.dumps({"auths": auths}))
+
+    def forget_logins(self) -> None:
+        """Be logged in nowhere."""
+        (self._workspace.path / "c" / "config.json").unlink(missing_ok=True)
 
     def _answers(self) -> bool:
         return self._docker("info", "--format={{.ServerVersion}}", check=False).strip() != ""

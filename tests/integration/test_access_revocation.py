@@ -1,0 +1,107 @@
+"""An account that is removed, or has another password, is out on open connections, too."""
+
+import http.client
+import time
+from collections.abc import Mapping
+
+from tests.integration.access_base import (
+    ALICE,
+    CLOSED,
+    LEAVER,
+    OPEN,
+    WRONG,
+    AccessCase,
+    Restricted,
+    mixed_daemon,
+)
+from tests.support.processes import wait_until
+from tests.support.registry_client import Answer, basic
+
+#: Within so many seconds an account must be out, by contract.
+CONTRACT = 2.0
+MANIFEST = f"/v2/{CLOSED}/manifests/1"
+
+
+class RevocationTests(AccessCase):
+    """Connections that stay open while the htpasswd file changes."""
+
+    def setUp(self) -> None:
+        """One daemon for all."""
+        super().setUp()
+        self.mixed: Restricted = self.watched(mixed_daemon())
+        self.mixed.admit(LEAVER)
+
+    def connect(self) -> http.client.HTTPConnection:
+        """An open connection."""
+        made = self.mixed.daemon.client().connect()
+        self.addCleanup(made.close)
+        return made
+
+    def status(self, connection: http.client.HTTPConnection, authorization: str) -> int:
+        """Ask over a connection that stays open."""
+        connection.request("GET", MANIFEST, headers={"Authorization": authorization})
+        answer = connection.getresponse()
+        answer.read()
+        self.assertFalse(answer.will_close)
+        return answer.status
+
+    def ways(self) -> Mapping[str, str]:
+        """The ways in which the account can show itself."""
+        token = self.token(self.mixed.daemon, LEAVER, f"repository:{CLOSED}:pull")
+        return {"password": basic(*LEAVER), "token": f"Bearer {token}"}
+
+    def seconds_until_out(self, ways: Mapping[str, str]) -> float:
+        """Wait until each way leads nowhere, from now on; how long that took."""
+        begun = time.monotonic()
+        for name, authorization in ways.items():
+            connection = self.connect()
+            wait_until(
+                lambda: self.status(connection, authorization) == 401,  # noqa: B023
+                f"{name} leads nowhere",
+            )
+        return time.monotonic() - begun
+
+    def remove(self) -> float:
+        """Remove the account while connections are open; how long it takes until it is out."""
+        ways = self.ways()
+        connections = {name: self.connect() for name in ways}
+        for name, connection in connections.items():
+            self.assertEqual(self.status(connection, ways[name]), 200, name)
+        self.mixed.accounts.remove(LEAVER[0])
+        taken = self.seconds_until_out(ways)
+        for name, connection in connections.items():
+            self.assertEqual(self.status(connection, ways[name]), 401, name)
+        return taken
+
+    def test_removed(self) -> None:
+        """A removed account is out within two seconds, by password and by token."""
+        taken = [self.remove()]
+        while min(taken) > CONTRACT and len(taken) < 3:  # a machine may be too busy for once
+            self.mixed.admit(LEAVER)
+            taken.append(self.remove())
+        self.assertLess(min(taken), CONTRACT)
+
+    def test_other_password(self) -> None:
+        """A former password, and tokens that were given for it, are nobody's."""
+        ways = self.ways()
+        self.mixed.admit((LEAVER[0], WRONG[1]))
+        for name, authorization in ways.items():
+            self.assertEqual(self.status(self.connect(), authorization), 401, name)
+        self.mixed.dismiss((LEAVER[0], WRONG[1]))
+
+    def test_comes_back(self) -> None:
+        """A token does not outlive its account, though one of this name comes back."""
+        ways = self.ways()
+        self.mixed.dismiss(LEAVER)
+        self.mixed.admit(LEAVER)
+        connection = self.connect()
+        self.assertEqual(self.status(connection, ways["password"]), 200)
+        self.assertEqual(self.status(connection, ways["token"]), 401)
+        self.mixed.dismiss(LEAVER)
+
+    def test_others(self) -> None:
+        """Others lose nothing by a changed file."""
+        client = self.mixed.daemon.client(credentials=ALICE)
+        before: Answer = self.ask(client, f"/v2/{OPEN}/manifests/1")
+        self.mixed.dismiss(LEAVER)
+        self.assertEqual(self.ask(client, f"/v2/{OPEN}/manifests/1").body, before.body)

@@ -79,8 +79,7 @@ def looks_like_registry(component: str) -> bool:
 def parse_target(raw_uri: bytes) -> Target:
     """Read a request target in origin form, exactly as it came.
 
-    The absolute form (RFC 9112, 3.2.2) is refused: it would name a second host beside the
-    Host header, and no registry client sends it to what is no proxy of that kind.
+    The absolute form (RFC 9112, 3.2.2) is refused: whoever has the Host takes it off before.
 
     :raises NameInvalidError: for a target or repository name that breaks the grammar.
     :raises TagInvalidError: for a bad tag.

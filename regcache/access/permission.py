@@ -10,7 +10,8 @@ wrong credentials      yes, as anonymous where   401 with the challenge of the s
 ... where a login is   401                       401
 checked (``/v2/``)
 a token that is too    yes                       401 with the challenge for what is missing
-narrow                                           (RFC 6750, 3.1)
+narrow, or for                                   (RFC 6750, 3.1)
+another upstream
 =====================  ========================  ==========================================
 
 The answer is the same whether the thing exists or not.
@@ -74,12 +75,7 @@ class Permission:
         """
         if not decision.permits(action, wanted):
             scope = str(repository_scope(wanted.name, action.value))
-            raise self._refusal(
-                decision,
-                situation,
-                scope,
-                decision.grants_on(action, wanted.upstream, wanted.repository),
-            )
+            raise self._refusal(decision, situation, scope, _needs_token(decision, action, wanted))
         if decision.wrong:
             self._used_as_anonymous(decision)
 
@@ -122,10 +118,10 @@ class Permission:
         )
 
     def _refusal(
-        self, decision: Decision, situation: Situation, scope: str, granted: bool
+        self, decision: Decision, situation: Situation, scope: str, needs_token: bool
     ) -> RegistryError:
-        """:param granted: by the rules: only the token is too narrow."""
-        if decision.scopes is not None and granted:
+        """:param needs_token: another token might be enough."""
+        if needs_token:
             return self._unauthorized(decision, situation, scope)
         if decision.principal.kind is PrincipalKind.ACCOUNT:
             return DeniedError("this account may not do that here")
@@ -145,6 +141,19 @@ class Permission:
         return UnauthorizedError(
             why, headers={"WWW-Authenticate": self._challenger.challenge(asked)}
         )
+
+
+def _needs_token(decision: Decision, action: Action, wanted: Wanted) -> bool:
+    """Whether another token of the same account may be enough.
+
+    For an upstream that this one is not good for nothing else is looked at: it is no permission
+    there, and what the rules say is not told.
+    """
+    if decision.scopes is None:
+        return False
+    if decision.upstreams is not None and wanted.upstream not in decision.upstreams:
+        return True
+    return decision.grants_on(action, wanted.upstream, wanted.repository)
 
 
 def _may_pull_something(decision: Decision) -> bool:

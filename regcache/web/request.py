@@ -14,6 +14,7 @@ from twisted.web.http import NO_BODY_CODES
 
 from regcache.errors import RegistryError, UnsupportedError
 from regcache.seam.server_request import ServerRequest
+from regcache.web.absolute_form import origin_form
 from regcache.web.body_producer import BodyProducer
 from regcache.web.error_answers import BadRequestError, BodyTooLargeError, LateAnswerError
 from regcache.web.header_block import HeaderBlock
@@ -55,6 +56,9 @@ class AnswerChannel(Protocol):
 
         :param blocks: fields beside those of ``responseHeaders``.
         """
+
+    def close_after(self, request: "Request") -> None:
+        """Take no further request behind this one, which another server may read differently."""
 
     def abort(self) -> None:
         """Cut it, so that the client cannot take a part for the whole."""
@@ -123,6 +127,8 @@ class Request(ServerRequest):
 
     def _dispatch(self) -> Any:
         self.hostname = self._checked_host()
+        if self.uri[:1] != b"/":
+            self._take_absolute_form()
         if self.body_refused:
             raise self._body_refusal()
         return self.site.dispatch(self)
@@ -193,6 +199,13 @@ class Request(ServerRequest):
         except (InvalidHostError, UnicodeDecodeError):
             raise BadRequestError("the Host header is not valid") from None
 
+    def _take_absolute_form(self) -> None:
+        (host, *_) = self.requestHeaders.getRawHeaders(b"Host", [b""])
+        target = origin_form(self.uri, host)
+        if target is None:
+            raise BadRequestError("the request target is not a path on the host of the Host header")
+        self.uri, self.path = target, target.partition(b"?")[0]
+
     def _body_refusal(self) -> RegistryError:
         if self.is_distribution and self.method in PUSH_METHODS:
             return UnsupportedError("pushing is not supported: this is a pull-through cache")
@@ -205,6 +218,8 @@ class Request(ServerRequest):
         error = self.site.errors.error_for(failure, self.facts.kind)
         if self.over:
             return
+        if isinstance(error, BadRequestError) and self.channel is not None:
+            self.channel.close_after(self)
         if self.is_answering:
             self.abort(error.message)
         else:

@@ -127,12 +127,15 @@ def mixed_daemon() -> Restricted:
 
 
 class AccessCase(PullThroughCase):
-    """Looks for secrets in all that a daemon wrote and answered, after each test."""
+    """Looks for secrets in all that a daemon wrote and answered, after each test.
+
+    :ivar secrets: further ones that a test knows.
+    """
 
     def setUp(self) -> None:
-        """Nothing was answered yet."""
+        """Nothing was answered yet, and no further secret is known."""
         self._refusals: list[bytes] = []
-        self._tokens: list[str] = []
+        self.secrets: list[str] = []
 
     def restricted(self, access: Mapping[str, Any] | None = None, **more: Any) -> Restricted:
         """A daemon with accounts for this test alone; the other values are those of its class."""
@@ -164,24 +167,25 @@ class AccessCase(PullThroughCase):
         answer = daemon.client(credentials=account).get(f"/token?{query}")
         self.assertEqual(answer.status, 200, answer)
         found = str(answer.json()["token"])
-        self._tokens.append(found)
+        self.secrets.append(found)
         return found
 
     def assert_no_secrets(self, daemon: Regcache) -> None:
         """No secret of any test is in the log, nor in an error that was answered."""
-        written = daemon.log()
-        self.assertIn("regcache", written)
-        for text in (written, *(each.decode("latin-1") for each in self._refusals)):
-            for secret in _secrets(self._tokens):
-                self.assertNotIn(secret, text)
-            self.assertIsNone(_CREDENTIALS.search(text), "credentials in a log or an error")
+        written = daemon.log().splitlines()
+        self.assertIn("listening", "".join(written))
+        for line in (*written, *(each.decode("latin-1") for each in self._refusals)):
+            for secret in _all_secrets(self.secrets):
+                self.assertNotIn(secret, line)
+            self.assertIsNone(_CREDENTIALS.search(line), line)
 
 
-def _secrets(tokens: Iterable[str]) -> Iterable[str]:
-    """All that must not be seen; a token by its signature, too."""
+def _all_secrets(more: Iterable[str]) -> Iterable[str]:
+    """All that must not be seen; of a token its signature, too."""
     for account in (*ACCOUNTS, LEAVER, WRONG, ACCOUNT):
         yield account[1]
         yield basic(*account).removeprefix("Basic ").rstrip("=")
-    for token in tokens:
-        yield token
-        yield token.rpartition(".")[2]
+    for secret in more:
+        yield secret
+        if secret.count(".") == 2 and (signature := secret.rpartition(".")[2]):
+            yield signature

@@ -4,10 +4,8 @@ Anybody may pull ``library/*``, and accounts the rest, on one host: that breaks 
 challenge is not the one that they need.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tests.integration.access_base import (
@@ -17,67 +15,22 @@ from tests.integration.access_base import (
     MIXED_RULES,
     OPEN,
     WRONG,
-    AccessCase,
     Restricted,
     closed_daemon,
     mixed_daemon,
 )
-from tests.integration.base import UPSTREAM, catalog, certificates
+from tests.integration.base import UPSTREAM, catalog
+from tests.integration.client_cases import (
+    Account,
+    ClientCase,
+    DockerClient,
+    LibraryClient,
+    SkopeoClient,
+)
 from tests.integration.test_containerd import containerd
 from tests.integration.test_docker import containerd_dockerd, graph_driver_dockerd
-from tests.support.clients import PLAIN, Buildah, Oras, Podman, Pulled, Skopeo, Trust
-from tests.support.engines import Dockerd
+from tests.support.clients import Buildah, Oras, Podman, Pulled
 from tests.support.registry_client import basic
-
-Account = tuple[str, str]
-
-
-class ClientCase(AccessCase):
-    """Pulls with one kind of client."""
-
-    tls = False
-    whole = False
-    #: What clients say who may not.
-    refusals: tuple[str, ...] = (
-        *("unauthorized", "401", "authentication required", "access denied", "denied"),
-        *("no basic auth credentials", "invalid username/password"),
-    )
-
-    @property
-    def trust(self) -> Trust:
-        """How the client reaches the daemon."""
-        return certificates().trust if self.tls else PLAIN
-
-    def address(self, restricted: Restricted) -> str:
-        """Where the client reaches the daemon."""
-        daemon = restricted.daemon
-        return daemon.tls_address if self.tls else daemon.address
-
-    def pull(self, address: str, repository: str, account: Account | None) -> Pulled:
-        """Pull from nothing."""
-        raise NotImplementedError
-
-    def login(self, address: str, account: Account) -> None:
-        """Log in."""
-        raise NotImplementedError
-
-    def assert_pulls(
-        self, restricted: Restricted, repository: str, account: Account | None = None
-    ) -> None:
-        """What was pushed arrives."""
-        pulled = self.pull(self.address(restricted), repository, account)
-        self.assert_arrived(catalog().images[repository], pulled, self.whole)
-
-    def assert_refused(
-        self, restricted: Restricted, repository: str, account: Account | None = None
-    ) -> None:
-        """The client fails, and says that it may not."""
-        self.assert_fails(partial(self.pull, self.address(restricted), repository, account))
-
-    def assert_fails(self, act: Callable[[], Any]) -> None:
-        """A client says that it may not."""
-        said = str(self.assertRaises(AssertionError, act)).lower()
-        self.assertTrue(any(one in said for one in self.refusals), said)
 
 
 class _Tests:
@@ -85,62 +38,38 @@ class _Tests:
 
     def test_without_an_account(self: Any) -> None:
         """What anybody may pull needs no login, and the rest fails clearly."""
-        mixed = self.watched(mixed_daemon())
+        mixed = self.address(self.watched(mixed_daemon()).daemon)
         self.assert_pulls(mixed, OPEN)
         self.assert_refused(mixed, CLOSED)
-        self.assert_refused(self.watched(closed_daemon()), OPEN)
+        self.assert_refused(self.address(self.watched(closed_daemon()).daemon), OPEN)
 
     def test_with_an_account(self: Any) -> None:
         """After a login everything can be pulled."""
         for restricted in (mixed_daemon(), closed_daemon()):
-            self.watched(restricted)
-            self.login(self.address(restricted), ALICE)
-            self.assert_pulls(restricted, CLOSED, ALICE)
-        self.assert_pulls(mixed_daemon(), OPEN, ALICE)
+            address = self.address(self.watched(restricted).daemon)
+            self.login(address, ALICE)
+            self.assert_pulls(address, CLOSED, ALICE)
+        self.assert_pulls(self.address(mixed_daemon().daemon), OPEN, ALICE)
 
     def test_wrong_password(self: Any) -> None:
         """A login with a wrong password fails, as does a pull."""
         for restricted in (mixed_daemon(), closed_daemon()):
-            self.watched(restricted)
-            self.assert_fails(partial(self.login, self.address(restricted), WRONG))
-            self.assert_refused(restricted, CLOSED, WRONG)
+            address = self.address(self.watched(restricted).daemon)
+            self.assert_fails(partial(self.login, address, WRONG))
+            self.assert_refused(address, CLOSED, WRONG)
 
     def test_removed(self: Any) -> None:
         """An account that is removed while the daemon runs is out."""
         mixed = self.watched(mixed_daemon())
+        address = self.address(mixed.daemon)
         mixed.admit(LEAVER)
-        self.assert_pulls(mixed, CLOSED, LEAVER)
+        self.assert_pulls(address, CLOSED, LEAVER)
         mixed.dismiss(LEAVER)
-        self.assert_refused(mixed, CLOSED, LEAVER)
+        self.assert_refused(address, CLOSED, LEAVER)
 
 
-class _Library(ClientCase):
-    """Clients that keep logins in a file that can be named."""
-
-    client: type[Skopeo] | type[Podman] | type[Buildah] | type[Oras]
-
-    def made(self, authfile: Path | None = None) -> Any:
-        """A client, with or without logins."""
-        return self.client(trust=self.trust, authfile=authfile)
-
-    def pull(self, address: str, repository: str, account: Account | None) -> Pulled:
-        """Pull with a file that has the login."""
-        logins = {}
-        if account is not None:
-            logins[address] = {"auth": basic(*account).removeprefix("Basic ")}
-        file = self.workspace().file("auth.json", json.dumps({"auths": logins}))
-        pulled: Pulled = self.made(file).pull(f"{address}/{repository}:1")
-        return pulled
-
-    def login(self, address: str, account: Account) -> None:
-        """Have the client log in."""
-        self.made(self.workspace().path / "auth.json").login(address, account)
-
-
-class SkopeoTests(_Tests, _Library):
+class SkopeoTests(_Tests, SkopeoClient):
     """skopeo over plain HTTP."""
-
-    client, whole = Skopeo, True
 
 
 class SkopeoTlsTests(SkopeoTests):
@@ -149,7 +78,7 @@ class SkopeoTlsTests(SkopeoTests):
     tls = True
 
 
-class PodmanTests(_Tests, _Library):
+class PodmanTests(_Tests, LibraryClient):
     """podman over plain HTTP."""
 
     client = Podman
@@ -161,7 +90,7 @@ class PodmanTlsTests(PodmanTests):
     tls = True
 
 
-class BuildahTests(_Tests, _Library):
+class BuildahTests(_Tests, LibraryClient):
     """buildah over plain HTTP."""
 
     client = Buildah
@@ -173,7 +102,7 @@ class BuildahTlsTests(BuildahTests):
     tls = True
 
 
-class OrasTests(_Tests, _Library):
+class OrasTests(_Tests, LibraryClient):
     """oras over plain HTTP."""
 
     client, whole = Oras, True
@@ -212,7 +141,7 @@ class ContainerdTests(_Tests, ClientCase):
         """Pull what another registry should have."""
         headers = {"Authorization": basic(*account)}
         hosts = containerd().hosts_directory(
-            UPSTREAM, self.address(restricted), self.trust, headers=headers
+            UPSTREAM, self.address(restricted.daemon), self.trust, headers=headers
         )
         return containerd().pull(f"{UPSTREAM}/{CLOSED}:1", f"--hosts-dir={hosts}")
 
@@ -227,29 +156,8 @@ class ContainerdTlsTests(ContainerdTests):
     tls = True
 
 
-class _Docker(ClientCase):
-    """docker, whose logins the client keeps."""
-
-    dockerd: Callable[[], Dockerd]
-
-    @property
-    def docker(self) -> Dockerd:
-        """The engine of all tests of this store, which has no logins yet."""
-        found = type(self).dockerd()
-        found.forget_logins()
-        self.addCleanup(found.forget_logins)
-        return found
-
-    def pull(self, address: str, repository: str, account: Account | None) -> Pulled:
-        """Pull with a login that is there already."""
-        docker = self.docker
-        if account is not None:
-            docker.keep_login(address, account)
-        return docker.pull(f"{address}/{repository}:1")
-
-    def login(self, address: str, account: Account) -> None:
-        """``docker login``."""
-        self.docker.login(address, account)
+class _Docker(DockerClient):
+    """docker, and daemons that it pulls from."""
 
     def mirror(self, access: Mapping[str, Any]) -> Restricted:
         """A daemon as dockerd's registry-mirror; the containerd store says whose mirror."""

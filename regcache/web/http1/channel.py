@@ -13,15 +13,15 @@ head
 busy      the answer is written         idle; closing where either side wants to close; sending
                                         where the client has yet to take the answer
 sending   the client took the answer    as busy when the answer is written
+head      time-out                      closing: 408 is written
 new,idle, time-out                      closing
-head,
 sending
 any       malformed bytes               closing: 400 is written
 any       close of a refused body       linger: what comes is dropped, so that the client reads
                                         the answer before the connection is reset
 linger    time-out                      closing
 closing   time-out                      cut, unless the client still takes what waits for it
-new,idle  the daemon stops              closing; head has a last second
+new,idle  the daemon stops              closing; head has a last second, and then its time-out
 ========  ============================  ===================================================
 """
 
@@ -52,6 +52,7 @@ LAST_REQUEST = 1.0
 """Seconds for the rest of a request that is arriving when the daemon stops."""
 
 _FULL_TEXT = b"There are too many connections.\n"
+_LATE_TEXT = b"The request did not arrive in time.\n"
 _TLS_HANDSHAKE = b"\x16"
 _TLS_TEXT = b"This port speaks plain HTTP, and the client began with TLS.\n"
 
@@ -123,8 +124,7 @@ class Channel(WritingChannel):
             request.requestHeaders.removeHeader(b"Expect")
         super().head_received()
         if self._discarding:
-            self.persistent = False
-            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            self.close_after(request)
 
     def _is_awaited_push(self, request: Request) -> bool:
         """A client that waits for 100 (RFC 9110, 10.1.1) before it pushes is spared the body."""
@@ -158,6 +158,11 @@ class Channel(WritingChannel):
             self._expect("sending", self.site.limits.idle)
 
     # Closing
+
+    def close_after(self, request: Request) -> None:
+        """Take no further request behind this one."""
+        self.persistent = False
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
 
     def close_if_idle(self) -> None:
         """Close the connection if nothing is being answered. A request that arrives has a second.
@@ -200,7 +205,9 @@ class Channel(WritingChannel):
         self._deadline.set(seconds)
 
     def _too_late(self) -> None:
-        if self._phase != "closing":
+        if self._phase == "head":
+            self.refuse(_LATE_TEXT, "a request that came too slowly", HTTPStatus.REQUEST_TIMEOUT)
+        elif self._phase != "closing":
             self.loseConnection()
         elif self._last_bytes is not None and self._last_bytes.are_taken():
             self._expect("closing", CLOSE_TIMEOUT)

@@ -20,6 +20,8 @@ from regcache.seam.server_channel import ServerChannel
 
 #: Longer heads are read line by line (bytes).
 LONGEST = 4096
+#: Bytes of a head, and of one line of it: a token of 16 KiB has room beside other fields.
+LARGEST_HEAD = 32 * 1024
 #: Heads with more fields are read line by line.
 MOST_FIELDS = 32
 
@@ -73,7 +75,7 @@ class StrictChannel(ServerChannel):
     """
 
     maxHeaders = 100
-    totalHeadersSize = 16384
+    totalHeadersSize = MAX_LENGTH = LARGEST_HEAD
 
     def __init__(self) -> None:
         super().__init__()

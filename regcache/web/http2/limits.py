@@ -4,8 +4,9 @@ from twisted.internet.interfaces import IReactorTime
 
 MOST_STREAMS = 100
 """Requests of one connection at a time (RFC 9113, 6.5.2, advises against fewer)."""
-MOST_HEADER_LIST = 16384
-"""Bytes of the fields of one request, counted as RFC 9113, 10.5.1 does: 32 more for each."""
+MOST_HEADER_LIST = 32 * 1024
+"""Bytes of the fields of one request, counted as RFC 9113, 10.5.1 does: 32 more for each. A token
+of 16 KiB has room beside other fields."""
 MOST_FIELDS = 100
 """Fields of one request."""
 MOST_HEADER_BLOCK = MOST_HEADER_LIST + 4096

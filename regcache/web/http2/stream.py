@@ -240,6 +240,9 @@ class Http2Stream:
         if not self.over:
             self._stall.start()
 
+    def close_after(self, request: Request) -> None:
+        """Requests beside this one are framed apart: nothing of it can be taken for another."""
+
     def abort(self, code: ErrorCodes = ErrorCodes.INTERNAL_ERROR) -> None:
         """Reset the stream, so that the client cannot take a part for the whole."""
         if self.over:

@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.web.http1.channel import CLOSE_TIMEOUT, LINGER
+from regcache.web.http1.reading import LARGEST_HEAD
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from regcache.web.site import ConnectionLimits
@@ -102,10 +103,15 @@ class ParsingTests(ChannelCase):
     def test_too_much_head(self) -> None:
         """Long lines, many headers and large heads are refused."""
         line = b"GET / HTTP/1.1\r\nHost: a\r\n"
-        self.assert_refused(b"GET /" + b"a" * 20000)
-        self.assert_refused(line + b"X: " + b"a" * 20000)
+        self.assert_refused(b"GET /" + b"a" * LARGEST_HEAD)
+        self.assert_refused(line + b"X: " + b"a" * LARGEST_HEAD)
         self.assert_refused(line + b"X: a\r\n" * 101 + b"\r\n")
-        self.assert_refused(line + (b"X: " + b"a" * 4000 + b"\r\n") * 5 + b"\r\n")
+        self.assert_refused(line + (b"X: " + b"a" * 4000 + b"\r\n") * 9 + b"\r\n")
+
+    def test_large_head(self) -> None:
+        """A token of 16 KiB is taken, beside other fields."""
+        self.client.request("GET", "/", "Authorization: Bearer " + "a" * 16384, "X: " + "b" * 8000)
+        self.assertEqual(self.client.answer().status, 200)
 
     def test_refusal_is_recorded_once(self) -> None:
         """A malformed request is one record."""
@@ -246,7 +252,10 @@ class TimeTests(ChannelCase):
         for _ in range(35):
             self.clock.advance(1)
             self.client.send(b"a")
+        self.assertEqual(self.client.answer().status, 408)
         self.assertTrue(self.client.transport.disconnecting)
+        (record,) = self.recorder.records
+        self.assertEqual((record.status, record.kind), (408, "other"))
 
     def test_dripping_body(self) -> None:
         """Nor for a body."""
@@ -254,6 +263,7 @@ class TimeTests(ChannelCase):
         for _ in range(35):
             self.clock.advance(1)
             self.client.send(b"a")
+        self.assertEqual(self.client.answer().status, 408)
         self.assertTrue(self.client.transport.disconnecting)
         self.assertEqual(self.requests, [])
 

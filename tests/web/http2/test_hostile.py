@@ -287,6 +287,7 @@ class BlockTests(Http2Case):
         """A head of many bytes ends the connection before it is decoded."""
         self.client.send(frame(HEADERS, 0x1, 1, bytes(16384)))
         self.client.send(frame(CONTINUATION, 0, 1, bytes(16384)))
+        self.client.send(frame(CONTINUATION, 0, 1, bytes(16384)))
         self.assert_refused()
 
     def test_large_list(self) -> None:
@@ -299,9 +300,10 @@ class BlockTests(Http2Case):
 
     def test_http1_limit(self) -> None:
         """A head that HTTP/1.1 would refuse for its size is refused here."""
-        more = [(f"x-{number}", "a" * 1000) for number in range(17)]
-        self.client.send(frame(HEADERS, 0x1, 1, block(*more)[:16384]))
-        self.client.send(frame(CONTINUATION, 0x4, 1, block(*more)[16384:]))
+        more = block(*[(f"x-{number}", "a" * 1000) for number in range(34)])
+        self.client.send(frame(HEADERS, 0x1, 1, more[:16384]))
+        self.client.send(frame(CONTINUATION, 0, 1, more[16384:32768]))
+        self.client.send(frame(CONTINUATION, 0x4, 1, more[32768:]))
         self.assert_refused()
 
     def test_another_frame_within(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.access.accounts import hashed
-from tests.integration.base import UPSTREAM, PullThroughCase, certificates, shared
+from tests.integration.base import UPSTREAM, UPSTREAM_HOST, PullThroughCase, certificates, shared
 from tests.integration.test_private import ACCOUNT, basic_upstream
 from tests.support.processes import Workspace, wait_until
 from tests.support.registry_client import Answer, RegistryClient, basic
@@ -86,7 +86,7 @@ class Restricted:
         username, password = ACCOUNT
         url = {"url": basic_upstream().url, "username": username, "password": password}
         config = {
-            "upstreams": {name: {"urls": [url], "serve_private": True}},
+            "upstreams": {name: {"urls": [url], "serve_private": True, "hosts": [UPSTREAM_HOST]}},
             "default_upstream": name,
             "access": {"htpasswd": str(self.accounts.path), "admins": ["root"], **(access or {})},
             **more,

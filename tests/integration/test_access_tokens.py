@@ -21,7 +21,7 @@ from tests.integration.access_base import (
     WRONG,
     AccessCase,
 )
-from tests.integration.base import UPSTREAM, catalog, certificates, shared
+from tests.integration.base import UPSTREAM, UPSTREAM_HOST, catalog, certificates, shared
 from tests.integration.client_cases import DockerClient, SkopeoClient
 from tests.integration.test_docker import containerd_dockerd, graph_driver_dockerd
 from tests.support.auth_server import ISSUER, AuthServer
@@ -45,7 +45,8 @@ class TokenSetting:
     def __init__(self, signer: Signer, keys: str) -> None:
         self.signer = signer
         everything = {"*": "pull,push"}
-        allowed = {"": {OPEN: "pull"}, ALICE[0]: everything, ROBOT[0]: everything}
+        anybody = {OPEN: "pull", f"{UPSTREAM}/{OPEN}": "pull"}
+        allowed = {"": anybody, ALICE[0]: everything, ROBOT[0]: everything}
         self.auth = AuthServer(dict([ALICE, BOB, ROBOT]), allowed, signer)
         self._workspace = Workspace()
         bundle = self._workspace.file("bundle.pem", signer.certificate_pem())
@@ -61,6 +62,7 @@ class TokenSetting:
     def _config(self) -> dict[str, Any]:
         url = {"url": self.registry.url, "username": ROBOT[0], "password": ROBOT[1]}
         upstream = {"urls": [url], "token_hosts": ["127.0.0.1"], "serve_private": True}
+        upstream["hosts"] = [UPSTREAM_HOST]
         token = {"realm": self.auth.realm, "issuer": ISSUER, "keys_file": str(self.keys_file)}
         return {
             "upstreams": {UPSTREAM: upstream, OTHER: {"urls": ["http://127.0.0.1:1"]}},

@@ -1,0 +1,238 @@
+"""The table of docs/access.md: who asks for what, over every way of addressing, and what comes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from tests.integration.access_base import (
+    ALICE,
+    BOB,
+    CLOSED,
+    LEAVER,
+    OPEN,
+    ROOT,
+    WRONG,
+    AccessCase,
+    Restricted,
+    mixed_daemon,
+)
+from tests.integration.base import UPSTREAM, UPSTREAM_HOST, catalog
+from tests.integration.test_access_tokens import OTHER_SERVICE, SERVICE, TokenSetting, certified
+from tests.support.processes import CHECKOUT, free_port
+from tests.support.registry_client import RegistryClient, basic
+from tests.support.servers import Regcache
+
+#: The columns, and what each asks for: the method, and the path behind the repository.
+_SUM = "{digest}"
+_COLUMNS: Mapping[str, tuple[str, str]] = {
+    "manifest by tag": ("GET", "manifests/1"),
+    "by digest": ("GET", f"manifests/{_SUM}"),
+    "HEAD": ("HEAD", "manifests/1"),
+    "blob": ("GET", "blobs/{blob}"),
+    "tags": ("GET", "tags/list"),
+    "referrers": ("GET", f"referrers/{_SUM}"),
+    "DELETE": ("DELETE", f"manifests/{_SUM}"),
+}
+#: Those that concern no repository.
+_ELSEWHERE: Mapping[str, str] = {"`/v2/`": "/v2/", "`_catalog`": "/v2/_catalog"}
+_OPERATORS = "operators"
+REPOSITORIES = (OPEN, CLOSED)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to address a repository: how it is called, and the Host and query beside it."""
+
+    prefix: str = ""
+    query: str = ""
+    host: str | None = None
+
+    def name(self, repository: str) -> str:
+        """What a client calls it, which is what scopes speak of."""
+        return self.prefix + repository
+
+
+WAYS: Mapping[str, Way] = {
+    "default": Way(),
+    "host": Way(host=UPSTREAM_HOST),
+    "ns": Way(query=f"?ns={UPSTREAM}"),
+    "prefix": Way(prefix=f"{UPSTREAM}/"),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One cell: a daemon is asked in one way.
+
+    :ivar scopes: that a client would ask its realm for.
+    """
+
+    daemon: Regcache
+    way: Way
+    scopes: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def client(self, headers: Mapping[str, str]) -> RegistryClient:
+        """A client that sends the Host of the way, and further headers."""
+        host = {"Host": self.way.host} if self.way.host else {}
+        return self.daemon.client(headers={**host, **headers})
+
+
+#: What somebody shows, for one cell.
+Shows = Callable[[Asked], Mapping[str, str]]
+
+
+def _login(account: tuple[str, str]) -> Shows:
+    return lambda asked: {"Authorization": basic(*account)}
+
+
+def _token(account: tuple[str, str] | None, scoped: bool = True) -> Shows:
+    """A token of our own realm, for the host that is asked."""
+
+    def shows(asked: Asked) -> Mapping[str, str]:
+        query = "&".join(f"scope={scope}" for scope in asked.scopes if scoped)
+        login = {"Authorization": basic(*account)} if account else {}
+        answer = asked.client(login).get(f"/token?{query}")
+        assert answer.status == 200, answer
+        return {"Authorization": f"Bearer {answer.json()['token']}"}
+
+    return shows
+
+
+def _given(account: str, service: str = SERVICE) -> Shows:
+    """A token of the external server."""
+    return lambda asked: {
+        "Authorization": f"Bearer {certified().auth.token(account, service, *asked.scopes)}"
+    }
+
+
+#: Who can be a row of the table. A further row needs a line here and one there.
+OURS: Mapping[str, Shows] = {
+    "nobody": lambda asked: {},
+    "a wrong password": _login(WRONG),
+    "a removed account": _login(LEAVER),
+    "alice, who may pull everything": _login(ALICE),
+    "bob, who may pull less": _login(BOB),
+    "an administrator": _login(ROOT),
+    "nobody's token": _token(None),
+    "alice's token": _token(ALICE),
+    "alice's token without a scope": _token(ALICE, scoped=False),
+    "an administrator's token": _token(ROOT),
+}
+EXTERNAL: Mapping[str, Shows] = {
+    "nobody, with `access.token`": lambda asked: {},
+    "alice's external token": _given(ALICE[0]),
+    "bob's external token": _given(BOB[0]),
+    "alice's token for another upstream": _given(ALICE[0], OTHER_SERVICE),
+}
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+@cache
+def table() -> Mapping[str, Mapping[str, list[int]]]:
+    """The statuses of docs/access.md by row and column; two where the repository matters."""
+    text = (CHECKOUT / "docs" / "access.md").read_text(encoding="utf-8")
+    (section,) = [part for part in text.split("\n## ") if part.startswith("Who gets what")]
+    head, _, *rows = [line for line in section.splitlines() if line.startswith("|")]
+    columns = _cells(head)[1:]
+    found = {}
+    for name, *cells in map(_cells, rows):
+        found[name] = dict(zip(columns, (_statuses(cell) for cell in cells), strict=True))
+    return found
+
+
+def _statuses(cell: str) -> list[int]:
+    return [int(word) for word in cell.split("·")]
+
+
+class MatrixTests(AccessCase):
+    """Every row, in every column, by every way."""
+
+    mixed: Restricted
+    external: TokenSetting
+
+    def setUp(self) -> None:
+        """Two daemons: one with accounts, and one whose tokens come from elsewhere."""
+        super().setUp()
+        self.mixed = self.watched(mixed_daemon())
+        self.external = certified()
+        self.addCleanup(self.assert_no_secrets, self.external.daemon)
+
+    def daemon(self, who: str) -> Regcache:
+        """The daemon that a row is about."""
+        return self.mixed.daemon if who in OURS else self.external.daemon
+
+    def test_complete(self) -> None:
+        """The table has all rows that the test knows, and columns that it can ask for."""
+        self.assertEqual(set(table()), {*OURS, *EXTERNAL})
+        for columns in table().values():
+            self.assertEqual(set(columns), {*_COLUMNS, *_ELSEWHERE, _OPERATORS})
+
+    def status(self, asked: Asked, shown: Mapping[str, str], method: str, target: str) -> int:
+        """What comes for what was shown."""
+        answer = self.ask(asked.client(shown), target, method)
+        if answer.status == 401:
+            self.assertIn("www-authenticate", answer.headers)
+        if answer.status >= 400 and method != "HEAD":
+            code = {401: "UNAUTHORIZED", 403: "DENIED", 405: "UNSUPPORTED"}[answer.status]
+            self.assertEqual(answer.errors, [code])
+        return answer.status
+
+    def statuses(self, who: str, way: Way, repository: str) -> Mapping[str, int]:
+        """What somebody gets of one repository, by column."""
+        image, name = catalog().images[repository], way.name(repository)
+        asked = Asked(self.daemon(who), way, (f"repository:{name}:pull,delete",))
+        shown = {**OURS, **EXTERNAL}[who](asked)
+        blob = next(iter(image.all_blobs()))
+        found = {}
+        for column, (method, tail) in _COLUMNS.items():
+            path = tail.format(digest=image.digest, blob=blob)
+            found[column] = self.status(asked, shown, method, f"/v2/{name}/{path}{way.query}")
+        return found
+
+    def test_repositories(self) -> None:
+        """Manifests, blobs, lists and deletion of a repository."""
+        for who, expected in table().items():
+            for way_name, way in WAYS.items():
+                found = [self.statuses(who, way, repository) for repository in REPOSITORIES]
+                for column in _COLUMNS:
+                    pair = [each[column] for each in found]
+                    self.assertEqual(pair, expected[column], (who, column, way_name))
+
+    def test_elsewhere(self) -> None:
+        """The ping and the catalog."""
+        for who, expected in table().items():
+            asked = Asked(self.daemon(who), WAYS["host"])
+            shown = {**OURS, **EXTERNAL}[who](asked)
+            for column, target in _ELSEWHERE.items():
+                found = self.status(asked, shown, "GET", target)
+                self.assertEqual([found], expected[column], (who, column))
+
+    def test_catalog(self) -> None:
+        """What is listed is what may be pulled."""
+        for repository in REPOSITORIES:
+            client = self.mixed.daemon.client(credentials=ALICE)
+            self.ask(client, f"/v2/{repository}/manifests/1")
+        for account, shown in ((None, [OPEN]), (BOB, [OPEN]), (ALICE, [OPEN, CLOSED])):
+            client = self.mixed.daemon.client(credentials=account)
+            listed = client.get("/v2/_catalog", Host=UPSTREAM_HOST).json()["repositories"]
+            self.assertEqual(sorted(set(listed) & set(REPOSITORIES)), sorted(shown))
+
+
+class OperatorTests(AccessCase):
+    """What operators see, where it is not on loopback alone."""
+
+    def test_operators(self) -> None:
+        """Only who may administer, and that by no token."""
+        port = free_port()
+        rules: list[Any] = mixed_daemon().daemon.config["access"]["rules"]
+        restricted = self.restricted({"rules": rules}, admin={"endpoint": f"tcp:{port}"})
+        client = RegistryClient(f"http://127.0.0.1:{port}")
+        for who, shows in OURS.items():
+            asked = Asked(restricted.daemon, Way())
+            answer = self.ask(client, "/metrics", headers=shows(asked))
+            self.assertEqual([answer.status], table()[who][_OPERATORS], who)

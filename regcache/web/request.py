@@ -14,12 +14,11 @@ from twisted.web.http import NO_BODY_CODES
 
 from regcache.errors import RegistryError, UnsupportedError
 from regcache.seam.server_request import ServerRequest
-from regcache.web.absolute_form import origin_form
 from regcache.web.body_producer import BodyProducer
 from regcache.web.error_answers import BadRequestError, BodyTooLargeError, LateAnswerError
 from regcache.web.header_block import HeaderBlock
-from regcache.web.hosts import InvalidHostError, normalise_host
 from regcache.web.records import CLIENT_LEFT, RequestFacts, RequestRecord, describe_peer
+from regcache.web.request_target import checked_host, origin_form
 from regcache.web.respond import send_error
 from regcache.web.site import Site
 
@@ -126,9 +125,11 @@ class Request(ServerRequest):
         work.addBoth(self._answer_is_done)
 
     def _dispatch(self) -> Any:
-        self.hostname = self._checked_host()
+        lines = self.requestHeaders.getRawHeaders(b"Host", [])
+        self.hostname = checked_host(lines, self.clientproto)
         if self.uri[:1] != b"/":
-            self._take_absolute_form()
+            self.uri = origin_form(self.uri, lines)
+            self.path = self.uri.partition(b"?")[0]
         if self.body_refused:
             raise self._body_refusal()
         return self.site.dispatch(self)
@@ -188,23 +189,6 @@ class Request(ServerRequest):
             self.responseHeaders.setRawHeaders(name, [value])
         self.write(b"")
         BodyProducer(self, body, self.site.reactor, self.site.limits.stall).start()
-
-    def _checked_host(self) -> str | None:
-        """RFC 9112, 3.2: exactly one valid Host; HTTP/1.0 may have none."""
-        lines = self.requestHeaders.getRawHeaders(b"Host", [])
-        if len(lines) > 1 or (not lines and self.clientproto == b"HTTP/1.1"):
-            raise BadRequestError("the request must have exactly one Host header")
-        try:
-            return normalise_host(lines[0].decode("ascii")) if lines else None
-        except (InvalidHostError, UnicodeDecodeError):
-            raise BadRequestError("the Host header is not valid") from None
-
-    def _take_absolute_form(self) -> None:
-        (host, *_) = self.requestHeaders.getRawHeaders(b"Host", [b""])
-        target = origin_form(self.uri, host)
-        if target is None:
-            raise BadRequestError("the request target is not a path on the host of the Host header")
-        self.uri, self.path = target, target.partition(b"?")[0]
 
     def _body_refusal(self) -> RegistryError:
         if self.is_distribution and self.method in PUSH_METHODS:

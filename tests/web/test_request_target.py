@@ -1,8 +1,9 @@
-"""Targets in absolute form."""
+"""Host and target of a request."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.web.absolute_form import origin_form
+from regcache.web.error_answers import BadRequestError
+from regcache.web.request_target import origin_form
 from tests.support.front import Front
 from tests.support.web_client import MemoryClient
 
@@ -19,7 +20,7 @@ class OriginFormTests(SynchronousTestCase):
             (b"http://a.test", b"a.test", b"/"),
             (b"http://a.test?x", b"a.test", b"/?x"),
         ):
-            self.assertEqual(origin_form(target, host), left)
+            self.assertEqual(origin_form(target, [host]), left)
 
     def test_other_host(self) -> None:
         """What names another authority, or is in another form, is not taken."""
@@ -36,7 +37,8 @@ class OriginFormTests(SynchronousTestCase):
             (b"*", b"a.test"),
             (b"", b""),
         ):
-            self.assertIsNone(origin_form(target, host), target)
+            self.assertRaises(BadRequestError, origin_form, target, [host])
+        self.assertRaises(BadRequestError, origin_form, b"http://a.test/", [])
 
 
 class RequestTests(SynchronousTestCase):

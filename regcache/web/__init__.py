@@ -1,1 +1,1 @@
-"""What a client sees on /v2/."""
+"""The HTTP side: connections, requests, routing, and the distribution API under /v2/."""

@@ -1,4 +1,4 @@
-"""One line and one count per request."""
+"""The access log, with one line per request, and the metrics of requests."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from regcache.logs import LineWriter, escape_text
 from regcache.metrics import Metrics
 from regcache.web.records import RequestRecord
 
-#: What needs neither quotes nor escapes.
+#: Values that are written without quotes or escapes.
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+\Z")
 
 
@@ -19,8 +19,8 @@ class AccessLog:
         self, writer: LineWriter, later: Callable[[Callable[[], None]], object] | None = None
     ) -> None:
         """
-        :param later: calls a function very soon, when the requests that have arrived together
-            are answered: their lines are written together. By default each is written at once.
+        :param later: calls a function at the end of a turn of the reactor, so that the lines of
+            requests that arrived together are one write. By default each is written at once.
         """
         self._writer = writer
         self._later = later
@@ -66,7 +66,7 @@ class MetricsRecorder:
 
 
 def format_record(record: RequestRecord) -> str:
-    """A record as ``key=value`` words; values from clients are escaped and cannot fake others."""
+    """A record as ``key=value`` words. Values are escaped, so that clients cannot fake words."""
     first = "-" if record.first_byte is None else f"{record.first_byte:.4f}"
     line = (
         f"peer={_word(record.peer)} account={_word(record.account)} "
@@ -83,7 +83,7 @@ def format_record(record: RequestRecord) -> str:
 
 
 def _word(text: str) -> str:
-    """A value without spaces and quotes as it is, any other quoted, an empty one as a dash."""
+    """A value: as it is if it has no spaces or quotes, else quoted; a dash if it is empty."""
     if not text:
         return "-"
     if _PLAIN.match(text):

@@ -1,7 +1,7 @@
-"""How many connections there may be at once: in all, and of one address.
+"""The limits of connections at one time: in all, and from one address.
 
-A connection counts from its first byte on. A stream of HTTP/2 beside others counts like one more
-connection, since it costs as much.
+A connection counts from its first byte on. Each further HTTP/2 stream at a time counts like one
+more connection, since it costs as much.
 """
 
 import ipaddress
@@ -13,31 +13,31 @@ from twisted.internet.interfaces import IAddress
 TOO_MANY_CONNECTIONS = "too many connections"
 """Why a connection was refused, for the access log."""
 
-#: Bits of an IPv6 address that tell one customer of a provider from another one (RFC 6177).
+#: The prefix length of an IPv6 network that counts as one address (RFC 6177).
 _CUSTOMER = 64
 
 
 class Admission:
     """Counts connections by their peers. Peers without a network address do not count.
 
-    :param most: connections of all peers.
-    :param most_per_address: connections of one peer; all of an IPv6 network of 64 bits is one.
+    :param most: how many connections there may be in all.
+    :param most_per_address: how many from one address; an IPv6 network of 64 bits counts as one.
     """
 
     def __init__(self, most: int, most_per_address: int) -> None:
         self._most = most
         self._most_per_address = most_per_address
-        # Only addresses of open connections are here, so `most` is the bound.
+        # Only addresses with open connections are here, so there are at most `most`.
         self._counts: Counter[str] = Counter()
         self._total = 0
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """How many connections there are."""
         return self._total
 
     def enter(self, peer: IAddress) -> bool:
-        """Count one more connection; False where there are too many."""
+        """Count one more connection. Returns False, and counts nothing, if there are too many."""
         key = address_key(peer)
         if key is None:
             return True
@@ -48,7 +48,7 @@ class Admission:
         return True
 
     def leave(self, peer: IAddress) -> None:
-        """One that was counted is gone."""
+        """A connection that was counted has ended."""
         key = address_key(peer)
         if key is None:
             return
@@ -59,7 +59,7 @@ class Admission:
 
 
 class Places:
-    """The places that one connection has: one for itself, and more for streams beside each other.
+    """The places that one connection takes: one for itself, and one for each further stream.
 
     :param admission: None where there is no limit.
     """
@@ -70,7 +70,10 @@ class Places:
         self._count = 0
 
     def hold(self, count: int) -> bool:
-        """Have so many; False where there are not enough, and some may be kept."""
+        """Take or free places until there are so many.
+
+        Returns False if there are not enough; some may have been taken then.
+        """
         if self._admission is None:
             return True
         while self._count < count:
@@ -84,7 +87,7 @@ class Places:
 
 
 def address_key(peer: IAddress) -> str | None:
-    """What counts as one address; None for peers that have none, as on a unix socket."""
+    """The key of an address or network; None for peers without one, as on a unix socket."""
     if isinstance(peer, IPv4Address):
         return peer.host
     if not isinstance(peer, IPv6Address):

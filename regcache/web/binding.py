@@ -1,7 +1,8 @@
-"""Addresses that are taken before there is somebody who answers there.
+"""Sockets that are bound before anything can be answered there.
 
-A socket that is bound, but does not listen, keeps its address from others, and the kernel refuses
-at once who connects to it. So a daemon that cannot start, or takes its time, lets no client wait.
+A socket that is bound but does not listen keeps its address from other programs, and the kernel
+refuses connections to it at once. So no client waits for a daemon that cannot start, or is slow
+to start.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -19,10 +20,10 @@ Bind = Callable[[str, int], socket.socket]
 
 
 def bind_tcp(interface: str, number: int) -> socket.socket:
-    """Take an address, as Twisted's ports do: a port in TIME_WAIT is no obstacle.
+    """Bind an address, as Twisted's ports do; also one with connections in TIME_WAIT.
 
     :param interface: an address, or "" for all of IPv4.
-    :raises OSError: if it cannot be taken.
+    :raises OSError: if it cannot be bound.
     """
     family = socket.AF_INET6 if ":" in interface else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -43,7 +44,7 @@ def bind_tcp(interface: str, number: int) -> socket.socket:
 
 @dataclass(frozen=True, slots=True)
 class BoundSocket:
-    """A socket that has its address and does not listen yet.
+    """A socket that is bound and does not listen yet.
 
     :ivar backlog: connections that the kernel may hold until they are accepted.
     """
@@ -61,9 +62,9 @@ class BoundSocket:
         return self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
 
     def listen(self, reactor: Any, factory: IProtocolFactory) -> IListeningPort:
-        """Let clients in. It is the reactor's then.
+        """Listen, and hand the socket to the reactor.
 
-        :raises CannotListenError: if another process listens there since.
+        :raises CannotListenError: if another process has begun to listen there.
         """
         try:
             self.socket.listen(self.backlog)
@@ -77,11 +78,11 @@ class BoundSocket:
 
 
 class Binder:
-    """Stands in for the reactor while an endpoint of TCP says where it would listen.
+    """Takes the place of the reactor for a TCP endpoint, to bind its address without listening.
 
-    Of :class:`~twisted.internet.interfaces.IReactorTCP` it has what such an endpoint calls.
+    It has the part of :class:`~twisted.internet.interfaces.IReactorTCP` that endpoints call.
 
-    :ivar bound: what it got instead.
+    :ivar bound: the sockets that were bound.
     """
 
     def __init__(self, bind: Bind) -> None:
@@ -91,7 +92,7 @@ class Binder:
     def listenTCP(
         self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
     ) -> None:
-        """Take the address. :raises CannotListenError: if that is not possible."""
+        """Bind the address. :raises CannotListenError: if that is not possible."""
         try:
             taken = self._bind(interface, port)
         except OSError as error:

@@ -28,7 +28,7 @@ Interval = tuple[int, int]
 class BlobHandler:
     """Answers requests for blobs.
 
-    :ivar private: access is restricted, so shared caches must not keep answers.
+    :ivar private: whether access is restricted, so that shared caches must not keep answers.
     :ivar feeding: the answers being sent now.
     """
 
@@ -62,7 +62,7 @@ class BlobHandler:
             await sending
 
     def _send(self, request: Request, opened: OpenBlob, digest: Digest) -> "Deferred[None] | None":
-        """Send a blob, or the parts that the client wants; None if that is done already."""
+        """Send a blob or parts of it. Returns None if nothing is left to do."""
         try:
             sender = self._prepare(request, opened, digest)
             if sender is None:
@@ -81,7 +81,7 @@ class BlobHandler:
         return sending.addBoth(sent)
 
     def _send_head(self, request: Request, digest: Digest, head: BlobHead) -> None:
-        """Answer with the head alone: to HEAD, or where the client has the content."""
+        """Answer with the head alone: to HEAD, or with 304."""
         self._set_headers(request, digest, head.status)
         if is_not_modified(request, f'"{digest}"'):
             request.setResponseCode(304)
@@ -94,10 +94,10 @@ class BlobHandler:
         set_header(request, "Accept-Ranges", "bytes")
 
     def _prepare(self, request: Request, opened: OpenBlob, digest: Digest) -> Sender | None:
-        """Set the head of the answer, which depends on the range, and make the sender.
+        """Set the headers of the answer, which depend on the range, and make the sender.
 
-        :returns: None where it needs none, since all was in memory and is written.
-        :raises RangeNotSatisfiableError: where no range lies within the content.
+        :returns: None if no sender is needed, since all was in memory and is written.
+        :raises RangeNotSatisfiableError: if no range lies within the content.
         """
         reader, size = opened.reader, opened.reader.size
         wanted = _wanted(request, opened, f'"{digest}"')
@@ -142,15 +142,15 @@ class BlobHandler:
 
 
 def _wants_head(request: Request, digest: Digest) -> bool:
-    """Whether the head of an answer is enough: to HEAD, or where the client has the content."""
+    """Whether the answer has no body: to HEAD, or if the client has the content (304)."""
     return request.method == b"HEAD" or is_not_modified(request, f'"{digest}"')
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is to be sent; no intervals stand for the whole content.
+    """What is to be sent. Without intervals it is the whole content.
 
-    :ivar several: the client asked for several ranges, and understands parts.
+    :ivar several: whether the client asked for several ranges, and so expects multipart.
     """
 
     intervals: Sequence[Interval] = ()
@@ -160,7 +160,7 @@ class _Wanted:
 def _wanted(request: Request, opened: OpenBlob, etag: str) -> _Wanted:
     """The intervals that the client asks for.
 
-    :raises RangeNotSatisfiableError: where none lies within the content.
+    :raises RangeNotSatisfiableError: if none lies within the content.
     """
     size = opened.reader.size
     lines = request.field_lines(b"Range")
@@ -168,7 +168,7 @@ def _wanted(request: Request, opened: OpenBlob, etag: str) -> _Wanted:
         return _Wanted()
     specs = parse_range(lines[0])
     several = len(specs) > 1
-    # A relayed blob passes once, so it can give one range only.
+    # A relayed blob can be read only once, so only one range of it can be given.
     if not specs or (several and opened.status.outcome == "relay"):
         return _Wanted()
     try:
@@ -178,6 +178,6 @@ def _wanted(request: Request, opened: OpenBlob, etag: str) -> _Wanted:
 
 
 def _if_range_holds(request: Request, etag: str) -> bool:
-    """RFC 9110, 13.1.5: without it, or with our own strong entity tag."""
+    """Whether a Range counts (RFC 9110, 13.1.5): no If-Range, or one with our entity tag."""
     lines = request.field_lines(b"If-Range")
     return not lines or [line.strip(" \t") for line in lines] == [etag]

@@ -1,4 +1,4 @@
-"""Sends a body that is in memory piece by piece, as fast as the client takes it.
+"""Sends a body from memory in pieces, as fast as the client takes it.
 
 =======  =====================  ====================================================
 state    event                  what holds afterwards
@@ -10,8 +10,8 @@ paused   stall timer            over: the connection is cut
 any      client leaves          over
 =======  =====================  ====================================================
 
-It begins as paused where the transport is full already. Whatever comes when it is over is
-ignored. All clients share the one body; each has no more than a piece or two in its transport.
+It begins in state paused if the transport is full already. Events after the end are ignored. All
+clients share one body; each has at most two pieces of it in its transport.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -30,7 +30,7 @@ PIECE = 64 * 1024
 
 
 class BodyRequest(Protocol):
-    """What a body needs of the request that it answers."""
+    """The part of a request that a :class:`BodyProducer` uses."""
 
     @property
     def is_full(self) -> bool:
@@ -43,10 +43,10 @@ class BodyRequest(Protocol):
         """Fires when the request has ended, or fails when its client has left."""
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
-        """From now on the body comes from a producer."""
+        """Let a producer write the body from now on."""
 
     def unregisterProducer(self) -> None:
-        """Nothing more comes from the producer."""
+        """The producer has written everything."""
 
     def write(self, data: bytes) -> None:
         """Send a part of the body."""
@@ -80,7 +80,7 @@ class BodyProducer:
         request = self._request
         request.notifyFinish().addBoth(lambda _: self.stopProducing())
         request.registerProducer(self, True)
-        # A full transport does not tell a producer that registers now.
+        # A transport that is full already does not pause a producer that registers now.
         if request.is_full:
             self.pauseProducing()
         self._push()
@@ -99,7 +99,7 @@ class BodyProducer:
             self._push()
 
     def stopProducing(self) -> None:
-        """The client is gone, or served."""
+        """The client has left, or has everything."""
         self._over = True
         self._timer.stop()
 
@@ -113,7 +113,7 @@ class BodyProducer:
                 self._request.finish()
 
     def _end(self) -> None:
-        """Unregister before anything finishes: TLS waits for its producer otherwise."""
+        """Unregister first: TLS does not close a connection that still has a producer."""
         self.stopProducing()
         self._request.unregisterProducer()
 

@@ -1,8 +1,8 @@
-"""Under what names the catalog shows repositories: those by which one would pull them here.
+"""The names under which the catalog shows repositories: those by which they are pulled here.
 
-Under a Host or ``ns`` that names an upstream that is the plain name. Elsewhere it is the plain
-name for the default upstream where that answers, and ``<upstream>/<repository>`` for others.
-The catalog is sorted by these names, so ``last`` tells for every upstream where to go on.
+If the Host or ``ns`` names an upstream, that is the plain name. Elsewhere it is the plain name for
+the default upstream, if that answers there, and ``<upstream>/<repository>`` for the others. The
+catalog is sorted by these names, so ``last`` says for every upstream where the next page begins.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from regcache.web.hosts import RoutingTable
 class Shelf:
     """The repositories of one upstream, under a common prefix ("" for plain names).
 
-    :ivar ambiguous: first components that mean another upstream, so that a plain name which
-        begins with one would not lead here.
+    :ivar ambiguous: first components that name another upstream: a plain name that begins with one
+        of them would lead there.
     """
 
     upstream: str
@@ -36,7 +36,7 @@ class Shelf:
         return self.key(repository)
 
     def after(self, last: str) -> str | None:
-        """The repository behind which a page begins; None if this shelf is through.
+        """The repository after which a page begins; None if all of this shelf sorts before it.
 
         :param last: the last name of the page before, "" for the first page.
         """
@@ -46,7 +46,7 @@ class Shelf:
 
 
 def shelves(table: RoutingTable, host: str | None, named: str | None) -> list[Shelf]:
-    """What the catalog is put together from.
+    """The shelves of which the catalog consists.
 
     :param host: the normalised Host.
     :param named: the upstream that Host or ``ns`` name, if any.
@@ -66,7 +66,7 @@ def _all(table: RoutingTable, host: str | None) -> Iterator[Shelf]:
 
 
 def place(found: list[Shelf], last: str) -> str:
-    """The place in the catalog that a name stands for."""
+    """The place of a name in the catalog."""
     for shelf in found:
         if shelf.ambiguous and last.startswith(f"{shelf.upstream}/"):
             return last.removeprefix(f"{shelf.upstream}/")

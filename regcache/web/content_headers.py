@@ -1,4 +1,4 @@
-"""The headers that answers with content have in common."""
+"""The headers that all answers with content have."""
 
 from regcache.cache.status import CacheStatus
 from regcache.digests import Digest
@@ -39,7 +39,7 @@ def set_content_headers(
     private: bool,
     by_tag: bool = False,
 ) -> None:
-    """Set them, and note how the answer came about."""
+    """Set these headers, and note the cache status of the answer."""
     for name, value in content_headers(
         digest, media_type, status, private=private, by_tag=by_tag
     ).items():
@@ -48,7 +48,7 @@ def set_content_headers(
 
 
 def set_list_headers(request: Request, status: CacheStatus) -> None:
-    """The headers of a list, which may be another one at any time."""
+    """Set the headers of a list, which may change at any time."""
     set_header(request, "Cache-Control", "no-cache")
     set_header(request, "Cache-Status", status.text)
     if status.age is not None:
@@ -57,6 +57,6 @@ def set_list_headers(request: Request, status: CacheStatus) -> None:
 
 
 def note_status(request: Request, status: CacheStatus) -> None:
-    """Note how an answer came about, for log and metrics."""
+    """Note the cache status of an answer, for the access log and the metrics."""
     request.facts.outcome = status.outcome
     request.facts.cache_status = status.text

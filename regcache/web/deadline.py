@@ -1,4 +1,4 @@
-"""A time limit for each of the phases of a connection."""
+"""The time limit of a connection, which is set anew for each of its phases."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 def _do_nothing() -> None:
-    """Stands in for a stopped channel's function, so that the garbage collector finds no cycle."""
+    """Takes the place of the function after a stop: that would keep the channel in a cycle."""
 
 
 class Deadline:
-    """A time limit that is often moved and seldom reached. One timer serves a whole connection.
+    """A time limit that is often moved and seldom reached; one timer per connection is enough.
 
-    :param reached: called at the deadline, unless it was moved or cleared.
+    :param reached: called at the deadline, unless that was moved or cleared.
     """
 
     def __init__(self, clock: IReactorTime, reached: Callable[[], object]) -> None:
@@ -30,11 +30,11 @@ class Deadline:
             self._alarm.reset(seconds)
 
     def clear(self) -> None:
-        """Have no deadline for now."""
+        """Remove the deadline for now."""
         self._at = None
 
     def stop(self) -> None:
-        """Have no deadline any more, and forget the function."""
+        """Remove the deadline for good, and forget the function."""
         self._at = None
         self._reached = _do_nothing
         if self._alarm is not None:

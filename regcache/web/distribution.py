@@ -1,4 +1,4 @@
-"""Decides what answers a request on a listener: the distribution API."""
+"""Routes the requests on a listener to their handlers: the distribution API."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -23,16 +23,16 @@ _READ = frozenset({b"GET", b"HEAD"})
 _PAGED = frozenset({TargetKind.TAGS, TargetKind.CATALOG})
 _ROUTED = frozenset({TargetKind.MANIFEST, TargetKind.BLOB, TargetKind.TAGS, TargetKind.REFERRERS})
 
-#: Memory for what targets mean, so that none is parsed and routed twice in a row (bytes).
+#: Memory for parsed and routed targets, so that frequent ones are not parsed again (bytes).
 MEMORY = 2 * 1024 * 1024
-#: What one costs besides its text, of which several parts are kept (bytes).
+#: What one takes besides its text (bytes).
 OVERHEAD = 1024
 COPIES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a target means under a host, by the routing table alone."""
+    """The meaning of a target under a host, by the routing table alone."""
 
     target: Target
     route: Route
@@ -44,10 +44,10 @@ class Resolution:
 class Distribution:
     """The dispatcher of every listener that serves clients.
 
-    :ivar upstreams: which upstream each name of the routing table means.
-    :ivar gatekeeper: decides who may have what; None where access is not restricted.
-    :ivar realm: gives our own tokens; None where nobody needs any.
-    :ivar resolved: targets that were asked for lately, by host name and target.
+    :ivar upstreams: the upstream of each name in the routing table.
+    :ivar gatekeeper: decides who may have what; None if access is not restricted.
+    :ivar realm: gives our own tokens; None if none are needed.
+    :ivar resolved: recently resolved targets, by host name and target.
     """
 
     table: RoutingTable
@@ -63,9 +63,9 @@ class Distribution:
     )
 
     def __call__(self, request: Request) -> Any:
-        """Answer, now or later.
+        """Answer a request, now or later.
 
-        :raises RegistryError: for what needs no upstream to be refused.
+        :raises RegistryError: if it is refused without asking an upstream.
         """
         if self.realm is not None and request.path == TOKEN_PATH:
             return self.realm.answer(request)
@@ -83,7 +83,7 @@ class Distribution:
         return self._answer(request, resolution)
 
     def _answer_other(self, request: Request, target: Target) -> Any:
-        """What has no repository."""
+        """Answer a request that is not about a repository."""
         if target.kind is TargetKind.PING:
             return self._answer_ping(request)
         if target.kind is TargetKind.UPLOAD:
@@ -111,7 +111,7 @@ class Distribution:
         send_body(request, b"{}", JSON_TYPE)
 
     async def _answer_catalog(self, request: Request, upstream: str | None, target: Target) -> None:
-        """What the cache holds, as far as it may be pulled by who asks."""
+        """Answer with the cached repositories that this client may pull."""
         decision = None
         if self.gatekeeper is not None:
             decision = await self.gatekeeper.decide(request)
@@ -146,7 +146,7 @@ class Distribution:
     async def _answer_later(
         self, request: Request, resolution: Resolution, gatekeeper: Gatekeeper
     ) -> None:
-        """Answer once it is known who asks."""
+        """Answer after the credentials were checked."""
         decision = await gatekeeper.decide(request)
         gatekeeper.admit(request, decision, resolution.wanted)
         answering = self._handle(request, resolution.repository, resolution.target)

@@ -1,4 +1,4 @@
-"""What a client gets for what a handler raised."""
+"""From exceptions of handlers to the errors that clients get."""
 
 import secrets
 
@@ -44,15 +44,15 @@ class InternalError(RegistryError):
 
 
 class ExhaustedError(RegistryError):
-    """The process may open no further file; a client may ask again soon."""
+    """The process may not open another file. The client may ask again soon."""
 
     status, code = 503, "UNAVAILABLE"
 
 
 class LateAnswerError(GatewayTimeoutError):
-    """What a client waits for takes longer than it is let wait. Who asks again joins it.
+    """The answer takes longer than ``first_answer``. The work goes on: a client may ask again.
 
-    :param upstream: that is waited for; "" where that is not known.
+    :param upstream: the one that is waited for; "" if that is not known.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -64,7 +64,7 @@ class LateAnswerError(GatewayTimeoutError):
 class ErrorAnswers:
     """Finds the answer for a failure, and logs unexpected ones.
 
-    :param clock: limits how often a shortage that concerns every request is logged.
+    :param clock: by which a shortage that concerns every request is not logged too often.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -73,7 +73,7 @@ class ErrorAnswers:
     def error_for(self, failure: Failure, kind: str) -> RegistryError:
         """The error for a failure.
 
-        :param kind: of the request, which decides what "not found" is called.
+        :param kind: of the request; it decides which code "not found" has.
         """
         error = failure.value
         if isinstance(error, RegistryError):
@@ -92,7 +92,7 @@ class ErrorAnswers:
 
 
 def _internal(failure: Failure) -> RegistryError:
-    """An internal fault, logged under an id. A fault of the disk takes one line of the log."""
+    """An internal fault, logged with an id. A fault of the disk is one line, without traceback."""
     fault = secrets.token_hex(6)
     if isinstance(failure.value, OSError):
         _log.error("request {fault} failed: {why}", fault=fault, why=str(failure.value))

@@ -1,7 +1,7 @@
-"""Lets requests pass, or refuses them, before anything is looked up: the one place in front of all.
+"""Admits or refuses requests before anything is looked up: the one place for all of them.
 
-A decision that is known, or needs nothing but the rules, costs neither a thread nor a coroutine.
-Otherwise the request waits until the password or the token was checked.
+If the decision is remembered, or the rules alone give it, it is there at once, without a thread
+or a coroutine. Otherwise the request waits until its password or token was checked.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Gatekeeper:
     table: RoutingTable
 
     def asker(self, request: Request) -> Asker:
-        """Who asks, as far as the request shows it. Two sets of credentials are none that hold."""
+        """Who asks, as the request shows it. Several Authorization fields are wrong credentials."""
         lines = request.field_lines(b"authorization")
         shown = lines[0] if len(lines) == 1 else None if not lines else ""
         return Asker(shown, request.peer_address, self.host_of(request), self._certificate(request))
@@ -38,18 +38,18 @@ class Gatekeeper:
         return None
 
     def at_once(self, request: Request) -> Decision | None:
-        """The decision about who asks, if it is there; else it takes :meth:`decide`."""
+        """The decision about who asks, if it is there at once; else call :meth:`decide`."""
         return self.access.decide_at_once(self.asker(request))
 
     async def decide(self, request: Request) -> Decision:
         """The decision about who asks.
 
-        :raises RegistryError: where too many logins are being tried.
+        :raises RegistryError: if too many passwords are being tried.
         """
         return await self.access.decide(self.asker(request))
 
     def admit(self, request: Request, decision: Decision, wanted: Wanted) -> None:
-        """Let a request for something of a repository pass.
+        """Admit a request about a repository.
 
         :raises RegistryError: if it may not.
         """
@@ -59,7 +59,7 @@ class Gatekeeper:
         )
 
     def admit_listing(self, request: Request, decision: Decision, upstream: str) -> None:
-        """Let a request for the catalog pass.
+        """Admit a request for the catalog.
 
         :raises RegistryError: if it may not.
         """
@@ -67,7 +67,7 @@ class Gatekeeper:
         self.permission.check_listing(decision, self.situation(request, upstream))
 
     def admit_ping(self, request: Request, decision: Decision) -> None:
-        """Let a request for ``/v2/`` pass.
+        """Admit a request for ``/v2/``.
 
         :raises RegistryError: if it has to log in first.
         """
@@ -75,7 +75,7 @@ class Gatekeeper:
         self.permission.check_ping(decision, self.situation(request, ""))
 
     def admit_admin(self, request: Request, decision: Decision) -> None:
-        """Let a request of an operator pass.
+        """Admit a request of an operator.
 
         :raises RegistryError: without an account that has ``admin``.
         """
@@ -83,7 +83,7 @@ class Gatekeeper:
         self.permission.check_admin(decision)
 
     def situation(self, request: Request, upstream: str) -> Situation:
-        """Where a request came in."""
+        """The facts about a request that challenges depend on."""
         host = request.hostname
         named = upstream or (None if host is None else self.table.hosts.find(host))
         return Situation(
@@ -93,7 +93,7 @@ class Gatekeeper:
         )
 
     def is_ours(self, host: str | None) -> bool:
-        """Whether this is a name of ours, which a realm may be on.
+        """Whether this host name is one of ours, so that our realm may be on it.
 
         :param host: normalised.
         """

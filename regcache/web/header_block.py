@@ -1,4 +1,4 @@
-"""Header fields as bytes: encoded once for all the answers that have them in common."""
+"""Header fields as bytes, encoded once for many answers."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ def safe_header_value(text: str) -> str:
 
 
 class HeaderBlock:
-    """Header fields that many answers have in common.
+    """Header fields that many answers share.
 
     :ivar fields: names and values.
     :ivar encoded: the same as the lines of HTTP/1.1.

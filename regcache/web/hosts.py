@@ -1,8 +1,8 @@
-"""Which upstream a request means: from Host, ``?ns=``, path prefix and default.
+"""Routing: which upstream a request means, by Host, ``?ns=``, path prefix and default.
 
-A total function without I/O. Its truth table is in docs/clients.md, and a test holds the two
-together. What a client sends only ever chooses among the configured upstreams; it is never
-an address to connect to.
+It is a total function without I/O. Its truth table is in docs/clients.md; a test compares the
+two. What a client sends can only choose among the configured upstreams. It is never used as an
+address to connect to.
 """
 
 import ipaddress
@@ -26,12 +26,12 @@ class InvalidHostError(ValueError):
 
 
 class AdminHostError(NameUnknownError):
-    """The Host is one of ``admin.hosts``: the pages of the operator, not an upstream."""
+    """The Host is one of ``admin.hosts``: it means the operator's pages, no upstream."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamNames:
-    """By what names clients know one upstream, and which of its repositories they may have.
+    """The names by which clients reach one upstream, and which of its repositories they may have.
 
     :ivar hosts: exact host names, or ``*.`` wildcards that stand for one or more labels.
     :ivar default_namespace: put before names of one component ("" for none).
@@ -64,7 +64,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class HostRules:
-    """Exact names and wildcards that lead to a value."""
+    """A map from exact names and wildcards to values."""
 
     exact: Mapping[str, str] = field(default_factory=dict)
     wildcards: Mapping[str, str] = field(default_factory=dict)
@@ -90,10 +90,10 @@ class HostRules:
 
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """Everything that decides about routing, indexed. Made by :meth:`build`.
+    """All that routing depends on, indexed. Made by :meth:`build`.
 
-    :ivar default_hosts: hosts for which the default upstream answers; None for the rule that
-        holds when nothing is configured.
+    :ivar default_hosts: the hosts for which the default upstream answers; None if they are not
+        configured, which has a rule of its own.
     """
 
     upstreams: Mapping[str, UpstreamNames]
@@ -150,7 +150,7 @@ class RoutingTable:
 
 @lru_cache(_HOSTS_KEPT)
 def normalise_host(raw: str) -> str | None:
-    """A Host header without port and trailing dot, in lower case; None if it is empty.
+    """A Host header in lower case, without port and trailing dot; None if it is empty.
 
     Addresses come in their canonical form, IPv6 without brackets.
 

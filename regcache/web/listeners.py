@@ -1,4 +1,4 @@
-"""Where the daemon listens: endpoint strings, plain or TLS, opened together or not at all."""
+"""The listeners of the daemon: plain or TLS, all opened together or none."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (Twisted's services have no annotations)
@@ -76,7 +76,7 @@ Place = BoundSocket | IStreamServerEndpoint
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A listener that clients cannot reach yet."""
+    """A listener that is bound, and not open yet."""
 
     spec: ListenerSpec
     factory: IProtocolFactory
@@ -84,23 +84,23 @@ class _Prepared:
 
 
 class Listeners(Service):
-    """Takes the addresses of all listeners, and opens them later.
+    """Binds the addresses of all listeners first, and opens them later.
 
     =======  ==========================================  =====================================
     state    event                                       what holds afterwards
     =======  ==========================================  =====================================
-    closed   ``bind``: all addresses can be had          bound; who connects by TCP is refused
+    closed   ``bind``: all addresses are free            bound; TCP connections are refused
     closed   ``bind``: one cannot                        closed
     bound    ``open``: all listen                        open
     bound    ``open``: one cannot                        closed
-    any      ``stop_listening``                          closed; connections live on
+    any      ``stop_listening``                          closed; open connections stay
     =======  ==========================================  =====================================
 
-    Sockets of unix and those that somebody else has opened need no privileges: nothing is done
-    with them before ``open``.
+    Unix sockets, and sockets that the service manager has opened, need no privileges: nothing is
+    done with them before ``open``.
 
-    :param bind: takes an address of TCP, if not :func:`~regcache.web.binding.bind_tcp`.
-    :ivar ports: what is open.
+    :param bind: binds a TCP address, instead of :func:`~regcache.web.binding.bind_tcp`.
+    :ivar ports: the open ports.
     """
 
     def __init__(
@@ -120,9 +120,9 @@ class Listeners(Service):
         return bool(self.ports)
 
     def bind(self) -> None:
-        """Take all addresses, once; if one cannot be had none is kept.
+        """Bind all addresses, once. If one cannot be bound, none is kept.
 
-        :raises ListenError: for the first that cannot.
+        :raises ListenError: for the first that cannot be bound.
         """
         if self.ports or self._prepared:
             return
@@ -134,7 +134,7 @@ class Listeners(Service):
             raise
 
     def open(self) -> None:
-        """Let clients in everywhere, once; if one listener fails none stays open.
+        """Open all listeners, once. If one fails, none stays open.
 
         :raises ListenError: for the first that fails.
         """
@@ -149,7 +149,7 @@ class Listeners(Service):
             raise
 
     def privilegedStartService(self) -> None:
-        """Take the addresses while the process may have low ports.
+        """Bind the addresses while the process has the privilege for low ports.
 
         :raises ListenError: as :meth:`bind`.
         """
@@ -164,7 +164,7 @@ class Listeners(Service):
         self.open()
 
     def stopService(self) -> "Deferred[Any]":
-        """Take no new connections; those there are stay open."""
+        """Accept no new connections. Those that are open stay open."""
         super().stopService()
         return self.stop_listening()
 
@@ -183,7 +183,7 @@ class Listeners(Service):
         return DeferredList(waiting, consumeErrors=True) if waiting else succeed(None)
 
     def _cannot_accept(self, port: Any, error: OSError) -> None:
-        """Leave a port alone for a moment; who wants to connect waits in the kernel."""
+        """Stop accepting for a moment. New connections wait in the kernel meanwhile."""
         port.stopReading()
         self._pauses[port] = self._reactor.callLater(ACCEPT_PAUSE, self._accept_again, port)
         more = self._shortages.turn()
@@ -254,7 +254,7 @@ class Listeners(Service):
 
 
 def _at_once(spec: ListenerSpec, listening: "Deferred[Any]") -> Any:
-    """What a listener gives. :raises ListenError: if it fails, or takes its time."""
+    """The result of listening. :raises ListenError: if it failed, or is not there at once."""
     result: list[Any] = []
     listening.addBoth(result.append)
     if not result:
@@ -267,7 +267,8 @@ def _at_once(spec: ListenerSpec, listening: "Deferred[Any]") -> Any:
 def _endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     """The endpoint, with our backlog unless it names one.
 
-    Twisted's own is 50: the 51st client that comes at once waits a second for its next SYN.
+    Twisted's default is 50: of more clients at the same moment, the 51st waits a second until its
+    kernel tries again.
     """
     kind = description.partition(":")[0]
     endpoint: IStreamServerEndpoint
@@ -280,7 +281,7 @@ def _endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
 
 
 class _NoIPv6Error(ListenError):
-    """The system has no IPv6."""
+    """This system has no IPv6."""
 
 
 def _explain(spec: ListenerSpec, failure: Failure) -> ListenError:

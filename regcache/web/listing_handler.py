@@ -19,15 +19,15 @@ from regcache.web.hosts import RoutingTable
 from regcache.web.request import Request
 from regcache.web.respond import send_body, send_json, set_header
 
-#: The largest page, and the one that is given when none is asked for.
+#: How many entries a page has at most, and if the client asks for no number.
 MOST_ENTRIES = 1000
-#: Names that are read of the index at once, at least.
+#: How many names are read from the index at a time, at least.
 _LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What part of a list is wanted: ``n`` entries behind ``last``."""
+    """The part of a list that is wanted: ``n`` entries after ``last``."""
 
     n: int
     last: str
@@ -54,7 +54,7 @@ class ListingHandler:
     table: RoutingTable
 
     async def answer_tags(self, request: Request, repository: Repository, target: Target) -> None:
-        """The tags of a repository, named as the client named it."""
+        """The tags of a repository, under the name that the client used."""
         page = Page.of(target)
         found = await self.cache.tags(repository, page.last, page.n)
         set_list_headers(request, found.status)
@@ -64,7 +64,7 @@ class ListingHandler:
     async def answer_referrers(
         self, request: Request, repository: Repository, target: Target
     ) -> None:
-        """The referrers of a digest, filtered here."""
+        """The referrers of a digest, filtered by ``artifactType``."""
         wanted = target.query.get("artifactType", [""])[-1]
         content = RepositoryContent(repository, Digest.parse(target.reference))
         found = await self.cache.referrers(content, wanted)
@@ -82,11 +82,11 @@ class ListingHandler:
         *,
         decision: Decision | None = None,
     ) -> None:
-        """What the cache holds, under the names by which one would pull it here.
+        """The cached repositories, under the names by which they are pulled here.
 
         :param named: the upstream that Host or ``ns`` name, if any.
-        :param decision: who asks: nothing else is shown than what that one may pull. None where
-            everybody may pull everything.
+        :param decision: about the client: only what it may pull is shown. None if access is not
+            restricted.
         """
         page = Page.of(target)
         found = await self._catalog(
@@ -104,7 +104,7 @@ class ListingHandler:
         page: Page,
         decision: Decision | None,
     ) -> list[tuple[str, str]]:
-        """Places and names of a page and what follows it, if anything does."""
+        """The places and names of a page, and one more if there is a next page."""
         last = place(found, page.last)
         entries: list[tuple[str, str]] = []
         for shelf in found:

@@ -18,17 +18,17 @@ from regcache.web.header_block import HeaderBlock
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
 
-#: Heads of answers that are kept encoded (entries of about a KiB).
+#: How many encoded heads of answers are kept (entries of about a KiB).
 MOST_HEADS = 2048
-#: Memory for what was found out about Accept lines (bytes).
+#: Memory for parsed Accept lines (bytes).
 ACCEPT_MEMORY = 256 * 1024
-#: What each costs there besides its text (bytes).
+#: What each takes besides its text (bytes).
 ACCEPT_OVERHEAD = 256
 
 #: Digest, media type, Cache-Status, age, by tag, with a body.
 HeadKey = tuple[Digest, str, str, int | None, bool, bool]
 
-#: Clients ask for the same ones again and again.
+#: Clients ask for the same digests again and again.
 _parse_digest = lru_cache(maxsize=1024)(Digest.parse)
 
 
@@ -36,9 +36,9 @@ _parse_digest = lru_cache(maxsize=1024)(Digest.parse)
 class ManifestHandler:
     """Answers requests for manifests.
 
-    :ivar private: access is restricted, so shared caches must not keep answers.
-    :ivar heads: heads of answers, encoded.
-    :ivar index_takers: whether clients with these Accept lines take an index.
+    :ivar private: whether access is restricted, so that shared caches must not keep answers.
+    :ivar heads: encoded heads of answers.
+    :ivar index_takers: for Accept lines, whether they accept an index.
     """
 
     cache: ConfiguredCache
@@ -53,7 +53,7 @@ class ManifestHandler:
     def answer(
         self, request: Request, repository: Repository, reference: str
     ) -> Coroutine[Any, Any, None] | None:
-        """Answer a GET or HEAD for a tag or digest: at once if that can be, else the rest of it."""
+        """Answer a GET or HEAD for a tag or digest at once, or return the work that is left."""
         if is_digest(reference):
             content = RepositoryContent(repository, _parse_digest(reference))
             found = self.cache.manifest_at_once(content)
@@ -88,7 +88,7 @@ class ManifestHandler:
     async def _child(
         self, request: Request, repository: Repository, tag: str, index: Served | ServedHead
     ) -> Served:
-        """The child of an index for clients that take no index."""
+        """The manifest in an index for clients that accept no index."""
         child = await self.cache.child_of(repository, index)
         if child is None:
             set_header(request, "Vary", "Accept")
@@ -98,7 +98,7 @@ class ManifestHandler:
         return child
 
     def _takes(self, request: Request, found: Served | ServedHead) -> bool:
-        """Whether the client takes what was found: anything, or an index if it is one."""
+        """Whether the client accepts what was found. Only an index may be unacceptable."""
         media_type = found.manifest.media_type if isinstance(found, Served) else found.media_type
         if media_type not in INDEX_TYPES:
             return True
@@ -120,7 +120,7 @@ class ManifestHandler:
             request.send_whole((self._head(found, by_tag, True),), manifest.content)
 
     def _head(self, found: Served, by_tag: bool, whole: bool) -> HeaderBlock:
-        """The head of an answer, with the length of its body if that is to follow."""
+        """The head of an answer; with the length of its body, if that follows."""
         manifest, status = found.manifest, found.status
         key = (manifest.digest, manifest.media_type, status.text, status.age, by_tag, whole)
         head = self.heads.get(key)
@@ -146,7 +146,7 @@ class ManifestHandler:
             by_tag=by_tag,
         )
         if by_tag:
-            # What a tag stands for depends on what the client takes, for 304 and HEAD too.
+            # By tag the answer depends on what the client accepts; so does 304, and that to HEAD.
             set_header(request, "Vary", "Accept")
         etag = f'"{found.digest}"'
         if is_not_modified(request, etag):

@@ -1,7 +1,7 @@
-"""The PROXY protocol, versions 1 and 2: a proxy tells the address of its client first.
+"""The PROXY protocol, versions 1 and 2: a proxy first sends the address of its client.
 
-https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt, section 2. The protocol behind gets
-the connection only when the header is there, so that the peer's address is always the client's.
+https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt, section 2. The inner protocol gets
+the connection only when the header is complete, so that its peer's address is always the client's.
 
 =========  ============================  ==================================================
 state      event                         what holds afterwards
@@ -10,16 +10,16 @@ unknown    the beginning of a signature  unknown
 unknown    a signature of version 1      line
 unknown    a signature of version 2      head
 unknown    anything else                 refused
-line       CRLF within 107 bytes         over; or refused, where the line is not valid
+line       CRLF within 107 bytes         over; or refused, if the line is not valid
 line       more bytes without one        refused
-head       16 bytes                      body; or refused, where they are not valid
-body       all that they announced       over; or refused, where the addresses are not there
+head       16 bytes                      body; or refused, if they are not valid
+body       all that they announced       over; or refused, if the addresses are incomplete
 any        time-out                      refused
 =========  ============================  ==================================================
 
-Over: the connection belongs to the protocol behind, with the addresses that the header names.
-Refused: it is closed, and the log has a line. A connection that ends before its first byte, as
-those of some health checks do, is none of these.
+Over: the inner protocol gets the connection, with the addresses of the header. Refused: it is
+closed, and a line is logged. A connection that ends before its first byte is neither: some health
+checks do that.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -60,24 +60,24 @@ _LINE = re.compile(
     re.DOTALL,
 )
 _LOCAL, _PROXY = 0x20, 0x21
-#: Bytes of the addresses by family and transport; those of datagrams are none of ours, and
-#: count as unknown (section 2.2).
+#: The length of the addresses by family and transport (bytes). Datagrams count as unknown
+#: (section 2.2).
 _TCP4, _TCP6, _UNIX = 0x11, 0x21, 0x31
 _LENGTHS = {_TCP4: 12, _TCP6: 36, _UNIX: 216}
 _KNOWN = frozenset({0x00, 0x12, 0x22, 0x32, *_LENGTHS})
 
 
 class ProxyHeaderError(ValueError):
-    """The bytes are no header of the PROXY protocol."""
+    """The bytes are no valid header of the PROXY protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What a header says.
+    """The content of a header.
 
-    :ivar peer: the client, or None where the header names none: the peer is the proxy then.
-    :ivar host: the address that the client connected to, or None as well.
-    :ivar rest: bytes behind the header.
+    :ivar peer: the client; None if the header names none: then the proxy itself is the peer.
+    :ivar host: the address that the client connected to; None likewise.
+    :ivar rest: the bytes after the header.
     """
 
     peer: IAddress | None
@@ -86,7 +86,7 @@ class ProxyHeader:
 
 
 class ProxyHeaderReader:
-    """Reads a header, however it is cut into pieces. Keeps no more of it than the addresses."""
+    """Reads a header, which may arrive in pieces. Keeps no more of it than the addresses."""
 
     def __init__(self) -> None:
         self._data = b""
@@ -94,9 +94,9 @@ class ProxyHeaderReader:
         self._addresses: tuple[IAddress | None, IAddress | None] | None = None
 
     def feed(self, data: bytes) -> ProxyHeader | None:
-        """The header, once all of it is there.
+        """Take some bytes. Returns the header when it is complete, else None.
 
-        :raises ProxyHeaderError: as soon as it is known that the bytes are none.
+        :raises ProxyHeaderError: as soon as it is certain that the bytes are no valid header.
         """
         if self._addresses is not None:
             return self._skip_rest(data)
@@ -132,7 +132,7 @@ class ProxyHeaderReader:
         return self._skip_rest(self._data[_HEAD.size + wanted :])
 
     def _skip_rest(self, data: bytes) -> ProxyHeader | None:
-        """What follows the addresses has no meaning here (section 2.2, TLV vectors)."""
+        """Skip what follows the addresses (section 2.2, TLV vectors); it is not used here."""
         skipped = min(self._skip, len(data))
         self._skip -= skipped
         if self._skip:
@@ -142,7 +142,7 @@ class ProxyHeaderReader:
 
 
 def _begins(data: bytes, signature: bytes) -> bool:
-    """Whether the data begins with a signature, as far as it goes."""
+    """Whether the data may be the beginning of a signature, or begins with one."""
     return data[: len(signature)] == signature[: len(data)]
 
 
@@ -185,7 +185,7 @@ def _v4(address: ipaddress.IPv4Address, port: int) -> IAddress:
 
 
 def _v6(address: ipaddress.IPv6Address, port: int) -> IAddress:
-    """What is IPv4 mapped into IPv6 is the same client as over IPv4."""
+    """An IPv6 address; if it is a mapped IPv4 address, that, since it is the same client."""
     mapped = address.ipv4_mapped
     if mapped is not None:
         return _v4(mapped, port)
@@ -199,9 +199,9 @@ def _port(number: int) -> int:
 
 
 class ProxiedFactory(ServerFactory):
-    """For a listener behind a proxy.
+    """The factory of a listener behind a proxy.
 
-    :param factory: makes what stands behind, with the client's address.
+    :param factory: makes the inner protocol, with the client's address.
     """
 
     noisy = False
@@ -224,7 +224,7 @@ class ProxiedFactory(ServerFactory):
 
 
 class ProxiedConnection(Protocol):
-    """Waits for the header, and hands over to what stands behind."""
+    """Waits for the header, and hands the connection to the inner protocol."""
 
     _log = Logger()
 
@@ -239,7 +239,7 @@ class ProxiedConnection(Protocol):
         self._overdue = self._clock.callLater(HEADER_TIMEOUT, self._too_late)
 
     def dataReceived(self, data: bytes) -> None:
-        """Some bytes of the header, and maybe of what follows."""
+        """Take bytes of the header, and perhaps of what follows it."""
         if self._overdue is None:
             return  # it is being closed
         try:
@@ -252,7 +252,7 @@ class ProxiedConnection(Protocol):
             self._hand_over(header)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """The proxy has left before its header was there."""
+        """The proxy has left before its header was complete."""
         self._stop_waiting()
 
     def _hand_over(self, header: ProxyHeader) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a request while it is answered, and when it has ended."""
+"""The facts about a request, collected while it is answered, and its record at the end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ CLIENT_LEFT = 499
 
 
 class RequestRecord(NamedTuple):
-    """All that is known of one request when it has ended.
+    """All facts about a request that has ended.
 
     :ivar peer: the client's address without its port.
-    :ivar account: who was authenticated, or "".
-    :ivar status: as sent; 499 where the client left before there was one.
-    :ivar body_bytes: bytes of the body handed to the connection.
+    :ivar account: the name of the authenticated account, or "".
+    :ivar status: as sent; 499 if the client left before an answer began.
+    :ivar body_bytes: how many bytes of the body were handed to the connection.
     :ivar first_byte: seconds from the request to the headers of its answer; None without one.
     :ivar seconds: from the whole request to its end.
     :ivar ended_early: why the answer was not sent whole, or "".
@@ -52,12 +52,12 @@ class RequestRecord(NamedTuple):
 
 @dataclass(slots=True)
 class RequestFacts:
-    """What handlers learn about a request, for the access log and the metrics.
+    """The facts that handlers find out about a request, for the access log and the metrics.
 
     :ivar kind: manifest, blob, tags, referrers, catalog, ping or other.
     :ivar upstream: the configured name, or "".
-    :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; left ""
-        it becomes hit or error by the status.
+    :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; if it is left
+        "", it becomes hit or error by the status.
     :ivar ended_early: why the answer was not sent whole, or "".
     :ivar error: what the client was told went wrong, or "".
     """
@@ -85,7 +85,7 @@ def describe_peer(address: IAddress | None) -> str:
 
 
 def refused_record(peer: IAddress | None, reason: str, status: int) -> RequestRecord:
-    """The record of what was refused before it became a request."""
+    """The record of something that was refused before it was a whole request."""
     return RequestRecord(
         peer=describe_peer(peer),
         account="",

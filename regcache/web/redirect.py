@@ -1,4 +1,4 @@
-"""The plain listener beside a TLS one: everything goes to https, but for ACME challenges."""
+"""The plain listener beside a TLS one: it redirects to https, and answers ACME challenges."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ _LOCATION_SAFE = "/?&=%:@!$()*+,;~-._[]"
 class RedirectDispatch:
     """Answers 308 to https, and ACME challenges from a folder. A dispatcher of a site.
 
-    :param acme_webroot: the folder that the ACME client is told as webroot, or None.
+    :param acme_webroot: the folder that the ACME client uses as its webroot, or None.
     :param pool: reads the challenges.
     """
 
@@ -35,7 +35,7 @@ class RedirectDispatch:
     def __call__(self, request: Request) -> "Deferred[None]":
         """Answer one request.
 
-        :raises BadRequestError: where nothing valid can be redirected to.
+        :raises BadRequestError: if the request gives no valid target for a redirect.
         """
         if self._webroot is not None and request.path.startswith(ACME_PREFIX):
             return self._answer_challenge(request)
@@ -62,7 +62,7 @@ class RedirectDispatch:
 
 
 def https_location(host: str | None, uri: bytes) -> str:
-    """The same target on https and its own port, percent-encoded where a header needs it.
+    """The URL of the same target on https, percent-encoded where a header needs it.
 
     :param host: normalised, without port; an IPv6 address without brackets.
     :param uri: the raw request target, in origin form.
@@ -75,7 +75,7 @@ def https_location(host: str | None, uri: bytes) -> str:
 
 
 def read_challenge(path: str) -> bytes | None:
-    """Read a small regular file, or None where there is none. Blocks.
+    """Read a small regular file; None if there is none. Blocks.
 
     :raises OSError: for other faults than absence.
     """

@@ -1,4 +1,4 @@
-"""One request from a client: checked, dispatched, recorded exactly once."""
+"""One request of a client. It is checked, dispatched, and recorded exactly once."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
@@ -22,7 +22,7 @@ from regcache.web.request_target import checked_host, origin_form
 from regcache.web.respond import send_error
 from regcache.web.site import Site
 
-#: Larger bodies go out piece by piece, as the client takes them (bytes).
+#: Larger bodies are written in pieces, as the client takes them (bytes).
 LARGEST_WHOLE = 64 * 1024
 
 PUSH_METHODS = frozenset({b"PUT", b"POST", b"PATCH"})
@@ -45,15 +45,15 @@ class AnswerChannel(Protocol):
 
     @property
     def own_stream(self) -> Any:
-        """The transport that carries nothing but this answer now; None where it is shared."""
+        """The transport, if it carries only this answer now; None if it is shared."""
 
     def unsent_bytes(self) -> int | None:
-        """Changes as long as the client takes something; None where that is not known."""
+        """A value that changes while the client takes something; None if that is not known."""
 
     def write_whole(self, request: "Request", blocks: Sequence[HeaderBlock], body: bytes) -> None:
         """Write a whole answer.
 
-        :param blocks: fields beside those of ``responseHeaders``.
+        :param blocks: header fields besides those of ``responseHeaders``.
         """
 
     def close_after(self, request: "Request") -> None:
@@ -64,9 +64,9 @@ class AnswerChannel(Protocol):
 
 
 class Request(ServerRequest):
-    """A request as the dispatcher of a :class:`~regcache.web.site.Site` gets it.
+    """A request, as the dispatcher of a :class:`~regcache.web.site.Site` gets it.
 
-    :ivar facts: what handlers learn about it, for the access log and the metrics.
+    :ivar facts: what handlers find out about it, for the access log and the metrics.
     :ivar hostname: the Host without its port, normalised; None if there was none.
     :ivar body_refused: the body was too large and is not read.
     :ivar first_byte_at: when the headers of the answer were written (clock seconds), or None.
@@ -91,12 +91,12 @@ class Request(ServerRequest):
 
     @property
     def gone(self) -> bool:
-        """Whether nothing that is written can reach the client any more."""
+        """Whether the client can get nothing any more."""
         return self.is_disconnected or self._aborted
 
     @property
     def over(self) -> bool:
-        """Whether the answer has been finished or the client is gone."""
+        """Whether the answer is complete, or the client has left."""
         return self.gone or bool(self.finished)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -141,7 +141,7 @@ class Request(ServerRequest):
 
     @property
     def peer_address(self) -> str | None:
-        """The address of the real peer; None where it has none, as on a unix socket."""
+        """The address of the client itself; None if it has none, as on a unix socket."""
         host = getattr(self.client, "host", None)
         return host if isinstance(host, str) else None
 
@@ -160,20 +160,19 @@ class Request(ServerRequest):
 
     @property
     def own_stream(self) -> Any:
-        """The transport that carries nothing but this answer now; None where it is shared."""
+        """The transport, if it carries only this answer now; None if it is shared."""
         return None if self.channel is None else self.channel.own_stream
 
     def unsent_bytes(self) -> int | None:
-        """Changes as long as the client takes something; None where that is not known."""
+        """A value that changes while the client takes something; None if that is not known."""
         return None if self.channel is None else self.channel.unsent_bytes()
 
     def send_whole(self, blocks: Sequence[HeaderBlock], body: bytes) -> None:
-        """Answer with what is in memory, to HEAD without its body.
+        """Answer with a body from memory; to HEAD with the headers alone.
 
-        The request has ended then; where the body is large it ends when the client has
-        taken it.
+        That ends the request. If the body is large the request ends when the client has taken it.
 
-        :param blocks: header fields beside those that are set; one says how long the body is.
+        :param blocks: header fields besides those that are set; one of them is Content-Length.
         """
         if self.over:
             return
@@ -196,7 +195,7 @@ class Request(ServerRequest):
         return BodyTooLargeError("the request body is too large, or has no stated length")
 
     def _answer_failure(self, failure: Failure) -> None:
-        """Turn what a handler raised into an error, or abort what has begun."""
+        """Answer with an error; if an answer has begun already, abort it."""
         if self.over and failure.check(CancelledError):
             return
         error = self.site.errors.error_for(failure, self.facts.kind)
@@ -210,7 +209,7 @@ class Request(ServerRequest):
             send_error(self, error)
 
     def _answer_is_due(self) -> None:
-        """Say that it takes too long; what was begun for this goes on, and may be joined."""
+        """Answer that it takes too long. The work for it goes on; other requests may join it."""
         self._due = None
         work = self._work
         if work is not None and not self.over and not self.is_answering:
@@ -239,7 +238,7 @@ class Request(ServerRequest):
             self.channel.abort()
 
     def connectionLost(self, reason: Failure) -> None:
-        """The client has gone: stop what works for it, and record the end."""
+        """The client has left: cancel the work for this request, and record its end."""
         super().connectionLost(reason)
         if not self.facts.ended_early:
             self.facts.ended_early = "the client closed the connection"
@@ -249,7 +248,7 @@ class Request(ServerRequest):
         self.record()
 
     def record(self) -> None:
-        """Tell the recorders, once, when the request has ended either way."""
+        """Hand the record to the recorders; once, however the request ended."""
         if self._recorded or not self._received:
             return
         self._recorded = True

@@ -1,6 +1,6 @@
 """Whole small answers: OCI errors, JSON, bodies with an ETag.
 
-Every function ends the request, and does nothing where the client has gone.
+Every function ends the request. It does nothing if the client has left.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -25,7 +25,7 @@ _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,\s*|\Z)')
 
 
 class AnswerableRequest(Protocol):
-    """What an answer needs of its request.
+    """The part of a request that these functions use.
 
     :ivar facts: for the access log and the metrics.
     """
@@ -36,7 +36,7 @@ class AnswerableRequest(Protocol):
 
     @property
     def over(self) -> bool:
-        """Whether the answer has been finished or the client is gone."""
+        """Whether the answer is complete, or the client has left."""
 
     def field_lines(self, name: bytes) -> list[str]:
         """All lines of a field of the request."""
@@ -45,14 +45,14 @@ class AnswerableRequest(Protocol):
         """Set the status of the answer."""
 
     def send_whole(self, blocks: Sequence[HeaderBlock], body: bytes) -> None:
-        """Answer with what is in memory, and end the request."""
+        """Answer with a body from memory, and end the request."""
 
     def finish(self) -> None:
         """End the request."""
 
 
 def set_header(request: AnswerableRequest, name: str, value: str) -> None:
-    """Set one header of the answer; its value is reduced to printable ASCII."""
+    """Set a header of the answer. Only the printable ASCII of its value is kept."""
     request.responseHeaders.setRawHeaders(name, [safe_header_value(value)])
 
 
@@ -65,7 +65,7 @@ def error_body(error: RegistryError) -> bytes:
 
 
 def send_error(request: AnswerableRequest, error: RegistryError) -> None:
-    """Answer with an error, and note it as the outcome unless a handler noted another."""
+    """Answer with an error. That is the outcome, unless a handler has noted another one."""
     if not request.facts.outcome:
         request.facts.outcome = "denied" if error.status in (401, 403) else "error"
     request.facts.error = error.message
@@ -97,9 +97,9 @@ def send_body(
     etag: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Answer with a body that is in memory; to HEAD with its headers alone.
+    """Answer with a body from memory; to HEAD with the headers alone.
 
-    :param etag: the quoted entity tag; with it a 200 becomes 304 where If-None-Match says so
+    :param etag: the quoted entity tag; with it a 200 becomes 304 if If-None-Match has it
         (RFC 9110, 13.1.2).
     """
     if request.over:
@@ -137,7 +137,7 @@ def etag_matches(lines: Sequence[str], etag: str) -> bool:
 
 
 def _entity_tags(text: str) -> Iterable[str]:
-    """The opaque tags of a list; what follows a fault in it is not looked at."""
+    """The opaque tags of a list, up to the first fault in it."""
     position = 0
     while match := _ENTITY_TAG.match(text, position):
         yield match[1]

@@ -1,16 +1,17 @@
-"""Sends stretches of files together that are due in the same turn of the reactor.
+"""Sends stretches of files together, if several are due in the same turn of the reactor.
 
 ==========  ============================  ================================================
 state       event                         what holds afterwards
 ==========  ============================  ================================================
-any         one sends that is alone, or   it has sent, by itself
-            there are no threads
+any         the only one sends, or there  it has sent, by itself
+            are no threads
 empty       one of several sends          gathering: it is due in the next turn
-gathering   one of several sends          it is due as well, once
+gathering   another one sends             it is due as well, once
 gathering   one leaves that is due        it is not due any more
-gathering   the next turn                 empty: all that were due have sent, and been told
-gathering   one of them fails when it is  its connection is cut, and the others send, and are
-            asked, or told                told
+gathering   the next turn                 empty: the calls of all that were due are made and
+                                          settled
+gathering   one raises when it is         its connection is cut; the others are not affected
+            planned, or settled
 ==========  ============================  ================================================
 """
 
@@ -24,10 +25,10 @@ from twisted.logger import Logger
 
 from regcache.web.send_threads import FileCall, SendThreads
 
-#: About how much all stretches together send in one turn of the reactor (bytes). That takes
-#: some milliseconds.
+#: About how much all stretches together send in one turn of the reactor (bytes); that takes some
+#: milliseconds.
 MOST_PER_TURN = 8 * 1024 * 1024
-#: The least that is worth a call (bytes).
+#: How much each may send at least (bytes), however many share the turn.
 LEAST_AT_ONCE = 128 * 1024
 
 
@@ -35,10 +36,10 @@ class Sending(Protocol):
     """A stretch of a file on its way to a socket."""
 
     def plan(self) -> FileCall | None:
-        """What is to be sent now; None if nothing can be. Calls no one back and closes nothing."""
+        """The call to make now; None if there is none. Must not call back or close anything."""
 
     def settle(self, call: FileCall | None) -> None:
-        """The call that was planned has been made."""
+        """Evaluate the planned call, which has been made."""
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -66,7 +67,7 @@ class Rounds:
         self._under_way.add(sending)
 
     def leave(self, sending: Sending) -> None:
-        """Count it no more; it is not due either. Idempotent."""
+        """Count it no more; it is not due any more either. Idempotent."""
         self._under_way.discard(sending)
         self._due.pop(sending, None)
 
@@ -76,7 +77,7 @@ class Rounds:
         return max(LEAST_AT_ONCE, min(most, share))
 
     def send(self, sending: Sending) -> None:
-        """Have a stretch send: now if it is alone, else in the round."""
+        """Let a stretch send: now, if it is the only one, else in the next round."""
         if len(self._under_way) <= 1 or not self._threads.present:
             call = sending.plan()
             if call is not None:

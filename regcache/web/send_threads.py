@@ -1,18 +1,18 @@
 """Threads that share the calls of sendfile(2) which are due in one turn of the reactor.
 
-A call never waits and leaves the interpreter's lock alone, so as many run at once as there are
-cores. The reactor's thread makes calls like the others and goes on when all are made: nothing
+A call never blocks, and runs without the interpreter's lock, so as many run at the same time as
+there are cores. The reactor's thread makes calls, too, and goes on when all are made. So nothing
 that they use can be closed meanwhile.
 
 ========  ==========================  ===================================================
 state     event                       what holds afterwards
 ========  ==========================  ===================================================
 stopped   calls are due               the reactor's thread has made all of them
-running   little is due               the same: to wake a thread costs more than that
+running   little is due               the same: to wake a thread would cost more than that
 running   more is due                 all are made, each by a thread that is free
-running   a thread comes late         the others have made what it would have
+running   a thread wakes up late      the others have made its calls, too
 running   a thread finds nothing due  it waits again
-running   the system gives no thread  those that there are do it, or the reactor's alone
+running   no thread can be started    the present ones make all calls, or the reactor's alone
 running   stopped                     stopped: the threads have ended
 ========  ==========================  ===================================================
 """
@@ -26,7 +26,7 @@ from typing import Protocol
 
 from twisted.application.service import Service
 
-#: With less in all (bytes) no thread is woken.
+#: If less is due in all (bytes), no thread is woken.
 LEAST_SHARED = 256 * 1024
 #: More threads would wait for memory, or for each other.
 MOST_THREADS = 3
@@ -40,12 +40,12 @@ def usable_cores() -> int:
 
 
 def threads_for(cores: int) -> int:
-    """How many threads help the reactor's own on so many cores."""
+    """How many threads to have besides the reactor's on so many cores."""
     return min(cores - 1, MOST_THREADS)
 
 
 class Call(Protocol):
-    """Something that does not wait, and may be done in any thread.
+    """A call that does not block, and may be made in any thread.
 
     :ivar count: how many bytes it may send.
     """
@@ -53,16 +53,16 @@ class Call(Protocol):
     count: int
 
     def make(self) -> None:
-        """Do it. Raises nothing."""
+        """Make the call. Raises nothing."""
 
 
 class FileCall:
     """One call of sendfile(2), to a socket that does not block.
 
-    Both descriptors have to stay open until it is made: the number of a closed one may be
-    given to another file or client.
+    Both descriptors must stay open until it is made: the number of a closed one may belong to
+    another file or client by then.
 
-    :ivar outcome: once it is made, how many bytes were sent, or what went wrong.
+    :ivar outcome: how many bytes were sent, or the error; set when the call is made.
     """
 
     __slots__ = ("count", "file", "outcome", "position", "socket")
@@ -85,7 +85,7 @@ class FileCall:
 class SendThreads(Service):
     """Makes calls side by side while the service runs.
 
-    :param count: threads beside the reactor's; with none everything is done there.
+    :param count: of threads besides the reactor's; with 0 that one makes all calls.
     :param thread: makes a thread.
     """
 
@@ -100,14 +100,14 @@ class SendThreads(Service):
 
     @property
     def present(self) -> bool:
-        """Whether there are any now."""
+        """Whether there are any threads now."""
         return bool(self._threads)
 
     def startService(self) -> None:
-        """Begin the threads, as many as the system gives."""
+        """Start the threads, or as many of them as can be started."""
         super().startService()
         for number in range(self._count):
-            # They hold nothing that has to be put in order before the process ends.
+            # They are daemon threads: they have nothing to finish before the process ends.
             thread = self._thread(target=self._work, name=f"send-{number}", daemon=True)
             try:
                 thread.start()
@@ -130,7 +130,7 @@ class SendThreads(Service):
         if sum(call.count for call in calls) < LEAST_SHARED:
             helpers = 0
         self._due.extend(calls)
-        # A thread that was woken before, and comes only now, takes part as well.
+        # A thread that was woken for an earlier round, and is running only now, takes part, too.
         for _ in range(helpers - self._wake.qsize()):
             self._wake.put(True)
         elsewhere = len(calls)

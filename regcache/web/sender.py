@@ -1,24 +1,24 @@
-"""Sends a reader's bytes to a client, as fast as the client takes them.
+"""Sends the bytes of a reader to a client, as fast as the client takes them.
 
 =========  ==========================  =================================================
 state      event                       what holds afterwards
 =========  ==========================  =================================================
-new        transport is full already   paused: an answer before this one fills it
+new        transport is full already   paused: the answer before this one is being sent
 new        it is not                   sending, when it is this client's turn; the head of
-                                       the answer is out before
+                                       the answer is written at once
 sending    transport is full           paused
 paused     transport is empty          sending, when it is this client's turn
-sending    a stretch of the file       from file: it goes to the socket by itself, in front of
-                                       everything that follows
+sending    a stretch of the file       from file: sendfile sends it, before anything else is
+                                       written
 from file  the stretch has ended       sending
 paused,    nothing taken for too long  over: the connection is cut
 from file
 any        client leaves               over: the reader left
 any        reader breaks               over: the connection is cut, never ended cleanly
-sending    a range is through          the next part begins, or over: answer finished
+sending    a range is complete         the next part begins, or over: answer finished
 =========  ==========================  =================================================
 
-Whatever comes when it is over is ignored.
+Events after the end are ignored.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -41,17 +41,17 @@ from regcache.web.sendfile import FileStretch
 from regcache.web.stall import StallTimer
 from regcache.web.unsent import UnsentBound
 
-#: Clients that are served in one turn of the reactor.
+#: How many clients begin, or go on, in one turn of the reactor.
 MOST_PER_TURN = 8
 
 
 class Turns:
     """Runs a bounded number of steps in each turn of the reactor, in the order they came.
 
-    Two hundred slow clients that began together come back together, too. Each costs a fraction
-    of a millisecond; all of them in one turn of the reactor would make other clients wait.
+    Two hundred slow clients that began together have room for more at the same time, too. Each
+    takes a fraction of a millisecond; all of them in one turn would make other clients wait.
 
-    A step cannot be taken back. It has to do nothing if it is not needed any more.
+    A step cannot be cancelled. It must do nothing if it is not needed any more.
     """
 
     _log = Logger()
@@ -72,7 +72,7 @@ class Turns:
         step()
 
     def _plan(self) -> None:
-        """Another turn is needed when this one is full."""
+        """Use another turn of the reactor if this one is full."""
         if self._taken >= self._most:
             self._clock.callLater(0, self._next_turn)
 
@@ -93,7 +93,7 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stretch of the content, and the bytes that go before it (of multipart bodies)."""
+    """One range of the content, and the bytes that precede it in a multipart body."""
 
     start: int
     end: int | None
@@ -141,16 +141,16 @@ class Sender:
         self._done: Deferred[None] = Deferred(lambda _: self._detach())
 
     def send(self) -> "Deferred[None]":
-        """Begin. Fires when the request has ended; cancelling it gives the reader back."""
+        """Begin. Fires when the request has ended. Cancelling it detaches the reader."""
         if self._request.gone:
             self._detach()
             return self._done
-        # The head goes out now: the content may take its time.
+        # Write the head now, since the content may come later.
         self._request.write(b"")
         self._timer.start()
         self._request.registerProducer(self, True)
         if self._request.is_full:
-            # A full transport does not tell a producer that registers now.
+            # A transport that is full already does not pause a producer that registers now.
             self.pauseProducing()
         self._turns.take(self._begin)
         return self._done
@@ -182,7 +182,7 @@ class Sender:
         self._reader.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The client is gone."""
+        """The client has left."""
         self._detach()
 
     def write(self, data: bytes) -> None:
@@ -195,7 +195,7 @@ class Sender:
     ) -> bool:
         """Send a stretch of the present part from the file, over a plain transport.
 
-        In chunked coding bytes would have to go before and behind it; that is written.
+        Not with chunked coding, which needs bytes before and after it: then it is read and written.
         """
         transport = self._request.own_stream
         if self._over or self._request.chunked or not is_plain_stream(transport):
@@ -223,7 +223,7 @@ class Sender:
         self._unsent.passed(count)
 
     def range_ended(self) -> None:
-        """The present part is through."""
+        """The present part is complete."""
         if self._over:
             return
         if self._parts:
@@ -235,7 +235,7 @@ class Sender:
         self._request.finish()
 
     def broken(self, reason: str) -> None:
-        """The content ended early: so does the connection."""
+        """The content ended early, so the connection is cut."""
         if not self._over:
             self._end()
             self._request.abort(reason)
@@ -247,7 +247,7 @@ class Sender:
         self._reader.begin(part.start, part.end, self)
 
     def _progress(self) -> object:
-        """Changes as long as the client takes something, or nothing is there for it."""
+        """A value that changes while the client takes something, or while it has to wait for us."""
         if not self._paused and self._stretch is None:
             return object()
         return self._request.body_bytes_sent, self._request.unsent_bytes()
@@ -256,7 +256,7 @@ class Sender:
         self.broken("the client took nothing for too long")
 
     def _end(self) -> None:
-        """Unregister before anything finishes: TLS waits for its producer otherwise."""
+        """Unregister first: TLS does not close a connection that still has a producer."""
         if not self._request.gone:
             self._request.unregisterProducer()
         self._detach()

@@ -1,28 +1,28 @@
 """sendfile(2) on a plain stream transport: bytes from the page cache to the socket, uncopied.
 
-Twisted has no such thing, so the transport's writing is taken over while a stretch of a file is
-sent (:mod:`regcache.seam.write_takeover`), and nothing else may be written meanwhile.
+Twisted cannot do this. So the transport's writing is taken over while a stretch of a file is sent
+(:mod:`regcache.seam.write_takeover`). Nothing else may be written meanwhile.
 
 ========  ===========================  ==================================================
 state     event                        what holds afterwards
 ========  ===========================  ==================================================
-flushing  the socket takes more        what the transport held is on its way by its own
-                                       writing; flushing, or sending when that is empty
-sending   the socket takes more        up to ``MOST_AT_ONCE`` bytes more are on their way,
-                                       or due: where several are under way they go together
-due       the turn is over             sending: up to ``MOST_AT_ONCE`` bytes more went; or
-                                       over as below
+flushing  the socket takes more        the transport writes its own buffer; flushing, or
+                                       sending when that is empty
+sending   the socket takes more        up to ``MOST_AT_ONCE`` bytes more are sent; or due, if
+                                       other stretches are sent in this turn, too
+due       the turn is over             sending: up to ``MOST_AT_ONCE`` bytes more were sent;
+                                       or over as below
 sending   the socket takes nothing     sending: the reactor calls again
-sending   all is sent                  over; told how much that was
-sending   the bytes are not in memory  over; told how much that was
-sending   the file system has no such  over; told how much that was: the rest is read
-          thing
-sending   the file ends early          over; told how much that was
-sending   somebody wrote meanwhile     over; the connection is lost: bytes would be mixed
+sending   all is sent                  over; ``ended`` is called
+sending   the bytes are not in memory  over; ``ended`` is called: the rest is read
+sending   the file system cannot do    over; ``ended`` is called: the rest is read
+          sendfile
+sending   the file ends early          over; ``ended`` is called
+sending   other code wrote meanwhile   over; the connection is lost: bytes would be mixed
 sending   the connection is to close   sending; it closes when the stretch is over
-due       the connection is aborted    over; not a byte more is sent
-any       the connection is lost       over; only the transport tells its protocol
-any       stopped                      over; nothing is told
+due       the connection is aborted    over; nothing more is sent
+any       the connection is lost       over; the transport tells its protocol, as always
+any       stopped                      over; ``ended`` is not called
 ========  ===========================  ==================================================
 """
 
@@ -40,12 +40,12 @@ from regcache.seam.write_takeover import WriteTakeover
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import FileCall
 
-#: What one call sends at most (bytes), so that no client holds the reactor for long.
+#: How much one call sends at most (bytes), so that no client holds the reactor for long.
 MOST_AT_ONCE = 1024 * 1024
-#: What is sent at once at the start, before the reactor says that the socket takes it: many
-#: stretches may start in one turn of the reactor, as many as wait for a growing file.
+#: How much is sent at the start (bytes), before the reactor says that the socket takes more. It is
+#: less, since many stretches may start in one turn: all that wait for a growing file.
 MOST_AT_START = 512 * 1024
-#: What sendfile(2) says where a file system, or a filter of system calls, does not have it.
+#: Errors of sendfile(2) if a file system does not support it, or a filter forbids it.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
@@ -82,7 +82,7 @@ class FileStretch:
         self._broken = False
 
     def start(self) -> None:
-        """Send what the socket takes at once, and have the reactor call for what is left."""
+        """Send what the socket takes at once. The reactor calls for the rest."""
         transport = self._transport
         self._rounds.enter(self)
         self._writing.begin(self._write)
@@ -115,7 +115,7 @@ class FileStretch:
         return CONNECTION_LOST if self._broken else None
 
     def plan(self) -> FileCall | None:
-        """What is to be sent now; None where nothing can be."""
+        """The call to make now; None if there is none."""
         transport, file = self._transport, self._file
         if not (transport.connected and self._writing.lasts) or self._writing.holds_bytes:
             return None
@@ -125,7 +125,7 @@ class FileStretch:
         return FileCall(transport.fileno(), file.fileno(), self._position, count)
 
     def settle(self, call: FileCall | None) -> None:
-        """Tell how much is on its way, and go on, or end."""
+        """Report how much was sent, and go on, or end."""
         if not (self._transport.connected and self._writing.lasts):
             return
         if self._writing.holds_bytes:
@@ -154,7 +154,7 @@ class FileStretch:
         self._transport.startWriting()
 
     def _break(self) -> None:
-        """Have the reactor find that the connection is lost."""
+        """Let the reactor treat the connection as lost."""
         self._broken = True
         self._transport.startWriting()
 

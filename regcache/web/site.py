@@ -1,4 +1,4 @@
-"""What the connections of one listener have in common: a dispatcher, limits, and who is told."""
+"""What the connections of one listener share: a dispatcher, limits, and recorders."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
@@ -25,8 +25,7 @@ class ConnectionLimits:
         connection to its first request.
     :ivar idle: seconds between requests.
     :ivar body: bytes of a request body; a longer one is refused unread.
-    :ivar stall: seconds after which a client is cut off that takes nothing of a large answer
-        from memory.
+    :ivar stall: seconds after which a client that takes nothing of a large answer is cut off.
     :ivar first_answer: seconds from a whole request to the head of its answer.
     """
 
@@ -38,26 +37,26 @@ class ConnectionLimits:
 
 
 class Connection(Protocol):
-    """What a site knows of each of its connections."""
+    """What a site can do with each of its connections."""
 
     def close_if_idle(self) -> None:
-        """Close it now, or behind its present answers."""
+        """Close it: now, or after its present answers."""
 
     def abort(self) -> None:
         """Cut it."""
 
 
 class Site(http.HTTPFactory):
-    """What all connections of a listener have in common, whatever they speak.
+    """What all connections of a listener share, over HTTP/1.1 and HTTP/2.
 
-    It takes no part in ALPN: a factory of Twisted's would offer h2 as soon as that can be
-    imported. What ALPN offers is decided in :mod:`regcache.tls`.
+    It does not decide about ALPN: Twisted's own factory would offer h2 whenever the library can be
+    imported. :mod:`regcache.tls` decides what ALPN offers.
 
     :ivar dispatch: gets every request, of any method; see :data:`regcache.web.request.Dispatch`.
-    :ivar active_requests: those that have arrived whole and have not ended.
-    :ivar channels: the connections that are open.
-    :ivar errors: finds the answers for what dispatchers raise.
-    :ivar draining: connections are closed behind their present answer.
+    :ivar active_requests: requests that have arrived whole and have not ended.
+    :ivar channels: the open connections.
+    :ivar errors: finds the answers for exceptions of dispatchers.
+    :ivar draining: whether connections are closed after their present answer.
     """
 
     noisy = False
@@ -91,7 +90,7 @@ class Site(http.HTTPFactory):
         self._standard: dict[tuple[bool, bool], HeaderBlock] = {}
 
     def startFactory(self) -> None:
-        """Nothing to do: the access log is not the one of Twisted, and needs no timer."""
+        """Nothing to do: Twisted's access log, and its timer, are not used."""
 
     def stopFactory(self) -> None:
         """Nothing to do."""
@@ -101,7 +100,7 @@ class Site(http.HTTPFactory):
         request.record()
 
     def seconds(self) -> float:
-        """The time of the clock that this site was given."""
+        """The time, by the clock of this site."""
         return self.reactor.seconds()
 
     def standard_block(self, secure: bool, distribution: bool) -> HeaderBlock:
@@ -140,22 +139,22 @@ class Site(http.HTTPFactory):
         self._tell_if_idle()
 
     def refused(self, peer: IAddress | None, reason: str, status: int = 400) -> None:
-        """Called for what was refused before it became a request."""
+        """Called for something that was refused before it was a whole request."""
         record = refused_record(peer, reason, status)
         for recorder in self._recorders:
             recorder(record)
 
     def drain(self) -> None:
-        """Close idle connections now, and every other one behind its present answer."""
+        """Close idle connections now, and every other one after its present answer."""
         self.draining = True
         for channel in list(self.channels):
             channel.close_if_idle()
 
     def when_idle(self) -> "Deferred[None]":
-        """Fires when no request is active, at once where none is. May be cancelled.
+        """Fires when no request is active; at once if none is. May be cancelled.
 
-        While draining it waits for the connections too: what an answer has written may still
-        be on its way to the client.
+        While draining it waits for the connections to close as well, since the end of an answer
+        may still have to be sent.
         """
         waiting: Deferred[None] = Deferred(self._forget)
         self._waiting.append(waiting)

@@ -1,9 +1,9 @@
 """Finds out that a client has stopped taking bytes.
 
-A transport says only when its buffer is empty again, and behind a slow client that can take
-minutes: the kernel reports room for more when a third of its own buffer, which may be some
-megabytes, has been sent. So it is asked how many bytes wait there; as long as that number
-changes the client is slow, not gone.
+A transport only says when its buffer is empty again. With a slow client that can take minutes: the
+kernel reports room for more when a third of its own buffer has been sent, and that buffer may be
+some megabytes. So the kernel is asked how many bytes are unsent. As long as that number changes,
+the client is slow, but not gone.
 """
 
 import fcntl
@@ -16,9 +16,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from regcache.seam.streams import stream_below
 
-#: How often one looks within the time after which a client is given up.
+#: How many samples are taken within the time after which a client is given up.
 _LOOKS = 4
-#: How old a sample of the progress may be when the client is expected to move (seconds).
+#: How old a sample of the progress may be when :meth:`StallTimer.moved` is called (seconds).
 _SAMPLE_AGAIN = 1.0
 _INT = struct.Struct("i")
 
@@ -87,8 +87,8 @@ class StallTimer:
         """The client is expected to take something from now on. May be called very often."""
         now = self._moved_at = self._clock.seconds()
         if now - self._sampled_at >= _SAMPLE_AGAIN:
-            # An older sample differs from the next one, which then counts as a movement: late,
-            # by a quarter of the time at most, but never early.
+            # If the sample is older the next one differs from it, and counts as progress. So a
+            # client is given up late, by a quarter of the time at most, but never early.
             self._last, self._sampled_at = self._progress(), now
 
     def stop(self) -> None:

@@ -20,14 +20,14 @@ from regcache.web.respond import send_json, set_header
 PATH = b"/token"
 METHODS = frozenset({b"GET", b"HEAD", b"POST"})
 _FORM = "application/x-www-form-urlencoded"
-#: Fields of a query or form; clients send a handful.
+#: How many fields a query or form may have; clients send about five.
 MOST_FIELDS = 64
 
 Fields = Mapping[str, Sequence[str]]
 
 
 class BadTokenRequestError(RegistryError):
-    """What is asked of the realm makes no sense."""
+    """The request to the realm is malformed."""
 
     status, code = 400, "UNSUPPORTED"
 
@@ -42,7 +42,7 @@ class TokenHandler:
     async def answer(self, request: Request) -> None:
         """Give a token, or ask for credentials.
 
-        :raises RegistryError: for what is no such request, and for wrong credentials.
+        :raises RegistryError: for a malformed request, and for wrong credentials.
         """
         fields = _fields(request)
         asker = self.gatekeeper.asker(request)
@@ -77,7 +77,7 @@ class TokenHandler:
         if request.method == b"POST":
             return await self._by_form(access, fields, asker)
         if parse_authorization(asker.authorization).scheme is Scheme.BEARER:
-            # A token gets no further one: it would have no end.
+            # A token must not be exchanged for another one: it would never expire.
             return replace(access.anonymous(asker.address), wrong=True)
         return await access.decide(asker)
 
@@ -93,7 +93,7 @@ class TokenHandler:
         return await access.decide(replace(asker, authorization=shown))
 
     def _locate(self, request: Request, name: str) -> Wanted | None:
-        """What a name means on the host that was asked."""
+        """The repository that a name means on this host."""
         if not is_repository_name(name):
             return None
         target = Target(TargetKind.TAGS, name=name)
@@ -128,7 +128,7 @@ def _fields(request: Request) -> Fields:
 
 
 def _body(request: Request) -> bytes:
-    """All of it: the connection has bounded it."""
+    """The whole body, whose size the connection has limited."""
     if request.content is None:
         return b""
     request.content.seek(0)
@@ -137,7 +137,7 @@ def _body(request: Request) -> bytes:
 
 
 def _one(fields: Fields, name: str) -> str:
-    """A field that may stand once; "" without it."""
+    """A field that may occur once; "" if it is missing."""
     values = fields.get(name, ())
     if len(values) > 1:
         raise BadTokenRequestError(f"{name} may stand only once")

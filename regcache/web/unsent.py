@@ -1,15 +1,15 @@
-"""Bounds how much waits for a client, in the kernel and here.
+"""Bounds how many bytes wait unsent for a client.
 
-The kernel takes up to some megabytes for each connection, whatever its client takes: a few
+The kernel buffers up to some megabytes for each connection, however slow its client is: a few
 hundred slow clients fill the memory of a small host (tcp(7), tcp_wmem). So a listener's
-connections hold ``BOUND`` bytes at most beyond what is in flight; that is what a reactor needs
-that comes back every 4 ms to a link of 1 Gbit/s. What is in flight has no bound of ours: a
-long link fills as far as the kernel's own limits allow.
+connections hold at most ``BOUND`` bytes that are not in flight. That is enough for a link of 1
+Gbit/s if the reactor writes every 4 ms. Bytes in flight are not bounded here: for a link with a
+long delay the kernel's own limits decide.
 
 ========  =============================  ==============================================
 state     event                          what holds afterwards
 ========  =============================  ==============================================
-bounded   ``STEP`` bytes within ``FAST``  free: as much as the kernel takes, in larger pieces
+bounded   ``STEP`` bytes within ``FAST``  free: the kernel decides, and pieces are larger
 bounded   ``STEP`` bytes in more         bounded
 free      ``STEP`` bytes in more         bounded
 any       the answer ends                bounded
@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from regcache.seam.streams import socket_of
 
-#: Bytes that may wait unsent for a client that has not proved to be fast.
+#: How many bytes may wait unsent for a client that has not been found to be fast.
 BOUND = 512 * 1024
 #: A client is measured each time that it has taken this much (bytes) ...
 STEP = 4 * 1024 * 1024
@@ -35,10 +35,10 @@ _UNBOUNDED = 0
 
 
 def bound_unsent(connection: Any, most: int = BOUND) -> None:
-    """Have no more than ``most`` bytes wait unsent on a socket.
+    """Let no more than ``most`` bytes wait unsent on a socket.
 
-    :param connection: a TCP socket, or a listening one, whose connections inherit it; any
-        other is left as it is, and so is one that is closed.
+    :param connection: a TCP socket, or a listening one, whose connections inherit the bound.
+        Sockets of other kinds, and closed ones, are left as they are.
     """
     if getattr(connection, "family", None) not in (socket.AF_INET, socket.AF_INET6):
         return
@@ -52,7 +52,7 @@ class UnsentBound:
     """Takes the bound off a connection while its client is fast.
 
     :param transport: of the connection; its socket has the bound already.
-    :param changed: called with whether the client is fast, each time that this changes.
+    :param changed: called with whether the client is fast, whenever that changes.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class UnsentBound:
         self._since: float | None = None
 
     def passed(self, count: int) -> None:
-        """The client was sent further bytes."""
+        """Count further bytes that the client was sent."""
         if self._since is None:
             self._since = self._clock.seconds()
         self._count += count
@@ -76,7 +76,7 @@ class UnsentBound:
             self._count, self._since = 0, now
 
     def restore(self) -> None:
-        """The answer has ended: the next one begins with the bound."""
+        """Restore the bound at the end of an answer: the next one begins with it."""
         self._set_free(False)
 
     def _set_free(self, free: bool) -> None:

@@ -1,6 +1,4 @@
-"""One client connection of HTTP/1.1: what it may send, for how long, and how it is closed.
-
-It refuses bodies, and bounds the time for a request to arrive.
+"""One client connection of HTTP/1.1: its time limits, the bodies it refuses, and how it ends.
 
 ========  ============================  ===================================================
 phase     event                         what holds afterwards
@@ -17,7 +15,7 @@ head      time-out                      closing: 408 is written
 new,idle, time-out                      closing
 sending
 any       malformed bytes               closing: 400 is written
-any       close of a refused body       linger: what comes is dropped, so that the client reads
+any       close after a refused body    linger: what comes is dropped, so that the client reads
                                         the answer before the connection is reset
 linger    time-out                      closing
 closing   time-out                      cut, unless the client still takes what waits for it
@@ -69,7 +67,7 @@ class Channel(WritingChannel):
         self._last_bytes: LastBytes | None = None
 
     def connectionMade(self) -> None:
-        """A client has connected. It has the header time-out to say something."""
+        """A client has connected. The header time-out runs until its first request."""
         super().connectionMade()
         self._places = Places(self.site.admission, self.getPeer())
         self._deadline = Deadline(self.site.reactor, self._too_late)
@@ -77,7 +75,7 @@ class Channel(WritingChannel):
         self._expect("new", self.site.limits.header_timeout)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """The connection is gone. Its timer ends, and its place is free."""
+        """The connection has ended. Its timer ends, and its place is free."""
         self._closing = True
         self.site.channel_closed(self)
         self._places.hold(0)
@@ -87,7 +85,7 @@ class Channel(WritingChannel):
     # Reading
 
     def dataReceived(self, data: bytes) -> None:
-        """Some bytes have arrived. They extend no time-out."""
+        """Take bytes that have arrived. They extend no time-out."""
         if self._closing:
             return
         if self._phase == "new" and not self._places.hold(1):
@@ -97,7 +95,7 @@ class Channel(WritingChannel):
             self.refuse(_TLS_TEXT, "a TLS handshake on a plain listener")
             return
         if self._phase in ("new", "idle") and self.is_between_lines:
-            # Where a request begins nearly all data is one plain head.
+            # Data at the beginning of a request is nearly always one plain head.
             if self.take_plain_head(data):
                 return
         LineReceiver.dataReceived(self, data)
@@ -105,14 +103,14 @@ class Channel(WritingChannel):
             self._expect("head", self.site.limits.header_timeout)
 
     def rawDataReceived(self, data: bytes) -> None:
-        """A body, or what comes behind it while the request is being answered."""
+        """Take bytes of a body, or what follows it while the request is being answered."""
         if not self._closing and not self._discarding:
             super().rawDataReceived(data)
 
     def head_received(self) -> None:
-        """The head is there: decide about the body before any of it is read.
+        """The head is complete: decide about the body before any of it is read.
 
-        Chunked bodies are never taken, since nothing here wants one.
+        Chunked bodies are always refused, since no request here needs one.
         """
         request = self.requests[-1]
         length = self.length
@@ -127,7 +125,7 @@ class Channel(WritingChannel):
             self.close_after(request)
 
     def _is_awaited_push(self, request: Request) -> bool:
-        """A client that waits for 100 (RFC 9110, 10.1.1) before it pushes is spared the body."""
+        """Whether the client waits for 100 (RFC 9110, 10.1.1) before it pushes a body."""
         method, target, _ = self.request_line
         return (
             bool(self.length)
@@ -137,13 +135,13 @@ class Channel(WritingChannel):
         )
 
     def request_received(self) -> None:
-        """The request is whole. No time-out of the channel runs while it is being answered."""
+        """The request is complete. No time-out of the channel runs while it is being answered."""
         self._phase = "busy"
         self._deadline.clear()
         super().request_received()
 
     def report_refused(self, peer: IAddress, reason: str, status: int) -> None:
-        """Have it recorded."""
+        """Record something that was refused before it was a whole request."""
         self.site.refused(peer, reason, status)
 
     # Answering
@@ -165,9 +163,9 @@ class Channel(WritingChannel):
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
 
     def close_if_idle(self) -> None:
-        """Close the connection if nothing is being answered. A request that arrives has a second.
+        """Close the connection if it is idle. A request that is arriving has one more second.
 
-        The end of TLS is not waited for (RFC 8446, 6.1): a peer that sleeps would delay the stop.
+        Do not wait for the peer's end of TLS (RFC 8446, 6.1): it might never come.
         """
         if self._phase == "head":
             self._expect("head", LAST_REQUEST)
@@ -177,10 +175,10 @@ class Channel(WritingChannel):
             stream_below(self.transport).loseConnection()
 
     def loseConnection(self) -> Any:
-        """Close when what was written has been sent, and cut if the client takes none of it.
+        """Close when all that was written has been sent; cut if the client takes none of it.
 
-        Where a body was refused the client may still be sending it; closing at once would
-        reset the connection under the answer.
+        If a body was refused the client may still be sending it. Closing at once would reset the
+        connection before the client has read the answer.
         """
         if self._closing:
             return
@@ -193,14 +191,14 @@ class Channel(WritingChannel):
         super().loseConnection()
 
     def abort(self) -> None:
-        """Cut the connection; the peer sees a reset, or at least no clean end."""
+        """Cut the connection: the peer sees a reset, or at least no clean end."""
         self._closing = True
         transport: Any = self.transport
         if transport is not None:
             transport.abortConnection()
 
     def _expect(self, phase: str, seconds: float) -> None:
-        """Enter a phase that may last so long."""
+        """Enter a phase, with its time limit."""
         self._phase = phase
         self._deadline.set(seconds)
 

@@ -1,9 +1,8 @@
-"""Requests of HTTP/1.1, read strictly.
+"""Reads requests of HTTP/1.1 strictly.
 
-Twisted's channel parses. This one refuses what another server may read in a different way
-(RFC 9112, 11.2), before a request is made of it. A head as nearly every client sends it is read
-in one go. Nothing is refused there: what is not plainly usual, or says anything about a body, is
-read line by line.
+Twisted's channel parses the lines. Before that, this one refuses what other servers may read in
+a different way (RFC 9112, 11.2). Heads as nearly all clients send them are read in one step, which
+refuses nothing. A head that is unusual, or announces a body, is read line by line instead.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -29,7 +28,7 @@ _HEAD = re.compile(
     rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+:[\t\x20-\x7e]*\r\n)+)\r\n\Z"
 )
 _FIELD = re.compile(rb"([A-Za-z0-9-]+):[\t ]*([\t\x20-\x7e]*)\r\n")
-#: Fields of a body, fields that are read elsewhere, and blanks behind a value.
+#: Fields about a body, fields that have rules of their own, and blanks after a value.
 _UNUSUAL = re.compile(
     rb"\n(?:content-length|transfer-encoding|expect|cookie|upgrade):|[\t ]\r", re.IGNORECASE
 )
@@ -39,9 +38,9 @@ _BAD_TEXT = b"The request is malformed.\n"
 
 
 class PlainHead(NamedTuple):
-    """A request without a body, of HTTP/1.1.
+    """The head of an HTTP/1.1 request without a body.
 
-    :ivar fields: names as they came, with their values.
+    :ivar fields: names, as they were sent, with their values.
     """
 
     method: bytes
@@ -50,7 +49,7 @@ class PlainHead(NamedTuple):
 
 
 def parse_plain_head(data: bytes) -> PlainHead | None:
-    """The head, if the data is one whole plain head and nothing else; else None."""
+    """The head, if the data is exactly one plain head; else None."""
     match = _HEAD.match(data) if len(data) <= LONGEST else None
     if match is None or _UNUSUAL.search(data):
         return None
@@ -82,13 +81,13 @@ class StrictChannel(ServerChannel):
         self._closing = False
 
     def report_refused(self, peer: IAddress, reason: str, status: int) -> None:
-        """Have something recorded that was refused before it became a request."""
+        """Record something that was refused before it was a whole request."""
         raise NotImplementedError
 
     def take_plain_head(self, data: bytes) -> bool:
-        """Take a request, if the data is one plain head; whether it was.
+        """Take a request, if the data is exactly one plain head. Returns whether it was.
 
-        Only for data that begins where a request may begin.
+        Only call it where a request may begin.
         """
         head = parse_plain_head(data) if self.persistent else None
         if head is None:
@@ -103,7 +102,7 @@ class StrictChannel(ServerChannel):
         return True
 
     def lineReceived(self, line: bytes) -> None:
-        """A line of the head. Bare CR, LF and NUL, and folded headers, are refused."""
+        """Take a line of the head. Bare CR, LF and NUL, and folded headers, are refused."""
         if self._closing:
             return
         if _BAD_LINE.search(line):
@@ -118,8 +117,8 @@ class StrictChannel(ServerChannel):
     def headerReceived(self, line: bytes) -> bool:
         """Take one header field.
 
-        Twisted fails on a length of thousands of digits. It ignores the encoding "identity", and
-        encodings in HTTP/1.0; other servers may read such requests in another way.
+        A Content-Length of thousands of digits is refused, since Twisted fails on it. So is the
+        transfer coding "identity", and any in HTTP/1.0: Twisted ignores them, other servers do not.
         """
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip().lower()
@@ -141,11 +140,11 @@ class StrictChannel(ServerChannel):
         return False
 
     def request_malformed(self) -> None:
-        """The bytes are no request."""
+        """The bytes are no valid request."""
         self.refuse(_BAD_TEXT, "a malformed request")
 
     def refuse(self, body: bytes, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
-        """Answer without a request, and close."""
+        """Answer something that is no request, and close."""
         if self._closing:
             return
         assert self.transport is not None

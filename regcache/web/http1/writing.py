@@ -1,9 +1,8 @@
-"""How a connection of HTTP/1.1 writes its answers.
+"""Writes the answers of an HTTP/1.1 connection.
 
-What is in memory is written in one piece, head and body. And no answer is written before the
-client has taken the one ahead of it: Twisted answers what has arrived as fast as it can, and
-bounds what arrives only as long as the client takes its answers. One packet of small requests
-for large manifests could fill the memory.
+An answer from memory is one write, head and body. And no answer is written before the client has
+taken the one before it. Twisted alone would answer all requests that have arrived as fast as it
+can: one packet of small requests for large manifests could fill the memory.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -28,7 +27,7 @@ MOST_WAITING = 16384
 
 
 def encode_head(status_line: bytes, headers: Headers, blocks: Sequence[HeaderBlock]) -> bytes:
-    """The head of an answer, with the blank line behind it."""
+    """The head of an answer, including the blank line at its end."""
     parts = [status_line]
     parts.extend(block.encoded for block in blocks)
     parts.extend(
@@ -41,7 +40,7 @@ def encode_head(status_line: bytes, headers: Headers, blocks: Sequence[HeaderBlo
 
 
 class ReadSwitch:
-    """Lets a transport read or not. It passes on changes only: each call costs Twisted time."""
+    """Makes a transport read or not. It only passes on changes, since each call costs time."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -60,14 +59,14 @@ class ReadSwitch:
             self._transport.resumeProducing()
 
     def unregisterProducer(self) -> None:
-        """Tell the producer no more how full the transport is."""
+        """Do not tell the producer any more whether the transport is full."""
         self._transport.unregisterProducer()
 
 
 class WritingChannel(StrictChannel):
     """A connection that answers no faster than its client takes answers.
 
-    :ivar untaken: the request whose answer is written, and that the client has yet to take.
+    :ivar untaken: the request whose answer is written, but not yet taken by the client.
     """
 
     requests: list[Request]
@@ -90,11 +89,11 @@ class WritingChannel(StrictChannel):
         return self.transport
 
     def unsent_bytes(self) -> int | None:
-        """Bytes that the kernel has for the client; None where it does not say."""
+        """How many bytes the kernel still has for the client; None if it does not say."""
         return unsent_bytes(self.transport)
 
     def connectionMade(self) -> None:
-        """A client has connected. Its address is read once, since that takes a system call."""
+        """A client has connected. Its address is read only once, since that is a system call."""
         super().connectionMade()
         self.control_reading_by(ReadSwitch)
         transport: Any = self.transport
@@ -140,13 +139,13 @@ class WritingChannel(StrictChannel):
         return encode_head(status_line, headers, (standard, *blocks))
 
     def rawDataReceived(self, data: bytes) -> None:
-        """A body, or what comes behind a request that is being answered."""
+        """Take bytes of a body, or what follows a request that is being answered."""
         super().rawDataReceived(data)
         if self.is_full and self.bytes_behind > MOST_WAITING:
             self.stop_reading()
 
     def requestDone(self, request: http.Request) -> None:
-        """An answer has been written. Where the transport is full the next one has to wait."""
+        """An answer has been written. If the transport is full the next one has to wait."""
         if self.is_full and self.persistent:
             self.untaken = request
         else:

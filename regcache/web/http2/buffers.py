@@ -1,7 +1,7 @@
-"""Bytes of answers that wait in streams, and the bounds on them.
+"""The buffered bytes of answers in HTTP/2 streams, and the bounds on them.
 
-A stream may buffer what a connection of HTTP/1.1 may; but there are many streams. Where one
-connection, or all those of a site, buffer too much, streams are cut, the largest first.
+A stream may buffer as much as a connection of HTTP/1.1, but there are many streams. If one
+connection buffers too much, or all of a site together do, streams are reset, the largest first.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ _TOO_MUCH = "too much of its answers was buffered for the client"
 
 
 class SiteBuffers:
-    """All that is buffered behind one listener.
+    """All that is buffered for the clients of one listener.
 
     :ivar size: bytes.
     """
@@ -23,7 +23,7 @@ class SiteBuffers:
         self._connections: set[ConnectionBuffers] = set()
 
     def changed(self, connection: "ConnectionBuffers", count: int) -> None:
-        """A connection buffers this many more bytes, or fewer."""
+        """Count further bytes that a connection buffers; negative: fewer."""
         self.size += count
         if connection.size:
             self._connections.add(connection)
@@ -31,7 +31,7 @@ class SiteBuffers:
             self._connections.discard(connection)
 
     def bound(self) -> None:
-        """Cut streams until little enough is buffered."""
+        """Reset streams until no more is buffered than allowed."""
         while self.size > MOST_BUFFERED_BY_SITE:
             if not max(self._connections, key=lambda each: each.size).cut_largest():
                 return
@@ -62,18 +62,18 @@ class ConnectionBuffers:
         self._streams.discard(buffer)
 
     def changed(self, count: int) -> None:
-        """This many more bytes wait, or fewer."""
+        """Count further bytes that wait; negative: fewer."""
         self.size += count
         self._site.changed(self, count)
 
     def bound(self) -> None:
-        """Cut streams until little enough is buffered, here and in all connections."""
+        """Reset streams until no more is buffered than allowed, here and in all connections."""
         while self.size > MOST_BUFFERED_BY_CONNECTION and self.cut_largest():
             pass
         self._site.bound()
 
     def cut_largest(self) -> bool:
-        """Cut the stream that buffers most; False if none buffers anything."""
+        """Reset the stream that buffers most. Returns False if none buffers anything."""
         largest = max(self._streams, key=lambda each: each.size, default=None)
         if largest is None or not largest.size:
             return False
@@ -84,7 +84,7 @@ class ConnectionBuffers:
 class StreamBuffer:
     """Bytes of an answer that wait to be sent, as they were written.
 
-    :ivar size: how many they are.
+    :ivar size: how many bytes there are.
     :ivar cut: resets the stream, for a reason.
     """
 
@@ -95,7 +95,7 @@ class StreamBuffer:
         self._pieces: deque[memoryview] = deque()
 
     def add(self, data: bytes) -> None:
-        """Add bytes behind the others."""
+        """Append bytes."""
         self._pieces.append(memoryview(data))
         self._change(len(data))
 
@@ -113,11 +113,11 @@ class StreamBuffer:
         return taken
 
     def bound(self) -> None:
-        """Cut streams, maybe this one, where too much is buffered."""
+        """Reset streams, perhaps this one, if too much is buffered."""
         self._connection.bound()
 
     def close(self) -> None:
-        """Drop them: the stream has ended. Idempotent."""
+        """Drop all bytes, since the stream has ended. Idempotent."""
         self._pieces.clear()
         self._change(-self.size)
         self._connection.closed(self)

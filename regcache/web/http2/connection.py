@@ -1,4 +1,4 @@
-"""One HTTP/2 connection: what its client may do, and how it is closed (RFC 9113).
+"""One HTTP/2 connection: its time limits, and how it is closed (RFC 9113).
 
 =========  ==========================  ===================================================
 state      event                       what holds afterwards
@@ -6,13 +6,13 @@ state      event                       what holds afterwards
 new        a request                   busy
 new, idle  part of a frame             head: the header time-out runs; other bytes do not
                                        extend a time-out
-busy       the last stream is over     idle, or closing where one side wants to leave
+busy       the last stream is over     idle; or closing, if one side wants to close
 idle       a request                   busy
 new, head, time-out                    closing: GOAWAY was sent
 idle
-any        stop of the daemon          GOAWAY was sent: no further request is taken; closing
+any        stop of the daemon          GOAWAY was sent: no further request is accepted; closing
                                        when the last stream is over
-any        a flood, a broken frame     closing: GOAWAY says why, all answers are cut
+any        a flood, a broken frame     closing: GOAWAY says why; all answers are cut
 closing    time-out                    the connection is cut, unless the client still takes
                                        what waits for it
 any        connection lost             over: every request is told
@@ -50,7 +50,7 @@ class Http2Connection(Protocol):
     """Server side of one connection. Made by :class:`~regcache.web.http2.negotiation.Negotiation`.
 
     :param buffers: of all connections of the site.
-    :ivar buffers: what waits to be sent in this one.
+    :ivar buffers: the buffered bytes of this connection.
     """
 
     peer: IAddress
@@ -79,7 +79,7 @@ class Http2Connection(Protocol):
         self._leaving = self._registered = False
 
     def connectionMade(self) -> None:
-        """A client has agreed on HTTP/2. It has the header time-out to say something."""
+        """A client has agreed on HTTP/2. The header time-out runs until its first request."""
         transport: Any = self.transport
         self.peer, self.host = transport.getPeer(), transport.getHost()
         self.places = Places(self.site.admission, self.peer)
@@ -92,7 +92,7 @@ class Http2Connection(Protocol):
         self.output.flush()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """The connection is gone. Its streams and its timer end, and its places are free."""
+        """The connection has ended. So do its streams and its timer, and its places are free."""
         self._phase = "over"
         self._share.stop()
         self.output.close()
@@ -104,7 +104,7 @@ class Http2Connection(Protocol):
     # Reading
 
     def dataReceived(self, data: bytes) -> None:
-        """Some bytes have arrived. They extend no time-out."""
+        """Take bytes that have arrived. They extend no time-out."""
         self._share.receive(data)
 
     def _read(self, data: bytes) -> None:
@@ -129,23 +129,23 @@ class Http2Connection(Protocol):
         self._look_around()
 
     def _look_around(self) -> None:
-        """Close, or set the time-out, as what was read demands."""
+        """Close the connection, or set its time limit, by what was read."""
         if self._leaving and not self.requests.streams:
             self._close()
         elif self._phase in ("new", "idle") and not self._scanner.is_between:
             self._expect("head", self.site.limits.header_timeout)
         elif self._phase == "head" and self._scanner.is_between:
-            # It was no request, so it has not extended the time for one to come.
+            # It was no request, so it does not extend the time for one.
             self._expect("idle", max(0.0, self._idle_until - self.site.seconds()))
 
     def busy(self) -> None:
-        """A request is there. No time-out of the connection runs while it is being answered."""
+        """A request has arrived. No time-out of the connection runs while it is being answered."""
         self._phase = "busy"
         self._deadline.clear()
         self._share.begin()
 
     def report(self, reason: str, status: int = 400) -> None:
-        """Have what was refused before it became a request recorded."""
+        """Record something that was refused before it was a whole request."""
         self.site.refused(self.peer, reason, status)
 
     # Answering
@@ -173,7 +173,7 @@ class Http2Connection(Protocol):
     # Closing
 
     def close_if_idle(self) -> None:
-        """Take no further request, and close the connection behind the present answers."""
+        """Accept no further request, and close the connection after the present answers."""
         if self._phase in ("closing", "over"):
             return
         self._leaving = True
@@ -183,7 +183,7 @@ class Http2Connection(Protocol):
             self._close()
 
     def abort(self) -> None:
-        """Cut the connection; the peer sees a reset, or at least no clean end."""
+        """Cut the connection: the peer sees a reset, or at least no clean end."""
         if self._phase == "over":
             return
         self._phase = "closing"
@@ -192,7 +192,7 @@ class Http2Connection(Protocol):
         transport.abortConnection()
 
     def _opened(self, stream_id: int, increment: int) -> bool:
-        """The client takes more, of one stream or of all."""
+        """The client has opened a window, of one stream or of the connection."""
         taken = self._h2.open_window(stream_id, increment)
         if taken:
             self.requests.takes_more(stream_id)
@@ -202,7 +202,7 @@ class Http2Connection(Protocol):
         self._leaving = True
 
     def _fail(self, code: int, reason: str, status: int = 400) -> None:
-        """Tell the client why, and end everything."""
+        """Tell the client why, and end all requests and the connection."""
         self._phase = "closing"
         self.report(reason, status)
         self.requests.lose(Failure(ConnectionAborted()), reason)
@@ -210,10 +210,10 @@ class Http2Connection(Protocol):
         self._close()
 
     def _close(self) -> None:
-        """Close when what was written has been sent, and cut if that takes too long.
+        """Close when all that was written has been sent; cut if that takes too long.
 
-        The end of TLS is not waited for at a stop (RFC 8446, 6.1): a peer that sleeps would
-        delay it.
+        While the daemon stops, do not wait for the peer's end of TLS (RFC 8446, 6.1): it might
+        never come.
         """
         transport: Any = self.transport
         self.output.push()
@@ -225,14 +225,14 @@ class Http2Connection(Protocol):
             stream_below(transport).loseConnection()
 
     def _unregister(self) -> None:
-        """TLS closes no connection that has a producer."""
+        """Unregister the producer: TLS closes no connection that has one."""
         if self._registered:
             self._registered = False
             transport: Any = self.transport
             transport.unregisterProducer()
 
     def _expect(self, phase: str, seconds: float) -> None:
-        """Enter a phase that may last so long."""
+        """Enter a phase, with its time limit."""
         if phase in ("new", "idle"):
             self._idle_until = self.site.seconds() + seconds
         self._phase = phase

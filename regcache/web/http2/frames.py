@@ -1,18 +1,18 @@
-"""Looks at each frame before the HTTP/2 library does.
+"""Checks each frame before the HTTP/2 library gets it.
 
-That library buffers frames of any length, and header blocks of a megabyte, and answers every
-PING. Here a client is stopped before: what it may send is counted by the heads of the frames
-(RFC 9113, 4.1). Frames that mean nothing to this server are left out, and so are most of
-WINDOW_UPDATE: some clients send two for each DATA frame, and the library is slow with them.
+The library buffers frames of any length, and header blocks of a megabyte, and answers every
+PING. So frames are counted here by their heads (RFC 9113, 4.1), and a client that sends too much is
+stopped. Frames that mean nothing to this server are not passed on. Most WINDOW_UPDATE frames are
+handled here, too: some clients send two for each DATA frame, and the library is slow with them.
 
 =========  ==============================  ===============================================
 state      event                           what holds afterwards
 =========  ==============================  ===============================================
 preface    some bytes                      preface, or head when all 24 have come
 head       fewer than 9 bytes              head: they wait
-head       9 bytes                         payload; refused where the frame is too long, or
-                                           one too many of its kind
-payload    some bytes                      payload, or head behind the last of them
+head       9 bytes                         payload; refused if the frame is too long, or one
+                                           too many of its kind
+payload    some bytes                      payload, or head after the last of them
 in block   HEADERS without END_HEADERS     in block, within either of the last two states
 in block   CONTINUATION                    in block, or not; refused where there are too many
                                            frames or bytes
@@ -68,11 +68,11 @@ class FrameGuard:
         self.in_block = False
 
     def sent(self, count: int) -> None:
-        """So many bytes of bodies were sent: the client may answer with updates."""
+        """Count bytes of bodies that were sent: the client may send updates for them."""
         self._updates.earn(count / BYTES_PER_UPDATE)
 
     def admit(self, kind: int, flags: int, length: int, stream_id: int) -> bool:
-        """Whether the library is to see a frame.
+        """Whether to pass a frame on to the library.
 
         :raises FloodError: if the client must be stopped.
         """
@@ -89,7 +89,7 @@ class FrameGuard:
         elif kind != DATA or (length < _SMALL_DATA and not flags & END_STREAM):
             self._take(self._frames)
         if kind == GOAWAY:
-            # The library would send nothing more, though answers are under way.
+            # After that the library would send nothing more, although answers are under way.
             self._leaving()
             return self.in_block
         return self.in_block or (kind <= CONTINUATION and kind != PRIORITY)
@@ -105,7 +105,7 @@ class FrameGuard:
             raise FloodError(ErrorCodes.ENHANCE_YOUR_CALM, "an HTTP/2 header block is too long")
 
     def _admit_stream(self, stream_id: int) -> None:
-        """Count a head that begins no stream: trailers, or a head in a stream that has ended."""
+        """Count HEADERS that begin no stream: trailers, or HEADERS in a stream that has ended."""
         if stream_id <= self._newest:
             self._take(self._frames)
         self._newest = max(self._newest, stream_id)
@@ -114,7 +114,7 @@ class FrameGuard:
         self._take(self._frames)
         if flags & ACK:
             return
-        # The library keeps every setting that it is sent, known or not.
+        # The library keeps all settings that it gets, known or not.
         self._settings_left -= 1
         if self._settings_left < 0 or length > MOST_SETTINGS * _SETTING_LENGTH:
             raise FloodError(ErrorCodes.ENHANCE_YOUR_CALM, "too many HTTP/2 settings")
@@ -125,9 +125,10 @@ class FrameGuard:
 
 
 class FrameScanner:
-    """Finds the heads of frames in what a client sends, and has a guard decide about each.
+    """Finds the heads of frames in what a client sends, and lets a guard decide about each.
 
-    :param opened: told of the stream and the bytes of an update; False leaves it to the library.
+    :param opened: called with the stream and the bytes of a WINDOW_UPDATE; if it returns False the
+        library gets the frame.
     """
 
     def __init__(self, guard: FrameGuard, opened: Callable[[int, int], bool]) -> None:
@@ -143,7 +144,7 @@ class FrameScanner:
         return not (self._left or self._head or self._guard.in_block)
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes of those frames that the library is to see.
+        """Take bytes. Returns those of the frames that the library gets.
 
         :raises FloodError: if the client must be stopped.
         """

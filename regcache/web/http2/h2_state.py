@@ -1,7 +1,7 @@
-"""The HTTP/2 library, set up for this server and with two ways around it.
+"""The HTTP/2 library, configured for this server. Two kinds of frames are made without it.
 
-It copies each DATA frame four times, so those are put together here; and once it has sent or
-received GOAWAY it sends nothing more, so a GOAWAY that lets answers finish is made here too.
+The library copies each DATA frame four times, so they are made here. And once it has sent or
+received GOAWAY it sends nothing more, so a GOAWAY after which answers go on is made here, too.
 """
 
 import re
@@ -29,10 +29,10 @@ from regcache.web.http2.limits import (
 _HEAD = struct.Struct(">HBBBL")
 _DATA = 0
 _MOST_OF_OURS = 65536
-#: One more change of the table size than RFC 7541, 4.2, has a use for at the start of a block.
+#: A block that begins with three changes of the table size; two are enough (RFC 7541, 4.2).
 _SIZE_CHANGES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*[\x00-\x7f]){3}")
-#: All octets of a number but its last are like this (RFC 7541, 5.1). So may be those of a
-#: string, though not so many: nearly all would have to be letters X and the like.
+#: A number of very many octets: all but its last have the highest bit set (RFC 7541, 5.1). So may
+#: those of a string, but hardly so many in a row: most would have to encode rare letters.
 _LONG_NUMBER = re.compile(rb"[\x80-\xff]{2048}")
 
 
@@ -54,9 +54,9 @@ class BoundedDecoder(Decoder):
 
 
 class _OwnSettings(Settings):
-    """The settings that the client is told; but the library takes more streams than these say.
+    """The settings that the client is told. But the library allows more streams than they say.
 
-    With its own limit it would end the connection, and all answers, at one stream too many.
+    At its own limit it would end the whole connection, not just the stream that is too many.
     """
 
     @property  # type: ignore[misc]
@@ -96,10 +96,10 @@ class H2State(H2Connection):
         self.decoder.max_header_list_size = MOST_HEADER_LIST
 
     def receive_data(self, data: Any) -> list[Event]:
-        """The events that some bytes mean.
+        """The events in some bytes.
 
-        :raises ProtocolError: if they break the protocol, or the library: some of its versions
-            fail on numbers of thousands of digits, and its state is unknown then.
+        :raises ProtocolError: if they violate the protocol, or make the library fail: some of its
+            versions do so on numbers of thousands of digits, and its state is undefined then.
         """
         try:
             return super().receive_data(data)
@@ -109,14 +109,14 @@ class H2State(H2Connection):
             raise ProtocolError(f"the frames cannot be read: {type(error).__name__}") from error
 
     def room(self, stream_id: int) -> int:
-        """Bytes that the window of a stream lets it send; 0 for one that is closed."""
+        """How many bytes the window of a stream allows; 0 for a closed stream."""
         stream = self.streams.get(stream_id)
         if stream is None or stream.closed:
             return 0
         return stream.outbound_flow_control_window
 
     def open_window(self, stream_id: int, increment: int) -> bool:
-        """Widen the window of a stream, or of the connection (0); False: the library has to do it.
+        """Open the window of a stream, or of the connection (0). False: leave it to the library.
 
         RFC 9113, 6.9: an increment of 0 is an error, and so is a window that is too large.
         """
@@ -130,7 +130,7 @@ class H2State(H2Connection):
         return True
 
     def frame(self, stream_id: int, data: memoryview) -> Iterable[bytes | memoryview]:
-        """DATA frames (RFC 9113, 6.1) in pieces, where both windows have room for it."""
+        """DATA frames (RFC 9113, 6.1), in pieces. Both windows must have room for the data."""
         count = len(data)
         self.outbound_flow_control_window -= count
         self.streams[stream_id].outbound_flow_control_window -= count
@@ -142,9 +142,9 @@ class H2State(H2Connection):
             yield part
 
     def end(self, stream_id: int) -> None:
-        """End the answer. A request that is not complete need not go on.
+        """End the answer. If the request is not complete, its rest is not needed any more.
 
-        RFC 9113, 8.1: it is reset without an error, and the client still has to read the answer.
+        RFC 9113, 8.1: the stream is reset with NO_ERROR, and the client still reads the answer.
         """
         stream = self.streams.get(stream_id)
         if stream is None or stream.closed:
@@ -165,19 +165,19 @@ class H2State(H2Connection):
         return self.state_machine.state.name != "CLOSED"
 
     def goodbye(self) -> bytes:
-        """A GOAWAY (RFC 9113, 6.8) after which the present streams go on."""
+        """Send a GOAWAY (RFC 9113, 6.8) after which the present streams go on."""
         frame = GoAwayFrame(0)
         frame.last_stream_id = self.highest_inbound_stream_id
         frame.error_code = ErrorCodes.NO_ERROR
         return bytes(frame.serialize())
 
     def fail(self, code: int) -> None:
-        """Say why the connection ends. The library says so itself for faults that it finds."""
+        """Send a GOAWAY with a reason, unless the library did so for a fault that it found."""
         if self.is_open:
             self.close_connection(code)
 
     def bound_table(self) -> None:
-        """Keep the table of our encoder small, whatever the client's settings allow."""
+        """Keep the table of our encoder small, even if the client's settings allow a larger one."""
         if self.encoder.header_table_size > MOST_TABLE:
             self.encoder.header_table_size = MOST_TABLE
 

@@ -1,7 +1,7 @@
-"""The heads of HTTP/2: of requests, checked as strictly as those of HTTP/1.1, and of answers.
+"""Heads in HTTP/2: those of requests, checked as strictly as in HTTP/1.1, and those of answers.
 
-Nothing of a request passes that means something else once it is written as HTTP/1.1, and every
-request has exactly one Host (RFC 9113, 8.2 and 8.3).
+A request is refused if it would mean something else when it is written as HTTP/1.1. Every request
+must have exactly one Host (RFC 9113, 8.2 and 8.3).
 """
 
 import re
@@ -29,7 +29,7 @@ _SINGLE = frozenset({b"host", b"content-length"})
 
 
 class MalformedHeadError(Exception):
-    """A head that another server may read in a different way."""
+    """A head that other servers may read in a different way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,8 @@ class Head:
     """A valid head.
 
     :ivar fields: all but the pseudo-fields, with the authority as Host.
-    :ivar length: of the body as it is declared, or None.
-    :ivar awaits: the client waits for 100 (RFC 9110, 10.1.1) before it sends the body.
+    :ivar length: the declared length of the body, or None.
+    :ivar awaits: whether the client waits for 100 (RFC 9110, 10.1.1) before it sends the body.
     """
 
     method: bytes
@@ -49,10 +49,10 @@ class Head:
 
 
 def read_head(fields: Iterable[Field], ended: bool = True) -> Head:
-    """Check the fields of a request in the order they came.
+    """Check the fields of a request, in the order in which they were sent.
 
-    :param ended: no body follows, so none may be declared (RFC 9113, 8.1.1).
-    :raises MalformedHeadError: where any of them is not valid.
+    :param ended: whether no body follows, so that none may be declared (RFC 9113, 8.1.1).
+    :raises MalformedHeadError: if any of them is not valid.
     """
     pseudo, plain = _split([(bytes(name), bytes(value)) for name, value in fields])
     for name, value in plain:
@@ -77,7 +77,7 @@ def read_head(fields: Iterable[Field], ended: bool = True) -> Head:
 
 
 def _split(fields: list[Field]) -> tuple[dict[bytes, bytes], list[Field]]:
-    """The pseudo-fields, each of which comes once and before all others, and the others."""
+    """Split off the pseudo-fields, each of which must come once and before all other fields."""
     if len(fields) > MOST_FIELDS:
         raise MalformedHeadError("too many fields")
     pseudo: dict[bytes, bytes] = {}
@@ -111,7 +111,7 @@ def _method_and_target(pseudo: dict[bytes, bytes]) -> tuple[bytes, bytes]:
 
 
 def _values(fields: list[Field], name: bytes) -> list[bytes]:
-    """The values of a field that may come once at most, if it must."""
+    """The values of a field. At most one, if the field must not be repeated."""
     values = [value for each, value in fields if each == name]
     if len(values) > 1 and name in _SINGLE:
         raise MalformedHeadError("a field that came twice")
@@ -125,7 +125,7 @@ def _length(text: bytes) -> int:
 
 
 def answer_fields(code: bytes, blocks: Iterable[HeaderBlock], headers: Headers) -> list[Field]:
-    """The fields of an answer, its status first; what belongs to connections is left out."""
+    """The fields of an answer, its status first, without those that concern the connection."""
     fields = [(b":status", code)]
     for block in blocks:
         fields.extend(block.lower)

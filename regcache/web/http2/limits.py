@@ -1,4 +1,4 @@
-"""What one HTTP/2 connection may cost, and the count of what it has cost."""
+"""The limits of one HTTP/2 connection, and the buckets that count what it uses."""
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -49,9 +49,9 @@ megabytes each, unopened for a while, and open them together."""
 
 
 class FloodError(Exception):
-    """A client asks for more than it may, or breaks the framing.
+    """A client sends more than it may, or invalid frames.
 
-    :ivar code: what GOAWAY says (RFC 9113, 7).
+    :ivar code: the error code for GOAWAY (RFC 9113, 7).
     :ivar reason: for the access log.
     """
 
@@ -62,7 +62,7 @@ class FloodError(Exception):
 
 
 class TokenBucket:
-    """Allows a number of things at once, and a number more per second."""
+    """Allows a number of things at first, and a number more each second."""
 
     def __init__(self, clock: IReactorTime, most: int, per_second: float) -> None:
         self._clock = clock
@@ -72,7 +72,7 @@ class TokenBucket:
         self._filled_at = clock.seconds()
 
     def take(self) -> bool:
-        """Take one; False if there is none left."""
+        """Take one. Returns False if none is left."""
         now = self._clock.seconds()
         if self._left < self._most:
             refilled = self._left + (now - self._filled_at) * self._per_second
@@ -84,5 +84,5 @@ class TokenBucket:
         return True
 
     def earn(self, count: float) -> None:
-        """Some more may be taken, now or later."""
+        """Allow some more, now or later."""
         self._left = min(MOST_EARNED, self._left + count)

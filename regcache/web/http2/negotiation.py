@@ -21,7 +21,7 @@ from regcache.web.http2.connection import Http2Connection
 class Http2Site(Http1Site):
     """Speaks HTTP/1.1 or HTTP/2, as the client chose.
 
-    :ivar buffers: what waits to be sent over HTTP/2.
+    :ivar buffers: the buffered bytes of all HTTP/2 connections.
     """
 
     def __init__(self, dispatch: Callable[..., Any], clock: IReactorTime, **options: Any) -> None:
@@ -29,7 +29,7 @@ class Http2Site(Http1Site):
         self.buffers = SiteBuffers()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """The protocol until it is known what the client speaks."""
+        """The protocol that waits until it is known what the client speaks."""
         return Negotiation(self, addr)
 
     def build_channel(self, addr: IAddress | None) -> Any:
@@ -39,7 +39,7 @@ class Http2Site(Http1Site):
 
 @implementer(IHandshakeListener)
 class Negotiation(Protocol):
-    """Waits for the end of the TLS handshake, and hands over to what the client chose."""
+    """Waits for the end of the TLS handshake, and hands over to the protocol that was chosen."""
 
     def __init__(self, site: Http2Site, address: IAddress | None) -> None:
         self._site = site
@@ -47,7 +47,7 @@ class Negotiation(Protocol):
         self._deadline = Deadline(site.reactor, self.close_if_idle)
 
     def connectionMade(self) -> None:
-        """A client has connected, and has the header time-out for the handshake."""
+        """A client has connected. The header time-out runs until the handshake is complete."""
         self._site.channels.add(self)
         self._deadline.set(self._site.limits.header_timeout)
 
@@ -63,7 +63,7 @@ class Negotiation(Protocol):
         hand_over(transport, chosen)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """The client left before, or broke the handshake."""
+        """The client left during the handshake, or that failed."""
         self._end()
 
     def close_if_idle(self) -> None:

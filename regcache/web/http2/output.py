@@ -1,18 +1,18 @@
-"""Sends what the streams of a connection have, each in its turn.
+"""Sends the answers of a connection's streams, one stream after the other in turns.
 
 =========  ==========================  =================================================
 state      event                       what holds afterwards
 =========  ==========================  =================================================
-open       a stream wants to send      open: it is sent, unless others are in front of it
-open       transport is full           full: streams wait in their order
-full       transport is empty          open: the first of them sends, and goes to the end
-full       much is written even so     full, and nothing more is read
-corked     anything is written         corked: it waits for the end of what is being read
+open       a stream wants to send      open: it sends, unless others wait before it
+open       transport is full           full: the streams wait in a queue
+full       transport is empty          open: the first stream sends, and goes to the end
+full       much is written anyway      full; nothing more is read
+corked     anything is written         corked: it waits until the present bytes are read
 corked     :meth:`Output.uncork`       open, or full: all that waited is sent together
 =========  ==========================  =================================================
 
-A stream whose own window is closed has no turn until the client opens it, so it delays no
-other one.
+A stream whose own window is closed gets no turn until the client opens it. So it delays no other
+stream.
 """
 
 from collections import deque
@@ -37,13 +37,13 @@ opens its window by single bytes is not sent a frame for each."""
 
 
 class QueuedStream(Protocol):
-    """What the output needs of a stream.
+    """The part of a stream that the output uses.
 
-    :ivar finished: nothing will be added to the answer.
-    :ivar over: it has ended.
-    :ivar queued: it waits for its turn to send.
-    :ivar paused: its producer waits to be resumed.
-    :ivar buffer: what waits to be sent.
+    :ivar finished: whether nothing will be added to the answer.
+    :ivar over: whether it has ended.
+    :ivar queued: whether it waits for its turn to send.
+    :ivar paused: whether its producer waits to be resumed.
+    :ivar buffer: the bytes that wait to be sent.
     """
 
     stream_id: int
@@ -63,8 +63,8 @@ class QueuedStream(Protocol):
 class Output:
     """The sending half of a connection.
 
-    :param sent: told how many bytes of bodies have been sent.
-    :ivar full: the transport takes nothing for now.
+    :param sent: called with the number of bytes of bodies that were sent.
+    :ivar full: whether the transport is full.
     """
 
     def __init__(self, h2: H2State, sent: Callable[[int], None]) -> None:
@@ -81,11 +81,11 @@ class Output:
         self.full = False
 
     def connect(self, transport: Any) -> None:
-        """The connection is there."""
+        """The connection has been made."""
         self._transport = transport
 
     def close(self) -> None:
-        """Nothing is sent any more."""
+        """Send nothing any more."""
         for stream in self._turns:
             stream.queued = False
         self._turns.clear()
@@ -98,13 +98,13 @@ class Output:
         return not self.full and min(self._room(stream), self._shared_room(stream)) > 0
 
     def wants(self, stream: QueuedStream, first: bool = False) -> None:
-        """Put a stream into the queue: it has something to send, or its producer could."""
+        """Put a stream into the queue: it or its producer has something to send."""
         if not stream.queued and not stream.over:
             stream.queued = True
             (self._turns.appendleft if first else self._turns.append)(stream)
 
     def forget(self, stream: QueuedStream) -> None:
-        """Take a stream out of the queue: it is over."""
+        """Take a stream that is over out of the queue."""
         if stream.queued:
             stream.queued = False
             self._turns.remove(stream)
@@ -117,21 +117,21 @@ class Output:
             self.flush()
 
     def reset(self, stream: QueuedStream, code: ErrorCodes) -> None:
-        """Reset a stream; what it has is not sent."""
+        """Reset a stream. Its buffered bytes are not sent."""
         self._h2.reset(stream.stream_id, code)
         self.flush()
 
     def progress(self, stream: QueuedStream) -> int:
-        """A number that changes while a stream that waits for its turn may still get one.
+        """A number that changes while a stream that waits for its turn can still get one.
 
-        It does not change where the stream's own window is closed.
+        It does not change if the stream's own window is closed.
         """
         if self._room(stream) <= 0:
             return 0
         return self._total + (unsent_bytes(self._transport) or 0)
 
     def _room(self, stream: QueuedStream) -> int:
-        """Bytes that the window of a stream lets it send; 0 where that is too few for a frame."""
+        """How many bytes the window of a stream allows; 0 if that is not worth a frame."""
         room = self._h2.room(stream.stream_id)
         initial = self._h2.remote_settings.initial_window_size
         return room if room >= max(1, min(_worth(stream), initial or LEAST)) else 0
@@ -144,11 +144,11 @@ class Output:
     # What the connection does
 
     def cork(self) -> None:
-        """Let what is written wait, so that it goes out together."""
+        """Collect what is written from now on, so that it is sent together."""
         self._corked = True
 
     def uncork(self) -> None:
-        """Send what waited."""
+        """Send what was collected."""
         self._corked = False
         self.flush()
 
@@ -169,13 +169,13 @@ class Output:
         self.flush()
 
     def stop_reading(self, reason: str) -> None:
-        """Stop reading, for a reason."""
+        """Stop reading, until all reasons for that are gone."""
         if not self._deaf and self._transport is not None:
             self._transport.pauseProducing()
         self._deaf.add(reason)
 
     def go_on_reading(self, reason: str) -> None:
-        """Take a reason back. Read again unless there is another one."""
+        """Remove a reason for not reading. Read again if it was the last."""
         if reason in self._deaf:
             self._deaf.discard(reason)
             if not self._deaf and self._transport is not None:
@@ -197,13 +197,13 @@ class Output:
             self.push()
 
     def push(self) -> None:
-        """Hand to the transport what is ready for it."""
+        """Write what is ready to the transport."""
         self._collect(self._h2.data_to_send())
         parts, self._parts, self._size = self._parts, [], 0
         self._write(b"".join(parts))
 
     def _turn(self, stream: QueuedStream) -> bool:
-        """Let the first stream of the queue send; False if it has to wait there."""
+        """Let the first stream of the queue send. Returns False if it has to wait."""
         ends = stream.finished and not stream.buffer.size
         shared = self._shared_room(stream)
         if not (ends or shared):
@@ -221,7 +221,7 @@ class Output:
         return True
 
     def _send(self, stream: QueuedStream, most: int) -> None:
-        """Send what a stream has, and end it where that was all."""
+        """Send bytes of a stream, and end it if they were its last."""
         self._collect(self._h2.data_to_send())
         count = 0
         for piece in stream.buffer.take(most):
@@ -254,8 +254,8 @@ class Output:
 
 
 def _worth(stream: QueuedStream) -> int:
-    """The least room (bytes) with which a stream sends.
+    """How much room a stream needs at least to send (bytes).
 
-    Where nothing is buffered it is not known how much is to come: a single byte is enough then.
+    If nothing is buffered it is not known how much will come: then a single byte is enough.
     """
     return min(LEAST, stream.buffer.size) or 1

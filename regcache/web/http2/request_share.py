@@ -1,15 +1,15 @@
-"""How many requests of one HTTP/2 connection are begun before others have their turn.
+"""How many requests of one HTTP/2 connection are begun in one turn of the reactor.
 
-A kilobyte is enough for a hundred, and TLS hands over all that one read of the socket brought,
-so that those of one client could hold up everybody for a second.
+A hundred requests fit into a kilobyte, and TLS hands over all bytes of one read of the socket. So
+one client could make all others wait for a second.
 
 =======  ===============================  ==============================================
 state    event                            what holds afterwards
 =======  ===============================  ==============================================
 open     bytes                            open: they are read
-open     the last request of its share    spent: the socket is left alone
+open     the last request of its share    spent: the socket is not read
 spent    bytes                            spent: they wait
-spent    the reactor's next turn          open, or spent again; what waited is read first
+spent    the reactor's next turn          open, or spent again; the waiting bytes are read first
 any      stopped                          over: nothing is read any more
 =======  ===============================  ==============================================
 """
@@ -26,9 +26,9 @@ SHARE = 50
 class RequestShare:
     """Delays what a client sends when its connection has had its share.
 
-    :param read: what is done with bytes.
-    :param pause: called when no more should come, and ``resume`` when it may again.
-    :param broken: called where reading fails in a later turn, which no transport sees.
+    :param read: takes bytes.
+    :param pause: called to stop reading the socket; ``resume`` to read it again.
+    :param broken: called if reading fails in a later turn, where no transport notices.
     """
 
     def __init__(
@@ -50,21 +50,21 @@ class RequestShare:
         self._next: IDelayedCall | None = None
 
     def receive(self, data: bytes) -> None:
-        """Some bytes: read them, now or in the next turn."""
+        """Read some bytes, now or in the next turn."""
         if self._next is None:
             self._read(data)
         else:
             self._waiting.append(data)
 
     def begin(self) -> None:
-        """A request is begun."""
+        """Count a request that is begun."""
         self._begun += 1
         if self._begun >= SHARE and self._next is None:
             self._next = self._clock.callLater(0, self._go_on)
             self._pause()
 
     def stop(self) -> None:
-        """Nothing is read any more. Idempotent."""
+        """Read nothing any more. Idempotent."""
         self._waiting.clear()
         call, self._next = self._next, None
         if call is not None:

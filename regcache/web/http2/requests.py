@@ -26,7 +26,7 @@ _MALFORMED_FIELDS = [
 
 
 class RequestsConnection(StreamConnection, Protocol):
-    """What the requests need of their connection, beside what their streams need.
+    """The part of a connection that its requests use, besides what their streams use.
 
     :ivar places: one for the connection with its first stream, and one for each further stream.
     """
@@ -34,10 +34,10 @@ class RequestsConnection(StreamConnection, Protocol):
     places: Places
 
     def busy(self) -> None:
-        """A request is there."""
+        """A request has arrived."""
 
     def report(self, reason: str, status: int = 400) -> None:
-        """Have what was refused before it became a request recorded."""
+        """Record something that was refused before it was a whole request."""
 
 
 class Requests:
@@ -55,11 +55,11 @@ class Requests:
         self._refused_above: int | None = None
 
     def handle(self, received: Sequence[events.Event]) -> None:
-        """Handle frames that came together.
+        """Handle frames that arrived together.
 
         :raises FloodError: if the client must be stopped.
         """
-        # Requests that were reset within the same bytes are not begun.
+        # A request that is reset by the same bytes is not begun.
         reset = {each.stream_id for each in received if isinstance(each, events.StreamReset)}
         for event in received:
             if isinstance(event, events.RequestReceived):
@@ -78,14 +78,14 @@ class Requests:
                     self.takes_more(stream_id)
 
     def refuse_further(self) -> None:
-        """Refuse requests that are not here yet. The client may send them elsewhere."""
+        """Refuse requests that come from now on. The client may send them elsewhere."""
         if self._refused_above is None:
             self._refused_above = self._h2.highest_inbound_stream_id
 
     def lose(self, reason: Failure, ended_early: str = "") -> None:
-        """Tell all requests that the connection is gone or has failed.
+        """Tell all requests that the connection has ended or failed.
 
-        :param ended_early: for the access log, where it was not the client who left.
+        :param ended_early: the reason for the access log, if it was not the client who left.
         """
         for stream in list(self.streams.values()):
             if stream.request is not None and ended_early:
@@ -121,7 +121,7 @@ class Requests:
             stream.begin()
 
     def _expect_body(self, stream: Http2Stream, head: Head) -> None:
-        """Decide about the body before any of it is read; the rules are those of a Channel."""
+        """Decide about a body before any of it is read, by the same rules as in HTTP/1.1."""
         length = head.length
         awaited = head.awaits and head.method in PUSH_METHODS and head.target.startswith(b"/v2/")
         too_much = length is None or length > self._connection.site.limits.body
@@ -143,7 +143,7 @@ class Requests:
         if count and goes_on:
             self._h2.acknowledge_received_data(count, event.stream_id)
         elif count:
-            # The connection's window is opened again for others, that of a refused body is not.
+            # Open the connection's window again, for others, but not that of a refused body.
             self._h2.increment_flow_control_window(count)
 
     def _stream_ended(self, stream_id: int) -> None:
@@ -159,13 +159,13 @@ class Requests:
             stream.lost(Failure(ConnectionAborted()))
 
     def takes_more(self, stream_id: int) -> None:
-        """The client opened a stream's window. That of the connection (0) is seen at each turn."""
+        """The client opened the window of a stream; the connection's (0) is looked at anyway."""
         stream = self.streams.get(stream_id)
         if stream is not None and (stream.buffer.size or stream.paused):
             self._connection.output.wants(stream)
 
     def _answer_malformed(self, stream_id: int, head: bool) -> None:
-        """Answer 400, to HEAD without a body, where the windows have room for it."""
+        """Answer 400, if the windows have room for it; to HEAD without a body."""
         self._count_reset()
         self._connection.report("a malformed request")
         room = min(self._h2.room(stream_id), self._h2.outbound_flow_control_window)

@@ -3,11 +3,11 @@
 ==========  ============================  ================================================
 state       event                         what holds afterwards
 ==========  ============================  ================================================
-receiving   DATA                          receiving: it is kept; the client may send more
+receiving   DATA                          receiving: it is kept, and the window is opened
 receiving   END_STREAM                    answering
 receiving   header time-out               over: the stream is reset
 answering   bytes written                 answering: sent, or buffered, and the producer paused
-answering   the buffer is empty           answering: the producer resumes in its turn
+answering   the buffer is empty           answering: the producer is resumed in its turn
 answering   answer finished               finishing
 answering   finished, but too short       over: reset, never ended cleanly
 answering   abort                         over: reset
@@ -16,7 +16,7 @@ finishing   the client takes nothing      over: reset
 any         RST_STREAM, connection lost   over: the request is told
 ==========  ============================  ================================================
 
-Whatever comes when it is over is ignored.
+Events after the end are ignored.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -44,10 +44,10 @@ _SMALL = 16384
 
 
 class StreamConnection(Protocol):
-    """What a stream needs of its connection.
+    """The part of a connection that its streams use.
 
     :ivar peer: the address of the client.
-    :ivar host: our address.
+    :ivar host: our own address.
     """
 
     site: Site
@@ -77,7 +77,7 @@ class RequestBody:
 
     @property
     def is_expected(self) -> bool:
-        """Whether it has yet to come."""
+        """Whether it has not arrived yet."""
         return self._overdue is not None
 
     def expect(self, length: int) -> None:
@@ -86,18 +86,18 @@ class RequestBody:
         self._overdue = self._clock.callLater(self._limit, self._give_up)
 
     def receive(self, data: bytes) -> None:
-        """Take a part of it. What is not expected is dropped."""
+        """Take a part of it. If none is expected, drop it."""
         if self.is_expected:
             self._request.handleContentChunk(data)
 
     def complete(self) -> None:
-        """It is complete, and can be read from its beginning."""
+        """The body is complete: let it be read from its beginning."""
         self.stop()
         if self._request.content is not None:
             self._request.content.seek(0)
 
     def stop(self) -> None:
-        """Wait for it no more. Idempotent."""
+        """Do not wait for it any more. Idempotent."""
         overdue, self._overdue = self._overdue, None
         if overdue is not None:
             overdue.cancel()
@@ -113,9 +113,9 @@ class Http2Stream:
 
     :ivar body: that of the request.
     :ivar buffer: bytes of the answer that wait to be sent.
-    :ivar finished: nothing will be added to the answer.
-    :ivar queued: it waits for its turn to send.
-    :ivar paused: its producer waits to be resumed.
+    :ivar finished: whether nothing will be added to the answer.
+    :ivar queued: whether it waits for its turn to send.
+    :ivar paused: whether its producer waits to be resumed.
     """
 
     def __init__(self, connection: StreamConnection, stream_id: int, head: Head) -> None:
@@ -143,12 +143,12 @@ class Http2Stream:
     # Receiving
 
     def refuse_body(self) -> None:
-        """Have the request answered with a refusal of its body."""
+        """Let the request be answered with a refusal of its body."""
         if self.request is not None:
             self.request.body_refused = True
 
     def begin(self) -> None:
-        """Have the request answered. It is complete."""
+        """Let the request, which is complete, be answered."""
         self.body.complete()
         if self.request is not None and not self.over:
             self.request.requestReceived(self.method, self.target, b"HTTP/2")
@@ -172,7 +172,7 @@ class Http2Stream:
         return self._connection.host
 
     def isSecure(self) -> bool:
-        """HTTP/2 is spoken over TLS only."""
+        """Always: HTTP/2 is only spoken over TLS here."""
         return True
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
@@ -198,9 +198,9 @@ class Http2Stream:
         self._output.write_head(self, fields)
 
     def write(self, data: bytes) -> None:
-        """Send a part of the body when it is its turn."""
+        """Send a part of the body when it is this stream's turn."""
         if self.over:
-            # The producer has not been told yet; it need not go on.
+            # The producer has not been told yet that the stream is over.
             if self._producer is not None:
                 self._producer.pauseProducing()
             return
@@ -215,7 +215,7 @@ class Http2Stream:
         self.buffer.bound()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """From now on the answer comes from a push producer."""
+        """Let a push producer write the answer from now on."""
         assert streaming, "a pull producer has no use here"
         self._producer = producer
         if self.over:
@@ -224,7 +224,7 @@ class Http2Stream:
             self._pause()
 
     def unregisterProducer(self) -> None:
-        """Nothing more comes from the producer."""
+        """The producer has written everything."""
         self._producer, self.paused = None, False
 
     def requestDone(self, request: Any) -> None:
@@ -262,7 +262,7 @@ class Http2Stream:
             self._producer.resumeProducing()
 
     def unsent_bytes(self) -> int:
-        """Changes as long as the client takes something; see :class:`StallTimer`."""
+        """A value that changes while the client takes something; see :class:`StallTimer`."""
         return self.buffer.size + self._output.progress(self)
 
     def _pause(self) -> None:
@@ -273,14 +273,14 @@ class Http2Stream:
     # Ending
 
     def cut(self, reason: str) -> None:
-        """Reset the stream for a reason that the access log is to have."""
+        """Reset the stream, for a reason that the access log states."""
         if self.request is not None and not self.request.over:
             self.request.abort(reason)
         else:
             self.abort()
 
     def lost(self, reason: Failure) -> None:
-        """The client reset the stream, or the connection is gone."""
+        """The client reset the stream, or the connection has ended."""
         telling = self._telling
         if not self.over:
             self.end()

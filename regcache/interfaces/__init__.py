@@ -7,6 +7,7 @@ sizes and offsets are bytes. Deferreds of upstream calls fail with an
 
 from regcache.interfaces.index import IIndex
 from regcache.interfaces.pools import IWorkPool
+from regcache.interfaces.removal import IRemovalIndex
 from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink
 from regcache.interfaces.store import (
     Found,
@@ -30,6 +31,7 @@ __all__ = [
     "IReader",
     "IReaderSink",
     "IRegistry",
+    "IRemovalIndex",
     "ISpace",
     "ISpaceClaim",
     "IUpstreamMeter",

@@ -13,7 +13,11 @@ from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 
 
 class IIndex(Interface):
-    """Facts on disk. Every call is one hop to the index's own thread, and one transaction."""
+    """Facts on disk. Every call is one hop to the index's own thread, and one transaction.
+
+    ``began`` is how many removals there were when what is recorded began. Where the content was
+    removed since, nothing is recorded; None: that is no matter.
+    """
 
     def content(content: RepositoryContent) -> "Deferred[ContentFacts]":
         """All that decides about one digest asked for through one repository."""
@@ -29,6 +33,7 @@ class IIndex(Interface):
         subject: Subject | None,
         credentials: str,
         now: float,
+        began: int | None = None,
     ) -> "Deferred[None]":
         """Note a verified manifest fetched through a repository: content, link, mentions.
 
@@ -36,7 +41,12 @@ class IIndex(Interface):
         """
 
     def record_tag(
-        repository: Repository, tag: str, digest: Digest, now: float
+        repository: Repository,
+        tag: str,
+        digest: Digest,
+        now: float,
+        *,
+        began: int | None = None,
     ) -> "Deferred[None]":
         """Note that the upstream said, at ``now``, that the tag points to the digest."""
 
@@ -44,14 +54,22 @@ class IIndex(Interface):
         """Forget a tag."""
 
     def record_blob(
-        content: RepositoryContent, size: int, *, credentials: str, public: bool, now: float
+        content: RepositoryContent,
+        size: int,
+        *,
+        credentials: str,
+        public: bool,
+        now: float,
+        began: int | None = None,
     ) -> "Deferred[None]":
         """Note verified content fetched through a repository, and the link that this makes."""
 
     def record_stored(digest: Digest, size: int, now: float) -> "Deferred[None]":
         """Note verified content that was found; links stay as they are."""
 
-    def record_link(content: RepositoryContent, credentials: str, now: float) -> "Deferred[None]":
+    def record_link(
+        content: RepositoryContent, credentials: str, now: float, *, began: int | None = None
+    ) -> "Deferred[None]":
         """Note a proof of the right to content that is already here."""
 
     def forget_content(digest: Digest) -> "Deferred[None]":

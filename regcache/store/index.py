@@ -6,6 +6,7 @@ copy is made elsewhere, see :mod:`regcache.store.index_backup`; the tables are d
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -21,6 +22,7 @@ from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
 from regcache.store.index_names import Statement
 from regcache.store.index_thread import IndexThread
+from regcache.store.removal_index import RemovalIndex
 from regcache.store.use_writer import UseWriter
 
 
@@ -32,6 +34,8 @@ class SqliteIndex:
     :param pool: exactly one thread, for nothing but this.
     :param background: threads for the hourly copy.
 
+    :ivar removals: what is asked of it to remove something.
+
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.
     """
 
@@ -40,6 +44,7 @@ class SqliteIndex:
     ) -> None:
         self._thread = IndexThread(file, pool, clock)
         self._backup = IndexBackup(file, self._thread, background, clock)
+        self.removals = RemovalIndex(self._thread)
         self._file = file
         self._uses = UseWriter(self._thread, clock)
 
@@ -81,15 +86,23 @@ class SqliteIndex:
         subject: Subject | None,
         credentials: str,
         now: float,
+        began: int | None = None,
     ) -> "Deferred[None]":
         statement = Statement(descriptors, subject)
-        arguments = (repository, manifest, statement, Proof(credentials, now))
+        arguments = (repository, manifest, statement, Proof(credentials, now, began))
         return self._thread.write(index_names.record_manifest, *arguments)
 
     def record_tag(
-        self, repository: Repository, tag: str, digest: Digest, now: float
+        self,
+        repository: Repository,
+        tag: str,
+        digest: Digest,
+        now: float,
+        *,
+        began: int | None = None,
     ) -> "Deferred[None]":
-        return self._thread.write(index_names.record_tag, repository, tag, digest, now)
+        record = partial(index_names.record_tag, now=now, began=began)
+        return self._thread.write(record, repository, tag, digest)
 
     def drop_tag(self, repository: Repository, tag: str) -> "Deferred[None]":
         return self._thread.write(index_names.drop_tag, repository, tag)
@@ -102,17 +115,24 @@ class SqliteIndex:
         credentials: str,
         public: bool,
         now: float,
+        began: int | None = None,
     ) -> "Deferred[None]":
-        arguments = (content, size, public, Proof(credentials, now))
+        arguments = (content, size, public, Proof(credentials, now, began))
         return self._thread.write(index_contents.record_blob, *arguments)
 
     def record_stored(self, digest: Digest, size: int, now: float) -> "Deferred[None]":
         return self._thread.write(index_contents.record_stored, digest, size, now)
 
     def record_link(
-        self, content: RepositoryContent, credentials: str, now: float
+        self,
+        content: RepositoryContent,
+        credentials: str,
+        now: float,
+        *,
+        began: int | None = None,
     ) -> "Deferred[None]":
-        return self._thread.write(index_contents.record_link, content, Proof(credentials, now))
+        proof = Proof(credentials, now, began)
+        return self._thread.write(index_contents.record_link, content, proof)
 
     def forget_content(self, digest: Digest) -> "Deferred[None]":
         self._uses.forget(digest)

@@ -17,7 +17,7 @@ from regcache.store.index_schema import digest_key
 from regcache.store.space import BLOCK
 
 CONTENT = """
-SELECT p.size, c.media_type, c.public, l.proved_at, l.credentials,
+SELECT p.size, c.media_type, c.public AND w.content_id IS NULL, l.proved_at, l.credentials,
     EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream),
     (SELECT min(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
     (SELECT max(size) FROM shown WHERE repository_id = r.id AND digest = :digest)
@@ -27,6 +27,7 @@ LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
 LEFT JOIN repositories r ON r.upstream = :upstream AND r.name = :repository
 LEFT JOIN links l
     ON l.content_id = c.id AND l.upstream = :upstream AND l.repository_id = r.id
+LEFT JOIN withdrawn w ON w.content_id = c.id AND w.repository_id = r.id
 """
 
 MENTIONING = """
@@ -42,6 +43,14 @@ ORDER BY s.size DESC, s.manifest_id DESC LIMIT :most
 
 MOST_MENTIONING = 64
 """Manifests that mention something whose rights are looked at."""
+
+_GENERATIONS = """
+SELECT max(c.generation, ifnull(w.generation, 0))
+FROM contents c
+LEFT JOIN repositories r ON r.upstream = :upstream AND r.name = :repository
+LEFT JOIN withdrawn w ON w.content_id = c.id AND w.repository_id = r.id
+WHERE c.digest = :digest
+"""
 
 _STORE = """
 INSERT INTO contents (digest, size, media_type, public)
@@ -67,10 +76,14 @@ SELECT EXISTS (SELECT 1 FROM mentions WHERE manifest_id = :content)
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That a repository has the right to content: whose, and when it was given (Unix seconds)."""
+    """That a repository has the right to content: whose, and when it was given (Unix seconds).
+
+    :ivar began: how many removals there were when it was asked for; None where that is no matter.
+    """
 
     credentials: str
     now: float
+    began: int | None = None
 
 
 def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> ContentFacts:
@@ -119,6 +132,18 @@ def content_id(connection: sqlite3.Connection, digest: Digest) -> int | None:
     return None if row is None else int(row[0])
 
 
+def is_outdated(
+    connection: sqlite3.Connection, content: RepositoryContent, began: int | None
+) -> bool:
+    """Whether content was removed since something began that is to be noted of it now."""
+    if began is None:
+        return False
+    upstream, repository = find_names(connection, content.repository)
+    names = {"upstream": upstream, "repository": repository, "digest": digest_key(content.digest)}
+    row = connection.execute(_GENERATIONS, names).fetchone()
+    return row is not None and int(row[0]) > began
+
+
 def store_content(
     connection: sqlite3.Connection,
     digest: Digest,
@@ -148,6 +173,9 @@ def link_content(
     names = note_names(connection, repository)
     number = repository_id(connection, names)
     connection.execute(_LINK, (content, names[0], number, proof.now, proof.credentials))
+    connection.execute(
+        "DELETE FROM withdrawn WHERE content_id = ? AND repository_id = ?", (content, number)
+    )
     (is_manifest,) = connection.execute(_IS_MANIFEST, {"content": content}).fetchone()
     if is_manifest:
         _show_mentions(connection, content, number)
@@ -176,6 +204,8 @@ def record_blob(
     proof: Proof,
 ) -> None:
     """Note verified content fetched through a repository, and its link."""
+    if is_outdated(connection, content, proof.began):
+        return
     number = store_content(
         connection, content.digest, size, media_type="", public=public, now=proof.now
     )
@@ -189,6 +219,8 @@ def record_stored(connection: sqlite3.Connection, digest: Digest, size: int, now
 
 def record_link(connection: sqlite3.Connection, content: RepositoryContent, proof: Proof) -> None:
     """Note a proof of the right to content."""
+    if is_outdated(connection, content, proof.began):
+        return
     key = digest_key(content.digest)
     connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (key,))
     number = content_id(connection, content.digest)

@@ -14,7 +14,13 @@ from regcache.facts import Descriptor, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.store import index_places
 from regcache.store.identities import find_names, note_names
-from regcache.store.index_contents import Proof, link_content, repository_id, store_content
+from regcache.store.index_contents import (
+    Proof,
+    is_outdated,
+    link_content,
+    repository_id,
+    store_content,
+)
 from regcache.store.index_schema import digest_from_key, digest_key
 
 MOST_MENTIONS = 1024
@@ -115,9 +121,16 @@ def record_tag(
     repository: Repository,
     tag: str,
     digest: Digest,
+    *,
     now: float,
+    began: int | None = None,
 ) -> None:
-    """Note where a tag points."""
+    """Note where a tag points.
+
+    :param began: how many removals there were when the upstream was asked.
+    """
+    if is_outdated(connection, RepositoryContent(repository, digest), began):
+        return
     number = repository_id(connection, note_names(connection, repository))
     connection.execute(
         "INSERT OR REPLACE INTO tags (repository_id, tag, digest, validated_at)"
@@ -152,6 +165,8 @@ def record_manifest(
     proof: Proof,
 ) -> None:
     """Note a verified manifest fetched through a repository: content, mentions, link."""
+    if is_outdated(connection, RepositoryContent(repository, manifest.digest), proof.began):
+        return
     content = store_content(
         connection,
         manifest.digest,

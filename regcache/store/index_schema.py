@@ -235,7 +235,27 @@ CREATE TRIGGER links_added AFTER INSERT ON links BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES)
+_REMOVALS = """
+ALTER TABLE contents ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;  -- of its last removal
+CREATE INDEX contents_by_generation ON contents (generation) WHERE generation > 0;
+CREATE INDEX tags_by_digest ON tags (digest);
+CREATE INDEX links_by_repository ON links (repository_id);
+CREATE TABLE withdrawn (                -- rights, to public bytes too, until they are proved again
+    content_id INTEGER NOT NULL,
+    repository_id INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (content_id, repository_id)
+) WITHOUT ROWID;
+CREATE INDEX withdrawn_by_repository ON withdrawn (repository_id);
+CREATE INDEX withdrawn_by_generation ON withdrawn (generation);
+CREATE TRIGGER links_removed AFTER DELETE ON links BEGIN
+    UPDATE repositories SET stored = stored
+        - EXISTS (SELECT 1 FROM places WHERE content_id = OLD.content_id)
+    WHERE id = OLD.repository_id;
+END;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS)
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
 
@@ -318,6 +338,7 @@ def check(connection: sqlite3.Connection) -> None:
         "SELECT subject FROM referrers LIMIT 1",
         "SELECT tag FROM tags LIMIT 1",
         "SELECT max(id) FROM verdicts",
+        "SELECT content_id FROM withdrawn LIMIT 1",
     )
     try:
         for probe in probes:

@@ -64,7 +64,7 @@ class HeldContent:
 
 @implementer(IIndex)
 class MemoryIndex:
-    """Facts in dictionaries; every answer is there at once.
+    """Facts in dictionaries; every answer is there at once. It knows of no removals.
 
     :ivar write_failure: what ``record_*``, ``drop_tag`` and ``forget_content`` fail with, as
         on a full disk.
@@ -133,6 +133,7 @@ class MemoryIndex:
         subject: Subject | None,
         credentials: str,
         now: float,
+        began: int | None = None,
     ) -> "Deferred[None]":
         def change() -> None:
             digest = manifest.digest
@@ -156,7 +157,13 @@ class MemoryIndex:
         self._subjects[manifest.digest] = (subject.digest, referrer)
 
     def record_tag(
-        self, repository: Repository, tag: str, digest: Digest, now: float
+        self,
+        repository: Repository,
+        tag: str,
+        digest: Digest,
+        now: float,
+        *,
+        began: int | None = None,
     ) -> "Deferred[None]":
         def change() -> None:
             self._tags.setdefault(self._noted(repository), {})[tag] = TagFact(digest, now)
@@ -174,6 +181,7 @@ class MemoryIndex:
         credentials: str,
         public: bool,
         now: float,
+        began: int | None = None,
     ) -> "Deferred[None]":
         def change() -> None:
             self._store(content.digest, size, public, now)
@@ -185,7 +193,12 @@ class MemoryIndex:
         return self._write(lambda: self._store(digest, size, False, now))
 
     def record_link(
-        self, content: RepositoryContent, credentials: str, now: float
+        self,
+        content: RepositoryContent,
+        credentials: str,
+        now: float,
+        *,
+        began: int | None = None,
     ) -> "Deferred[None]":
         return self._write(lambda: self._link(content, credentials, now))
 

@@ -1,0 +1,327 @@
+"""Statements that remove what a repository has: tags, manifests with what they list, blobs.
+
+What goes with what:
+
+================  ==========================================================================
+removed           goes with it
+================  ==========================================================================
+a tag             its manifest, unless another tag of the repository names it, or a manifest
+                  that the repository keeps lists it
+a manifest        its tags; the right to it, and to what it lists and the repository has by
+                  nothing else: blobs, the manifests of an index, and what refers to it
+a blob            the right to it
+================  ==========================================================================
+
+Bytes stay while something else needs them. What was named stays while another repository has
+it: by a link, a tag, or something that lists it. A manifest that goes along stays likewise, and
+for any manifest that lists it; a blob that goes along stays for a stored manifest that lists it.
+The repository's right is gone all the same, to public bytes too (``withdrawn``), until it is
+proved again.
+
+What leaves the disk loses all rights and stays known by its generation; it is marked until its
+file is gone (``doomed``), so that a daemon that was killed in between removes it when it starts:
+
+============================  ==============================================================
+killed                        what holds at the next start
+============================  ==============================================================
+before the transaction        nothing was removed
+behind it                     no row says that the bytes are here, nobody has a right to them;
+                              the mark has the file removed before anything is served
+behind the removal of files   the mark is taken off, or stays on what is not here
+content came again meanwhile  its record took the mark off: the file stays
+============================  ==============================================================
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from regcache.digests import Digest
+from regcache.removals import (
+    GoneContent,
+    RemovalEffect,
+    RemovalTarget,
+    RemovedKind,
+)
+from regcache.store.index_contents import forget_content
+from regcache.store.index_holdings import ABOVE, HELD, VANISH, begin, number_of
+from regcache.store.index_schema import digest_from_key, digest_key
+
+MOST_DOOMED = 1000
+"""Contents whose files are looked for at once."""
+
+MOST_WITHDRAWN = 20_000
+"""Contents that go with one removal. What is left of an image that lists more is evicted first."""
+
+_HELD_ELSEWHERE = (
+    ABOVE
+    + """
+SELECT EXISTS (
+    SELECT 1 FROM above a JOIN tags t ON t.digest = a.digest
+    WHERE t.repository_id != :repository
+) OR EXISTS (
+    SELECT 1 FROM above a JOIN contents c ON c.digest = a.digest
+    JOIN links l ON l.content_id = c.id AND l.repository_id != :repository
+)
+"""
+)
+
+_LISTED_HERE = (
+    ABOVE
+    + """
+SELECT EXISTS (
+    SELECT 1 FROM above a JOIN tags t ON t.digest = a.digest
+    WHERE a.depth > 0 AND t.repository_id = :repository
+) OR EXISTS (
+    SELECT 1 FROM above a JOIN contents c ON c.digest = a.digest
+    JOIN links l ON l.content_id = c.id AND l.repository_id = :repository
+    WHERE a.depth > 0
+)
+"""
+)
+
+_SHOWN_BY_OTHERS = """
+SELECT EXISTS (
+    SELECT 1 FROM shown s JOIN contents c ON c.id = s.manifest_id
+    WHERE s.repository_id = :repository AND s.digest = :digest
+        AND c.digest NOT IN (SELECT digest FROM temp.dropped)
+)
+"""
+
+_LISTED = """
+SELECT EXISTS (
+    SELECT 1 FROM mentions m JOIN contents c ON c.id = m.manifest_id
+    WHERE m.digest = :digest AND c.size IS NOT NULL
+)
+"""
+
+_LINKED_OR_TAGGED_ELSEWHERE = """
+SELECT EXISTS (SELECT 1 FROM tags WHERE digest = :digest)
+    OR EXISTS (
+        SELECT 1 FROM contents c JOIN links l ON l.content_id = c.id
+        WHERE c.digest = :digest AND l.repository_id != :repository
+    )
+"""
+
+_PINNED = (
+    ABOVE
+    + """
+SELECT EXISTS (SELECT 1 FROM above a JOIN contents c ON c.digest = a.digest WHERE c.pinned)
+"""
+)
+
+
+def look(connection: sqlite3.Connection, target: RemovalTarget) -> RemovalEffect:
+    """What a removal would come to. Nothing is changed."""
+    connection.execute("SAVEPOINT looked")
+    try:
+        return remove(connection, target, 0)
+    finally:
+        connection.execute("ROLLBACK TO looked")
+        connection.execute("RELEASE looked")
+
+
+def remove(connection: sqlite3.Connection, target: RemovalTarget, generation: int) -> RemovalEffect:
+    """Remove it, unless it is pinned or not here. Within a transaction.
+
+    :param generation: the number of the removal; what began before it is not to be recorded.
+    """
+    number = number_of(connection, target.repository)
+    if number is None:
+        return RemovalEffect()
+    begin(connection)
+    return _Removing(connection, number, generation).run(target)
+
+
+def doomed(connection: sqlite3.Connection) -> list[Digest]:
+    """What was removed, and whose files may still be there."""
+    rows = connection.execute("SELECT digest FROM contents WHERE doomed LIMIT ?", (MOST_DOOMED,))
+    return [digest_from_key(key) for (key,) in rows]
+
+
+def still_doomed(connection: sqlite3.Connection, digests: Iterable[Digest]) -> list[Digest]:
+    """Which of them have not come again meanwhile."""
+    return [
+        each
+        for each in digests
+        if connection.execute(
+            "SELECT 1 FROM contents WHERE digest = ? AND doomed", (digest_key(each),)
+        ).fetchone()
+    ]
+
+
+def spare(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:
+    """Their files are gone."""
+    connection.executemany(
+        "UPDATE contents SET doomed = 0 WHERE digest = ?",
+        [(digest_key(each),) for each in digests],
+    )
+
+
+def last_generation(connection: sqlite3.Connection) -> int:
+    """The number of the last removal that anything is known of."""
+    (last,) = connection.execute(
+        "SELECT max(ifnull((SELECT max(generation) FROM contents WHERE generation > 0), 0),"
+        " ifnull((SELECT max(generation) FROM withdrawn), 0))"
+    ).fetchone()
+    return int(last)
+
+
+class _Removing:
+    """One removal from one repository.
+
+    :param repository: its number.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, repository: int, generation: int) -> None:
+        self._connection = connection
+        self._repository = repository
+        self._generation = generation
+        self._tags: list[str] = []
+        self._withdrawn: dict[bytes, None] = {}
+        self._gone: dict[bytes, int] = {}
+
+    def run(self, target: RemovalTarget) -> RemovalEffect:
+        """Do it."""
+        tags, digest = self._named(target)
+        if digest is None:
+            return RemovalEffect()
+        if self._asks(_PINNED, digest):
+            return RemovalEffect(found=True, pinned=True)
+        for tag in tags:
+            self._drop_tag(tag)
+        if target.kind is not RemovedKind.TAG:
+            self._drop(digest, named=True)
+        elif not self._is_kept_here(digest):
+            self._drop(digest, named=False)
+        self._vanish()
+        return RemovalEffect(
+            found=True,
+            tags=tuple(self._tags),
+            withdrawn=tuple(map(digest_from_key, self._withdrawn)),
+            gone=tuple(GoneContent(digest_from_key(key), size) for key, size in self._gone.items()),
+        )
+
+    def _named(self, target: RemovalTarget) -> tuple[list[str], bytes | None]:
+        """The tags that go, and the digest that is meant; None where it is not here."""
+        if target.digest is None:
+            row = self._row(
+                "SELECT digest FROM tags WHERE repository_id = ? AND tag = ?",
+                self._repository,
+                target.tag,
+            )
+            return ([target.tag], row[0]) if row else ([], None)
+        digest = digest_key(target.digest)
+        tags = []
+        if target.kind is RemovedKind.MANIFEST:
+            rows = self._connection.execute(
+                "SELECT tag FROM tags WHERE repository_id = ? AND digest = ?",
+                (self._repository, digest),
+            )
+            tags = [tag for (tag,) in rows]
+        return tags, digest if tags or self._has(digest, target.kind) else None
+
+    def _has(self, digest: bytes, kind: RemovedKind) -> bool:
+        """Whether the repository has content of a kind, and the bytes are here."""
+        row = self._row("SELECT size, media_type FROM contents WHERE digest = ?", digest)
+        if row is None or row[0] is None:
+            return False
+        is_manifest = row[1] != ""
+        return is_manifest == (kind is RemovedKind.MANIFEST) and self._asks(HELD, digest)
+
+    def _drop_tag(self, tag: str) -> None:
+        self._connection.execute(
+            "DELETE FROM tags WHERE repository_id = ? AND tag = ?", (self._repository, tag)
+        )
+        self._tags.append(tag)
+
+    def _drop(self, digest: bytes, named: bool) -> None:
+        """Take content from the repository, and what it lists and nothing else keeps there.
+
+        :param named: by who removes it; all else goes along.
+        """
+        waiting = deque(self._drop_one(digest, named))
+        while waiting and len(self._withdrawn) < MOST_WITHDRAWN:
+            following = waiting.popleft()
+            if not self._is_kept_here(following):
+                waiting.extend(self._drop_one(following, named=False))
+
+    def _drop_one(self, digest: bytes, named: bool) -> list[bytes]:
+        """The same of one content; what it lists."""
+        # What is only being fetched is not known yet: it is from now on, by its generation.
+        self._connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (digest,))
+        number, size, media_type = self._row(
+            "SELECT id, size, media_type FROM contents WHERE digest = ?", digest
+        )
+        listed = self._listed_by(number, digest) if media_type else []
+        self._withdraw(digest, number)
+        if not self._is_needed(digest, bool(media_type), named):
+            self._erase(digest, number, size)
+        return listed
+
+    def _listed_by(self, number: int, digest: bytes) -> list[bytes]:
+        """What a manifest lists, and what refers to it in this repository."""
+        rows = self._connection.execute(
+            "SELECT digest FROM mentions WHERE manifest_id = ?"
+            " UNION SELECT c.digest FROM referrers r JOIN contents c ON c.id = r.manifest_id"
+            " WHERE r.repository_id = ? AND r.subject = ?",
+            (number, self._repository, digest),
+        )
+        return [key for (key,) in rows]
+
+    def _is_kept_here(self, digest: bytes) -> bool:
+        """Whether the repository keeps content by something else that it has."""
+        if digest in self._withdrawn:
+            return True  # it has been seen to
+        tagged = self._row(
+            "SELECT 1 FROM tags WHERE repository_id = ? AND digest = ?", self._repository, digest
+        )
+        if tagged or self._asks(_SHOWN_BY_OTHERS, digest):
+            return True
+        return self._asks(_LISTED_HERE, digest)
+
+    def _withdraw(self, digest: bytes, number: int) -> None:
+        """Take the right to content from the repository, and what it was shown by that."""
+        connection, ids = self._connection, (self._repository, number)
+        connection.execute("INSERT OR IGNORE INTO temp.dropped VALUES (?)", (digest,))
+        connection.execute("DELETE FROM links WHERE repository_id = ? AND content_id = ?", ids)
+        connection.execute("DELETE FROM shown WHERE repository_id = ? AND manifest_id = ?", ids)
+        connection.execute("DELETE FROM referrers WHERE repository_id = ? AND manifest_id = ?", ids)
+        connection.execute(
+            "INSERT OR REPLACE INTO withdrawn (repository_id, content_id, generation)"
+            " VALUES (?, ?, ?)",
+            (*ids, self._generation),
+        )
+        self._withdrawn[digest] = None
+
+    def _is_needed(self, digest: bytes, is_manifest: bool, named: bool) -> bool:
+        """Whether something else needs the bytes."""
+        if named:
+            return self._asks(_HELD_ELSEWHERE, digest)
+        if self._asks(_LISTED, digest):
+            return True
+        return is_manifest and self._asks(_LINKED_OR_TAGGED_ELSEWHERE, digest)
+
+    def _erase(self, digest: bytes, number: int, size: int | None) -> None:
+        """Forget content whose bytes leave the disk; its generation stays."""
+        connection = self._connection
+        forget_content(connection, digest_from_key(digest))
+        connection.execute("DELETE FROM links WHERE content_id = ?", (number,))
+        connection.execute("DELETE FROM withdrawn WHERE content_id = ?", (number,))
+        connection.execute(
+            "UPDATE contents SET public = 0, doomed = 1, generation = ? WHERE id = ?",
+            (self._generation, number),
+        )
+        self._gone[digest] = size or 0
+
+    def _vanish(self) -> None:
+        """Forget the repository if there is nothing left of it."""
+        self._connection.execute(VANISH, {"id": self._repository})
+
+    def _row(self, statement: str, *arguments: object) -> Any:
+        return self._connection.execute(statement, arguments).fetchone()
+
+    def _asks(self, statement: str, digest: bytes) -> bool:
+        names = {"repository": self._repository, "digest": digest}
+        return bool(self._connection.execute(statement, names).fetchone()[0])

@@ -1,0 +1,71 @@
+"""What is removed, in the index: the part of it that removals ask."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.interfaces import IRemovalIndex
+from regcache.removals import RemovalEffect, RemovalTarget
+from regcache.store import index_holdings, index_removal
+from regcache.store.index_thread import IndexThread
+
+
+@implementer(IRemovalIndex)
+class RemovalIndex:
+    """Removals over the thread of an index. See :class:`~regcache.interfaces.IRemovalIndex`."""
+
+    def __init__(self, thread: IndexThread) -> None:
+        self._thread = thread
+
+    def look(self, target: RemovalTarget) -> "Deferred[RemovalEffect]":
+        """What a removal would come to."""
+        return self._thread.read(index_removal.look, target)
+
+    def remove(self, target: RemovalTarget, generation: int) -> "Deferred[RemovalEffect]":
+        """Remove it, unless it is pinned or not here."""
+        effects: list[RemovalEffect] = []
+
+        def change(connection: sqlite3.Connection) -> None:
+            effects[:] = [index_removal.remove(connection, target, generation)]
+
+        return self._thread.write(change).addCallback(lambda _: effects[0])
+
+    def holds(self, content: RepositoryContent) -> "Deferred[bool]":
+        """Whether a repository has content."""
+        return self._thread.read(index_holdings.holds, content)
+
+    def left_in(
+        self, repository: Repository, after: RemovalTarget | None
+    ) -> "Deferred[RemovalTarget | None]":
+        """What is to be removed next of a whole repository."""
+        return self._thread.read(index_holdings.left_in, repository, after)
+
+    def clear(self, repository: Repository) -> "Deferred[None]":
+        """Forget a repository of which nothing is here."""
+        return self._thread.write(index_holdings.clear, repository)
+
+    def repositories(
+        self, upstream: UpstreamIdentity, after: str, limit: int
+    ) -> "Deferred[list[str]]":
+        """A sorted page of the names of all repositories of an upstream."""
+        return self._thread.read(index_holdings.names_of, upstream, after, limit)
+
+    def doomed(self) -> "Deferred[list[Digest]]":
+        """What was removed, and whose files may still be there."""
+        return self._thread.read(index_removal.doomed)
+
+    def still_doomed(self, digests: Sequence[Digest]) -> "Deferred[list[Digest]]":
+        """Which of them have not come again meanwhile."""
+        return self._thread.read(index_removal.still_doomed, digests)
+
+    def spare(self, digests: Sequence[Digest]) -> "Deferred[None]":
+        """Their files are gone."""
+        return self._thread.write(index_removal.spare, digests)
+
+    def last_generation(self) -> "Deferred[int]":
+        """The number of the last removal that anything is known of."""
+        return self._thread.read(index_removal.last_generation)

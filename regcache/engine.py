@@ -28,6 +28,7 @@ from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache
 from regcache.cache.remembered_manifests import RememberedManifests
+from regcache.cache.removal import Removal
 from regcache.cache.revalidation import Revalidations
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
@@ -67,6 +68,7 @@ class Engine:
     """What every configuration of a process uses.
 
     :ivar caches: answer for the upstreams of whoever asks.
+    :ivar removal: removes what is asked for.
     :ivar refusals: what upstreams have refused a moment ago.
     :ivar spare_bodies: manifests that came where it was asked for heads.
     :ivar senders: threads that send files.
@@ -88,6 +90,7 @@ class Engine:
     recount: Recount
     downloads: DownloadTable
     caches: Caches
+    removal: Removal
     refusals: NegativeCache
     spare_bodies: SpareBodies
     closed_repositories: ClosedRepositories
@@ -213,6 +216,7 @@ class _Builder:
             recount=self._recount,
             downloads=self._downloads,
             caches=self._caches(),
+            removal=Removal(self._index.removals, self._store, self._forgetting, self._reactor),
             refusals=NegativeCache(self._reactor),
             spare_bodies=SpareBodies(self._reactor),
             closed_repositories=self._closed_repositories,

@@ -23,6 +23,10 @@ class Generations(Generic[Key]):
         self._events: BoundedTable[Key, int] = BoundedTable(most)
         self._forgotten = 0
 
+    def resume(self, number: int) -> None:
+        """Go on behind a number that was given before this process began."""
+        self.current = max(self.current, number)
+
     def advance(self, key: Key) -> int:
         """Something happens to a key; the number of that."""
         self.current += 1

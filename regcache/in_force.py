@@ -33,6 +33,7 @@ from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
 from regcache.web.redirect import RedirectDispatch
+from regcache.web.removal_handler import RemovalHandler
 from regcache.web.request import Dispatch, Request
 from regcache.web.sender import Terms
 from regcache.web.token_handler import TokenHandler
@@ -161,11 +162,13 @@ def _distribution(
 ) -> Distribution:
     private = config.access.restricted
     table = _routing_table(config)
-    gatekeeper = realm = None
+    gatekeeper = realm = removals = None
     if access is not None:
         gatekeeper = Gatekeeper(access.access, access.permission, table)
         if access.has_realm:
             realm = TokenHandler(gatekeeper, TokenGiver(access.access.tokens, engine.reactor))
+        if access.access.rules.anybody_may_delete:
+            removals = RemovalHandler(engine.removal)
     terms = Terms(engine.reactor, config.limits.client_stall, engine.turns, engine.rounds)
     return Distribution(
         table,
@@ -175,6 +178,7 @@ def _distribution(
         ListingHandler(cache, table),
         gatekeeper=gatekeeper,
         realm=realm,
+        removals=removals,
     )
 
 

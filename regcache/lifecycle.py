@@ -38,6 +38,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.removal import Removal
 from regcache.gate import Gate
 from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
@@ -69,6 +70,7 @@ class Parts:
     index: SqliteIndex
     store: BlobStore
     downloads: DownloadTable
+    removal: Removal
     ledger: SpaceLedger
     space: SpaceMonitor
     watchers: Sequence[Service]
@@ -132,6 +134,10 @@ class Daemon(Service):
         parts = self.parts
         await parts.index.open()
         self._index_is_open = True
+        try:
+            await parts.removal.resume()
+        except OSError as error:
+            self._log.warn("files of what was removed cannot be removed: {why}", why=error)
         for count in (self._count_contents, self._count_partials, parts.space.refresh):
             try:
                 await count()

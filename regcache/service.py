@@ -59,6 +59,7 @@ def _parts(
         index=engine.index,
         store=engine.store,
         downloads=engine.downloads,
+        removal=engine.removal,
         ledger=engine.ledger,
         space=engine.space,
         watchers=[current, engine.recount, *front.watchers],

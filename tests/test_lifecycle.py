@@ -20,7 +20,7 @@ from tests.support.web_client import MemoryClient, make_site
 DRAIN = 30.0
 PARTS = (
     *("lock", "index_pool", "disk_pool", "password_pool", "senders", "index", "store", "downloads"),
-    *("ledger", "space", "watcher", "listeners", "upstreams"),
+    *("removal", "ledger", "space", "watcher", "listeners", "upstreams"),
 )
 
 
@@ -89,6 +89,7 @@ class DaemonCase(SynchronousTestCase):
             index=part["index"],
             store=part["store"],
             downloads=part["downloads"],
+            removal=part["removal"],
             ledger=part["ledger"],
             space=part["space"],
             watchers=[part["watcher"]],
@@ -128,6 +129,7 @@ class StartTests(DaemonCase):
                 "password_pool started",
                 "senders started",
                 "index open",
+                "removal resume",
                 "index occupied_bytes",
                 "ledger change_contents",
                 "store partials",
@@ -175,7 +177,12 @@ class StartTests(DaemonCase):
 
     def test_uncountable(self) -> None:
         """A disk that does not say what is on it is served from all the same."""
-        calls = {"index": "occupied_bytes", "store": "partials", "space": "refresh"}
+        calls = {
+            "removal": "resume",
+            "index": "occupied_bytes",
+            "store": "partials",
+            "space": "refresh",
+        }
         for name, call in calls.items():
             self.setUp()
             self.part[name].answers[call] = lambda: fail(OSError(5, "Input/output error"))

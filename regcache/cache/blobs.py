@@ -25,6 +25,7 @@ from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.download.context import Fetched
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.fetched_blobs import FetchedBlobs
+from regcache.cache.forgetting import is_removed
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight.visibility import Visibility
@@ -45,6 +46,7 @@ async def record(index: IIndex, fetched: Fetched, clock: IReactorTime) -> None:
         credentials=fetched.credentials,
         public=fetched.public,
         now=clock.seconds(),
+        began=fetched.began,
     )
 
 
@@ -95,7 +97,8 @@ class BlobCache:
         except DeniedError:
             opened.reader.leave()
             raise
-        kept = opened.status.outcome != "relay" and not self._removed.concerns(digest, began)
+        removed = is_removed(self._removed, repository.content(digest), began)
+        kept = opened.status.outcome != "relay" and not removed
         if opened.content is not None and kept:
             self._small.remember(repository, digest, opened.content)
         return opened

@@ -9,6 +9,7 @@ from regcache.cache.download.download import Download
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.reader import Reader
 from regcache.cache.download.relay import Relays
+from regcache.cache.forgetting import is_removed
 from regcache.cache.opened import OpenBlob
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight.proofs import agrees
@@ -104,10 +105,11 @@ class FetchedBlobs:
         size = facts.mentioned_size if running.size is None else running.size
         head = await self._rights.head_to_join(repository, digest, size)
         proved = agrees(head, digest, size)
-        removed = self._removed.concerns(digest, began)
+        content = repository.content(digest)
+        removed = is_removed(self._removed, content, began)
         if proved and running.readers.verified and not removed:
-            content, now = repository.content(digest), self._clock.seconds()
-            await self._index.record_link(content, head.credentials, now)
+            now = self._clock.seconds()
+            await self._index.record_link(content, head.credentials, now, began=began)
         return proved
 
     async def _open(

@@ -8,6 +8,8 @@ removal is a message with a number, its generation:
    be recorded or stored any more. A running download goes on for its readers, and keeps nothing.
 3. When all have acknowledged, the caller removes the files and the entries of the index.
 
+Content that another repository still needs stays: then only the right to it is removed.
+
 If content is damaged or missing, the same message is sent with generation 0. Then work under
 way may still be kept, since it may be fetching these bytes again.
 """
@@ -23,6 +25,7 @@ from twisted.python.failure import Failure
 
 from regcache.digests import Digest
 from regcache.generations import Generations
+from regcache.identity import RepositoryContent
 from regcache.interfaces import IIndex
 
 #: Removals whose generation is remembered; see :class:`regcache.generations.Generations`.
@@ -33,6 +36,7 @@ class Kind(Enum):
     """What a removal is about; the value says what its key is."""
 
     CONTENT = "a digest"
+    RIGHT = "a repository's content"
     TAG = "a repository and a tag"
     REPOSITORY = "a repository"
     ACCOUNT = "the name of an account"
@@ -51,6 +55,11 @@ class Forgotten:
     generation: int = 0
 
 
+def is_removed(removed: Generations[Hashable], content: RepositoryContent, since: int) -> bool:
+    """Whether content was removed, or a repository's right to it, after a generation."""
+    return removed.concerns(content.digest, since) or removed.concerns(content, since)
+
+
 class Subscriber(Protocol):
     """A part that remembers something, or works on it."""
 
@@ -59,7 +68,10 @@ class Subscriber(Protocol):
 
 
 class IndexOfContent:
-    """Lets the index forget that the bytes of some content are stored."""
+    """Lets the index forget that the bytes of some content are stored, where they were lost.
+
+    What is removed the removal itself takes from the index, with the rights to it.
+    """
 
     _log = Logger()
 
@@ -68,7 +80,7 @@ class IndexOfContent:
 
     def forget(self, message: Forgotten) -> "Deferred[None] | None":
         """Fires when that is written. A fault is logged: the next look-up misses the file, too."""
-        if message.kind is not Kind.CONTENT or not isinstance(message.key, Digest):
+        if message.generation or not isinstance(message.key, Digest):
             return None
         forgetting = self._index.forget_content(message.key)
         return forgetting.addErrback(self._failed, message.key)

@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from regcache.cache.forgetting import is_removed
 from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.remembered_manifests import RememberedManifests, right_key
@@ -101,7 +102,7 @@ class ManifestCache:
                 proved = await self._rights.prove_manifest(repository, digest, facts, by)
             except NotProvedError:
                 return None
-        if proved and not self._removed.concerns(digest, began):
+        if proved and not is_removed(self._removed, key[0], began):
             self._remembered.add_right(key)
         return self._remembered.contents.get(digest) or await self._load(digest, facts)
 
@@ -144,7 +145,7 @@ class ManifestCache:
             raise UpstreamBadAnswer(repository.upstream.name, "the manifest is too large")
         digest, body = await self._checker.check(repository.upstream, reference, answer)
         manifest = Manifest(digest, body.media_type, answer.content)
-        if not self._removed.concerns(digest, began):
+        if not is_removed(self._removed, repository.content(digest), began):
             await self._keep(repository, manifest, body, answer.credentials)
         return manifest
 
@@ -180,7 +181,7 @@ class ManifestCache:
         self._remembered.add_right(right_key(repository, digest))
         try:
             await self._store.keep(digest, manifest.content)
-            if self._removed.concerns(digest, began):
+            if is_removed(self._removed, repository.content(digest), began):
                 return  # the removal waited until it was stored, and removes it now
             await self._index.record_manifest(
                 repository.identity,
@@ -189,6 +190,7 @@ class ManifestCache:
                 subject=body.subject,
                 credentials=credentials,
                 now=now,
+                began=began,
             )
         except OSError as error:
             self._events.storage_error()

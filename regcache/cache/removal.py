@@ -21,12 +21,12 @@ any           the daemon is killed                  as :mod:`regcache.store.inde
 Who is being sent what is removed gets all of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from itertools import batched
 
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from regcache.cache.forgetting import Forgetting, Kind
@@ -38,8 +38,22 @@ from regcache.single_flight import Flights
 
 #: Files that are removed between two looks at what has come again.
 MOST_FREED = 64
+#: Messages in one turn of the reactor.
+MOST_MESSAGES = 64
 #: Names of repositories that are read at once.
 PAGE = 200
+
+
+def _messages(repository: Repository, effect: RemovalEffect) -> Iterator[tuple[Kind, Hashable]]:
+    """What is to be forgotten."""
+    for tag in effect.tags:
+        yield Kind.TAG, (repository, tag)
+    gone = {each.digest for each in effect.gone}
+    for digest in effect.withdrawn:
+        if digest in gone:
+            yield Kind.CONTENT, digest
+        else:
+            yield Kind.RIGHT, RepositoryContent(repository, digest)
 
 
 class NotHereError(Exception):
@@ -172,18 +186,15 @@ class Removal:
 
     async def _forget(self, repository: Repository, effect: RemovalEffect) -> None:
         """Have everybody forget what goes. Fails if that is not certain."""
-        gone = {each.digest for each in effect.gone}
-        for tag in effect.tags:
-            await self.forgetting.remove(Kind.TAG, (repository, tag))
-        for digest in effect.withdrawn:
-            content = RepositoryContent(repository, digest)
-            await self.forgetting.remove(Kind.RIGHT, content)
-        for digest in gone:
-            await self.forgetting.remove(Kind.CONTENT, digest)
+        for number, (kind, key) in enumerate(_messages(repository, effect), 1):
+            await self.forgetting.remove(kind, key)
+            if not number % MOST_MESSAGES:
+                await deferLater(self.clock, 0)
 
     async def _free(self, digests: Sequence[Digest]) -> None:
         """Remove files, but for what has come again meanwhile. Fails with OSError."""
-        for some in batched(digests, MOST_FREED):
+        for start in range(0, len(digests), MOST_FREED):
+            some = digests[start : start + MOST_FREED]
             for digest in await self.index.still_doomed(some):
                 await self.store.remove(digest)
                 await self.store.remove_partials(digest)

@@ -64,12 +64,13 @@ class Revalidations:
 
     async def _ask(self, repository: ServedRepository, tag: str, copy: Copy) -> Manifest | None:
         """Send HEAD, which public registries do not count; fetch only if the tag moved."""
+        began = self._table.generation
         head = await repository.registry.head_manifest(repository.name, tag)
         if decide(copy, repository.policy, head.digest) is TagDecision.REVALIDATED:
-            await self._table.note(repository.identity, tag, copy.digest)
+            await self._table.note(repository.identity, tag, copy.digest, began)
             return None
         manifest = await self._moved_to(repository, tag, head.digest)
-        await self._table.note(repository.identity, tag, manifest.digest)
+        await self._table.note(repository.identity, tag, manifest.digest, began)
         return manifest
 
     async def _moved_to(

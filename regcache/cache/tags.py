@@ -156,11 +156,12 @@ class TagCache:
         """Ask the upstream with HEAD, once for all who wait. What a tag names is recorded."""
 
         async def ask() -> ContentHead:
+            began = self._table.generation
             await self._manifests.admit_fetch(repository, reference)
             asking = repository.registry.head_manifest(repository.name, reference)
             head: ContentHead = await self._or_drop(asking, repository, reference)
             if head.digest is not None and not is_digest(reference):
-                await self._table.note(repository.identity, reference, head.digest)
+                await self._table.note(repository.identity, reference, head.digest, began)
             return head
 
         return await self._heads.join((repository.identity, reference), ask)
@@ -171,9 +172,10 @@ class TagCache:
         joined = self._fetches.under_way(key)
 
         async def fetch() -> Manifest:
+            began = self._table.generation
             fetching = self._manifests.fetch(repository, tag)
             manifest = await self._or_drop(fetching, repository, tag)
-            await self._table.note(repository.identity, tag, manifest.digest)
+            await self._table.note(repository.identity, tag, manifest.digest, began)
             return manifest
 
         manifest = await self._fetches.join(key, fetch)

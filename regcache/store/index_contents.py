@@ -18,7 +18,8 @@ from regcache.store.space import BLOCK
 
 CONTENT = """
 SELECT p.size, c.media_type, c.public AND w.content_id IS NULL, l.proved_at, l.credentials,
-    EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream),
+    EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream)
+        OR ifnull(w.linked, 0),
     (SELECT min(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
     (SELECT max(size) FROM shown WHERE repository_id = r.id AND digest = :digest)
 FROM (SELECT 1)

@@ -285,13 +285,15 @@ class _Removing:
         """Take the right to content from the repository, and what it was shown by that."""
         connection, ids = self._connection, (self._repository, number)
         connection.execute("INSERT OR IGNORE INTO temp.dropped VALUES (?)", (digest,))
-        connection.execute("DELETE FROM links WHERE repository_id = ? AND content_id = ?", ids)
+        unlinked = connection.execute(
+            "DELETE FROM links WHERE repository_id = ? AND content_id = ?", ids
+        )
         connection.execute("DELETE FROM shown WHERE repository_id = ? AND manifest_id = ?", ids)
         connection.execute("DELETE FROM referrers WHERE repository_id = ? AND manifest_id = ?", ids)
         connection.execute(
-            "INSERT OR REPLACE INTO withdrawn (repository_id, content_id, generation)"
-            " VALUES (?, ?, ?)",
-            (*ids, self._generation),
+            "INSERT OR REPLACE INTO withdrawn (repository_id, content_id, linked, generation)"
+            " VALUES (?, ?, ?, ?)",
+            (*ids, unlinked.rowcount > 0, self._generation),
         )
         self._withdrawn[digest] = None
 

@@ -243,6 +243,7 @@ CREATE INDEX links_by_repository ON links (repository_id);
 CREATE TABLE withdrawn (                -- rights, to public bytes too, until they are proved again
     content_id INTEGER NOT NULL,
     repository_id INTEGER NOT NULL,
+    linked INTEGER NOT NULL,            -- there was a link: its upstream has given these bytes
     generation INTEGER NOT NULL,
     PRIMARY KEY (content_id, repository_id)
 ) WITHOUT ROWID;

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
+from regcache.access.grants import Action
 from regcache.access.principals import Decision, Wanted
 from regcache.bounded import BoundedTable
 from regcache.errors import NameUnknownError, UnsupportedError
@@ -14,6 +15,7 @@ from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import Route, RoutingTable, resolve, resolve_namespace
 from regcache.web.listing_handler import ListingHandler, Page
 from regcache.web.manifest_handler import ManifestHandler
+from regcache.web.removal_handler import RemovalHandler
 from regcache.web.request import Request
 from regcache.web.respond import JSON_TYPE, send_body, set_header
 from regcache.web.token_handler import PATH as TOKEN_PATH
@@ -21,6 +23,7 @@ from regcache.web.token_handler import TokenHandler
 
 _READ = frozenset({b"GET", b"HEAD"})
 _PAGED = frozenset({TargetKind.TAGS, TargetKind.CATALOG})
+_REMOVED = frozenset({TargetKind.MANIFEST, TargetKind.BLOB})
 _ROUTED = frozenset({TargetKind.MANIFEST, TargetKind.BLOB, TargetKind.TAGS, TargetKind.REFERRERS})
 
 #: Memory for parsed and routed targets, so that frequent ones are not parsed again (bytes).
@@ -47,6 +50,7 @@ class Distribution:
     :ivar upstreams: the upstream of each name in the routing table.
     :ivar gatekeeper: decides who may have what; None if access is not restricted.
     :ivar realm: gives our own tokens; None if none are needed.
+    :ivar removals: removes things; None if nobody may remove anything.
     :ivar resolved: recently resolved targets, by host name and target.
     """
 
@@ -58,6 +62,7 @@ class Distribution:
     _: KW_ONLY
     gatekeeper: Gatekeeper | None = None
     realm: TokenHandler | None = None
+    removals: RemovalHandler | None = None
     resolved: BoundedTable[tuple[str | None, bytes], Resolution] = field(
         default_factory=lambda: BoundedTable(MEMORY)
     )
@@ -70,7 +75,7 @@ class Distribution:
         if self.realm is not None and request.path == TOKEN_PATH:
             return self.realm.answer(request)
         if request.method not in _READ:
-            raise UnsupportedError("this is a read-only cache: only GET and HEAD")
+            return self._answer_change(request)
         resolution = self.resolved.get((request.hostname, request.uri))
         if resolution is None:
             target = parse_target(request.uri)
@@ -81,6 +86,31 @@ class Distribution:
         else:
             _note_target(request, resolution.target)
         return self._answer(request, resolution)
+
+    def _answer_change(self, request: Request) -> Any:
+        """Removing is all that can be done, where somebody may; nobody's name is looked at before.
+
+        :raises UnsupportedError: for everything else.
+        """
+        if request.method != b"DELETE" or self.removals is None or self.gatekeeper is None:
+            raise UnsupportedError("this is a read-only cache: only GET and HEAD")
+        target = parse_target(request.uri)
+        _note_target(request, target)
+        if target.kind is TargetKind.OTHER:
+            raise NameUnknownError("there is nothing under this path")
+        if target.kind not in _REMOVED:
+            raise UnsupportedError("only manifests and blobs can be deleted")
+        return self._remove(request, self._resolve(request, target), self.removals)
+
+    async def _remove(
+        self, request: Request, resolution: Resolution, removals: RemovalHandler
+    ) -> None:
+        """Remove something for who may do that."""
+        self._note_route(request, resolution.route)
+        if self.gatekeeper is not None:
+            decision = await self.gatekeeper.decide(request)
+            self.gatekeeper.admit(request, decision, resolution.wanted, Action.DELETE)
+        await removals.answer(request, resolution.repository, resolution.target)
 
     def _answer_other(self, request: Request, target: Target) -> Any:
         """Answer a request that is not about a repository."""
@@ -131,10 +161,8 @@ class Distribution:
         return resolution
 
     def _answer(self, request: Request, resolution: Resolution) -> Any:
-        target, route = resolution.target, resolution.route
-        request.facts.upstream, request.facts.repository = route.upstream, route.repository
-        if route.namespace is not None:
-            set_header(request, "OCI-Namespace", route.namespace)
+        target = resolution.target
+        self._note_route(request, resolution.route)
         gatekeeper = self.gatekeeper
         if gatekeeper is not None:
             decision = gatekeeper.at_once(request)
@@ -142,6 +170,11 @@ class Distribution:
                 return self._answer_later(request, resolution, gatekeeper)
             gatekeeper.admit(request, decision, resolution.wanted)
         return self._handle(request, resolution.repository, target)
+
+    def _note_route(self, request: Request, route: Route) -> None:
+        request.facts.upstream, request.facts.repository = route.upstream, route.repository
+        if route.namespace is not None:
+            set_header(request, "OCI-Namespace", route.namespace)
 
     async def _answer_later(
         self, request: Request, resolution: Resolution, gatekeeper: Gatekeeper

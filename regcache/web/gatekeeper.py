@@ -48,15 +48,19 @@ class Gatekeeper:
         """
         return await self.access.decide(self.asker(request))
 
-    def admit(self, request: Request, decision: Decision, wanted: Wanted) -> None:
+    def admit(
+        self,
+        request: Request,
+        decision: Decision,
+        wanted: Wanted,
+        action: Action = Action.PULL,
+    ) -> None:
         """Admit a request about a repository.
 
         :raises RegistryError: if it may not.
         """
         request.facts.account = decision.principal.name
-        self.permission.check(
-            decision, Action.PULL, wanted, self.situation(request, wanted.upstream)
-        )
+        self.permission.check(decision, action, wanted, self.situation(request, wanted.upstream))
 
     def admit_listing(self, request: Request, decision: Decision, upstream: str) -> None:
         """Admit a request for the catalog.

@@ -166,7 +166,7 @@ class TableTests(CacheTestCase):
         table = TagTable(self.index, self.clock, self.caches.removed)
         app = self.caches.served(APP).identity
         for number in range(MOST_TAGS + 10):
-            self.successResultOf(self.start(table.note(app, f"t{number}", self.digest)))
+            self.successResultOf(self.start(table.note(app, f"t{number}", self.digest, 0)))
         self.assertEqual(len(table), MOST_TAGS)
         fact = self.successResultOf(self.start(table.find(app, "t0")))
         self.assertEqual(fact.digest, self.digest)

@@ -25,6 +25,7 @@ from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache, with_negative_cache
 from regcache.cache.policy import Policy, ServedRepository, ServedUpstream
 from regcache.cache.remembered_manifests import RememberedManifests
+from regcache.cache.removal import Removal
 from regcache.cache.revalidation import Revalidations
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
@@ -189,9 +190,10 @@ class Caches:
         policy: Policy | None = None,
         finish: int | None = None,
         pool: IWorkPool | None = None,
-        index: MemoryIndex | None = None,
+        index: Any = None,
         space: ISpace | None = None,
     ) -> None:
+        """:param index: in memory by default; only a real one lets something be removed."""
         self.clock = clock
         self.events = Events()
         self.space: Any = space or FakeSpace()
@@ -201,6 +203,7 @@ class Caches:
         paths.prepare()
         self.store = BlobStore(clock, pool, paths, boot_id="boot")
         self.refusals, self.spare_bodies = NegativeCache(clock), SpareBodies(clock)
+        removals = getattr(self.index, "removals", None)
         self.closed_repositories = ClosedRepositories(self.index, clock)
         self.upstreams = {
             each.name: with_negative_cache(
@@ -213,6 +216,7 @@ class Caches:
         }
         self.removed: Generations[Hashable] = Generations(100)
         self.forgetting = Forgetting(self.removed)
+        self.removal = Removal(removals, self.store, self.forgetting, clock)
         context = DownloadContext(
             self.store,
             self.space,

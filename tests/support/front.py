@@ -1,6 +1,7 @@
 """What a client sees, without a network: the distribution API over real caches and a real store."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from twisted.internet.task import Clock
 
@@ -17,9 +18,9 @@ from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
+from regcache.web.removal_handler import RemovalHandler
 from regcache.web.token_handler import TokenHandler
 from tests.support.caches import Caches
-from tests.support.indexes import MemoryIndex
 from tests.support.registries import FakeRegistry
 from tests.support.senders import make_terms
 from tests.support.web_client import Answer, MemoryClient, RecordList, make_site
@@ -34,7 +35,7 @@ class Setting:
     """How a front is set up; what is left out is as in a configuration without that key."""
 
     policy: Policy | None = None
-    index: MemoryIndex | None = None
+    index: Any = None
     private: bool = False
     default_namespace: str = ""
     default_upstream: str | None = MAIN
@@ -84,10 +85,12 @@ class Front:
         table = RoutingTable.build(
             names, setting.default_upstream, admin_hosts=["registry.example.com"]
         )
-        gatekeeper = realm = None
+        gatekeeper = realm = removals = None
         if setting.access is not None:
             permission = Permission(Challenger("Registry Realm"), True, self.passed_over.append)
             gatekeeper = Gatekeeper(setting.access, permission, table)
+            if setting.access.rules.anybody_may_delete:
+                removals = RemovalHandler(caches.removal)
             realm = TokenHandler(gatekeeper, TokenGiver(setting.access.tokens, self.clock))
         return Distribution(
             table,
@@ -97,6 +100,7 @@ class Front:
             ListingHandler(caches.cache, table),
             gatekeeper=gatekeeper,
             realm=realm,
+            removals=removals,
         )
 
     def begin(self, method: str, target: str, *lines: str, host: str = "localhost") -> MemoryClient:

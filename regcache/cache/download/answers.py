@@ -95,4 +95,5 @@ class Answers:
             source=source,
             credentials=self.credentials,
             public=file.anonymous,
+            began=self._task.generation,
         )

@@ -96,6 +96,7 @@ class Fetched:
     """A blob that was verified and stored: what the index has to know.
 
     :ivar public: every byte of it was given without credentials.
+    :ivar began: how many removals there were when it was asked for.
     """
 
     digest: Digest
@@ -104,6 +105,7 @@ class Fetched:
     source: BlobSource
     credentials: str
     public: bool
+    began: int
 
 
 class DownloadEvents(Protocol):

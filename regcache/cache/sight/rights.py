@@ -29,6 +29,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
+from regcache.cache.forgetting import is_removed
 from regcache.cache.freshness import takes_back
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.piece import read_piece
@@ -239,11 +240,11 @@ class Rights:
     async def _link(
         self, repository: ServedRepository, digest: Digest, credentials: str, began: int
     ) -> None:
-        if self._removed.concerns(digest, began):
+        content, now = repository.content(digest), self._clock.seconds()
+        if is_removed(self._removed, content, began):
             return
-        now = self._clock.seconds()
         try:
-            await self._index.record_link(repository.content(digest), credentials, now)
+            await self._index.record_link(content, credentials, now, began=began)
         except OSError as error:
             self._log.warn("noting a proof for {digest} failed: {why}", digest=digest, why=error)
 

@@ -1,0 +1,454 @@
+"""What is removed leaves the memory, the index and the disk, whatever else goes on."""
+
+import json
+import os
+import random
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.cache.removal import NotHereError, PinnedError, Removed
+from regcache.digests import Digest
+from regcache.errors import UpstreamFailure
+from regcache.media_types import OCI_MANIFEST
+from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
+from regcache.store.index import SqliteIndex
+from regcache.store.index_file import IndexFile
+from tests.support.caches import Caches, Sink
+from tests.support.pools import ImmediatePool
+from tests.support.registries import FakeRegistry
+
+KIB = 1024
+REPOSITORIES = ("org/a", "org/b")
+
+
+class RemovalCase(SynchronousTestCase):
+    """Two upstreams, a cache over a real store and a real index."""
+
+    def setUp(self) -> None:
+        """Nothing is here yet."""
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.directory = os.path.abspath(self.mktemp())
+        os.mkdir(self.directory)
+        self.up = FakeRegistry(self.clock, chunk=10 * KIB)
+        self.quay = FakeRegistry(self.clock, chunk=10 * KIB, name="quay.test")
+        self.random = random.Random(7)
+        self.running: Caches | None = None
+        self.start()
+        self.addCleanup(self.stop)
+
+    def start(self) -> None:
+        """A daemon on the directory."""
+        path = os.path.join(self.directory, "index.sqlite")
+        index = SqliteIndex(IndexFile(path), ImmediatePool(), ImmediatePool(), self.clock)
+        self.successResultOf(index.open())
+        self.caches = self.running = Caches(
+            self.directory, self.clock, self.up, self.quay, index=index
+        )
+        self.result(self.caches.removal.resume())
+
+    def stop(self) -> None:
+        """It ends in good order."""
+        if self.running is not None:
+            self.running.stop()
+            self.kill()
+
+    def kill(self) -> None:
+        """It ends at once: nothing that is only in memory is left."""
+        self.successResultOf(self.caches.index.close())
+        self.running = None
+
+    def restart(self) -> None:
+        """Kill it, and start it again."""
+        self.kill()
+        self.start()
+
+    def result(self, work: Any) -> Any:
+        """What comes of something; failures are raised."""
+        doing = Deferred.fromCoroutine(work)
+        self.caches.run()
+        return self.successResultOf(doing)
+
+    def image(
+        self, *layers: bytes, repository: str = "org/a", tag: str = "1", up: Any = None
+    ) -> tuple[Digest, list[Digest]]:
+        """An upstream has an image; its digest, and those of its layers."""
+        registry = up or self.up
+        digests = [registry.add(layer) for layer in layers]
+        described = [
+            {"mediaType": "", "digest": str(each), "size": len(layer)}
+            for each, layer in zip(digests, layers, strict=True)
+        ]
+        body = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": described[1:]}
+        content = json.dumps({**body, "config": described[0]}).encode()
+        return registry.add_manifest(repository, tag, content, OCI_MANIFEST), digests
+
+    def layer(self, size: int = 100 * KIB) -> bytes:
+        """Bytes that no other has."""
+        return self.random.randbytes(size)
+
+    def pull(self, repository: str = "org/a", tag: str = "1", up: str = "up.test") -> None:
+        """Pull an image as a client does, and compare all of it."""
+        served = self.caches.served(repository, up)
+        manifest = self.result(self.caches.tags.by_tag(served, tag)).manifest
+        body = json.loads(manifest.content)
+        for each in (body["config"], *body["layers"]):
+            digest = Digest.parse(each["digest"])
+            self.assertEqual(Digest.of(self.blob(digest, repository, up)), digest)
+
+    def blob(self, digest: Digest, repository: str = "org/a", up: str = "up.test") -> bytes:
+        """What a client gets of a blob."""
+        opened = self.result(self.caches.blobs.open(self.caches.served(repository, up), digest))
+        sink = Sink()
+        opened.reader.begin(0, opened.reader.size, sink)
+        self.caches.run()
+        opened.reader.leave()
+        self.caches.run()
+        self.assertTrue(sink.ended)
+        return bytes(sink.data)
+
+    def names(self) -> set[str]:
+        """The files of all content, complete or not."""
+        found: set[str] = set()
+        for part in ("blobs", "partial"):
+            for _, _, names in os.walk(os.path.join(self.directory, part)):
+                found.update(names)
+        return found
+
+    def repository(self, name: str = "org/a", up: str = "up.test") -> Any:
+        """Its identity."""
+        return self.caches.served(name, up).identity
+
+    def remove(self, target: RemovalTarget) -> Removed:
+        """Remove it."""
+        removed: Removed = self.result(self.caches.removal.remove(target))
+        return removed
+
+    def refusal(self, target: RemovalTarget, kind: type[Exception]) -> None:
+        """It is not removed."""
+        removing = Deferred.fromCoroutine(self.caches.removal.remove(target))
+        self.caches.run()
+        self.failureResultOf(removing, kind)
+
+    def asked(self) -> list[str]:
+        """What the upstreams were asked since this was asked last."""
+        asked = [each[0] for registry in (self.up, self.quay) for each in registry.requests]
+        self.up.requests.clear()
+        self.quay.requests.clear()
+        return asked
+
+
+class WholeTests(RemovalCase):
+    """An image, removed."""
+
+    def test_manifest(self) -> None:
+        """Nothing is left of it, and the next pull fetches it anew and is right."""
+        digest, layers = self.image(self.layer(), self.layer(300 * KIB))
+        self.pull()
+        removed = self.remove(manifest_of(self.repository(), digest))
+        self.assertEqual((removed.tags, removed.contents), (1, 3))
+        self.assertGreater(removed.freed, 400 * KIB)
+        self.assertEqual(self.names(), set())
+        self.asked()
+        self.pull()
+        self.assertEqual(sorted(self.asked()), ["get_blob", "get_blob", "get_manifest"])
+        self.assertEqual(self.names(), {digest.hex, *(each.hex for each in layers)})
+
+    def test_tag(self) -> None:
+        """A tag is out of memory at once, and out of the lists."""
+        digest, _ = self.image(self.layer())
+        self.up.manifests["org/a", "2"] = self.up.manifests["org/a", "1"]
+        self.pull()
+        self.pull(tag="2")
+        self.remove(tag_of(self.repository(), "1"))
+        self.assertIsNone(self.caches.tag_table.in_memory(self.repository(), "1"))
+        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository())), ["2"])
+        self.assertIn(digest.hex, self.names())
+        self.refusal(tag_of(self.repository(), "1"), NotHereError)
+
+    def test_shared(self) -> None:
+        """What another upstream's image lists stays for it, and is no more this one's."""
+        base = self.layer()
+        digest, layers = self.image(base, self.layer())
+        self.image(base, self.layer(), repository="org/b", up=self.quay)
+        self.pull()
+        self.pull("org/b", up="quay.test")
+        self.remove(manifest_of(self.repository(), digest))
+        self.assertEqual({layers[0].hex, layers[1].hex} & self.names(), {layers[0].hex})
+        self.asked()
+        self.blob(layers[0], "org/b", "quay.test")
+        self.assertEqual(self.asked(), [])
+        self.blob(layers[0])
+        self.assertEqual(self.asked(), ["head_blob"], "the proof of the right")
+
+    def test_right_is_proved_again(self) -> None:
+        """To what another repository of the upstream holds, by one HEAD, and only once."""
+        base = self.layer()
+        digest, layers = self.image(base)
+        self.image(base, self.layer(), repository="org/b")
+        self.pull()
+        self.pull("org/b")
+        self.remove(manifest_of(self.repository(), digest))
+        self.asked()
+        for expected in (["head_blob"], []):
+            self.blob(layers[0])
+            self.assertEqual(self.asked(), expected)
+
+    def test_right_is_refused(self) -> None:
+        """Where the upstream does not have it there any more nobody is shown it."""
+        base = self.layer()
+        digest, layers = self.image(base)
+        self.image(base, self.layer(), repository="org/b")
+        self.pull()
+        self.pull("org/b")
+        self.remove(manifest_of(self.repository(), digest))
+        self.up.holds = lambda repository, _: repository == "org/b"
+        opening = Deferred.fromCoroutine(
+            self.caches.blobs.open(self.caches.served("org/a"), layers[0])
+        )
+        self.caches.run()
+        self.failureResultOf(opening, UpstreamFailure)
+
+    def test_pinned(self) -> None:
+        """What is pinned stays as it was."""
+        digest, _ = self.image(self.layer())
+        self.pull()
+        self.caches.index._file.write(
+            [lambda connection: connection.execute("UPDATE contents SET pinned = 1")]
+        )
+        self.refusal(manifest_of(self.repository(), digest), PinnedError)
+        self.pull()
+        self.assertEqual(len(self.names()), 2)
+
+    def test_blob(self) -> None:
+        """A blob alone, which the next pull of its image fetches anew."""
+        _, layers = self.image(self.layer(), self.layer(KIB))
+        self.pull()
+        for each in layers:
+            self.remove(blob_of(self.repository(), each))
+        self.assertEqual(len(self.names()), 1)
+        self.asked()
+        self.pull()
+        self.assertEqual(self.asked(), ["get_blob", "get_blob"])
+
+    def test_repository(self) -> None:
+        """A whole repository, with what only ever was named by digest, and then an upstream."""
+        for number in range(3):
+            self.image(self.layer(), tag=str(number))
+            self.pull(tag=str(number))
+        single = self.up.add(self.layer())
+        self.blob(single)
+        self.image(self.layer(), repository="org/b")
+        self.pull("org/b")
+        removed = self.result(self.caches.removal.remove_repository(self.repository()))
+        self.assertEqual((removed.tags, removed.contents, len(self.names())), (3, 7, 2))
+        upstream = self.repository().upstream
+        listed = self.successResultOf(self.caches.index.repositories(upstream, "", 10))
+        self.assertEqual(listed, ["org/b"])
+        removed = self.result(self.caches.removal.remove_upstream(upstream))
+        self.assertEqual((removed.tags, removed.contents, self.names()), (1, 2, set()))
+
+
+class MeanwhileTests(RemovalCase):
+    """What is under way at that moment."""
+
+    def begin(self, digest: Digest) -> Sink:
+        """A client reads a blob, and has some of it."""
+        opened = Deferred.fromCoroutine(self.caches.blobs.open(self.caches.served("org/a"), digest))
+        self.caches.run(turns=15)
+        sink = Sink()
+        sink.reader = self.successResultOf(opened).reader
+        sink.reader.begin(0, sink.reader.size, sink)
+        self.addCleanup(sink.reader.leave)
+        return sink
+
+    def test_blob_is_fetched(self) -> None:
+        """A blob of the removed manifest reaches its reader, and is not kept."""
+        layer = self.layer(300 * KIB)
+        digest, layers = self.image(self.layer(KIB), layer)
+        self.result(self.caches.tags.by_tag(self.caches.served("org/a"), "1"))
+        sink = self.begin(layers[1])
+        self.assertLess(len(sink.data), len(layer))
+        self.remove(manifest_of(self.repository(), digest))
+        self.assertEqual((bytes(sink.data), sink.ended), (layer, True))
+        self.assertEqual(self.names(), set())
+
+    def test_blob_is_read(self) -> None:
+        """Who reads a stored blob gets all of it."""
+        layer = self.layer(300 * KIB)
+        digest, layers = self.image(self.layer(KIB), layer)
+        self.pull()
+        opened = self.result(self.caches.blobs.open(self.caches.served("org/a"), layers[1]))
+        self.remove(manifest_of(self.repository(), digest))
+        self.assertEqual(self.names(), set())
+        sink = Sink()
+        opened.reader.begin(0, opened.reader.size, sink)
+        self.caches.run()
+        opened.reader.leave()
+        self.assertEqual(bytes(sink.data), layer)
+
+    def test_tag_is_asked_about(self) -> None:
+        """What a question that was open says of a removed tag is not noted."""
+        self.image(self.layer())
+        self.pull()
+        self.clock.advance(3600.0)
+        asking = Deferred.fromCoroutine(self.caches.tags.by_tag(self.caches.served("org/a"), "1"))
+        removing = Deferred.fromCoroutine(
+            self.caches.removal.remove(tag_of(self.repository(), "1"))
+        )
+        self.caches.run()
+        self.successResultOf(asking)
+        self.successResultOf(removing)
+        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository())), [])
+        self.assertEqual(self.names() - {"x"}, self.names())
+
+    def test_manifest_is_fetched(self) -> None:
+        """A tag that is being fetched anew while it is removed is served, and not kept."""
+        self.image(self.layer())
+        served = self.caches.served("org/a")
+        self.result(self.caches.tags.by_tag(served, "1"))
+        content = self.up.manifests["org/a", "1"][0]
+        self.image(self.layer())
+        self.clock.advance(3600.0)
+        asking = Deferred.fromCoroutine(self.caches.tags.by_tag(served, "1"))
+        self.caches.run(turns=1)
+        self.remove(tag_of(self.repository(), "1"))
+        self.caches.run()
+        self.assertNotEqual(self.successResultOf(asking).manifest.content, content)
+        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository())), [])
+
+    def test_twice_at_once(self) -> None:
+        """Two who remove the same thing at the same time have both removed it."""
+        digest, _ = self.image(self.layer())
+        self.pull()
+        target = manifest_of(self.repository(), digest)
+        turn = self.successResultOf(self.caches.removal._turns.acquire())
+        removing = [Deferred.fromCoroutine(self.caches.removal.remove(target)) for _ in range(2)]
+        turn.release()
+        self.caches.run()
+        for each in removing:
+            self.assertEqual(self.successResultOf(each).contents, 2)
+
+    def test_client_leaves(self) -> None:
+        """It is removed whether or not somebody waits for that."""
+        digest, _ = self.image(self.layer())
+        self.pull()
+        # Another one holds it up.
+        turn = self.successResultOf(self.caches.removal._turns.acquire())
+        target = manifest_of(self.repository(), digest)
+        removing = Deferred.fromCoroutine(self.caches.removal.remove(target))
+        removing.addErrback(lambda _: None)
+        removing.cancel()
+        turn.release()
+        self.caches.run()
+        self.assertEqual(self.names(), set())
+
+
+class CrashTests(RemovalCase):
+    """A daemon that ends in the middle."""
+
+    def break_at(self, what: str, name: str) -> None:
+        """Remove an image; the daemon is killed when it comes to a step."""
+        self.digest, _ = self.image(self.layer())
+        self.pull()
+        self.patch(getattr(self.caches.removal, what), name, lambda *_: fail(OSError("killed")))
+        self.refusal(manifest_of(self.repository(), self.digest), OSError)
+        self.restart()
+
+    def test_before_the_index_knows(self) -> None:
+        """Then nothing was removed."""
+        self.digest, _ = self.image(self.layer())
+        self.pull()
+        removals = self.caches.index.removals
+        self.patch(removals, "remove", lambda *_: fail(OSError("killed")))
+        self.refusal(manifest_of(self.repository(), self.digest), OSError)
+        self.restart()
+        self.asked()
+        self.pull()
+        self.assertEqual(self.asked(), [])
+
+    def test_before_files_are_removed(self) -> None:
+        """The next start removes them."""
+        self.break_at("store", "remove")
+        self.assertEqual(self.names(), set())
+        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository())), [])
+        self.pull()
+
+    def test_before_that_is_noted(self) -> None:
+        """What came again is not removed by the next start."""
+        self.digest, _ = self.image(self.layer())
+        self.pull()
+        self.patch(self.caches.index.removals, "spare", lambda *_: fail(OSError("killed")))
+        self.refusal(manifest_of(self.repository(), self.digest), OSError)
+        self.pull()
+        self.assertEqual(len(self.names()), 2)
+        self.restart()
+        self.assertEqual(len(self.names()), 2)
+        self.asked()
+        self.pull()
+        self.assertNotIn("get_blob", self.asked())
+
+    def test_disk_refuses(self) -> None:
+        """A file that cannot be removed is nobody's any more."""
+        digest, layers = self.image(self.layer())
+        self.pull()
+        self.patch(self.caches.store, "remove", lambda *_: fail(OSError("read only")))
+        self.refusal(manifest_of(self.repository(), digest), OSError)
+        self.assertEqual(len(self.names()), 2)
+        self.asked()
+        self.blob(layers[0])
+        self.assertEqual(self.asked(), ["get_blob"])
+
+
+class PropertyTests(RemovalCase):
+    """Any order of pulls, removals and restarts."""
+
+    def test_any_order(self) -> None:
+        """Every pull is right, files and index agree, and all can be removed in the end."""
+        pool = [self.layer(size) for size in (KIB, 70 * KIB, 130 * KIB, 5 * KIB)]
+        for seed in range(6):
+            chance = random.Random(seed)
+            for number in range(4):
+                registry = chance.choice((self.up, self.quay))
+                layers = chance.sample(pool, chance.randint(1, 3))
+                self.image(*layers, repository=f"org/{number % 2}", tag=str(number), up=registry)
+            for _ in range(14):
+                self.act(chance)
+                self.check()
+        for name in ("up.test", "quay.test"):
+            upstream = self.repository(up=name).upstream
+            self.result(self.caches.removal.remove_upstream(upstream))
+        self.assertEqual(self.names(), set())
+        self.assertEqual(self.successResultOf(self.caches.index.occupied_bytes()), 0)
+
+    def act(self, chance: random.Random) -> None:
+        """One thing that may happen."""
+        registry = chance.choice([each for each in (self.up, self.quay) if each.manifests])
+        repository, reference = chance.choice(sorted(registry.manifests))
+        identity = self.repository(repository, registry.name)
+        digest = Digest.of(registry.manifests[repository, reference][0])
+        roll = chance.random()
+        if roll < 0.4:
+            if ":" not in reference:
+                self.pull(repository, reference, registry.name)
+        elif roll < 0.5:
+            self.restart()
+        else:
+            blob = chance.choice(sorted(registry.blobs, key=str))
+            targets = [manifest_of(identity, digest), blob_of(identity, blob)]
+            if ":" not in reference:
+                targets.append(tag_of(identity, reference))
+            removing = Deferred.fromCoroutine(self.caches.removal.remove(chance.choice(targets)))
+            removing.addErrback(lambda failure: failure.trap(NotHereError))
+            if chance.random() < 0.5 and ":" not in reference:
+                self.pull(repository, reference, registry.name)
+            self.caches.run()
+            self.successResultOf(removing)
+
+    def check(self) -> None:
+        """The index has just what is on the disk."""
+        stored = self.successResultOf(self.caches.index.least_recently_used(1000))
+        self.assertEqual({each.digest.hex for each in stored}, self.names())

@@ -111,8 +111,8 @@ class Removal:
         Before anything is asked for. Fails with OSError.
         """
         self.forgetting.removed.resume(await self.index.last_generation())
-        while doomed := await self.index.doomed():
-            await self._free(doomed)
+        while leaving := await self.index.leaving():
+            await self._free(leaving)
 
     async def look(self, target: RemovalTarget) -> RemovalEffect:
         """What a removal would come to."""
@@ -195,7 +195,7 @@ class Removal:
         """Remove files, but for what has come again meanwhile. Fails with OSError."""
         for start in range(0, len(digests), MOST_FREED):
             some = digests[start : start + MOST_FREED]
-            for digest in await self.index.still_doomed(some):
+            for digest in await self.index.still_leaving(some):
                 await self.store.remove(digest)
                 await self.store.remove_partials(digest)
-            await self.index.spare(some)
+            await self.index.have_left(some)

@@ -22,7 +22,7 @@ class IRemovalIndex(Interface):
         """Remove it, unless it is pinned or not here: one transaction.
 
         ``generation`` is the number of the removal: what began before it is not recorded any
-        more. What leaves the disk is marked until :meth:`spare`.
+        more. What leaves the disk is marked until :meth:`have_left`.
         """
 
     def holds(content: RepositoryContent) -> "Deferred[bool]":
@@ -39,13 +39,13 @@ class IRemovalIndex(Interface):
     def repositories(upstream: UpstreamIdentity, after: str, limit: int) -> "Deferred[list[str]]":
         """A sorted page of the names of all repositories of an upstream, behind ``after``."""
 
-    def doomed() -> "Deferred[list[Digest]]":
+    def leaving() -> "Deferred[list[Digest]]":
         """What was removed, and whose files may still be there; a bounded number."""
 
-    def still_doomed(digests: Sequence[Digest]) -> "Deferred[list[Digest]]":
+    def still_leaving(digests: Sequence[Digest]) -> "Deferred[list[Digest]]":
         """Which of them have not come again meanwhile."""
 
-    def spare(digests: Sequence[Digest]) -> "Deferred[None]":
+    def have_left(digests: Sequence[Digest]) -> "Deferred[None]":
         """Their files are gone."""
 
     def last_generation() -> "Deferred[int]":

@@ -161,6 +161,7 @@ def store_content(
     ).fetchall()
     content = Stored(int(number), key, size, is_manifest=bool(media_type))
     index_places.add_place(connection, content, now)
+    connection.execute("DELETE FROM leaving WHERE digest = ?", (key,))
     return content.number
 
 

@@ -42,7 +42,8 @@ _NEXT_TAG = "SELECT tag FROM tags WHERE repository_id = ? AND tag > ? ORDER BY t
 
 _NEXT_LINKED = """
 SELECT c.digest FROM links l JOIN contents c ON c.id = l.content_id
-WHERE l.repository_id = ? AND c.size IS NOT NULL AND c.media_type {} '' AND c.digest > ?
+JOIN places p ON p.content_id = c.id
+WHERE l.repository_id = ? AND c.media_type {} '' AND c.digest > ?
 ORDER BY c.digest LIMIT 1
 """
 
@@ -104,7 +105,7 @@ def clear(connection: sqlite3.Connection, repository: Repository) -> None:
         return
     connection.execute(
         "DELETE FROM links WHERE repository_id = ?"
-        " AND content_id IN (SELECT id FROM contents WHERE size IS NULL)",
+        " AND content_id NOT IN (SELECT content_id FROM places)",
         (number,),
     )
     connection.execute(VANISH, {"id": number})

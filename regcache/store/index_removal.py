@@ -19,7 +19,7 @@ The repository's right is gone all the same, to public bytes too (``withdrawn``)
 proved again.
 
 What leaves the disk loses all rights and stays known by its generation; it is marked until its
-file is gone (``doomed``), so that a daemon that was killed in between removes it when it starts:
+file is gone (``leaving``), so that a daemon that was killed in between removes it when it starts:
 
 ============================  ==============================================================
 killed                        what holds at the next start
@@ -48,7 +48,7 @@ from regcache.store.index_contents import forget_content
 from regcache.store.index_holdings import ABOVE, HELD, VANISH, begin, number_of
 from regcache.store.index_schema import digest_from_key, digest_key
 
-MOST_DOOMED = 1000
+MOST_LEAVING = 1000
 """Contents whose files are looked for at once."""
 
 MOST_WITHDRAWN = 20_000
@@ -91,8 +91,8 @@ SELECT EXISTS (
 
 _LISTED = """
 SELECT EXISTS (
-    SELECT 1 FROM mentions m JOIN contents c ON c.id = m.manifest_id
-    WHERE m.digest = :digest AND c.size IS NOT NULL
+    SELECT 1 FROM mentions m JOIN places p ON p.content_id = m.manifest_id
+    WHERE m.digest = :digest
 )
 """
 
@@ -104,10 +104,16 @@ SELECT EXISTS (SELECT 1 FROM tags WHERE digest = :digest)
     )
 """
 
+_STORED = """
+SELECT c.id, p.size, c.media_type
+FROM contents c LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+WHERE c.digest = ?
+"""
+
 _PINNED = (
     ABOVE
     + """
-SELECT EXISTS (SELECT 1 FROM above a JOIN contents c ON c.digest = a.digest WHERE c.pinned)
+SELECT EXISTS (SELECT 1 FROM above a JOIN pinned p ON p.digest = a.digest)
 """
 )
 
@@ -134,28 +140,27 @@ def remove(connection: sqlite3.Connection, target: RemovalTarget, generation: in
     return _Removing(connection, number, generation).run(target)
 
 
-def doomed(connection: sqlite3.Connection) -> list[Digest]:
+def leaving(connection: sqlite3.Connection) -> list[Digest]:
     """What was removed, and whose files may still be there."""
-    rows = connection.execute("SELECT digest FROM contents WHERE doomed LIMIT ?", (MOST_DOOMED,))
+    rows = connection.execute("SELECT digest FROM leaving LIMIT ?", (MOST_LEAVING,))
     return [digest_from_key(key) for (key,) in rows]
 
 
-def still_doomed(connection: sqlite3.Connection, digests: Iterable[Digest]) -> list[Digest]:
+def still_leaving(connection: sqlite3.Connection, digests: Iterable[Digest]) -> list[Digest]:
     """Which of them have not come again meanwhile."""
     return [
         each
         for each in digests
         if connection.execute(
-            "SELECT 1 FROM contents WHERE digest = ? AND doomed", (digest_key(each),)
+            "SELECT 1 FROM leaving WHERE digest = ?", (digest_key(each),)
         ).fetchone()
     ]
 
 
-def spare(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:
+def have_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:
     """Their files are gone."""
     connection.executemany(
-        "UPDATE contents SET doomed = 0 WHERE digest = ?",
-        [(digest_key(each),) for each in digests],
+        "DELETE FROM leaving WHERE digest = ?", [(digest_key(each),) for each in digests]
     )
 
 
@@ -224,10 +229,10 @@ class _Removing:
 
     def _has(self, digest: bytes, kind: RemovedKind) -> bool:
         """Whether the repository has content of a kind, and the bytes are here."""
-        row = self._row("SELECT size, media_type FROM contents WHERE digest = ?", digest)
-        if row is None or row[0] is None:
+        row = self._row(_STORED, digest)
+        if row is None or row[1] is None:
             return False
-        is_manifest = row[1] != ""
+        is_manifest = row[2] != ""
         return is_manifest == (kind is RemovedKind.MANIFEST) and self._asks(HELD, digest)
 
     def _drop_tag(self, tag: str) -> None:
@@ -251,9 +256,7 @@ class _Removing:
         """The same of one content; what it lists."""
         # What is only being fetched is not known yet: it is from now on, by its generation.
         self._connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (digest,))
-        number, size, media_type = self._row(
-            "SELECT id, size, media_type FROM contents WHERE digest = ?", digest
-        )
+        number, size, media_type = self._row(_STORED, digest)
         listed = self._listed_by(number, digest) if media_type else []
         self._withdraw(digest, number)
         if not self._is_needed(digest, bool(media_type), named):
@@ -309,12 +312,13 @@ class _Removing:
         """Forget content whose bytes leave the disk; its generation stays."""
         connection = self._connection
         forget_content(connection, digest_from_key(digest))
-        connection.execute("DELETE FROM links WHERE content_id = ?", (number,))
-        connection.execute("DELETE FROM withdrawn WHERE content_id = ?", (number,))
+        for table in ("links", "withdrawn", "uses", "ghosts"):
+            connection.execute(f"DELETE FROM {table} WHERE content_id = ?", (number,))
         connection.execute(
-            "UPDATE contents SET public = 0, doomed = 1, generation = ? WHERE id = ?",
+            "UPDATE contents SET public = 0, generation = ? WHERE id = ?",
             (self._generation, number),
         )
+        connection.execute("INSERT OR IGNORE INTO leaving VALUES (?)", (digest,))
         self._gone[digest] = size or 0
 
     def _vanish(self) -> None:

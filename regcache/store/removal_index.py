@@ -54,17 +54,17 @@ class RemovalIndex:
         """A sorted page of the names of all repositories of an upstream."""
         return self._thread.read(index_holdings.names_of, upstream, after, limit)
 
-    def doomed(self) -> "Deferred[list[Digest]]":
+    def leaving(self) -> "Deferred[list[Digest]]":
         """What was removed, and whose files may still be there."""
-        return self._thread.read(index_removal.doomed)
+        return self._thread.read(index_removal.leaving)
 
-    def still_doomed(self, digests: Sequence[Digest]) -> "Deferred[list[Digest]]":
+    def still_leaving(self, digests: Sequence[Digest]) -> "Deferred[list[Digest]]":
         """Which of them have not come again meanwhile."""
-        return self._thread.read(index_removal.still_doomed, digests)
+        return self._thread.read(index_removal.still_leaving, digests)
 
-    def spare(self, digests: Sequence[Digest]) -> "Deferred[None]":
+    def have_left(self, digests: Sequence[Digest]) -> "Deferred[None]":
         """Their files are gone."""
-        return self._thread.write(index_removal.spare, digests)
+        return self._thread.write(index_removal.have_left, digests)
 
     def last_generation(self) -> "Deferred[int]":
         """The number of the last removal that anything is known of."""

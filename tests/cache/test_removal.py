@@ -14,8 +14,10 @@ from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
 from regcache.media_types import OCI_MANIFEST
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
+from regcache.store import index_places
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
+from regcache.store.index_places import FIRST
 from tests.support.caches import Caches, Sink
 from tests.support.pools import ImmediatePool
 from tests.support.registries import FakeRegistry
@@ -165,7 +167,9 @@ class WholeTests(RemovalCase):
         self.pull(tag="2")
         self.remove(tag_of(self.repository(), "1"))
         self.assertIsNone(self.caches.tag_table.in_memory(self.repository(), "1"))
-        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository())), ["2"])
+        self.assertEqual(
+            self.successResultOf(self.caches.index.tags(self.repository(), "", 9)), ["2"]
+        )
         self.assertIn(digest.hex, self.names())
         self.refusal(tag_of(self.repository(), "1"), NotHereError)
 
@@ -216,9 +220,8 @@ class WholeTests(RemovalCase):
         """What is pinned stays as it was."""
         digest, _ = self.image(self.layer())
         self.pull()
-        self.caches.index._file.write(
-            [lambda connection: connection.execute("UPDATE contents SET pinned = 1")]
-        )
+        pins = "INSERT INTO pinned SELECT digest, 1 FROM contents"
+        self.caches.index._file.write([lambda connection: connection.execute(pins)])
         self.refusal(manifest_of(self.repository(), digest), PinnedError)
         self.pull()
         self.assertEqual(len(self.names()), 2)
@@ -302,7 +305,7 @@ class MeanwhileTests(RemovalCase):
         self.caches.run()
         self.successResultOf(asking)
         self.successResultOf(removing)
-        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository())), [])
+        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository(), "", 9)), [])
         self.assertEqual(self.names() - {"x"}, self.names())
 
     def test_manifest_is_fetched(self) -> None:
@@ -318,7 +321,7 @@ class MeanwhileTests(RemovalCase):
         self.remove(tag_of(self.repository(), "1"))
         self.caches.run()
         self.assertNotEqual(self.successResultOf(asking).manifest.content, content)
-        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository())), [])
+        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository(), "", 9)), [])
 
     def test_twice_at_once(self) -> None:
         """Two who remove the same thing at the same time have both removed it."""
@@ -374,14 +377,14 @@ class CrashTests(RemovalCase):
         """The next start removes them."""
         self.break_at("store", "remove")
         self.assertEqual(self.names(), set())
-        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository())), [])
+        self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository(), "", 9)), [])
         self.pull()
 
     def test_before_that_is_noted(self) -> None:
         """What came again is not removed by the next start."""
         self.digest, _ = self.image(self.layer())
         self.pull()
-        self.patch(self.caches.index.removals, "spare", lambda *_: fail(OSError("killed")))
+        self.patch(self.caches.index.removals, "have_left", lambda *_: fail(OSError("killed")))
         self.refusal(manifest_of(self.repository(), self.digest), OSError)
         self.pull()
         self.assertEqual(len(self.names()), 2)
@@ -450,5 +453,6 @@ class PropertyTests(RemovalCase):
 
     def check(self) -> None:
         """The index has just what is on the disk."""
-        stored = self.successResultOf(self.caches.index.least_recently_used(1000))
+        reading = self.caches.index._thread.read(index_places.in_order, FIRST, 1000)
+        stored = self.successResultOf(reading)
         self.assertEqual({each.digest.hex for each in stored}, self.names())

@@ -3,7 +3,7 @@
 from typing import Any
 
 from regcache.digests import Digest
-from regcache.facts import Descriptor, Manifest
+from regcache.facts import Descriptor, Manifest, Subject
 from regcache.identity import Repository
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
 from regcache.removals import RemovalEffect, RemovalTarget, blob_of, manifest_of, tag_of
@@ -47,10 +47,17 @@ class RemovalCase(SqliteIndexCase):
         made: tuple[Manifest, list[Descriptor]],
         *tags: str,
         blobs: bool = True,
+        subject: Digest | None = None,
     ) -> Digest:
         """Record an image as a pull of all of it does."""
         manifest, listed = made
-        self.manifest(manifest, *listed, repository=repository.name, upstream=repository.upstream)
+        self.manifest(
+            manifest,
+            *listed,
+            repository=repository.name,
+            upstream=repository.upstream,
+            subject=Subject(subject, "", ()) if subject else None,
+        )
         for each in listed if blobs else ():
             self.blob(repository.name, each.digest, upstream=repository.upstream)
         for tag in tags:
@@ -112,7 +119,7 @@ class TagTests(RemovalCase):
         self.tag(A, "1", OWN)
         effect = self.remove(tag_of(A, "1"))
         self.assertEqual((effect.found, effect.tags), (True, ("1",)))
-        self.assertEqual(self.successResultOf(self.index.tags(A)), [])
+        self.assertEqual(self.successResultOf(self.index.tags(A, "", 9)), [])
 
     def test_tagged_elsewhere(self) -> None:
         """What another repository has by a tag alone stays on the disk."""
@@ -215,7 +222,7 @@ class ManifestTests(RemovalCase):
     def test_referrers(self) -> None:
         """What refers to a manifest goes with it."""
         digest = self.put(A, image(OWN), "1")
-        signature = self.put(A, image(CONFIG, subject={"digest": str(digest)}))
+        signature = self.put(A, image(CONFIG), subject=digest)
         self.assertEqual(self.gone(manifest_of(A, digest)), {digest, OWN, signature, CONFIG})
 
     def test_not_here(self) -> None:
@@ -239,7 +246,7 @@ class ManifestTests(RemovalCase):
         self.file.write(
             [
                 lambda connection: connection.execute(
-                    "UPDATE contents SET pinned = 1 WHERE digest = ?",
+                    "INSERT INTO pinned VALUES (?, 1)",
                     (b"\x01" + bytes.fromhex(digest.hex),),
                 )
             ]
@@ -297,7 +304,9 @@ class GenerationTests(RemovalCase):
         manifest, listed = made
         index = self.index
         for done in (
-            index.record_manifest(A, manifest, listed, credentials="", now=1.0, began=began),
+            index.record_manifest(
+                A, manifest, listed, subject=None, credentials="", now=1.0, began=began
+            ),
             index.record_blob(
                 content_of("a", OWN), 5, credentials="", public=True, now=1.0, began=began
             ),
@@ -317,7 +326,7 @@ class GenerationTests(RemovalCase):
         self.assertEqual(self.successResultOf(self.index.removals.last_generation()), 7)
         self.record_all(made, 6)
         self.assertEqual(self.stored(digest, OWN), [False, False])
-        self.assertEqual(self.successResultOf(self.index.tags(A)), [])
+        self.assertEqual(self.successResultOf(self.index.tags(A, "", 9)), [])
         self.record_all(made, 7)
         self.assertEqual(self.stored(digest, OWN), [True, True])
 
@@ -334,17 +343,17 @@ class GenerationTests(RemovalCase):
         link = self.facts("b", OWN).link
         self.assertEqual(link.credentials if link else None, "new")
 
-    def test_doomed(self) -> None:
+    def test_leaving(self) -> None:
         """What leaves the disk is marked until its file is gone, or has come again."""
         digest = self.put(A, image(OWN), "1")
         self.remove(manifest_of(A, digest))
         removals = self.index.removals
-        self.assertEqual(set(self.successResultOf(removals.doomed())), {digest, OWN})
+        self.assertEqual(set(self.successResultOf(removals.leaving())), {digest, OWN})
         self.blob("a", OWN)
-        still = self.successResultOf(removals.still_doomed([digest, OWN]))
+        still = self.successResultOf(removals.still_leaving([digest, OWN]))
         self.assertEqual(still, [digest])
-        self.successResultOf(removals.spare([digest]))
-        self.assertEqual(self.successResultOf(removals.doomed()), [])
+        self.successResultOf(removals.have_left([digest]))
+        self.assertEqual(self.successResultOf(removals.leaving()), [])
 
 
 class RepositoryTests(RemovalCase):

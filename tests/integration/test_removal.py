@@ -1,0 +1,80 @@
+"""Deleting through the registry API of a real daemon: the disk is free before the answer."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tests.access.accounts import hashed
+from tests.integration.base import PullThroughCase, catalog, public_upstream, upstream_config
+from tests.support.registry_client import RegistryClient
+
+ADMIN = ("admin", "secret")
+REPOSITORY = "team/multi"
+
+
+class RemovalTests(PullThroughCase):
+    """An account that may delete."""
+
+    def setUp(self) -> None:
+        """A daemon with an image of several platforms in it."""
+        accounts = self.workspace().file("htpasswd", f"admin:{hashed(ADMIN[1]).decode()}\n")
+        access = {"htpasswd": str(accounts), "admins": ["admin"]}
+        config = {**upstream_config(public_upstream().url), "access": access}
+        self.daemon = self.regcache(config)
+        self.image = catalog().images[REPOSITORY]
+
+    def client(self) -> RegistryClient:
+        """The account's."""
+        return self.daemon.client(credentials=ADMIN)
+
+    def pull(self, repository: str = REPOSITORY) -> None:
+        """Take all of an image."""
+        client, image = self.client(), catalog().images[repository]
+        digests = [one.digest for one in image.all_manifests()]
+        targets = [f"manifests/{each}" for each in ("1", *digests)]
+        for tail in (*targets, *(f"blobs/{each}" for each in image.all_blobs())):
+            self.assertEqual(client.get(f"/v2/{repository}/{tail}").status, 200, tail)
+
+    def blocks(self) -> int:
+        """What the files of contents take on the disk, in blocks of 512 bytes."""
+        folders = [Path(self.daemon.directory, part) for part in ("blobs", "partial")]
+        files = [each for folder in folders for each in folder.rglob("*") if each.is_file()]
+        return sum(os.stat(each).st_blocks for each in files)
+
+    def delete(self, tail: str) -> Any:
+        """The status of a deletion."""
+        return self.client().ask("DELETE", f"/v2/{REPOSITORY}/{tail}").status
+
+    def test_freed_before_the_answer(self) -> None:
+        """With its last tag an index goes, and all that only it needs, before the 202."""
+        self.pull("library/mixed")
+        before = self.blocks()
+        self.pull()
+        self.assertGreater(self.blocks(), before)
+        self.assertEqual(self.delete("manifests/1"), 202)
+        self.assertEqual(self.blocks(), before)
+        self.assertEqual(self.delete("manifests/1"), 404)
+        catalogue = self.client().get("/v2/_catalog").json()
+        self.assertEqual(catalogue["repositories"], ["library/mixed"])
+
+    def test_next_pull(self) -> None:
+        """It fetches anew, and is right; so it is after a kill -9."""
+        for kill in (False, True):
+            self.pull()
+            self.assertEqual(self.delete(f"manifests/{self.image.digest}"), 202)
+            if kill:
+                self.daemon.process.kill()
+                self.daemon.start()
+            asked = len(public_upstream().requests())
+            self.pull()
+            bodies = [one for one in public_upstream().requests()[asked:] if one.is_body]
+            self.assertEqual(
+                {one.reference for one in bodies if one.kind == "blobs"},
+                set(self.image.all_blobs()),
+            )
+
+    def test_nobody_may(self) -> None:
+        """Without a grant to anyone the answer is 405."""
+        daemon = self.regcache(upstream_config(public_upstream().url))
+        answer = daemon.client().ask("DELETE", f"/v2/{REPOSITORY}/manifests/1")
+        self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD"))

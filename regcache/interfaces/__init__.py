@@ -5,9 +5,8 @@ sizes and offsets are bytes. Deferreds of upstream calls fail with an
 :class:`~regcache.errors.UpstreamFailure` and nothing else but ``CancelledError``.
 """
 
-from regcache.interfaces.index import IIndex
+from regcache.interfaces.index import IIndex, IRemovalIndex
 from regcache.interfaces.pools import IWorkPool
-from regcache.interfaces.removal import IRemovalIndex
 from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink
 from regcache.interfaces.store import (
     Found,

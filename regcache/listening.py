@@ -1,18 +1,25 @@
 """Puts the listeners of the configuration together: a part of the composition root."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from cryptography import x509
 from twisted.application.service import Service
+from twisted.logger import Logger
 
+from regcache.access.client_issuers import ClientIssuers
 from regcache.admin.endpoint import AdminDispatch
 from regcache.admin.health import HealthPages
+from regcache.client_ca import parse_issuers
 from regcache.config import model
 from regcache.config.endpoints import parse_endpoint
 from regcache.engine import Engine
 from regcache.metrics import CONTENT_TYPE
+from regcache.own_authority import AuthorityError, load_or_make_authority
 from regcache.tls import CertificateStore, CertificateWatcher
-from regcache.tls_context import CertificateFiles
+from regcache.tls_context import CertificateError, CertificateFiles
+from regcache.watched_file import FileUnusableError, WatchedFile
 from regcache.web.admission import Admission
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.http1.channel import Http1Site
@@ -20,6 +27,11 @@ from regcache.web.listeners import Listeners, ListenerSpec
 from regcache.web.records import Recorder
 from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site
+
+_log = Logger()
+
+#: Name of the folder of our own authority in the storage directory.
+AUTHORITY_NAME = "ca"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +118,43 @@ class ListenerBuilder:
         if settings is None:
             return None
         files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]
-        store = CertificateStore(files, settings.minimum, http2)
+        store = CertificateStore(
+            files, settings.minimum, http2, never_asked=self.config.admin.hosts
+        )
+        if settings.client_ca is not None:
+            self._ask_clients(store, settings.client_ca)
         store.load()
         self._watchers.append(CertificateWatcher(store, self.engine.disk_pool, self.engine.reactor))
         return store
+
+    def _ask_clients(self, store: CertificateStore, path: str) -> None:
+        """Have clients asked for certificates of the authorities in a file.
+
+        :raises CertificateError: if the file cannot be used.
+        """
+        own = self._own_authority()
+        watcher = WatchedFile(
+            path,
+            lambda content: ClientIssuers(parse_issuers(content), own),
+            store.trust,
+            pool=self.engine.disk_pool,
+            clock=self.engine.reactor,
+            gone=lambda: ClientIssuers((), own),
+        )
+        try:
+            watcher.load()
+        except FileUnusableError as error:
+            raise CertificateError(f"client_ca: {error}") from None
+        self._watchers.append(watcher)
+
+    def _own_authority(self) -> x509.Certificate | None:
+        """That of the cache's own; where it cannot be had its certificates are nobody's."""
+        folder = os.path.join(self.config.storage.directory, AUTHORITY_NAME)
+        try:
+            return load_or_make_authority(folder).certificate
+        except AuthorityError as error:
+            _log.warn("certificates of our own authority are not taken: {why}", why=str(error))
+            return None
 
 
 def _http2_site() -> type[Site]:

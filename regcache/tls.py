@@ -3,6 +3,9 @@
 The contexts are made here and not by an endpoint of Twisted's, since the one that knows SNI
 is missing from the oldest supported release. HTTP/2 is offered by ALPN where that is wanted;
 sessions are not resumed, so a replaced certificate is what every new connection sees.
+
+Where certificates of clients are asked for, a connection carries the issuers that count for it, so
+that who asks is known by the very handshake (:mod:`regcache.web.client_certificate`).
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -20,6 +23,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from regcache.access.client_issuers import ClientIssuers
 from regcache.interfaces import IWorkPool
 from regcache.tls_context import (
     HTTP1,
@@ -30,6 +34,7 @@ from regcache.tls_context import (
     make_context,
     read_key_pair,
 )
+from regcache.web.client_certificate import ServerTLS
 
 CHECK_INTERVAL = 5.0
 """Seconds between looks at the files."""
@@ -45,13 +50,22 @@ class CertificateStore:
 
     :param minimum: ``TLSv1.2`` or ``TLSv1.3``.
     :param http2: offer HTTP/2, and prefer it.
+    :param never_asked: host names for which no client is asked for a certificate.
     :ivar loaded: the signature of the files that were read at first; None before.
     """
 
     def __init__(
-        self, files: Sequence[CertificateFiles], minimum: str = "TLSv1.2", http2: bool = False
+        self,
+        files: Sequence[CertificateFiles],
+        minimum: str = "TLSv1.2",
+        http2: bool = False,
+        *,
+        never_asked: Sequence[str] = (),
     ) -> None:
         self._files = tuple(files)
+        self._never_asked = frozenset(never_asked)
+        self._pairs: Sequence[KeyPair] = ()
+        self._issuers: ClientIssuers | None = None
         self._minimum = minimum
         self._protocols = (HTTP2, HTTP1) if http2 else (HTTP1,)
         self._contexts: Mapping[str, SSL.Context] = {}
@@ -67,29 +81,45 @@ class CertificateStore:
         self.loaded = self.signature()
         self.replace(self.read())
 
-    def read(self) -> list[tuple[KeyPair, SSL.Context]]:
-        """Read all files into contexts that are not in use yet. Blocks.
+    def read(self) -> list[KeyPair]:
+        """Read all files, and see whether OpenSSL takes what they hold. Blocks.
 
         :raises CertificateError: for the first that cannot be used.
         """
         pairs = [read_key_pair(files) for files in self._files]
-        return [
-            (pair, make_context(pair, self._minimum, self._choose, self._protocols))
-            for pair in pairs
-        ]
+        for pair in pairs:
+            self._make_context(pair, None)
+        return pairs
 
     def signature(self) -> Signature:
         """What changes when a file does; None for a file that is missing. Blocks."""
         return tuple(_stat(path) for files in self._files for path in (files.chain, files.key))
 
-    def replace(self, loaded: Sequence[tuple[KeyPair, SSL.Context]]) -> None:
+    def replace(self, pairs: Sequence[KeyPair]) -> None:
         """Use these certificates for new connections."""
+        self._pairs = pairs
         contexts: dict[str, SSL.Context] = {}
-        for pair, context in loaded:
+        made = [self._make_context(pair, self._issuers) for pair in pairs]
+        for pair, context in zip(pairs, made, strict=True):
             for name in pair.names:
                 contexts.setdefault(name, context)
         self._contexts = contexts
-        self._default = loaded[0][1]
+        self._default = made[0]
+
+    def trust(self, issuers: ClientIssuers) -> None:
+        """Ask the clients of new connections for a certificate of one of these issuers."""
+        self._issuers = issuers
+        if self._pairs:
+            self.replace(self._pairs)
+
+    def _make_context(self, pair: KeyPair, issuers: ClientIssuers | None) -> SSL.Context:
+        return make_context(
+            pair,
+            self._minimum,
+            self._choose,
+            self._protocols,
+            issuers=None if issuers is None else issuers.certificates,
+        )
 
     def covers(self, host: str) -> bool:
         """Whether a certificate is valid for a host name (RFC 6125, 6.4)."""
@@ -98,18 +128,32 @@ class CertificateStore:
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
         """The TLS state of a new connection."""
         assert self._default is not None, "load() comes first"
-        return SSL.Connection(self._default, None)
+        connection = ServerTLS(self._default, None)
+        connection.issuers = self._issuers
+        return connection
 
-    def _choose(self, connection: SSL.Connection) -> None:
-        name = connection.get_servername()
-        context = self._find(name.decode("ascii", "replace")) if name else None
+    def _choose(self, connection: Any) -> None:
+        """Choose by the name that the client asks for.
+
+        Another context brings its issuers along, but not whether there is a question.
+        """
+        name = (connection.get_servername() or b"").decode("ascii", "replace")
+        context = self._find(name) if name else None
         if context is not None:
             connection.set_context(context)
+            connection.issuers = self._issuers
+        if _plain(name) in self._never_asked:
+            connection.set_verify(SSL.VERIFY_NONE)
+            connection.issuers = None
 
     def _find(self, host: str) -> SSL.Context | None:
         """An exact name, else a wildcard that stands for exactly the first label."""
-        host = host.lower().removesuffix(".")
+        host = _plain(host)
         return self._contexts.get(host) or self._contexts.get("*." + host.partition(".")[2])
+
+
+def _plain(host: str) -> str:
+    return host.lower().removesuffix(".")
 
 
 def _stat(path: str) -> tuple[int, int, int] | None:

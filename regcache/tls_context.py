@@ -3,6 +3,7 @@
 # mypy: disable-error-code="no-untyped-call"
 # (pyOpenSSL's callbacks have no annotations)
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from regcache.remedies import for_file
 from regcache.seam.key_exchange import limit_groups
@@ -120,12 +121,15 @@ def make_context(
     minimum: str,
     choose: Callable[[SSL.Connection], None],
     protocols: Sequence[bytes] = (HTTP1,),
+    *,
+    issuers: Sequence[x509.Certificate] | None = None,
 ) -> SSL.Context:
     """A server context.
 
     :param minimum: a key of :data:`MINIMUM_VERSIONS`.
     :param choose: called with the connection when the client has named the server.
     :param protocols: those that are spoken, the first of them rather than the others.
+    :param issuers: of client certificates; None: no client is asked for one.
     :raises CertificateError: if OpenSSL refuses the certificate, e.g. for a weak key.
     """
     context: Any = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -144,6 +148,8 @@ def make_context(
     _use(context, pair)
     context.set_alpn_select_callback(partial(_select_protocol, protocols))
     context.set_tlsext_servername_callback(choose)
+    if issuers is not None:
+        _ask_for_certificates(context, issuers)
     made: SSL.Context = context
     return made
 
@@ -162,6 +168,22 @@ def _use(context: Any, pair: KeyPair) -> None:
             f"{chain}: the TLS library refuses it, or its key:"
             f" look with: openssl x509 -noout -text -in {shlex.quote(chain)}"
         ) from None
+
+
+def _ask_for_certificates(context: Any, issuers: Sequence[x509.Certificate]) -> None:
+    """Ask clients for a certificate. Who has none goes on; a wrong one ends the handshake.
+
+    The issuers are not named to clients: those that see none of theirs among them would show
+    nothing, and nobody would learn why. An issuer need not be a root. A session that is resumed
+    would bring the identity of another handshake along: there is neither a ticket nor a cache
+    for one, and what OpenSSL takes for the same session has this context.
+    """
+    store = context.get_cert_store()
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    for issuer in issuers:
+        store.add_cert(crypto.X509.from_cryptography(issuer))
+    context.set_session_id(os.urandom(32))
+    context.set_verify(SSL.VERIFY_PEER)
 
 
 def _select_protocol(

@@ -25,13 +25,19 @@ class FileUnusableError(Exception):
     """What a file holds cannot be used; the text says why, with the file's name."""
 
 
+class _MissingError(ValueError):
+    """There is no file."""
+
+
 class WatchedFile(Service):
     """Looks at one file each second, in a thread, and reads it when it is another one.
 
-    What cannot be read or used leaves in force what was read last, and is said once.
+    What cannot be read or used leaves in force what was read last, and is said once. So does a
+    file that is gone, unless ``gone`` says what then holds.
 
     :param read: of its content, in a thread; raises ValueError with what to say.
     :param apply: gets what was read, in the reactor's thread.
+    :param gone: gives what to apply where the file was removed.
     """
 
     _log = Logger()
@@ -44,8 +50,10 @@ class WatchedFile(Service):
         *,
         pool: IWorkPool,
         clock: IReactorTime,
+        gone: Callable[[], Any] | None = None,
     ) -> None:
         self._path = path
+        self._gone = gone
         self._read = read
         self._apply = apply
         self._pool = pool
@@ -82,7 +90,12 @@ class WatchedFile(Service):
             await self._pool.run(self._look_again).addCallbacks(self._looked, self._failed)
 
     def _look_again(self) -> tuple[State, Any] | None:
-        return None if state_of(self._path) == self._state else self._look()
+        if state_of(self._path) == self._state:
+            return None
+        state, content = self._look()
+        if isinstance(content, _MissingError) and self._gone is not None:
+            content = self._gone()
+        return state, content
 
     def _look(self) -> tuple[State, Any]:
         """Its state, and what it holds, or the error that prevents its use."""
@@ -95,6 +108,8 @@ class WatchedFile(Service):
             if len(content) > MOST_BYTES:
                 raise ValueError(f"it is larger than {MOST_BYTES} bytes")
             return state, self._read(content)
+        except FileNotFoundError as error:
+            return state, _MissingError(error.strerror)
         except OSError as error:
             return state, ValueError(error.strerror or type(error).__name__)
         except ValueError as error:
@@ -112,7 +127,10 @@ class WatchedFile(Service):
             )
             return
         self._apply(content)
-        self._log.info("{path} was changed and is in use", path=self._path)
+        if self._state is None:
+            self._log.warn("{path} is gone, and so nothing of it is in force", path=self._path)
+        else:
+            self._log.info("{path} was changed and is in use", path=self._path)
 
     def _failed(self, failure: Failure) -> None:
         if self.running:

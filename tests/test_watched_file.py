@@ -83,6 +83,28 @@ class WatchedFileTests(SynchronousTestCase):
         self.clock.advance(INTERVAL)
         self.assertEqual(self.applied, ["first", "again"])
 
+    def test_gone(self) -> None:
+        """Where it is said what then holds, a file that is gone is not in force any more."""
+        self.file = WatchedFile(
+            str(self.path),
+            read,
+            self.applied.append,
+            pool=ImmediatePool(),
+            clock=self.clock,
+            gone=lambda: "nothing",
+        )
+        self.begin()
+        self.path.unlink()
+        self.clock.pump([INTERVAL] * 3)
+        self.assertEqual(self.applied, ["first", "nothing"])
+        self.path.write_text("again")
+        self.clock.advance(INTERVAL)
+        self.path.write_text("bad")
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.applied, ["first", "nothing", "again"])
+        self.path.unlink()
+        self.assertRaises(FileUnusableError, self.file.load)
+
     def test_not_utf8(self) -> None:
         """What cannot be decoded cannot be used."""
         self.begin()

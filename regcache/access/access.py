@@ -113,15 +113,18 @@ class Access:
             return self._by_token(asker, credentials.token)
         if credentials.scheme is Scheme.BASIC:
             return await self._by_password(asker, credentials)
-        certificate = asker.certificate
         if credentials.scheme is Scheme.NONE:
-            if certificate is None or not certificate.account:
-                return self._as_anonymous(asker.address)
-            mark = self._passwords.mark(certificate.account)
-            if mark is not None:
-                return self._account(certificate.account, asker.address, mark)
-            return self._as_anonymous(asker.address)
+            return self._by_certificate(asker)
         return self._wrong(asker)
+
+    def _by_certificate(self, asker: Asker) -> Decision:
+        """One that is nobody's, or has expired since the handshake, counts as none."""
+        shown = asker.certificate
+        if shown is not None and shown.account and shown.until > self._clock.seconds():
+            mark = self._passwords.mark(shown.account)
+            if mark is not None:
+                return self._account(shown.account, asker.address, mark, until=shown.until)
+        return self._as_anonymous(asker.address)
 
     async def _by_password(self, asker: Asker, credentials: Credentials) -> Decision:
         name = credentials.name

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -24,10 +25,12 @@ class ClientCertificate:
 
     :ivar fingerprint: SHA-256 of its DER form, hexadecimal, lower case.
     :ivar account: its common name where ``client_ca`` issued it; else "".
+    :ivar until: when it, or an issuer of it, expires (Unix seconds).
     """
 
     fingerprint: str
     account: str = ""
+    until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ def advise(config: Config, file: str | None, context: Context) -> None:
     """
     _advise_open_proxy(config, context)
     _advise_certificates(config, context)
+    _advise_client_ca(config, context)
     for upstream in config.upstreams:
         _advise_private(upstream, config, context)
     if file is not None and world_readable(file):
@@ -51,6 +52,16 @@ def _advise_certificates(config: Config, context: Context) -> None:
     for path, host in _hosts(config, context):
         if not covers(names, host):
             context.warn(path, f"no certificate covers {host}")
+
+
+def _advise_client_ca(config: Config, context: Context) -> None:
+    if config.access.htpasswd:
+        return
+    for number, listener in enumerate(config.listeners):
+        if listener.tls and listener.tls.client_ca:
+            path: KeyPath = ("listeners", number, "tls", "client_ca")
+            why = "no certificate is anybody's without the accounts of access.htpasswd"
+            context.warn(path if context.is_set("listeners") else ("tls", "client_ca"), why)
 
 
 def _hosts(config: Config, context: Context) -> list[tuple[KeyPath, str]]:

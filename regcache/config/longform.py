@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from regcache.config import names
-from regcache.config.model import Admin, Certificate, Config, Listener, ListenerTLS
+from regcache.config.model import Admin, Certificate, Config, Listener, ListenerTLS, ShortTLS
 from regcache.config.reading import Context
 from regcache.config.upstream_longform import resolve_upstreams
 
@@ -32,10 +32,11 @@ def expand_short_form(written: dict[str, Any], context: Context) -> Config:
     return _with_default_upstream(config, context)
 
 
-def listeners_for(certificate: Certificate) -> tuple[Listener, ...]:
+def listeners_for(written: ShortTLS) -> tuple[Listener, ...]:
     """What ``tls`` stands for: HTTPS on 443, and 80 that redirects to it."""
+    certificate = Certificate(written.chain, written.key)
     return (
-        Listener("443", tls=ListenerTLS((certificate,))),
+        Listener("443", tls=ListenerTLS((certificate,), client_ca=written.client_ca)),
         Listener("80", redirect="https"),
     )
 

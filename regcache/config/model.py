@@ -8,6 +8,7 @@ absolute. Every key of the file is stated here, or in :mod:`regcache.config.upst
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from regcache.client_ca import parse_issuers
 from regcache.config import names
 from regcache.config.access_settings import AccessSettings
 from regcache.config.endpoints import endpoint
@@ -58,6 +59,24 @@ class Certificate:
     )
 
 
+def _client_ca() -> Any:
+    return key_field(
+        Nullable(readable(parse_issuers)),
+        "PEM certificates of authorities whose client certificates are taken: the common name is "
+        "an account of `access.htpasswd`. Clients are asked for one, but on `admin.hosts`; who has "
+        "none goes on without. Watched.",
+        default=None,
+        example="/etc/regcache/tls/clients.pem",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ShortTLS(Certificate):
+    """One certificate, for the listeners that this stands for."""
+
+    client_ca: str | None = _client_ca()
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerTLS:
     """TLS on a listener; the first certificate is the default."""
@@ -70,6 +89,7 @@ class ListenerTLS:
     minimum: Literal["TLSv1.2", "TLSv1.3"] = key_field(
         choice("TLSv1.2", "TLSv1.3"), "The oldest version.", default="TLSv1.2", example="TLSv1.3"
     )
+    client_ca: str | None = _client_ca()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +119,7 @@ class Listener:
         "Without it the listener is plain.",
         default=None,
         example="{certificates: [{chain: /etc/regcache/tls/fullchain.cer, "
-        "key: /etc/regcache/tls/example.com.key}], minimum: TLSv1.2}",
+        "key: /etc/regcache/tls/example.com.key}], minimum: TLSv1.2, client_ca: null}",
     )
     http2: bool = key_field(
         boolean(),
@@ -360,11 +380,12 @@ class Config:
 
 #: It stands for listeners, so it is no part of the long form.
 TLS = Key(
-    Nullable(section(Certificate)),
+    Nullable(section(ShortTLS)),
     "The certificate for listeners on 443 (TLS) and 80 (redirect to https). Without effect beside "
     "`listeners`.",
     default=None,
-    example="{chain: /etc/regcache/tls/fullchain.cer, key: /etc/regcache/tls/example.com.key}",
+    example="{chain: /etc/regcache/tls/fullchain.cer, key: /etc/regcache/tls/example.com.key, "
+    "client_ca: null}",
 )
 
 

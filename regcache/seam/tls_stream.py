@@ -15,9 +15,11 @@ Replaced by: a TLS transport of Twisted that takes the size of its pieces.
 # mypy: disable-error-code="no-untyped-call,no-untyped-def"
 # (Twisted's TLS has no annotations)
 
+from typing import Any
+
 from OpenSSL.SSL import Error, WantReadError
 from twisted.internet.interfaces import ITransport
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 #: Writes up to this size, which are one record, are left to Twisted (bytes).
@@ -65,6 +67,17 @@ class TLSStream(BufferingTLSTransport):
                 return
             length = len(encrypted)
             below.write(encrypted)
+
+
+def connection_of(transport: object) -> Any:
+    """The connection of pyOpenSSL behind a transport of TLS; None for any other transport.
+
+    :param transport: that of a protocol inside TLS. ``getHandle`` gives the same, and says that
+        other versions may give something else.
+    """
+    if not isinstance(transport, TLSMemoryBIOProtocol):
+        return None
+    return transport._tlsConnection
 
 
 class TLSStreamFactory(TLSMemoryBIOFactory):

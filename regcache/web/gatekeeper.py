@@ -7,7 +7,7 @@ or a coroutine. Otherwise the request waits until its password or token was chec
 from dataclasses import dataclass
 
 from regcache.access.access import Access
-from regcache.access.credentials import Asker, ClientCertificate
+from regcache.access.credentials import Asker
 from regcache.access.grants import Action
 from regcache.access.permission import Permission, Situation
 from regcache.access.principals import Decision, Wanted
@@ -27,15 +27,12 @@ class Gatekeeper:
         """Who asks, as the request shows it. Several Authorization fields are wrong credentials."""
         lines = request.field_lines(b"authorization")
         shown = lines[0] if len(lines) == 1 else None if not lines else ""
-        return Asker(shown, request.peer_address, self.host_of(request), self._certificate(request))
+        return Asker(shown, request.peer_address, self.host_of(request), request.client_certificate)
 
     def host_of(self, request: Request) -> str:
         """The Host with its port, in lower case; "" without one."""
         lines = request.field_lines(b"host")
         return lines[0].lower() if lines else ""
-
-    def _certificate(self, request: Request) -> ClientCertificate | None:
-        return None
 
     def at_once(self, request: Request) -> Decision | None:
         """The decision about who asks, if it is there at once; else call :meth:`decide`."""

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import NO_BODY_CODES
 
+from regcache.access.credentials import ClientCertificate
 from regcache.errors import RegistryError, UnsupportedError
 from regcache.seam.server_request import ServerRequest
 from regcache.web.body_producer import BodyProducer
@@ -47,6 +48,10 @@ class AnswerChannel(Protocol):
     def own_stream(self) -> Any:
         """The transport, if it carries only this answer now; None if it is shared."""
 
+    @property
+    def client_certificate(self) -> ClientCertificate | None:
+        """The certificate that the client has shown; None without one."""
+
     def unsent_bytes(self) -> int | None:
         """A value that changes while the client takes something; None if that is not known."""
 
@@ -63,7 +68,51 @@ class AnswerChannel(Protocol):
         """Cut it, so that the client cannot take a part for the whole."""
 
 
-class Request(ServerRequest):
+class ConnectedRequest(ServerRequest):
+    """A request, and what is known of it by the connection that it came on."""
+
+    channel: AnswerChannel | None  # type: ignore[assignment]
+
+    @property
+    def is_distribution(self) -> bool:
+        """Whether the target is one of the distribution API."""
+        return self.path.startswith(b"/v2/") or self.path == b"/v2"
+
+    @property
+    def peer_address(self) -> str | None:
+        """The address of the client itself; None if it has none, as on a unix socket."""
+        host = getattr(self.client, "host", None)
+        return host if isinstance(host, str) else None
+
+    @property
+    def client_certificate(self) -> ClientCertificate | None:
+        """The certificate that the client has shown; None without one."""
+        return None if self.channel is None else self.channel.client_certificate
+
+    def field_lines(self, name: bytes) -> list[str]:
+        """All lines of a field of the request, in the order they came.
+
+        They are read as Latin-1, since a client may send any byte in them (RFC 9110, 5.5).
+        """
+        lines = self.requestHeaders.getRawHeaders(name)
+        return [line.decode("latin-1") for line in lines] if lines else []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is written now would have to wait."""
+        return self.channel is not None and self.channel.is_full
+
+    @property
+    def own_stream(self) -> Any:
+        """The transport, if it carries only this answer now; None if it is shared."""
+        return None if self.channel is None else self.channel.own_stream
+
+    def unsent_bytes(self) -> int | None:
+        """A value that changes while the client takes something; None if that is not known."""
+        return None if self.channel is None else self.channel.unsent_bytes()
+
+
+class Request(ConnectedRequest):
     """A request, as the dispatcher of a :class:`~regcache.web.site.Site` gets it.
 
     :ivar facts: what handlers find out about it, for the access log and the metrics.
@@ -73,7 +122,6 @@ class Request(ServerRequest):
     """
 
     _logger = Logger()
-    channel: AnswerChannel | None  # type: ignore[assignment]
 
     def __init__(self, channel: AnswerChannel, queued: object = False) -> None:
         super().__init__(channel, queued)  # type: ignore[arg-type]
@@ -133,39 +181,6 @@ class Request(ServerRequest):
         if self.body_refused:
             raise self._body_refusal()
         return self.site.dispatch(self)
-
-    @property
-    def is_distribution(self) -> bool:
-        """Whether the target is one of the distribution API."""
-        return self.path.startswith(b"/v2/") or self.path == b"/v2"
-
-    @property
-    def peer_address(self) -> str | None:
-        """The address of the client itself; None if it has none, as on a unix socket."""
-        host = getattr(self.client, "host", None)
-        return host if isinstance(host, str) else None
-
-    def field_lines(self, name: bytes) -> list[str]:
-        """All lines of a field of the request, in the order they came.
-
-        They are read as Latin-1, since a client may send any byte in them (RFC 9110, 5.5).
-        """
-        lines = self.requestHeaders.getRawHeaders(name)
-        return [line.decode("latin-1") for line in lines] if lines else []
-
-    @property
-    def is_full(self) -> bool:
-        """Whether what is written now would have to wait."""
-        return self.channel is not None and self.channel.is_full
-
-    @property
-    def own_stream(self) -> Any:
-        """The transport, if it carries only this answer now; None if it is shared."""
-        return None if self.channel is None else self.channel.own_stream
-
-    def unsent_bytes(self) -> int | None:
-        """A value that changes while the client takes something; None if that is not known."""
-        return None if self.channel is None else self.channel.unsent_bytes()
 
     def send_whole(self, blocks: Sequence[HeaderBlock], body: bytes) -> None:
         """Answer with a body from memory; to HEAD with the headers alone.

@@ -128,6 +128,23 @@ class PrincipalTests(AccessCase):
             self.assertEqual(other.principal.kind, PrincipalKind.ANONYMOUS)
             self.assertFalse(other.wrong)
 
+    def test_expired_certificate(self) -> None:
+        """One that expires while its connection is open counts as none from then on."""
+        shown = ClientCertificate("ab" * 32, "alice", self.clock.seconds() + 5)
+        who = asker(certificate=shown)
+        self.assertEqual(self.decide(who).until, shown.until)
+        self.assertEqual(self.decide(who).principal.name, "alice")
+        self.clock.advance(5)
+        self.assertIsNone(self.access.decide_at_once(who))
+        self.assertEqual(self.decide(who).principal.name, "")
+
+    def test_wrong_password_before_certificate(self) -> None:
+        """A wrong password is wrong, whatever certificate is beside it."""
+        shown = ClientCertificate("ab" * 32, "alice")
+        for value in (basic("alice", "wrong"), "Bearer nonsense", "Digest x", ""):
+            decision = self.decide(asker(value, certificate=shown))
+            self.assertEqual((decision.wrong, decision.principal.name), (True, ""), value)
+
     def test_password_before_certificate(self) -> None:
         """Of two accounts the one of the login counts."""
         shown = ClientCertificate("ab" * 32, "alice")

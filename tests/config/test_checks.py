@@ -111,6 +111,25 @@ class ListenerTests(SynchronousTestCase):
         found = warnings(self.listener(self.authority.issue("quay.example.org"), more=more))
         self.assertIn("4: domain: no certificate covers registry.example.org", found)
 
+    def test_client_ca(self) -> None:
+        """It must hold authorities; without accounts nobody is anybody by a certificate."""
+        files = self.authority.issue("a.example")
+        files.key.chmod(0o600)
+        for content, why in (
+            ("nothing", "holds no valid PEM certificate"),
+            (files.chain.read_text(), "holds a certificate (number 1) that is no authority's"),
+        ):
+            path = Path(self.mktemp())
+            path.write_text(content)
+            tls = f"chain: '{files.chain}', key: '{files.key}', client_ca: '{path.absolute()}'"
+            (found,) = errors(f"tls: {{{tls}}}")
+            self.assertIn(f"1: tls.client_ca: {path.absolute()} {why}", found)
+        tls = f"chain: '{files.chain}', key: '{files.key}', client_ca: '{self.authority.file}'"
+        self.assertIn(
+            "1: tls.client_ca: no certificate is anybody's without the accounts of access.htpasswd",
+            warnings(f"tls: {{{tls}}}"),
+        )
+
     def test_open_proxy(self) -> None:
         """A listener that others reach is a warning, loopback and redirects are none."""
         text = (

@@ -107,6 +107,16 @@ class ShortFormTests(SynchronousTestCase):
             (Listener("443", tls=ListenerTLS((pair,))), Listener("80", redirect="https")),
         )
 
+    def test_client_ca(self) -> None:
+        """The short form may ask for certificates of clients, too."""
+        authority = Authority(Path(self.mktemp()))
+        files = authority.issue("*.example.com")
+        text = f"chain: '{files.chain}', key: '{files.key}', client_ca: '{authority.file}'"
+        (https, redirect) = config(f"tls: {{{text}}}").listeners
+        assert https.tls is not None
+        self.assertEqual(https.tls.client_ca, str(authority.file.absolute()))
+        self.assertIsNone(redirect.tls)
+
     def test_listeners_replace_both(self) -> None:
         """With listeners, tls makes none, and a warning says so."""
         files = Authority(Path(self.mktemp())).issue("*.example.com")

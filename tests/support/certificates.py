@@ -38,7 +38,8 @@ class Authority:
     The folder ``ca`` holds nothing else, as ``--cert-dir`` of skopeo and podman demands.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "throwaway test authority") -> None:
+        self._name = _name(name)
         self._directory = directory
         self._numbers = itertools.count(1)
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -46,21 +47,27 @@ class Authority:
         self.folder.mkdir(parents=True)
         self.file = self.folder / "ca.crt"
         self._own = self._sign(
-            _name("throwaway test authority"),
+            self._name,
             self._key.public_key(),
             x509.BasicConstraints(ca=True, path_length=None),
             [],
         )
         self.file.write_bytes(self._own.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, *names: str) -> Certificate:
-        """A certificate for host names (wildcards too) and addresses."""
+    def issue(
+        self, *names: str, life: datetime.timedelta = datetime.timedelta(days=2)
+    ) -> Certificate:
+        """A certificate for host names (wildcards too) and addresses, or the name of a client.
+
+        :param life: how long it is good from now on; it may be over.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = self._sign(
             _name(names[0]),
             key.public_key(),
             x509.BasicConstraints(ca=False, path_length=None),
             names,
+            life,
         )
         # Two certificates for one name have files of their own.
         stem = f"{names[0].replace('*', 'wildcard')}-{next(self._numbers)}"
@@ -79,16 +86,17 @@ class Authority:
         key: ec.EllipticCurvePublicKey,
         constraints: x509.BasicConstraints,
         names: Iterable[str],
+        life: datetime.timedelta = datetime.timedelta(days=2),
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(_name("throwaway test authority"))
+            .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=2))
+            .not_valid_before(now + min(life, datetime.timedelta()) - datetime.timedelta(minutes=5))
+            .not_valid_after(now + life)
             .add_extension(constraints, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )

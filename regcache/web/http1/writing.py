@@ -9,13 +9,16 @@ can: one packet of small requests for large manifests could fill the memory.
 # (much of twisted.web has no annotations)
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, ISSLTransport
 from twisted.web import http
 from twisted.web.http_headers import Headers
 
+from regcache.access.credentials import ClientCertificate
 from regcache.seam.prompt_writing import write_now
+from regcache.web.client_certificate import certificate_of
 from regcache.web.header_block import HeaderBlock
 from regcache.web.http1.reading import StrictChannel
 from regcache.web.request import Request
@@ -87,6 +90,11 @@ class WritingChannel(StrictChannel):
     def own_stream(self) -> Any:
         """The transport, which carries one answer at a time."""
         return self.transport
+
+    @cached_property
+    def client_certificate(self) -> ClientCertificate | None:
+        """The certificate that the client has shown; None without one."""
+        return certificate_of(self.transport)
 
     def unsent_bytes(self) -> int | None:
         """How many bytes the kernel still has for the client; None if it does not say."""

@@ -32,6 +32,7 @@ from zope.interface import implementer
 
 from regcache.seam.streams import stream_below
 from regcache.web.admission import TOO_MANY_CONNECTIONS, Places
+from regcache.web.client_certificate import certificate_of
 from regcache.web.deadline import Deadline
 from regcache.web.http1.channel import CLOSE_TIMEOUT
 from regcache.web.http2.buffers import ConnectionBuffers, SiteBuffers
@@ -82,6 +83,7 @@ class Http2Connection(Protocol):
         """A client has agreed on HTTP/2. The header time-out runs until its first request."""
         transport: Any = self.transport
         self.peer, self.host = transport.getPeer(), transport.getHost()
+        self.client_certificate = certificate_of(transport)
         self.places = Places(self.site.admission, self.peer)
         self.site.channels.add(self)
         self._expect("new", self.site.limits.header_timeout)
@@ -212,8 +214,7 @@ class Http2Connection(Protocol):
     def _close(self) -> None:
         """Close when all that was written has been sent; cut if that takes too long.
 
-        While the daemon stops, do not wait for the peer's end of TLS (RFC 8446, 6.1): it might
-        never come.
+        At a stop the peer's end of TLS (RFC 8446, 6.1) is not awaited: it might never come.
         """
         transport: Any = self.transport
         self.output.push()

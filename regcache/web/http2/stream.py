@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
+from regcache.access.credentials import ClientCertificate
 from regcache.web.header_block import HeaderBlock
 from regcache.web.http2.buffers import ConnectionBuffers
 from regcache.web.http2.head import Head, answer_fields, declared_length
@@ -48,6 +49,7 @@ class StreamConnection(Protocol):
 
     :ivar peer: the address of the client.
     :ivar host: our own address.
+    :ivar client_certificate: that the client has shown.
     """
 
     site: Site
@@ -55,6 +57,7 @@ class StreamConnection(Protocol):
     buffers: ConnectionBuffers
     peer: IAddress
     host: IAddress
+    client_certificate: ClientCertificate | None
 
     def stream_over(self, stream_id: int) -> None:
         """A stream has ended."""
@@ -122,6 +125,7 @@ class Http2Stream:
         self._connection = connection
         self._output = connection.output
         self.site = self.factory = connection.site
+        self.client_certificate = connection.client_certificate
         self.stream_id = stream_id
         self.method, self.target = head.method, head.target
         self.finished = self.over = self.queued = self.paused = False

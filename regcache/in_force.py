@@ -27,6 +27,7 @@ from regcache.identity import UpstreamIdentity
 from regcache.metrics import Metrics
 from regcache.upstreams import build_upstreams
 from regcache.web.blob_handler import BlobHandler
+from regcache.web.cors import CrossOrigin
 from regcache.web.distribution import Distribution
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
@@ -133,11 +134,12 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     cache = ConfiguredCache(upstreams, engine.caches)
     access = build_access(config, engine)
     distribution = _distribution(config, engine, cache, identities, access=access)
+    pages = CrossOrigin(config.cors_origins)
     return InForce(
         config=config,
         upstreams=identities,
         dispatches={
-            listener.endpoint: _dispatch(listener, engine, distribution)
+            listener.endpoint: _dispatch(listener, engine, pages.before(distribution))
             for listener in config.listeners
         },
         gatekeeper=distribution.gatekeeper,

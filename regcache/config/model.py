@@ -368,7 +368,6 @@ class Config:
         "OPTIONS, never credentials.",
         default=(),
         example="[https://ui.example.com]",
-        pending=Pending.WARNED,
     )
     ui: UI = key_field(section(UI), "The web UI.", default=UI())
     log: Log = key_field(section(Log), "What goes to stdout.", default=Log())

@@ -16,7 +16,7 @@ from regcache.media_types import INDEX_TYPES, accepts
 from regcache.web.content_headers import content_headers, note_status, set_content_headers
 from regcache.web.header_block import HeaderBlock
 from regcache.web.request import Request
-from regcache.web.respond import is_not_modified, set_header
+from regcache.web.respond import add_vary, is_not_modified, set_header
 
 #: How many encoded heads of answers are kept (entries of about a KiB).
 MOST_HEADS = 2048
@@ -91,7 +91,7 @@ class ManifestHandler:
         """The manifest in an index for clients that accept no index."""
         child = await self.cache.child_of(repository, index)
         if child is None:
-            set_header(request, "Vary", "Accept")
+            add_vary(request, "Accept")
             raise ManifestUnknownError(
                 f"{tag} is an index without {DEFAULT_PLATFORM}, and the client takes no index"
             )
@@ -147,7 +147,7 @@ class ManifestHandler:
         )
         if by_tag:
             # By tag the answer depends on what the client accepts; so does 304, and that to HEAD.
-            set_header(request, "Vary", "Accept")
+            add_vary(request, "Accept")
         etag = f'"{found.digest}"'
         if is_not_modified(request, etag):
             request.setResponseCode(304)

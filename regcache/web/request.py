@@ -200,7 +200,7 @@ class Request(ConnectedRequest):
             self.finish()
             return
         for name, value in (field for block in blocks for field in block.fields):
-            self.responseHeaders.setRawHeaders(name, [value])
+            self.responseHeaders.addRawHeader(name, value)
         self.write(b"")
         BodyProducer(self, body, self.site.reactor, self.site.limits.stall).start()
 

@@ -56,6 +56,11 @@ def set_header(request: AnswerableRequest, name: str, value: str) -> None:
     request.responseHeaders.setRawHeaders(name, [safe_header_value(value)])
 
 
+def add_vary(request: AnswerableRequest, name: str) -> None:
+    """Say that the answer depends on a field of the request too (RFC 9110, 12.5.5)."""
+    request.responseHeaders.addRawHeader("Vary", name)
+
+
 def error_body(error: RegistryError) -> bytes:
     """The JSON of an error (OCI distribution specification, "Error Codes")."""
     entry: dict[str, object] = {"code": error.code, "message": error.message}

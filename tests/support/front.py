@@ -13,6 +13,7 @@ from regcache.access.realm import TokenGiver
 from regcache.cache.policy import Policy
 from regcache.errors import UpstreamFailure
 from regcache.web.blob_handler import BlobHandler
+from regcache.web.cors import CrossOrigin
 from regcache.web.distribution import Distribution
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
@@ -42,6 +43,7 @@ class Setting:
     aliases: tuple[str, ...] = ()
     finish: int | None = None
     access: Access | None = None
+    origins: tuple[str, ...] = ()
 
 
 class Front:
@@ -69,7 +71,9 @@ class Front:
             finish=setting.finish,
         )
         self.records = RecordList()
-        self.site = make_site(self._distribution(setting), self.clock, recorders=[self.records])
+        pages = CrossOrigin(setting.origins)
+        dispatch = pages.before(self._distribution(setting))
+        self.site = make_site(dispatch, self.clock, recorders=[self.records])
 
     def _distribution(self, setting: Setting) -> Distribution:
         caches, private = self.caches, setting.private

@@ -48,6 +48,11 @@ class AccountsFile:
         self._lines[account[0]] = _line(*account)
         self._write()
 
+    def add_line(self, name: str, line: str) -> None:
+        """Add an account with a line of its own."""
+        self._lines[name] = line
+        self._write()
+
     def remove(self, name: str) -> None:
         """Remove an account."""
         del self._lines[name]
@@ -70,7 +75,9 @@ class Restricted:
     """A daemon with accounts, over plain HTTP and TLS, in front of an upstream with one of its own.
 
     :param name: of the upstream, which answers where nothing is named.
+    :param url: of the upstream; "" for the one that asks for an account.
     :param port: of the plain listener.
+    :param listeners: further ones; HTTP/2 is offered over TLS.
     :ivar accounts: its file.
     """
 
@@ -79,19 +86,23 @@ class Restricted:
         access: Mapping[str, Any] | None = None,
         *,
         name: str = UPSTREAM,
+        url: str = "",
         port: int | None = None,
+        listeners: Iterable[Mapping[str, Any]] = (),
         **more: Any,
     ) -> None:
         self.accounts = AccountsFile(*ACCOUNTS)
         username, password = ACCOUNT
-        url = {"url": basic_upstream().url, "username": username, "password": password}
+        entry = {"url": url or basic_upstream().url, "username": username, "password": password}
         config = {
-            "upstreams": {name: {"urls": [url], "serve_private": True, "hosts": [UPSTREAM_HOST]}},
+            "upstreams": {name: {"urls": [entry], "serve_private": True, "hosts": [UPSTREAM_HOST]}},
             "default_upstream": name,
             "access": {"htpasswd": str(self.accounts.path), "admins": ["root"], **(access or {})},
             **more,
         }
         self.daemon = Regcache(config, certificates().certificate, port)
+        self.daemon.config["listeners"][-1]["http2"] = True
+        self.daemon.config["listeners"].extend(listeners)
         self.daemon.start()
 
     def status(self, account: tuple[str, str]) -> int:

@@ -55,6 +55,13 @@ class SocketHttp2:
         self.read_until(lambda: answer.ended or answer.reset is not None)
         return answer
 
+    def open_and_reset(self, target: str) -> None:
+        """Open a stream, and reset it at once."""
+        stream = self._h2.get_next_available_stream_id()
+        self._h2.send_headers(stream, fields("GET", target), end_stream=True)
+        self._h2.reset_stream(stream)
+        self._flush()
+
     def read_until(self, done: Callable[[], bool]) -> None:
         """Read what comes until that holds. Raises ConnectionError at the end of it all."""
         while not done():

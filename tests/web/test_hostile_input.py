@@ -6,16 +6,23 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.access.access import Access
+from regcache.access.grants import Action, Grant, Rule, Rules
+from regcache.access.own_tokens import OwnTokens
+from regcache.access.passwords import Passwords
 from regcache.admin.endpoint import AdminDispatch
 from regcache.admin.health import HealthPages
 from regcache.digests import Digest
 from regcache.media_types import OCI_MANIFEST
 from regcache.web.redirect import RedirectDispatch
 from regcache.web.site import Site
-from tests.support.front import OTHER, Front
+from tests.access.accounts import hashed
+from tests.support.front import OTHER, Front, Setting
 from tests.support.http2_client import Http2Client, make_http2_site
+from tests.support.pools import ImmediatePool
 from tests.support.web_client import MemoryClient, make_site
 from tests.test_manifest_body import image
 
@@ -45,7 +52,7 @@ _PARTS: dict[str, list[bytes]] = {
     "Content-Length": [b"", b"", b"", b"0"],
     "Transfer-Encoding": [b"", b"", b"", b"chunked"],
     "Expect": [b"", b"", b"", b"100-continue"],
-    "Authorization": [b"", b"", b"Basic eDp5"],
+    "Authorization": [b"", b"", b"Basic eDp5", b"Basic YWxpY2U6c2VjcmV0", b"Bearer a.b.c"],
     "Cookie": [b"", b"", b"a=b; c"],
     "version": [b"HTTP/1.1"],
 }
@@ -54,6 +61,18 @@ _TARGETS = [
     *[b"/v2/%b/manifests/%b"] * 3,
     *[b"/v2/%b/referrers/%b", b"/v2/%b/tags/%b", b"/v2/%b/blobs/uploads/%b", b"http://%b/%b"],
 ]
+#: What a realm is asked for; each may stand more than once.
+_FIELDS: dict[bytes, list[bytes]] = {
+    b"scope": [b"repository:org/app:pull", b"registry:catalog:*", b"repository:library/a:*"],
+    b"service": [b"localhost", b"main.example.com:5000", b"evil.test"],
+    b"account": [b"alice"],
+    b"offline_token": [b"true", b"false"],
+    b"grant_type": [b"password", b"refresh_token"],
+    b"username": [b"alice"],
+    b"password": [b"secret", b"wrong"],
+    b"refresh_token": [b"a.b.c"],
+    b"access_type": [b"offline"],
+}
 _ANY = settings(suppress_health_check=list(HealthCheck), deadline=None)
 _IN_HEAD = ("method", "name", "reference", "query", "host", "version")
 
@@ -107,6 +126,22 @@ def requests(draw: some.DrawFn) -> AnyRequest:
     return AnyRequest(parts, target)
 
 
+@some.composite
+def realm_requests(draw: some.DrawFn) -> bytes:
+    """A request to our realm, some of whose fields are not what they should be."""
+    names = draw(some.lists(some.sampled_from(sorted(_FIELDS)), max_size=8))
+    fields = [name + b"=" + draw(some.sampled_from(_FIELDS[name]) | _PIECE) for name in names]
+    encoded = b"&".join([*fields, *draw(some.lists(_PIECE, max_size=1))])
+    method = draw(some.sampled_from([b"GET", b"POST", b"POST", b"HEAD", b"PUT"]))
+    shown = draw(some.sampled_from(_PARTS["Authorization"]))
+    lines = [b"Host: localhost", b"Authorization: " + shown] if shown else [b"Host: localhost"]
+    if method == b"POST":
+        kind = some.sampled_from([b"application/x-www-form-urlencoded"] * 5 + [b"text/plain", b""])
+        lines += [b"Content-Type: " + draw(kind), b"Content-Length: %d" % len(encoded)]
+        return b"\r\n".join([b"POST /token HTTP/1.1", *lines, b"", encoded])
+    return b"\r\n".join([method + b" /token?" + encoded + b" HTTP/1.1", *lines, b"", b""])
+
+
 class HostileInputTests(SynchronousTestCase):
     """Each kind of site gets requests that may be anything."""
 
@@ -125,9 +160,9 @@ class HostileInputTests(SynchronousTestCase):
         assert status < 500, (status, pieces, client.raw)
         assert not self.flushLoggedErrors(), pieces
 
-    def front(self) -> Front:
+    def front(self, access: Access | None = None) -> Front:
         """The distribution API, whose cache has a blob and a manifest."""
-        front = Front(self.mktemp())
+        front = Front(self.mktemp(), Setting(access=access))
         self.addCleanup(front.stop)
         front.main.add(CONTENT)
         manifest = str(image()).replace("'", '"').encode()
@@ -147,6 +182,46 @@ class HostileInputTests(SynchronousTestCase):
             self.send(front.site, [data[:cut], data[cut:]], front.caches.run)
 
         ask()
+
+    def restricted(self) -> Front:
+        """The same where accounts may pull, and everybody ``library/*``."""
+        clock = Clock()
+        clock.advance(1_000_000)
+        pull = frozenset({Action.PULL})
+        rules = [
+            Rule(frozenset({"anonymous"}), Grant(pull, None, ("library/*",))),
+            Rule(frozenset({"*"}), Grant(pull)),
+        ]
+        passwords = Passwords(ImmediatePool(), clock)
+        access = Access(Rules(True, [], rules), passwords, OwnTokens(b"k" * 32, 300), clock)
+        access.replace_accounts({"alice": hashed("secret")})
+        self.clock = clock
+        return self.front(access)
+
+    def test_accounts(self) -> None:
+        """Clients of the distribution API, where accounts are asked for."""
+        front = self.restricted()
+
+        @_ANY
+        @given(requests())
+        def ask(request: AnyRequest) -> None:
+            self.clock.advance(60)  # wrong logins are no longer counted
+            self.send(front.site, [request.over_http1()], front.caches.run)
+
+        ask()
+
+    def test_realm(self) -> None:
+        """Clients of our realm, by query and by form."""
+        front = self.restricted()
+
+        @_ANY
+        @given(realm_requests())
+        def ask(data: bytes) -> None:
+            self.clock.advance(60)
+            self.send(front.site, [data], front.caches.run)
+
+        ask()
+        self.assertTrue({200, 400, 401} <= set(self.statuses), self.statuses)
 
     def test_http2(self) -> None:
         """The same over HTTP/2."""

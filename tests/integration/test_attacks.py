@@ -33,7 +33,8 @@ def attacked() -> Restricted:
     """A daemon with accounts, HTTP/2, a listener that redirects, and little patience."""
     redirecting = {"endpoint": f"tcp:{REDIRECT_PORT}:interface=127.0.0.1", "redirect": "https"}
     limits = {"header_timeout": f"{HEAD_TIME}s"}
-    return Restricted({"rules": MIXED_RULES}, listeners=[redirecting], limits=limits)
+    access = {"rules": MIXED_RULES, "admins": []}
+    return Restricted(access, listeners=[redirecting], limits=limits)
 
 
 def trusting() -> ssl.SSLContext:

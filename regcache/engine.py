@@ -16,6 +16,7 @@ from prometheus_client import disable_created_metrics
 
 from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache, record
+from regcache.cache.cached_only import CachedOnly
 from regcache.cache.cached_tags import CachedTags
 from regcache.cache.configured import Caches
 from regcache.cache.download.context import DownloadContext
@@ -69,6 +70,7 @@ class Engine:
 
     :ivar caches: answer for the upstreams of whoever asks.
     :ivar removal: removes what is asked for.
+    :ivar cached_only: answers for operators.
     :ivar refusals: what upstreams have refused a moment ago.
     :ivar spare_bodies: manifests that came where it was asked for heads.
     :ivar senders: threads that send files.
@@ -91,6 +93,7 @@ class Engine:
     downloads: DownloadTable
     caches: Caches
     removal: Removal
+    cached_only: CachedOnly
     refusals: NegativeCache
     spare_bodies: SpareBodies
     closed_repositories: ClosedRepositories
@@ -217,6 +220,13 @@ class _Builder:
             downloads=self._downloads,
             caches=self._caches(),
             removal=Removal(self._index.removals, self._store, self._forgetting, self._reactor),
+            cached_only=CachedOnly(
+                self._index,
+                self._index.removals,
+                self._store,
+                parser=self._parser,
+                clock=self._reactor,
+            ),
             refusals=NegativeCache(self._reactor),
             spare_bodies=SpareBodies(self._reactor),
             closed_repositories=self._closed_repositories,

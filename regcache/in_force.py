@@ -27,6 +27,7 @@ from regcache.identity import UpstreamIdentity
 from regcache.metrics import Metrics
 from regcache.upstreams import build_upstreams
 from regcache.web.blob_handler import BlobHandler
+from regcache.web.cached_view import CachedView
 from regcache.web.cors import CrossOrigin
 from regcache.web.distribution import Distribution
 from regcache.web.gatekeeper import Gatekeeper
@@ -46,6 +47,8 @@ class InForce:
 
     :ivar upstreams: what each configured name stands for.
     :ivar dispatches: what answers the clients of each listener, by its endpoint.
+    :ivar view: answers operators that ask what is cached.
+    :ivar local_view: the same on loopback, which is trusted to read.
     :ivar gatekeeper: decides who may do what; None where access is not restricted.
     :ivar watchers: services that look at its files now and then.
     :ivar hang_up: closes idle connections to its upstreams.
@@ -54,6 +57,8 @@ class InForce:
     config: model.Config
     upstreams: Mapping[str, UpstreamIdentity]
     dispatches: Mapping[str, Dispatch]
+    view: Dispatch
+    local_view: Dispatch
     gatekeeper: Gatekeeper | None
     watchers: Sequence[Service]
     hang_up: Callable[[], Coroutine[Any, Any, None]]
@@ -135,6 +140,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     access = build_access(config, engine)
     distribution = _distribution(config, engine, cache, identities, access=access)
     pages = CrossOrigin(config.cors_origins)
+    view = _view(engine, distribution)
     return InForce(
         config=config,
         upstreams=identities,
@@ -142,6 +148,8 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
             listener.endpoint: _dispatch(listener, engine, pages.before(distribution))
             for listener in config.listeners
         },
+        view=pages.before(view.for_operators),
+        local_view=pages.before(view.for_loopback),
         gatekeeper=distribution.gatekeeper,
         watchers=[*built.watchers, *(access.watchers if access else ())],
         hang_up=built.hang_up,
@@ -181,6 +189,20 @@ def _distribution(
         gatekeeper=gatekeeper,
         realm=realm,
         removals=removals,
+    )
+
+
+def _view(engine: Engine, distribution: Distribution) -> CachedView:
+    """What operators see of the same upstreams."""
+    table, cache = distribution.table.view(), engine.cached_only
+    return CachedView(
+        table,
+        distribution.upstreams,
+        ManifestHandler(cache, True),
+        BlobHandler(cache, distribution.blobs.terms, True, engine.feeding),
+        ListingHandler(cache, table),
+        removals=RemovalHandler(engine.removal),
+        gatekeeper=distribution.gatekeeper,
     )
 
 

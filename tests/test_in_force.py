@@ -108,6 +108,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         downloads=parts.downloads,
         caches=Caches(parts.blobs, parts.tags, parts.listings, lambda digest: None),
         removal=parts.removal,
+        cached_only=nothing,
         refusals=parts.refusals,
         spare_bodies=parts.spare_bodies,
         closed_repositories=parts.closed_repositories,

@@ -117,6 +117,23 @@ class Permission:
             headers={"WWW-Authenticate": self.basic_challenge},
         )
 
+    def check_view(self, decision: Decision, action: Action, wanted: Wanted | None) -> None:
+        """Admit somebody to the view of all that is cached; a token counts for its scopes.
+
+        :param wanted: None if no repository is asked for.
+        :raises UnauthorizedError: with a challenge for Basic.
+        :raises DeniedError: for an account without ``admin``.
+        """
+        admin = any(Action.ADMIN in each.actions for each in decision.grants)
+        if admin and (wanted is None or decision.in_scope(action, wanted)):
+            return
+        if decision.principal.kind is PrincipalKind.ACCOUNT and not admin:
+            raise DeniedError("this account is no administrator")
+        raise UnauthorizedError(
+            "an account with admin is needed",
+            headers={"WWW-Authenticate": self.basic_challenge},
+        )
+
     def _refusal(
         self, decision: Decision, situation: Situation, scope: str, needs_token: bool
     ) -> RegistryError:

@@ -72,11 +72,12 @@ class Decision:
 
     def permits(self, action: Action, wanted: Wanted) -> bool:
         """Whether an action on one repository is allowed."""
-        if not self._in_scope(action, wanted):
+        if not self.in_scope(action, wanted):
             return False
         return any(each.covers(action, wanted.upstream, wanted.repository) for each in self.grants)
 
-    def _in_scope(self, action: Action, wanted: Wanted) -> bool:
+    def in_scope(self, action: Action, wanted: Wanted) -> bool:
+        """Whether the token that was shown is for this, if one was."""
         if self.upstreams is not None and wanted.upstream not in self.upstreams:
             return False
         if self.scopes is None:

@@ -196,7 +196,9 @@ class Listings:
             found = await self._referrers(repository, digest, artifact_type)
         except UpstreamNotFound as failure:
             # The digest itself is not there, so nothing refers to it.
-            return ReferrerList(_index_of([], artifact_type), asked() if failure.asked else LOCAL)
+            return ReferrerList(
+                referrers_index([], artifact_type), asked() if failure.asked else LOCAL
+            )
         self._visibility.confirm(repository)
         return found
 
@@ -214,7 +216,7 @@ class Listings:
             raise
         except UpstreamFailure as failure:
             cached = await self._cached_referrers(repository, digest, failure)
-            return ReferrerList(_index_of(cached, artifact_type), _stale(failure))
+            return ReferrerList(referrers_index(cached, artifact_type), _stale(failure))
         return ReferrerList(await self._filtered(repository, digest, kept, artifact_type), status)
 
     async def _admit_asking(self, repository: ServedRepository, digest: Digest) -> None:
@@ -255,7 +257,7 @@ class Listings:
         cached = await self._index.referrers(repository.content(digest))
         if not cached:
             raise failure
-        return [_as_json(each) for each in cached]
+        return [as_referrer(each) for each in cached]
 
     async def _referrers_of(
         self, repository: ServedRepository, digest: Digest
@@ -347,17 +349,19 @@ def _filter(content: bytes, artifact_type: str) -> bytes:
     parsed = parse_manifest(content, OCI_INDEX)
     members = json.loads(content)["manifests"]
     unique = {member["digest"]: member for member in members}
-    return _index_of([unique[str(each.digest)] for each in parsed.descriptors], artifact_type)
+    return referrers_index([unique[str(each.digest)] for each in parsed.descriptors], artifact_type)
 
 
-def _index_of(members: list[dict[str, object]], artifact_type: str) -> bytes:
+def referrers_index(members: list[dict[str, object]], artifact_type: str) -> bytes:
+    """The index that answers a question for referrers; ``artifact_type`` "" for all types."""
     if artifact_type:
         members = [each for each in members if each.get("artifactType") == artifact_type]
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": members}
     return json.dumps(index).encode("utf-8")
 
 
-def _as_json(descriptor: Descriptor) -> dict[str, object]:
+def as_referrer(descriptor: Descriptor) -> dict[str, object]:
+    """A member of such an index."""
     value: dict[str, object] = {
         "mediaType": descriptor.media_type,
         "digest": str(descriptor.digest),

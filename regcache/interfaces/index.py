@@ -130,6 +130,9 @@ class IRemovalIndex(Interface):
     def holds(content: RepositoryContent) -> "Deferred[bool]":
         """Whether a repository has content: by a link, a tag, or what lists it."""
 
+    def knows(repository: Repository) -> "Deferred[bool]":
+        """Whether anything is known of a repository."""
+
     def left_in(
         repository: Repository, after: RemovalTarget | None
     ) -> "Deferred[RemovalTarget | None]":

@@ -73,6 +73,11 @@ def number_of(connection: sqlite3.Connection, repository: Repository) -> int | N
     return None if row is None else int(row[0])
 
 
+def knows(connection: sqlite3.Connection, repository: Repository) -> bool:
+    """Whether anything is known of a repository."""
+    return number_of(connection, repository) is not None
+
+
 def left_in(
     connection: sqlite3.Connection, repository: Repository, after: RemovalTarget | None
 ) -> RemovalTarget | None:

@@ -38,6 +38,10 @@ class RemovalIndex:
         """Whether a repository has content."""
         return self._thread.read(index_holdings.holds, content)
 
+    def knows(self, repository: Repository) -> "Deferred[bool]":
+        """Whether anything is known of a repository."""
+        return self._thread.read(index_holdings.knows, repository)
+
     def left_in(
         self, repository: Repository, after: RemovalTarget | None
     ) -> "Deferred[RemovalTarget | None]":

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from regcache.cache.configured import ConfiguredCache
+from regcache.cache.content_answers import ContentAnswers
 from regcache.cache.opened import BlobHead, OpenBlob
 from regcache.cache.status import CacheStatus
 from regcache.digests import Digest
@@ -32,7 +32,7 @@ class BlobHandler:
     :ivar feeding: the answers being sent now.
     """
 
-    cache: ConfiguredCache
+    cache: ContentAnswers
     terms: Terms
     private: bool
     feeding: set[Sender] = field(default_factory=set)

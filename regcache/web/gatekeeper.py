@@ -83,6 +83,17 @@ class Gatekeeper:
         request.facts.account = decision.principal.name
         self.permission.check_admin(decision)
 
+    def admit_to_view(
+        self, request: Request, decision: Decision, action: Action, wanted: Wanted | None
+    ) -> None:
+        """Admit a request of an operator for what is cached.
+
+        :param wanted: None if no repository is asked for.
+        :raises RegistryError: without an account that has ``admin``.
+        """
+        request.facts.account = decision.principal.name
+        self.permission.check_view(decision, action, wanted)
+
     def situation(self, request: Request, upstream: str) -> Situation:
         """The facts about a request that challenges depend on."""
         host = request.hostname

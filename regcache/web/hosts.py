@@ -130,6 +130,14 @@ class RoutingTable:
             admin_hosts=HostRules.build([(host, "admin") for host in admin_hosts]),
         )
 
+    def view(self) -> "RoutingTable":
+        """The table of the view of what is cached: each upstream by its name, with all of it."""
+        names = [
+            UpstreamNames(each.name, aliases=each.aliases, default_namespace=each.default_namespace)
+            for each in self.upstreams.values()
+        ]
+        return RoutingTable.build(names)
+
     def is_admin_host(self, host: str | None) -> bool:
         """Whether a normalised host is one of ``admin.hosts``."""
         return host is not None and self.admin_hosts.find(host) is not None

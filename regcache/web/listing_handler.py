@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from regcache.access.grants import Action
 from regcache.access.principals import Decision
-from regcache.cache.configured import ConfiguredCache
+from regcache.cache.content_answers import ContentAnswers
 from regcache.cache.listings import LOCAL
 from regcache.digests import Digest
 from regcache.errors import PaginationInvalidError
@@ -50,7 +50,7 @@ class Page:
 class ListingHandler:
     """Answers requests for lists."""
 
-    cache: ConfiguredCache
+    cache: ContentAnswers
     table: RoutingTable
 
     async def answer_tags(self, request: Request, repository: Repository, target: Target) -> None:

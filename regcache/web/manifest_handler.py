@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from regcache.bounded import BoundedTable
-from regcache.cache.configured import ConfiguredCache
+from regcache.cache.content_answers import ContentAnswers
 from regcache.cache.remembered_manifests import DEFAULT_PLATFORM
 from regcache.cache.served_manifests import Served, ServedHead
 from regcache.digests import Digest, is_digest
@@ -41,7 +41,7 @@ class ManifestHandler:
     :ivar index_takers: for Accept lines, whether they accept an index.
     """
 
-    cache: ConfiguredCache
+    cache: ContentAnswers
     private: bool
     heads: BoundedTable[HeadKey, HeaderBlock] = field(
         default_factory=lambda: BoundedTable(MOST_HEADS)

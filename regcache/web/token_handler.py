@@ -96,9 +96,12 @@ class TokenHandler:
         """The repository that a name means on this host."""
         if not is_repository_name(name):
             return None
-        target = Target(TargetKind.TAGS, name=name)
+        target, host = Target(TargetKind.TAGS, name=name), request.hostname
+        table = self.gatekeeper.table
+        if table.is_admin_host(host):
+            table, host = table.view(), None
         try:
-            route = resolve(self.gatekeeper.table, request.hostname, target)
+            route = resolve(table, host, target)
         except RegistryError:
             return None
         return Wanted(route.upstream, route.repository, name)

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from regcache.cache import configured
 from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache, record
+from regcache.cache.cached_only import CachedOnly
 from regcache.cache.cached_tags import CachedTags
 from regcache.cache.configured import ConfiguredCache
 from regcache.cache.download.context import DownloadContext
@@ -217,6 +218,9 @@ class Caches:
         self.removed: Generations[Hashable] = Generations(100)
         self.forgetting = Forgetting(self.removed)
         self.removal = Removal(removals, self.store, self.forgetting, clock)
+        self.cached_only = CachedOnly(
+            self.index, removals, self.store, parser=Parser(pool), clock=clock
+        )
         context = DownloadContext(
             self.store,
             self.space,

@@ -1,1 +1,1 @@
-"""Bytes and facts on disk; knows nothing of HTTP."""
+"""Content and facts on the disk. Knows nothing of HTTP or registries."""

@@ -1,8 +1,8 @@
-"""What stands where a file or folder of ours belongs, and is none: put aside, never used.
+"""Moves aside what has the name of one of our files, but is no regular file.
 
-A folder, a FIFO or a symlink under a name of ours was made by somebody else. It is never opened
-for writing, followed or waited for; it is moved into ``aside/`` of the storage directory, where
-its owner finds it again, and the name is free. The regular files under our names are ours.
+A folder, a FIFO or a symlink under such a name was made by someone else. It is never opened for
+writing, followed or waited for. It is moved into ``aside/`` of the storage directory, where its
+owner can find it, so that the name is free. Regular files under our names are taken as ours.
 """
 
 import errno
@@ -27,9 +27,10 @@ class NotOursError(OSError):
 
 
 def open_regular(path: str, flags: int, mode: int = 0o600) -> tuple[int, os.stat_result]:
-    """Open a file of ours: a descriptor, and its status. Never waits for who writes a FIFO.
+    """Open a file of ours. Never blocks on a FIFO.
 
-    :raises NotOursError: if the name is that of something else.
+    :returns: a descriptor, and the status of the file.
+    :raises NotOursError: if it is no regular file.
     :raises OSError: for other faults.
     """
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -55,7 +56,7 @@ def is_strange(path: str) -> bool:
 
 
 class Aside:
-    """The folder for what was in the way. Everything here blocks, and belongs into a pool.
+    """The folder for what is moved aside. All methods block, and belong into a pool.
 
     :param directory: the storage directory.
     """
@@ -65,7 +66,7 @@ class Aside:
         self.folder = os.path.join(directory, "aside")
 
     def clear(self, path: str) -> None:
-        """Free the name of a file, if something else has it. Tells the log.
+        """Free the name of a file, if something else has it; that is logged.
 
         :raises NotOursError: if that cannot be moved.
         """
@@ -75,10 +76,10 @@ class Aside:
     def clear_folders(self, path: str) -> None:
         """Free the names of the folders that a path leads through below the storage directory.
 
-        A symlink to a folder is one: an operator may keep some of them on another disk. One
-        that leads nowhere stays, since that disk may only be away.
+        A symlink to a folder counts as a folder: an operator may keep some on another disk. A
+        dangling one stays as it is, since that disk may only be unmounted.
 
-        :raises NotOursError: if what is in the way cannot be moved.
+        :raises NotOursError: if it cannot be moved.
         """
         folder = self._directory
         for name in os.path.relpath(os.path.dirname(path), folder).split(os.sep):
@@ -98,7 +99,7 @@ class Aside:
         )
 
     def _move(self, path: str) -> str:
-        """Move or remove something; what became of it."""
+        """Move or remove something. Returns what was done, for the log."""
         os.makedirs(self.folder, mode=_MODE, exist_ok=True)
         if len(os.listdir(self.folder)) >= MOST_ASIDE:
             self._remove_empty(path)
@@ -108,7 +109,7 @@ class Aside:
         return f"moved to {target}"
 
     def _remove_empty(self, path: str) -> None:
-        """Remove what has no content. :raises OSError: if it has some."""
+        """Remove a symlink, a FIFO or an empty folder. :raises OSError: if it is not empty."""
         kind = stat.S_IFMT(os.lstat(path).st_mode)
         if kind == stat.S_IFDIR:
             os.rmdir(path)

@@ -1,4 +1,4 @@
-"""Content on disk, by digest."""
+"""Content on the disk, by digest: complete content, and partial files."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,13 +25,13 @@ from regcache.store.space import in_blocks
 from regcache.store.spooled import Backlog, SpooledFile
 from regcache.store.sync import FileSystem, SyncQueue
 
-#: Small contents that share a job of being stored, and how many such jobs there are at a time:
-#: more would not make one disk faster, and keep others from the threads.
+#: How many small contents share a job that stores them, and how many such jobs run at a time. More
+#: would not make a disk faster, and would keep the threads from other work.
 MOST_KEPT, KEEPING_JOBS = 32, 2
 
 
 def _nobody(*_: object) -> None:
-    """Nobody wants to know."""
+    """Does nothing: the default of callbacks."""
 
 
 @implementer(IBlobStore)
@@ -41,13 +41,14 @@ class BlobStore:
     :param clock: for the delay of syncs.
     :param paths: prepared already.
     :param boot_id: see :func:`~regcache.store.partial_names.read_boot_id`.
-    :param changed: called with the digest of content that came or went, and how much more disk
-        it takes, in blocks.
-    :param parked: called with each change of what partial files take that are not open.
+    :param changed: called when content was stored or removed, with its digest, and with how many
+        more bytes of disk are used now, in whole blocks.
+    :param parked: called with each change of the bytes that partial files take which are not open.
     :param damaged: called with the digest and size of content that was found to be damaged;
         it is removed, if that is possible.
-    :param system: open, so that one call can sync many files; else each is synced by itself.
-    :ivar backlog: what was answered with from memory, and is not stored yet.
+    :param system: the open file system, so that one call can sync many files; without it each file
+        is synced by itself.
+    :ivar backlog: content in memory that was sent to clients, and is not stored yet.
     """
 
     log = Logger()
@@ -96,14 +97,14 @@ class BlobStore:
         described: int | None = None,
         upstream: UpstreamIdentity | None = None,
     ) -> "Deferred[Found]":
-        """Open complete, verified content, or say whether a part of it is here.
+        """Open complete, verified content, or find out whether there is a partial file.
 
-        Content of another size than the index says is damaged, and not here any more.
+        Content that has another size than the index says is damaged; it is removed.
 
-        :param size: what the index says (bytes); None where it does not know the content,
-            which is then hashed ...
-        :param described: ... unless it has this size, which a manifest says.
-        :param upstream: of which there may be a partial file.
+        :param size: by the index (bytes); None if it does not know the content. Then that is
+            hashed ...
+        :param described: ... unless it has this size, which a manifest states (bytes).
+        :param upstream: the one whose partial file is looked for.
 
         Fails with OSError.
         """
@@ -120,7 +121,7 @@ class BlobStore:
         return self._contents.load(digest, limit, size)
 
     def keep(self, digest: Digest, content: bytes) -> "Deferred[None]":
-        """Store small content. Fails with ValueError for another digest's, and with OSError."""
+        """Store small content. Fails with ValueError if it has another digest, and with OSError."""
         return self._alone(digest, partial(self._keep, digest, content))
 
     async def _keep(self, digest: Digest, content: bytes) -> None:
@@ -128,7 +129,7 @@ class BlobStore:
         self._stored(digest, len(content), replaced)
 
     def remove(self, digest: Digest) -> "Deferred[bool]":
-        """Delete complete content; whether there was any. Fails with OSError."""
+        """Delete complete content. Gives whether there was any. Fails with OSError."""
         return self._alone(digest, partial(self._remove, digest))
 
     async def _remove(self, digest: Digest) -> bool:
@@ -140,7 +141,7 @@ class BlobStore:
         return size is not None
 
     def _alone(self, digest: Digest, step: Callable[[], Any]) -> "Deferred[Any]":
-        """Run a step to its end while no other changes the same content."""
+        """Run a step to its end. No other step about the same content runs meanwhile."""
 
         async def run() -> Any:
             await self._locks.acquire(digest)
@@ -154,11 +155,11 @@ class BlobStore:
     def open_partial(
         self, digest: Digest, upstream: UpstreamIdentity | None = None, fresh: bool = False
     ) -> "Deferred[IPartialFile]":
-        """Open what an earlier attempt at the same upstream left, or begin a new file.
+        """Open the partial file of an earlier attempt at the same upstream, or begin a new one.
 
-        Fails with OSError, and with PartialInUseError while another has it.
+        Fails with OSError, and with PartialInUseError while it is in use.
 
-        :param fresh: nothing was left: begin in memory.
+        :param fresh: whether there is none from before: then begin in memory.
         """
         if not fresh:
             return self._partials.open(digest, upstream)  # type: ignore[return-value]
@@ -178,11 +179,11 @@ class BlobStore:
         return self._partials.sweep(before)
 
     def changing(self) -> Iterator[Digest]:
-        """What is about to get or to lose its name."""
+        """The digests of contents that are being stored or removed."""
         return chain(self._locks, self._partials.under_commit)
 
     def remove_partials(self, digest: Digest) -> "Deferred[int]":
-        """Remove what earlier attempts left of a digest, but for what is open.
+        """Remove the partial files of a digest that are not open.
 
         :returns: how many bytes of disk that freed. Fails with OSError.
         """
@@ -197,7 +198,7 @@ class BlobStore:
         return self._syncs.close()
 
     def _stored(self, digest: Digest, size: int, replaced: int) -> None:
-        """Verified content got its name."""
+        """Verified content has got its final name."""
         self._contents.forget(digest)
         self._syncs.add(digest)
         self._changed(digest, in_blocks(size) - in_blocks(replaced))

@@ -1,7 +1,7 @@
-"""Open files of content, which close when nobody uses their descriptor any more.
+"""Open files of content. Their descriptors are closed when no thread uses them any more.
 
-A descriptor that is closed while a thread still reads from it may be given to another file
-in between, and the thread then reads wrong bytes. So every use is counted.
+If a descriptor is closed while a thread still reads from it, its number may be given to another
+file, and the thread reads wrong bytes. So every use is counted.
 """
 
 import errno
@@ -23,7 +23,7 @@ from regcache.store.pool import PoolStoppedError, handed_over
 
 _LARGEST_BUFFER = 1024 * 1024
 _PROBE_STEP = 128 * 1024  # what the kernel reads ahead at once by default
-#: What was in the page cache is taken to be there for so long (seconds).
+#: For so long, bytes that were found in the page cache are assumed to be there still (seconds).
 REMEMBERED = 0.05
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
@@ -38,9 +38,9 @@ class FileClosedError(OSError):
 class Sampled:
     """Which parts of a file were found in the page cache a moment ago.
 
-    Fifty readers of a growing file, one behind the other, would ask for the same bytes.
+    This saves system calls: fifty readers of a growing file ask for the same bytes in turn.
 
-    :ivar steps: those whose first byte was there, by number.
+    :ivar steps: the numbers of the steps whose first byte was there.
     """
 
     def __init__(self) -> None:
@@ -48,17 +48,17 @@ class Sampled:
         self._since = 0.0
 
     def forget_old(self, now: float) -> None:
-        """All that may be older than ``REMEMBERED``."""
+        """Forget what may be older than ``REMEMBERED``."""
         if not 0 <= now - self._since <= REMEMBERED:
             self.steps.clear()
             self._since = now
 
 
 class CachedReads:
-    """preadv2(2) with RWF_NOWAIT: bytes from the page cache, or nothing, but never a wait.
+    """preadv2(2) with RWF_NOWAIT: reads from the page cache, or not at all, but never blocks.
 
-    One for all files of a store: a file system that cannot do it is asked once only, and the
-    buffer is shared. For the reactor thread.
+    All files of a store share one: if the file system cannot do this, that is found out only once,
+    and there is one buffer. For the reactor thread.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class CachedReads:
         self._buffer = bytearray()
 
     def read(self, descriptor: int, offset: int, length: int) -> bytes | None:
-        """All of ``length`` bytes, or None."""
+        """Exactly ``length`` bytes, or None."""
         if length > _LARGEST_BUFFER:
             return None
         if len(self._buffer) < length:
@@ -82,10 +82,10 @@ class CachedReads:
         return bytes(view) if self._fill(view, descriptor, offset) else None
 
     def has(self, descriptor: int, offset: int, length: int, sampled: Sampled) -> bool:
-        """Whether the page cache has ``length`` bytes, as far as samples of them tell.
+        """Whether the page cache has ``length`` bytes, judged by samples.
 
-        Pages leave the cache in the order in which they came into it, several at a time; one
-        that is missing between two samples costs its reader one access to the disk.
+        Pages leave the cache in the order in which they came into it, several at a time. If one is
+        missing between two samples, that costs one access to the disk.
         """
         sampled.forget_old(self._seconds())
         return all(
@@ -94,7 +94,7 @@ class CachedReads:
         )
 
     def _fill(self, view: memoryview, descriptor: int, offset: int) -> bool:
-        """Whether the whole view was read without a wait."""
+        """Whether the whole view was read without blocking."""
         if self._flag is None:
             return False
         try:
@@ -106,9 +106,9 @@ class CachedReads:
 
 
 def _samples(first: int, last: int, steps: set[int]) -> Iterator[int]:
-    """Where to look in ``[first, last]``: in each step that is not known, and at its end.
+    """Where to look in ``[first, last]``: in each step that was not found lately, and at the end.
 
-    Whoever asks for another one has found the one before in memory.
+    The caller must only ask for the next place if the one before was in memory.
     """
     for step in range(first // _PROBE_STEP, last // _PROBE_STEP + 1):
         if step not in steps:
@@ -121,10 +121,10 @@ def _samples(first: int, last: int, steps: set[int]) -> Iterator[int]:
 
 
 class OpenFile:
-    """A descriptor with its users counted. For the reactor thread.
+    """A descriptor that counts its users. For the reactor thread.
 
-    :param raw: closes itself, with a ResourceWarning, if it is forgotten.
-    :param closed: called once when the descriptor has been given back.
+    :param raw: the file; it closes itself, with a ResourceWarning, if it is never closed.
+    :param closed: called once when the descriptor has been closed.
     """
 
     log = Logger()
@@ -152,12 +152,12 @@ class OpenFile:
         self._users += 1
 
     def release(self) -> None:
-        """The opposite of :meth:`hold`."""
+        """The opposite of :meth:`keep_open`."""
         self._users -= 1
         self._close_if_unused()
 
     def work(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
-        """Call ``function(descriptor, *args)`` in the pool. Only between hold and release."""
+        """Call ``function(descriptor, *args)`` in the pool. Only between keep_open and release."""
         return self._pool.run(function, self._raw.fileno(), *args)
 
     def run(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
@@ -173,7 +173,7 @@ class OpenFile:
         return outcome
 
     def close(self) -> None:
-        """Give the descriptor back once it is unused. Idempotent."""
+        """Close the descriptor once it is unused. Idempotent."""
         if not self.closing:
             self.closing = True
             self._close_if_unused()
@@ -191,15 +191,15 @@ class OpenFile:
         closing.addBoth(lambda _: self._closed())
 
     def _close_here(self, failure: Failure) -> None:
-        """The pool does not run any more."""
+        """Close it in this thread, since the pool does not run any more."""
         failure.trap(PoolStoppedError)
         self._raw.close()
 
 
 class Handle(Protocol):
-    """What a reader needs of an open file.
+    """The part of an open file that a :class:`ContentFile` uses.
 
-    :ivar closing: it has been given back.
+    :ivar closing: whether :meth:`close` was called.
     """
 
     closing: bool
@@ -228,14 +228,14 @@ class ContentFile:
         self._sampled = Sampled()
 
     def _readable(self, offset: int, length: int) -> int | None:
-        """How many bytes may be read from ``offset``; None where none are present."""
+        """How many bytes may be read from ``offset``; None if none are present."""
         return max(0, min(length, (self.size or 0) - offset))
 
     def read(self, offset: int, length: int) -> "Deferred[bytes]":
-        """Read in the pool; less than ``length`` only at the end, b"" only behind it.
+        """Read in the pool. Gives less than ``length`` only at the end, b"" only after it.
 
-        Fails with OSError: ENODATA where no byte is present, EIO where the file has become
-        shorter than its content, EBADF after :meth:`close`.
+        Fails with OSError: ENODATA if no byte is present, EIO if the file has become shorter than
+        its content, EBADF after :meth:`close`.
         """
         if self._opened.closing:
             return fail(FileClosedError())
@@ -247,14 +247,14 @@ class ContentFile:
         return self._opened.run(read_exactly, offset, wanted)
 
     def read_now(self, offset: int, length: int) -> bytes | None:
-        """Read what the page cache holds; None if it does not hold all of it."""
+        """Read from the page cache; None if it does not have all of these bytes."""
         wanted = self._readable(offset, length)
         if wanted is None or self._opened.closing:
             return None
         return self._cached.read(self._opened.fileno(), offset, wanted) if wanted else b""
 
     def cached(self, offset: int, length: int) -> bool:
-        """Whether ``length`` bytes are present, and in the page cache: sendfile will not wait."""
+        """Whether ``length`` bytes are present and in the page cache, so that sendfile is quick."""
         if not length or self._opened.closing or self._readable(offset, length) != length:
             return False
         return self._cached.has(self._opened.fileno(), offset, length, self._sampled)
@@ -278,10 +278,10 @@ Step = Callable[[], Coroutine["Deferred[Any]", Any, T]]
 
 
 class FileTurns:
-    """Runs steps on one file to their end, whether or not somebody waits for them.
+    """Runs steps on one file to their end, even if their callers do not wait for them any more.
 
-    The file stays open meanwhile. Steps that change it take turns, in the order in which
-    they were asked for: no two threads ever write or hash the same file.
+    The file stays open meanwhile. Steps that change it run one after the other, in the order in
+    which they were asked for: no two threads ever write or hash the same file.
     """
 
     def __init__(self, opened: OpenFile) -> None:
@@ -302,7 +302,7 @@ class FileTurns:
         return self.run_now(lambda: self.turn(step))
 
     def run_plain(self, step: Callable[[], "Deferred[T]"]) -> "Deferred[T]":
-        """As :meth:`run`, for a step that is no coroutine: those cost most of a small write."""
+        """As :meth:`run`, for a step that is no coroutine: much cheaper for a small write."""
         try:
             self._opened.keep_open()
         except FileClosedError:

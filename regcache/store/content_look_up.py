@@ -1,4 +1,4 @@
-"""Finding complete content on the disk, and finding out that it is damaged."""
+"""Looks up complete content on the disk, and finds out whether it is damaged."""
 
 from collections.abc import Callable
 
@@ -23,21 +23,20 @@ from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import SharedJobs
 from regcache.store.soundness import Soundness
 
-#: Look-ups that share a job, and how many such jobs there are at a time. A slow disk finds
-#: several at a time.
+#: How many look-ups share a job, and how many such jobs run at a time: a disk can serve several.
 MOST_LOOKED_UP, LOOKING_JOBS = 8, 4
-#: Damaged files that cannot be removed are told of once, as long as they are no more than this.
+#: Damaged files that cannot be removed are reported once each, as long as there are no more.
 MOST_STUCK = 1000
 
 
 def _close(file: IContentFile | None) -> None:
-    """Nobody waits for the file any more."""
+    """Close a file, since no caller waits for it any more."""
     if file is not None:
         file.close()
 
 
 class ContentLookUp:
-    """Opens and reads complete content that is what it has to be. For the reactor thread.
+    """Opens and reads complete content, after checking it. For the reactor thread.
 
     :param is_new: whether this process verified a digest, and has not synced it yet.
     :param lost: called with the digest and size of content that was found to be damaged, and
@@ -90,7 +89,7 @@ class ContentLookUp:
             return Found(await self._sound(digest, found, compared, opening), False)
 
     async def _share(self, digest: Digest, size: int | None) -> IContentFile | None:
-        """Content that somebody reads already, unless its file was changed since."""
+        """Content that is open already, unless its file was changed since."""
         shared = self._open.share(digest)
         if shared is None:
             return None
@@ -117,7 +116,7 @@ class ContentLookUp:
         return self._open.add(digest, opened, found.size, opening) if sound else None
 
     async def _check(self, digest: Digest, found: Opened, opened: OpenFile) -> bool:
-        """Whether content that nothing vouches for is whole; else remove it."""
+        """Hash content of which it is not known that it is whole. If it is damaged, remove it."""
         if await self._soundness.is_sound(digest, found.size, opened):
             return True
         path, why = self._paths.blob(digest), "it has another digest"
@@ -143,12 +142,12 @@ class ContentLookUp:
         return None
 
     def forget(self, digest: Digest) -> None:
-        """What was known of the file under this name is not true of it any more."""
+        """Forget what is known of a file, since another one has its name now, or none."""
         self._soundness.forget(digest)
         self._open.forget(digest)
 
     def _found_damaged(self, digest: Digest, damage: Damage) -> None:
-        """Content is not what it has to be. A file that cannot be removed is told of once."""
+        """Report damaged content; a file that cannot be removed only once."""
         if not damage.removed:
             if self._stuck.get(digest) == damage.size:
                 return

@@ -1,4 +1,4 @@
-"""Complete content on disk: opening, reading, storing. Blocks, and belongs into a pool."""
+"""Opening, reading and storing complete content. All of it blocks, and belongs into a pool."""
 
 import io
 import os
@@ -21,7 +21,7 @@ class Opened:
     """An open file.
 
     :ivar size: in bytes.
-    :ivar settled: it was synced after verification.
+    :ivar settled: whether it was synced after verification.
     """
 
     raw: io.FileIO
@@ -31,7 +31,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Content that is not what it has to be, and is not served.
+    """Damaged content, which is not served.
 
     :ivar size: of the file, in bytes.
     :ivar difference: what differs, for the log.
@@ -70,7 +70,7 @@ def open_content(paths: StorePaths, wanted: Wanted) -> Opened | Damage | None:
 
 
 def remove_damaged(path: str, raw: io.FileIO, size: int, difference: str) -> Damage | None:
-    """Remove a damaged file; None if it has not this name any more."""
+    """Remove a damaged file. Returns None if another file has its name by now."""
     try:
         removed = remove_same(path, raw.fileno())
     except OSError as error:
@@ -79,7 +79,7 @@ def remove_damaged(path: str, raw: io.FileIO, size: int, difference: str) -> Dam
 
 
 def remove_content(paths: StorePaths, digest: Digest) -> int | None:
-    """Remove content; its size in bytes, or None where there was none.
+    """Remove content. Returns its size in bytes, or None if there was none.
 
     :raises OSError: if the disk fails.
     """
@@ -89,9 +89,9 @@ def remove_content(paths: StorePaths, digest: Digest) -> int | None:
 
 
 def look_up_contents(paths: StorePaths, wanted: Sequence[tuple[Wanted, PartialKey]]) -> list[Any]:
-    """Open contents; of each that is not here, say whether there is a certain partial file.
+    """Open contents. Of each that is not here, find out whether its partial file is.
 
-    :returns: for each Opened, Damage, a bool, or the Failure of an OSError.
+    :returns: for each of them Opened, Damage, a bool, or the Failure of an OSError.
     """
 
     def look_up(each: tuple[Wanted, PartialKey]) -> Opened | Damage | bool:
@@ -132,7 +132,7 @@ def keep_contents(paths: StorePaths, contents: Sequence[tuple[Digest, bytes]]) -
 
 
 def _keep_content(paths: StorePaths, digest: Digest, content: bytes) -> int:
-    """Store content under its name, by way of a temporary file. Once at a time per digest.
+    """Store content under its name, by a temporary file. Not for the same digest at the same time.
 
     :returns: the size of what was replaced, in bytes.
     :raises ValueError: if the content has another digest.

@@ -1,4 +1,4 @@
-"""What threads do to files. Everything here blocks, and belongs into a pool."""
+"""Operations on files. All of them block, and belong into a pool."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ VectorWrite = Callable[[int, Sequence["bytes | memoryview"], int], int]
 def read_exactly(descriptor: int, offset: int, length: int) -> bytes:
     """Read ``length`` bytes.
 
-    :raises OSError: (EIO) if the file ends before; it is shorter than it has to be.
+    :raises OSError: EIO if the file ends before that.
     """
     content = os.pread(descriptor, length, offset)
     while len(content) < length:
@@ -38,9 +38,9 @@ def write_all(
     offset: int,
     pwritev: VectorWrite = os.pwritev,
 ) -> int:
-    """Write the buffers one after another, however short the single writes are.
+    """Write all buffers one after another, with as many calls as that takes.
 
-    :returns: the offset behind the last byte.
+    :returns: the offset after the last byte.
     :raises OSError: as pwritev does; some bytes may have been written then.
     """
     queue = deque(memoryview(buffer) for buffer in buffers if len(buffer))
@@ -64,7 +64,7 @@ def _drop(queue: "deque[memoryview]", count: int) -> None:
 
 
 def remove(path: str) -> int | None:
-    """Unlink a file; its size in bytes, or None where there was none."""
+    """Unlink a file. Returns its size in bytes, or None if there was none."""
     try:
         size = os.lstat(path).st_size
         os.unlink(path)
@@ -74,7 +74,7 @@ def remove(path: str) -> int | None:
 
 
 def remove_same(path: str, descriptor: int) -> bool:
-    """Unlink a file if it still is the one that the descriptor means."""
+    """Unlink a file, if it is still the one of the descriptor. Returns whether it was."""
     try:
         if not os.path.samestat(os.lstat(path), os.fstat(descriptor)):
             return False
@@ -85,28 +85,28 @@ def remove_same(path: str, descriptor: int) -> bool:
 
 
 def settle(descriptor: int) -> None:
-    """Sync verified content, and let its mode tell so.
+    """Sync verified content, and mark that by the mode of the file.
 
-    The mode is changed after the data are on the disk, so it never tells too much. File
-    systems without modes keep it as it was, and the content is verified more often.
+    The mode is changed when the data are on the disk, so the mark is never wrong. On file systems
+    without modes there is no mark, and the content is verified more often.
     """
     os.fdatasync(descriptor)
     mark_settled(descriptor)
 
 
 def mark_settled(descriptor: int) -> None:
-    """Have the mode of a file say that its data are on the disk, which they have to be."""
+    """Mark a file, by its mode, as synced. Its data must be on the disk."""
     with suppress(OSError):
         os.fchmod(descriptor, MODE_SETTLED)
 
 
 def is_settled(status: os.stat_result) -> bool:
-    """Whether the mode says that the content was synced after verification."""
+    """Whether a file has the mark: its content was synced after verification."""
     return not status.st_mode & 0o222
 
 
 def sync_folder(path: str) -> None:
-    """Make the names in a folder last."""
+    """Sync the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

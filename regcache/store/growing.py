@@ -1,9 +1,10 @@
-"""Writing, hashing and allocating of content that grows.
+"""Writing, hashing and allocating content that grows.
 
-For threads, one call at a time per file; but one may store while another one hashes.
+All of it is called in threads, one call at a time per file; but one may store while another
+hashes.
 
-:func:`allocate` is fallocate(2) itself: os.posix_fallocate writes zeros where the file system
-cannot allocate, which would double the work of the disk; the system call says so instead.
+:func:`allocate` uses fallocate(2) itself. os.posix_fallocate writes zeros if the file system cannot
+allocate, which would double the work of the disk; the system call fails instead.
 """
 
 import ctypes
@@ -24,7 +25,7 @@ _READ_SIZE = 1024 * 1024
 
 
 def cut(offset: int, chunks: Sequence[bytes], gaps: Sequence[tuple[int, int]]) -> Iterator[Piece]:
-    """The parts of ``chunks``, which begin at ``offset``, that fall into the gaps.
+    """The parts of ``chunks`` that fall into the gaps; the first chunk begins at ``offset``.
 
     :param gaps: sorted, disjoint.
     """
@@ -40,7 +41,7 @@ def cut(offset: int, chunks: Sequence[bytes], gaps: Sequence[tuple[int, int]]) -
 
 
 def _part(chunk: bytes, first: int, last: int) -> "bytes | memoryview":
-    """A part of a chunk, which keeps no more than twice its own bytes in memory."""
+    """A part of a chunk. It is copied if the chunk is more than twice as large."""
     length = last - first
     if length == len(chunk):
         return chunk
@@ -48,15 +49,15 @@ def _part(chunk: bytes, first: int, last: int) -> "bytes | memoryview":
 
 
 def length_of(pieces: Sequence[Piece]) -> int:
-    """Bytes in all pieces together."""
+    """The number of bytes in all pieces."""
     return sum(len(buffer) for _, buffers in pieces for buffer in buffers)
 
 
 class GrowingContent:
     """Hashes a file from the front while it is written in any order.
 
-    What is hashed is what the file holds: a byte is written once only, and what was not
-    contiguous when it was written is read again.
+    The hash is that of the bytes in the file: each is written only once. Bytes that were written
+    after a gap are read again to be hashed.
 
     :ivar hashed_to: everything before this offset has been hashed.
     """
@@ -70,23 +71,24 @@ class GrowingContent:
     def write(self, descriptor: int, pieces: Sequence[Piece], present_to: int) -> None:
         """Write the pieces; hash those that follow on what was hashed.
 
-        :param present_to: the file holds all bytes before, so they may be read and hashed. As
-            many as twice what is written: after a resume the hash catches up little by little.
-        :raises OSError: nothing was hashed then of the pieces.
+        :param present_to: all bytes before this offset are in the file. Up to twice as many as are
+            written are read and hashed: so after a resume the hash catches up step by step.
+        :raises OSError: if the disk fails; nothing of the pieces is hashed then.
         """
         self.catch_up(descriptor, present_to, 2 * length_of(pieces))
         self.store(descriptor, pieces)
         self._hash_pieces(pieces)
 
     def store(self, descriptor: int, pieces: Sequence[Piece]) -> None:
-        """Write the pieces, while another thread may hash. :raises OSError: if the disk does."""
+        """Write the pieces, while another thread may hash. :raises OSError: if the disk fails."""
         for start, buffers in pieces:
             write_all(descriptor, buffers, start, self._pwritev)
 
     def hash(self, descriptor: int, stretches: Sequence[Stretch]) -> None:
-        """Hash what was stored, while another thread may store.
+        """Hash pieces that were stored, while another thread may store.
 
-        :raises OSError: if the disk fails, or the file is shorter; see ``hashed_to`` then.
+        :raises OSError: if the disk fails, or the file is too short; ``hashed_to`` says how far it
+            came.
         """
         for read_to, pieces in stretches:
             self.catch_up(descriptor, read_to, read_to)
@@ -122,7 +124,7 @@ class GrowingContent:
     def matches(self, descriptor: int, size: int) -> bool:
         """Whether everything is hashed, is ``size`` bytes, and has the digest.
 
-        What lies behind was not written by us, and is cut off: no reader ever looks there.
+        Bytes after that were not written by us, and are cut off; no reader reads them.
 
         :raises OSError: if it cannot be cut off.
         """
@@ -139,7 +141,7 @@ class GrowingContent:
 STEP = 64 * 1024 * 1024
 """Most bytes allocated by one call, so that none of them takes long."""
 
-_KEEP_SIZE = 1  # linux/falloc.h: FALLOC_FL_KEEP_SIZE; a growing file's size stays what was written
+_KEEP_SIZE = 1  # linux/falloc.h: FALLOC_FL_KEEP_SIZE, since the size says how much was written
 _NOT_SUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 
 Fallocate = Callable[[int, int, int, int], int]
@@ -165,9 +167,9 @@ def allocate(
 ) -> None:
     """Reserve disk space for ``[start, end)`` of a file. Blocks.
 
-    Does nothing where the file system cannot do so.
+    Does nothing if the file system does not support it.
 
-    :raises OSError: where there is no space (ENOSPC, EDQUOT), or another fault.
+    :raises OSError: if there is no space (ENOSPC, EDQUOT), or the disk fails.
     """
     while system_call is not None and start < end:
         length = min(STEP, end - start)

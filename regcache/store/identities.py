@@ -1,9 +1,9 @@
-"""Identities of upstreams on disk, and under which key the index keeps what is theirs.
+"""The identities of upstreams in the index, and the keys under which it keeps their facts.
 
-The index keeps facts under a key: the upstream's name, or, for the second and further
-upstreams that had the name, that with a number. An upstream goes on with the key of an
-earlier one if it continues it (:meth:`UpstreamIdentity.continues`); else it begins a new one,
-and the facts under the old key wait for the day on which the configuration is changed back.
+A key is the upstream's name. If several upstreams had that name, the second and all further ones
+have a number after it. An upstream takes over the key of an earlier one if it continues that one
+(:meth:`UpstreamIdentity.continues`); else it gets a new key. The facts under the old key stay,
+in case the configuration is changed back.
 """
 
 import json
@@ -21,7 +21,7 @@ _NOBODY = ""
 
 
 def describe(upstream: UpstreamIdentity) -> dict[str, Any]:
-    """An identity as JSON has it."""
+    """An identity as JSON."""
     return {
         "name": upstream.name,
         "urls": list(upstream.urls),
@@ -31,7 +31,7 @@ def describe(upstream: UpstreamIdentity) -> dict[str, Any]:
 
 
 def understand(document: Any) -> UpstreamIdentity:
-    """The identity that was described. :raises ValueError: if that is none."""
+    """The identity in such JSON. :raises ValueError: if there is none."""
     if not isinstance(document, dict):
         raise ValueError("not an object")
     name, serve_private = document.get("name"), document.get("serve_private")
@@ -46,9 +46,9 @@ def understand(document: Any) -> UpstreamIdentity:
 
 
 def predecessor(upstream: UpstreamIdentity, known: Sequence[UpstreamIdentity | None]) -> int | None:
-    """Which of the upstreams that had the name goes on as this one, by its place.
+    """The number of the upstream with the same name that this one continues.
 
-    :param known: in the order in which they came; None is one of which only the name is known.
+    :param known: in the order in which they came; None for one of which only the name is known.
     """
     goes_on = None
     for place, earlier in enumerate(known):
@@ -60,7 +60,7 @@ def predecessor(upstream: UpstreamIdentity, known: Sequence[UpstreamIdentity | N
 
 
 def find_names(connection: sqlite3.Connection, repository: Repository) -> tuple[str, str]:
-    """The key of a repository's upstream, and its name; no key that is in use if it has none."""
+    """The key of a repository's upstream, and its name. Without a key, one that is not in use."""
     known = connection.execute(KNOWN, (repository.upstream.name,)).fetchall()
     place = _place(repository.upstream, known)
     return (_NOBODY if place is None else known[place][0], repository.name)
@@ -99,7 +99,7 @@ def _text(upstream: UpstreamIdentity) -> str:
 
 @lru_cache(maxsize=256)
 def _read(name: str, text: str | None) -> UpstreamIdentity | None:
-    """What stands in a row; what cannot be understood is an upstream that nobody continues."""
+    """The identity in a row. One that cannot be read is an upstream that no other continues."""
     if text is None:
         return None
     try:

@@ -1,7 +1,7 @@
 """Facts on disk: the SQLite implementation of :class:`~regcache.interfaces.IIndex`.
 
-The reactor never waits for SQLite: each call is a job of the index's own thread. The hour's
-copy is made elsewhere, see :mod:`regcache.store.index_backup`; the tables are described in
+The reactor never waits for SQLite: each call is a job of the index's own thread. Every hour a copy
+is made, see :mod:`regcache.store.index_backup`. The tables are described in
 :mod:`regcache.store.index_schema`.
 """
 
@@ -30,9 +30,9 @@ from regcache.store.use_writer import UseWriter
 class SqliteIndex:
     """The index in one SQLite file.
 
-    :param file: where, not yet open.
-    :param pool: exactly one thread, for nothing but this.
-    :param background: threads for the hourly copy.
+    :param file: of the index, not open yet.
+    :param pool: of exactly one thread, and for nothing else.
+    :param background: a pool for the hourly copy.
 
     :ivar removals: what is asked of it to remove something.
 
@@ -50,11 +50,11 @@ class SqliteIndex:
 
     @property
     def problem(self) -> str:
-        """Why what is learnt is not kept; "" where it is."""
+        """Why new facts are lost at the end of the process; "" if they are not."""
         return self._file.problem
 
     def open(self) -> "Deferred[None]":
-        """Open the file, or a substitute, and begin to write in turns.
+        """Open the file, or a substitute for it.
 
         Fails with IndexVersionError if a newer program wrote it.
         """
@@ -175,5 +175,5 @@ class SqliteIndex:
         return self._uses.flush()
 
     def occupied_bytes(self) -> "Deferred[int]":
-        """What all stored contents take on the disk, in blocks; kept, not added up."""
+        """How many bytes all stored contents take, in whole blocks. A kept total: this is quick."""
         return self._thread.read(index_contents.occupied_bytes)

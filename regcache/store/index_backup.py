@@ -1,4 +1,4 @@
-"""The hourly copy of the index, which a damaged one falls back to."""
+"""The hourly copy of the index, which replaces the index if that is damaged."""
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -19,7 +19,7 @@ INTERVAL = 3600.0
 
 
 class IndexBackup:
-    """Copies the index every hour, unless nothing was written since, or it has a substitute.
+    """Copies the index every hour, if something was written since, and it is no substitute.
 
     :param background: a pool other than the index's own, since a copy takes seconds.
     """
@@ -39,11 +39,11 @@ class IndexBackup:
         self._copied = -1
 
     def start(self) -> None:
-        """Begin to wait for the first copy."""
+        """Schedule the first copy."""
         self._next = self._clock.callLater(FIRST_AFTER, self._turn)
 
     def stop(self) -> "Deferred[None]":
-        """Make no more copies; fires when one under way has been called off. Idempotent."""
+        """Make no more copies. Fires when one that is under way has stopped. Idempotent."""
         self._stopped = True
         if self._next is not None and self._next.active():
             self._next.cancel()

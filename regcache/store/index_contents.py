@@ -1,6 +1,6 @@
-"""Statements about content and about who may be shown it.
+"""Statements about content, and about which repositories have a right to it.
 
-Functions take the connection first; they run in the index's thread, the writing ones within
+All functions take the connection first. They run in the index's thread; those that write, within
 its transaction.
 """
 
@@ -77,7 +77,7 @@ SELECT EXISTS (SELECT 1 FROM mentions WHERE manifest_id = :content)
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That a repository has the right to content: whose, and when it was given (Unix seconds).
+    """A proof of a right: by which credentials it was made, and when (Unix seconds).
 
     :ivar began: how many removals there were when it was asked for; None where that is no matter.
     """
@@ -88,7 +88,7 @@ class Proof:
 
 
 def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> ContentFacts:
-    """All that decides about one digest asked for through one repository."""
+    """All facts on which a request for a digest in a repository depends."""
     upstream, repository = find_names(connection, content.repository)
     names = {"upstream": upstream, "repository": repository, "digest": digest_key(content.digest)}
     row = connection.execute(CONTENT, names).fetchone()
@@ -104,7 +104,7 @@ def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> 
 
 
 def mentioning(connection: sqlite3.Connection, content: RepositoryContent) -> list[Link]:
-    """The rights to the stored manifests of a repository that mention something."""
+    """The rights to those stored manifests of a repository that mention a digest."""
     upstream, repository = find_names(connection, content.repository)
     names = {"upstream": upstream, "repository": repository, "digest": digest_key(content.digest)}
     rows = connection.execute(MENTIONING, {**names, "most": MOST_MENTIONING})
@@ -112,7 +112,7 @@ def mentioning(connection: sqlite3.Connection, content: RepositoryContent) -> li
 
 
 def repository_id(connection: sqlite3.Connection, names: tuple[str, str]) -> int:
-    """The number of a repository, which gets one if it has none.
+    """The number of a repository. It is added if it is not known.
 
     :param names: of :func:`note_names`.
     """
@@ -154,7 +154,7 @@ def store_content(
     public: bool,
     now: float,
 ) -> int:
-    """Note that the bytes are here; gives the number of the digest."""
+    """Record that the bytes are stored. Returns the number of the digest."""
     key = digest_key(digest)
     ((number,),) = connection.execute(
         _STORE, {"digest": key, "size": size, "media_type": media_type, "public": public}
@@ -168,9 +168,9 @@ def store_content(
 def link_content(
     connection: sqlite3.Connection, repository: Repository, content: int, proof: Proof
 ) -> int:
-    """Note the right of a repository to a content's bytes; gives the repository's number.
+    """Record the right of a repository to some content. Returns the repository's number.
 
-    The latest proof counts. The repository learns what a stored manifest mentions.
+    The latest proof counts. If it is a stored manifest, what it mentions is recorded, too.
     """
     names = note_names(connection, repository)
     number = repository_id(connection, names)
@@ -185,7 +185,7 @@ def link_content(
 
 
 def _show_mentions(connection: sqlite3.Connection, content: int, number: int) -> None:
-    """Let a repository know what a manifest mentions."""
+    """Record for a repository what a manifest mentions."""
     connection.execute(
         "INSERT OR IGNORE INTO shown (repository_id, digest, size, manifest_id)"
         " SELECT ?, digest, size, manifest_id FROM mentions WHERE manifest_id = ?",
@@ -205,7 +205,7 @@ def record_blob(
     public: bool,
     proof: Proof,
 ) -> None:
-    """Note verified content fetched through a repository, and its link."""
+    """Record verified content that was fetched through a repository, and the link."""
     if is_outdated(connection, content, proof.began):
         return
     number = store_content(
@@ -215,12 +215,12 @@ def record_blob(
 
 
 def record_stored(connection: sqlite3.Connection, digest: Digest, size: int, now: float) -> None:
-    """Note verified content that was found."""
+    """Record verified content that was found on the disk."""
     store_content(connection, digest, size, media_type="", public=False, now=now)
 
 
 def record_link(connection: sqlite3.Connection, content: RepositoryContent, proof: Proof) -> None:
-    """Note a proof of the right to content."""
+    """Record a proof of the right to content."""
     if is_outdated(connection, content, proof.began):
         return
     key = digest_key(content.digest)
@@ -231,7 +231,7 @@ def record_link(connection: sqlite3.Connection, content: RepositoryContent, proo
 
 
 def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
-    """Note that the bytes are gone, and with a manifest's what it mentioned."""
+    """Record that the bytes are gone; if they were a manifest's, forget what it mentioned, too."""
     content = content_id(connection, digest)
     if content is None:
         return
@@ -254,6 +254,6 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
 
 
 def occupied_bytes(connection: sqlite3.Connection) -> int:
-    """What all stored contents take on the disk, in blocks."""
+    """How many bytes all stored contents take on the disk, in whole blocks."""
     (blocks,) = connection.execute("SELECT blocks FROM totals").fetchone()
     return int(blocks) * BLOCK

@@ -1,7 +1,7 @@
-"""Index files as files: copied whole from a live one, verified page by page, moved aside.
+"""Copying a live index, verifying a copy, and moving a damaged file aside.
 
-To copy a large file takes seconds, so that runs in a thread that nobody waits for, on a
-connection of its own: a snapshot of a database in WAL mode holds up no writer.
+Copying a large file takes seconds. So it is done in a background thread, on a connection of its
+own: reading a snapshot of a database in WAL mode delays no writer.
 """
 
 import glob
@@ -24,18 +24,18 @@ _STEP_PAGES = 1024
 
 
 class CopyStoppedError(Exception):
-    """The copy was called off."""
+    """The copy was stopped."""
 
 
 def remove_database(path: str) -> None:
-    """Remove a database that nobody uses, with what is beside it."""
+    """Remove a database that is not open, with the files that SQLite keeps beside it."""
     for suffix in ("", *SIDE_FILES):
         with suppress(FileNotFoundError):
             os.unlink(path + suffix)
 
 
 def sync_directory(path: str) -> None:
-    """Make the renames in the directory of ``path`` outlast a power failure."""
+    """Sync the directory of ``path``, so that renames in it survive a power failure."""
     descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -44,7 +44,7 @@ def sync_directory(path: str) -> None:
 
 
 def move_aside(path: str) -> str:
-    """Rename a damaged database that nobody uses, for whoever wants to look at it; gives where.
+    """Rename a damaged database that is not open, so that it can be examined. Returns its new path.
 
     Only the last :data:`MOST_DAMAGED` are kept.
     """
@@ -62,7 +62,7 @@ def move_aside(path: str) -> str:
 
 
 def verify_copy(path: str) -> None:
-    """Read the whole of a database that nobody uses.
+    """Read the whole of a database that is not open.
 
     :raises IndexDamagedError: if it is damaged.
     :raises sqlite3.Error: if it cannot be read.
@@ -80,10 +80,10 @@ def verify_copy(path: str) -> None:
 
 
 def copy_index(source: str, target: str, stopped: Callable[[], bool]) -> None:
-    """Copy a live index to ``target``, which is replaced only by a copy that is whole.
+    """Copy a live index to ``target``, which is only replaced if the copy is whole.
 
-    :param stopped: asked after every few MiB; True calls the copy off.
-    :raises CopyStoppedError: if it was called off.
+    :param stopped: called after every few MiB; if it returns True the copy is stopped.
+    :raises CopyStoppedError: if it was stopped.
     :raises IndexDamagedError: if the copy, and so the source, is damaged.
     :raises sqlite3.Error, OSError: if it cannot be read or written.
     """
@@ -105,7 +105,7 @@ def _copy_pages(source: str, target: str, stopped: Callable[[], bool]) -> None:
 
     with closing(connect(source, create=False)) as original:
         with closing(connect(target, create=True)) as copy:
-            # The read transaction pins one snapshot: else each write would begin the copy anew.
+            # The read transaction keeps one snapshot. Else each write would restart the copy.
             original.execute("BEGIN")
             original.execute("SELECT 1 FROM totals").fetchone()
             original.backup(copy, pages=_STEP_PAGES, progress=progress)

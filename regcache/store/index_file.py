@@ -1,21 +1,21 @@
-"""The index's file as its thread sees it: open, read, write, and what to do about damage.
+"""The file of the index, for its thread: opening, reading, writing, and recovery from damage.
 
 ==========  =====================================  ==========================================
 state       event                                  what holds afterwards
 ==========  =====================================  ==========================================
 closed      it can be opened                       open
 closed      it is damaged                          moved aside; open: the last copy, or empty
-closed      the disk is full, or may not be        substitute: the file read alone, without
-            written                                what SQLite puts beside it; else an empty
-                                                   index in memory
+closed      the disk is full, or may not be        substitute: the file, without SQLite's files
+            written                                beside it; else an empty index in memory
 closed      a newer program wrote it               closed
-open        damage shows                           moved aside, as above; the statement again
+open        damage is found                        moved aside, as above; then the statement is
+                                                   tried again
 open        a change cannot be written             open; the change fails
-substitute  ``RETRY`` seconds later something is   open, if that is possible by now; what was
-            asked for                              learnt in memory is forgotten
+substitute  something is asked for ``RETRY``       open, if that is possible by now; the facts in
+            seconds later                          memory are lost
 ==========  =====================================  ==========================================
 
-Nothing here may run in the reactor's thread.
+All of this blocks, and must not run in the reactor's thread.
 """
 
 import errno
@@ -56,7 +56,7 @@ _UNUSABLE = (sqlite3.Error, IndexDamagedError, OSError, OverflowError, ValueErro
 
 
 class IndexUnavailableError(OSError):
-    """The index cannot answer: it is closed, or the disk does not let it."""
+    """The index cannot be read: it is closed, or the disk fails."""
 
 
 class IndexWriteError(IndexUnavailableError):
@@ -66,9 +66,9 @@ class IndexWriteError(IndexUnavailableError):
 class IndexFile:
     """One SQLite file, used by one thread at a time.
 
-    :param path: of the database; ``<path>.backup`` is the copy that a damaged one falls back
-        to, ``<path>.damaged-<Unix seconds>`` is where that one goes.
-    :ivar problem: what is wrong, where a substitute is in use; else "".
+    :param path: of the database. ``<path>.backup`` is the copy that replaces a damaged one; that is
+        renamed to ``<path>.damaged-<Unix seconds>``.
+    :ivar problem: why a substitute is in use; "" if none is.
     """
 
     log = Logger()
@@ -110,9 +110,9 @@ class IndexFile:
             connection.close()
 
     def read(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call ``function(connection, *arguments)``; a damaged file is replaced first.
+        """Call ``function(connection, *arguments)``. If the file is damaged, replace it first.
 
-        :raises IndexUnavailableError: if the disk does not let us.
+        :raises IndexUnavailableError: if the disk fails.
         """
         try:
             return self._attempt(lambda connection: function(connection, *arguments))
@@ -120,11 +120,11 @@ class IndexFile:
             raise IndexUnavailableError(errno.EIO, f"cannot read the index: {error}") from error
 
     def write(self, operations: Sequence[Operation]) -> list[IndexWriteError | None]:
-        """Make changes in one transaction, or, if that fails, each in one of its own.
+        """Make changes in one transaction. If that fails, make each in one of its own.
 
-        So one change that cannot be made takes no other with it.
+        So a change that cannot be made does not affect the others.
 
-        :returns: for each change, None or why it was not made.
+        :returns: for each change, None or the error.
         """
         failure = self._transact(operations)
         if failure is None or len(operations) == 1:
@@ -132,9 +132,9 @@ class IndexFile:
         return [self._transact([operation]) for operation in operations]
 
     def recover(self, reason: str) -> None:
-        """Move a damaged file aside and go on with the last copy of it, or with none.
+        """Move a damaged file aside, and go on with its last copy, or with a new file.
 
-        :raises sqlite3.Error, OSError: if no new one can be begun either.
+        :raises sqlite3.Error, OSError: if not even a new file can be made.
         """
         self.close()
         aside = move_aside(self.path)
@@ -151,7 +151,7 @@ class IndexFile:
             self._connection = open_index(self.path, self._migrations)
 
     def _usable(self) -> sqlite3.Connection:
-        """The open connection. One that was lost is opened again, whenever that can be done."""
+        """The open connection. If there is none, try to open it."""
         if self._connection is None or (self.problem and self._seconds() >= self._retry_at):
             self._open_something()
         assert self._connection is not None
@@ -174,9 +174,9 @@ class IndexFile:
         self.problem, self._in_memory = "", False
 
     def _substitute(self, error: Exception, memory: sqlite3.Connection | None) -> None:
-        """Go on with what needs no room on the disk.
+        """Go on with a substitute, which needs no space on the disk.
 
-        :param memory: the substitute until now, if it is one.
+        :param memory: the present substitute in memory, if there is one.
         """
         self._retry_at = self._seconds() + RETRY
         self._connection = memory or open_substitute(self.path, self._migrations)
@@ -190,7 +190,7 @@ class IndexFile:
         self.problem = problem
 
     def _clear_names(self) -> None:
-        """Put aside what is no file, but has the name of one of ours."""
+        """Move aside what has the name of one of our files, but is no regular file."""
         for name in ("", ".restored", ".backup", ".backup.new"):
             for suffix in ("", *SIDE_FILES):
                 self._aside.clear(self.path + name + suffix)
@@ -212,7 +212,7 @@ class IndexFile:
             self.recover(str(error))
 
     def _attempt(self, operation: Operation) -> Any:
-        """Run an operation, once more if the file had to be replaced."""
+        """Run an operation; again, if the file had to be replaced."""
         try:
             return operation(self._usable())
         except (sqlite3.DatabaseError, IndexDamagedError) as error:
@@ -231,7 +231,7 @@ class IndexFile:
         return None
 
     def _restored(self) -> bool:
-        """Put the last copy in the file's place, if there is one and it is whole."""
+        """Put the last copy into the file's place, if there is one and it is not damaged."""
         if not os.path.exists(self.backup_path):
             return False
         temporary = f"{self.path}.restored"

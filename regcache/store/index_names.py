@@ -1,7 +1,7 @@
 """Statements about names: repositories, tags, manifests and their referrers, verdicts.
 
-What a manifest says of its subject is the part of it that the referrers API answers from. It was
-parsed with the rest of the manifest, in a thread for that: this one only writes.
+The referrers API is answered from what manifests say of their subjects. That was parsed, with the
+rest of the manifest, in another thread: the index's thread only writes it.
 """
 
 import json
@@ -104,14 +104,14 @@ VERDICT = "SELECT public, asked_at FROM verdicts WHERE upstream = ? AND name = ?
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a manifest says of other content, as its author has it."""
+    """What a manifest says of itself for the referrers API."""
 
     descriptors: Sequence[Descriptor]
     subject: Subject | None
 
 
 def find_tag(connection: sqlite3.Connection, repository: Repository, tag: str) -> TagFact | None:
-    """Where a cached tag points."""
+    """What a cached tag names."""
     row = connection.execute(TAG, (*find_names(connection, repository), tag)).fetchone()
     return None if row is None else TagFact(digest_from_key(row[0]), row[1])
 
@@ -125,7 +125,7 @@ def record_tag(
     now: float,
     began: int | None = None,
 ) -> None:
-    """Note where a tag points.
+    """Record what a tag names.
 
     :param began: how many removals there were when the upstream was asked.
     """
@@ -164,7 +164,7 @@ def record_manifest(
     statement: Statement,
     proof: Proof,
 ) -> None:
-    """Note a verified manifest fetched through a repository: content, mentions, link."""
+    """Record a verified manifest fetched through a repository: content, mentions and link."""
     if is_outdated(connection, RepositoryContent(repository, manifest.digest), proof.began):
         return
     content = store_content(
@@ -238,7 +238,7 @@ def list_repositories(
 
 
 def known_manifests(connection: sqlite3.Connection, repository: Repository) -> list[Digest]:
-    """Two stored manifests that a repository has, those that were shown last."""
+    """At most two stored manifests of a repository, the latest first."""
     upstream, name = find_names(connection, repository)
     names = {"upstream": upstream, "name": name, "most": MOST_CANDIDATES}
     return [digest_from_key(key) for key, _ in connection.execute(KNOWN_MANIFESTS, names)]
@@ -257,7 +257,7 @@ def record_verdict(
     now: float,
     most: int = MOST_VERDICTS,
 ) -> None:
-    """Note such an answer, and forget those that more than ``most`` others came after."""
+    """Record such an answer. Keep only the latest ``most`` of all."""
     cursor = connection.execute(
         "INSERT OR REPLACE INTO verdicts (upstream, name, public, asked_at) VALUES (?, ?, ?, ?)",
         (*note_names(connection, repository), public, now),
@@ -267,7 +267,7 @@ def record_verdict(
 
 
 def find_closed(connection: sqlite3.Connection, repository: Repository) -> float | None:
-    """Since when good credentials are refused for a repository."""
+    """Since when a repository is closed to good credentials."""
     row = connection.execute(CLOSED, find_names(connection, repository)).fetchone()
     return None if row is None else row[0]
 
@@ -275,7 +275,7 @@ def find_closed(connection: sqlite3.Connection, repository: Repository) -> float
 def record_closed(
     connection: sqlite3.Connection, repository: Repository, since: float | None
 ) -> None:
-    """Note it where something is known of the repository: names can be made up."""
+    """Record that, but only of repositories of which something is known: clients invent names."""
     connection.execute(
         "UPDATE repositories SET closed_since = ? WHERE upstream = ? AND name = ?",
         (since, *find_names(connection, repository)),
@@ -290,17 +290,17 @@ MOST_ANNOTATIONS = 4096
 
 
 def clean_text(text: str) -> str:
-    """The text without lone surrogates, which JSON can express and UTF-8 cannot."""
+    """A text without lone surrogates, which JSON can encode and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def clean_media_type(media_type: str) -> str:
-    """A media type of bounded length that can be stored."""
+    """A media type, cut to a bounded length, that can be stored."""
     return clean_text(media_type[:LONGEST_MEDIA_TYPE])
 
 
 def clean_annotations(given: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Annotations of bounded length together that can be stored."""
+    """Annotations, cut to a bounded length in all, that can be stored."""
     room = MOST_ANNOTATIONS
     kept = {}
     for key, value in given:

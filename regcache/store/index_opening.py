@@ -1,4 +1,4 @@
-"""Ways to open the index: as it has to be, and where that cannot be, with less."""
+"""Ways to open the index: normally, and the substitutes if that is not possible."""
 
 import os
 import sqlite3
@@ -30,7 +30,7 @@ _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error says that the file is no whole database (and not that a disk is full)."""
+    """Whether an error means that the file is damaged, and not that a disk is full, for example."""
     if isinstance(error, IndexDamagedError):
         return True
     code = getattr(error, "sqlite_errorcode", None) or 0
@@ -40,9 +40,9 @@ def is_damage(error: BaseException) -> bool:
 def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connection:
     """Open a database without Python's implicit transactions.
 
-    One thread at a time uses it; which one is the pool's affair.
+    One thread at a time may use it, not always the same one.
 
-    :param immutable: read it without locks, and without a look at what is beside it.
+    :param immutable: read it without locks, and without the files that SQLite keeps beside it.
     """
     mode = "ro&immutable=1" if immutable else "rwc" if create else "rw"
     return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}")
@@ -69,10 +69,10 @@ def open_index(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
 
 
 def open_substitute(path: str, migrations: Sequence[str]) -> sqlite3.Connection | None:
-    """Open an index where there is no room on the disk, or nothing may be written; None if not.
+    """Open an index although the disk is full, or nothing may be written; None if not possible.
 
-    Alone, in which case SQLite needs no file beside it that several processes share; or as it
-    is, if there is nothing beside it that belongs to it.
+    First with an exclusive lock: then SQLite needs no shared memory in a file beside it. Else as
+    immutable, if no file beside it has a part of its content.
     """
     with suppress(*UNUSABLE):
         return _prepared(connect(path, create=False), migrations, (_ALONE, *_PRAGMAS))
@@ -83,7 +83,7 @@ def open_substitute(path: str, migrations: Sequence[str]) -> sqlite3.Connection 
 
 
 def begin_in_memory(migrations: Sequence[str]) -> sqlite3.Connection:
-    """Begin an index that is forgotten with the process, and bounded."""
+    """Begin an index in memory, of bounded size. It ends with the process."""
     bound = f"PRAGMA max_page_count = {MOST_MEMORY_PAGES}"
     return _prepared(connect_memory(), migrations, (bound,))
 

@@ -1,9 +1,9 @@
-"""The tables of the index, and how an older file becomes a newer one.
+"""The tables of the index, and the migrations from older versions.
 
-Digests are binary, one byte for the algorithm before the hash, because a million of them as
-text would be twice the file. Where rows may become many, nothing is found by walking: what a
-repository may be told is kept per repository (``shown``, ``referrers``), and what would have
-to be counted is kept counted by triggers, which no crash can put out of step.
+Digests are binary, one byte for the algorithm before the hash: as text, a million of them would
+make the file twice as large. Tables that may become large are never scanned: what a repository may
+be told is kept for each repository (``shown``, ``referrers``), and totals are kept up to date by
+triggers, within the same transactions.
 """
 
 import sqlite3
@@ -261,11 +261,11 @@ MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REM
 
 
 class IndexVersionError(Exception):
-    """The file was written by a newer program, which knows what this one does not."""
+    """The file was written by a newer version, so that this one cannot use it."""
 
 
 class IndexDamagedError(Exception):
-    """The file is no index, or not a whole one."""
+    """The file is no index, or a part of it is missing."""
 
 
 def digest_key(digest: Digest) -> bytes:
@@ -285,10 +285,10 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Bring a file to the version that this program knows, one transaction per step.
+    """Bring a file to the present version, with one transaction per step.
 
     :raises IndexVersionError: if the file is newer than the program.
-    :raises IndexDamagedError: if there are tables that no version accounts for.
+    :raises IndexDamagedError: if it has tables but no version.
     """
     version = schema_version(connection)
     if version > len(migrations):
@@ -314,12 +314,12 @@ def _apply(connection: sqlite3.Connection, script: str, version: int) -> None:
 
 
 def check(connection: sqlite3.Connection) -> None:
-    """Read a little of each table: cheap at any size, and enough to tell garbage.
+    """Read a little of each table. That is cheap at any size, and enough to recognise garbage.
 
-    Truncation needs no look of ours: SQLite compares the file's length with its header.
+    SQLite itself notices a file that was cut short: it compares the length with its header.
 
-    :raises IndexDamagedError: if something that must be there is not.
-    :raises sqlite3.DatabaseError: if pages cannot be understood.
+    :raises IndexDamagedError: if a table or trigger is missing.
+    :raises sqlite3.DatabaseError: if pages cannot be read.
     """
     probes = (
         "SELECT max(number) FROM upstreams",

@@ -1,8 +1,8 @@
-"""The way from the reactor to the index's thread and back.
+"""Runs readings and changes of the index in its thread, for the reactor.
 
-Group commit: changes that are called for while an earlier one still waits for the thread
-share its transaction. Nobody waits longer for it, and a burst costs one commit. Readings that
-follow each other share a job likewise; they see every change that was called for before.
+Group commit: changes that come while an earlier one still waits for the thread share its
+transaction. None waits longer because of that, and a burst of them needs one commit. Consecutive
+readings share a job likewise. A reading sees every change that was called for before it.
 """
 
 import threading
@@ -33,7 +33,7 @@ _SECONDS_BETWEEN_COMPLAINTS = 60.0
 
 
 class WriteBatch:
-    """Changes that will be made together. Collected in the reactor, taken in the thread."""
+    """Changes that will share a transaction. Filled in the reactor, taken in the thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class WriteBatch:
         self._waiting: list[Deferred[None]] = []
 
     def add(self, operation: Operation) -> "Deferred[None] | None":
-        """Put a change in; None if it is too late for that, or there are enough of them."""
+        """Add a change. Returns None if the batch is closed or full."""
         with self._lock:
             if self._taken or len(self._operations) >= MOST_IN_BATCH:
                 return None
@@ -58,7 +58,7 @@ class WriteBatch:
             return self._operations
 
     def settle(self, outcomes: list[IndexWriteError | None]) -> None:
-        """Tell each caller how its change went."""
+        """Give each caller the outcome of its change."""
         for done, outcome in zip(self._waiting, outcomes, strict=True):
             if outcome is None:
                 done.callback(None)
@@ -77,7 +77,7 @@ Reading = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class ReadBatch:
-    """Readings that share a job. Collected in the reactor, taken in the thread."""
+    """Readings that share a job. Filled in the reactor, taken in the thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -86,7 +86,7 @@ class ReadBatch:
         self._waiting: list[Deferred[Any]] = []
 
     def add(self, reading: Reading) -> "Deferred[Any] | None":
-        """Put a reading in; None if it is too late for that, or there are enough of them."""
+        """Add a reading. Returns None if the batch is closed or full."""
         with self._lock:
             if self._taken or len(self._readings) >= MOST_READINGS:
                 return None
@@ -102,9 +102,9 @@ class ReadBatch:
             return self._readings
 
     def settle(self, outcomes: "list[Any | Failure]") -> None:
-        """Give each caller what it asked for, or why not."""
+        """Give each caller its result or failure."""
         for done, outcome in zip(self._waiting, outcomes, strict=True):
-            if not done.called:  # else whoever asked has cancelled
+            if not done.called:  # else the caller has cancelled it
                 done.callback(outcome)
 
     def fail(self, failure: Failure) -> None:
@@ -115,7 +115,7 @@ class ReadBatch:
 class IndexThread:
     """Runs readings and changes of a file in order, in a pool of one thread.
 
-    What is asked for before :meth:`open` is done or behind :meth:`close` fails with
+    What is called before :meth:`open` is done, or after :meth:`close`, fails with
     IndexUnavailableError.
     """
 
@@ -140,7 +140,7 @@ class IndexThread:
         return self._pool.run(self._file.open).addCallback(opened)
 
     def close(self) -> "Deferred[None]":
-        """Close the file behind all that was asked for before. Idempotent."""
+        """Close the file after all that was called for before. Idempotent."""
         self._open = False
         done: Deferred[None] = self._pool.run(self._file.close)
         return done
@@ -191,7 +191,7 @@ class IndexThread:
         return done
 
     def _commit(self, batch: WriteBatch) -> None:
-        self._reads = None  # what is asked for from now on has to see these changes
+        self._reads = None  # readings from now on have to see these changes
         work = self._pool.run(_write_batch, self._file, batch)
         work.addCallbacks(batch.settle, batch.fail)
         work.addErrback(partial(self.log.failure, "index batch"))

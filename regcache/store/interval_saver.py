@@ -1,8 +1,8 @@
-"""Notes on disk which intervals of a partial file are present.
+"""Records on the disk which intervals of a partial file are present.
 
-That is done by itself while bytes come in, some tenths of a second after each: what a kill -9
-costs. It is a small file written by replace, from the page cache: nobody waits for the disk.
-What counts after a crash of the machine is only what was synced before.
+While bytes come in this is done some tenths of a second after each: so much is lost by a kill -9.
+The record is a small file, which is replaced each time, without a sync: nothing waits for the
+disk. After a crash of the machine only the intervals count that were synced before.
 """
 
 import os
@@ -37,11 +37,11 @@ the disk. So a crash of the machine costs a bounded time of downloading, not of 
 
 
 class IntervalSaver:
-    """Writes the sidecar of one partial file, and knows what of it was synced.
+    """Writes the sidecar of one partial file, and remembers which of its bytes are synced.
 
-    :param known: what there is to be saved at present; ``synced`` is filled in here.
+    :param known: gives what is to be saved; ``synced`` is filled in here.
     :param background: shared by all files, so that slow syncs never take all threads.
-    :param pause: seconds from bytes that were written to the note of them.
+    :param pause: gives the seconds from the write of bytes to the record of them.
     """
 
     log = Logger()
@@ -76,13 +76,13 @@ class IntervalSaver:
         self._fault: BaseException | None = None
 
     def reset(self) -> None:
-        """Nothing that was synced counts any more."""
+        """Forget what was synced: the file is empty again."""
         self._generation += 1
         self._synced = Intervals()
         self._noted = 0
 
     def stop(self) -> None:
-        """Write nothing any more: the name may belong to another file."""
+        """Write nothing any more: the name may belong to another file by now."""
         self._stopped = True
         self.rest()
 
@@ -93,7 +93,7 @@ class IntervalSaver:
             timer.cancel()
 
     def wrote(self) -> None:
-        """Bytes were written: have them noted soon."""
+        """Record soon that further bytes were written."""
         if self._noting or self._stopped or self._fault is not None or self._opened.closing:
             return
         if self._known().present.total - self._noted >= SAVE_BEHIND:
@@ -113,7 +113,7 @@ class IntervalSaver:
             self.wrote()
 
     def _not_noted(self, failure: Failure) -> None:
-        """The disk refuses: try again, unless the file was closed meanwhile."""
+        """The disk refused the record: try again, unless the file was closed meanwhile."""
         self._noting = False
         if failure.check(FileClosedError, PoolStoppedError) or self._stopped:
             return
@@ -126,12 +126,15 @@ class IntervalSaver:
             self._timer = self._clock.callLater(RETRY_PAUSE, self._note)
 
     def check(self) -> None:
-        """:raises OSError: if a sync in the background failed: nobody else is told of that."""
+        """:raises OSError: if a sync in the background failed, which was not reported yet."""
         if self._fault is not None:
             raise self._fault
 
     def save(self, sync: bool) -> "Deferred[None]":
-        """Write the sidecar; with ``sync``, after the data and for good. Fails with OSError."""
+        """Write the sidecar. With ``sync`` sync the data before, and the sidecar, too.
+
+        Fails with OSError.
+        """
         if self._fault is not None:
             return fail(self._fault)
         if not sync:
@@ -152,14 +155,14 @@ class IntervalSaver:
         await self._opened.work(lambda descriptor: self._names.save(state, durable))
 
     async def _sync(self) -> None:
-        """Bring to the disk what is present by now."""
+        """Sync the bytes that are present now."""
         generation, present = self._generation, self._known().present.copy()
         await self._opened.work(os.fdatasync)
         if generation == self._generation:
             self._synced = present
 
     def _sync_behind(self) -> None:
-        """Sync in the background, when it is worth it and in turn with other files."""
+        """Sync in the background, if enough was written, one file after the other."""
         behind = self._known().present.total - self._synced.total
         if self._syncing or self._stopped or behind < SYNC_BEHIND:
             return
@@ -170,7 +173,7 @@ class IntervalSaver:
         syncing.addErrback(self._sync_failed).addCallback(self._sync_ended)
 
     def _sync_failed(self, failure: Failure) -> None:
-        """Have the next save fail, unless the file was closed meanwhile."""
+        """Let the next save fail, unless the file was closed meanwhile."""
         if not failure.check(FileClosedError, PoolStoppedError):
             self._fault = failure.value
 

@@ -1,4 +1,4 @@
-"""One daemon per storage directory."""
+"""The lock of a storage directory: only one daemon may use it."""
 
 import errno
 import fcntl
@@ -9,13 +9,13 @@ from regcache.store.aside import Aside, open_regular
 
 _NOT_WRITABLE = frozenset(
     {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.ENOENT}
-) | {errno.EEXIST}  # something else has its name, and cannot be moved
+) | {errno.EEXIST}  # it is no regular file, and cannot be moved aside
 
 
 class StoreLockedError(Exception):
-    """Another process holds the storage directory; the text is one line that says what to type.
+    """Another process uses the storage directory. The text is one line that says what to do.
 
-    :ivar pid: of that process, as it wrote it; "" if it did not.
+    :ivar pid: of that process, from the lock file; "" if it is not there.
     """
 
     def __init__(self, path: str, pid: str) -> None:
@@ -31,11 +31,10 @@ class StoreLockedError(Exception):
 class StoreLock:
     """A lock file, held with flock(2) until :meth:`release` or the end of the process.
 
-    The file is never removed: whoever unlinks a lock lets two processes hold one each. Where it
-    cannot be made, on a disk that is full or read only, the lock of the directory itself is
-    what keeps others out; so both are taken.
+    The file is never removed: if it were, two processes could each lock a file of that name. On a
+    disk that is full or read-only it cannot be made. Therefore the directory itself is locked, too.
 
-    :param pid: what another process is told, at first.
+    :param pid: the first content of the file, for other processes.
     """
 
     def __init__(self, path: str, pid: int) -> None:
@@ -63,7 +62,7 @@ class StoreLock:
             raise
 
     def _open(self) -> tuple[int | None, bool]:
-        """The file, if there can be one, and whether it may be written."""
+        """Open the file, if that is possible. Gives it, and whether it may be written."""
         with suppress(OSError):
             Aside(os.path.dirname(self._path)).clear(self._path)
         for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
@@ -86,26 +85,26 @@ class StoreLock:
         self._folder = os.open(os.path.dirname(self._path), flags)
         try:
             self._take(self._folder)
-        except OSError:  # some file systems on a network lock no folders
+        except OSError:  # some network file systems cannot lock folders
             if self._file is None:
                 raise
 
     def tell(self, pid: int) -> None:
-        """Tell other processes another pid: a daemon that forks keeps its lock.
+        """Write another pid into the file: a daemon that forks keeps its lock.
 
-        It is written over the old one: a full disk has no room for a new block.
+        It overwrites the old one, since a full disk has no room for a new block.
         """
         if self._file is not None and self._writable:
             with suppress(OSError):
                 os.ftruncate(self._file, os.pwrite(self._file, b"%d\n" % pid, 0))
 
     def release(self) -> None:
-        """Give it up. Idempotent."""
+        """Release the lock. Idempotent."""
         file, self._file = self._file, None
         folder, self._folder = self._folder, None
         held, self._held = self._held, False
         if file is not None:
-            with suppress(OSError):  # a pid that stays behind is harmless without the lock
+            with suppress(OSError):  # without the lock an old pid does no harm
                 if held:
                     os.ftruncate(file, 0)
             os.close(file)

@@ -1,7 +1,7 @@
-"""One descriptor for stored content, however many read it at a time.
+"""The stored contents that are open: one descriptor for each, however many readers it has.
 
-A client may ask for the same blob in hundreds of streams; a process may have a few thousand
-descriptors in all.
+A client may ask for the same blob in hundreds of streams, and a process may have only a few
+thousand descriptors.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from regcache.store.content_file import CachedReads, ContentFile, FileClosedErro
 
 @dataclass(slots=True)
 class _Shared:
-    """An open file, and how many have it."""
+    """An open file, and how many readers use it."""
 
     opened: OpenFile
     size: int
@@ -28,7 +28,7 @@ class _Shared:
 class Opening:
     """Look-ups of one content that are under way.
 
-    :ivar outdated: the content was removed or replaced meanwhile.
+    :ivar outdated: whether the content was removed or replaced meanwhile.
     """
 
     count: int = 0
@@ -36,7 +36,7 @@ class Opening:
 
 
 class _Share:
-    """What one of several readers has of an open file. Closing it closes nothing for others.
+    """An open file as one of several readers has it. Closing this does not affect the others.
 
     :param closed: called once, when it is closed.
     """
@@ -59,16 +59,16 @@ class _Share:
         return self._opened.run(function, *args)
 
     def close(self) -> None:
-        """Give it back. Idempotent."""
+        """Close it for this reader. Idempotent."""
         if not self.closing:
             self.closing = True
             self._closed()
 
 
 class OpenContents:
-    """The stored content that is being read. For the reactor thread.
+    """The stored contents that are being read. For the reactor thread.
 
-    A descriptor is closed with its last reader, so there are no more entries than descriptors.
+    A descriptor is closed when its last reader is, so there are no more entries than descriptors.
     """
 
     def __init__(self, cached: CachedReads) -> None:
@@ -80,13 +80,13 @@ class OpenContents:
         return len(self._open)
 
     def share(self, digest: Digest) -> ContentFile | None:
-        """Content that somebody reads already; None if nobody does."""
+        """Another reader of content that is open already; None if it is not."""
         shared = self._open.get(digest)
         return None if shared is None else self._reader(digest, shared)
 
     @contextmanager
     def opening(self, digest: Digest) -> Iterator[Opening]:
-        """While content is looked up and opened. What it gives belongs to :meth:`add`."""
+        """A context in which content is looked up and opened; for :meth:`add`."""
         opening = self._opening.setdefault(digest, Opening())
         opening.count += 1
         try:
@@ -97,9 +97,9 @@ class OpenContents:
                 del self._opening[digest]
 
     def add(self, digest: Digest, opened: OpenFile, size: int, opening: Opening) -> ContentFile:
-        """Content that has been opened. Where another was quicker its descriptor is used.
+        """A reader of content that has been opened. If it is open by now, use that descriptor.
 
-        What was removed or replaced meanwhile is for this one reader.
+        If the content was removed or replaced meanwhile, no other reader gets this file.
         """
         shared = self._open.get(digest)
         if shared is None:
@@ -111,7 +111,7 @@ class OpenContents:
         return self._reader(digest, shared)
 
     def forget(self, digest: Digest) -> None:
-        """The content was removed or replaced: who reads it goes on, others do not join."""
+        """Let later readers open the file anew: it was removed or replaced. Present ones go on."""
         self._open.pop(digest, None)
         opening = self._opening.pop(digest, None)
         if opening is not None:

@@ -1,4 +1,4 @@
-"""Content that is being fetched: a sparse file, and what is known of it."""
+"""Partial files: content that is being fetched, in a sparse file."""
 
 import errno
 import os
@@ -21,30 +21,30 @@ from regcache.store.trailing_hash import TrailingHash
 
 
 class PartialOwner(Protocol):
-    """Who opened a partial file.
+    """The interface of what opened a partial file, for that file.
 
-    :ivar background_syncs: taken by syncs that nobody waits for.
+    :ivar background_syncs: limits the syncs in the background.
     """
 
     background_syncs: DeferredSemaphore
     clock: IReactorTime
 
     def save_pause(self) -> float:
-        """Seconds from bytes that were written to the note of them on disk."""
+        """Seconds from the write of bytes to the record of them on the disk."""
 
     def committing(self, digest: Digest) -> AbstractContextManager[None]:
-        """While the file gets its final name."""
+        """A context in which the file gets its final name."""
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
-        """The file has its final name; content of ``replaced`` bytes had it before."""
+        """The file has its final name. It replaced content of ``replaced`` bytes."""
 
     def detached(self, names: PartialNames) -> None:
-        """After a commit or discard the names in partial/ are free. Called at most once."""
+        """The names in partial/ are free, after a commit or discard. Called at most once."""
 
 
 @implementer(IPartialFile)
 class PartialFile(ContentFile):
-    """Content in the making. Reading ends where bytes are not present."""
+    """Content that is being fetched. It can be read up to the first byte that is not present."""
 
     _opened: OpenFile
     content: bytes | None = None
@@ -85,7 +85,7 @@ class PartialFile(ContentFile):
 
     @property
     def closing(self) -> bool:
-        """Whether :meth:`close` was called; the last uses may still be under way."""
+        """Whether :meth:`close` was called. The last uses may still be under way."""
         return self._opened.closing
 
     def close(self) -> None:
@@ -108,11 +108,11 @@ class PartialFile(ContentFile):
         self.size = size
 
     def prepare(self) -> "Deferred[None]":
-        """It is on the disk."""
+        """Nothing to do: it is on the disk already."""
         return succeed(None)
 
     def to_disk(self) -> "Deferred[None]":
-        """It is there."""
+        """Nothing to do: it is on the disk already."""
         return succeed(None)
 
     def _readable(self, offset: int, length: int) -> int | None:
@@ -125,7 +125,7 @@ class PartialFile(ContentFile):
     def read(self, offset: int, length: int) -> "Deferred[bytes]":
         """Read in the pool what is present from ``offset`` on, at most ``length`` bytes.
 
-        Fails as :meth:`ContentFile.read`, and with ESTALE if :meth:`clear` came between.
+        Fails as :meth:`ContentFile.read`, and with ESTALE if :meth:`clear` was called meanwhile.
         """
         return super().read(offset, length).addCallback(self._still_meant, self._generation)
 
@@ -135,11 +135,11 @@ class PartialFile(ContentFile):
         return content
 
     def write(self, offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
-        """Write the chunks from ``offset``, but for what is present already.
+        """Write the chunks from ``offset`` on, except for bytes that are present already.
 
-        The first writer of a byte wins, so what readers got and what was hashed cannot change.
-        Fails with OSError, and with ValueError outside of the content. Nothing is written
-        where :meth:`clear` came between.
+        A byte is written only once, so what readers got and what was hashed cannot change. Fails
+        with OSError, and with ValueError outside of the content. Nothing is written if
+        :meth:`clear` was called meanwhile.
         """
         generation = self._generation
         return self._turns.run_plain(lambda: self._write(offset, chunks, generation))
@@ -163,15 +163,15 @@ class PartialFile(ContentFile):
         return self._hash.write(pieces, mark)
 
     def allocate(self, start: int, end: int) -> "Deferred[None]":
-        """Reserve disk space for ``[start, end)``, where that is possible. Fails with OSError."""
+        """Reserve disk space for ``[start, end)``, if that is supported. Fails with OSError."""
         return self._opened.run(allocate, start, end)
 
     def save(self, sync: bool = True) -> "Deferred[None]":
-        """Write down which intervals are present. Fails with OSError.
+        """Record which intervals are present. Fails with OSError.
 
-        :param sync: sync the data first, so that they count after a crash of the machine too.
-            Otherwise they count after the end of this process only, and a sync goes on in the
-            background when there is much to be synced; its fault fails the next save.
+        :param sync: sync the data first, so that they also count after a crash of the machine.
+            Otherwise they only count after the end of this process. Then, if much is to be synced,
+            that is done in the background; if it fails, so does the next save.
         """
         return self._saver.save(sync)
 

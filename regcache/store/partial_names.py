@@ -1,7 +1,7 @@
-"""The files of one digest in partial/: its bytes, and the sidecar that says which are there.
+"""The two files of a partial content: its bytes, and the sidecar that says which are present.
 
-Only the sidecar counts, not what the file system shows: a sparse file, or one that a crash of
-the machine has cut, looks whole. :class:`PartialNames` blocks, and belongs into a pool.
+Only the sidecar counts, not the size of the file: a sparse file, or one that a crash of the
+machine has damaged, looks whole. :class:`PartialNames` blocks, and belongs into a pool.
 """
 
 import io
@@ -27,18 +27,18 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class _ImplausibleError(ValueError):
-    """A sidecar says what cannot be."""
+    """A sidecar has invalid content."""
 
 
 @dataclass
 class Sidecar:
-    """What is known of content that is being fetched.
+    """The facts about content that is being fetched.
 
-    :ivar size: of the whole content in bytes; None while nobody knows.
-    :ivar anonymous: every byte present was given without credentials.
-    :ivar present: what was written; lost with the page cache when the machine crashes.
-    :ivar synced: the part of it that is on the disk for certain.
-    :ivar upstream: which gave all of it.
+    :ivar size: of the whole content in bytes; None if it is not known yet.
+    :ivar anonymous: whether every byte that is present was given without credentials.
+    :ivar present: the intervals that were written; a crash of the machine may lose them.
+    :ivar synced: those of them that are on the disk for certain.
+    :ivar upstream: the one that gave all of it.
     """
 
     size: int | None = None
@@ -50,7 +50,7 @@ class Sidecar:
 
 
 def read_boot_id() -> str:
-    """What the kernel calls the time since the machine was started; "" where it has no name."""
+    """The kernel's boot id, which changes with each start of the machine; "" without one."""
     try:
         with open(_BOOT_ID, encoding="ascii") as source:
             return source.read(64).strip()
@@ -81,11 +81,11 @@ def read_sidecar(
     file_size: int,
     upstream: UpstreamIdentity | None = None,
 ) -> Sidecar | None:
-    """Read a sidecar; None where there is none, or none that can be believed. Blocks.
+    """Read a sidecar; None if there is none, or it is not valid. Blocks.
 
-    Under the boot id that it was written under, all that was present counts: the page cache
-    outlives the process. Under another only what was synced does. What another upstream gave
-    counts for nothing: it may be wrong, or for other eyes only, and nobody has verified it.
+    With the same boot id all that was present counts, since the page cache outlives the process.
+    With another one, only what was synced counts. Bytes of another upstream do not count: they are
+    not verified, and may be wrong, or private.
 
     :param file_size: of the partial file, in bytes.
     """
@@ -129,7 +129,7 @@ def _goes_on(now: UpstreamIdentity | None, before: UpstreamIdentity | None) -> b
 
 
 def _intervals(pairs: Any, end: int) -> Intervals:
-    """:raises ValueError: if it is no short, sorted list of disjoint intervals before ``end``."""
+    """:raises ValueError: if it is no short list of sorted, disjoint intervals before ``end``."""
     _require(isinstance(pairs, list) and len(pairs) <= _MOST_INTERVALS)
     position = -1
     for pair in pairs:
@@ -141,7 +141,7 @@ def _intervals(pairs: Any, end: int) -> Intervals:
 
 
 def _is_count(value: object, most: int) -> bool:
-    """Whether it is a whole number (JSON's true is none) in bounds."""
+    """Whether it is a whole number (which JSON's true is not) in bounds."""
     return type(value) is int and 0 <= value <= most
 
 
@@ -154,7 +154,7 @@ _BLOCK = 512  # stat(2): the unit of st_blocks
 
 
 class PartialNames:
-    """Where the bytes of a digest, and what is known of them, lie while it is fetched."""
+    """The paths of a partial file and its sidecar, and what is done with them."""
 
     def __init__(self, paths: StorePaths, key: PartialKey, boot_id: str) -> None:
         self.key, self.digest = key, key.digest
@@ -165,9 +165,9 @@ class PartialNames:
         self._final = paths.blob(key.digest)
 
     def open(self, upstream: UpstreamIdentity | None = None) -> tuple[io.FileIO, Sidecar, int]:
-        """Open what an earlier attempt at the same upstream left, or an empty file.
+        """Open the file of an earlier attempt at the same upstream, or an empty one.
 
-        :returns: the file, what it holds, and the bytes of disk that it took before.
+        :returns: the file, what its sidecar says, and how many bytes of disk it took before.
         """
         descriptor, status = self._paths.open_growing(self._data, os.O_RDWR)
         raw = io.FileIO(descriptor, "r+")
@@ -182,7 +182,7 @@ class PartialNames:
             if state is None:
                 self.forget()
                 state = Sidecar(upstream=upstream)
-            # What lies behind the last interval was never noted, or is not ours.
+            # Bytes after the last interval were never recorded, or are not ours.
             os.ftruncate(descriptor, max((end for _, end in state.present), default=0))
         except BaseException:
             raw.close()
@@ -190,12 +190,12 @@ class PartialNames:
         return raw, state, status.st_blocks * _BLOCK
 
     def save(self, state: Sidecar, durable: bool) -> None:
-        """Write down what is known."""
+        """Write the sidecar."""
         content = encode_sidecar(state, self.digest, self._boot_id)
         self._paths.replace(self._sidecar, content, durable)
 
     def forget(self) -> None:
-        """Remove what is known; the bytes count for nothing from then on."""
+        """Remove the sidecar. From then on the bytes do not count."""
         self._paths.aside.clear(self._sidecar)
         remove(self._sidecar)
 
@@ -203,12 +203,12 @@ class PartialNames:
         """Give the file its final name. :returns: the size of what was replaced."""
         os.utime(self._data)
         replaced = self._paths.put_in_place(self._data, self._final)
-        with suppress(OSError):  # it describes nothing any more, and is swept some day
+        with suppress(OSError):  # a sidecar without file is swept later
             self.forget()
         return replaced
 
     def remove(self) -> int:
-        """Remove both. :returns: the bytes of disk that they took."""
+        """Remove both files. :returns: how many bytes of disk they took."""
         self.forget()
         self._paths.aside.clear(self._data)
         allocated = self.allocated() or 0
@@ -216,7 +216,7 @@ class PartialNames:
         return allocated
 
     def trim(self) -> int:
-        """Give back space that was allocated in advance. :returns: the bytes of disk left."""
+        """Free space that was allocated in advance. :returns: how many bytes of disk are left."""
         try:
             os.truncate(self._data, os.stat(self._data).st_size)
         except FileNotFoundError:
@@ -224,14 +224,14 @@ class PartialNames:
         return self.allocated() or 0
 
     def allocated(self) -> int | None:
-        """The bytes of disk that the file takes; None where there is no file."""
+        """How many bytes of disk the file takes; None if there is no file."""
         try:
             return os.lstat(self._data).st_blocks * _BLOCK
         except FileNotFoundError:
             return None
 
     def modified_at(self) -> float | None:
-        """When the file was last written (Unix seconds); None where there is no file."""
+        """When the file was last written (Unix seconds); None if there is no file."""
         try:
             return os.lstat(self._data).st_mtime
         except FileNotFoundError:

@@ -41,7 +41,7 @@ at most. So there are at most 50 notes a second, or one for each of more than 50
 class PartialInUseError(OSError):
     """A partial file is open already: one download at a time fetches a digest from an upstream.
 
-    Where the disk refused to remove it, those who read it to its end keep it in use.
+    If the disk refused to remove it, it stays in use until its readers have finished.
     """
 
     def __init__(self, digest: Digest) -> None:
@@ -50,10 +50,10 @@ class PartialInUseError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class PartialFact:
-    """A partial file as found on disk.
+    """A partial file that was found on the disk.
 
-    :ivar allocated: bytes of disk that it takes.
-    :ivar modified_at: Unix seconds of the last write.
+    :ivar allocated: how many bytes of disk it takes.
+    :ivar modified_at: when it was last written (Unix seconds).
     """
 
     digest: Digest
@@ -62,12 +62,12 @@ class PartialFact:
 
 
 class PartialFiles:
-    """Hands out partial files, one at a time per digest and upstream.
+    """Opens partial files; for each digest and upstream one at a time.
 
     :param committed: called with digest, size and the size of what was replaced.
-    :ivar under_commit: what is about to get its final name.
-    :param changed: called with the change, in bytes, of what partial files take that are not
-        open. The space of an open one is the affair of whoever fetches it.
+    :ivar under_commit: the digests that are about to get their final names.
+    :param changed: called with each change of the bytes that partial files take which are not open.
+        The space of an open one is claimed by its download.
     """
 
     log = Logger()
@@ -100,11 +100,11 @@ class PartialFiles:
     def open(
         self, digest: Digest, upstream: UpstreamIdentity | None, apart: bool = False
     ) -> "Deferred[PartialFile]":
-        """Open what an earlier attempt at an upstream left, or begin; waits for one that closes.
+        """Open the file of an earlier attempt at an upstream, or begin one.
 
-        Fails with OSError, and with PartialInUseError.
+        Waits for a file that is being closed. Fails with OSError, and with PartialInUseError.
 
-        :param apart: begin a file that nobody else opens or finds.
+        :param apart: begin a file without a name, which can never be opened again.
         """
         keys = partial_keys(digest, upstream)
         if apart:
@@ -142,12 +142,12 @@ class PartialFiles:
         return PartialNames(self._paths, key, self._boot_id)
 
     def save_pause(self) -> float:
-        """Seconds from bytes that were written to the note of them on disk."""
+        """Seconds from the write of bytes to the record of them on the disk."""
         return min(SAVE_PAUSE_MOST, max(SAVE_PAUSE, SAVE_PAUSE_EACH * len(self._files)))
 
     @contextmanager
     def committing(self, digest: Digest) -> Iterator[None]:
-        """While a partial file gets its final name."""
+        """A context in which a partial file gets its final name."""
         self.under_commit.append(digest)
         try:
             yield
@@ -159,14 +159,14 @@ class PartialFiles:
         self._committed(names.digest, size, replaced)
 
     def detached(self, names: PartialNames) -> None:
-        """The names are free for another file, though this one may be read on."""
+        """The names are free for another file. This one may still be read."""
         del self._files[names.key]
         if names.key not in self._opening:
             del self._upstreams[names.key]
         self._locks.release(names.key)
 
     def _closed(self, names: PartialNames, file: PartialFile) -> None:
-        """A file was closed; if it stays as it is, see how much space it takes."""
+        """A file was closed. If it stays on the disk, find out how much space it takes."""
         if self._files.get(names.key) is not file:
             return
         trimming = self._pool.run(names.trim)
@@ -174,15 +174,15 @@ class PartialFiles:
         trimming.addCallback(lambda _: self.detached(names))
 
     def _trim_failed(self, failure: Failure) -> None:
-        """The space is counted again at the next start."""
+        """Log it. The space is counted again at the next start."""
         self.log.warn("a partial file was left as it is: {fault}", fault=failure.value)
 
     def facts(self) -> "Deferred[list[PartialFact]]":
-        """What lies in the folder; a bounded number. Fails with OSError."""
+        """The partial files in the folder; a bounded number. Fails with OSError."""
         return self._pool.run(_list_facts, self._paths, self._boot_id)
 
     def sweep(self, before: float) -> "Deferred[int]":
-        """Remove what is not open and was last written before that time (Unix seconds).
+        """Remove files that are not open and were last written before a time (Unix seconds).
 
         :returns: how many bytes of disk that freed. Fails with OSError.
         """
@@ -193,7 +193,7 @@ class PartialFiles:
         return await self._remove_all(await self._pool.run(_list_keys, self._paths), before)
 
     def remove(self, digest: Digest) -> "Deferred[int]":
-        """Remove what is not open of a digest, whichever upstream gave it.
+        """Remove the files of a digest that are not open, of any upstream.
 
         :returns: how many bytes of disk that freed. Fails with OSError.
         """
@@ -222,10 +222,10 @@ class PartialFiles:
 
 
 def partial_keys(digest: Digest, upstream: UpstreamIdentity | None) -> list[PartialKey]:
-    """Under which names the bytes that an upstream gives may lie, the usual one first.
+    """The keys of the partial file of a digest and an upstream, the usual one first.
 
-    That stays while the upstream has its name. The other is for one that took over the name of
-    an upstream from which the content is still being fetched.
+    The usual one depends on the upstream's name. The other one is used if another upstream had the
+    same name, and the content is still being fetched from that.
     """
     return [PartialKey(digest, place) for place in _places(upstream)]
 
@@ -239,14 +239,14 @@ def _places(upstream: UpstreamIdentity | None) -> tuple[str, ...]:
 
 
 def _list_keys(paths: StorePaths) -> list[PartialKey]:
-    """What the files in the folder are of. Blocks."""
+    """The keys of the files in the folder. Blocks."""
     with os.scandir(paths.partials) as entries:
         keys = {partial_key(entry.name) for entry in islice(entries, _MOST_NAMES)}
     return sorted((key for key in keys if key is not None), key=str)
 
 
 def _list_facts(paths: StorePaths, boot_id: str) -> list[PartialFact]:
-    """Facts of all files that hold bytes. Blocks."""
+    """Facts about all files that hold bytes. Blocks."""
     facts = []
     for key in _list_keys(paths):
         names = PartialNames(paths, key, boot_id)
@@ -257,13 +257,13 @@ def _list_facts(paths: StorePaths, boot_id: str) -> list[PartialFact]:
 
 
 def _remove_old(names: PartialNames, before: float) -> int:
-    """Remove a file that is old, or a sidecar without file; the bytes freed. Blocks."""
+    """Remove an old file, or a sidecar without file. Returns how many bytes that freed. Blocks."""
     modified_at = names.modified_at()
     return names.remove() if modified_at is None or modified_at < before else 0
 
 
 def _remove_temporaries(paths: StorePaths, before: float) -> None:
-    """Remove what was left where a file was to be replaced. Blocks."""
+    """Remove temporary files that were left behind. Blocks."""
     with os.scandir(paths.partials) as entries:
         for entry in islice(entries, _MOST_NAMES):
             name = entry.name.removesuffix(TEMPORARY_SUFFIX)

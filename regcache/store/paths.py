@@ -1,7 +1,7 @@
-"""Where everything lies below the storage directory, and how files get their names there.
+"""The paths of all files below the storage directory, and how files are put there.
 
-Names are made of digests alone, so nothing from the network can lead out of it. Folders are
-made with mode 0700: what a private repository gave is for the daemon's user only.
+Names are made of digests alone, so no input from the network can lead out of the directory.
+Folders are made with mode 0700, since the content of private repositories is in them.
 """
 
 import os
@@ -29,11 +29,12 @@ _PARTIAL_NAME = re.compile(r"(sha256|sha512)-([0-9a-f]+)(?:\.([0-9a-f]{16}))?(\.
 
 @dataclass(frozen=True, slots=True)
 class PartialKey:
-    """What a partial file is of: content, as one upstream gives it.
+    """The key of a partial file: content, and the upstream that gives it.
 
-    Until it is verified it is that upstream's word, and no other one's clients are shown it.
+    Until the content is verified it must not be mixed with another upstream's, nor shown to the
+    clients of another one.
 
-    :ivar upstream: sixteen hexadecimal digits that stand for the upstream; "" for none.
+    :ivar upstream: sixteen hexadecimal digits that identify the upstream; "" for none.
     """
 
     digest: Digest
@@ -45,7 +46,7 @@ class PartialKey:
 
 
 class StorageUnusableError(Exception):
-    """There is no storage directory to work in; the text is one line that says what to type."""
+    """There is no usable storage directory. The text is one line that says what to do."""
 
     def __init__(self, directory: str, why: str, remedy: str) -> None:
         super().__init__(
@@ -57,7 +58,7 @@ class StorePaths:
     """The layout of one storage directory.
 
     :param directory: an absolute path.
-    :ivar aside: takes what is in the way of our files.
+    :ivar aside: moves aside what is in the way of our files.
     """
 
     def __init__(self, directory: str) -> None:
@@ -69,11 +70,11 @@ class StorePaths:
         self.aside = Aside(directory)
 
     def prepare(self) -> None:
-        """Make what is missing of the folders, as far as that is possible. Blocks.
+        """Make missing folders, as far as that is possible. Blocks.
 
         An existing storage directory keeps its mode.
 
-        :raises StorageUnusableError: if there is nothing to read from.
+        :raises StorageUnusableError: if there is no directory that can be read.
         """
         algorithms = [os.path.join(self.blobs, name) for name in ALGORITHMS]
         try:
@@ -81,7 +82,7 @@ class StorePaths:
             for folder in (self.blobs, *algorithms, self.partials):
                 self._make(folder)
         except OSError as error:
-            # Where it can be read, what is there is served; what cannot be written is told later.
+            # If it can be read, its content is served. That it cannot be written is reported later.
             self._require_readable(error)
 
     def _require_readable(self, error: OSError) -> None:
@@ -99,7 +100,7 @@ class StorePaths:
             )
 
     def _make(self, folder: str) -> None:
-        """Make a folder, and those above it. :raises OSError: if that is not possible."""
+        """Make a folder, and its parents. :raises OSError: if that is not possible."""
         try:
             os.makedirs(folder, mode=_MODE, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -120,20 +121,20 @@ class StorePaths:
         return self.partial(key) + SIDECAR_SUFFIX
 
     def temporary(self, digest: Digest) -> str:
-        """The name of content that is being written in one go."""
+        """The name of content that is being written at once."""
         return self.partial(PartialKey(digest)) + TEMPORARY_SUFFIX
 
     def folders(self, digest: Digest) -> Iterator[str]:
-        """The folders that must be synced for the final name to last, innermost first."""
+        """The folders to sync so that the final name survives a crash, innermost first."""
         folder = os.path.dirname(self.blob(digest))
         for _ in range(3):
             yield folder
             folder = os.path.dirname(folder)
 
     def open_growing(self, path: str, flags: int) -> tuple[int, os.stat_result]:
-        """Open, or make, a file of ours in partial/ to be written. Blocks.
+        """Open or make a file in partial/, for writing. Blocks.
 
-        What is in its way is put aside; a file that another user made is replaced.
+        What is in its way is moved aside; a file of another user is replaced.
 
         :returns: a descriptor, and the status of the file.
         :raises OSError: if it cannot be made.
@@ -150,7 +151,7 @@ class StorePaths:
         return open_regular(path, flags, MODE_GROWING)
 
     def put_in_place(self, source: str, target: str) -> int:
-        """Rename a whole file to its final name, and make the folder for that if need be. Blocks.
+        """Rename a complete file to its final name, and make the folder if needed. Blocks.
 
         :returns: the size of what was replaced, in bytes.
         :raises OSError: if that is not possible.
@@ -170,9 +171,9 @@ class StorePaths:
         return replaced
 
     def replace(self, path: str, content: bytes, durable: bool) -> None:
-        """Write a small file by atomic replace. Blocks.
+        """Replace a small file atomically. Blocks.
 
-        :param durable: whether the bytes must be on the disk before the name means them.
+        :param durable: whether to sync the new bytes before they get the name.
         :raises OSError: if that is not possible.
         """
         temporary = path + TEMPORARY_SUFFIX
@@ -188,7 +189,7 @@ class StorePaths:
 
 
 def partial_key(name: str) -> PartialKey | None:
-    """What a file name in partial/ is about; None for a name that is not ours."""
+    """The key of a file name in partial/; None for a name that is not ours."""
     match = _PARTIAL_NAME.match(name)
     if match is None:
         return None
@@ -199,7 +200,7 @@ def partial_key(name: str) -> PartialKey | None:
 
 
 def _checked(digest: Digest) -> Digest:
-    """The digest, after a second look at it: it becomes a file name.
+    """Check a digest once more, since it becomes a file name.
 
     :raises InvalidDigestError: if it was not made by :meth:`Digest.parse`.
     """

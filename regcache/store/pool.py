@@ -1,8 +1,8 @@
-"""Threads of our own for work that may block.
+"""Thread pools for work that may block.
 
-Never the reactor's pool: names are resolved there, and a slow disk would stall every
-connection to an upstream. Nor another of Twisted's pools: where jobs are short, handing them
-over costs more there than doing them.
+The reactor's pool is not used: it resolves names, and a slow disk would delay every connection to
+an upstream. Nor is another one of Twisted's: there, handing over a short job costs more than the
+job itself.
 """
 
 from collections.abc import Callable
@@ -22,17 +22,17 @@ T = TypeVar("T")
 
 
 class PoolStoppedError(RuntimeError):
-    """Work was given to a pool that does not run (yet, or any more)."""
+    """Work was given to a pool that is not running yet, or not any more."""
 
 
 def handed_over(
     inner: "Deferred[T]", give_back: Callable[[T], object] = lambda value: None
 ) -> "Deferred[T]":
-    """A Deferred for the caller to cancel as it likes, while ``inner`` goes on to its end.
+    """A Deferred that the caller may cancel; ``inner`` goes on to its end in any case.
 
-    A job in a thread cannot be called back: what depends on its end must hang on ``inner``.
+    A job in a thread cannot be cancelled. What depends on its end must use ``inner``.
 
-    :param give_back: gets the result when nobody waits any more, e.g. to close a file.
+    :param give_back: gets the result if the caller has cancelled, to close a file, for example.
     """
     outer: Deferred[T] = Deferred()
 
@@ -43,7 +43,7 @@ def handed_over(
             outer.callback(value)
 
     def failed(failure: Any) -> None:
-        if not outer.called:  # else whoever cancelled has renounced the outcome
+        if not outer.called:  # else the caller has cancelled it
             outer.errback(failure)
 
     inner.addCallbacks(arrived, failed)
@@ -79,11 +79,11 @@ class WorkPool(Service):
         return result
 
     def _done(self, result: "Deferred[Any]", outcome: Any) -> None:
-        """In the thread: hand the outcome over."""
+        """Hand an outcome to the reactor's thread. Called in the job's thread."""
         self._reactor.callFromThread(self._deliver, result, outcome)
 
     def _deliver(self, result: "Deferred[Any]", outcome: Any) -> None:
-        """Back in the reactor thread with an outcome."""
+        """Deliver outcomes. Called in the reactor's thread."""
         self._jobs -= 1
         result.callback(outcome)
         if self._jobs == 0 and self._idle is not None:
@@ -91,12 +91,12 @@ class WorkPool(Service):
             idle.callback(None)
 
     def startService(self) -> None:
-        """Begin to take work."""
+        """Accept work from now on."""
         super().startService()  # type: ignore[no-untyped-call]
         self._threads = _Threads(self._name, self._size, self._done)
 
     def stopService(self) -> "Deferred[None] | None":
-        """Take no more work; fires when all that was taken is done and delivered."""
+        """Accept no more work. Fires when all that was accepted is done and delivered."""
         super().stopService()  # type: ignore[no-untyped-call]
         threads, self._threads = self._threads, None
         if threads is None:
@@ -112,7 +112,7 @@ _Job = tuple["Deferred[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 class _Threads:
-    """Threads that begin when they are needed, and stay. Used by the reactor's thread alone.
+    """Threads that are started when they are needed, and stay. Only for the reactor's thread.
 
     :param done: called in a thread with a job's Deferred and its result, or Failure.
     """
@@ -127,15 +127,15 @@ class _Threads:
     def take(self, job: _Job, jobs: int) -> None:
         """Do a job.
 
-        :param jobs: how many have no outcome yet, this one among them.
-        :raises RuntimeError: if there is no thread, and the system gives none.
+        :param jobs: how many jobs have no outcome yet, including this one.
+        :raises RuntimeError: if there is no thread, and none can be started.
         """
         if len(self._running) < min(jobs, self._size):
             self._begin_thread()
         self._queue.put(job)
 
     def stop(self) -> None:
-        """End all threads, which have nothing to do any more."""
+        """End all threads. None may have a job any more."""
         for _ in self._running:
             self._queue.put(None)
         for thread in self._running:

@@ -1,15 +1,15 @@
-"""Counting what the files under blobs/ take, behind the answers.
+"""Counts in the background how much disk the files under blobs/ take.
 
-What the ledger begins with is the index's total. After a kill -9 the two may differ from what is
-on the disk: a file has its name before the index knows of it, and loses it before the index has
-forgotten it; and an index that was replaced by its copy knows less. So all files are counted,
-one folder after the other, and their count takes the place of what was believed.
+The ledger begins with the total in the index. After a kill -9 that may be wrong: a file gets its
+name before the index knows of it, and loses it before the index has forgotten it. And an index that
+was replaced by its copy knows less. So all files are counted, one folder after the other, and the
+ledger takes over their count.
 
 =========  ================================  ==================================================
 state      event                             what holds afterwards
 =========  ================================  ==================================================
 waiting    the time has come                 counting the first folder
-counting   the folder's files are counted    its count holds; the next folder, after a pause
+counting   the folder's files are counted    its count is added; the next folder, after a pause
 counting   something changed in the folder   the same folder again, after a pause
            meanwhile, or is about to
 counting   a change in another folder        added to the count if that one was counted before
@@ -52,16 +52,16 @@ Folder = tuple[str, str]
 
 
 def folder_of(digest: Digest) -> Folder:
-    """The folder that content lies in."""
+    """The folder in which content is stored."""
     return digest.algorithm, digest.hex[:2]
 
 
 class CountStoppedError(Exception):
-    """The count was called off."""
+    """The count was stopped."""
 
 
 class Recount(Service):
-    """Counts once a day, and soon after the start.
+    """Counts soon after the start, and then once a day.
 
     :param is_changing: whether a file in a folder is about to get or lose its name.
     """
@@ -88,7 +88,7 @@ class Recount(Service):
         self._disturbed = False
 
     def startService(self) -> None:
-        """Count after a while."""
+        """Schedule the first count."""
         super().startService()
         self._timer = self._clock.callLater(FIRST, self._begin)
 
@@ -101,7 +101,7 @@ class Recount(Service):
             timer.cancel()
 
     def changed(self, digest: Digest, difference: int) -> None:
-        """Content came or went, and takes so much more, or less if it is negative."""
+        """Content was stored or removed: so many more bytes are used; negative: fewer."""
         self._ledger.change_contents(difference)
         folder = folder_of(digest)
         if self._waiting and folder == self._waiting[0]:
@@ -116,7 +116,7 @@ class Recount(Service):
         self._look()
 
     def _look(self) -> None:
-        """Count the folder whose turn it is, unless it is no time for that."""
+        """Count the next folder, unless it is being changed."""
         folder = self._waiting[0]
         if self._is_changing(folder):
             self._rotate()
@@ -140,7 +140,7 @@ class Recount(Service):
             self._finish()
 
     def _rotate(self) -> None:
-        """Leave a folder for later."""
+        """Put a folder at the end of the queue."""
         self._waiting.rotate(-1)
         self._timer = self._clock.callLater(PAUSE, self._look)
 
@@ -163,11 +163,11 @@ class Recount(Service):
 
 
 def count_folder(path: str, stopped: Callable[[], bool]) -> int:
-    """What the files in a folder take, in blocks. Blocks.
+    """How much disk the files in a folder take, in bytes of whole blocks. Blocks.
 
-    :param stopped: asked after every file; True calls the count off.
+    :param stopped: called after every file; if it returns True the count is stopped.
     :raises OSError: if the disk fails.
-    :raises CountStoppedError: if it was called off.
+    :raises CountStoppedError: if it was stopped.
     """
     total = 0
     try:

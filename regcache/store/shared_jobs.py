@@ -1,7 +1,8 @@
-"""Small pieces of work for threads: what comes while jobs are under way shares the next.
+"""Small pieces of work for threads, several in one job.
 
-Handing a job to a thread and back costs more than a small file does, and each thread that is
-awake keeps the interpreter's lock from the reactor. The first piece never waits for others.
+Handing a job to a thread and back costs more than the work on a small file, and each running
+thread competes with the reactor for the interpreter's lock. So pieces that come while jobs are
+under way share the next job. The first piece never waits for others.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,10 +21,10 @@ Result = TypeVar("Result")
 class SharedJobs(Generic[Item, Result]):
     """Does the same work on many items.
 
-    :param work: called in a thread with ``paths`` and some items; gives what became of each,
-        see :func:`outcomes`.
-    :param most_items: items that share a job, so that the first need not wait long for the last.
-    :param most_jobs: jobs at a time, so that other work gets threads, too.
+    :param work: called in a thread with ``paths`` and some items; returns the outcome of each, see
+        :func:`outcomes`.
+    :param most_items: how many items share a job, so that none waits long for the others.
+    :param most_jobs: how many jobs run at a time, so that other work gets threads, too.
     """
 
     def __init__(
@@ -45,14 +46,14 @@ class SharedJobs(Generic[Item, Result]):
         self._beginning = False
 
     def run(self, item: Item) -> "Deferred[Result]":
-        """Have an item worked on. Fails as the work does."""
+        """Do the work on an item. Fails as the work does."""
         done: Deferred[Result] = Deferred()
         self._waiting.append((item, done))
         self._begin()
         return done
 
     def _begin(self) -> None:
-        """Begin as many jobs as may be. One that fails at once is followed by the next here."""
+        """Begin as many jobs as are allowed. If one fails at once, begin the next one here."""
         if self._beginning:
             return
         self._beginning = True
@@ -74,7 +75,7 @@ class SharedJobs(Generic[Item, Result]):
             done.callback(outcome)
 
     def _failed(self, failure: Failure, batch: Sequence[tuple[Item, "Deferred[Result]"]]) -> None:
-        """There are no threads any more."""
+        """The pool has stopped: fail all items."""
         self._next()
         for _, done in batch:
             done.errback(failure)
@@ -85,7 +86,7 @@ class SharedJobs(Generic[Item, Result]):
 
 
 def outcomes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Any]:
-    """What becomes of each item: a result, or a Failure where the work raises."""
+    """The outcome for each item: a result, or a Failure if the work raises."""
     found: list[Any] = []
     for item in items:
         try:

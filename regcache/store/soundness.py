@@ -1,9 +1,8 @@
-"""Whether stored content may be served.
+"""Decides whether stored content may be served as it is, or has to be hashed first.
 
-Its size is compared with the index's whenever it is opened (:mod:`regcache.store.contents`).
-Content that may not have reached the disk before the machine crashed is hashed besides, before
-it is first served; so is what the index does not know, and so has no size to compare with.
-Hashing at other readings, and by and by all that is stored, would be decided here.
+The size of a file is compared with the index's whenever it is opened
+(:mod:`regcache.store.contents`). Besides, content is hashed before it is first served if it may not
+have reached the disk before a crash of the machine, and if the index does not know its size.
 """
 
 import os
@@ -25,7 +24,7 @@ Signature = tuple[int, int, int]
 
 
 class Soundness:
-    """Says of open content whether it may be served; what was hashed is remembered.
+    """Says of open content whether it may be served, and remembers what was hashed.
 
     :param is_new: whether this process verified a digest, and has not synced it yet.
     """
@@ -36,28 +35,28 @@ class Soundness:
         self._sound: BoundedTable[Digest, Signature] = BoundedTable(_MOST_REMEMBERED)
 
     def forget(self, digest: Digest) -> None:
-        """What was found of this content counts no more."""
+        """Forget the result for this content."""
         self._sound.drop(digest)
 
     def is_certain(self, digest: Digest, found: Opened, size: int | None) -> bool:
-        """Whether nothing needs to be read.
+        """Whether it may be served without hashing it.
 
-        :param size: the one that the file was compared with (bytes).
+        :param size: the size with which that of the file was compared (bytes), or None.
         """
         return self._is_new(digest) or (found.settled and size is not None)
 
     async def is_sound(self, digest: Digest, size: int, opened: OpenFile) -> bool:
         """Whether a file has its digest; if so it is synced and marked.
 
-        A file that cannot be read, or not be synced, is not sound. Whoever asks for the same
-        digest meanwhile waits for the outcome.
+        A file that cannot be read or synced is not sound. Further calls for the same digest wait
+        for the outcome.
 
         :param size: of the file, in bytes.
         """
         await self._locks.acquire(digest)
         try:
             if await opened.run(is_unlinked):
-                return False  # by whoever asked before and saw that it is damaged
+                return False  # an earlier call found it damaged
             known = self._sound.get(digest)
             if known is not None and known == await opened.run(_signature):
                 return True

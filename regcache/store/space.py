@@ -1,10 +1,10 @@
-"""Who may use how much of the disk.
+"""The space ledger: how much of the disk may be used, and for what.
 
-The ledger is the one count that decides. It holds, in blocks, what the files under blobs/ take,
-what partial files take that are not open, and the claims of those that are. It begins with what
-the index and partial/ say; the files themselves are counted behind the answers
-(:mod:`regcache.store.recount`), and their count replaces what it began with. The index comes on
-top, and so does what is none of ours.
+The ledger is the one count by which that is decided. It has, in bytes of whole blocks, what the
+files under blobs/ take, what the partial files take that are not open, and the claims of the open
+ones. It begins with the totals of the index and of partial/. Later the files themselves are
+counted in the background (:mod:`regcache.store.recount`), and the ledger takes over that count. The
+index, and files that are not ours, are not included.
 """
 
 import os
@@ -38,9 +38,9 @@ def in_blocks(size: int) -> int:
 class SpaceLimits:
     """What the operator allows.
 
-    :ivar max_size: of everything stored; bytes, or a percentage of the file system.
-    :ivar max_blob: of a single blob; bytes, or a percentage of max_size.
-    :ivar min_free: bytes that the file system keeps free.
+    :ivar max_size: the limit of all stored bytes; in bytes, or a percentage of the file system.
+    :ivar max_blob: the limit of a single blob; in bytes, or a percentage of max_size.
+    :ivar min_free: how many bytes of the file system stay free.
     """
 
     max_size: int | Percentage
@@ -50,9 +50,9 @@ class SpaceLimits:
 
 @dataclass(frozen=True, slots=True)
 class FileSystemSpace:
-    """What statvfs(3) says: bytes in all, and bytes free for an unprivileged user.
+    """The result of statvfs(3): bytes in all, and bytes free for an unprivileged user.
 
-    :ivar problem: why nothing can be written there; "" where it can.
+    :ivar problem: why nothing can be written there; "" if something can.
     """
 
     total: int
@@ -71,7 +71,7 @@ class SpaceClaim:
         self.released = False
 
     def grow(self, size: int) -> bool:
-        """Make it the claim of ``size`` bytes in all; whether that was granted."""
+        """Change it to a claim of ``size`` bytes in all. Returns whether that was granted."""
         if self.released:
             return False
         return size <= self.size or self._ledger.grow(self, size)
@@ -79,14 +79,14 @@ class SpaceClaim:
     def wrote(self, count: int) -> None:
         """Note that ``count`` further bytes of it were written, or allocated on disk.
 
-        Optional: without it the claim counts in full against what is free, which refuses
-        other claims too early but never too late.
+        Optional: without it, the whole claim is subtracted from what is free. Then other claims may
+        be refused too early, but never too late.
         """
         if not self.released:
             self._ledger.wrote(self, max(0, min(count, self.size - self.written)))
 
     def release(self) -> None:
-        """The bytes were stored and count as used now, or are not needed. Idempotent."""
+        """End the claim: its bytes are stored and counted, or not needed. Idempotent."""
         if not self.released:
             self.released = True
             self._ledger.released(self)
@@ -100,14 +100,14 @@ def _nothing() -> int:
 class SpaceLedger:
     """Grants claims of space. For the reactor thread.
 
-    A claim reserves disk, never memory, so what an upstream declares costs nothing here.
+    A claim only reserves disk, no memory, so a false size from an upstream does little harm.
 
-    :param evictable: how many bytes of what is stored could be evicted now.
-    :ivar contents: what the files under blobs/ take.
-    :ivar parked: what partial files take that are not open.
-    :ivar reserved: bytes of all claims.
-    :ivar closed: why nothing at all may be stored; "" where it may.
-    :ivar consumed: all bytes ever noted as written; only differences mean something.
+    :param evictable: how many of the stored bytes could be evicted now.
+    :ivar contents: how many bytes the files under blobs/ take.
+    :ivar parked: how many bytes the partial files take that are not open.
+    :ivar reserved: how many bytes are claimed.
+    :ivar closed: why nothing may be stored; "" if something may.
+    :ivar consumed: how many bytes were ever noted as written; for differences only.
     """
 
     def __init__(self, limits: SpaceLimits, evictable: Callable[[], int] = _nothing) -> None:
@@ -122,10 +122,10 @@ class SpaceLedger:
         self._consumed_before = 0
 
     def measured(self, space: FileSystemSpace, consumed: int) -> None:
-        """Take what the file system says.
+        """Take over a measurement of the file system.
 
-        :param consumed: what :attr:`consumed` was before it was asked; what was written since
-            is deducted, so an answer may be some seconds old and still promise nothing twice.
+        :param consumed: what :attr:`consumed` was before the measurement. What was written since is
+            deducted, so that even with an old measurement no space is granted twice.
         """
         self._space = space
         self.closed = space.problem
@@ -133,21 +133,21 @@ class SpaceLedger:
 
     @property
     def used(self) -> int:
-        """All that is stored, in blocks, but for what belongs to a claim."""
+        """How many bytes are stored, without those that belong to a claim."""
         return self.contents + self.parked
 
     def change_contents(self, difference: int) -> None:
-        """Note that files under blobs/ take so much more, or less if it is negative."""
+        """Note that files under blobs/ take so many more bytes; negative: fewer."""
         self.contents = max(0, self.contents + difference)
         self.consumed += max(0, difference)
 
     def change_parked(self, difference: int) -> None:
-        """The same of partial files that are not open."""
+        """The same for partial files that are not open."""
         self.parked = max(0, self.parked + difference)
         self.consumed += max(0, difference)
 
     def max_size(self) -> int:
-        """The limit of everything stored, in bytes; 0 before the first measurement."""
+        """The limit of all stored bytes; 0 before the first measurement."""
         total = self._space.total if self._space else 0
         limit = self.limits.max_size
         return limit.of(total) if isinstance(limit, Percentage) else limit
@@ -158,7 +158,7 @@ class SpaceLedger:
         return limit.of(self.max_size()) if isinstance(limit, Percentage) else limit
 
     def claim(self, size: int) -> SpaceClaim | None:
-        """A claim of ``size`` bytes, or None where it is refused: the blob is relayed then."""
+        """A claim of ``size`` bytes, or None if it is refused."""
         claim = SpaceClaim(self, 0)
         return claim if size >= 0 and self.grow(claim, size) else None
 
@@ -176,7 +176,7 @@ class SpaceLedger:
         return max(0, self._excess(0))
 
     def _excess(self, more: int) -> int:
-        """By how many bytes ``more`` of them would break a limit; negative: by none."""
+        """By how many bytes ``more`` of them would exceed a limit; negative: by none."""
         if self._space is None:
             return more + 1 + self._evictable()  # nothing is known, so nothing is promised
         free = self._space.free - (self.consumed - self._consumed_before)
@@ -197,7 +197,7 @@ class SpaceLedger:
 
 
 def measure_space(directory: str) -> FileSystemSpace:
-    """Ask the file system of a directory. Blocks, on a network for long. :raises OSError:"""
+    """Measure the file system of a directory. Blocks, perhaps for long. :raises OSError:"""
     status = os.statvfs(directory)
     total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
     if status.f_flag & os.ST_RDONLY:
@@ -212,10 +212,10 @@ def measure_space(directory: str) -> FileSystemSpace:
 
 
 class SpaceMonitor(Service):
-    """Tells the ledger every second how much space there is.
+    """Measures every second how much space there is, for the ledger.
 
-    So a claim is decided at once. While the file system does not answer nothing changes, and
-    what is written meanwhile is deducted by the ledger.
+    So the ledger can decide about claims at once. While a measurement takes long, the ledger uses
+    the last one, and deducts what is written meanwhile.
     """
 
     log = Logger()
@@ -237,7 +237,7 @@ class SpaceMonitor(Service):
         self._loop.clock = clock
 
     def startService(self) -> None:
-        """Measure at once, and then for ever."""
+        """Measure now, and then every second."""
         super().startService()  # type: ignore[no-untyped-call]
         self._loop.start(INTERVAL, now=True).addErrback(
             lambda failure: self.log.failure("watching the disk space", failure)
@@ -269,7 +269,7 @@ class SpaceMonitor(Service):
 
     @property
     def problem(self) -> str:
-        """Why nothing can be stored; "" where it can."""
+        """Why nothing can be stored; "" if something can."""
         return self._ledger.closed and f"storage.directory: {self._ledger.closed}"
 
     def _refresh_or_log(self) -> "Deferred[None]":

@@ -1,20 +1,20 @@
-"""Content that is being fetched and may be small: in memory first, in a file where it must be.
+"""Content that is being fetched: in memory first, and in a file when it has to be.
 
 ======  ============================  =====================================================
 state   event                         what holds afterwards
 ======  ============================  =====================================================
 memory  a write that fits             memory; the bytes are present at once
-memory  another write; ``prepare``    moving
+memory  any other write; ``prepare``  moving
         for much, or with a full
         backlog; ``to_disk``; ``save``
-memory  commit                        memory; a job that others share stores it, and it
-                                      counts in the backlog meanwhile
+memory  commit                        memory; a shared job stores it; it counts in the
+                                      backlog until then
 memory  clear                         memory; nothing is on the disk
-memory  discard                       memory; what is too much for it goes to a file without
-                                      a name, nothing else does
+memory  discard                       memory; if it becomes too much for memory later, it
+                                      moves to a file without a name
 moving  anything but reading          waits until the bytes are in the file
-moving  they are there                disk
-moving  the disk refuses              moving, for good: whatever waits fails, and what follows
+moving  they are in the file          disk
+moving  the disk refuses              moving, for good: all waiting and later steps fail
 disk    anything                      as :class:`~regcache.store.partial.PartialFile` says
 any     close                         closed; a file that is still being opened, as soon as it is
 ======  ============================  =====================================================
@@ -34,39 +34,39 @@ from regcache.intervals import Intervals
 from regcache.store.late_file import LateFile
 from regcache.store.partial import PartialFile
 
-#: What stays in memory (bytes): no client gets a byte of it before all was verified.
+#: How much stays in memory (bytes). Clients get no byte of it before all of it was verified.
 MEMORY = 64 * 1024
-#: What may wait for the disk behind the answers, of all small contents together (bytes).
+#: How much may wait to be stored after its answers, of all small contents together (bytes).
 MOST_BEHIND = 8 * 1024 * 1024
-#: What content that waits costs in memory beside its bytes (bytes): it may be of one byte.
+#: How much waiting content takes in memory besides its bytes (bytes), even if it is one byte.
 OVERHEAD = 4096
 
 
 class Backlog:
-    """Counts what waits for the disk, so that a slow one slows the clients in the end."""
+    """Counts what waits to be stored. If it is too much, answers have to wait for the disk."""
 
     def __init__(self) -> None:
         self._bytes = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether no more may be answered before it is stored."""
+        """Whether content has to be stored before its answer now."""
         return self._bytes >= MOST_BEHIND
 
     def add(self, count: int) -> None:
-        """Content of so many bytes begins to wait."""
+        """Count content of so many bytes."""
         self._bytes += count + OVERHEAD
 
     def remove(self, count: int) -> None:
-        """It is stored, or given up."""
+        """Content of so many bytes is stored, or given up."""
         self._bytes -= count + OVERHEAD
 
 
 @implementer(IPartialFile)
 class SpooledFile:
-    """Content in the making of which nothing was here before.
+    """Content that is being fetched, and of which no partial file was there before.
 
-    :param begin_file: opens the file on disk; apart from those that have names, if it is told to.
+    :param begin_file: opens the file on the disk; with True, one without a name.
     :param keep: stores verified content.
     """
 
@@ -102,7 +102,7 @@ class SpooledFile:
 
     @property
     def content(self) -> bytes | None:
-        """All of it, where it is in memory."""
+        """All of it, if it is in memory; else None."""
         if self._disk.begun or self._length != self.size:
             return None
         return self._chunks[0] if len(self._chunks) == 1 else self._joined()
@@ -114,7 +114,7 @@ class SpooledFile:
 
     @property
     def crowded(self) -> bool:
-        """Whether so much waits for the disk that the answer waits for it, too."""
+        """Whether it is in memory, but has to be stored before its answer."""
         return not self._disk.begun and self._backlog.is_full
 
     def _joined(self) -> bytes:
@@ -131,23 +131,20 @@ class SpooledFile:
         self.size = size
 
     def prepare(self) -> "Deferred[None]":
-        """Go to the disk if what is announced is too much for memory. Fails with OSError."""
+        """Move to the disk if the announced size is too large for memory. Fails with OSError."""
         fits = self.size is None or self.size <= MEMORY
         if not self._disk.begun and fits and not self._backlog.is_full:
             return succeed(None)
         return self._disk.wait()
 
     def to_disk(self) -> "Deferred[None]":
-        """Hold nothing in memory any more, unless it is to be dropped. Fails with OSError.
-
-        Idempotent.
-        """
+        """Move to the disk, unless it was discarded. Fails with OSError. Idempotent."""
         if self._discarded and not self._disk.begun:
             return succeed(None)
         return self._disk.wait()
 
     async def _move(self) -> PartialFile:
-        """From memory into a file."""
+        """Open the file and write what is in memory into it."""
         file = await self._begin_file(self._discarded)
         try:
             if self._discarded:
@@ -186,7 +183,7 @@ class SpooledFile:
         return succeed(None)
 
     def save(self, sync: bool = True) -> "Deferred[None]":
-        """Keep what is here for another day, on the disk. Fails with OSError."""
+        """Move to the disk and record what is there, for a later download. Fails with OSError."""
         if not self._disk.begun and not self._length:
             return succeed(None)
         return self._disk.run(lambda file: file.save(sync))
@@ -242,23 +239,23 @@ class SpooledFile:
         return succeed(self._joined()[offset : offset + length])
 
     def read_now(self, offset: int, length: int) -> bytes | None:
-        """The same, where it needs no wait."""
+        """The same without a wait; None if that is not possible."""
         if self._disk.file is not None:
             return self._disk.file.read_now(offset, length)
         return self._joined()[offset : offset + length]
 
     def cached(self, offset: int, length: int) -> bool:
-        """Whether sendfile can take these bytes without a wait."""
+        """Whether sendfile can send these bytes without blocking."""
         return self._disk.file is not None and self._disk.file.cached(offset, length)
 
     def fileno(self) -> int:
-        """The descriptor. :raises OSError: EBADF where there is none."""
+        """The descriptor. :raises OSError: EBADF if there is none."""
         if self._disk.file is None:
             raise OSError(errno.EBADF, "content in memory has no descriptor")
         return self._disk.file.fileno()
 
     def close(self) -> None:
-        """Give the file back. Idempotent."""
+        """Close the file, if there is one. Idempotent."""
         self._closed = True
         if self._disk.file is not None:
             self._disk.file.close()

@@ -1,12 +1,12 @@
-"""Syncing of new content to the disk, in batches, behind the answers.
+"""Syncs new content to the disk, in batches, after the answers.
 
-Content is committed by a rename alone, so a crash of the machine can leave a name with
-zeros for bytes. What was synced is therefore marked, by its mode (see
-:func:`~regcache.store.file_operations.settle`): content without the mark that this process does not
-know either is verified before it is served. No clock and no walk is needed for that.
+Content is committed by a rename alone, so a crash of the machine can leave a file of zeros under
+its name. Therefore synced content is marked, by its mode (see
+:func:`~regcache.store.file_operations.settle`). Content without the mark is verified before it is
+served, unless this process has stored it. So nothing has to be scanned after a crash.
 
-Syncing keeps the disk, and the interpreter's lock, from those who wait for content. So it
-begins when nothing was committed for a moment, but not much later than the first commit.
+Syncing competes with requests for the disk, and for the interpreter's lock. So it begins when
+nothing was committed for a moment, but not much later than the first commit.
 """
 
 import ctypes
@@ -48,11 +48,11 @@ _SYNCFS = _system_call()
 
 
 class FileSystem:
-    """The file system that a folder is on, for as long as it is held open.
+    """The file system of a folder, to sync it as a whole.
 
-    It is opened before anything is written that it is to vouch for: its descriptor tells of all
-    writes that failed since, whoever else was told of them. But it tells once, and not of which
-    file. So after the first fault it vouches for nothing any more. For one thread at a time.
+    It must be opened before the files are written: by its descriptor the kernel reports all writes
+    that failed since then. But it reports that only once, and not of which file. So after the first
+    fault this way of syncing is not used any more. For one thread at a time.
     """
 
     def __init__(self, folder: str, system_call: SystemCall | None = _SYNCFS) -> None:
@@ -61,17 +61,17 @@ class FileSystem:
         self._descriptor: int | None = None
 
     def open(self) -> None:
-        """Begin to be told. :raises OSError: if the folder cannot be opened."""
+        """Open the folder. :raises OSError: if the folder cannot be opened."""
         if self._system_call is not None and self._descriptor is None:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
             self._descriptor = os.open(self._folder, flags)
 
     def sync(self) -> bool:
-        """Bring everything to the disk. Blocks.
+        """Sync the whole file system. Blocks.
 
-        :returns: whether everything that was written since :meth:`open` is there; False, and
-            nothing is done, where that cannot be told.
-        :raises OSError: if something could not be written, perhaps not ours.
+        :returns: whether everything that was written since :meth:`open` is on the disk; False, and
+            nothing is done, if that cannot be found out.
+        :raises OSError: if something could not be written, perhaps of another program.
         """
         if self._system_call is None or self._descriptor is None:
             return False
@@ -82,7 +82,7 @@ class FileSystem:
         return True
 
     def close(self) -> None:
-        """Let go of the folder. Idempotent."""
+        """Close the folder. Idempotent."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -97,11 +97,11 @@ TOGETHER = 8
 
 @dataclass
 class Outcome:
-    """What became of a batch.
+    """The outcome of a batch.
 
     :ivar lost: content that the disk refused to take, with its size in bytes; removed.
-    :ivar untried: content that could not be opened, e.g. for want of descriptors.
-    :ivar faults: what to log.
+    :ivar untried: content that could not be opened, for example without free descriptors.
+    :ivar faults: errors to log.
     """
 
     lost: list[tuple[Digest, int]] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Outcome:
 
 
 def sync_contents(paths: StorePaths, system: FileSystem, batch: Sequence[Digest]) -> Outcome:
-    """Sync files and the names that they have, then mark them."""
+    """Sync files and their names, then mark the files."""
     outcome = Outcome()
     for start in range(0, len(batch), OPENED_AT_ONCE):
         _sync_some(paths, system, batch[start : start + OPENED_AT_ONCE], outcome)
@@ -120,7 +120,7 @@ def sync_contents(paths: StorePaths, system: FileSystem, batch: Sequence[Digest]
 def _sync_some(
     paths: StorePaths, system: FileSystem, batch: Sequence[Digest], outcome: Outcome
 ) -> None:
-    # A descriptor means the same file all the while, whatever befalls its name.
+    # A descriptor stays with its file, even if that is removed or replaced.
     opened: dict[Digest, int] = {}
     try:
         for digest in batch:
@@ -149,7 +149,7 @@ def _open(path: str, digest: Digest, opened: dict[Digest, int], outcome: Outcome
 
 
 def _sync_together(system: FileSystem, outcome: Outcome) -> bool:
-    """Whether everything is on the disk now; if not, each file tells for itself."""
+    """Sync the file system. Returns whether that succeeded; if not, sync each file by itself."""
     try:
         return system.sync()
     except OSError as fault:
@@ -170,7 +170,7 @@ def _sync_each(paths: StorePaths, opened: dict[Digest, int], outcome: Outcome) -
     for folder in sorted(folders, key=len, reverse=True):
         try:
             sync_folder(folder)
-        except OSError as fault:  # at worst the name is lost, which is no wrong byte
+        except OSError as fault:  # at worst a crash loses the name, not any byte
             outcome.faults.append(fault)
 
 
@@ -199,7 +199,7 @@ CLOSING_SECONDS = 5.0
 class SyncQueue:
     """New content that waits for the disk.
 
-    :param system: open, to have many files synced by one call; closed in the end.
+    :param system: the open file system, to sync many files by one call; closed in the end.
     :param lost: called with the digest and size of content that was removed, because the
         disk refused to take it and its bytes cannot be relied upon.
     """
@@ -242,11 +242,11 @@ class SyncQueue:
         self._pending.pop(digest, None)
 
     def flush(self) -> "Deferred[None]":
-        """Sync now; fires when everything that was added before has been tried."""
+        """Sync now. Fires when everything that was added before was synced, or failed."""
         return self._turn.run(self._flush)
 
     def close(self) -> "Deferred[None]":
-        """Sync what is pending, for a bounded time, and nothing after it. The pool must run."""
+        """Sync what is pending, for a bounded time, and stop. The pool must run."""
         self._until = self._clock.seconds() + CLOSING_SECONDS
         if self._timer is not None:
             self._timer.cancel()
@@ -263,13 +263,13 @@ class SyncQueue:
         return outcome
 
     def _schedule(self) -> None:
-        """Have a sync when its time comes, if there is anything to do."""
+        """Schedule a sync, if there is anything to sync."""
         if self._pending and self._timer is None and self._until is None:
             self._first_at = self._clock.seconds()
             self._timer = self._clock.callLater(QUIET, self._elapsed)
 
     def _elapsed(self) -> None:
-        """Sync, unless content is being committed all the while: then a little later."""
+        """Sync, unless content was committed a moment ago: then a little later."""
         self._timer = None
         due = min(self._last_at + QUIET, self._first_at + LATEST)
         remaining = due - self._clock.seconds()
@@ -279,7 +279,7 @@ class SyncQueue:
             self.flush().addErrback(partial(self.log.failure, "syncing new content"))
 
     async def _flush(self) -> None:
-        """Sync what is pending by now, or as much of it as there is time for."""
+        """Sync what is pending, or as much of it as there is time for."""
         batch = list(self._pending)
         while batch and self._has_time():
             # When it closes it looks at the time often.
@@ -292,7 +292,7 @@ class SyncQueue:
         return self._until is None or self._clock.seconds() < self._until
 
     async def _sync(self, batch: Sequence[Digest]) -> None:
-        """Sync a part of what is pending, but for what was removed since."""
+        """Sync a part of what is pending, without what was removed meanwhile."""
         present = [digest for digest in batch if digest in self._pending]
         self._syncing = frozenset(present)
         for digest in present:

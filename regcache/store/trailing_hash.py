@@ -1,10 +1,10 @@
-"""The hash of a growing file, which runs behind the writes.
+"""The hash of a growing file, which is computed after the writes, in the background.
 
 ======  =============================================================================
 state   meaning
 ======  =============================================================================
-level   all that was handed over is hashed; whoever has the file's turn may hash
-behind  a job hashes; what is stored meanwhile waits for the next job
+level   all that was handed over is hashed; the step that has the file's turn may hash
+behind  a job is hashing; what is stored meanwhile waits for the next job
 ======  =============================================================================
 
 ==================  ===============================  ======================================
@@ -12,23 +12,23 @@ event               level                            behind
 ==================  ===============================  ======================================
 small write         one job stores and hashes it     as a large one
 large write         stored, and has fired; a job     stored, as soon as ``MOST_BEHIND``
-                    begins to hash it: behind        takes it; waits for the next job
+                    begins to hash it: behind        allows it; waits for the next job
 ... after a gap     the hash reads on, by a budget   is not hashed, but read again later
 a store fails       nothing of it is handed over     nothing of it is handed over
-a job ends                                           what waits has the next one, or level
-a job fails                                          level: what waits is let go, and read
-                                                     again; the next write fails with it
+a job ends                                           a job for what waits, or level
+a job fails                                          level: what waits is dropped, and read
+                                                     again; the next write fails as the job
 verify              begins at once                   begins when level
-clear               forgets the hash at once         what waits is let go; forgets when level
-discard             nothing                          what waits is let go
-close               nothing                          what waits is let go when the job ends;
+clear               forgets the hash at once         drops what waits; forgets when level
+discard             nothing                          drops what waits
+close               nothing                          drops what waits when the job ends;
                                                      then the descriptor may be closed
 ==================  ===============================  ======================================
 
-Writes, verify, clear and discard have the file's turn until they fire. So one of them at most
+Writes, verify, clear and discard have the file's turn until they fire. So at most one of them
 waits for the hash, and no two threads ever use it.
 
-What is to be hashed is kept in memory: at most ``MOST_BEHIND`` in one file, or one write where
+Bytes that are to be hashed are kept in memory: at most ``MOST_BEHIND`` of a file, or one write if
 that is larger.
 """
 
@@ -57,7 +57,7 @@ _NOTHING = -1  # less than any number of bytes: fits when level only
 class TrailingHash:
     """Stores what is written to one file, and hashes it. For the reactor's thread.
 
-    :param present: what the file holds; marked by the writers, see :meth:`write`.
+    :param present: the intervals in the file; marked by the writers, see :meth:`write`.
     """
 
     def __init__(self, opened: OpenFile, content: GrowingContent, present: Intervals) -> None:
@@ -74,12 +74,12 @@ class TrailingHash:
         self._fault: BaseException | None = None
 
     def write(self, pieces: Sequence[Piece], mark: Callable[[], bool]) -> "Deferred[None]":
-        """Store pieces that are not present; their hash may follow. In the file's turn.
+        """Store pieces that are not present. They may be hashed later. In the file's turn.
 
-        Fails with OSError, also with that of an earlier hash: the pieces are not stored then.
+        Fails with OSError, also with that of an earlier hash; then the pieces are not stored.
 
-        :param mark: called when they are stored, to mark them as present; False if they are
-            not to count any more.
+        :param mark: called when they are stored, to mark them as present. It returns False if they
+            do not count any more.
         """
         length = length_of(pieces)
         if not self._behind:  # as small writes mostly find it
@@ -113,7 +113,7 @@ class TrailingHash:
             self._hand_over(pieces, self._handed_to if self._behind else present_to, 2 * length)
 
     def _hand_over(self, pieces: Sequence[Piece], present_to: int, budget: int) -> None:
-        """Have the pieces hashed that follow on what was handed over before."""
+        """Hand over those pieces that follow the ones before, to be hashed."""
         begin = self._handed_to
         read_to = end = max(begin, min(present_to, begin + budget))
         following = []
@@ -138,7 +138,7 @@ class TrailingHash:
 
     def _ended(self, outcome: object) -> None:
         if isinstance(outcome, Failure) and outcome.value is not None:
-            # Its traceback would keep what was to be hashed.
+            # Its traceback would keep the bytes in memory.
             self._fault = outcome.value.with_traceback(None)
         self._unhashed -= self._unhashed_in_job
         if self._waiting and self._fault is None and not self._opened.closing:
@@ -165,7 +165,7 @@ class TrailingHash:
             ready.callback(None)
 
     def let_go(self) -> None:
-        """Drop what waits to be hashed: it is read again if it is wanted after all."""
+        """Drop what waits to be hashed. If it is needed later it is read again."""
         if self._behind:
             self._waiting.clear()
             self._handed_to, self._unhashed = self._job_to, self._unhashed_in_job

@@ -205,7 +205,7 @@ class SubstituteTests(IndexFileCase):
 
     def test_memory_is_bounded(self) -> None:
         """What is learnt in memory takes no more than a bounded number of pages."""
-        self.patch(index_opening, "MOST_MEMORY_PAGES", 40)
+        self.patch(index_opening, "MOST_MEMORY_PAGES", 60)
         self.block(self.path)
         self.file.open()
         outcomes = self.file.write([blob(digest, 1) for digest in MANY])

@@ -30,6 +30,7 @@ from regcache.web.blob_handler import BlobHandler
 from regcache.web.cached_view import CachedView
 from regcache.web.cors import CrossOrigin
 from regcache.web.distribution import Distribution
+from regcache.web.forwarded import TrustedProxies
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listing_handler import ListingHandler
@@ -50,6 +51,7 @@ class InForce:
     :ivar view: answers operators that ask what is cached.
     :ivar local_view: the same on loopback, which is trusted to read.
     :ivar gatekeeper: decides who may do what; None where access is not restricted.
+    :ivar proxies: those that are believed who their clients are.
     :ivar watchers: services that look at its files now and then.
     :ivar hang_up: closes idle connections to its upstreams.
     """
@@ -60,6 +62,7 @@ class InForce:
     view: Dispatch
     local_view: Dispatch
     gatekeeper: Gatekeeper | None
+    proxies: TrustedProxies
     watchers: Sequence[Service]
     hang_up: Callable[[], Coroutine[Any, Any, None]]
 
@@ -87,6 +90,10 @@ class CurrentConfiguration(MultiService):
     def gatekeeper(self) -> Gatekeeper | None:
         """What decides who may do what, by the configuration then in force."""
         return self._in_force.gatekeeper
+
+    def proxies(self) -> TrustedProxies:
+        """The proxies that are believed, by the configuration then in force."""
+        return self._in_force.proxies
 
     def replace(self, following: InForce) -> None:
         """Let new requests see another configuration; those under way go on as they began."""
@@ -151,6 +158,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
         view=pages.before(view.for_operators),
         local_view=pages.before(view.for_loopback),
         gatekeeper=distribution.gatekeeper,
+        proxies=TrustedProxies(config.access.trusted_proxies),
         watchers=[*built.watchers, *(access.watchers if access else ())],
         hang_up=built.hang_up,
     )

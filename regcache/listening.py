@@ -21,6 +21,7 @@ from regcache.tls import CertificateStore, CertificateWatcher
 from regcache.tls_context import CertificateError, CertificateFiles
 from regcache.watched_file import FileUnusableError, WatchedFile
 from regcache.web.admission import Admission
+from regcache.web.forwarded import TrustedProxies
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.http1.channel import Http1Site
 from regcache.web.listeners import Listeners, ListenerSpec
@@ -61,21 +62,27 @@ class ListenerBuilder:
         self,
         dispatch: Callable[[str], Dispatch],
         gatekeeper: Callable[[], Gatekeeper | None],
+        proxies: Callable[[], TrustedProxies],
     ) -> BuiltListeners:
         """Make all of them.
 
         :param dispatch: gives what answers the clients of a listener, by its endpoint.
         :param gatekeeper: gives what decides about operators.
+        :param proxies: gives those that are believed who their clients are.
         :raises CertificateError: if a certificate cannot be used.
         """
         engine = self.engine
         health = HealthPages(lambda: engine.problems)
         limits = self.config.limits
-        admission = Admission(limits.connections, limits.connections_per_address)
+        admission = Admission(
+            limits.connections,
+            limits.connections_per_address,
+            lambda address: proxies().trusts(address),
+        )
         for listener in self.config.listeners:
             answer = health.before(dispatch(listener.endpoint))
             http2 = listener.http2 and listener.tls is not None
-            site = self._site(answer, listener.hsts, http2, admission)
+            site = self._site(answer, listener.hsts, http2, proxies=proxies, admission=admission)
             self._add(listener.endpoint, site, self._tls(listener.tls, http2))
         admin = self.config.admin
         if admin.endpoint is not None:
@@ -87,7 +94,7 @@ class ListenerBuilder:
                 gatekeeper=None if parse_endpoint(admin.endpoint).local else gatekeeper,
             )
             # A crowd of clients must not keep the operator out.
-            self._add(admin.endpoint, self._site(pages, None, False, None), None)
+            self._add(admin.endpoint, self._site(pages, None, False, proxies=proxies), None)
         return BuiltListeners(Listeners(engine.reactor, self._specs), self._sites, self._watchers)
 
     def _add(self, endpoint: str, site: Site, tls: CertificateStore | None) -> None:
@@ -95,7 +102,13 @@ class ListenerBuilder:
         self._specs.append(ListenerSpec(endpoint, site, tls))
 
     def _site(
-        self, dispatch: Dispatch, hsts: str | None, http2: bool, admission: Admission | None
+        self,
+        dispatch: Dispatch,
+        hsts: str | None,
+        http2: bool,
+        *,
+        proxies: Callable[[], TrustedProxies],
+        admission: Admission | None = None,
     ) -> Site:
         limits = self.config.limits
         connection = ConnectionLimits(
@@ -112,6 +125,7 @@ class ListenerBuilder:
             limits=connection,
             hsts=hsts,
             admission=admission,
+            proxies=proxies,
         )
 
     def _tls(self, settings: model.ListenerTLS | None, http2: bool) -> CertificateStore | None:

@@ -49,7 +49,9 @@ def _parts(
     current: CurrentConfiguration,
     recorders: list[Recorder],
 ) -> Parts:
-    front = ListenerBuilder(config, engine, recorders).build(current.dispatch, current.gatekeeper)
+    front = ListenerBuilder(config, engine, recorders).build(
+        current.dispatch, current.gatekeeper, current.proxies
+    )
     return Parts(
         lock=engine.lock,
         index_pool=engine.index_pool,

@@ -126,6 +126,13 @@ class AccessSettings:
         default=None,
         example="/etc/regcache/token.key",
     )
+    trusted_proxies: tuple[str, ...] = key_field(
+        ListOf(text_like(names.network, "network"), null_is_default=False, unique=True),
+        "Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: the client "
+        "is the last address that is in none of them. Nobody else's are.",
+        default=(),
+        example="[10.0.0.5, fd00::/64]",
+    )
     token: TokenAccess | None = key_field(
         Nullable(section(TokenAccess)),
         "Bearer tokens of an external server.",

@@ -16,6 +16,7 @@ def advise(config: Config, file: str | None, context: Context) -> None:
     _advise_open_proxy(config, context)
     _advise_certificates(config, context)
     _advise_client_ca(config, context)
+    _advise_proxies(config, context)
     for upstream in config.upstreams:
         _advise_private(upstream, config, context)
     if file is not None and world_readable(file):
@@ -62,6 +63,13 @@ def _advise_client_ca(config: Config, context: Context) -> None:
             path: KeyPath = ("listeners", number, "tls", "client_ca")
             why = "no certificate is anybody's without the accounts of access.htpasswd"
             context.warn(path if context.is_set("listeners") else ("tls", "client_ca"), why)
+
+
+def _advise_proxies(config: Config, context: Context) -> None:
+    for number, network in enumerate(config.access.trusted_proxies):
+        if network.endswith("/0"):
+            why = "everybody is believed who they say they are"
+            context.warn(("access", "trusted_proxies", number), why)
 
 
 def _hosts(config: Config, context: Context) -> list[tuple[KeyPath, str]]:

@@ -265,7 +265,9 @@ class Limits:
     )
     connections_per_address: int = key_field(
         whole_number(1, 1_000_000),
-        "The same of one peer, which is who a PROXY header names. A /64 of IPv6 is one peer.",
+        "The same of one peer, which is who a PROXY header names. A /64 of IPv6 is one peer. "
+        "Connections of `access.trusted_proxies` count in all only, and each request on them "
+        "counts for its client while it is being answered.",
         default=256,
         example="50",
     )

@@ -99,7 +99,7 @@ class Gatekeeper:
         host = request.hostname
         named = upstream or (None if host is None else self.table.hosts.find(host))
         return Situation(
-            "https" if request.isSecure() else "http",
+            request.scheme,
             self.host_of(request) if self.is_ours(host) else "",
             named or self.table.default_upstream or "",
         )

@@ -17,6 +17,7 @@ from regcache.errors import RegistryError, UnsupportedError
 from regcache.seam.server_request import ServerRequest
 from regcache.web.body_producer import BodyProducer
 from regcache.web.error_answers import BadRequestError, BodyTooLargeError, LateAnswerError
+from regcache.web.forwarded import Forwarded
 from regcache.web.header_block import HeaderBlock
 from regcache.web.records import CLIENT_LEFT, RequestFacts, RequestRecord, describe_peer
 from regcache.web.request_target import checked_host, origin_form
@@ -72,6 +73,9 @@ class ConnectedRequest(ServerRequest):
     """A request, and what is known of it by the connection that it came on."""
 
     channel: AnswerChannel | None  # type: ignore[assignment]
+    site: Site
+    #: What a trusted proxy says of the client; None where there is none.
+    forwarded: Forwarded | None = None
 
     @property
     def is_distribution(self) -> bool:
@@ -81,8 +85,21 @@ class ConnectedRequest(ServerRequest):
     @property
     def peer_address(self) -> str | None:
         """The address of the client itself; None if it has none, as on a unix socket."""
+        if self.forwarded is not None:
+            return self.forwarded.address
         host = getattr(self.client, "host", None)
         return host if isinstance(host, str) else None
+
+    @property
+    def peer_name(self) -> str:
+        """The client's address for logs."""
+        return describe_peer(self.client) if self.forwarded is None else self.forwarded.address
+
+    @property
+    def scheme(self) -> str:
+        """By which the client came: ``http`` or ``https``."""
+        said = None if self.forwarded is None else self.forwarded.scheme
+        return said or ("https" if self.isSecure() else "http")
 
     @property
     def client_certificate(self) -> ClientCertificate | None:
@@ -154,6 +171,7 @@ class Request(ConnectedRequest):
         self.path = path.partition(b"?")[0]
         self._received = True
         self.arrived_at = self.site.seconds()
+        self.forwarded = self.site.proxies().read(self.peer_address, self.requestHeaders)
         self.site.active_requests.add(self)
         self.process()
 
@@ -175,6 +193,8 @@ class Request(ConnectedRequest):
     def _dispatch(self) -> Any:
         lines = self.requestHeaders.getRawHeaders(b"Host", [])
         self.hostname = checked_host(lines, self.clientproto)
+        if self.forwarded is not None:
+            self.site.count_forwarded(self, self.forwarded.address)
         if self.uri[:1] != b"/":
             self.uri = origin_form(self.uri, lines)
             self.path = self.uri.partition(b"?")[0]
@@ -276,7 +296,7 @@ def _record_of(request: Request, now: float) -> RequestRecord:
     facts, begun = request.facts, request.first_byte_at
     status = CLIENT_LEFT if begun is None else int(request.code)
     return RequestRecord(
-        peer=describe_peer(request.client),
+        peer=request.peer_name,
         account=facts.account,
         method=request.method.decode("ascii", "replace"),
         kind=facts.kind,

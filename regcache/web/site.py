@@ -11,8 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web import http
 
-from regcache.web.admission import Admission
+from regcache.errors import ServiceUnavailableError
+from regcache.web.admission import Admission, text_key
 from regcache.web.error_answers import ErrorAnswers
+from regcache.web.forwarded import TrustedProxies
 from regcache.web.header_block import HeaderBlock
 from regcache.web.records import Recorder, RequestRecord, refused_record
 
@@ -70,10 +72,12 @@ class Site(http.HTTPFactory):
         limits: ConnectionLimits | None = None,
         hsts: str | None = None,
         admission: Admission | None = None,
+        proxies: Callable[[], TrustedProxies] = TrustedProxies,
     ) -> None:
         """
         :param admission: counts the connections, with those of other sites; None: no limit.
         :param hsts: value of Strict-Transport-Security; sent over TLS only.
+        :param proxies: gives those that are believed now.
         """
         super().__init__(timeout=None, reactor=clock)  # type: ignore[arg-type]
         self.dispatch = dispatch
@@ -82,6 +86,8 @@ class Site(http.HTTPFactory):
         self.active_requests: set[http.Request] = set()
         self.channels: set[Connection] = set()
         self.admission = admission
+        self.proxies = proxies
+        self._forwarded: dict[http.Request, str] = {}
         self.draining = False
         self.errors = ErrorAnswers(clock)
         self._recorders = recorders
@@ -131,9 +137,25 @@ class Site(http.HTTPFactory):
         if distribution:
             yield "Docker-Distribution-Api-Version", "registry/2.0"
 
+    def count_forwarded(self, request: http.Request, address: str) -> None:
+        """Count a request that came through a proxy for its client, until it has ended.
+
+        :raises ServiceUnavailableError: if there are too many of that client.
+        """
+        key = text_key(address)
+        if self.admission is not None and not self.proxies().trusts(address):
+            if not self.admission.enter_request(key):
+                raise ServiceUnavailableError(
+                    "too many requests at once from this address", headers={"Retry-After": "1"}
+                )
+            self._forwarded[request] = key
+
     def request_ended(self, request: http.Request, record: RequestRecord) -> None:
         """Called once for each request, however it ended."""
         self.active_requests.discard(request)
+        key = self._forwarded.pop(request, None)
+        if key is not None and self.admission is not None:
+            self.admission.leave_request(key)
         for recorder in self._recorders:
             recorder(record)
         self._tell_if_idle()

@@ -111,6 +111,21 @@ class ListenerTests(SynchronousTestCase):
         found = warnings(self.listener(self.authority.issue("quay.example.org"), more=more))
         self.assertIn("4: domain: no certificate covers registry.example.org", found)
 
+    def test_trusted_proxies(self) -> None:
+        """To believe everybody is a warning; what is no network is an error."""
+        text = (
+            "access: {htpasswd: null, trusted_proxies: [10.0.0.0/8, '::/0', 0.0.0.0/0, 10.1.1.1]}"
+        )
+        self.assertEqual(
+            [line for line in warnings(text) if "believed" in line],
+            [
+                f"1: access.trusted_proxies[{number}]: everybody is believed who they say they are"
+                for number in (1, 2)
+            ],
+        )
+        (found,) = errors("access: {trusted_proxies: [proxy.example.com]}")
+        self.assertIn("1: access.trusted_proxies[0]: 'proxy.example.com' is no network", found)
+
     def test_client_ca(self) -> None:
         """It must hold authorities; without accounts nobody is anybody by a certificate."""
         files = self.authority.issue("a.example")

@@ -83,6 +83,7 @@ class PrintingTests(SynchronousTestCase):
                 "challenge": "auto",
                 "token_ttl": "5m",
                 "key_file": None,
+                "trusted_proxies": [],
                 "token": None,
             },
         )

@@ -23,7 +23,7 @@ def peer(host: str, port: int = 1) -> IAddress:
     return (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)
 
 
-ONE, OTHER, THIRD = peer("192.0.2.1"), peer("192.0.2.2"), peer("192.0.2.3")
+ONE, OTHER, THIRD = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 
 
 class AdmissionTests(SynchronousTestCase):
@@ -45,8 +45,8 @@ class AdmissionTests(SynchronousTestCase):
     def test_per_address(self) -> None:
         """One address has no more than its share, whatever its ports, and others have theirs."""
         admission = Admission(100, 2)
-        self.assertTrue(admission.enter(peer("192.0.2.1", 5)))
-        self.assertTrue(admission.enter(peer("192.0.2.1", 6)))
+        self.assertTrue(admission.enter(address_key(peer("192.0.2.1", 5))))
+        self.assertTrue(admission.enter(address_key(peer("192.0.2.1", 6))))
         self.assertFalse(admission.enter(ONE))
         self.assertTrue(admission.enter(OTHER))
         admission.leave(ONE)
@@ -64,17 +64,36 @@ class AdmissionTests(SynchronousTestCase):
         """Unix sockets take nobody's place."""
         admission = Admission(1, 1)
         for _ in range(3):
-            self.assertTrue(admission.enter(UNIXAddress(None)))
+            self.assertTrue(admission.enter(admission.key_of(UNIXAddress(None))))
         self.assertTrue(admission.enter(ONE))
-        admission.leave(UNIXAddress(None))
+        admission.leave(admission.key_of(UNIXAddress(None)))
         self.assertEqual(admission.total, 1)
+
+    def test_shared(self) -> None:
+        """Connections of a proxy count in all alone, and requests for their clients."""
+        admission = Admission(4, 2, {"10.0.0.1"}.__contains__)
+        self.assertEqual(admission.key_of(peer("192.0.2.1")), ONE)
+        shared = admission.key_of(peer("10.0.0.1"))
+        self.assertTrue(all(admission.enter(shared) for _ in range(3)))
+        self.assertTrue(admission.enter_request(ONE) and admission.enter_request(ONE))
+        self.assertFalse(admission.enter_request(ONE))
+        self.assertFalse(admission.enter(ONE))
+        self.assertTrue(admission.enter_request(OTHER))
+        admission.leave_request(ONE)
+        self.assertTrue(admission.enter(ONE))
+        self.assertFalse(admission.enter(shared))
+        admission.leave(ONE)
+        admission.leave(shared)
+        admission.leave_request(ONE)
+        admission.leave_request(OTHER)
+        self.assertEqual((admission.total, len(admission._counts)), (2, 0))
 
     @given(some.lists(some.tuples(some.booleans(), some.integers(0, 5)), max_size=200))
     def test_any_order(self, steps: list[tuple[bool, int]]) -> None:
         """Whatever comes and goes, it keeps the limits, and forgets who is gone."""
         admission, inside = Admission(8, 3), [0] * 6
         for enters, number in steps:
-            client = peer(f"192.0.2.{number}")
+            client = f"192.0.2.{number}"
             if enters:
                 room = sum(inside) < 8 and inside[number] < 3
                 self.assertEqual(admission.enter(client), room)

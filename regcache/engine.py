@@ -22,6 +22,7 @@ from regcache.cache.configured import Caches
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.download.relay import Relays
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
 from regcache.cache.listings import Listings
@@ -177,14 +178,14 @@ class _Builder:
         self._forgetting = Forgetting(self._removed)
         self._small_blobs = SmallBlobs(reactor)
         self._closed_repositories = ClosedRepositories(self._index, reactor)
-        self._downloads = self._make_downloads(storage.finish)
+        self._make_downloads(storage.finish)
 
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""
         self._metrics.storage_error()
         self._forgetting.lost(digest)
 
-    def _make_downloads(self, finish: int | None) -> DownloadTable:
+    def _make_downloads(self, finish: int | None) -> None:
         context = DownloadContext(
             self._store,
             self._ledger,
@@ -194,11 +195,12 @@ class _Builder:
             finish=finish,
             removed=self._removed,
         )
-        return DownloadTable(
+        self._downloads = DownloadTable(
             context,
             DistrustedUrls(self._reactor),
             lambda fetched: record(self._index, fetched, self._reactor),
         )
+        self._relays = Relays(self._downloads, context)
 
     def engine(self, lock: StoreLock) -> Engine:
         """Everything, ready to be started."""
@@ -288,7 +290,7 @@ class _Builder:
             downloads=self._downloads,
             rights=rights,
             visibility=visibility,
-            events=self._metrics,
+            relays=self._relays,
             clock=self._reactor,
             removed=self._removed,
         )

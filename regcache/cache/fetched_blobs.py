@@ -19,7 +19,7 @@ from regcache.cache.status import CacheStatus, collapsed, hit, miss, relayed
 from regcache.digests import Digest
 from regcache.facts import ContentFacts
 from regcache.generations import Generations
-from regcache.interfaces import IBlobBody, ICacheEvents, IIndex
+from regcache.interfaces import IBlobBody, IIndex
 
 #: Why a blob is relayed although another repository is downloading it.
 NOT_PROVED = "the upstream has not shown that it has it there"
@@ -35,7 +35,7 @@ class FetchedBlobs:
         downloads: DownloadTable,
         rights: Rights,
         visibility: Visibility,
-        events: ICacheEvents,
+        relays: Relays,
         clock: IReactorTime,
         removed: Generations[Hashable],
     ) -> None:
@@ -46,7 +46,7 @@ class FetchedBlobs:
         self._visibility = visibility
         self._clock = clock
         self._removed = removed
-        self._relays = Relays(downloads, events)
+        self._relays = relays
 
     async def fetch(
         self, repository: ServedRepository, digest: Digest, facts: ContentFacts, fresh: bool

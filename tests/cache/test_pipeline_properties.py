@@ -19,7 +19,7 @@ from regcache.cache.download import (
 from regcache.cache.sight import rights
 from regcache.store import interval_saver, spooled, trailing_hash
 from tests.support.pipeline_events import BREAKS, EVENTS, TROUBLES, sequences, worlds
-from tests.support.scenarios import Breaking, Scenario, Troubled
+from tests.support.scenarios import Breaking, Relaying, Scenario, Troubled
 
 KIB = 1024
 
@@ -86,6 +86,16 @@ class PipelinePropertyTests(SynchronousTestCase):
         @given(worlds, sequences(EVENTS, BREAKS))
         def play(world: dict[str, Any], events: list[tuple[Any, ...]]) -> None:
             Breaking(self.directory, **world).play(events)
+
+        play()
+
+    def test_relays_that_break_off(self) -> None:
+        """So does what is passed through and not stored."""
+
+        @PROFILE
+        @given(worlds, sequences(EVENTS, BREAKS))
+        def play(world: dict[str, Any], events: list[tuple[Any, ...]]) -> None:
+            Relaying(self.directory, **world).play(events)
 
         play()
 

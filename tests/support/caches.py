@@ -18,6 +18,7 @@ from regcache.cache.configured import ConfiguredCache
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.download.relay import Relays
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import Forgetting, IndexOfContent
 from regcache.cache.listings import Listings
@@ -233,6 +234,7 @@ class Caches:
         self.downloads = DownloadTable(
             context, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)
         )
+        self.relays = Relays(self.downloads, context)
         self.rights = Rights(self.index, clock, random.Random(2).random, self.removed)
         self.visibility = Visibility(self.index, clock, self.closed_repositories)
         self.small_blobs = SmallBlobs(clock)
@@ -290,7 +292,7 @@ class Caches:
             downloads=self.downloads,
             rights=self.rights,
             visibility=self.visibility,
-            events=self.events,
+            relays=self.relays,
             clock=self.clock,
             removed=self.removed,
         )

@@ -15,9 +15,10 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
+from regcache.cache.download.continued_body import ContinuedBody
 from regcache.cache.download.fill import Fill
 from regcache.cache.download.readers import Readers
-from regcache.cache.download.relay import Relay
+from regcache.cache.download.relay import ClientPace
 from regcache.cache.forgetting import Kind
 from regcache.interfaces import IWorkPool
 from regcache.store.contents import Opened
@@ -257,7 +258,7 @@ class Daemon:
                     continue  # all has come but the end, or what ends it
                 assert taker in taker._owner._plan.fills, "an upstream sends to nobody"
                 assert not taker._no_more, "an upstream sends what is not taken"
-            elif isinstance(taker, Relay):
+            elif isinstance(taker, ContinuedBody):
                 assert not taker._over, "an upstream sends to a client that is gone"
 
     def refused(self) -> int:
@@ -289,7 +290,11 @@ def _is_download(call: IDelayedCall) -> bool:
     """Whether a call is due to a download, and not to clients who read on without it."""
     function = getattr(call, "func", None)
     module = str(getattr(function, "__module__", ""))
-    return module.startswith("regcache.cache.") and module != Readers.__module__
+    asks_again = getattr(getattr(function, "__self__", None), "_again", None)
+    if isinstance(getattr(asks_again, "__self__", None), ContinuedBody):
+        return False
+    ours = module.startswith("regcache.cache.")
+    return ours and module not in (Readers.__module__, ClientPace.__module__)
 
 
 def open_files_below(directory: str) -> list[str]:

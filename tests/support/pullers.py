@@ -116,7 +116,7 @@ class Puller(Sink):
         if size is None or end <= max(0, size - readers.WITHHELD):
             return True
         if isinstance(self.reader, Relay):
-            return not self.reader._body.open
+            return self.reader._hasher.hexdigest() == self.reader._digest.hex
         return self._stored or self.reader._source.verified
 
     def _was_sent(self, offset: int, byte: int) -> bool:

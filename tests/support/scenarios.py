@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from regcache.cache.download import fill, planning, retries
-from regcache.cache.download.relay import Relay
+from regcache.cache.download.continued_body import ContinuedBody
 from regcache.errors import ServiceUnavailableError, UpstreamFailure
 from regcache.store import interval_saver
 from tests.support.bodies import Fault
@@ -257,6 +257,26 @@ class Breaking(Scenario):
         return sum(body._fault.ignore_range or bool(body._fault.surplus) for body in bodies)
 
 
+class Relaying(Breaking):
+    """Nothing is stored, and answers break off all the same."""
+
+    def __init__(self, directory: str, **world: Any) -> None:
+        super().__init__(directory, **world)
+        self.daemon.limit = self.daemon.spaces[-1].limit = 0
+
+    def check_outcome(self, client: Puller) -> None:
+        """A client that takes next to nothing has an end, too."""
+        if client.outcome != "aborted" or "the client took less" not in str(client.reason):
+            super().check_outcome(client)
+
+    def redone(self, number: int) -> int:
+        """Each client costs a blob, and so does what is not stored after all."""
+        relayed = sum(
+            isinstance(body._consumer, ContinuedBody) for body in self.daemon.bodies(number)
+        )
+        return super().redone(number) + relayed + self.daemon.refused()
+
+
 class Troubled(Breaking):
     """Upstreams lie, disks fill up."""
 
@@ -286,7 +306,7 @@ class Troubled(Breaking):
         daemon = self.daemon
         bodies = daemon.bodies(number)
         spoilt = sum(_spoils(body._fault) for body in bodies)
-        relayed = sum(isinstance(body._consumer, Relay) for body in bodies)
+        relayed = sum(isinstance(body._consumer, ContinuedBody) for body in bodies)
         return spoilt + relayed + daemon.refused() + daemon.disk_failures()
 
 

@@ -14,6 +14,8 @@ from regcache.interfaces import IBlobBody, IBlobStore, ICacheEvents, IRegistry, 
 #: What is withheld from every client until size and digest were verified (bytes). Content that
 #: is not longer may be fetched into memory.
 WITHHELD = 64 * 1024
+#: The HTTP status of a range that lies behind the end.
+RANGE_NOT_SATISFIABLE = 416
 
 
 class NotStoredError(Exception):

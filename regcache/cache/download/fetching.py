@@ -15,16 +15,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.cache.download.answers import Answers
-from regcache.cache.download.context import DownloadContext, DownloadTask, NotStoredError
+from regcache.cache.download.context import (
+    RANGE_NOT_SATISFIABLE,
+    DownloadContext,
+    DownloadTask,
+    NotStoredError,
+)
 from regcache.cache.download.fill import Fill
 from regcache.cache.download.planning import MOST_FILLS, FillPlan, Stretch
 from regcache.cache.download.retries import Retries
 from regcache.cache.download.target import FillTarget
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.interfaces import IBlobBody
-
-#: The HTTP status of a range that lies behind the end.
-RANGE_NOT_SATISFIABLE = 416
 
 
 class FetchEvents(Protocol):

@@ -2,31 +2,98 @@
 
 It hashes what passes, withholds the last 64 KiB until the digest is right, and aborts on a
 mismatch, so that a client is as safe as with a stored blob. It implements the face of a
-reader. A client that reads slowly pauses the upstream.
+reader. A client that reads slowly pauses the upstream; where that breaks off, the body goes on
+by itself (``continued_body.py``), and neither hash nor client notice.
 
 =========  ==========================================================================
 state      meaning
 =========  ==========================================================================
 waiting    the body waits until the answer's head is out (``begin``)
 flowing    chunks are hashed and passed on but for what is withheld
+held       the client takes nothing; time counts against it, see :class:`ClientPace`
 ended      the digest was right and everything was sent, or the answer was aborted
 =========  ==========================================================================
 """
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.cache.download.answers import is_page_instead
-from regcache.cache.download.context import WITHHELD, BlobSource
+from regcache.cache.download.context import WITHHELD, BlobSource, DownloadContext
+from regcache.cache.download.continued_body import ContinuedBody
 from regcache.cache.download.downloads import DownloadTable
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.identity import UpstreamIdentity
-from regcache.interfaces import IBlobBody, IBodyConsumer, ICacheEvents, IReader, IReaderSink
+from regcache.interfaces import IBlobBody, IBodyConsumer, IReader, IReaderSink
+
+#: A client that takes less than this is given up (bytes a second) ...
+SLOWEST = 1024
+#: ... over so long, in which the upstream waits for it (seconds).
+WINDOW = 60.0
+
+
+class ClientPace:
+    """Whether a client takes what is passed on to it, or next to nothing.
+
+    A relay holds a place, a connection and 64 KiB for as long as its client likes. One that
+    takes less than ``SLOWEST`` over ``WINDOW`` is given up. Only the time counts in which the
+    upstream waits for the client, not the other way round.
+
+    :param too_slow: called once.
+    """
+
+    def __init__(self, clock: IReactorTime, too_slow: Callable[[], None]) -> None:
+        self._clock = clock
+        self._too_slow = too_slow
+        self._call: IDelayedCall | None = None
+        self._since = self._spent = 0.0
+        self._taken = 0
+
+    def took(self, count: int) -> None:
+        """It is sent so many bytes: perhaps enough for another while."""
+        self._taken += count
+        if self._taken >= SLOWEST * WINDOW:
+            self._taken, self._spent = 0, 0.0
+
+    def wait(self) -> None:
+        """The upstream waits for the client from now on. Idempotent."""
+        if self._call is None:
+            self._since = self._clock.seconds()
+            self._call = self._clock.callLater(WINDOW - self._spent, self._expired)
+
+    def go_on(self) -> None:
+        """It does not, or not any more. Idempotent."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+            self._spent = min(WINDOW, self._spent + self._clock.seconds() - self._since)
+
+    def _expired(self) -> None:
+        self._call = None
+        self._too_slow()
+
+
+class RelayedBody(Protocol):
+    """What is passed on, see :class:`~regcache.interfaces.IBlobBody`."""
+
+    def deliver(self, consumer: IBodyConsumer) -> None:
+        """Begin to deliver."""
+
+    def pause(self) -> None:
+        """Deliver no more for now."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+    def abort(self) -> None:
+        """End it."""
 
 
 @implementer(IReader, IBodyConsumer)
@@ -38,11 +105,12 @@ class Relay:
     def __init__(
         self,
         digest: Digest,
-        body: IBlobBody,
+        body: RelayedBody,
         size: int | None,
         *,
         upstream: str,
         wrong: Callable[[], None],
+        clock: IReactorTime,
     ) -> None:
         """
         :param body: of the whole blob, from its first byte on.
@@ -53,6 +121,7 @@ class Relay:
         self._body = body
         self._upstream = upstream
         self._wrong = wrong
+        self._pace = ClientPace(clock, self._client_too_slow)
         self._hasher = digest.hasher()
         self._withheld: deque[bytes] = deque()
         self._withheld_length = 0
@@ -85,11 +154,14 @@ class Relay:
 
     def pauseProducing(self) -> None:
         """The client takes nothing for now, so the upstream shall send nothing."""
-        self._body.pause()
+        if not self._over:
+            self._pace.wait()
+            self._body.pause()
 
     def resumeProducing(self) -> None:
         """The client takes more."""
         if not self._over:
+            self._pace.go_on()
             self._body.resume()
 
     def stopProducing(self) -> None:
@@ -101,6 +173,7 @@ class Relay:
         self._sink = None
         if not self._over:
             self._over = True
+            self._pace.go_on()
             self._withheld.clear()
             self._body.abort()
 
@@ -130,6 +203,7 @@ class Relay:
         self._position += len(data)
         piece = data[begin:end]
         if piece and self._sink is not None:
+            self._pace.took(len(piece))
             self._sink.write(piece)
         if self._end is not None and self._position >= self._end and self._end != self.size:
             self._finish()
@@ -150,9 +224,12 @@ class Relay:
         self._finish()
 
     def body_failed(self, failure: UpstreamFailure) -> None:
-        """The upstream broke off: so does the answer, and the client may resume."""
+        """The upstream broke off for good: so does the answer, and the client may resume."""
         if not self._over:
             self._break(failure.reason)
+
+    def _client_too_slow(self) -> None:
+        self._break(f"the client took less than {SLOWEST} bytes a second over {WINDOW:.0f} s")
 
     def _finish(self) -> None:
         sink, self._sink = self._sink, None
@@ -178,9 +255,9 @@ class Relays:
 
     _log = Logger()
 
-    def __init__(self, downloads: DownloadTable, counts: ICacheEvents) -> None:
+    def __init__(self, downloads: DownloadTable, context: DownloadContext) -> None:
         self._downloads = downloads
-        self._counts = counts
+        self._context = context
 
     async def open(
         self,
@@ -199,10 +276,11 @@ class Relays:
         :raises UpstreamFailure: if the upstream does not give it, or another one.
         """
         upstream = source.repository.upstream
+        skip = self._downloads.skipped(digest, source.registry)
         if body is None or body.start != 0 or not body.make_relay():
             if body is not None:
                 body.abort()
-            body = await self._ask(digest, source)
+            body = await self._ask(digest, source, skip)
         if expected_size is not None and body.size not in (None, expected_size):
             body.abort()
             raise UpstreamBadAnswer(upstream.name, "a size other than the manifest's")
@@ -213,12 +291,15 @@ class Relays:
             reason=reason,
         )
         size = expected_size if body.size is None else body.size
-        url_index, page = body.url_index, is_page_instead(body, expected_size)
-        wrong = lambda: self._wrong(digest, upstream, url_index, page)  # noqa: E731
-        return Relay(digest, body, size, upstream=upstream.name, wrong=wrong)
+        page = is_page_instead(body, expected_size)
+        clock = self._context.clock
+        continued = ContinuedBody(
+            digest, source, body, size=size, skip=skip, clock=clock, random=self._context.random
+        )
+        wrong = lambda: self._wrong(digest, upstream, continued.url_indexes, page)  # noqa: E731
+        return Relay(digest, continued, size, upstream=upstream.name, wrong=wrong, clock=clock)
 
-    async def _ask(self, digest: Digest, source: BlobSource) -> IBlobBody:
-        skip = self._downloads.skipped(digest, source.registry)
+    async def _ask(self, digest: Digest, source: BlobSource, skip: frozenset[int]) -> IBlobBody:
         name = source.repository.name
         body = await source.registry.get_blob(name, digest, skip=skip, relayed=True)
         if body.start != 0:
@@ -227,7 +308,10 @@ class Relays:
         return body
 
     def _wrong(
-        self, digest: Digest, upstream: UpstreamIdentity, url_index: int, page: bool
+        self, digest: Digest, upstream: UpstreamIdentity, url_indexes: set[int], page: bool
     ) -> None:
-        self._counts.digest_mismatch(upstream.name)
-        self._downloads.wrong_bytes(digest, upstream, url_index, page=page)
+        """Wrong bytes passed. Which URL gave them nobody knows if there were several."""
+        self._context.events.digest_mismatch(upstream.name)
+        if len(url_indexes) == 1:
+            (url_index,) = url_indexes
+            self._downloads.wrong_bytes(digest, upstream, url_index, page=page)

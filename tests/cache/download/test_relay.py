@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.cache.download.context import WITHHELD, BlobSource
-from regcache.cache.download.relay import Relay, Relays
+from regcache.cache.download.relay import SLOWEST, WINDOW, Relay
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer, UpstreamUnreachable
 from regcache.interfaces import IBlobBody, IBodyConsumer, IReader, IReaderSink
@@ -40,7 +40,8 @@ class RelayTests(SynchronousTestCase):
             self.lies += 1
 
         self.body = FakeBody(self.registry, self.content, 0, len(self.content), fault or Fault())
-        relay = Relay(Digest.of(self.content), self.body, size, upstream="up.test", wrong=wrong)
+        digest = Digest.of(self.content)
+        relay = Relay(digest, self.body, size, upstream="up.test", wrong=wrong, clock=self.clock)
         self.sink.reader = relay
         return relay
 
@@ -110,7 +111,7 @@ class RelayTests(SynchronousTestCase):
                 self.assertLessEqual(len(self.sink.data), 200 * KIB - WITHHELD)
 
     def test_other_lengths(self) -> None:
-        """A body that is longer or shorter than was announced is aborted, and is no lie."""
+        """A body that ends as longer or shorter than was announced is aborted, and is no lie."""
         faults = (Fault(surplus=b"more"), Fault(ends=150 * KIB), Fault(cut=150 * KIB))
         for fault in faults:
             with self.subTest(fault=fault):
@@ -149,6 +150,40 @@ class RelayTests(SynchronousTestCase):
         self.run_through()
         self.assertEqual(bytes(self.sink.data), self.content)
 
+    def drip(self, relay: Relay, seconds: float, count: int) -> None:
+        """A client that takes a chunk of 10 KiB after so many seconds, again and again."""
+        self.sink.slow = True
+        relay.begin(0, 200 * KIB, self.sink)
+        for _ in range(count):
+            self.clock.advance(0.001)
+            self.clock.advance(seconds)
+            relay.resumeProducing()
+
+    def test_client_that_drips(self) -> None:
+        """A client that takes less than 1 KiB/s over a minute is given up, and so is its place."""
+        relay = self.relay()
+        self.drip(relay, 13.0, 6)
+        self.assertIn(f"less than {SLOWEST} bytes a second", self.sink.reason or "")
+        self.assertTrue(self.body.aborted)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_slow_client_in_time(self) -> None:
+        """One that takes a little more than that gets all, however long it takes."""
+        relay = self.relay()
+        self.drip(relay, 9.0, 30)
+        self.assertEqual((bytes(self.sink.data), self.sink.ended), (self.content, True))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_slow_upstream(self) -> None:
+        """For how long the client waits for the upstream is no matter."""
+        relay = self.relay(fault=Fault(stall=100 * KIB))
+        relay.begin(0, 200 * KIB, self.sink)
+        for _ in range(30):
+            self.clock.advance(0.001)
+        self.clock.advance(10 * WINDOW)
+        self.assertIsNone(self.sink.reason)
+        relay.leave()
+
     def test_leaves(self) -> None:
         """A client that leaves ends the transfer, at any time and only once."""
         for turns in (0, 5):
@@ -182,7 +217,7 @@ class RelaysTests(DownloadTestCase):
 
     def open(self, expected: int | None, body: IBlobBody | None = None) -> Any:
         """Begin to pass it on."""
-        relays = Relays(self.caches.downloads, self.caches.events)
+        relays = self.caches.relays
         opening = relays.open(
             self.digest,
             BlobSource(self.registry, self.caches.served().identity),

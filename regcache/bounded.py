@@ -71,6 +71,10 @@ class BoundedTable(Generic[Key, Value]):
         if entry is not None:
             self._weight -= entry[1]
 
+    def values(self) -> list[Value]:
+        """All values, those among them that nobody has found expired yet."""
+        return [entry[0] for entry in self._entries.values()]
+
     def drop_where(self, concerned: Callable[[Key, Value], bool]) -> None:
         """Forget what a function says so of; looks at all of it."""
         for key in [key for key, entry in self._entries.items() if concerned(key, entry[0])]:

@@ -11,7 +11,10 @@ from typing import ClassVar
 
 
 class RegistryError(Exception):
-    """An error answer in the OCI form."""
+    """An error answer, by default in the OCI form.
+
+    :ivar fault: under which the log has more; "" where it has not.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "UNKNOWN"
@@ -23,6 +26,7 @@ class RegistryError(Exception):
         self.message = message
         self.detail = detail
         self.headers = dict(headers or {})
+        self.fault = ""
 
 
 class NameInvalidError(RegistryError):

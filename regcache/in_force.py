@@ -50,6 +50,7 @@ class InForce:
     :ivar dispatches: what answers the clients of each listener, by its endpoint.
     :ivar view: answers operators that ask what is cached.
     :ivar local_view: the same on loopback, which is trusted to read.
+    :ivar table: what host names and prefixes mean.
     :ivar gatekeeper: decides who may do what; None where access is not restricted.
     :ivar proxies: those that are believed who their clients are.
     :ivar watchers: services that look at its files now and then.
@@ -61,6 +62,7 @@ class InForce:
     dispatches: Mapping[str, Dispatch]
     view: Dispatch
     local_view: Dispatch
+    table: RoutingTable
     gatekeeper: Gatekeeper | None
     proxies: TrustedProxies
     watchers: Sequence[Service]
@@ -94,6 +96,18 @@ class CurrentConfiguration(MultiService):
     def proxies(self) -> TrustedProxies:
         """The proxies that are believed, by the configuration then in force."""
         return self._in_force.proxies
+
+    def is_admin_host(self, host: str | None) -> bool:
+        """Whether a normalised host is one of ``admin.hosts``, in the same way."""
+        return self._in_force.table.is_admin_host(host)
+
+    def view(self, request: Request) -> Any:
+        """Answer an operator that asks what is cached, in the same way."""
+        return self._in_force.view(request)
+
+    def local_view(self, request: Request) -> Any:
+        """The same on loopback, which is trusted to read."""
+        return self._in_force.local_view(request)
 
     def replace(self, following: InForce) -> None:
         """Let new requests see another configuration; those under way go on as they began."""
@@ -157,6 +171,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
         },
         view=pages.before(view.for_operators),
         local_view=pages.before(view.for_loopback),
+        table=distribution.table,
         gatekeeper=distribution.gatekeeper,
         proxies=TrustedProxies(config.access.trusted_proxies),
         watchers=[*built.watchers, *(access.watchers if access else ())],

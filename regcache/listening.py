@@ -9,12 +9,15 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from regcache.access.client_issuers import ClientIssuers
-from regcache.admin.endpoint import AdminDispatch
+from regcache.admin.api.callers import Reach
+from regcache.admin.api.router import Api
+from regcache.admin.endpoint import AdminDispatch, AdminHostDispatch
 from regcache.admin.health import HealthPages
 from regcache.client_ca import parse_issuers
 from regcache.config import model
 from regcache.config.endpoints import parse_endpoint
 from regcache.engine import Engine
+from regcache.in_force import CurrentConfiguration
 from regcache.metrics import CONTENT_TYPE
 from regcache.own_authority import AuthorityError, load_or_make_authority
 from regcache.tls import CertificateStore, CertificateWatcher
@@ -22,9 +25,8 @@ from regcache.tls_context import CertificateError, CertificateFiles
 from regcache.watched_file import FileUnusableError, WatchedFile
 from regcache.web.admission import Admission
 from regcache.web.forwarded import TrustedProxies
-from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.http1.channel import Http1Site
-from regcache.web.listeners import Listeners, ListenerSpec
+from regcache.web.listeners import Listeners, ListenerSpec, socket_spec
 from regcache.web.records import Recorder
 from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site
@@ -58,17 +60,9 @@ class ListenerBuilder:
     _specs: list[ListenerSpec] = field(default_factory=list, init=False)
     _watchers: list[Service] = field(default_factory=list, init=False)
 
-    def build(
-        self,
-        dispatch: Callable[[str], Dispatch],
-        gatekeeper: Callable[[], Gatekeeper | None],
-        proxies: Callable[[], TrustedProxies],
-    ) -> BuiltListeners:
+    def build(self, current: CurrentConfiguration, api: Api) -> BuiltListeners:
         """Make all of them.
 
-        :param dispatch: gives what answers the clients of a listener, by its endpoint.
-        :param gatekeeper: gives what decides about operators.
-        :param proxies: gives those that are believed who their clients are.
         :raises CertificateError: if a certificate cannot be used.
         """
         engine = self.engine
@@ -77,25 +71,50 @@ class ListenerBuilder:
         admission = Admission(
             limits.connections,
             limits.connections_per_address,
-            lambda address: proxies().trusts(address),
+            lambda address: current.proxies().trusts(address),
         )
         for listener in self.config.listeners:
-            answer = health.before(dispatch(listener.endpoint))
+            clients = current.dispatch(listener.endpoint)
+            if listener.redirect is None:
+                remote = api.at(Reach.REMOTE)
+                clients = AdminHostDispatch(current.is_admin_host, remote, current.view, clients)
+            answer = health.before(clients)
             http2 = listener.http2 and listener.tls is not None
-            site = self._site(answer, listener.hsts, http2, proxies=proxies, admission=admission)
+            site = self._site(
+                answer, listener.hsts, http2, proxies=current.proxies, admission=admission
+            )
             self._add(listener.endpoint, site, self._tls(listener.tls, http2))
-        admin = self.config.admin
+        self._add_admin(health, current, api)
+        return BuiltListeners(Listeners(engine.reactor, self._specs), self._sites, self._watchers)
+
+    def _add_admin(self, health: HealthPages, current: CurrentConfiguration, api: Api) -> None:
+        """The endpoint for operators and the unix socket: no crowd of clients keeps them out."""
+        admin, metrics = self.config.admin, self.engine.metrics
         if admin.endpoint is not None:
+            local = parse_endpoint(admin.endpoint).local
             pages = AdminDispatch(
                 health,
-                engine.metrics.render,
+                metrics.render,
                 CONTENT_TYPE,
+                api=api.at(Reach.LOOPBACK if local else Reach.REMOTE),
+                view=current.local_view if local else current.view,
                 admin_hosts=admin.hosts,
-                gatekeeper=None if parse_endpoint(admin.endpoint).local else gatekeeper,
+                gatekeeper=None if local else current.gatekeeper,
             )
-            # A crowd of clients must not keep the operator out.
-            self._add(admin.endpoint, self._site(pages, None, False, proxies=proxies), None)
-        return BuiltListeners(Listeners(engine.reactor, self._specs), self._sites, self._watchers)
+            self._add(admin.endpoint, self._site(pages, None, False, proxies=current.proxies), None)
+        if admin.socket is not None:
+            here = api.at(Reach.SOCKET)
+            pages = AdminDispatch(
+                health,
+                metrics.render,
+                CONTENT_TYPE,
+                api=here,
+                view=current.local_view,
+                admin_hosts=None,
+            )
+            site = self._site(pages, None, False, proxies=current.proxies)
+            self._sites.append(site)
+            self._specs.append(socket_spec(admin.socket, site))
 
     def _add(self, endpoint: str, site: Site, tls: CertificateStore | None) -> None:
         self._sites.append(site)

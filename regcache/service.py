@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from regcache.admin_api import build_api
 from regcache.config import model
 from regcache.engine import Engine, build_engine
 from regcache.in_force import CurrentConfiguration, build_in_force
@@ -49,9 +50,8 @@ def _parts(
     current: CurrentConfiguration,
     recorders: list[Recorder],
 ) -> Parts:
-    front = ListenerBuilder(config, engine, recorders).build(
-        current.dispatch, current.gatekeeper, current.proxies
-    )
+    api = build_api(config, engine, current)
+    front = ListenerBuilder(config, engine, recorders).build(current, api)
     return Parts(
         lock=engine.lock,
         index_pool=engine.index_pool,

@@ -65,11 +65,11 @@ class ServiceCase(SynchronousTestCase):
         self.assertEqual(self.reactor.adoptedPorts, [])
         daemon.parts.listeners.startService()
 
-    def ask(self, port: int, target: str, *lines: str) -> list[Answer]:
+    def ask(self, port: int, target: str, *lines: str, host: str = "localhost") -> list[Answer]:
         """The answers of a listener, if there is one yet."""
         adopted = self.reactor.adoptedPorts
         (site,) = [site for bound, _, site in adopted if bound.address[1] == port]
-        client = MemoryClient(site).request("GET", target, *lines)
+        client = MemoryClient(site).request("GET", target, *lines, host=host)
         self.reactor.advance(0)
         answers = client.answers()
         client.leave()
@@ -171,3 +171,43 @@ class QuietTests(ServiceCase):
         """``admin.endpoint: null`` switches it off."""
         self.open("admin: {endpoint: null}\n")
         self.assertEqual([each.address[1] for each in self.bound], [5000])
+
+
+class AdminTests(ServiceCase):
+    """The API where operators reach it."""
+
+    def test_endpoint(self) -> None:
+        """On loopback it may be read."""
+        self.open()
+        (answer,) = self.ask(5001, "/api/v1/session")
+        self.assertEqual((answer.status, answer.json["role"]), (200, "read"))
+        (answer,) = self.ask(5000, "/api/v1/session")
+        self.assertEqual(answer.status, 404)
+
+    def test_hosts(self) -> None:
+        """Under an admin host the listeners of clients answer it, those that redirect do not."""
+        self.open(LISTENERS.replace("admin: {", "admin: {hosts: [ui.test], "))
+        for port, status in ((80, 308), (5000, 200)):
+            (answer,) = self.ask(port, "/api/v1/session", host="ui.test")
+            self.assertEqual(answer.status, status, port)
+        self.assertEqual(answer.json["role"], "none")
+
+    def test_socket(self) -> None:
+        """The unix socket is for its owner and group, and its site is drained with the others."""
+        path = str(self.directory / "admin.sock")
+        self.open(LISTENERS.replace("admin: {", f"admin: {{socket: {path}, "))
+        ((address, site, _, mode, _),) = self.reactor.unixServers
+        self.assertEqual((address, mode), (path, 0o660))
+        client = MemoryClient(site).request("GET", "/api/v1/session", host="any.test")
+        self.reactor.advance(0)
+        self.assertEqual(client.answer().json["via"], "loopback")
+        client.leave()
+
+    def test_occupied(self) -> None:
+        """What is no socket is never removed: the start is refused with a line that names it."""
+        self.directory.mkdir()
+        path = self.directory / "mine"
+        path.write_text("")
+        text = LISTENERS.replace("admin: {", f"admin: {{socket: {path}, ")
+        error = self.assertRaises(listeners.ListenError, self.open, text)
+        self.assertIn(f"{path} is there, and is no socket", str(error))

@@ -103,6 +103,12 @@ class Access:
             return self._wrong(asker)
         return self._account(claims.account, asker.address, claims.mark)
 
+    def decide_by_mark(self, account: str, mark: str, address: str | None) -> Decision | None:
+        """The decision for who has proved an account before; None where that proof is void."""
+        if not mark or mark != self._passwords.mark(account):
+            return None
+        return self._account(account, address, mark)
+
     def _is_current(self, decision: Decision) -> bool:
         """Whether the proof of a decision is still the account's, after waiting for a check."""
         name = decision.principal.name

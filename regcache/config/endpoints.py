@@ -37,6 +37,20 @@ class ParsedEndpoint:
     local: bool
 
 
+def tcp_address(text: str) -> tuple[str, int] | None:
+    """Interface and port of a TCP endpoint that is right; None for another one.
+
+    :returns: "" for all interfaces.
+    """
+    if text.isdigit():
+        return "", int(text)
+    kind, _, rest = text.removeprefix("haproxy:").partition(":")
+    if kind not in ("tcp", "tcp6"):
+        return None
+    arguments = _arguments(kind, rest)
+    return arguments.get("interface", ""), int(arguments["port"])
+
+
 def parse_endpoint(text: str) -> ParsedEndpoint:
     """Check an endpoint's syntax.
 

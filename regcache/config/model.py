@@ -144,26 +144,26 @@ class Admin:
 
     endpoint: str | None = key_field(
         Nullable(_ENDPOINT),
-        "The API, `/metrics`, `/healthz` and `/readyz`. `null` switches it off. Off loopback an "
-        "account with `admin` is required.",
+        "The API, `/metrics`, `/healthz` and `/readyz`. `null` switches it off. On loopback it is "
+        "trusted to read. Anywhere else an account is needed, for `/metrics` one with `admin`, and "
+        "without such an account the start is refused.",
         default="tcp:5001:interface=127.0.0.1",
         example="null",
     )
     socket: str | None = key_field(
         Nullable(path()),
-        "The path of a unix socket for regcachectl.",
+        "The path of a unix socket, for its owner and group: root and the daemon's own user may "
+        "change everything over it without logging in, others read. regcachectl speaks to it.",
         default=None,
         example="/run/regcache/admin.sock",
-        pending=Pending.WARNED,
     )
     hosts: tuple[str, ...] = key_field(
         ListOf(_HOST, unique=True),
-        "Host names, without wildcards, that show the UI on the listeners too, to accounts with "
-        "`admin`.",
+        "Host names, without wildcards, under which the API answers on the listeners too, to "
+        "accounts: each sees what it may pull, and those with `admin` may change things.",
         default=(),
         usually="`[]`, or from `domain`",
         example="[registry.example.com]",
-        pending=Pending.REFUSED,
     )
     metrics_endpoint: str | None = key_field(
         Nullable(_ENDPOINT),

@@ -97,5 +97,5 @@ def _pending() -> str:
     text = ""
     for kind, what in says.items():
         names = [f"`{'.'.join(each.path)}`" for each in PENDING if each.pending is kind]
-        text += f"{what}: {', '.join(sorted(names))}.\n\n"
+        text += f"{what}: {', '.join(sorted(names))}.\n\n" if names else ""
     return text.removesuffix("\n")

@@ -8,7 +8,10 @@ to start.
 # mypy: disable-error-code="no-untyped-call"
 # (Twisted's errors have no annotations)
 
+import errno
+import os
 import socket
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +43,29 @@ def bind_tcp(interface: str, number: int) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def remove_left_over_socket(path: str) -> None:
+    """Remove the file of a unix socket at which nobody answers any more.
+
+    :raises OSError: if somebody does, if it is something else, or cannot be removed.
+    """
+    try:
+        kind = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise OSError(errno.EEXIST, f"{path} is there, and is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except BlockingIOError:
+            pass  # so many wait for an answer that one more has no place
+    raise OSError(errno.EADDRINUSE, f"somebody answers at {path}: another daemon may run")
 
 
 @dataclass(frozen=True, slots=True)

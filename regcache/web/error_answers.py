@@ -98,4 +98,6 @@ def _internal(failure: Failure) -> RegistryError:
         _log.error("request {fault} failed: {why}", fault=fault, why=str(failure.value))
     else:
         _log.failure("request {fault} failed unexpectedly", failure=failure, fault=fault)
-    return InternalError(f"an internal fault, in the log under {fault}")
+    answer = InternalError(f"an internal fault, in the log under {fault}")
+    answer.fault = fault
+    return answer

@@ -13,7 +13,12 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, execute, succeed
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.endpoints import (
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    quoteStringArgument,
+    serverFromString,
+)
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -30,7 +35,7 @@ from regcache.seam.accepting import bound_accepts
 from regcache.seam.streams import socket_of
 from regcache.seam.tls_stream import TLSStreamFactory
 from regcache.sparingly import Sparingly
-from regcache.web.binding import Bind, Binder, BoundSocket, bind_tcp
+from regcache.web.binding import Bind, Binder, BoundSocket, bind_tcp, remove_left_over_socket
 from regcache.web.proxy_protocol import ProxiedFactory
 from regcache.web.unsent import bound_unsent
 
@@ -63,11 +68,23 @@ class ListenerSpec:
         port on IPv4 and IPv6.
     :ivar factory: usually a :class:`~regcache.web.site.Site`.
     :ivar tls: makes the TLS side of connections; None for a plain listener.
+    :ivar left_over: the path of a unix socket: what an earlier process left there is removed,
+        unless somebody answers there; "" where nothing is.
     """
 
     endpoint: str | int
     factory: IProtocolFactory
     tls: IOpenSSLServerConnectionCreator | None = None
+    left_over: str = ""
+
+
+def socket_spec(path: str, factory: IProtocolFactory) -> ListenerSpec:
+    """A unix socket for its owner and group, whose file may be left over from before.
+
+    :param path: absolute.
+    """
+    quoted = quoteStringArgument(path)
+    return ListenerSpec(f"unix:{quoted}:mode=660:lockfile=0", factory, left_over=path)
 
 
 Place = BoundSocket | IStreamServerEndpoint
@@ -241,6 +258,11 @@ class Listeners(Service):
 
     def _listen(self, prepared: _Prepared) -> None:
         spec, place = prepared.spec, prepared.place
+        if spec.left_over:
+            try:
+                remove_left_over_socket(spec.left_over)
+            except OSError as error:
+                raise ListenError(f"listener {spec.endpoint}: {error.strerror}") from None
         if isinstance(place, BoundSocket):
             listening = execute(place.listen, self._reactor, prepared.factory)
         else:

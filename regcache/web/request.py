@@ -19,9 +19,9 @@ from regcache.web.body_producer import BodyProducer
 from regcache.web.error_answers import BadRequestError, BodyTooLargeError, LateAnswerError
 from regcache.web.forwarded import Forwarded
 from regcache.web.header_block import HeaderBlock
+from regcache.web.problem_details import send_refusal
 from regcache.web.records import CLIENT_LEFT, RequestFacts, RequestRecord, describe_peer
 from regcache.web.request_target import checked_host, origin_form
-from regcache.web.respond import send_error
 from regcache.web.site import Site
 
 #: Larger bodies are written in pieces, as the client takes them (bytes).
@@ -241,14 +241,14 @@ class Request(ConnectedRequest):
         if self.is_answering:
             self.abort(error.message)
         else:
-            send_error(self, error)
+            send_refusal(self, error)
 
     def _answer_is_due(self) -> None:
         """Answer that it takes too long. The work for it goes on; other requests may join it."""
         self._due = None
         work = self._work
         if work is not None and not self.over and not self.is_answering:
-            send_error(self, LateAnswerError(self.facts.upstream))
+            send_refusal(self, LateAnswerError(self.facts.upstream))
             work.cancel()
 
     def _answer_is_done(self, _: Any = None) -> None:

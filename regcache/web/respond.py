@@ -31,6 +31,7 @@ class AnswerableRequest(Protocol):
     """
 
     method: bytes
+    path: bytes
     facts: RequestFacts
     responseHeaders: Headers
 
@@ -69,11 +70,16 @@ def error_body(error: RegistryError) -> bytes:
     return json.dumps({"errors": [entry]}, default=str).encode("ascii") + b"\n"
 
 
-def send_error(request: AnswerableRequest, error: RegistryError) -> None:
-    """Answer with an error. That is the outcome, unless a handler has noted another one."""
+def note_error(request: AnswerableRequest, error: RegistryError) -> None:
+    """Note an error as the outcome, unless a handler noted another."""
     if not request.facts.outcome:
         request.facts.outcome = "denied" if error.status in (401, 403) else "error"
     request.facts.error = error.message
+
+
+def send_error(request: AnswerableRequest, error: RegistryError) -> None:
+    """Answer with an error, and note it as the outcome."""
+    note_error(request, error)
     send_body(request, error_body(error), JSON_TYPE, status=error.status, headers=error.headers)
 
 

@@ -2,9 +2,10 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.admin.endpoint import AdminDispatch, MetricsDispatch
+from regcache.admin.endpoint import AdminDispatch, AdminHostDispatch, MetricsDispatch
 from regcache.admin.health import HealthPages
 from regcache.metrics import CONTENT_TYPE, Metrics
+from regcache.web.request import Dispatch
 from regcache.web.respond import send_text
 from tests.support.web_client import Answer, MemoryClient, make_site
 
@@ -18,7 +19,12 @@ class AdminCase(SynchronousTestCase):
         self.metrics = Metrics(["docker.io"])
         self.site = make_site(
             AdminDispatch(
-                self.health, self.metrics.render, CONTENT_TYPE, admin_hosts=["registry.example.com"]
+                self.health,
+                self.metrics.render,
+                CONTENT_TYPE,
+                api=lambda request: send_text(request, "the API"),
+                view=lambda request: send_text(request, "what is cached"),
+                admin_hosts=["registry.example.com"],
             )
         )
 
@@ -84,9 +90,58 @@ class EndpointTests(AdminCase):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
             self.assertEqual(self.get("/metrics", method=method).status, 405)
 
+    def test_api(self) -> None:
+        """What is below /api/ is the API's, whatever the method, under names of ours alone."""
+        for method in ("GET", "POST", "DELETE"):
+            self.assertEqual(self.get("/api/v1/x", method=method).body, b"the API")
+        self.assertEqual(self.get("/api/v1/x", host="evil.test").status, 403)
+        self.assertEqual(self.get("/apix").status, 404)
+        for target, method in (("/v2", "GET"), ("/v2/a/manifests/b", "DELETE")):
+            self.assertEqual(self.get(target, method=method).body, b"what is cached")
+
+    def test_socket(self) -> None:
+        """Over the unix socket any name will do: no browser comes there."""
+        self.site.dispatch = AdminDispatch(
+            self.health,
+            self.metrics.render,
+            CONTENT_TYPE,
+            api=lambda request: send_text(request, "the API"),
+            view=lambda request: send_text(request, "what is cached"),
+            admin_hosts=None,
+        )
+        for host in ("localhost", "anything.test", "d"):
+            self.assertEqual(self.get("/api/v1/x", host=host).body, b"the API")
+
     def test_metrics_alone(self) -> None:
         """The endpoint for metrics alone has nothing else."""
         self.site.dispatch = MetricsDispatch(self.metrics.render, CONTENT_TYPE)
         self.assertEqual(self.get("/metrics", host="regcache.test").status, 200)
         self.assertEqual(self.get("/metrics", method="POST").status, 404)
         self.assertEqual(self.get("/healthz").status, 404)
+
+
+class AdminHostTests(AdminCase):
+    """A listener for clients that has a name for operators."""
+
+    def test_hosts(self) -> None:
+        """Under that name the API answers, and a registry of its own; elsewhere neither."""
+
+        def says(text: str) -> Dispatch:
+            return lambda request: send_text(request, text)
+
+        self.site.dispatch = AdminHostDispatch(
+            lambda host: host == "registry.example.com",
+            says("api"),
+            says("cached"),
+            says("clients"),
+        )
+        for target, host, answer in (
+            ("/api/v1/status", "registry.example.com", b"api"),
+            ("/api/v1/status", "Registry.Example.com:443", b"api"),
+            ("/v2/", "registry.example.com", b"cached"),
+            ("/v2/a/tags/list", "registry.example.com", b"cached"),
+            ("/token", "registry.example.com", b"clients"),
+            ("/api/v1/status", "docker.example.com", b"clients"),
+            ("/v2/", "docker.example.com", b"clients"),
+        ):
+            self.assertEqual(self.get(target, host).body, answer, (target, host))

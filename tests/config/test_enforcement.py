@@ -16,7 +16,6 @@ RESTRICTING = {
     "access.admins": "access:\n  admins: [bob]",
     "access.rules": "access:\n  rules: [{networks: [10.0.0.0/8]}]",
     "access.token": "access:\n  token: {realm: 'https://a', issuer: b, keys_file: /etc/hostname}",
-    "admin.hosts": "admin:\n  hosts: [ui.example.com]",
 }
 
 
@@ -41,12 +40,6 @@ class EnforcementTests(SynchronousTestCase):
     def test_allow_and_deny_are_accepted(self) -> None:
         """Allow and deny are enforced, so they are neither refused nor warned of."""
         self.assertEqual(warnings("upstreams: {quay.io: {allow: ['a/*'], deny: ['a/b']}}"), [])
-
-    def test_admin_host_of_the_domain(self) -> None:
-        """The UI's host that a domain brings is no user's wish, written out or not."""
-        for text in ("domain: a.b", "domain: a.b\nadmin: {hosts: [registry.a.b]}"):
-            self.assertEqual(errors(text), [])
-        self.assertEqual(len(errors("domain: a.b\nadmin: {hosts: [ui.a.b]}")), 1)
 
     def test_other_keys_are_warned_of(self) -> None:
         """A key whose feature is missing is one warning that names it."""

@@ -41,10 +41,10 @@ class CheckConfigTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """A bad file prints every error to stderr and exits with 1."""
-        path = self.write("a: 1\nadmin: {hosts: [a.example]}\n")
+        path = self.write("a: 1\nadmin: {hosts: [a b]}\n")
         lines = [
             f"{path}:1: a: unknown key",
-            f"{path}:2: admin.hosts: is not enforced by this version yet, so it is refused",
+            f"{path}:2: admin.hosts[0]: 'a b' is no host name",
         ]
         self.assertEqual(self.run_command(path), (1, "", "\n".join(lines) + "\n"))
 

@@ -1,0 +1,1 @@
+"""The admin API: ``/api/v1/<call>`` (docs/api.md)."""

@@ -1,0 +1,105 @@
+"""What calls of the API refuse with. The table is in docs/api.md."""
+
+from regcache.web.problem_details import Problem
+
+
+class InvalidProblem(Problem):
+    """A parameter is missing, unknown, or has a value that it cannot have.
+
+    :param field: which one, e.g. ``targets[0].name``; "" for the body as a whole.
+    """
+
+    status, code = 400, "INVALID"
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}" if field else why, params={"field": field})
+
+
+class UnauthenticatedProblem(Problem):
+    """An account, or a session, is needed; or the credentials are wrong."""
+
+    status, code = 401, "UNAUTHENTICATED"
+
+
+class ForbiddenProblem(Problem):
+    """Who asks is known, and may not do it."""
+
+    status, code = 403, "FORBIDDEN"
+
+
+class ForeignPageProblem(Problem):
+    """A page of another site may have made the browser send this."""
+
+    status, code = 403, "FOREIGN_PAGE"
+
+
+class UnknownCallProblem(Problem):
+    """There is no such call."""
+
+    status, code = 404, "UNKNOWN_CALL"
+
+
+class NotCachedProblem(Problem):
+    """The cache has no such thing, or nothing that may be seen."""
+
+    status, code = 404, "NOT_CACHED"
+
+
+class UnknownUpstreamProblem(Problem):
+    """No upstream has this name."""
+
+    status, code = 404, "UNKNOWN_UPSTREAM"
+
+
+class MethodProblem(Problem):
+    """The call takes another method."""
+
+    status, code = 405, "METHOD"
+
+
+class CursorProblem(Problem):
+    """The cursor belongs to another list, or to an earlier run of the daemon."""
+
+    status, code = 410, "CURSOR"
+
+
+class TooManyLoginsProblem(Problem):
+    """Too many wrong logins came from this address."""
+
+    status, code = 429, "TOO_MANY_LOGINS"
+
+
+class InternalProblem(Problem):
+    """A fault of the daemon; the log has more under ``request_id``."""
+
+    status, code = 500, "INTERNAL"
+
+
+class IndexBusyProblem(Problem):
+    """The index cannot answer now."""
+
+    status, code = 503, "INDEX_BUSY"
+
+
+class UnavailableProblem(Problem):
+    """Too much is to be done now, or it takes too long."""
+
+    status, code = 503, "UNAVAILABLE"
+
+
+#: All of them, for docs/api.md and openapi.json.
+PROBLEMS: tuple[type[Problem], ...] = (
+    InvalidProblem,
+    UnauthenticatedProblem,
+    ForbiddenProblem,
+    ForeignPageProblem,
+    UnknownCallProblem,
+    NotCachedProblem,
+    UnknownUpstreamProblem,
+    MethodProblem,
+    CursorProblem,
+    TooManyLoginsProblem,
+    InternalProblem,
+    IndexBusyProblem,
+    UnavailableProblem,
+)

@@ -1,0 +1,198 @@
+"""Who asks the API, and what that one may see and do.
+
+The first that is there decides:
+
+==================================  ======================================================
+what a request shows                who asks
+==================================  ======================================================
+``Authorization``                   the account, by Basic; wrong or anything else: 401
+the cookie of a session             the account that logged in, as long as its proof is the
+                                    same; or whoever opened a one-time link, as an admin
+a client certificate of an account  the account
+nothing, on the unix socket         root and the daemon's own user: an admin; others read
+nothing, on a loopback endpoint     somebody who may read
+nothing, elsewhere or by a proxy     nobody: ``none``
+==================================  ======================================================
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from regcache.access.credentials import Asker, Scheme, parse_authorization
+from regcache.access.grants import Action
+from regcache.access.principals import Decision, PrincipalKind
+from regcache.access.sessions import Session, Sessions
+from regcache.admin.api.call_problems import UnauthenticatedProblem
+from regcache.admin.api.cookies import session_token
+from regcache.web.gatekeeper import Gatekeeper
+from regcache.web.peer_user import peer_user
+from regcache.web.request import Request
+
+
+class Role(IntEnum):
+    """What somebody may do; each may all that the one before may."""
+
+    NONE = 0
+    READ = 1
+    ADMIN = 2
+
+    @property
+    def word(self) -> str:
+        """As the API says it."""
+        return self.name.lower()
+
+
+class Reach(Enum):
+    """Where a request came in."""
+
+    SOCKET = "the unix socket"
+    LOOPBACK = "an endpoint that only this machine reaches"
+    REMOTE = "an endpoint or host that others reach"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    :ivar via: loopback, account or link; None for nobody.
+    :ivar account: the account's name; "" without one.
+    :ivar expires: the end of the session (Unix seconds); None without one.
+    :ivar decision: limits what is seen; None where everything is.
+    :ivar session: the token of the session; "" without one.
+    """
+
+    role: Role
+    reach: Reach
+    via: str | None = None
+    account: str = ""
+    expires: float | None = None
+    decision: Decision | None = None
+    session: str = ""
+
+    def may_pull(self, upstream: str, repository: str) -> bool:
+        """Whether something of a repository may be seen.
+
+        :param upstream: the configured name.
+        :param repository: as the upstream knows it.
+        """
+        if self.sees_all or self.decision is None:
+            return self.sees_all
+        return self.decision.grants_on(Action.PULL, upstream, repository)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every repository may be seen, so that sums tell nothing that is hidden."""
+        if self.role is not Role.READ or self.decision is None:
+            return self.role is not Role.NONE
+        return self.decision.upstreams is None and any(
+            Action.PULL in each.actions and each.upstreams is None and each.repositories is None
+            for each in self.decision.grants
+        )
+
+
+class Callers:
+    """Finds out who asks.
+
+    :param gatekeeper: gives what knows the accounts; None where there are none.
+    :param own_user: gives the user id of the daemon.
+    """
+
+    def __init__(
+        self,
+        gatekeeper: Callable[[], Gatekeeper | None],
+        sessions: Sessions,
+        own_user: Callable[[], int],
+    ) -> None:
+        self._gatekeeper = gatekeeper
+        self.sessions = sessions
+        self._own_user = own_user
+
+    async def find(self, request: Request, reach: Reach) -> Caller:
+        """Who sent a request.
+
+        :raises UnauthenticatedProblem: for credentials that are wrong.
+        :raises RegistryError: where too many logins are being tried.
+        """
+        shown = request.field_lines(b"authorization")
+        if shown:
+            return await self._by_password(request, reach)
+        found = self._by_session(request, reach) or await self._by_certificate(request, reach)
+        return found or self._by_place(request, reach)
+
+    async def log_in(self, asker: Asker) -> Decision:
+        """The decision for an account and a password.
+
+        :param asker: shows them as Basic.
+        :raises UnauthenticatedProblem: if they are wrong.
+        :raises RegistryError: where too many logins are being tried.
+        """
+        gatekeeper = self._gatekeeper()
+        if gatekeeper is None:
+            raise UnauthenticatedProblem("there are no accounts: access.htpasswd is not set")
+        decision = await gatekeeper.access.decide(asker)
+        if decision.wrong or decision.principal.kind is not PrincipalKind.ACCOUNT:
+            raise UnauthenticatedProblem("the account or the password is wrong")
+        return decision
+
+    def asker(self, request: Request, authorization: str | None) -> Asker:
+        """Somebody who shows this instead of what the request has."""
+        host = request.field_lines(b"host")
+        return Asker(authorization, request.peer_address, host[0].lower() if host else "")
+
+    def of_session(
+        self, session: Session, token: str, reach: Reach, address: str | None
+    ) -> Caller | None:
+        """Who has a session; None where its account is gone, or has another proof now."""
+        if not session.account:
+            return Caller(Role.ADMIN, reach, "link", expires=session.until, session=token)
+        gatekeeper = self._gatekeeper()
+        if gatekeeper is None:
+            return None
+        decision = gatekeeper.access.decide_by_mark(session.account, session.mark, address)
+        if decision is None:
+            return None
+        return _of_account(decision, reach, session.until, token)
+
+    async def _by_password(self, request: Request, reach: Reach) -> Caller:
+        lines = request.field_lines(b"authorization")
+        credentials = parse_authorization(lines[0] if len(lines) == 1 else "")
+        if credentials.scheme is not Scheme.BASIC:
+            raise UnauthenticatedProblem("the API takes Basic, or the cookie of a session")
+        return _of_account(await self.log_in(self.asker(request, lines[0])), reach)
+
+    def _by_session(self, request: Request, reach: Reach) -> Caller | None:
+        token = session_token(request)
+        session = self.sessions.find(token) if token else None
+        if session is None:
+            return None
+        caller = self.of_session(session, token, reach, request.peer_address)
+        if caller is None:
+            self.sessions.end(token)
+        return caller
+
+    async def _by_certificate(self, request: Request, reach: Reach) -> Caller | None:
+        gatekeeper = self._gatekeeper()
+        asker = None if gatekeeper is None else gatekeeper.asker(request)
+        if gatekeeper is None or asker is None or asker.certificate is None:
+            return None
+        decision = await gatekeeper.access.decide(asker)
+        if decision.principal.kind is not PrincipalKind.ACCOUNT:
+            return None
+        return _of_account(decision, reach)
+
+    def _by_place(self, request: Request, reach: Reach) -> Caller:
+        if reach is Reach.SOCKET:
+            trusted = peer_user(request) in (0, self._own_user())
+            return Caller(Role.ADMIN if trusted else Role.READ, reach, "loopback")
+        if reach is Reach.LOOPBACK and request.forwarded is None:
+            return Caller(Role.READ, reach, "loopback")
+        return Caller(Role.NONE, reach)
+
+
+def _of_account(
+    decision: Decision, reach: Reach, expires: float | None = None, session: str = ""
+) -> Caller:
+    role = Role.ADMIN if decision.is_admin else Role.READ
+    name = decision.principal.name
+    return Caller(role, reach, "account", name, expires, decision, session)

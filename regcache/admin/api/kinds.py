@@ -1,0 +1,311 @@
+"""Kinds of parameters: what a value may be, from the query or from a JSON body."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from regcache.admin.api.call_problems import InvalidProblem
+from regcache.admin.api.schemas import Schema
+from regcache.digests import Digest
+from regcache.references import is_repository_name
+from regcache.times import parse_time
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
+_FLAGS = {"true": True, "false": False}
+_LONGEST_NAME = 512
+
+
+class ValueKind(Protocol):
+    """What a parameter may be."""
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+
+    def from_text(self, text: str, path: str) -> Any:
+        """The value of a parameter of the query. :raises InvalidProblem:"""
+
+    def from_json(self, value: Any, path: str) -> Any:
+        """The value of a field of the body. :raises InvalidProblem:"""
+
+
+def _text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidProblem(path, "a text is needed")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of at most so many characters, none of them a control character."""
+
+    most: int = 256
+    least: int = 0
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return {"type": "string", "minLength": self.least, "maxLength": self.most}
+
+    def from_text(self, text: str, path: str) -> str:
+        """The text itself."""
+        if not self.least <= len(text) <= self.most:
+            bounds = f"{self.least} to {self.most}" if self.least else f"at most {self.most}"
+            raise InvalidProblem(path, f"it must have {bounds} characters")
+        if any(ord(each) < 32 or ord(each) == 127 for each in text):
+            raise InvalidProblem(path, "it has a control character")
+        return text
+
+    def from_json(self, value: Any, path: str) -> str:
+        """The text itself."""
+        return self.from_text(_text(value, path), path)
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number within bounds."""
+
+    least: int
+    most: int
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+    def from_text(self, text: str, path: str) -> int:
+        """The number."""
+        return self.from_json(int(text) if _INTEGER.match(text) else None, path)
+
+    def from_json(self, value: Any, path: str) -> int:
+        """The number."""
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not self.least <= value <= self.most:
+            raise InvalidProblem(path, f"a number from {self.least} to {self.most} is needed")
+        return int(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return {"type": "boolean"}
+
+    def from_text(self, text: str, path: str) -> bool:
+        """The value."""
+        return self.from_json(_FLAGS.get(text), path)
+
+    def from_json(self, value: Any, path: str) -> bool:
+        """The value."""
+        if not isinstance(value, bool):
+            raise InvalidProblem(path, "true or false is needed")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return {"enum": list(self.words)}
+
+    def from_text(self, text: str, path: str) -> str:
+        """The word."""
+        if text not in self.words:
+            raise InvalidProblem(path, f"one of {', '.join(self.words)} is needed")
+        return text
+
+    def from_json(self, value: Any, path: str) -> str:
+        """The word."""
+        return self.from_text(_text(value, path), path)
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A time (RFC 3339); its value is Unix seconds."""
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return {"type": "string", "format": "date-time"}
+
+    def from_text(self, text: str, path: str) -> float:
+        """Unix seconds."""
+        try:
+            return parse_time(text)
+        except ValueError as error:
+            raise InvalidProblem(path, str(error)) from None
+
+    def from_json(self, value: Any, path: str) -> float:
+        """Unix seconds."""
+        return self.from_text(_text(value, path), path)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A repository by the name that the API gives it.
+
+    :ivar upstream: the configured name; whether there is one is not known here.
+    :ivar repository: as the upstream knows it.
+    """
+
+    upstream: str
+    repository: str
+
+    def __str__(self) -> str:
+        return f"{self.upstream}/{self.repository}"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryName:
+    """``<upstream>/<repository>``; its value is :class:`Named`."""
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return {"type": "string", "maxLength": _LONGEST_NAME}
+
+    def from_text(self, text: str, path: str) -> Named:
+        """The name in its parts."""
+        upstream, _, repository = text.partition("/")
+        if len(text) > _LONGEST_NAME or not upstream or not is_repository_name(repository):
+            raise InvalidProblem(path, "a name such as docker.io/library/nginx is needed")
+        return Named(upstream, repository)
+
+    def from_json(self, value: Any, path: str) -> Named:
+        """The name in its parts."""
+        return self.from_text(_text(value, path), path)
+
+
+@dataclass(frozen=True, slots=True)
+class DigestText:
+    """A digest; its value is :class:`Digest`."""
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return {"type": "string", "pattern": "^sha(256|512):[0-9a-f]+$"}
+
+    def from_text(self, text: str, path: str) -> Digest:
+        """The digest."""
+        try:
+            return Digest.parse(text)
+        except ValueError:
+            raise InvalidProblem(path, "a digest such as sha256:… is needed") from None
+
+    def from_json(self, value: Any, path: str) -> Digest:
+        """The digest."""
+        return self.from_text(_text(value, path), path)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayOf:
+    """A list of at most so many of one kind; in a body only."""
+
+    of: ValueKind
+    most: int = 1000
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return {"type": "array", "items": self.of.schema, "maxItems": self.most}
+
+    def from_text(self, text: str, path: str) -> Any:
+        """There is none in a query."""
+        raise InvalidProblem(path, "a list has no place in a query")
+
+    def from_json(self, value: Any, path: str) -> list[Any]:
+        """The list."""
+        if not isinstance(value, list) or len(value) > self.most:
+            raise InvalidProblem(path, f"a list of at most {self.most} is needed")
+        return [self.of.from_json(each, f"{path}[{n}]") for n, each in enumerate(value)]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a call, or one field of a record.
+
+    :ivar default: its value where it is absent, unless it is required.
+    """
+
+    name: str
+    kind: ValueKind
+    text: str = ""
+    required: bool = False
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """An object with known fields, of which no other is accepted; its value is a dict."""
+
+    parameters: Sequence[Parameter] = field(default_factory=tuple)
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        schema: Schema = {
+            "type": "object",
+            "properties": {each.name: schema_of(each) for each in self.parameters},
+            "additionalProperties": False,
+        }
+        required = [each.name for each in self.parameters if each.required]
+        return schema | ({"required": required} if required else {})
+
+    def from_text(self, text: str, path: str) -> Any:
+        """There is none in a query."""
+        raise InvalidProblem(path, "an object has no place in a query")
+
+    def from_json(self, value: Any, path: str) -> dict[str, Any]:
+        """The values by name."""
+        if not isinstance(value, dict):
+            raise InvalidProblem(path, "an object is needed")
+        at = f"{path}." if path else ""
+        self._check_names(value, at)
+        return {
+            each.name: each.default
+            if value.get(each.name) is None
+            else each.kind.from_json(value[each.name], at + each.name)
+            for each in self.parameters
+        }
+
+    def from_query(self, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """The values of a query, by name."""
+        self._check_names(query, "")
+        for name, lines in query.items():
+            if len(lines) > 1:
+                raise InvalidProblem(name, "it may stand only once")
+        return {
+            each.name: each.kind.from_text(query[each.name][0], each.name)
+            if each.name in query
+            else each.default
+            for each in self.parameters
+        }
+
+    def _check_names(self, given: Mapping[str, Any], at: str) -> None:
+        known = {each.name for each in self.parameters}
+        for name in given:
+            if name not in known:
+                takes = ", ".join(sorted(known)) or "none"
+                raise InvalidProblem(f"{at}{name}"[:200], f"it is not known here; known: {takes}")
+        for each in self.parameters:
+            if each.required and given.get(each.name) is None:
+                raise InvalidProblem(at + each.name, "it is missing")
+
+
+def schema_of(parameter: Parameter) -> Schema:
+    """The JSON Schema of a parameter, with its text and default."""
+    schema = dict(parameter.kind.schema)
+    if parameter.text:
+        schema["description"] = parameter.text
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    return schema

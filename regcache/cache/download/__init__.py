@@ -1,1 +1,1 @@
-"""One machine for blobs that are being fetched, large or small."""
+"""Downloads: how blobs are fetched from upstreams, stored, and sent to many readers at once."""

@@ -1,4 +1,4 @@
-"""What an upstream's answers say, and whether that fits what was asked for and is here."""
+"""Checks the answers of upstreams against what was asked for, and against what is here already."""
 
 from regcache.cache.download.context import DownloadTask, Fetched
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
@@ -9,7 +9,7 @@ PAGE_TYPE = "text/html"
 
 
 class SizeConflict(UpstreamBadAnswer):
-    """The size stated now is not the size that what we hold was fetched under."""
+    """An answer states another size than the one for which the present bytes were fetched."""
 
 
 def is_page_instead(body: IBlobBody, size: int | None) -> bool:
@@ -21,11 +21,11 @@ def is_page_instead(body: IBlobBody, size: int | None) -> bool:
 
 
 class Answers:
-    """The answers that were taken for one file.
+    """The answers whose bytes are in one file.
 
-    :ivar count: how many.
-    :ivar url_indexes: which of the upstream's URLs gave them.
-    :ivar credentials: fingerprint of what the last one was given for.
+    :ivar count: how many there are.
+    :ivar url_indexes: the indexes of the URLs that gave them.
+    :ivar credentials: the fingerprint of the credentials of the last one.
     :ivar page: whether the last one is plainly a page for people instead.
     """
 
@@ -41,17 +41,17 @@ class Answers:
         """Check the head of an answer before a byte of it is taken.
 
         :param asked: the offset from which on it was asked for.
-        :returns: the size of the whole content, where the answer or a manifest says it.
+        :returns: the size of the whole content, if the answer or a manifest states it.
         :raises SizeConflict: if it contradicts what is here.
-        :raises UpstreamBadAnswer: if it contradicts the manifest or the question.
+        :raises UpstreamBadAnswer: if it contradicts the manifest, or what was asked for.
         """
         upstream, expected = self._task.upstream.name, self._task.expected_size
         if body.start not in (asked, 0):
             raise UpstreamBadAnswer(upstream, "it sent another range than was asked for")
         size = expected if body.size is None else body.size
         if body.size is None and self._file.present and body.url_index not in self.url_indexes:
-            # What is here may have come through another repository, or from another URL, and a
-            # 200 alone proves nothing.
+            # The present bytes may have come through another repository, or from another URL, and
+            # a 200 alone proves nothing.
             raise SizeConflict(upstream, "it does not say the size of what is here")
         if size is None:
             return None
@@ -64,21 +64,22 @@ class Answers:
         return size
 
     def is_credible(self, failure: UpstreamFailure) -> bool:
-        """Whether it comes from a URL that gave what is here, as far as is known."""
+        """Whether it comes from a URL that gave the present bytes, if that is known."""
         given, url_index = self.url_indexes, failure.url_index
         return url_index is None or not given or url_index in given
 
     def nothing_at(self, position: int, failure: UpstreamFailure) -> SizeConflict:
-        """Nothing follows what is here: then that has another size than ours.
+        """The failure if an upstream has no byte at a position where bytes are missing.
 
-        Or nobody knows the size, and only a whole answer can say where the end is.
+        Either its content has another size, or the size is not known: then only a whole answer can
+        show where the end is.
         """
         conflict = SizeConflict(failure.upstream, f"it has no byte at {position}")
         conflict.url_index = failure.url_index
         return conflict
 
     def take(self, body: IBlobBody) -> None:
-        """Note an answer whose bytes are going to be written."""
+        """Count an answer whose bytes are going to be written."""
         self.count += 1
         self.url_indexes.add(body.url_index)
         self.credentials = body.credentials
@@ -87,7 +88,7 @@ class Answers:
             self._file.anonymous = False
 
     def result(self) -> Fetched:
-        """What the index has to know when all was verified."""
+        """The facts for the index, when all bytes were verified."""
         file, source = self._file, self._task.source
         return Fetched(
             file.digest,

@@ -1,4 +1,4 @@
-"""What a download needs besides its digest: where from, with whose help, and who is told."""
+"""What a download needs besides its digest: its source, shared services, and event handlers."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import KW_ONLY, dataclass
@@ -11,8 +11,8 @@ from regcache.generations import Generations
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IBlobBody, IBlobStore, ICacheEvents, IRegistry, ISpace
 
-#: What is withheld from every client until size and digest were verified (bytes). Content that
-#: is not longer may be fetched into memory.
+#: The last bytes of each blob are withheld from clients until size and digest were verified: so
+#: many (bytes). Content that is not longer may be fetched into memory.
 WITHHELD = 64 * 1024
 #: The HTTP status of a range that lies behind the end.
 RANGE_NOT_SATISFIABLE = 416
@@ -21,8 +21,8 @@ RANGE_NOT_SATISFIABLE = 416
 class NotStoredError(Exception):
     """The blob cannot be stored now, so it has to be relayed.
 
-    :ivar body: the upstream's answer whose body has not been touched, for the first who
-        relays; None where it is gone.
+    :ivar body: the body of the upstream's answer, not read yet, for the first request that relays;
+        None if there is none.
     """
 
     def __init__(self, reason: str, body: IBlobBody | None = None) -> None:
@@ -30,12 +30,12 @@ class NotStoredError(Exception):
         self.body = body
 
     def take_body(self) -> IBlobBody | None:
-        """The body, for the first who asks."""
+        """The body, for the first caller; None for all others."""
         body, self.body = self.body, None
         return body
 
     def abandon_body(self) -> None:
-        """Nobody took the body: do not leave its connection waiting."""
+        """Abort the body if no caller took it, so that its connection is closed."""
         body = self.take_body()
         if body is not None:
             body.abort()
@@ -43,7 +43,7 @@ class NotStoredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BlobSource:
-    """Through which upstream and repository a blob is fetched."""
+    """The upstream and the repository through which a blob is fetched."""
 
     registry: IRegistry
     repository: Repository
@@ -51,11 +51,11 @@ class BlobSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DownloadTask:
-    """What one download is to fetch.
+    """What one download has to fetch.
 
-    :ivar expected_size: what a manifest says the size is (bytes), or None.
-    :ivar fresh: nothing of it is on the disk, as far as is known.
-    :ivar skip: indexes of the upstream's URLs that are not to be asked.
+    :ivar expected_size: the size by a manifest (bytes), or None.
+    :ivar fresh: whether no partial file of it is known to be there.
+    :ivar skip: the indexes of the upstream's URLs that must not be asked.
     :ivar generation: how many removals there were when it was asked for.
     """
 
@@ -69,7 +69,7 @@ class DownloadTask:
 
     @property
     def upstream(self) -> UpstreamIdentity:
-        """Whose bytes these are."""
+        """The upstream that gives the bytes."""
         return self.source.repository.upstream
 
 
@@ -77,9 +77,9 @@ class DownloadTask:
 class DownloadContext:
     """What all downloads share.
 
-    :ivar random: a number in [0, 1), for jitter.
-    :ivar finish: a download nobody waits for goes on when at most this many bytes are
-        missing; None: always.
+    :ivar random: gives a number in [0, 1), for jitter.
+    :ivar finish: a download without readers goes on if at most this many bytes are missing; None:
+        always.
     :ivar removed: what was removed by an operator is not kept, where its download began before.
     """
 
@@ -95,9 +95,9 @@ class DownloadContext:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A blob that was verified and stored: what the index has to know.
+    """The facts for the index about a blob that was verified and stored.
 
-    :ivar public: every byte of it was given without credentials.
+    :ivar public: whether every byte of it was given without credentials.
     :ivar began: how many removals there were when it was asked for.
     """
 
@@ -111,7 +111,7 @@ class Fetched:
 
 
 class DownloadEvents(Protocol):
-    """Who is told how a download goes."""
+    """The handler of a download's events."""
 
     async def fetched(self, fetched: Fetched) -> None:
         """Verified content is stored: tell the index."""
@@ -125,7 +125,7 @@ class DownloadEvents(Protocol):
         """The disk refused something."""
 
     def outgrew(self, digest: Digest) -> None:
-        """Content that had not said its size turned out to be larger than may be stored."""
+        """Content whose size was not stated turned out to be larger than may be stored."""
 
     def released(self, task: DownloadTask) -> None:
         """The next download of this digest may begin."""

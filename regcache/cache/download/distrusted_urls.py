@@ -1,22 +1,21 @@
-"""Upstream URLs that gave wrong bytes under a digest, and are left alone for a while.
+"""Upstream URLs that gave wrong bytes for a digest. They are not asked for it for a while.
 
 ===========================================  ===============================================
-what a URL gave under the digest             what follows
+what a URL gave for the digest               what follows
 ===========================================  ===============================================
 wrong bytes, for the second time             it rests for ``FIRST_REST``
 wrong bytes again, after its rest            it rests twice as long as before, at most for
                                              ``LONGEST_REST``
-a page (text/html) instead of content        half as much as wrong bytes: the fourth page is
-whose size nobody knew, or of another size   followed by a rest, every second one doubles
-than a manifest says                         it, at most to ``LONGEST_AFTER_PAGE``
-nothing wrong while it rests and for         its past is forgotten
-``LONGEST_REST`` behind
+a page (text/html) instead of content of     it counts half: the fourth page is followed by a
+unknown size, or of another size than a      rest, and each two further ones double it, at
+manifest says                                most to ``LONGEST_AFTER_PAGE``
+nothing wrong while it rests, and for        its wrong answers are forgotten
+``LONGEST_REST`` after that
 ===========================================  ===============================================
 
-A captive portal or a login page answers everything with a page for some minutes, and says
-nothing of what the registry has. To ask once more costs a few kilobytes, so the end of it is
-noticed soon. Wrong bytes of the right size may cost as much as the blob, and their cause seldom
-ends by itself.
+A captive portal or a login page answers everything with a page, for some minutes. That says
+nothing about the registry. To ask again costs a few kilobytes, so the rest can be short. Wrong
+bytes of the right size may cost as much traffic as the blob, and their cause seldom ends by itself.
 """
 
 from dataclasses import dataclass
@@ -27,25 +26,25 @@ from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 
-#: How much a wrong answer weighs, and one that is plainly a page.
+#: The weight of a wrong answer, and of a page.
 WRONG, PAGE = 2, 1
-#: With so much a URL is not asked for the digest for a while.
+#: With so much weight a URL rests: it is not asked for the digest for a while.
 PATIENCE = 2 * WRONG
-#: For how long it is not asked at first; each further time it is twice as long (seconds).
+#: The first rest; each further one is twice as long (seconds).
 FIRST_REST = 10.0
-#: The longest rest, and how long behind it the past is remembered (seconds).
+#: The longest rest, and how long wrong answers are remembered after a rest (seconds).
 LONGEST_REST = 600.0
 #: The longest rest that follows a page (seconds).
 LONGEST_AFTER_PAGE = 60.0
-#: Entries kept; the oldest make room, since digests come from the network.
+#: How many entries are kept; the oldest are dropped, since digests come from the network.
 MOST_ENTRIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """What a URL has done under a digest.
+    """The wrong answers of a URL for a digest.
 
-    :ivar weight: of its wrong answers together.
+    :ivar weight: of all of them together.
     :ivar rests_until: when it may be asked again (seconds of the clock).
     """
 
@@ -64,9 +63,9 @@ class DistrustedUrls:
     def blame(
         self, digest: Digest, upstream: UpstreamIdentity, url_index: int, *, page: bool
     ) -> None:
-        """Note that a URL gave bytes that fail the digest.
+        """Note that a URL gave bytes that have another digest.
 
-        :param page: they are plainly a page for people.
+        :param page: whether they are plainly a page for people.
         """
         key = (digest, upstream, url_index)
         past = self._blames.get(key)
@@ -76,7 +75,7 @@ class DistrustedUrls:
         self._blames.put(key, blame, seconds=rest + LONGEST_REST)
 
     def skipped(self, digest: Digest, upstream: UpstreamIdentity, url_count: int) -> frozenset[int]:
-        """The indexes of the upstream's URLs that are not to be asked for the digest now."""
+        """The indexes of the upstream's URLs that must not be asked for the digest now."""
         return frozenset(
             index for index in range(url_count) if self._rests((digest, upstream, index))
         )
@@ -87,7 +86,7 @@ class DistrustedUrls:
 
 
 def _rest(weight: int, longest: float) -> float:
-    """How long a URL rests whose wrong answers weigh so much (seconds)."""
+    """How long a URL rests, by the weight of its wrong answers (seconds)."""
     if weight < PATIENCE:
         return 0.0
     doublings = min((weight - PATIENCE) // WRONG, 10)  # more of them are longer than any rest

@@ -1,50 +1,51 @@
-"""A download: one blob being fetched into the cache, whoever asked.
+"""A download: one blob that is being fetched into the cache, for any number of readers.
 
 =========  ======================  =====================================================
 state      event                   what holds afterwards
 =========  ======================  =====================================================
 opening    nothing was here        filling, at once; what comes is in memory, see below
 opening    partial file opened     filling; the first gap is asked for
-opening    nothing is missing      proving: one HEAD, since the right needs the upstream's word
+opening    nothing is missing      proving: one HEAD, since the right has to be proved
 opening    cannot be opened        over; waiting readers relay
 proving    right proved            checking
-proving    answer proves nothing   what is here is dropped and fetched afresh: filling
+proving    answer proves nothing   the present bytes are dropped, all is fetched again: filling
 filling    first answer, up to     filling; heads of answers wait until all was verified
            64 KiB
 filling    first answer, larger    filling, on the disk; heads of answers go out
-filling    another size than ours  what is here is dropped and fetched afresh once: filling
+filling    another size than ours  the present bytes are dropped, all is fetched again, once:
+                                   filling
 filling    first answer refused    over; every waiting reader gets the failure
-filling    claim of space refused  over; waiting readers relay, the first takes the body. What
+filling    claim of space refused  over; waiting readers relay, the first takes the body. If it
                                    fits in memory: filling, and it will not be stored
 filling    fill breaks             filling, on the disk; asked again from there after a pause,
                                    on the next URL, until ``MOST_TRIES`` brought nothing
-filling    write refused           over; readers aborted, the file dropped; who has no answer
-                                   yet relays
+filling    write refused           over; the file is dropped; readers without an answer relay,
+                                   all others are aborted
 filling    last reader leaves      filling if at most ``finish`` is missing, else parking
 parking    a reader joins          filling
 parking    every byte present      checking
 parking    fills have drained      over; intervals saved, the file stays as it is
 filling    every byte present      checking
-checking   digest right            all is released, unless it waits for a crowded disk; the
-                                   content gets its name, then the index is told
-checking   digest wrong            over; readers aborted, the file dropped; a file from
-                                   several answers is fetched afresh once: filling
+checking   digest right            all is released, now or, with a full backlog, when it is
+                                   stored; the content gets its name, then the index is told
+checking   digest wrong            over; readers aborted, the file dropped; if several answers
+                                   are in it all is fetched again, once: filling
 checking   not to be stored        over; readers have their bytes
 checking   storing it refused      over; readers have their bytes, the disk rests
 checking   index told              over; readers go on with the open file
-any        another download of     as before; what is checked is only recorded, not stored again
+any        another download of     as before; when it is verified only the right is recorded
            the digest has stored
-any        removed by an operator  as before, but nobody joins, the names on disk are free, and
-                                   nothing is kept; over where nobody reads. What is being
-                                   stored is, and the removal waits for that
+any        removed by an operator  as before, but no reader may join, the names on the disk are
+                                   given up, and nothing is kept; over, if it has no readers.
+                                   If it is being stored, the removal waits for that
 any        daemon stops            checking goes on; else over, intervals saved
 =========  ======================  =====================================================
 
-Where it begins with nothing the file is in memory (``store/spooled.py``): small content costs
-no file before its answer, and is stored behind it. It goes to the disk where the answer is
-larger, breaks off, or is left by its last reader, and where much waits for the disk already.
+If there is no partial file, the download begins in memory (``store/spooled.py``): small content
+needs no file before its answer, and is stored after it. It moves to the disk if the answer is
+larger, if it breaks off or loses its last reader, and if the backlog of the disk is full.
 
-Who asks for a digest whose download is over waits until it has closed, and looks again.
+Requests for a digest whose download is over wait until it has closed, and look again.
 """
 
 from collections.abc import Callable, Coroutine
@@ -72,7 +73,7 @@ from regcache.interfaces import IBlobBody, IPartialFile
 
 
 class State(Enum):
-    """Where a download is in its life."""
+    """The state of a download."""
 
     OPENING = "opening"
     PROVING = "proving"
@@ -118,11 +119,11 @@ class Download:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the blob as the upstream states them; None before it does."""
+        """The size of the blob as the upstream states it (bytes); None before it does."""
         return self.target.file.size if self._opened else None
 
     def join(self) -> Reader:
-        """A new reader. Whoever gets it calls ``leave`` in the end."""
+        """A new reader. The caller calls its ``leave`` in the end."""
         reader = self.readers.join()
         if self._state is State.PARKING:
             self._state = State.FILLING
@@ -130,7 +131,7 @@ class Download:
         return reader
 
     def forsake(self) -> "Deferred[None]":
-        """The content was removed. Fires when nothing of this one can be kept any more."""
+        """Keep nothing, since the content was removed. Fires when nothing can be kept any more."""
         waiting = self.closing.forsake()
         if not self.readers:
             self._leave_off()
@@ -175,7 +176,7 @@ class Download:
                 self._begin_check(self._check)
 
     def stop(self) -> "Deferred[None]":
-        """Keep what is here for another day. Fires when everything is closed."""
+        """Save what is here for a later download. Fires when everything is closed."""
         self._stopping = True
         self._leave_off()
         return self.closing.over.wait()
@@ -197,7 +198,7 @@ class Download:
             self._begin_check(self._check)
 
     def outgrew(self) -> None:
-        """Content that did not say its size is too large."""
+        """Content whose size was not stated is too large."""
         self._events.outgrew(self.task.digest)
         self.not_stored(NotStoredError("there is no space for more of it"))
 
@@ -212,7 +213,7 @@ class Download:
             self._save()
 
     def gave_up(self, failure: UpstreamFailure) -> None:
-        """The upstream does not give it: who has no answer yet gets this one."""
+        """The upstream does not give it: readers without an answer get this failure."""
         if self._state is State.OVER:
             return
         conflict = isinstance(failure, SizeConflict)
@@ -223,17 +224,17 @@ class Download:
             self._end(failure, discard=conflict)
 
     def not_stored(self, error: NotStoredError) -> None:
-        """There is no space: who waits has to relay, the first with the answer at hand."""
+        """There is no space: waiting readers relay, the first of them this answer."""
         self._end(error, discard=True)
         error.abandon_body()
 
     def storage_failed(self, error: BaseException | None, body: IBlobBody | None = None) -> None:
-        """The disk refused a write: relaying is impossible for those who got bytes."""
+        """The disk refused a write. Readers that have got bytes are aborted."""
         self._events.storage_failed(self.task.digest, error)
         self.not_stored(NotStoredError("the disk refused a write", body))
 
     def failed(self, failure: Failure) -> None:
-        """Our own fault: log it and end."""
+        """There was an internal fault: log it and end."""
         digest = self.task.digest
         self._log.failure("the download of {digest} failed", failure, digest=digest)
         reason = "the download failed"
@@ -264,7 +265,7 @@ class Download:
         await self._fill(self.target.file)
 
     def _save(self) -> None:
-        """End for today; nobody reads any more, unless the daemon stops."""
+        """Save what is here and end. There are no readers any more, or the daemon stops."""
         self._end(ServiceUnavailableError("the daemon is stopping"), discard=False)
 
     def _leave_off(self) -> None:
@@ -274,7 +275,7 @@ class Download:
     def _end(self, error: Exception, discard: bool) -> None:
         """Save or discard, then let the next download of this digest begin.
 
-        Nobody is told before the state says so: who hears of it may ask again at once.
+        The state is changed first: waiting requests may ask again as soon as they are told.
         """
         if self._state is not State.OVER:
             self._state = State.OVER

@@ -1,11 +1,11 @@
-"""The table of downloads: the single flight of blobs.
+"""The table of running downloads. For each upstream and digest there is at most one.
 
-Whoever asks an upstream for a digest joins its download, at any offset. An entry stays until
-its file is committed, saved or removed, so two downloads never touch one partial file.
+Requests for a digest join its download, at any offset. An entry stays until the file is stored,
+saved or removed, so two downloads never use the same partial file.
 
-Until it is verified content is the word of the upstream that gives it. So each upstream has a
-download of its own for a digest; what is verified first is stored, and the others go on for
-who reads them, and have no more than the right to it noted.
+Until content is verified it may be wrong, or be private to one upstream. So each upstream has a
+download of its own for a digest. The first that is verified is stored. The others go on for their
+readers, and then only record the right to it.
 """
 
 import errno
@@ -27,20 +27,20 @@ from regcache.interfaces import IRegistry
 
 #: After a write was refused, new blobs are relayed for this long (seconds).
 STORAGE_REST = 30.0
-#: A blob that outgrew its space half-way is relayed for this long (seconds) ...
+#: A blob that was found to be too large while it was fetched is relayed for this long (seconds) ...
 OUTGROWN_REST = 600.0
-#: ... as long as no more of them than this have to be remembered.
+#: ... if there are no more of them than this.
 MOST_REFUSED = 1000
-#: Faults that say something of one name only, not of the disk.
+#: Errors that concern one name only, not the disk.
 CONCERNS_ONE = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.EBUSY})
-#: Downloads that have ended of which it is known when.
+#: For how many digests it is remembered when their download ended.
 MOST_ENDED = 1000
 
 
 class DownloadTable:
     """Begins downloads, finds running ones, and ends all when the daemon stops.
 
-    :ivar ended: of which digests downloads have ended, for who looked what is stored meanwhile.
+    :ivar ended: which downloads have ended, for requests that looked into the store meanwhile.
     """
 
     _log = Logger()
@@ -70,7 +70,7 @@ class DownloadTable:
         return self._context.clock.seconds() < self._storage_rests_until
 
     def not_storing(self, digest: Digest) -> str:
-        """Why a blob that is not here is not to be stored now; "" where it is."""
+        """Why a blob must not be stored now; "" if it may."""
         if self._context.space.closed:
             return f"the storage takes nothing: {self._context.space.closed}"
         if self.storage_rests:
@@ -82,9 +82,9 @@ class DownloadTable:
         self._refused.put(digest, (self._context.clock.seconds() + seconds, reason))
 
     def skipped(self, digest: Digest, registry: IRegistry) -> frozenset[int]:
-        """Which URLs are not to be asked for a digest.
+        """The indexes of the URLs that must not be asked for a digest.
 
-        :raises UpstreamBadAnswer: where every URL of the upstream gave wrong bytes before.
+        :raises UpstreamBadAnswer: if every URL of the upstream gave wrong bytes lately.
         """
         skip = self._distrusted_urls.skipped(digest, registry.identity, registry.url_count)
         if len(skip) == registry.url_count:
@@ -92,7 +92,7 @@ class DownloadTable:
         return skip
 
     async def find(self, digest: Digest, upstream: UpstreamIdentity) -> Download | None:
-        """The download from an upstream that may be joined, once a closing one has closed."""
+        """The download from an upstream that may be joined. Waits for one that is closing."""
         while (download := self._get(digest, upstream)) is not None and not download.joinable:
             await download.closing.released.wait()
         return download
@@ -102,7 +102,7 @@ class DownloadTable:
         return None if by_upstream is None else by_upstream.get(upstream)
 
     def verified(self, digest: Digest) -> Download | None:
-        """A download of whatever upstream whose content is right, and only being stored."""
+        """A download of any upstream whose content is verified, and is being stored."""
         by_upstream = self._running.get(digest, {})
         ready = (each for each in by_upstream.values() if each.joinable and each.readers.verified)
         return next(ready, None)
@@ -110,11 +110,11 @@ class DownloadTable:
     def begin(
         self, digest: Digest, source: BlobSource, expected_size: int | None, fresh: bool
     ) -> Download:
-        """Begin a download of which :meth:`find` has just said that there is none.
+        """Begin a download, when :meth:`find` has just found none.
 
-        :param expected_size: of a manifest: a hint, and a claim that answers are held to.
-        :param fresh: no earlier attempt left a partial file.
-        :raises UpstreamBadAnswer: where every URL of the upstream gave wrong bytes before.
+        :param expected_size: by a manifest (bytes); answers are compared with it.
+        :param fresh: whether no earlier attempt left a partial file.
+        :raises UpstreamBadAnswer: if every URL of the upstream gave wrong bytes lately.
         :raises ServiceUnavailableError: while the daemon stops.
         """
         if self._stopping:
@@ -134,7 +134,7 @@ class DownloadTable:
         return download
 
     def forget(self, message: Forgotten) -> "Deferred[None] | None":
-        """Have nothing kept of content that was removed; store again what was lost."""
+        """Keep nothing of content that was removed; store content again that was lost."""
         if message.kind is not Kind.CONTENT or not isinstance(message.key, Digest):
             return None
         running = list(self._running.get(message.key, {}).values())
@@ -144,13 +144,13 @@ class DownloadTable:
         return gatherResults([each.forsake() for each in old]).addCallback(lambda _: None)
 
     def stop(self) -> "Deferred[None]":
-        """Save every download for another day. Fires when all files are closed."""
+        """End all downloads, and save what they have. Fires when all files are closed."""
         self._stopping = True
         stopping = [download.stop() for download in list(self._all.values())]
         return gatherResults(stopping).addCallback(lambda _: None)
 
     def stop_unread(self) -> None:
-        """Save the downloads that nobody reads: they have no place in a drain."""
+        """End the downloads without readers, which need not go on while the daemon drains."""
         self._stopping = True
         for download in list(self._all.values()):
             if not download.readers:
@@ -161,7 +161,7 @@ class DownloadTable:
     async def fetched(self, fetched: Fetched) -> None:
         """Verified content is stored: tell the index.
 
-        What it cannot note is adopted when an upstream proves the right to it again.
+        If it cannot be recorded, it is adopted later, when an upstream proves the right again.
         """
         for download in self._running.get(fetched.digest, {}).values():
             if download.task.source is not fetched.source:
@@ -195,7 +195,7 @@ class DownloadTable:
         self._storage_rests_until = self._context.clock.seconds() + STORAGE_REST
 
     def outgrew(self, digest: Digest) -> None:
-        """Content that had not said its size is too large: the next who asks relays it."""
+        """Content whose size was not stated is too large: relay it for a while."""
         self._log.warn("{digest} outgrew the space there is for it", digest=digest)
         self._refuse(digest, "it outgrew the space there was for it", OUTGROWN_REST)
 

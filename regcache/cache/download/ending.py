@@ -1,4 +1,4 @@
-"""How a download ends: verified and stored, saved for another day, or dropped."""
+"""How a download ends: verified and stored, saved for a later download, or dropped."""
 
 from enum import Enum
 
@@ -17,11 +17,11 @@ from regcache.interfaces import IPartialFile
 
 
 class Keeping(Enum):
-    """What becomes of content that was verified.
+    """What is kept of content that was verified.
 
     =======  ==================================================================================
     STORE    it gets its name, and the index is told
-    NOTE     another download has stored it meanwhile: the index is told who gave it, too
+    NOTE     another download has stored it meanwhile: only the right is recorded
     NOTHING  there is no space, or it was removed by an operator since the download began
     =======  ==================================================================================
     """
@@ -32,12 +32,12 @@ class Keeping(Enum):
 
 
 class Closing:
-    """What is kept of a download, and its end: its file is closed, and the next one may begin.
+    """Decides what is kept of a download, closes its file, and lets the next one begin.
 
     :ivar released: opens when the next download of the digest may begin.
-    :ivar over: opens when this one is over. A forsaken one goes on for its readers meanwhile.
-    :ivar superseded: another download has stored the content.
-    :ivar storing: the content is getting its name, or the index is being told.
+    :ivar over: opens when this one is over. After a removal it goes on for its readers until then.
+    :ivar superseded: whether another download has stored the content.
+    :ivar storing: whether the content is being stored or recorded.
     """
 
     _log = Logger()
@@ -63,7 +63,7 @@ class Closing:
         return self._context.removed.concerns(self._task.digest, self._task.generation)
 
     def keeping(self, target: FillTarget) -> Keeping:
-        """What becomes of the content, as things are now."""
+        """What is to be kept of the content, at this moment."""
         if self.forsaken or not target.stored:
             return Keeping.NOTHING
         return Keeping.NOTE if self.superseded else Keeping.STORE
@@ -83,15 +83,15 @@ class Closing:
         )
 
     def forsake(self) -> "Deferred[None]":
-        """The content was removed. Fires when nothing of it can be kept any more."""
+        """Keep nothing, since the content was removed. Fires when nothing can be kept any more."""
         if self._file is not None and not self.storing:
             self._give_up_names()
         return self.released.wait()
 
     def _give_up_names(self) -> None:
-        """Leave the names on disk to the next download; what is open may be filled and read on.
+        """Leave the names on the disk to the next download. The open file is still filled and read.
 
-        Where the disk refuses that, the next one waits until this one is over.
+        If the disk refuses that, the next one waits until this one is over.
         """
         assert self._file is not None
         self._file.discard().addCallbacks(lambda _: self._release(), self._not_given_up)
@@ -113,7 +113,7 @@ class Closing:
     def finish(self) -> None:
         """Let the next download of the digest begin.
 
-        It may do so at once, and needs the file: so that is closed before.
+        It may use the file at once, so that is closed before.
         """
         self._close()
         self._release()
@@ -131,7 +131,7 @@ class Closing:
             self.released.succeed()
 
     def _close(self) -> None:
-        """Close the file, unless somebody still reads what was verified."""
+        """Close the file, unless readers still need its verified content."""
         if self._file is not None and not (self._readers and self._readers.verified):
             self._file.close()
 
@@ -141,7 +141,7 @@ class Closing:
 
 
 class Verification:
-    """Completes one file; content that several answers spoilt is fetched afresh once."""
+    """Verifies and stores one file. If several answers made it wrong, it is fetched again, once."""
 
     _log = Logger()
 
@@ -166,13 +166,14 @@ class Verification:
 
     @property
     def may_begin_anew(self) -> bool:
-        """Whether it may be fetched afresh still."""
+        """Whether it may still be fetched again."""
         return not (self._begun_anew or self._closing.forsaken)
 
     async def prove(self, answers: Answers) -> None:
-        """Ask whether the upstream has what is complete here already.
+        """Ask whether the upstream has the content, of which all bytes are here already.
 
-        :raises UpstreamFailure: if it has not; SizeConflict: if it speaks of something else.
+        :raises UpstreamFailure: if it has not.
+        :raises SizeConflict: if its answer is about something else.
         """
         digest, source = self._task.digest, self._task.source
         head = await source.registry.head_blob(source.repository.name, digest)
@@ -182,10 +183,10 @@ class Verification:
         answers.credentials = head.credentials
 
     async def complete(self, answers: Answers, target: FillTarget) -> bool:
-        """Verify and store the content. Its last bytes go out before it has its name.
+        """Verify and store the content. Readers get the last bytes before it has its name.
 
-        :returns: False where it is to be fetched afresh for those who still wait.
-        :raises UpstreamBadAnswer: if it has not its digest; answers are broken off.
+        :returns: False if it has to be fetched again for readers that still wait.
+        :raises UpstreamBadAnswer: if it has another digest; answers that have begun are aborted.
         :raises OSError: if the disk fails.
         """
         if not await self._file.verify():
@@ -204,7 +205,7 @@ class Verification:
                 upstream=self._task.upstream.name,
             )
         target.partial_claim.release()
-        # Asked again: it may have been removed meanwhile, whose removal waits for this one to end.
+        # Decided again, since it may have been removed meanwhile; the removal waits for our end.
         if self._closing.keeping(target) is not Keeping.NOTHING:
             self._closing.storing = True
             await self._events.fetched(answers.result())
@@ -219,7 +220,7 @@ class Verification:
                 self._readers.release_all()
 
     async def begin_anew(self, target: FillTarget) -> None:
-        """Forget all bytes; this is done once. :raises OSError: if the disk fails."""
+        """Forget all bytes; possible only once. :raises OSError: if the disk fails."""
         self._begun_anew, self._resumed = True, False
         await self._file.clear()
         target.partial_claim.release()

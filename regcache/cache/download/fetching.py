@@ -1,11 +1,11 @@
-"""The fills of one download: what to ask for, and what to do when an answer breaks.
+"""Fetches the bytes of one download: what to ask for, and what to do when an answer breaks off.
 
-It steps itself, whenever a fill begins or ends or a pause is over, and tells the download only
-what has changed. A write starts no question, so it is only reported.
+A step is taken whenever a fill begins or ends, or a pause is over. The download only hears what
+changes its state. A write needs no step.
 
-A fill that breaks is asked again from its last byte, through the registry's own URL, on the
-next URL where there are several, after a pause that grows with each try that brought
-nothing. What the first answer says of the size decides whether the blob can be stored.
+If an answer breaks off, the rest is asked for from its last byte on: through the registry's own
+URL, or the next one if there are several, and after a pause that grows with each try that brought
+nothing. The size in the first answer decides whether the blob can be stored.
 """
 
 from typing import Protocol
@@ -30,7 +30,7 @@ from regcache.interfaces import IBlobBody
 
 
 class FetchEvents(Protocol):
-    """The download whose fills these are."""
+    """The interface of the download, for its fetching."""
 
     def drained(self) -> None:
         """No fill is left after all were told to stop."""
@@ -42,14 +42,14 @@ class FetchEvents(Protocol):
         """The blob cannot be stored."""
 
     def storage_failed(self, error: BaseException | None, body: IBlobBody | None = None) -> None:
-        """The disk refused a write, or the space for a body that nobody has touched yet."""
+        """The disk refused a write, or the space for a body that has not been read yet."""
 
     def failed(self, failure: Failure) -> None:
-        """Something that nobody foresaw."""
+        """An internal fault."""
 
 
 class Fetching:
-    """Has a blob brought to its target."""
+    """Fetches a blob into its target."""
 
     _log = Logger()
 
@@ -77,17 +77,17 @@ class Fetching:
         self._stopping = False
 
     def begin(self) -> None:
-        """Ask for what is missing; or take :meth:`stop` back."""
+        """Ask for what is missing. After :meth:`stop`: go on again."""
         self._stopping = False
         self._step()
 
     def wanted(self, position: int) -> None:
-        """A reader waits at a position: have it brought, unless it is on its way."""
+        """A reader waits for bytes at a position: ask for them, unless that was done."""
         if self._target.answered:
             self._request(self._plan.beside(position))
 
     def stop(self) -> None:
-        """Ask for nothing more; ``drained`` is called when the last write is done."""
+        """Ask for nothing more. ``drained`` is called when the last write is done."""
         self._stopping = True
         self._retries.cancel()
         for fill in list(self._plan.fills):
@@ -95,7 +95,7 @@ class Fetching:
         self._check_drained()
 
     def drop(self) -> None:
-        """End everything at once. Nothing more is told."""
+        """End all fills at once. No event is reported any more."""
         self._stopping = True
         self._retries.cancel()
         for fill in list(self._plan.fills):
@@ -103,7 +103,7 @@ class Fetching:
             fill.drop()
 
     def _step(self) -> None:
-        """Ask for what is missing and nobody asked for yet. Idempotent."""
+        """Ask for what is missing and was not asked for yet. Idempotent."""
         self._request(self._plan.next_main(), main=True)
 
     def _pause_over(self) -> None:
@@ -149,7 +149,7 @@ class Fetching:
                     self._target.changed()  # where the size is news, readers may have more
 
     def _accept(self, body: IBlobBody, fill: Fill) -> bool:
-        """Check an answer against what is known; whether it is wanted."""
+        """Check an answer against what is known. Returns whether its body is needed."""
         size = self.answers.check(body, fill.position)
         if body.start < fill.position and self._plan.is_needless(fill):
             body.abort()
@@ -197,11 +197,11 @@ class Fetching:
             self._turned_down(failure.value)
 
     def _turned_down(self, failure: UpstreamFailure) -> None:
-        """A question got no answer that can be used."""
+        """A request got no usable answer."""
         self._lost(failure, again=self._retries.refused(failure, self.answers.url_indexes))
 
     def _lost(self, failure: UpstreamFailure, again: bool) -> None:
-        """Ask again after a pause, where that makes sense, or give up."""
+        """Ask again after a pause, if that makes sense, or give up."""
         if self._stopping:
             self._check_drained()
             return
@@ -230,7 +230,7 @@ class Fetching:
         return self._plan.met_present(position)
 
     def fill_over(self, fill: Fill, failure: UpstreamFailure | None) -> None:
-        """The fill ended; all that it claimed is written."""
+        """A fill has ended; all bytes that it claimed are written."""
         self._plan.remove(fill)
         if failure is None and self._plan.fell_short(fill):
             failure = UpstreamBadAnswer(self._task.upstream.name, "the body ended early")

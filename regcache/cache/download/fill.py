@@ -1,23 +1,23 @@
-"""A fill: one upstream response writing into a download.
+"""A fill: writes one answer of an upstream into a download.
 
 ==========  =======================================================================
 state       meaning
 ==========  =======================================================================
 asking      the request is on its way; the place in the blob is reserved
 flowing     the body arrives; chunks are queued, one write at a time is in the pool
-draining    no more will come; what is queued is still written
-over        the download was told how it ended, once
+draining    no more bytes will come; those in the queue are still written
+over        the owner was told how it ended, once
 ==========  =======================================================================
 
-The queue in front of the disk is counted in bytes: above ``QUEUE_HIGH`` the upstream is
-paused, at ``QUEUE_LOW`` it is read again, so a fill holds no more than the high mark and
-one read of the socket. The low mark is what one write takes: the disk has something to do
-while the upstream is read again. What is written may be held further by its file, until it is
-hashed, within a bound of its own (``store/trailing_hash.py``).
+The queue of bytes to be written is bounded. With more than ``QUEUE_HIGH`` bytes the upstream is
+paused, and at ``QUEUE_LOW`` it is read again, so a fill has at most the high mark and one read of
+the socket in memory. The low mark is the size of one write: so the disk has work while the upstream
+begins to send again. The file may keep written bytes longer, until they are hashed; that has a
+bound of its own (``store/trailing_hash.py``).
 
-A write costs about as much as receiving 64 KiB, and each wakes the readers. So a body that
-drips in small pieces is written when ``BATCH`` bytes have come together, or ``LINGER`` after
-the first of them; its beginning and its end at once.
+A write costs about as much as receiving 64 KiB, and each wakes the readers. So a body that comes
+in small pieces is written in batches: of ``BATCH`` bytes, or what has come within ``LINGER`` of the
+first piece. The beginning and the end of a body are written at once.
 """
 
 from collections import deque
@@ -37,22 +37,22 @@ from regcache.interfaces import IBlobBody, IBodyConsumer
 QUEUE_HIGH = 2 * 1024 * 1024
 #: ... and read again when no more than this is left (bytes).
 QUEUE_LOW = 1024 * 1024
-#: A job in the pool writes this much and whatever came with it in one piece (bytes).
+#: A job in the pool writes about this much (bytes); a chunk is not divided.
 WRITE_SIZE = 1024 * 1024
-#: So much is written without waiting for more, and so much of a body from its beginning (bytes).
+#: So many bytes are written without waiting for more; so are so many at the beginning of a body.
 BATCH = 256 * 1024
-#: What came waits for more at most this long (seconds).
+#: How long fewer bytes wait for more (seconds).
 LINGER = 0.002
 
 
 class FillOwner(Protocol):
-    """Who began a fill."""
+    """The interface of what began a fill, for that fill."""
 
     def met_present(self, position: int) -> bool:
         """Whether a fill may stop at bytes that are claimed from ``position`` on."""
 
     def fill_over(self, fill: "Fill", failure: UpstreamFailure | None) -> None:
-        """The fill ended; all that it claimed is written."""
+        """The fill has ended; all bytes that it claimed are written."""
 
     def fill_cannot_write(self, error: BaseException | None) -> None:
         """The disk refused a write."""
@@ -102,7 +102,7 @@ class Fill:
 
     @property
     def stretch(self) -> Stretch:
-        """What this fill will still bring."""
+        """The part that this fill will still bring."""
         return Stretch(self.position, self.end)
 
     def ask(self, asking: "Deferred[IBlobBody]") -> None:
@@ -125,7 +125,7 @@ class Fill:
             body.deliver(self)
 
     def stop(self) -> None:
-        """Take no more from the upstream. What has arrived is still written."""
+        """Take no more from the upstream. Bytes that have arrived are still written."""
         self.stopped = True
         if self._asking is None:
             self._let_go()
@@ -134,7 +134,7 @@ class Fill:
             self._asking.cancel()
 
     def _let_go(self) -> None:
-        """Have the upstream send no more."""
+        """Make the upstream stop sending."""
         body = self.body
         if self._asking is not None:
             self._asking.cancel()
@@ -145,12 +145,12 @@ class Fill:
                 body.abort()
 
     def _let_go_of_surplus(self) -> None:
-        """More comes of a body that had come whole, and was left to end by itself."""
+        """Abort a body that goes on although all of it should have come."""
         if self.body is not None:
             self.body.abort()
 
     def drop(self) -> None:
-        """Stop, and forget what has arrived. The owner hears nothing more."""
+        """Stop, and drop bytes that have arrived. The owner is not told anything any more."""
         self._over = True
         self._runs.clear()
         if self._lingering is not None:
@@ -159,7 +159,7 @@ class Fill:
         self._no_more = True
 
     def body_chunk(self, data: bytes) -> None:
-        """Queue the parts of a chunk that are new; stop when all that follows is here."""
+        """Queue the new parts of a chunk. Stop if all that follows is present."""
         if self._no_more:
             self._let_go_of_surplus()
             return

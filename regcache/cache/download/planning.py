@@ -1,4 +1,4 @@
-"""Which part of a download to ask an upstream for next: decisions on intervals.
+"""Decides which part of a download to ask an upstream for next, by intervals.
 
 A download has one *main* fill that works towards completeness, and side fills for readers
 that wait far ahead of it. "Claimed" is every byte that is present or has arrived and waits
@@ -12,15 +12,15 @@ from typing import Generic, Protocol, TypeVar
 from regcache.interfaces import IPartialFile
 from regcache.intervals import Intervals
 
-#: A reader that waits at most this far ahead of a fill waits for it (bytes).
+#: A reader that is at most this far ahead of a fill waits for that fill (bytes).
 NEAR = 4 * 1024 * 1024
-#: A side fill asks for this much at once, and goes on only while its reader waits (bytes).
+#: How much a side fill asks for at a time (bytes). There is another one if its reader still waits.
 WINDOW = 8 * 1024 * 1024
-#: Present bytes up to this length are read through: cheaper than another request (bytes).
+#: Present bytes up to this length are fetched again, which is cheaper than another request (bytes).
 SKIP = 256 * 1024
-#: Fills of one download at once.
+#: How many fills of one download there may be at a time.
 MOST_FILLS = 8
-#: Fills that broke beside another one, after which no more side fills are tried.
+#: After so many side fills that broke off, no more are tried.
 MOST_SIDE_FAILURES = 4
 
 
@@ -47,10 +47,9 @@ def main_stretch(claimed: Intervals, size: int | None, fills: Sequence[Stretch])
 def side_stretch(
     claimed: Intervals, size: int | None, fills: Sequence[Stretch], waiting: int
 ) -> Stretch | None:
-    """What to ask for on behalf of a reader that waits at an offset.
+    """What to ask for, for a reader that waits at an offset.
 
-    None where the bytes are on their way, where a fill will soon be there, or while the size
-    is not known.
+    None if the bytes are being written, if a fill will be there soon, or if the size is not known.
     """
     if size is None or claimed.end_of(waiting) > waiting:
         return None
@@ -75,7 +74,7 @@ def _reaches(fill: Stretch, offset: int, claimed: Intervals) -> bool:
 def met_present(claimed: Intervals, position: int, size: int | None) -> bool:
     """Whether a fill at ``position`` has met bytes that it need not bring, and should stop.
 
-    Without a known size nobody could say what to ask for instead, so it reads on.
+    If the size is not known it goes on, since it is not known what to ask for instead.
     """
     if size is None:
         return False
@@ -86,9 +85,9 @@ def met_present(claimed: Intervals, position: int, size: int | None) -> bool:
 class RunningFill(Protocol):
     """A fill that was begun and is not over.
 
-    :ivar position: the offset of what it brings next.
-    :ivar end: where it is to end; None: where the content does.
-    :ivar stopped: it was told to end early.
+    :ivar position: the offset of the next byte that it brings.
+    :ivar end: where it has to end; None: at the end of the content.
+    :ivar stopped: whether it was told to end early.
     """
 
     position: int
@@ -97,21 +96,21 @@ class RunningFill(Protocol):
 
     @property
     def stretch(self) -> Stretch:
-        """What it will still bring."""
+        """The part that it will still bring."""
 
 
 F = TypeVar("F", bound=RunningFill)
 
 
 class FillPlan(Generic[F]):
-    """The fills of one download, and what is to be asked for besides.
+    """The fills of one download, and what to ask for besides.
 
     :param claimed: every byte that is present, or has arrived and waits to be written.
-    :ivar fills: those that run.
+    :ivar fills: those that are running.
     :ivar main: the one that works towards completeness.
-    :ivar ranges_ignored: the upstream answers from the start, whatever it is asked for.
-    :ivar no_remainder: nothing follows what is here, it says, though nobody knows the size:
-        only a whole answer can say where the end is.
+    :ivar ranges_ignored: whether the upstream ignores ranges and always answers from the start.
+    :ivar no_remainder: whether the upstream says that nothing follows the present bytes, although
+        their size is not known. Then only a whole answer can show where the end is.
     :ivar side_failures: how many fills broke beside another one.
     """
 
@@ -138,8 +137,8 @@ class FillPlan(Generic[F]):
             self.main = None
 
     def next_main(self) -> Stretch | None:
-        """What to ask for next, whoever waits."""
-        # Where Range is ignored a fill brings everything, and another one nothing more.
+        """What to ask for next, for any reader."""
+        # If ranges are ignored a fill brings everything, so that no other one is needed.
         if self.main is not None or (self.ranges_ignored and self.fills):
             return None
         if not self.fills and not self._claimed:
@@ -149,7 +148,7 @@ class FillPlan(Generic[F]):
         return main_stretch(self._claimed, self._file.size, self._stretches())
 
     def beside(self, waiting: int) -> Stretch | None:
-        """What to ask for besides, on behalf of a reader that waits at an offset."""
+        """What to ask for besides, for a reader that waits at an offset."""
         if self.main is not None and self.main.position == waiting:
             return None  # whatever has arrived was written, and sent
         if self.ranges_ignored or self.side_failures >= MOST_SIDE_FAILURES:
@@ -163,14 +162,14 @@ class FillPlan(Generic[F]):
         return met_present(self._claimed, position, self._file.size)
 
     def is_needless(self, fill: F) -> bool:
-        """Range was ignored: one answer from the start is enough for everybody."""
+        """Note that ranges are ignored. Returns whether another fill brings everything anyway."""
         self.ranges_ignored = True
         return len(self.fills) > 1
 
     def fell_short(self, fill: F) -> bool:
         """Whether a fill that has ended cleanly brought less than it was asked for.
 
-        Where nobody knew the size, its end says it.
+        If the size was not known, the end of the answer is the size.
         """
         if fill.stopped:
             return False

@@ -1,18 +1,18 @@
-"""A reader: one client response that is fed from a file, finished or growing.
+"""A reader: reads a complete or growing file for one answer to a client.
 
-One idempotent :meth:`Reader.step` is called by every event: bytes were written, the client
-takes more, a read from the disk came back. Whether the client takes more is a flag.
+All events call one idempotent method, :meth:`Reader.step`: bytes were written, the client takes
+more, a read from the disk is done. Whether the client takes more is a flag.
 
 =============  ====================================================================
 state          meaning
 =============  ====================================================================
-idle           attached to its source, no range begun (the answer's head is not out)
+idle           attached to its source, no range begun (the answer's head is not sent)
 paused         the client takes nothing for now
-reading        a read in the pool is under way; its result is dropped if we left
-sending        the sink sends from the file itself and says when that has ended; where
-               it could send nothing, the next piece is read
-waiting        caught up with the source, which will call :meth:`step`
-done           the range was delivered; another may begin
+reading        a read in the pool is under way; its result is dropped after ``leave``
+sending        the sink sends from the file itself, and says when that has ended; if it
+               could send nothing, the next piece is read
+waiting        has sent all that is there; the source will call :meth:`step`
+done           the range was sent; another may begin
 left           nothing happens any more; the source was told once
 =============  ====================================================================
 """
@@ -25,34 +25,34 @@ from zope.interface import implementer
 
 from regcache.interfaces import IContentFile, IReader, IReaderSink
 
-#: Bytes read at once: few for clients that may be slow, each of which may hold that much;
-#: more for those that proved to be fast, since larger reads mean fewer wake-ups.
+#: How much is read at a time (bytes): little for clients that may be slow, since each may keep that
+#: much in memory; more for fast ones, since larger reads mean fewer wake-ups.
 LEAST_READ = 64 * 1024
 MOST_READ = 512 * 1024
 
 
 class Source(Protocol):
-    """Where a reader takes its bytes from."""
+    """The source from which a reader takes its bytes."""
 
     @property
     def file(self) -> IContentFile:
-        """The file, open until the reader left."""
+        """The file; it is open until the reader leaves."""
 
     def released(self, position: int) -> int:
         """The end of the bytes that may be sent from ``position`` on."""
 
     def ready(self) -> "Deferred[None]":
-        """Fires when the head of the answer may go out, or fails."""
+        """Fires when the head of the answer may be sent, or fails."""
 
     def reader_waits(self, reader: "Reader") -> None:
-        """The reader has caught up and wants what follows its position."""
+        """The reader has sent all that is there, and waits for the bytes at its position."""
 
     def reader_left(self, reader: "Reader") -> None:
-        """The reader is gone."""
+        """The reader has left."""
 
 
 class FileSource:
-    """Complete content: everything is released from the start."""
+    """Complete content, all of which may be sent."""
 
     def __init__(self, file: IContentFile) -> None:
         self.file = file
@@ -68,7 +68,7 @@ class FileSource:
         return ready
 
     def reader_waits(self, reader: "Reader") -> None:
-        """A complete file that ends too early was damaged behind our back."""
+        """A complete file that ends too early was damaged by another program: abort."""
         reader.abort("the stored file is shorter than it was")
 
     def reader_left(self, reader: "Reader") -> None:
@@ -95,7 +95,7 @@ class Reader:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the whole content, or None while nobody knows."""
+        """The size of the whole content (bytes), or None if it is not known."""
         return self._source.file.size
 
     @property
@@ -105,11 +105,11 @@ class Reader:
 
     @property
     def wants(self) -> bool:
-        """Whether this reader takes bytes now, and has not had all of its range."""
+        """Whether this reader takes bytes now, and has not sent all of its range."""
         return self._sink is not None and not self._paused and not self._left
 
     def ready(self) -> "Deferred[None]":
-        """Fires when the head of the answer may go out; fails with what prevents it."""
+        """Fires when the head of the answer may be sent; fails with what prevents it."""
         return self._source.ready()
 
     def begin(self, start: int, end: int | None, sink: IReaderSink) -> None:
@@ -118,7 +118,7 @@ class Reader:
         self.step()
 
     def client_is_fast(self, fast: bool) -> None:
-        """Fit the size of the reads."""
+        """Choose the size of reads by whether the client is fast."""
         self._read_size = MOST_READ if fast else LEAST_READ
 
     def pauseProducing(self) -> None:
@@ -131,24 +131,24 @@ class Reader:
         self.step()
 
     def stopProducing(self) -> None:
-        """The client is gone."""
+        """The client has left."""
         self.leave()
 
     def leave(self) -> None:
-        """Give the source back. Idempotent."""
+        """Leave the source. Idempotent."""
         if not self._left:
             self._left, self._sink = True, None
             self._source.reader_left(self)
 
     def abort(self, reason: str) -> None:
-        """Break the answer off, so that the client cannot take it for whole."""
+        """Abort the answer, so that the client cannot take it for complete."""
         sink = self._sink
         if sink is not None:
             sink.broken(reason)
         self.leave()
 
     def step(self) -> None:
-        """Do what can be done now. Events call it at any time, also from within itself."""
+        """Send what can be sent now. Events call this at any time, even while it runs."""
         self._due = True
         if self._stepping:
             return
@@ -163,7 +163,7 @@ class Reader:
             self._stepping = False
 
     def _send_some(self) -> bool:
-        """Send one piece; whether another may follow at once."""
+        """Send one piece. Returns whether another one may follow at once."""
         end = self.size if self.end is None else self.end
         if end is not None and self.position >= end:
             return self._end_range()
@@ -182,7 +182,7 @@ class Reader:
         return True
 
     def _send_file(self, end: int) -> bool:
-        """Have it sent from the file itself; False where the next piece is to be read."""
+        """Let the sink send from the file itself. Returns False if a piece has to be read."""
         if self._must_read or self._sink is None:
             return False
         self._busy = True
@@ -194,7 +194,7 @@ class Reader:
     def _was_sent(self, count: int) -> None:
         self._busy = False
         self.position += count
-        # Not in memory, or not there at all: reading tells.
+        # The bytes are not in memory, or not there at all: reading will show.
         self._must_read = not count
         self.step()
 

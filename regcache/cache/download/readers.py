@@ -1,4 +1,4 @@
-"""The readers of one download: when their answers may begin, and what they may be sent."""
+"""The readers of one download: when their answers may begin, and which bytes they may send."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -12,22 +12,22 @@ from regcache.cache.download.reader import Reader
 from regcache.gate import Gate
 from regcache.interfaces import IPartialFile
 
-#: So many readers are woken in one turn of the reactor; each may send for half a millisecond.
+#: How many readers are woken in one turn of the reactor; each may take half a millisecond.
 WOKEN_AT_ONCE = 16
-#: More readers than that are woken no more often than once in so long (seconds): what each is
-#: sent then is worth the call that sends it, and nobody notices.
+#: More readers than that are woken at most once in so long (seconds). So each sends enough for the
+#: cost of the call, and no client notices the delay.
 PAUSE = 0.008
 
 
 class Readers:
-    """Readers come and go; the head of their answers is released, or refused, once for all.
+    """The readers of one download. It decides for all of them when answers may begin.
 
-    It is the source that the readers take their bytes from (regcache.cache.download.reader.Source).
+    It is also their source (regcache.cache.download.reader.Source).
 
-    :param left: called when a reader has gone.
+    :param left: called when a reader has left.
     :ivar file: set before the head is released.
-    :ivar bring: is told where a reader waits; set when something can be brought.
-    :ivar verified: size and digest were found right: everything is released.
+    :ivar bring: called with the position at which a reader waits; set when bytes can be fetched.
+    :ivar verified: whether size and digest were found right, so that everything may be sent.
     """
 
     file: IPartialFile
@@ -49,7 +49,7 @@ class Readers:
 
     @property
     def content(self) -> bytes | None:
-        """All of it, where it is verified, small and in memory."""
+        """The whole content, if it is verified and in memory; else None."""
         return self.file.content if self.verified else None
 
     def join(self) -> Reader:
@@ -63,7 +63,7 @@ class Readers:
         return self._head.wait()
 
     def released(self, position: int) -> int:
-        """The end of what may be sent from ``position`` on: the last bytes wait for the proof."""
+        """The end of the bytes that may be sent from ``position`` on. The last are withheld."""
         present = self.file.present
         end = present.end_of(position)
         if self.verified:
@@ -72,7 +72,7 @@ class Readers:
         return min(end, max(position, whole - WITHHELD))
 
     def reader_waits(self, reader: Reader) -> None:
-        """Have brought what the reader waits for."""
+        """Fetch the bytes for which a reader waits."""
         if self._dismissed and not self.verified:
             reader.abort("the download ended")
         elif self.bring is not None:
@@ -92,7 +92,7 @@ class Readers:
         self._head.succeed()
 
     def begin_anew(self) -> None:
-        """Let who joins from now on wait for the first answer of another attempt."""
+        """Let readers that join from now on wait for the first answer of another attempt."""
         if self._head.open:
             self._head = Gate()
 
@@ -103,8 +103,8 @@ class Readers:
         self.wake()
 
     def wake(self) -> None:
-        """Let every reader look at what is there now, or soon where they are many."""
-        # Who waits for his turn keeps it.
+        """Wake every reader; if there are many, some in each turn of the reactor."""
+        # A reader that waits for its turn keeps its place.
         self._to_wake.update(self._readers)
         if self._waking is not None:
             return
@@ -132,7 +132,7 @@ class Readers:
                 self._waking = self._clock.callLater(0, self._wake_some)
 
     def dismiss(self, error: Exception) -> None:
-        """Refuse who has no answer yet; break off who depends on what will not come."""
+        """Fail readers without an answer; abort those that wait for bytes which will not come."""
         self._dismissed = True
         self._head.fail(Failure(error))
         if not self.verified:

@@ -1,21 +1,21 @@
-"""Asking again: whom, after which pause, and how often.
+"""Retries of a download: of which URL, after which pause, and how often.
 
 ========================  ===========================================================
 what failed               what follows
 ========================  ===========================================================
-an answer, half-way       asked again, on the next URL where there are several
-the storage behind a      asked again through the registry, likewise; where nothing
-redirect                  has come yet, ``MOST_FIRST_TRIES`` times
-the first question        given up: what the upstream says is the answer
-a URL that gave nothing,  back to those that did; one that said it has nothing, or showed
-after another one did     a page, is not asked for this blob again
+an answer broke off       asked again, on the next URL if there are several
+the storage behind a      asked again through the registry, likewise; if nothing has come
+redirect                  yet, ``MOST_FIRST_TRIES`` times
+the first request         given up: the upstream's failure is the answer
+a URL that gave nothing,  back to those that did; if it said that it has nothing, or
+after another one did     showed a page, it is not asked for this blob again
 a URL that gave bytes,    given up: the right to the blob was withdrawn
-with 401, 403 or 404
+by 401, 403 or 404
 anything else             asked again
 ========================  ===========================================================
 
-Each question comes after a pause that is twice as long as the one before, until something is
-brought, and is the last after ``MOST_TRIES`` that brought nothing.
+Each pause is twice as long as the one before, until bytes come. After ``MOST_TRIES`` requests in a
+row that brought nothing, the download is given up.
 """
 
 from collections.abc import Callable
@@ -32,22 +32,22 @@ from regcache.errors import (
     UpstreamResting,
 )
 
-#: Tries in a row that bring nothing before a download is given up.
+#: How many requests in a row may bring nothing before a download is given up.
 MOST_TRIES = 6
-#: The same before the first answer, where the storage behind a redirect refuses.
+#: The same before the first answer, if the storage behind a redirect refuses.
 MOST_FIRST_TRIES = 3
 #: The first pause before asking again; each further one is twice as long (seconds).
 FIRST_PAUSE = 0.2
-#: The longest pause, also where the upstream asks for more (seconds).
+#: The longest pause, even if the upstream asks for a longer one (seconds).
 LONGEST_PAUSE = 30.0
 
 
 class Retries:
     """Counts the tries of one download that brought nothing, and waits between them.
 
-    :param random: a number in [0, 1), for jitter.
+    :param random: gives a number in [0, 1), for jitter.
     :param again: called when a pause is over.
-    :param distrusted: indexes of the URLs that are never asked.
+    :param distrusted: the indexes of the URLs that must not be asked.
     :param url_count: how many URLs there are.
     """
 
@@ -77,17 +77,17 @@ class Retries:
         return self._call is not None
 
     def skipped(self) -> frozenset[int]:
-        """Indexes of the URLs that are not to be asked now."""
+        """The indexes of the URLs that must not be asked now."""
         return self._left_alone | self._detour
 
     def broke_off(self, url_index: int | None) -> None:
-        """An answer of a URL ended too early: the next question is for another one."""
+        """An answer of a URL ended too early: ask another one next."""
         detour = frozenset() if url_index is None else frozenset([url_index])
         others = self._url_count - len(self._left_alone | detour)
         self._detour = detour if others else frozenset()
 
     def refused(self, failure: UpstreamFailure, given: set[int]) -> bool:
-        """Choose whom to ask after a refusal; whether asking again makes sense.
+        """Choose the URL to ask after a refusal. Returns whether asking again makes sense.
 
         :param given: indexes of the URLs that gave bytes.
         """
@@ -107,19 +107,19 @@ class Retries:
         return True
 
     def _leave_alone(self, url_index: int) -> None:
-        """Do not ask a URL any more, unless no other one is left."""
+        """Do not ask a URL any more, unless it is the only one left."""
         more = self._left_alone | {url_index}
         if len(more) < self._url_count:
             self._left_alone = more
 
     def count(self, present: int, answered: bool) -> bool:
-        """Count a try after which so many bytes are there; whether another may follow."""
+        """Count a try after which so many bytes are there. Returns whether another may follow."""
         brought, self._brought = present - self._brought, present
         self._tries = 1 if brought >= SKIP else self._tries + 1
         return self._tries <= (MOST_TRIES if answered else MOST_FIRST_TRIES)
 
     def pause(self, failure: UpstreamFailure) -> float:
-        """Wait, unless that is under way; how long it will be (seconds)."""
+        """Begin a pause, unless there is one. Returns how long it will be (seconds)."""
         pause: float = FIRST_PAUSE * 2 ** max(0, self._tries - 1) * (0.5 + self._random() / 2)
         if self._turned_back:
             self._turned_back = False  # what one asks for is not for another one to wait
@@ -131,7 +131,7 @@ class Retries:
         return pause
 
     def cancel(self) -> None:
-        """Wait no more, and do not ask again."""
+        """End the pause, and do not ask again."""
         call, self._call = self._call, None
         if call is not None:
             call.cancel()

@@ -1,10 +1,10 @@
-"""Where the fills of one download write: its file, what that takes, and who is fed from it.
+"""The target of a download's fills: its file, the space of that, and the readers.
 
-Space is claimed from the ledger when an answer announces a size, and as content grows that did
-not. Disk is reserved ahead of the fills, so that a full one is noticed early: a fill's first
-step is waited for before its body flows; the further ones go on beside it. The ledger is not
-told of that: to it what is allocated is space that became less, and what it has still promised.
-So it refuses a little early, never too late, whatever the file system does.
+Space is claimed from the ledger when an answer states a size; without one, as the content grows.
+Blocks are allocated ahead of the fills, so that a full disk is noticed early: a fill waits for the
+first step of that before its body flows, and further steps are taken meanwhile. The ledger is not
+told of allocated blocks, so it counts them twice: as less free space, and as part of the claim.
+Therefore it may refuse claims a little too early, but never too late.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from regcache.cache.download.context import WITHHELD, NotStoredError
 from regcache.cache.download.readers import Readers
 from regcache.interfaces import IBlobBody, IPartialFile, ISpace, ISpaceClaim
 
-#: The most that is reserved at once, and ahead of a fill (bytes).
+#: How much is allocated at most in one step, and ahead of a fill (bytes).
 STEP = 64 * 1024 * 1024
-#: Content up to this size is written without (bytes): one write tells as much.
+#: For content up to this size nothing is allocated (bytes): the write itself shows a full disk.
 UNRESERVED = 1024 * 1024
 
 
 class Allocation:
-    """What of one file is reserved.
+    """Allocates the blocks of one file, step by step.
 
-    :param failed: called with the fault of a step that nobody waits for.
+    :param failed: called with the error of a step for which no fill waits.
     """
 
     def __init__(self, file: IPartialFile, failed: Callable[[BaseException | None], None]) -> None:
@@ -37,14 +37,14 @@ class Allocation:
         self._running = False
 
     def first(self, start: int, end: int | None) -> "Deferred[None]":
-        """Reserve the first step of ``[start, end)``. Fails with OSError."""
+        """Allocate the first step of ``[start, end)``. Fails with OSError."""
         stop = self._stop(end)
         if self._reserved.end_of(start) > start or start >= stop:
             return succeed(None)
         return self._reserve(start, stop)
 
     def ahead(self, position: int, end: int | None) -> None:
-        """Reserve a further step if a fill at ``position`` comes near the end of the last."""
+        """Allocate a further step if a fill at ``position`` is near the end of the last one."""
         reached = self._reserved.end_of(position)
         if self._running or reached - position > STEP // 2:
             return
@@ -55,7 +55,7 @@ class Allocation:
         self._reserve(reached, stop).addCallbacks(self._ended, self._step_failed)
 
     def _stop(self, end: int | None) -> int:
-        """Where reserving ends."""
+        """Where allocation ends."""
         size = self._file.size or 0
         return size if end is None else min(end, size)
 
@@ -73,7 +73,7 @@ class Allocation:
 
 
 class PartialClaim:
-    """Keeps one partial file within its claim, and saves it or drops it in the end."""
+    """Keeps one partial file within its claim of space, and saves or drops it in the end."""
 
     _log = Logger()
 
@@ -85,7 +85,7 @@ class PartialClaim:
         self._written = file.present.total
 
     def claim(self, size: int) -> bool:
-        """Have a claim of at least ``size`` bytes in all; whether that was granted."""
+        """Claim at least ``size`` bytes in all. Returns whether that was granted."""
         if self._claim is None:
             self._claim = self._space.claim(size)
             if self._claim is not None:
@@ -101,8 +101,8 @@ class PartialClaim:
     def wrote(self, total: int) -> bool:
         """Account for what was written.
 
-        :param total: bytes that are present.
-        :returns: False where there is no space for so much.
+        :param total: how many bytes are present.
+        :returns: False if there is no space for so many.
         """
         if (self._claim is None or total > self._claimed) and not self.claim(total):
             return False
@@ -112,7 +112,7 @@ class PartialClaim:
         return True
 
     async def end(self, discard: bool) -> None:
-        """Save the file for another day, or remove it."""
+        """Save the file for a later download, or remove it."""
         ending: Deferred[None] = self.file.discard() if discard else self.file.save()
         try:
             await ending
@@ -126,26 +126,26 @@ class PartialClaim:
         self.release()
 
     def release(self) -> None:
-        """Give the claim back. Idempotent."""
+        """Release the claim. Idempotent."""
         claim, self._claim = self._claim, None
         if claim is not None:
             claim.release()
 
 
 class TargetEvents(Protocol):
-    """The download whose bytes these are."""
+    """The interface of the download, for its target."""
 
     def complete(self) -> None:
         """Every byte is present."""
 
     def unread(self) -> None:
-        """Something changed, and nobody reads."""
+        """Something changed, and there are no readers."""
 
     def outgrew(self) -> None:
-        """There is no space for more of it."""
+        """There is no space for further bytes."""
 
     def not_stored(self, error: NotStoredError) -> None:
-        """It can be kept nowhere."""
+        """It can be kept neither on the disk nor in memory."""
 
     def disk_refused(self, error: BaseException | None) -> None:
         """The disk refused what is needed to go on."""
@@ -155,8 +155,8 @@ class FillTarget:
     """Takes the bytes of one attempt at a blob.
 
     :ivar claimed: every byte that is present, or has arrived and waits to be written.
-    :ivar answered: a fitting answer came, so the heads of answers may go out in time.
-    :ivar stored: the content is stored, or going to be; else it only passes through memory.
+    :ivar answered: whether a valid answer came, so that answers to clients may begin.
+    :ivar stored: whether the content is, or will be, stored; else it only passes through memory.
     """
 
     def __init__(
@@ -187,10 +187,10 @@ class FillTarget:
         return self.answered and self.file.anonymous
 
     def may_park(self, finish: int | None) -> bool:
-        """Whether it should be parked while nobody reads.
+        """Whether to park it while there are no readers.
 
-        :param finish: the most that may be missing (bytes); None: anything. Of content that
-            does not say its size, the most that may be present.
+        :param finish: go on if at most so many bytes are missing; None: always. If the size is not
+            known: if at most so many are present.
         """
         if finish is None or not self.answered:
             return False
@@ -198,9 +198,9 @@ class FillTarget:
         return present > finish if size is None else size - present > finish
 
     def announced(self, body: IBlobBody) -> None:
-        """Claim space for what an answer announces; never for what only a manifest says.
+        """Claim space for the size in an answer; not for one that only a manifest states.
 
-        :raises NotStoredError: where the claim is refused, and memory does not do.
+        :raises NotStoredError: if the claim is refused, and it is too large for memory.
         """
         if not self.stored or self.partial_claim.claim(max(body.size or 0, self.claimed.total)):
             return
@@ -210,7 +210,7 @@ class FillTarget:
         self.stored = False
 
     def prepare(self, start: int, end: int | None) -> "Deferred[None]":
-        """Be ready for the bytes of ``[start, end)``. Fails with OSError."""
+        """Prepare the file for the bytes of ``[start, end)``. Fails with OSError."""
         ready = self.file.prepare()
         if (self.file.size or 0) <= UNRESERVED:
             return ready
@@ -220,7 +220,7 @@ class FillTarget:
         return ready.addCallback(lambda _: allocation.first(start, end))
 
     def begin(self) -> None:
-        """An answer is going to flow."""
+        """The body of an answer is about to flow."""
         if not self.answered:
             self.answered = True
             self._release_heads()
@@ -228,13 +228,13 @@ class FillTarget:
                 self._events.unread()
 
     def wrote(self, position: int, end: int | None) -> None:
-        """A fill that has come to ``position``, on its way to ``end``, has written something."""
+        """A fill has written bytes up to ``position``, on its way to ``end``."""
         if self._allocation is not None:
             self._allocation.ahead(position, end)
         self.changed()
 
     def changed(self) -> None:
-        """Let everybody look at what is there now."""
+        """Wake the readers, and tell the download if its state changes."""
         total = self.file.present.total
         if self.stored and not self.partial_claim.wrote(total):
             self._events.outgrew()
@@ -248,7 +248,7 @@ class FillTarget:
         self.readers.wake()
 
     def hold_nothing(self) -> None:
-        """An answer broke off. Nobody knows when it goes on: till then nothing is in memory."""
+        """Move to the disk: an answer broke off, and it may take long until it goes on."""
         if not self.claimed:
             return
         if self.stored:
@@ -258,7 +258,7 @@ class FillTarget:
             self._events.not_stored(NotStoredError("there is no space for it"))
 
     def _release_heads(self) -> None:
-        """Let the answers begin, unless the blob is small: then it is verified before."""
+        """Let the answers begin. If the blob is small they wait until it is verified."""
         size = self.file.size
         length = self.file.present.end_of(0) if size is None else size
         if self.answered and length > WITHHELD:

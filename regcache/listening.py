@@ -16,6 +16,7 @@ from regcache.admin.health import HealthPages
 from regcache.client_ca import parse_issuers
 from regcache.config import model
 from regcache.config.endpoints import parse_endpoint
+from regcache.config.tls_settings import ListenerTLS
 from regcache.engine import Engine
 from regcache.in_force import CurrentConfiguration
 from regcache.metrics import CONTENT_TYPE
@@ -147,7 +148,7 @@ class ListenerBuilder:
             proxies=proxies,
         )
 
-    def _tls(self, settings: model.ListenerTLS | None, http2: bool) -> CertificateStore | None:
+    def _tls(self, settings: ListenerTLS | None, http2: bool) -> CertificateStore | None:
         if settings is None:
             return None
         files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]

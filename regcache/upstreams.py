@@ -62,7 +62,7 @@ def build_upstreams(
         upstream.name: _registry(upstream, surroundings, watched) for upstream in config.upstreams
     }
     upstreams = {
-        upstream.name: ServedUpstream(registries[upstream.name], _policy(upstream))
+        upstream.name: ServedUpstream(registries[upstream.name], _policy(upstream, config.limits))
         for upstream in config.upstreams
     }
 
@@ -154,11 +154,12 @@ def _credentials(
     return lambda: (username, password or "")
 
 
-def _policy(upstream: UpstreamSettings) -> Policy:
+def _policy(upstream: UpstreamSettings, limits: model.Limits) -> Policy:
     return Policy(
         tag_ttls=tuple(TagTtl(rule.match, rule.ttl) for rule in upstream.tag_ttl),
         negative_ttl=upstream.negative_ttl,
         stale_if_error=upstream.stale_if_error,
         keep_missing=upstream.on_missing == "stale",
         deadline=upstream.deadline,
+        image_size=limits.image_size,
     )

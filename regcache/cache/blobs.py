@@ -2,8 +2,8 @@
 
 The order in which a request for a blob is decided:
 
-1. The repository may be shown at all (private images). Small blobs of which memory knows the
-   content and the right are a hit at once.
+1. The repository may be shown at all (private images), and the blob is not one of images that
+   are too large. Small blobs of which memory knows the content and the right are a hit at once.
 2. A download of this upstream runs, and nobody has stored the blob meanwhile; the repository
    has the right to it, or proves it: joined.
 3. Stored, likewise: a hit.
@@ -26,6 +26,7 @@ from regcache.cache.download.context import Fetched
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import is_removed
+from regcache.cache.image_sizes import check_image_size
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight.visibility import Visibility
@@ -77,7 +78,8 @@ class BlobCache:
 
     def open_at_once(self, repository: ServedRepository, digest: Digest) -> OpenBlob | None:
         """Open a small blob if memory knows its content, and the right to it."""
-        if not self._visibility.admits_at_once(repository):
+        limited = repository.policy.image_size is not None
+        if limited or not self._visibility.admits_at_once(repository):
             return None
         content = self._small.find(repository, digest)
         return None if content is None else in_memory(digest, content)
@@ -90,6 +92,7 @@ class BlobCache:
         """
         began = self._removed.current
         await self._visibility.admit_blob(repository, digest)
+        await check_image_size(self._index, repository, digest)
         admitted = self._visibility.admits_fetch_at_once(repository)
         opened = await self._open(repository, digest, admitted)
         try:
@@ -135,6 +138,7 @@ class BlobCache:
         :raises RegistryError: if it may not be shown.
         """
         await self._visibility.admit_blob(repository, digest)
+        await check_image_size(self._index, repository, digest)
         head = await self._heads.find(repository, digest)
         self._visibility.confirm(repository)
         return head

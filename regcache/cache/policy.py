@@ -27,6 +27,7 @@ class Policy:
     :ivar stale_if_error: how old a copy may be to be served when the upstream fails; None:
         of any age.
     :ivar keep_missing: whether a cached tag is still served when the upstream has it no more.
+    :ivar image_size: how large an image may be whose blobs are given (bytes); None: any size.
     """
 
     tag_ttls: Sequence[TagTtl] = (TagTtl("*", 300.0),)
@@ -34,6 +35,7 @@ class Policy:
     stale_if_error: float | None = None
     keep_missing: bool = False
     deadline: float = 2.0
+    image_size: int | None = None
 
     def ttl(self, tag: str) -> float:
         """How long a tag is fresh, by the first pattern that matches; 0 if none does."""

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from regcache.config import names
-from regcache.config.model import Admin, Certificate, Config, Listener, ListenerTLS, ShortTLS
+from regcache.config.model import Admin, Config, Listener
 from regcache.config.reading import Context
+from regcache.config.tls_settings import Certificate, ListenerTLS, ShortTLS
 from regcache.config.upstream_longform import resolve_upstreams
 
 #: The upstream that answers where none is named, unless another one is set.

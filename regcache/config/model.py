@@ -1,18 +1,18 @@
 """What a configuration means: plain immutable values in the long form.
 
 Sizes are bytes or a :class:`~regcache.facts.Percentage`, durations are seconds, paths are
-absolute. Every key of the file is stated here, or in :mod:`regcache.config.upstream_settings` and
-:mod:`regcache.config.access_settings`, and nowhere else. Secrets stay out of every ``repr``.
+absolute. Every key of the file is stated here, or in :mod:`regcache.config.upstream_settings`,
+:mod:`regcache.config.tls_settings` and :mod:`regcache.config.access_settings`, and nowhere else.
+Secrets stay out of every ``repr``.
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from regcache.client_ca import parse_issuers
 from regcache.config import names
 from regcache.config.access_settings import AccessSettings
 from regcache.config.endpoints import endpoint
-from regcache.config.files import check_key, load_certificates, path, readable
+from regcache.config.files import path
 from regcache.config.keys import Key, Pending, Section, key_field, keys_of, section
 from regcache.config.scalars import (
     boolean,
@@ -27,6 +27,7 @@ from regcache.config.scalars import (
     text_like,
     whole_number,
 )
+from regcache.config.tls_settings import ListenerTLS, ShortTLS
 from regcache.config.upstream_settings import UPSTREAM, UpstreamSettings
 from regcache.config.value_types import ListOf, MappingOf, Nullable, ValueType
 from regcache.config.values import DAY, GIB, HOUR, Cron, NameServerAddress, Size
@@ -41,55 +42,6 @@ _HSTS = hsts()
 _HOST = text_like(names.host_name, "host")
 _HOST_PATTERN = text_like(names.host_pattern, "host")
 _UPSTREAM_NAME = text_like(names.upstream_name, "name")
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """Paths of a certificate chain and of its key, both PEM."""
-
-    chain: str = key_field(
-        readable(load_certificates),
-        "PEM certificates, that of the server first.",
-        example="/etc/regcache/tls/fullchain.cer",
-    )
-    key: str = key_field(
-        readable(check_key),
-        "The PEM key of the first certificate, without a passphrase.",
-        example="/etc/regcache/tls/example.com.key",
-    )
-
-
-def _client_ca() -> Any:
-    return key_field(
-        Nullable(readable(parse_issuers)),
-        "PEM certificates of authorities whose client certificates are taken: the common name is "
-        "an account of `access.htpasswd`. Clients are asked for one, but on `admin.hosts`; who has "
-        "none goes on without. Watched.",
-        default=None,
-        example="/etc/regcache/tls/clients.pem",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ShortTLS(Certificate):
-    """One certificate, for the listeners that this stands for."""
-
-    client_ca: str | None = _client_ca()
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerTLS:
-    """TLS on a listener; the first certificate is the default."""
-
-    certificates: tuple[Certificate, ...] = key_field(
-        ListOf(section(Certificate), minimum=1, null_is_default=False),
-        "One or more. The host name that the client asks for chooses; the first is the default.",
-        example="[{chain: /etc/regcache/tls/chain.pem, key: /etc/regcache/tls/key.pem}]",
-    )
-    minimum: Literal["TLSv1.2", "TLSv1.3"] = key_field(
-        choice("TLSv1.2", "TLSv1.3"), "The oldest version.", default="TLSv1.2", example="TLSv1.3"
-    )
-    client_ca: str | None = _client_ca()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +243,14 @@ class Limits:
         "How long the answers under way may take when the daemon stops.",
         default=30.0,
         example="5m",
+    )
+    image_size: int | None = key_field(
+        Nullable(size()),
+        "Blobs of larger images are refused with 403: config and layers together, by the manifests "
+        "that the cache has seen in the repository. A blob that a smaller image lists, too, is "
+        "given.",
+        default=None,
+        example="20GiB",
     )
     first_answer: float = key_field(
         duration(0.1, HOUR),

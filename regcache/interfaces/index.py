@@ -95,6 +95,13 @@ class IIndex(Interface):
         what is public.
         """
 
+    def image_size(content: RepositoryContent, enough: int) -> "Deferred[int | None]":
+        """The size of the smallest image of a repository that is known to list a blob.
+
+        That is what its manifest says of config and layers together. None: no such image is
+        known. Where one has at most ``enough`` bytes its size will do.
+        """
+
     def known_manifests(repository: Repository) -> "Deferred[list[Digest]]":
         """A few stored manifests that a repository has, those first that were shown last."""
 

@@ -16,7 +16,7 @@ from regcache.digests import Digest
 from regcache.facts import ContentFacts, Descriptor, Link, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
-from regcache.store import index_contents, index_names
+from regcache.store import index_contents, index_images, index_names
 from regcache.store.index_backup import IndexBackup
 from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
@@ -152,6 +152,9 @@ class SqliteIndex:
 
     def mentioning(self, content: RepositoryContent) -> "Deferred[list[Link]]":
         return self._thread.read(index_contents.mentioning, content)
+
+    def image_size(self, content: RepositoryContent, enough: int) -> "Deferred[int | None]":
+        return self._thread.read(index_images.image_size, content, enough)
 
     def known_manifests(self, repository: Repository) -> "Deferred[list[Digest]]":
         return self._thread.read(index_names.known_manifests, repository)

@@ -5,12 +5,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.config.known import KNOWN
-from regcache.config.model import (
-    Certificate,
-    Config,
-    Listener,
-    ListenerTLS,
-)
+from regcache.config.model import Config, Listener
+from regcache.config.tls_settings import Certificate, ListenerTLS
 from regcache.config.upstream_settings import TagTTL, UrlSettings
 from regcache.config.values import Cron
 from regcache.facts import Percentage

@@ -1,10 +1,14 @@
 """What every index promises of content, held by the real one and by the fake alike."""
 
+from dataclasses import replace
+
 from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Link
+from regcache.identity import RepositoryContent
 from regcache.interfaces import IIndex
+from regcache.media_types import OCI_INDEX
 from tests.support.index_cases import (
     BLOB,
     OCI_MANIFEST,
@@ -183,6 +187,36 @@ class ContentPromises:
         self.successResultOf(self.index.forget_content(public.digest))
         mentioning = self.successResultOf(self.index.mentioning(content_of("library/a", BLOB)))
         self.assertEqual(mentioning, [Link(1.0, "fingerprint")])
+
+    def image_size(self, content: RepositoryContent, enough: int = 0) -> int | None:
+        """The size of the smallest image that lists it."""
+        return self.successResultOf(self.index.image_size(content, enough))
+
+    def test_image_sizes(self) -> None:
+        """The smallest image of the repository that lists a blob counts, whole."""
+        content = content_of("library/a", BLOB)
+        self.assertIsNone(self.image_size(content))
+        self.manifest(manifest_of(a=1), mention(BLOB, 5), mention(OTHER, 100))
+        self.manifest(manifest_of(a=2), mention(OTHER, 100))
+        self.manifest(manifest_of(a=3), mention(BLOB, 5), repository="library/b")
+        self.assertEqual(self.image_size(content), 105)
+        self.assertEqual(self.image_size(content_of("library/b", BLOB)), 5)
+        self.assertEqual(self.image_size(content_of("library/a", OTHER)), 100)
+        self.assertIsNone(self.image_size(content_of("library/b", OTHER)))
+        self.manifest(manifest_of(a=4), mention(BLOB, 5), mention(OTHER, 20))
+        self.assertEqual(self.image_size(content), 25)
+        self.assertIn(self.image_size(content, 200), (25, 105))
+
+    def test_image_sizes_without_indexes(self) -> None:
+        """An index is no image, and sizes of any number add up."""
+        index = manifest_of(manifests=[])
+        self.manifest(replace(index, media_type=OCI_INDEX), mention(BLOB, 5))
+        self.assertIsNone(self.image_size(content_of("library/a", BLOB)))
+        huge = 2**63 - 1
+        self.manifest(manifest_of(a=1), mention(BLOB, huge), mention(OTHER, huge))
+        size = self.image_size(content_of("library/a", BLOB))
+        assert size is not None
+        self.assertGreaterEqual(size, huge)
 
     def test_mentions_agree(self) -> None:
         """Several manifests of one repository that state one size give it."""

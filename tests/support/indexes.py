@@ -11,6 +11,7 @@ from regcache.digests import Digest
 from regcache.facts import ContentFacts, Descriptor, Link, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
+from regcache.media_types import INDEX_TYPES
 from regcache.store.identities import predecessor
 from regcache.store.space import in_blocks
 
@@ -244,6 +245,15 @@ class MemoryIndex:
             if any(each.digest == content.digest for each in self._mentions.get(manifest, ()))
         ]
         return succeed(links)
+
+    def image_size(self, content: RepositoryContent, enough: int) -> "Deferred[int | None]":
+        sizes = [
+            sum(each.size for each in self._mentions[manifest])
+            for manifest in self._shown.get(self._known(content.repository), {})
+            if any(each.digest == content.digest for each in self._mentions.get(manifest, ()))
+            and self._media_types[manifest] not in INDEX_TYPES
+        ]
+        return succeed(min(sizes, default=None))
 
     def known_manifests(self, repository: Repository) -> "Deferred[list[Digest]]":
         known = self._known(repository)

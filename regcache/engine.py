@@ -53,6 +53,7 @@ from regcache.store.partial_names import read_boot_id
 from regcache.store.paths import StorePaths
 from regcache.store.pool import WorkPool
 from regcache.store.recount import Recount, folder_of
+from regcache.store.soundness import Reading
 from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
 from regcache.store.sync import FileSystem
 from regcache.web.rounds import Rounds
@@ -164,21 +165,25 @@ class _Builder:
             ledger=self._ledger,
             is_changing=lambda folder: folder in map(folder_of, self._store.changing()),
         )
-        self._store = BlobStore(
-            reactor,
+        self._store = self._make_store(storage, paths)
+        self._removed: Generations[Hashable] = Generations(MOST_REMOVED)
+        self._forgetting = Forgetting(self._removed)
+        self._small_blobs = SmallBlobs(reactor)
+        self._closed_repositories = ClosedRepositories(self._index, reactor)
+        self._make_downloads(storage.finish)
+
+    def _make_store(self, storage: model.Storage, paths: StorePaths) -> BlobStore:
+        return BlobStore(
+            self._reactor,
             self._disk_pool,
             paths,
             boot_id=read_boot_id(),
             changed=self._recount.changed,
             parked=self._ledger.change_parked,
             damaged=self._content_lost,
-            system=system,
+            reading=Reading(storage.verify_on_read),
+            system=self._system,
         )
-        self._removed: Generations[Hashable] = Generations(MOST_REMOVED)
-        self._forgetting = Forgetting(self._removed)
-        self._small_blobs = SmallBlobs(reactor)
-        self._closed_repositories = ClosedRepositories(self._index, reactor)
-        self._make_downloads(storage.finish)
 
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""

@@ -8,7 +8,8 @@ is listed by something that it has.
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from regcache.cache.download.reader import FileSource, Reader
+from regcache.cache.checked_source import source_of
+from regcache.cache.download.reader import Reader
 from regcache.cache.listings import LOCAL, ReferrerList, TagPage, as_referrer, referrers_index
 from regcache.cache.opened import BlobHead, OpenBlob
 from regcache.cache.remembered_manifests import DEFAULT_PLATFORM
@@ -61,7 +62,7 @@ class CachedOnly:
         found = await self._store.look_up(content.digest, facts.size, facts.mentioned_size)
         if found.file is None:
             raise BlobUnknownError("its file is not here any more")
-        return OpenBlob(Reader(FileSource(found.file)), hit(0))
+        return OpenBlob(Reader(source_of(found.file, found.checking)), hit(0))
 
     async def head_blob(self, content: RepositoryContent) -> BlobHead:
         """Its size. :raises BlobUnknownError: if it is not here."""

@@ -3,9 +3,10 @@
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from regcache.cache.checked_source import source_of
 from regcache.cache.download.context import WITHHELD
 from regcache.cache.download.downloads import DownloadTable
-from regcache.cache.download.reader import FileSource, Reader
+from regcache.cache.download.reader import Reader
 from regcache.cache.opened import OpenBlob, in_memory
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.sight.rights import NotProvedError, Rights
@@ -64,7 +65,7 @@ class StoredBlobs:
                 await self._index.forget_content(digest)
             return None, not found.partial
         try:
-            return await self._open_file(repository, digest, facts, found.file), False
+            return await self._open_file(repository, digest, facts, found), False
         except BaseException:
             found.file.close()
             raise
@@ -124,9 +125,11 @@ class StoredBlobs:
         repository: ServedRepository,
         digest: Digest,
         facts: ContentFacts,
-        file: IContentFile,
+        found: Found,
     ) -> OpenBlob | None:
         """A hit; None if the right is not proved, so that the upstream has to send the blob."""
+        file = found.file
+        assert file is not None
         if not self._rights.entitled(facts, repository.upstream):
             # A download that stored it meanwhile may have given the right, too.
             facts = await self._index.content(repository.content(digest))
@@ -145,7 +148,7 @@ class StoredBlobs:
                 return None
         if facts.size is None:
             await self._adopt(file)
-        return OpenBlob(Reader(FileSource(file)), hit(0))
+        return OpenBlob(Reader(source_of(file, found.checking)), hit(0))
 
     async def _adopt(self, file: IContentFile) -> None:
         """Record content that the index does not know, now that a right was found or proved."""

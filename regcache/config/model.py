@@ -173,6 +173,14 @@ class Storage:
         example='"0 4 1 * *"',
         pending=Pending.WARNED,
     )
+    verify_on_read: Literal["small", "all", "none"] = key_field(
+        choice("small", "all", "none"),
+        "What is hashed when it is read, the first time and then once a day: blobs up to 1 MiB, "
+        "before they are sent; `all`: larger ones too, while they are sent; `none`: only what is "
+        "read into memory. The size is always looked at.",
+        default="small",
+        example="all",
+    )
     finish: int | None = key_field(
         Nullable(size()),
         "A download without clients goes on if at most this is missing. `null`: it always goes on.",

@@ -15,6 +15,7 @@ from regcache.interfaces.store import (
     IPartialFile,
     ISpace,
     ISpaceClaim,
+    Verified,
 )
 from regcache.interfaces.upstream import IBlobBody, IBodyConsumer, IRegistry, IUpstreamMeter
 
@@ -35,4 +36,5 @@ __all__ = [
     "ISpaceClaim",
     "IUpstreamMeter",
     "IWorkPool",
+    "Verified",
 ]

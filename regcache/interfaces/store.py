@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -97,10 +98,20 @@ class Found:
 
     :ivar file: complete, verified content, open; None if it is not here.
     :ivar partial: an earlier attempt left a partial file.
+    :ivar checking: it is being hashed, and its last bytes wait for that: whether it is whole.
     """
 
     file: IContentFile | None
     partial: bool
+    checking: "Deferred[bool] | None" = None
+
+
+class Verified(Enum):
+    """What was found out of stored content."""
+
+    SOUND = "it is what it has to be"
+    DAMAGED = "it was not, and is removed"
+    MISSING = "there is no file"
 
 
 class IBlobStore(Interface):
@@ -140,6 +151,12 @@ class IBlobStore(Interface):
 
     def keep(digest: Digest, content: bytes) -> "Deferred[None]":
         """Store small content that has been verified."""
+
+    def verify(digest: Digest, size: int | None) -> "Deferred[Verified]":
+        """Hash stored content; damaged content is removed, and told of.
+
+        :param size: as for :meth:`look_up`.
+        """
 
     def remove(digest: Digest) -> "Deferred[bool]":
         """Delete complete content; whether there was any."""

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
-from regcache.interfaces import Found, IBlobStore, IPartialFile, IWorkPool
+from regcache.interfaces import Found, IBlobStore, IPartialFile, IWorkPool, Verified
 from regcache.store.content_file import CachedReads
 from regcache.store.content_look_up import ContentLookUp
 from regcache.store.contents import keep_contents, remove_content
@@ -21,6 +21,7 @@ from regcache.store.partials import PartialFact, PartialFiles, partial_keys
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import SharedJobs
+from regcache.store.soundness import Pace, Reading, Soundness, at_once
 from regcache.store.space import in_blocks
 from regcache.store.spooled import Backlog, SpooledFile
 from regcache.store.sync import FileSystem, SyncQueue
@@ -46,6 +47,7 @@ class BlobStore:
     :param parked: called with each change of the bytes that partial files take which are not open.
     :param damaged: called with the digest and size of content that was found to be damaged;
         it is removed, if that is possible.
+    :param reading: what is verified when it is read.
     :param system: the open file system, so that one call can sync many files; without it each file
         is synced by itself.
     :ivar backlog: content in memory that was sent to clients, and is not stored yet.
@@ -63,6 +65,7 @@ class BlobStore:
         changed: Callable[[Digest, int], None] = _nobody,
         parked: Callable[[int], None] = _nobody,
         damaged: Callable[[Digest, int], None] = _nobody,
+        reading: Reading = Reading.SMALL,
         system: FileSystem | None = None,
     ) -> None:
         self._pool = pool
@@ -73,9 +76,8 @@ class BlobStore:
         self._locks = KeyedLocks[Digest]()
         system = system or FileSystem(paths.directory)
         self._syncs = SyncQueue(clock, pool, paths, system, lost=self._not_synced)
-        self._contents = ContentLookUp(
-            pool, paths, cached, is_new=self._syncs.__contains__, lost=self._lost
-        )
+        soundness = Soundness(self._syncs.__contains__, reading, clock)
+        self._contents = ContentLookUp(pool, paths, cached, soundness, lost=self._lost)
         self._keeping = SharedJobs[tuple[Digest, bytes], int](
             pool, keep_contents, paths, most_items=MOST_KEPT, most_jobs=KEEPING_JOBS
         )
@@ -119,6 +121,20 @@ class BlobStore:
         Fails with OSError.
         """
         return self._contents.load(digest, limit, size)
+
+    def verify(
+        self,
+        digest: Digest,
+        size: int | None,
+        pool: IWorkPool | None = None,
+        pace: Pace = at_once,
+    ) -> "Deferred[Verified]":
+        """Hash stored content; damaged content is removed, and told of. Fails with OSError.
+
+        :param pool: where it is read and hashed; None: as all else.
+        """
+        verifying = self._contents.verify(digest, size, pool or self._pool, pace)
+        return handed_over(Deferred.fromCoroutine(verifying))
 
     def keep(self, digest: Digest, content: bytes) -> "Deferred[None]":
         """Store small content. Fails with ValueError if it has another digest, and with OSError."""

@@ -259,11 +259,6 @@ class ContentFile:
             return False
         return self._cached.has(self._opened.fileno(), offset, length, self._sampled)
 
-    async def is_whole(self) -> bool:
-        """Whether the file still has the size that it was opened with. Fails with OSError."""
-        status: os.stat_result = await self._opened.run(os.fstat)
-        return status.st_size == self.size
-
     def fileno(self) -> int:
         """The descriptor. :raises FileClosedError: after :meth:`close`."""
         return self._opened.fileno()

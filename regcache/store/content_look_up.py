@@ -7,7 +7,7 @@ from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
 from regcache.digests import Digest
-from regcache.interfaces import Found, IContentFile, IWorkPool
+from regcache.interfaces import Found, IContentFile, IWorkPool, Verified
 from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.contents import (
     Damage,
@@ -15,13 +15,14 @@ from regcache.store.contents import (
     Wanted,
     load_content,
     look_up_contents,
+    open_content,
     remove_damaged,
 )
-from regcache.store.open_contents import OpenContents, Opening
+from regcache.store.open_contents import OpenContents, Opening, SharedFile
 from regcache.store.paths import PartialKey, StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import SharedJobs
-from regcache.store.soundness import Soundness
+from regcache.store.soundness import Certainty, Pace, Soundness
 
 #: How many look-ups share a job, and how many such jobs run at a time: a disk can serve several.
 MOST_LOOKED_UP, LOOKING_JOBS = 8, 4
@@ -38,7 +39,6 @@ def _close(file: IContentFile | None) -> None:
 class ContentLookUp:
     """Opens and reads complete content, after checking it. For the reactor thread.
 
-    :param is_new: whether this process verified a digest, and has not synced it yet.
     :param lost: called with the digest and size of content that was found to be damaged, and
         whether it was removed.
     """
@@ -50,15 +50,15 @@ class ContentLookUp:
         pool: IWorkPool,
         paths: StorePaths,
         cached: CachedReads,
+        soundness: Soundness,
         *,
-        is_new: Callable[[Digest], bool],
         lost: Callable[[Digest, int, bool], None],
     ) -> None:
         self._pool = pool
         self._paths = paths
         self._lost = lost
         self._open = OpenContents(cached)
-        self._soundness = Soundness(is_new)
+        self._soundness = soundness
         self._stuck: BoundedTable[Digest, int] = BoundedTable(MOST_STUCK)
         self._looking = SharedJobs[tuple[Wanted, PartialKey], Opened | Damage | bool](
             pool, look_up_contents, paths, most_items=MOST_LOOKED_UP, most_jobs=LOOKING_JOBS
@@ -77,7 +77,7 @@ class ContentLookUp:
     async def _look_up(self, key: PartialKey, size: int | None, described: int | None) -> Found:
         digest = key.digest
         if shared := await self._share(digest, size):
-            return Found(shared, False)
+            return Found(shared, False, self._check_meanwhile(digest))
         with self._open.opening(digest) as opening:
             found = await self._looking.run(((digest, size), key))
             if isinstance(found, bool):
@@ -86,16 +86,17 @@ class ContentLookUp:
                 self._found_damaged(digest, found)
                 return Found(None, False)
             compared = described if size is None and described == found.size else size
-            return Found(await self._sound(digest, found, compared, opening), False)
+            file = await self._sound(digest, found, compared, opening)
+            return Found(file, False, self._check_meanwhile(digest) if file else None)
 
     async def _share(self, digest: Digest, size: int | None) -> IContentFile | None:
         """Content that is open already, unless its file was changed since."""
-        shared = self._open.share(digest)
-        if shared is None:
+        shared, opened = self._open.share(digest), self._open.find(digest)
+        if shared is None or opened is None:
             return None
         whole = False
         try:
-            whole = size in (None, shared.size) and await shared.is_whole()
+            whole = size in (None, shared.size) and await opened.is_unchanged()
         finally:
             if not whole:
                 shared.close()
@@ -107,20 +108,60 @@ class ContentLookUp:
     ) -> IContentFile | None:
         """An open file, unless it turns out to be damaged."""
         opened = OpenFile(found.raw, self._pool)
-        sound = self._soundness.is_certain(digest, found, size)
+        sound = self._soundness.certainty(digest, found, size) is not Certainty.CHECK
         try:
-            sound = sound or await self._check(digest, found, opened)
+            sound = sound or await self._check(digest, found.size, opened)
         finally:
             if not sound:
                 opened.close()
-        return self._open.add(digest, opened, found.size, opening) if sound else None
+        return self._open.add(digest, opened, found.signature, opening) if sound else None
 
-    async def _check(self, digest: Digest, found: Opened, opened: OpenFile) -> bool:
+    def _check_meanwhile(self, digest: Digest) -> "Deferred[bool] | None":
+        """Hash large content while it is sent, if need be. Fires with whether it is whole."""
+        file = self._open.find(digest)
+        if file is None or not self._soundness.is_unsure(digest, file.size, file.signature):
+            return None
+        return Deferred.fromCoroutine(self._check_open(digest, file))
+
+    async def _check_open(self, digest: Digest, file: SharedFile) -> bool:
+        """The same of a file that it keeps open, as a reader does."""
+        share = self._open.share(digest)
+        try:
+            return await self._check(digest, file.size, file.opened)
+        except OSError as error:
+            self.log.warn("verifying {digest} failed: {why}", digest=str(digest), why=error)
+            return False
+        finally:
+            _close(share)
+
+    async def verify(
+        self, digest: Digest, size: int | None, pool: IWorkPool, pace: Pace
+    ) -> Verified:
+        """Hash content whatever is known of it; damaged content is removed. Fails with OSError.
+
+        :param size: what the index says (bytes).
+        """
+        found = await pool.run(open_content, self._paths, (digest, size))
+        if isinstance(found, Damage):
+            self._found_damaged(digest, found)
+            return Verified.DAMAGED
+        if found is None:
+            return Verified.MISSING
+        opened = OpenFile(found.raw, pool)
+        try:
+            sound = await self._check(digest, found.size, opened, pace)
+        finally:
+            opened.close()
+        return Verified.SOUND if sound else Verified.DAMAGED
+
+    async def _check(
+        self, digest: Digest, size: int, opened: OpenFile, anew: Pace | None = None
+    ) -> bool:
         """Hash content of which it is not known that it is whole. If it is damaged, remove it."""
-        if await self._soundness.is_sound(digest, found.size, opened):
+        if await self._soundness.is_sound(digest, size, opened, anew):
             return True
         path, why = self._paths.blob(digest), "it has another digest"
-        damage = await opened.run(lambda _: remove_damaged(path, found.raw, found.size, why))
+        damage = await opened.run(lambda file: remove_damaged(path, file, size, why))
         if damage is not None:
             self._found_damaged(digest, damage)
         return False

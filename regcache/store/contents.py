@@ -16,6 +16,15 @@ Wanted = tuple[Digest, int | None]
 """A digest, and the size that the index says it has (bytes)."""
 
 
+Signature = tuple[int, int, int, int]
+"""The inode and the size of a file, and the times of its last write and last change."""
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """What is another one after somebody has written to the file."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """An open file.
@@ -27,6 +36,7 @@ class Opened:
     raw: io.FileIO
     size: int
     settled: bool
+    signature: Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +74,15 @@ def open_content(paths: StorePaths, wanted: Wanted) -> Opened | Damage | None:
         return None
     raw = io.FileIO(descriptor, "r")
     if size in (None, status.st_size):
-        return Opened(raw, status.st_size, is_settled(status))
+        return Opened(raw, status.st_size, is_settled(status), signature_of(status))
     with raw:
-        return remove_damaged(path, raw, status.st_size, f"the index says {size} bytes")
+        return remove_damaged(path, raw.fileno(), status.st_size, f"the index says {size} bytes")
 
 
-def remove_damaged(path: str, raw: io.FileIO, size: int, difference: str) -> Damage | None:
+def remove_damaged(path: str, descriptor: int, size: int, difference: str) -> Damage | None:
     """Remove a damaged file. Returns None if another file has its name by now."""
     try:
-        removed = remove_same(path, raw.fileno())
+        removed = remove_same(path, descriptor)
     except OSError as error:
         return Damage(size, f"{difference}; it cannot be removed: {error.strerror}", False)
     return Damage(size, difference, True) if removed else None
@@ -115,7 +125,9 @@ def load_content(paths: StorePaths, wanted: Wanted, limit: int) -> bytes | Damag
         content = read_exactly(raw.fileno(), 0, opened.size)
         if digest.names(content):
             return content
-        return remove_damaged(paths.blob(digest), raw, opened.size, "it has another digest")
+        return remove_damaged(
+            paths.blob(digest), raw.fileno(), opened.size, "it has another digest"
+        )
 
 
 def keep_contents(paths: StorePaths, contents: Sequence[tuple[Digest, bytes]]) -> list[Any]:

@@ -4,6 +4,7 @@ A client may ask for the same blob in hundreds of streams, and a process may hav
 thousand descriptors.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +14,26 @@ from twisted.internet.defer import Deferred, fail
 
 from regcache.digests import Digest
 from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
+from regcache.store.contents import Signature, signature_of
 
 
 @dataclass(slots=True)
-class _Shared:
+class SharedFile:
     """An open file, and how many readers use it."""
 
     opened: OpenFile
-    size: int
+    signature: Signature
     holders: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        return self.signature[1]
+
+    async def is_unchanged(self) -> bool:
+        """Whether nobody has written to the file since it was opened. Fails with OSError."""
+        status: os.stat_result = await self.opened.run(os.fstat)
+        return signature_of(status) == self.signature
 
 
 @dataclass(slots=True)
@@ -73,7 +85,7 @@ class OpenContents:
 
     def __init__(self, cached: CachedReads) -> None:
         self._cached = cached
-        self._open: dict[Digest, _Shared] = {}
+        self._open: dict[Digest, SharedFile] = {}
         self._opening: dict[Digest, Opening] = {}
 
     def __len__(self) -> int:
@@ -96,14 +108,20 @@ class OpenContents:
             if not opening.count and self._opening.get(digest) is opening:
                 del self._opening[digest]
 
-    def add(self, digest: Digest, opened: OpenFile, size: int, opening: Opening) -> ContentFile:
+    def find(self, digest: Digest) -> "SharedFile | None":
+        """The open file behind the readers of some content; None if it is not open."""
+        return self._open.get(digest)
+
+    def add(
+        self, digest: Digest, opened: OpenFile, signature: Signature, opening: Opening
+    ) -> ContentFile:
         """A reader of content that has been opened. If it is open by now, use that descriptor.
 
         If the content was removed or replaced meanwhile, no other reader gets this file.
         """
         shared = self._open.get(digest)
         if shared is None:
-            shared = _Shared(opened, size)
+            shared = SharedFile(opened, signature)
             if not opening.outdated:
                 self._open[digest] = shared
         else:
@@ -117,12 +135,12 @@ class OpenContents:
         if opening is not None:
             opening.outdated = True
 
-    def _reader(self, digest: Digest, shared: _Shared) -> ContentFile:
+    def _reader(self, digest: Digest, shared: SharedFile) -> ContentFile:
         shared.holders += 1
         share = _Share(shared.opened, lambda: self._left(digest, shared))
         return ContentFile(digest, shared.size, share, self._cached)
 
-    def _left(self, digest: Digest, shared: _Shared) -> None:
+    def _left(self, digest: Digest, shared: SharedFile) -> None:
         shared.holders -= 1
         if not shared.holders:
             if self._open.get(digest) is shared:

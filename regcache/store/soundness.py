@@ -1,26 +1,72 @@
-"""Decides whether stored content may be served as it is, or has to be hashed first.
+"""Decides whether stored content may be served as it is, or has to be hashed.
 
 The size of a file is compared with the index's whenever it is opened
-(:mod:`regcache.store.contents`). Besides, content is hashed before it is first served if it may not
-have reached the disk before a crash of the machine, and if the index does not know its size.
+(:mod:`regcache.store.contents`). Besides:
+
+====================================  ==========================================================
+content                               hashed
+====================================  ==========================================================
+verified by this process, and not     no
+synced yet
+may not have reached the disk before  before it is served
+the machine crashed
+of a size that the index does not     before it is served
+know
+up to ``SMALL``                       before it is served: the first time that this process
+                                      opens it, then once a day, and when its file has changed;
+                                      not with :attr:`Reading.NONE`
+larger                                not; with :attr:`Reading.ALL` as often as small content,
+                                      while it is being sent
+====================================  ==========================================================
+
+What was hashed is remembered with the signature of its file, for as many contents as fit.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.store.content_file import OpenFile
-from regcache.store.contents import Opened
-from regcache.store.file_operations import is_unlinked, settle
+from regcache.store.contents import Opened, Signature, signature_of
+from regcache.store.file_operations import is_settled, is_unlinked, settle
 from regcache.store.growing import GrowingContent
 from regcache.store.keyed_locks import KeyedLocks
 
-_VERIFY_STEP = 64 * 1024 * 1024
-_MOST_REMEMBERED = 4096
+SMALL = 1024 * 1024
+"""Content of up to so many bytes is hashed before its answer begins."""
 
-Signature = tuple[int, int, int]
-"""The inode, the size and the time of the last write of a file that was verified."""
+HOLDS = 24 * 3600.0
+"""How long it is known that content was whole (seconds)."""
+
+_MOST_REMEMBERED = 16_384
+_STEP = 8 * 1024 * 1024  # other jobs of the pool have their turn in between
+
+Pace = Callable[[int], Awaitable[object]]
+"""Called with the number of bytes that a step has hashed; the next step waits for it."""
+
+
+class Reading(Enum):
+    """What is verified when it is read: ``storage.verify_on_read``."""
+
+    NONE = "none"
+    SMALL = "small"
+    ALL = "all"
+
+
+class Certainty(Enum):
+    """What has to be done before content is served."""
+
+    SERVE = "nothing"
+    CHECK = "hash it before"
+    CHECK_MEANWHILE = "hash it while it is being sent"
+
+
+async def at_once(_count: int) -> None:
+    """The next step may begin."""
 
 
 class Soundness:
@@ -29,57 +75,84 @@ class Soundness:
     :param is_new: whether this process verified a digest, and has not synced it yet.
     """
 
-    def __init__(self, is_new: Callable[[Digest], bool]) -> None:
+    def __init__(
+        self, is_new: Callable[[Digest], bool], reading: Reading, clock: IReactorTime
+    ) -> None:
         self._is_new = is_new
+        self._reading = reading
         self._locks = KeyedLocks[Digest]()
-        self._sound: BoundedTable[Digest, Signature] = BoundedTable(_MOST_REMEMBERED)
+        self._sound: BoundedTable[Digest, Signature] = BoundedTable(_MOST_REMEMBERED, clock)
 
     def forget(self, digest: Digest) -> None:
         """Forget the result for this content."""
         self._sound.drop(digest)
 
-    def is_certain(self, digest: Digest, found: Opened, size: int | None) -> bool:
-        """Whether it may be served without hashing it.
+    def certainty(self, digest: Digest, found: Opened, size: int | None) -> Certainty:
+        """What has to be done before it is served.
 
         :param size: the size with which that of the file was compared (bytes), or None.
         """
-        return self._is_new(digest) or (found.settled and size is not None)
+        if self._is_new(digest):
+            return Certainty.SERVE
+        if not found.settled or size is None:
+            return Certainty.CHECK
+        if found.size > SMALL:
+            unsure = self.is_unsure(digest, found.size, found.signature)
+            return Certainty.CHECK_MEANWHILE if unsure else Certainty.SERVE
+        if self._reading is Reading.NONE or self._sound.get(digest) == found.signature:
+            return Certainty.SERVE
+        return Certainty.CHECK
 
-    async def is_sound(self, digest: Digest, size: int, opened: OpenFile) -> bool:
+    def is_unsure(self, digest: Digest, size: int, signature: Signature) -> bool:
+        """Whether large content that is being sent has to be hashed meanwhile."""
+        if self._reading is not Reading.ALL or size <= SMALL or self._is_new(digest):
+            return False
+        return self._sound.get(digest) != signature
+
+    async def is_sound(
+        self, digest: Digest, size: int, opened: OpenFile, anew: Pace | None = None
+    ) -> bool:
         """Whether a file has its digest; if so it is synced and marked.
 
         A file that cannot be read or synced is not sound. Further calls for the same digest wait
         for the outcome.
 
         :param size: of the file, in bytes.
+        :param anew: hash it whatever is remembered, at this pace.
         """
         await self._locks.acquire(digest)
         try:
             if await opened.run(is_unlinked):
                 return False  # an earlier call found it damaged
             known = self._sound.get(digest)
-            if known is not None and known == await opened.run(_signature):
+            if known is not None and anew is None and known == await opened.run(_signature):
                 return True
-            if not await self._verify(digest, size, opened):
+            if not await self._verify(digest, size, opened, anew or at_once):
                 return False
-            self._sound.put(digest, await opened.run(_signature))
+            self._sound.put(digest, await opened.run(_signature), seconds=HOLDS)
             return True
         finally:
             self._locks.release(digest)
 
-    async def _verify(self, digest: Digest, size: int, opened: OpenFile) -> bool:
+    async def _verify(self, digest: Digest, size: int, opened: OpenFile, pace: Pace) -> bool:
         hashing = GrowingContent(digest)
         try:
             while hashing.hashed_to < size:
-                await opened.run(hashing.catch_up, size, _VERIFY_STEP)
+                before = hashing.hashed_to
+                await opened.run(hashing.catch_up, size, _STEP)
+                await pace(hashing.hashed_to - before)
             if not await opened.run(hashing.is_exactly, size):
                 return False
-            await opened.run(settle)
+            await opened.run(_settle)
         except OSError:
             return False
         return True
 
 
+def _settle(descriptor: int) -> None:
+    if not is_settled(os.fstat(descriptor)):
+        settle(descriptor)
+
+
 def _signature(descriptor: int) -> Signature:
-    status = os.fstat(descriptor)
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return signature_of(os.fstat(descriptor))

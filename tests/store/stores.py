@@ -10,6 +10,7 @@ from regcache.digests import Digest
 from regcache.store.blob_store import BlobStore
 from regcache.store.partial import PartialFile
 from regcache.store.paths import StorePaths
+from regcache.store.soundness import Reading
 from tests.support.pools import ImmediatePool
 
 
@@ -38,7 +39,9 @@ class StoreTestCase(SynchronousTestCase):
         before = open_descriptors()
         self.addCleanup(lambda: self.assertEqual(open_descriptors() - before, set()))
 
-    def new_store(self, pool: Any = None, boot_id: str = "boot-1") -> BlobStore:
+    def new_store(
+        self, pool: Any = None, boot_id: str = "boot-1", reading: Reading = Reading.SMALL
+    ) -> BlobStore:
         """A store on the same directory, as after a restart."""
         return BlobStore(
             self.clock,
@@ -48,6 +51,7 @@ class StoreTestCase(SynchronousTestCase):
             changed=lambda digest, difference: self.changes.append(difference),
             parked=self.parked.append,
             damaged=lambda digest, size: self.damages.append((digest, size)),
+            reading=reading,
         )
 
     def open_partial(self, digest: Digest, store: BlobStore | None = None) -> PartialFile:

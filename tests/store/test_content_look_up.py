@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from regcache.digests import Digest
 from regcache.store.blob_store import BlobStore
+from regcache.store.soundness import Reading
 from regcache.store.space import in_blocks
 from tests.store.stores import BadDisk, StoreTestCase, open_descriptors, raiser
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
@@ -96,7 +97,8 @@ class SoundnessTests(StoreTestCase):
         self.assertIn("catch_up", pool.names)
         self.assertEqual(self.mode(), 0o400)
         pool.names.clear()
-        self.assertEqual(self.found(DIGEST, self.new_store(pool, "boot-3"), SIZE), CONTENT)
+        store = self.new_store(pool, "boot-3", Reading.NONE)
+        self.assertEqual(self.found(DIGEST, store, SIZE), CONTENT)
         self.assertNotIn("catch_up", pool.names)
 
     def test_damaged_by_a_crash(self) -> None:
@@ -209,7 +211,8 @@ class SizeTests(StoreTestCase):
         for described, hashed in ((SIZE, 0), (SIZE + 1, 1)):
             self.settled(lambda path: None)
             pool = RecordingPool(ImmediatePool())
-            looking = self.new_store(pool).look_up(DIGEST, None, described)
+            store = self.new_store(pool, reading=Reading.NONE)
+            looking = store.look_up(DIGEST, None, described)
             file = self.successResultOf(looking).file
             assert file is not None
             file.close()

@@ -24,7 +24,7 @@ class RuleSettings:
     )
     networks: tuple[str, ...] = key_field(
         ListOf(text_like(names.network, "network"), minimum=1, null_is_default=False),
-        "The networks that the client may come from. A network alone makes nobody an account.",
+        "The networks that the client may come from: a further condition beside `accounts`.",
         default=(),
         usually="any",
         example="[10.0.0.0/8]",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from regcache import __version__
 from regcache.access.entries import Entries
 from regcache.access.sessions import LIMITS, Sessions
-from regcache.admin.api import session_calls
+from regcache.admin.api import session_calls, status_calls, upstream_calls
 from regcache.admin.api.callers import Callers
 from regcache.admin.api.calls import ApiCall
 from regcache.admin.api.openapi import OPENAPI, openapi_route
@@ -18,11 +18,17 @@ from regcache.admin.api.router import Api
 from regcache.config import model
 from regcache.config.endpoints import tcp_address
 from regcache.engine import Engine
+from regcache.facts import IndexCounts
 from regcache.in_force import CurrentConfiguration
 from regcache.store.index_file import IndexUnavailableError
 
 #: All calls, in the order of docs/api.md.
-CALLS: tuple[ApiCall, ...] = (*session_calls.CALLS, OPENAPI)
+CALLS: tuple[ApiCall, ...] = (
+    *session_calls.CALLS,
+    *status_calls.CALLS,
+    *upstream_calls.CALLS,
+    OPENAPI,
+)
 
 
 def build_api(config: model.Config, engine: Engine, current: CurrentConfiguration) -> Api:
@@ -30,11 +36,68 @@ def build_api(config: model.Config, engine: Engine, current: CurrentConfiguratio
     sessions = Sessions(Entries(engine.reactor, LIMITS), engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
     addresses = list(ui_addresses(config))
+    sources = _Sources(config, engine, current)
     routes = [
         *session_calls.SessionCalls(callers, sessions, lambda: addresses).routes(),
+        *status_calls.status_routes(sources.daemon, sources.counts),
+        *upstream_calls.upstream_routes(sources.upstreams),
         openapi_route(CALLS, __version__),
     ]
     return Api(routes, callers, engine.parser, busy=(IndexUnavailableError,))
+
+
+class _Sources:
+    """What the calls read."""
+
+    def __init__(self, config: model.Config, engine: Engine, current: CurrentConfiguration) -> None:
+        self._title = config.ui.title
+        self._engine = engine
+        self._current = current
+        self._started = engine.reactor.seconds()
+
+    def daemon(self) -> status_calls.DaemonFacts:
+        """What the daemon knows of itself."""
+        engine = self._engine
+        return status_calls.DaemonFacts(
+            version=__version__,
+            title=self._title,
+            started=self._started,
+            index_problem=engine.index.problem,
+            downloads=len(engine.downloads),
+            readers=len(engine.feeding),
+            disk=self._disk(),
+            upstreams=self._current.in_force.health(),
+        )
+
+    def _disk(self) -> status_calls.DiskFacts:
+        ledger = self._engine.ledger
+        return status_calls.DiskFacts(
+            used=ledger.used,
+            limit=ledger.max_size() or None,
+            partial=ledger.parked,
+            free=ledger.free,
+            closed=ledger.closed,
+            refused=self._engine.downloads.storage_rests,
+        )
+
+    async def counts(self) -> IndexCounts:
+        """How much of everything there is."""
+        return await self._engine.index.counts()
+
+    def upstreams(self) -> list[upstream_calls.UpstreamFacts]:
+        """The upstreams of the configuration in force."""
+        in_force = self._current.in_force
+        settings = {each.name: each for each in in_force.config.upstreams}
+        return [
+            upstream_calls.UpstreamFacts(
+                health,
+                settings[health.name].aliases,
+                settings[health.name].hosts,
+                self._engine.downloads.count_of(in_force.upstreams[health.name]),
+                settings[health.name].max_downloads,
+            )
+            for health in in_force.health()
+        ]
 
 
 def ui_addresses(config: model.Config) -> Iterator[str]:

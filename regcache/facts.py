@@ -132,3 +132,17 @@ class ContentHead:
     media_type: str
     credentials: str = ""
     body: ManifestAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCounts:
+    """How much the index knows.
+
+    :ivar repositories: of which something is stored.
+    :ivar tags: that are cached, in all of them.
+    :ivar contents: that are stored: blobs and manifests.
+    """
+
+    repositories: int
+    tags: int
+    contents: int

@@ -25,6 +25,7 @@ from regcache.engine import Engine
 from regcache.errors import ServiceUnavailableError
 from regcache.identity import UpstreamIdentity
 from regcache.metrics import Metrics
+from regcache.upstream_health import UpstreamHealth
 from regcache.upstreams import build_upstreams
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.cached_view import CachedView
@@ -55,6 +56,7 @@ class InForce:
     :ivar proxies: those that are believed who their clients are.
     :ivar watchers: services that look at its files now and then.
     :ivar hang_up: closes idle connections to its upstreams.
+    :ivar health: says how its upstreams are.
     """
 
     config: model.Config
@@ -67,6 +69,7 @@ class InForce:
     proxies: TrustedProxies
     watchers: Sequence[Service]
     hang_up: Callable[[], Coroutine[Any, Any, None]]
+    health: Callable[[], Sequence[UpstreamHealth]]
 
 
 class CurrentConfiguration(MultiService):
@@ -176,6 +179,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
         proxies=TrustedProxies(config.access.trusted_proxies),
         watchers=[*built.watchers, *(access.watchers if access else ())],
         hang_up=built.hang_up,
+        health=built.health,
     )
 
 

@@ -26,6 +26,7 @@ from regcache.upstream.proxies import DIRECT, FixedProxy, IProxyRules
 from regcache.upstream.registry import Registry
 from regcache.upstream.resolver import INames, SystemNames
 from regcache.upstream.server_names import ServerNames
+from regcache.upstream_health import UpstreamHealth
 from regcache.watching import PasswordWatcher, why_unreadable
 
 
@@ -38,11 +39,13 @@ class BuiltUpstreams:
     """The upstreams by name, and what belongs to them.
 
     :ivar hang_up: closes the idle connections to all of them.
+    :ivar health: says how they are.
     """
 
     upstreams: Mapping[str, ServedUpstream]
     watchers: Sequence[Service]
     hang_up: Callable[[], Coroutine[Any, Any, None]]
+    health: Callable[[], Sequence[UpstreamHealth]]
 
 
 def build_upstreams(
@@ -71,7 +74,9 @@ def build_upstreams(
         await gatherResults(closing)
 
     watchers = [PasswordWatcher(watched, pool, reactor)] if watched else []
-    return BuiltUpstreams(upstreams, watchers, hang_up)
+    return BuiltUpstreams(
+        upstreams, watchers, hang_up, lambda: [each.health for each in registries.values()]
+    )
 
 
 def _names(config: model.Config, reactor: Any, system: INames) -> INames:

@@ -13,7 +13,16 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Descriptor, Link, Manifest, Subject, TagFact, Verdict
+from regcache.facts import (
+    ContentFacts,
+    Descriptor,
+    IndexCounts,
+    Link,
+    Manifest,
+    Subject,
+    TagFact,
+    Verdict,
+)
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store import index_contents, index_images, index_names
@@ -176,6 +185,10 @@ class SqliteIndex:
     def write_uses(self) -> "Deferred[None]":
         """Write the uses that were noted until now; fires when that is done, or given up."""
         return self._uses.flush()
+
+    def counts(self) -> "Deferred[IndexCounts]":
+        """How much of everything is stored."""
+        return self._thread.read(index_contents.count)
 
     def occupied_bytes(self) -> "Deferred[int]":
         """How many bytes all stored contents take, in whole blocks. A kept total: this is quick."""

@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Link
+from regcache.facts import ContentFacts, IndexCounts, Link
 from regcache.identity import Repository, RepositoryContent
 from regcache.store import index_places
 from regcache.store.identities import find_names, note_names
@@ -29,6 +29,12 @@ LEFT JOIN repositories r ON r.upstream = :upstream AND r.name = :repository
 LEFT JOIN links l
     ON l.content_id = c.id AND l.upstream = :upstream AND l.repository_id = r.id
 LEFT JOIN withdrawn w ON w.content_id = c.id AND w.repository_id = r.id
+"""
+
+COUNTS = """
+SELECT (SELECT count(*) FROM repositories WHERE stored > 0),
+    (SELECT count(*) FROM tags),
+    (SELECT count(*) FROM places WHERE place = 'disk')
 """
 
 MENTIONING = """
@@ -257,3 +263,8 @@ def occupied_bytes(connection: sqlite3.Connection) -> int:
     """How many bytes all stored contents take on the disk, in whole blocks."""
     (blocks,) = connection.execute("SELECT blocks FROM totals").fetchone()
     return int(blocks) * BLOCK
+
+
+def count(connection: sqlite3.Connection) -> IndexCounts:
+    """How much of everything is there."""
+    return IndexCounts(*connection.execute(COUNTS).fetchone())

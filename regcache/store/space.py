@@ -132,6 +132,11 @@ class SpaceLedger:
         self._consumed_before = consumed
 
     @property
+    def free(self) -> int | None:
+        """What the file system had free when it was measured last; None before that."""
+        return None if self._space is None else self._space.free
+
+    @property
     def used(self) -> int:
         """How many bytes are stored, without those that belong to a claim."""
         return self.contents + self.parked

@@ -40,6 +40,11 @@ class Login:
         self._accepted: bool | None = None
 
     @property
+    def ok(self) -> bool | None:
+        """Whether the realm took the configured credentials last; None where nobody knows."""
+        return None if self.configured.is_anonymous else self._accepted
+
+    @property
     def configured(self) -> Identity:
         """The configured identity, refused or not."""
         pair = self._source()

@@ -45,9 +45,18 @@ class RateLimits:
         remaining = 0.0 if until is None else until - self._clock.seconds()
         return math.ceil(remaining) if remaining > 0 else None
 
+    def longest(self, identity: str) -> int | None:
+        """The same, of whatever an identity has to wait for longest."""
+        waits = [self.remaining(identity, what) for what in Limited]
+        return max((each for each in waits if each is not None), default=None)
+
 
 class RateLimitHeaders:
-    """Reads ``ratelimit-limit`` and ``ratelimit-remaining`` of one upstream URL's answers."""
+    """Reads ``ratelimit-limit`` and ``ratelimit-remaining`` of one upstream URL's answers.
+
+    :ivar limit: requests that it allows, as it said last; None where it did not.
+    :ivar remaining: requests that are left of them.
+    """
 
     _log = Logger()
 
@@ -57,6 +66,8 @@ class RateLimitHeaders:
         self._now = now
         self._told: tuple[int, int | None] | None = None
         self._told_at = 0.0
+        self.limit: int | None = None
+        self.remaining: int | None = None
 
     def note(self, headers: Headers) -> None:
         """Note what an answer says, if it says anything."""
@@ -64,7 +75,9 @@ class RateLimitHeaders:
         if remaining is None:
             return
         self._meter.ratelimit_remaining(self._upstream, remaining)
-        state = (remaining, ratelimit_count(only_value(headers, "ratelimit-limit")))
+        self.remaining = remaining
+        self.limit = ratelimit_count(only_value(headers, "ratelimit-limit"))
+        state = (self.remaining, self.limit)
         now = self._now()
         if state == self._told or (self._told is not None and now - self._told_at < LOG_INTERVAL):
             return

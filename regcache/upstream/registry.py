@@ -26,6 +26,7 @@ from regcache.upstream.blob_requests import BlobRequest
 from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer
 from regcache.upstream.remote import Remote
+from regcache.upstream_health import UpstreamHealth
 
 T = TypeVar("T")
 
@@ -65,6 +66,18 @@ class Registry:
     def url_count(self) -> int:
         """How many URLs there are."""
         return len(self._remotes)
+
+    @property
+    def health(self) -> UpstreamHealth:
+        """How it is, as far as is known without asking."""
+        logins = [remote.chain.login for remote in self._remotes]
+        login = next((each for each in logins if not each.configured.is_anonymous), logins[0])
+        return UpstreamHealth(
+            self.name,
+            login.configured.username,
+            login.ok,
+            [remote.health for remote in self._remotes],
+        )
 
     @property
     def credentials(self) -> str:
@@ -182,12 +195,16 @@ class Registry:
             if remote.index in skip:
                 continue
             try:
-                return await call(remote)
+                answer = await call(remote)
             except UpstreamFailure as failure:
+                remote.record.failed(failure)
                 failure.url_index = remote.index
                 if not _passes_on(failure):
                     raise
                 failures.append(failure)
+            else:
+                remote.record.answered()
+                return answer
         raise _most_telling(self.name, failures)
 
 

@@ -18,7 +18,7 @@ from regcache.errors import (
 from regcache.interfaces import IUpstreamMeter
 from regcache.parsing import Parser
 from regcache.upstream.bodies import BodyReader
-from regcache.upstream.breaker import Breaker
+from regcache.upstream.breaker import AskedFor, Breaker
 from regcache.upstream.connections import Connections
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.exchange_limits import LimitedAgent
@@ -32,12 +32,15 @@ from regcache.upstream.guard import asked_for, is_ill, resting
 from regcache.upstream.login import Login
 from regcache.upstream.places import ExchangePlaces
 from regcache.upstream.rate_limits import RateLimitHeaders, RateLimits, still_limited
+from regcache.upstream.url_record import UrlRecord
 from regcache.upstream.urls import Url
+from regcache.upstream_health import UrlHealth
 
 T = TypeVar("T")
 
 _ERROR_BYTES = 1024
 _NO_HEAD_SECONDS = 3600.0
+_ANYTHING = AskedFor("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,8 @@ class Remote:
 
     :param index: its place among the upstream's URLs.
     :param base: the URL as configured; its path goes before the repository.
+    :param unix_now: Unix seconds.
+    :ivar record: how it answered.
     :param namespace: added to every request as ``?ns=``; "" for not.
     """
 
@@ -90,6 +95,25 @@ class Remote:
         self._no_head_until = -inf
         self._allowance = RateLimitHeaders(upstream, meter, clock.seconds)
         self._unix_now = unix_now
+        self.record = UrlRecord(unix_now)
+
+    @property
+    def health(self) -> UrlHealth:
+        """How it is, as far as is known without asking."""
+        now, chain = self._unix_now(), self.chain
+        rest = chain.breaker.refusal(_ANYTHING)
+        limited = chain.limits.longest(chain.login.identity(False).fingerprint)
+        return UrlHealth(
+            f"{self.base.origin.scheme}://{self.base.origin.netloc}{self.base.path}".rstrip("/"),
+            asked=self.record.asked,
+            breaker=chain.breaker.state.value,
+            next_try=None if rest is None else now + rest,
+            limited_until=None if limited is None else now + limited,
+            limit=self._allowance.limit,
+            remaining=self._allowance.remaining,
+            failing_since=self.record.failing_since,
+            last_error=self.record.last_error,
+        )
 
     @property
     def takes_head(self) -> bool:

@@ -80,6 +80,17 @@ class Caller:
             return self.sees_all
         return self.decision.grants_on(Action.PULL, upstream, repository)
 
+    def sees_upstream(self, name: str) -> bool:
+        """Whether anything of an upstream may be seen."""
+        if self.sees_all or self.decision is None:
+            return self.sees_all
+        if self.decision.upstreams is not None and name not in self.decision.upstreams:
+            return False
+        return any(
+            Action.PULL in each.actions and (each.upstreams is None or name in each.upstreams)
+            for each in self.decision.grants
+        )
+
     @property
     def sees_all(self) -> bool:
         """Whether every repository may be seen, so that sums tell nothing that is hidden."""

@@ -64,6 +64,10 @@ class DownloadTable:
     def __len__(self) -> int:
         return len(self._all)
 
+    def count_of(self, upstream: UpstreamIdentity) -> int:
+        """How many there are from one upstream."""
+        return sum(task.upstream == upstream for task in self._all)
+
     @property
     def storage_rests(self) -> bool:
         """Whether the disk refused a write so recently that nothing is stored now."""

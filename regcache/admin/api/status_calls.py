@@ -1,0 +1,206 @@
+"""GET status: whether it works, how full it is, and how much there is."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from regcache.admin.api.callers import Role
+from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.schemas import (
+    COUNT,
+    TEXT,
+    TIME,
+    array,
+    nullable,
+    record,
+    words,
+)
+from regcache.admin.api.upstream_calls import state_of
+from regcache.facts import IndexCounts
+from regcache.times import time_or_null, time_text
+from regcache.upstream_health import UpstreamHealth
+
+LEVELS = ("ok", "warn", "bad")
+_PARAMS = {"type": "object"}
+#: States of an upstream that are told, and how bad they are.
+_ILL = {"down": "bad", "limited": "warn", "slow": "warn"}
+
+DISK = record(
+    used_bytes=COUNT,
+    limit_bytes=nullable(COUNT),
+    pinned_bytes=nullable(COUNT),
+    by_age=nullable(array(record(to_days=nullable(COUNT), bytes=COUNT))),
+    evictable_bytes=nullable(COUNT),
+    partial_bytes=COUNT,
+    fs_free_bytes=nullable(COUNT),
+    full_in_days=nullable({"type": "number", "minimum": 0}),
+    next_sweep=nullable(TIME),
+    relaying_since=nullable(TIME),
+)
+GET_STATUS = ApiCall(
+    method="GET",
+    path="status",
+    role=Role.READ,
+    text="Whether it works, how full it is, and how much there is.",
+    answer=record(
+        version=TEXT,
+        title=TEXT,
+        started=TIME,
+        verdict=record(level=words(*LEVELS), code=TEXT, params=_PARAMS),
+        notices=array(record(level=words(*LEVELS), code=TEXT, params=_PARAMS, link=nullable(TEXT))),
+        hour=record(
+            requests=nullable(COUNT), failed=nullable(COUNT), first_byte_p50_ms=nullable(COUNT)
+        ),
+        disk=DISK,
+        counts=record(
+            repositories=nullable(COUNT),
+            tags=nullable(COUNT),
+            blobs=nullable(COUNT),
+            downloads=COUNT,
+            readers=COUNT,
+            upstreams_ill=COUNT,
+        ),
+    ),
+)
+#: All of them.
+CALLS = (GET_STATUS,)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """How full the disk is. What is not known is None.
+
+    :ivar closed: why nothing is stored; "" where it is.
+    :ivar refused: the disk refused a write a moment ago.
+    :ivar relaying_since: since when what is new is passed through (Unix seconds).
+    """
+
+    _: KW_ONLY
+    used: int
+    limit: int | None
+    partial: int
+    free: int | None
+    closed: str = ""
+    refused: bool = False
+    pinned: int | None = None
+    by_age: Sequence[tuple[int | None, int]] | None = None
+    evictable: int | None = None
+    full_in_days: float | None = None
+    next_sweep: float | None = None
+    relaying_since: float | None = None
+
+    def told(self) -> dict[str, Any]:
+        """As the API says it."""
+        ages = self.by_age
+        return {
+            "used_bytes": self.used,
+            "limit_bytes": self.limit,
+            "pinned_bytes": self.pinned,
+            "by_age": None
+            if ages is None
+            else [{"to_days": days, "bytes": count} for days, count in ages],
+            "evictable_bytes": self.evictable,
+            "partial_bytes": self.partial,
+            "fs_free_bytes": self.free,
+            "full_in_days": self.full_in_days,
+            "next_sweep": time_or_null(self.next_sweep),
+            "relaying_since": time_or_null(self.relaying_since),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonFacts:
+    """What the daemon knows of itself without asking anybody.
+
+    :ivar started: Unix seconds.
+    :ivar index_problem: why what is learnt is not kept; "" where it is.
+    """
+
+    _: KW_ONLY
+    version: str
+    title: str
+    started: float
+    index_problem: str
+    downloads: int
+    readers: int
+    disk: DiskFacts
+    upstreams: Sequence[UpstreamHealth]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that an operator should know.
+
+    :ivar link: the page of the UI that has more; None for none.
+    """
+
+    level: str
+    code: str
+    params: dict[str, Any]
+    link: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """As the API says it."""
+        return {"level": self.level, "code": self.code, "params": self.params, "link": self.link}
+
+
+def status_routes(
+    daemon: Callable[[], DaemonFacts], counts: Callable[[], Awaitable[IndexCounts]]
+) -> list[CallRoute]:
+    """The call.
+
+    :param counts: asks the index.
+    """
+
+    async def handle(asked: AskedCall) -> dict[str, Any]:
+        facts, caller = daemon(), asked.caller
+        known = await counts() if caller.sees_all else None
+        upstreams = [each for each in facts.upstreams if caller.sees_upstream(each.name)]
+        notices = sorted(_notices(facts, upstreams), key=_badness)
+        return {
+            "version": facts.version,
+            "title": facts.title,
+            "started": time_text(facts.started),
+            "verdict": _verdict(notices, len(upstreams)),
+            "notices": [each.told() for each in notices],
+            "hour": {"requests": None, "failed": None, "first_byte_p50_ms": None},
+            "disk": facts.disk.told(),
+            "counts": {
+                "repositories": None if known is None else known.repositories,
+                "tags": None if known is None else known.tags,
+                "blobs": None if known is None else known.contents,
+                "downloads": facts.downloads,
+                "readers": facts.readers,
+                "upstreams_ill": sum(state_of(each) in _ILL for each in upstreams),
+            },
+        }
+
+    return [CallRoute(GET_STATUS, handle)]
+
+
+def _notices(facts: DaemonFacts, upstreams: Sequence[UpstreamHealth]) -> Iterator[Notice]:
+    for each in upstreams:
+        state = state_of(each)
+        if state in _ILL:
+            yield Notice(_ILL[state], f"upstream.{state}", {"upstream": each.name}, "#/upstreams")
+        if each.credentials_ok is False:
+            params = {"upstream": each.name}
+            yield Notice("warn", "credentials.refused", params, "#/upstreams")
+    if facts.disk.closed:
+        yield Notice("warn", "storage.closed", {"text": facts.disk.closed}, "#/storage")
+    if facts.disk.refused:
+        yield Notice("warn", "storage.refused", {}, "#/storage")
+    if facts.index_problem:
+        yield Notice("bad", "index.problem", {"text": facts.index_problem})
+
+
+def _badness(notice: Notice) -> int:
+    return -LEVELS.index(notice.level)
+
+
+def _verdict(notices: Sequence[Notice], upstreams: int) -> dict[str, Any]:
+    """The worst of what there is to say; where there is nothing, that it works."""
+    if not notices:
+        return {"level": "ok", "code": "ok", "params": {"upstreams": upstreams}}
+    worst = notices[0]
+    return {"level": worst.level, "code": worst.code, "params": worst.params}

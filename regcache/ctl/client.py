@@ -1,0 +1,159 @@
+"""Asks the daemon's API, over its unix socket or a URL."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+)
+from twisted.web.client import URI, Agent, ResponseFailed
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from regcache.ctl.locating import DaemonAddress
+
+PREFIX = "/api/v1/"
+#: Seconds to connect, and for an answer: the daemon itself gives up after 25.
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 40.0
+_JSON = "application/json"
+_CHANGE = {"X-Regcache": ["1"], "Content-Type": [_JSON]}
+_GONE = (
+    ConnectError,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectingCancelledError,
+    DNSLookupError,
+    ResponseFailed,
+    CancelledError,
+)
+
+
+class NoDaemonError(Exception):
+    """Nobody answers; the text is one line."""
+
+
+class RefusedError(Exception):
+    """The daemon answered that it does not do this; the text is one line.
+
+    :ivar problem: its document (docs/api.md, "Errors").
+    """
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or "it failed"))
+        self.problem = problem
+
+    @property
+    def code(self) -> str:
+        """What programs know it by."""
+        return str(self.problem.get("code", ""))
+
+
+class IAsksDaemon(Protocol):
+    """What commands ask the daemon by."""
+
+    async def get(self, call: str, **parameters: Any) -> Any:
+        """The answer to a GET; a parameter that is None is left out.
+
+        :raises NoDaemonError: if nobody answers.
+        :raises RefusedError: if it is refused.
+        """
+
+    async def change(self, method: str, call: str, body: Mapping[str, Any]) -> Any:
+        """The answer to what changes something; None where it has no body.
+
+        :raises NoDaemonError: if nobody answers.
+        :raises RefusedError: if it is refused.
+        """
+
+
+@implementer(IAgentEndpointFactory)
+class _SocketEndpoints:
+    """Connects to the unix socket, whatever the URL says."""
+
+    def __init__(self, reactor: Any, path: str) -> None:
+        self._reactor = reactor
+        self._path = path
+
+    def endpointForURI(self, uri: URI) -> UNIXClientEndpoint:
+        """The socket."""
+        return UNIXClientEndpoint(self._reactor, self._path, CONNECT_SECONDS)
+
+
+class DaemonClient:
+    """Asks one daemon.
+
+    :param login: account and password, for a URL; None without.
+    """
+
+    def __init__(
+        self, reactor: Any, address: DaemonAddress, login: tuple[str, str] | None = None
+    ) -> None:
+        self._address = address
+        self._login = login
+        self._base = address.url or "http://localhost"
+        if address.socket:
+            endpoints = _SocketEndpoints(reactor, address.socket)
+            agent = Agent.usingEndpointFactory(reactor, endpoints)
+        else:
+            agent = Agent(reactor, connectTimeout=CONNECT_SECONDS)
+        # It takes a while to load, which commands that ask nobody need not wait for.
+        from treq.client import HTTPClient
+
+        self._http = HTTPClient(agent)
+
+    async def get(self, call: str, **parameters: Any) -> Any:
+        """The answer to a GET."""
+        query = {name: _text(value) for name, value in parameters.items() if value is not None}
+        return await self._ask("GET", call, params=query)
+
+    async def change(self, method: str, call: str, body: Mapping[str, Any]) -> Any:
+        """The answer to what changes something."""
+        content = json.dumps(body).encode()
+        return await self._ask(method, call, headers=_CHANGE, data=content)
+
+    async def open_link(self, link: str) -> None:
+        """Begin a session with a one-time link, or its token; its cookie is kept."""
+        await self.change("POST", "session", {"link": link.rpartition("/")[2]})
+
+    async def _ask(self, method: str, call: str, **options: Any) -> Any:
+        try:
+            response = await self._http.request(
+                method,
+                self._base + PREFIX + call,
+                auth=self._login,
+                timeout=ANSWER_SECONDS,
+                **options,
+            )
+            content = await response.content()
+        except _GONE as error:
+            raise NoDaemonError(_why_gone(self._address, error)) from None
+        if response.code == 204:
+            return None
+        return _read(response.code, content)
+
+
+def _read(status: int, content: bytes) -> Any:
+    """The JSON of an answer. :raises RefusedError: where it is a problem."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        raise RefusedError({"detail": f"no answer of regcache ({status})"}) from None
+    if status >= 400:
+        raise RefusedError(answer if isinstance(answer, dict) else {})
+    return answer
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _why_gone(address: DaemonAddress, error: BaseException) -> str:
+    reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+    return f"no daemon answers at {address}: {reason}"

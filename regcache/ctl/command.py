@@ -1,0 +1,114 @@
+"""What all commands that ask the daemon have in common: their options, their run, their exit.
+
+======  ==================================================================
+status  meaning
+======  ==================================================================
+0       done
+1       it failed, or the daemon refused it
+2       wrong usage
+3       no daemon answers
+======  ==================================================================
+"""
+
+import argparse
+import getpass
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from regcache.ctl.client import DaemonClient, IAsksDaemon, NoDaemonError, RefusedError
+from regcache.ctl.locating import NoFileError, locate
+from regcache.ctl.printer import Printer
+
+DONE, FAILED, USAGE, NO_DAEMON = 0, 1, 2, 3
+PASSWORD_VARIABLE = "REGCACHE_PASSWORD"
+
+Work = Callable[[argparse.Namespace, IAsksDaemon, Printer], Awaitable[int]]
+"""Does what a command is for; gives the exit status.
+
+It need not catch what the client raises.
+"""
+
+
+def add_daemon_parser(
+    commands: Any, name: str, work: Work, *, help: str, example: str
+) -> argparse.ArgumentParser:
+    """The parser of a command that asks the daemon.
+
+    :param commands: of :meth:`argparse.ArgumentParser.add_subparsers`.
+    :param help: one line.
+    :param example: a command line, shown by ``--help``.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[:1].upper()}{help[1:]}.",
+        epilog=f"example: {example}",
+    )
+    where = parser.add_argument_group("where the daemon is")
+    where.add_argument("--socket", metavar="PATH", help="its unix socket (admin.socket)")
+    where.add_argument("-c", dest="file", metavar="FILE", help="the configuration that names it")
+    where.add_argument("--url", help="the URL of its admin endpoint, or of an admin host")
+    where.add_argument(
+        "--user",
+        metavar="NAME",
+        help=f"an account, for --url; {PASSWORD_VARIABLE} or a prompt has its password",
+    )
+    where.add_argument("--link", help="a one-time link of 'regcachectl ui', for --url")
+    parser.add_argument("--json", action="store_true", help="print the answer of the API")
+    parser.set_defaults(run=lambda options: run(options, work))
+    return parser
+
+
+def run(options: argparse.Namespace, work: Work) -> int:
+    """Run a command to its end; gives the exit status."""
+    printer = Printer(options.json)
+    try:
+        address = locate(options.socket, options.url, options.file)
+    except NoFileError as error:
+        printer.error(str(error))
+        return USAGE
+    if (options.user or options.link) and not address.url:
+        printer.error("--user and --link are for --url")
+        return USAGE
+    login = _login(options)
+
+    async def ask(reactor: Any) -> None:
+        # So the reactor learns the exit status.
+        raise SystemExit(
+            await supervise(options, DaemonClient(reactor, address, login), printer, work)
+        )
+
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(ask(reactor)))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+async def supervise(
+    options: argparse.Namespace, client: DaemonClient, printer: Printer, work: Work
+) -> int:
+    """Do the work of a command, and say how it failed. Gives the exit status."""
+    try:
+        if options.link:
+            await client.open_link(options.link)
+        return await work(options, client, printer)
+    except NoDaemonError as error:
+        printer.error(str(error))
+        return NO_DAEMON
+    except RefusedError as error:
+        printer.error(str(error))
+        return FAILED
+
+
+def _login(options: argparse.Namespace) -> tuple[str, str] | None:
+    if not options.user:
+        return None
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None and sys.stdin.isatty():
+        password = getpass.getpass(f"Password of {options.user}: ")
+    return options.user, password or ""

@@ -1,0 +1,91 @@
+"""Where the daemon is: its unix socket, or a URL."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from regcache.config.document import Node, parse_document
+from regcache.config.loading import MAXIMUM_FILE
+from regcache.config.problems import Problems
+
+VARIABLE = "REGCACHE_SOCKET"
+#: Where packages put the configuration file.
+FILES = ("/etc/regcache.yml", "/etc/regcache/regcache.yml")
+USUAL_SOCKET = "/run/regcache/admin.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonAddress:
+    """Where to ask.
+
+    :ivar socket: the path of the unix socket; "" where a URL is asked.
+    :ivar url: without a slash at its end.
+    """
+
+    socket: str = ""
+    url: str = ""
+
+    def __str__(self) -> str:
+        return self.socket or self.url
+
+
+class NoFileError(Exception):
+    """The configuration file that was named cannot be read; the text is one line."""
+
+
+def locate(
+    socket: str | None,
+    url: str | None,
+    file: str | None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    files: Sequence[str] = FILES,
+) -> DaemonAddress:
+    """The first that is named: a socket, a URL, the environment, the configuration, the usual.
+
+    :param socket: of ``--socket``.
+    :param url: of ``--url``. Who names one does not mean the daemon of this machine.
+    :param file: of ``-c``.
+    :raises NoFileError: if a file was named that cannot be read.
+    """
+    if socket:
+        return DaemonAddress(socket)
+    if url:
+        return DaemonAddress(url=url.rstrip("/"))
+    if environ.get(VARIABLE):
+        return DaemonAddress(environ[VARIABLE])
+    if file is not None:
+        try:
+            return DaemonAddress(configured_socket(file) or USUAL_SOCKET)
+        except OSError as error:
+            raise NoFileError(f"{file}: cannot be read: {error.strerror}") from None
+    return DaemonAddress(_of_usual_files(files) or USUAL_SOCKET)
+
+
+def _of_usual_files(files: Sequence[str]) -> str | None:
+    for file in files:
+        try:
+            return configured_socket(file)
+        except OSError:
+            continue  # it is not there, or not for everybody to read
+    return None
+
+
+def configured_socket(file: str) -> str | None:
+    """What a configuration file says of ``admin.socket``, whatever else is wrong in it.
+
+    :raises OSError: if it cannot be read.
+    """
+    with open(file, "rb") as stream:
+        text = stream.read(MAXIMUM_FILE).decode("utf-8-sig", "replace")
+    socket = _child(_child(parse_document(text, Problems(file)), "admin"), "socket")
+    if socket is None or socket.kind != "text" or not socket.value:
+        return None
+    return os.path.join(os.path.dirname(os.path.abspath(file)), str(socket.value))
+
+
+def _child(node: Node | None, name: str) -> Node | None:
+    if node is None or node.kind != "mapping":
+        return None
+    found: Node | None = node.value.get(name)
+    return found

@@ -1,0 +1,77 @@
+"""What commands print: tables on a terminal, plain lines elsewhere, JSON where it is wanted.
+
+Names, tags and messages of upstreams are other people's: nothing of them reaches the terminal that
+could steer it.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+class Printer:
+    """Where one command prints.
+
+    :param as_json: print the answers of the API as they are.
+    :ivar is_terminal: somebody looks at it.
+    """
+
+    def __init__(
+        self, as_json: bool, stream: TextIO | None = None, errors: TextIO | None = None
+    ) -> None:
+        self.as_json = as_json
+        self._stream = sys.stdout if stream is None else stream
+        self._errors = sys.stderr if errors is None else errors
+        self.is_terminal = self._stream.isatty()
+
+    def json(self, value: Any) -> None:
+        """Print an answer."""
+        print(json.dumps(value, indent=2), file=self._stream)
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        print(harmless(text), file=self._stream)
+
+    def error(self, text: str) -> None:
+        """Print a line for people, beside the output."""
+        print(harmless(text), file=self._errors, flush=True)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print rows under their columns; elsewhere as lines with tabs, without a head."""
+        if not self.is_terminal:
+            for row in rows:
+                self.line("\t".join(cell.replace("\t", " ") for cell in row))
+            return
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(harmless(cell)) for cell in row))
+        Console(file=self._stream).print(table)
+
+
+def harmless(text: str) -> str:
+    """A text without what steers a terminal or turns its direction."""
+    return "".join(each if each.isprintable() or each == "\t" else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+
+
+def size_text(count: int | None) -> str:
+    """Bytes for people; "?" where it is not known."""
+    if count is None:
+        return "?"
+    amount = float(count)
+    for unit in _UNITS:
+        if amount < 1024 or unit == _UNITS[-1]:
+            break
+        amount /= 1024
+    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"

@@ -1,0 +1,67 @@
+"""``regcachectl status``: whether it works, and how full it is."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from regcache.ctl.client import IAsksDaemon
+from regcache.ctl.command import DONE, add_daemon_parser
+from regcache.ctl.printer import Printer, size_text
+
+#: What notices and verdicts mean, by their code.
+SENTENCES = {
+    "ok": "It works. No upstream is known to be ill ({upstreams} in all).",
+    "upstream.down": "{upstream} does not answer. Cached images are still served.",
+    "upstream.limited": "{upstream} wants a pause: its rate limit is used up.",
+    "upstream.slow": "{upstream} answers slowly.",
+    "credentials.refused": "{upstream} refuses our credentials; it is asked without them.",
+    "storage.closed": "Nothing is stored: {text}. Pulls still work; new images pass through.",
+    "storage.refused": "The disk refused a write a moment ago. New images pass through.",
+    "index.problem": "{text}",
+}
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command."""
+    add_daemon_parser(
+        commands,
+        "status",
+        show_status,
+        help="whether it works, how full it is, and what it is doing",
+        example="regcachectl status --json",
+    )
+
+
+async def show_status(_: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
+    """Print it."""
+    status = await daemon.get("status")
+    if printer.as_json:
+        printer.json(status)
+        return DONE
+    notices = status["notices"]
+    for each in notices or [status["verdict"]]:
+        printer.line(sentence(each))
+    disk, counts = status["disk"], status["counts"]
+    rows = [
+        ("version", status["version"]),
+        ("started", status["started"]),
+        ("stored", f"{size_text(disk['used_bytes'])} of {size_text(disk['limit_bytes'])}"),
+        ("free on the disk", size_text(disk["fs_free_bytes"])),
+    ]
+    names = ("repositories", "tags", "blobs", "downloads", "readers")
+    rows += [(name, _count(counts[name])) for name in names]
+    printer.table(("", ""), rows)
+    return DONE
+
+
+def sentence(notice: Mapping[str, Any]) -> str:
+    """A notice or verdict in words; its code where a newer daemon says what is not known here."""
+    words = SENTENCES.get(str(notice["code"]))
+    try:
+        return str(notice["code"]) if words is None else words.format_map(notice["params"])
+    except KeyError:
+        return str(notice["code"])
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else str(number)

@@ -1,0 +1,97 @@
+"""GET upstreams."""
+
+from typing import Any
+
+from regcache.access.grants import Action, Grant, Rule
+from regcache.admin.api.calls import CallRoute
+from regcache.admin.api.upstream_calls import (
+    GET_UPSTREAMS,
+    UpstreamFacts,
+    failing_since,
+    state_of,
+    upstream_routes,
+)
+from regcache.upstream_health import UpstreamHealth
+from tests.support.api import ALICE, ROOT, ApiCase
+from tests.support.health import DOWN, LIMITED, UNASKED, health, url_health
+
+PULL = frozenset({Action.PULL})
+
+
+class UpstreamCase(ApiCase):
+    """Some upstreams."""
+
+    def routes(self) -> list[CallRoute]:
+        self.health: list[UpstreamHealth] = [health()]
+        return upstream_routes(
+            lambda: [
+                UpstreamFacts(each, ["alias.test"], ["a.example"], 2, 16) for each in self.health
+            ]
+        )
+
+    def items(self, credentials: str = "") -> Any:
+        """The answer's items."""
+        return self.answered(GET_UPSTREAMS, self.get("upstreams", credentials))["items"]
+
+
+class UpstreamTests(UpstreamCase):
+    """What is told."""
+
+    def test_well(self) -> None:
+        """One that answers; what is not known is null."""
+        (item,) = self.items()
+        self.assertEqual((item["name"], item["state"], item["since"]), ("a.test", "ok", None))
+        self.assertEqual((item["downloads"], item["max_downloads"]), (2, 16))
+        self.assertEqual((item["aliases"], item["hosts"]), (["alias.test"], ["a.example"]))
+        self.assertEqual(item["urls"][0]["url"], "https://a.test")
+        for name in ("answer_p50_ms", "hit_ratio_7d", "stored_bytes", "ratelimit", "account"):
+            self.assertIsNone(item[name], name)
+
+    def test_down(self) -> None:
+        """One that does not answer says since when, why, and when it is tried again."""
+        self.health = [health("a.test", DOWN)]
+        (item,) = self.items()
+        self.assertEqual((item["state"], item["since"]), ("down", "2027-01-15T08:00:00Z"))
+        (url,) = item["urls"]
+        self.assertEqual((url["breaker"], url["next_try"]), ("open", "2027-01-15T08:01:00Z"))
+        self.assertEqual(url["last_error"]["code"], "timeout")
+
+    def test_limited(self) -> None:
+        """One whose limit is used up says until when."""
+        self.health = [health("a.test", LIMITED)]
+        (item,) = self.items()
+        self.assertEqual(item["state"], "limited")
+        self.assertEqual(
+            item["ratelimit"], {"limit": 100, "remaining": 0, "resets": "2027-01-15T08:10:00Z"}
+        )
+
+    def test_states(self) -> None:
+        """An upstream is as well as its best URL."""
+        for urls, state in (
+            ([UNASKED], "unasked"),
+            ([DOWN, url_health()], "ok"),
+            ([DOWN, UNASKED], "unasked"),
+            ([DOWN, LIMITED], "limited"),
+            ([DOWN, DOWN], "down"),
+        ):
+            self.assertEqual(state_of(health("a.test", *urls)), state)
+
+    def test_since(self) -> None:
+        """An upstream fails since its last URL does."""
+        later = url_health(breaker="open", failing_since=1_800_000_005.0)
+        self.assertEqual(failing_since(health("a", DOWN, later)), 1_800_000_005.0)
+        self.assertIsNone(failing_since(health("a", DOWN, url_health())))
+
+
+class SightTests(UpstreamCase):
+    """Who sees which."""
+
+    rules = (Rule(frozenset({"alice"}), Grant(PULL, frozenset({"a.test"}))),)
+
+    def test_sight(self) -> None:
+        """An account sees the upstreams of which it may pull something, without the login."""
+        mine = UpstreamHealth("a.test", "robot", True, [url_health()])
+        self.health = [mine, health("b.test")]
+        (item,) = self.items(ALICE)
+        self.assertEqual((item["name"], item["account"]), ("a.test", None))
+        self.assertEqual([each["account"] for each in self.items(ROOT)], ["robot", None])

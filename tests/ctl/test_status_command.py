@@ -1,0 +1,118 @@
+"""Tests for regcachectl status."""
+
+import contextlib
+import io
+import json
+from typing import Any
+
+from regcache.admin.api.status_calls import GET_STATUS
+from regcache.ctl.client import NoDaemonError, RefusedError
+from regcache.ctl.main import main
+from regcache.ctl.status_command import SENTENCES, sentence, show_status
+from tests.ctl.cases import CommandCase
+
+WELL: dict[str, Any] = {
+    "version": "1.2",
+    "title": "here",
+    "started": "2026-11-26T08:00:00Z",
+    "verdict": {"level": "ok", "code": "ok", "params": {"upstreams": 2}},
+    "notices": [],
+    "hour": {"requests": None, "failed": None, "first_byte_p50_ms": None},
+    "disk": {
+        "used_bytes": 3 * 2**30,
+        "limit_bytes": 50 * 2**30,
+        "pinned_bytes": None,
+        "by_age": None,
+        "evictable_bytes": None,
+        "partial_bytes": 0,
+        "fs_free_bytes": 1536,
+        "full_in_days": None,
+        "next_sweep": None,
+        "relaying_since": None,
+    },
+    "counts": {
+        "repositories": 7,
+        "tags": 8,
+        "blobs": None,
+        "downloads": 1,
+        "readers": 2,
+        "upstreams_ill": 0,
+    },
+}
+
+
+class StatusTests(CommandCase):
+    """What is printed."""
+
+    def show(self, status: Any = WELL, *arguments: str) -> tuple[int, str, str]:
+        """Run it."""
+        self.daemon.answer(GET_STATUS, status)
+        return self.run_work(show_status, "status", *arguments)
+
+    def test_well(self) -> None:
+        """A sentence first, then the numbers, one a line with a tab."""
+        code, out, errors = self.show()
+        lines = out.splitlines()
+        self.assertEqual((code, errors), (0, ""))
+        self.assertEqual(lines[0], "It works. No upstream is known to be ill (2 in all).")
+        for line in ("version\t1.2", "stored\t3.0 GiB of 50.0 GiB", "blobs\t?", "tags\t8"):
+            self.assertIn(line, lines)
+
+    def test_terminal(self) -> None:
+        """On a terminal it is a table."""
+        self.terminal = True
+        code, out, _ = self.show()
+        self.assertEqual(code, 0)
+        self.assertIn("3.0 GiB of 50.0 GiB", out)
+        self.assertNotIn("\t", out)
+
+    def test_notices(self) -> None:
+        """What is wrong takes the place of the first sentence, and steers no terminal."""
+        hostile = "\x1b[2J"
+        notices = [
+            {"level": "bad", "code": "upstream.down", "params": {"upstream": "a"}, "link": None},
+            {
+                "level": "warn",
+                "code": "storage.closed",
+                "params": {"text": hostile},
+                "link": None,
+            },
+            {"level": "warn", "code": "new.code", "params": {}, "link": None},
+        ]
+        code, out, _ = self.show(WELL | {"notices": notices})
+        lines = out.splitlines()
+        self.assertEqual(code, 0)
+        self.assertEqual(lines[0], "a does not answer. Cached images are still served.")
+        self.assertIn("\\x1b[2J", lines[1])
+        self.assertEqual(lines[2], "new.code")
+
+    def test_json(self) -> None:
+        """--json prints the answer."""
+        code, out, _ = self.show(WELL, "--json")
+        self.assertEqual((code, json.loads(out)), (0, WELL))
+
+    def test_failures(self) -> None:
+        """1 where it is refused, 3 where nobody answers; both say why."""
+        refused = RefusedError({"detail": "an account is needed"})
+        self.assertEqual(self.show(refused), (1, "", "an account is needed\n"))
+        gone = NoDaemonError("no daemon answers at /x: no")
+        self.assertEqual(self.show(gone), (3, "", "no daemon answers at /x: no\n"))
+
+    def test_sentences(self) -> None:
+        """A sentence whose parameters are missing is its code."""
+        for code in SENTENCES:
+            told = sentence({"code": code, "params": {}})
+            self.assertEqual(told, code if "{" in SENTENCES[code] else SENTENCES[code])
+
+    def test_usage(self) -> None:
+        """--help has an example; credentials without a URL are wrong usage."""
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors):
+            self.assertEqual(main(["status", "--user", "alice"]), 2)
+            self.assertEqual(main(["status", "-c", "/nowhere/regcache.yml"]), 2)
+        self.assertIn("--user and --link are for --url", errors.getvalue())
+        self.assertIn("/nowhere/regcache.yml: cannot be read", errors.getvalue())
+        help = io.StringIO()
+        with contextlib.redirect_stdout(help):
+            self.assertRaises(SystemExit, main, ["status", "--help"])
+        self.assertIn("example: regcachectl status --json", help.getvalue())

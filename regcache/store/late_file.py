@@ -14,6 +14,7 @@ class LateFile:
     """A partial file that is opened, and filled, when something first needs it to be there.
 
     :param opening: opens and fills it; called once.
+    :ivar begun: whether it is there, or being opened, or could not be.
     :ivar file: None as long as it is not there.
     :ivar failed: whether it could not be opened or filled, and so never will be there.
     """
@@ -21,18 +22,14 @@ class LateFile:
     def __init__(self, opening: Callable[[], Coroutine[Any, Any, PartialFile]]) -> None:
         self._opening = opening
         self._opened: Gate | None = None
+        self.begun = False
         self.file: PartialFile | None = None
         self.failed = False
-
-    @property
-    def begun(self) -> bool:
-        """Whether it is there, or being opened, or could not be."""
-        return self._opened is not None
 
     def wait(self) -> "Deferred[None]":
         """Open it unless that has begun; fires when it is there. Fails with OSError."""
         if self._opened is None:
-            self._opened = Gate()
+            self._opened, self.begun = Gate(), True
             opening = Deferred.fromCoroutine(self._opening())
             opening.addCallbacks(self._succeeded, self._refused)
         return self._opened.wait()

@@ -5,12 +5,14 @@ in an error that they answered.
 """
 
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.access.accounts import hashed
 from tests.integration.base import UPSTREAM, UPSTREAM_HOST, PullThroughCase, certificates, shared
 from tests.integration.test_private import ACCOUNT, basic_upstream
+from tests.support.certificates import Authority, Certificate
 from tests.support.processes import Workspace, wait_until
 from tests.support.registry_client import Answer, RegistryClient, basic
 from tests.support.servers import Regcache
@@ -71,13 +73,34 @@ def _line(name: str, password: str) -> str:
     return f"{name}:{hashed(password).decode()}\n"
 
 
+class ClientAuthority:
+    """Issues certificates to accounts."""
+
+    def __init__(self) -> None:
+        self._workspace = Workspace()
+        self.authority = Authority(self._workspace.path, "clients")
+        self._issued: dict[str, Certificate] = {}
+        self.close = self._workspace.remove
+
+    def context(self, name: str) -> ssl.SSLContext:
+        """Of a client with the certificate of an account."""
+        if name not in self._issued:
+            self._issued[name] = self.authority.issue(name)
+        context = ssl.create_default_context(cafile=str(certificates().authority.file))
+        context.load_cert_chain(self._issued[name].chain, self._issued[name].key)
+        return context
+
+
+client_authority = shared(ClientAuthority)
+
+
 class Restricted:
     """A daemon with accounts, over plain HTTP and TLS, in front of an upstream with one of its own.
 
     :param name: of the upstream, which answers where nothing is named.
     :param url: of the upstream; "" for the one that asks for an account.
     :param port: of the plain listener.
-    :param listeners: further ones; HTTP/2 is offered over TLS.
+    :param listeners: further ones; HTTP/2 is offered over TLS, and certificates are asked for.
     :ivar accounts: its file.
     """
 
@@ -101,7 +124,9 @@ class Restricted:
             **more,
         }
         self.daemon = Regcache(config, certificates().certificate, port)
-        self.daemon.config["listeners"][-1]["http2"] = True
+        tls = self.daemon.config["listeners"][-1]
+        tls["http2"] = True
+        tls["tls"]["client_ca"] = str(client_authority().authority.file)
         self.daemon.config["listeners"].extend(listeners)
         self.daemon.start()
 

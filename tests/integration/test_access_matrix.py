@@ -1,7 +1,7 @@
 """The table of docs/access.md: who asks for what, over every way of addressing, and what comes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.integration.access_base import (
     WRONG,
     AccessCase,
     Restricted,
+    client_authority,
     mixed_daemon,
 )
 from tests.integration.base import UPSTREAM, UPSTREAM_HOST, catalog
@@ -66,16 +67,23 @@ class Asked:
     """One cell: a daemon is asked in one way.
 
     :ivar scopes: that a client would ask its realm for.
+    :ivar certificate: the account whose certificate is shown, over TLS; "" for plain connections.
     """
 
     daemon: Regcache
     way: Way
     scopes: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    certificate: str = ""
 
     def client(self, headers: Mapping[str, str]) -> RegistryClient:
         """A client that sends the Host of the way, and further headers."""
         host = {"Host": self.way.host} if self.way.host else {}
+        if self.certificate:
+            return RegistryClient(
+                f"https://{self.daemon.tls_address}",
+                context=client_authority().context(self.certificate),
+                headers={**host, **headers},
+            )
         return self.daemon.client(headers={**host, **headers})
 
 
@@ -119,6 +127,15 @@ OURS: Mapping[str, Shows] = {
     "alice's token": _token(ALICE),
     "alice's token without a scope": _token(ALICE, scoped=False),
     "an administrator's token": _token(ROOT),
+    "alice's certificate": lambda asked: {},
+    "bob's login beside alice's certificate": _login(BOB),
+    "a certificate of nobody": lambda asked: {},
+}
+#: The common names of those that show a certificate.
+CERTIFICATES: Mapping[str, str] = {
+    "alice's certificate": ALICE[0],
+    "bob's login beside alice's certificate": ALICE[0],
+    "a certificate of nobody": LEAVER[0],
 }
 EXTERNAL: Mapping[str, Shows] = {
     "nobody, with `access.token`": lambda asked: {},
@@ -185,7 +202,8 @@ class MatrixTests(AccessCase):
     def statuses(self, who: str, way: Way, repository: str) -> Mapping[str, int]:
         """What somebody gets of one repository, by column."""
         image, name = catalog().images[repository], way.name(repository)
-        asked = Asked(self.daemon(who), way, (f"repository:{name}:pull,delete",))
+        scopes = (f"repository:{name}:pull,delete",)
+        asked = Asked(self.daemon(who), way, scopes, CERTIFICATES.get(who, ""))
         shown = {**OURS, **EXTERNAL}[who](asked)
         blob = next(iter(image.all_blobs()))
         found = {}
@@ -206,7 +224,7 @@ class MatrixTests(AccessCase):
     def test_elsewhere(self) -> None:
         """The ping and the catalog."""
         for who, expected in table().items():
-            asked = Asked(self.daemon(who), WAYS["host"])
+            asked = Asked(self.daemon(who), WAYS["host"], (), CERTIFICATES.get(who, ""))
             shown = {**OURS, **EXTERNAL}[who](asked)
             for column, target in _ELSEWHERE.items():
                 found = self.status(asked, shown, "GET", target)

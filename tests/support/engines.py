@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.certificates import Certificate
 from tests.support.clients import PLAIN, Pulled, Trust
 from tests.support.processes import (
     Server,
@@ -17,6 +18,7 @@ from tests.support.processes import (
 )
 from tests.support.registry_client import basic
 
+_MOUNT_SETTINGS = 'mount --bind "$0" /etc/docker && exec "$@"'
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}")
 
 
@@ -56,6 +58,7 @@ class Containerd:
         prefix: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        client: Certificate | None = None,
     ) -> Path:
         """A folder for ``--hosts-dir`` that sends what is asked of ``registry`` to the proxy.
 
@@ -70,6 +73,8 @@ class Containerd:
             lines.append("  override_path = true")
         if trust.tls:
             lines.append(f'  ca = "{trust.file}"')
+        if client:
+            lines.append(f'  client = [["{client.chain}", "{client.key}"]]')
         if headers:
             lines.append(f'  [host."{url}{f"/v2/{prefix}" if prefix else ""}".header]')
             lines += [f'    {key} = "{value}"' for key, value in headers.items()]
@@ -95,10 +100,19 @@ class Dockerd:
     """dockerd with one registry-mirror: whatever listens on ``mirror_port`` of 127.0.0.1.
 
     ``containerd_store`` chooses the newer of its two image stores; ``authority`` is the file
-    of certificates that its system trusts.
+    of certificates that its system trusts; ``mirror`` the URL of another mirror; ``settings`` a
+    folder in place of its /etc/docker; ``prefix`` stands before its command.
     """
 
-    def __init__(self, containerd_store: bool, authority: Path | None = None) -> None:
+    def __init__(
+        self,
+        containerd_store: bool,
+        authority: Path | None = None,
+        *,
+        mirror: str = "",
+        settings: Path | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
         require("dockerd", "docker", "containerd")
         require_root("dockerd")
         self.mirror_port = free_port()
@@ -106,7 +120,7 @@ class Dockerd:
         path = self._workspace.path
         self._socket = path / "docker.sock"
         config = {
-            "registry-mirrors": [f"http://127.0.0.1:{self.mirror_port}"],
+            "registry-mirrors": [mirror or f"http://127.0.0.1:{self.mirror_port}"],
             "insecure-registries": ["127.0.0.0/8"],
             "features": {"containerd-snapshotter": containerd_store},
             "storage-driver": "native" if containerd_store else "vfs",
@@ -121,6 +135,9 @@ class Dockerd:
         hosts = self._workspace.file(
             "hosts", "127.0.0.1 localhost registry-1.docker.io auth.docker.io index.docker.io\n"
         )
+        command = [*prefix, *command]
+        if settings is not None:
+            command = ["sh", "-c", _MOUNT_SETTINGS, str(settings), *command]
         environment = {"SSL_CERT_FILE": str(authority)} if authority else {}
         self._server = Server(command, path / "log", hosts_file=hosts, environment=environment)
         self._server.wait_ready(self._answers, timeout=60.0)

@@ -73,6 +73,17 @@ _LATE = Target(
 )
 
 
+def _beside_open(who: str, text: str) -> Target:
+    """Requests per second beside those of a daemon without accounts."""
+    other = ("R", "open_requests_s")
+    text = f"requests/s {text} ÷ without accounts"
+    return Target("access", text, f"{who}_requests_s", 0.8, True, Comparison.RATIO, other)
+
+
+def _added_ms(text: str, metric: str, calm: str) -> Target:
+    return Target("wrong-logins", text, metric, 100, False, Comparison.DIFFERENCE, ("R", calm))
+
+
 def _requests(workload: str, least: float) -> list[Target]:
     tail = ("D", "p50_ms")
     return [
@@ -92,6 +103,11 @@ TARGETS: list[Target] = [
     *_requests("digest", 6),
     *_requests("tag", 15),
     _most("tag", "upstream requests per request", "upstream_requests_each", 0),
+    _beside_open("anonymous", "of nobody"),
+    _beside_open("basic", "by password"),
+    _beside_open("token", "by token"),
+    _added_ms("a pull, ms more than before", "attacked_ms", "calm_ms"),
+    _added_ms("the slowest, ms more than before", "attacked_slowest_ms", "calm_slowest_ms"),
     _ratio("cold", "MB/s ÷ D", "mb_s", "D", least=1.3),
     _ratio("cold", "MB/s ÷ N", "mb_s", "N", least=0.9),
     _ratio("cold", "CPU per GiB ÷ D", "cpu_s_gib", "D", most=0.8),

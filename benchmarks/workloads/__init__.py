@@ -1,6 +1,7 @@
 """What is measured, in the order in which it is run."""
 
 from benchmarks.workload import Workload
+from benchmarks.workloads.access import Access, WrongLogins
 from benchmarks.workloads.cold import (
     Cold,
     ColdLayers,
@@ -35,6 +36,8 @@ _CLASSES: list[type[Workload]] = [
     Warm16Tls,
     Digest,
     Tag,
+    Access,
+    WrongLogins,
     Cold,
     ColdTls,
     ColdTlsBoth,

@@ -14,14 +14,20 @@ A decision is kept for a minute at most under a keyed hash of what was shown, so
 a known principal costs no thread and no file. All of them are dropped whenever an account changes.
 """
 
-import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import blake2b
 
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.access.credentials import Asker, Credentials, Scheme, parse_authorization
+from regcache.access.credentials import (
+    Asker,
+    ClientCertificate,
+    Credentials,
+    Scheme,
+    parse_authorization,
+)
 from regcache.access.external_tokens import ExternalClaims, ExternalTokens
 from regcache.access.grants import Action, Grant, Rules
 from regcache.access.own_tokens import BadTokenError, OwnTokens, TokenClaims, is_own
@@ -73,6 +79,19 @@ class Access:
         if asker.authorization is None and asker.certificate is None:
             return self._as_anonymous(asker.address)
         return self._kept.get(self._fingerprint(asker))
+
+    def remembered(
+        self,
+        host: bytes,
+        address: str | None,
+        authorization: bytes,
+        certificate: ClientCertificate | None,
+    ) -> Decision | None:
+        """The same for one Authorization field, from what the request has, byte by byte.
+
+        :param host: in lower case.
+        """
+        return self._kept.get(self._hash(host, address, authorization, certificate))
 
     async def decide(self, asker: Asker) -> Decision:
         """The decision.
@@ -192,14 +211,29 @@ class Access:
         return replace(self._as_anonymous(asker.address), wrong=True)
 
     def _fingerprint(self, asker: Asker) -> bytes:
-        shown = asker.certificate
-        parts = (
-            asker.authorization or "",
-            asker.address or "",
-            asker.host,
-            "" if shown is None else shown.fingerprint,
-            "" if shown is None else shown.account,
+        authorization = asker.authorization
+        return self._hash(
+            asker.host.encode("latin-1", "replace"),
+            asker.address,
+            None if authorization is None else authorization.encode("latin-1", "replace"),
+            asker.certificate,
         )
-        encoded = [part.encode("utf-8", "surrogateescape") for part in parts]
-        text = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
-        return hmac.digest(self._key, text, "sha256")
+
+    def _hash(
+        self,
+        host: bytes,
+        address: str | None,
+        authorization: bytes | None,
+        certificate: ClientCertificate | None,
+    ) -> bytes:
+        """What a decision is kept under: a keyed hash of all that it depends on.
+
+        Only the last part may have a NUL; a certificate's account depends on its fingerprint.
+        """
+        shown = b"-" if authorization is None else b"=" + authorization
+        place = b"" if address is None else address.encode("utf-8", "surrogateescape")
+        parts = [host, place, b"", shown]
+        if certificate is not None:
+            account = certificate.account.encode("utf-8", "surrogateescape")
+            parts[2] = certificate.fingerprint.encode() + account
+        return blake2b(b"\0".join(parts), key=self._key).digest()

@@ -1,6 +1,6 @@
 """Who asks, and what that one may do: plain values that are decided once per request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from regcache.access.grants import Action, Grant
@@ -8,6 +8,8 @@ from regcache.access.scopes import CATALOG, REGISTRY, REPOSITORY, Scope
 
 #: A decision is good for this long at most (seconds).
 LONGEST_DECISION = 60.0
+#: Repositories that one decision remembers.
+_MOST_PULLED = 16
 
 
 class PrincipalKind(Enum):
@@ -69,20 +71,36 @@ class Decision:
     upstreams: frozenset[str] | None = None
     wrong: bool = False
     mark: str = ""
+    #: Repositories of which it is known that they may be pulled: a client asks for one many times.
+    _pulled: set[tuple[str, str, str]] = field(
+        default_factory=set, init=False, repr=False, compare=False
+    )
 
     def permits(self, action: Action, wanted: Wanted) -> bool:
         """Whether an action on one repository is allowed."""
+        if action is not Action.PULL:
+            return self._decide(action, wanted)
+        key = (wanted.upstream, wanted.repository, wanted.name)
+        if key in self._pulled:
+            return True
+        permitted = self._decide(action, wanted)
+        if permitted and len(self._pulled) < _MOST_PULLED:
+            self._pulled.add(key)
+        return permitted
+
+    def _decide(self, action: Action, wanted: Wanted) -> bool:
         if not self.in_scope(action, wanted):
             return False
         return any(each.covers(action, wanted.upstream, wanted.repository) for each in self.grants)
 
     def in_scope(self, action: Action, wanted: Wanted) -> bool:
         """Whether the token that was shown is for this, if one was."""
-        if self.upstreams is not None and wanted.upstream not in self.upstreams:
+        upstreams = self.upstreams
+        if upstreams is not None and wanted.upstream not in upstreams:
             return False
         if self.scopes is None:
             return True
-        names = {wanted.name} if self.upstreams is None else {wanted.name, wanted.repository}
+        names = {wanted.name} if upstreams is None else {wanted.name, wanted.repository}
         return any(
             scope.allows(REPOSITORY, name, action.value) for scope in self.scopes for name in names
         )

@@ -36,7 +36,15 @@ class Gatekeeper:
 
     def at_once(self, request: Request) -> Decision | None:
         """The decision about who asks, if it is there at once; else call :meth:`decide`."""
-        return self.access.decide_at_once(self.asker(request))
+        headers = request.requestHeaders
+        lines = headers.getRawHeaders(b"authorization")
+        certificate = request.client_certificate
+        if lines is None and certificate is None:
+            return self.access.anonymous(request.peer_address)
+        hosts = headers.getRawHeaders(b"host")
+        if lines is None or len(lines) != 1 or hosts is None:
+            return self.access.decide_at_once(self.asker(request))
+        return self.access.remembered(hosts[0].lower(), request.peer_address, lines[0], certificate)
 
     async def decide(self, request: Request) -> Decision:
         """The decision about who asks.
@@ -57,7 +65,9 @@ class Gatekeeper:
         :raises RegistryError: if it may not.
         """
         request.facts.account = decision.principal.name
-        self.permission.check(decision, action, wanted, self.situation(request, wanted.upstream))
+        if decision.wrong or not decision.permits(action, wanted):
+            situation = self.situation(request, wanted.upstream)
+            self.permission.check(decision, action, wanted, situation)
 
     def admit_listing(self, request: Request, decision: Decision, upstream: str) -> None:
         """Admit a request for the catalog.

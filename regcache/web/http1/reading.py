@@ -24,14 +24,12 @@ LARGEST_HEAD = 32 * 1024
 #: Heads with more fields are read line by line.
 MOST_FIELDS = 32
 
-_HEAD = re.compile(
-    rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+:[\t\x20-\x7e]*\r\n)+)\r\n\Z"
-)
-_FIELD = re.compile(rb"([A-Za-z0-9-]+):[\t ]*([\t\x20-\x7e]*)\r\n")
-#: Fields about a body, fields that have rules of their own, and blanks after a value.
-_UNUSUAL = re.compile(
-    rb"\n(?:content-length|transfer-encoding|expect|cookie|upgrade):|[\t ]\r", re.IGNORECASE
-)
+#: A head of other bytes is read line by line.
+_USUAL = bytes([*b"\t\r\n", *range(0x20, 0x7F)])
+_FIRST_LINE = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1\r\n")
+_FIELD = re.compile(rb"^([A-Za-z0-9-]+):[\t ]*([^\r]*)\r\n", re.MULTILINE)
+#: Fields about a body, and fields that have rules of their own.
+_UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"expect", b"cookie", b"upgrade"})
 
 _BAD_LINE = re.compile(rb"[\x00\r\n]|^[ \t]")
 _BAD_TEXT = b"The request is malformed.\n"
@@ -50,12 +48,20 @@ class PlainHead(NamedTuple):
 
 def parse_plain_head(data: bytes) -> PlainHead | None:
     """The head, if the data is exactly one plain head; else None."""
-    match = _HEAD.match(data) if len(data) <= LONGEST else None
-    if match is None or _UNUSUAL.search(data):
+    if len(data) > LONGEST or data.translate(None, _USUAL) or not data.endswith(b"\r\n\r\n"):
         return None
-    method, target, lines = match.groups()
-    fields = _FIELD.findall(lines)
-    return PlainHead(method, target, fields) if len(fields) <= MOST_FIELDS else None
+    ends = data.count(b"\n")
+    if not (ends == data.count(b"\r") == data.count(b"\r\n")) or b" \r" in data or b"\t\r" in data:
+        return None
+    first = _FIRST_LINE.match(data)
+    fields = _FIELD.findall(data, first.end()) if first is not None else []
+    # All lines but the first one and the empty one are fields.
+    if first is None or not 0 < len(fields) == ends - 2 <= MOST_FIELDS:
+        return None
+    for name, _ in fields:
+        if name.lower() in _UNUSUAL:
+            return None
+    return PlainHead(first[1], first[2], fields)
 
 
 def _plain_answer(status: HTTPStatus, body: bytes) -> bytes:

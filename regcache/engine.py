@@ -64,6 +64,8 @@ from regcache.web.sender import Sender, Turns
 DISK_THREADS = 8
 #: Threads for bcrypt: it takes all of a core for a moment, and is not to take every core.
 PASSWORD_THREADS = 2
+#: By how much they give way: 200 logins that come at once hold up nobody else then.
+PASSWORD_NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,10 @@ def build_engine(storage: model.Storage, reactor: Any) -> Engine:
         system.close()
         lock.release()
         raise
+
+
+def _password_pool(reactor: Any) -> WorkPool:
+    return WorkPool(reactor, "password", PASSWORD_THREADS, niceness=PASSWORD_NICENESS)
 
 
 class _Builder:
@@ -217,7 +223,7 @@ class _Builder:
             system=self._system,
             index_pool=self._index_pool,
             disk_pool=self._disk_pool,
-            password_pool=WorkPool(self._reactor, "password", PASSWORD_THREADS),
+            password_pool=_password_pool(self._reactor),
             parser=self._parser,
             index=self._index,
             store=self._store,

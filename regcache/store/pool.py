@@ -5,9 +5,13 @@ an upstream. Nor is another one of Twisted's: there, handing over a short job co
 job itself.
 """
 
+import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, get_native_id
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
@@ -56,12 +60,17 @@ class WorkPool(Service):
 
     :param reactor: where results are delivered.
     :param size: the greatest number of threads. The queue is bounded by the callers.
+    :param niceness: by how much they give way to the other threads of this process (nice(2)); for
+        jobs that take processor time alone, and whose callers may wait.
     """
 
-    def __init__(self, reactor: IReactorFromThreads, name: str, size: int) -> None:
+    def __init__(
+        self, reactor: IReactorFromThreads, name: str, size: int, *, niceness: int = 0
+    ) -> None:
         self._reactor = reactor
         self._name = name
         self._size = size
+        self._niceness = niceness
         self._threads: _Threads | None = None
         self._jobs = 0
         self._idle: Deferred[None] | None = None
@@ -93,7 +102,8 @@ class WorkPool(Service):
     def startService(self) -> None:
         """Accept work from now on."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._threads = _Threads(self._name, self._size, self._done)
+        begin = partial(_give_way, self._niceness)
+        self._threads = _Threads(self._name, self._size, self._done, begin)
 
     def stopService(self) -> "Deferred[None] | None":
         """Accept no more work. Fires when all that was accepted is done and delivered."""
@@ -115,12 +125,20 @@ class _Threads:
     """Threads that are started when they are needed, and stay. Only for the reactor's thread.
 
     :param done: called in a thread with a job's Deferred and its result, or Failure.
+    :param begin: called in each thread before its first job.
     """
 
-    def __init__(self, name: str, size: int, done: Callable[["Deferred[Any]", Any], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        done: Callable[["Deferred[Any]", Any], None],
+        begin: Callable[[], None],
+    ) -> None:
         self._name = name
         self._size = size
         self._done = done
+        self._begin = begin
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._running: list[Thread] = []
 
@@ -152,9 +170,20 @@ class _Threads:
             self._running.append(thread)
 
     def _work(self) -> None:
+        self._begin()
         while (job := self._queue.get()) is not None:
             self._done(job[0], _outcome(job))
             del job  # nothing of it is kept while there is nothing to do
+
+
+def _give_way(niceness: int) -> None:
+    """Let other threads go first. In Linux, each thread has a niceness of its own."""
+    if niceness and sys.platform == "linux":
+        thread = get_native_id()
+        with suppress(OSError):
+            os.setpriority(
+                os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness
+            )
 
 
 def _outcome(job: _Job) -> Any:

@@ -1,5 +1,7 @@
 """Tests for regcache.store.pool and its fakes."""
 
+import os
+import sys
 import threading
 
 from twisted.internet import reactor
@@ -11,6 +13,11 @@ from zope.interface.verify import verifyObject
 from regcache.interfaces import IWorkPool
 from regcache.store.pool import PoolStoppedError, WorkPool, handed_over
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool, SlowPool
+
+
+def _niceness() -> int:
+    """That of the thread that asks."""
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 class WorkPoolTests(TestCase):
@@ -37,6 +44,17 @@ class WorkPoolTests(TestCase):
         """What a job raises is what the Deferred fails with."""
         with self.assertRaises(ZeroDivisionError):
             await self.pool.run(divmod, 1, 0)
+
+    async def test_niceness(self) -> None:
+        """The threads of a pool may give way to all others, which stay as they are."""
+        pool = WorkPool(reactor, "password", 1, niceness=3)
+        pool.startService()
+        self.addCleanup(pool.stopService)
+        usual = os.getpriority(os.PRIO_PROCESS, 0)
+        expected = min(usual + 3, 19) if sys.platform == "linux" else usual
+        self.assertEqual(await pool.run(_niceness), expected)
+        self.assertEqual(await self.pool.run(_niceness), usual)
+        self.assertEqual(_niceness(), usual)
 
     async def test_stopped(self) -> None:
         """A pool that does not run refuses work instead of keeping it."""

@@ -259,7 +259,9 @@ class HostileInputTests(SynchronousTestCase):
     def test_admin(self) -> None:
         """The endpoint of operators."""
         health = HealthPages(lambda: [])
-        site = make_site(AdminDispatch(health, lambda: b"metrics", "text/plain"))
+        view = self.front().site.dispatch
+        pages = AdminDispatch(health, lambda: b"metrics", "text/plain", api=view, view=view)
+        site = make_site(pages)
 
         @_ANY
         @given(requests())

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache.download import (
@@ -17,7 +17,9 @@ from regcache.cache.download import (
     target,
 )
 from regcache.cache.sight import rights
+from regcache.errors import UpstreamNotFound
 from regcache.store import interval_saver, spooled, trailing_hash
+from tests.support.bodies import Fault
 from tests.support.pipeline_events import BREAKS, EVENTS, TROUBLES, sequences, worlds
 from tests.support.scenarios import Breaking, Relaying, Scenario, Troubled
 
@@ -49,6 +51,7 @@ SMALL: list[tuple[Any, str, int]] = [
     (reader, "MOST_READ", 8 * KIB),
 ]
 
+#: REGCACHE_EXAMPLES=2000 plays that many sequences of each kind: 10^5 steps.
 PROFILE = settings(
     max_examples=int(os.environ.get("REGCACHE_EXAMPLES", "120")),
     deadline=None,
@@ -57,6 +60,46 @@ PROFILE = settings(
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
+
+
+PULL = ("pull", 0, "org/app", [], False, False)
+
+
+def world(size: int, shared: bool = False) -> dict[str, Any]:
+    """Upstreams with a blob of a size, sent in chunks of 500 bytes."""
+    return {"sizes": [size], "finish": None, "chunk": 500, "second": None, "shared": shared}
+
+
+#: An upstream that sends more than it announced, behind the end of what is complete.
+SURPLUS_BEHIND_NOTHING = [
+    ("upstream_errs", 0, Fault(surplus=b"x")),
+    PULL,
+    ("turn", 2),
+    ("wait", 0.3),
+]
+#: A pause after which the upstream's refusal is known already, and ends the download at once.
+REFUSED_AT_ONCE = [
+    ("upstream_errs", 0, Fault(refuse=UpstreamNotFound("up.test", "not found", status=404))),
+    PULL,
+    ("upstream_errs", 1, Fault(cut=0)),
+    ("wait", 0.3),
+    ("pull", 1, "org/app", [], False, False),
+    ("turn", 5),
+    ("upstream_errs", 1, Fault(refuse=UpstreamNotFound("up.test", "not found", status=404))),
+    ("pull", 0, "org/app", [], False, False),
+    ("remove", 0),
+    ("pull", 1, "org/app", [], False, False),
+    ("turn", 41),
+]
+#: A download that was forsaken gives the right bytes, and the one behind it the wrong ones.
+WRONG_BEHIND_REMOVED = [
+    PULL,
+    ("turn", 3),
+    ("remove", 0),
+    ("upstream_errs", 0, Fault(hide_size=True, ends=0)),
+    PULL,
+    ("turn", 5),
+]
 
 
 class PipelinePropertyTests(SynchronousTestCase):
@@ -84,6 +127,7 @@ class PipelinePropertyTests(SynchronousTestCase):
 
         @PROFILE
         @given(worlds, sequences(EVENTS, BREAKS))
+        @example(world(0), SURPLUS_BEHIND_NOTHING)
         def play(world: dict[str, Any], events: list[tuple[Any, ...]]) -> None:
             Breaking(self.directory, **world).play(events)
 
@@ -104,6 +148,8 @@ class PipelinePropertyTests(SynchronousTestCase):
 
         @PROFILE
         @given(worlds, sequences(EVENTS, TROUBLES))
+        @example(world(20_000, shared=True), REFUSED_AT_ONCE)
+        @example(world(20_000), WRONG_BEHIND_REMOVED)
         def play(world: dict[str, Any], events: list[tuple[Any, ...]]) -> None:
             Troubled(self.directory, **world).play(events)
 

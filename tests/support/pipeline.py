@@ -138,9 +138,8 @@ class Daemon:
         if "log_failure" in event:
             self.faults.append(event)
         if "mixed" in event:  # a download says that its content fails its digest
-            wrong = (event["digest"], event["upstream"])
             for download in self.caches.downloads._all.values():
-                if (download.task.digest, download.task.upstream.name) == wrong:
+                if download._opened and download._verification is event["log_source"]:
                     readers = download.readers._readers
                     self.doomed += [reader._sink for reader in readers if reader.begun]
 

@@ -108,7 +108,8 @@ class Fetching:
 
     def _pause_over(self) -> None:
         self._step()
-        self._target.changed()  # so that who waits far ahead asks again
+        if not self._stopping:  # by a refusal that came at once
+            self._target.changed()  # so that who waits far ahead asks again
 
     def _request(self, stretch: Stretch | None, main: bool = False) -> None:
         if stretch is None or len(self._plan.fills) >= MOST_FILLS:
@@ -145,7 +146,7 @@ class Fetching:
         else:
             if accepted:
                 self._prepare(body, fill)
-                if self._target.answered:
+                if self._target.answered and not self._stopping:
                     self._target.changed()  # where the size is news, readers may have more
 
     def _accept(self, body: IBlobBody, fill: Fill) -> bool:

@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from regcache.cache.download.context import WITHHELD
 from regcache.cache.download.downloads import STORAGE_REST
@@ -72,6 +72,18 @@ class FaultTests(DownloadTestCase):
         self.registry.faults = []
         self.assertEqual(bytes(self.pull().data), self.content)
         self.assertEqual(self.registry.sent, len(self.content))
+
+    def test_refused_at_once(self) -> None:
+        """A refusal that is known already ends it within the call, and no space stays claimed."""
+        self.registry.faults = [Fault(cut=120 * KIB)]
+        opening = self.caches.open(self.digest)
+        self.caches.run(turns=20)
+        sink = self.read(opening)
+        refusal = UpstreamNotFound("up.test", "not found", status=404)
+        self.patch(self.registry, "get_blob", lambda *_, **__: fail(refusal))
+        self.caches.run(seconds=5)
+        self.assertIn("not found", sink.reason or "")
+        self.assertEqual([claim.released for claim in self.caches.space.claims], [True])
 
     def test_right_withdrawn_half_way(self) -> None:
         """A refusal while resuming aborts the answers at once."""

@@ -84,7 +84,8 @@ class ContentFacts:
     :ivar public: some repository gave these bytes without credentials.
     :ivar link: this repository's right to it, if any.
     :ivar upstream_linked: some repository of the same upstream has a link to it.
-    :ivar mentioned_size: the size in a manifest that this repository is linked to.
+    :ivar mentioned_size: the size in a manifest that this repository is linked to; where the
+        content was verified at some time, the size that it had then instead.
     """
 
     _: KW_ONLY

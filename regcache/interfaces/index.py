@@ -68,6 +68,9 @@ class IIndex(Interface):
     def record_stored(digest: Digest, size: int, now: float) -> "Deferred[None]":
         """Note verified content that was found; links stay as they are."""
 
+    def record_size(digest: Digest, size: int) -> "Deferred[None]":
+        """Note how large verified content is that is not kept: what manifests say counts less."""
+
     def record_link(
         content: RepositoryContent, credentials: str, now: float, *, began: int | None = None
     ) -> "Deferred[None]":

@@ -132,6 +132,9 @@ class SqliteIndex:
     def record_stored(self, digest: Digest, size: int, now: float) -> "Deferred[None]":
         return self._thread.write(index_contents.record_stored, digest, size, now)
 
+    def record_size(self, digest: Digest, size: int) -> "Deferred[None]":
+        return self._thread.write(index_contents.record_size, digest, size)
+
     def record_link(
         self,
         content: RepositoryContent,

@@ -21,7 +21,8 @@ SELECT p.size, c.media_type, c.public AND w.content_id IS NULL, l.proved_at, l.c
     EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream)
         OR ifnull(w.linked, 0),
     (SELECT min(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
-    (SELECT max(size) FROM shown WHERE repository_id = r.id AND digest = :digest)
+    (SELECT max(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
+    c.size
 FROM (SELECT 1)
 LEFT JOIN contents c ON c.digest = :digest
 LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
@@ -98,15 +99,22 @@ def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> 
     upstream, repository = find_names(connection, content.repository)
     names = {"upstream": upstream, "repository": repository, "digest": digest_key(content.digest)}
     row = connection.execute(CONTENT, names).fetchone()
-    size, media_type, public, proved_at, credentials, upstream_linked, smallest, largest = row
+    size, media_type, public, proved_at, credentials, upstream_linked, *sizes = row
     return ContentFacts(
         size=size,
         media_type=media_type or "",
         public=bool(public),
         link=None if proved_at is None else Link(proved_at, credentials),
         upstream_linked=bool(upstream_linked),
-        mentioned_size=smallest if smallest == largest else None,
+        mentioned_size=_mentioned_size(*sizes),
     )
+
+
+def _mentioned_size(smallest: int | None, largest: int | None, known: int | None) -> int | None:
+    """What manifests say of a size, as far as they agree; what it was found to be is right."""
+    if smallest is not None and known is not None:
+        return known
+    return smallest if smallest == largest else None
 
 
 def mentioning(connection: sqlite3.Connection, content: RepositoryContent) -> list[Link]:
@@ -225,6 +233,15 @@ def record_stored(connection: sqlite3.Connection, digest: Digest, size: int, now
     store_content(connection, digest, size, media_type="", public=False, now=now)
 
 
+def record_size(connection: sqlite3.Connection, digest: Digest, size: int) -> None:
+    """Note how large content is that was verified and is not here."""
+    connection.execute(
+        "INSERT INTO contents (digest, size) VALUES (?, ?)"
+        " ON CONFLICT (digest) DO UPDATE SET size = excluded.size",
+        (digest_key(digest), size),
+    )
+
+
 def record_link(connection: sqlite3.Connection, content: RepositoryContent, proof: Proof) -> None:
     """Record a proof of the right to content."""
     if is_outdated(connection, content, proof.began):
@@ -242,7 +259,7 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
     if content is None:
         return
     index_places.drop_place(connection, content)
-    connection.execute("UPDATE contents SET size = NULL, media_type = '' WHERE id = ?", (content,))
+    connection.execute("UPDATE contents SET media_type = '' WHERE id = ?", (content,))
     connection.execute(
         "DELETE FROM shown WHERE (repository_id, digest, size, manifest_id) IN"
         " (SELECT l.repository_id, m.digest, m.size, m.manifest_id"

@@ -224,6 +224,25 @@ class ContentPromises:
         self.manifest(manifest_of(a=2), mention(BLOB, 5))
         self.assertEqual(self.facts("library/a", BLOB).mentioned_size, 5)
 
+    def test_mentions_are_wrong(self) -> None:
+        """What was found out of a size counts, be the content here or not any more."""
+        self.manifest(manifest_of(a=1), mention(BLOB, 5))
+        self.manifest(manifest_of(a=2), mention(OTHER, 5))
+        self.successResultOf(self.index.record_size(BLOB, 7))
+        self.blob(digest=OTHER, size=8)
+        self.assertEqual(self.facts("library/a", BLOB).mentioned_size, 7)
+        self.assertIsNone(self.facts("library/a", BLOB).size)
+        self.assertEqual(self.facts("library/a", OTHER).mentioned_size, 8)
+        self.successResultOf(self.index.forget_content(OTHER))
+        self.manifest(manifest_of(a=3), mention(OTHER, 5))
+        facts = self.facts("library/a", OTHER)
+        self.assertEqual((facts.size, facts.mentioned_size), (None, 8))
+
+    def test_size_without_a_mention(self) -> None:
+        """To whom no manifest mentions it nothing is told of its size."""
+        self.successResultOf(self.index.record_size(BLOB, 7))
+        self.assertIsNone(self.facts("library/a", BLOB).mentioned_size)
+
     def test_mentions_disagree(self) -> None:
         """Where manifests of one repository disagree there is no size."""
         self.manifest(manifest_of(a=1), mention(BLOB, 5))

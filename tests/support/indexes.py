@@ -74,6 +74,7 @@ class MemoryIndex:
     def __init__(self) -> None:
         self.write_failure: Exception | None = None
         self._stored: dict[Digest, HeldContent] = {}
+        self._sizes: dict[Digest, int] = {}
         self._media_types: dict[Digest, str] = {}
         self._public: set[Digest] = set()
         self._links: dict[Digest, dict[Repository, Link]] = {}
@@ -120,6 +121,8 @@ class MemoryIndex:
             for mention in self._mentions.get(manifest, ())
             if mention.digest == digest and 0 <= mention.size < 2**63
         }
+        if sizes and digest in self._sizes:
+            return self._sizes[digest]
         return sizes.pop() if len(sizes) == 1 else None
 
     def tag(self, repository: Repository, tag: str) -> "Deferred[TagFact | None]":
@@ -192,6 +195,9 @@ class MemoryIndex:
 
     def record_stored(self, digest: Digest, size: int, now: float) -> "Deferred[None]":
         return self._write(lambda: self._store(digest, size, False, now))
+
+    def record_size(self, digest: Digest, size: int) -> "Deferred[None]":
+        return self._write(lambda: self._sizes.update({digest: size}))
 
     def record_link(
         self,
@@ -323,6 +329,7 @@ class MemoryIndex:
         earlier = self._stored.get(digest)
         last_use = max(now, earlier.last_use) if earlier else now
         self._stored[digest] = HeldContent(digest, size, last_use)
+        self._sizes[digest] = size
         if public:
             self._public.add(digest)
 

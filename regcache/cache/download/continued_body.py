@@ -75,7 +75,12 @@ class ContinuedBody:
         self._paused = self._due = self._asks_whole = False
         self._over = False
         self._retries = Retries(
-            clock, random, self._ask, distrusted=skip, url_count=source.registry.url_count
+            clock,
+            random,
+            self._ask,
+            digest=digest,
+            distrusted=skip,
+            url_count=source.registry.url_count,
         )
 
     def deliver(self, consumer: IBodyConsumer) -> None:
@@ -207,16 +212,8 @@ class ContinuedBody:
         """Ask again after a pause, where that makes sense, or give up."""
         if not (again and self._retries.count(self._position, answered=True)):
             self._give_up(failure)
-            return
-        pause = self._retries.pause(failure)
-        self._log.warn(
-            "{digest}, passed through from {upstream}, broke off: {reason}; "
-            "asking again in {pause:.1f} s",
-            digest=self._digest,
-            upstream=failure.upstream,
-            reason=failure.reason,
-            pause=pause,
-        )
+        else:
+            self._retries.pause(failure)
 
     def _give_up(self, failure: UpstreamFailure) -> None:
         consumer = self._close()

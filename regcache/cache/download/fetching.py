@@ -11,7 +11,6 @@ nothing. The size in the first answer decides whether the blob can be stored.
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.cache.download.answers import Answers
@@ -51,8 +50,6 @@ class FetchEvents(Protocol):
 class Fetching:
     """Fetches a blob into its target."""
 
-    _log = Logger()
-
     def __init__(
         self,
         task: DownloadTask,
@@ -71,6 +68,7 @@ class Fetching:
             context.clock,
             context.random,
             self._pause_over,
+            digest=task.digest,
             distrusted=task.skip,
             url_count=task.source.registry.url_count,
         )
@@ -212,14 +210,7 @@ class Fetching:
         elif not (again and self._retries.count(present, answered)):
             self._events.gave_up(failure)
             return
-        pause = self._retries.pause(failure)
-        self._log.warn(
-            "{digest} from {upstream} broke off: {reason}; asking again in {pause:.1f} s",
-            digest=self._task.digest,
-            upstream=failure.upstream,
-            reason=failure.reason,
-            pause=pause,
-        )
+        self._retries.pause(failure)
         self._target.hold_nothing()
 
     def _check_drained(self) -> None:

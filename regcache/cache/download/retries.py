@@ -21,8 +21,10 @@ row that brought nothing, the download is given up.
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from regcache.cache.download.planning import SKIP
+from regcache.digests import Digest
 from regcache.errors import (
     UpstreamBadAnswer,
     UpstreamDenied,
@@ -43,7 +45,7 @@ LONGEST_PAUSE = 30.0
 
 
 class Retries:
-    """Counts the tries of one download that brought nothing, and waits between them.
+    """Counts the tries at one blob that brought nothing, and waits between them.
 
     :param random: gives a number in [0, 1), for jitter.
     :param again: called when a pause is over.
@@ -51,18 +53,22 @@ class Retries:
     :param url_count: how many URLs there are.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         clock: IReactorTime,
         random: Callable[[], float],
         again: Callable[[], None],
         *,
+        digest: Digest,
         distrusted: frozenset[int] = frozenset(),
         url_count: int = 1,
     ) -> None:
         self._clock = clock
         self._random = random
         self._again = again
+        self._digest = digest
         self._left_alone = distrusted
         self._url_count = url_count
         self._detour: frozenset[int] = frozenset()
@@ -128,6 +134,13 @@ class Retries:
         pause = min(pause, LONGEST_PAUSE)
         if self._call is None:
             self._call = self._clock.callLater(pause, self._over)
+        self._log.warn(
+            "{digest} from {upstream} broke off: {reason}; asking again in {pause:.1f} s",
+            digest=self._digest,
+            upstream=failure.upstream,
+            reason=failure.reason,
+            pause=pause,
+        )
         return pause
 
     def cancel(self) -> None:

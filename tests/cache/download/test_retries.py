@@ -11,6 +11,7 @@ from regcache.cache.download.retries import (
     MOST_TRIES,
     Retries,
 )
+from regcache.digests import Digest
 from regcache.errors import (
     UpstreamBadAnswer,
     UpstreamDenied,
@@ -56,6 +57,7 @@ class RetriesCase(SynchronousTestCase):
             self.clock,
             lambda: self.jitter,
             lambda: self.again.append(self.clock.seconds()),
+            digest=Digest.of(b"blob"),
             url_count=3,
         )
 

@@ -1,4 +1,4 @@
-"""Tables in memory that are keyed by what the network says, and therefore bounded."""
+"""Bounded tables in memory, for keys that come from the network."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -11,10 +11,10 @@ Value = TypeVar("Value")
 
 
 class BoundedTable(Generic[Key, Value]):
-    """A mapping that forgets what was not used for longest, and what has had its time.
+    """A mapping of bounded weight that drops the least recently used entries, and expired ones.
 
-    :param limit: the most that the weights may sum up to; by default each entry weighs 1.
-    :param clock: by which entries expire; only where some do.
+    :param limit: of the sum of all weights; by default each entry weighs 1.
+    :param clock: by which entries expire; only needed if some do.
     """
 
     def __init__(self, limit: int, clock: IReactorTime | None = None) -> None:
@@ -25,7 +25,7 @@ class BoundedTable(Generic[Key, Value]):
         self._entries = OrderedDict()
 
     def __len__(self) -> int:
-        """How many entries there are, those among them that nobody has found expired yet."""
+        """How many entries there are, including expired ones that were not found yet."""
         return len(self._entries)
 
     @property
@@ -34,7 +34,7 @@ class BoundedTable(Generic[Key, Value]):
         return self._weight
 
     def get(self, key: Key) -> Value | None:
-        """The value, which counts as used now, or None."""
+        """The value, or None. This counts as a use."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -48,11 +48,10 @@ class BoundedTable(Generic[Key, Value]):
     def put(
         self, key: Key, value: Value, weight: int = 1, seconds: float | None = None
     ) -> Sequence[Value]:
-        """Set a value; the least recently used ones make room. Too heavy a one is not kept.
+        """Set a value; the least recently used ones are dropped for it. One too heavy is not kept.
 
-        :param seconds: for how long it is kept at most; None: for ever. A clock that was set
-            back ends it, too.
-        :returns: the values that had to go, the new one if it is too heavy.
+        :param seconds: when it expires; None: never. If the clock is set back it expires, too.
+        :returns: the values that were dropped; also the new one, if it is too heavy.
         """
         self.drop(key)
         if weight > self._limit:
@@ -72,11 +71,11 @@ class BoundedTable(Generic[Key, Value]):
             self._weight -= entry[1]
 
     def values(self) -> list[Value]:
-        """All values, those among them that nobody has found expired yet."""
+        """All values, including expired ones that were not found yet."""
         return [entry[0] for entry in self._entries.values()]
 
     def drop_where(self, concerned: Callable[[Key, Value], bool]) -> None:
-        """Forget what a function says so of; looks at all of it."""
+        """Forget all entries for which a function returns True. It is called for each entry."""
         for key in [key for key, entry in self._entries.items() if concerned(key, entry[0])]:
             self.drop(key)
 

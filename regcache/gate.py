@@ -1,11 +1,11 @@
-"""Deferreds for events that many wait for: each waiter gets its own."""
+"""An event for which many wait, each by a Deferred of its own."""
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 
 class Gate:
-    """Something that happens once, well or badly; later waiters hear of it at once."""
+    """Something that succeeds or fails once. Those who wait later are told at once."""
 
     def __init__(self) -> None:
         self._waiting: list[Deferred[None]] = []
@@ -18,7 +18,7 @@ class Gate:
         return self.open or self._failure is not None
 
     def wait(self) -> "Deferred[None]":
-        """A new Deferred for this waiter, who may cancel it without harm to the others."""
+        """A new Deferred. It may be cancelled without affecting others."""
         waiter: Deferred[None] = Deferred(self._forget)
         if self._failure is not None:
             waiter.errback(self._failure)
@@ -29,14 +29,14 @@ class Gate:
         return waiter
 
     def succeed(self) -> None:
-        """Let everybody through. Only the first outcome counts."""
+        """Fire all Deferreds. Only the first outcome counts."""
         if not self.settled:
             self.open = True
             for waiter in self._take():
                 waiter.callback(None)
 
     def fail(self, failure: Failure) -> None:
-        """Tell everybody why not. Only the first outcome counts."""
+        """Fail all Deferreds. Only the first outcome counts."""
         if not self.settled:
             self._failure = failure
             for waiter in self._take():

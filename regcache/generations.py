@@ -1,4 +1,4 @@
-"""What happened to a key since somebody looked: numbered events, in bounded memory."""
+"""Numbered events by key, in bounded memory: has anything happened to a key since then?"""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -11,9 +11,9 @@ Key = TypeVar("Key", bound=Hashable)
 class Generations(Generic[Key]):
     """Numbers events, and says whether one concerned a key.
 
-    The keys are named by the network, so only the last ``most`` of them are remembered. A key
-    that had to make room counts as concerned by the last event that was forgotten: who asks is
-    told once too often to look again, and never too seldom.
+    Keys come from the network, so only the last ``most`` of them are remembered. A forgotten key
+    counts as if the last forgotten event concerned it. So a caller may look again once too often,
+    but never too seldom.
 
     :ivar current: the number of the last event.
     """
@@ -24,11 +24,11 @@ class Generations(Generic[Key]):
         self._forgotten = 0
 
     def resume(self, number: int) -> None:
-        """Go on behind a number that was given before this process began."""
+        """Continue after a number that was given before this process began."""
         self.current = max(self.current, number)
 
     def advance(self, key: Key) -> int:
-        """Something happens to a key; the number of that."""
+        """Note an event that concerns a key. Returns its number."""
         self.current += 1
         for number in self._events.put(key, self.current):
             self._forgotten = max(self._forgotten, number)

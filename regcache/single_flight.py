@@ -1,17 +1,17 @@
-"""One piece of work at a time per key, whose result all who ask meanwhile share.
+"""Single flight: one piece of work at a time for each key; all callers meanwhile share its result.
 
 ==========  ===========================  ==================================================
 state       event                        what follows
 ==========  ===========================  ==================================================
-none        somebody asks                waited for: the work begins
-waited for  somebody asks                waited for: both get the result
+none        a caller joins               waited for: the work begins
+waited for  a caller joins               waited for: both get the result
 waited for  a waiter leaves, not the     waited for
             last
 waited for  the last waiter leaves       left: the work goes on, unless too many are left
-left        somebody asks                waited for
+left        a caller joins               waited for
 left        more than ``most_left``      none: the work that was left first is cancelled
             are left
-any         the work ends                none: whoever waits gets the result or the failure
+any         the work ends                none: all waiters get the result or the failure
 ==========  ===========================  ==================================================
 """
 
@@ -57,13 +57,13 @@ class Flight(Generic[Result]):
         self._alarm: IDelayedCall | None = None
 
     def watch(self, clock: IReactorTime, limit: float, missed: Callable[[], None]) -> None:
-        """Have ``missed`` called, once, if the work takes longer than ``limit``."""
+        """Call ``missed``, once, if the work takes longer than ``limit``."""
         if self._alarm is None:
             seconds = self.started_at + limit - clock.seconds()
             self._alarm = clock.callLater(min(max(0.0, seconds), limit), missed)
 
     def land(self, result: "Result | Failure") -> None:
-        """Give the result to everybody who still waits."""
+        """Give the result to all waiters."""
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         waiters, self.waiters = self.waiters, []
@@ -71,7 +71,7 @@ class Flight(Generic[Result]):
             waiter.callback(result)
 
     def wait(self) -> "Deferred[Result]":
-        """A Deferred of one's own, which may be cancelled without harm to the others."""
+        """A new Deferred. It may be cancelled without affecting others."""
         waiter: Deferred[Result] = Deferred(self._forget)
         self.waiters.append(waiter)
         return waiter
@@ -86,11 +86,11 @@ class Flight(Generic[Result]):
 class Flights(Generic[Result]):
     """The work under way, by key.
 
-    Its number is bounded: by that of the requests being served, since each waits for one
-    flight at a time, and by ``most_left`` for the flights whose waiters have all left.
+    Their number is bounded: by the number of requests being served, since each waits for one flight
+    at a time, and by ``most_left``, for those without waiters.
 
-    :param most_left: so many flights go on although nobody waits for them; 0: the last waiter
-        that leaves cancels the work.
+    :param most_left: how many flights go on without waiters; 0: the last waiter that leaves cancels
+        the work.
     """
 
     _log = Logger()
@@ -110,7 +110,7 @@ class Flights(Generic[Result]):
     def join(self, key: Hashable, begin: Begin[Result]) -> "Deferred[Result]":
         """Wait for the work of a key, which begins now unless it is under way.
 
-        Failures reach each waiter. One that is cancelled leaves the others alone.
+        Each waiter gets a failure, too. To cancel one does not affect the others.
         """
         flight = self._flights.get(key)
         if flight is not None:
@@ -133,8 +133,8 @@ class Flights(Generic[Result]):
     ) -> "Deferred[Result]":
         """The same, for at most ``limit`` seconds from the beginning of the work.
 
-        Fails with OverdueError then, or at the time ``by`` (Unix seconds). Who joins work that
-        is overdue does not wait at all.
+        Fails with OverdueError then, or at the time ``by`` (Unix seconds). Those who join work that
+        is overdue do not wait at all.
 
         :param missed: called once for each flight that takes longer than ``limit``.
         """
@@ -145,7 +145,7 @@ class Flights(Generic[Result]):
         flight.watch(self._clock, limit, missed)
         end = flight.started_at + limit
         seconds = (end if by is None else min(end, by)) - self._clock.seconds()
-        # A clock that was set back must not make anybody wait longer.
+        # If the clock was set back, nobody must wait longer because of that.
         return self._limit(waiter, min(seconds, limit))
 
     def _limit(self, waiter: "Deferred[Result]", seconds: float) -> "Deferred[Result]":
@@ -171,9 +171,9 @@ class Flights(Generic[Result]):
         return waiter
 
     def _leave(self, flight: Flight[Result]) -> None:
-        """Let work go on for which nobody waits, as long as there is not too much of it."""
+        """Let work without waiters go on, unless there is too much of it."""
         for longest in self._left.put(flight.key, flight):
-            # At once nobody's any more: whoever asks from now on begins anew.
+            # Remove it at once, so that callers from now on begin new work.
             del self._flights[longest.key]
             longest.work.cancel()
 
@@ -182,7 +182,7 @@ class Flights(Generic[Result]):
             del self._flights[flight.key]
             self._left.drop(flight.key)
         if isinstance(result, Failure) and not flight.waiters:
-            # Nobody hears of it: expected failures will come again, others are our fault.
+            # There are no waiters: expected failures will occur again; others are internal faults.
             if not result.check(UpstreamFailure, RegistryError, CancelledError):
                 self._log.failure("work that nobody waits for failed", result)
         flight.land(result)

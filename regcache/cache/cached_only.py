@@ -1,8 +1,8 @@
-"""What the cache holds, for operators: answered without a question to any upstream.
+"""Answers for operators from the cache alone. No upstream is asked.
 
-Nothing is proved, fetched or revalidated here, and nothing counts as used. So it is only for those
-who may see everything. A repository has what it has a link to, what a tag of it names, and what
-is listed by something that it has.
+Nothing is proved, fetched or revalidated here, and nothing counts as used. So it is only for
+clients that may see everything. A repository has what it has a link to, what a tag of it names,
+and what is listed by something that it has.
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -53,7 +53,7 @@ class CachedOnly:
         self._clock = clock
 
     def open_blob_at_once(self, content: RepositoryContent) -> OpenBlob | None:
-        """Never: it is looked for on the disk."""
+        """Never: the disk has to be asked."""
         return None
 
     async def open_blob(self, content: RepositoryContent) -> OpenBlob:
@@ -119,7 +119,7 @@ class CachedOnly:
         return Served(found.manifest, index.status)
 
     async def tags(self, repository: Repository, after: str, limit: int) -> TagPage:
-        """The cached tags. :raises NameUnknownError: of a repository of which nothing is here."""
+        """The cached tags. :raises NameUnknownError: if nothing of the repository is cached."""
         page = await self._index.tags(repository, after, limit + 1)
         if not page and not await self._holdings.knows(repository):
             raise NameUnknownError("the cache has nothing of this repository")
@@ -137,7 +137,7 @@ class CachedOnly:
         return page
 
     async def _find(self, content: RepositoryContent, unknown: type[RegistryError]) -> ContentFacts:
-        """What the index says of stored content that the repository has; else it is unknown."""
+        """The facts about stored content that the repository has; else it counts as unknown."""
         facts: ContentFacts = await self._index.content(content)
         if facts.size is None:
             raise unknown("the cache does not have it")

@@ -1,17 +1,17 @@
-"""Stored content that is hashed while it is sent.
+"""A source for readers of stored content that is being hashed while it is sent.
 
 =========  ==================================  ============================================
 state      event                               what holds afterwards
 =========  ==================================  ============================================
-checking   the reader comes to the last bytes  they wait
-checking   the content is whole                whole: everything is released
-checking   it is not, or cannot be read        damaged: an answer that needs the last bytes
+checking   the reader comes to the last bytes  the reader waits
+checking   the digest is right                 whole: everything may be sent
+checking   it is wrong, or a read fails        damaged: an answer that needs the last bytes
                                                is cut off
 whole      the reader comes to the end         the file became shorter: the answer is cut off
 any        the reader leaves                   the file is closed; the check goes on to its end
 =========  ==================================  ============================================
 
-A range that ends before the last bytes is not held up, as with content that is being fetched.
+A range that ends before the last bytes does not wait, as with content that is being fetched.
 """
 
 from twisted.internet.defer import Deferred
@@ -25,9 +25,9 @@ _DAMAGED = "the stored content is damaged"
 
 
 class CheckedSource(FileSource):
-    """The source of one reader, whose last bytes are withheld until the content was verified.
+    """The source of one reader. The last bytes are withheld until the content is verified.
 
-    :param checking: whether it is whole.
+    :param checking: fires with whether the content is whole.
     """
 
     def __init__(self, file: IContentFile, checking: "Deferred[bool]") -> None:
@@ -42,7 +42,7 @@ class CheckedSource(FileSource):
         return size if self._whole else max(0, size - WITHHELD)
 
     def reader_waits(self, reader: Reader) -> None:
-        """The reader wants the last bytes, or more than there are."""
+        """The reader needs the last bytes, or more bytes than there are."""
         if self._whole is None:
             self._waiting = reader
         elif self._whole:
@@ -68,6 +68,6 @@ class CheckedSource(FileSource):
 def source_of(file: IContentFile, checking: "Deferred[bool] | None") -> FileSource:
     """The source for a reader of stored content.
 
-    :param checking: whether it is whole, if that is being found out.
+    :param checking: fires with whether it is whole, if that is being found out.
     """
     return FileSource(file) if checking is None else CheckedSource(file, checking)

@@ -1,4 +1,4 @@
-"""What handlers of requests ask a cache, whatever stands behind it."""
+"""The interface by which handlers of requests use a cache."""
 
 from typing import Protocol
 
@@ -45,10 +45,10 @@ class ContentAnswers(Protocol):
         """The manifest in an index for clients that take no index; None if it has none."""
 
     async def tags(self, repository: Repository, after: str, limit: int) -> TagPage:
-        """The tags of a repository behind one, at most so many."""
+        """At most ``limit`` tags of a repository, those that sort after ``after``."""
 
     async def referrers(self, content: RepositoryContent, artifact_type: str) -> ReferrerList:
         """The index of what refers to a digest; ``artifact_type`` "" for all types."""
 
     async def repositories(self, upstream: UpstreamIdentity, after: str, limit: int) -> list[str]:
-        """The repositories of an upstream behind a name, of which the cache holds something."""
+        """At most ``limit`` repositories of which something is cached, sorted after ``after``."""

@@ -1,11 +1,11 @@
-"""``limits.image_size``: blobs of images that are too large are refused.
+"""``limits.image_size``: refuses the blobs of images that are too large.
 
 ======================================  ========
 the images of the repository that       the blob
 are known to list the blob
 ======================================  ========
-none: its manifest has not been seen    given
-one at least is small enough            given
+none: its manifest is not known         given
+at least one is small enough            given
 all are larger                          refused
 ======================================  ========
 """
@@ -17,9 +17,9 @@ from regcache.interfaces import IIndex
 
 
 async def check_image_size(index: IIndex, repository: ServedRepository, digest: Digest) -> None:
-    """Return if a blob of a repository may be given, as far as the size of its images goes.
+    """Return if a blob of a repository may be given, by the size of its images.
 
-    Where there is no limit nothing is asked.
+    Without a limit the index is not asked.
 
     :raises DeniedError: if all images that list it are too large.
     """

@@ -1,4 +1,4 @@
-"""Removes what clients with ``delete``, operators and plans name. One service for all of them.
+"""Removes content, for clients with ``delete``, for operators and for plans: one service for all.
 
 ============  ====================================  ==========================================
 step          event                                 what holds afterwards
@@ -6,19 +6,20 @@ step          event                                 what holds afterwards
 waiting       the removals before it are done       looking
 looking       it is not here, or it is pinned       over: refused; nothing has changed
 looking       the index says what goes              forgetting
-forgetting    all memories have acknowledged        removing: what began before keeps nothing
-removing      the index has committed               tidying: nobody has a right to it any more
+forgetting    all subscribers have acknowledged     removing: earlier work keeps nothing
+removing      the index has committed               tidying: no right to it is left
 removing      the index cannot be written           over: failed; it is still there
-tidying       all memories have acknowledged again  freeing: what came up meanwhile is out, too
+tidying       all subscribers have acknowledged     freeing: what they remembered meanwhile is
+              again                                 forgotten, too
 freeing       a file is gone, or was not there      freeing the next one
-freeing       it came again meanwhile               that file stays; freeing the next one
+freeing       it was stored again meanwhile         that file stays; freeing the next one
 freeing       the last one is gone                  over: done
 freeing       the disk refuses                      over: failed; the next start tries again
-any           who asked for it has left             as before, to its end
+any           the caller does not wait any more     as before, to its end
 any           the daemon is killed                  as :mod:`regcache.store.index_removal` says
 ============  ====================================  ==========================================
 
-Who is being sent what is removed gets all of it.
+Answers that are being sent get all of the removed content.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -36,16 +37,16 @@ from regcache.interfaces import IBlobStore, IRemovalIndex
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.single_flight import Flights
 
-#: Files that are removed between two looks at what has come again.
+#: How many files are removed before it is looked again which contents were stored meanwhile.
 MOST_FREED = 64
-#: Messages in one turn of the reactor.
+#: How many messages are sent in one turn of the reactor.
 MOST_MESSAGES = 64
-#: Names of repositories that are read at once.
+#: How many names of repositories are read at a time.
 PAGE = 200
 
 
 def _messages(repository: Repository, effect: RemovalEffect) -> Iterator[tuple[Kind, Hashable]]:
-    """What is to be forgotten."""
+    """The messages about what is to be forgotten."""
     for tag in effect.tags:
         yield Kind.TAG, (repository, tag)
     gone = {each.digest for each in effect.gone}
@@ -66,12 +67,12 @@ class PinnedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What removals have come to.
+    """The result of removals.
 
-    :ivar tags: how many tags have gone.
-    :ivar contents: how many manifests and blobs have left the disk.
+    :ivar tags: how many tags were removed.
+    :ivar contents: how many manifests and blobs were removed from the disk.
     :ivar freed: their bytes.
-    :ivar pinned: what stayed, since it is pinned.
+    :ivar pinned: what was not removed, since it is pinned.
     """
 
     _: KW_ONLY
@@ -106,20 +107,20 @@ class Removal:
         self._flights = Flights(self.clock)
 
     async def resume(self) -> None:
-        """Begin where the process before has ended: remove the files that it could not.
+        """Remove the files that an earlier process could not remove any more.
 
-        Before anything is asked for. Fails with OSError.
+        Call it before anything else is asked for. Fails with OSError.
         """
         self.forgetting.removed.resume(await self.index.last_generation())
         while leaving := await self.index.leaving():
             await self._free(leaving)
 
     async def look(self, target: RemovalTarget) -> RemovalEffect:
-        """What a removal would come to."""
+        """What a removal would do."""
         return await self.index.look(target)
 
     async def remove(self, target: RemovalTarget) -> Removed:
-        """Remove one thing. The disk is free when this is done.
+        """Remove one thing. Fires when its files are gone.
 
         :raises NotHereError: if the repository does not have it.
         :raises PinnedError: if it is pinned, or something pinned needs it.
@@ -128,7 +129,7 @@ class Removal:
         return await self._flights.join(target, lambda: self._in_turn(target))
 
     async def remove_repository(self, repository: Repository) -> Removed:
-        """Remove all that a repository has, but for what is pinned. Fails with OSError."""
+        """Remove all that a repository has, except what is pinned. Fails with OSError."""
         return await self._flights.join(repository, lambda: self._remove_repository(repository))
 
     async def remove_upstream(self, upstream: UpstreamIdentity) -> Removed:
@@ -185,14 +186,14 @@ class Removal:
         return Removed(tags=len(effect.tags), contents=len(effect.gone), freed=freed)
 
     async def _forget(self, repository: Repository, effect: RemovalEffect) -> None:
-        """Have everybody forget what goes. Fails if that is not certain."""
+        """Let all subscribers forget what is removed. Fails if one of them fails."""
         for number, (kind, key) in enumerate(_messages(repository, effect), 1):
             await self.forgetting.remove(kind, key)
             if not number % MOST_MESSAGES:
                 await deferLater(self.clock, 0)
 
     async def _free(self, digests: Sequence[Digest]) -> None:
-        """Remove files, but for what has come again meanwhile. Fails with OSError."""
+        """Remove files, except of contents that were stored again meanwhile. Fails with OSError."""
         for start in range(0, len(digests), MOST_FREED):
             some = digests[start : start + MOST_FREED]
             for digest in await self.index.still_leaving(some):

@@ -1,4 +1,4 @@
-"""Statements about what a repository has: by a link, by a tag, or by something that lists it."""
+"""Statements about the contents of a repository: by link, by tag, or listed by another content."""
 
 import sqlite3
 
@@ -7,7 +7,7 @@ from regcache.removals import RemovalTarget, RemovedKind, blob_of, manifest_of, 
 from regcache.store.identities import find_names
 from regcache.store.index_schema import digest_from_key, digest_key
 
-# What needs a digest, from below: what lists it, what lists that. Indexes of indexes are rare.
+# What needs a digest: the manifests that list it, and the indexes that list those.
 ABOVE = """
 WITH RECURSIVE above (digest, depth) AS (
     VALUES (:digest, 0)
@@ -49,7 +49,7 @@ ORDER BY c.digest LIMIT 1
 
 
 def begin(connection: sqlite3.Connection) -> None:
-    """Make room for what is dropped in one go: it lists nothing any more."""
+    """Make an empty table of what is being dropped: lists in that do not count any more."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS dropped (digest BLOB PRIMARY KEY)")
     connection.execute("DELETE FROM temp.dropped")
 
@@ -65,7 +65,7 @@ def holds(connection: sqlite3.Connection, content: RepositoryContent) -> bool:
 
 
 def number_of(connection: sqlite3.Connection, repository: Repository) -> int | None:
-    """The number of a repository; None where nothing is known of it."""
+    """The number of a repository; None if nothing is known of it."""
     row = connection.execute(
         "SELECT id FROM repositories WHERE upstream = ? AND name = ?",
         find_names(connection, repository),
@@ -81,9 +81,9 @@ def knows(connection: sqlite3.Connection, repository: Repository) -> bool:
 def left_in(
     connection: sqlite3.Connection, repository: Repository, after: RemovalTarget | None
 ) -> RemovalTarget | None:
-    """What is to be removed next of a whole repository: tags, then manifests, then blobs.
+    """What to remove next of a whole repository: first tags, then manifests, then blobs.
 
-    :param after: what has been removed, or could not be.
+    :param after: what was removed last, or could not be removed.
     """
     number = number_of(connection, repository)
     if number is None:
@@ -104,7 +104,7 @@ def left_in(
 
 
 def clear(connection: sqlite3.Connection, repository: Repository) -> None:
-    """Forget the rights of a repository to what is not here, and itself if that was all."""
+    """Forget a repository's rights to content that is not here; if none is left, the repository."""
     number = number_of(connection, repository)
     if number is None:
         return

@@ -10,8 +10,8 @@ from regcache.store.index_schema import digest_key
 MOST_IMAGES = 1000
 """Images of one repository that list a blob, among which the smallest is looked for."""
 
-#: An index lists manifests, whatever it says of their digests: it is no image. A sum of integers
-#: may fail; ``total`` does not.
+#: An index is no image, since it lists manifests. ``sum`` of integers may overflow and fail;
+#: ``total`` does not.
 SIZES = f"""
 SELECT (SELECT total(m.size) FROM mentions m WHERE m.manifest_id = s.manifest_id)
 FROM repositories r
@@ -27,7 +27,7 @@ def image_size(
 ) -> int | None:
     """The size of the smallest known image of a repository that lists a blob.
 
-    :param enough: one that is no larger will do.
+    :param enough: stop at an image that is not larger than this (bytes).
     """
     names = find_names(connection, content.repository)
     values = (digest_key(content.digest), *names, *sorted(INDEX_TYPES), MOST_IMAGES)

@@ -1,7 +1,7 @@
-"""Statements about where the bytes of content lie, and in which order they go.
+"""Statements about which contents are on the disk, and in which order they are evicted.
 
-What is known of content is kept apart from that: what is evicted loses its place, and nothing
-else. Functions take the connection first, and run in the index's thread.
+Other facts about content are kept in other tables: evicted content only loses its place. All
+functions take the connection first, and run in the index's thread.
 """
 
 import sqlite3
@@ -62,7 +62,7 @@ FIRST: Position = (0, -inf, 0)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Content that nobody pinned, and that may go.
+    """Content that may be evicted, since it is not pinned.
 
     :ivar size: in bytes.
     :ivar since: when it came (Unix seconds).
@@ -90,7 +90,7 @@ class Stored:
 
 
 def add_place(connection: sqlite3.Connection, content: Stored, now: float) -> None:
-    """Note that bytes came to the disk; that is a use of them."""
+    """Record that content was stored. That counts as a use of it."""
     note_stored(connection, content.number, now)
     needed = content.is_manifest or _is_needed(connection, content.key)
     count = count_of(connection, content.number, now)
@@ -99,7 +99,7 @@ def add_place(connection: sqlite3.Connection, content: Stored, now: float) -> No
 
 
 def drop_place(connection: sqlite3.Connection, number: int) -> None:
-    """Note that bytes are not on the disk any more, or are going to leave it.
+    """Record that content is not on the disk any more, or about to be removed.
 
     What a manifest lists is needed no more, unless another stored one lists it.
     """
@@ -116,7 +116,7 @@ def note_needed(connection: sqlite3.Connection, manifest: int) -> None:
 
 
 def in_order(connection: sqlite3.Connection, after: Position, limit: int) -> list[Candidate]:
-    """What may go, what goes first first, behind a position."""
+    """The contents that may be evicted, in that order, after a position."""
     rows = connection.execute(IN_ORDER, (*after, limit))
     return [
         Candidate((needed, worth, number), digest_from_key(key), size, since)

@@ -12,23 +12,24 @@ a manifest        its tags; the right to it, and to what it lists and the reposi
 a blob            the right to it
 ================  ==========================================================================
 
-Bytes stay while something else needs them. What was named stays while another repository has
-it: by a link, a tag, or something that lists it. A manifest that goes along stays likewise, and
-for any manifest that lists it; a blob that goes along stays for a stored manifest that lists it.
-The repository's right is gone all the same, to public bytes too (``withdrawn``), until it is
-proved again.
+Bytes stay as long as something else needs them. The named content stays while another repository
+has it: by a link, a tag, or something that lists it. A manifest that is removed with it stays
+likewise, and for any manifest that lists it; a blob, for a stored manifest that lists it. But the
+repository loses its right in any case, even to public bytes (``withdrawn``), until that is proved
+again.
 
-What leaves the disk loses all rights and stays known by its generation; it is marked until its
-file is gone (``leaving``), so that a daemon that was killed in between removes it when it starts:
+Content whose file is removed loses all rights; only its generation is kept. It is marked
+(``leaving``) until the file is gone. If the daemon is killed before that, it removes the file
+at its next start:
 
 ============================  ==============================================================
 killed                        what holds at the next start
 ============================  ==============================================================
 before the transaction        nothing was removed
-behind it                     no row says that the bytes are here, nobody has a right to them;
-                              the mark has the file removed before anything is served
-behind the removal of files   the mark is taken off, or stays on what is not here
-content came again meanwhile  its record took the mark off: the file stays
+after it                      the index does not have the content, nor a right to it; since it
+                              is marked the file is removed before anything is served
+after the removal of files    the mark is removed, or stays without a file
+the content was stored again  recording it has removed the mark: the file stays
 ============================  ==============================================================
 """
 
@@ -119,7 +120,7 @@ SELECT EXISTS (SELECT 1 FROM above a JOIN pinned p ON p.digest = a.digest)
 
 
 def look(connection: sqlite3.Connection, target: RemovalTarget) -> RemovalEffect:
-    """What a removal would come to. Nothing is changed."""
+    """What a removal would do. Nothing is changed."""
     connection.execute("SAVEPOINT looked")
     try:
         return remove(connection, target, 0)
@@ -131,7 +132,7 @@ def look(connection: sqlite3.Connection, target: RemovalTarget) -> RemovalEffect
 def remove(connection: sqlite3.Connection, target: RemovalTarget, generation: int) -> RemovalEffect:
     """Remove it, unless it is pinned or not here. Within a transaction.
 
-    :param generation: the number of the removal; what began before it is not to be recorded.
+    :param generation: the number of the removal; results of earlier work must not be recorded.
     """
     number = number_of(connection, target.repository)
     if number is None:
@@ -141,13 +142,13 @@ def remove(connection: sqlite3.Connection, target: RemovalTarget, generation: in
 
 
 def leaving(connection: sqlite3.Connection) -> list[Digest]:
-    """What was removed, and whose files may still be there."""
+    """The removed contents whose files may still be there."""
     rows = connection.execute("SELECT digest FROM leaving LIMIT ?", (MOST_LEAVING,))
     return [digest_from_key(key) for (key,) in rows]
 
 
 def still_leaving(connection: sqlite3.Connection, digests: Iterable[Digest]) -> list[Digest]:
-    """Which of them have not come again meanwhile."""
+    """Which of them were not stored again meanwhile."""
     return [
         each
         for each in digests
@@ -158,14 +159,14 @@ def still_leaving(connection: sqlite3.Connection, digests: Iterable[Digest]) -> 
 
 
 def have_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:
-    """Their files are gone."""
+    """Remove the marks of contents whose files are gone."""
     connection.executemany(
         "DELETE FROM leaving WHERE digest = ?", [(digest_key(each),) for each in digests]
     )
 
 
 def last_generation(connection: sqlite3.Connection) -> int:
-    """The number of the last removal that anything is known of."""
+    """The number of the last removal in the index."""
     (last,) = connection.execute(
         "SELECT max(ifnull((SELECT max(generation) FROM contents WHERE generation > 0), 0),"
         " ifnull((SELECT max(generation) FROM withdrawn), 0))"
@@ -188,7 +189,7 @@ class _Removing:
         self._gone: dict[bytes, int] = {}
 
     def run(self, target: RemovalTarget) -> RemovalEffect:
-        """Do it."""
+        """Remove everything that has to go."""
         tags, digest = self._named(target)
         if digest is None:
             return RemovalEffect()
@@ -209,7 +210,7 @@ class _Removing:
         )
 
     def _named(self, target: RemovalTarget) -> tuple[list[str], bytes | None]:
-        """The tags that go, and the digest that is meant; None where it is not here."""
+        """The tags to remove, and the digest that is meant; None if it is not here."""
         if target.digest is None:
             row = self._row(
                 "SELECT digest FROM tags WHERE repository_id = ? AND tag = ?",
@@ -242,7 +243,7 @@ class _Removing:
         self._tags.append(tag)
 
     def _drop(self, digest: bytes, named: bool) -> None:
-        """Take content from the repository, and what it lists and nothing else keeps there.
+        """Remove content from the repository, and what it lists if nothing else keeps that there.
 
         :param named: by who removes it; all else goes along.
         """
@@ -253,7 +254,7 @@ class _Removing:
                 waiting.extend(self._drop_one(following, named=False))
 
     def _drop_one(self, digest: bytes, named: bool) -> list[bytes]:
-        """The same of one content; what it lists."""
+        """The same for one content alone. Returns what it lists."""
         # What is only being fetched is not known yet: it is from now on, by its generation.
         self._connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (digest,))
         number, size, media_type = self._row(_STORED, digest)
@@ -274,7 +275,7 @@ class _Removing:
         return [key for (key,) in rows]
 
     def _is_kept_here(self, digest: bytes) -> bool:
-        """Whether the repository keeps content by something else that it has."""
+        """Whether something else in the repository keeps the content there."""
         if digest in self._withdrawn:
             return True  # it has been seen to
         tagged = self._row(
@@ -285,7 +286,7 @@ class _Removing:
         return self._asks(_LISTED_HERE, digest)
 
     def _withdraw(self, digest: bytes, number: int) -> None:
-        """Take the right to content from the repository, and what it was shown by that."""
+        """Remove the repository's right to content, and the facts that it was shown by that."""
         connection, ids = self._connection, (self._repository, number)
         connection.execute("INSERT OR IGNORE INTO temp.dropped VALUES (?)", (digest,))
         unlinked = connection.execute(
@@ -309,7 +310,7 @@ class _Removing:
         return is_manifest and self._asks(_LINKED_OR_TAGGED_ELSEWHERE, digest)
 
     def _erase(self, digest: bytes, number: int, size: int | None) -> None:
-        """Forget content whose bytes leave the disk; its generation stays."""
+        """Forget content whose file will be removed, except for its generation."""
         connection = self._connection
         forget_content(connection, digest_from_key(digest))
         for table in ("links", "withdrawn", "uses", "ghosts"):
@@ -322,7 +323,7 @@ class _Removing:
         self._gone[digest] = size or 0
 
     def _vanish(self) -> None:
-        """Forget the repository if there is nothing left of it."""
+        """Forget the repository if nothing of it is left."""
         self._connection.execute(VANISH, {"id": self._repository})
 
     def _row(self, statement: str, *arguments: object) -> Any:

@@ -217,5 +217,5 @@ def _read_batch(file: IndexFile, batch: ReadBatch) -> "list[Any | Failure]":
 def _read(file: IndexFile, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     try:
         return file.read(function, *arguments)
-    except Exception:  # noqa: BLE001 - it is whoever asked that has to see it
+    except Exception:  # noqa: BLE001 - the caller gets it
         return Failure()

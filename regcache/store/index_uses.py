@@ -1,8 +1,8 @@
 """Statements about uses: when content was used last, and how much.
 
-Whoever uses a manifest uses all that it lists, and the index above it. So uses are noted in
-batches, spread over all of that by steps that are short enough for others to have the index's
-thread in between. Functions take the connection first, and run in that thread.
+A use of a manifest is also one of all that it lists, and of the index that lists it. So uses are
+recorded in batches, in steps that are short enough for other work of the index's thread in between.
+All functions take the connection first, and run in that thread.
 """
 
 import sqlite3
@@ -66,7 +66,7 @@ Reached = tuple[int, int | None]
 
 @dataclass(slots=True)
 class Use:
-    """What was used since the last batch.
+    """The uses of some content since the last batch.
 
     :ivar count: how often.
     :ivar last: the last time (Unix seconds).
@@ -78,11 +78,11 @@ class Use:
 
 @dataclass(slots=True)
 class UseBatch:
-    """Uses that are being noted. While a step runs it belongs to the index's thread.
+    """Uses that are being recorded. While a step runs it belongs to the index's thread.
 
-    :ivar waiting: what was used, and has not been noted.
-    :ivar noted: how many uses of a content were noted already: who pulls an image uses its index,
-        its manifest and its layers, and that is one use of each of them.
+    :ivar waiting: uses that are not recorded yet.
+    :ivar noted: how many uses of each content are recorded. A pull of an image uses its index, its
+        manifest and its layers; that counts as one use of each of them.
     """
 
     waiting: list[tuple[Digest, Use]]
@@ -90,7 +90,7 @@ class UseBatch:
 
 
 def note_uses(connection: sqlite3.Connection, batch: UseBatch) -> None:
-    """Note some of the uses of a batch; as many as there is time for."""
+    """Record some of the uses of a batch; as many as there is time for."""
     end = time.perf_counter() + STEP
     (floor,) = connection.execute("SELECT floor FROM eviction").fetchone()
     while batch.waiting:
@@ -121,7 +121,7 @@ def _note_use(
 def _add(
     connection: sqlite3.Connection, batch: UseBatch, reached: Sequence[Reached], use: Use
 ) -> None:
-    """Add to what was counted of each content what this batch has not added yet."""
+    """Add those uses to the counts of contents that this batch has not added yet."""
     each = weight(use.last, landmark(connection, use.last))
     rows = []
     for number, _ in reached:
@@ -134,7 +134,7 @@ def _add(
 def _raise(
     connection: sqlite3.Connection, reached: Sequence[Reached], floor: float, count: float
 ) -> None:
-    """Have the order of eviction follow: an image counts as much as what was used of it."""
+    """Update the order of eviction: an image counts as much as its most used part."""
     connection.executemany(
         _RAISE,
         [(priority(floor, count, size), number) for number, size in reached if size is not None],
@@ -142,7 +142,7 @@ def _raise(
 
 
 def note_stored(connection: sqlite3.Connection, number: int, now: float) -> None:
-    """Content came: it was asked for, whose use is counted by itself."""
+    """Record new content. The request for it is counted as a use separately."""
     connection.execute(_NOTE, (number, WRITER, now, 0.0))
 
 

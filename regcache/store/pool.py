@@ -191,5 +191,5 @@ def _outcome(job: _Job) -> Any:
     _, function, args = job
     try:
         return function(*args)
-    except BaseException:  # noqa: BLE001 - whoever waits for it is told
+    except BaseException:  # noqa: BLE001 - the caller gets it
         return Failure()

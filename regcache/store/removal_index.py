@@ -1,4 +1,4 @@
-"""What is removed, in the index: the part of it that removals ask."""
+"""The part of the index that removals use."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from regcache.store.index_thread import IndexThread
 
 @implementer(IRemovalIndex)
 class RemovalIndex:
-    """Removals over the thread of an index. See :class:`~regcache.interfaces.IRemovalIndex`."""
+    """Removals in the index's thread. See :class:`~regcache.interfaces.IRemovalIndex`."""
 
     def __init__(self, thread: IndexThread) -> None:
         self._thread = thread
 
     def look(self, target: RemovalTarget) -> "Deferred[RemovalEffect]":
-        """What a removal would come to."""
+        """What a removal would do."""
         return self._thread.read(index_removal.look, target)
 
     def remove(self, target: RemovalTarget, generation: int) -> "Deferred[RemovalEffect]":
@@ -45,11 +45,11 @@ class RemovalIndex:
     def left_in(
         self, repository: Repository, after: RemovalTarget | None
     ) -> "Deferred[RemovalTarget | None]":
-        """What is to be removed next of a whole repository."""
+        """What to remove next of a whole repository."""
         return self._thread.read(index_holdings.left_in, repository, after)
 
     def clear(self, repository: Repository) -> "Deferred[None]":
-        """Forget a repository of which nothing is here."""
+        """Forget a repository of which nothing is cached."""
         return self._thread.write(index_holdings.clear, repository)
 
     def repositories(
@@ -59,17 +59,17 @@ class RemovalIndex:
         return self._thread.read(index_holdings.names_of, upstream, after, limit)
 
     def leaving(self) -> "Deferred[list[Digest]]":
-        """What was removed, and whose files may still be there."""
+        """The removed contents whose files may still be there."""
         return self._thread.read(index_removal.leaving)
 
     def still_leaving(self, digests: Sequence[Digest]) -> "Deferred[list[Digest]]":
-        """Which of them have not come again meanwhile."""
+        """Which of them were not stored again meanwhile."""
         return self._thread.read(index_removal.still_leaving, digests)
 
     def have_left(self, digests: Sequence[Digest]) -> "Deferred[None]":
-        """Their files are gone."""
+        """Note that their files are gone."""
         return self._thread.write(index_removal.have_left, digests)
 
     def last_generation(self) -> "Deferred[int]":
-        """The number of the last removal that anything is known of."""
+        """The number of the last removal in the index."""
         return self._thread.read(index_removal.last_generation)

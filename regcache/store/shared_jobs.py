@@ -91,6 +91,6 @@ def outcomes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Any]
     for item in items:
         try:
             found.append(work(item))
-        except Exception:  # noqa: BLE001 - whoever waits for it is told
+        except Exception:  # noqa: BLE001 - the caller gets it
             found.append(Failure())
     return found

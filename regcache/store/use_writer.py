@@ -1,4 +1,4 @@
-"""Uses on their way to the index: collected in memory, and written in batches."""
+"""Collects uses of content in memory, and writes them to the index in batches."""
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -22,7 +22,7 @@ while the last batch is not written: what eviction knows is a little worse then.
 
 
 class UseWriter:
-    """Notes uses at the cost of an entry in a dictionary."""
+    """Records uses. One use costs only an entry in a dictionary."""
 
     _log = Logger()
 
@@ -35,11 +35,11 @@ class UseWriter:
         self._loop.clock = clock
 
     def __len__(self) -> int:
-        """Of how many contents uses wait."""
+        """For how many contents uses wait to be written."""
         return len(self._pending)
 
     def start(self) -> None:
-        """Write now and then."""
+        """Write regularly from now on."""
         self._loop.start(INTERVAL, now=False)
 
     def stop(self) -> "Deferred[None]":
@@ -53,7 +53,7 @@ class UseWriter:
         self.flush()
 
     def touch(self, digest: Digest, now: float) -> None:
-        """Content was used at a time (Unix seconds)."""
+        """Note that content was used at a time (Unix seconds)."""
         use = self._pending.get(digest)
         if use is not None:
             use.count += 1
@@ -65,7 +65,7 @@ class UseWriter:
             self._pending[digest] = Use(1, now)
 
     def flush(self) -> "Deferred[None]":
-        """Write what is pending; fires when that is done, or given up."""
+        """Write what is pending. Fires when that is done, or failed."""
         self._wanted = True
         done = self._done
         if done is None:
@@ -75,7 +75,7 @@ class UseWriter:
         return done.wait()
 
     def forget(self, digest: Digest) -> None:
-        """The content is gone: note no use of it."""
+        """Drop the pending uses of removed content."""
         self._pending.pop(digest, None)
 
     async def _write(self) -> None:
@@ -91,7 +91,7 @@ class UseWriter:
         done.succeed()
 
     def _lost(self, failure: Failure) -> None:
-        """Uses that cannot be written are given up: eviction guesses a little worse."""
+        """Drop uses that cannot be written. Eviction is a little less exact then."""
         self._wanted = False
         if not isinstance(failure.value, IndexUnavailableError):
             self._log.failure("uses of contents could not be written", failure)

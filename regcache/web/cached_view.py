@@ -1,7 +1,7 @@
 """``/v2/`` for operators, and for any UI: what is cached, named ``<upstream>/<repository>``.
 
-No upstream is ever asked. So it shows what upstreams might refuse by now, and is only for accounts
-with ``admin``; on loopback, which is trusted to read, everybody may read.
+No upstream is asked. So it may show content that an upstream would refuse by now. Therefore it is
+only for accounts with ``admin``; on loopback everybody may read it.
 """
 
 from collections.abc import Coroutine, Mapping
@@ -31,7 +31,7 @@ class CachedView:
     """The dispatcher of the view.
 
     :ivar table: of :meth:`RoutingTable.view`.
-    :ivar gatekeeper: knows accounts; None where there are none.
+    :ivar gatekeeper: checks accounts; None if there are none.
     """
 
     table: RoutingTable

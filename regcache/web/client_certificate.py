@@ -1,7 +1,7 @@
-"""The certificate that a client has shown in its TLS handshake.
+"""The certificate that a client has sent in its TLS handshake.
 
-What the issuers that counted at that time make of the checked chain holds for all of the
-connection: there is no renegotiation, and no session is resumed.
+The result of the check against the issuers of that moment counts as long as the connection: there
+is no renegotiation, and no session is resumed.
 """
 
 from typing import Any
@@ -16,14 +16,14 @@ from regcache.seam.tls_stream import connection_of
 class ServerTLS(SSL.Connection):
     """The TLS state of one connection of a client.
 
-    :ivar issuers: whose certificates count for it; None where none is asked for.
+    :ivar issuers: whose certificates are accepted; None if none is asked for.
     """
 
     issuers: ClientIssuers | None = None
 
 
 def certificate_of(transport: object) -> ClientCertificate | None:
-    """Who shows a certificate on a connection whose handshake is over; None where nobody does.
+    """The certificate of the client, when the handshake is over; None if there is none.
 
     :param transport: of any kind; only TLS has certificates.
     """
@@ -34,5 +34,5 @@ def certificate_of(transport: object) -> ClientCertificate | None:
     try:
         return connection.issuers.identify(shown.get_verified_chain(as_cryptography=True) or ())
     except ValueError:
-        # OpenSSL takes some certificates that nobody else can read: it is nobody's.
+        # OpenSSL accepts some certificates that cannot be parsed here: they count as none.
         return None

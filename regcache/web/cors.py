@@ -3,17 +3,17 @@
 ===============================  ============================================================
 ``Origin`` of the request        what it gets
 ===============================  ============================================================
-none                             the answer as ever
+none                             the usual answer
 a configured origin              that origin, credentials allowed, and DELETE
 any other, with ``"*"``          ``*``: GET, HEAD and OPTIONS, never credentials
-any other, without it            the answer as ever, which its browser shows to nobody; OPTIONS
-                                 is refused as any other method
+any other, without it            the usual answer, which the browser does not show to the page;
+                                 OPTIONS is refused as any other method
 several lines of it              as any other
 ===============================  ============================================================
 
-Origins are compared character by character, as browsers send them: scheme, host and port. Where
-answers differ by origin they say so (``Vary``). Errors and challenges carry the same fields, so a
-page can find out that it has to log in.
+Origins are compared character by character, as browsers send them: scheme, host and port. If
+answers differ by origin they have ``Vary``. Errors and challenges have the same fields, so a page
+can find out that it has to log in.
 """
 
 from collections.abc import Collection
@@ -23,7 +23,7 @@ from regcache.web.request import Dispatch, Request
 from regcache.web.respond import add_vary, set_header
 from regcache.web.token_handler import PATH as TOKEN_PATH
 
-#: Fields of answers that a page may read, besides those that it always may.
+#: Fields of answers that a page may read, besides those that any page may read.
 EXPOSED = ", ".join(
     (
         *("Accept-Ranges", "Age", "Cache-Status", "Content-Length", "Content-Range"),
@@ -33,7 +33,7 @@ EXPOSED = ", ".join(
 )
 #: Fields that a page may send.
 _SENT = ("Accept", "Cache-Control", "If-None-Match", "Range")
-#: How long a browser may remember what is allowed (seconds).
+#: For how long a browser may remember what is allowed (seconds).
 REMEMBERED = 600
 
 
@@ -48,7 +48,7 @@ class CrossOrigin:
         self._any = "*" in origins
 
     def before(self, dispatch: Dispatch) -> Dispatch:
-        """A dispatcher that answers what browsers ask before, and marks the answers of another."""
+        """A dispatcher that answers preflight requests, and adds the fields to other answers."""
         if not (self._exact or self._any):
             return dispatch
 
@@ -63,7 +63,7 @@ class CrossOrigin:
         return answer
 
     def _allow(self, request: Request) -> str:
-        """Let a page read the answer, if it may; the origin that is allowed, else ""."""
+        """Let a page read the answer, if it may. Returns the allowed origin, or ""."""
         if self._exact:
             add_vary(request, "Origin")
         lines = request.field_lines(b"origin")

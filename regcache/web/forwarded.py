@@ -1,18 +1,18 @@
-"""What trusted proxies say of the clients behind them: X-Forwarded-For and X-Forwarded-Proto.
+"""The client of a request that came through trusted proxies: X-Forwarded-For, X-Forwarded-Proto.
 
-Each proxy adds the address of who connected to it at the end. So the list is read from its end: as
-long as an address is that of a trusted proxy, what it says of the one before is believed.
+Each proxy appends the address that connected to it. So the list is read from its end: as long as an
+address is that of a trusted proxy, the entry before it can be trusted.
 
 ==============================  ======================================================
 the list, from its end          who the client is
 ==============================  ======================================================
-an address that is not trusted  that one; what is before it may be invented
-an address that is trusted      goes on
-what is no address              the proxy behind it, which is all that is known
+an address that is not trusted  that one; entries before it may be invented
+an address that is trusted      go on with the entry before it
+an entry that is no address     the proxy that added it: no more is known
 its beginning                   the first address
 ==============================  ======================================================
 
-Nothing of it is believed from a peer that is no trusted proxy.
+If the peer is no trusted proxy, these headers are ignored.
 """
 
 import re
@@ -25,9 +25,9 @@ from twisted.web.http_headers import Headers
 
 from regcache.access.grants import parse_address
 
-#: Further entries are not looked at: nobody has so many proxies.
+#: How many entries are read, from the end: more proxies in a row do not occur.
 MOST_ENTRIES = 64
-#: Addresses whose trust is remembered.
+#: For how many addresses it is remembered whether they are trusted.
 _MOST_REMEMBERED = 1024
 #: The longest textual form of an address, with brackets and port.
 _LONGEST = 64
@@ -38,10 +38,10 @@ _SCHEMES = frozenset({"http", "https"})
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """What is believed of a request that came through a proxy.
+    """What trusted proxies say about a request.
 
     :ivar address: of the client, textual.
-    :ivar scheme: ``http`` or ``https``; None where it is not said.
+    :ivar scheme: ``http`` or ``https``; None if it is not stated.
     """
 
     address: str
@@ -49,9 +49,9 @@ class Forwarded:
 
 
 class TrustedProxies:
-    """The proxies that are believed.
+    """The trusted proxies.
 
-    :param networks: theirs.
+    :param networks: in which they are.
     """
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
@@ -66,9 +66,9 @@ class TrustedProxies:
         )
 
     def read(self, peer: str | None, headers: Headers) -> Forwarded | None:
-        """What is said of the client of a request; None where nothing is, or is believed.
+        """What they say about the client of a request; None if nothing, or nothing trusted.
 
-        :param peer: who is connected to us; None on a unix socket.
+        :param peer: the address that is connected to us; None on a unix socket.
         """
         if not self._networks or peer is None:
             return None

@@ -1,4 +1,4 @@
-"""Which user is at the other end of a unix socket (unix(7), SO_PEERCRED)."""
+"""The user at the other end of a unix socket (unix(7), SO_PEERCRED)."""
 
 import socket
 import struct
@@ -10,7 +10,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def peer_user(request: Request) -> int | None:
-    """The user id of the process that connected; None where the connection has none."""
+    """The user id of the process that connected; None if it is not known."""
     connection = socket_of(getattr(request.channel, "transport", None))
     if connection is None or connection.family != socket.AF_UNIX:
         return None

@@ -14,12 +14,12 @@ from regcache.web.respond import TEXT_TYPE, send_body
 
 @dataclass(frozen=True, slots=True)
 class RemovalHandler:
-    """Answers requests to delete something of a repository, of whoever may do that."""
+    """Answers requests to delete something of a repository, if the account may do that."""
 
     removal: Removal
 
     async def answer(self, request: Request, repository: Repository, target: Target) -> None:
-        """Remove it, and answer 202 when the disk is free.
+        """Remove it, and answer 202 when the files are gone.
 
         :raises ManifestUnknownError, BlobUnknownError: if it is not here.
         :raises DeniedError: if it is pinned.
@@ -36,7 +36,7 @@ class RemovalHandler:
 
 
 def _removed_by(repository: Repository, target: Target) -> RemovalTarget:
-    """What a target names."""
+    """The manifest, tag or blob that a target names."""
     if target.kind is TargetKind.BLOB:
         return blob_of(repository, Digest.parse(target.reference))
     if is_digest(target.reference):

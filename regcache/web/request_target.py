@@ -1,4 +1,4 @@
-"""Host and target of a request, which together name what is asked for (RFC 9112, 3.2)."""
+"""Checks the Host and the target of a request (RFC 9112, 3.2)."""
 
 import re
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ def checked_host(lines: Sequence[bytes], version: bytes) -> str | None:
 
 
 def origin_form(target: bytes, lines: Sequence[bytes]) -> bytes:
-    """The target in origin form, of one that may be in absolute form (RFC 9112, 3.2.2).
+    """The origin form of a target, which may be in absolute form (RFC 9112, 3.2.2).
 
     :param lines: the values of all Host fields, one at most.
-    :raises BadRequestError: for another form, and where it names another authority than the Host:
-        others might read in another way which of the two is meant.
+    :raises BadRequestError: for other forms, and if it names another authority than the Host, since
+        other servers may choose the other one of the two.
     """
     if target[:1] == b"/":
         return target

@@ -1,4 +1,4 @@
-"""The body of a blob that is not stored: one answer of an upstream, continued by further ones.
+"""The body of a relayed blob: one answer of an upstream, continued by others if it breaks off.
 
 ========  ==========================  ====================================================
 state     event                       what holds afterwards
@@ -6,21 +6,21 @@ state     event                       what holds afterwards
 waiting   delivered                   flowing
 flowing   bytes that are new          flowing; they are passed on
 flowing   ends where the blob does    over
-flowing   breaks off, or ends before  pausing; with the last byte here: over
-pausing   the pause is over           asking, from behind the last byte that came
-pausing   the same, while the client  pausing, until it takes more: an upstream that closes
-          takes nothing               what nobody reads is not asked in vain
-asking    a fitting answer            flowing; what had come before is passed over
-asking    a refusal, or an answer     pausing, as :mod:`retries` has it
+flowing   breaks off, or ends before  pausing; if the last byte has come: over
+pausing   the pause is over           asking, from after the last byte that came
+pausing   the same, while the client  pausing, until it takes more: the upstream might close the
+          takes nothing               connection again before anything is read
+asking    a fitting answer            flowing; bytes that had come before are skipped
+asking    a refusal, or an answer     pausing, by the rules of :mod:`retries`
           that does not fit
-asking    nothing follows, of a blob  pausing; it is asked for from the beginning then, since
-          of unknown size             only a whole answer says where the end is
+asking    nothing follows, of a blob  pausing; then it is asked for from the beginning, since
+          of unknown size             only a whole answer shows where the end is
 any       tries are used up           over; the consumer is told the failure
 any       aborted                     over; the consumer is told nothing
 ========  ==========================  ====================================================
 
-The rules are those of a fill: an answer begins where it was asked for or at 0, and does not
-contradict the size. Whether the pieces belong together is decided by the digest, as ever.
+The rules are those of a fill: an answer begins where it was asked for, or at 0, and must not
+contradict the size. Whether the pieces belong together is decided by the digest, as always.
 """
 
 from collections.abc import Callable
@@ -40,10 +40,10 @@ from regcache.interfaces import IBlobBody, IBodyConsumer
 
 @implementer(IBodyConsumer)
 class ContinuedBody:
-    """Delivers a blob from its first byte on, whatever breaks off on the way.
+    """Delivers a blob from its first byte on, from several answers if needed.
 
-    :ivar size: bytes of the blob, or None where nobody knows.
-    :ivar url_indexes: which of the upstream's URLs gave something.
+    :ivar size: of the blob (bytes), or None if it is not known.
+    :ivar url_indexes: the indexes of the URLs that gave bytes.
     """
 
     _log = Logger()
@@ -61,8 +61,8 @@ class ContinuedBody:
     ) -> None:
         """
         :param first: an answer that begins at 0.
-        :param skip: indexes of the URLs that are not to be asked.
-        :param random: a number in [0, 1), for jitter.
+        :param skip: the indexes of the URLs that must not be asked.
+        :param random: gives a number in [0, 1), for jitter.
         """
         self.size = size
         self.url_indexes = {first.url_index}
@@ -104,7 +104,7 @@ class ContinuedBody:
             self._ask()
 
     def abort(self) -> None:
-        """End it; the consumer hears nothing more. Idempotent."""
+        """End it. The consumer is not told anything any more. Idempotent."""
         self._close()
         body, self._body = self._body, None
         asking, self._asking = self._asking, None
@@ -114,7 +114,7 @@ class ContinuedBody:
             asking.cancel()
 
     def body_chunk(self, data: bytes) -> None:
-        """Pass on what is new of a chunk."""
+        """Pass on the new bytes of a chunk."""
         if self._consumer is None:
             return
         passed, end = self._position - self._incoming, self._incoming + len(data)
@@ -127,7 +127,7 @@ class ContinuedBody:
             self._consumer.body_chunk(data[passed:] if passed else data)
 
     def body_ended(self) -> None:
-        """It is the end of the blob, if that has come whole."""
+        """An answer has ended: so does the blob, if all of it has come."""
         end = self._position if self.size is None else self.size
         if self._incoming < end:
             self._break("the body ended early")
@@ -135,7 +135,7 @@ class ContinuedBody:
             consumer.body_ended()
 
     def body_failed(self, failure: UpstreamFailure) -> None:
-        """An answer broke off: the next one is to go on from there."""
+        """An answer broke off: ask for the rest."""
         body, self._body = self._body, None
         if self._incoming == self.size:
             self.body_ended()  # what failed is behind the last byte
@@ -183,7 +183,7 @@ class ContinuedBody:
             body.deliver(self)
 
     def _reason_against(self, body: IBlobBody) -> str:
-        """Why an answer does not go on from here; "" where it may."""
+        """Why an answer cannot continue the body; "" if it can."""
         if body.start not in (self._position, 0):
             return "it sent another range than was asked for"
         if body.size is None:
@@ -209,7 +209,7 @@ class ContinuedBody:
         self._lost(failure, again=self._retries.refused(failure, self.url_indexes))
 
     def _lost(self, failure: UpstreamFailure, again: bool) -> None:
-        """Ask again after a pause, where that makes sense, or give up."""
+        """Ask again after a pause, if that makes sense, or give up."""
         if not (again and self._retries.count(self._position, answered=True)):
             self._give_up(failure)
         else:
@@ -221,7 +221,7 @@ class ContinuedBody:
             consumer.body_failed(failure)
 
     def _failed(self, failure: Failure) -> None:
-        """Our own fault: log it and end."""
+        """There was an internal fault: log it and end."""
         self._log.failure("passing {digest} on failed", failure, digest=self._digest)
         name = self._source.registry.name
         self._give_up(UpstreamBadAnswer(name, "passing it on failed"))

@@ -1,15 +1,15 @@
-"""A relay: a blob that cannot be stored, straight from the upstream to one client.
+"""A relay: passes a blob that cannot be stored directly from the upstream to one client.
 
-It hashes what passes, withholds the last 64 KiB until the digest is right, and aborts on a
-mismatch, so that a client is as safe as with a stored blob. It implements the face of a
-reader. A client that reads slowly pauses the upstream; where that breaks off, the body goes on
-by itself (``continued_body.py``), and neither hash nor client notice.
+It hashes the bytes, withholds the last 64 KiB until the digest is right, and aborts if it is not.
+So a client is as safe as with a stored blob. It has the interface of a reader. A slow client
+pauses the upstream. If the upstream breaks off, the body is continued (``continued_body.py``);
+neither the hash nor the client notices that.
 
 =========  ==========================================================================
 state      meaning
 =========  ==========================================================================
-waiting    the body waits until the answer's head is out (``begin``)
-flowing    chunks are hashed and passed on but for what is withheld
+waiting    the body waits until the answer's head is sent (``begin``)
+flowing    chunks are hashed and passed on, except for what is withheld
 held       the client takes nothing; time counts against it, see :class:`ClientPace`
 ended      the digest was right and everything was sent, or the answer was aborted
 =========  ==========================================================================
@@ -33,18 +33,18 @@ from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IBlobBody, IBodyConsumer, IReader, IReaderSink
 
-#: A client that takes less than this is given up (bytes a second) ...
+#: A client that takes less than this is cut off (bytes a second) ...
 SLOWEST = 1024
 #: ... over so long, in which the upstream waits for it (seconds).
 WINDOW = 60.0
 
 
 class ClientPace:
-    """Whether a client takes what is passed on to it, or next to nothing.
+    """Finds out that a client takes next to nothing of what is passed on to it.
 
-    A relay holds a place, a connection and 64 KiB for as long as its client likes. One that
-    takes less than ``SLOWEST`` over ``WINDOW`` is given up. Only the time counts in which the
-    upstream waits for the client, not the other way round.
+    A relay keeps a place, a connection and 64 KiB until its client has everything. A client that
+    takes less than ``SLOWEST`` over ``WINDOW`` is cut off. Only that time counts in which the
+    upstream waits for the client.
 
     :param too_slow: called once.
     """
@@ -57,7 +57,7 @@ class ClientPace:
         self._taken = 0
 
     def took(self, count: int) -> None:
-        """It is sent so many bytes: perhaps enough for another while."""
+        """Count bytes that the client was sent."""
         self._taken += count
         if self._taken >= SLOWEST * WINDOW:
             self._taken, self._spent = 0, 0.0
@@ -69,7 +69,7 @@ class ClientPace:
             self._call = self._clock.callLater(WINDOW - self._spent, self._expired)
 
     def go_on(self) -> None:
-        """It does not, or not any more. Idempotent."""
+        """The upstream does not wait for the client any more. Idempotent."""
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
@@ -81,7 +81,7 @@ class ClientPace:
 
 
 class RelayedBody(Protocol):
-    """What is passed on, see :class:`~regcache.interfaces.IBlobBody`."""
+    """The body that is passed on, see :class:`~regcache.interfaces.IBlobBody`."""
 
     def deliver(self, consumer: IBodyConsumer) -> None:
         """Begin to deliver."""
@@ -139,7 +139,7 @@ class Relay:
     def begin(self, start: int, end: int | None, sink: IReaderSink) -> None:
         """Send ``[start, end)``; the bytes before are only hashed.
 
-        What passes cannot be had again, so a second range is broken off.
+        The bytes are not kept, so a second range is aborted.
         """
         if self._begun:
             sink.broken("what is relayed passes once")
@@ -165,7 +165,7 @@ class Relay:
             self._body.resume()
 
     def stopProducing(self) -> None:
-        """The client is gone."""
+        """The client has left."""
         self.leave()
 
     def leave(self) -> None:
@@ -178,7 +178,7 @@ class Relay:
             self._body.abort()
 
     def body_chunk(self, data: bytes) -> None:
-        """Hash a chunk, and send on what need not be withheld any more."""
+        """Hash a chunk, and pass on the bytes that need not be withheld any more."""
         if self._over:
             return
         self._hasher.update(data)
@@ -224,7 +224,7 @@ class Relay:
         self._finish()
 
     def body_failed(self, failure: UpstreamFailure) -> None:
-        """The upstream broke off for good: so does the answer, and the client may resume."""
+        """The upstream failed for good: abort the answer. The client may resume it."""
         if not self._over:
             self._break(failure.reason)
 
@@ -251,7 +251,7 @@ class Relay:
 
 
 class Relays:
-    """Blobs that are not stored: asked for anew for each client, unless an answer is at hand."""
+    """Relays blobs. Each client has a request of its own to the upstream."""
 
     _log = Logger()
 
@@ -270,10 +270,10 @@ class Relays:
     ) -> Relay:
         """Begin an answer.
 
-        :param expected_size: what a manifest says (bytes), or None.
+        :param expected_size: by a manifest (bytes), or None.
         :param reason: why it is not stored, for the log.
-        :param body: an answer that is here already, and that nobody has touched.
-        :raises UpstreamFailure: if the upstream does not give it, or another one.
+        :param body: the body of an answer that is there already, and not read yet.
+        :raises UpstreamFailure: if the upstream does not give it, or gives one of another size.
         """
         upstream = source.repository.upstream
         skip = self._downloads.skipped(digest, source.registry)

@@ -176,7 +176,23 @@ class _Docker(DockerClient):
         self.assertRaises(AssertionError, self.pull_by_name, repository, hub_login)
 
 
-class _MirrorTests(_Tests):
+class _DockerTests(_Tests):
+    """Besides: what ``docker login`` keeps, a password or a refresh token, is good for pulls."""
+
+    def test_pull_after_login(self: Any) -> None:
+        """The case that breaks others: nothing without a login, all after it, none at its end."""
+        for restricted in (self.watched(mixed_daemon()), self.watched(closed_daemon())):
+            address, docker = self.address(restricted.daemon), self.docker
+            reference = f"{address}/{CLOSED}:1"
+            restricted.admit(LEAVER)
+            self.assert_fails(partial(docker.pull, reference))
+            docker.login(address, LEAVER)
+            self.assert_arrived(catalog().images[CLOSED], docker.pull(reference), False)
+            restricted.dismiss(LEAVER)
+            self.assert_fails(partial(docker.pull, reference))
+
+
+class _MirrorTests(_DockerTests):
     """Besides: a mirror, which dockerd does not log in to."""
 
     def test_mirror(self: Any) -> None:
@@ -228,13 +244,13 @@ class _DockerTls(_Docker):
     refusals = (*ClientCase.refusals, "eof")
 
 
-class GraphDriverStoreTlsTests(_Tests, _DockerTls):
+class GraphDriverStoreTlsTests(_DockerTests, _DockerTls):
     """docker with the classic image store, over TLS."""
 
     dockerd = staticmethod(graph_driver_dockerd)
 
 
-class ContainerdStoreTlsTests(_Tests, _DockerTls):
+class ContainerdStoreTlsTests(_DockerTests, _DockerTls):
     """docker with the containerd image store, over TLS."""
 
     dockerd = staticmethod(containerd_dockerd)

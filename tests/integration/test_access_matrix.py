@@ -37,7 +37,8 @@ _COLUMNS: Mapping[str, tuple[str, str]] = {
 }
 #: Those that concern no repository.
 _ELSEWHERE: Mapping[str, str] = {"`/v2/`": "/v2/", "`_catalog`": "/v2/_catalog"}
-_OPERATORS = "operators"
+#: Those of the operators' endpoint.
+_OPERATORS: Mapping[str, str] = {"`/metrics`": "/metrics", "API": "/api/v1/status"}
 REPOSITORIES = (OPEN, CLOSED)
 
 
@@ -187,7 +188,7 @@ class MatrixTests(AccessCase):
         """The table has all rows that the test knows, and columns that it can ask for."""
         self.assertEqual(set(table()), {*OURS, *EXTERNAL})
         for columns in table().values():
-            self.assertEqual(set(columns), {*_COLUMNS, *_ELSEWHERE, _OPERATORS})
+            self.assertEqual(set(columns), {*_COLUMNS, *_ELSEWHERE, *_OPERATORS})
 
     def status(self, asked: Asked, shown: Mapping[str, str], method: str, target: str) -> int:
         """What comes for what was shown."""
@@ -245,12 +246,18 @@ class OperatorTests(AccessCase):
     """What operators see, where it is not on loopback alone."""
 
     def test_operators(self) -> None:
-        """Only who may administer, and that by no token."""
+        """Metrics for who may administer, the API for every account, and neither by a token."""
         port = free_port()
         rules: list[Any] = mixed_daemon().daemon.config["access"]["rules"]
         restricted = self.restricted({"rules": rules}, admin={"endpoint": f"tcp:{port}"})
+        self.assert_statuses(OURS, restricted.daemon, port)
+        self.assert_statuses(EXTERNAL, certified().daemon, certified().operators)
+
+    def assert_statuses(self, rows: Mapping[str, Shows], daemon: Regcache, port: int) -> None:
+        """Of some rows, by what is shown to a daemon's other listeners."""
         client = RegistryClient(f"http://127.0.0.1:{port}")
-        for who, shows in OURS.items():
-            asked = Asked(restricted.daemon, Way())
-            answer = self.ask(client, "/metrics", headers=shows(asked))
-            self.assertEqual([answer.status], table()[who][_OPERATORS], who)
+        for who, shows in rows.items():
+            headers = shows(Asked(daemon, Way()))
+            for column, target in _OPERATORS.items():
+                answer = self.ask(client, target, headers=headers)
+                self.assertEqual([answer.status], table()[who][column], (who, column))

@@ -25,7 +25,7 @@ from tests.integration.base import UPSTREAM, UPSTREAM_HOST, catalog, certificate
 from tests.integration.client_cases import DockerClient, SkopeoClient
 from tests.integration.test_docker import containerd_dockerd, graph_driver_dockerd
 from tests.support.auth_server import ISSUER, AuthServer
-from tests.support.processes import Workspace
+from tests.support.processes import Workspace, free_port
 from tests.support.servers import DockerRegistry, Regcache
 from tests.support.signers import Signer
 
@@ -39,7 +39,7 @@ SCOPE = f"repository:{CLOSED}:pull"
 class TokenSetting:
     """A token server, a docker-registry that takes its tokens, and a daemon in front of that.
 
-    :ivar port: where a registry-mirror is expected; None for anywhere.
+    :ivar operators: the port of its endpoint for operators, which is not on loopback alone.
     """
 
     def __init__(self, signer: Signer, keys: str) -> None:
@@ -55,6 +55,7 @@ class TokenSetting:
         scopes = [f"repository:{name}:pull,push" for name in catalog().images]
         token = self.auth.token(ROBOT[0], "backend", *scopes)
         catalog().fill(self.registry, {"Authorization": f"Bearer {token}"})
+        self.operators = free_port()
         self.keys_file = self._workspace.file("keys", keys)
         self.daemon = Regcache(self._config(), certificates().certificate)
         self.daemon.start()
@@ -67,7 +68,8 @@ class TokenSetting:
         return {
             "upstreams": {UPSTREAM: upstream, OTHER: {"urls": ["http://127.0.0.1:1"]}},
             "default_upstream": UPSTREAM,
-            "access": {"token": token},
+            "access": {"token": token, "admins": ["root"]},
+            "admin": {"endpoint": f"tcp:{self.operators}"},
         }
 
     def close(self) -> None:

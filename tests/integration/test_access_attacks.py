@@ -21,8 +21,8 @@ from tests.integration.access_base import (
     AccessCase,
     Restricted,
     closed_daemon,
-    mixed_daemon,
 )
+from tests.integration.base import shared
 from tests.support.faulty_upstream import FaultyUpstream
 from tests.support.images import mixed_image
 from tests.support.raw_client import Door, RawClient
@@ -49,13 +49,19 @@ def signed(header: Mapping[str, Any], claims: Mapping[str, Any], key: bytes, sum
     return f"{text}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
+@shared
+def attacked_daemon() -> Restricted:
+    """One of its own: other tests log in wrongly, too, and only so many times are allowed."""
+    return Restricted({"rules": MIXED_RULES})
+
+
 class OnMixedCase(AccessCase):
     """A daemon that everybody may pull something from, and accounts the rest."""
 
     def setUp(self) -> None:
         """Look for secrets in its log when the test is over."""
         super().setUp()
-        self.mixed: Restricted = self.watched(mixed_daemon())
+        self.mixed: Restricted = self.watched(attacked_daemon())
         self.daemon = self.mixed.daemon
 
     def status(self, authorization: str, target: str = MANIFEST, **headers: str) -> int:

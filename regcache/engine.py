@@ -25,6 +25,7 @@ from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.relay import Relays
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
+from regcache.cache.image_sizes import ImageSizes
 from regcache.cache.listings import Listings
 from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.manifests import ManifestCache
@@ -175,6 +176,7 @@ class _Builder:
         self._removed: Generations[Hashable] = Generations(MOST_REMOVED)
         self._forgetting = Forgetting(self._removed)
         self._small_blobs = SmallBlobs(reactor)
+        self._image_sizes = ImageSizes(self._index)
         self._closed_repositories = ClosedRepositories(self._index, reactor)
         self._make_downloads(storage.finish)
 
@@ -268,6 +270,7 @@ class _Builder:
             visibility=visibility,
             remembered=remembered,
             checker=ManifestChecker(self._parser, self._metrics),
+            sizes=self._image_sizes,
             events=self._metrics,
             clock=self._reactor,
             removed=self._removed,
@@ -319,5 +322,6 @@ class _Builder:
             ),
             visibility=visibility,
             small=self._small_blobs,
+            sizes=self._image_sizes,
             removed=self._removed,
         )

@@ -26,7 +26,7 @@ from regcache.cache.download.context import Fetched
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import is_removed
-from regcache.cache.image_sizes import check_image_size
+from regcache.cache.image_sizes import ImageSizes
 from regcache.cache.opened import BlobHead, OpenBlob, in_memory
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight.visibility import Visibility
@@ -64,6 +64,7 @@ class BlobCache:
         heads: BlobHeads,
         visibility: Visibility,
         small: SmallBlobs,
+        sizes: ImageSizes,
         removed: Generations[Hashable],
     ) -> None:
         """:param removed: what operators removed. Requests that began before do not keep it."""
@@ -74,6 +75,7 @@ class BlobCache:
         self._heads = heads
         self._visibility = visibility
         self._small = small
+        self._sizes = sizes
         self._removed = removed
 
     def open_at_once(self, repository: ServedRepository, digest: Digest) -> OpenBlob | None:
@@ -92,7 +94,7 @@ class BlobCache:
         """
         began = self._removed.current
         await self._visibility.admit_blob(repository, digest)
-        await check_image_size(self._index, repository, digest)
+        await self._sizes.check(repository, digest)
         admitted = self._visibility.admits_fetch_at_once(repository)
         opened = await self._open(repository, digest, admitted)
         try:
@@ -138,7 +140,7 @@ class BlobCache:
         :raises RegistryError: if it may not be shown.
         """
         await self._visibility.admit_blob(repository, digest)
-        await check_image_size(self._index, repository, digest)
+        await self._sizes.check(repository, digest)
         head = await self._heads.find(repository, digest)
         self._visibility.confirm(repository)
         return head

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.cache.forgetting import is_removed
+from regcache.cache.image_sizes import ImageSizes
 from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.remembered_manifests import RememberedManifests, right_key
@@ -39,6 +40,7 @@ class ManifestCache:
         visibility: Visibility,
         remembered: RememberedManifests,
         checker: ManifestChecker,
+        sizes: ImageSizes,
         events: ICacheEvents,
         clock: IReactorTime,
         removed: Generations[Hashable],
@@ -50,6 +52,7 @@ class ManifestCache:
         self._visibility = visibility
         self._remembered = remembered
         self._checker = checker
+        self._sizes = sizes
         self._events = events
         self._clock = clock
         self._removed = removed
@@ -195,6 +198,7 @@ class ManifestCache:
         except OSError as error:
             self._events.storage_error()
             self._log.warn("storing {digest} failed: {error}", digest=digest, error=error)
+            self._sizes.note_unrecorded(repository, body)
 
     async def _forget_content(self, digest: Digest) -> None:
         try:

@@ -21,6 +21,7 @@ from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.relay import Relays
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import Forgetting, IndexOfContent
+from regcache.cache.image_sizes import ImageSizes
 from regcache.cache.listings import Listings
 from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.manifests import ManifestCache
@@ -250,6 +251,7 @@ class Caches:
         )
 
     def _make_caches(self, parser: Parser) -> None:
+        self.image_sizes = ImageSizes(self.index)
         self.blobs = self._blob_cache()
         self.remembered_manifests = RememberedManifests(self.clock)
         self.manifests = ManifestCache(
@@ -259,6 +261,7 @@ class Caches:
             visibility=self.visibility,
             remembered=self.remembered_manifests,
             checker=ManifestChecker(parser, self.events),
+            sizes=self.image_sizes,
             events=self.events,
             clock=self.clock,
             removed=self.removed,
@@ -310,6 +313,7 @@ class Caches:
             ),
             visibility=self.visibility,
             small=self.small_blobs,
+            sizes=self.image_sizes,
             removed=self.removed,
         )
 

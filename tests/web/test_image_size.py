@@ -1,6 +1,9 @@
 """``limits.image_size`` as a client sees it."""
 
+import errno
 import json
+
+from twisted.internet.defer import Deferred, fail
 
 from regcache.cache.policy import Policy
 from regcache.digests import Digest
@@ -101,12 +104,24 @@ class ImageSizeTests(LimitedCase):
         self.see(CONTENT, LARGE)
         self.assertEqual(self.front.get("/v2/org/app/manifests/1").status, 200)
 
+    def test_not_recorded(self) -> None:
+        """On a disk that takes nothing the manifest is served, and the limit holds."""
+        self.patch(self.front.caches.store, "keep", _full)
+        self.see(CONTENT, LARGE)
+        self.assertEqual(self.statuses(), [403] * 4)
+        self.see(CONTENT, tag="2")
+        self.assertEqual(self.statuses(), [200, 200, 403, 403])
+
     def test_ranges(self) -> None:
         """A part is no way around."""
         self.see(CONTENT, LARGE)
         self.assertEqual(self.front.get(BIG, "Range: bytes=0-9").status, 403)
         etag = f'If-None-Match: "{Digest.of(LARGE)}"'
         self.assertEqual(self.front.get(BIG, etag).status, 403)
+
+
+def _full(*_arguments: object) -> "Deferred[None]":
+    return fail(OSError(errno.ENOSPC, "full"))
 
 
 class UnlimitedTests(LimitedCase):

@@ -10,37 +10,56 @@ from collections.abc import Iterable, Iterator
 from regcache import __version__
 from regcache.access.entries import Entries
 from regcache.access.sessions import LIMITS, Sessions
-from regcache.admin.api import session_calls, status_calls, upstream_calls
+from regcache.admin.api import (
+    config_call,
+    session_calls,
+    status_calls,
+    transfer_calls,
+    upstream_calls,
+)
 from regcache.admin.api.callers import Callers
 from regcache.admin.api.calls import ApiCall
 from regcache.admin.api.openapi import OPENAPI, openapi_route
 from regcache.admin.api.router import Api
 from regcache.config import model
 from regcache.config.endpoints import tcp_address
+from regcache.config.loading import Loaded
+from regcache.config.printing import long_form
 from regcache.engine import Engine
 from regcache.facts import IndexCounts
 from regcache.in_force import CurrentConfiguration
+from regcache.rates import RecentRates
 from regcache.store.index_file import IndexUnavailableError
+from regcache.web.sender import Sender
 
 #: All calls, in the order of docs/api.md.
 CALLS: tuple[ApiCall, ...] = (
     *session_calls.CALLS,
     *status_calls.CALLS,
     *upstream_calls.CALLS,
+    *transfer_calls.CALLS,
+    *config_call.CALLS,
     OPENAPI,
 )
 
+_IN, _OUT = "in", "out"
 
-def build_api(config: model.Config, engine: Engine, current: CurrentConfiguration) -> Api:
-    """Make the API."""
+
+def build_api(loaded: Loaded, engine: Engine, current: CurrentConfiguration) -> Api:
+    """Make the API.
+
+    :param loaded: the configuration that the daemon began with.
+    """
     sessions = Sessions(Entries(engine.reactor, LIMITS), engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
-    addresses = list(ui_addresses(config))
-    sources = _Sources(config, engine, current)
+    addresses = list(ui_addresses(loaded.config))
+    sources = _Sources(loaded, engine, current)
     routes = [
         *session_calls.SessionCalls(callers, sessions, lambda: addresses).routes(),
         *status_calls.status_routes(sources.daemon, sources.counts),
         *upstream_calls.upstream_routes(sources.upstreams),
+        *transfer_calls.transfer_routes(sources.traffic),
+        *config_call.config_routes(sources.config),
         openapi_route(CALLS, __version__),
     ]
     return Api(routes, callers, engine.parser, busy=(IndexUnavailableError,))
@@ -49,18 +68,19 @@ def build_api(config: model.Config, engine: Engine, current: CurrentConfiguratio
 class _Sources:
     """What the calls read."""
 
-    def __init__(self, config: model.Config, engine: Engine, current: CurrentConfiguration) -> None:
-        self._title = config.ui.title
+    def __init__(self, loaded: Loaded, engine: Engine, current: CurrentConfiguration) -> None:
+        self._loaded = loaded
         self._engine = engine
         self._current = current
         self._started = engine.reactor.seconds()
+        self._rates = RecentRates()
 
     def daemon(self) -> status_calls.DaemonFacts:
         """What the daemon knows of itself."""
         engine = self._engine
         return status_calls.DaemonFacts(
             version=__version__,
-            title=self._title,
+            title=self._current.in_force.config.ui.title,
             started=self._started,
             index_problem=engine.index.problem,
             downloads=len(engine.downloads),
@@ -84,6 +104,36 @@ class _Sources:
         """How much of everything there is."""
         return await self._engine.index.counts()
 
+    def config(self) -> config_call.ConfigFacts:
+        """The configuration in force."""
+        return config_call.ConfigFacts(
+            long_form(self._current.in_force.config),
+            self._started,
+            file=self._loaded.name,
+            lines=self._loaded.lines,
+        )
+
+    def traffic(self) -> transfer_calls.Traffic:
+        """What is under way."""
+        engine, now = self._engine, self._engine.reactor.seconds()
+        readers = {each.source: _principal(each) for each in engine.feeding}
+        sent = sum(each.client.body_bytes_sent for each in engine.feeding)
+        downloads = engine.downloads.progress()
+        keys = [(each.digest, each.repository) for each in downloads]
+        self._rates.keep_only([_IN, _OUT, *keys])
+        return transfer_calls.Traffic(
+            [
+                transfer_calls.TransferFacts(
+                    each,
+                    self._rates.rate(key, each.here, now),
+                    [readers[one] for one in each.readers if one in readers],
+                )
+                for key, each in zip(keys, downloads, strict=True)
+            ],
+            in_rate=self._rates.rate(_IN, engine.metrics.received_bytes, now),
+            out_rate=self._rates.rate(_OUT, engine.metrics.served_bytes + sent, now),
+        )
+
     def upstreams(self) -> list[upstream_calls.UpstreamFacts]:
         """The upstreams of the configuration in force."""
         in_force = self._current.in_force
@@ -98,6 +148,11 @@ class _Sources:
             )
             for health in in_force.health()
         ]
+
+
+def _principal(sender: Sender) -> str:
+    """The account that an answer is for, else the address."""
+    return sender.client.facts.account or sender.client.peer_name
 
 
 def ui_addresses(config: model.Config) -> Iterator[str]:

@@ -80,6 +80,11 @@ class RequestMetrics(Collector):
         """Count bytes of a body."""
         self._served[upstream] = self._served.get(upstream, 0) + count
 
+    @property
+    def served_bytes(self) -> int:
+        """Bytes of bodies in all."""
+        return sum(self._served.values())
+
     def time(self, kind: str, seconds: float, first_byte: float | None) -> None:
         """Note how long one request took."""
         self._seconds[kind].observe(seconds)
@@ -125,11 +130,13 @@ class UpstreamMetrics:
     """What happens between the upstreams and us.
 
     :ivar registry: the collectors.
+    :ivar received_bytes: bytes of bodies, from all upstreams together.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._upstreams: frozenset[str] = frozenset()
+        self.received_bytes = 0
         self._add_upstream_metrics()
 
     def _add_upstream_metrics(self) -> None:
@@ -172,6 +179,7 @@ class UpstreamMetrics:
 
     def upstream_sent(self, upstream: str, count: int) -> None:
         """Some body bytes arrived."""
+        self.received_bytes += count
         self._upstream_bytes.labels(self._label(upstream)).inc(count)
 
     def upstream_state(self, upstream: str, up: bool) -> None:
@@ -258,6 +266,11 @@ class Metrics(UpstreamMetrics):
         self._client.time(kind, max(0.0, seconds), first_byte)
         if body_bytes > 0:
             self._client.serve(upstream, body_bytes)
+
+    @property
+    def served_bytes(self) -> int:
+        """Bytes of bodies that were sent to clients by requests that have ended."""
+        return self._client.served_bytes
 
     def storage_error(self) -> None:
         """The disk failed a read or write."""

@@ -83,7 +83,7 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
 
     stop = _Stop(reactor, config.limits.drain, errors)
     try:
-        daemon = build_daemon(config, reactor, writer, stop.fail)
+        daemon = build_daemon(loaded, reactor, writer, stop.fail)
     except _REFUSALS as error:
         raise SystemExit(str(error)) from None
     except OSError as error:

@@ -5,6 +5,7 @@ from typing import Any
 
 from regcache.admin_api import build_api
 from regcache.config import model
+from regcache.config.loading import Loaded
 from regcache.engine import Engine, build_engine
 from regcache.in_force import CurrentConfiguration, build_in_force
 from regcache.lifecycle import Daemon, Parts
@@ -15,7 +16,7 @@ from regcache.web.records import Recorder
 
 
 def build_daemon(
-    config: model.Config, reactor: Any, writer: LineWriter, failed: Callable[[str], None]
+    loaded: Loaded, reactor: Any, writer: LineWriter, failed: Callable[[str], None]
 ) -> Daemon:
     """Put the daemon together and lock its storage.
 
@@ -25,10 +26,11 @@ def build_daemon(
     :raises CertificateError: if a certificate cannot be used.
     :raises UpstreamSetupError: if an upstream's files cannot be used.
     """
+    config = loaded.config
     engine = build_engine(config.storage, reactor)
     try:
         current = CurrentConfiguration(build_in_force(config, engine), engine.metrics)
-        parts = _parts(config, engine, current, _recorders(config, engine, writer))
+        parts = _parts(loaded, engine, current, _recorders(config, engine, writer))
     except BaseException:
         engine.release()
         raise
@@ -45,12 +47,13 @@ def _recorders(config: model.Config, engine: Engine, writer: LineWriter) -> list
 
 
 def _parts(
-    config: model.Config,
+    loaded: Loaded,
     engine: Engine,
     current: CurrentConfiguration,
     recorders: list[Recorder],
 ) -> Parts:
-    api = build_api(config, engine, current)
+    config = loaded.config
+    api = build_api(loaded, engine, current)
     front = ListenerBuilder(config, engine, recorders).build(current, api)
     return Parts(
         lock=engine.lock,

@@ -10,14 +10,19 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache import __version__
 from regcache.admin.api.call_problems import PROBLEMS
-from regcache.admin.api.calls import PREFIX
+from regcache.admin.api.callers import Reach
+from regcache.admin.api.calls import PREFIX, ApiCall
 from regcache.admin.api.documentation import fill_in_calls
 from regcache.admin.api.openapi import OPENAPI, openapi
 from regcache.admin.api.router import Api
+from regcache.admin.api.transfer_calls import GET_TRANSFERS
+from regcache.admin.api.upstream_calls import GET_UPSTREAMS
 from regcache.admin_api import CALLS, build_api, ui_addresses
 from regcache.config.loading import loads
 from tests.support.api import assert_answers
-from tests.test_in_force import InForceCase
+from tests.support.web_client import MemoryClient, make_site
+from tests.test_in_force import BLOB, DIGEST, OLD, InForceCase
+from tests.upstream.network import response
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 
@@ -79,8 +84,8 @@ class BuildingTests(InForceCase):
 
     def make(self) -> Api:
         """The API over an engine in memory."""
-        current = self.start(self.build())
-        return build_api(current.in_force.config, self.engine, current)
+        loaded = loads("", "regcache.yml", {})
+        return build_api(loaded, self.engine, self.start(self.build()))
 
     def test_calls(self) -> None:
         """Every call that is declared is there, once."""
@@ -103,6 +108,60 @@ class BuildingTests(InForceCase):
         ):
             config = loads(text, "regcache.yml", {}).config
             self.assertEqual(list(ui_addresses(config)), addresses, text)
+
+
+class TrafficTests(InForceCase):
+    """What the calls say of requests under way."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.serve(OLD, lambda seen: response(200, BLOB)[:200_000])
+        current = self.start(self.build())
+        api = build_api(loads("", "regcache.yml", {}), self.engine, current)
+        self.admin = make_site(api.at(Reach.LOOPBACK), self.network)
+
+    def get(self, call: ApiCall) -> Any:
+        """The answer of a call."""
+        client = MemoryClient(self.admin).request("GET", PREFIX + call.path)
+        answer = client.answer().json
+        assert_answers(call, answer)
+        return answer
+
+    def test_transfer(self) -> None:
+        """A download is told with what is here of it, how fast it comes, and who waits."""
+        self.assertEqual(self.get(GET_TRANSFERS)["items"], [])
+        client = self.ask(f"/v2/org/app/blobs/{DIGEST}")
+        (item,) = self.get(GET_TRANSFERS)["items"]
+        self.assertEqual((item["digest"], item["names"]), (str(DIGEST), ["corp/org/app"]))
+        self.assertEqual((item["size_bytes"], item["state"]), (len(BLOB), "running"))
+        self.assertEqual((item["intervals"], item["host"]), ([[0, item["here_bytes"]]], "old.test"))
+        self.assertEqual(item["readers"], [{"principal": "192.0.2.7", "request": None}])
+        (line,) = [line for line in self.network.lines if line.host == OLD]
+        line.send(response(200, BLOB)[200_000:240_000])
+        self.network.pass_time(2)
+        told = self.get(GET_TRANSFERS)
+        self.assertGreater(told["in_bytes_per_s"], 0)
+        self.assertTrue(0 < told["items"][0]["rate_bytes_per_s"] <= 20_000, told)
+        client.leave()
+        self.network.pass_time(0.5)
+        self.assertEqual(self.get(GET_TRANSFERS)["items"][0]["readers"], [])
+
+    def test_upstreams(self) -> None:
+        """An upstream counts its downloads, and is well when it answered."""
+        (item,) = self.get(GET_UPSTREAMS)["items"]
+        self.assertEqual((item["state"], item["downloads"]), ("unasked", 0))
+        self.ask(f"/v2/org/app/blobs/{DIGEST}")
+        (item,) = self.get(GET_UPSTREAMS)["items"]
+        self.assertEqual((item["state"], item["downloads"]), ("ok", 1))
+        self.assertEqual(item["urls"][0]["url"], "http://old.test")
+
+    def test_failing(self) -> None:
+        """One that cannot be reached says why, and since when."""
+        self.current.replace(self.build("urls: ['http://nowhere.test']"))
+        self.ask("/v2/org/app/manifests/latest")
+        (item,) = self.get(GET_UPSTREAMS)["items"]
+        self.assertIsNotNone(item["since"])
+        self.assertEqual(item["urls"][0]["last_error"]["code"], "unreachable")
 
 
 def key(call: Any) -> tuple[str, str]:

@@ -8,8 +8,7 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.config.loading import loads
-from regcache.config.model import Config
+from regcache.config.loading import Loaded, loads
 from regcache.lifecycle import Daemon
 from regcache.logs import LineWriter
 from regcache.service import build_daemon
@@ -46,15 +45,15 @@ class ServiceCase(SynchronousTestCase):
         self.bound.append(FakeSocket(interface, number, 0))
         return self.bound[-1]
 
-    def load(self, text: str = LISTENERS) -> Config:
+    def load(self, text: str = LISTENERS) -> Loaded:
         """A configuration with a storage directory of its own."""
         storage = f"storage: {{directory: {self.directory}}}\n"
-        return loads(text + storage, "regcache.yml", {}).config
+        return loads(text + storage, "regcache.yml", {})
 
-    def build(self, config: Config) -> Daemon:
+    def build(self, loaded: Loaded) -> Daemon:
         """What a configuration stands for."""
-        writer = LineWriter(self.output, config.log.format)
-        daemon = build_daemon(config, self.reactor, writer, self.failures.append)
+        writer = LineWriter(self.output, loaded.config.log.format)
+        daemon = build_daemon(loaded, self.reactor, writer, self.failures.append)
         self.addCleanup(lambda: self.successResultOf(daemon.stopService()))
         return daemon
 

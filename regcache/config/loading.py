@@ -11,7 +11,7 @@ from regcache.config.document import parse_document
 from regcache.config.enforcement import enforce
 from regcache.config.longform import expand_short_form
 from regcache.config.model import ROOT, Config
-from regcache.config.problems import ConfigError, KeyPath, Problems, printable
+from regcache.config.problems import ConfigError, KeyPath, Problems, printable, render_path
 from regcache.config.reading import INVALID, Context
 
 #: Far more than a configuration of thousands of rules needs.
@@ -24,11 +24,15 @@ class Loaded:
 
     :ivar warnings: ``file:line: key.path: why``, in the order of the file.
     :ivar present: every key that the file sets, with its value.
+    :ivar name: of the file.
+    :ivar lines: of these keys, by their path as messages write it.
     """
 
     config: Config
     warnings: list[str]
     present: Mapping[KeyPath, Any]
+    name: str
+    lines: Mapping[str, int]
 
 
 def load(path: str, environ: Mapping[str, str]) -> Loaded:
@@ -78,4 +82,5 @@ def _load(text: str, name: str, environ: Mapping[str, str], file: str | None) ->
         raise ConfigError(problems.errors)
     advise(config, file, context)
     present = {path: setting.value for path, setting in context.settings.items()}
-    return Loaded(config, problems.warnings, present)
+    lines = {render_path(path): setting.line for path, setting in context.settings.items()}
+    return Loaded(config, problems.warnings, present, name, lines)

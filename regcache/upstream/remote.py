@@ -100,11 +100,11 @@ class Remote:
     @property
     def health(self) -> UrlHealth:
         """How it is, as far as is known without asking."""
-        now, chain = self._unix_now(), self.chain
+        now, chain, base = self._unix_now(), self.chain, self.base
         rest = chain.breaker.refusal(_ANYTHING)
         limited = chain.limits.longest(chain.login.identity(False).fingerprint)
         return UrlHealth(
-            f"{self.base.origin.scheme}://{self.base.origin.netloc}{self.base.path}".rstrip("/"),
+            f"{base.origin.scheme}://{base.origin.authority}{base.path}".rstrip("/"),
             asked=self.record.asked,
             breaker=chain.breaker.state.value,
             next_try=None if rest is None else now + rest,

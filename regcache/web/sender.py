@@ -140,6 +140,16 @@ class Sender:
         self._over = False
         self._done: Deferred[None] = Deferred(lambda _: self._detach())
 
+    @property
+    def client(self) -> Request:
+        """The request that it answers."""
+        return self._request
+
+    @property
+    def source(self) -> IReader:
+        """Where it has the bytes from."""
+        return self._reader
+
     def send(self) -> "Deferred[None]":
         """Begin. Fires when the request has ended. Cancelling it detaches the reader."""
         if self._request.gone:

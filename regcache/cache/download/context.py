@@ -56,6 +56,7 @@ class DownloadTask:
     :ivar expected_size: the size by a manifest (bytes), or None.
     :ivar fresh: whether no partial file of it is known to be there.
     :ivar skip: the indexes of the upstream's URLs that must not be asked.
+    :ivar began: when it was asked for (Unix seconds).
     :ivar generation: how many removals there were when it was asked for.
     """
 
@@ -66,6 +67,7 @@ class DownloadTask:
     fresh: bool
     skip: frozenset[int]
     generation: int
+    began: float = 0.0
 
     @property
     def upstream(self) -> UpstreamIdentity:

@@ -18,6 +18,7 @@ from regcache.bounded import BoundedTable
 from regcache.cache.download.context import BlobSource, DownloadContext, DownloadTask, Fetched
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.download import Download
+from regcache.cache.download.progress import Progress, progress_of
 from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
@@ -63,6 +64,11 @@ class DownloadTable:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def progress(self) -> list[Progress]:
+        """How far each of them is, those that began first before the others."""
+        running = [each for by_upstream in self._running.values() for each in by_upstream.values()]
+        return sorted(map(progress_of, running), key=lambda each: each.started)
 
     def count_of(self, upstream: UpstreamIdentity) -> int:
         """How many there are from one upstream."""
@@ -131,6 +137,7 @@ class DownloadTable:
             fresh=fresh,
             skip=skip,
             generation=self._context.removed.current,
+            began=self._context.clock.seconds(),
         )
         download = self._all[task] = Download(task, self._context, self)
         self._running.setdefault(digest, {})[task.upstream] = download

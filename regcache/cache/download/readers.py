@@ -1,6 +1,6 @@
 """The readers of one download: when their answers may begin, and which bytes they may send."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from twisted.internet.defer import Deferred
@@ -46,6 +46,9 @@ class Readers:
 
     def __len__(self) -> int:
         return len(self._readers)
+
+    def __iter__(self) -> Iterator[Reader]:
+        return iter(self._readers)
 
     @property
     def content(self) -> bytes | None:

@@ -156,6 +156,7 @@ class FillTarget:
 
     :ivar claimed: every byte that is present, or has arrived and waits to be written.
     :ivar answered: whether a valid answer came, so that answers to clients may begin.
+    :ivar url_index: of the URL that answered last; None before one did.
     :ivar stored: whether the content is, or will be, stored; else it only passes through memory.
     """
 
@@ -172,6 +173,7 @@ class FillTarget:
         self.partial_claim = PartialClaim(file, space)
         self.answered = False
         self.stored = True
+        self.url_index: int | None = None
         self._events = events
         self._allocation: Allocation | None = None
         self._heads_out = False
@@ -202,6 +204,7 @@ class FillTarget:
 
         :raises NotStoredError: if the claim is refused, and it is too large for memory.
         """
+        self.url_index = body.url_index
         if not self.stored or self.partial_claim.claim(max(body.size or 0, self.claimed.total)):
             return
         small = body.size is not None and body.size <= WITHHELD and body.start == 0

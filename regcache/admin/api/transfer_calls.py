@@ -1,0 +1,129 @@
+"""GET transfers: what comes in now, how fast, and for whom."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from regcache.admin.api.callers import Caller, Role
+from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.schemas import (
+    COUNT,
+    DIGEST,
+    TEXT,
+    TIME,
+    array,
+    nullable,
+    record,
+    words,
+)
+from regcache.cache.download.progress import Progress
+from regcache.times import time_text
+
+#: Intervals of one download that are told: the longest of them.
+MOST_INTERVALS = 64
+STATES = ("running", "waiting", "verifying", "parked")
+
+_READER = record(principal=nullable(TEXT), request=nullable(TEXT))
+TRANSFER = record(
+    digest=DIGEST,
+    names=array(TEXT),
+    part=nullable(record(index=COUNT, of=COUNT)),
+    size_bytes=nullable(COUNT),
+    here_bytes=COUNT,
+    intervals=array(array(COUNT, minItems=2, maxItems=2), maxItems=MOST_INTERVALS),
+    state=words(*STATES),
+    rate_bytes_per_s=nullable(COUNT),
+    host=nullable(TEXT),
+    started=TIME,
+    readers=array(_READER),
+)
+GET_TRANSFERS = ApiCall(
+    method="GET",
+    path="transfers",
+    role=Role.READ,
+    text="What comes in now, how fast, and for whom.",
+    answer=record(
+        in_bytes_per_s=nullable(COUNT),
+        out_bytes_per_s=nullable(COUNT),
+        items=array(TRANSFER),
+        next=nullable(TEXT),
+    ),
+)
+#: All of them.
+CALLS = (GET_TRANSFERS,)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFacts:
+    """One download.
+
+    :ivar rate: bytes a second; None where that is not known yet.
+    :ivar readers: accounts or addresses of those who wait for it.
+    """
+
+    progress: Progress
+    rate: int | None
+    readers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """All that is under way.
+
+    :ivar in_rate: bytes a second from all upstreams; None where that is not known yet.
+    :ivar out_rate: bytes a second to all clients.
+    """
+
+    transfers: Sequence[TransferFacts]
+    _: KW_ONLY
+    in_rate: int | None
+    out_rate: int | None
+
+
+def transfer_routes(traffic: Callable[[], Traffic]) -> list[CallRoute]:
+    """The call."""
+
+    def handle(asked: AskedCall) -> dict[str, Any]:
+        found, caller = traffic(), asked.caller
+        return {
+            "in_bytes_per_s": found.in_rate if caller.sees_all else None,
+            "out_bytes_per_s": found.out_rate if caller.sees_all else None,
+            "items": [_item(each, caller) for each in found.transfers if _is_seen(each, caller)],
+            "next": None,
+        }
+
+    return [CallRoute(GET_TRANSFERS, handle)]
+
+
+def _is_seen(facts: TransferFacts, caller: Caller) -> bool:
+    repository = facts.progress.repository
+    return caller.may_pull(repository.upstream.name, repository.name)
+
+
+def _item(facts: TransferFacts, caller: Caller) -> dict[str, Any]:
+    progress = facts.progress
+    return {
+        "digest": str(progress.digest),
+        "names": [str(progress.repository)],
+        "part": None,
+        "size_bytes": progress.size,
+        "here_bytes": progress.here,
+        "intervals": _longest(progress.intervals),
+        "state": progress.state,
+        "rate_bytes_per_s": facts.rate,
+        "host": urlsplit(progress.url).netloc or None,
+        "started": time_text(progress.started),
+        "readers": [_reader(each, caller) for each in facts.readers],
+    }
+
+
+def _reader(principal: str, caller: Caller) -> dict[str, str | None]:
+    """Who reads; an account with few rights is told only of itself."""
+    told = caller.sees_all or principal == caller.account
+    return {"principal": principal if told else None, "request": None}
+
+
+def _longest(intervals: Sequence[tuple[int, int]]) -> list[list[int]]:
+    by_length = sorted(intervals, key=lambda each: each[0] - each[1])
+    return [list(each) for each in sorted(by_length[:MOST_INTERVALS])]

@@ -1,0 +1,59 @@
+"""How far a download is: a plain value."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import KW_ONLY, dataclass
+
+from regcache.cache.download.download import Download
+from regcache.cache.download.target import FillTarget
+from regcache.digests import Digest
+from regcache.identity import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a download is.
+
+    :ivar repository: through which it is fetched.
+    :ivar size: bytes in all; None where nobody knows yet.
+    :ivar here: bytes that are present.
+    :ivar intervals: which ones, sorted.
+    :ivar state: waiting for an answer, running, or verifying what is here.
+    :ivar url: of the upstream that answered last; "" before one did.
+    :ivar started: Unix seconds.
+    :ivar readers: who waits for it, each as what its sender knows it by.
+    """
+
+    digest: Digest
+    repository: Repository
+    _: KW_ONLY
+    size: int | None
+    here: int
+    intervals: Sequence[tuple[int, int]]
+    state: str
+    url: str
+    started: float
+    readers: Sequence[Hashable]
+
+
+def progress_of(download: Download) -> Progress:
+    """How far a download is."""
+    task = download.task
+    target: FillTarget | None = getattr(download, "target", None)  # until its file is open
+    index = None if target is None else target.url_index
+    return Progress(
+        task.digest,
+        task.source.repository,
+        size=task.expected_size if download.size is None else download.size,
+        here=0 if target is None else target.file.present.total,
+        intervals=() if target is None else tuple(target.file.present),
+        state=_state(target),
+        url="" if index is None else task.upstream.urls[index],
+        started=task.began,
+        readers=list(download.readers),
+    )
+
+
+def _state(target: FillTarget | None) -> str:
+    if target is not None and target.is_complete:
+        return "verifying"
+    return "running" if target is not None and target.answered else "waiting"

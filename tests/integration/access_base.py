@@ -4,6 +4,7 @@ Whatever a test of this base does, nothing secret may be in the log of its daemo
 in an error that they answered.
 """
 
+import json
 import re
 import ssl
 from collections.abc import Iterable, Mapping
@@ -160,6 +161,16 @@ def closed_daemon() -> Restricted:
 def mixed_daemon() -> Restricted:
     """Anybody may pull ``library/*``; accounts more."""
     return Restricted({"rules": MIXED_RULES})
+
+
+def ask_session(port: int, account: tuple[str, str]) -> tuple[int, str]:
+    """Begin a session of the API; the status, and the cookie's value."""
+    body = json.dumps({"account": account[0], "password": account[1]}).encode()
+    headers = {"X-Regcache": "1", "Content-Type": "application/json"}
+    client = RegistryClient(f"http://127.0.0.1:{port}")
+    answer = client.ask("POST", "/api/v1/session", body, headers)
+    cookie = answer.headers.get("set-cookie", "").partition(";")[0]
+    return answer.status, cookie.partition("=")[2]
 
 
 class AccessCase(PullThroughCase):

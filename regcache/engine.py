@@ -57,6 +57,7 @@ from regcache.store.recount import Recount, folder_of
 from regcache.store.soundness import Reading
 from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
 from regcache.store.sync import FileSystem
+from regcache.web.pacing.pacing import Pacing
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads, threads_for, usable_cores
 from regcache.web.sender import Sender, Turns
@@ -79,6 +80,7 @@ class Engine:
     :ivar refusals: what upstreams have refused a moment ago.
     :ivar spare_bodies: manifests that came where it was asked for heads.
     :ivar senders: threads that send files.
+    :ivar pacing: how fast answers may be sent.
     :ivar feeding: the answers being sent now.
     """
 
@@ -105,6 +107,7 @@ class Engine:
     senders: SendThreads
     turns: Turns
     rounds: Rounds
+    pacing: Pacing
     feeding: set[Sender]
 
     def release(self) -> None:
@@ -218,6 +221,7 @@ class _Builder:
     def engine(self, lock: StoreLock) -> Engine:
         """Everything, ready to be started."""
         senders = SendThreads(threads_for(usable_cores()))
+        turns = Turns(self._reactor)
         engine = Engine(
             reactor=self._reactor,
             metrics=self._metrics,
@@ -246,8 +250,9 @@ class _Builder:
             spare_bodies=SpareBodies(self._reactor),
             closed_repositories=self._closed_repositories,
             senders=senders,
-            turns=Turns(self._reactor),
+            turns=turns,
             rounds=Rounds(self._reactor, senders),
+            pacing=Pacing(self._reactor, turns.take),
             feeding=set(),
         )
         self._metrics.watch("downloads", lambda: len(engine.downloads))

@@ -36,6 +36,7 @@ from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
+from regcache.web.pacing.pacing import Pacing
 from regcache.web.redirect import RedirectDispatch
 from regcache.web.removal_handler import RemovalHandler
 from regcache.web.request import Dispatch, Request
@@ -78,13 +79,15 @@ class CurrentConfiguration(MultiService):
     As a service it runs the watchers that belong to it.
 
     :param metrics: is told which upstreams there are.
+    :param pacing: is told how fast all answers together may be sent.
     """
 
     _log = Logger()
 
-    def __init__(self, first: InForce, metrics: Metrics) -> None:
+    def __init__(self, first: InForce, metrics: Metrics, pacing: Pacing) -> None:
         super().__init__()
         self._metrics = metrics
+        self._pacing = pacing
         self._take(first)
 
     @property
@@ -125,6 +128,7 @@ class CurrentConfiguration(MultiService):
     def _take(self, in_force: InForce) -> None:
         self._in_force = in_force
         self._metrics.set_upstreams(in_force.upstreams)
+        self._pacing.limit(in_force.config.limits.rate)
         for watcher in in_force.watchers:
             watcher.setServiceParent(self)
 

@@ -28,6 +28,7 @@ from regcache.web.admission import Admission
 from regcache.web.forwarded import TrustedProxies
 from regcache.web.http1.channel import Http1Site
 from regcache.web.listeners import Listeners, ListenerSpec, socket_spec
+from regcache.web.pacing.pacing import Pacing
 from regcache.web.records import Recorder
 from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site
@@ -82,7 +83,12 @@ class ListenerBuilder:
             answer = health.before(clients)
             http2 = listener.http2 and listener.tls is not None
             site = self._site(
-                answer, listener.hsts, http2, proxies=current.proxies, admission=admission
+                answer,
+                listener.hsts,
+                http2,
+                proxies=current.proxies,
+                admission=admission,
+                pacing=engine.pacing,
             )
             self._add(listener.endpoint, site, self._tls(listener.tls, http2))
         self._add_admin(health, current, api)
@@ -129,6 +135,7 @@ class ListenerBuilder:
         *,
         proxies: Callable[[], TrustedProxies],
         admission: Admission | None = None,
+        pacing: Pacing | None = None,
     ) -> Site:
         limits = self.config.limits
         connection = ConnectionLimits(
@@ -146,6 +153,7 @@ class ListenerBuilder:
             hsts=hsts,
             admission=admission,
             proxies=proxies,
+            pacing=pacing,
         )
 
     def _tls(self, settings: ListenerTLS | None, http2: bool) -> CertificateStore | None:

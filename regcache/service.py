@@ -29,7 +29,9 @@ def build_daemon(
     config = loaded.config
     engine = build_engine(config.storage, reactor)
     try:
-        current = CurrentConfiguration(build_in_force(config, engine), engine.metrics)
+        current = CurrentConfiguration(
+            build_in_force(config, engine), engine.metrics, engine.pacing
+        )
         parts = _parts(loaded, engine, current, _recorders(config, engine, writer))
     except BaseException:
         engine.release()

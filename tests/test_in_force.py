@@ -17,6 +17,7 @@ from regcache.in_force import CurrentConfiguration, InForce, build_in_force
 from regcache.media_types import OCI_MANIFEST
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
+from regcache.web.pacing.pacing import Pacing
 from regcache.web.sender import Turns
 from tests.cache.cases import manifest_of
 from tests.support import caches
@@ -65,7 +66,7 @@ class InForceCase(SynchronousTestCase):
 
     def start(self, first: InForce) -> CurrentConfiguration:
         """Put a configuration in force."""
-        self.current = CurrentConfiguration(first, self.engine.metrics)
+        self.current = CurrentConfiguration(first, self.engine.metrics, self.engine.pacing)
         self.site = make_site(self.current.dispatch(ENDPOINT), self.network)
         return self.current
 
@@ -115,6 +116,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         senders=nothing,
         turns=Turns(network),
         rounds=terms.rounds,
+        pacing=Pacing(network, lambda step: step()),
         feeding=set(),
     )
 

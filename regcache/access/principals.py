@@ -39,6 +39,21 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferLimits:
+    """What all answers to one principal may take together.
+
+    :ivar rate: bytes a second; None without such a limit.
+    :ivar downloads: bodies of blobs at once; further ones wait behind their heads.
+    """
+
+    rate: int | None = None
+    downloads: int | None = None
+
+
+UNLIMITED = TransferLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What a request is about.
 
@@ -62,6 +77,7 @@ class Decision:
     :ivar wrong: credentials were shown, and are wrong; the principal is anonymous.
     :ivar until: when it has to be made again (Unix seconds).
     :ivar mark: of the proof: when that is revoked, nobody may use the decision any more.
+    :ivar limits: of what is sent to the principal.
     """
 
     principal: Principal
@@ -71,6 +87,7 @@ class Decision:
     upstreams: frozenset[str] | None = None
     wrong: bool = False
     mark: str = ""
+    limits: TransferLimits = UNLIMITED
     #: Repositories of which it is known that they may be pulled: a client asks for one many times.
     _pulled: set[tuple[str, str, str]] = field(
         default_factory=set, init=False, repr=False, compare=False

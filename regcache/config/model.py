@@ -30,7 +30,7 @@ from regcache.config.scalars import (
 from regcache.config.tls_settings import ListenerTLS, ShortTLS
 from regcache.config.upstream_settings import UPSTREAM, UpstreamSettings
 from regcache.config.value_types import ListOf, MappingOf, Nullable, ValueType
-from regcache.config.values import DAY, GIB, HOUR, Cron, NameServerAddress, Size
+from regcache.config.values import DAY, GIB, HOUR, KIB, Cron, NameServerAddress, Size
 from regcache.facts import Percentage
 
 DEFAULT_ENDPOINT = "tcp:5000:interface=127.0.0.1"
@@ -266,6 +266,14 @@ class Limits:
         "answered with 504, and goes on for who asks again.",
         default=25.0,
         example="10s",
+    )
+    rate: int | None = key_field(
+        Nullable(size(minimum=KIB)),
+        "Bytes a second that the bodies of all answers to clients may take together. Accounts, "
+        "and addresses without one, get equal parts, and so do the transfers of each; what one "
+        "does not use the others get. `null`: as fast as clients take them.",
+        default=None,
+        example="50MiB",
     )
 
 

@@ -162,15 +162,16 @@ def format_duration(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
-def size() -> Scalar[int]:
-    """A size in bytes."""
+def size(minimum: int = 0) -> Scalar[int]:
+    """A size in bytes, within a lower bound."""
 
     def parse(node: Node, _context: Context) -> int:
         value = _parse_size(node, percent=False)
         assert isinstance(value, int)
-        return _checked_size(value, 0)
+        return _checked_size(value, minimum)
 
-    return Scalar(parse, "size", format_size)
+    kind = f"size of at least {format_size(minimum)}" if minimum else "size"
+    return Scalar(parse, kind, format_size)
 
 
 def size_or_share() -> Scalar[Size]:

@@ -8,6 +8,7 @@ from regcache.facts import Percentage
 #: What is written where a secret would stand.
 REDACTED = "***"
 
+KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 HOUR = 3600.0

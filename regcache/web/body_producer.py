@@ -5,6 +5,9 @@ state    event                  what holds afterwards
 =======  =====================  ====================================================
 sending  transport is full      paused; the stall timer runs
 sending  all is written         over: the answer is finished
+sending  nothing may be sent    waiting; no timer runs
+waiting  something may be sent  sending
+waiting  transport is full      paused, and waiting
 paused   transport is empty     sending; the timer is stopped
 paused   stall timer            over: the connection is cut
 any      client leaves          over
@@ -23,6 +26,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
+from regcache.web.pacing.pacing import Allowance
 from regcache.web.stall import StallTimer
 
 #: What is written at a time (bytes).
@@ -63,13 +67,21 @@ class BodyProducer:
     """Sends a body behind the head of an answer, and ends the request."""
 
     def __init__(
-        self, request: BodyRequest, body: bytes, clock: IReactorTime, stall: float
+        self,
+        request: BodyRequest,
+        body: bytes,
+        clock: IReactorTime,
+        stall: float,
+        *,
+        allowance: Allowance | None = None,
     ) -> None:
         """
         :param stall: seconds after which a client that takes nothing is cut off.
+        :param allowance: what may be sent; None where nothing limits that. It is ended.
         """
         self._request = request
         self._body = body
+        self._allowance = allowance
         self._timer = StallTimer(clock, stall, request.unsent_bytes, self._stalled)
         self._position = 0
         self._paused = False
@@ -102,15 +114,25 @@ class BodyProducer:
         """The client has left, or has everything."""
         self._over = True
         self._timer.stop()
+        if self._allowance is not None:
+            self._allowance.end()
 
     def _push(self) -> None:
-        while not self._paused and not self._over:
-            piece = self._body[self._position : self._position + PIECE]
+        while not self._paused and not self._over and (most := self._most()):
+            piece = self._body[self._position : self._position + most]
             self._position += len(piece)
+            if self._allowance is not None:
+                self._allowance.spend(len(piece))
             self._request.write(piece)
             if self._position == len(self._body):
                 self._end()
                 self._request.finish()
+
+    def _most(self) -> int:
+        """How much may be written now."""
+        if self._allowance is None:
+            return PIECE
+        return min(PIECE, self._allowance.left) if self._allowance.ask(self._push) else 0
 
     def _end(self) -> None:
         """Unregister first: TLS does not close a connection that still has a producer."""

@@ -64,7 +64,7 @@ class Gatekeeper:
 
         :raises RegistryError: if it may not.
         """
-        request.facts.account = decision.principal.name
+        request.facts.decided(decision)
         if decision.wrong or not decision.permits(action, wanted):
             situation = self.situation(request, wanted.upstream)
             self.permission.check(decision, action, wanted, situation)
@@ -74,7 +74,7 @@ class Gatekeeper:
 
         :raises RegistryError: if it may not.
         """
-        request.facts.account = decision.principal.name
+        request.facts.decided(decision)
         self.permission.check_listing(decision, self.situation(request, upstream))
 
     def admit_ping(self, request: Request, decision: Decision) -> None:
@@ -82,7 +82,7 @@ class Gatekeeper:
 
         :raises RegistryError: if it has to log in first.
         """
-        request.facts.account = decision.principal.name
+        request.facts.decided(decision)
         self.permission.check_ping(decision, self.situation(request, ""))
 
     def admit_admin(self, request: Request, decision: Decision) -> None:
@@ -90,7 +90,7 @@ class Gatekeeper:
 
         :raises RegistryError: without an account that has ``admin``.
         """
-        request.facts.account = decision.principal.name
+        request.facts.decided(decision)
         self.permission.check_admin(decision)
 
     def admit_to_view(
@@ -101,7 +101,7 @@ class Gatekeeper:
         :param wanted: None if no repository is asked for.
         :raises RegistryError: without an account that has ``admin``.
         """
-        request.facts.account = decision.principal.name
+        request.facts.decided(decision)
         self.permission.check_view(decision, action, wanted)
 
     def situation(self, request: Request, upstream: str) -> Situation:

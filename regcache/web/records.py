@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 
+from regcache.access.principals import UNLIMITED, Decision, Principal, TransferLimits
+
 CLIENT_LEFT = 499
 """Recorded as the status where the client left before there was one."""
 
@@ -22,6 +24,7 @@ class RequestRecord(NamedTuple):
     :ivar seconds: from the whole request to its end.
     :ivar ended_early: why the answer was not sent whole, or "".
     :ivar error: what the client was told went wrong, or "".
+    :ivar principal: who asked, where that was asked for; it is in no log.
     """
 
     peer: str
@@ -39,10 +42,12 @@ class RequestRecord(NamedTuple):
     seconds: float
     ended_early: str
     error: str = ""
+    principal: Principal | None = None
 
     def as_fields(self) -> dict[str, object]:
         """The fields of a line in JSON."""
         fields: dict[str, Any] = self._asdict()
+        del fields["principal"]
         fields["bytes"] = fields.pop("body_bytes")
         fields["duration"] = round(fields.pop("seconds"), 6)
         if self.first_byte is not None:
@@ -58,6 +63,8 @@ class RequestFacts:
     :ivar upstream: the configured name, or "".
     :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; if it is left
         "", it becomes hit or error by the status.
+    :ivar principal: who asks; None if nobody asked for that, or not yet.
+    :ivar limits: of what is sent to the principal.
     :ivar ended_early: why the answer was not sent whole, or "".
     :ivar error: what the client was told went wrong, or "".
     """
@@ -67,10 +74,17 @@ class RequestFacts:
     repository: str = ""
     reference: str = ""
     account: str = ""
+    principal: Principal | None = None
+    limits: TransferLimits = UNLIMITED
     outcome: str = ""
     cache_status: str = ""
     ended_early: str = ""
     error: str = ""
+
+    def decided(self, decision: Decision) -> None:
+        """It is known who asks."""
+        self.principal, self.limits = decision.principal, decision.limits
+        self.account = decision.principal.name
 
 
 Recorder = Callable[[RequestRecord], None]

@@ -3,7 +3,7 @@
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
@@ -15,10 +15,12 @@ from twisted.web.http import NO_BODY_CODES
 from regcache.access.credentials import ClientCertificate
 from regcache.errors import RegistryError, UnsupportedError
 from regcache.seam.server_request import ServerRequest
+from regcache.web.admission import text_key
 from regcache.web.body_producer import BodyProducer
 from regcache.web.error_answers import BadRequestError, BodyTooLargeError, LateAnswerError
 from regcache.web.forwarded import Forwarded
 from regcache.web.header_block import HeaderBlock
+from regcache.web.pacing.pacing import Allowance
 from regcache.web.problem_details import send_refusal
 from regcache.web.records import CLIENT_LEFT, RequestFacts, RequestRecord, describe_peer
 from regcache.web.request_target import checked_host, origin_form
@@ -214,7 +216,7 @@ class Request(ConnectedRequest):
         if self.method == b"HEAD" or self.code in NO_BODY_CODES:
             body = b""
         assert self.channel is not None
-        if len(body) <= LARGEST_WHOLE:
+        if len(body) <= LARGEST_WHOLE and _may_send_whole(self, len(body)):
             self.answered_elsewhere(len(body))
             self.channel.write_whole(self, blocks, body)
             self.finish()
@@ -222,7 +224,9 @@ class Request(ConnectedRequest):
         for name, value in (field for block in blocks for field in block.fields):
             self.responseHeaders.addRawHeader(name, value)
         self.write(b"")
-        BodyProducer(self, body, self.site.reactor, self.site.limits.stall).start()
+        stall = self.site.limits.stall
+        allowance = open_allowance(self, is_download=False)
+        BodyProducer(self, body, self.site.reactor, stall, allowance=allowance).start()
 
     def _body_refusal(self) -> RegistryError:
         if self.is_distribution and self.method in PUSH_METHODS:
@@ -292,6 +296,31 @@ class Request(ConnectedRequest):
         self.site.request_ended(self, _record_of(self, self.site.seconds()))
 
 
+def open_allowance(request: Request, *, is_download: bool) -> Allowance | None:
+    """What the body of an answer may send; None where nothing limits it.
+
+    :param is_download: it is the body of a blob.
+    """
+    pacing = request.site.pacing
+    if pacing is None:
+        return None
+    return pacing.open(_payer(request), request.facts.limits, is_download=is_download)
+
+
+def _may_send_whole(request: Request, count: int) -> bool:
+    """Whether a small answer may be sent at once, without an allowance."""
+    pacing, limits = request.site.pacing, request.facts.limits
+    if pacing is None or not count or not pacing.applies(limits):
+        return True
+    return pacing.passes(_payer(request), limits, count)
+
+
+def _payer(request: Request) -> Hashable:
+    """Who shares what may be sent with others: an account, or an anonymous address."""
+    address = request.peer_address
+    return request.facts.account or (address if address is None else text_key(address),)
+
+
 def _record_of(request: Request, now: float) -> RequestRecord:
     facts, begun = request.facts, request.first_byte_at
     status = CLIENT_LEFT if begun is None else int(request.code)
@@ -311,6 +340,7 @@ def _record_of(request: Request, now: float) -> RequestRecord:
         seconds=now - request.arrived_at,
         ended_early=facts.ended_early,
         error=facts.error,
+        principal=facts.principal,
     )
 
 

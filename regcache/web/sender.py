@@ -35,7 +35,8 @@ from zope.interface import implementer
 
 from regcache.interfaces import IContentFile, IReader, IReaderSink
 from regcache.seam.write_takeover import is_plain_stream
-from regcache.web.request import Request
+from regcache.web.pacing.paced_reader import PacedReader
+from regcache.web.request import Request, open_allowance
 from regcache.web.rounds import Rounds
 from regcache.web.sendfile import FileStretch
 from regcache.web.stall import StallTimer
@@ -166,8 +167,14 @@ class Sender:
         return self._done
 
     def _begin(self) -> None:
-        if not self._over:
-            self._next_part()
+        if self._over:
+            return
+        allowance = open_allowance(self._request, is_download=True)
+        if allowance is not None:
+            self._reader = PacedReader(self._reader, allowance)
+            if self._paused:
+                self._reader.pauseProducing()
+        self._next_part()
 
     def pauseProducing(self) -> None:
         """The transport has enough. It may say so several times."""

@@ -16,6 +16,7 @@ from regcache.web.admission import Admission, text_key
 from regcache.web.error_answers import ErrorAnswers
 from regcache.web.forwarded import TrustedProxies
 from regcache.web.header_block import HeaderBlock
+from regcache.web.pacing.pacing import Pacing
 from regcache.web.records import Recorder, RequestRecord, refused_record
 
 
@@ -73,9 +74,12 @@ class Site(http.HTTPFactory):
         hsts: str | None = None,
         admission: Admission | None = None,
         proxies: Callable[[], TrustedProxies] = TrustedProxies,
+        pacing: Pacing | None = None,
     ) -> None:
         """
         :param admission: counts the connections, with those of other sites; None: no limit.
+        :param pacing: says how fast answers may be sent, with those of other sites; None: as
+            fast as clients take them.
         :param hsts: value of Strict-Transport-Security; sent over TLS only.
         :param proxies: gives those that are believed now.
         """
@@ -88,6 +92,7 @@ class Site(http.HTTPFactory):
         self.admission = admission
         self.proxies = proxies
         self._forwarded: dict[http.Request, str] = {}
+        self.pacing = pacing
         self.draining = False
         self.errors = ErrorAnswers(clock)
         self._recorders = recorders

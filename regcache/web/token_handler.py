@@ -48,7 +48,7 @@ class TokenHandler:
         asker = self.gatekeeper.asker(request)
         wanted = self._wanted(fields, asker)
         decision = await self._decision(request, fields, asker)
-        request.facts.account = decision.principal.name
+        request.facts.decided(decision)
 
         def locate(name: str) -> Wanted | None:
             return self._locate(request, name)

@@ -1,0 +1,1 @@
+"""Pacing of answers: who may send how much, and when."""

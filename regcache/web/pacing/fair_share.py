@@ -1,0 +1,227 @@
+"""Shares what may be sent: first between parties, then between what each of them sends.
+
+A party is an account, or an anonymous address. It may have a rate of its own, and a number of
+downloads that may be under way at once. A member is one transfer: it asks before it sends, is
+given some bytes, and asks again when they are sent. All bytes together have a rate, too. It is
+all pure: the time is an argument, and nobody is called.
+
+=========  =============================  ===============================================
+a member   event                          what holds afterwards
+=========  =============================  ===============================================
+new        its party has as many          queued
+           downloads as it may
+new        it has not                     idle
+queued     it asks                        queued; that it has asked is noted
+queued     another download has ended     idle; or waiting, where it has asked
+idle       it asks, nobody is in front,   holding
+           and enough has come
+idle       it asks otherwise              waiting
+waiting    its turn, and enough has come  holding
+holding    all is spent                   idle
+any        it ends                        over: what it holds is given back, and its place
+=========  =============================  ===============================================
+
+The turn is that of the party which was given least, and there of the member which was. Who was
+away gets a moment's worth at most of what it did not use. A party that has used up its own rate
+is set aside until more has come.
+
+What a member is given at a time is its part of what comes in a :data:`PERIOD`. So nobody waits
+for longer than twice that, however many share a rate, and a fast transfer comes seldom.
+"""
+
+import heapq
+import itertools
+
+from regcache.web.pacing.bucket import Bucket
+from regcache.web.pacing.line import Line
+from regcache.web.pacing.parties import Member, Party
+
+#: How often each member has its turn, about, where all want more than there is (seconds).
+PERIOD = 0.125
+#: What a member is given at a time (bytes), unless the rates bring less in a period.
+LEAST = 1024
+MOST = 8 * 1024 * 1024
+
+
+class FairShare:
+    """Gives bytes to members as they come.
+
+    :param rate: bytes a second for all together; None without such a limit.
+    :param now: seconds of a clock that does not go back, as everywhere here.
+    """
+
+    def __init__(self, rate: int | None, now: float) -> None:
+        self._all = None if rate is None else Bucket(rate, now)
+        self._line: Line[Party] = Line()
+        # By when more has come. The numbers keep parties from being compared.
+        self._set_aside: list[tuple[float, int, Party]] = []
+        self._numbers = itertools.count()
+
+    @property
+    def rate(self) -> int | None:
+        """Bytes a second for all together."""
+        return None if self._all is None else self._all.rate
+
+    def change_rate(self, rate: int | None, now: float) -> None:
+        """Share another rate from now on."""
+        if rate is None:
+            self._all = None
+        elif self._all is None:
+            self._all = Bucket(rate, now)
+        else:
+            self._all.change_rate(rate, now)
+
+    def join(self, party: Party, is_download: bool) -> Member:
+        """A transfer begins."""
+        member = Member(party, is_download)
+        party.members += 1
+        if is_download and not party.has_place:
+            party.queued[member] = None
+        elif is_download:
+            party.under_way += 1
+        return member
+
+    def leave(self, member: Member) -> None:
+        """A transfer has ended, or was cut. Idempotent."""
+        if member.over:
+            return
+        member.over = True
+        party = member.party
+        party.members -= 1
+        if member in party.queued:
+            del party.queued[member]
+        elif member.is_download:
+            party.under_way -= 1
+        party.waiting.remove(member)
+        if not party.waiting:
+            self._line.remove(party)
+        self._give_back(member)
+        self.admit(party)
+
+    def admit(self, party: Party) -> None:
+        """Let queued downloads begin for which there is a place."""
+        while party.queued and party.has_place:
+            member = next(iter(party.queued))
+            del party.queued[member]
+            party.under_way += 1
+            if member.asked:
+                self._wait(member)
+
+    def ask(self, member: Member, now: float) -> bool:
+        """A member wants to send; whether it may at once. Else it is given some in its turn."""
+        if member.asked:
+            return False
+        member.asked = True
+        if member in member.party.queued:
+            return False
+        self._wait(member)
+        self._pass_time(now)
+        head = self._head(now)
+        return head is not None and head[0] is member and self._give(*head, now)
+
+    def distribute(self, now: float) -> list[Member]:
+        """Give what has come to whose turn it is; those who were given something."""
+        self._pass_time(now)
+        given = []
+        while (head := self._head(now)) is not None and self._give(*head, now):
+            given.append(head[0])
+        return given
+
+    def due(self, now: float) -> float | None:
+        """Seconds until somebody can be given something; None where nobody waits."""
+        self._pass_time(now)
+        head = self._head(now)
+        times = [self._set_aside[0][0] - now] if self._set_aside else []
+        if head is not None:
+            times.append(0.0 if self._all is None else self._all.seconds_until(head[1]))
+        return max(0.0, min(times)) if times else None
+
+    def charge(self, party: Party, count: int, now: float) -> bool:
+        """Have a party send a little out of turn, for which what comes later pays.
+
+        :returns: False where more was sent already than has come: it has to wait for its turn.
+        """
+        buckets = self._buckets(party, now)
+        if any(bucket.level <= 0 for bucket in buckets):
+            return False
+        for bucket in buckets:
+            bucket.take(count)
+        self._line.charge(party, count)
+        return True
+
+    def _buckets(self, party: Party, now: float) -> list[Bucket]:
+        """What a party's bytes are taken from, filled."""
+        buckets = [bucket for bucket in (self._all, party.bucket) if bucket is not None]
+        for bucket in buckets:
+            bucket.fill(now)
+        return buckets
+
+    def _wait(self, member: Member) -> None:
+        party = member.party
+        party.waiting.add(member, credit=member.given)
+        if not (party.in_line or party.set_aside):
+            self._line_up(party)
+
+    def _line_up(self, party: Party) -> None:
+        rate = 0 if self._all is None else self._all.rate
+        self._line.add(party, credit=rate * PERIOD / (len(self._line) + 1))
+
+    def _pass_time(self, now: float) -> None:
+        """Let those stand in line again whose own rate has brought something."""
+        if self._all is not None:
+            self._all.fill(now)
+        while self._set_aside:
+            moment, _, party = self._set_aside[0]
+            if moment > now and party.waiting:
+                return
+            heapq.heappop(self._set_aside)
+            party.set_aside = False
+            if party.waiting:
+                self._line_up(party)
+
+    def _head(self, now: float) -> tuple[Member, int] | None:
+        """Whose turn it is, and what that one is to be given."""
+        while (party := self._line.first) is not None:
+            member = party.waiting.first
+            assert member is not None, "who stands in line wants something"
+            size = self._size(member, now)
+            pause = 0.0 if party.bucket is None else party.bucket.seconds_until(size)
+            if not pause:
+                return member, size
+            self._line.remove(party)
+            party.set_aside = True
+            heapq.heappush(self._set_aside, (now + pause, next(self._numbers), party))
+        return None
+
+    def _size(self, member: Member, now: float) -> int:
+        """What a member is to be given: its part of what comes in a period."""
+        party = member.party
+        buckets = self._buckets(party, now)
+        shares = [bucket.rate * PERIOD for bucket in buckets]
+        if self._all is not None:
+            shares.append(shares[0] / self._line.active)
+        part = min(shares, default=MOST) / party.waiting.active
+        size = max(LEAST, min(part, MOST))
+        return max(1, int(min([size, *(bucket.rate * PERIOD for bucket in buckets)])))
+
+    def _give(self, member: Member, size: int, now: float) -> bool:
+        """Give the first one what it is to be given, if that much has come."""
+        party = member.party
+        if self._all is not None and self._all.level < size:
+            return False
+        for bucket in self._buckets(party, now):
+            bucket.take(size)
+        party.waiting.serve(member, size, now)
+        self._line.serve(party, size, now)
+        if party.waiting:
+            self._line_up(party)
+        member.give(size)
+        return True
+
+    def _give_back(self, member: Member) -> None:
+        left, member.left = member.left, 0
+        if left:
+            for bucket in (self._all, member.party.bucket):
+                if bucket is not None:
+                    bucket.give_back(left)
+            self._line.charge(member.party, -left)

@@ -1,0 +1,199 @@
+"""A reader that gives its client no more than an allowance.
+
+It stands between a reader and whoever sends the bytes, so neither knows of it, and an answer
+that nothing limits has none. What is sent from the file is cut to what may be sent; pieces that
+were read already are held back.
+
+=========  ==========================  ===================================================
+state      event                       what holds afterwards
+=========  ==========================  ===================================================
+flowing    bytes, fewer than may be    flowing: they are passed on
+           sent
+flowing    more bytes                  waiting: the rest is held, and the reader pauses
+flowing    a stretch of the file       flowing: as much of it as may be sent is on its way
+flowing    the same, and nothing may   waiting: it begins later; the reader knows no difference
+           be sent
+waiting    something may be sent       flowing: what is held goes first, then the reader goes on
+waiting    bytes nevertheless          waiting: they are held behind the others
+waiting    the end of the range        waiting: it is told behind the last byte
+any        the client takes nothing    the same, and full: nothing is passed on but a stretch,
+                                       and the reader pauses
+any        the client leaves, or the   over: what is held is dropped, and the allowance ends
+           content breaks
+=========  ==========================  ===================================================
+
+Who waits like this is no client that has stalled: it has nothing to take.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from regcache.interfaces import IContentFile, IReader, IReaderSink
+from regcache.web.pacing.pacing import Allowance
+
+
+@implementer(IReader, IReaderSink)
+class PacedReader:
+    """Passes a reader's bytes on, as far as an allowance goes.
+
+    :ivar size: bytes of the whole content, or None while nobody knows.
+    """
+
+    def __init__(self, reader: IReader, allowance: Allowance) -> None:
+        self._reader = reader
+        self._allowance = allowance
+        self._sink: IReaderSink | None = None
+        self._held: deque[bytes | memoryview] = deque()
+        self._stretch: Callable[[], object] | None = None
+        self._full = False
+        self._reads = False
+        self._ended = False
+        self._flushing = False
+        self._over = False
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole content, or None while nobody knows."""
+        size: int | None = self._reader.size
+        return size
+
+    # What a reader does for whoever sends its bytes
+
+    def ready(self) -> "Deferred[None]":
+        """Fires when the head of the answer may go out; fails with what prevents it."""
+        return self._reader.ready()
+
+    def begin(self, start: int, end: int | None, sink: IReaderSink) -> None:
+        """Send ``[start, end)`` to the sink; an end of None is the end of the content."""
+        self._sink, self._ended = sink, False
+        self._reader.begin(start, end, self)
+
+    def leave(self) -> None:
+        """The client is gone, or served. Idempotent."""
+        if not self._over:
+            self._over = True
+            self._held.clear()
+            self._sink = self._stretch = None
+            self._allowance.end()
+        self._reader.leave()
+
+    def client_is_fast(self, fast: bool) -> None:
+        """How much the client may hold depends on it."""
+        self._reader.client_is_fast(fast)
+
+    def pauseProducing(self) -> None:
+        """The client takes nothing for now."""
+        self._full = True
+        self._reader.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client takes more."""
+        self._full = False
+        self._flush()
+
+    def stopProducing(self) -> None:
+        """The client is gone."""
+        self.leave()
+
+    # What whoever sends bytes does for a reader
+
+    def write(self, data: bytes) -> None:
+        """Send on what may be sent, and hold the rest."""
+        if self._over:
+            return
+        self._held.append(data)
+        self._flush(resume=False)
+
+    def send_file(
+        self, file: IContentFile, start: int, end: int, sent: Callable[[int], None]
+    ) -> bool:
+        """Send as much of ``[start, end)`` from the file itself as may be sent, now or later."""
+        if self._over or self._reads:
+            return False
+        if self._allowance.ask(self._go_on):
+            return self._send_stretch(file, start, end, sent)
+
+        def begin() -> None:
+            if not self._send_stretch(file, start, end, sent):
+                sent(0)
+
+        self._stretch = begin
+        return True
+
+    def range_ended(self) -> None:
+        """All bytes of the range were passed on, or are held."""
+        self._ended = True
+        self._flush(resume=False)
+
+    def broken(self, reason: str) -> None:
+        """No more will come: what is held is of no use either."""
+        sink = self._sink
+        self.leave()
+        if sink is not None:
+            sink.broken(reason)
+
+    def _send_stretch(
+        self, file: IContentFile, start: int, end: int, sent: Callable[[int], None]
+    ) -> bool:
+        assert self._sink is not None
+        count = min(end - start, self._allowance.left)
+        # Counted before: of a stretch that is cut off nobody tells how much was sent.
+        self._allowance.spend(count)
+
+        def ended(sent_bytes: int) -> None:
+            self._allowance.spend(sent_bytes - count)
+            sent(sent_bytes)
+
+        if self._sink.send_file(file, start, start + count, ended):
+            return True
+        self._allowance.spend(-count)
+        self._reads = True  # it is not possible here
+        return False
+
+    def _go_on(self) -> None:
+        """Something may be sent."""
+        stretch, self._stretch = self._stretch, None
+        if stretch is not None:
+            stretch()
+        else:
+            self._flush()
+
+    def _flush(self, resume: bool = True) -> None:
+        """Pass on what is held, as far as it goes, and have the reader go on behind it.
+
+        :param resume: the reader may have been paused.
+        """
+        if self._flushing or self._over:
+            return
+        self._flushing = True
+        try:
+            while self._held and not self._full and self._allowance.ask(self._go_on):
+                self._pass_on()
+        finally:
+            self._flushing = False
+        if self._over:
+            return
+        if self._held:
+            self._reader.pauseProducing()
+        elif self._ended:
+            self._end_range()
+        elif resume and not self._full:
+            self._reader.resumeProducing()
+
+    def _pass_on(self) -> None:
+        assert self._sink is not None
+        data, left = self._held.popleft(), self._allowance.left
+        if len(data) > left:
+            view = memoryview(data)
+            self._held.appendleft(view[left:])
+            data = view[:left]
+        self._allowance.spend(len(data))
+        self._sink.write(data if isinstance(data, bytes) else bytes(data))
+
+    def _end_range(self) -> None:
+        self._ended = False
+        assert self._sink is not None
+        self._sink.range_ended()

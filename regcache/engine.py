@@ -255,11 +255,15 @@ class _Builder:
             pacing=Pacing(self._reactor, turns.take),
             feeding=set(),
         )
+        self._watch(engine)
+        return engine
+
+    def _watch(self, engine: Engine) -> None:
+        """Have the metrics look at what changes by itself."""
         self._metrics.watch("downloads", lambda: len(engine.downloads))
         self._metrics.watch("readers", lambda: len(engine.feeding))
         self._metrics.watch("storage_bytes", lambda: engine.ledger.used)
         self._metrics.watch("storage_limit_bytes", engine.ledger.max_size)
-        return engine
 
     def _caches(self) -> Caches:
         visibility = Visibility(self._index, self._reactor, self._closed_repositories)

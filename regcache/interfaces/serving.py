@@ -50,6 +50,9 @@ class IReader(Interface):
     def pauseProducing() -> None:
         """The client takes nothing for now."""
 
+    def hold() -> None:
+        """As ``pauseProducing``, but because of a limit: no time counts against the client."""
+
     def resumeProducing() -> None:
         """The client takes more."""
 

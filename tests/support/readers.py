@@ -74,6 +74,11 @@ class FakeReader:
         self.calls.append("pause")
         self.paused = True
 
+    def hold(self) -> None:
+        """Note it."""
+        self.calls.append("hold")
+        self.paused = True
+
     def resumeProducing(self) -> None:
         """Note it."""
         self.calls.append("resume")

@@ -125,6 +125,10 @@ class Reader:
         """The client takes nothing for now."""
         self._paused = True
 
+    def hold(self) -> None:
+        """The client is sent nothing for now, because of a limit."""
+        self._paused = True
+
     def resumeProducing(self) -> None:
         """The client takes more."""
         self._paused = False

@@ -10,7 +10,8 @@ state      meaning
 =========  ==========================================================================
 waiting    the body waits until the answer's head is sent (``begin``)
 flowing    chunks are hashed and passed on, except for what is withheld
-held       the client takes nothing; time counts against it, see :class:`ClientPace`
+held       the client takes nothing; time counts against it, see :class:`ClientPace`, unless
+           a limit holds it up
 ended      the digest was right and everything was sent, or the answer was aborted
 =========  ==========================================================================
 """
@@ -156,6 +157,12 @@ class Relay:
         """The client takes nothing for now, so the upstream shall send nothing."""
         if not self._over:
             self._pace.wait()
+            self._body.pause()
+
+    def hold(self) -> None:
+        """The client is sent nothing for now, because of a limit."""
+        if not self._over:
+            self._pace.go_on()
             self._body.pause()
 
     def resumeProducing(self) -> None:

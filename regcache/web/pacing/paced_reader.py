@@ -89,6 +89,10 @@ class PacedReader:
         self._full = True
         self._reader.pauseProducing()
 
+    def hold(self) -> None:
+        """Another limit holds the client up."""
+        self.pauseProducing()
+
     def resumeProducing(self) -> None:
         """The client takes more."""
         self._full = False
@@ -177,11 +181,17 @@ class PacedReader:
         if self._over:
             return
         if self._held:
-            self._reader.pauseProducing()
+            self._stop_reader()
         elif self._ended:
             self._end_range()
         elif resume and not self._full:
             self._reader.resumeProducing()
+
+    def _stop_reader(self) -> None:
+        if self._full:
+            self._reader.pauseProducing()
+        else:
+            self._reader.hold()
 
     def _pass_on(self) -> None:
         assert self._sink is not None

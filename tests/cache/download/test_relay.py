@@ -174,6 +174,19 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual((bytes(self.sink.data), self.sink.ended), (self.content, True))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_limit(self) -> None:
+        """Nothing counts against a client that a limit holds up, also after it was full."""
+        relay = self.relay()
+        relay.begin(0, 200 * KIB, self.sink)
+        relay.pauseProducing()
+        relay.hold()
+        self.clock.advance(10 * WINDOW)
+        self.assertIsNone(self.sink.reason)
+        relay.resumeProducing()
+        self.run_through()
+        self.assertEqual((bytes(self.sink.data), self.sink.ended), (self.content, True))
+        relay.hold()
+
     def test_slow_upstream(self) -> None:
         """For how long the client waits for the upstream is no matter."""
         relay = self.relay(fault=Fault(stall=100 * KIB))

@@ -190,8 +190,10 @@ class PieceTests(PacedCase):
         self.pass_time(10)
         self.assertEqual(len(self.sink.data), first)
         self.assert_nothing_left()
+        self.assertEqual(self.inner.calls[-1], "pause")
         self.sink.full_after = 0
         self.sink.drain()
+        self.assertEqual(self.inner.calls[-1], "hold")
         self.pass_time(1)
         self.assertEqual(self.sink.data, CONTENT[: 64 * KIB])
 

@@ -41,6 +41,7 @@ from regcache.cache.spare_bodies import SpareBodies
 from regcache.cache.stored_blobs import StoredBlobs
 from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
+from regcache.checking import Checking, build_checking
 from regcache.config import model
 from regcache.digests import Digest
 from regcache.generations import Generations
@@ -79,6 +80,7 @@ class Engine:
     :ivar cached_only: answers for operators.
     :ivar refusals: what upstreams have refused a moment ago.
     :ivar spare_bodies: manifests that came where it was asked for heads.
+    :ivar checking: finds out whether what is stored is what it has to be.
     :ivar senders: threads that send files.
     :ivar pacing: how fast answers may be sent.
     :ivar feeding: the answers being sent now.
@@ -97,6 +99,7 @@ class Engine:
     ledger: SpaceLedger
     space: SpaceMonitor
     recount: Recount
+    checking: Checking
     downloads: DownloadTable
     caches: Caches
     removal: Removal
@@ -154,7 +157,7 @@ class _Builder:
         self, storage: model.Storage, reactor: Any, paths: StorePaths, system: FileSystem
     ) -> None:
         self._reactor = reactor
-        self._directory = paths.directory
+        self._paths = paths
         self._system = system
         # A series for the time of creation beside each counter would double their number.
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -178,6 +181,14 @@ class _Builder:
         self._store = self._make_store(storage, paths)
         self._removed: Generations[Hashable] = Generations(MOST_REMOVED)
         self._forgetting = Forgetting(self._removed)
+        self._checking = build_checking(
+            reactor,
+            self._store,
+            self._index.checks,
+            paths,
+            lost=self._forgetting.lost,
+            every=storage.scrub,
+        )
         self._small_blobs = SmallBlobs(reactor)
         self._image_sizes = ImageSizes(self._index)
         self._closed_repositories = ClosedRepositories(self._index, reactor)
@@ -196,9 +207,18 @@ class _Builder:
             system=self._system,
         )
 
+    def _make_cached_only(self) -> CachedOnly:
+        return CachedOnly(
+            self._index,
+            self._index.removals,
+            self._store,
+            parser=self._parser,
+            clock=self._reactor,
+        )
+
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""
-        self._metrics.storage_error()
+        self._metrics.content_damaged()
         self._forgetting.lost(digest)
 
     def _make_downloads(self, finish: int | None) -> None:
@@ -234,18 +254,13 @@ class _Builder:
             index=self._index,
             store=self._store,
             ledger=self._ledger,
-            space=SpaceMonitor(self._reactor, self._disk_pool, self._directory, self._ledger),
+            space=SpaceMonitor(self._reactor, self._disk_pool, self._paths.directory, self._ledger),
             recount=self._recount,
+            checking=self._checking,
             downloads=self._downloads,
             caches=self._caches(),
             removal=Removal(self._index.removals, self._store, self._forgetting, self._reactor),
-            cached_only=CachedOnly(
-                self._index,
-                self._index.removals,
-                self._store,
-                parser=self._parser,
-                clock=self._reactor,
-            ),
+            cached_only=self._make_cached_only(),
             refusals=NegativeCache(self._reactor),
             spare_bodies=SpareBodies(self._reactor),
             closed_repositories=self._closed_repositories,

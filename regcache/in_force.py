@@ -215,7 +215,7 @@ def _distribution(
         table,
         identities,
         ManifestHandler(cache, private),
-        BlobHandler(cache, terms, private, engine.feeding),
+        BlobHandler(cache, terms, private, engine.feeding, engine.checking.suspicions),
         ListingHandler(cache, table),
         gatekeeper=gatekeeper,
         realm=realm,

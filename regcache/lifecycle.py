@@ -66,6 +66,7 @@ class Parts:
     index_pool: WorkPool
     disk_pool: WorkPool
     password_pool: WorkPool
+    idle_pool: WorkPool
     senders: SendThreads
     index: SqliteIndex
     store: BlobStore
@@ -124,7 +125,8 @@ class Daemon(Service):
         self._started = True
         parts = self.parts
         parts.lock.tell(os.getpid())  # twistd has forked since it was taken, unless told not to
-        for service in (parts.index_pool, parts.disk_pool, parts.password_pool, parts.senders):
+        pools = (parts.index_pool, parts.disk_pool, parts.password_pool, parts.idle_pool)
+        for service in (*pools, parts.senders):
             service.startService()
         opening = Deferred.fromCoroutine(self._open()).addErrback(self._cannot_open)
         opening.addBoth(lambda _: self._opened.succeed())
@@ -262,7 +264,8 @@ class Daemon(Service):
 
     async def _stop_threads(self) -> None:
         parts = self.parts
-        for pool in (parts.senders, parts.password_pool, parts.disk_pool, parts.index_pool):
+        pools = (parts.password_pool, parts.idle_pool, parts.disk_pool, parts.index_pool)
+        for pool in (parts.senders, *pools):
             await _finished(pool)
 
 

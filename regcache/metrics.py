@@ -226,6 +226,9 @@ class Metrics(UpstreamMetrics):
         self._storage_errors = counter(
             "regcache_storage_errors", "Reads and writes that the disk failed."
         )
+        self._damaged = counter(
+            "regcache_damaged_contents", "Stored contents that turned out to be damaged."
+        )
         self._evicted = counter(
             "regcache_evicted_bytes", "Bytes deleted to make room or for their age."
         )
@@ -274,6 +277,11 @@ class Metrics(UpstreamMetrics):
 
     def storage_error(self) -> None:
         """The disk failed a read or write."""
+        self._storage_errors.inc()
+
+    def content_damaged(self) -> None:
+        """Stored content was not what it had to be; that counts as an error of the disk, too."""
+        self._damaged.inc()
         self._storage_errors.inc()
 
     def evicted(self, count: int) -> None:

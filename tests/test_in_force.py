@@ -10,6 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache.configured import Caches
+from regcache.checking import Checking
 from regcache.config.loading import loads
 from regcache.digests import Digest
 from regcache.engine import Engine
@@ -106,6 +107,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         ledger=nothing,
         space=nothing,
         recount=nothing,
+        checking=Checking(pool, nothing, nothing, nothing),
         downloads=parts.downloads,
         caches=Caches(parts.blobs, parts.tags, parts.listings, lambda digest: None),
         removal=parts.removal,

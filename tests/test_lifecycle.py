@@ -19,7 +19,17 @@ from tests.support.web_client import MemoryClient, make_site
 
 DRAIN = 30.0
 PARTS = (
-    *("lock", "index_pool", "disk_pool", "password_pool", "senders", "index", "store", "downloads"),
+    *(
+        "lock",
+        "index_pool",
+        "disk_pool",
+        "password_pool",
+        "idle_pool",
+        "senders",
+        "index",
+        "store",
+        "downloads",
+    ),
     *("removal", "ledger", "space", "watcher", "listeners", "upstreams"),
 )
 
@@ -85,6 +95,7 @@ class DaemonCase(SynchronousTestCase):
             index_pool=part["index_pool"],
             disk_pool=part["disk_pool"],
             password_pool=part["password_pool"],
+            idle_pool=part["idle_pool"],
             senders=part["senders"],
             index=part["index"],
             store=part["store"],
@@ -127,6 +138,7 @@ class StartTests(DaemonCase):
                 "index_pool started",
                 "disk_pool started",
                 "password_pool started",
+                "idle_pool started",
                 "senders started",
                 "index open",
                 "removal resume",
@@ -230,6 +242,7 @@ class StopTests(DaemonCase):
                 "index close",
                 "senders stopped",
                 "password_pool stopped",
+                "idle_pool stopped",
                 "disk_pool stopped",
                 "index_pool stopped",
                 "lock release",
@@ -335,11 +348,12 @@ class StopTests(DaemonCase):
         self.successResultOf(self.stop())
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
         self.assertEqual(
-            self.events[-6:],
+            self.events[-7:],
             [
                 "index close",
                 "senders stopped",
                 "password_pool stopped",
+                "idle_pool stopped",
                 "disk_pool stopped",
                 "index_pool stopped",
                 "lock release",

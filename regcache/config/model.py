@@ -181,6 +181,12 @@ class Storage:
         default="small",
         example="all",
     )
+    scrub: float | None = key_field(
+        Nullable(duration(HOUR, 10 * 366 * DAY)),
+        "All that is stored is hashed once in this time, at idle priority. `null`: never.",
+        default=30 * DAY,
+        example="7d",
+    )
     finish: int | None = key_field(
         Nullable(size()),
         "A download without clients goes on if at most this is missing. `null`: it always goes on.",

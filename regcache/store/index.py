@@ -26,6 +26,7 @@ from regcache.facts import (
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store import index_contents, index_images, index_names
+from regcache.store.checks_index import ChecksIndex
 from regcache.store.index_backup import IndexBackup
 from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
@@ -44,6 +45,7 @@ class SqliteIndex:
     :param background: a pool for the hourly copy.
 
     :ivar removals: what is asked of it to remove something.
+    :ivar checks: what is asked of it to check what is on the disk.
 
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.
     """
@@ -54,6 +56,7 @@ class SqliteIndex:
         self._thread = IndexThread(file, pool, clock)
         self._backup = IndexBackup(file, self._thread, background, clock)
         self.removals = RemovalIndex(self._thread)
+        self.checks = ChecksIndex(self._thread)
         self._file = file
         self._uses = UseWriter(self._thread, clock)
 

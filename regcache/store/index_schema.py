@@ -256,7 +256,16 @@ CREATE TRIGGER links_removed AFTER DELETE ON links BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS)
+_PROGRESS = """
+CREATE TABLE progress (                 -- how far work has come that goes on after a restart
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL                 -- JSON object
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Sequence[str] = (
+    *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS),
+)
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
 
@@ -340,6 +349,7 @@ def check(connection: sqlite3.Connection) -> None:
         "SELECT tag FROM tags LIMIT 1",
         "SELECT max(id) FROM verdicts",
         "SELECT content_id FROM withdrawn LIMIT 1",
+        "SELECT name FROM progress LIMIT 1",
     )
     try:
         for probe in probes:

@@ -1,7 +1,7 @@
 """GET and HEAD of blobs, with ranges (RFC 9110, 14)."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from regcache.cache.content_answers import ContentAnswers
 from regcache.cache.opened import BlobHead, OpenBlob
 from regcache.cache.status import CacheStatus
+from regcache.cache.suspicions import Suspicions
 from regcache.digests import Digest
 from regcache.errors import RangeNotSatisfiableError
 from regcache.identity import Repository, RepositoryContent
@@ -30,12 +31,14 @@ class BlobHandler:
 
     :ivar private: whether access is restricted, so that shared caches must not keep answers.
     :ivar feeding: the answers being sent now.
+    :ivar suspicions: has blobs verified that clients have found to be damaged.
     """
 
     cache: ContentAnswers
     terms: Terms
     private: bool
     feeding: set[Sender] = field(default_factory=set)
+    suspicions: Suspicions | None = None
 
     def answer(self, request: Request, repository: Repository, text: str) -> Any:
         """Answer a GET or HEAD for a digest: at once, if it is small and in memory."""
@@ -65,8 +68,10 @@ class BlobHandler:
         """Send a blob or parts of it. Returns None if nothing is left to do."""
         try:
             sender = self._prepare(request, opened, digest)
+            sent_to_end = self._watch(request, digest, opened.reader.size)
             if sender is None:
                 opened.reader.leave()
+                sent_to_end()
                 return None
             self.feeding.add(sender)
             sending = sender.send()
@@ -76,9 +81,26 @@ class BlobHandler:
 
         def sent(outcome: Any) -> Any:
             self.feeding.discard(sender)
+            sent_to_end()
             return outcome
 
         return sending.addBoth(sent)
+
+    def _watch(self, request: Request, digest: Digest, size: int | None) -> Callable[[], None]:
+        """Find out whether the client was just sent the same; the result is called at the end."""
+        suspicions = self.suspicions
+        if suspicions is None or size is None or not _from_the_start(request):
+            return lambda: None
+        client = f"{request.facts.account}@{request.peer_address}"
+        suspect = suspicions.is_suspect(client, digest)
+
+        def end() -> None:
+            if suspect:
+                suspicions.verify(digest, size)
+            if request.code == 200 and not request.facts.ended_early:
+                suspicions.sent(client, digest)
+
+        return end
 
     def _send_head(self, request: Request, digest: Digest, head: BlobHead) -> None:
         """Answer with the head alone: to HEAD, or with 304."""
@@ -139,6 +161,12 @@ class BlobHandler:
         self, request: Request, reader: IReader, parts: list[Part], epilogue: bytes = b""
     ) -> Sender:
         return Sender(request, reader, parts, self.terms, epilogue=epilogue)
+
+
+def _from_the_start(request: Request) -> bool:
+    """Whether an answer whose headers are set begins with the first byte of the content."""
+    ranges = request.responseHeaders.getRawHeaders("Content-Range", [""])
+    return request.code == 200 or str(ranges[0]).startswith("bytes 0-")
 
 
 def _wants_head(request: Request, digest: Digest) -> bool:

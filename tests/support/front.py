@@ -11,6 +11,7 @@ from regcache.access.permission import Permission
 from regcache.access.principals import Decision
 from regcache.access.realm import TokenGiver
 from regcache.cache.policy import Policy
+from regcache.cache.suspicions import Suspicions
 from regcache.errors import UpstreamFailure
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.cors import CrossOrigin
@@ -100,7 +101,12 @@ class Front:
             table,
             {name: each.identity for name, each in caches.upstreams.items()},
             ManifestHandler(caches.cache, private),
-            BlobHandler(caches.cache, make_terms(self.clock, STALL), private),
+            BlobHandler(
+                caches.cache,
+                make_terms(self.clock, STALL),
+                private,
+                suspicions=Suspicions(caches.store, self.clock),
+            ),
             ListingHandler(caches.cache, table),
             gatekeeper=gatekeeper,
             realm=realm,

@@ -1,0 +1,201 @@
+"""Reads everything that is stored again and again, at idle priority: bit rot is found by somebody.
+
+=========  =================================  ================================================
+state      event                              what holds afterwards
+=========  =================================  ================================================
+waiting    some time after the start          comparing
+comparing  all folders were compared          scrubbing, or waiting for a day without
+           with the index                     ``storage.scrub``
+scrubbing  a folder is due                    its contents are hashed, at a bounded rate
+scrubbing  a folder was hashed                noted in the index; waiting for the next one
+scrubbing  a day has passed since the last    comparing
+           comparison
+scrubbing  the last folder was hashed         the next round begins when this one's time is over
+any        the disk or the index fails        a line in the log; the next folder
+any        the daemon stops                   over; the next start goes on at the folder noted
+=========  =================================  ================================================
+
+A round lasts ``storage.scrub``; its folders are spread over that time. What a stopped daemon has
+missed it makes up for at the bounded rate.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+from collections.abc import Callable
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regcache.identity import UpstreamIdentity
+from regcache.store.checks_index import ChecksIndex
+from regcache.store.store_check import FOLDERS, CheckResult, StoreCheck
+
+FIRST = 60.0
+"""Seconds from the start to the first comparison."""
+
+AGAIN = 24 * 3600.0
+"""Seconds from one comparison to the next."""
+
+PAUSE = 0.05
+"""Seconds between two folders of a comparison."""
+
+LEAST_RATE = 8 * 1024 * 1024
+"""Bytes that are hashed in a second; more where a round would take too long otherwise."""
+
+_NAME = "scrub"
+
+
+class Rate:
+    """Lets a bounded number of bytes be hashed in a second."""
+
+    def __init__(self, clock: IReactorTime, bytes_per_second: float) -> None:
+        self._clock = clock
+        self._rate = bytes_per_second
+
+    async def __call__(self, count: int) -> None:
+        """Wait as long as that many bytes are worth."""
+        await deferLater(self._clock, count / self._rate)
+
+
+class Scrub(Service):
+    """Compares the disk with the index each day, and hashes all of it in each round.
+
+    :param every: how long a round lasts (seconds); None: nothing is hashed.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, check: StoreCheck, index: ChecksIndex, clock: IReactorTime, every: float | None
+    ) -> None:
+        self._check = check
+        self._index = index
+        self._clock = clock
+        self._every = every
+        self._compared_at = 0.0
+        self._work: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        """Begin after a while."""
+        super().startService()
+        self._work = Deferred.fromCoroutine(self._run())
+        self._work.addErrback(self._ended)
+
+    def stopService(self) -> None:
+        """End; what a thread is doing is done to its end."""
+        super().stopService()
+        work, self._work = self._work, None
+        if work is not None:
+            work.cancel()
+
+    def _ended(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("scrubbing has ended", failure)
+
+    async def _run(self) -> None:
+        await deferLater(self._clock, FIRST)
+        while True:
+            await self._compare()
+            if self._every is None:
+                await deferLater(self._clock, AGAIN)
+            else:
+                await self._scrub(self._every)
+
+    async def _compare(self) -> None:
+        """Compare all folders with the index, without hashing what it knows."""
+        self._compared_at = self._clock.seconds()
+        result, rate = CheckResult(), Rate(self._clock, LEAST_RATE)
+        for folder in FOLDERS:
+            try:
+                await self._check.check(folder, result, thorough=False, pace=rate)
+            except OSError as error:
+                self._failed(error)
+            await deferLater(self._clock, PAUSE)
+
+    async def _scrub(self, every: float) -> None:
+        """Hash folders when they are due, until the next comparison is."""
+        began, number = await self._position(every)
+        while self._clock.seconds() - self._compared_at < AGAIN:
+            if number == len(FOLDERS):
+                began, number = max(began + every, self._clock.seconds() - every), 0
+            seconds = began + every * number / len(FOLDERS) - self._clock.seconds()
+            if seconds > 0:
+                left = self._compared_at + AGAIN - self._clock.seconds()
+                await deferLater(self._clock, max(1.0, min(seconds, left)))
+                continue
+            await self._scrub_folder(number, every)
+            number += 1
+            await self._note(began, number)
+
+    async def _scrub_folder(self, number: int, every: float) -> None:
+        try:
+            total = await self._index.occupied_bytes()
+            rate = Rate(self._clock, max(LEAST_RATE, 2 * total / every))
+            await self._check.check(FOLDERS[number], CheckResult(), thorough=True, pace=rate)
+        except OSError as error:
+            self._failed(error)
+
+    async def _position(self, every: float) -> tuple[float, int]:
+        """When the round began, and which folder is next."""
+        now = self._clock.seconds()
+        try:
+            noted = await self._index.progress(_NAME)
+        except OSError as error:
+            self._failed(error)
+            noted = {}
+        began, number = noted.get("began"), noted.get("next")
+        if not isinstance(began, int | float) or not isinstance(number, int):
+            return now, 0
+        # A clock that was set back, or a round that is long over, begins a new one.
+        return (began, number) if 0 <= now - began < 2 * every else (now, 0)
+
+    async def _note(self, began: float, number: int) -> None:
+        try:
+            await self._index.note_progress(_NAME, {"began": began, "next": number})
+        except OSError as error:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        self._log.warn("stored content cannot be checked: {why}", why=error)
+
+
+class StoreVerification:
+    """Hashes all that is stored at once, because somebody wants that.
+
+    :ivar last: what the last one has found, and when it ended (Unix seconds); None before.
+    """
+
+    def __init__(self, check: StoreCheck, index: ChecksIndex, clock: IReactorTime) -> None:
+        self._check = check
+        self._index = index
+        self._clock = clock
+        self.last: tuple[float, CheckResult] | None = None
+
+    async def run(
+        self,
+        progress: Callable[[int, int, CheckResult], object],
+        upstream: UpstreamIdentity | None = None,
+    ) -> CheckResult:
+        """Verify everything, or what an upstream has. Cancel it to end it. Fails with OSError.
+
+        :param progress: called with the bytes that were hashed, with all of them, and with what
+            was found so far.
+        """
+        result, done = CheckResult(), 0
+        total = await self._index.stored_bytes(upstream)
+
+        async def count(hashed: int) -> None:
+            nonlocal done
+            done += hashed
+            progress(done, total, result)
+
+        for folder in FOLDERS:
+            await self._check.check(folder, result, thorough=True, pace=count, upstream=upstream)
+            progress(done, total, result)
+        self.last = (self._clock.seconds(), result)
+        return result

@@ -1,1 +1,1 @@
-"""One remote registry seen from here; knows nothing of the store."""
+"""Everything about one remote registry. Knows nothing of the store."""

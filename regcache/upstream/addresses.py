@@ -1,4 +1,4 @@
-"""Which class an IP address belongs to, so that no upstream leads us into a network of ours.
+"""The class of an IP address, so that no upstream can make us connect to an internal network.
 
 Pure and table-tested. An address that carries an IPv4 address inside (mapped, translated,
 6to4) is of the class of what it carries.
@@ -53,7 +53,7 @@ _CARRIERS = (
 
 
 def address_class(address: str) -> str:
-    """The class of an IP address literal; :data:`PUBLIC` for one that anybody may lead us to.
+    """The class of an IP address literal; :data:`PUBLIC` for those that any upstream may name.
 
     198.18.0.0/15 counts as public: local proxies hand its addresses out for names.
 
@@ -75,7 +75,7 @@ def is_address(host: str) -> bool:
 
 
 def is_local_name(host: str) -> bool:
-    """Whether a name stands for this machine, whatever name servers say (RFC 6761, 6.3)."""
+    """Whether a name means this machine, regardless of name servers (RFC 6761, 6.3)."""
     name = host.lower().rstrip(".")
     return name in _LOCAL_NAMES or name.endswith(".localhost")
 
@@ -83,8 +83,8 @@ def is_local_name(host: str) -> bool:
 def is_numeric(host: str) -> bool:
     """Whether some resolver may read a host as an address: ``127.1``, ``0x7f.0.0.1``.
 
-    inet_aton(3) and whoever uses it take one to four numbers of any base; so does the URL
-    standard, which looks at the last label alone.
+    inet_aton(3), and what uses it, accepts one to four numbers of any base. So does the URL
+    standard, by the last label alone.
     """
     last = host.lower().rstrip(".").rpartition(".")[2]
     return last.isdigit() or last.startswith("0x")

@@ -1,4 +1,4 @@
-"""The plain agent at the end of the chain: dials checked addresses, sends, maps what fails."""
+"""The plain agent at the end of the chain: connects to checked addresses, sends, maps failures."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -111,7 +111,7 @@ def tls_policy(ca_file: str | None = None) -> IPolicyForHTTPS:
 
 @implementer(IStreamClientEndpoint)
 class _Unmade:
-    """An endpoint that is made when it is needed: mostly there is a connection already."""
+    """An endpoint that is only made when it is needed: usually there is a connection already."""
 
     def __init__(self, endpoints: IAgentEndpointFactory, origin: Origin) -> None:
         self._endpoints = endpoints
@@ -131,7 +131,7 @@ class _Unmade:
 class PlainAgent:
     """Sends exactly what it is given, to exactly the URL it is given.
 
-    It does what Twisted's Agent does, but takes the URL apart no second time.
+    It does what Twisted's Agent does, but does not parse the URL a second time.
     """
 
     def __init__(
@@ -149,8 +149,8 @@ class PlainAgent:
     async def send(self, request: UpstreamRequest) -> Answer:
         """Send one request over one connection.
 
-        Where that takes too long, the idle connections to the host are closed: they may be as
-        dead, and each would cost another request its time.
+        If that takes too long, the idle connections to the host are closed: they may be dead, too,
+        and each would cost another request a time-out.
         """
         self._meter.upstream_requested(self._upstream)
         origin = request.url.origin

@@ -1,4 +1,4 @@
-"""Showing an upstream who we are: to its own origin only, and only what it asked for."""
+"""Authorisation of requests: only the upstream's own origin gets credentials, if it asks."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ LONGEST_SCOPE = 1024
 
 @dataclass(frozen=True, slots=True)
 class _Proof:
-    """An Authorization header. ``final``: if it is refused, there is nothing better to show."""
+    """An Authorization header. ``final``: if it is refused, there is no better one."""
 
     header: str = ""
     final: bool = False
@@ -47,7 +47,7 @@ _NOTHING = _Proof()
 
 
 class CredentialsRefusedError(Exception):
-    """The realm, or the upstream itself, does not know our credentials."""
+    """The realm, or the upstream itself, refuses our credentials."""
 
 
 class TokenSource:
@@ -123,9 +123,9 @@ class TokenSource:
 
 @implementer(IExchangeAgent)
 class AuthorisingAgent:
-    """Answers the challenges of the upstream's own origin; nobody else's is even read.
+    """Answers the challenges of the upstream's own origin. Those of other origins are not read.
 
-    What a repository asks for is learnt, so that the next request has it from the start.
+    The challenge of a repository is remembered, so that the next request is authorised at once.
     """
 
     _log = Logger()
@@ -149,7 +149,7 @@ class AuthorisingAgent:
         self._learnt: BoundedTable[tuple[str, str], Challenge] = BoundedTable(MOST_LEARNT)
 
     async def send(self, request: UpstreamRequest) -> Answer:
-        """Send a request with whatever authorisation its origin may see."""
+        """Send a request with the authorisation that its origin may see."""
         if request.url.origin != self._own:
             elsewhere: Answer = await self._inner.send(request)
             return elsewhere
@@ -195,7 +195,7 @@ class AuthorisingAgent:
     async def _prove_or_unlearn(
         self, key: tuple[str, str], challenge: Challenge | None, identity: Identity
     ) -> _Proof:
-        """What was learnt and leads nowhere is forgotten: the upstream may say better now."""
+        """Prove by what was remembered. If that fails forget it, since it may have changed."""
         try:
             return await self._prove(challenge, key[1], identity)
         except UpstreamRateLimited:

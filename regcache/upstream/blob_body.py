@@ -1,4 +1,4 @@
-"""The body of a blob's answer as it arrives: when it flows, and when it is too slow."""
+"""The body of an answer with a blob: delivered, paused, and aborted if it is too slow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from regcache.upstream.failures import failure_from
 from regcache.upstream.fields import media_type, only_value
 from regcache.upstream.remote import Remote
 
-#: Less than this is a stall, too: it holds a place, and brings next to nothing (bytes a second).
+#: Less than this counts as a stall, too: it keeps a place, for next to nothing (bytes a second).
 SLOWEST = 1024
-#: ... looked at over so long (seconds).
+#: ... measured over so long (seconds).
 WINDOW = 60.0
 
 
 class Pace:
-    """Whether a body makes progress; looked at only while it may come.
+    """Measures whether a body makes progress.
 
-    It is too slow when nothing comes for ``stall`` seconds, or less than ``SLOWEST`` over a
-    minute. While it is paused, which is our doing, no time passes for it.
+    It is too slow if nothing comes for ``stall`` seconds, or less than ``SLOWEST`` over a minute.
+    The time in which we have paused it does not count.
 
     :param too_slow: called once, unless it is stopped before.
     """
@@ -43,13 +43,13 @@ class Pace:
         self._count = 0
 
     def begin(self) -> None:
-        """Count from now on, and from nothing."""
+        """Begin to count, from 0."""
         self.stop()
         self._spent, self._count = 0.0, 0
         self.start()
 
     def progress(self, count: int) -> None:
-        """Note that bytes came; cheap enough for every chunk."""
+        """Note that bytes came. Cheap enough for every chunk."""
         self._last = self._clock.seconds()
         self._count += count
 
@@ -84,7 +84,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Which bytes an answer brings: ``[start, end)`` of ``size``; None where it does not say."""
+    """The bytes in an answer: ``[start, end)`` of ``size``; None if it does not state that."""
 
     start: int
     end: int | None
@@ -95,7 +95,7 @@ class Extent:
 class BlobBody(Protocol):
     """A body that waits, flows, is paused, and ends in exactly one way.
 
-    An undelivered body holds a connection, so it may wait for ``stall_timeout`` only.
+    A body that is not being delivered keeps a connection: it may only wait for ``stall_timeout``.
     """
 
     def __init__(
@@ -139,9 +139,9 @@ class BlobBody(Protocol):
             self._pause_transport()
 
     def make_relay(self) -> bool:
-        """Give the place among the downloads to the next one, for one among the relays.
+        """Change from a place for downloads to one for relays.
 
-        It is read in small pieces then: many slow clients would hold much otherwise.
+        From then on it is read in small pieces: else many slow clients would take much memory.
         """
         place = self._answer.place
         if place is not None and not place.move(self._remote.relay_places):
@@ -187,7 +187,7 @@ class BlobBody(Protocol):
             self._consumer.body_chunk(data)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """Tell how the body ended."""
+        """Report how the body ended."""
         if self._over:
             return
         raised = (reason.value if reason is not None else None) or ResponseDone()

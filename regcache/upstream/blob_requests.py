@@ -1,4 +1,4 @@
-"""Blobs of one URL of an upstream: the questions, and what of an answer fits them."""
+"""Requests for blobs from one URL of an upstream, and the checks of the answers."""
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
@@ -21,11 +21,11 @@ _COMMON = (("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", "r
 
 @dataclass(frozen=True, slots=True)
 class BlobRequest:
-    """What is asked for of a blob: the bytes ``[start, end)``.
+    """A request for the bytes ``[start, end)`` of a blob.
 
     :ivar end: None for all that follows.
-    :ivar anonymous: do without the configured credentials.
-    :ivar relayed: the body goes at the pace of one client.
+    :ivar anonymous: whether to ask without the configured credentials.
+    :ivar relayed: whether the body is passed on to one client, at its pace.
     """
 
     repository: str
@@ -38,16 +38,16 @@ class BlobRequest:
 
     @property
     def resource(self) -> str:
-        """Its place below the repository."""
+        """Its path below the repository."""
         return f"blobs/{self.digest}"
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is asked for without a Range."""
+        """Whether the request has no Range."""
         return self.start == 0 and self.end is None
 
     def accepts(self, part: Extent, length: int | None) -> bool:
-        """Whether a part begins where it must, ends where it may, and is as long as announced."""
+        """Whether a part begins and ends where it may, and is as long as announced."""
         if part.start != self.start or part.end is None:
             return False
         ends_well = self.end is None or part.end <= self.end
@@ -55,7 +55,7 @@ class BlobRequest:
 
 
 async def head_blob(remote: Remote, wanted: BlobRequest, body_of: BodyMaker) -> ContentHead:
-    """HEAD of a blob, or GET of its first byte where the storage behind takes no HEAD.
+    """HEAD of a blob, or GET of its first byte if the storage behind it does not answer HEAD.
 
     :raises UpstreamFailure: as :meth:`Remote.ask`.
     """
@@ -73,10 +73,10 @@ async def head_blob(remote: Remote, wanted: BlobRequest, body_of: BodyMaker) -> 
 
 
 async def open_blob(remote: Remote, wanted: BlobRequest, body_of: BodyMaker) -> BlobBody:
-    """GET of a blob, with a Range unless it is asked for whole.
+    """GET of a blob, with a Range unless all of it is asked for.
 
     :param body_of: makes the body of an answer.
-    :raises UpstreamFailure: if there is none, or the answer is not for what was asked.
+    :raises UpstreamFailure: if there is none, or the answer does not fit the request.
     """
     request = _request(remote, b"GET", wanted, *_range_field(wanted))
     answer = await remote.transfer(request, wanted.relayed)

@@ -1,4 +1,4 @@
-"""Small bodies, read whole and bounded: manifests, tokens, tag lists, error texts."""
+"""Reads small bodies whole, with a bound: manifests, tokens, tag lists, error texts."""
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -17,9 +17,9 @@ DRAIN_SECONDS = 2.0
 
 
 class BodyReader:
-    """Reads bodies on behalf of one upstream.
+    """Reads bodies from one upstream.
 
-    :param seconds: how long a whole body may take, so that one that drips comes to an end.
+    :param seconds: how long a whole body may take, however slowly it comes.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class BodyReader:
         self._seconds = seconds
 
     async def read(self, answer: Answer, limit: int) -> bytes:
-        """Read a body whole; the connection is closed where that fails.
+        """Read a whole body. If that fails the connection is closed.
 
         :raises UpstreamBadAnswer: if it is over ``limit`` bytes.
         :raises UpstreamTimedOut: if it takes too long.
@@ -44,7 +44,7 @@ class BodyReader:
         return await collector.begin(self._clock, self._seconds)
 
     async def beginning(self, answer: Answer, limit: int) -> bytes:
-        """Read at most ``limit`` bytes of a body that is only looked at, in little time."""
+        """Read at most ``limit`` bytes of a body, for a short time: for the text of an error."""
         if answer.length == 0:
             answer.finish()
             return b""
@@ -56,9 +56,9 @@ class BodyReader:
 
 
 class _BodyCollector(Protocol):
-    """Collects a body; at its bound it either fails or is content with what it has.
+    """Collects a body. At the bound it either fails, or gives what it has.
 
-    :ivar _lenient: whatever ends the body, what came so far is the result.
+    :ivar _lenient: whether what came so far is the result, however the body ends.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class _BodyCollector(Protocol):
         self._answer.abort()
 
     def _end(self) -> "Deferred[bytes] | None":
-        """Stop the clock and hand out the Deferred, the first time only."""
+        """Stop the timer, and return the Deferred the first time only."""
         done, self._done = self._done, None
         if self._timer is not None and self._timer.active():
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""When not to ask a host: the circuit breaker. Pure: time and chance are injected.
+"""The circuit breaker: when not to ask a host. Pure: time and randomness are arguments.
 
 ===========  ========================  ====================  =======================  ==============
 state        admitted                  answered; succeeded   failed                   abandoned
@@ -10,12 +10,12 @@ half-open    nothing but the probe     closed                of the probe: open,
                                                              twice as long            another one
 ===========  ========================  ====================  =======================  ==============
 
-What failed last is no probe, or one thing that is ill would keep a host closed for everybody who
-asks for something else. It is admitted when it has rested itself, one at a time, whatever the
-probe does; its success closes, and its failure makes nobody else wait.
+The reference that failed last is never the probe: one broken thing must not keep the breaker open
+for all others. It is admitted after a rest of its own, one request at a time, independently of the
+probe. If it succeeds the breaker closes; if it fails the others do not wait longer.
 
-An answer closes, but only one that has come whole makes the next rest short again: a host whose
-heads are well and whose bodies are not rests longer each time.
+The head of an answer closes the breaker. But only a whole answer makes the next rest short again: a
+host that sends heads, but no bodies, rests longer each time.
 """
 
 import math
@@ -29,7 +29,7 @@ LONGEST_REST = 60.0
 
 
 class BreakerState(Enum):
-    """Closed: everything passes. Open: nothing does. Half-open: one probe at a time."""
+    """Closed: everything is admitted. Open: nothing. Half-open: one probe at a time."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -37,7 +37,7 @@ class BreakerState(Enum):
 
 
 class FailureScope(Enum):
-    """What is ill, as far as one failure tells."""
+    """What a failure may concern: the connection, a repository, or a reference."""
 
     HOST = "the host: there was no connection"
     REFERENCE = "the host, or what was asked for: no answer, or none that ended"
@@ -46,7 +46,7 @@ class FailureScope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AskedFor:
-    """What is asked for.
+    """What a request asks for.
 
     :ivar reference: the path of the URL.
     """
@@ -56,12 +56,11 @@ class AskedFor:
 
 
 class Failures:
-    """Failures in a row, and whether they tell of more than one thing.
+    """Counts failures in a row, and whether they concern more than one thing.
 
-    One path that always answers 500 says nothing of the host, nor does one that hangs. So three
-    in a row open a breaker if there was no connection for one of them, or if two of them
-    concern two things: two repositories where the host answered, two references where it
-    did not.
+    One path that always answers 500, or never answers, does not mean that the host fails. So three
+    failures in a row open a breaker if one of them had no connection, or if two of them concern
+    different things: repositories if the host answered, references if it did not.
     """
 
     def __init__(self) -> None:
@@ -80,7 +79,7 @@ class Failures:
 
     @property
     def are_enough(self) -> bool:
-        """Whether the host is not to be asked for a while."""
+        """Whether they open the breaker."""
         return self._several and self._count >= FAILURES_TO_OPEN
 
 
@@ -91,7 +90,7 @@ def _differ(one: tuple[str, str | None], other: tuple[str, str | None]) -> bool:
 
 
 class Attempt:
-    """One request that was admitted. It tells how it went, in the end by exactly one word."""
+    """One admitted request. It reports its result; in the end by exactly one of the methods."""
 
     def __init__(self, breaker: "Breaker", asked: AskedFor) -> None:
         self.asked = asked
@@ -103,31 +102,31 @@ class Attempt:
         self._breaker.close()
 
     def succeeded(self) -> None:
-        """It was answered, whatever the answer said, and to its end."""
+        """It was answered completely, with any status."""
         self._breaker.settle(self)
         self._breaker.recover()
 
     def failed(self, scope: FailureScope) -> None:
-        """It was not answered, or with an error of the host's own, or not to the end."""
+        """It was not answered, or not completely, or with an error of the host."""
         self._breaker.settle(self)
         self.overdue(scope)
 
     def overdue(self, scope: FailureScope) -> None:
-        """Count it as failed, but go on: it may succeed yet. It is counted once."""
+        """Count it as failed, once; it goes on, and may still succeed."""
         if not self._counted:
             self._counted = True
             self._breaker.count(self, scope)
 
     def abandoned(self) -> None:
-        """It was given up before it said anything about the host."""
+        """It was given up before anything about the host was known."""
         self._breaker.settle(self)
         self._breaker.let_go(self)
 
 
 class _Rest:
-    """Lets one attempt pass when a rest is over.
+    """A pause, after which one attempt is admitted.
 
-    :ivar attempt: the one that is under way.
+    :ivar attempt: the attempt that is under way.
     """
 
     def __init__(self) -> None:
@@ -136,7 +135,7 @@ class _Rest:
         self._until = 0.0
 
     def begin(self, now: float, seconds: float, jitter: float) -> None:
-        """Let nothing pass for some seconds; chance makes it less."""
+        """Admit nothing for some seconds; a random part of that is left out."""
         self.attempt, self._seconds = None, seconds
         self._until = now + seconds * (1.0 - jitter)
 
@@ -145,7 +144,7 @@ class _Rest:
         self.begin(now, min(self._seconds * 2, LONGEST_REST), jitter)
 
     def refusal(self, now: float) -> int | None:
-        """Seconds until something may pass, at least 1; None if it may now."""
+        """Seconds until an attempt is admitted, at least 1; None if it is now."""
         remaining = self._until - now
         if remaining <= 0 and self.attempt is None:
             return None
@@ -153,16 +152,16 @@ class _Rest:
 
     @property
     def seconds(self) -> float:
-        """How long the last rest was meant to be."""
+        """The nominal length of the last rest."""
         return self._seconds
 
 
 class Breaker:
-    """The breaker of one host, on behalf of one URL of an upstream.
+    """The breaker of one host, for one URL of an upstream.
 
-    :param now: seconds that only grow.
-    :param chance: a number in [0, 1), for the jitter.
-    :param changed: told every new state, and the first answer.
+    :param now: gives monotonic seconds.
+    :param chance: gives a number in [0, 1), for the jitter.
+    :param changed: called with every new state, and at the first answer.
     """
 
     def __init__(
@@ -189,13 +188,13 @@ class Breaker:
         return self._state
 
     def refusal(self, asked: AskedFor) -> int | None:
-        """Seconds until this may be asked for, at least 1; None if it may be now."""
+        """Seconds until a request for this is admitted, at least 1; None if it is now."""
         if self._state is BreakerState.CLOSED:
             return None
         return self._rest_of(asked).refusal(self._now())
 
     def admit(self, asked: AskedFor) -> Attempt | int:
-        """An attempt that is being made from now on, or what :meth:`refusal` gives."""
+        """A new attempt, or what :meth:`refusal` gives."""
         refusal = self.refusal(asked)
         if refusal is not None:
             return refusal
@@ -209,7 +208,7 @@ class Breaker:
         return attempt
 
     def overdue(self, reference: str) -> bool:
-        """Count the latest attempt for a reference as failed, if there is one; it goes on."""
+        """Count the latest attempt for a reference as failed, if there is one. It goes on."""
         for attempt in reversed(self._under_way):
             if attempt.asked.reference == reference:
                 attempt.overdue(FailureScope.REFERENCE)
@@ -228,7 +227,7 @@ class Breaker:
         self._enter(BreakerState.CLOSED)
 
     def recover(self) -> None:
-        """The host answers to the end: what failed before counts no more."""
+        """The host has answered completely: earlier failures do not count any more."""
         self._failures = Failures()
         self._recovered = True
         self._failed_last = None
@@ -249,7 +248,7 @@ class Breaker:
                 self._open(attempt.asked, scope)
 
     def let_go(self, attempt: Attempt) -> None:
-        """An attempt said nothing: where it was the only one, there may be another."""
+        """An attempt was abandoned. If it was the probe, another one is admitted."""
         for rest in (self._probes, self._again):
             if rest.attempt is attempt:
                 rest.attempt = None

@@ -1,4 +1,4 @@
-"""Putting an upstream together from plain values."""
+"""Builds an upstream from plain values."""
 
 import random
 import time
@@ -36,8 +36,8 @@ from regcache.upstream.tokens import TokenTable
 from regcache.upstream.urls import Origin, parse_url
 
 CONTROL_CONNECTIONS = 32
-#: Relays go at the pace of their clients, so most of them take little from the upstream, and a
-#: few slow clients must not keep the others from what cannot be stored.
+#: Relays go at the pace of their clients, so most of them take little from the upstream; and a few
+#: slow clients must not take all places for blobs that cannot be stored.
 RELAYS_FOR_EACH_DOWNLOAD = 16
 _log = Logger()
 
@@ -64,7 +64,7 @@ class UpstreamUrl:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. There never is a total one for the body of a blob."""
+    """Time-outs in seconds. There is none for the whole body of a blob."""
 
     connect: float = 10.0
     first_byte: float = 20.0
@@ -73,7 +73,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the upstreams of one process have in common; tests put their own in.
+    """What the upstreams of one process share; tests use their own.
 
     :ivar reactor: IReactorTime, IReactorTCP.
     :ivar names: resolves the hosts of upstreams.

@@ -1,7 +1,7 @@
 """WWW-Authenticate: a strict parser of RFC 9110, 11.6.1.
 
-Pure and bounded: a header that breaks the grammar anywhere gives nothing at all, since half an
-understood challenge is how credentials go astray.
+Pure and bounded. A header that violates the grammar anywhere gives no challenge at all: a challenge
+that was understood in part could send credentials to the wrong place.
 """
 
 import re
@@ -33,7 +33,7 @@ class Challenge:
     parameters: dict[str, str] = field(default_factory=dict)
 
     def asks_as(self, other: "Challenge | None") -> bool:
-        """Whether both are answered by the same proof, whatever else they tell."""
+        """Whether both are answered by the same proof."""
         names = ("realm", "service", "scope")
         return (
             other is not None

@@ -1,4 +1,4 @@
-"""Direct connections: to addresses that were checked, and to no others."""
+"""Direct connections, only to addresses that were checked."""
 
 from typing import Any
 
@@ -28,10 +28,10 @@ from regcache.upstream.urls import Origin
 
 
 class AddressPolicy:
-    """Which addresses may be dialled on behalf of one URL of an upstream.
+    """Which addresses may be connected to, for one URL of an upstream.
 
-    The URL's own origin always; anything else must be public, or of a class that a connection
-    to the own origin really had. Through an outgoing proxy, only names can be checked.
+    The URL's own origin always may. Any other address must be public, or of a class that a
+    connection to the own origin had. Through an outgoing proxy only names can be checked.
     """
 
     def __init__(self, own: Origin) -> None:
@@ -45,11 +45,11 @@ class AddressPolicy:
         return (host, port) == (self._own.host, self._own.port)
 
     def allows(self, host: str, port: int, address: SocketAddress) -> bool:
-        """Whether this address may be dialled for that host."""
+        """Whether this address of that host may be connected to."""
         return self.is_own(host, port) or address_class(address.host) in self._own_classes
 
     def allows_name(self, host: str, port: int) -> bool:
-        """Whether a proxy may be asked to connect there: it resolves the name, not we."""
+        """Whether a proxy, which resolves the name itself, may be asked to connect there."""
         if self.is_own(host, port):
             return True
         if is_address(host):
@@ -87,7 +87,7 @@ class _NotingFactory:
 
 @implementer(IStreamClientEndpoint)
 class CheckedEndpoint:
-    """Resolves once, checks every address, and dials only those that passed (no rebinding)."""
+    """Resolves once, checks every address, and uses only those (against DNS rebinding)."""
 
     def __init__(
         self,

@@ -17,20 +17,20 @@ from regcache.upstream.failures import HeadersTooLongError
 from regcache.upstream.urls import Origin
 
 LONGEST_HEADERS = 64 * 1024
-#: Read from a socket at once at first (bytes): four times Twisted's.
+#: How much is read from a socket at a time, at first (bytes): four times as much as Twisted does.
 READ_SIZE = 256 * 1024
 #: ... and then by what it holds, below TLS too: a fast upstream wakes us seldom, and a slow one
 #: has us allocate little.
 LEAST_READ = 64 * 1024
 MOST_READ = 1024 * 1024
 IDLE_SECONDS = 60
-#: A request that ends after so long without an answer, in whatever way, found its way blocked.
+#: If a request ends after so long without an answer, its connection is taken for dead (seconds).
 LONG_SILENCE = 5.0
 
 
 @dataclass(slots=True)
 class LastHeard:
-    """When anything came over the connections to an upstream URL.
+    """The time at which anything last came over the connections to an upstream URL.
 
     :ivar at: clock seconds.
     """
@@ -39,9 +39,9 @@ class LastHeard:
 
 
 class BoundedClientProtocol(ClientConnection):
-    """Twisted's client, which by itself reads headers without end and waits for ever.
+    """Twisted's client, with bounds: by itself it reads headers without end, and waits forever.
 
-    Only while the headers of an answer are awaited is anything counted or timed.
+    Bytes are counted, and time is limited, only until the headers of an answer are complete.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BoundedClientProtocol(ClientConnection):
         self._receiving = self._pause_due = False
 
     def connectionMade(self) -> None:
-        """Read in large pieces, below TLS too."""
+        """Read in large pieces, also below TLS."""
         super().connectionMade()
         self._stream = stream = stream_below(self.transport)
         set_read_size(stream, READ_SIZE)
@@ -74,7 +74,7 @@ class BoundedClientProtocol(ClientConnection):
     def _fit_reads(self, length: int) -> None:
         """Read twice as much after a read that was full, half as much after a small one.
 
-        :param length: bytes that came; below TLS a read holds a little more than that.
+        :param length: how many bytes came; below TLS the read was a little larger.
         """
         if length >= self._read_size - self._read_size // 16:
             self._read_size = min(self._most_read, self._read_size * 2)
@@ -85,14 +85,14 @@ class BoundedClientProtocol(ClientConnection):
         set_read_size(self._stream, self._read_size)
 
     def read_little(self) -> None:
-        """Read the rest of this answer in small pieces: each may have to wait for long."""
+        """Read the rest of this answer in small pieces, since each may wait in memory for long."""
         self._most_read = self._read_size = LEAST_READ
         set_read_size(self._stream, LEAST_READ)
 
     def request(self, request: Any) -> "Deferred[Any]":
-        """Send a request; a missing answer cancels it after ``first_byte_timeout``.
+        """Send a request. It is cancelled after ``first_byte_timeout`` without an answer.
 
-        :param request: is told what carries it, and when it got no answer for long.
+        :param request: is told its connection, and when it got no answer for long.
         """
         self._header_bytes = 0
         self._pause_due = False
@@ -119,7 +119,7 @@ class BoundedClientProtocol(ClientConnection):
         return awaited.addBoth(settle)
 
     def dataReceived(self, data: bytes) -> None:
-        """Hand the bytes to Twisted, unless they are one header too many."""
+        """Hand the bytes to Twisted, unless the headers become too long."""
         self._heard.at = self._clock.seconds()
         awaited = self._awaited
         if awaited is None:
@@ -129,8 +129,8 @@ class BoundedClientProtocol(ClientConnection):
         self._receiving = False
         if self._pause_due and self.is_receiving:
             self._socket.pauseProducing()
-        # The end of one answer may send the next request from within this read, whose bytes
-        # are none of that request's answer.
+        # At the end of an answer the next request may be sent during this call. The bytes of
+        # this read do not belong to the next answer.
         if awaited is None or self._awaited is not awaited:
             return
         self._header_bytes += len(data)
@@ -141,7 +141,7 @@ class BoundedClientProtocol(ClientConnection):
     def is_last(self, version: tuple[Any, int, int], options: Sequence[bytes], rest: bytes) -> bool:
         """Whether no answer follows (RFC 9112, 9.3), or more came than was asked for.
 
-        Twisted understands only ``close`` in small letters, and alone (RFC 9110, 7.6.1).
+        Twisted only understands ``close`` in lower case, and alone (RFC 9110, 7.6.1).
         """
         words = {word.strip().lower() for line in options for word in line.split(b",")}
         if rest or b"close" in words:
@@ -163,7 +163,7 @@ class BoundedClientProtocol(ClientConnection):
         self._socket.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Nobody wants the rest."""
+        """The rest is not needed."""
         self._socket.stopProducing()
 
     def loseConnection(self) -> None:
@@ -176,13 +176,13 @@ class BoundedClientProtocol(ClientConnection):
 
 
 class Connections:
-    """The connections on behalf of one URL of one upstream.
+    """The connections for one URL of one upstream.
 
-    They belong to it alone: one is found again by origin only, so what is shared would lend one
-    upstream's right to an address to another.
+    They are not shared with other upstreams: idle connections are found by origin only, so another
+    upstream could use an address to which only this one may connect.
 
-    :param size: idle connections kept per host; as many as there are transfers at once, or
-        each burst pays for new TLS handshakes.
+    :param size: how many idle connections are kept for each host. With fewer than there are
+        transfers at a time, each burst would need new TLS handshakes.
     :ivar heard: when anything came over any of them.
     """
 
@@ -203,7 +203,7 @@ class Connections:
         return self._pool.getConnection(origin, endpoint)
 
     def drop_idle(self, origin: Origin) -> None:
-        """Close the idle ones: another request found its way blocked, and so may the next."""
+        """Close the idle connections to a host: one was found dead, so they may be as well."""
         drop_idle(self._pool, origin)
 
     def close(self) -> "Deferred[None]":

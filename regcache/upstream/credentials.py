@@ -1,4 +1,4 @@
-"""What we log in to an upstream with, and its fingerprint."""
+"""The credentials for an upstream, and their fingerprints."""
 
 import base64
 import hashlib
@@ -11,9 +11,9 @@ _LARGEST_PASSWORD = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are to an upstream.
+    """The identity with which an upstream is asked.
 
-    :ivar fingerprint: tells identities apart without giving them away; "" for anonymous.
+    :ivar fingerprint: identifies it without revealing it; "" for anonymous.
     """
 
     username: str = field(default="", repr=False)
@@ -35,10 +35,10 @@ ANONYMOUS = Identity()
 
 
 class FileCredentials:
-    """A user name and a password that stands in a file, which may be replaced at any time.
+    """A user name, and a password in a file, which may be replaced at any time.
 
-    Called, it gives what was read last. :meth:`load` reads the file, so it blocks: it is for
-    the start and, now and then, for a thread.
+    When it is called it gives the password that was read last. :meth:`load` reads the file, and
+    blocks: call it at the start and, later, in a thread.
     """
 
     def __init__(self, username: str, path: str) -> None:
@@ -51,9 +51,9 @@ class FileCredentials:
         return None if self._password is None else (self._username, self._password)
 
     def load(self) -> bool:
-        """Read the file again; whether the password is another now.
+        """Read the file again. Returns whether the password has changed.
 
-        :raises OSError: if it cannot be read, and what was read before stays.
+        :raises OSError: if it cannot be read; then the last password stays.
         :raises UnicodeDecodeError: if it is not UTF-8, likewise.
         """
         with open(self._path, encoding="utf-8") as file:
@@ -69,14 +69,14 @@ def identity_of(username: str, password: str) -> Identity:
 
 
 def fingerprint(username: str, password: str) -> str:
-    """What names credentials in the index: ``<user>.<user and password>``, both hashed."""
+    """The fingerprint of credentials, in the index: ``<user>.<user and password>``, hashed."""
     name = username.encode()
     both = _hashed(_PURPOSE + len(name).to_bytes(4, "big") + name + password.encode())
     return f"{user_fingerprint(username)}.{both}"
 
 
 def user_fingerprint(username: str) -> str:
-    """What names a user, whatever the password is."""
+    """The fingerprint of a user, without the password."""
     return _hashed(_USER_PURPOSE + username.encode())
 
 

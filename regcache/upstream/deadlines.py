@@ -1,4 +1,4 @@
-"""Waiting with an end: every wait on an upstream goes through here."""
+"""Time limits: every wait for an upstream uses these functions."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -13,8 +13,8 @@ T = TypeVar("T")
 def cancellable(inner: "Deferred[T]", discard: Callable[[T], None]) -> "Deferred[T]":
     """Wrap a Deferred so that cancelling it always fails it with CancelledError.
 
-    Twisted's agents and endpoints turn a cancel into several errors of their own. A result
-    that comes all the same is given to ``discard``, so that nothing it holds leaks.
+    Twisted's agents and endpoints turn a cancellation into several errors of their own. A result
+    that comes in spite of it is given to ``discard``, so that its resources are released.
     """
     cancelled = False
 
@@ -49,7 +49,7 @@ def within(
 ) -> "Deferred[T]":
     """Cancel ``awaited`` after ``seconds`` and fail with ``late()`` then.
 
-    For cancelling and results that come too late, the same holds as for :func:`cancellable`.
+    Cancellation, and results that come too late, are treated as by :func:`cancellable`.
     """
     return _Wait(clock, seconds, awaited, late=late, discard=discard).outcome
 

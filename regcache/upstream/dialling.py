@@ -1,7 +1,7 @@
-"""Connecting to the first of several addresses that answers (RFC 8305, "Happy Eyeballs").
+"""Connects to the first of several addresses that answers (RFC 8305, "Happy Eyeballs").
 
-Twisted's HostnameEndpoint would do, but that it looks the name up itself, and notices a refused
-connection only when the next address would have been due.
+Twisted's HostnameEndpoint is not used: it looks the name up itself, and after a refused connection
+it waits before it tries the next address.
 """
 
 import socket
@@ -24,16 +24,16 @@ from regcache.upstream.deadlines import cancellable
 from regcache.upstream.resolver import SocketAddress
 
 ATTEMPT_DELAY = 0.3
-#: After so long without an acknowledgement of what was sent the kernel gives a connection up
-#: (seconds). It waits a quarter of an hour by itself, so one that died while it was idle would take
-#: a request with it. The lost request is repeated over a new connection, and has to be answered
-#: within ``first_answer``, 25 s; and a link that is merely bad has four retransmissions until then,
-#: even one with a round trip of a second.
+#: After so long without an acknowledgement the kernel closes a connection (seconds). By default it
+#: waits a quarter of an hour, so a request over a connection that died while it was idle would be
+#: lost. It has to be so short that the request can be repeated over a new connection within
+#: ``first_answer``, 25 s; and so long that on a bad link there are four retransmissions until then,
+#: even with a round trip of a second.
 USER_TIMEOUT = 15.0
 
 
 def bound_silence(connection: IProtocol) -> None:
-    """Have the kernel give a connection up when what was sent is not acknowledged (RFC 5482)."""
+    """Let the kernel close a connection whose bytes are not acknowledged for long (RFC 5482)."""
     transport: Any = getattr(connection, "transport", None)
     if ISystemHandle.providedBy(transport):
         milliseconds = int(USER_TIMEOUT * 1000)
@@ -43,14 +43,14 @@ def bound_silence(connection: IProtocol) -> None:
 
 
 def hang_up(connection: IProtocol) -> None:
-    """Close a connection that came too late to be wanted."""
+    """Close a connection that came too late to be used."""
     transport = getattr(connection, "transport", None)
     if transport is not None:
         transport.abortConnection()
 
 
 class Dialler:
-    """One attempt after the other: the next when one has failed, or kept us waiting.
+    """Makes one attempt after the other: the next one when one fails, or takes long.
 
     :param addresses: at least one.
     :param timeout: seconds for each of them.
@@ -73,7 +73,7 @@ class Dialler:
         self._done: Deferred[IProtocol] = Deferred(lambda _: self._stop())
 
     def connect(self) -> "Deferred[IProtocol]":
-        """Begin. Fires with the first connection, or fails as the last attempt did."""
+        """Begin. Fires with the first connection, or fails like the last attempt."""
         self._next()
         return self._done
 

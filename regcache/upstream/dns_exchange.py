@@ -1,11 +1,11 @@
-"""One question to one name server: over UDP, and over TCP where that is wanted or needed.
+"""One question to one name server: over UDP, and over TCP if configured or needed.
 
-Every query over UDP has a socket and an identifier of its own, so that a stranger has to guess
-both (RFC 5452). A datagram is passed over unless it comes from the server that was asked and
+Every query over UDP has a socket and an identifier of its own, so that an attacker has to guess
+both (RFC 5452). A datagram is ignored unless it comes from the server that was asked and
 repeats the question.
 
-That is why ``twisted.names`` is not used. Its oldest supported version takes any datagram whose
-16-bit identifier matches, whoever sent it; newer ones compare the sender, but no version compares
+That is why ``twisted.names`` is not used. Its oldest supported version accepts any datagram whose
+16-bit identifier matches, from any sender. Newer versions compare the sender, but none compares
 the question.
 """
 
@@ -35,18 +35,18 @@ from regcache.upstream.dns_messages import (
 
 
 class NameServerError(Exception):
-    """A name server gives no answer that can be used."""
+    """A name server gives no usable answer."""
 
 
 class INameServer(Interface):
-    """Who answers questions about names."""
+    """A name server that can be asked."""
 
     def ask(question: Question, seconds: float) -> "Deferred[Reply]":
         """Ask within a number of seconds. Fails with NameServerError, or is cancelled."""
 
 
 class _Query:
-    """A question on its way: its message, and the reply once that has come."""
+    """A question that was sent: its message, and its reply."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
@@ -60,7 +60,7 @@ class _Query:
             raise NameServerError(str(error)) from None
 
     def received(self, data: bytes) -> None:
-        """Take a message, unless it is somebody else's."""
+        """Take a message, unless it is not the answer to this question."""
         try:
             reply = decode_reply(data, self._identifier, self._question)
         except StrayAnswerError:
@@ -130,7 +130,7 @@ class NameServer:
         self._well = True
 
     def ask(self, question: Question, seconds: float) -> "Deferred[Reply]":
-        """Ask; a reply that UDP had no room for is asked for again over TCP."""
+        """Ask over UDP. If the reply is truncated, ask again over TCP."""
         asking = Deferred.fromCoroutine(self._ask(question, seconds))
         return asking.addCallbacks(self._note_reply, self._note_failure)
 
@@ -145,7 +145,7 @@ class NameServer:
         except NameServerError:
             if not reply.addresses:
                 raise
-            return reply  # a part of the addresses is as good as all of them
+            return reply  # some of the addresses are enough
 
     async def _within(self, asking: Any, seconds: float) -> Reply:
         def late() -> NameServerError:

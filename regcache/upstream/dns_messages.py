@@ -1,6 +1,6 @@
-"""DNS messages: the question that is asked, and what is taken from an answer (RFC 1035, 4).
+"""DNS messages: encodes questions, and decodes answers (RFC 1035, 4).
 
-Pure and bounded: however an answer is made, reading it takes a fixed number of steps.
+Pure and bounded: the number of steps to read an answer is limited.
 """
 
 import struct
@@ -32,18 +32,18 @@ class RecordType(IntEnum):
 
 
 class Code(IntEnum):
-    """The response codes that are an answer; every other one means: ask somebody else."""
+    """The response codes that are an answer. After any other one the next server is asked."""
 
     NO_ERROR = 0
     NAME_ERROR = 3
 
 
 class StrayAnswerError(ValueError):
-    """A message answers something else than what was asked."""
+    """A message is not the answer to the question."""
 
 
 class MalformedMessageError(ValueError):
-    """A message breaks the format or its bounds."""
+    """A message violates the format or the bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an answer says.
+    """The content of an answer.
 
-    :ivar code: the response code as it stands.
-    :ivar truncated: there is more than the message had room for.
+    :ivar code: the response code.
+    :ivar truncated: whether the message had no room for all of it.
     :ivar addresses: at most :data:`MOST_ADDRESSES`.
-    :ivar alias: the name that stands at the end of the chain of aliases; "" for none.
-    :ivar ttl: seconds; the shortest on the way to the addresses.
+    :ivar alias: the name at the end of the chain of aliases; "" for none.
+    :ivar ttl: seconds; the shortest of all records on the way to the addresses.
     """
 
     code: int
@@ -121,7 +121,7 @@ def _reply(data: bytes, identifier: int, question: Question) -> Reply:
 
 
 def _records(data: bytes, offset: int, count: int, truncated: bool) -> Iterator[_Record]:
-    """The records that matter; a truncated message may end within one."""
+    """The records that are used here. A truncated message may end within one."""
     for _ in range(count):
         try:
             owner, offset = _name(data, offset)
@@ -148,7 +148,7 @@ def _value(data: bytes, offset: int, kind: int, length: int) -> str:
 
 
 def _name(data: bytes, offset: int) -> tuple[str, int]:
-    """A name, and where what follows it begins. Pointers lead backwards, and not often."""
+    """A name, and the offset after it. Pointers must lead backwards; their number is limited."""
     labels: list[str] = []
     size, pointers, end, limit = 0, 0, 0, offset
     while length := data[offset]:

@@ -1,4 +1,4 @@
-"""One request to an upstream and its answer, as the agents of the chain hand them on."""
+"""One request to an upstream and its answer, as the agents of a chain pass them on."""
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -17,11 +17,11 @@ from regcache.upstream.urls import Url
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """What is to be sent. Its headers are sent to every hop, so none of them is secret.
+    """A request to send. Its headers are sent to every hop, so none of them may be secret.
 
-    :ivar repository: the scope under which challenges are learnt.
-    :ivar anonymous: do without the configured credentials.
-    :ivar what: whose limit of the rate it is subject to.
+    :ivar repository: the scope for which challenges are remembered.
+    :ivar anonymous: whether to ask without the configured credentials.
+    :ivar what: the kind of content, each of which has a rate limit of its own.
     :ivar authorization: for this one hop only; secret, so it never shows in a repr.
     """
 
@@ -53,10 +53,10 @@ class BodyEnd(Enum):
 
 
 class Answer:
-    """An answer whose headers have arrived and whose body waits.
+    """An answer whose headers have arrived, and whose body waits.
 
-    Whoever gets one must either :meth:`deliver` the body and call :meth:`finish` at its end,
-    or :meth:`abort`: until then it holds a connection, and a place among the transfers.
+    The caller must either :meth:`deliver` the body and call :meth:`finish` at its end, or
+    :meth:`abort` it. Until then it keeps a connection, and a place among the transfers.
 
     :ivar url: the URL that gave it, after redirects.
     :ivar credentials: fingerprint of the credentials that were used, "" for none.
@@ -82,18 +82,18 @@ class Answer:
 
     @property
     def length(self) -> int | None:
-        """Bytes of the body as announced; None where nothing was."""
+        """The announced length of the body (bytes); None if it is not announced."""
         return None if self._response.length is UNKNOWN_LENGTH else int(self._response.length)
 
     def on_finish(self, finalizer: Callable[[BodyEnd], None]) -> None:
-        """Have something called once, when the body has ended or was aborted."""
+        """Call something, once, when the body has ended or was aborted."""
         if self._end is not None:
             finalizer(self._end)
         else:
             self._finalizers.append(finalizer)
 
     def read_little(self) -> None:
-        """Read what is still to come in small pieces, since each may have to wait for long."""
+        """Read the rest in small pieces, since each may wait in memory for long."""
         if self._end is None:
             self._read_little()
 
@@ -102,14 +102,14 @@ class Answer:
         self._response.deliverBody(protocol)
 
     def finish(self, end: BodyEnd = BodyEnd.WHOLE) -> None:
-        """Say how the body has ended. Idempotent: the first word counts."""
+        """Say how the body has ended. Idempotent: only the first call counts."""
         self._end = self._end or end
         finalizers, self._finalizers = self._finalizers, []
         for finalizer in finalizers:
             finalizer(self._end)
 
     def abort(self, end: BodyEnd = BodyEnd.GIVEN_UP) -> None:
-        """Close the connection unless the body has arrived whole. Idempotent."""
+        """Close the connection, unless the body is complete. Idempotent."""
         abort_response(self._response)
         self.finish(end)
 
@@ -120,8 +120,8 @@ class IExchangeAgent(Interface):
     async def send(request: UpstreamRequest) -> Answer:  # noqa: N805
         """Send a request; returns when the headers of the answer have arrived.
 
-        A coroutine, so that a chain of them costs one Deferred and not one per link.
-        Cancelling what waits for it closes what was opened, and raises CancelledError.
+        A coroutine, so that a whole chain needs only one Deferred. If that is cancelled, what was
+        opened is closed, and CancelledError is raised.
 
         :raises UpstreamFailure: and nothing else.
         """

@@ -1,4 +1,4 @@
-"""How many exchanges with one URL there are at once, and how long an answer may take."""
+"""Limits the number of exchanges with one URL at a time, and the time until an answer."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,12 @@ from regcache.upstream.places import CrowdedError, ExchangePlaces, Place
 
 @implementer(IExchangeAgent)
 class LimitedAgent:
-    """Holds a place from before the request until the body has ended or was aborted.
+    """Keeps a place from before the request until the body has ended or was aborted.
 
-    Waiting for a place is not the upstream's time, as long as anything comes from it: others
-    have their bodies. Where nothing does, who waits beside a request that gets no answer waits
-    for the upstream as well, and gets what is left of the time that one had, if it is half.
+    Waiting for a place does not count as waiting for the upstream, as long as anything comes from
+    that: then others are getting their bodies. But if nothing came, and a request with a place got
+    no answer, it counts: who waited for half of that time or longer fails, too, and others only
+    get the rest of it.
 
     :param seconds: how long an answer may take once its request has a place, redirects and
         tokens included.
@@ -64,7 +65,7 @@ class LimitedAgent:
         return within(self._clock, seconds, sent, late=self._late, discard=Answer.abort)
 
     async def _wait(self, since: float) -> float:
-        """Wait for a place; how long an answer may take then (seconds)."""
+        """Wait for a place. Returns how long the answer may take then (seconds)."""
         try:
             in_vain = await self.places.acquire(since)
         except CrowdedError:

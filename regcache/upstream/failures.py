@@ -1,4 +1,4 @@
-"""What went wrong with an upstream, told in words that hold no URL and no secret."""
+"""From errors of Twisted to failures of an upstream, in words without a URL or a secret."""
 
 from OpenSSL.SSL import Error as TlsError
 from service_identity import VerificationError
@@ -21,13 +21,13 @@ from regcache.upstream.fields import clean_text
 
 
 class ForbiddenAddressError(Exception):
-    """A name leads to an address that no upstream may lead us to."""
+    """A name has an address that this upstream must not make us connect to."""
 
 
 class ProxyError(Exception):
-    """The outgoing proxy makes no connection for us. Its text is free of secrets.
+    """The outgoing proxy refuses the connection. The text is free of secrets.
 
-    :ivar unauthorised: it wants other credentials than it was given.
+    :ivar unauthorised: whether it wants other credentials.
     """
 
     def __init__(self, reason: str, unauthorised: bool = False) -> None:
@@ -64,7 +64,7 @@ _NOT_REACHED = (
 
 
 def failure_from(upstream: str, raised: BaseException) -> UpstreamFailure:
-    """Translate what Twisted raised for a request, or for a body that broke off."""
+    """Translate an error of Twisted about a request, or about a body that broke off."""
     if isinstance(raised, UpstreamFailure):
         return raised
     cause = _cause(raised)
@@ -94,7 +94,7 @@ def _failure(upstream: str, raised: BaseException, cause: BaseException) -> Upst
 
 
 def _cause(raised: BaseException) -> BaseException:
-    """The innermost of the reasons that Twisted's wrappers carry."""
+    """The innermost reason in Twisted's wrappers."""
     for _ in range(8):
         reasons = getattr(raised, "reasons", None)
         if not isinstance(reasons, list) or not reasons:

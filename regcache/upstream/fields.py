@@ -27,19 +27,19 @@ _REL_NEXT = re.compile(r';[ \t]*rel[ \t]*=[ \t]*(?:"next"|next)[ \t]*(?:;|\Z)', 
 
 
 def field_values(headers: Headers, name: str) -> list[str]:
-    """All lines of one header field, as text."""
+    """The values of all lines of one header field, as text."""
     values: Sequence[bytes] = headers.getRawHeaders(name.encode("ascii")) or ()
     return [value.decode("latin-1").strip(_BLANK) for value in values]
 
 
 def only_value(headers: Headers, name: str) -> str:
-    """The value of a field that may be given once; "" if absent or given differently twice."""
+    """The value of a field that may occur once; "" if it is absent, or has different values."""
     values = set(field_values(headers, name))
     return values.pop() if len(values) == 1 else ""
 
 
 def content_range(value: str) -> tuple[int, int, int | None] | None:
-    """Read Content-Range (RFC 9110, 14.4) as (first byte, behind the last, whole size or None).
+    """Read Content-Range (RFC 9110, 14.4): (first byte, offset after the last, whole size or None).
 
     None for anything malformed or impossible, and for an unsatisfied range.
     """
@@ -92,13 +92,13 @@ def content_digest(headers: Headers) -> Digest | None:
 
 
 def is_encoded(headers: Headers) -> bool:
-    """Whether the content is compressed or otherwise not what its digest names."""
+    """Whether the content is compressed or encoded, so that its digest would not match."""
     values = field_values(headers, "content-encoding")
     return any(value.lower() not in ("", "identity") for value in values)
 
 
 def next_link(values: Sequence[str]) -> str | None:
-    """The target of the Link with rel="next" (RFC 8288), as it stands."""
+    """The target of the Link with rel="next" (RFC 8288), as it was sent."""
     text = ", ".join(values)[:16384]
     position = 0
     while match := _NEXT.match(text, position):
@@ -115,7 +115,7 @@ def clean_text(text: str) -> str:
 
 
 def error_detail(body: bytes) -> str:
-    """What an error body says: the messages of OCI errors, else plain text, never markup."""
+    """The text of an error body: the messages of OCI errors, else plain text; never markup."""
     try:
         errors = json.loads(body)["errors"]
         messages = [str(error.get("message") or error.get("code", "")) for error in errors]

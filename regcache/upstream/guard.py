@@ -1,4 +1,4 @@
-"""The breakers in the chain: above what authorises, so that they see every real request."""
+"""The breakers in the chain of agents, at the place where they see every request to a host."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,13 +17,13 @@ from regcache.upstream.breaker import AskedFor, Attempt, Breaker, FailureScope
 from regcache.upstream.exchange import Answer, BodyEnd, IExchangeAgent, UpstreamRequest
 from regcache.upstream.urls import Origin
 
-#: Redirect targets of one URL that are known at a time; upstreams name them as they like.
+#: How many redirect targets of one URL have a breaker: upstreams choose their names.
 MOST_HOSTS = 64
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 def is_ill(status: int) -> bool:
-    """Whether a status says that the upstream is ill; 501 says what it does not do (RFC 9110)."""
+    """Whether a status means that the upstream fails. 501 does not (RFC 9110, 15.6.2)."""
     return status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
 
 
@@ -33,7 +33,7 @@ def asked_for(request: UpstreamRequest) -> AskedFor:
 
 
 def resting(upstream: str, seconds: int) -> UpstreamResting:
-    """The failure that stands for an open breaker."""
+    """The failure of a request that an open breaker refuses."""
     return UpstreamResting(upstream, "too many failures in a row", retry_after=seconds)
 
 
@@ -67,9 +67,10 @@ class Breakers:
 
 @implementer(IExchangeAgent)
 class GuardedAgent:
-    """Asks no host that failed too often. Each host's failures are its own.
+    """Does not ask hosts that failed too often. Failures count for each host separately.
 
-    :param patience: who gives up after so long without an answer tells of the host (seconds).
+    :param patience: a request that is given up after so long without an answer counts as a failure
+        (seconds).
     """
 
     def __init__(
@@ -122,7 +123,7 @@ def _fail(attempt: Attempt, failure: UpstreamFailure) -> None:
 
 
 def _judge(attempt: Attempt, answer: Answer, foreign: bool) -> None:
-    """Storage that refuses what a registry led to is ill; its URLs are signed for minutes."""
+    """Count refusals of redirect targets as failures: their URLs are signed for some minutes."""
     if is_ill(answer.status) or (foreign and answer.status in _REFUSED):
         attempt.failed(FailureScope.REPOSITORY)
         return

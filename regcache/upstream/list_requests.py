@@ -1,7 +1,7 @@
 """Lists of one URL of an upstream that come in pages: tags, and referrers.
 
-Of a Link only the query is taken, never the place: whoever lists decides no further request's
-target. Pages, bytes and entries are bounded.
+Only the query of a Link is used, so the upstream cannot choose the target of the next request.
+Pages, bytes and entries are bounded.
 """
 
 import json
@@ -30,9 +30,9 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 
 
 async def list_tags(remote: Remote, repository: str) -> list[str]:
-    """All tags of a repository, page by page; what is no tag is left out.
+    """All tags of a repository, page by page. Invalid tags are left out.
 
-    :raises UpstreamBadAnswer: if a page is malformed, or there is no end to them.
+    :raises UpstreamBadAnswer: if a page is malformed, or there are too many.
     """
     pages = _Pages(
         remote, repository, "tags/list", accept="application/json", limit=LARGEST_TAGS_PAGE
@@ -51,11 +51,11 @@ async def list_tags(remote: Remote, repository: str) -> list[str]:
 async def get_referrers(remote: Remote, repository: str, digest: Digest) -> ManifestAnswer:
     """The referrers of a digest (OCI distribution specification, "Listing Referrers").
 
-    A list of one page is given as it came; several pages are put together into the first, and
-    may have 4 MiB in all.
+    A list of one page is returned as it is. Several pages are joined into the first; together they
+    may have 4 MiB.
 
-    :raises UpstreamNotFound: also where there is no such API.
-    :raises UpstreamBadAnswer: if a further page is malformed, or there is no end to them.
+    :raises UpstreamNotFound: also if the upstream does not have this API.
+    :raises UpstreamBadAnswer: if a further page is malformed, or there are too many.
     """
     pages = _Pages(
         remote, repository, f"referrers/{digest}", accept=OCI_INDEX, limit=LARGEST_MANIFEST
@@ -77,7 +77,7 @@ async def get_referrers(remote: Remote, repository: str, digest: Digest) -> Mani
         return first
     contents = [page.content for page in (first, *further)]
     content = await remote.parse(pages.size, _joined, contents)
-    # It is nobody's digest any more.
+    # The joined list has another digest.
     return replace(first, content=content, claimed=None)
 
 

@@ -1,4 +1,4 @@
-"""Which identity to show: the configured one, unless it was refused a moment ago."""
+"""The identity to use for an upstream: the configured one, unless it was refused a moment ago."""
 
 from collections.abc import Callable
 
@@ -14,12 +14,12 @@ CredentialsSource = Callable[[], tuple[str, str] | None]
 
 
 class Login:
-    """The credentials of one URL of an upstream, and whether they are any good.
+    """The credentials of one URL of an upstream, and whether they are accepted.
 
-    Refused credentials are our fault, not that of what was asked for: it is said in the log
-    once a minute, and everything goes on anonymously until they are tried again.
+    If they are refused, that is logged once a minute, and requests are anonymous until they are
+    tried again.
 
-    :param source: the credentials as configured now; None for none. Called for each request.
+    :param source: gives the credentials as configured now, or None. Called for each request.
     """
 
     _log = Logger()
@@ -41,12 +41,12 @@ class Login:
 
     @property
     def ok(self) -> bool | None:
-        """Whether the realm took the configured credentials last; None where nobody knows."""
+        """Whether the realm accepted the configured credentials last time; None if not known."""
         return None if self.configured.is_anonymous else self._accepted
 
     @property
     def configured(self) -> Identity:
-        """The configured identity, refused or not."""
+        """The configured identity, even if it was refused."""
         pair = self._source()
         if pair is None:
             return ANONYMOUS
@@ -57,7 +57,7 @@ class Login:
         return self._current
 
     def identity(self, anonymous: bool) -> Identity:
-        """Who to be for the next request."""
+        """The identity for the next request."""
         if anonymous:
             return ANONYMOUS
         configured = self.configured
@@ -66,10 +66,10 @@ class Login:
         return configured
 
     def is_mere_denial(self, identity: Identity, status: int) -> bool:
-        """Whether a realm's refusal is about the thing asked for.
+        """Whether a realm's refusal concerns what was asked for, and not the credentials.
 
-        401 is about the credentials. Some realms say 403 for a repository that good
-        credentials may not read; credentials that never were accepted are not known as good.
+        401 concerns the credentials. Some realms answer 403 for a repository that good credentials
+        may not read; credentials count as good if they were accepted before.
         """
         return status == 403 and identity == self._current and self._accepted is True
 
@@ -81,7 +81,7 @@ class Login:
         self._meter.credentials_state(self._upstream, True)
 
     def refused(self, identity: Identity) -> None:
-        """Note that an identity was refused: anonymous from here on, for a minute."""
+        """Note that an identity was refused: requests are anonymous for a minute."""
         if identity != self._current:
             return
         now = self._clock.seconds()

@@ -1,4 +1,4 @@
-"""Manifests of one URL of an upstream."""
+"""Requests for manifests from one URL of an upstream."""
 
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
@@ -13,9 +13,9 @@ from regcache.upstream.fields import (
 from regcache.upstream.remote import Remote
 
 LARGEST_MANIFEST = 4 * 1024 * 1024
-#: Of a larger one the digest is what its header says: it would take the reactor's time (bytes).
+#: The digest of a larger manifest is taken from its header; hashing it would take too long (bytes).
 LARGEST_HASHED = 64 * 1024
-#: What is said to HEAD by who takes no HEAD (RFC 9110, 15.5.6 and 15.6.2).
+#: The answers to HEAD of upstreams that do not support it (RFC 9110, 15.5.6 and 15.6.2).
 NO_HEAD = frozenset({405, 501})
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -42,7 +42,7 @@ def manifest_request(
 async def head_manifest(
     remote: Remote, repository: str, reference: str, anonymous: bool
 ) -> ContentHead:
-    """HEAD of a manifest, or GET where the upstream takes no HEAD.
+    """HEAD of a manifest, or GET if the upstream does not answer HEAD.
 
     :raises UpstreamFailure: as :meth:`Remote.ask`.
     """
@@ -60,7 +60,7 @@ async def head_manifest(
 
 
 def _head_of(answer: ManifestAnswer) -> ContentHead:
-    """What a manifest that has come says of itself."""
+    """The head that belongs to a whole manifest."""
     digest, size = answer.claimed, len(answer.content)
     if size <= LARGEST_HASHED:
         digest = Digest.of(answer.content)
@@ -68,7 +68,7 @@ def _head_of(answer: ManifestAnswer) -> ContentHead:
 
 
 def content_head(answer: Answer) -> ContentHead:
-    """What the headers of an answer to HEAD tell."""
+    """The facts in the headers of an answer to HEAD."""
     answer.finish()
     return ContentHead(
         content_digest(answer.headers),
@@ -85,7 +85,7 @@ async def get_manifest(remote: Remote, repository: str, reference: str) -> Manif
 
 
 async def manifest_answer(remote: Remote, answer: Answer, limit: int) -> ManifestAnswer:
-    """Read an answer whole, its headers included. :raises UpstreamFailure: if it cannot be."""
+    """Read a whole answer with its headers. :raises UpstreamFailure: if that fails."""
     content = await remote.read(answer, limit)
     return ManifestAnswer(
         content,

@@ -1,4 +1,4 @@
-"""How many exchanges of a kind one URL of an upstream has at once, and who waits for one."""
+"""Places: limits the exchanges of a kind with one URL at a time, with a queue for the others."""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 
-#: Who waits for a place is somebody's request or download: beyond so many nobody may (entries).
+#: How many requests may wait for a place; further ones are refused (entries).
 MOST_WAITING = 2000
 
 
@@ -16,7 +16,7 @@ class CrowdedError(Exception):
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """Who waits for a place, since when (clock seconds)."""
+    """A request that waits for a place, and since when (clock seconds)."""
 
     since: float
     place: "Deferred[float]" = field(default_factory=Deferred)
@@ -32,7 +32,7 @@ class ExchangePlaces:
 
     @property
     def free(self) -> int:
-        """How many places nobody has."""
+        """How many places are free."""
         return self._free
 
     def take(self) -> bool:
@@ -43,9 +43,9 @@ class ExchangePlaces:
         return True
 
     def acquire(self, now: float) -> "Deferred[float]":
-        """Fires when a place is there, with what :meth:`release` was told.
+        """Fires when there is a place, with the argument of :meth:`release`.
 
-        Cancelling it gives up waiting. Fails with CrowdedError if too many wait already.
+        May be cancelled. Fails with CrowdedError if too many wait already.
         """
         waiter = _Waiter(now)
         waiter.place = Deferred(lambda _: self._give_up(waiter))
@@ -58,9 +58,9 @@ class ExchangePlaces:
         return waiter.place
 
     def release(self, in_vain: float = 0.0) -> None:
-        """Give a place back; who waits longest gets it.
+        """Give a place back. It goes to the request that has waited longest.
 
-        :param in_vain: for how long the upstream was given time and answered nothing (seconds).
+        :param in_vain: for how long the upstream was waited for without an answer (seconds).
         """
         if self._waiting:
             self._waiting.popleft().place.callback(in_vain)
@@ -68,7 +68,7 @@ class ExchangePlaces:
             self._free += 1
 
     def dismiss(self, since: float, reason: Callable[[], Exception]) -> None:
-        """Fail those who have waited at least since then."""
+        """Fail those that have waited since then or longer."""
         while self._waiting and self._waiting[0].since <= since:
             self._waiting.popleft().place.errback(reason())
 
@@ -78,13 +78,13 @@ class ExchangePlaces:
 
 
 class Place:
-    """One place that somebody has, and gives back once."""
+    """One place, which is given back once."""
 
     def __init__(self, places: ExchangePlaces) -> None:
         self._places: ExchangePlaces | None = places
 
     def move(self, places: ExchangePlaces) -> bool:
-        """Have one of these places instead; whether one was free."""
+        """Change to one of these other places. Returns whether one was free."""
         occupied = self._places
         if occupied is None or occupied is places:
             return True

@@ -34,7 +34,7 @@ class Proxy:
 
 
 class IProxyRules(Interface):
-    """Who knows which proxy to use. The same origin always has the same answer."""
+    """Decides which proxy to use. For the same origin the answer is always the same."""
 
     def proxy_for(origin: Origin) -> Proxy | None:
         """The proxy to connect through; None for a direct connection."""
@@ -58,10 +58,10 @@ DIRECT = FixedProxy()
 @implementer(IProxyRules)
 @dataclass(frozen=True, slots=True)
 class EnvironmentProxies:
-    """What the usual environment variables say.
+    """The proxies of the usual environment variables.
 
     :ivar by_scheme: the proxies of HTTPS_PROXY and HTTP_PROXY, under ``https`` and ``http``.
-    :ivar exceptions: what NO_PROXY holds, see :func:`bypasses`.
+    :ivar exceptions: the entries of NO_PROXY, see :func:`bypasses`.
     """
 
     by_scheme: Mapping[str, Proxy]

@@ -1,4 +1,4 @@
-"""How an upstream limits the rate of requests: the Retry-After that runs, and what is left."""
+"""The rate limits of an upstream: the present Retry-After, and the requests that are left."""
 
 import math
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from regcache.errors import UpstreamRateLimited
 from regcache.interfaces import IUpstreamMeter
 from regcache.upstream.fields import only_value, ratelimit_count
 
-#: The log is told at most so often, and only of a number that has changed (seconds).
+#: The number is logged at most so often, and only if it has changed (seconds).
 LOG_INTERVAL = 60.0
-#: Limits that are remembered for one URL: there are seldom more than two identities.
+#: How many limits are remembered for one URL: there are seldom more than two identities.
 MOST_LIMITS = 192
 
 
 class Limited(Enum):
-    """What upstreams limit the rate of, each for itself."""
+    """The kinds of requests that have rate limits of their own."""
 
     MANIFESTS = "manifests, and lists of tags and referrers"
     BLOBS = "blobs"
@@ -28,25 +28,25 @@ class Limited(Enum):
 
 
 class RateLimits:
-    """Until when one URL is not to be asked for what by whom (RFC 6585, 4; RFC 9110, 10.2.3)."""
+    """The 429 answers of one URL, by kind and identity (RFC 6585, 4; RFC 9110, 10.2.3)."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._until: BoundedTable[tuple[str, Limited], float] = BoundedTable(MOST_LIMITS, clock)
 
     def limited(self, identity: str, what: Limited, seconds: int) -> None:
-        """Note a 429 that was given to an identity."""
+        """Note a 429 for an identity."""
         seconds = max(seconds, self.remaining(identity, what) or 0)
         self._until.put((identity, what), self._clock.seconds() + seconds, seconds=seconds)
 
     def remaining(self, identity: str, what: Limited) -> int | None:
-        """Seconds that the identity still has to wait; None if it need not."""
+        """How long the identity still has to wait (seconds); None if it need not."""
         until = self._until.get((identity, what))
         remaining = 0.0 if until is None else until - self._clock.seconds()
         return math.ceil(remaining) if remaining > 0 else None
 
     def longest(self, identity: str) -> int | None:
-        """The same, of whatever an identity has to wait for longest."""
+        """The same, for the kind of requests that has to wait longest."""
         waits = [self.remaining(identity, what) for what in Limited]
         return max((each for each in waits if each is not None), default=None)
 
@@ -54,8 +54,8 @@ class RateLimits:
 class RateLimitHeaders:
     """Reads ``ratelimit-limit`` and ``ratelimit-remaining`` of one upstream URL's answers.
 
-    :ivar limit: requests that it allows, as it said last; None where it did not.
-    :ivar remaining: requests that are left of them.
+    :ivar limit: how many requests it allows, by its last answer; None if it does not say.
+    :ivar remaining: how many of them are left.
     """
 
     _log = Logger()
@@ -70,7 +70,7 @@ class RateLimitHeaders:
         self.remaining: int | None = None
 
     def note(self, headers: Headers) -> None:
-        """Note what an answer says, if it says anything."""
+        """Read the headers of an answer, if it has them."""
         remaining = ratelimit_count(only_value(headers, "ratelimit-remaining"))
         if remaining is None:
             return
@@ -91,7 +91,7 @@ class RateLimitHeaders:
 
 
 def still_limited(upstream: str, remaining: int) -> UpstreamRateLimited:
-    """The failure that stands for a Retry-After that still runs."""
+    """The failure of a request while a Retry-After has not passed."""
     return UpstreamRateLimited(
         upstream, "its Retry-After still runs", retry_after=remaining, asked=False
     )

@@ -1,4 +1,4 @@
-"""Where a token realm may be: the rule that keeps credentials at home (CVE-2026-33540)."""
+"""The rule about where a token realm may be, so that credentials are safe (CVE-2026-33540)."""
 
 from collections.abc import Collection
 
@@ -10,11 +10,11 @@ class RealmRefusedError(ValueError):
 
 
 def checked_realm(realm: str, own: Origin, token_hosts: Collection[str]) -> Url:
-    """Read the realm of a challenge and hold it against the rule.
+    """Parse the realm of a challenge and check it.
 
-    It must be https, or http where the upstream's own URL is; and be on the upstream's own host
-    and port, or on one of ``token_hosts``: ``name`` stands for any port of that host,
-    ``name:port`` for one.
+    It must be https, or http if the upstream's own URL is http. And it must be on the upstream's
+    own host and port, or on one of ``token_hosts``: ``name`` means any port of that host,
+    ``name:port`` one port.
 
     :raises RealmRefusedError: if it is anything else, with or without credentials at hand.
     """

@@ -1,4 +1,4 @@
-"""Following redirects, knowing that whoever names the target may be hostile."""
+"""Follows redirects. Their targets may be chosen by an attacker."""
 
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
@@ -17,8 +17,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 class RedirectingAgent:
     """Follows at most five redirects (RFC 9110, 15.4).
 
-    The base of a relative target is the URL that gave it; https never leads to http. The agent
-    below decides, hop by hop, who gets to see credentials.
+    A relative target is resolved against the URL that gave it. A redirect from https to http is
+    refused. The next agent in the chain decides for each hop whether it gets credentials.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class RedirectingAgent:
         self._reader = reader
 
     async def send(self, request: UpstreamRequest) -> Answer:
-        """Send a request, and again to wherever it leads; the last answer."""
+        """Send a request and follow its redirects. Returns the last answer."""
         credentials = ""
         for _ in range(MOST_HOPS + 1):
             try:

@@ -40,8 +40,8 @@ _LISTING_SECONDS = 60.0
 class Registry:
     """One upstream.
 
-    A URL that cannot be reached, is too slow, ill or limits the rate is passed over for the
-    next one; every other answer is the upstream's answer.
+    If a URL cannot be reached, is too slow, fails, or limits the rate, the next one is asked. Any
+    other answer is the upstream's answer.
 
     :param remotes: its URLs, in the order in which they are asked.
     """
@@ -69,7 +69,7 @@ class Registry:
 
     @property
     def health(self) -> UpstreamHealth:
-        """How it is, as far as is known without asking."""
+        """Its state, as far as it is known without asking."""
         logins = [remote.chain.login for remote in self._remotes]
         login = next((each for each in logins if not each.configured.is_anonymous), logins[0])
         return UpstreamHealth(
@@ -81,7 +81,7 @@ class Registry:
 
     @property
     def credentials(self) -> str:
-        """The fingerprint of the first URL's credentials that has any, else ""."""
+        """The fingerprint of the credentials of the first URL that has any, else ""."""
         return next(filter(None, map(_fingerprint, self._remotes)), "")
 
     @property
@@ -149,9 +149,9 @@ class Registry:
             remote.note_overdue(repository, reference)
 
     def close(self) -> "Deferred[None]":
-        """Close idle connections; fires when they are closed, or after two seconds.
+        """Close idle connections. Fires when they are closed, or after two seconds.
 
-        Calls and bodies under way end by being cancelled and aborted, by whoever began them.
+        Requests and bodies under way have to be cancelled or aborted by their callers.
         """
         closing = gatherResults([r.chain.connections.close() for r in self._remotes])
         done = within(
@@ -162,7 +162,7 @@ class Registry:
         )
 
     async def _whole(self, listing: Coroutine[Deferred[Any], Any, T]) -> T:
-        """A list that comes in pages has its time as a whole."""
+        """Limit the time for all pages of a list together."""
 
         def late() -> UpstreamTimedOut:
             return UpstreamTimedOut(self.name, "its list did not end within its time")
@@ -209,7 +209,7 @@ class Registry:
 
 
 def _fingerprint(remote: Remote) -> str:
-    """That of the credentials as configured now, whether or not they were refused."""
+    """The fingerprint of the configured credentials, even if they were refused."""
     return remote.chain.login.configured.fingerprint
 
 
@@ -218,7 +218,7 @@ def _passes_on(failure: UpstreamFailure) -> bool:
 
 
 def _most_telling(name: str, failures: list[UpstreamFailure]) -> UpstreamFailure:
-    """The first failure that was met just now; a resting URL says the least."""
+    """The first real failure; if there is none, that of a URL which was not asked."""
     if not failures:
         return UpstreamUnreachable(name, "none of its URLs is left to ask")
     resting = [f for f in failures if isinstance(f, UpstreamResting)]
@@ -228,9 +228,9 @@ def _most_telling(name: str, failures: list[UpstreamFailure]) -> UpstreamFailure
 
 
 def _check(repository: str, reference: str) -> None:
-    """Names were parsed long before; what is sent is checked once more.
+    """Check names once more, although they were parsed before: they become part of a URL.
 
-    :raises ValueError: for what no URL may be made of.
+    :raises ValueError: if they must not be.
     """
     if not _REPOSITORY.match(repository) or ".." in repository or "//" in repository:
         raise ValueError("not a repository name")

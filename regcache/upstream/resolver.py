@@ -1,4 +1,4 @@
-"""From a host name to addresses: what that is, and the system's resolver."""
+"""From a host name to addresses: the interface, and the system's resolver."""
 
 # ruff: noqa: N805 - methods of a zope interface have no self
 from typing import Literal
@@ -19,7 +19,7 @@ AddressFamily = Literal["any", "ipv4", "ipv6"]
 
 
 class INames(Interface):
-    """Who knows the addresses of names."""
+    """Looks up the addresses of names."""
 
     def lookup(host: str, port: int) -> "Deferred[list[SocketAddress]]":
         """All addresses of a host, best first; empty if it has none. Never fails."""
@@ -27,7 +27,7 @@ class INames(Interface):
 
 @implementer(INames)
 class SystemNames:
-    """What the reactor resolves: the hosts file, and the system's name servers."""
+    """The reactor's resolver: the hosts file, and the system's name servers."""
 
     def __init__(self, reactor: IReactorPluggableNameResolver) -> None:
         self._reactor = reactor
@@ -42,14 +42,14 @@ class SystemNames:
 
 @implementer(IResolutionReceiver)
 class _Collected:
-    """Gathers what a resolver of Twisted finds."""
+    """Collects the results of a resolver of Twisted."""
 
     def __init__(self) -> None:
         self.found: Deferred[list[SocketAddress]] = Deferred()
         self._addresses: list[SocketAddress] = []
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """Nothing to note: a resolution cannot be stopped, only not be waited for."""
+        """Nothing to do: a resolution cannot be cancelled."""
 
     def addressResolved(self, address: IAddress) -> None:
         if isinstance(address, IPv4Address | IPv6Address):

@@ -1,4 +1,4 @@
-"""Addresses of names from configured name servers, kept for their life."""
+"""Addresses of names from configured name servers, kept until they expire."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from regcache.upstream.resolver import INames, SocketAddress
 MOST_NAMES = 1000
 SHORTEST_TTL = 5.0
 LONGEST_TTL = 300.0
-#: Look-ups that go on although nobody waits for them any more: their answers are kept.
+#: How many look-ups go on although nothing waits for them any more: their answers are kept.
 MOST_LEFT = 100
-#: Seconds for one server, in the first and in the second round over all of them.
+#: The time for one server, in the first and in the second round over all of them (seconds).
 ROUNDS = (1.0, 2.0)
 LONGEST_LOOKUP = 6.0
-#: The same where addresses that were good once are at hand (RFC 8767, 5).
+#: The same if there are expired addresses that can be used (RFC 8767, 5).
 LONGEST_LOOKUP_IF_KEPT = 1.8
-#: How long one kind of address waits for the other (RFC 8305, 3, is even shorter).
+#: How long one kind of address waits for the other (RFC 8305, 3, recommends less).
 RESOLUTION_DELAY = 0.3
 _MOST_QUERIES = 4
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -37,7 +37,7 @@ _LOOPBACK = ("127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The addresses of a name, and the seconds that they are good for."""
+    """The addresses of a name, and for how many seconds they are valid."""
 
     addresses: tuple[str, ...]
     ttl: float
@@ -45,10 +45,10 @@ class _Found:
 
 @implementer(INames)
 class ServerNames:
-    """What configured name servers say. Address literals and localhost need none.
+    """Looks names up at configured name servers. Address literals and localhost need none.
 
-    Servers are asked in order, the next when one does not answer within a second. The last
-    known addresses of a name are used while no server answers.
+    Servers are asked in order; the next one if one does not answer within a second. While no server
+    answers, the last known addresses of a name are used.
 
     :param servers: at least one.
     """
@@ -67,7 +67,7 @@ class ServerNames:
         return len(self._kept)
 
     def lookup(self, host: str, port: int) -> "Deferred[list[SocketAddress]]":
-        """Ask for A and AAAA records at once; one that fails does not spoil the other."""
+        """Ask for A and AAAA records at the same time. If one fails the other is used."""
         found = self._addresses(host.lower().removesuffix("."))
         return found.addCallback(lambda texts: [_socket_address(text, port) for text in texts])
 
@@ -82,7 +82,7 @@ class ServerNames:
         return self._lookups.join(name, lambda: self._ask(name, kept))
 
     async def _ask(self, name: str, kept: tuple[str, ...]) -> tuple[str, ...]:
-        """Look up a name. What was known of it is used on where that leads to nothing."""
+        """Look up a name. If that fails, use the addresses that were known."""
 
         def unexpected(failure: Failure) -> None:
             if failure.check(CancelledError):
@@ -99,7 +99,7 @@ class ServerNames:
         return found.addresses
 
     async def _both(self, name: str, seconds: float) -> _Found | None:
-        """Both kinds of addresses; None if nobody answered."""
+        """Both kinds of addresses; None if no server answered."""
         replies: dict[RecordType, _Found] = {}
         queries = [
             self._begin(name, kind, seconds, replies) for kind in (RecordType.AAAA, RecordType.A)
@@ -138,7 +138,7 @@ class ServerNames:
             return
 
     async def _followed(self, name: str, kind: RecordType) -> _Found:
-        """Addresses at the end of aliases, which a server may leave to be asked for."""
+        """Addresses at the end of aliases; servers may leave out those of an alias's target."""
         ttl = LONGEST_TTL
         for _ in range(_MOST_QUERIES):
             reply = await self._asked(Question(name, kind))

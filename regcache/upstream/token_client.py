@@ -27,7 +27,7 @@ class RealmDeniedError(Exception):
     """The realm refuses a token.
 
     :ivar status: 401 or 403.
-    :ivar detail: the realm's own message, bounded and cleaned.
+    :ivar detail: the realm's message, cut and cleaned.
     """
 
     def __init__(self, status: int, detail: str) -> None:
@@ -56,7 +56,7 @@ class TokenClient:
 
         :param realm: checked before (:func:`~regcache.upstream.realm.checked_realm`).
         :raises RealmDeniedError: if the realm says 401 or 403.
-        :raises UpstreamFailure: if it says anything else that is no token.
+        :raises UpstreamFailure: if its answer is anything else but a token.
         """
         wanted = [("service", service)] if service else []
         wanted += [("scope", scope)]
@@ -108,7 +108,7 @@ class TokenClient:
 
 
 def _lifetime(value: object) -> float:
-    """Seconds that a token lives; sixty where the realm says nothing sensible."""
+    """The life of a token in seconds; 60 if the realm states none that makes sense."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
         return DEFAULT_LIFE
     return float(value)

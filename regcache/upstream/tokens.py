@@ -1,4 +1,4 @@
-"""Bearer tokens: kept for their life, and fetched once however many wait for one."""
+"""Bearer tokens: kept until they expire, and fetched once for all requests that wait for one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ _LEEWAY = 10.0
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """What a token is good for: whose it is, who gave it, and for what.
+    """The key of a token: its identity, its realm, and what it is for.
 
-    One table belongs to one URL of one upstream; the identity is part of the key as well, so
-    that a privileged token is never used for somebody without these credentials.
+    One table belongs to one URL of one upstream. The identity is part of the key, so that a token
+    is never used for requests without these credentials.
     """
 
     identity: str
@@ -31,7 +31,7 @@ class TokenKey:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token and the seconds that it lives."""
+    """A token, and its life in seconds."""
 
     value: str = field(repr=False)
     lifetime: float
@@ -41,7 +41,7 @@ TokenFetcher = Callable[[], "Deferred[Token]"]
 
 
 class TokenTable:
-    """Tokens that are still good, at most a thousand, and the requests for further ones."""
+    """The valid tokens, at most a thousand, and the requests for further ones."""
 
     def __init__(self, clock: IReactorTime, size: int = MOST_TOKENS) -> None:
         self._tokens: BoundedTable[TokenKey, str] = BoundedTable(size, clock)
@@ -51,7 +51,7 @@ class TokenTable:
         return len(self._tokens)
 
     def known(self, key: TokenKey) -> str | None:
-        """A token that is still good, or None."""
+        """A valid token, or None."""
         return self._tokens.get(key)
 
     def forget(self, key: TokenKey, value: str) -> None:
@@ -60,9 +60,9 @@ class TokenTable:
             self._tokens.drop(key)
 
     def fetch(self, key: TokenKey, fetcher: TokenFetcher) -> "Deferred[str]":
-        """Get a new token; whoever asks while one is being fetched shares the request.
+        """Get a new token, by one request for all callers meanwhile.
 
-        A waiter that is cancelled leaves the others alone; the last one cancels the request.
+        Each caller may cancel without affecting the others; the last one cancels the request.
         """
 
         async def fetch() -> str:

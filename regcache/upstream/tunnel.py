@@ -1,4 +1,4 @@
-"""Connecting through an outgoing HTTP proxy: CONNECT (RFC 9110, 9.3.6)."""
+"""Connects through an outgoing HTTP proxy, by CONNECT (RFC 9110, 9.3.6)."""
 
 import re
 from typing import Any
@@ -32,8 +32,8 @@ _UNAUTHORISED = (401, 407)  # some proxies say 401 where 407 is meant
 class TunnelEndpoint:
     """A connection to an origin through a proxy.
 
-    The proxy is the operator's, so its address is not checked; of the target only the name
-    can be, by whoever makes this.
+    The proxy is configured by the operator, so its address is not checked. Of the target only the
+    name can be checked; the caller does that.
 
     :param names: resolves the proxy's host.
     :param timeout: seconds until the proxy must have connected.
@@ -112,7 +112,7 @@ def connect_request(target: Origin, proxy: Proxy) -> bytes:
 
 
 class _Tunnel(Protocol):
-    """Asks the proxy to connect, and hands the connection on once it has.
+    """Asks the proxy to connect, and then hands over the connection.
 
     :ivar established: fires with the protocol at the end of the tunnel.
     """

@@ -1,7 +1,7 @@
-"""Absolute URLs as an upstream may name them: parsed strictly, once, and never again.
+"""Absolute URLs from upstreams: parsed strictly, and only once.
 
-What is dialled, what is compared with the upstream's own origin and what is sent are all taken
-from the same parse, so that no second parser can see another host in the same text
+The host that is connected to, that is compared with the upstream's own origin, and that is sent,
+are all taken from the same parse. So no second parser can see another host in the same text
 (RFC 3986; RFC 6454, "The Web Origin Concept").
 """
 
@@ -18,7 +18,7 @@ _IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
 
 
 class InvalidUrlError(ValueError):
-    """A text is no absolute http or https URL that may be used."""
+    """A text is no usable absolute http or https URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,13 @@ class Origin:
 
     @property
     def netloc(self) -> str:
-        """Host and port as a URL has them, the port always given."""
+        """Host and port as in a URL, always with the port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
     @property
     def authority(self) -> str:
-        """Host and port as the Host header has them: a scheme's own port is left out."""
+        """Host and port as in the Host header, without the default port of the scheme."""
         if self.port != _PORTS.get(self.scheme):
             return self.netloc
         return f"[{self.host}]" if ":" in self.host else self.host
@@ -48,7 +48,7 @@ class Url:
     """An absolute URL without user information and fragment.
 
     :ivar path: begins with a slash.
-    :ivar query: what follows the question mark; signed, so it never shows in a repr.
+    :ivar query: the part after the question mark. It may be signed, so it is not in the repr.
     """
 
     origin: Origin
@@ -62,15 +62,15 @@ class Url:
 
     @property
     def target(self) -> str:
-        """Path and query, as the request line has them (RFC 9112, 3.2.1)."""
+        """Path and query, as in the request line (RFC 9112, 3.2.1)."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
     def text(self) -> str:
-        """The URL in full. Secret where it is signed: for sending, not for logs."""
+        """The whole URL. It may be signed: for sending, not for logs."""
         return f"{self.origin.scheme}://{self.origin.netloc}{self.target}"
 
     def with_query(self, query: str) -> "Url":
-        """The same URL with further query parameters behind its own."""
+        """The same URL with further query parameters after its own."""
         joined = f"{self.query}&{query}" if self.query and query else self.query or query
         return Url(self.origin, self.path, joined)
 
@@ -102,7 +102,7 @@ def parse_url(text: str) -> Url:
 def join_url(base: Url, reference: str) -> Url:
     """Resolve a reference, e.g. a Location header, against the URL that gave it (RFC 3986, 5).
 
-    :raises InvalidUrlError: if either the text or what it leads to is unusable.
+    :raises InvalidUrlError: if the text or the resolved URL is unusable.
     """
     if not reference or len(reference) > LONGEST_URL or not _VISIBLE.match(reference):
         raise InvalidUrlError("it is too long or has characters that no URL has")

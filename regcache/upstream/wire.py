@@ -1,4 +1,4 @@
-"""Requests as they go onto the wire: one piece, written at once (RFC 9112, 3)."""
+"""Encodes requests, and writes each by one call (RFC 9112, 3)."""
 
 import re
 from collections.abc import Callable
@@ -15,10 +15,10 @@ _FIELDS_KEPT = 64
 
 
 class WireRequest:
-    """What a client connection needs of a request, which never has a body.
+    """A request, without a body, for Twisted's client connection.
 
-    :ivar unanswered: called by it when no answer came for long.
-    :ivar connection: the connection, once there is one.
+    :ivar unanswered: called by the connection when no answer came for long.
+    :ivar connection: the connection, when there is one.
     """
 
     bodyProducer = None

@@ -18,6 +18,7 @@ from regcache.web.forwarded import TrustedProxies
 from regcache.web.header_block import HeaderBlock
 from regcache.web.pacing.pacing import Pacing
 from regcache.web.records import Recorder, RequestRecord, refused_record
+from regcache.web.refused_certificates import RefusedCertificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Site(http.HTTPFactory):
     :ivar dispatch: gets every request, of any method; see :data:`regcache.web.request.Dispatch`.
     :ivar active_requests: requests that have arrived whole and have not ended.
     :ivar channels: the open connections.
+    :ivar refused_certificates: tells of those of clients.
     :ivar errors: finds the answers for exceptions of dispatchers.
     :ivar draining: whether connections are closed after their present answer.
     """
@@ -95,6 +97,7 @@ class Site(http.HTTPFactory):
         self.pacing = pacing
         self.draining = False
         self.errors = ErrorAnswers(clock)
+        self.refused_certificates = RefusedCertificates(clock)
         self._recorders = recorders
         self._waiting: list[Deferred[None]] = []
         self._second = -1

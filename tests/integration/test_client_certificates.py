@@ -161,6 +161,7 @@ class AccountTests(ClientCertificateCase):
         """Another issuer of the same name ends the handshake, and so does what has expired."""
         self.assert_ended(self.others.issue("alice"))
         self.assert_ended(self.clients.issue("alice", life=datetime.timedelta(seconds=-1)))
+        self.assert_logged(self.daemon, "a client certificate from 127.0.0.1 was not taken")
 
     def test_password_before_certificate(self) -> None:
         """Basic of another account counts, and a wrong one is wrong."""
@@ -332,6 +333,7 @@ class Http2Tests(ClientCertificateCase):
             self.assertEqual(self.http2_status(nobody), "401")
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             self.open(self.others.issue("alice"))
+        self.assert_logged(self.daemon, "a client certificate from 127.0.0.1 was not taken")
 
     def test_removed_account(self) -> None:
         """Who is removed is out on a connection that is open."""

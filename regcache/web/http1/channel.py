@@ -77,6 +77,8 @@ class Channel(WritingChannel):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """The connection has ended. Its timer ends, and its place is free."""
         self._closing = True
+        if self._phase == "new":
+            self.site.refused_certificates.connection_lost(self.getPeer(), reason)
         self.site.channel_closed(self)
         self._places.hold(0)
         self._deadline.stop()

@@ -64,6 +64,8 @@ class Negotiation(Protocol):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """The client left during the handshake, or that failed."""
+        transport: Any = self.transport
+        self._site.refused_certificates.connection_lost(transport.getPeer(), reason)
         self._end()
 
     def close_if_idle(self) -> None:

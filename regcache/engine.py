@@ -1,9 +1,9 @@
 """What lives as long as the process, whatever its configuration is: a part of the composition root.
 
-The storage, the index, the downloads, and all that memory knows. None of it knows a route, an
-upstream's settings or a listener: whoever asks brings what is to be asked along, and what is
-kept is kept under the identity of an upstream. So several configurations may use one engine,
-one after another, and for a while side by side.
+These are the storage, the index, the downloads, and all tables in memory. None of them depends on
+routes, listeners or the settings of upstreams: callers pass the upstream to ask, and everything is
+kept under its identity. So several configurations may use one engine, one after another, and for a
+while at the same time.
 """
 
 import os
@@ -65,21 +65,21 @@ from regcache.web.sender import Sender, Turns
 
 #: Threads for disk and hashing. More would not make one disk faster.
 DISK_THREADS = 8
-#: Threads for bcrypt: it takes all of a core for a moment, and is not to take every core.
+#: Threads for bcrypt: each takes all of a core for a moment, and they must not take every core.
 PASSWORD_THREADS = 2
-#: By how much they give way: 200 logins that come at once hold up nobody else then.
+#: Their niceness: so 200 logins at the same moment do not delay other work.
 PASSWORD_NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """What every configuration of a process uses.
+    """The parts that all configurations of a process share.
 
-    :ivar caches: answer for the upstreams of whoever asks.
-    :ivar removal: removes what is asked for.
-    :ivar cached_only: answers for operators.
-    :ivar refusals: what upstreams have refused a moment ago.
-    :ivar spare_bodies: manifests that came where it was asked for heads.
+    :ivar caches: answer requests, for the upstreams that callers pass.
+    :ivar removal: removes content.
+    :ivar cached_only: answers operators.
+    :ivar refusals: what upstreams refused a moment ago.
+    :ivar spare_bodies: manifests that came although only heads were asked for.
     :ivar checking: finds out whether what is stored is what it has to be.
     :ivar senders: threads that send files.
     :ivar pacing: how fast answers may be sent.
@@ -114,13 +114,13 @@ class Engine:
     feeding: set[Sender]
 
     def release(self) -> None:
-        """Give the storage back, of an engine that was never started."""
+        """Release the storage of an engine that was never started."""
         self.system.close()
         self.lock.release()
 
     @property
     def problems(self) -> list[str]:
-        """Why what is new is not kept, one line for each reason."""
+        """Why new content is not kept, one line for each reason."""
         rests = "storage.directory: the disk refused a write a moment ago"
         found = [self.space.problem, self.index.problem, rests * self.downloads.storage_rests]
         return [problem for problem in found if problem]
@@ -159,7 +159,7 @@ class _Builder:
         self._reactor = reactor
         self._paths = paths
         self._system = system
-        # A series for the time of creation beside each counter would double their number.
+        # Without this each counter would have a second series, with the time of its creation.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics()
         self._index_pool = WorkPool(reactor, "index", 1)
@@ -282,7 +282,7 @@ class _Builder:
 
     def _caches(self) -> Caches:
         visibility = Visibility(self._index, self._reactor, self._closed_repositories)
-        # Which piece of a blob an upstream has to show must not be foreseen.
+        # An upstream must not be able to predict which piece of a blob it has to show.
         unforeseen = random.SystemRandom().random
         rights = Rights(self._index, self._reactor, unforeseen, self._removed)
         blobs = self._blob_cache(rights, visibility)

@@ -1,4 +1,4 @@
-"""Small immutable records that the layers hand to each other."""
+"""Small immutable records that the layers pass to each other."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -57,7 +57,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class TagFact:
-    """Where a tag pointed when the upstream was last asked (Unix seconds)."""
+    """What a tag named when the upstream was last asked (Unix seconds)."""
 
     digest: Digest
     validated_at: float
@@ -77,13 +77,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class ContentFacts:
-    """What the index knows of one digest as seen from one repository.
+    """The facts in the index about a digest, for one repository.
 
     :ivar size: bytes of the stored content; None if it is not stored whole.
     :ivar media_type: of a stored manifest; "" for any other content.
-    :ivar public: some repository gave these bytes without credentials.
+    :ivar public: whether some repository gave these bytes without credentials.
     :ivar link: this repository's right to it, if any.
-    :ivar upstream_linked: some repository of the same upstream has a link to it.
+    :ivar upstream_linked: whether some repository of the same upstream has a link to it.
     :ivar mentioned_size: the size in a manifest that this repository is linked to; where the
         content was verified at some time, the size that it had then instead.
     """

@@ -1,8 +1,8 @@
-"""How the C library's allocator keeps what was freed.
+"""Makes the C library's allocator keep freed memory.
 
-The pieces that sockets are read in are freed soon after. By itself glibc gives such memory back
-to the kernel at once and has each page cleared and faulted in again for the next piece, which
-took an eighth of the processor time of a large download.
+Sockets are read in large pieces, which are freed soon. By default glibc returns such memory to the
+kernel at once. For the next piece each page is cleared and faulted in again, which took an eighth
+of the processor time of a large download.
 """
 
 import ctypes

@@ -1,8 +1,8 @@
-"""Who an upstream is, and whose a repository and its content are.
+"""The identities of upstreams, repositories and contents: the keys under which facts are kept.
 
-A name is what people call an upstream. After a change of the configuration the same name may
-mean another registry, or the same one seen by somebody else. What was fetched, proved and
-refused before is then somebody else's, so it is kept under these values, not under names.
+After a change of the configuration the name of an upstream may mean another registry, or the same
+one with other accounts. What was fetched, proved and refused before must not be used for that. So
+it is kept under these values, not under names.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from regcache.digests import Digest
 
 @dataclass(frozen=True, slots=True)
 class UpstreamIdentity:
-    """Which registry an upstream is, and who asks it.
+    """Which registry an upstream is, and with which accounts it is asked.
 
-    Equal identities share everything. A password is no part of it, so that a new one changes
-    nothing here; rights that credentials proved are kept with the credentials themselves.
+    Upstreams with equal identities share everything. The password is not part of it, so a new one
+    changes nothing here; rights that were proved by credentials are kept with their fingerprint.
 
     :ivar name: the configured name, for people.
     :ivar urls: its URLs, in the order in which they are asked.
-    :ivar users: fingerprints of the user names that it is asked with (:func:`user_of`).
-    :ivar serve_private: what only these users can read is shown to clients.
+    :ivar users: fingerprints of the user names with which it is asked (:func:`user_of`).
+    :ivar serve_private: whether clients are shown what only these users can read.
     """
 
     name: str
@@ -29,19 +29,19 @@ class UpstreamIdentity:
     serve_private: bool = False
 
     def __hash__(self) -> int:
-        # There are few of them, and a text knows its hash: this is asked many times a request.
+        # Called many times for each request. There are few upstreams, and strings cache their hash.
         return hash(self.name)
 
     @property
     def viewers(self) -> frozenset[str]:
-        """The users by whose eyes clients see it; none where they see what is public."""
+        """The users whose content clients see; none if they only see what is public."""
         return self.users if self.serve_private else frozenset()
 
     def continues(self, earlier: "UpstreamIdentity") -> bool:
-        """Whether it may go on with what an earlier upstream has left behind.
+        """Whether it may take over the facts of an earlier upstream.
 
-        It is the same registry while it has a URL in common with it: the URLs of one upstream
-        are interchangeable. And clients have to see now at least what they saw then.
+        It may if both have a URL in common, since the URLs of one upstream are interchangeable; and
+        if clients see now at least what they saw then.
         """
         same_registry = self.name == earlier.name and (
             self.urls == earlier.urls or not set(self.urls).isdisjoint(earlier.urls)

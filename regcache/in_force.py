@@ -1,8 +1,8 @@
-"""A configuration in force: what is replaced whole when another one takes its place.
+"""A configuration in force: all that is replaced when another configuration takes its place.
 
 A part of the composition root. Routes, upstreams, policies and handlers are built from the
-configuration alone, over an engine that lives on. A request keeps to what it began with, so
-nothing of it has to be stopped when the configuration is replaced.
+configuration alone, and use the engine, which stays. A request keeps the configuration with which
+it began, so nothing has to be stopped when that is replaced.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -46,7 +46,7 @@ from regcache.web.token_handler import TokenHandler
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """What one configuration means.
+    """The objects that are built from one configuration.
 
     :ivar upstreams: what each configured name stands for.
     :ivar dispatches: what answers the clients of each listener, by its endpoint.

@@ -1,4 +1,4 @@
-"""A set of byte intervals: which parts of a growing file are there."""
+"""A set of byte intervals: which parts of a growing file are present."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator

@@ -3,17 +3,16 @@
 =========  ===============================================================================
 step       what holds
 =========  ===============================================================================
-opening    the storage is locked, the addresses of the listeners are taken; who connects is
-           refused at once
+opening    the storage is locked, the listeners are bound; connections are refused at once
 running    the index is open, and the listeners; requests are answered
-draining   nothing is accepted; answers finish for up to ``drain`` seconds; downloads that
-           nobody reads are saved
+draining   nothing is accepted; answers finish for up to ``drain`` seconds; downloads without
+           readers are saved
 closing    answers are cut; downloads are saved; blobs are synced; the index is closed
 stopped    threads have ended and the storage is unlocked
 =========  ===============================================================================
 
-A second request to stop ends the draining at once. A disk that hangs holds up a step for ever:
-the process has a deadline besides (:mod:`regcache.process`).
+A second request to stop ends the draining at once. If the disk hangs a step may never end;
+therefore the process has a deadline, too (:mod:`regcache.process`).
 
 A failure while opening stops the reactor and gives the process the exit status 1.
 """
@@ -50,7 +49,7 @@ from regcache.web.listeners import ListenError, Listeners
 from regcache.web.send_threads import SendThreads
 from regcache.web.site import Site
 
-#: Partial files that nobody asked for in this time are removed at start (seconds).
+#: Partial files that were not used for so long are removed at the start (seconds).
 PARTIAL_FILE_AGE = 24 * 3600.0
 
 
@@ -120,7 +119,7 @@ class Daemon(Service):
         self.parts.listeners.privilegedStartService()
 
     def startService(self) -> None:
-        """Open the storage, and let requests in."""
+        """Open the storage, and then the listeners."""
         super().startService()
         self._started = True
         parts = self.parts
@@ -166,7 +165,7 @@ class Daemon(Service):
         self._failed(why)
 
     def _tidy(self) -> "Deferred[None] | None":
-        """Remove old partial files, behind the answers."""
+        """Remove old partial files, in the background."""
         if not self._running:
             return None
         tidying = self.parts.store.sweep_partials(self._clock.seconds() - PARTIAL_FILE_AGE)
@@ -192,12 +191,12 @@ class Daemon(Service):
         return self._stopped.wait()
 
     def hurry(self) -> None:
-        """Wait for no answer any more, and sync nothing: it is to end at once."""
+        """Stop at once: do not wait for answers, and sync nothing."""
         self._hurried = True
         self._draining.cancel()
 
     async def _stop(self) -> None:
-        """Every step is taken, whatever became of the one before."""
+        """Take every step, even if the one before failed."""
         for step in (
             self._stop_listening,
             self._finish_opening,
@@ -254,7 +253,7 @@ class Daemon(Service):
                 await _finished(service)
 
     async def _close_store(self) -> None:
-        """Sync what is new; in a hurry it is verified when it is next used instead."""
+        """Sync new content. In a hurry it is not synced, and verified when it is next used."""
         if not self._hurried:
             await self.parts.store.close()
 

@@ -1,4 +1,4 @@
-"""What is counted, under the names that operators' dashboards use (Prometheus).
+"""The metrics, under the names that operators' dashboards use (Prometheus).
 
 Every label has a closed set of values, so that no client can make the process remember
 what it sent.
@@ -92,7 +92,7 @@ class RequestMetrics(Collector):
             self._first_byte[kind].observe(first_byte)
 
     def collect(self) -> Iterator[Metric]:
-        """All of it, for whoever reads the metrics."""
+        """All of it, when the metrics are read."""
         requests = CounterMetricFamily(
             "regcache_requests",
             "Requests answered, by upstream, kind, outcome and status.",

@@ -1,4 +1,4 @@
-"""Where JSON is parsed: what is small at once, what is large in a thread, one after the other."""
+"""Parses JSON: small bodies at once, large ones in a thread, one after the other."""
 
 import json
 from collections.abc import Callable
@@ -10,11 +10,10 @@ from regcache.interfaces import IWorkPool
 
 T = TypeVar("T")
 
-#: What is parsed at once (bytes): a fraction of a millisecond, less than the way to a thread.
+#: Bodies up to this size are parsed at once (bytes): that takes less time than a job in a thread.
 SMALL = 8 * 1024
-#: Objects, lists and their members in one body. Four MiB have room for some millions of them,
-#: which take the parser half a second and a hundred MiB; the largest that is real has a fraction
-#: of this.
+#: How many objects, lists and members one body may have. In 4 MiB there can be some millions, for
+#: which the parser needs half a second and 100 MiB; real bodies have a fraction of this number.
 MOST_VALUES = 256 * 1024
 
 
@@ -37,11 +36,11 @@ def load_json(content: bytes) -> Any:
 
 
 class Parser:
-    """Does work on JSON without keeping the reactor.
+    """Does work on JSON without blocking the reactor.
 
-    To parse four MiB keeps the interpreter's lock for tens of milliseconds, in whatever thread.
-    Of several threads that want it the reactor's is one among many, so large bodies have one
-    turn after the other.
+    Parsing 4 MiB holds the interpreter's lock for tens of milliseconds, even in a thread. With
+    several such threads the reactor's would have to compete with all of them. So large bodies are
+    parsed one after the other.
     """
 
     def __init__(self, pool: IWorkPool) -> None:

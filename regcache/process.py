@@ -1,4 +1,4 @@
-"""The daemon as a process: its output, its signals, how it refuses to start and how it fails."""
+"""The daemon as a process: its output, its signals, and its exit status."""
 
 import signal
 import sys

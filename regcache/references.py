@@ -1,4 +1,4 @@
-"""What a request target on ``/v2/`` asks for: repository names, tags, digests.
+"""Parses request targets under ``/v2/``: repository names, tags, digests.
 
 Grammar of the OCI distribution specification 1.1, "Pulling manifests". Everything is read
 from the raw request target: a percent-decoded path has lost what it was, so ``%`` is refused
@@ -79,7 +79,7 @@ def looks_like_registry(component: str) -> bool:
 def parse_target(raw_uri: bytes) -> Target:
     """Read a request target in origin form, exactly as it came.
 
-    The absolute form (RFC 9112, 3.2.2) is refused: whoever has the Host takes it off before.
+    The absolute form (RFC 9112, 3.2.2) is refused: :mod:`regcache.web.request_target` resolves it.
 
     :raises NameInvalidError: for a target or repository name that breaks the grammar.
     :raises TagInvalidError: for a bad tag.

@@ -77,7 +77,7 @@ class CertificateStore:
 
         :raises CertificateError: for the first that cannot be used.
         """
-        # Before the files are read: what changes meanwhile is seen by whoever watches.
+        # Before the files are read, so that a change meanwhile is noticed.
         self.loaded = self.signature()
         self.replace(self.read())
 

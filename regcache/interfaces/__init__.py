@@ -1,4 +1,4 @@
-"""What the layers expect of each other; every fake in tests implements one of these.
+"""The interfaces between the layers. Every fake in the tests implements one of them.
 
 Methods that return a Deferred never block; the others never do I/O. Times are Unix seconds,
 sizes and offsets are bytes. Deferreds of upstream calls fail with an

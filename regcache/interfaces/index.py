@@ -14,17 +14,17 @@ from regcache.removals import RemovalEffect, RemovalTarget
 
 
 class IIndex(Interface):
-    """Facts on disk. Every call is one hop to the index's own thread, and one transaction.
+    """Facts on disk. Every call is one job of the index's own thread, and one transaction.
 
-    ``began`` is how many removals there were when what is recorded began. Where the content was
-    removed since, nothing is recorded; None: that is no matter.
+    ``began`` is how many removals there were when the work began whose result is recorded. If the
+    content was removed since then, nothing is recorded. None: record it in any case.
     """
 
     def content(content: RepositoryContent) -> "Deferred[ContentFacts]":
-        """All that decides about one digest asked for through one repository."""
+        """All facts on which a request for a digest in a repository depends."""
 
     def tag(repository: Repository, tag: str) -> "Deferred[TagFact | None]":
-        """Where a cached tag points."""
+        """What a cached tag names."""
 
     def record_manifest(
         repository: Repository,
@@ -36,7 +36,7 @@ class IIndex(Interface):
         now: float,
         began: int | None = None,
     ) -> "Deferred[None]":
-        """Note a verified manifest fetched through a repository: content, link, mentions.
+        """Record a verified manifest fetched through a repository: content, link, mentions.
 
         ``subject`` is what it refers to; ``credentials`` "" makes the content public.
         """
@@ -49,7 +49,7 @@ class IIndex(Interface):
         *,
         began: int | None = None,
     ) -> "Deferred[None]":
-        """Note that the upstream said, at ``now``, that the tag points to the digest."""
+        """Record that the upstream said, at ``now``, that the tag names the digest."""
 
     def drop_tag(repository: Repository, tag: str) -> "Deferred[None]":
         """Forget a tag."""
@@ -63,39 +63,38 @@ class IIndex(Interface):
         now: float,
         began: int | None = None,
     ) -> "Deferred[None]":
-        """Note verified content fetched through a repository, and the link that this makes."""
+        """Record verified content fetched through a repository, and the link."""
 
     def record_stored(digest: Digest, size: int, now: float) -> "Deferred[None]":
-        """Note verified content that was found; links stay as they are."""
+        """Record verified content that was found on the disk. Links stay as they are."""
 
     def record_size(digest: Digest, size: int) -> "Deferred[None]":
-        """Note how large verified content is that is not kept: what manifests say counts less."""
+        """Record the size of verified content that is not kept. It replaces those in manifests."""
 
     def record_link(
         content: RepositoryContent, credentials: str, now: float, *, began: int | None = None
     ) -> "Deferred[None]":
-        """Note a proof of the right to content that is already here."""
+        """Record a proof of the right to content that is already here."""
 
     def forget_content(digest: Digest) -> "Deferred[None]":
-        """Note that the bytes are not here any more; links stay."""
+        """Record that the bytes are not here any more. Links stay."""
 
     def verdict(repository: Repository) -> "Deferred[Verdict | None]":
         """The last answer to "can this repository be read without credentials?"."""
 
     def record_verdict(repository: Repository, public: bool, now: float) -> "Deferred[None]":
-        """Note such an answer."""
+        """Record such an answer."""
 
     def closed_since(repository: Repository) -> "Deferred[float | None]":
         """Since when good credentials are refused for a repository; None if they are not."""
 
     def record_closed(repository: Repository, since: float | None) -> "Deferred[None]":
-        """Note that; of a repository of which nothing is known nothing is noted."""
+        """Record that, if anything is known of the repository."""
 
     def mentioning(content: RepositoryContent) -> "Deferred[list[Link]]":
-        """The rights to the stored manifests of a repository that mention something.
+        """The rights to those stored manifests of a repository that mention a digest.
 
-        At most some dozens, the manifests first that were stored last; ``credentials`` "" for
-        what is public.
+        At most some dozens, the latest manifests first; ``credentials`` is "" for public ones.
         """
 
     def image_size(content: RepositoryContent, enough: int) -> "Deferred[int | None]":
@@ -106,35 +105,35 @@ class IIndex(Interface):
         """
 
     def known_manifests(repository: Repository) -> "Deferred[list[Digest]]":
-        """A few stored manifests that a repository has, those first that were shown last."""
+        """A few stored manifests of a repository, the latest first."""
 
     def tags(repository: Repository, after: str, limit: int) -> "Deferred[list[str]]":
-        """A sorted page of the cached tags of a repository, behind ``after``."""
+        """A sorted page of the cached tags of a repository, after ``after``."""
 
     def repositories(upstream: UpstreamIdentity, after: str, limit: int) -> "Deferred[list[str]]":
-        """A sorted page of the upstream's repositories with cached content, behind ``after``."""
+        """A sorted page of the upstream's repositories with cached content, after ``after``."""
 
     def referrers(subject: RepositoryContent) -> "Deferred[list[Descriptor]]":
         """Cached manifests of the repository whose subject is the content."""
 
     def touch(digest: Digest, now: float) -> None:
-        """Note a use; written in batches, so it costs nothing here."""
+        """Record a use. They are written in batches, so this is cheap."""
 
     def close() -> "Deferred[None]":
         """Write what is pending and close the file."""
 
 
 class IRemovalIndex(Interface):
-    """What is known of who has what, and what nobody has any more."""
+    """The facts that removals need: which repository has what."""
 
     def look(target: RemovalTarget) -> "Deferred[RemovalEffect]":
-        """What a removal would come to. Nothing is changed."""
+        """What a removal would do. Nothing is changed."""
 
     def remove(target: RemovalTarget, generation: int) -> "Deferred[RemovalEffect]":
         """Remove it, unless it is pinned or not here: one transaction.
 
-        ``generation`` is the number of the removal: what began before it is not recorded any
-        more. What leaves the disk is marked until :meth:`have_left`.
+        ``generation`` is the number of the removal: results of earlier work are not recorded any
+        more. Contents to be removed from the disk are marked until :meth:`have_left`.
         """
 
     def holds(content: RepositoryContent) -> "Deferred[bool]":
@@ -146,22 +145,22 @@ class IRemovalIndex(Interface):
     def left_in(
         repository: Repository, after: RemovalTarget | None
     ) -> "Deferred[RemovalTarget | None]":
-        """What is to be removed next of a whole repository, behind what was or could not be."""
+        """What to remove next of a whole repository, after what was or could not be removed."""
 
     def clear(repository: Repository) -> "Deferred[None]":
-        """Forget a repository of which nothing is here."""
+        """Forget a repository of which nothing is cached."""
 
     def repositories(upstream: UpstreamIdentity, after: str, limit: int) -> "Deferred[list[str]]":
         """A sorted page of the names of all repositories of an upstream, behind ``after``."""
 
     def leaving() -> "Deferred[list[Digest]]":
-        """What was removed, and whose files may still be there; a bounded number."""
+        """Removed contents whose files may still be there; a bounded number."""
 
     def still_leaving(digests: Sequence[Digest]) -> "Deferred[list[Digest]]":
-        """Which of them have not come again meanwhile."""
+        """Which of them were not stored again meanwhile."""
 
     def have_left(digests: Sequence[Digest]) -> "Deferred[None]":
-        """Their files are gone."""
+        """Note that their files are gone."""
 
     def last_generation() -> "Deferred[int]":
-        """The number of the last removal that anything is known of; 0 for none."""
+        """The number of the last removal in the index; 0 for none."""

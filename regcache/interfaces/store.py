@@ -15,7 +15,7 @@ from regcache.intervals import Intervals
 
 
 class IContentFile(Interface):
-    """An open file of content. Bytes of a growing one may be read where they are present."""
+    """An open file of content. Of a growing one, the bytes that are present can be read."""
 
     digest: Digest = Attribute("The digest that names the content.")
     size: int | None = Attribute("The whole size in bytes, or None while nobody knows it.")
@@ -24,22 +24,22 @@ class IContentFile(Interface):
         """Read up to ``length`` bytes in the pool. Fails with OSError."""
 
     def read_now(offset: int, length: int) -> bytes | None:
-        """Read what the page cache holds without blocking; None where that is not possible."""
+        """Read from the page cache, without blocking; None if that is not possible."""
 
     def cached(offset: int, length: int) -> bool:
-        """Whether all these bytes are present, and in memory: sendfile will not wait for them."""
+        """Whether all these bytes are present and in memory, so that sendfile is quick."""
 
     def fileno() -> int:
         """The descriptor, for sendfile. It stays valid until :meth:`close`."""
 
     def close() -> None:
-        """Give the file back. Idempotent; a read still under way ends first."""
+        """Close the file, after reads that are under way. Idempotent."""
 
 
 class IPartialFile(IContentFile):
-    """Content that is being fetched: sparse, with the set of intervals that are present.
+    """Content that is being fetched: a sparse file, and the intervals that are present.
 
-    What is small may be in memory, until it is committed.
+    Small content may be in memory until it is committed.
     """
 
     present: Intervals = Attribute("What has been written. Changed in the reactor thread only.")
@@ -55,38 +55,38 @@ class IPartialFile(IContentFile):
         """Fix the whole size, once it is known. :raises ValueError: if it was another before."""
 
     def write(offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
-        """Write the chunks one after another from ``offset``; hash them, then or later.
+        """Write the chunks one after another from ``offset`` on. They are hashed then, or later.
 
-        When it fires, ``present`` has grown. Fails with OSError. One call at a time per fill;
-        several fills may write at once to places that do not overlap.
+        When it fires, ``present`` has grown. Fails with OSError. One call at a time for each fill;
+        several fills may write at the same time, to different intervals.
         """
 
     def prepare() -> "Deferred[None]":
-        """An answer has come, its size was set if it says it: keep ready for its bytes.
+        """Prepare for the bytes of an answer, whose size was set before, if it is stated.
 
-        What is too large for memory goes to the disk now. Fails with OSError.
+        Content that is too large for memory moves to the disk now. Fails with OSError.
         """
 
     def to_disk() -> "Deferred[None]":
-        """Hold nothing in memory any more. Fails with OSError. Idempotent."""
+        """Move from memory to the disk. Fails with OSError. Idempotent."""
 
     def save(sync: bool = True) -> "Deferred[None]":
         """Write the intervals beside the file, by atomic replace.
 
-        ``sync``: sync the data first, so that they count after a crash of the machine too.
+        ``sync``: sync the data first, so that they also count after a crash of the machine.
         """
 
     def allocate(start: int, end: int) -> "Deferred[None]":
-        """Reserve disk for a stretch. Fails with OSError where there is none."""
+        """Reserve disk space for an interval. Fails with OSError if there is none."""
 
     def verify() -> "Deferred[bool]":
-        """Whether all of ``size`` is present and has the digest; reads what was not hashed."""
+        """Whether all of ``size`` is present and has the digest. Reads what was not hashed yet."""
 
     def commit() -> "Deferred[None]":
         """Rename into blobs/. Only after :meth:`verify` gave True. The file stays readable here."""
 
     def clear() -> "Deferred[None]":
-        """Forget all bytes, to begin anew; ``present`` is empty at once."""
+        """Forget all bytes, to begin again. ``present`` is empty at once."""
 
     def discard() -> "Deferred[None]":
         """Remove the file and its intervals from the disk. It stays readable until closed."""
@@ -94,11 +94,12 @@ class IPartialFile(IContentFile):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is of a digest.
+    """The result of a look-up.
 
     :ivar file: complete, verified content, open; None if it is not here.
-    :ivar partial: an earlier attempt left a partial file.
-    :ivar checking: it is being hashed, and its last bytes wait for that: whether it is whole.
+    :ivar partial: whether an earlier attempt left a partial file.
+    :ivar checking: if the content is being hashed, so that its last bytes have to wait: fires with
+        whether it is whole.
     """
 
     file: IContentFile | None
@@ -107,7 +108,7 @@ class Found:
 
 
 class Verified(Enum):
-    """What was found out of stored content."""
+    """The result of verifying stored content."""
 
     SOUND = "it is what it has to be"
     DAMAGED = "it was not, and is removed"
@@ -123,28 +124,28 @@ class IBlobStore(Interface):
         described: int | None = None,
         upstream: UpstreamIdentity | None = None,
     ) -> "Deferred[Found]":
-        """Open complete, verified content; where it is not here, say whether a part of it is.
+        """Open complete, verified content, or find out whether there is a partial file.
 
-        :param size: what the index says (bytes); a file of another size is damaged, is removed,
-            and is not here. Content that the index does not know (None) is hashed before ...
-        :param described: ... unless it has this size, which a manifest says.
-        :param upstream: whose earlier answer may have left a partial file.
+        :param size: by the index (bytes). A file of another size is damaged, and is removed. None:
+            the index does not know the content, which is then hashed first ...
+        :param described: ... unless it has this size, which a manifest states (bytes).
+        :param upstream: the one whose partial file is looked for.
         """
 
     def open_partial(
         digest: Digest, upstream: UpstreamIdentity | None = None, fresh: bool = False
     ) -> "Deferred[IPartialFile]":
-        """Open what is left of an earlier attempt at the same upstream, or begin a new file.
+        """Open the partial file of an earlier attempt at the same upstream, or begin a new one.
 
-        What another upstream gave is not looked at: nobody has verified it, and it may be
-        private. Both may be open at a time.
+        Files of other upstreams are not used: they are not verified, and may be private. Both may
+        be open at a time.
 
-        ``fresh``: nothing is left, as far as is known. It begins in memory, at once, and goes
-        to the disk when it is more than 64 KiB, or when it is told to.
+        ``fresh``: no file from before is known. It begins in memory, at once, and moves to the disk
+        when it is more than 64 KiB, or when it is told to.
         """
 
     def load(digest: Digest, limit: int, size: int | None) -> "Deferred[bytes | None]":
-        """Read small content whole (a manifest) and verify it; None if absent or over ``limit``.
+        """Read the whole of small content and verify it; None if absent or over ``limit``.
 
         :param size: as for :meth:`look_up`.
         """
@@ -153,35 +154,35 @@ class IBlobStore(Interface):
         """Store small content that has been verified."""
 
     def verify(digest: Digest, size: int | None) -> "Deferred[Verified]":
-        """Hash stored content; damaged content is removed, and told of.
+        """Hash stored content. Damaged content is removed and reported.
 
         :param size: as for :meth:`look_up`.
         """
 
     def remove(digest: Digest) -> "Deferred[bool]":
-        """Delete complete content; whether there was any."""
+        """Delete complete content. Gives whether there was any."""
 
     def remove_partials(digest: Digest) -> "Deferred[int]":
-        """Delete what earlier attempts left, and is not open; the bytes that this freed."""
+        """Delete partial files that are not open. Gives how many bytes that freed."""
 
 
 class ISpaceClaim(Interface):
     """Space on disk that a download may use."""
 
     def grow(size: int) -> bool:
-        """Make it the claim of ``size`` bytes in all; whether that was granted."""
+        """Change it to a claim of ``size`` bytes in all. Returns whether that was granted."""
 
     def wrote(count: int) -> None:
-        """So many further bytes of the claim are on the disk now, and not free any more."""
+        """Note that so many further bytes of the claim are on the disk now."""
 
     def release() -> None:
-        """The bytes were stored and count as used now, or are not needed. Idempotent."""
+        """End the claim: its bytes are stored and counted, or not needed. Idempotent."""
 
 
 class ISpace(Interface):
-    """The ledger of space: within max_size and max_blob, and leaving min_free."""
+    """The ledger of disk space, within max_size, max_blob and min_free."""
 
     closed: str = Attribute("Why nothing at all may be stored; empty where it may.")
 
     def claim(size: int) -> ISpaceClaim | None:
-        """A claim of ``size`` bytes, or None where it is refused: the blob is relayed then."""
+        """A claim of ``size`` bytes, or None if it is refused; then the blob has to be relayed."""

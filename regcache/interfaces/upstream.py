@@ -1,4 +1,4 @@
-"""One upstream registry, and who counts what happens with it."""
+"""One upstream registry, and the events of it that are counted."""
 
 # ruff: noqa: N805 - methods of a zope interface have no self
 
@@ -12,10 +12,10 @@ from regcache.identity import UpstreamIdentity
 
 
 class IBodyConsumer(Interface):
-    """Who gets the bytes of an upstream body, in the reactor thread."""
+    """Takes the bytes of an upstream body, in the reactor thread."""
 
     def body_chunk(data: bytes) -> None:
-        """Some bytes arrived. Call ``pause`` on the body to have no more for now."""
+        """Some bytes arrived. Call ``pause`` on the body to get no more for now."""
 
     def body_ended() -> None:
         """The upstream ended the body cleanly and with the length that it had announced."""
@@ -25,7 +25,7 @@ class IBodyConsumer(Interface):
 
 
 class IBlobBody(Interface):
-    """The answer to a blob GET whose headers have arrived and whose body waits."""
+    """The answer to GET of a blob, whose headers have arrived, and whose body waits."""
 
     start: int = Attribute("Offset of the first byte that will come: 0 if Range was ignored.")
     end: int | None = Attribute("Offset behind the last byte that will come, or None: unknown.")
@@ -35,22 +35,22 @@ class IBlobBody(Interface):
     url_index: int = Attribute("Which of the upstream's URLs answered.")
 
     def deliver(consumer: IBodyConsumer) -> None:
-        """Begin to deliver. Called once, soon: an undelivered body holds a connection."""
+        """Begin to deliver. Call it once, and soon: until then the body keeps a connection."""
 
     def make_relay() -> bool:
-        """From now on the body goes at the pace of one client: downloads need its place.
+        """Change to a place for relays: from now on the body is passed on to one client.
 
-        False: there is no place for another relay. The body is still to be aborted then.
+        Returns False if there is no place for another relay. Then the body has to be aborted.
         """
 
     def pause() -> None:
-        """Stop reading from the upstream; the stall time-out rests meanwhile. Idempotent."""
+        """Stop reading from the upstream. The stall time-out does not run meanwhile. Idempotent."""
 
     def resume() -> None:
         """Read on. Idempotent."""
 
     def abort() -> None:
-        """Close the connection; the consumer hears nothing more. Idempotent."""
+        """Close the connection. The consumer is not told anything any more. Idempotent."""
 
 
 class IRegistry(Interface):
@@ -90,25 +90,25 @@ class IRegistry(Interface):
         """GET of a blob, with a Range unless it is asked for from 0 to None.
 
         Waits for one of the upstream's ``max_downloads`` places, however long that takes.
-        ``skip``: indexes of URLs not to be asked. ``relayed``: the body goes at the pace of one
-        client, and needs a place among the relays instead. A 416 fails with UpstreamBadAnswer.
+        ``skip``: the indexes of URLs that must not be asked. ``relayed``: the body is passed on to
+        one client, and needs a place for relays instead. A 416 fails with UpstreamBadAnswer.
         """
 
     def list_tags(repository: str) -> "Deferred[list[str]]":
         """All tags, following relative Links, bounded in pages, bytes and number."""
 
     def get_referrers(repository: str, digest: Digest) -> "Deferred[ManifestAnswer]":
-        """The referrers index of a digest; UpstreamNotFound where there is no such API."""
+        """The referrers index of a digest. Fails with UpstreamNotFound without that API."""
 
     def note_overdue(repository: str, reference: str) -> None:
-        """A question about a manifest that is still open has outlasted the deadline.
+        """Note that a question about a manifest takes longer than the deadline.
 
-        It counts as one failure of the URL being asked; the question itself goes on.
+        It counts as one failure of the URL that is being asked. The question itself goes on.
         """
 
 
 class IUpstreamMeter(Interface):
-    """Who counts what happens between an upstream and us."""
+    """Counts events between the daemon and its upstreams."""
 
     def upstream_requested(upstream: str) -> None:
         """One request was sent."""

@@ -7,7 +7,7 @@ what a request shows                who asks
 ==================================  ======================================================
 ``Authorization``                   the account, by Basic; wrong or anything else: 401
 the cookie of a session             the account that logged in, as long as its proof is the
-                                    same; or whoever opened a one-time link, as an admin
+                                    same; an admin, if it was opened by a one-time link
 a client certificate of an account  the account
 nothing, on the unix socket         root and the daemon's own user: an admin; others read
 nothing, on a loopback endpoint     somebody who may read

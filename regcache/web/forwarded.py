@@ -96,8 +96,11 @@ class TrustedProxies:
 
 def _address(text: str) -> str | None:
     """An address, with or without a port; None if it is none."""
-    if len(text) > _LONGEST:
-        return None
+    return _parsed(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _parsed(text: str) -> str | None:
     within = _BRACKETS.match(text) or _V4_PORT.match(text)
     try:
         return str(parse_address(str(ip_address(within[1] if within else text))))

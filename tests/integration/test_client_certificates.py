@@ -256,6 +256,18 @@ class ChangeTests(ClientCertificateCase):
         self.daemon.start()
         self.assertEqual((folder / "ca.crt").read_bytes(), before)
 
+    def test_damaged_authority(self) -> None:
+        """Where our own cannot be read its certificates are nobody's, and all else goes on."""
+        ours = self._issued_by_us("alice")
+        self.assertEqual(self.daemon.stop(), 0)
+        key = self.daemon.directory / "ca" / "ca.key"
+        key.write_text("damaged")
+        self.daemon.start()
+        self.assert_logged(self.daemon, "our own authority are not taken", str(key))
+        self.assertEqual(self.statuses(self.clients.issue("alice")), (200, 200))
+        self.assert_ended(ours)
+        self.assertEqual(key.read_text(), "damaged")
+
     def _issued_by_us(self, name: str) -> Certificate:
         own = load_or_make_authority(str(self.daemon.directory / "ca"))
         key = ec.generate_private_key(ec.SECP256R1())

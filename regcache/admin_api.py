@@ -5,31 +5,36 @@ functions; what these functions read is chosen here.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from regcache import __version__
 from regcache.access.entries import Entries
 from regcache.access.sessions import LIMITS, Sessions
 from regcache.admin.api import (
     config_call,
+    job_calls,
     session_calls,
     status_calls,
     transfer_calls,
     upstream_calls,
+    verify_call,
 )
 from regcache.admin.api.callers import Callers
 from regcache.admin.api.calls import ApiCall
 from regcache.admin.api.openapi import OPENAPI, openapi_route
 from regcache.admin.api.router import Api
+from regcache.admin.jobs import Jobs
 from regcache.config import model
 from regcache.config.endpoints import tcp_address
 from regcache.config.loading import Loaded
 from regcache.config.printing import long_form
 from regcache.engine import Engine
 from regcache.facts import IndexCounts
+from regcache.identity import UpstreamIdentity
 from regcache.in_force import CurrentConfiguration
 from regcache.rates import RecentRates
 from regcache.store.index_file import IndexUnavailableError
+from regcache.store.store_check import CheckResult
 from regcache.web.sender import Sender
 
 #: All calls, in the order of docs/api.md.
@@ -39,16 +44,19 @@ CALLS: tuple[ApiCall, ...] = (
     *upstream_calls.CALLS,
     *transfer_calls.CALLS,
     *config_call.CALLS,
+    *job_calls.CALLS,
+    *verify_call.CALLS,
     OPENAPI,
 )
 
 _IN, _OUT = "in", "out"
 
 
-def build_api(loaded: Loaded, engine: Engine, current: CurrentConfiguration) -> Api:
+def build_api(loaded: Loaded, engine: Engine, current: CurrentConfiguration, jobs: Jobs) -> Api:
     """Make the API.
 
     :param loaded: the configuration that the daemon began with.
+    :param jobs: work that is begun by calls.
     """
     sessions = Sessions(Entries(engine.reactor, LIMITS), engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
@@ -60,6 +68,8 @@ def build_api(loaded: Loaded, engine: Engine, current: CurrentConfiguration) -> 
         *upstream_calls.upstream_routes(sources.upstreams),
         *transfer_calls.transfer_routes(sources.traffic),
         *config_call.config_routes(sources.config),
+        *job_calls.job_routes(jobs),
+        *verify_call.verify_routes(jobs, sources.verify, lambda: current.in_force.upstreams),
         openapi_route(CALLS, __version__),
     ]
     return Api(routes, callers, engine.parser, busy=(IndexUnavailableError,))
@@ -133,6 +143,29 @@ class _Sources:
             in_rate=self._rates.rate(_IN, engine.metrics.received_bytes, now),
             out_rate=self._rates.rate(_OUT, engine.metrics.served_bytes + sent, now),
         )
+
+    async def verify(
+        self,
+        progress: Callable[[verify_call.VerifiedSoFar], None],
+        upstream: UpstreamIdentity | None,
+    ) -> None:
+        """Verify what is stored."""
+
+        def tell(done: int, total: int, found: CheckResult) -> None:
+            damaged = tuple(map(str, found.damaged))
+            progress(
+                verify_call.VerifiedSoFar(
+                    done,
+                    total,
+                    contents=found.contents,
+                    damaged=damaged,
+                    damaged_count=found.damaged_count,
+                    missing=found.missing,
+                    adopted=found.adopted,
+                )
+            )
+
+        await self._engine.checking.verification.run(tell, upstream)
 
     def upstreams(self) -> list[upstream_calls.UpstreamFacts]:
         """The upstreams of the configuration in force."""

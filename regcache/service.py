@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from regcache.admin.jobs import Jobs
 from regcache.admin_api import build_api
 from regcache.config import model
 from regcache.config.loading import Loaded
@@ -55,7 +56,8 @@ def _parts(
     recorders: list[Recorder],
 ) -> Parts:
     config = loaded.config
-    api = build_api(loaded, engine, current)
+    jobs = Jobs(engine.reactor)
+    api = build_api(loaded, engine, current, jobs)
     front = ListenerBuilder(config, engine, recorders).build(current, api)
     return Parts(
         lock=engine.lock,
@@ -70,7 +72,7 @@ def _parts(
         removal=engine.removal,
         ledger=engine.ledger,
         space=engine.space,
-        watchers=[current, engine.recount, engine.checking.scrub, *front.watchers],
+        watchers=[current, engine.recount, engine.checking.scrub, jobs, *front.watchers],
         listeners=front.listeners,
         sites=front.sites,
         hang_up=current.hang_up,

@@ -17,6 +17,7 @@ from regcache.admin.api.openapi import OPENAPI, openapi
 from regcache.admin.api.router import Api
 from regcache.admin.api.transfer_calls import GET_TRANSFERS
 from regcache.admin.api.upstream_calls import GET_UPSTREAMS
+from regcache.admin.jobs import Jobs
 from regcache.admin_api import CALLS, build_api, ui_addresses
 from regcache.config.loading import loads
 from tests.support.api import assert_answers
@@ -85,7 +86,7 @@ class BuildingTests(InForceCase):
     def make(self) -> Api:
         """The API over an engine in memory."""
         loaded = loads("", "regcache.yml", {})
-        return build_api(loaded, self.engine, self.start(self.build()))
+        return build_api(loaded, self.engine, self.start(self.build()), Jobs(self.network))
 
     def test_calls(self) -> None:
         """Every call that is declared is there, once."""
@@ -117,7 +118,7 @@ class TrafficTests(InForceCase):
         super().setUp()
         self.serve(OLD, lambda seen: response(200, BLOB)[:200_000])
         current = self.start(self.build())
-        api = build_api(loads("", "regcache.yml", {}), self.engine, current)
+        api = build_api(loads("", "regcache.yml", {}), self.engine, current, Jobs(self.network))
         self.admin = make_site(api.at(Reach.LOOPBACK), self.network)
 
     def get(self, call: ApiCall) -> Any:

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tests.access.accounts import hashed
 from tests.integration.base import PullThroughCase, upstream_config
 from tests.support.downloads import Download
 from tests.support.generated import GeneratedContent
 from tests.support.images import MIB
 from tests.support.processes import wait_until
+from tests.support.registry_client import RegistryClient
 
 REPOSITORY = "team/app"
 MISS = "regcache; fwd=uri-miss; stored"
@@ -17,14 +19,15 @@ MISS = "regcache; fwd=uri-miss; stored"
 class VerificationTests(PullThroughCase):
     """A daemon whose disk rots."""
 
-    def start(self, **storage: Any) -> None:
+    def start(self, access: Any = None, **storage: Any) -> None:
         """Start one in front of an upstream with a small and a large blob."""
         self.upstream = self.faulty_upstream()
         self.large = self.upstream.add_generated_blob(REPOSITORY, 5 * MIB, "large")
         self.small = self.upstream.add_generated_blob(REPOSITORY, 300_000, "small")
         directory = str(self.workspace().path / "cache")
         more = {"directory": directory, "max_size": "20GiB", "min_free": "1MiB", **storage}
-        self.daemon = self.regcache({**upstream_config(self.upstream.url), "storage": more})
+        config = {**upstream_config(self.upstream.url), "storage": more}
+        self.daemon = self.regcache(config if access is None else {**config, "access": access})
         self.directory = Path(directory)
         self.client = self.daemon.client()
 
@@ -83,6 +86,33 @@ class VerificationTests(PullThroughCase):
         self.daemon.start()
         for _ in range(2):
             self.assertIn("; hit", self.pull(self.large).headers["cache-status"])
+
+    def test_verify(self) -> None:
+        """An administrator has everything verified: flipped, cut, gone and foreign files."""
+        accounts = self.workspace().file("htpasswd", f"admin:{hashed('secret').decode()}\n")
+        rules = [{"accounts": ["anonymous"]}]
+        self.start(access={"htpasswd": str(accounts), "admins": ["admin"], "rules": rules})
+        path = self.rot(self.large)
+        foreign = path.with_name(path.name[:2] + "0" * 62)
+        foreign.write_bytes(b"something else")
+        url = f"http://127.0.0.1:{self.daemon.admin_port}"
+        admin = RegistryClient(url, ("admin", "secret"))
+        headers = {"X-Regcache": "1", "Content-Type": "application/json"}
+        begun = admin.ask("POST", "/api/v1/verify", b"{}", headers)
+        self.assertEqual(begun.status, 202, begun.body)
+        job = begun.json()["job"]
+
+        def ended() -> bool:
+            self.told = admin.get(f"/api/v1/job?id={job}").json()
+            return bool(self.told["ended"])
+
+        wait_until(ended, "the verification has ended")
+        self.assertEqual((self.told["state"], self.told["error"]), ("done", None))
+        result = self.told["result"]
+        names = {self.large.digest, f"sha256:{foreign.name}"}
+        self.assertEqual((set(result["damaged"]), result["damaged_count"]), (names, 2))
+        self.assertEqual([each.exists() for each in (path, foreign)], [False, False])
+        self.assertEqual(self.pull(self.large).headers["cache-status"], MISS)
 
     def test_suspicion(self) -> None:
         """By default it is found when its client asks again, and fetched anew after that."""

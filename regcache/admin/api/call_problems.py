@@ -57,6 +57,12 @@ class MethodProblem(Problem):
     status, code = 405, "METHOD"
 
 
+class JobRunningProblem(Problem):
+    """Such a job runs already, or too many jobs do."""
+
+    status, code = 409, "JOB_RUNNING"
+
+
 class CursorProblem(Problem):
     """The cursor belongs to another list, or to an earlier run of the daemon."""
 
@@ -97,6 +103,7 @@ PROBLEMS: tuple[type[Problem], ...] = (
     NotCachedProblem,
     UnknownUpstreamProblem,
     MethodProblem,
+    JobRunningProblem,
     CursorProblem,
     TooManyLoginsProblem,
     InternalProblem,

@@ -1,0 +1,153 @@
+"""Work that takes longer than a request: begun by one, watched and called off by others.
+
+=========  ==========================  =================================================
+state      event                       what holds afterwards
+=========  ==========================  =================================================
+running    the work has ended          done
+running    the work fails              failed, with one line that says why
+running    it is called off, or the    cancelled; what it has done until then stays done
+           daemon stops
+any other  ``KEPT`` jobs ended later   forgotten
+=========  ==========================  =================================================
+
+Of some kinds of work only one job runs at a time.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import KW_ONLY, dataclass, field
+from enum import Enum
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+#: Jobs that have ended and are still told of.
+KEPT = 100
+#: Jobs that run at a time, of all kinds.
+MOST_RUNNING = 16
+
+
+class JobState(Enum):
+    """Where a job is in its life."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class JobRunningError(Exception):
+    """There is such a job already, or there are too many."""
+
+
+@dataclass(slots=True)
+class JobStep:
+    """A part of a job, for people."""
+
+    text: str
+    state: JobState = JobState.RUNNING
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A piece of work. The work itself keeps the fields up to date.
+
+    :ivar by: the account that began it; "" for none.
+    :ivar began: Unix seconds; ``ended`` likewise, None while it runs.
+    :ivar done_bytes: how much of ``total_bytes`` is done; None where that says nothing.
+    :ivar result: what it has found, as plain JSON; None as long as that is not known.
+    """
+
+    id: str
+    kind: str
+    by: str
+    began: float
+    _: KW_ONLY
+    ended: float | None = None
+    state: JobState = JobState.RUNNING
+    done_bytes: int = 0
+    total_bytes: int | None = None
+    steps: list[JobStep] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+    error: str = ""
+
+
+Work = Callable[[Job], Coroutine[Any, Any, None]]
+"""What a job does. It is cancelled when the job is called off."""
+
+
+class Jobs(Service):
+    """The jobs of a daemon; as a service it calls them off when that stops."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._jobs: dict[str, Job] = {}
+        self._work: dict[str, Deferred[None]] = {}
+
+    def begin(self, kind: str, by: str, work: Work, *, alone: bool = True) -> Job:
+        """Begin a job.
+
+        :param alone: no other job of the kind may run.
+        :raises JobRunningError: if one does, or too many jobs run.
+        """
+        running = [self._jobs[each].kind for each in self._work]
+        if (alone and kind in running) or len(running) >= MOST_RUNNING:
+            raise JobRunningError("such a job runs, or too many do")
+        job = Job(secrets.token_hex(8), kind, by, self._clock.seconds())
+        self._jobs[job.id] = job
+        doing = self._work[job.id] = Deferred.fromCoroutine(work(job))
+        doing.addCallbacks(
+            lambda _: self._end(job, JobState.DONE), self._failed, errbackArgs=(job,)
+        )
+        return job
+
+    def all(self) -> list[Job]:
+        """All that are known, the latest first."""
+        return list(reversed(self._jobs.values()))
+
+    def find(self, job_id: str) -> Job | None:
+        """A job, if it is known."""
+        return self._jobs.get(job_id)
+
+    def cancel(self, job: Job) -> None:
+        """Call a job off, if it still runs."""
+        work = self._work.get(job.id)
+        if work is not None:
+            work.cancel()
+
+    def stopService(self) -> None:
+        """Call all of them off."""
+        super().stopService()
+        for work in list(self._work.values()):
+            work.cancel()
+
+    def _failed(self, failure: Failure, job: Job) -> None:
+        if failure.check(CancelledError):
+            self._end(job, JobState.CANCELLED)
+            return
+        job.error = failure.getErrorMessage()
+        if failure.check(OSError):
+            self._log.warn("{kind} failed: {why}", kind=job.kind, why=job.error)
+        else:
+            self._log.failure("{kind} failed", failure, kind=job.kind)
+        self._end(job, JobState.FAILED)
+
+    def _end(self, job: Job, state: JobState) -> None:
+        self._work.pop(job.id, None)
+        job.state, job.ended = state, self._clock.seconds()
+        for step in job.steps:
+            if step.state is JobState.RUNNING:
+                step.state = state
+        ended = [each for each in self._jobs.values() if each.ended is not None]
+        ended.sort(key=lambda each: each.ended or 0.0)
+        for oldest in ended[: max(0, len(ended) - KEPT)]:
+            del self._jobs[oldest.id]

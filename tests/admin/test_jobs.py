@@ -1,0 +1,92 @@
+"""Work that goes on behind the answers."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.admin.jobs import KEPT, MOST_RUNNING, Job, JobRunningError, Jobs, JobState, JobStep
+
+
+class JobTests(SynchronousTestCase):
+    """One after another."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.jobs = Jobs(self.clock)
+        self.jobs.startService()
+        self.waiting: list[Deferred[None]] = []
+
+    def begin(self, kind: str = "verify", **more: Any) -> Job:
+        """A job that goes on until the test says so."""
+
+        async def work(job: Job) -> None:
+            job.steps.append(JobStep("all"))
+            waiting: Deferred[None] = Deferred()
+            self.waiting.append(waiting)
+            await waiting
+            job.done_bytes = 5
+
+        return self.jobs.begin(kind, "root", work, **more)
+
+    def test_done(self) -> None:
+        """It is told of while it runs, and after its end."""
+        job = self.begin()
+        self.assertEqual((job.state, job.began, job.ended), (JobState.RUNNING, 1000, None))
+        self.assertIs(self.jobs.find(job.id), job)
+        self.clock.advance(5)
+        self.waiting[0].callback(None)
+        self.assertEqual((job.state, job.ended, job.done_bytes), (JobState.DONE, 1005, 5))
+        self.assertEqual([each.state for each in job.steps], [JobState.DONE])
+        self.assertEqual(self.jobs.all(), [job])
+
+    def test_failed(self) -> None:
+        """A fault of the disk takes a line; what is our own fault has a traceback in the log."""
+        for fault in (OSError("the disk is full"), RuntimeError("odd")):
+            job = self.begin()
+            self.waiting[-1].errback(fault)
+            self.assertEqual((job.state, job.error), (JobState.FAILED, str(fault)))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_cancelled(self) -> None:
+        """It is called off, once."""
+        job = self.begin()
+        self.jobs.cancel(job)
+        self.assertEqual((job.state, job.error), (JobState.CANCELLED, ""))
+        self.jobs.cancel(job)
+        self.assertEqual([each.state for each in job.steps], [JobState.CANCELLED])
+
+    def test_alone(self) -> None:
+        """Only one of a kind runs, and of all kinds a bounded number."""
+        self.begin()
+        self.assertRaises(JobRunningError, self.begin)
+        for number in range(MOST_RUNNING - 1):
+            self.begin(f"other {number}")
+        self.assertRaises(JobRunningError, self.begin, "one more")
+        self.waiting[0].callback(None)
+        self.begin()
+
+    def test_several(self) -> None:
+        """Some kinds may run more than once."""
+        jobs = [self.begin("pull", alone=False) for _ in range(2)]
+        self.assertEqual(len({each.id for each in jobs}), 2)
+
+    def test_forgotten(self) -> None:
+        """Old ones are forgotten; those that run never are."""
+        running = self.begin("long")
+        jobs = []
+        for _ in range(KEPT + 10):
+            self.clock.advance(1)
+            jobs.append(self.begin())
+            self.waiting[-1].callback(None)
+        self.assertEqual(len(self.jobs.all()), KEPT + 1)
+        self.assertIs(self.jobs.find(running.id), running)
+        self.assertIsNone(self.jobs.find(jobs[0].id))
+
+    def test_stop(self) -> None:
+        """When the daemon stops they are called off."""
+        job = self.begin()
+        self.jobs.stopService()
+        self.assertIs(job.state, JobState.CANCELLED)

@@ -1,9 +1,8 @@
-"""Clients that ask again for a blob that they were just sent whole: they found it damaged.
+"""Suspects content of damage if a client asks again for a blob that it has just got completely.
 
-A client that is sent a layer checks its digest, and asks again from the start if that is wrong.
-So content that the same client asks for twice within a minute is verified, behind the second
-answer, and once an hour at most. What is damaged is removed, and the third request fetches it
-anew.
+Clients check the digest of a layer, and ask for it again from the start if that is wrong. So
+content that the same client asks for twice within a minute is verified, after the second answer,
+and at most once an hour. Damaged content is removed, and the third request fetches it again.
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,16 +13,16 @@ from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.interfaces import IBlobStore, Verified
 
-#: Who asks again within this time had no use for what was sent (seconds).
+#: A client that asks again within this time probably found damage (seconds).
 SOON = 60.0
-#: Content is verified once in this time, whoever suspects it (seconds).
+#: Content is verified at most once in this time (seconds).
 VERIFIED_FOR = 3600.0
-#: What was sent to whom, and what was verified: so much is remembered (entries).
+#: How many answers, and how many verifications, are remembered (entries).
 MOST_SENT, MOST_VERIFIED = 4096, 4096
 
 
 class Suspicions:
-    """Remembers what was sent to whom, and verifies what is asked for again."""
+    """Remembers what was sent to which client, and verifies content that is asked for again."""
 
     _log = Logger()
 
@@ -33,15 +32,15 @@ class Suspicions:
         self._verified: BoundedTable[Digest, bool] = BoundedTable(MOST_VERIFIED, clock)
 
     def __len__(self) -> int:
-        """How much is remembered."""
+        """How many answers are remembered."""
         return len(self._sent) + len(self._verified)
 
     def sent(self, client: str, digest: Digest) -> None:
-        """A client was sent all of a blob."""
+        """Note that a client was sent all of a blob."""
         self._sent.put((client, digest), True, seconds=SOON)
 
     def is_suspect(self, client: str, digest: Digest) -> bool:
-        """Whether a client that asks for a blob from its start was sent all of it just now."""
+        """Whether a client that asks for a blob from its start was just sent all of it."""
         return bool(self._sent.get((client, digest))) and not self._verified.get(digest)
 
     def verify(self, digest: Digest, size: int) -> None:

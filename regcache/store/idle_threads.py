@@ -1,9 +1,9 @@
-"""Threads that work only where nobody else wants to: for the processor, and for the disk.
+"""Threads with idle priority, for the processor and for the disk.
 
-On Linux a thread has a scheduling policy and an I/O priority of its own. SCHED_IDLE runs where no
-other thread wants the processor (sched(7)); the idle class of ioprio_set(2) reads where nobody
-else does, with disk schedulers that know it. Where the system refuses, the work is done all the
-same, at its pace.
+On Linux a thread has a scheduling policy and an I/O priority of its own. With SCHED_IDLE it only
+runs if no other thread needs the processor (sched(7)). With the idle class of ioprio_set(2) it only
+reads if no other thread does, if the disk scheduler supports that. If the system refuses, the
+work is done with normal priority.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ _state = threading.local()
 
 
 def become_idle() -> None:
-    """Give the calling thread the lowest priority, as far as the system lets it."""
+    """Give the calling thread the lowest priority, as far as the system allows it."""
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     number = _IOPRIO_SET.get(platform.machine())
@@ -44,7 +44,7 @@ def _idly(function: Callable[..., Any], *args: Any) -> Any:
 
 @implementer(IWorkPool)
 class IdlePool:
-    """A pool whose threads are idle ones.
+    """A pool whose threads have idle priority.
 
     :param pool: its threads do nothing else.
     """

@@ -1,4 +1,4 @@
-"""Reads everything that is stored again and again, at idle priority: bit rot is found by somebody.
+"""Verifies all stored content regularly, at idle priority, to find bit rot.
 
 =========  =================================  ================================================
 state      event                              what holds afterwards
@@ -12,11 +12,11 @@ scrubbing  a day has passed since the last    comparing
            comparison
 scrubbing  the last folder was hashed         the next round begins when this one's time is over
 any        the disk or the index fails        a line in the log; the next folder
-any        the daemon stops                   over; the next start goes on at the folder noted
+any        the daemon stops                   over; the next start continues at the noted folder
 =========  =================================  ================================================
 
-A round lasts ``storage.scrub``; its folders are spread over that time. What a stopped daemon has
-missed it makes up for at the bounded rate.
+A round lasts ``storage.scrub``; its folders are spread over that time. Folders that were missed
+while the daemon was stopped are hashed later, at the bounded rate.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -51,14 +51,14 @@ _NAME = "scrub"
 
 
 class Rate:
-    """Lets a bounded number of bytes be hashed in a second."""
+    """Bounds how many bytes are hashed in a second."""
 
     def __init__(self, clock: IReactorTime, bytes_per_second: float) -> None:
         self._clock = clock
         self._rate = bytes_per_second
 
     async def __call__(self, count: int) -> None:
-        """Wait as long as that many bytes are worth."""
+        """Wait as long as so many bytes take at the rate."""
         await deferLater(self._clock, count / self._rate)
 
 
@@ -81,13 +81,13 @@ class Scrub(Service):
         self._work: Deferred[None] | None = None
 
     def startService(self) -> None:
-        """Begin after a while."""
+        """Schedule the first comparison."""
         super().startService()
         self._work = Deferred.fromCoroutine(self._run())
         self._work.addErrback(self._ended)
 
     def stopService(self) -> None:
-        """End; what a thread is doing is done to its end."""
+        """Stop, after the job that is running in a thread."""
         super().stopService()
         work, self._work = self._work, None
         if work is not None:
@@ -107,7 +107,7 @@ class Scrub(Service):
                 await self._scrub(self._every)
 
     async def _compare(self) -> None:
-        """Compare all folders with the index, without hashing what it knows."""
+        """Compare all folders with the index. Contents that it knows are not hashed."""
         self._compared_at = self._clock.seconds()
         result, rate = CheckResult(), Rate(self._clock, LEAST_RATE)
         for folder in FOLDERS:
@@ -118,7 +118,7 @@ class Scrub(Service):
             await deferLater(self._clock, PAUSE)
 
     async def _scrub(self, every: float) -> None:
-        """Hash folders when they are due, until the next comparison is."""
+        """Hash the folders that are due, until the next comparison is due."""
         began, number = await self._position(every)
         while self._clock.seconds() - self._compared_at < AGAIN:
             if number == len(FOLDERS):
@@ -141,7 +141,7 @@ class Scrub(Service):
             self._failed(error)
 
     async def _position(self, every: float) -> tuple[float, int]:
-        """When the round began, and which folder is next."""
+        """When the present round began, and the next folder."""
         now = self._clock.seconds()
         try:
             noted = await self._index.progress(_NAME)
@@ -151,7 +151,7 @@ class Scrub(Service):
         began, number = noted.get("began"), noted.get("next")
         if not isinstance(began, int | float) or not isinstance(number, int):
             return now, 0
-        # A clock that was set back, or a round that is long over, begins a new one.
+        # If the clock was set back, or the round is long over, a new one begins.
         return (began, number) if 0 <= now - began < 2 * every else (now, 0)
 
     async def _note(self, began: float, number: int) -> None:
@@ -165,9 +165,9 @@ class Scrub(Service):
 
 
 class StoreVerification:
-    """Hashes all that is stored at once, because somebody wants that.
+    """Verifies all stored content at once, on request.
 
-    :ivar last: what the last one has found, and when it ended (Unix seconds); None before.
+    :ivar last: the result of the last verification, and when it ended (Unix seconds); None before.
     """
 
     def __init__(self, check: StoreCheck, index: ChecksIndex, clock: IReactorTime) -> None:
@@ -181,10 +181,10 @@ class StoreVerification:
         progress: Callable[[int, int, CheckResult], object],
         upstream: UpstreamIdentity | None = None,
     ) -> CheckResult:
-        """Verify everything, or what an upstream has. Cancel it to end it. Fails with OSError.
+        """Verify everything, or what an upstream has. May be cancelled. Fails with OSError.
 
-        :param progress: called with the bytes that were hashed, with all of them, and with what
-            was found so far.
+        :param progress: called with the number of hashed bytes, the number of all bytes, and the
+            result so far.
         """
         result, done = CheckResult(), 0
         total = await self._index.stored_bytes(upstream)

@@ -1,1 +1,1 @@
-"""Pacing of answers: who may send how much, and when."""
+"""Pacing of answers: how much each transfer may send, and when."""

@@ -1,7 +1,7 @@
-"""Bytes that may be sent: they come at a rate, and some of them can be saved up.
+"""A token bucket: bytes that may be sent accrue at a rate, and some of them can be saved up.
 
-Whoever sends little now may send a moment's worth at once later, so the first bytes of an
-answer never wait, and a reactor that is late loses nothing.
+So after a pause some bytes may be sent at once: the first bytes of an answer never wait, and
+nothing is lost if the reactor is late.
 """
 
 #: How much can be saved up (seconds at the rate).
@@ -9,11 +9,11 @@ SAVED = 0.25
 
 
 class Bucket:
-    """Bytes at a rate. It begins full.
+    """A token bucket of bytes. It begins full.
 
     :param rate: bytes a second.
     :param now: seconds of a clock, as everywhere here.
-    :ivar level: bytes that may be sent now; less than none where more was sent than had come.
+    :ivar level: how many bytes may be sent now; negative if more were sent than had accrued.
     """
 
     __slots__ = ("_at", "level", "rate")
@@ -29,25 +29,25 @@ class Bucket:
         return self.rate * SAVED
 
     def fill(self, now: float) -> None:
-        """Let come what has come since the last time. A clock that goes back brings nothing."""
+        """Add the bytes that have accrued since the last call; none if the clock went back."""
         if now > self._at:
             self.level = min(self.depth, self.level + (now - self._at) * self.rate)
         self._at = now
 
     def change_rate(self, rate: int, now: float) -> None:
-        """Go on at another rate."""
+        """Change the rate."""
         self.fill(now)
         self.rate = rate
         self.level = min(self.depth, self.level)
 
     def take(self, count: int) -> None:
-        """Send bytes."""
+        """Take bytes, which are sent."""
         self.level -= count
 
     def give_back(self, count: int) -> None:
-        """Bytes that were taken were not sent."""
+        """Give back bytes that were taken, but not sent."""
         self.level = min(self.depth, self.level + count)
 
     def seconds_until(self, count: int) -> float:
-        """How long it takes from the last filling on until so much has come."""
+        """How long it takes, from the last filling on, until so many bytes have accrued."""
         return max(0.0, (count - self.level) / self.rate)

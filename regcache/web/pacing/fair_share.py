@@ -1,9 +1,9 @@
-"""Shares what may be sent: first between parties, then between what each of them sends.
+"""Fair sharing of a rate: first between parties, then between the transfers of each of them.
 
-A party is an account, or an anonymous address. It may have a rate of its own, and a number of
-downloads that may be under way at once. A member is one transfer: it asks before it sends, is
-given some bytes, and asks again when they are sent. All bytes together have a rate, too. It is
-all pure: the time is an argument, and nobody is called.
+A party is an account, or an anonymous address. It may have a rate of its own, and a limit of
+downloads at a time. A member is one transfer: it asks before it sends, is given some bytes, and
+asks again when they are sent. All members together have a rate, too. Everything here is pure: the
+time is an argument, and there are no callbacks.
 
 =========  =============================  ===============================================
 a member   event                          what holds afterwards
@@ -12,21 +12,21 @@ new        its party has as many          queued
            downloads as it may
 new        it has not                     idle
 queued     it asks                        queued; that it has asked is noted
-queued     another download has ended     idle; or waiting, where it has asked
-idle       it asks, nobody is in front,   holding
-           and enough has come
+queued     another download has ended     idle; or waiting, if it has asked
+idle       it asks, none is before it,    holding
+           and enough has accrued
 idle       it asks otherwise              waiting
-waiting    its turn, and enough has come  holding
+waiting    its turn, and enough accrued   holding
 holding    all is spent                   idle
-any        it ends                        over: what it holds is given back, and its place
+any        it ends                        over: its bytes and its place are given back
 =========  =============================  ===============================================
 
-The turn is that of the party which was given least, and there of the member which was. Who was
-away gets a moment's worth at most of what it did not use. A party that has used up its own rate
-is set aside until more has come.
+The next turn is that of the party that was given least, and of that member in it that was given
+least. Parties that were idle get only little of what they did not use. A party that has used up its
+own rate is set aside until more has accrued.
 
-What a member is given at a time is its part of what comes in a :data:`PERIOD`. So nobody waits
-for longer than twice that, however many share a rate, and a fast transfer comes seldom.
+At each turn a member is given its share of what accrues in a :data:`PERIOD`. So no member waits
+longer than twice that time, however many share a rate; and fast transfers do not ask often.
 """
 
 import heapq
@@ -36,15 +36,15 @@ from regcache.web.pacing.bucket import Bucket
 from regcache.web.pacing.line import Line
 from regcache.web.pacing.parties import Member, Party
 
-#: How often each member has its turn, about, where all want more than there is (seconds).
+#: How often each member has its turn, about, if all want more than there is (seconds).
 PERIOD = 0.125
-#: What a member is given at a time (bytes), unless the rates bring less in a period.
+#: How much a member is given at a time (bytes), unless less accrues in a period.
 LEAST = 1024
 MOST = 8 * 1024 * 1024
 
 
 class FairShare:
-    """Gives bytes to members as they come.
+    """Gives bytes to members, as they accrue.
 
     :param rate: bytes a second for all together; None without such a limit.
     :param now: seconds of a clock that does not go back, as everywhere here.
@@ -53,7 +53,7 @@ class FairShare:
     def __init__(self, rate: int | None, now: float) -> None:
         self._all = None if rate is None else Bucket(rate, now)
         self._line: Line[Party] = Line()
-        # By when more has come. The numbers keep parties from being compared.
+        # By the time when more has accrued. The numbers are there so that parties are not compared.
         self._set_aside: list[tuple[float, int, Party]] = []
         self._numbers = itertools.count()
 
@@ -63,7 +63,7 @@ class FairShare:
         return None if self._all is None else self._all.rate
 
     def change_rate(self, rate: int | None, now: float) -> None:
-        """Share another rate from now on."""
+        """Change the rate."""
         if rate is None:
             self._all = None
         elif self._all is None:
@@ -99,7 +99,7 @@ class FairShare:
         self.admit(party)
 
     def admit(self, party: Party) -> None:
-        """Let queued downloads begin for which there is a place."""
+        """Let queued downloads begin if there is a place for them."""
         while party.queued and party.has_place:
             member = next(iter(party.queued))
             del party.queued[member]
@@ -108,7 +108,7 @@ class FairShare:
                 self._wait(member)
 
     def ask(self, member: Member, now: float) -> bool:
-        """A member wants to send; whether it may at once. Else it is given some in its turn."""
+        """A member wants to send. Returns whether it may now; else it gets bytes in its turn."""
         if member.asked:
             return False
         member.asked = True
@@ -120,7 +120,7 @@ class FairShare:
         return head is not None and head[0] is member and self._give(*head, now)
 
     def distribute(self, now: float) -> list[Member]:
-        """Give what has come to whose turn it is; those who were given something."""
+        """Give accrued bytes to the members whose turn it is. Returns those members."""
         self._pass_time(now)
         given = []
         while (head := self._head(now)) is not None and self._give(*head, now):
@@ -128,7 +128,7 @@ class FairShare:
         return given
 
     def due(self, now: float) -> float | None:
-        """Seconds until somebody can be given something; None where nobody waits."""
+        """Seconds until a member can be given bytes; None if none waits."""
         self._pass_time(now)
         head = self._head(now)
         times = [self._set_aside[0][0] - now] if self._set_aside else []
@@ -137,9 +137,9 @@ class FairShare:
         return max(0.0, min(times)) if times else None
 
     def charge(self, party: Party, count: int, now: float) -> bool:
-        """Have a party send a little out of turn, for which what comes later pays.
+        """Let a party send a little out of turn, on account of what accrues later.
 
-        :returns: False where more was sent already than has come: it has to wait for its turn.
+        :returns: False if more was sent already than has accrued: then it must wait for its turn.
         """
         buckets = self._buckets(party, now)
         if any(bucket.level <= 0 for bucket in buckets):
@@ -150,7 +150,7 @@ class FairShare:
         return True
 
     def _buckets(self, party: Party, now: float) -> list[Bucket]:
-        """What a party's bytes are taken from, filled."""
+        """The buckets from which a party's bytes are taken, filled."""
         buckets = [bucket for bucket in (self._all, party.bucket) if bucket is not None]
         for bucket in buckets:
             bucket.fill(now)
@@ -167,7 +167,7 @@ class FairShare:
         self._line.add(party, credit=rate * PERIOD / (len(self._line) + 1))
 
     def _pass_time(self, now: float) -> None:
-        """Let those stand in line again whose own rate has brought something."""
+        """Put parties back into the queue whose own rate has brought something."""
         if self._all is not None:
             self._all.fill(now)
         while self._set_aside:
@@ -180,7 +180,7 @@ class FairShare:
                 self._line_up(party)
 
     def _head(self, now: float) -> tuple[Member, int] | None:
-        """Whose turn it is, and what that one is to be given."""
+        """The member whose turn it is, and how much it is to be given."""
         while (party := self._line.first) is not None:
             member = party.waiting.first
             assert member is not None, "who stands in line wants something"
@@ -194,7 +194,7 @@ class FairShare:
         return None
 
     def _size(self, member: Member, now: float) -> int:
-        """What a member is to be given: its part of what comes in a period."""
+        """How much a member is to be given: its share of what accrues in a period."""
         party = member.party
         buckets = self._buckets(party, now)
         shares = [bucket.rate * PERIOD for bucket in buckets]
@@ -205,7 +205,7 @@ class FairShare:
         return max(1, int(min([size, *(bucket.rate * PERIOD for bucket in buckets)])))
 
     def _give(self, member: Member, size: int, now: float) -> bool:
-        """Give the first one what it is to be given, if that much has come."""
+        """Give the first member its bytes, if so many have accrued."""
         party = member.party
         if self._all is not None and self._all.level < size:
             return False

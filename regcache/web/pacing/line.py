@@ -1,19 +1,19 @@
-"""A line in which whoever was given least comes first."""
+"""A queue that is ordered by how much each claimant was given: least first."""
 
 import heapq
 import itertools
 from collections import OrderedDict
 from typing import Any, Generic, TypeVar, cast
 
-#: Who was given something counts for so long (seconds) as one who wants more, until it comes back.
+#: For so long a claimant that was given something counts as one that wants more (seconds).
 AWAY = 0.25
 
 
 class Claimant:
-    """Who may stand in a line.
+    """One that may stand in a line.
 
-    :ivar served: bytes that it was given, and those that it did not want when others did.
-    :ivar entry: its place; None where it does not stand in a line.
+    :ivar served: bytes that it was given, or that it did not want while others did.
+    :ivar entry: its place; None if it stands in no line.
     """
 
     __slots__ = ("entry", "served")
@@ -32,17 +32,17 @@ AnyClaimant = TypeVar("AnyClaimant", bound=Claimant)
 
 
 class Line(Generic[AnyClaimant]):
-    """Claimants, the one that was given least in front; of several, who came first.
+    """Claimants, ordered by how much they were given; of equal ones, the first that came is first.
 
-    The line has a level: what somebody would have been given who had always stood in it. Whoever
-    comes counts as having been given about that much. So what somebody took while nobody
-    else wanted anything is held against nobody, what somebody did not want is not made up
-    for, and however many come, the level rises, and nobody waits for ever. (This is how
-    Bennett and Zhang's WF2Q+ keeps its virtual time.)
+    The line has a level: how much a claimant would have been given that had always stood in it. A
+    new claimant counts as having been given about that much. So bytes that it took while no other
+    wanted any do not count against it, and bytes that it did not want are not made up for. Since
+    the level rises, even with many new claimants, none waits forever. (This is the virtual time of
+    WF2Q+, by Bennett and Zhang.)
     """
 
     def __init__(self) -> None:
-        # The numbers are unlike, so claimants are never compared.
+        # The numbers are unique, so claimants are never compared.
         self._entries: list[tuple[float, int, Any]] = []
         self._numbers = itertools.count()
         self._gone = 0
@@ -54,13 +54,13 @@ class Line(Generic[AnyClaimant]):
 
     @property
     def active(self) -> int:
-        """How many want something: those in the line, and those who will be back in a moment."""
+        """How many want bytes: those in the line, and those that will probably be back soon."""
         return len(self) + len(self._away)
 
     def add(self, claimant: AnyClaimant, credit: float = 0) -> None:
-        """Let somebody stand in the line who does not.
+        """Add a claimant that is not in the line.
 
-        :param credit: how much (bytes) of what it did not use while it was away it may get now.
+        :param credit: how much of what it did not use while it was away it may still get (bytes).
         """
         self._away.pop(claimant, None)
         claimant.served = max(claimant.served, self._level - credit)
@@ -69,7 +69,7 @@ class Line(Generic[AnyClaimant]):
         heapq.heappush(self._entries, entry)
 
     def remove(self, claimant: AnyClaimant) -> None:
-        """Let somebody stand in it no more. Idempotent."""
+        """Remove a claimant. Idempotent."""
         self._away.pop(claimant, None)
         if claimant.entry is None:
             return
@@ -82,7 +82,7 @@ class Line(Generic[AnyClaimant]):
 
     @property
     def first(self) -> AnyClaimant | None:
-        """Whose turn it is."""
+        """The claimant whose turn it is."""
         entries = self._entries
         while entries and entries[0][2].entry is not entries[0]:
             heapq.heappop(entries)
@@ -90,7 +90,7 @@ class Line(Generic[AnyClaimant]):
         return cast(AnyClaimant, entries[0][2]) if entries else None
 
     def serve(self, claimant: AnyClaimant, count: int, now: float) -> None:
-        """It was its turn: it is given some bytes, and goes out of the line.
+        """Give bytes to the first claimant, and remove it from the line.
 
         :param now: seconds.
         """
@@ -102,7 +102,7 @@ class Line(Generic[AnyClaimant]):
         self._away[claimant] = now
 
     def charge(self, claimant: AnyClaimant, count: int) -> None:
-        """Count bytes that somebody took out of turn, or less than none for bytes given back."""
+        """Count bytes that a claimant took out of turn; negative for bytes that it gave back."""
         waits = claimant.in_line
         self.remove(claimant)
         self._count(claimant, count)

@@ -1,28 +1,29 @@
 """A reader that gives its client no more than an allowance.
 
-It stands between a reader and whoever sends the bytes, so neither knows of it, and an answer
-that nothing limits has none. What is sent from the file is cut to what may be sent; pieces that
-were read already are held back.
+It is placed between a reader and the sender of its bytes; neither of them knows about it. Answers
+without a limit have none. Stretches of a file are cut to what may be sent; pieces that were
+already read are held back.
 
 =========  ==========================  ===================================================
 state      event                       what holds afterwards
 =========  ==========================  ===================================================
 flowing    bytes, fewer than may be    flowing: they are passed on
            sent
-flowing    more bytes                  waiting: the rest is held, and the reader pauses
-flowing    a stretch of the file       flowing: as much of it as may be sent is on its way
-flowing    the same, and nothing may   waiting: it begins later; the reader knows no difference
+flowing    more bytes                  waiting: the rest is held back, and the reader pauses
+flowing    a stretch of the file       flowing: as much of it as may be sent is sent
+flowing    the same, and nothing may   waiting: it begins later; the reader sees no difference
            be sent
-waiting    something may be sent       flowing: what is held goes first, then the reader goes on
-waiting    bytes nevertheless          waiting: they are held behind the others
-waiting    the end of the range        waiting: it is told behind the last byte
+waiting    something may be sent       flowing: held bytes are sent first, then the reader goes
+                                       on
+waiting    bytes nevertheless          waiting: they are held back, too
+waiting    the end of the range        waiting: it is reported after the last byte
 any        the client takes nothing    the same, and full: nothing is passed on but a stretch,
                                        and the reader pauses
-any        the client leaves, or the   over: what is held is dropped, and the allowance ends
+any        the client leaves, or the   over: held bytes are dropped, and the allowance ends
            content breaks
 =========  ==========================  ===================================================
 
-Who waits like this is no client that has stalled: it has nothing to take.
+While an answer waits like this, its client does not count as stalled.
 """
 
 from collections import deque
@@ -37,9 +38,9 @@ from regcache.web.pacing.pacing import Allowance
 
 @implementer(IReader, IReaderSink)
 class PacedReader:
-    """Passes a reader's bytes on, as far as an allowance goes.
+    """Passes on the bytes of a reader, within an allowance.
 
-    :ivar size: bytes of the whole content, or None while nobody knows.
+    :ivar size: of the whole content (bytes), or None if it is not known.
     """
 
     def __init__(self, reader: IReader, allowance: Allowance) -> None:
@@ -56,14 +57,14 @@ class PacedReader:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the whole content, or None while nobody knows."""
+        """The size of the whole content (bytes), or None if it is not known."""
         size: int | None = self._reader.size
         return size
 
-    # What a reader does for whoever sends its bytes
+    # As the reader of a sender
 
     def ready(self) -> "Deferred[None]":
-        """Fires when the head of the answer may go out; fails with what prevents it."""
+        """Fires when the head of the answer may be sent; fails with what prevents it."""
         return self._reader.ready()
 
     def begin(self, start: int, end: int | None, sink: IReaderSink) -> None:
@@ -72,7 +73,7 @@ class PacedReader:
         self._reader.begin(start, end, self)
 
     def leave(self) -> None:
-        """The client is gone, or served. Idempotent."""
+        """The client has left, or has everything. Idempotent."""
         if not self._over:
             self._over = True
             self._held.clear()
@@ -81,7 +82,7 @@ class PacedReader:
         self._reader.leave()
 
     def client_is_fast(self, fast: bool) -> None:
-        """How much the client may hold depends on it."""
+        """Whether the client is fast, so that larger pieces may be read."""
         self._reader.client_is_fast(fast)
 
     def pauseProducing(self) -> None:
@@ -90,7 +91,7 @@ class PacedReader:
         self._reader.pauseProducing()
 
     def hold(self) -> None:
-        """Another limit holds the client up."""
+        """Pause because of another limit."""
         self.pauseProducing()
 
     def resumeProducing(self) -> None:
@@ -99,13 +100,13 @@ class PacedReader:
         self._flush()
 
     def stopProducing(self) -> None:
-        """The client is gone."""
+        """The client has left."""
         self.leave()
 
-    # What whoever sends bytes does for a reader
+    # As the sender of a reader
 
     def write(self, data: bytes) -> None:
-        """Send on what may be sent, and hold the rest."""
+        """Pass on what may be sent, and hold back the rest."""
         if self._over:
             return
         self._held.append(data)
@@ -128,12 +129,12 @@ class PacedReader:
         return True
 
     def range_ended(self) -> None:
-        """All bytes of the range were passed on, or are held."""
+        """All bytes of the range were passed on, or are held back."""
         self._ended = True
         self._flush(resume=False)
 
     def broken(self, reason: str) -> None:
-        """No more will come: what is held is of no use either."""
+        """No more bytes will come: drop the held ones, too."""
         sink = self._sink
         self.leave()
         if sink is not None:
@@ -166,7 +167,7 @@ class PacedReader:
             self._flush()
 
     def _flush(self, resume: bool = True) -> None:
-        """Pass on what is held, as far as it goes, and have the reader go on behind it.
+        """Pass on held bytes, as many as may be sent; if all are, let the reader go on.
 
         :param resume: the reader may have been paused.
         """

@@ -1,17 +1,17 @@
-"""Lets answers be sent no faster than their limits allow, and shares fairly what that is.
+"""Limits the rate at which answers are sent, and shares it fairly.
 
 A transfer asks its allowance before it sends, sends what it may, and is called when it may send
-more: the shares are in :mod:`regcache.web.pacing.fair_share`, the time is here. Nobody sleeps
-before the first byte, since some is saved up while little is sent.
+more. :mod:`regcache.web.pacing.fair_share` computes the shares; the timer is here. The first bytes
+of an answer do not wait, since some bytes are saved up while little is sent.
 
 =========  ===========================  ==================================================
 state      event                        what holds afterwards
 =========  ===========================  ==================================================
-at rest    an allowance has to wait     running: the timer is set to when somebody may send,
-                                        but not before the next tick
+at rest    an allowance has to wait     running: the timer is set to when a member may send, but
+                                        not before the next tick
 running    the same, and it is sooner   running: the timer is set to that
-running    the timer                    who may send is called, in the turns of the reactor;
-                                        running, or at rest where nobody waits
+running    the timer                    members that may send are called, in turns of the
+                                        reactor; running, or at rest if none waits
 running    the last one that waits      at rest
            is over
 =========  ===========================  ==================================================
@@ -29,15 +29,15 @@ from regcache.access.principals import UNLIMITED, TransferLimits
 from regcache.web.pacing.fair_share import FairShare
 from regcache.web.pacing.parties import MOST_PARTIES, Member, Parties
 
-#: Who has to wait waits that long at least (seconds): what many wait for comes together.
+#: A member that has to wait waits at least so long (seconds), so that many are called together.
 TICK = 0.02
 
 
 class Pacing:
-    """What all answers together may send, and each principal's part of it.
+    """Limits what all answers together may send, and the share of each principal.
 
     :param take_turn: runs a step in this turn of the reactor, or in one of the next.
-    :param most_parties: principals that are known at once.
+    :param most_parties: how many principals are known at a time.
     """
 
     _log = Logger()
@@ -55,17 +55,17 @@ class Pacing:
         self._timer: IDelayedCall | None = None
 
     def limit(self, rate: int | None) -> None:
-        """Send no more than that from now on.
+        """Change the rate.
 
-        :param rate: bytes a second of all answers together; None without a limit. Answers
-            that nothing limited when they began go on as they are.
+        :param rate: of all answers together (bytes a second); None without a limit. Answers that
+            began without any limit go on without one.
         """
         if rate != self._share.rate:
             self._share.change_rate(rate, self._clock.seconds())
             self._set_timer()
 
     def applies(self, limits: TransferLimits) -> bool:
-        """Whether anything limits an answer to a principal with such limits."""
+        """Whether an answer to a principal with such limits is limited at all."""
         if limits is not UNLIMITED and limits != UNLIMITED:
             return True
         return self._share.rate is not None
@@ -73,10 +73,10 @@ class Pacing:
     def open(
         self, payer: Hashable, limits: TransferLimits, *, is_download: bool
     ) -> "Allowance | None":
-        """The allowance of a new transfer; None where nothing limits it.
+        """The allowance of a new transfer; None if it is not limited.
 
-        :param payer: the principal, as a key.
-        :param is_download: it is the body of a blob.
+        :param payer: the key of the principal.
+        :param is_download: whether it is the body of a blob.
         """
         if not self.applies(limits):
             return None
@@ -87,14 +87,14 @@ class Pacing:
         return Allowance(self, member)
 
     def passes(self, payer: Hashable, limits: TransferLimits, count: int) -> bool:
-        """Whether a small answer may be sent whole, at once; it is counted then."""
+        """Whether a small answer may be sent at once. If so it is counted."""
         if not self.applies(limits):
             return True
         now = self._clock.seconds()
         return self._share.charge(self._parties.find(payer, limits, now), count, now)
 
     def ask(self, member: Member) -> bool:
-        """Whether a member may send now; else it is called when it may."""
+        """Whether a member may send now. If not, it is called when it may."""
         now = self._clock.seconds()
         if self._share.ask(member, now):
             return True
@@ -134,7 +134,7 @@ class Pacing:
 
 
 class Allowance:
-    """What one transfer may send."""
+    """The bytes that one transfer may send."""
 
     __slots__ = ("_member", "_pacing")
 
@@ -144,14 +144,13 @@ class Allowance:
 
     @property
     def left(self) -> int:
-        """Bytes that may be sent now."""
+        """How many bytes may be sent now."""
         return self._member.left
 
     def ask(self, then: Callable[[], object]) -> bool:
-        """Whether something may be sent now.
+        """Whether any bytes may be sent now.
 
-        :param then: called once there is something to send, where there is nothing now. It may
-            come when the transfer has ended.
+        :param then: if not, called when some may be sent; perhaps after the transfer has ended.
         """
         if self._member.left > 0:
             return True
@@ -159,7 +158,7 @@ class Allowance:
         return self._pacing.ask(self._member)
 
     def spend(self, count: int) -> None:
-        """Bytes are handed on; fewer than none where they were not sent after all."""
+        """Count bytes that are sent; negative for bytes that were not sent after all."""
         self._member.left -= count
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Those who share what may be sent, and what each of them is sending."""
+"""The parties that share a rate, and their transfers."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -7,17 +7,17 @@ from regcache.access.principals import UNLIMITED, TransferLimits
 from regcache.web.pacing.bucket import Bucket
 from regcache.web.pacing.line import Claimant, Line
 
-#: Parties that are known at once. Further anonymous ones share as one.
+#: How many parties are known at a time. Further anonymous ones count as one together.
 MOST_PARTIES = 4096
 
 
 class Member(Claimant):
     """One transfer.
 
-    :ivar left: bytes that it may send.
-    :ivar given: what it was given last (bytes).
-    :ivar asked: it waits to be given something.
-    :ivar call: what is to be called when it has been given something after waiting.
+    :ivar left: how many bytes it may send.
+    :ivar given: how much it was given last (bytes).
+    :ivar asked: whether it waits to be given bytes.
+    :ivar call: called when it was given bytes after waiting.
     """
 
     __slots__ = ("asked", "call", "given", "is_download", "left", "over", "party")
@@ -31,21 +31,21 @@ class Member(Claimant):
         self.call: Callable[[], object] = lambda: None
 
     def give(self, count: int) -> None:
-        """It may send so much more."""
+        """Let it send so many more bytes."""
         self.left += count
         self.given, self.asked = count, False
 
 
 class Party(Claimant):
-    """Who shares with others: an account, or an anonymous address.
+    """A party that shares with others: an account, or an anonymous address.
 
     :ivar bucket: its own rate; None without one.
     :ivar downloads: how many may be under way; None for any number.
     :ivar members: how many transfers it has.
     :ivar under_way: how many of them are downloads that are not queued.
-    :ivar waiting: those that have asked, and may be given something.
-    :ivar queued: downloads too many.
-    :ivar set_aside: its own rate is used up: it is in no line until more has come.
+    :ivar waiting: those that have asked, and may be given bytes.
+    :ivar queued: downloads above the limit.
+    :ivar set_aside: whether its own rate is used up; then it is in no line until more has accrued.
     """
 
     __slots__ = (
@@ -75,7 +75,7 @@ class Party(Claimant):
         return self.downloads is None or self.under_way < self.downloads
 
     def limit(self, limits: TransferLimits, now: float) -> None:
-        """Hold it to these limits from now on."""
+        """Change its limits."""
         self.downloads = limits.downloads
         if limits.rate is None:
             self.bucket = None
@@ -86,9 +86,9 @@ class Party(Claimant):
 
 
 class Parties:
-    """The parties that are known. Those without a transfer make room for others.
+    """The known parties. Those without a transfer are forgotten if others need their place.
 
-    Little is lost with one of them: within a moment its rate would have filled up again.
+    Little is lost by that: their rate would have filled up again within a moment.
     """
 
     def __init__(self, most: int = MOST_PARTIES) -> None:
@@ -101,9 +101,9 @@ class Parties:
         return len(self._known)
 
     def find(self, key: Hashable, limits: TransferLimits, now: float) -> Party:
-        """The party of a key, under these limits from now on.
+        """The party of a key. It has these limits from now on.
 
-        Those with limits of their own are in the operator's files: there is always room for them.
+        For parties with limits of their own there is always room: they are in the operator's files.
         """
         party = self._known.get(key)
         if party is None:

@@ -22,7 +22,7 @@ from regcache.cache.configured import Caches
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
-from regcache.cache.download.relay import Relays
+from regcache.cache.download.relays import Relays
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
 from regcache.cache.image_sizes import ImageSizes
@@ -236,7 +236,7 @@ class _Builder:
             DistrustedUrls(self._reactor),
             lambda fetched: record(self._index, fetched, self._reactor),
         )
-        self._relays = Relays(self._downloads, context)
+        self._relays = Relays(self._downloads, context, self._index.record_size)
 
     def engine(self, lock: StoreLock) -> Engine:
         """Everything, ready to be started."""
@@ -339,6 +339,7 @@ class _Builder:
             fetched=fetched,
             heads=BlobHeads(
                 self._index,
+                downloads=self._downloads,
                 stored=stored,
                 rights=rights,
                 visibility=visibility,

@@ -1,5 +1,8 @@
 """HEAD requests for blobs: answered from what is known here, else by asking the upstream."""
 
+from dataclasses import replace
+
+from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.freshness import takes_back
 from regcache.cache.opened import BlobHead
 from regcache.cache.policy import ServedRepository
@@ -22,12 +25,14 @@ class BlobHeads:
         self,
         index: IIndex,
         *,
+        downloads: DownloadTable,
         stored: StoredBlobs,
         rights: Rights,
         visibility: Visibility,
         small: SmallBlobs,
     ) -> None:
         self._index = index
+        self._downloads = downloads
         self._stored = stored
         self._rights = rights
         self._visibility = visibility
@@ -42,7 +47,7 @@ class BlobHeads:
         content = self._small.find(repository, digest)
         if content is not None:
             return BlobHead(len(content), hit(0))
-        facts = await self._index.content(repository.content(digest))
+        facts = await self._facts(repository, digest)
         entitled = self._rights.entitled(facts, repository.upstream)
         if entitled and await self._stored.holds(repository, digest, facts):
             return BlobHead(facts.size, hit(0))
@@ -55,6 +60,15 @@ class BlobHeads:
             if known is None or takes_back(failure, repository.policy):
                 raise
             return known
+
+    async def _facts(self, repository: ServedRepository, digest: Digest) -> ContentFacts:
+        """The facts of the index, and of a download that is verified and not recorded yet."""
+        verified = self._downloads.verified(digest)
+        size = None if verified is None else verified.size
+        facts = await self._index.content(repository.content(digest))
+        if size is None or facts.mentioned_size is None:
+            return facts
+        return replace(facts, mentioned_size=size)
 
     async def _known(
         self, repository: ServedRepository, digest: Digest, facts: ContentFacts

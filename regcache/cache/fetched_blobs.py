@@ -8,7 +8,7 @@ from regcache.cache.download.context import BlobSource, NotStoredError
 from regcache.cache.download.download import Download
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.reader import Reader
-from regcache.cache.download.relay import Relays
+from regcache.cache.download.relays import Relays
 from regcache.cache.forgetting import is_removed
 from regcache.cache.opened import OpenBlob
 from regcache.cache.policy import ServedRepository

@@ -4,6 +4,7 @@ import email.parser
 import email.policy
 import hashlib
 import http.client
+import json
 import re
 import signal
 import socket
@@ -502,6 +503,40 @@ class WrongByteTests(SharedPairCase):
             self.upstream.faults.then(target, fault)
             self.assert_aborted(target)
             self.assert_whole(target, blob)
+
+
+class WrongSizeTests(SharedPairCase):
+    """A manifest that states a wrong size."""
+
+    def mention(self, digest: str, size: int) -> None:
+        """Have a client pull such a manifest."""
+        config = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest, "size": size}
+        media_type = "application/vnd.oci.image.manifest.v1+json"
+        body = {"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": []}
+        data = json.dumps(body).encode()
+        manifest = self.upstream.add_manifest(REPOSITORY, media_type, data)
+        answer = self.client.get(f"/v2/{REPOSITORY}/manifests/{manifest}")
+        self.assertEqual(answer.status, 200)
+
+    def test_the_upstream_counts(self) -> None:
+        """The blob comes whole, and its size is right from then on."""
+        for size in (MIB - 1, MIB + 1, 2**60):
+            blob, target = self.blob(MIB, size)
+            self.mention(blob.digest, size)
+            self.assertEqual(self.client.head(target).headers["content-length"], str(size))
+            self.assert_whole(target, blob)
+            self.assertEqual(self.client.head(target).headers["content-length"], str(MIB))
+
+    def test_an_upstream_that_states_none(self) -> None:
+        """Who was told the wrong size is cut off, and asks again in the end with success."""
+        for size in (MIB - 1, MIB + 1):
+            blob, target = self.blob(MIB, size)
+            self.mention(blob.digest, size)
+            self.upstream.faults.always(target, Fault(framing="chunked"))
+            self.assert_aborted(target)
+            wait_until(self.idle, "everything is freed")
+            self.assert_whole(target, blob)
+            self.assertEqual(self.client.head(target).headers["content-length"], str(MIB))
 
 
 class ClientTests(PipelineCase):

@@ -18,7 +18,7 @@ from regcache.cache.configured import ConfiguredCache
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
-from regcache.cache.download.relay import Relays
+from regcache.cache.download.relays import Relays
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import Forgetting, IndexOfContent
 from regcache.cache.image_sizes import ImageSizes
@@ -235,7 +235,7 @@ class Caches:
         self.downloads = DownloadTable(
             context, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)
         )
-        self.relays = Relays(self.downloads, context)
+        self.relays = Relays(self.downloads, context, self.index.record_size)
         self.rights = Rights(self.index, clock, random.Random(2).random, self.removed)
         self.visibility = Visibility(self.index, clock, self.closed_repositories)
         self.small_blobs = SmallBlobs(clock)
@@ -306,6 +306,7 @@ class Caches:
             fetched=fetched,
             heads=BlobHeads(
                 self.index,
+                downloads=self.downloads,
                 stored=stored,
                 rights=self.rights,
                 visibility=self.visibility,

@@ -53,7 +53,7 @@ class BlobSource:
 class DownloadTask:
     """What one download has to fetch.
 
-    :ivar expected_size: the size by a manifest (bytes), or None.
+    :ivar expected_size: the size by a manifest (bytes), or None: a hint, never a fact.
     :ivar fresh: whether no partial file of it is known to be there.
     :ivar skip: the indexes of the upstream's URLs that must not be asked.
     :ivar began: when it was asked for (Unix seconds).
@@ -122,6 +122,12 @@ class DownloadEvents(Protocol):
         self, digest: Digest, upstream: UpstreamIdentity, url_index: int, *, page: bool
     ) -> None:
         """One answer, whole, failed its digest; ``page``: it is plainly a page for people."""
+
+    def believed_size(self, digest: Digest, mentioned: int | None) -> int | None:
+        """What a manifest says of a size, unless that turned out to be wrong."""
+
+    def size_is_wrong(self, digest: Digest) -> None:
+        """What a manifest says of the size contradicts what the upstream sends."""
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
         """The disk refused something."""

@@ -43,6 +43,7 @@ class ContinuedBody:
     """Delivers a blob from its first byte on, from several answers if needed.
 
     :ivar size: of the blob (bytes), or None if it is not known.
+    :ivar size_is_stated: whether an answer says so, not a manifest alone.
     :ivar url_indexes: the indexes of the URLs that gave bytes.
     """
 
@@ -65,6 +66,7 @@ class ContinuedBody:
         :param random: gives a number in [0, 1), for jitter.
         """
         self.size = size
+        self.size_is_stated = first.size is not None
         self.url_indexes = {first.url_index}
         self._digest = digest
         self._source = source
@@ -178,6 +180,7 @@ class ContinuedBody:
         elif not self._over:
             self._body, self._incoming = body, body.start
             self.url_indexes.add(body.url_index)
+            self.size_is_stated |= body.size is not None
             if self._paused:
                 body.pause()
             body.deliver(self)

@@ -7,8 +7,9 @@ wrong bytes, for the second time             it rests for ``FIRST_REST``
 wrong bytes again, after its rest            it rests twice as long as before, at most for
                                              ``LONGEST_REST``
 a page (text/html) instead of content of     it counts half: the fourth page is followed by a
-unknown size, or of another size than a      rest, and each two further ones double it, at
-manifest says                                most to ``LONGEST_AFTER_PAGE``
+unknown size                                 rest, and each two further ones double it, at
+                                             most to ``LONGEST_AFTER_PAGE``
+a page, where a manifest says another size   refused at once; it counts for nothing
 nothing wrong while it rests, and for        its wrong answers are forgotten
 ``LONGEST_REST`` after that
 ===========================================  ===============================================

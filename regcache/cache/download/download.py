@@ -17,6 +17,9 @@ filling    another size than ours  the present bytes are dropped, all is fetched
 filling    first answer refused    over; every waiting reader gets the failure
 filling    claim of space refused  over; waiting readers relay, the first takes the body. If it
                                    fits in memory: filling, and it will not be stored
+filling    only a manifest states  the present bytes are dropped, and that size is not believed
+           a size, and it does     for a while; if no head is out all is fetched again, once:
+           not fit                 filling, else over
 filling    fill breaks             filling, on the disk; asked again from there after a pause,
                                    on the next URL, until ``MOST_TRIES`` brought nothing
 filling    write refused           over; the file is dropped; readers without an answer relay,
@@ -30,6 +33,9 @@ checking   digest right            all is released, now or, with a full backlog,
                                    stored; the content gets its name, then the index is told
 checking   digest wrong            over; readers aborted, the file dropped; if several answers
                                    are in it all is fetched again, once: filling
+checking   digest wrong, and only  as above: perhaps it is longer than the manifest says
+           a manifest states a
+           size
 checking   not to be stored        over; readers have their bytes
 checking   storing it refused      over; readers have their bytes, the disk rests
 checking   index told              over; readers go on with the open file
@@ -56,7 +62,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regcache.cache.download.answers import SizeConflict
 from regcache.cache.download.context import (
     DownloadContext,
     DownloadEvents,
@@ -154,7 +159,8 @@ class Download:
 
     async def _fill(self, file: IPartialFile) -> None:
         self._opened = True
-        self.target = FillTarget(file, self._context.space, self.readers, self)
+        size = self._events.believed_size(self.task.digest, self.task.expected_size)
+        self.target = FillTarget(file, self._context.space, self.readers, self, mentioned=size)
         self._fetching = Fetching(self.task, self.target, self._context, self)
         self.readers.bring = self._fetching.wanted
         if self._stopping or (self.closing.forsaken and not self.readers):
@@ -216,12 +222,11 @@ class Download:
         """The upstream does not give it: readers without an answer get this failure."""
         if self._state is State.OVER:
             return
-        conflict = isinstance(failure, SizeConflict)
-        afresh = self._verification.may_begin_anew and not self.target.answered
-        if conflict and afresh:
+        discard, afresh = self._verification.judge(failure, self._fetching.answers, self.target)
+        if afresh:
             self._begin_check(self._begin_anew)
         else:
-            self._end(failure, discard=conflict)
+            self._end(failure, discard)
 
     def not_stored(self, error: NotStoredError) -> None:
         """There is no space: waiting readers relay, the first of them this answer."""
@@ -235,8 +240,7 @@ class Download:
 
     def failed(self, failure: Failure) -> None:
         """There was an internal fault: log it and end."""
-        digest = self.task.digest
-        self._log.failure("the download of {digest} failed", failure, digest=digest)
+        self._log.failure("the download of {digest} failed", failure, digest=self.task.digest)
         reason = "the download failed"
         self._end(RuntimeError(reason) if self._opened else NotStoredError(reason), discard=True)
 

@@ -32,6 +32,9 @@ STORAGE_REST = 30.0
 OUTGROWN_REST = 600.0
 #: ... if there are no more of them than this.
 MOST_REFUSED = 1000
+#: What a manifest says of a size is not believed for this long after answers contradicted it
+#: (seconds); if there are more digests than ``MOST_REFUSED``, for the latest of them.
+WRONG_SIZE_REST = 600.0
 #: Errors that concern one name only, not the disk.
 CONCERNS_ONE = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.EBUSY})
 #: For how many digests it is remembered when their download ended.
@@ -60,6 +63,8 @@ class DownloadTable:
         self.ended: Generations[Digest] = Generations(MOST_ENDED)
         self._storage_rests_until = 0.0
         self._refused: BoundedTable[Digest, tuple[float, str]] = BoundedTable(MOST_REFUSED)
+        self._wrong_sizes: BoundedTable[Digest, bool]
+        self._wrong_sizes = BoundedTable(MOST_REFUSED, context.clock)
         self._stopping = False
 
     def __len__(self) -> int:
@@ -122,7 +127,7 @@ class DownloadTable:
     ) -> Download:
         """Begin a download, when :meth:`find` has just found none.
 
-        :param expected_size: by a manifest (bytes); answers are compared with it.
+        :param expected_size: by a manifest (bytes): a hint, where an answer does not state it.
         :param fresh: whether no earlier attempt left a partial file.
         :raises UpstreamBadAnswer: if every URL of the upstream gave wrong bytes lately.
         :raises ServiceUnavailableError: while the daemon stops.
@@ -188,6 +193,15 @@ class DownloadTable:
     ) -> None:
         """One answer, whole, failed its digest; ``page``: it is plainly a page for people."""
         self._distrusted_urls.blame(digest, upstream, url_index, page=page)
+
+    def believed_size(self, digest: Digest, mentioned: int | None) -> int | None:
+        """What a manifest says of a size, unless that turned out to be wrong."""
+        return None if self._wrong_sizes.get(digest) else mentioned
+
+    def size_is_wrong(self, digest: Digest) -> None:
+        """What a manifest says of the size contradicts what the upstream sends."""
+        self._log.warn("what a manifest says of the size of {digest} is wrong", digest=digest)
+        self._wrong_sizes.put(digest, True, seconds=WRONG_SIZE_REST)
 
     def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
         """The disk refused something: relay for a while."""

@@ -11,7 +11,7 @@ from regcache.cache.download.context import DownloadContext, DownloadEvents, Dow
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.target import FillTarget, PartialClaim
 from regcache.cache.sight.proofs import agrees
-from regcache.errors import UpstreamBadAnswer
+from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.gate import Gate
 from regcache.interfaces import IPartialFile
 
@@ -169,6 +169,16 @@ class Verification:
         """Whether it may still be fetched again."""
         return not (self._begun_anew or self._closing.forsaken)
 
+    def judge(
+        self, failure: UpstreamFailure, answers: Answers, target: FillTarget
+    ) -> tuple[bool, bool]:
+        """Whether to drop what is here when an upstream is given up, and to fetch it afresh."""
+        conflict, afresh = isinstance(failure, SizeConflict), not target.answered
+        if answers.deny_mention(failure):
+            self._events.size_is_wrong(self._task.digest)
+            conflict, afresh = True, not target.heads_out  # nobody has been told that size
+        return conflict, conflict and afresh and self.may_begin_anew
+
     async def prove(self, answers: Answers) -> None:
         """Ask whether the upstream has the content, of which all bytes are here already.
 
@@ -190,7 +200,7 @@ class Verification:
         :raises OSError: if the disk fails.
         """
         if not await self._file.verify():
-            return self._reject(answers)
+            return self._reject(answers, target)
         keeping = self._closing.keeping(target)
         if keeping is not Keeping.STORE or not self._file.crowded:
             self._readers.release_all()
@@ -226,7 +236,19 @@ class Verification:
         target.partial_claim.release()
         self._readers.begin_anew()
 
-    def _reject(self, answers: Answers) -> bool:
+    def _reject(self, answers: Answers, target: FillTarget) -> bool:
+        failure = UpstreamBadAnswer(self._task.upstream.name, "the content fails its digest")
+        if answers.deny_mention(failure):
+            # Perhaps it is right, and longer than a manifest says: the next attempt tells.
+            _, afresh = self.judge(failure, answers, target)
+        else:
+            afresh = self._blame(failure, answers)
+        if afresh and self._readers:
+            return False
+        raise failure
+
+    def _blame(self, failure: UpstreamFailure, answers: Answers) -> bool:
+        """Note wrong bytes, and who gave them. Gives whether another attempt makes sense."""
         mixed = self._resumed or answers.count > 1
         digest, upstream = self._task.digest, self._task.upstream
         self._log.warn(
@@ -239,8 +261,5 @@ class Verification:
         if not self._resumed and len(answers.url_indexes) == 1:
             (url_index,) = answers.url_indexes
             self._events.wrong_bytes(digest, upstream, url_index, page=answers.page)
-        failure = UpstreamBadAnswer(upstream.name, "the content fails its digest")
         self._readers.break_off(str(failure))
-        if mixed and self.may_begin_anew and self._readers:
-            return False
-        raise failure
+        return mixed and self.may_begin_anew

@@ -57,7 +57,7 @@ class Fetching:
         context: DownloadContext,
         events: FetchEvents,
     ) -> None:
-        self.answers = Answers(target.file, task)
+        self.answers = Answers(target, task)
         self._task = task
         self._target = target
         self._file = target.file

@@ -25,14 +25,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from regcache.cache.download.answers import is_page_instead
-from regcache.cache.download.context import WITHHELD, BlobSource, DownloadContext
-from regcache.cache.download.continued_body import ContinuedBody
-from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.download.context import WITHHELD
 from regcache.digests import Digest
-from regcache.errors import UpstreamBadAnswer, UpstreamFailure
-from regcache.identity import UpstreamIdentity
-from regcache.interfaces import IBlobBody, IBodyConsumer, IReader, IReaderSink
+from regcache.errors import UpstreamFailure
+from regcache.interfaces import IBodyConsumer, IReader, IReaderSink
 
 #: A client that takes less than this is cut off (bytes a second) ...
 SLOWEST = 1024
@@ -97,6 +93,19 @@ class RelayedBody(Protocol):
         """End it."""
 
 
+class RelayEvents(Protocol):
+    """The interface of whoever remembers what came of relays."""
+
+    def wrong_bytes(self) -> None:
+        """The whole content fails its digest."""
+
+    def verified(self, size: int) -> None:
+        """The whole content has its digest, and so many bytes."""
+
+    def broke_off(self, failure: UpstreamFailure) -> None:
+        """The upstream could not be made to give all of it."""
+
+
 @implementer(IReader, IBodyConsumer)
 class Relay:
     """Passes ``[start, end)`` of one upstream body on."""
@@ -110,18 +119,17 @@ class Relay:
         size: int | None,
         *,
         upstream: str,
-        wrong: Callable[[], None],
+        events: RelayEvents,
         clock: IReactorTime,
     ) -> None:
         """
         :param body: of the whole blob, from its first byte on.
-        :param wrong: called if it has not the digest.
         """
         self.size = size
         self._digest = digest
         self._body = body
         self._upstream = upstream
-        self._wrong = wrong
+        self._events = events
         self._pace = ClientPace(clock, self._client_too_slow)
         self._hasher = digest.hasher()
         self._withheld: deque[bytes] = deque()
@@ -223,9 +231,10 @@ class Relay:
             self._break("the body ended early")
             return
         if self._hasher.hexdigest() != self._digest.hex:
-            self._wrong()
+            self._events.wrong_bytes()
             self._break("the content fails its digest")
             return
+        self._events.verified(self._position + self._withheld_length)
         while self._withheld and not self._over:
             self._send()
         self._finish()
@@ -233,6 +242,7 @@ class Relay:
     def body_failed(self, failure: UpstreamFailure) -> None:
         """The upstream failed for good: abort the answer. The client may resume it."""
         if not self._over:
+            self._events.broke_off(failure)
             self._break(failure.reason)
 
     def _client_too_slow(self) -> None:
@@ -255,70 +265,3 @@ class Relay:
         self.leave()
         if sink is not None:
             sink.broken(reason)
-
-
-class Relays:
-    """Relays blobs. Each client has a request of its own to the upstream."""
-
-    _log = Logger()
-
-    def __init__(self, downloads: DownloadTable, context: DownloadContext) -> None:
-        self._downloads = downloads
-        self._context = context
-
-    async def open(
-        self,
-        digest: Digest,
-        source: BlobSource,
-        *,
-        expected_size: int | None,
-        reason: str,
-        body: IBlobBody | None = None,
-    ) -> Relay:
-        """Begin an answer.
-
-        :param expected_size: by a manifest (bytes), or None.
-        :param reason: why it is not stored, for the log.
-        :param body: the body of an answer that is there already, and not read yet.
-        :raises UpstreamFailure: if the upstream does not give it, or gives one of another size.
-        """
-        upstream = source.repository.upstream
-        skip = self._downloads.skipped(digest, source.registry)
-        if body is None or body.start != 0 or not body.make_relay():
-            if body is not None:
-                body.abort()
-            body = await self._ask(digest, source, skip)
-        if expected_size is not None and body.size not in (None, expected_size):
-            body.abort()
-            raise UpstreamBadAnswer(upstream.name, "a size other than the manifest's")
-        self._log.info(
-            "{digest} from {upstream} is passed through and not kept: {reason}",
-            digest=digest,
-            upstream=upstream.name,
-            reason=reason,
-        )
-        size = expected_size if body.size is None else body.size
-        page = is_page_instead(body, expected_size)
-        clock = self._context.clock
-        continued = ContinuedBody(
-            digest, source, body, size=size, skip=skip, clock=clock, random=self._context.random
-        )
-        wrong = lambda: self._wrong(digest, upstream, continued.url_indexes, page)  # noqa: E731
-        return Relay(digest, continued, size, upstream=upstream.name, wrong=wrong, clock=clock)
-
-    async def _ask(self, digest: Digest, source: BlobSource, skip: frozenset[int]) -> IBlobBody:
-        name = source.repository.name
-        body = await source.registry.get_blob(name, digest, skip=skip, relayed=True)
-        if body.start != 0:
-            body.abort()
-            raise UpstreamBadAnswer(source.registry.name, "it sent a part instead of the whole")
-        return body
-
-    def _wrong(
-        self, digest: Digest, upstream: UpstreamIdentity, url_indexes: set[int], page: bool
-    ) -> None:
-        """Wrong bytes passed. Which URL gave them nobody knows if there were several."""
-        self._context.events.digest_mismatch(upstream.name)
-        if len(url_indexes) == 1:
-            (url_index,) = url_indexes
-            self._downloads.wrong_bytes(digest, upstream, url_index, page=page)

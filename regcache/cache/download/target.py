@@ -158,6 +158,8 @@ class FillTarget:
     :ivar answered: whether a valid answer came, so that answers to clients may begin.
     :ivar url_index: of the URL that answered last; None before one did.
     :ivar stored: whether the content is, or will be, stored; else it only passes through memory.
+    :ivar mentioned_size: the size by a manifest (bytes), if that is known and believed.
+    :ivar heads_out: whether answers may have begun.
     """
 
     def __init__(
@@ -166,7 +168,10 @@ class FillTarget:
         space: ISpace,
         readers: Readers,
         events: TargetEvents,
+        *,
+        mentioned: int | None = None,
     ) -> None:
+        self.mentioned_size = mentioned
         self.file = file
         self.claimed = file.present.copy()
         self.readers = readers
@@ -176,7 +181,7 @@ class FillTarget:
         self.url_index: int | None = None
         self._events = events
         self._allocation: Allocation | None = None
-        self._heads_out = False
+        self.heads_out = False
 
     @property
     def is_complete(self) -> bool:
@@ -242,7 +247,7 @@ class FillTarget:
         if self.stored and not self.partial_claim.wrote(total):
             self._events.outgrew()
             return
-        if not self._heads_out:
+        if not self.heads_out:
             self._release_heads()
         if total == self.file.size:
             self._events.complete()
@@ -265,5 +270,5 @@ class FillTarget:
         size = self.file.size
         length = self.file.present.end_of(0) if size is None else size
         if self.answered and length > WITHHELD:
-            self._heads_out = True
+            self.heads_out = True
             self.readers.release_head()

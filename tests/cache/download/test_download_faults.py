@@ -137,31 +137,6 @@ class FaultTests(DownloadTestCase):
         self.registry.faults = [Fault(surplus=b"more")]
         self.assertEqual(bytes(self.pull().data), self.content)
 
-    def test_size_other_than_the_manifest_says(self) -> None:
-        """A Content-Length that is not the descriptor's size is a bad answer."""
-        self.registry.faults = [Fault(claim_size=7)]
-        self.caches.index.content = self._mentions(len(self.content))  # type: ignore[method-assign]
-        opening = self.caches.open(self.digest)
-        self.caches.run()
-        self.failureResultOf(opening, UpstreamBadAnswer)
-
-    def _mentions(self, size: int) -> object:
-        """A look-up that knows the size from a manifest."""
-        from dataclasses import replace
-
-        look_up = self.caches.index.content
-
-        def content(*key: object) -> object:
-            return look_up(*key).addCallback(  # type: ignore[arg-type]
-                lambda facts: replace(facts, mentioned_size=size)
-            )
-
-        return content
-
-
-class SpaceTests(DownloadTestCase):
-    """Disks that are full."""
-
     def test_refused_claim_is_relayed(self) -> None:
         """A blob that there is no space for passes through with one upstream request."""
         self.caches.space.limit = 1000

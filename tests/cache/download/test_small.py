@@ -3,7 +3,7 @@
 import os
 
 from regcache.cache.download.context import WITHHELD, BlobSource
-from regcache.errors import UpstreamBadAnswer, UpstreamNotFound
+from regcache.errors import UpstreamNotFound
 from tests.support.bodies import Fault
 from tests.support.caches import Caches, Sink
 from tests.support.download_case import KIB, make_content
@@ -65,16 +65,6 @@ class AskingTests(SmallCase):
         self.successResultOf(stopping)
         self.failureResultOf(opening)
         self.assertEqual([body.open for body in self.registry.bodies], [False])
-
-    def test_another_size_than_the_manifest_s(self) -> None:
-        """What a manifest says of the size of a small blob has to be true."""
-        for size in (len(self.content) - 1, WITHHELD):
-            opened = self.caches.downloads.begin(
-                self.digest, BlobSource(self.registry, self.caches.served().identity), size, True
-            )
-            ready = opened.join().ready()
-            self.caches.run()
-            self.failureResultOf(ready, UpstreamBadAnswer)
 
     def test_unknown_size(self) -> None:
         """What does not say its size is in memory until it is too much for it."""

@@ -4,8 +4,8 @@ The order in which a request for a blob is decided:
 
 1. The repository may be shown at all (private images), and the blob is not one of images that
    are too large. Small blobs of which memory knows the content and the right are a hit at once.
-2. A download of this upstream runs, and nobody has stored the blob meanwhile; the repository
-   has the right to it, or proves it: joined.
+2. A download of this upstream is running, and no other one has stored the blob meanwhile; the
+   repository has the right to it, or proves it: joined.
 3. Stored, likewise: a hit.
 4. Another upstream's download is verified, and the repository has the right to it: joined.
 5. Otherwise a download begins; the upstream's 200, and bytes that have the digest, are the

@@ -90,7 +90,7 @@ class Aside:
     def _put(self, path: str) -> None:
         try:
             where = self._move(path)
-        except FileNotFoundError:  # somebody else was faster
+        except FileNotFoundError:  # another process was faster
             return
         except OSError as error:
             raise NotOursError(path) from error

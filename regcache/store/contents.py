@@ -21,7 +21,7 @@ Signature = tuple[int, int, int, int]
 
 
 def signature_of(status: os.stat_result) -> Signature:
-    """What is another one after somebody has written to the file."""
+    """A value that changes when the file is written to."""
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -31,7 +31,7 @@ class SharedFile:
         return self.signature[1]
 
     async def is_unchanged(self) -> bool:
-        """Whether nobody has written to the file since it was opened. Fails with OSError."""
+        """Whether the file was not written to since it was opened. Fails with OSError."""
         status: os.stat_result = await self.opened.run(os.fstat)
         return signature_of(status) == self.signature
 

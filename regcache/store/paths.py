@@ -177,7 +177,7 @@ class StorePaths:
         :raises OSError: if that is not possible.
         """
         temporary = path + TEMPORARY_SUFFIX
-        # Never an old one, which may be a link to somebody's file.
+        # Never reuse an old one, which may be a link to another file.
         descriptor, _ = self.open_growing(temporary, os.O_WRONLY | os.O_EXCL)
         try:
             write_all(descriptor, [content], 0)

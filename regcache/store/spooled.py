@@ -149,7 +149,7 @@ class SpooledFile:
         try:
             if self._discarded:
                 await file.discard()
-            if file.present:  # of an attempt that nobody knew of
+            if file.present:  # of an earlier attempt that was not known
                 await file.clear()
             file.anonymous = self._anonymous
             if self._length:

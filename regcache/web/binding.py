@@ -46,9 +46,9 @@ def bind_tcp(interface: str, number: int) -> socket.socket:
 
 
 def remove_left_over_socket(path: str) -> None:
-    """Remove the file of a unix socket at which nobody answers any more.
+    """Remove the file of a unix socket on which no process listens any more.
 
-    :raises OSError: if somebody does, if it is something else, or cannot be removed.
+    :raises OSError: if one does, if it is something else, or cannot be removed.
     """
     try:
         kind = os.lstat(path).st_mode

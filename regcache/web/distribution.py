@@ -88,7 +88,7 @@ class Distribution:
         return self._answer(request, resolution)
 
     def _answer_change(self, request: Request) -> Any:
-        """Removing is all that can be done, where somebody may; nobody's name is looked at before.
+        """Answer a method other than GET and HEAD: only DELETE is possible, if anyone may delete.
 
         :raises UnsupportedError: for everything else.
         """

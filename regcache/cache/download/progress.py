@@ -14,7 +14,7 @@ class Progress:
     """How far a download is.
 
     :ivar repository: through which it is fetched.
-    :ivar size: bytes in all; None where nobody knows yet.
+    :ivar size: of the whole content (bytes); None if it is not known yet.
     :ivar here: bytes that are present.
     :ivar intervals: which ones, sorted.
     :ivar state: waiting for an answer, running, or verifying what is here.

@@ -112,7 +112,7 @@ class Visibility:
     async def admit_manifest(
         self, repository: ServedRepository, reference: str, by: float | None = None
     ) -> None:
-        """Return if what is cached may be shown to somebody who asks for a manifest.
+        """Return if cached content may be shown to a client that asks for a manifest.
 
         :param by: Unix seconds at which the client is answered with what is known.
         :raises DeniedError: if only our credentials can read it.

@@ -65,7 +65,7 @@ def build_upstreams(
         upstream.name: _registry(upstream, surroundings, watched) for upstream in config.upstreams
     }
     upstreams = {
-        upstream.name: ServedUpstream(registries[upstream.name], _policy(upstream, config.limits))
+        upstream.name: ServedUpstream(registries[upstream.name], _policy(upstream, config))
         for upstream in config.upstreams
     }
 
@@ -159,12 +159,13 @@ def _credentials(
     return lambda: (username, password or "")
 
 
-def _policy(upstream: UpstreamSettings, limits: model.Limits) -> Policy:
+def _policy(upstream: UpstreamSettings, config: model.Config) -> Policy:
     return Policy(
         tag_ttls=tuple(TagTtl(rule.match, rule.ttl) for rule in upstream.tag_ttl),
         negative_ttl=upstream.negative_ttl,
         stale_if_error=upstream.stale_if_error,
         keep_missing=upstream.on_missing == "stale",
         deadline=upstream.deadline,
-        image_size=limits.image_size,
+        image_size=config.limits.image_size,
+        tells_apart=config.access.tells_apart,
     )

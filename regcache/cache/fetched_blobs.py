@@ -13,7 +13,7 @@ from regcache.cache.forgetting import is_removed
 from regcache.cache.opened import OpenBlob
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight.proofs import agrees
-from regcache.cache.sight.rights import Rights
+from regcache.cache.sight.rights import Rights, is_for_all
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.status import CacheStatus, collapsed, hit, miss, relayed
 from regcache.digests import Digest
@@ -60,7 +60,8 @@ class FetchedBlobs:
         """
         other = self._downloads.verified(digest)
         if other is not None and (
-            other.public or self._rights.entitled(facts, repository.upstream)
+            is_for_all(other.public, repository.upstream)
+            or self._rights.entitled(facts, repository.upstream)
         ):
             return await self._open(other, repository, facts, hit(0))
         reason = self._downloads.not_storing(digest)
@@ -82,7 +83,8 @@ class FetchedBlobs:
         source, digest = running.task.source, running.task.digest
         # Once verified, the content is only being renamed and recorded: that is a hit.
         status = hit(0) if running.readers.verified else collapsed()
-        if source.repository == repository.identity or running.public:
+        public = is_for_all(running.public, repository.upstream)
+        if source.repository == repository.identity or public:
             return await self._open(running, repository, facts, status)
         if self._rights.entitled(facts, repository.upstream):
             return await self._open(running, repository, facts, status)

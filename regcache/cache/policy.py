@@ -28,6 +28,9 @@ class Policy:
         of any age.
     :ivar keep_missing: whether a cached tag is still served when the upstream has it no more.
     :ivar image_size: how large an image may be whose blobs are given (bytes); None: any size.
+    :ivar tells_apart: who asks may pull some repositories, and others not. Then bytes that an
+        upstream gives to anybody need a proof, too, in a repository that did not bring them: by a
+        digest alone nobody gets here what is in a repository that one may not pull.
     """
 
     tag_ttls: Sequence[TagTtl] = (TagTtl("*", 300.0),)
@@ -36,6 +39,7 @@ class Policy:
     keep_missing: bool = False
     deadline: float = 2.0
     image_size: int | None = None
+    tells_apart: bool = False
 
     def ttl(self, tag: str) -> float:
         """How long a tag is fresh, by the first pattern that matches; 0 if none does."""

@@ -147,6 +147,13 @@ class AccessSettings:
         return bool(self.htpasswd or self.rules or self.token)
 
     @property
+    def tells_apart(self) -> bool:
+        """Whether somebody may pull some repositories, and others not."""
+        return self.token is not None or any(
+            rule.upstreams or rule.repositories for rule in self.rules
+        )
+
+    @property
     def has_admin(self) -> bool:
         """Whether some account has the action ``admin``."""
         return bool(self.admins) or any("admin" in rule.actions for rule in self.rules)

@@ -4,7 +4,8 @@ A link (repository, digest) is the right to be shown these bytes in that reposit
 that came through another repository a proof is needed. If the same upstream gave them, one HEAD
 is enough. If only other upstreams gave them, HEAD is not enough: by a mere claim an upstream could
 open what another one gave us under credentials. So it has to send a piece of the content, from
-a random place.
+a random place. Public bytes, which some upstream gave without credentials, need no proof, unless
+rules of access tell repositories apart.
 
 A proof made with credentials holds for a day, as long as some URL of the upstream has these
 credentials. While the upstream is away, older proofs are accepted as well, and those made by the
@@ -68,7 +69,14 @@ class BrokenPieceError(NotProvedError):
 
 def entitled(facts: ContentFacts, upstream: ServedUpstream, now: float) -> bool:
     """Whether no proof is needed."""
-    return facts.public or (facts.link is not None and holds(facts.link, upstream, now))
+    if is_for_all(facts.public, upstream):
+        return True
+    return facts.link is not None and holds(facts.link, upstream, now)
+
+
+def is_for_all(public: bool, upstream: ServedUpstream) -> bool:
+    """Whether bytes that may be public are shown in all repositories of an upstream."""
+    return public and not upstream.policy.tells_apart
 
 
 def holds(link: Link, upstream: ServedUpstream, now: float) -> bool:

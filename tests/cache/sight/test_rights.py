@@ -398,6 +398,21 @@ class LinkTests(RightsTestCase):
         self.assertEqual(self.pull(public, "org/b"), "hit")
         self.assertEqual(self.asked(), [])
 
+    def test_public_bytes_where_rules_tell_repositories_apart(self) -> None:
+        """There they need one, in each repository that did not bring them."""
+        self.restart(replace(self.policy, tells_apart=True))
+        public = self.registry.add(b"public layer" * 1000)
+        self.registry.credentials = ""
+        self.holders.add((APP, public))
+        self.assertEqual(self.pull(public), "miss")
+        self.asked()
+        self.refusal(self.open(public, EVIL), UpstreamNotFound)
+        self.holders.add(("org/b", public))
+        self.assertEqual(self.asked(), ["head_blob"])
+        for _ in range(2):
+            self.assertEqual(self.pull(public, "org/b"), "hit")
+        self.assertEqual(self.asked(), ["head_blob"])
+
     def test_disk_that_refuses(self) -> None:
         """A proof that cannot be noted holds for the request that made it."""
         self.holders.add(("org/b", self.blob))

@@ -23,6 +23,7 @@ from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.relays import Relays
+from regcache.cache.eviction.evictor import Evictor
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
 from regcache.cache.image_sizes import ImageSizes
@@ -42,8 +43,9 @@ from regcache.cache.stored_blobs import StoredBlobs
 from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
 from regcache.checking import Checking, build_checking
-from regcache.config import model
+from regcache.config.storage_settings import StorageSettings
 from regcache.digests import Digest
+from regcache.evicting import SpaceParts
 from regcache.generations import Generations
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
@@ -54,9 +56,9 @@ from regcache.store.lock import StoreLock
 from regcache.store.partial_names import read_boot_id
 from regcache.store.paths import StorePaths
 from regcache.store.pool import WorkPool
-from regcache.store.recount import Recount, folder_of
+from regcache.store.recount import Recount
 from regcache.store.soundness import Reading
-from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
+from regcache.store.space import SpaceLedger, SpaceMonitor
 from regcache.store.sync import FileSystem
 from regcache.web.pacing.pacing import Pacing
 from regcache.web.rounds import Rounds
@@ -98,6 +100,7 @@ class Engine:
     store: BlobStore
     ledger: SpaceLedger
     space: SpaceMonitor
+    evictor: Evictor
     recount: Recount
     checking: Checking
     downloads: DownloadTable
@@ -126,7 +129,7 @@ class Engine:
         return [problem for problem in found if problem]
 
 
-def build_engine(storage: model.Storage, reactor: Any) -> Engine:
+def build_engine(storage: StorageSettings, reactor: Any) -> Engine:
     """Put the engine together and lock its storage.
 
     :raises StoreLockedError: if another daemon uses the storage.
@@ -154,10 +157,9 @@ class _Builder:
     """Builds the parts that depend on each other."""
 
     def __init__(
-        self, storage: model.Storage, reactor: Any, paths: StorePaths, system: FileSystem
+        self, storage: StorageSettings, reactor: Any, paths: StorePaths, system: FileSystem
     ) -> None:
         self._reactor = reactor
-        self._paths = paths
         self._system = system
         # Without this each counter would have a second series, with the time of its creation.
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -165,18 +167,11 @@ class _Builder:
         self._index_pool = WorkPool(reactor, "index", 1)
         self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
         self._parser = Parser(self._disk_pool)
-        self._ledger = SpaceLedger(
-            SpaceLimits(storage.max_size, storage.max_blob, storage.min_free)
+        self._space = SpaceParts(
+            storage, reactor, self._disk_pool, paths, changing=lambda: self._store.changing()
         )
         self._index = SqliteIndex(
             IndexFile(paths.index), self._index_pool, self._disk_pool, reactor
-        )
-        self._recount = Recount(
-            reactor,
-            self._disk_pool,
-            paths,
-            ledger=self._ledger,
-            is_changing=lambda folder: folder in map(folder_of, self._store.changing()),
         )
         self._store = self._make_store(storage, paths)
         self._removed: Generations[Hashable] = Generations(MOST_REMOVED)
@@ -193,15 +188,22 @@ class _Builder:
         self._image_sizes = ImageSizes(self._index)
         self._closed_repositories = ClosedRepositories(self._index, reactor)
         self._make_downloads(storage.finish)
+        self._space.build_evictor(
+            self._index.places,
+            self._store,
+            self._forgetting,
+            self._downloads,
+            evicted=self._metrics.evicted,
+        )
 
-    def _make_store(self, storage: model.Storage, paths: StorePaths) -> BlobStore:
+    def _make_store(self, storage: StorageSettings, paths: StorePaths) -> BlobStore:
         return BlobStore(
             self._reactor,
             self._disk_pool,
             paths,
             boot_id=read_boot_id(),
-            changed=self._recount.changed,
-            parked=self._ledger.change_parked,
+            changed=self._space.recount.changed,
+            parked=self._space.ledger.change_parked,
             damaged=self._content_lost,
             reading=Reading(storage.verify_on_read),
             system=self._system,
@@ -224,7 +226,7 @@ class _Builder:
     def _make_downloads(self, finish: int | None) -> None:
         context = DownloadContext(
             self._store,
-            self._ledger,
+            self._space.ledger,
             self._reactor,
             events=self._metrics,
             random=random.random,
@@ -253,9 +255,10 @@ class _Builder:
             parser=self._parser,
             index=self._index,
             store=self._store,
-            ledger=self._ledger,
-            space=SpaceMonitor(self._reactor, self._disk_pool, self._paths.directory, self._ledger),
-            recount=self._recount,
+            ledger=self._space.ledger,
+            space=self._space.monitor,
+            evictor=self._space.evictor,
+            recount=self._space.recount,
             checking=self._checking,
             downloads=self._downloads,
             caches=self._caches(),
@@ -307,10 +310,8 @@ class _Builder:
             self._downloads, self._small_blobs, remembered, table, IndexOfContent(self._index)
         )
         listings = Listings(self._index, visibility, self._parser, self._reactor)
-        return Caches(blobs, tags, listings, self._used)
-
-    def _used(self, digest: Digest) -> None:
-        self._index.touch(digest, self._reactor.seconds())
+        now = self._reactor.seconds
+        return Caches(blobs, tags, listings, lambda digest: self._index.touch(digest, now()))
 
     def _blob_cache(self, rights: Rights, visibility: Visibility) -> BlobCache:
         stored = StoredBlobs(

@@ -16,6 +16,19 @@ class Percentage:
         return int(total * self.value / 100)
 
 
+class AtMostATenth(int):
+    """A size in bytes that is a tenth of the file system where that is less."""
+
+
+def in_units(size: int) -> str:
+    """A size for people: ``1.1 GiB``."""
+    amount, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while abs(amount) >= 1024 and len(units) > 1:
+        amount /= 1024
+        del units[0]
+    return f"{size} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Descriptor:
     """What a manifest says of another piece of content (OCI image specification, "Descriptor").

@@ -12,6 +12,11 @@ evicted last, so what is used no more is passed by what is. A priority is set wh
 used, and lasts: the index finds what goes first without a walk.
 """
 
+from dataclasses import dataclass
+from math import inf
+
+from regcache.digests import Digest
+
 HALF_LIFE = 7 * 86_400.0
 """Seconds in which a count of uses halves."""
 
@@ -21,11 +26,43 @@ SIZE_EXPONENT = 0.2
 YOUNG_FOR = 600.0
 """Seconds for which what was stored goes last of all."""
 
-SPARE = 0.02
-"""The share by which more is evicted than is needed."""
+SPARE, LEAST_SPARE = 0.02, 256 * 1024
+"""The share by which more is evicted than is needed, and the least of it in bytes: the index writes
+to the same disk."""
 
 MOST_DOUBLINGS = 500.0
 """A weight never grows beyond 2 to the power of this; its landmark moves instead."""
+
+Position = tuple[int, float, int]
+"""Where content is in the order of eviction: whether it is needed, its priority, its number."""
+
+FIRST: Position = (0, -inf, 0)
+"""In front of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Content that nobody pinned, and that may go.
+
+    :ivar size: in bytes.
+    :ivar since: when it came (Unix seconds).
+    """
+
+    position: Position
+    digest: Digest
+    size: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatePage:
+    """Some of what may go, what goes first first.
+
+    :ivar after: the position behind which the next page begins; None where this is the last.
+    """
+
+    candidates: tuple[Candidate, ...]
+    after: Position | None
 
 
 def weight(at: float, landmark: float) -> float:

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,10 +25,11 @@ from benchmarks.watchdog import describe
 from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
+from regcache.retention import FIRST
 from regcache.store.index_contents import occupied_bytes
+from regcache.store.index_eviction import candidates
 from regcache.store.index_names import list_repositories
 from regcache.store.index_opening import connect
-from regcache.store.index_places import FIRST, in_order
 from regcache.store.index_schema import check
 from regcache.store.space import in_blocks
 
@@ -363,7 +365,7 @@ class ContentTests(SynchronousTestCase):
         folder = Path(self.mktemp())
         with closing(connect(str(make_index(folder / "index.sqlite", 3)), create=False)) as index:
             check(index)
-            oldest = in_order(index, FIRST, 100)
+            oldest = candidates(index, FIRST, inf).candidates
             self.assertEqual(len(oldest), 15)
             self.assertEqual(occupied_bytes(index), sum(in_blocks(each.size) for each in oldest))
             self.assertEqual(

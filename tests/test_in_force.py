@@ -106,6 +106,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         store=parts.store,
         ledger=nothing,
         space=nothing,
+        evictor=nothing,
         recount=nothing,
         checking=Checking(pool, nothing, nothing, nothing),
         downloads=parts.downloads,

@@ -29,6 +29,7 @@ ROOT = frozenset(
         "admin_api",
         "engine",
         "environment",
+        "evicting",
         "in_force",
         "lifecycle",
         "listening",

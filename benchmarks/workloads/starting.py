@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
+from math import inf
 from statistics import median
 
 from benchmarks.content import blob_path
@@ -14,8 +15,9 @@ from benchmarks.load import Fetch, LoadFailedError
 from benchmarks.peers import Peer, Regcache
 from benchmarks.workload import Workload
 from regcache.config.enforcement import unwritable_keys
+from regcache.retention import FIRST
+from regcache.store.index_eviction import candidates
 from regcache.store.index_opening import connect
-from regcache.store.index_places import FIRST, in_order
 
 IDLE_CONNECTIONS = 2000
 TRANSFERS = 500
@@ -112,7 +114,7 @@ def _one(port: int, path: str) -> float:
 def _oldest(peer: Peer) -> float:
     with closing(connect(str(peer.folder / "cache" / "index.sqlite"), create=False)) as index:
         began = time.perf_counter()
-        in_order(index, FIRST, 100)
+        candidates(index, FIRST, inf)
         return (time.perf_counter() - began) * 1000
 
 

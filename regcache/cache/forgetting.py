@@ -10,8 +10,9 @@ removal is a message with a number, its generation:
 
 Content that another repository still needs stays: then only the right to it is removed.
 
-If content is damaged or missing, the same message is sent with generation 0. Then work under
-way may still be kept, since it may be fetching these bytes again.
+If content is damaged or missing, or is evicted, the same message is sent with generation 0. Then
+work under way may still be kept, since it may be fetching these bytes again, and whoever has a
+right to them keeps it. Of evicted content the index knows before everybody else.
 """
 
 from collections.abc import Hashable
@@ -48,11 +49,13 @@ class Forgotten:
 
     :ivar generation: of the removal; results of work that began before it are not to be kept. 0:
         the bytes were only lost.
+    :ivar evicted: they made room for others, and the index knows it.
     """
 
     kind: Kind
     key: Hashable
     generation: int = 0
+    evicted: bool = False
 
 
 def is_removed(removed: Generations[Hashable], content: RepositoryContent, since: int) -> bool:
@@ -80,7 +83,7 @@ class IndexOfContent:
 
     def forget(self, message: Forgotten) -> "Deferred[None] | None":
         """Fires when that is written. A fault is logged: the next look-up misses the file, too."""
-        if message.generation or not isinstance(message.key, Digest):
+        if message.generation or message.evicted or not isinstance(message.key, Digest):
             return None
         forgetting = self._index.forget_content(message.key)
         return forgetting.addErrback(self._failed, message.key)
@@ -115,6 +118,10 @@ class Forgetting:
     def lost(self, digest: Digest) -> "Deferred[None]":
         """Let all parts forget content whose bytes are gone."""
         return self._tell(Forgotten(Kind.CONTENT, digest))
+
+    def evicted(self, digest: Digest) -> "Deferred[None]":
+        """Have content forgotten whose bytes made room for others."""
+        return self._tell(Forgotten(Kind.CONTENT, digest, evicted=True))
 
     def _tell(self, message: Forgotten) -> "Deferred[None]":
         told = [subscriber.forget(message) for subscriber in self._subscribers]

@@ -93,6 +93,7 @@ class ManifestCache:
         manifest = self._remembered.find(key)
         if manifest is not None:
             return manifest
+        seen = self._store.removals.current
         facts = await self._index.content(repository.content(digest))
         if facts.size is None or not facts.media_type:
             return None
@@ -107,9 +108,13 @@ class ManifestCache:
                 return None
         if proved and not is_removed(self._removed, key[0], began):
             self._remembered.add_right(key)
-        return self._remembered.contents.get(digest) or await self._load(digest, facts)
+        return self._remembered.contents.get(digest) or await self._load(digest, facts, seen)
 
-    async def _load(self, digest: Digest, facts: ContentFacts) -> Manifest | None:
+    async def _load(self, digest: Digest, facts: ContentFacts, seen: int) -> Manifest | None:
+        """Read a manifest.
+
+        :param seen: how much had been removed when the index was asked for ``facts``.
+        """
         began = self._removed.current
         try:
             content = await self._store.load(digest, MOST_BYTES, facts.size)
@@ -120,7 +125,9 @@ class ManifestCache:
             self._log.warn("reading {digest} failed: {error}", digest=digest, error=error)
             return None
         if content is None:
-            await self._forget_content(digest)
+            # Of what was evicted since, and may be here again, the index knows.
+            if not self._store.removals.concerns(digest, seen):
+                await self._forget_content(digest)
             return None
         manifest = Manifest(digest, facts.media_type, content)
         if not self._removed.concerns(digest, began):

@@ -74,8 +74,9 @@ class RememberedManifests:
         return child
 
     def forget(self, message: Forgotten) -> None:
-        """Drop removed content. All rights are dropped, since removals are rare."""
+        """Drop removed or lost content. With a removal all rights are dropped, which is rare."""
         if message.kind is Kind.CONTENT and isinstance(message.key, Digest):
             self.contents.drop(message.key)
             self._children.drop(message.key)
-        self.rights.clear()
+        if message.generation or message.kind is not Kind.CONTENT:
+            self.rights.clear()

@@ -50,10 +50,11 @@ class SmallBlobs:
         self._rights.put(_right(repository, digest), True, seconds=RIGHT_FOR)
 
     def forget(self, message: Forgotten) -> None:
-        """Drop removed content. All rights are dropped, since removals are rare."""
+        """Drop removed or lost content. With a removal all rights are dropped, which is rare."""
         if message.kind is Kind.CONTENT and isinstance(message.key, Digest):
             self._contents.drop(message.key)
-        self._rights.clear()
+        if message.generation or message.kind is not Kind.CONTENT:
+            self._rights.clear()
 
 
 def _right(repository: ServedRepository, digest: Digest) -> RightKey:

@@ -2,8 +2,8 @@
 
 Sizes are bytes or a :class:`~regcache.facts.Percentage`, durations are seconds, paths are
 absolute. Every key of the file is stated here, or in :mod:`regcache.config.upstream_settings`,
-:mod:`regcache.config.tls_settings` and :mod:`regcache.config.access_settings`, and nowhere else.
-Secrets stay out of every ``repr``.
+:mod:`regcache.config.tls_settings`, :mod:`regcache.config.storage_settings` or
+:mod:`regcache.config.access_settings`, and nowhere else. Secrets stay out of every ``repr``.
 """
 
 from dataclasses import dataclass
@@ -17,26 +17,21 @@ from regcache.config.keys import Key, Pending, Section, key_field, keys_of, sect
 from regcache.config.scalars import (
     boolean,
     choice,
-    cron,
     duration,
     hsts,
-    schedule,
     size,
-    size_or_share,
     text,
     text_like,
     whole_number,
 )
+from regcache.config.storage_settings import StorageSettings
 from regcache.config.tls_settings import ListenerTLS, ShortTLS
 from regcache.config.upstream_settings import UPSTREAM, UpstreamSettings
 from regcache.config.value_types import ListOf, MappingOf, Nullable, ValueType
-from regcache.config.values import DAY, GIB, HOUR, KIB, Cron, NameServerAddress, Size
-from regcache.facts import Percentage
+from regcache.config.values import DAY, HOUR, KIB, NameServerAddress
 
 DEFAULT_ENDPOINT = "tcp:5000:interface=127.0.0.1"
 
-_SIZE: ValueType[Size] = size_or_share()
-_SWEEP: ValueType[float | Cron] = schedule(1.0, 366 * DAY)
 _ENDPOINT = endpoint()
 _HSTS = hsts()
 _HOST = text_like(names.host_name, "host")
@@ -123,75 +118,6 @@ class Admin:
         default=None,
         example="tcp:9100",
         pending=Pending.WARNED,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """The cache directory and its bounds."""
-
-    directory: str = key_field(
-        path(),
-        "Where the cache is. One running daemon per directory.",
-        default="/var/lib/regcache",
-        example="/srv/regcache",
-    )
-    max_size: Size = key_field(
-        _SIZE,
-        "The most that the cache takes: a share of the file system, or a size.",
-        default=Percentage(80.0),
-        example="50GiB",
-    )
-    max_blob: Size = key_field(
-        _SIZE,
-        "The largest blob that is stored: a share of `max_size`, or a size. Larger ones are "
-        "passed through.",
-        default=Percentage(25.0),
-        example="10GiB",
-    )
-    min_free: int = key_field(
-        size(), "What stays free on the file system.", default=2 * GIB, example="10GiB"
-    )
-    unused_for: float | None = key_field(
-        Nullable(duration(60.0)),
-        "Content that was not asked for in this time is deleted. `null`: age deletes nothing.",
-        default=30 * DAY,
-        example="2d",
-        pending=Pending.WARNED,
-    )
-    sweep: float | Cron = key_field(
-        _SWEEP,
-        "How often, or when, the cache is searched for such content.",
-        default=HOUR,
-        example='"0 4 */2 * *"',
-        pending=Pending.WARNED,
-    )
-    purge: Cron | None = key_field(
-        Nullable(cron()),
-        "When the whole cache is emptied, except for pins.",
-        default=None,
-        example='"0 4 1 * *"',
-        pending=Pending.WARNED,
-    )
-    verify_on_read: Literal["small", "all", "none"] = key_field(
-        choice("small", "all", "none"),
-        "What is hashed when it is read, the first time and then once a day: blobs up to 1 MiB, "
-        "before they are sent; `all`: larger ones too, while they are sent; `none`: only what is "
-        "read into memory. The size is always looked at.",
-        default="small",
-        example="all",
-    )
-    scrub: float | None = key_field(
-        Nullable(duration(HOUR, 10 * 366 * DAY)),
-        "All that is stored is hashed once in this time, at idle priority. `null`: never.",
-        default=30 * DAY,
-        example="7d",
-    )
-    finish: int | None = key_field(
-        Nullable(size()),
-        "A download without clients goes on if at most this is missing. `null`: it always goes on.",
-        default=GIB,
-        example="null",
     )
 
 
@@ -309,7 +235,9 @@ class Config:
         example="[{endpoint: 80, redirect: https}]",
     )
     admin: Admin = key_field(section(Admin), "The endpoint for operators.", default=Admin())
-    storage: Storage = key_field(section(Storage), "The cache and its bounds.", default=Storage())
+    storage: StorageSettings = key_field(
+        section(StorageSettings), "The cache and its bounds.", default=StorageSettings()
+    )
     upstreams: tuple[UpstreamSettings, ...] = key_field(
         _UPSTREAMS,
         "A mapping from the names that clients use to settings. A name is lower case, `host` or "

@@ -5,6 +5,7 @@ sizes and offsets are bytes. Deferreds of upstream calls fail with an
 :class:`~regcache.errors.UpstreamFailure` and nothing else but ``CancelledError``.
 """
 
+from regcache.interfaces.disk_places import IPlaces
 from regcache.interfaces.index import IIndex, IRemovalIndex
 from regcache.interfaces.pools import IWorkPool
 from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink
@@ -15,6 +16,7 @@ from regcache.interfaces.store import (
     IPartialFile,
     ISpace,
     ISpaceClaim,
+    NoRoomError,
     Verified,
 )
 from regcache.interfaces.upstream import IBlobBody, IBodyConsumer, IRegistry, IUpstreamMeter
@@ -28,6 +30,7 @@ __all__ = [
     "IContentFile",
     "IIndex",
     "IPartialFile",
+    "IPlaces",
     "IReader",
     "IReaderSink",
     "IRegistry",
@@ -36,5 +39,6 @@ __all__ = [
     "ISpaceClaim",
     "IUpstreamMeter",
     "IWorkPool",
+    "NoRoomError",
     "Verified",
 ]

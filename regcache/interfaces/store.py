@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from regcache.digests import Digest
+from regcache.generations import Generations
 from regcache.identity import UpstreamIdentity
 from regcache.intervals import Intervals
 
@@ -153,6 +154,8 @@ class IBlobStore(Interface):
     def keep(digest: Digest, content: bytes) -> "Deferred[None]":
         """Store small content that has been verified."""
 
+    removals: Generations[Digest] = Attribute("What was removed, or is about to be.")
+
     def verify(digest: Digest, size: int | None) -> "Deferred[Verified]":
         """Hash stored content. Damaged content is removed and reported.
 
@@ -162,12 +165,31 @@ class IBlobStore(Interface):
     def remove(digest: Digest) -> "Deferred[bool]":
         """Delete complete content. Gives whether there was any."""
 
+    def set_out(digest: Digest) -> bool:
+        """Keep content from being opened, until :meth:`leave` is done: it is being evicted.
+
+        False where somebody has it open, is storing it, or is removing it: then it stays.
+        """
+
+    def leave(digest: Digest, remove: bool) -> "Deferred[bool]":
+        """Remove what was set out, or let it stay; whether a file was removed.
+
+        Whoever waits for it goes on then, in either case.
+        """
+
     def remove_partials(digest: Digest) -> "Deferred[int]":
         """Delete partial files that are not open. Gives how many bytes that freed."""
 
 
+class NoRoomError(Exception):
+    """Not enough could be evicted for what was claimed."""
+
+
 class ISpaceClaim(Interface):
     """Space on disk that a download may use."""
+
+    def room() -> "Deferred[None]":
+        """Fires when there is room for it, once others made way. Fails with NoRoomError."""
 
     def grow(size: int) -> bool:
         """Change it to a claim of ``size`` bytes in all. Returns whether that was granted."""
@@ -186,3 +208,6 @@ class ISpace(Interface):
 
     def claim(size: int) -> ISpaceClaim | None:
         """A claim of ``size`` bytes, or None if it is refused; then the blob has to be relayed."""
+
+    def why_not(size: int) -> str:
+        """Why a claim of ``size`` bytes was refused, with the key and the numbers."""

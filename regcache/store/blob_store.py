@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -15,20 +14,14 @@ from regcache.identity import UpstreamIdentity
 from regcache.interfaces import Found, IBlobStore, IPartialFile, IWorkPool, Verified
 from regcache.store.content_file import CachedReads
 from regcache.store.content_look_up import ContentLookUp
-from regcache.store.contents import keep_contents, remove_content
-from regcache.store.keyed_locks import KeyedLocks
+from regcache.store.content_names import ContentNames
 from regcache.store.partials import PartialFact, PartialFiles, partial_keys
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
-from regcache.store.shared_jobs import SharedJobs
 from regcache.store.soundness import Pace, Reading, Soundness, at_once
 from regcache.store.space import in_blocks
 from regcache.store.spooled import Backlog, SpooledFile
 from regcache.store.sync import FileSystem, SyncQueue
-
-#: How many small contents share a job that stores them, and how many such jobs run at a time. More
-#: would not make a disk faster, and would keep the threads from other work.
-MOST_KEPT, KEEPING_JOBS = 32, 2
 
 
 def _nobody(*_: object) -> None:
@@ -50,6 +43,7 @@ class BlobStore:
     :param reading: what is verified when it is read.
     :param system: the open file system, so that one call can sync many files; without it each file
         is synced by itself.
+    :ivar removals: which contents were removed, or are about to be.
     :ivar backlog: content in memory that was sent to clients, and is not stored yet.
     """
 
@@ -69,17 +63,16 @@ class BlobStore:
         system: FileSystem | None = None,
     ) -> None:
         self._pool = pool
-        self._paths = paths
         self._changed = changed
         self._damaged = damaged
         cached = CachedReads(seconds=clock.seconds)
-        self._locks = KeyedLocks[Digest]()
         system = system or FileSystem(paths.directory)
         self._syncs = SyncQueue(clock, pool, paths, system, lost=self._not_synced)
+        self._names = ContentNames(pool, paths, stored=self._stored, removed=self._removed)
+        leaving, self.removals = self._names.leaving, self._names.removals
         soundness = Soundness(self._syncs.__contains__, reading, clock)
-        self._contents = ContentLookUp(pool, paths, cached, soundness, lost=self._lost)
-        self._keeping = SharedJobs[tuple[Digest, bytes], int](
-            pool, keep_contents, paths, most_items=MOST_KEPT, most_jobs=KEEPING_JOBS
+        self._contents = ContentLookUp(
+            pool, paths, cached, soundness, leaving=leaving, lost=self._lost
         )
         self.backlog = Backlog()
         self._partials = PartialFiles(
@@ -88,6 +81,7 @@ class BlobStore:
             paths,
             boot_id=boot_id,
             cached=cached,
+            leaving=leaving,
             committed=self._stored,
             changed=parked,
         )
@@ -138,35 +132,20 @@ class BlobStore:
 
     def keep(self, digest: Digest, content: bytes) -> "Deferred[None]":
         """Store small content. Fails with ValueError if it has another digest, and with OSError."""
-        return self._alone(digest, partial(self._keep, digest, content))
-
-    async def _keep(self, digest: Digest, content: bytes) -> None:
-        replaced = await self._keeping.run((digest, content))
-        self._stored(digest, len(content), replaced)
+        return self._names.keep(digest, content)
 
     def remove(self, digest: Digest) -> "Deferred[bool]":
         """Delete complete content. Gives whether there was any. Fails with OSError."""
-        return self._alone(digest, partial(self._remove, digest))
+        return self._names.remove(digest)
 
-    async def _remove(self, digest: Digest) -> bool:
-        size = await self._pool.run(remove_content, self._paths, digest)
-        self._syncs.discard(digest)
-        self._contents.forget(digest)
-        if size is not None:
-            self._changed(digest, -in_blocks(size))
-        return size is not None
+    def set_out(self, digest: Digest) -> bool:
+        """Let nobody open content until :meth:`leave`; False where it is busy."""
+        is_open = digest in self._contents or self._syncs.holds(digest)
+        return self._names.leaving.begin(digest, is_open or digest in self.changing())
 
-    def _alone(self, digest: Digest, step: Callable[[], Any]) -> "Deferred[Any]":
-        """Run a step to its end. No other step about the same content runs meanwhile."""
-
-        async def run() -> Any:
-            await self._locks.acquire(digest)
-            try:
-                return await step()
-            finally:
-                self._locks.release(digest)
-
-        return handed_over(Deferred.fromCoroutine(run()))
+    def leave(self, digest: Digest, remove: bool) -> "Deferred[bool]":
+        """Remove what was set out, or let it stay. Fails with OSError."""
+        return self._names.leave(digest, remove)
 
     def open_partial(
         self, digest: Digest, upstream: UpstreamIdentity | None = None, fresh: bool = False
@@ -196,13 +175,10 @@ class BlobStore:
 
     def changing(self) -> Iterator[Digest]:
         """The digests of contents that are being stored or removed."""
-        return chain(self._locks, self._partials.under_commit)
+        return chain(self._names, self._partials.under_commit)
 
     def remove_partials(self, digest: Digest) -> "Deferred[int]":
-        """Remove the partial files of a digest that are not open.
-
-        :returns: how many bytes of disk that freed. Fails with OSError.
-        """
+        """Remove the partial files of a digest that are not open. Gives the bytes that it freed."""
         return self._partials.remove(digest)
 
     def sync(self) -> "Deferred[None]":
@@ -218,6 +194,13 @@ class BlobStore:
         self._contents.forget(digest)
         self._syncs.add(digest)
         self._changed(digest, in_blocks(size) - in_blocks(replaced))
+
+    def _removed(self, digest: Digest, size: int | None) -> None:
+        """Content has lost its name, if it had one."""
+        self._syncs.discard(digest)
+        self._contents.forget(digest)
+        if size is not None:
+            self._changed(digest, -in_blocks(size))
 
     def _not_synced(self, digest: Digest, size: int) -> None:
         self.log.error(

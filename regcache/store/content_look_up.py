@@ -18,6 +18,7 @@ from regcache.store.contents import (
     open_content,
     remove_damaged,
 )
+from regcache.store.leaving import LeavingContents
 from regcache.store.open_contents import OpenContents, Opening, SharedFile
 from regcache.store.paths import PartialKey, StorePaths
 from regcache.store.pool import handed_over
@@ -39,6 +40,7 @@ def _close(file: IContentFile | None) -> None:
 class ContentLookUp:
     """Opens and reads complete content, after checking it. For the reactor thread.
 
+    :param leaving: content that is being evicted: whoever looks for it waits.
     :param lost: called with the digest and size of content that was found to be damaged, and
         whether it was removed.
     """
@@ -52,10 +54,12 @@ class ContentLookUp:
         cached: CachedReads,
         soundness: Soundness,
         *,
+        leaving: LeavingContents,
         lost: Callable[[Digest, int, bool], None],
     ) -> None:
         self._pool = pool
         self._paths = paths
+        self._leaving = leaving
         self._lost = lost
         self._open = OpenContents(cached)
         self._soundness = soundness
@@ -76,6 +80,8 @@ class ContentLookUp:
 
     async def _look_up(self, key: PartialKey, size: int | None, described: int | None) -> Found:
         digest = key.digest
+        if digest in self._leaving:
+            await self._leaving.over(digest)
         if shared := await self._share(digest, size):
             return Found(shared, False, self._check_meanwhile(digest))
         with self._open.opening(digest) as opening:
@@ -181,6 +187,10 @@ class ContentLookUp:
             return outcome
         self._found_damaged(digest, outcome)
         return None
+
+    def __contains__(self, digest: Digest) -> bool:
+        """Whether somebody reads it, or is opening it."""
+        return digest in self._open
 
     def forget(self, digest: Digest) -> None:
         """Forget what is known of a file, since another one has its name now, or none."""

@@ -32,6 +32,7 @@ from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
 from regcache.store.index_names import Statement
 from regcache.store.index_thread import IndexThread
+from regcache.store.places_index import PlacesIndex
 from regcache.store.removal_index import RemovalIndex
 from regcache.store.use_writer import UseWriter
 
@@ -46,6 +47,7 @@ class SqliteIndex:
 
     :ivar removals: what is asked of it to remove something.
     :ivar checks: what is asked of it to check what is on the disk.
+    :ivar places: where bytes lie, and which of them may be evicted.
 
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.
     """
@@ -59,6 +61,7 @@ class SqliteIndex:
         self.checks = ChecksIndex(self._thread)
         self._file = file
         self._uses = UseWriter(self._thread, clock)
+        self.places = PlacesIndex(self._thread, self._uses)
 
     @property
     def problem(self) -> str:
@@ -187,10 +190,6 @@ class SqliteIndex:
 
     def touch(self, digest: Digest, now: float) -> None:
         self._uses.touch(digest, now)
-
-    def write_uses(self) -> "Deferred[None]":
-        """Write the uses that were noted until now; fires when that is done, or given up."""
-        return self._uses.flush()
 
     def counts(self) -> "Deferred[IndexCounts]":
         """How much of everything is stored."""

@@ -6,20 +6,9 @@ functions take the connection first, and run in the index's thread.
 
 import sqlite3
 from dataclasses import dataclass
-from math import inf
 
-from regcache.digests import Digest
 from regcache.retention import priority
-from regcache.store.index_schema import digest_from_key
 from regcache.store.index_uses import count_of, note_stored
-
-IN_ORDER = """
-SELECT p.needed, p.priority, p.content_id, c.digest, p.size, p.since
-FROM places p JOIN contents c ON c.id = p.content_id
-WHERE p.place = 'disk' AND (p.needed, p.priority, p.content_id) > (?, ?, ?)
-AND NOT EXISTS (SELECT 1 FROM pinned WHERE digest = c.digest)
-ORDER BY p.needed, p.priority, p.content_id LIMIT ?
-"""
 
 _ADD = """
 INSERT INTO places (content_id, place, size, since, needed, priority)
@@ -53,25 +42,15 @@ WHERE place = 'disk' AND content_id IN (
 """
 
 
-Position = tuple[int, float, int]
-"""Where content is in the order of eviction: whether it is needed, its priority, its number."""
+_COUNT_RETURN = """
+INSERT INTO ghost_misses (day, doublings, misses, bytes) VALUES (?, ?, 1, ?)
+ON CONFLICT DO UPDATE SET misses = misses + 1, bytes = bytes + excluded.bytes
+"""
 
-FIRST: Position = (0, -inf, 0)
-"""In front of all."""
+DAY = 86_400.0
 
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Content that may be evicted, since it is not pinned.
-
-    :ivar size: in bytes.
-    :ivar since: when it came (Unix seconds).
-    """
-
-    position: Position
-    digest: Digest
-    size: int
-    since: float
+GHOST_UNIT_BITS = 20
+"""1 MiB: how much larger a disk would have to be is counted in this, doubled so many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +71,7 @@ class Stored:
 def add_place(connection: sqlite3.Connection, content: Stored, now: float) -> None:
     """Record that content was stored. That counts as a use of it."""
     note_stored(connection, content.number, now)
+    _count_return(connection, content.number, now)
     needed = content.is_manifest or _is_needed(connection, content.key)
     count = count_of(connection, content.number, now)
     worth = priority(eviction_floor(connection), count, content.size)
@@ -115,13 +95,18 @@ def note_needed(connection: sqlite3.Connection, manifest: int) -> None:
     connection.execute(_NOTE_NEEDED, (manifest,))
 
 
-def in_order(connection: sqlite3.Connection, after: Position, limit: int) -> list[Candidate]:
-    """The contents that may be evicted, in that order, after a position."""
-    rows = connection.execute(IN_ORDER, (*after, limit))
-    return [
-        Candidate((needed, worth, number), digest_from_key(key), size, since)
-        for needed, worth, number, key, size, since in rows
-    ]
+def _count_return(connection: sqlite3.Connection, number: int, now: float) -> None:
+    """Content that was evicted is here again: a larger disk would have kept it."""
+    ghost = connection.execute(
+        "DELETE FROM ghosts WHERE content_id = ? RETURNING size,"
+        " (SELECT freed FROM eviction) - freed",
+        (number,),
+    ).fetchone()
+    if ghost is None:
+        return
+    size, more = ghost
+    doublings = max(0, (more - 1).bit_length() - GHOST_UNIT_BITS)
+    connection.execute(_COUNT_RETURN, (int(now // DAY), doublings, size))
 
 
 def eviction_floor(connection: sqlite3.Connection) -> float:

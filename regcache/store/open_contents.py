@@ -91,6 +91,10 @@ class OpenContents:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __contains__(self, digest: Digest) -> bool:
+        """Whether somebody reads it, or is opening it."""
+        return digest in self._open or digest in self._opening
+
     def share(self, digest: Digest) -> ContentFile | None:
         """Another reader of content that is open already; None if it is not."""
         shared = self._open.get(digest)

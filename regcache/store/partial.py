@@ -32,6 +32,9 @@ class PartialOwner(Protocol):
     def save_pause(self) -> float:
         """Seconds from the write of bytes to the record of them on the disk."""
 
+    def may_commit(self, digest: Digest) -> "Deferred[None]":
+        """Fires when the file may get its final name."""
+
     def committing(self, digest: Digest) -> AbstractContextManager[None]:
         """A context in which the file gets its final name."""
 
@@ -196,6 +199,7 @@ class PartialFile(ContentFile):
         if not self._verified or not self._attached or self.size is None:
             raise ValueError("only verified content is committed, and once")
         self._saver.check()
+        await self._owner.may_commit(self.digest)
         with self._owner.committing(self.digest):
             replaced = await self._opened.work(lambda descriptor: self._names.install())
             self._owner.committed(self._names, self.size, replaced)

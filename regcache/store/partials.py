@@ -25,6 +25,7 @@ from regcache.store.aside import NotOursError
 from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.identities import describe
 from regcache.store.keyed_locks import KeyedLocks
+from regcache.store.leaving import LeavingContents
 from regcache.store.partial import PartialFile
 from regcache.store.partial_names import PartialNames
 from regcache.store.paths import TEMPORARY_SUFFIX, PartialKey, StorePaths, partial_key
@@ -64,6 +65,7 @@ class PartialFact:
 class PartialFiles:
     """Opens partial files; for each digest and upstream one at a time.
 
+    :param leaving: content that is being evicted: nothing gets its name meanwhile.
     :param committed: called with digest, size and the size of what was replaced.
     :ivar under_commit: the digests that are about to get their final names.
     :param changed: called with each change of the bytes that partial files take which are not open.
@@ -80,6 +82,7 @@ class PartialFiles:
         *,
         boot_id: str,
         cached: CachedReads,
+        leaving: LeavingContents,
         committed: Callable[[Digest, int, int], None],
         changed: Callable[[int], None],
     ) -> None:
@@ -89,6 +92,7 @@ class PartialFiles:
         self._paths = paths
         self._boot_id = boot_id
         self._cached = cached
+        self._leaving = leaving
         self._committed = committed
         self._changed = changed
         self._locks = KeyedLocks[PartialKey]()
@@ -144,6 +148,10 @@ class PartialFiles:
     def save_pause(self) -> float:
         """Seconds from the write of bytes to the record of them on the disk."""
         return min(SAVE_PAUSE_MOST, max(SAVE_PAUSE, SAVE_PAUSE_EACH * len(self._files)))
+
+    def may_commit(self, digest: Digest) -> "Deferred[None]":
+        """Fires when a file may get the name of this content."""
+        return self._leaving.over(digest)
 
     @contextmanager
     def committing(self, digest: Digest) -> Iterator[None]:

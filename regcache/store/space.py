@@ -12,15 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regcache.facts import Percentage
-from regcache.interfaces import ISpace, ISpaceClaim, IWorkPool
+from regcache.facts import AtMostATenth, Percentage, in_units
+from regcache.interfaces import ISpace, ISpaceClaim, IWorkPool, NoRoomError
 
 BLOCK = 4096
 """What a file takes is a multiple of this (bytes), as on nearly all file systems."""
@@ -53,11 +53,13 @@ class FileSystemSpace:
     """The result of statvfs(3): bytes in all, and bytes free for an unprivileged user.
 
     :ivar problem: why nothing can be written there; "" if something can.
+    :ivar full: nothing can be written because it is full.
     """
 
     total: int
     free: int
     problem: str = ""
+    full: bool = False
 
 
 @implementer(ISpaceClaim)
@@ -75,6 +77,10 @@ class SpaceClaim:
         if self.released:
             return False
         return size <= self.size or self._ledger.grow(self, size)
+
+    def room(self) -> "Deferred[None]":
+        """Fires when there is room for all that is claimed. Fails with NoRoomError."""
+        return self._ledger.room()
 
     def wrote(self, count: int) -> None:
         """Note that ``count`` further bytes of it were written, or allocated on disk.
@@ -96,6 +102,14 @@ def _nothing() -> int:
     return 0
 
 
+def _no_room() -> "Deferred[None]":
+    return fail(NoRoomError("nothing is ever evicted"))
+
+
+def _nobody(reason: str) -> None:
+    """Nobody wants to know."""
+
+
 @implementer(ISpace)
 class SpaceLedger:
     """Grants claims of space. For the reactor thread.
@@ -103,6 +117,8 @@ class SpaceLedger:
     A claim only reserves disk, no memory, so a false size from an upstream does little harm.
 
     :param evictable: how many of the stored bytes could be evicted now.
+    :param make_room: evicts until no limit is exceeded. Fails with NoRoomError.
+    :param refused: told why there is no space for something, if eviction cannot help.
     :ivar contents: how many bytes the files under blobs/ take.
     :ivar parked: how many bytes the partial files take that are not open.
     :ivar reserved: how many bytes are claimed.
@@ -110,13 +126,21 @@ class SpaceLedger:
     :ivar consumed: how many bytes were ever noted as written; for differences only.
     """
 
-    def __init__(self, limits: SpaceLimits, evictable: Callable[[], int] = _nothing) -> None:
+    def __init__(
+        self,
+        limits: SpaceLimits,
+        evictable: Callable[[], int] = _nothing,
+        make_room: "Callable[[], Deferred[None]]" = _no_room,
+        refused: Callable[[str], None] = _nobody,
+    ) -> None:
         self.limits = limits
         self.contents = self.parked = 0
         self.reserved = 0
         self.consumed = 0
         self.closed = ""
         self._evictable = evictable
+        self._make_room = make_room
+        self._refused = refused
         self._written = 0  # the part of ``reserved`` that is on the disk
         self._space: FileSystemSpace | None = None
         self._consumed_before = 0
@@ -128,7 +152,8 @@ class SpaceLedger:
             deducted, so that even with an old measurement no space is granted twice.
         """
         self._space = space
-        self.closed = space.problem
+        # What is only full is made room in.
+        self.closed = "" if space.full and self._evictable() > 0 else space.problem
         self._consumed_before = consumed
 
     @property
@@ -170,24 +195,56 @@ class SpaceLedger:
     def grow(self, claim: SpaceClaim, size: int) -> bool:
         """For :class:`SpaceClaim`: whether its size was raised to ``size``."""
         more = size - claim.size
-        if self.closed or size > self.max_blob() or self._excess(more) > self._evictable():
+        if self.closed or size > self.max_blob() or self.excess(more) > self._evictable():
+            self._refused(self.why_not(size))
             return False
         claim.size = size
         self.reserved += more
         return True
 
+    def room(self) -> "Deferred[None]":
+        """Fires when nothing has to be evicted any more. Fails with NoRoomError."""
+        return self._make_room() if self.excess(0) > 0 else succeed(None)
+
+    def why_not(self, size: int) -> str:
+        """Why there is no space for ``size`` bytes, with the key and the numbers."""
+        if self.closed or self._space is None:
+            return f"storage.directory: {self.closed or 'its file system does not answer'}"
+        limit, evictable = self.max_blob(), in_units(self._evictable())
+        if size > limit:
+            return f"storage.max_blob {in_units(limit)}: it has {in_units(size)}"
+        limit, taken = self.max_size(), self.used + self.reserved
+        if taken + size > limit:
+            return (
+                f"storage.max_size {in_units(limit)}: {in_units(taken)} are taken or claimed, of"
+                f" which {evictable} can be evicted"
+            )
+        return (
+            f"storage.min_free {in_units(self.min_free())}: {in_units(self._free())} are free, and"
+            f" {evictable} can be evicted"
+        )
+
     def shortfall(self) -> int:
         """How many bytes must be evicted for what is stored and claimed to fit; 0: none."""
-        return max(0, self._excess(0))
+        return max(0, self.excess(0))
 
-    def _excess(self, more: int) -> int:
+    def min_free(self) -> int:
+        """How many bytes of the file system have to stay free."""
+        limit, total = self.limits.min_free, self._space.total if self._space else 0
+        return min(limit, total // 10) if isinstance(limit, AtMostATenth) else limit
+
+    def _free(self) -> int:
+        """How many bytes are free, as far as is known."""
+        assert self._space is not None
+        return self._space.free - (self.consumed - self._consumed_before)
+
+    def excess(self, more: int) -> int:
         """By how many bytes ``more`` of them would exceed a limit; negative: by none."""
         if self._space is None:
             return more + 1 + self._evictable()  # nothing is known, so nothing is promised
-        free = self._space.free - (self.consumed - self._consumed_before)
         promised = self.reserved - self._written + more
         over_size = self.used + self.reserved + more - self.max_size()
-        return max(over_size, self.limits.min_free + promised - free)
+        return max(over_size, self.min_free() + promised - self._free())
 
     def wrote(self, claim: SpaceClaim, count: int) -> None:
         """For :class:`SpaceClaim`: part of it is on the disk now."""
@@ -213,7 +270,7 @@ def measure_space(directory: str) -> FileSystemSpace:
             return FileSystemSpace(total, free, f"{folder or 'it'} is a link that leads nowhere")
         if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
             return FileSystemSpace(total, free, f"{folder or 'it'} may not be written")
-    return FileSystemSpace(total, free, "" if free else "no space is left")
+    return FileSystemSpace(total, free, "" if free else "no space is left", full=not free)
 
 
 class SpaceMonitor(Service):
@@ -263,13 +320,14 @@ class SpaceMonitor(Service):
     def _measured(self, space: FileSystemSpace, consumed: int) -> None:
         before = self._ledger.closed
         self._ledger.measured(space, consumed)
-        if space.problem and space.problem != before:
+        problem = self._ledger.closed
+        if problem and problem != before:
             self.log.error(
                 "{directory}: {problem}: what is there is served, and all else passed through",
                 directory=self._directory,
-                problem=space.problem,
+                problem=problem,
             )
-        elif before and not space.problem:
+        elif before and not problem:
             self.log.info("{directory}: it can be written again", directory=self._directory)
 
     @property

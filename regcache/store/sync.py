@@ -231,6 +231,10 @@ class SyncQueue:
         """Whether this process committed the content and has not synced it yet."""
         return digest in self._pending or digest in self._syncing
 
+    def holds(self, digest: Digest) -> bool:
+        """Whether a thread has the content open at this moment."""
+        return digest in self._syncing
+
     def add(self, digest: Digest) -> None:
         """Note that verified content has got its final name."""
         self._pending[digest] = None

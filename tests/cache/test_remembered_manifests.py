@@ -92,9 +92,11 @@ class MemoryTests(CacheTestCase):
         self.assertEqual(self.status_of(self.tag(repository="org/0")), "regcache; hit")
 
     def test_forgotten(self) -> None:
-        """What was deleted is not served from memory, nor are its rights remembered."""
+        """What has gone is not served from memory. With what is deleted its rights go, too."""
         self.result(self.by_digest())
-        self.successResultOf(self.index.forget_content(self.digest))
-        self.caches.remembered_manifests.forget(Forgotten(Kind.CONTENT, self.digest))
-        self.assertEqual(len(self.caches.remembered_manifests.rights), 0)
+        for generation, rights in ((0, 1), (1, 0)):
+            self.successResultOf(self.index.forget_content(self.digest))
+            gone = Forgotten(Kind.CONTENT, self.digest, generation)
+            self.caches.remembered_manifests.forget(gone)
+            self.assertEqual(len(self.caches.remembered_manifests.rights), rights)
         self.assertEqual(self.status_of(self.by_digest()), "regcache; fwd=uri-miss; stored")

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -14,10 +15,9 @@ from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
 from regcache.media_types import OCI_MANIFEST
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
-from regcache.store import index_places
+from regcache.retention import FIRST, Position
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
-from regcache.store.index_places import FIRST
 from tests.support.caches import Caches, Sink
 from tests.support.pools import ImmediatePool
 from tests.support.registries import FakeRegistry
@@ -453,6 +453,10 @@ class PropertyTests(RemovalCase):
 
     def check(self) -> None:
         """The index has just what is on the disk."""
-        reading = self.caches.index._thread.read(index_places.in_order, FIRST, 1000)
-        stored = self.successResultOf(reading)
-        self.assertEqual({each.digest.hex for each in stored}, self.names())
+        stored: set[str] = set()
+        after: Position | None = FIRST
+        while after is not None:
+            page = self.successResultOf(self.caches.index.places.candidates(after, inf))
+            stored.update(each.digest.hex for each in page.candidates)
+            after = page.after
+        self.assertEqual(stored, self.names())

@@ -2,11 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from math import inf
 
 from regcache.digests import Digest
 from regcache.facts import Manifest
-from regcache.retention import HALF_LIFE, count_now
-from regcache.store import index_places
+from regcache.retention import FIRST, HALF_LIFE, count_now
+from regcache.store.index_eviction import candidates
 from regcache.store.index_schema import MIGRATIONS, digest_key, migrate
 from regcache.store.index_uses import MOST_REACHED, landmark
 from regcache.store.use_writer import MOST_PENDING
@@ -36,7 +37,7 @@ class UsesCase(SqliteIndexCase):
         """Use content, and write that."""
         for moment in times:
             self.index.touch(digest, moment)
-        self.successResultOf(self.index.write_uses())
+        self.successResultOf(self.index.places.write_uses())
 
     def rows(self, statement: str, *arguments: object) -> list[tuple[object, ...]]:
         """What the file says."""
@@ -64,8 +65,8 @@ class UsesCase(SqliteIndexCase):
     def order(self) -> list[Digest]:
         """What goes first, first."""
         with closing(sqlite3.connect(self.path)) as connection:
-            rows = index_places.in_order(connection, index_places.FIRST, 100)
-        return [each.digest for each in rows]
+            page = candidates(connection, FIRST, inf)
+        return [each.digest for each in page.candidates]
 
 
 class SpreadTests(UsesCase):
@@ -94,7 +95,7 @@ class SpreadTests(UsesCase):
         """A pull by index, manifest and layers is one use of each of them."""
         for digest in (INDEX.digest, CHILD.digest, BLOB, OTHER):
             self.index.touch(digest, 50.0)
-        self.successResultOf(self.index.write_uses())
+        self.successResultOf(self.index.places.write_uses())
         for digest in (INDEX.digest, CHILD.digest, BLOB, OTHER):
             self.assertEqual(self.count(digest, 50.0), 1.0)
 

@@ -8,12 +8,13 @@ from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from regcache.facts import Percentage
+from regcache.facts import AtMostATenth, Percentage
 from regcache.interfaces import ISpace, ISpaceClaim
 from regcache.store.growing import STEP, allocate
 from regcache.store.space import (
@@ -96,6 +97,51 @@ class SpaceLedgerTests(SynchronousTestCase):
         self.assertEqual(space.shortfall(), 0)
         self.assertEqual(self.claims(space, 201, 200, 1), [False, True, False])
         self.assertEqual(space.shortfall(), 200)
+
+    def test_room(self) -> None:
+        """A claim has its room at once, or waits until others made way."""
+        waiting: Deferred[None] = Deferred()
+        space = SpaceLedger(SpaceLimits(1000, 1000, 0), lambda: 500, lambda: waiting)
+        space.measured(FileSystemSpace(20_000, 10_000), space.consumed)
+        space.change_contents(1000)
+        claims = [space.claim(size) for size in (0, 100)]
+        rooms = [claim.room() for claim in claims if claim is not None]
+        self.assertIs(rooms[1], waiting)
+        waiting.callback(None)
+
+    def test_tenth(self) -> None:
+        """Where it is not set, a tenth of a small file system stays free; else what is set."""
+        for limit, free in ((AtMostATenth(10**9), 2000), (AtMostATenth(1000), 1000), (5000, 5000)):
+            self.assertEqual(ledger(min_free=limit).min_free(), free)
+
+    def test_full(self) -> None:
+        """A full disk is closed only if nothing on it can make way."""
+        for evictable, closed in ((0, "no space is left"), (1, "")):
+            space = ledger(evictable=evictable)
+            space.measured(FileSystemSpace(20_000, 0, "no space is left", full=True), 0)
+            self.assertEqual(space.closed, closed)
+
+    def test_why_not(self) -> None:
+        """A refusal names the key, and the numbers."""
+        space = ledger(max_blob=900, evictable=10)
+        space.change_contents(600)
+        self.assertEqual(space.why_not(901), "storage.max_blob 900 B: it has 901 B")
+        self.assertEqual(
+            space.why_not(500),
+            "storage.max_size 1000 B: 600 B are taken or claimed, of which 10 B can be evicted",
+        )
+        space.measured(FileSystemSpace(20_000, 150), space.consumed)
+        self.assertEqual(
+            space.why_not(100),
+            "storage.min_free 100 B: 150 B are free, and 10 B can be evicted",
+        )
+
+    def test_why_not_as_the_log_has_it(self) -> None:
+        """Whoever is told of refusals is told why."""
+        told: list[str] = []
+        space = SpaceLedger(SpaceLimits(10, 10, 0), refused=told.append)
+        space.claim(1)
+        self.assertEqual(told, ["storage.directory: its file system does not answer"])
 
     def test_release(self) -> None:
         """A claim that was released counts no more, and only once."""

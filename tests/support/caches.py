@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
@@ -74,6 +74,10 @@ class FakeClaim:
             self._space.refused += 1
         return granted
 
+    def room(self) -> "Deferred[None]":
+        """There is room, unless the space says otherwise."""
+        return self._space.room()
+
     def wrote(self, count: int) -> None:
         """Nothing to account for."""
 
@@ -94,6 +98,7 @@ class FakeSpace:
         self.closed = ""
         self.refused = 0
         self.claims: list[FakeClaim] = []
+        self.room: Callable[[], Deferred[None]] = lambda: succeed(None)
 
     def claim(self, size: int) -> FakeClaim | None:
         """A claim, or None above the limit."""
@@ -102,6 +107,10 @@ class FakeSpace:
             return None
         self.claims.append(FakeClaim(self, size))
         return self.claims[-1]
+
+    def why_not(self, size: int) -> str:
+        """There is none."""
+        return "no space"
 
 
 @implementer(ICacheEvents)

@@ -129,8 +129,8 @@ class DownloadEvents(Protocol):
     def size_is_wrong(self, digest: Digest) -> None:
         """What a manifest says of the size contradicts what the upstream sends."""
 
-    def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
-        """The disk refused something."""
+    def storage_failed(self, digest: Digest, error: BaseException | None) -> str:
+        """The disk refused something, or nothing makes room; why it is not stored."""
 
     def outgrew(self, digest: Digest) -> None:
         """Content whose size was not stated turned out to be larger than may be stored."""

@@ -235,8 +235,8 @@ class Download:
 
     def storage_failed(self, error: BaseException | None, body: IBlobBody | None = None) -> None:
         """The disk refused a write. Readers that have got bytes are aborted."""
-        self._events.storage_failed(self.task.digest, error)
-        self.not_stored(NotStoredError("the disk refused a write", body))
+        reason = self._events.storage_failed(self.task.digest, error)
+        self.not_stored(NotStoredError(reason, body))
 
     def failed(self, failure: Failure) -> None:
         """There was an internal fault: log it and end."""

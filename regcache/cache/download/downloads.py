@@ -24,8 +24,10 @@ from regcache.digests import Digest
 from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
 from regcache.generations import Generations
 from regcache.identity import UpstreamIdentity
-from regcache.interfaces import IRegistry
+from regcache.interfaces import IRegistry, NoRoomError
 
+#: Why a blob is relayed then.
+STORAGE_FAILED = "the disk refused a write"
 #: After a write was refused, new blobs are relayed for this long (seconds).
 STORAGE_REST = 30.0
 #: A blob that was found to be too large while it was fetched is relayed for this long (seconds) ...
@@ -116,6 +118,10 @@ class DownloadTable:
         by_upstream = self._running.get(digest)
         return None if by_upstream is None else by_upstream.get(upstream)
 
+    def __contains__(self, digest: Digest) -> bool:
+        """Whether the content is being fetched, from whatever upstream."""
+        return digest in self._running
+
     def verified(self, digest: Digest) -> Download | None:
         """A download of any upstream whose content is verified, and is being stored."""
         by_upstream = self._running.get(digest, {})
@@ -203,8 +209,10 @@ class DownloadTable:
         self._log.warn("what a manifest says of the size of {digest} is wrong", digest=digest)
         self._wrong_sizes.put(digest, True, seconds=WRONG_SIZE_REST)
 
-    def storage_failed(self, digest: Digest, error: BaseException | None) -> None:
+    def storage_failed(self, digest: Digest, error: BaseException | None) -> str:
         """The disk refused something: relay for a while."""
+        if isinstance(error, NoRoomError):
+            return str(error)
         one = isinstance(error, OSError) and error.errno in CONCERNS_ONE
         self._log.warn(
             "storing {digest} failed: {error}; {what} passed through for {rest} s",
@@ -216,8 +224,9 @@ class DownloadTable:
         self._context.events.storage_error()
         if one:
             self._refuse(digest, "something else has the name of its file", STORAGE_REST)
-            return
+            return STORAGE_FAILED
         self._storage_rests_until = self._context.clock.seconds() + STORAGE_REST
+        return STORAGE_FAILED
 
     def outgrew(self, digest: Digest) -> None:
         """Content whose size was not stated is too large: relay it for a while."""

@@ -25,7 +25,7 @@ from regcache.cache.download.planning import MOST_FILLS, FillPlan, Stretch
 from regcache.cache.download.retries import Retries
 from regcache.cache.download.target import FillTarget
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
-from regcache.interfaces import IBlobBody
+from regcache.interfaces import IBlobBody, NoRoomError
 
 
 class FetchEvents(Protocol):
@@ -175,7 +175,7 @@ class Fetching:
         fill.flow(body)
 
     def _not_prepared(self, failure: Failure, body: IBlobBody, fill: Fill) -> None:
-        if fill not in self._plan.fills or not failure.check(OSError):
+        if fill not in self._plan.fills or not failure.check(OSError, NoRoomError):
             body.abort()
             return
         self.drop()

@@ -98,6 +98,10 @@ class PartialClaim:
             self._claimed = size
         return True
 
+    def room(self) -> "Deferred[None]":
+        """Fires when there is room for what is claimed. Fails with NoRoomError."""
+        return succeed(None) if self._claim is None else self._claim.room()
+
     def wrote(self, total: int) -> bool:
         """Account for what was written.
 
@@ -218,8 +222,8 @@ class FillTarget:
         self.stored = False
 
     def prepare(self, start: int, end: int | None) -> "Deferred[None]":
-        """Prepare the file for the bytes of ``[start, end)``. Fails with OSError."""
-        ready = self.file.prepare()
+        """Prepare for the bytes of ``[start, end)``. Fails with OSError, and with NoRoomError."""
+        ready = self.partial_claim.room().addCallback(lambda _: self.file.prepare())
         if (self.file.size or 0) <= UNRESERVED:
             return ready
         allocation = self._allocation

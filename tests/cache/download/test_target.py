@@ -221,7 +221,11 @@ class FullDiskTests(SynchronousTestCase):
         for evictable, relayed in ((MIB, True), (2 * MIB, False)):
             with self.subTest(evictable=evictable):
                 self.caches.stop()
-                ledger = SpaceLedger(limits, lambda evictable=evictable: evictable)  # type: ignore
+                ledger = SpaceLedger(
+                    limits,
+                    lambda evictable=evictable: evictable,  # type: ignore[misc]
+                    lambda: succeed(None),
+                )
                 ledger.measured(FileSystemSpace(200 * MIB, 100 * MIB), ledger.consumed)
                 ledger.change_contents(2 * MIB)
                 self.caches = self.make_caches(ledger)

@@ -1,0 +1,1 @@
+"""What leaves the disk to make room for others, or for its age."""

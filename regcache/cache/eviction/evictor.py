@@ -1,0 +1,248 @@
+"""Makes room: for claims that wait for it, and where a limit is exceeded for other reasons.
+
+=======  =====================================  ===============================================
+state    event                                  what holds afterwards
+=======  =====================================  ===============================================
+idle     a claim needs room, or a look finds    evicting: some contents at a time, and the file
+         that a limit is exceeded               system is asked what that freed
+evicting another claim needs room               it waits, too
+evicting what a claim lacked has gone           it goes on
+evicting nothing is lacking any more            who waits goes on; idle
+evicting all that is left is open               it is looked again, for two seconds
+evicting nothing more may go                    who waits is refused, and relays; what could not
+                                                go does not count as evictable for a while; idle
+evicting index or disk fail                     the same
+any      the daemon stops                       who waits is refused; over
+=======  =====================================  ===============================================
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+from collections.abc import Callable
+from math import ceil
+from typing import Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regcache.cache.eviction.content_eviction import AT_ONCE, ContentEviction
+from regcache.cache.eviction.eviction_order import EvictionOrder
+from regcache.facts import in_units
+from regcache.gate import Gate
+from regcache.interfaces import IPlaces, NoRoomError
+from regcache.retention import LEAST_SPARE, SPARE, Candidate
+from regcache.sparingly import Sparingly
+
+PATIENCE, PAUSE = 2.0, 0.1
+"""Seconds for which what is open is waited for, where nothing else is left, and between two looks
+whether it is open still."""
+
+LOOK = 10.0
+"""Seconds between two looks whether a limit is exceeded."""
+
+STUCK_FOR = 60.0
+"""Seconds for which what could not be evicted does not count as evictable."""
+
+SAID_EVERY = 60.0
+"""Seconds between two lines of the log that say that there is no space."""
+
+
+class Ledger(Protocol):
+    """The count of space (:class:`regcache.store.space.SpaceLedger`).
+
+    :ivar contents: what complete content takes (bytes).
+    """
+
+    contents: int
+
+    def excess(self, more: int) -> int:
+        """By how many bytes ``more`` of them would break a limit; negative: by none."""
+
+    def why_not(self, size: int) -> str:
+        """Why there is no space for so much."""
+
+
+class Evictor(Service):
+    """Evicts what goes first until nothing is lacking.
+
+    :param measure: asks the file system how much is free.
+    :param sweep_partials: removes what is left of downloads; the last resort.
+    :param evicted: told how many bytes went.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        places: IPlaces,
+        eviction: ContentEviction,
+        *,
+        ledger: Ledger,
+        measure: "Callable[[], Deferred[None]]",
+        sweep_partials: "Callable[[], Deferred[int]]",
+        evicted: Callable[[int], None],
+    ) -> None:
+        self._clock = clock
+        self._places = places
+        self._eviction = eviction
+        self._order = EvictionOrder(places, clock)
+        self._ledger = ledger
+        self._measure = measure
+        self._sweep_partials = sweep_partials
+        self._evicted = evicted
+        self._waiting: list[tuple[int, Gate]] = []
+        self._evicting = self._busy = False
+        self._freed = 0  # all that this process evicted
+        self._pinned = self._stuck = 0
+        self._stuck_until = 0.0
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+        self._sayings = Sparingly(clock, SAID_EVERY)
+        self.relaying_since: float | None = None
+
+    def startService(self) -> None:
+        """Look now and then."""
+        super().startService()
+        self._loop.start(LOOK, now=True).addErrback(
+            lambda failure: self.log.failure("looking for what exceeds the limits", failure)
+        )
+
+    def stopService(self) -> None:
+        """Evict no more."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+
+    def evictable(self) -> int:
+        """How many bytes could be evicted now, as far as is known."""
+        stuck = self._stuck if self._clock.seconds() < self._stuck_until else 0
+        return max(0, self._ledger.contents - max(self._pinned, stuck))
+
+    def pinned(self, size: int) -> None:
+        """So many bytes of what is stored are pinned."""
+        self._pinned = size
+
+    def refused(self, reason: str) -> None:
+        """There is no space for something: say so, but not each time."""
+        if self.relaying_since is None:
+            self.relaying_since = self._clock.seconds()
+        suffix = self._sayings.turn()
+        if suffix is not None:
+            self.log.warn(
+                "there is no space, so what is new is passed through: {reason}{suffix}",
+                reason=reason,
+                suffix=suffix,
+            )
+
+    def make_room(self) -> "Deferred[None]":
+        """Evict until nothing is lacking. Fails with NoRoomError if that is not possible."""
+        if not self.running:
+            return fail(NoRoomError("the daemon is not running"))
+        done = Gate()
+        self._waiting.append((self._freed + self._ledger.excess(0), done))
+        if not self._evicting:
+            self._evicting = True
+            making = Deferred.fromCoroutine(self._make_room())
+            making.addCallbacks(lambda _: self._settle(None), self._failed)
+        return done.wait()
+
+    def _settle(self, failure: Failure | None) -> None:
+        """It is over: nobody waits any more."""
+        self._evicting = False
+        waiting, self._waiting = self._waiting, []
+        for _, done in waiting:
+            done.succeed() if failure is None else done.fail(failure)
+
+    def _let_go_on(self) -> None:
+        """Those for whom enough has gone need not wait for what others claimed since."""
+        ready = [each for each in self._waiting if each[0] <= self._freed]
+        self._waiting = [each for each in self._waiting if each[0] > self._freed]
+        for _, done in ready:
+            done.succeed()
+
+    def _look(self) -> "Deferred[None]":
+        looking: Deferred[None] = self._places.pinned_bytes().addCallback(self.pinned)
+        looking.addErrback(lambda failure: failure.trap(OSError))
+        return looking.addCallback(lambda _: self._relieve())
+
+    def _relieve(self) -> "Deferred[None] | None":
+        """Make room where that is lacking though nobody claims it."""
+        if self._ledger.excess(0) <= 0:
+            self.relaying_since = None
+            return None
+        if self._evicting or not self.evictable():
+            return None
+        return self.make_room().addErrback(lambda failure: failure.trap(NoRoomError))
+
+    async def _make_room(self) -> None:
+        """Evict what is lacking and a little more, some at a time."""
+        freed = spare = 0
+        self._order.outdated()
+        while self.running and (lacking := self._ledger.excess(0)) + spare > 0:
+            if lacking > 0:
+                spare = max(spare, ceil(lacking * SPARE), LEAST_SPARE)
+            gone = await self._evict_some(lacking + spare)
+            freed += gone
+            if not gone:
+                break
+            await self._measure()
+            self._freed += gone
+            self._let_go_on()
+        if freed:
+            self.log.info("evicted {size} to make room", size=in_units(freed))
+        if self._ledger.excess(0) > 0:
+            raise NoRoomError(self._ledger.why_not(0))
+
+    async def _evict_some(self, wanted: int) -> int:
+        """Evict so many bytes, or a few contents; how many bytes went, 0 if nothing is left."""
+        until = self._clock.seconds() + PATIENCE
+        while self.running:
+            self._busy = False
+            chosen = await self._choose(wanted)
+            if not chosen:
+                swept = await self._sweep_partials()
+                if swept or not self._busy or self._clock.seconds() >= until:
+                    return swept
+                await deferLater(self._clock, PAUSE)
+                self._order.begin_anew()
+                continue
+            gone = sum(each.size for each in await self._eviction.evict(chosen))
+            if gone:
+                self._order.outdated()
+                self._evicted(gone)
+                return gone
+        return 0
+
+    async def _choose(self, wanted: int) -> list[Candidate]:
+        chosen: list[Candidate] = []
+        try:
+            while wanted > 0 and len(chosen) < AT_ONCE:
+                candidate = await self._order.next()
+                if candidate is None:
+                    break
+                if self._eviction.may_go(candidate.digest):
+                    chosen.append(candidate)
+                    wanted -= candidate.size
+                else:
+                    self._busy = True
+        except BaseException:
+            await self._eviction.let_stay(chosen)
+            raise
+        return chosen
+
+    def _failed(self, failure: Failure) -> None:
+        self._order.begin_anew()
+        self._stuck, self._stuck_until = self._ledger.contents, self._clock.seconds() + STUCK_FOR
+        if failure.check(NoRoomError):
+            self.refused(failure.getErrorMessage())
+        elif failure.check(OSError):
+            self.log.warn("room cannot be made: {why}", why=failure.getErrorMessage())
+        else:
+            self.log.failure("making room failed", failure)
+        self._settle(Failure(NoRoomError(failure.getErrorMessage())))

@@ -1,0 +1,88 @@
+"""The keys of ``storage``."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from regcache.config.files import path
+from regcache.config.keys import Pending, key_field
+from regcache.config.scalars import choice, cron, duration, schedule, size, size_or_share
+from regcache.config.value_types import Nullable, ValueType
+from regcache.config.values import DAY, GIB, HOUR, Cron, Size
+from regcache.facts import AtMostATenth, Percentage
+
+_SIZE: ValueType[Size] = size_or_share()
+_SWEEP: ValueType[float | Cron] = schedule(1.0, 366 * DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """The cache directory and its bounds."""
+
+    directory: str = key_field(
+        path(),
+        "Where the cache is. One running daemon per directory.",
+        default="/var/lib/regcache",
+        example="/srv/regcache",
+    )
+    max_size: Size = key_field(
+        _SIZE,
+        "The most that the cache takes: a share of the file system, or a size. What would exceed "
+        "it makes room first: what is used least goes.",
+        default=Percentage(80.0),
+        example="50GiB",
+    )
+    max_blob: Size = key_field(
+        _SIZE,
+        "The largest blob that is stored: a share of `max_size`, or a size. Larger ones are "
+        "passed through.",
+        default=Percentage(25.0),
+        example="10GiB",
+    )
+    min_free: int = key_field(
+        size(),
+        "What stays free on the file system, whoever fills it. Unless it is set, at most a tenth "
+        "of it.",
+        default=AtMostATenth(2 * GIB),
+        example="10GiB",
+    )
+    unused_for: float | None = key_field(
+        Nullable(duration(60.0)),
+        "Content that was not asked for in this time is deleted. `null`: age deletes nothing.",
+        default=30 * DAY,
+        example="2d",
+        pending=Pending.WARNED,
+    )
+    sweep: float | Cron = key_field(
+        _SWEEP,
+        "How often, or when, the cache is searched for such content.",
+        default=HOUR,
+        example='"0 4 */2 * *"',
+        pending=Pending.WARNED,
+    )
+    purge: Cron | None = key_field(
+        Nullable(cron()),
+        "When the whole cache is emptied, except for pins.",
+        default=None,
+        example='"0 4 1 * *"',
+        pending=Pending.WARNED,
+    )
+    verify_on_read: Literal["small", "all", "none"] = key_field(
+        choice("small", "all", "none"),
+        "What is hashed when it is read, the first time and then once a day: blobs up to 1 MiB, "
+        "before they are sent; `all`: larger ones too, while they are sent; `none`: only what is "
+        "read into memory. The size is always looked at.",
+        default="small",
+        example="all",
+    )
+    scrub: float | None = key_field(
+        Nullable(duration(HOUR, 10 * 366 * DAY)),
+        "All that is stored is hashed once in this time, at idle priority. `null`: never.",
+        default=30 * DAY,
+        example="7d",
+    )
+    finish: int | None = key_field(
+        Nullable(size()),
+        "A download without clients goes on if at most this is missing. `null`: it always goes on.",
+        default=GIB,
+        example="null",
+    )

@@ -1,0 +1,75 @@
+"""Puts together what counts space and makes room: a part of the composition root."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from regcache.cache.download.downloads import DownloadTable
+from regcache.cache.eviction.content_eviction import ContentEviction
+from regcache.cache.eviction.evictor import Evictor
+from regcache.cache.forgetting import Forgetting
+from regcache.config.storage_settings import StorageSettings
+from regcache.digests import Digest
+from regcache.interfaces import IPlaces, IWorkPool
+from regcache.retention import YOUNG_FOR
+from regcache.store.blob_store import BlobStore
+from regcache.store.paths import StorePaths
+from regcache.store.recount import Recount, folder_of
+from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
+
+
+class SpaceParts:
+    """The ledger of space, and who keeps it right.
+
+    :param changing: the contents that are being stored or removed.
+    :ivar evictor: there after :meth:`build_evictor`, and needed by the ledger from then on.
+    """
+
+    evictor: Evictor
+
+    def __init__(
+        self,
+        storage: StorageSettings,
+        reactor: Any,
+        pool: IWorkPool,
+        paths: StorePaths,
+        *,
+        changing: Callable[[], Iterable[Digest]],
+    ) -> None:
+        self._reactor = reactor
+        self.ledger = SpaceLedger(
+            SpaceLimits(storage.max_size, storage.max_blob, storage.min_free),
+            evictable=lambda: self.evictor.evictable(),
+            make_room=lambda: self.evictor.make_room(),
+            refused=lambda reason: self.evictor.refused(reason),
+        )
+        self.monitor = SpaceMonitor(reactor, pool, paths.directory, self.ledger)
+        self.recount = Recount(
+            reactor,
+            pool,
+            paths,
+            ledger=self.ledger,
+            is_changing=lambda folder: folder in map(folder_of, changing()),
+        )
+
+    def build_evictor(
+        self,
+        places: IPlaces,
+        store: BlobStore,
+        forgetting: Forgetting,
+        downloads: DownloadTable,
+        *,
+        evicted: Callable[[int], None],
+    ) -> None:
+        """Put together who makes room.
+
+        :param evicted: told how many bytes went.
+        """
+        self.evictor = Evictor(
+            self._reactor,
+            places,
+            ContentEviction(places, store, forgetting, downloads),
+            ledger=self.ledger,
+            measure=self.monitor.refresh,
+            sweep_partials=lambda: store.sweep_partials(self._reactor.seconds() - YOUNG_FOR),
+            evicted=evicted,
+        )

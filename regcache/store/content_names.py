@@ -1,0 +1,93 @@
+"""Names under blobs/: given to small content, and taken away. One change at a time for each."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from regcache.digests import Digest
+from regcache.generations import Generations
+from regcache.interfaces import IWorkPool
+from regcache.store.contents import keep_contents, remove_content
+from regcache.store.keyed_locks import KeyedLocks
+from regcache.store.leaving import LeavingContents
+from regcache.store.paths import StorePaths
+from regcache.store.pool import handed_over
+from regcache.store.shared_jobs import SharedJobs
+
+#: How many small contents share a job that stores them, and how many such jobs run at a time. More
+#: would not make a disk faster, and would keep the threads from other work.
+MOST_KEPT, KEEPING_JOBS = 32, 2
+#: Removals of which it is known when.
+MOST_REMOVALS = 10_000
+
+
+class ContentNames:
+    """Stores small content, and removes content of any size. For the reactor thread.
+
+    :param stored: called with a digest, the size of its content, and that of what it replaced.
+    :param removed: called with a digest, and the size of the file that was removed, if any.
+    :ivar leaving: content that is being evicted.
+    :ivar removals: which contents were removed, or are about to be.
+    """
+
+    def __init__(
+        self,
+        pool: IWorkPool,
+        paths: StorePaths,
+        *,
+        stored: Callable[[Digest, int, int], None],
+        removed: Callable[[Digest, int | None], None],
+    ) -> None:
+        self._pool = pool
+        self._paths = paths
+        self._stored = stored
+        self._removed = removed
+        self._locks = KeyedLocks[Digest]()
+        self._keeping = SharedJobs[tuple[Digest, bytes], int](
+            pool, keep_contents, paths, most_items=MOST_KEPT, most_jobs=KEEPING_JOBS
+        )
+        self.leaving = LeavingContents()
+        self.removals: Generations[Digest] = Generations(MOST_REMOVALS)
+
+    def __iter__(self) -> Iterator[Digest]:
+        """The digests of contents that are being stored or removed."""
+        return chain(self._locks, self.leaving)
+
+    def keep(self, digest: Digest, content: bytes) -> "Deferred[None]":
+        """See :meth:`regcache.store.blob_store.BlobStore.keep`."""
+        return self._alone(digest, partial(self._keep, digest, content))
+
+    async def _keep(self, digest: Digest, content: bytes) -> None:
+        replaced = await self._keeping.run((digest, content))
+        self._stored(digest, len(content), replaced)
+
+    def remove(self, digest: Digest) -> "Deferred[bool]":
+        """Delete complete content. Gives whether there was any. Fails with OSError."""
+        return self._alone(digest, partial(self._remove, digest))
+
+    def leave(self, digest: Digest, remove: bool) -> "Deferred[bool]":
+        """Remove what is leaving, or let it stay. Fails with OSError."""
+        gone = Deferred.fromCoroutine(self._remove(digest)) if remove else succeed(False)
+        return handed_over(self.leaving.end(digest, gone))
+
+    async def _remove(self, digest: Digest) -> bool:
+        self.removals.advance(digest)
+        size = await self._pool.run(remove_content, self._paths, digest)
+        self._removed(digest, size)
+        return size is not None
+
+    def _alone(self, digest: Digest, step: Callable[[], Any]) -> "Deferred[Any]":
+        """Run a step to its end. No other step about the same content runs meanwhile."""
+
+        async def run() -> Any:
+            await self.leaving.over(digest)
+            await self._locks.acquire(digest)
+            try:
+                return await step()
+            finally:
+                self._locks.release(digest)
+
+        return handed_over(Deferred.fromCoroutine(run()))

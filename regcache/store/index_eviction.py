@@ -1,0 +1,132 @@
+"""Statements about what goes, and what has gone.
+
+Eviction takes a place from content, and nothing else: uses, links and lists stay. What lost
+its place is noted as leaving until its file is removed, so that a kill -9 in between leaves no
+file that nobody knows of. Functions take the connection first, and run in the index's thread.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from regcache.digests import Digest
+from regcache.retention import Candidate, CandidatePage, Position
+from regcache.store.index_places import drop_place
+from regcache.store.index_schema import digest_from_key, digest_key
+
+MOST_LOOKED_AT = 2000
+"""Places that one look goes over."""
+
+MOST_CANDIDATES = 64
+"""Candidates of one page."""
+
+STEP = 0.01
+"""Seconds after which a step ends, once what it has begun is done."""
+
+MOST_GHOSTS = 100_000
+"""Evicted contents that are remembered, so that it is known which of them come back."""
+
+IN_ORDER = """
+SELECT p.needed, p.priority, p.content_id, p.size, p.since FROM places p
+WHERE p.place = 'disk' AND (p.needed, p.priority, p.content_id) > (?, ?, ?)
+ORDER BY p.needed, p.priority, p.content_id LIMIT ?
+"""
+
+_UNPINNED = """
+SELECT digest FROM contents c
+WHERE id = ? AND NOT EXISTS (SELECT 1 FROM pinned p WHERE p.digest = c.digest)
+"""
+
+_PINNED_BYTES = """
+SELECT ifnull(sum(p.size), 0) FROM pinned n
+JOIN contents c ON c.digest = n.digest
+JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+"""
+
+
+@dataclass(slots=True)
+class EvictionBatch:
+    """Content that is losing its place. While a step runs it belongs to the index's thread.
+
+    :ivar waiting: what has its place still.
+    :ivar gone: what lost it.
+    """
+
+    waiting: Sequence[Candidate]
+    gone: list[Candidate] = field(default_factory=list)
+
+
+def candidates(connection: sqlite3.Connection, after: Position, before: float) -> CandidatePage:
+    """What may go, what goes first first, behind a position.
+
+    :param before: only what came earlier than this (Unix seconds).
+    """
+    rows = connection.execute(IN_ORDER, (*after, MOST_LOOKED_AT)).fetchall()
+    found: list[Candidate] = []
+    for needed, worth, number, size, since in rows:
+        after = (needed, worth, number)
+        if since <= before and (key := _unpinned(connection, number)) is not None:
+            found.append(Candidate(after, digest_from_key(key), size, since))
+            if len(found) == MOST_CANDIDATES:
+                return CandidatePage(tuple(found), after)
+    return CandidatePage(tuple(found), after if len(rows) == MOST_LOOKED_AT else None)
+
+
+def _unpinned(connection: sqlite3.Connection, number: int) -> bytes | None:
+    row = connection.execute(_UNPINNED, (number,)).fetchone()
+    return None if row is None else row[0]
+
+
+def evict(connection: sqlite3.Connection, batch: EvictionBatch) -> None:
+    """Take their places from some contents of a batch; as many as there is time for.
+
+    What was pinned or used since it was found stays.
+    """
+    end = time.perf_counter() + STEP
+    waiting = list(batch.waiting)
+    gone = []
+    while waiting:
+        candidate = waiting.pop(0)
+        if _evict_one(connection, candidate):
+            gone.append(candidate)
+        if time.perf_counter() > end:
+            break
+    batch.waiting, batch.gone = waiting, gone
+
+
+def _evict_one(connection: sqlite3.Connection, candidate: Candidate) -> bool:
+    needed, worth, number = candidate.position
+    row = connection.execute(
+        "SELECT needed, priority FROM places WHERE content_id = ? AND place = 'disk'", (number,)
+    ).fetchone()
+    if row is None or row > (needed, worth) or _unpinned(connection, number) is None:
+        return False
+    drop_place(connection, number)
+    key = digest_key(candidate.digest)
+    connection.execute("INSERT OR IGNORE INTO leaving (digest) VALUES (?)", (key,))
+    connection.execute(
+        "UPDATE eviction SET floor = max(floor, ?), freed = freed + ?", (worth, candidate.size)
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO ghosts (content_id, size, freed) SELECT ?, ?, freed FROM eviction",
+        (number, candidate.size),
+    )
+    return True
+
+
+def note_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:
+    """The files of evicted contents are removed."""
+    connection.executemany(
+        "DELETE FROM leaving WHERE digest = ?", [(digest_key(each),) for each in digests]
+    )
+    connection.execute(
+        "DELETE FROM ghosts WHERE freed <= ifnull((SELECT freed FROM ghosts"
+        f" ORDER BY freed DESC LIMIT 1 OFFSET {MOST_GHOSTS}), -1)"
+    )
+
+
+def pinned_bytes(connection: sqlite3.Connection) -> int:
+    """What is stored of what pins cover, in bytes."""
+    (size,) = connection.execute(_PINNED_BYTES).fetchone()
+    return int(size)

@@ -1,0 +1,46 @@
+"""The part of the index that eviction asks: see :class:`~regcache.interfaces.IPlaces`."""
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.interfaces import IPlaces
+from regcache.retention import Candidate, CandidatePage, Position
+from regcache.store import index_eviction
+from regcache.store.index_eviction import EvictionBatch
+from regcache.store.index_thread import IndexThread
+from regcache.store.use_writer import UseWriter
+
+
+@implementer(IPlaces)
+class PlacesIndex:
+    """Places, in the file of the index."""
+
+    def __init__(self, thread: IndexThread, uses: UseWriter) -> None:
+        self._thread = thread
+        self._uses = uses
+
+    def write_uses(self) -> "Deferred[None]":
+        return self._uses.flush()
+
+    def candidates(self, after: Position, before: float) -> "Deferred[CandidatePage]":
+        return self._thread.read(index_eviction.candidates, after, before)
+
+    def evict(self, candidates: Sequence[Candidate]) -> "Deferred[Sequence[Candidate]]":
+        return Deferred.fromCoroutine(self._evict(candidates))
+
+    async def _evict(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        batch = EvictionBatch(candidates)
+        gone: list[Candidate] = []
+        while batch.waiting:
+            await self._thread.write(index_eviction.evict, batch)
+            gone += batch.gone
+        return gone
+
+    def left(self, digests: Sequence[Digest]) -> "Deferred[None]":
+        return self._thread.write(index_eviction.note_left, digests)
+
+    def pinned_bytes(self) -> "Deferred[int]":
+        return self._thread.read(index_eviction.pinned_bytes)

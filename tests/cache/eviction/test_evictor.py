@@ -1,0 +1,196 @@
+"""Making room: what goes, what stays, and who waits."""
+
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.cache.eviction.evictor import PATIENCE, PAUSE, SAID_EVERY, STUCK_FOR
+from regcache.digests import Digest
+from regcache.interfaces import NoRoomError
+from regcache.retention import YOUNG_FOR
+from regcache.store.space import SpaceClaim
+from tests.support.evictions import MIB, Storage
+
+
+class EvictorCase(SynchronousTestCase):
+    """A store of 10 MiB with eight blobs of 1 MiB, each in an image of its own."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.storage = Storage(self.mktemp(), self.clock, 10 * MIB)
+        self.storage.start()
+        self.addCleanup(self.storage.stop)
+        self.blobs = []
+        for number in range(8):
+            self.clock.advance(1)
+            self.blobs.append(self.storage.add_image(f"image {number}", MIB)[1])
+        self.clock.advance(YOUNG_FOR)
+
+    def claimed(self, size: int) -> SpaceClaim:
+        """A claim that is granted."""
+        claim = self.storage.claim(size)
+        assert claim is not None
+        return claim
+
+    def gone(self) -> list[int]:
+        """Which of the blobs are not stored any more."""
+        files = self.storage.files()
+        return [place for place, digest in enumerate(self.blobs) if digest not in files]
+
+    def is_known(self, digest: Digest) -> bool:
+        """Whether the index says that content is stored."""
+        page = self.successResultOf(self.storage.index.places.candidates((0, -1e9, 0), 1e12))
+        return digest in [each.digest for each in page.candidates]
+
+
+class ClaimTests(EvictorCase):
+    """Claims that need room."""
+
+    def test_enough(self) -> None:
+        """Where there is room nothing goes, and nobody waits."""
+        self.assert_room(self.claimed(MIB))
+        self.assertEqual(self.gone(), [])
+
+    def assert_room(self, claim: SpaceClaim) -> None:
+        """A claim has its room."""
+        self.assertIsNone(self.successResultOf(claim.room()))
+
+    def test_just_enough(self) -> None:
+        """What a claim needs goes, and two in a hundred more."""
+        self.assert_room(self.claimed(3 * MIB))
+        self.assertEqual(len(self.gone()), 2)  # 1 MiB and some blocks of manifests are lacking
+        self.assertEqual(self.storage.ledger.contents, self.storage.on_disk())
+        self.assertLessEqual(self.storage.ledger.excess(0), 0)
+
+    def test_one_after_the_other(self) -> None:
+        """Small claims evict little each."""
+        for size in range(4, 12):
+            claim = self.claimed(size * MIB // 2)
+            self.assert_room(claim)
+            self.assertLessEqual(len(self.gone()), size // 2)
+            claim.release()
+
+    def test_used_stay(self) -> None:
+        """What is used stays, and what is used no more goes first."""
+        for digest in self.blobs[:4]:
+            for _ in range(3):
+                self.storage.index.touch(digest, self.clock.seconds())
+        self.assert_room(self.claimed(5 * MIB))
+        self.assertTrue(set(self.gone()) <= {4, 5, 6, 7}, self.gone())
+
+    def test_young_last(self) -> None:
+        """What came less than ten minutes ago goes only when nothing else is left."""
+        young = self.storage.add_blob("young", MIB // 2)
+        self.assert_room(self.claimed(9 * MIB))
+        self.assertIn(young, self.storage.files())
+        self.assert_room(self.claimed(MIB))
+        self.assertNotIn(young, self.storage.files())
+
+    def test_open_and_downloading_stay(self) -> None:
+        """What is open, or being fetched, never goes; a claim that needs it is refused."""
+        found = self.successResultOf(self.storage.store.look_up(self.blobs[0], MIB))
+        self.storage.downloads.add(self.blobs[1])
+        room = self.claimed(9 * MIB).room()
+        self.assertNoResult(room)
+        self.clock.pump([PAUSE] * round(PATIENCE / PAUSE + 2))
+        failure = self.failureResultOf(room, NoRoomError)
+        self.assertIn("storage.max_size 10.0 MiB: ", failure.getErrorMessage())
+        self.assertEqual(self.gone(), [2, 3, 4, 5, 6, 7])
+        self.assertIsNone(self.storage.claim(9 * MIB))  # without another round
+        found.file.close()
+        self.storage.downloads.clear()
+        self.clock.advance(STUCK_FOR + 1)
+        self.assertEqual(self.gone(), [0, 1, 2, 3, 4, 5, 6, 7])
+
+    def test_closed_meanwhile(self) -> None:
+        """Where all that is left is open it is waited for, for a moment."""
+        files = [
+            self.successResultOf(self.storage.store.look_up(digest, MIB)).file
+            for digest in self.blobs
+        ]
+        room = self.claimed(4 * MIB).room()
+        self.assertNoResult(room)
+        for file in files[:3]:
+            file.close()
+        self.clock.advance(PAUSE)
+        self.successResultOf(room)
+        self.assertEqual(self.gone(), [0, 1, 2])
+        for file in files[3:]:
+            file.close()
+
+    def test_what_came_since(self) -> None:
+        """Content that came after a walk along the order began goes, too, when the rest is gone."""
+        self.claimed(3 * MIB).release()
+        for number in range(3):
+            self.storage.add_image(f"later {number}", MIB)
+        self.assert_room(self.claimed(9 * MIB + MIB // 2))
+        self.assertEqual(len(self.gone()), 8)
+
+    def test_larger_than_all(self) -> None:
+        """What can never fit evicts nothing."""
+        self.assertIsNone(self.storage.claim(11 * MIB))
+        self.assertEqual(self.gone(), [])
+
+    def test_said_once_a_minute(self) -> None:
+        """A refusal is in the log with the key and the numbers, once a minute."""
+        with capturedLogs() as logged:
+            for _ in range(5):
+                self.storage.claim(11 * MIB)
+            self.clock.advance(SAID_EVERY)
+            self.storage.claim(11 * MIB)
+        lines = [formatEvent(event) for event in logged]
+        self.assertEqual(len(lines), 2, lines)
+        self.assertIn("storage.max_blob 10.0 MiB: it has 11.0 MiB", lines[0])
+
+    def test_min_free(self) -> None:
+        """Where others fill the disk content makes way, down to what has to stay free."""
+        self.storage.others = 990 * MIB
+        self.successResultOf(self.storage.monitor.refresh())
+        self.assert_room(self.claimed(4 * MIB))
+        self.assertGreaterEqual(1000 * MIB - 990 * MIB - self.storage.on_disk(), 4 * MIB)
+
+    def test_forgotten_everywhere(self) -> None:
+        """Index and memory forget what goes, and none of its rights; sums are told."""
+        self.assert_room(self.claimed(3 * MIB))
+        gone = {self.blobs[place] for place in self.gone()}
+        told = self.storage.memories.told
+        self.assertTrue(gone <= {each.key for each in told})
+        self.assertEqual({(each.generation, each.evicted) for each in told}, {(0, True)})
+        for digest in gone:
+            self.assertFalse(self.is_known(digest))
+        self.assertEqual(sum(self.storage.evicted), sum(MIB for _ in gone))
+
+    def test_comes_again(self) -> None:
+        """What was evicted can be stored again at once."""
+        self.claimed(10 * MIB).release()
+        self.assert_room(self.claimed(10 * MIB))
+        (place, *_) = self.gone()
+        again = self.storage.add_blob(f"image {place} 0", MIB)
+        self.assertEqual(again, self.blobs[place])
+        self.assertEqual(self.storage.files()[again], MIB)
+
+
+class LookTests(EvictorCase):
+    """Limits that are exceeded though nobody claims anything."""
+
+    def test_others_fill_the_disk(self) -> None:
+        """It is seen soon, and made good."""
+        storage = Storage(self.mktemp(), self.clock, min_free=20 * MIB, total=100 * MIB)
+        storage.start()
+        self.addCleanup(storage.stop)
+        for number in range(8):
+            storage.add_blob(f"{number}", MIB)
+        storage.others = 75 * MIB
+        self.clock.advance(30)
+        self.successResultOf(storage.monitor.refresh())
+        self.clock.advance(30)
+        self.assertLessEqual(storage.ledger.excess(0), 0)
+        self.assertGreaterEqual(len(storage.files()), 4)
+
+    def test_stopped(self) -> None:
+        """A daemon that stops evicts nothing."""
+        claim = self.claimed(9 * MIB)
+        self.storage.evictor.stopService()
+        self.failureResultOf(claim.room(), NoRoomError)
+        self.assertEqual(self.gone(), [])

@@ -224,8 +224,8 @@ class DownloadTable:
         self._context.events.storage_error()
         if one:
             self._refuse(digest, "something else has the name of its file", STORAGE_REST)
-            return STORAGE_FAILED
-        self._storage_rests_until = self._context.clock.seconds() + STORAGE_REST
+        else:
+            self._storage_rests_until = self._context.clock.seconds() + STORAGE_REST
         return STORAGE_FAILED
 
     def outgrew(self, digest: Digest) -> None:

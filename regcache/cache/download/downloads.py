@@ -124,9 +124,8 @@ class DownloadTable:
 
     def verified(self, digest: Digest) -> Download | None:
         """A download of any upstream whose content is verified, and is being stored."""
-        by_upstream = self._running.get(digest, {})
-        ready = (each for each in by_upstream.values() if each.joinable and each.readers.verified)
-        return next(ready, None)
+        running = self._running.get(digest, {}).values()
+        return next((each for each in running if each.joinable and each.readers.verified), None)
 
     def begin(
         self, digest: Digest, source: BlobSource, expected_size: int | None, fresh: bool

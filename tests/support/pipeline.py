@@ -20,6 +20,9 @@ from regcache.cache.download.fill import Fill
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.relay import ClientPace
 from regcache.cache.forgetting import Kind
+from regcache.digests import Digest
+from regcache.facts import Descriptor, Manifest
+from regcache.identity import Repository
 from regcache.interfaces import IWorkPool
 from regcache.store.contents import Opened
 from tests.support.bodies import FakeBody
@@ -185,6 +188,20 @@ class Daemon:
             past += registry.bodies
             registry.bodies = []
         self.kills += 1
+
+    def mention(self, number: int, size: int) -> None:
+        """Manifests of two repositories state a size of a blob."""
+        content = b"of a size of %d" % size
+        manifest = Manifest(Digest.of(content), "application/manifest", content)
+        for name in ("org/app", "org/two"):
+            self.index.record_manifest(
+                Repository(self.registries[number].identity, name),
+                manifest,
+                [Descriptor(self.digests[number], size, "")],
+                subject=None,
+                credentials="",
+                now=self.clock.seconds(),
+            )
 
     def remove(self, number: int) -> list[object]:
         """An operator removes a blob; what is put in when that is done."""

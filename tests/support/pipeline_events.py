@@ -88,6 +88,7 @@ BREAKS: Kinds = {
 TROUBLES: Kinds = {
     "upstream_errs": (8, st.tuples(numbers, faults)),
     "disk_errs": (1, st.tuples(st.integers(1, 3))),
+    "mention": (1, st.tuples(numbers, st.sampled_from([1, 5 * KIB, 20_000, 65_537, 2**40]))),
     "space_changes": (2, st.tuples(st.sampled_from([2**60, 30_000, 4 * KIB, 0]))),
 }
 

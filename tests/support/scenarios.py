@@ -289,6 +289,10 @@ class Troubled(Breaking):
         """The disk fails."""
         self.daemon.disk.failing = count
 
+    def mention(self, number: int, size: int) -> None:
+        """A manifest states a size, which may be wrong."""
+        self.daemon.mention(number % len(self.daemon.contents), size)
+
     def space_changes(self, limit: int) -> None:
         """Blobs over another limit are not stored."""
         self.daemon.limit = self.daemon.spaces[-1].limit = limit

@@ -44,12 +44,12 @@ class Row(SynchronousTestCase):
         client.slow = slow
         return client
 
-    def until(self, reached: Any) -> None:
-        """Turn until something is so."""
+    def until(self, reached: Any, pace: float = 0.001) -> None:
+        """Let time pass, so many seconds at once, until something is so."""
         for _ in range(2000):
             if reached():
                 return
-            self.daemon.turn(1)
+            self.daemon.clock.advance(pace)
         raise AssertionError("the row is not reached")
 
     @property

@@ -147,6 +147,41 @@ class FillingSmallClaimRefused(state_rows.Row):
         self.assertEqual((self.state(), self.download.target.stored), ("filling", False))
 
 
+class FillingMentionDoesNotFit(state_rows.Row):
+    """filling, only a manifest states a size, and it does not fit: over, if a head is out."""
+
+    outcomes = "aborted aborted aborted aborted aborted"
+
+    def reach(self) -> None:
+        self.daemon.mention(0, 400 * KIB)
+        self.registry.faults = [Fault(hide_size=True)] * 20
+        self.client = self.pull()
+        self.until(lambda: self.client.outcome is not None, pace=0.05)
+        self.assertIsNone(self.daemon.caches.downloads.believed_size(self.daemon.digests[0], 5))
+
+
+class FillingSmallMentionDoesNotFit(state_rows.Row):
+    """filling, only a manifest states a size, and it does not fit: all is fetched again."""
+
+    size = 40 * KIB
+    mentioned = 50 * KIB
+    outcomes = "gone refused complete complete refused"
+
+    def reach(self) -> None:
+        self.daemon.mention(0, self.mentioned)
+        self.registry.faults = [Fault(hide_size=True)] * 20
+        self.client = self.pull()
+        self.until(lambda: self.daemon.present(0))
+        self.until(lambda: not self.daemon.present(0), pace=0.02)
+        self.assertIn(self.state(), ("checking", "filling"))
+
+
+class CheckingLongerThanMentioned(FillingSmallMentionDoesNotFit):
+    """checking, digest wrong, and only a manifest states a size: all is fetched again."""
+
+    mentioned = 20 * KIB
+
+
 class FillingFillBreaks(state_rows.Row):
     """filling, fill breaks: asked again from there after a pause."""
 

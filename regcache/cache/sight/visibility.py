@@ -122,7 +122,7 @@ class Visibility:
 
     async def admit_blob(self, repository: ServedRepository, digest: Digest) -> None:
         """The same for a blob."""
-        await self._admit(self._of_blob(repository, digest), None)
+        await self._admit(_of_blob(self._index, repository, digest), None)
 
     async def admit_fetch_of_manifest(self, repository: ServedRepository, reference: str) -> None:
         """Return if a manifest may be fetched with our credentials, and shown.
@@ -134,22 +134,7 @@ class Visibility:
 
     async def admit_fetch_of_blob(self, repository: ServedRepository, digest: Digest) -> None:
         """The same for a blob."""
-        await self._admit_fetch(self._of_blob(repository, digest))
-
-    def _of_blob(self, repository: ServedRepository, digest: Digest) -> _Question:
-        registry, name = repository.registry, repository.name
-
-        async def ask(anonymous: bool) -> ContentHead:
-            facts = await self._index.content(repository.content(digest))
-            size = facts.mentioned_size if facts.size is None else facts.size
-            if size is None:
-                # Storage behind a redirect states no digest. Then only a manifest can be a proof.
-                known = await self._index.known_manifests(repository.identity)
-                if known:
-                    return await proofs.head_manifest(registry, name, str(known[0]), anonymous)
-            return await proofs.head_blob(registry, name, digest, size=size, anonymous=anonymous)
-
-        return _Question(repository, f"blob {digest}", ask)
+        await self._admit_fetch(_of_blob(self._index, repository, digest))
 
     def admits_at_once(self, repository: ServedRepository) -> bool:
         """Whether memory has it that what is cached may be shown. Nothing else is asked."""
@@ -288,6 +273,33 @@ class Visibility:
                 error=error,
             )
         return verdict
+
+
+def _of_blob(index: IIndex, repository: ServedRepository, digest: Digest) -> _Question:
+    registry, name = repository.registry, repository.name
+
+    async def ask(anonymous: bool) -> ContentHead:
+        facts = await index.content(repository.content(digest))
+        size = facts.mentioned_size if facts.size is None else facts.size
+        refusal: UpstreamBadAnswer | None = None
+        if size is not None:
+            try:
+                return await proofs.head_blob(
+                    registry, name, digest, size=size, anonymous=anonymous
+                )
+            except UpstreamBadAnswer as failure:
+                if facts.size is not None:
+                    raise
+                refusal = failure  # or what the manifest says of the size is wrong
+        # Storage behind a redirect states no digest. Then only a manifest can be a proof.
+        known = await index.known_manifests(repository.identity)
+        if known:
+            return await proofs.head_manifest(registry, name, str(known[0]), anonymous)
+        if refusal is not None:
+            raise refusal
+        return await proofs.head_blob(registry, name, digest, size=None, anonymous=anonymous)
+
+    return _Question(repository, f"blob {digest}", ask)
 
 
 def _of_manifest(repository: ServedRepository, reference: str) -> _Question:

@@ -185,6 +185,7 @@ class PrivateTests(CacheTestCase):
             (None, None, None),
             (Digest.of(b"other"), 5000, None),
         )
+        self.registry.login_page = lambda *_: True  # for manifests: none of them proves it
         layer = Descriptor(self.blob, 5000, "")
         image = Manifest(self.digest, OCI_MANIFEST, self.content)
         for digest, size, outcome in answers:
@@ -204,6 +205,21 @@ class PrivateTests(CacheTestCase):
                 self.refusal(self.open(self.blob), UpstreamBadAnswer)
             else:
                 self.assertIn(self.pull(self.blob), ("hit", outcome))
+
+    def test_wrong_size_in_a_manifest(self) -> None:
+        """Where a blob has not the size that a manifest says the manifest itself is asked for."""
+        self.index.record_manifest(
+            self.caches.served(APP).identity,
+            Manifest(self.digest, OCI_MANIFEST, self.content),
+            [Descriptor(self.blob, 7, "")],
+            subject=None,
+            credentials="robot",
+            now=1.0,
+        )
+        head = ContentHead(None, 5000, "")
+        self.patch(self.registry, "head_blob", lambda *_: succeed(head))
+        self.assertEqual(self.pull(self.blob), "miss")
+        self.assertEqual(self.asked(), ["head_manifest", "get_blob"])
 
     def test_blob_of_which_nothing_is_known(self) -> None:
         """Where nobody knows its size a manifest is asked for instead, if one is known."""

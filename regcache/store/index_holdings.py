@@ -13,7 +13,8 @@ WITH RECURSIVE above (digest, depth) AS (
     VALUES (:digest, 0)
     UNION
     SELECT c.digest, a.depth + 1
-    FROM above a JOIN mentions m ON m.digest = a.digest JOIN contents c ON c.id = m.manifest_id
+    FROM above a CROSS JOIN mentions m ON m.digest = a.digest
+    CROSS JOIN contents c ON c.id = m.manifest_id
     WHERE a.depth < 4 AND c.digest NOT IN (SELECT digest FROM temp.dropped)
 )
 """
@@ -22,11 +23,11 @@ HELD = (
     ABOVE
     + """
 SELECT EXISTS (
-    SELECT 1 FROM above a JOIN tags t ON t.digest = a.digest
+    SELECT 1 FROM above a CROSS JOIN tags t ON t.digest = a.digest
     WHERE t.repository_id = :repository
 ) OR EXISTS (
-    SELECT 1 FROM above a JOIN contents c ON c.digest = a.digest
-    JOIN links l ON l.content_id = c.id AND l.repository_id = :repository
+    SELECT 1 FROM above a CROSS JOIN contents c ON c.digest = a.digest
+    CROSS JOIN links l ON l.content_id = c.id AND l.repository_id = :repository
 )
 """
 )
@@ -36,6 +37,7 @@ DELETE FROM repositories WHERE id = :id
     AND NOT EXISTS (SELECT 1 FROM tags WHERE repository_id = :id)
     AND NOT EXISTS (SELECT 1 FROM links WHERE repository_id = :id)
     AND NOT EXISTS (SELECT 1 FROM withdrawn WHERE repository_id = :id)
+    AND NOT EXISTS (SELECT 1 FROM pins WHERE repository_id = :id)
 """
 
 _NEXT_TAG = "SELECT tag FROM tags WHERE repository_id = ? AND tag > ? ORDER BY tag LIMIT 1"

@@ -59,28 +59,30 @@ _HELD_ELSEWHERE = (
     ABOVE
     + """
 SELECT EXISTS (
-    SELECT 1 FROM above a JOIN tags t ON t.digest = a.digest
-    WHERE t.repository_id != :repository
+    SELECT 1 FROM above a CROSS JOIN tags t ON t.digest = a.digest
+    WHERE +t.repository_id != :repository
 ) OR EXISTS (
-    SELECT 1 FROM above a JOIN contents c ON c.digest = a.digest
-    JOIN links l ON l.content_id = c.id AND l.repository_id != :repository
+    SELECT 1 FROM above a CROSS JOIN contents c ON c.digest = a.digest
+    CROSS JOIN links l ON l.content_id = c.id AND +l.repository_id != :repository
 )
 """
 )
 
-_LISTED_HERE = (
-    ABOVE
-    + """
+# By a manifest that a tag of the repository names, or that another one of it lists.
+_LISTED_HERE = """
 SELECT EXISTS (
-    SELECT 1 FROM above a JOIN tags t ON t.digest = a.digest
-    WHERE a.depth > 0 AND t.repository_id = :repository
-) OR EXISTS (
-    SELECT 1 FROM above a JOIN contents c ON c.digest = a.digest
-    JOIN links l ON l.content_id = c.id AND l.repository_id = :repository
-    WHERE a.depth > 0
+    SELECT 1 FROM mentions m JOIN contents c ON c.id = m.manifest_id
+    WHERE m.digest = :digest AND c.digest NOT IN (SELECT digest FROM temp.dropped)
+    AND (
+        EXISTS (SELECT 1 FROM tags WHERE repository_id = :repository AND digest = c.digest)
+        OR EXISTS (
+            SELECT 1 FROM shown s JOIN contents i ON i.id = s.manifest_id
+            WHERE s.repository_id = :repository AND s.digest = c.digest
+                AND i.digest NOT IN (SELECT digest FROM temp.dropped)
+        )
+    )
 )
 """
-)
 
 _SHOWN_BY_OTHERS = """
 SELECT EXISTS (
@@ -101,7 +103,7 @@ _LINKED_OR_TAGGED_ELSEWHERE = """
 SELECT EXISTS (SELECT 1 FROM tags WHERE digest = :digest)
     OR EXISTS (
         SELECT 1 FROM contents c JOIN links l ON l.content_id = c.id
-        WHERE c.digest = :digest AND l.repository_id != :repository
+        WHERE c.digest = :digest AND +l.repository_id != :repository
     )
 """
 
@@ -111,16 +113,13 @@ FROM contents c LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
 WHERE c.digest = ?
 """
 
-_PINNED = (
-    ABOVE
-    + """
-SELECT EXISTS (SELECT 1 FROM above a JOIN pinned p ON p.digest = a.digest)
-"""
-)
+# Pins cover what pinned images need.
+_PINNED = "SELECT EXISTS (SELECT 1 FROM pinned WHERE digest = :digest)"
 
 
 def look(connection: sqlite3.Connection, target: RemovalTarget) -> RemovalEffect:
     """What a removal would do. Nothing is changed."""
+    begin(connection)  # outside, since what is rolled back would have to be made again
     connection.execute("SAVEPOINT looked")
     try:
         return remove(connection, target, 0)

@@ -1,11 +1,15 @@
 """Deleting through the registry API of a real daemon: the disk is free before the answer."""
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 from tests.access.accounts import hashed
 from tests.integration.base import PullThroughCase, catalog, public_upstream, upstream_config
+from tests.support.downloads import Download
+from tests.support.images import MIB, mixed_image
+from tests.support.processes import wait_until
 from tests.support.registry_client import RegistryClient
 
 ADMIN = ("admin", "secret")
@@ -72,6 +76,28 @@ class RemovalTests(PullThroughCase):
                 {one.reference for one in bodies if one.kind == "blobs"},
                 set(self.image.all_blobs()),
             )
+
+    def test_during_a_download(self) -> None:
+        """Who reads what is being fetched gets all of it, and nothing of it is kept."""
+        upstream = self.faulty_upstream(rate=4e6)
+        made = mixed_image("slow", 4 * MIB)
+        upstream.add_image("team/slow", made, "1")
+        accounts = self.workspace().file("accounts", f"admin:{hashed(ADMIN[1]).decode()}\n")
+        rules = [{"accounts": ["anonymous"]}]
+        access = {"htpasswd": str(accounts), "admins": ["admin"], "rules": rules}
+        self.daemon = self.regcache({**upstream_config(upstream.url), "access": access})
+        client = self.daemon.client()
+        self.assertEqual(client.get("/v2/team/slow/manifests/1").status, 200)
+        blobs = made.all_blobs()
+        digest = max(blobs, key=lambda each: len(blobs[each].data))
+        some = threading.Event()
+        reader = Download(client, f"/v2/team/slow/blobs/{digest}", lambda _: some.set())
+        self.assertTrue(some.wait(20))
+        answer = self.client().ask("DELETE", "/v2/team/slow/manifests/1")
+        self.assertEqual(answer.status, 202)
+        reader.wait(30)
+        self.assertEqual((reader.error, reader.digest), (None, digest))
+        wait_until(lambda: not self.blocks(), "nothing of it is on the disk")
 
     def test_nobody_may(self) -> None:
         """Without a grant to anyone the answer is 405."""

@@ -237,6 +237,7 @@ class ManifestTests(RemovalCase):
         """What is pinned stays whole: nothing that it needs can be removed."""
         digest = self.put(A, image(OWN), "1")
         self.pin(digest)
+        self.pin(OWN)
         for target in (tag_of(A, "1"), manifest_of(A, digest), blob_of(A, OWN)):
             self.assertEqual(self.remove(target), RemovalEffect(found=True, pinned=True))
         self.assertEqual(self.stored(digest, OWN), [True, True])

@@ -26,7 +26,18 @@ from benchmarks.workload import LATE, PACE, Bench
 from benchmarks.workloads import WORKLOADS
 
 #: What the short form leaves out.
-_LONG = {"growth", "long-link", "long-link-tls", "warm-h2", "warm-h1", "digest-h2", "digest-h1"}
+_LONG = {
+    "growth",
+    "long-link",
+    "long-link-tls",
+    "rate-plain",
+    "rate-tls",
+    "rate-h2",
+    "warm-h2",
+    "warm-h1",
+    "digest-h2",
+    "digest-h1",
+}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -33,13 +33,17 @@ def compile_program(source: Path, program: Path, *libraries: str) -> Path:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What the sink saw; times in ms."""
+    """What the sink saw; times in ms.
+
+    :ivar longest_gap_ms: the longest time that nothing came of a body that had begun.
+    """
 
     seconds: float
     bytes: int
     done: int
     first_byte_ms: dict[str, float]
     total_ms: dict[str, float]
+    longest_gap_ms: float = 0.0
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -9,7 +9,8 @@
  *
  * Over plain TCP the kernel drops the bytes (MSG_TRUNC), so that this costs no copy. What is
  * printed is one JSON object; a first byte is the first of a body, and times count from the
- * connection's first SYN, or from the request on a connection that had one before.
+ * connection's first SYN, or from the request on a connection that had one before. The longest gap
+ * is the longest time that nothing came of a body which had begun.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -35,12 +36,12 @@ struct connection {
     char head[HEAD_SIZE], request[2048];
     size_t filled, sent, length;
     long long left;
-    double began;
+    double began, took;
 };
 
 static const char *host, *header;
 static int port, secure, epoll_fd, working;
-static double rate, started;
+static double rate, started, longest_gap;
 static char **paths, piece[PIECE];
 static size_t path_count, path_next, done, failed, refused;
 static long long bytes;
@@ -139,7 +140,10 @@ static void send_request(struct connection *c) {
 }
 
 static void took(struct connection *c, long long count) {
-    if (c->waiting) first_ms[first_count++] = (now() - c->began) * 1000;
+    double time = now();
+    if (c->waiting) first_ms[first_count++] = (time - c->began) * 1000;
+    else if (time - c->took > longest_gap) longest_gap = time - c->took;
+    c->took = time;
     c->waiting = 0;
     bytes += count;
     c->left -= count;
@@ -233,6 +237,7 @@ static void print_result(double seconds) {
            seconds, bytes, done, failed, refused);
     print_times("first_byte_ms", first_ms, first_count);
     print_times("total_ms", total_ms, done);
+    printf(", \"longest_gap_ms\": %.3f", longest_gap * 1000);
     printf("}\n");
 }
 

@@ -92,6 +92,17 @@ def _requests(workload: str, least: float) -> list[Target]:
     ]
 
 
+def _limited(workload: str) -> list[Target]:
+    open_daemon = ("R", "open_cpu_s_gib")
+    cost = Comparison.RATIO
+    return [
+        Target(workload, "of the rate, at least", "of_rate", 0.95, least=True),
+        Target(workload, "of the rate, at most", "of_rate", 1.05, least=False),
+        Target(workload, "longest gap, ms", "gap_ms", 250, least=False),
+        Target(workload, "CPU per GiB ÷ without limit", "cpu_s_gib", 1.1, False, cost, open_daemon),
+    ]
+
+
 TARGETS: list[Target] = [
     _ratio("warm-plain", "MB/s ÷ D", "mb_s", "D", least=1.3),
     _ratio("warm-plain", "MB/s ÷ N", "mb_s", "N", least=0.55),
@@ -137,6 +148,8 @@ TARGETS: list[Target] = [
     _ratio("long-link", "8 together, MB/s ÷ N", "together_mb_s", "N", least=0.9),
     _ratio("long-link-tls", "MB/s ÷ N", "mb_s", "N", least=0.9),
     _ratio("long-link-tls", "8 together, MB/s ÷ N", "together_mb_s", "N", least=0.9),
+    *_limited("rate-plain"),
+    *_limited("rate-tls"),
     _ratio("tiny", "fills/s ÷ D", "fills_s", "D", least=4),
     _ratio("tiny-tls", "fills/s ÷ D", "fills_s", "D", least=3),
     _most("tiny", "upstream requests each", "upstream_requests_each", 1),

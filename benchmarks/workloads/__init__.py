@@ -17,6 +17,7 @@ from benchmarks.workloads.cold import (
 )
 from benchmarks.workloads.distant import LongLink, LongLinkTls
 from benchmarks.workloads.http2 import DigestHttp1, DigestHttp2, WarmHttp1, WarmHttp2
+from benchmarks.workloads.rates import RateHttp2, RatePlain, RateTls
 from benchmarks.workloads.starting import Growth, Start
 from benchmarks.workloads.warm import (
     Digest,
@@ -51,6 +52,9 @@ _CLASSES: list[type[Workload]] = [
     SlowTls,
     LongLink,
     LongLinkTls,
+    RatePlain,
+    RateTls,
+    RateHttp2,
     WarmHttp2,
     WarmHttp1,
     DigestHttp2,

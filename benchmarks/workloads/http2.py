@@ -16,7 +16,7 @@ _REQUESTS = 20_000
 _WINDOWS = ("-W30", "-w22")
 
 
-class _H2load(Workload):
+class H2loadWorkload(Workload):
     """What h2load measures.
 
     :cvar options: how it connects.
@@ -53,7 +53,7 @@ class _H2load(Workload):
         return {"seconds": seconds, "requests_s": count / seconds}
 
 
-class WarmHttp2(_H2load):
+class WarmHttp2(H2loadWorkload):
     """One connection, one stream."""
 
     name = "warm-h2"
@@ -79,7 +79,7 @@ class WarmHttp1(WarmHttp2):
     options = ("--h1", "-c1")
 
 
-class DigestHttp2(_H2load):
+class DigestHttp2(H2loadWorkload):
     """Four connections with 16 streams each."""
 
     name = "digest-h2"

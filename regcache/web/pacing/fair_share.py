@@ -201,6 +201,9 @@ class FairShare:
         if self._all is not None:
             shares.append(shares[0] / self._line.active)
         part = min(shares, default=MOST) / party.waiting.active
+        if not member.given:
+            # The first bytes do not wait for more of them.
+            part = min([part, *(bucket.level for bucket in buckets)])
         size = max(LEAST, min(part, MOST))
         return max(1, int(min([size, *(bucket.rate * PERIOD for bucket in buckets)])))
 

@@ -121,6 +121,15 @@ class Engine:
         self.system.close()
         self.lock.release()
 
+    def limit_rate(self, rate: int | None) -> None:
+        """Send no more than that from now on, including the answers under way.
+
+        :param rate: bytes a second of all answers together; None for no limit.
+        """
+        self.pacing.limit(rate)
+        for sender in list(self.feeding):
+            sender.limit()
+
     @property
     def problems(self) -> list[str]:
         """Why new content is not kept, one line for each reason."""

@@ -36,7 +36,6 @@ from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
-from regcache.web.pacing.pacing import Pacing
 from regcache.web.redirect import RedirectDispatch
 from regcache.web.removal_handler import RemovalHandler
 from regcache.web.request import Dispatch, Request
@@ -79,15 +78,17 @@ class CurrentConfiguration(MultiService):
     As a service it runs the watchers that belong to it.
 
     :param metrics: is told which upstreams there are.
-    :param pacing: is told how fast all answers together may be sent.
+    :param limit_rate: is told how fast all answers together may be sent.
     """
 
     _log = Logger()
 
-    def __init__(self, first: InForce, metrics: Metrics, pacing: Pacing) -> None:
+    def __init__(
+        self, first: InForce, metrics: Metrics, limit_rate: Callable[[int | None], object]
+    ) -> None:
         super().__init__()
         self._metrics = metrics
-        self._pacing = pacing
+        self._limit_rate = limit_rate
         self._take(first)
 
     @property
@@ -128,7 +129,7 @@ class CurrentConfiguration(MultiService):
     def _take(self, in_force: InForce) -> None:
         self._in_force = in_force
         self._metrics.set_upstreams(in_force.upstreams)
-        self._pacing.limit(in_force.config.limits.rate)
+        self._limit_rate(in_force.config.limits.rate)
         for watcher in in_force.watchers:
             watcher.setServiceParent(self)
 

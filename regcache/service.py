@@ -31,7 +31,7 @@ def build_daemon(
     engine = build_engine(config.storage, reactor)
     try:
         current = CurrentConfiguration(
-            build_in_force(config, engine), engine.metrics, engine.pacing
+            build_in_force(config, engine), engine.metrics, engine.limit_rate
         )
         parts = _parts(loaded, engine, current, _recorders(config, engine, writer))
     except BaseException:

@@ -9,6 +9,7 @@ from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.access.principals import UNLIMITED
 from regcache.cache.configured import Caches
 from regcache.checking import Checking
 from regcache.config.loading import loads
@@ -67,8 +68,9 @@ class InForceCase(SynchronousTestCase):
 
     def start(self, first: InForce) -> CurrentConfiguration:
         """Put a configuration in force."""
-        self.current = CurrentConfiguration(first, self.engine.metrics, self.engine.pacing)
-        self.site = make_site(self.current.dispatch(ENDPOINT), self.network)
+        self.current = CurrentConfiguration(first, self.engine.metrics, self.engine.limit_rate)
+        dispatch = self.current.dispatch(ENDPOINT)
+        self.site = make_site(dispatch, self.network, pacing=self.engine.pacing)
         return self.current
 
     def serve(self, address: str, answer: Callable[[Seen], bytes | None]) -> None:
@@ -161,6 +163,26 @@ class TwoTests(InForceCase):
         self.network.pass_time(5)
         self.assertEqual([client.answer().body for client in clients], [BLOB, BLOB])
         self.assertEqual(len(self.network.requests), 1)
+
+    def test_rate(self) -> None:
+        """The rate that is in force limits all answers; without one nothing does."""
+        self.start(self.build(more="limits: {rate: 5MiB}\n"))
+        self.assertTrue(self.engine.pacing.applies(UNLIMITED))
+        self.current.replace(self.build())
+        self.assertFalse(self.engine.pacing.applies(UNLIMITED))
+
+    def test_rate_of_answers_under_way(self) -> None:
+        """A rate that comes holds for an answer that has begun without any."""
+        self.serve(OLD, lambda seen: response(200, BLOB)[:200_000])
+        self.start(self.build())
+        client = self.ask(f"/v2/org/app/blobs/{DIGEST}")
+        count = len(client.raw)
+        self.current.replace(self.build(more="limits: {rate: 10KiB}\n"))
+        (line,) = self.network.lines
+        line.send(response(200, BLOB)[200_000:])
+        self.network.pass_time(1)
+        self.assertLess(len(client.raw) - count, 20_000)
+        client.leave()
 
     def test_tag(self) -> None:
         """A fresh tag of the one is not a tag of the other, and is there again with the first."""

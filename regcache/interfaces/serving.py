@@ -41,6 +41,9 @@ class IReader(Interface):
     def begin(start: int, end: int | None, sink: IReaderSink) -> None:
         """Send ``[start, end)`` to the sink; an end of None is the end of the content."""
 
+    def pass_to(sink: IReaderSink) -> None:
+        """Send the rest of the range to another sink. Nothing happens between ranges."""
+
     def leave() -> None:
         """The client has left, or has everything. Idempotent."""
 

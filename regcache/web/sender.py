@@ -128,7 +128,8 @@ class Sender:
         epilogue: bytes = b"",
     ) -> None:
         self._request = request
-        self._reader = reader
+        self._source = self._reader = reader
+        self._begun = False
         self._parts = deque(parts)
         self._epilogue = epilogue
         self._turns = terms.turns
@@ -149,7 +150,7 @@ class Sender:
     @property
     def source(self) -> IReader:
         """Where it has the bytes from."""
-        return self._reader
+        return self._source
 
     def send(self) -> "Deferred[None]":
         """Begin. Fires when the request has ended. Cancelling it detaches the reader."""
@@ -169,12 +170,21 @@ class Sender:
     def _begin(self) -> None:
         if self._over:
             return
-        allowance = open_allowance(self._request, is_download=True)
-        if allowance is not None:
-            self._reader = PacedReader(self._reader, allowance)
-            if self._paused:
-                self._reader.pauseProducing()
+        self._begun = True
+        self.limit()
         self._next_part()
+
+    def limit(self) -> None:
+        """Obey a limit from now on, if there is one and there was none before."""
+        if self._over or not self._begun or self._reader is not self._source:
+            return
+        allowance = open_allowance(self._request, is_download=True)
+        if allowance is None:
+            return
+        self._reader = paced = PacedReader(self._source, allowance)
+        if self._paused:
+            paced.pauseProducing()
+        paced.step_between(self)
 
     def pauseProducing(self) -> None:
         """The transport has enough. It may say so several times."""

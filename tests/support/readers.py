@@ -40,6 +40,11 @@ class FakeReader:
         if self.at_begin is not None:
             self.at_begin()
 
+    def pass_to(self, sink: IReaderSink) -> None:
+        """Take another sink."""
+        if self.sink is not None:
+            self.sink = sink
+
     def send(self, data: bytes) -> None:
         """Bytes of the present range."""
         assert self.sink is not None

@@ -117,6 +117,11 @@ class Reader:
         self.position, self.end, self._sink = start, end, sink
         self.step()
 
+    def pass_to(self, sink: IReaderSink) -> None:
+        """Send the rest of the range to another sink."""
+        if self._sink is not None:
+            self._sink = sink
+
     def client_is_fast(self, fast: bool) -> None:
         """Choose the size of reads by whether the client is fast."""
         self._read_size = MOST_READ if fast else LEAST_READ

@@ -158,6 +158,11 @@ class Relay:
         self._start, self._end, self._sink = start, end, sink
         self._body.deliver(self)
 
+    def pass_to(self, sink: IReaderSink) -> None:
+        """Send the rest of the range to another sink."""
+        if self._sink is not None:
+            self._sink = sink
+
     def client_is_fast(self, fast: bool) -> None:
         """Nothing to fit: the upstream's chunks are passed on as they come."""
 

@@ -67,10 +67,19 @@ class PacedReader:
         """Fires when the head of the answer may be sent; fails with what prevents it."""
         return self._reader.ready()
 
+    def step_between(self, sink: IReaderSink) -> None:
+        """Stand from now on between the reader and the sink that it has had so far."""
+        self._sink = sink
+        self._reader.pass_to(self)
+
     def begin(self, start: int, end: int | None, sink: IReaderSink) -> None:
         """Send ``[start, end)`` to the sink; an end of None is the end of the content."""
         self._sink, self._ended = sink, False
         self._reader.begin(start, end, self)
+
+    def pass_to(self, sink: IReaderSink) -> None:
+        """Send the rest of the range to another sink."""
+        self._sink = sink
 
     def leave(self) -> None:
         """The client has left, or has everything. Idempotent."""

@@ -57,8 +57,7 @@ class Pacing:
     def limit(self, rate: int | None) -> None:
         """Change the rate.
 
-        :param rate: of all answers together (bytes a second); None without a limit. Answers that
-            began without any limit go on without one.
+        :param rate: of all answers together (bytes a second); None without a limit.
         """
         if rate != self._share.rate:
             self._share.change_rate(rate, self._clock.seconds())

@@ -49,6 +49,7 @@ class AnswersCase(SynchronousTestCase):
         self.pacing.limit(self.rate)
         self.terms = make_terms(self.clock, STALL)
         self.limits: dict[str, TransferLimits] = {}
+        self.senders = []
         self.site = make_site(self.dispatch, self.clock, **self.options())
 
     def options(self) -> dict[str, Any]:
@@ -58,6 +59,8 @@ class AnswersCase(SynchronousTestCase):
             "pacing": self.pacing,
             "limits": ConnectionLimits(stall=STALL),
         }
+
+    senders: list[Sender]
 
     def dispatch(self, request: Request) -> "Deferred[None] | None":
         """Answer."""
@@ -72,7 +75,9 @@ class AnswersCase(SynchronousTestCase):
             return None
         request.responseHeaders.setRawHeaders("Content-Length", [size])
         reader: Any = Reader(FileSource(MemoryFile(content)))  # type: ignore[arg-type]
-        return Sender(request, reader, [Part(0, int(size))], self.terms).send()
+        sender = Sender(request, reader, [Part(0, int(size))], self.terms)
+        self.senders.append(sender)
+        return sender.send()
 
     def ask(self, target: str, address: str = "192.0.2.7", method: str = "GET") -> MemoryClient:
         """Ask over a connection of its own."""
@@ -284,6 +289,60 @@ class UnlimitedTests(AnswersCase):
         self.pass_time(3)
         self.assertEqual(self.body(second), CONTENT[:200000])
         self.assertFalse(second.transport.aborted)
+
+
+class LateLimitTests(AnswersCase):
+    """A limit that comes while answers are under way."""
+
+    rate = None
+
+    def limit(self) -> None:
+        """As the daemon does it."""
+        self.pacing.limit(RATE)
+        for sender in self.senders:
+            sender.limit()
+
+    def test_answer_under_way(self) -> None:
+        """It is limited from then on, once, and arrives whole."""
+        client = MemoryClient(self.site)
+        write, large = client.transport.write, 60_000
+
+        def write_and_fill(data: bytes) -> None:
+            write(data)
+            if len(client.raw) > large:
+                client.channel.pauseProducing()
+
+        client.transport.write = write_and_fill  # type: ignore[method-assign]
+        client.request("GET", "/blob/300000")
+        count = len(self.body(client))
+        self.assertLess(count, 300000)
+        large = 10**9
+        self.limit()
+        self.limit()
+        self.assertEqual(len(self.body(client)), count)
+        client.channel.resumeProducing()
+        self.pass_time(1)
+        self.assert_near(len(self.body(client)) - count, 1 + SAVED, 0.1)
+        self.pass_time(2)
+        self.assertEqual(self.body(client), CONTENT[:300000])
+        self.assert_at_rest()
+
+    def test_before_and_after(self) -> None:
+        """Answers that have ended, or are limited already, are left alone."""
+        self.ask("/blob/1000")
+        self.limit()
+        client = self.ask("/blob/100000")
+        self.limit()
+        self.pass_time(2)
+        self.assertEqual(self.body(client), CONTENT[:100000])
+        self.limit()
+        self.assert_at_rest()
+
+    def test_source(self) -> None:
+        """Where the bytes are from is known all the same."""
+        self.limit()
+        self.ask("/blob/1000000")
+        self.assertIsInstance(self.senders[0].source, Reader)
 
 
 class Http2Tests(AnswersCase):

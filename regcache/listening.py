@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from regcache.access.client_issuers import ClientIssuers
 from regcache.admin.api.callers import Reach
 from regcache.admin.api.router import Api
-from regcache.admin.endpoint import AdminDispatch, AdminHostDispatch
+from regcache.admin.endpoint import AdminDispatch, AdminHostDispatch, MetricsDispatch
 from regcache.admin.health import HealthPages
 from regcache.client_ca import parse_issuers
 from regcache.config import model
@@ -97,31 +97,32 @@ class ListenerBuilder:
     def _add_admin(self, health: HealthPages, current: CurrentConfiguration, api: Api) -> None:
         """The endpoint for operators and the unix socket: no crowd of clients keeps them out."""
         admin, metrics = self.config.admin, self.engine.metrics
+
+        def site(reach: Reach) -> Site:
+            pages = AdminDispatch(
+                health,
+                metrics.render,
+                CONTENT_TYPE,
+                reach=reach,
+                api=api.at,
+                view=current.view,
+                local_view=current.local_view,
+                admin_hosts=admin.hosts,
+                gatekeeper=current.gatekeeper,
+            )
+            return self._site(pages, None, False, proxies=current.proxies)
+
         if admin.endpoint is not None:
             local = parse_endpoint(admin.endpoint).local
-            pages = AdminDispatch(
-                health,
-                metrics.render,
-                CONTENT_TYPE,
-                api=api.at(Reach.LOOPBACK if local else Reach.REMOTE),
-                view=current.local_view if local else current.view,
-                admin_hosts=admin.hosts,
-                gatekeeper=None if local else current.gatekeeper,
-            )
-            self._add(admin.endpoint, self._site(pages, None, False, proxies=current.proxies), None)
+            self._add(admin.endpoint, site(Reach.LOOPBACK if local else Reach.REMOTE), None)
         if admin.socket is not None:
-            here = api.at(Reach.SOCKET)
-            pages = AdminDispatch(
-                health,
-                metrics.render,
-                CONTENT_TYPE,
-                api=here,
-                view=current.local_view,
-                admin_hosts=None,
-            )
-            site = self._site(pages, None, False, proxies=current.proxies)
-            self._sites.append(site)
-            self._specs.append(socket_spec(admin.socket, site))
+            made = site(Reach.SOCKET)
+            self._sites.append(made)
+            self._specs.append(socket_spec(admin.socket, made))
+        if admin.metrics_endpoint is not None:
+            alone = MetricsDispatch(metrics.render, CONTENT_TYPE)
+            made = self._site(alone, None, False, proxies=current.proxies)
+            self._add(admin.metrics_endpoint, made, None)
 
     def _add(self, endpoint: str, site: Site, tls: CertificateStore | None) -> None:
         self._sites.append(site)

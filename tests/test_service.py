@@ -183,6 +183,13 @@ class AdminTests(ServiceCase):
         (answer,) = self.ask(5000, "/api/v1/session")
         self.assertEqual(answer.status, 404)
 
+    def test_metrics_alone(self) -> None:
+        """The endpoint for metrics has these and nothing else."""
+        self.open(LISTENERS.replace("admin: {", 'admin: {metrics_endpoint: "tcp:9100", '))
+        for target, status in (("/metrics", 200), ("/api/v1/session", 404), ("/v2/", 404)):
+            (answer,) = self.ask(9100, target, host="any.test")
+            self.assertEqual(answer.status, status, target)
+
     def test_hosts(self) -> None:
         """Under an admin host the listeners of clients answer it, those that redirect do not."""
         self.open(LISTENERS.replace("admin: {", "admin: {hosts: [ui.test], "))

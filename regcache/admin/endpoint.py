@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from regcache.admin.api.callers import Reach
 from regcache.admin.health import METHODS, HealthPages
 from regcache.errors import DeniedError, UnsupportedError
 from regcache.web.gatekeeper import Gatekeeper
@@ -25,12 +26,14 @@ class AdminDispatch:
     :param health: answers ``/healthz`` and ``/readyz``.
     :param render_metrics: the metrics as text.
     :param metrics_type: their media type.
-    :param api: answers what is below ``/api/``.
-    :param view: answers what is below ``/v2/``: what is cached.
-    :param admin_hosts: further names under which the endpoint answers; None: under any, since no
-        browser comes there.
-    :param gatekeeper: gives what decides about operators where the endpoint is not on loopback,
-        which is trusted to read; None on loopback. It gives None where nobody can be an operator.
+    :param reach: who reaches it. What a trusted proxy brings to loopback comes from elsewhere.
+    :param api: gives what answers below ``/api/``, to those who reach it so.
+    :param view: answers what is below ``/v2/`` to operators: what is cached.
+    :param local_view: the same where everybody is trusted to read.
+    :param admin_hosts: further names under which the endpoint answers; over the unix socket, where
+        no browser comes, it answers under any.
+    :param gatekeeper: gives what decides about operators where nobody is trusted to read; it
+        gives None where nobody can be an operator.
     """
 
     def __init__(
@@ -39,17 +42,20 @@ class AdminDispatch:
         render_metrics: Callable[[], bytes],
         metrics_type: str,
         *,
-        api: Dispatch,
+        reach: Reach,
+        api: Callable[[Reach], Dispatch],
         view: Dispatch,
-        admin_hosts: Sequence[str] | None = (),
-        gatekeeper: Callable[[], Gatekeeper | None] | None = None,
+        local_view: Dispatch,
+        admin_hosts: Sequence[str],
+        gatekeeper: Callable[[], Gatekeeper | None],
     ) -> None:
         self._health = health
         self._render_metrics = render_metrics
         self._metrics_type = metrics_type
-        self._api, self._view = api, view
-        self._any_host = admin_hosts is None
-        self._hosts = HostRules.build([(host, "admin") for host in admin_hosts or ()])
+        self._reach = reach
+        self._api = {each: api(each) for each in Reach}
+        self._view, self._local_view = view, local_view
+        self._hosts = HostRules.build([(host, "admin") for host in admin_hosts])
         self._gatekeeper = gatekeeper
 
     def __call__(self, request: Request) -> Any:
@@ -60,20 +66,28 @@ class AdminDispatch:
         if not self._is_ours(request.hostname):
             request.facts.outcome = "denied"
             send_text(request, "This endpoint does not answer under this name.\n", status=403)
-        elif request.path.startswith(API_PATH):
-            return self._api(request)
-        elif request.is_distribution:
-            return self._view(request)
-        elif request.method not in METHODS:
+            return None
+        reach = self._reach_of(request)
+        if request.path.startswith(API_PATH):
+            return self._api[reach](request)
+        if request.is_distribution:
+            view = self._view if reach is Reach.REMOTE else self._local_view
+            return view(request)
+        if request.method not in METHODS:
             raise UnsupportedError("only GET and HEAD are supported here")
-        elif not self._health.answer(request):
-            if self._gatekeeper is not None:
-                return self._answer_operator(request, self._gatekeeper())
-            self._answer(request)
-        return None
+        if self._health.answer(request):
+            return None
+        if reach is Reach.REMOTE:
+            return self._answer_operator(request, self._gatekeeper())
+        return self._answer(request)
+
+    def _reach_of(self, request: Request) -> Reach:
+        if self._reach is Reach.LOOPBACK and request.forwarded is not None:
+            return Reach.REMOTE
+        return self._reach
 
     async def _answer_operator(self, request: Request, gatekeeper: Gatekeeper | None) -> None:
-        """Off loopback everything but health and the API is for accounts with ``admin``."""
+        """From elsewhere everything but health and the API is for accounts with ``admin``."""
         if gatekeeper is None:
             raise DeniedError("nobody may see this: access.admins names no account")
         gatekeeper.admit_admin(request, await gatekeeper.decide(request))
@@ -86,7 +100,7 @@ class AdminDispatch:
             send_text(request, "Not found.\n", status=404)
 
     def _is_ours(self, host: str | None) -> bool:
-        if self._any_host:
+        if self._reach is Reach.SOCKET:
             return True
         return host is not None and (host in LOCAL_HOSTS or self._hosts.find(host) is not None)
 

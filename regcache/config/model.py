@@ -114,10 +114,9 @@ class Admin:
     )
     metrics_endpoint: str | None = key_field(
         Nullable(_ENDPOINT),
-        "An endpoint for `/metrics` alone.",
+        "An endpoint for `/metrics` alone, to everybody who reaches it.",
         default=None,
         example="tcp:9100",
-        pending=Pending.WARNED,
     )
 
 

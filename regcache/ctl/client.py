@@ -32,6 +32,7 @@ _GONE = (
     DNSLookupError,
     ResponseFailed,
     CancelledError,
+    OSError,  # the path of a socket is too long, for instance
 )
 
 
@@ -155,5 +156,7 @@ def _text(value: Any) -> str:
 
 
 def _why_gone(address: DaemonAddress, error: BaseException) -> str:
+    if isinstance(error, ResponseFailed) and error.reasons:
+        error = error.reasons[0].value  # what broke it off, where TLS did, for instance
     reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
     return f"no daemon answers at {address}: {reason}"

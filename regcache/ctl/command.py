@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from regcache.ctl.client import DaemonClient, IAsksDaemon, NoDaemonError, RefusedError
-from regcache.ctl.locating import NoFileError, locate
+from regcache.ctl.locating import NoAddressError, locate
 from regcache.ctl.printer import Printer
 
 DONE, FAILED, USAGE, NO_DAEMON = 0, 1, 2, 3
@@ -69,13 +69,19 @@ def run(options: argparse.Namespace, work: Work) -> int:
     printer = Printer(options.json)
     try:
         address = locate(options.socket, options.url, options.file)
-    except NoFileError as error:
+    except NoAddressError as error:
         printer.error(str(error))
         return USAGE
     if (options.user or options.link) and not address.url:
         printer.error("--user and --link are for --url")
         return USAGE
-    login = _login(options)
+    login = None
+    if options.user:
+        password = _password(options.user)
+        if password is None:
+            printer.error(f"--user: without a terminal {PASSWORD_VARIABLE} has to be set")
+            return USAGE
+        login = (options.user, password)
 
     async def ask(reactor: Any) -> None:
         # So the reactor learns the exit status.
@@ -105,10 +111,9 @@ async def supervise(
         return FAILED
 
 
-def _login(options: argparse.Namespace) -> tuple[str, str] | None:
-    if not options.user:
-        return None
+def _password(user: str) -> str | None:
+    """The password of an account; None where there is nobody to ask."""
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is None and sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {options.user}: ")
-    return options.user, password or ""
+        password = getpass.getpass(f"Password of {user}: ")
+    return password

@@ -29,8 +29,8 @@ class DaemonAddress:
         return self.socket or self.url
 
 
-class NoFileError(Exception):
-    """The configuration file that was named cannot be read; the text is one line."""
+class NoAddressError(Exception):
+    """What was named leads to no daemon; the text is one line."""
 
 
 def locate(
@@ -46,11 +46,13 @@ def locate(
     :param socket: of ``--socket``.
     :param url: of ``--url``. Who names one does not mean the daemon of this machine.
     :param file: of ``-c``.
-    :raises NoFileError: if a file was named that cannot be read.
+    :raises NoAddressError: if a file was named that cannot be read, or what is no URL.
     """
     if socket:
         return DaemonAddress(socket)
     if url:
+        if not url.startswith(("http://", "https://")):
+            raise NoAddressError(f"--url: {url}: a URL begins with http:// or https://")
         return DaemonAddress(url=url.rstrip("/"))
     if environ.get(VARIABLE):
         return DaemonAddress(environ[VARIABLE])
@@ -58,7 +60,7 @@ def locate(
         try:
             return DaemonAddress(configured_socket(file) or USUAL_SOCKET)
         except OSError as error:
-            raise NoFileError(f"{file}: cannot be read: {error.strerror}") from None
+            raise NoAddressError(f"{file}: cannot be read: {error.strerror}") from None
     return DaemonAddress(_of_usual_files(files) or USUAL_SOCKET)
 
 

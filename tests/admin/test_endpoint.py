@@ -2,9 +2,11 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.admin.api.callers import Reach
 from regcache.admin.endpoint import AdminDispatch, AdminHostDispatch, MetricsDispatch
 from regcache.admin.health import HealthPages
 from regcache.metrics import CONTENT_TYPE, Metrics
+from regcache.web.forwarded import TrustedProxies
 from regcache.web.request import Dispatch
 from regcache.web.respond import send_text
 from tests.support.web_client import Answer, MemoryClient, make_site
@@ -17,16 +19,27 @@ class AdminCase(SynchronousTestCase):
         self.problems: list[str] = []
         self.health = HealthPages(lambda: self.problems)
         self.metrics = Metrics(["docker.io"])
-        self.site = make_site(
-            AdminDispatch(
-                self.health,
-                self.metrics.render,
-                CONTENT_TYPE,
-                api=lambda request: send_text(request, "the API"),
-                view=lambda request: send_text(request, "what is cached"),
-                admin_hosts=["registry.example.com"],
-            )
+        self.reach(Reach.LOOPBACK)
+
+    def reach(self, reach: Reach) -> None:
+        """Make an endpoint that is reached so."""
+
+        def says(text: str) -> Dispatch:
+            return lambda request: send_text(request, text)
+
+        pages = AdminDispatch(
+            self.health,
+            self.metrics.render,
+            CONTENT_TYPE,
+            reach=reach,
+            api=lambda found: says(f"the API by {found.name}"),
+            view=says("the view of operators"),
+            local_view=says("the view"),
+            admin_hosts=["registry.example.com"],
+            gatekeeper=lambda: None,
         )
+        proxies = TrustedProxies(["192.0.2.0/24"])
+        self.site = make_site(pages, proxies=lambda: proxies)
 
     def get(self, target: str, host: str = "localhost:5001", method: str = "GET") -> Answer:
         """The answer to a request."""
@@ -93,24 +106,40 @@ class EndpointTests(AdminCase):
     def test_api(self) -> None:
         """What is below /api/ is the API's, whatever the method, under names of ours alone."""
         for method in ("GET", "POST", "DELETE"):
-            self.assertEqual(self.get("/api/v1/x", method=method).body, b"the API")
+            self.assertEqual(self.get("/api/v1/x", method=method).body, b"the API by LOOPBACK")
         self.assertEqual(self.get("/api/v1/x", host="evil.test").status, 403)
         self.assertEqual(self.get("/apix").status, 404)
         for target, method in (("/v2", "GET"), ("/v2/a/manifests/b", "DELETE")):
-            self.assertEqual(self.get(target, method=method).body, b"what is cached")
+            self.assertEqual(self.get(target, method=method).body, b"the view")
+
+    def test_proxy(self) -> None:
+        """What a trusted proxy brings to loopback is not trusted to read."""
+        for target, status, body in (
+            ("/api/v1/x", 200, b"the API by REMOTE"),
+            ("/v2/", 200, b"the view of operators"),
+            ("/metrics", 403, None),
+            ("/healthz", 200, b"ok\n"),
+        ):
+            client = MemoryClient(self.site)
+            client.request("GET", target, "X-Forwarded-For: 198.51.100.9")
+            answer = client.answer()
+            self.assertEqual(answer.status, status, target)
+            if body is not None:
+                self.assertEqual(answer.body, body)
+
+    def test_elsewhere(self) -> None:
+        """Where others reach it only health is for everybody."""
+        self.reach(Reach.REMOTE)
+        self.assertEqual(self.get("/api/v1/x").body, b"the API by REMOTE")
+        self.assertEqual(self.get("/v2/").body, b"the view of operators")
+        self.assertEqual([self.get("/metrics").status, self.get("/healthz").status], [403, 200])
 
     def test_socket(self) -> None:
         """Over the unix socket any name will do: no browser comes there."""
-        self.site.dispatch = AdminDispatch(
-            self.health,
-            self.metrics.render,
-            CONTENT_TYPE,
-            api=lambda request: send_text(request, "the API"),
-            view=lambda request: send_text(request, "what is cached"),
-            admin_hosts=None,
-        )
+        self.reach(Reach.SOCKET)
         for host in ("localhost", "anything.test", "d"):
-            self.assertEqual(self.get("/api/v1/x", host=host).body, b"the API")
+            self.assertEqual(self.get("/api/v1/x", host=host).body, b"the API by SOCKET")
+            self.assertEqual(self.get("/metrics", host=host).status, 200)
 
     def test_metrics_alone(self) -> None:
         """The endpoint for metrics alone has nothing else."""

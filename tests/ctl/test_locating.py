@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache.ctl.locating import (
     USUAL_SOCKET,
     DaemonAddress,
-    NoFileError,
+    NoAddressError,
     configured_socket,
     locate,
 )
@@ -47,8 +47,13 @@ class LocatingTests(SynchronousTestCase):
     def test_missing(self) -> None:
         """A file that was named must be there."""
         path = str(self.folder / "none.yml")
-        error = self.assertRaises(NoFileError, locate, None, None, path, environ={}, files=[])
+        error = self.assertRaises(NoAddressError, locate, None, None, path, environ={}, files=[])
         self.assertIn(path, str(error))
+
+    def test_no_url(self) -> None:
+        """What is no URL is refused before anybody is asked."""
+        error = self.assertRaises(NoAddressError, locate, None, "localhost:5001", None, environ={})
+        self.assertIn("begins with http://", str(error))
 
     def test_configured(self) -> None:
         """The socket is found whatever else is wrong; without one the usual is asked."""

@@ -155,5 +155,10 @@ class CtlTests(AdminCase):
         """3 where nobody answers, 2 for wrong usage."""
         self.assertEqual(self.ctl("status", "--socket", "/nowhere/x").returncode, 3)
         self.assertEqual(self.ctl("status", "--url", NO_UPSTREAM).returncode, 3)
+        self.assertEqual(self.ctl("status", "--socket", f"/{'x' * 200}").returncode, 3)
+        over_tls = self.ctl("status", "--url", self.url.replace("http:", "https:"))
+        self.assertEqual((over_tls.returncode, over_tls.stderr.count("\n")), (3, 1), over_tls)
+        self.assertEqual(self.ctl("status", "--url", "localhost").returncode, 2)
+        self.assertEqual(self.ctl("status", "--url", self.url, "--user", "root").returncode, 2)
         self.assertEqual(self.ctl("status", "--nonsense").returncode, 2)
         self.assertEqual(self.ctl("status", "--link", "x").returncode, 2)

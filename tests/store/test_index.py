@@ -308,6 +308,22 @@ class ContentPromises:
 class SqliteContentTests(ContentPromises, SqliteIndexCase):
     """The real index."""
 
+    def test_counts(self) -> None:
+        """Repositories that hold something, tags and contents are counted."""
+        counts = self.successResultOf(self.index.counts())
+        self.assertEqual((counts.repositories, counts.tags, counts.contents), (0, 0, 0))
+        manifest = manifest_of(a=1)
+        for repository in ("library/a", "library/b"):
+            self.manifest(manifest, mention(BLOB, 5), repository=repository)
+        for tag in ("1", "2"):
+            repository = repository_of("library/a")
+            self.successResultOf(self.index.record_tag(repository, tag, manifest.digest, 1.0))
+        counts = self.successResultOf(self.index.counts())
+        self.assertEqual((counts.repositories, counts.tags, counts.contents), (2, 2, 1))
+        self.successResultOf(self.index.forget_content(manifest.digest))
+        counts = self.successResultOf(self.index.counts())
+        self.assertEqual((counts.repositories, counts.contents), (0, 0))
+
 
 class MemoryContentTests(ContentPromises, MemoryIndexCase):
     """The fake index."""

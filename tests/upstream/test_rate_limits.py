@@ -46,6 +46,13 @@ class RateLimitHeadersTests(SynchronousTestCase):
         """What is no number is told to nobody."""
         self.note("many")
         self.assertEqual(self.lines, [])
+        self.assertEqual((self.allowance.remaining, self.allowance.limit), (None, None))
+
+    def test_known(self) -> None:
+        """The latest numbers are known, told or not."""
+        for remaining in ("76;w=21600", "75;w=21600"):
+            self.note(remaining)
+        self.assertEqual((self.allowance.remaining, self.allowance.limit), (75, 100))
 
 
 class RateLimitsTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ the cookie of a session             the account that logged in, as long as its p
 a client certificate of an account  the account
 nothing, on the unix socket         root and the daemon's own user: an admin; others read
 nothing, on a loopback endpoint     somebody who may read
-nothing, elsewhere or by a proxy     nobody: ``none``
+nothing, elsewhere                  nobody: ``none``
 ==================================  ======================================================
 """
 
@@ -196,7 +196,7 @@ class Callers:
         if reach is Reach.SOCKET:
             trusted = peer_user(request) in (0, self._own_user())
             return Caller(Role.ADMIN if trusted else Role.READ, reach, "loopback")
-        if reach is Reach.LOOPBACK and request.forwarded is None:
+        if reach is Reach.LOOPBACK:
             return Caller(Role.READ, reach, "loopback")
         return Caller(Role.NONE, reach)
 

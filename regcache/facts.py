@@ -94,7 +94,9 @@ class ContentFacts:
 
     :ivar size: bytes of the stored content; None if it is not stored whole.
     :ivar media_type: of a stored manifest; "" for any other content.
-    :ivar public: whether some repository gave these bytes without credentials.
+    :ivar public: whether some repository gave these bytes without credentials, and they were not
+        removed from this one since.
+    :ivar withdrawn: whether they were; only a proof makes up for that.
     :ivar link: this repository's right to it, if any.
     :ivar upstream_linked: whether some repository of the same upstream has a link to it.
     :ivar mentioned_size: the size in a manifest that this repository is linked to; where the
@@ -105,6 +107,7 @@ class ContentFacts:
     size: int | None = None
     media_type: str = ""
     public: bool = False
+    withdrawn: bool = False
     link: Link | None = None
     upstream_linked: bool = False
     mentioned_size: int | None = None

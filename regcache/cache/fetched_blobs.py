@@ -60,7 +60,7 @@ class FetchedBlobs:
         """
         other = self._downloads.verified(digest)
         if other is not None and (
-            is_for_all(other.public, repository.upstream)
+            (is_for_all(other.public, repository.upstream) and not facts.withdrawn)
             or self._rights.entitled(facts, repository.upstream)
         ):
             return await self._open(other, repository, facts, hit(0))
@@ -83,7 +83,7 @@ class FetchedBlobs:
         source, digest = running.task.source, running.task.digest
         # Once verified, the content is only being renamed and recorded: that is a hit.
         status = hit(0) if running.readers.verified else collapsed()
-        public = is_for_all(running.public, repository.upstream)
+        public = is_for_all(running.public, repository.upstream) and not facts.withdrawn
         if source.repository == repository.identity or public:
             return await self._open(running, repository, facts, status)
         if self._rights.entitled(facts, repository.upstream):

@@ -17,7 +17,8 @@ from regcache.store.index_schema import digest_key
 from regcache.store.space import BLOCK
 
 CONTENT = """
-SELECT p.size, c.media_type, c.public AND w.content_id IS NULL, l.proved_at, l.credentials,
+SELECT p.size, c.media_type, c.public AND w.content_id IS NULL, w.content_id IS NOT NULL,
+    l.proved_at, l.credentials,
     EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream)
         OR ifnull(w.linked, 0),
     (SELECT min(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
@@ -99,11 +100,12 @@ def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> 
     upstream, repository = find_names(connection, content.repository)
     names = {"upstream": upstream, "repository": repository, "digest": digest_key(content.digest)}
     row = connection.execute(CONTENT, names).fetchone()
-    size, media_type, public, proved_at, credentials, upstream_linked, *sizes = row
+    size, media_type, public, withdrawn, proved_at, credentials, upstream_linked, *sizes = row
     return ContentFacts(
         size=size,
         media_type=media_type or "",
         public=bool(public),
+        withdrawn=bool(withdrawn),
         link=None if proved_at is None else Link(proved_at, credentials),
         upstream_linked=bool(upstream_linked),
         mentioned_size=_mentioned_size(*sizes),

@@ -140,10 +140,15 @@ class StoreCheck:
     ) -> None:
         verified = await self._store.verify(digest, size, self._pool, pace)
         self._count(digest, size, verified, result)
-        if verified is Verified.MISSING and digest not in set(self._store.changing()):
+        if verified is Verified.MISSING and await self._is_expected(digest):
             result.missing += 1
             self._log.warn("stored content has no file any more: {digest}", digest=str(digest))
             self._lost(digest)
+
+    async def _is_expected(self, digest: Digest) -> bool:
+        """Whether content should still be there: it may have been evicted or removed meanwhile."""
+        known = await self._index.stored_between(digest, digest)
+        return digest in known and digest not in set(self._store.changing())
 
     async def _check_unknown(self, digest: Digest, result: CheckResult, pace: Pace) -> None:
         if digest in set(self._store.changing()):

@@ -26,6 +26,11 @@ KIB = 1024
 REPOSITORIES = ("org/a", "org/b")
 
 
+async def _done(deferred: "Deferred[Any]") -> Any:
+    """What comes of it."""
+    return await deferred
+
+
 class RemovalCase(SynchronousTestCase):
     """Two upstreams, a cache over a real store and a real index."""
 
@@ -200,6 +205,23 @@ class WholeTests(RemovalCase):
         for expected in (["head_blob"], []):
             self.blob(layers[0])
             self.assertEqual(self.asked(), expected)
+
+    def test_fetched_for_another(self) -> None:
+        """Nor does it join what another repository is fetching, before it has proved the right."""
+        base = self.layer(300 * KIB)
+        digest, layers = self.image(base)
+        self.image(base, self.layer(), repository="org/b")
+        self.pull()
+        self.pull("org/b")
+        self.remove(manifest_of(self.repository(), digest))
+        self.result(_done(self.caches.store.remove(layers[0])))
+        other = self.caches.served("org/b")
+        opening = Deferred.fromCoroutine(self.caches.blobs.open(other, layers[0]))
+        self.caches.run(turns=10)
+        self.asked()
+        self.blob(layers[0])
+        self.assertIn("head_blob", self.asked())
+        self.successResultOf(opening).reader.leave()
 
     def test_right_is_refused(self) -> None:
         """Where the upstream does not have it there any more nobody is shown it."""

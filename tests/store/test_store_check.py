@@ -155,6 +155,19 @@ class StoreCheckTests(CheckCase):
         self.assertEqual(self.size(other), len(LARGE))
         self.assertEqual(self.damages, [])
 
+    def test_evicted_meanwhile(self) -> None:
+        """What has left the index when its file is looked for is not missing."""
+        digest = self.put(SMALL)
+        os.unlink(self.paths.blob(digest))
+        verify = self.store.verify
+
+        def forget_first(*what: Any) -> Any:
+            self.successResultOf(self.index.forget_content(digest))
+            return verify(*what)
+
+        self.patch(self.store, "verify", forget_first)
+        self.assertEqual((self.run_check().missing, self.missing), (0, []))
+
     def test_adopted(self) -> None:
         """A file too much is hashed and adopted, without a right to anybody."""
         digest = Digest.of(SMALL)

@@ -70,11 +70,21 @@ class LibraryClient(ClientCase):
 
     def pull(self, address: str, repository: str, account: Account | None) -> Pulled:
         """Pull with a file that has the login."""
+        pulled: Pulled = self.made(self.logins(address, account)).pull(f"{address}/{repository}:1")
+        return pulled
+
+    def logins(self, address: str, account: Account | None) -> Path:
+        """A file with one login, or none."""
         logins = {}
         if account is not None:
             logins[address] = {"auth": basic(*account).removeprefix("Basic ")}
-        file = self.workspace().file("auth.json", json.dumps({"auths": logins}))
-        pulled: Pulled = self.made(file).pull(f"{address}/{repository}:1")
+        return self.workspace().file("auth.json", json.dumps({"auths": logins}))
+
+    def pull_from_mirror(self, location: str, repository: str, account: Account | None) -> Pulled:
+        """Pull what another registry should have, by a mirror that may be a host and a path."""
+        client = self.made(self.logins(location.partition("/")[0], account))
+        client.mirrors = {"upstream.invalid": location}
+        pulled: Pulled = client.pull(f"upstream.invalid/{repository}:1")
         return pulled
 
     def login(self, address: str, account: Account) -> None:

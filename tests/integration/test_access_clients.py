@@ -68,7 +68,22 @@ class _Tests:
         self.assert_refused(address, CLOSED, LEAVER)
 
 
-class SkopeoTests(_Tests, SkopeoClient):
+class _RegistriesConf(_Tests):
+    """Besides: mirrors in registries.conf, for which these clients have logins."""
+
+    def test_mirror(self: Any) -> None:
+        """A mirror with the upstream's name as a path, which is a part of the scope then, too."""
+        for restricted in (self.watched(mixed_daemon()), self.watched(closed_daemon())):
+            address = self.address(restricted.daemon)
+            for location in (address, f"{address}/{UPSTREAM}"):
+                pulled = self.pull_from_mirror(location, CLOSED, ALICE)
+                self.assert_arrived(catalog().images[CLOSED], pulled, self.whole)
+                for account in (None, WRONG):
+                    pull = partial(self.pull_from_mirror, location, CLOSED, account)
+                    self.assertRaises(AssertionError, pull)
+
+
+class SkopeoTests(_RegistriesConf, SkopeoClient):
     """skopeo over plain HTTP."""
 
 
@@ -78,7 +93,7 @@ class SkopeoTlsTests(SkopeoTests):
     tls = True
 
 
-class PodmanTests(_Tests, LibraryClient):
+class PodmanTests(_RegistriesConf, LibraryClient):
     """podman over plain HTTP."""
 
     client = Podman

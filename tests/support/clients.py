@@ -152,7 +152,7 @@ class Podman(Client):
             podman += [f"--runroot={workspace.path}/run", "--cgroup-manager=cgroupfs"]
             mirrors = self.mirror_file(workspace)
             environment = {"CONTAINERS_REGISTRIES_CONF": str(mirrors)} if mirrors else {}
-            options = [] if mirrors else self.trust_options()
+            options = self.trust_options() if self.trust.tls or not mirrors else []
             options += self.login_options()
             self.run([*podman, "pull", "-q", *options, reference], workspace.path, environment)
             shown = self.run([*podman, "image", "inspect", reference], workspace.path)
@@ -180,7 +180,7 @@ class Buildah(Client):
             buildah += [f"--runroot={workspace.path}/run"]
             mirrors = self.mirror_file(workspace)
             environment = {"CONTAINERS_REGISTRIES_CONF": str(mirrors)} if mirrors else {}
-            options = [] if mirrors else self.trust_options()
+            options = self.trust_options() if self.trust.tls or not mirrors else []
             options += self.login_options()
             self.run([*buildah, "pull", "-q", *options, reference], workspace.path, environment)
             shown = self.run([*buildah, "inspect", "--type=image", reference], workspace.path)

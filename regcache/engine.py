@@ -24,6 +24,8 @@ from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.relays import Relays
 from regcache.cache.eviction.evictor import Evictor
+from regcache.cache.eviction.sweep_times import SweepTimes
+from regcache.cache.eviction.sweeper import Sweeper
 from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
 from regcache.cache.image_sizes import ImageSizes
@@ -101,6 +103,8 @@ class Engine:
     ledger: SpaceLedger
     space: SpaceMonitor
     evictor: Evictor
+    sweeper: Sweeper
+    sweep_times: SweepTimes
     recount: Recount
     checking: Checking
     downloads: DownloadTable
@@ -267,6 +271,8 @@ class _Builder:
             ledger=self._space.ledger,
             space=self._space.monitor,
             evictor=self._space.evictor,
+            sweeper=self._space.sweeper,
+            sweep_times=self._space.sweep_times,
             recount=self._space.recount,
             checking=self._checking,
             downloads=self._downloads,

@@ -6,6 +6,8 @@ from typing import Any
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.eviction.content_eviction import ContentEviction
 from regcache.cache.eviction.evictor import Evictor
+from regcache.cache.eviction.sweep_times import SweepRules, SweepTimes
+from regcache.cache.eviction.sweeper import Sweeper
 from regcache.cache.forgetting import Forgetting
 from regcache.config.storage_settings import StorageSettings
 from regcache.digests import Digest
@@ -21,10 +23,13 @@ class SpaceParts:
     """The ledger of space, and who keeps it right.
 
     :param changing: the contents that are being stored or removed.
-    :ivar evictor: there after :meth:`build_evictor`, and needed by the ledger from then on.
+    :ivar evictor: there after :meth:`build_evictor`, and needed by the ledger from then on; and
+        so are the others.
     """
 
     evictor: Evictor
+    sweeper: Sweeper
+    sweep_times: SweepTimes
 
     def __init__(
         self,
@@ -36,6 +41,7 @@ class SpaceParts:
         changing: Callable[[], Iterable[Digest]],
     ) -> None:
         self._reactor = reactor
+        self._rules = SweepRules(storage.unused_for, storage.sweep, storage.purge)
         self.ledger = SpaceLedger(
             SpaceLimits(storage.max_size, storage.max_blob, storage.min_free),
             evictable=lambda: self.evictor.evictable(),
@@ -64,10 +70,19 @@ class SpaceParts:
 
         :param evicted: told how many bytes went.
         """
+        eviction = ContentEviction(places, store, forgetting, downloads)
+        self.sweeper = Sweeper(
+            self._reactor,
+            places,
+            eviction,
+            sweep_partials=store.sweep_partials,
+            evicted=evicted,
+        )
+        self.sweep_times = SweepTimes(self._reactor, self.sweeper, self._rules)
         self.evictor = Evictor(
             self._reactor,
             places,
-            ContentEviction(places, store, forgetting, downloads),
+            eviction,
             ledger=self.ledger,
             measure=self.monitor.refresh,
             sweep_partials=lambda: store.sweep_partials(self._reactor.seconds() - YOUNG_FOR),

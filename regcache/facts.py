@@ -20,6 +20,13 @@ class AtMostATenth(int):
     """A size in bytes that is a tenth of the file system where that is less."""
 
 
+@dataclass(frozen=True, slots=True)
+class CronLine:
+    """A cron line of five fields, in local time."""
+
+    expression: str
+
+
 def in_units(size: int) -> str:
     """A size for people: ``1.1 GiB``."""
     amount, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]

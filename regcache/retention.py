@@ -65,6 +65,38 @@ class CandidatePage:
     after: Position | None
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which contents are to go, whatever their place in the order. What is pinned never is.
+
+    :ivar before: only what came before this, and was not used since (Unix seconds).
+    :ivar unused_since: only what was last used before this; infinite: whenever that was.
+    :ivar upstream: only what an upstream of this name gave; "": any.
+    :ivar until: only what is not behind this position of the order; None: all.
+    """
+
+    before: float
+    unused_since: float = inf
+    upstream: str = ""
+    until: Position | None = None
+
+    @property
+    def last_use(self) -> float:
+        """The latest last use of what is to go."""
+        return min(self.before, self.unused_since)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionPage:
+    """Some of what is selected, by its number.
+
+    :ivar after: the number behind which the next page begins; None where this is the last.
+    """
+
+    candidates: tuple[Candidate, ...]
+    after: int | None
+
+
 def weight(at: float, landmark: float) -> float:
     """What one use counts (Unix seconds); 1 at the landmark.
 

@@ -77,6 +77,7 @@ def _parts(
             engine.recount,
             engine.checking.scrub,
             engine.evictor,
+            engine.sweep_times,
             jobs,
             *front.watchers,
         ],

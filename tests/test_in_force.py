@@ -109,6 +109,8 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         ledger=nothing,
         space=nothing,
         evictor=nothing,
+        sweeper=nothing,
+        sweep_times=nothing,
         recount=nothing,
         checking=Checking(pool, nothing, nothing, nothing),
         downloads=parts.downloads,

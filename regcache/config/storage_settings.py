@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from regcache.config.files import path
-from regcache.config.keys import Pending, key_field
+from regcache.config.keys import key_field
 from regcache.config.scalars import choice, cron, duration, schedule, size, size_or_share
 from regcache.config.value_types import Nullable, ValueType
 from regcache.config.values import DAY, GIB, HOUR, Cron, Size
@@ -47,24 +47,21 @@ class StorageSettings:
     )
     unused_for: float | None = key_field(
         Nullable(duration(60.0)),
-        "Content that was not asked for in this time is deleted. `null`: age deletes nothing.",
+        "What was not used in this time leaves the disk. `null`: nothing leaves it for its age.",
         default=30 * DAY,
         example="2d",
-        pending=Pending.WARNED,
     )
     sweep: float | Cron = key_field(
         _SWEEP,
-        "How often, or when, the cache is searched for such content.",
+        "How often, or when (a cron line, local time), the cache is searched for such content.",
         default=HOUR,
         example='"0 4 */2 * *"',
-        pending=Pending.WARNED,
     )
     purge: Cron | None = key_field(
         Nullable(cron()),
-        "When the whole cache is emptied, except for pins.",
+        "When the whole cache is emptied, except for pins: a cron line, local time.",
         default=None,
         example='"0 4 1 * *"',
-        pending=Pending.WARNED,
     )
     verify_on_read: Literal["small", "all", "none"] = key_field(
         choice("small", "all", "none"),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from regcache.facts import Percentage
+from regcache.facts import CronLine, Percentage
 
 #: What is written where a secret would stand.
 REDACTED = "***"
@@ -18,11 +18,7 @@ DAY = 24 * HOUR
 Size = int | Percentage
 
 
-@dataclass(frozen=True, slots=True)
-class Cron:
-    """A cron line of five fields, in local time."""
-
-    expression: str
+Cron = CronLine
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from regcache.digests import Digest
-from regcache.retention import Candidate, CandidatePage, Position
+from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
 
 
 class IPlaces(Interface):
@@ -26,11 +26,16 @@ class IPlaces(Interface):
         ``after``: behind which position. ``before``: only what came earlier (Unix seconds).
         """
 
-    def evict(candidates: Sequence[Candidate]) -> "Deferred[Sequence[Candidate]]":
+    def selected(selection: Selection, after: int) -> "Deferred[SelectionPage]":
+        """What is selected, some of it, behind a number. Fails with OSError."""
+
+    def evict(
+        candidates: Sequence[Candidate], selection: Selection | None = None
+    ) -> "Deferred[Sequence[Candidate]]":
         """Note that contents are not stored any more; gives those that it was noted of.
 
-        What was pinned or used meanwhile stays. Their files have to be removed then, and
-        :meth:`left` called. Fails with OSError.
+        What was pinned or used meanwhile, or is not selected any more, stays. Their files have to
+        be removed then, and :meth:`left` called. Fails with OSError.
         """
 
     def left(digests: Sequence[Digest]) -> "Deferred[None]":

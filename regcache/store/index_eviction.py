@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from regcache.digests import Digest
-from regcache.retention import Candidate, CandidatePage, Position
+from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
 from regcache.store.index_places import drop_place
 from regcache.store.index_schema import digest_from_key, digest_key
 
@@ -38,6 +38,23 @@ SELECT digest FROM contents c
 WHERE id = ? AND NOT EXISTS (SELECT 1 FROM pinned p WHERE p.digest = c.digest)
 """
 
+WHERE_SELECTED = """
+p.place = 'disk' AND p.content_id > :after AND p.content_id <= :end AND p.since <= :before
+AND (p.needed, p.priority, p.content_id) <= (:needed, :worth, :number)
+AND ifnull((SELECT max(last_use) FROM uses WHERE content_id = p.content_id), p.since) <= :last_use
+AND (:upstream = '' OR EXISTS (
+    SELECT 1 FROM links l JOIN upstreams u ON u.key = l.upstream
+    WHERE l.content_id = p.content_id AND u.name = :upstream
+))
+"""
+
+_SELECTED = f"""
+SELECT p.content_id, p.needed, p.priority, p.size, p.since, c.digest
+FROM places p JOIN contents c ON c.id = p.content_id
+WHERE {WHERE_SELECTED} AND NOT EXISTS (SELECT 1 FROM pinned n WHERE n.digest = c.digest)
+ORDER BY p.content_id
+"""
+
 _PINNED_BYTES = """
 SELECT ifnull(sum(p.size), 0) FROM pinned n
 JOIN contents c ON c.digest = n.digest
@@ -50,10 +67,12 @@ class EvictionBatch:
     """Content that is losing its place. While a step runs it belongs to the index's thread.
 
     :ivar waiting: what has its place still.
+    :ivar selection: what it has to be among still; None: unless its priority has been raised.
     :ivar gone: what lost it.
     """
 
     waiting: Sequence[Candidate]
+    selection: Selection | None = None
     gone: list[Candidate] = field(default_factory=list)
 
 
@@ -88,20 +107,36 @@ def evict(connection: sqlite3.Connection, batch: EvictionBatch) -> None:
     gone = []
     while waiting:
         candidate = waiting.pop(0)
-        if _evict_one(connection, candidate):
+        if _may_go(connection, candidate, batch.selection):
+            _evict_one(connection, candidate)
             gone.append(candidate)
         if time.perf_counter() > end:
             break
     batch.waiting, batch.gone = waiting, gone
 
 
-def _evict_one(connection: sqlite3.Connection, candidate: Candidate) -> bool:
-    needed, worth, number = candidate.position
+def _may_go(
+    connection: sqlite3.Connection, candidate: Candidate, selection: Selection | None
+) -> bool:
+    """Whether it is stored still, and neither pinned nor used since it was found."""
+    number = candidate.position[2]
+    if _unpinned(connection, number) is None:
+        return False
+    if selection is not None:
+        return _is_selected(connection, number, selection)
     row = connection.execute(
         "SELECT needed, priority FROM places WHERE content_id = ? AND place = 'disk'", (number,)
     ).fetchone()
-    if row is None or row > (needed, worth) or _unpinned(connection, number) is None:
-        return False
+    return row is not None and row <= candidate.position[:2]
+
+
+def _is_selected(connection: sqlite3.Connection, number: int, selection: Selection) -> bool:
+    row = connection.execute(_SELECTED, _names(selection, number - 1, number)).fetchone()
+    return row is not None
+
+
+def _evict_one(connection: sqlite3.Connection, candidate: Candidate) -> None:
+    _, worth, number = candidate.position
     drop_place(connection, number)
     key = digest_key(candidate.digest)
     connection.execute("INSERT OR IGNORE INTO leaving (digest) VALUES (?)", (key,))
@@ -112,7 +147,34 @@ def _evict_one(connection: sqlite3.Connection, candidate: Candidate) -> bool:
         "INSERT OR REPLACE INTO ghosts (content_id, size, freed) SELECT ?, ?, freed FROM eviction",
         (number, candidate.size),
     )
-    return True
+
+
+def selected(connection: sqlite3.Connection, selection: Selection, after: int) -> SelectionPage:
+    """What is selected, some of it, behind a number."""
+    (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
+    end = after + MOST_LOOKED_AT
+    found = []
+    for row in connection.execute(_SELECTED, _names(selection, after, end)):
+        number, needed, worth, size, since, key = row
+        found.append(Candidate((needed, worth, number), digest_from_key(key), size, since))
+        if len(found) == MOST_CANDIDATES:
+            return SelectionPage(tuple(found), number)
+    return SelectionPage(tuple(found), end if end < last else None)
+
+
+def _names(selection: Selection, after: int, end: int) -> dict[str, object]:
+    """The parameters of statements that select."""
+    needed, worth, number = selection.until or (2, 0.0, 0)
+    return {
+        "after": after,
+        "end": end,
+        "before": selection.before,
+        "last_use": selection.last_use,
+        "upstream": selection.upstream,
+        "needed": needed,
+        "worth": worth,
+        "number": number,
+    }
 
 
 def note_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:

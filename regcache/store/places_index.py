@@ -7,7 +7,7 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.interfaces import IPlaces
-from regcache.retention import Candidate, CandidatePage, Position
+from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
 from regcache.store import index_eviction
 from regcache.store.index_eviction import EvictionBatch
 from regcache.store.index_thread import IndexThread
@@ -28,11 +28,15 @@ class PlacesIndex:
     def candidates(self, after: Position, before: float) -> "Deferred[CandidatePage]":
         return self._thread.read(index_eviction.candidates, after, before)
 
-    def evict(self, candidates: Sequence[Candidate]) -> "Deferred[Sequence[Candidate]]":
-        return Deferred.fromCoroutine(self._evict(candidates))
+    def selected(self, selection: Selection, after: int) -> "Deferred[SelectionPage]":
+        return self._thread.read(index_eviction.selected, selection, after)
 
-    async def _evict(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        batch = EvictionBatch(candidates)
+    def evict(
+        self, candidates: Sequence[Candidate], selection: Selection | None = None
+    ) -> "Deferred[Sequence[Candidate]]":
+        return Deferred.fromCoroutine(self._evict(EvictionBatch(candidates, selection)))
+
+    async def _evict(self, batch: EvictionBatch) -> Sequence[Candidate]:
         gone: list[Candidate] = []
         while batch.waiting:
             await self._thread.write(index_eviction.evict, batch)

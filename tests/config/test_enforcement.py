@@ -43,10 +43,8 @@ class EnforcementTests(SynchronousTestCase):
 
     def test_other_keys_are_warned_of(self) -> None:
         """A key whose feature is missing is one warning that names it."""
-        self.assertIn(PendingKey(("storage", "purge"), Pending.WARNED, None), PENDING)
-        self.assertEqual(
-            warnings("storage:\n  purge: 0 4 * * *"), ["2: storage.purge: is not in effect yet"]
-        )
+        self.assertIn(PendingKey(("ui", "title"), Pending.WARNED, "regcache"), PENDING)
+        self.assertEqual(warnings("ui:\n  title: x"), ["2: ui.title: is not in effect yet"])
 
     def test_any_depth(self) -> None:
         """A key is found wherever it stands, within lists and mappings too."""

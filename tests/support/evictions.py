@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 
 from regcache.cache.eviction.content_eviction import ContentEviction
 from regcache.cache.eviction.evictor import Evictor
+from regcache.cache.eviction.sweeper import Sweeper
 from regcache.cache.forgetting import Forgetting, Forgotten, IndexOfContent
 from regcache.digests import Digest
 from regcache.facts import Manifest, Percentage
@@ -89,10 +90,20 @@ class Storage:
         self.forgetting = Forgetting(removed)
         self.forgetting.subscribe(self.memories, IndexOfContent(self.index))
         self.monitor = SpaceMonitor(clock, pool, directory, self.ledger, measure=self._measure)
+        self.eviction = ContentEviction(
+            self.index.places, self.store, self.forgetting, self.downloads
+        )
+        self.sweeper = Sweeper(
+            clock,
+            self.index.places,
+            self.eviction,
+            sweep_partials=self.store.sweep_partials,
+            evicted=self.evicted.append,
+        )
         self.evictor = Evictor(
             clock,
             self.index.places,
-            ContentEviction(self.index.places, self.store, self.forgetting, self.downloads),
+            self.eviction,
             ledger=self.ledger,
             measure=self.monitor.refresh,
             sweep_partials=lambda: self.store.sweep_partials(clock.seconds() - YOUNG_FOR),

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from regcache.cache.forgetting import Forgetting
 from regcache.digests import Digest
 from regcache.interfaces import IBlobStore, IPlaces
-from regcache.retention import Candidate
+from regcache.retention import Candidate, Selection
 
 AT_ONCE = 16
 """Contents that go together: their files are removed side by side, in some of the threads."""
@@ -57,16 +57,19 @@ class ContentEviction:
         """Whether it may be evicted now; then :meth:`evict` is called, which takes it up."""
         return digest not in self._downloads and self._store.set_out(digest)
 
-    async def evict(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    async def evict(
+        self, candidates: Sequence[Candidate], selection: Selection | None = None
+    ) -> Sequence[Candidate]:
         """Evict what may go; gives what went.
 
         :param candidates: of each of which :meth:`may_go` has just said so.
+        :param selection: what they have to be among still.
         :raises OSError: if neither index nor disk let us.
         """
         gone: Sequence[Candidate] = ()
         noted = True
         try:
-            gone = await self._places.evict(candidates)
+            gone = await self._places.evict(candidates, selection)
         except OSError as error:
             self._log.warn("what is evicted cannot be noted yet: {error}", error=error)
             gone, noted = candidates, False
@@ -78,14 +81,16 @@ class ContentEviction:
         await gatherResults([self._forgetting.evicted(each.digest) for each in gone])
         removed = await self._remove([each.digest for each in gone])
         left = [each for each in gone if each.digest in removed]
-        await self._note_left(left, noted)
+        await self._note_left(left, noted, selection)
         return left
 
-    async def _note_left(self, left: Sequence[Candidate], noted: bool) -> None:
+    async def _note_left(
+        self, left: Sequence[Candidate], noted: bool, selection: Selection | None
+    ) -> None:
         """Where it cannot be noted still, whoever asks for it finds out that it is gone."""
         try:
             if not noted:
-                await self._places.evict(left)
+                await self._places.evict(left, selection)
             await self._places.left([each.digest for each in left])
         except OSError as error:
             self._log.warn("what was evicted could not be noted: {error}", error=error)

@@ -1,0 +1,119 @@
+"""Evicts what is selected: for its age, or all of it, or what a plan has shown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from regcache.cache.eviction.content_eviction import AT_ONCE, ContentEviction
+from regcache.digests import Digest
+from regcache.facts import in_units
+from regcache.interfaces import IPlaces
+from regcache.retention import Candidate, Selection
+
+MOST_BUSY = 1000
+"""Contents that stayed since they were in use, of which it is told which ones they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep has come to.
+
+    :ivar began: Unix seconds; ``seconds`` later it had ended.
+    :ivar contents: how many contents went, of ``freed`` bytes.
+    :ivar busy: some of those that stayed, since they were open or being fetched.
+    """
+
+    began: float
+    seconds: float
+    contents: int
+    freed: int
+    busy: tuple[Digest, ...] = ()
+
+
+class Sweeper:
+    """Sweeps, one sweep after the other.
+
+    :param sweep_partials: removes what is left of downloads, and was last written before a time.
+    :param evicted: told how many bytes went.
+    :ivar last: the last sweep that has ended.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        places: IPlaces,
+        eviction: ContentEviction,
+        *,
+        sweep_partials: "Callable[[float], Deferred[int]]",
+        evicted: Callable[[int], None],
+    ) -> None:
+        self._clock = clock
+        self._places = places
+        self._eviction = eviction
+        self._sweep_partials = sweep_partials
+        self._evicted = evicted
+        self._turns = DeferredLock()
+        self.last: Swept | None = None
+
+    async def sweep(
+        self, selection: Selection, progress: Callable[[int], None] = lambda freed: None
+    ) -> Swept:
+        """Evict what is selected, but for what is in use at its turn.
+
+        :param progress: told how many bytes went until then.
+        :raises OSError: if index or disk fail.
+        """
+        await self._turns.acquire()
+        try:
+            swept = await self._sweep(selection, progress)
+        finally:
+            self._turns.release()
+        self.last = swept
+        if swept.contents:
+            self._log.info(
+                "swept {size}, {contents} manifests and blobs, in {seconds:.1f} s",
+                size=in_units(swept.freed),
+                contents=swept.contents,
+                seconds=swept.seconds,
+            )
+        return swept
+
+    async def _sweep(self, selection: Selection, progress: Callable[[int], None]) -> Swept:
+        began = self._clock.seconds()
+        contents = freed = 0
+        busy: list[Digest] = []
+        after: int | None = 0
+        while after is not None:
+            page = await self._places.selected(selection, after)
+            after = page.after
+            for start in range(0, len(page.candidates), AT_ONCE):
+                some = page.candidates[start : start + AT_ONCE]
+                gone = await self._evict(some, selection, busy)
+                contents += len(gone)
+                freed += sum(each.size for each in gone)
+                progress(freed)
+                await deferLater(self._clock, 0)  # others have their turn
+        if not selection.upstream and selection.until is None:
+            freed += await self._sweep_partials(selection.last_use)
+        seconds = self._clock.seconds() - began
+        return Swept(began, seconds, contents, freed, tuple(busy))
+
+    async def _evict(
+        self, some: tuple[Candidate, ...], selection: Selection, busy: list[Digest]
+    ) -> list[Candidate]:
+        await self._places.write_uses()  # what was used a moment ago is to stay
+        may_go = []
+        for each in some:
+            if self._eviction.may_go(each.digest):
+                may_go.append(each)
+            elif len(busy) < MOST_BUSY:
+                busy.append(each.digest)
+        gone = list(await self._eviction.evict(may_go, selection))
+        self._evicted(sum(each.size for each in gone))
+        return gone

@@ -216,4 +216,4 @@ class AdminTests(ServiceCase):
         path.write_text("")
         text = LISTENERS.replace("admin: {", f"admin: {{socket: {path}, ")
         error = self.assertRaises(listeners.ListenError, self.open, text)
-        self.assertIn(f"{path} is there, and is no socket", str(error))
+        self.assertEqual(str(error), f"admin.socket {path}: {path} is there, and is no socket")

@@ -1,5 +1,6 @@
 """What single keys cannot show: values that contradict each other."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from regcache.config.problems import KeyPath, render_path
 from regcache.config.reading import INVALID, Context
 from regcache.config.upstream_settings import UpstreamSettings
 
+#: Bytes that the path of a unix socket may have (unix(7)).
+LONGEST_SOCKET = 107
 _ANY_PORT = re.compile(r"0+\Z|tcp6?:(?:port=)?0+(?::|\Z)")
 
 
@@ -117,6 +120,10 @@ def _check_pairs(context: Context) -> None:
 
 
 def _check_admin(config: Config, context: Context) -> None:
+    socket = config.admin.socket
+    if socket is not None and len(os.fsencode(socket)) > LONGEST_SOCKET:
+        why = f"is longer than a path of a socket may be ({LONGEST_SOCKET} bytes)"
+        context.error(("admin", "socket"), why)
     endpoint = config.admin.endpoint
     if not endpoint or parse_endpoint(endpoint).local or config.access.has_admin:
         return

@@ -77,6 +77,11 @@ class ListenerSpec:
     tls: IOpenSSLServerConnectionCreator | None = None
     left_over: str = ""
 
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"admin.socket {self.left_over}" if self.left_over else f"listener {self.endpoint}"
+
 
 def socket_spec(path: str, factory: IProtocolFactory) -> ListenerSpec:
     """A unix socket for its owner and group, whose file may be left over from before.
@@ -234,7 +239,7 @@ class Listeners(Service):
         try:
             endpoint = _endpoint(binder if on_tcp else self._reactor, description)
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise ListenError(f"listener {spec.endpoint}: not a usable endpoint: {error}") from None
+            raise ListenError(f"{spec.title}: not a usable endpoint: {error}") from None
         if not on_tcp:
             return [endpoint]
         _at_once(spec, endpoint.listen(spec.factory))
@@ -262,7 +267,7 @@ class Listeners(Service):
             try:
                 remove_left_over_socket(spec.left_over)
             except OSError as error:
-                raise ListenError(f"listener {spec.endpoint}: {error.strerror}") from None
+                raise ListenError(f"{spec.title}: {error.strerror}") from None
         if isinstance(place, BoundSocket):
             listening = execute(place.listen, self._reactor, prepared.factory)
         else:
@@ -272,7 +277,7 @@ class Listeners(Service):
         bound_unsent(socket_of(port))
         self.ports.append(port)
         tls = " (TLS)" if spec.tls is not None else ""
-        _log.info("listening on {endpoint}{tls}", endpoint=spec.endpoint, tls=tls)
+        _log.info("listening on {endpoint}{tls}", endpoint=spec.left_over or spec.endpoint, tls=tls)
 
 
 def _at_once(spec: ListenerSpec, listening: "Deferred[Any]") -> Any:
@@ -280,7 +285,7 @@ def _at_once(spec: ListenerSpec, listening: "Deferred[Any]") -> Any:
     result: list[Any] = []
     listening.addBoth(result.append)
     if not result:
-        raise ListenError(f"listener {spec.endpoint}: this endpoint does not open at once")
+        raise ListenError(f"{spec.title}: this endpoint does not open at once")
     if isinstance(result[0], Failure):
         raise _explain(spec, result[0])
     return result[0]
@@ -311,19 +316,22 @@ def _explain(spec: ListenerSpec, failure: Failure) -> ListenError:
     where = remedy = ""
     if isinstance(error, CannotListenError):
         number = getattr(error.socketError, "errno", None)
-        where = f" ({_address(error)})"
-        remedy = for_address(number, error.port)
+        port = error.port
+        if isinstance(port, bytes):
+            port = os.fsdecode(port)
+        where = f" ({_address(error, port)})"
+        remedy = for_address(number, port)
     elif isinstance(error, OSError):
         number = error.errno
     else:
-        return ListenError(f"listener {spec.endpoint}: {error}")
+        return ListenError(f"{spec.title}: {error}")
     why = os.strerror(number).lower() if number is not None else str(error)
     kind = _NoIPv6Error if number in _NO_IPV6 else ListenError
-    return kind(f"listener {spec.endpoint}: {why}{where}{remedy and f': {remedy}'}")
+    return kind(f"{spec.title}: {why}{where}{remedy and f': {remedy}'}")
 
 
-def _address(error: CannotListenError) -> str:
+def _address(error: CannotListenError, port: int | str) -> str:
     if error.interface is None:
-        return str(error.port)
+        return str(port)
     host = f"[{error.interface}]" if ":" in error.interface else error.interface or "*"
-    return f"{host}:{error.port}"
+    return f"{host}:{port}"

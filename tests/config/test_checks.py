@@ -178,6 +178,12 @@ class ListenerTests(SynchronousTestCase):
 class OtherTests(SynchronousTestCase):
     """Tests for admin, access and secrets."""
 
+    def test_admin_socket(self) -> None:
+        """A path that no socket can have is refused before anything is opened."""
+        (found,) = errors(f"admin: {{socket: /run/{'x' * 103}}}")
+        self.assertIn("1: admin.socket: is longer than a path of a socket may be", found)
+        self.assertEqual(errors(f"admin: {{socket: /run/{'x' * 102}}}"), [])
+
     def test_admin_endpoint(self) -> None:
         """An admin endpoint off loopback needs an account with admin."""
         for endpoint in ("5001", "'tcp:5001'", "'haproxy:tcp:5001:interface=127.0.0.1'"):

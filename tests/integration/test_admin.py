@@ -102,6 +102,17 @@ class SocketTests(AdminCase):
         self.assertEqual(self.daemon.stop(), 0)
         self.assertFalse(self.socket.exists())
 
+    def test_no_folder(self) -> None:
+        """Where there is no folder for it the start is refused with what to type."""
+        second = Regcache(upstream_config(NO_UPSTREAM))
+        self.addCleanup(second.close)
+        second.config["admin"] |= {"socket": "/nowhere/regcache/admin.sock"}
+        second.launch()
+        self.assertEqual(second.process.wait(), 1)
+        line = "admin.socket /nowhere/regcache/admin.sock: no such file or directory"
+        self.assertIn(line, second.log())
+        self.assertIn("type: mkdir -p /nowhere/regcache", second.log())
+
     def test_live(self) -> None:
         """A socket at which somebody answers is never taken away: the start is refused."""
         path = self.folder.path / "other.sock"

@@ -166,6 +166,11 @@ def _password_pool(reactor: Any) -> WorkPool:
     return WorkPool(reactor, "password", PASSWORD_THREADS, niceness=PASSWORD_NICENESS)
 
 
+def _first_number(reactor: Any) -> int:
+    """A number above those of all removals of earlier processes: the time in milliseconds."""
+    return int(reactor.seconds() * 1000)
+
+
 class _Builder:
     """Builds the parts that depend on each other."""
 
@@ -187,7 +192,7 @@ class _Builder:
             IndexFile(paths.index), self._index_pool, self._disk_pool, reactor
         )
         self._store = self._make_store(storage, paths)
-        self._removed: Generations[Hashable] = Generations(MOST_REMOVED)
+        self._removed: Generations[Hashable] = Generations(MOST_REMOVED, _first_number(reactor))
         self._forgetting = Forgetting(self._removed)
         self._checking = build_checking(
             reactor,

@@ -18,8 +18,12 @@ class Generations(Generic[Key]):
     :ivar current: the number of the last event.
     """
 
-    def __init__(self, most: int) -> None:
-        self.current = 0
+    def __init__(self, most: int, first: int = 0) -> None:
+        """
+        :param first: where the numbers begin. Where they outlast the process it is the time, so
+            that they are above all earlier ones, whether or not those can be read.
+        """
+        self.current = first
         self._events: BoundedTable[Key, int] = BoundedTable(most)
         self._forgotten = 0
 

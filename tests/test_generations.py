@@ -10,6 +10,16 @@ from regcache.generations import Generations
 class GenerationsTests(SynchronousTestCase):
     """Numbered events."""
 
+    def test_first(self) -> None:
+        """Numbers may begin anywhere, and never go back."""
+        events: Generations[str] = Generations(10, 1000)
+        self.assertEqual(events.advance("a"), 1001)
+        events.resume(5)
+        self.assertEqual(events.current, 1001)
+        events.resume(2000)
+        self.assertEqual(events.advance("a"), 2001)
+        self.assertTrue(events.concerns("a", 2000))
+
     def test_key_by_key(self) -> None:
         """Only what happened to the key, and only later, concerns it."""
         events: Generations[str] = Generations(10)

@@ -17,6 +17,9 @@ FIRST_AFTER = 300.0
 INTERVAL = 3600.0
 """Seconds from the end of one copy to the beginning of the next."""
 
+SOON = 60.0
+"""The same after something was removed, since the copy before still has the rights to it."""
+
 
 class IndexBackup:
     """Copies the index every hour, if something was written since, and it is no substitute.
@@ -37,10 +40,19 @@ class IndexBackup:
         self._running: Deferred[None] = succeed(None)
         self._stopped = False
         self._copied = -1
+        self._hurried = False
 
     def start(self) -> None:
         """Schedule the first copy."""
         self._next = self._clock.callLater(FIRST_AFTER, self._turn)
+
+    def hurry(self) -> None:
+        """Have a copy made soon: what the last one says must not come back."""
+        self._hurried = True
+        waiting = self._next
+        if waiting is not None and waiting.active():
+            left = waiting.getTime() - self._clock.seconds()
+            waiting.reset(min(left, SOON))
 
     def stop(self) -> "Deferred[None]":
         """Make no more copies. Fires when one that is under way has stopped. Idempotent."""
@@ -50,6 +62,7 @@ class IndexBackup:
         return self._running
 
     def _turn(self) -> None:
+        self._hurried = False
         written = self._thread.written
         if written == self._copied or self._file.problem:
             self._again(None)
@@ -63,7 +76,8 @@ class IndexBackup:
 
     def _again(self, _result: object) -> None:
         if not self._stopped:
-            self._next = self._clock.callLater(INTERVAL, self._turn)
+            seconds = SOON if self._hurried else INTERVAL
+            self._next = self._clock.callLater(seconds, self._turn)
 
     def _succeeded(self, _result: object, written: int) -> None:
         self._copied = written

@@ -1,7 +1,7 @@
 """The part of the index that removals use."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -18,8 +18,10 @@ from regcache.store.index_thread import IndexThread
 class RemovalIndex:
     """Removals in the index's thread. See :class:`~regcache.interfaces.IRemovalIndex`."""
 
-    def __init__(self, thread: IndexThread) -> None:
+    def __init__(self, thread: IndexThread, removed: Callable[[], object]) -> None:
+        """:param removed: called when something was removed."""
         self._thread = thread
+        self._removed = removed
 
     def look(self, target: RemovalTarget) -> "Deferred[RemovalEffect]":
         """What a removal would do."""
@@ -32,7 +34,11 @@ class RemovalIndex:
         def change(connection: sqlite3.Connection) -> None:
             effects[:] = [index_removal.remove(connection, target, generation)]
 
-        return self._thread.write(change).addCallback(lambda _: effects[0])
+        def changed(_result: None) -> RemovalEffect:
+            self._removed()
+            return effects[0]
+
+        return self._thread.write(change).addCallback(changed)
 
     def holds(self, content: RepositoryContent) -> "Deferred[bool]":
         """Whether a repository has content."""

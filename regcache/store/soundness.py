@@ -120,19 +120,24 @@ class Soundness:
         :param size: of the file, in bytes.
         :param anew: hash it whatever is remembered, at this pace.
         """
+        if anew is not None:  # nobody else waits for as long as this may take
+            return await self._hash(digest, size, opened, anew)
         await self._locks.acquire(digest)
         try:
             if await opened.run(is_unlinked):
                 return False  # an earlier call found it damaged
             known = self._sound.get(digest)
-            if known is not None and anew is None and known == await opened.run(_signature):
+            if known is not None and known == await opened.run(_signature):
                 return True
-            if not await self._verify(digest, size, opened, anew or at_once):
-                return False
-            self._sound.put(digest, await opened.run(_signature), seconds=HOLDS)
-            return True
+            return await self._hash(digest, size, opened, at_once)
         finally:
             self._locks.release(digest)
+
+    async def _hash(self, digest: Digest, size: int, opened: OpenFile, pace: Pace) -> bool:
+        if not await self._verify(digest, size, opened, pace):
+            return False
+        self._sound.put(digest, await opened.run(_signature), seconds=HOLDS)
+        return True
 
     async def _verify(self, digest: Digest, size: int, opened: OpenFile, pace: Pace) -> bool:
         hashing = GrowingContent(digest)

@@ -5,7 +5,8 @@ import os
 import sqlite3
 
 from regcache.digests import Digest
-from regcache.store.index_backup import FIRST_AFTER, INTERVAL
+from regcache.removals import blob_of
+from regcache.store.index_backup import FIRST_AFTER, INTERVAL, SOON
 from regcache.store.index_copy import CopyStoppedError, copy_index, verify_copy
 from regcache.store.index_schema import IndexDamagedError
 from tests.support.index_cases import (
@@ -129,3 +130,17 @@ class HourlyTests(SqliteIndexCase):
         self.clock.advance(FIRST_AFTER)
         self.assertEqual(len(glob.glob(f"{self.path}.damaged-*[0-9]")), 1)
         self.assertEqual(self.facts("a", BLOB).size, 5)
+
+    def test_removal(self) -> None:
+        """A copy is made soon after a removal: what the last one says must not come back."""
+        self.clock.advance(FIRST_AFTER)
+        for _ in range(2):
+            self.record()
+            target = blob_of(content_of("a").repository, BLOB)
+            self.clock.advance(INTERVAL / 2)
+            before = os.stat(self.file.backup_path).st_ino
+            self.successResultOf(self.index.removals.remove(target, 1))
+            self.clock.advance(SOON - 1)
+            self.assertEqual(os.stat(self.file.backup_path).st_ino, before)
+            self.clock.advance(2)
+            self.assertNotEqual(os.stat(self.file.backup_path).st_ino, before)

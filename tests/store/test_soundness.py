@@ -4,6 +4,7 @@ import os
 import random
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
 from regcache.digests import Digest
@@ -211,3 +212,18 @@ class VerifyTests(SoundnessCase):
 
         self.successResultOf(self.store.verify(digest, len(LARGE_CONTENT), pace=pace))
         self.assertEqual(sum(counts), len(LARGE_CONTENT))
+
+    def test_slow_pace(self) -> None:
+        """Who wants to read it does not wait for a verification that takes its time."""
+        digest = self.settled(SMALL_CONTENT)
+        store, _ = self.restart()
+        waiting: Deferred[None] = Deferred()
+
+        async def pace(_count: int) -> None:
+            await waiting
+
+        verifying = store.verify(digest, len(SMALL_CONTENT), pace=pace)
+        self.assertEqual(self.read(store, SMALL_CONTENT), SMALL_CONTENT)
+        self.assertNoResult(verifying)
+        waiting.callback(None)
+        self.assertIs(self.successResultOf(verifying), Verified.SOUND)

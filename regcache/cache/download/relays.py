@@ -13,7 +13,7 @@ from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.relay import Relay
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
-from regcache.identity import UpstreamIdentity
+from regcache.identity import RepositoryContent
 from regcache.interfaces import IBlobBody
 
 #: Tells the index the size of verified content (bytes).
@@ -51,28 +51,28 @@ class Relays:
         :param body: the body of an answer that is there already, and not read yet.
         :raises UpstreamFailure: if the upstream does not give it.
         """
-        upstream = source.repository.upstream
-        skip = self.downloads.skipped(digest, source.registry)
+        try:
+            skip = self.downloads.skipped(digest, source.registry)
+        except UpstreamBadAnswer:
+            if body is not None:
+                body.abort()
+            raise
         mentioned = self.downloads.believed_size(digest, expected_size)
         if body is None or body.start != 0 or not body.make_relay():
             if body is not None:
                 body.abort()
             body = await self._ask(digest, source, skip, mentioned)
         text = "{digest} from {upstream} is passed through and not kept: {reason}"
-        self._log.info(text, digest=digest, upstream=upstream.name, reason=reason)
-        clock, size = self.context.clock, mentioned if body.size is None else body.size
+        name, clock = source.repository.upstream.name, self.context.clock
+        self._log.info(text, digest=digest, upstream=name, reason=reason)
+        size, random = mentioned if body.size is None else body.size, self.context.random
         continued = ContinuedBody(
-            digest, source, body, size=size, skip=skip, clock=clock, random=self.context.random
+            digest, source, body, size=size, skip=skip, clock=clock, random=random
         )
-        outcome = RelayOutcome(
-            self,
-            digest,
-            upstream,
-            continued,
-            mentioned=expected_size,
-            page=is_page_instead(body, mentioned),
-        )
-        return Relay(digest, continued, size, upstream=upstream.name, events=outcome, clock=clock)
+        content = RepositoryContent(source.repository, digest)
+        page = is_page_instead(body, mentioned)
+        outcome = RelayOutcome(self, content, continued, mentioned=expected_size, page=page)
+        return Relay(digest, continued, size, upstream=name, events=outcome, clock=clock)
 
     async def _ask(
         self, digest: Digest, source: BlobSource, skip: frozenset[int], mentioned: int | None
@@ -101,16 +101,15 @@ class RelayOutcome:
     def __init__(
         self,
         relays: Relays,
-        digest: Digest,
-        upstream: UpstreamIdentity,
+        content: RepositoryContent,
         body: ContinuedBody,
         *,
         mentioned: int | None,
         page: bool,
     ) -> None:
         self._relays = relays
-        self._digest = digest
-        self._upstream = upstream
+        self._digest = content.digest
+        self._upstream = content.repository.upstream
         self._body = body
         self._mentioned = mentioned
         self._page = page

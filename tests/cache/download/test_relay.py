@@ -285,6 +285,15 @@ class RelaysTests(DownloadTestCase):
         self.assertFalse(body.relayed)
         return body
 
+    def test_nobody_may_be_asked(self) -> None:
+        """Where every URL rests an answer at hand is closed, and no place stays taken."""
+        body = self.answer_at_hand()
+        identity = self.registry.identity
+        for _ in range(2):
+            self.caches.downloads.wrong_bytes(self.digest, identity, 0, page=False)
+        self.failureResultOf(self.open(None, body), UpstreamBadAnswer)
+        self.assertEqual(self.connections(), [False])
+
     def test_part(self) -> None:
         """A part where the whole was asked for is refused, and the connection is closed."""
         self.registry.faults = [Fault(claim_start=1)]

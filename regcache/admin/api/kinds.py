@@ -55,6 +55,8 @@ class Text:
             raise InvalidProblem(path, f"it must have {bounds} characters")
         if any(ord(each) < 32 or ord(each) == 127 for each in text):
             raise InvalidProblem(path, "it has a control character")
+        if any("\ud800" <= each <= "\udfff" for each in text):
+            raise InvalidProblem(path, "it has half a character (a lone surrogate)")
         return text
 
     def from_json(self, value: Any, path: str) -> str:

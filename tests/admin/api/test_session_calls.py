@@ -87,6 +87,13 @@ class LoginTests(SessionCase):
         ):
             self.assert_problem(self.post("session", body), 400, "INVALID")
 
+    def test_half_a_character(self) -> None:
+        """What JSON can say and no text has is refused."""
+        for name in ("account", "password", "link"):
+            body = {"account": "alice", "password": "x"} | {name: "\ud800"}
+            problem = self.assert_problem(self.post("session", body), 400, "INVALID")
+            self.assertEqual(problem["params"]["field"], name)
+
     def test_too_many(self) -> None:
         """Trying passwords ends in 429."""
         for number in range(10):

@@ -482,3 +482,70 @@ class PropertyTests(RemovalCase):
             stored.update(each.digest.hex for each in page.candidates)
             after = page.after
         self.assertEqual(stored, self.names())
+
+
+class ReadingPropertyTests(PropertyTests):
+    """The same, while clients read what is being fetched, leave, and come back."""
+
+    def setUp(self) -> None:
+        """Nobody reads yet."""
+        self.turns = 0
+        self.reading: list[tuple[Digest, Sink]] = []
+        super().setUp()
+
+    def act(self, chance: random.Random) -> None:
+        """One thing that may happen; every now and then somebody begins to read, or leaves."""
+        roll = chance.random()
+        if roll < 0.3:
+            self.begin(chance)
+        elif roll < 0.4 and self.reading:
+            _, sink = self.reading.pop(chance.randrange(len(self.reading)))
+            assert sink.reader is not None
+            sink.reader.leave()
+        else:
+            super().act(chance)
+
+    def begin(self, chance: random.Random) -> None:
+        """A client has begun to read a blob, and everything else has to wait for nothing."""
+        registry = chance.choice([each for each in (self.up, self.quay) if each.blobs])
+        digest = chance.choice(sorted(registry.blobs, key=str))
+        served = self.caches.served(f"org/{chance.randrange(2)}", registry.name)
+        opening = Deferred.fromCoroutine(self.caches.blobs.open(served, digest))
+        self.caches.run(turns=chance.randrange(5, 12))
+        if not opening.called:
+            self.caches.run()
+        sink = Sink()
+        sink.reader = self.successResultOf(opening).reader
+        sink.reader.begin(0, sink.reader.size, sink)
+        self.reading.append((digest, sink))
+
+    def restart(self) -> None:
+        """Everybody has to be gone; what was fetched until then is kept."""
+        for _, sink in self.reading:
+            assert sink.reader is not None
+            sink.reader.leave()
+        self.reading.clear()
+        self.caches.stop()
+        super().restart()
+
+    def check(self) -> None:
+        """Whoever reads has got all of it in the end; then files and index agree.
+
+        Most of the time something else happens before that.
+        """
+        self.turns += 1
+        if self.turns % 3:
+            return
+        self.caches.run()
+        for digest, sink in self.reading:
+            self.assertEqual((Digest.of(bytes(sink.data)), sink.ended), (digest, True))
+            assert sink.reader is not None
+            sink.reader.leave()
+        self.reading.clear()
+        self.caches.run()
+        super().check()
+
+    def names(self) -> set[str]:
+        """The files of complete content: parts are kept for the next who asks."""
+        folder = os.path.join(self.directory, "blobs")
+        return {name for _, _, names in os.walk(folder) for name in names}

@@ -207,7 +207,7 @@ class _Builder:
         self._closed_repositories = ClosedRepositories(self._index, reactor)
         self._make_downloads(storage.finish)
         self._space.build_evictor(
-            self._index.places,
+            self._index,
             self._store,
             self._forgetting,
             self._downloads,

@@ -11,9 +11,10 @@ from regcache.cache.eviction.sweeper import Sweeper
 from regcache.cache.forgetting import Forgetting
 from regcache.config.storage_settings import StorageSettings
 from regcache.digests import Digest
-from regcache.interfaces import IPlaces, IWorkPool
+from regcache.interfaces import IWorkPool
 from regcache.retention import YOUNG_FOR
 from regcache.store.blob_store import BlobStore
+from regcache.store.index import SqliteIndex
 from regcache.store.paths import StorePaths
 from regcache.store.recount import Recount, folder_of
 from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
@@ -41,6 +42,7 @@ class SpaceParts:
         changing: Callable[[], Iterable[Digest]],
     ) -> None:
         self._reactor = reactor
+        self._patterns = storage.pin
         self._rules = SweepRules(storage.unused_for, storage.sweep, storage.purge)
         self.ledger = SpaceLedger(
             SpaceLimits(storage.max_size, storage.max_blob, storage.min_free),
@@ -59,7 +61,7 @@ class SpaceParts:
 
     def build_evictor(
         self,
-        places: IPlaces,
+        index: SqliteIndex,
         store: BlobStore,
         forgetting: Forgetting,
         downloads: DownloadTable,
@@ -70,11 +72,14 @@ class SpaceParts:
 
         :param evicted: told how many bytes went.
         """
+        places, pins = index.places, index.pins
+        pins.set_patterns(self._patterns)
         eviction = ContentEviction(places, store, forgetting, downloads)
         self.sweeper = Sweeper(
             self._reactor,
             places,
             eviction,
+            pins=pins,
             sweep_partials=store.sweep_partials,
             evicted=evicted,
         )
@@ -83,6 +88,7 @@ class SpaceParts:
             self._reactor,
             places,
             eviction,
+            pins=pins,
             ledger=self.ledger,
             measure=self.monitor.refresh,
             sweep_partials=lambda: store.sweep_partials(self._reactor.seconds() - YOUNG_FOR),

@@ -5,10 +5,11 @@ from typing import Literal
 
 from regcache.config.files import path
 from regcache.config.keys import key_field
-from regcache.config.scalars import choice, cron, duration, schedule, size, size_or_share
-from regcache.config.value_types import Nullable, ValueType
+from regcache.config.scalars import choice, cron, duration, schedule, size, size_or_share, text_like
+from regcache.config.value_types import ListOf, Nullable, ValueType
 from regcache.config.values import DAY, GIB, HOUR, Cron, Size
 from regcache.facts import AtMostATenth, Percentage
+from regcache.pins import check_pattern
 
 _SIZE: ValueType[Size] = size_or_share()
 _SWEEP: ValueType[float | Cron] = schedule(1.0, 366 * DAY)
@@ -62,6 +63,13 @@ class StorageSettings:
         "When the whole cache is emptied, except for pins: a cron line, local time.",
         default=None,
         example='"0 4 1 * *"',
+    )
+    pin: tuple[str, ...] = key_field(
+        ListOf(text_like(check_pattern, "pattern")),
+        "What stays on the disk whatever its age, besides what is pinned by hand: tags as "
+        "`<upstream>/<repository>:<tag>`, with `*` and `?`.",
+        default=(),
+        example='["docker.io/library/alpine:*"]',
     )
     verify_on_read: Literal["small", "all", "none"] = key_field(
         choice("small", "all", "none"),

@@ -7,6 +7,7 @@ sizes and offsets are bytes. Deferreds of upstream calls fail with an
 
 from regcache.interfaces.disk_places import IPlaces
 from regcache.interfaces.index import IIndex, IRemovalIndex
+from regcache.interfaces.pinning import IPins
 from regcache.interfaces.pools import IWorkPool
 from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink
 from regcache.interfaces.store import (
@@ -30,6 +31,7 @@ __all__ = [
     "IContentFile",
     "IIndex",
     "IPartialFile",
+    "IPins",
     "IPlaces",
     "IReader",
     "IReaderSink",

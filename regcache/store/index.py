@@ -32,6 +32,7 @@ from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
 from regcache.store.index_names import Statement
 from regcache.store.index_thread import IndexThread
+from regcache.store.pins_index import PinsIndex
 from regcache.store.places_index import PlacesIndex
 from regcache.store.removal_index import RemovalIndex
 from regcache.store.use_writer import UseWriter
@@ -48,6 +49,7 @@ class SqliteIndex:
     :ivar removals: what is asked of it to remove something.
     :ivar checks: what is asked of it to check what is on the disk.
     :ivar places: where bytes lie, and which of them may be evicted.
+    :ivar pins: what is pinned.
 
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.
     """
@@ -62,6 +64,7 @@ class SqliteIndex:
         self._file = file
         self._uses = UseWriter(self._thread, clock)
         self.places = PlacesIndex(self._thread, self._uses)
+        self.pins = PinsIndex(self._thread)
 
     @property
     def problem(self) -> str:
@@ -116,7 +119,8 @@ class SqliteIndex:
         *,
         began: int | None = None,
     ) -> "Deferred[None]":
-        record = partial(index_names.record_tag, now=now, began=began)
+        pinned = self.pins.matches(repository, tag)
+        record = partial(index_names.record_tag, now=now, began=began, pinned=pinned)
         return self._thread.write(record, repository, tag, digest)
 
     def drop_tag(self, repository: Repository, tag: str) -> "Deferred[None]":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
-from regcache.store import index_places
+from regcache.store import index_pins, index_places
 from regcache.store.identities import find_names, note_names
 from regcache.store.index_contents import (
     Proof,
@@ -124,10 +124,12 @@ def record_tag(
     *,
     now: float,
     began: int | None = None,
+    pinned: bool = False,
 ) -> None:
     """Record what a tag names.
 
     :param began: how many removals there were when the upstream was asked.
+    :param pinned: whether a pattern pins the tag.
     """
     if is_outdated(connection, RepositoryContent(repository, digest), began):
         return
@@ -137,6 +139,7 @@ def record_tag(
         " VALUES (?, ?, ?, ?)",
         (number, tag, digest_key(digest), now),
     )
+    index_pins.tag_noted(connection, number, tag, digest_key(digest), by_pattern=pinned)
 
 
 def drop_tag(connection: sqlite3.Connection, repository: Repository, tag: str) -> None:
@@ -176,6 +179,7 @@ def record_manifest(
         now=proof.now,
     )
     _record_mentions(connection, content, statement.descriptors)
+    index_pins.manifest_noted(connection, digest_key(manifest.digest))
     if statement.subject is not None:
         _record_subject(connection, content, statement.subject)
     link_content(connection, repository, content, proof)

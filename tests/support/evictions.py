@@ -97,6 +97,7 @@ class Storage:
             clock,
             self.index.places,
             self.eviction,
+            pins=self.index.pins,
             sweep_partials=self.store.sweep_partials,
             evicted=self.evicted.append,
         )
@@ -104,6 +105,7 @@ class Storage:
             clock,
             self.index.places,
             self.eviction,
+            pins=self.index.pins,
             ledger=self.ledger,
             measure=self.monitor.refresh,
             sweep_partials=lambda: self.store.sweep_partials(clock.seconds() - YOUNG_FOR),

@@ -5,7 +5,7 @@ from math import inf
 
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.interfaces import IPlaces
+from regcache.interfaces import IPins, IPlaces
 from regcache.retention import FIRST, YOUNG_FOR, Candidate, CandidatePage
 
 LASTS = 60.0
@@ -20,8 +20,9 @@ class EvictionOrder:
     come since this one did.
     """
 
-    def __init__(self, places: IPlaces, clock: IReactorTime) -> None:
+    def __init__(self, places: IPlaces, pins: IPins, clock: IReactorTime) -> None:
         self._places = places
+        self._pins = pins
         self._clock = clock
         self._began_at = -inf
         self._page = CandidatePage((), FIRST)
@@ -63,4 +64,5 @@ class EvictionOrder:
         self._began_at, self._outdated = now, False
         self._young_too, self._page = False, CandidatePage((), FIRST)
         self._waiting.clear()
+        await self._pins.settle()
         await self._places.write_uses()

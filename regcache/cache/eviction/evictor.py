@@ -34,7 +34,7 @@ from regcache.cache.eviction.content_eviction import AT_ONCE, ContentEviction
 from regcache.cache.eviction.eviction_order import EvictionOrder
 from regcache.facts import in_units
 from regcache.gate import Gate
-from regcache.interfaces import IPlaces, NoRoomError
+from regcache.interfaces import IPins, IPlaces, NoRoomError
 from regcache.retention import LEAST_SPARE, SPARE, Candidate
 from regcache.sparingly import Sparingly
 
@@ -83,6 +83,7 @@ class Evictor(Service):
         places: IPlaces,
         eviction: ContentEviction,
         *,
+        pins: IPins,
         ledger: Ledger,
         measure: "Callable[[], Deferred[None]]",
         sweep_partials: "Callable[[], Deferred[int]]",
@@ -91,7 +92,7 @@ class Evictor(Service):
         self._clock = clock
         self._places = places
         self._eviction = eviction
-        self._order = EvictionOrder(places, clock)
+        self._order = EvictionOrder(places, pins, clock)
         self._ledger = ledger
         self._measure = measure
         self._sweep_partials = sweep_partials

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from regcache.cache.eviction.content_eviction import AT_ONCE, ContentEviction
 from regcache.digests import Digest
 from regcache.facts import in_units
-from regcache.interfaces import IPlaces
+from regcache.interfaces import IPins, IPlaces
 from regcache.retention import Candidate, Selection
 
 MOST_BUSY = 1000
@@ -50,12 +50,14 @@ class Sweeper:
         places: IPlaces,
         eviction: ContentEviction,
         *,
+        pins: IPins,
         sweep_partials: "Callable[[float], Deferred[int]]",
         evicted: Callable[[int], None],
     ) -> None:
         self._clock = clock
         self._places = places
         self._eviction = eviction
+        self._pins = pins
         self._sweep_partials = sweep_partials
         self._evicted = evicted
         self._turns = DeferredLock()
@@ -86,6 +88,7 @@ class Sweeper:
 
     async def _sweep(self, selection: Selection, progress: Callable[[int], None]) -> Swept:
         began = self._clock.seconds()
+        await self._pins.settle()
         contents = freed = 0
         busy: list[Digest] = []
         after: int | None = 0

@@ -4,12 +4,14 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.eviction.evictor import PATIENCE, PAUSE, SAID_EVERY, STUCK_FOR
+from regcache.cache.eviction.evictor import LOOK, PATIENCE, PAUSE, SAID_EVERY, STUCK_FOR
 from regcache.digests import Digest
 from regcache.interfaces import NoRoomError
+from regcache.pins import Pin
 from regcache.retention import YOUNG_FOR
 from regcache.store.space import SpaceClaim
 from tests.support.evictions import MIB, Storage
+from tests.support.index_cases import repository_of
 
 
 class EvictorCase(SynchronousTestCase):
@@ -21,10 +23,13 @@ class EvictorCase(SynchronousTestCase):
         self.storage = Storage(self.mktemp(), self.clock, 10 * MIB)
         self.storage.start()
         self.addCleanup(self.storage.stop)
-        self.blobs = []
+        self.blobs: list[Digest] = []
+        self.manifests: list[Digest] = []
         for number in range(8):
             self.clock.advance(1)
-            self.blobs.append(self.storage.add_image(f"image {number}", MIB)[1])
+            manifest, blob = self.storage.add_image(f"image {number}", MIB)
+            self.blobs.append(blob)
+            self.manifests.append(manifest)
         self.clock.advance(YOUNG_FOR)
 
     def claimed(self, size: int) -> SpaceClaim:
@@ -102,6 +107,17 @@ class ClaimTests(EvictorCase):
         self.storage.downloads.clear()
         self.clock.advance(STUCK_FOR + 1)
         self.assertEqual(self.gone(), [0, 1, 2, 3, 4, 5, 6, 7])
+
+    def test_pinned_stay(self) -> None:
+        """What is pinned never goes, and counts not as what could: nothing goes in vain for it."""
+        pins = self.storage.index.pins
+        self.successResultOf(pins.pin(repository_of("a"), str(self.manifests[0]), Pin("me", 1.0)))
+        self.successResultOf(pins.pin(repository_of("a"), str(self.manifests[1]), Pin("me", 1.0)))
+        self.clock.advance(LOOK)
+        self.assertIsNone(self.storage.claim(9 * MIB))
+        self.assertEqual(self.gone(), [])
+        self.assert_room(self.claimed(15 * MIB // 2))
+        self.assertFalse({0, 1} & set(self.gone()))
 
     def test_closed_meanwhile(self) -> None:
         """Where all that is left is open it is waited for, for a moment."""

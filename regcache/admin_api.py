@@ -6,6 +6,7 @@ functions; what these functions read is chosen here.
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from regcache import __version__
 from regcache.access.entries import Entries
@@ -13,6 +14,7 @@ from regcache.access.sessions import LIMITS, Sessions
 from regcache.admin.api import (
     config_call,
     job_calls,
+    request_calls,
     session_calls,
     status_calls,
     transfer_calls,
@@ -24,6 +26,7 @@ from regcache.admin.api.calls import ApiCall
 from regcache.admin.api.openapi import OPENAPI, openapi_route
 from regcache.admin.api.router import Api
 from regcache.admin.jobs import Jobs
+from regcache.admin.requests.ring import RequestLog
 from regcache.config import model
 from regcache.config.endpoints import tcp_address
 from regcache.config.loading import Loaded
@@ -43,6 +46,7 @@ CALLS: tuple[ApiCall, ...] = (
     *status_calls.CALLS,
     *upstream_calls.CALLS,
     *transfer_calls.CALLS,
+    *request_calls.CALLS,
     *config_call.CALLS,
     *job_calls.CALLS,
     *verify_call.CALLS,
@@ -52,12 +56,26 @@ CALLS: tuple[ApiCall, ...] = (
 _IN, _OUT = "in", "out"
 
 
-def build_api(loaded: Loaded, engine: Engine, current: CurrentConfiguration, jobs: Jobs) -> Api:
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """What is there for the API alone.
+
+    :ivar jobs: work that is begun by calls.
+    :ivar requests: what clients asked lately.
+    """
+
+    jobs: Jobs
+    requests: RequestLog
+
+
+def build_api(
+    loaded: Loaded, engine: Engine, current: CurrentConfiguration, parts: AdminParts
+) -> Api:
     """Make the API.
 
     :param loaded: the configuration that the daemon began with.
-    :param jobs: work that is begun by calls.
     """
+    jobs = parts.jobs
     sessions = Sessions(Entries(engine.reactor, LIMITS), engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
     addresses = list(ui_addresses(loaded.config))
@@ -67,6 +85,7 @@ def build_api(loaded: Loaded, engine: Engine, current: CurrentConfiguration, job
         *status_calls.status_routes(sources.daemon, sources.counts),
         *upstream_calls.upstream_routes(sources.upstreams),
         *transfer_calls.transfer_routes(sources.traffic),
+        *request_calls.request_routes(parts.requests, engine.parser),
         *config_call.config_routes(sources.config),
         *job_calls.job_routes(jobs),
         *verify_call.verify_routes(jobs, sources.verify, lambda: current.in_force.upstreams),

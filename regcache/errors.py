@@ -9,24 +9,37 @@ an upstream failed us; the cache decides what the client gets instead, and
 from collections.abc import Mapping
 from typing import ClassVar
 
+from regcache import causes
+from regcache.causes import Cause
+
+#: The reason in :class:`UpstreamWrongBytes` of a blob, and of answers that were cut for it.
+WRONG_BYTES = "the content fails its digest"
+
 
 class RegistryError(Exception):
     """An error answer, by default in the OCI form.
 
     :ivar fault: under which the log has more; "" where it has not.
+    :ivar cause: why it is, for the list of requests; None where the status says it all.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "UNKNOWN"
 
     def __init__(
-        self, message: str, *, detail: object = None, headers: Mapping[str, str] | None = None
+        self,
+        message: str,
+        *,
+        detail: object = None,
+        headers: Mapping[str, str] | None = None,
+        cause: Cause | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.detail = detail
         self.headers = dict(headers or {})
         self.fault = ""
+        self.cause = cause
 
 
 class NameInvalidError(RegistryError):
@@ -138,10 +151,12 @@ class UpstreamFailure(Exception):  # noqa: N818 - a fact about the upstream, not
     :ivar reached: False where there was no connection, whatever was asked for.
     :ivar redirected: whether a redirect target failed, and not the registry itself.
     :ivar url_index: which of the upstream's URLs it was; None where that is not known.
+    :ivar cause: what the list of requests says of it.
     :cvar ill: whether this counts against the upstream's breaker.
     """
 
     ill: ClassVar[bool] = False
+    cause: Cause = causes.DOWN
     asked = True
     reached = True
     redirected = False
@@ -186,6 +201,12 @@ class UpstreamBadAnswer(UpstreamFailure):
         return BadGatewayError(f"upstream {self.upstream} gave a bad answer: {self.reason}")
 
 
+class UpstreamWrongBytes(UpstreamBadAnswer):
+    """Content that fails its digest."""
+
+    cause = causes.DIGEST
+
+
 class UpstreamServerError(UpstreamFailure):
     """A 5xx answer."""
 
@@ -198,6 +219,8 @@ class UpstreamServerError(UpstreamFailure):
 class UpstreamNotFound(UpstreamFailure):
     """404: the upstream has no such thing, or does not say whether it has."""
 
+    cause = causes.NOT_FOUND
+
     def answer(self, unknown: type[RegistryError]) -> RegistryError:
         return unknown(f"upstream {self.upstream} does not have it")
 
@@ -209,6 +232,8 @@ class UpstreamDenied(UpstreamFailure):
     :ivar closes: whether these are refused all of the repository, as far as could be found out.
     :ivar detail: the upstream's own message, bounded and cleaned.
     """
+
+    cause = causes.REFUSED
 
     def __init__(
         self,
@@ -240,6 +265,7 @@ class UpstreamRateLimited(UpstreamFailure):
         super().__init__(upstream, reason, status=429)
         self.retry_after = retry_after
         self.asked = asked
+        self.cause = causes.limited(max(1, retry_after))
 
     def answer(self, unknown: type[RegistryError]) -> RegistryError:
         return TooManyRequestsError(

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from regcache.admin.jobs import Jobs
-from regcache.admin_api import build_api
+from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
+from regcache.admin_api import AdminParts, build_api
 from regcache.config import model
 from regcache.config.loading import Loaded
 from regcache.engine import Engine, build_engine
@@ -14,6 +15,7 @@ from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
 from regcache.web.access_log import AccessLog, MetricsRecorder
 from regcache.web.records import Recorder
+from regcache.web.site import Site
 
 
 def build_daemon(
@@ -57,8 +59,12 @@ def _parts(
 ) -> Parts:
     config = loaded.config
     jobs = Jobs(engine.reactor)
-    api = build_api(loaded, engine, current, jobs)
-    front = ListenerBuilder(config, engine, recorders).build(current, api)
+    sites: list[Site] = []
+    ring = RequestRing()
+    requests = RequestLog(ring, lambda: active_requests(sites), engine.reactor.seconds)
+    api = build_api(loaded, engine, current, AdminParts(jobs, requests))
+    front = ListenerBuilder(config, engine, [*recorders, ring]).build(current, api)
+    sites.extend(front.sites)
     return Parts(
         lock=engine.lock,
         index_pool=engine.index_pool,

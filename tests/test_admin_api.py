@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache import __version__
@@ -14,12 +15,15 @@ from regcache.admin.api.callers import Reach
 from regcache.admin.api.calls import PREFIX, ApiCall
 from regcache.admin.api.documentation import fill_in_calls
 from regcache.admin.api.openapi import OPENAPI, openapi
+from regcache.admin.api.request_calls import GET_REQUESTS
 from regcache.admin.api.router import Api
 from regcache.admin.api.transfer_calls import GET_TRANSFERS
 from regcache.admin.api.upstream_calls import GET_UPSTREAMS
 from regcache.admin.jobs import Jobs
-from regcache.admin_api import CALLS, build_api, ui_addresses
+from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
+from regcache.admin_api import CALLS, AdminParts, build_api, ui_addresses
 from regcache.config.loading import loads
+from regcache.web.site import Site
 from tests.support.api import assert_answers
 from tests.support.web_client import MemoryClient, make_site
 from tests.test_in_force import BLOB, DIGEST, OLD, InForceCase
@@ -80,13 +84,19 @@ def parameters(operation: dict[str, Any]) -> list[str]:
     return [each["name"] for each in operation["parameters"]]
 
 
+def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
+    """What belongs to the API alone."""
+    log = RequestLog(RequestRing(), lambda: active_requests(sites), clock.seconds)
+    return AdminParts(Jobs(clock), log)
+
+
 class BuildingTests(InForceCase):
     """What is built."""
 
     def make(self) -> Api:
         """The API over an engine in memory."""
         loaded = loads("", "regcache.yml", {})
-        return build_api(loaded, self.engine, self.start(self.build()), Jobs(self.network))
+        return build_api(loaded, self.engine, self.start(self.build()), admin_parts(self.network))
 
     def test_calls(self) -> None:
         """Every call that is declared is there, once."""
@@ -118,7 +128,12 @@ class TrafficTests(InForceCase):
         super().setUp()
         self.serve(OLD, lambda seen: response(200, BLOB)[:200_000])
         current = self.start(self.build())
-        api = build_api(loads("", "regcache.yml", {}), self.engine, current, Jobs(self.network))
+        api = build_api(
+            loads("", "regcache.yml", {}),
+            self.engine,
+            current,
+            admin_parts(self.network, self.site),
+        )
         self.admin = make_site(api.at(Reach.LOOPBACK), self.network)
 
     def get(self, call: ApiCall) -> Any:
@@ -155,6 +170,16 @@ class TrafficTests(InForceCase):
         (item,) = self.get(GET_UPSTREAMS)["items"]
         self.assertEqual((item["state"], item["downloads"]), ("ok", 1))
         self.assertEqual(item["urls"][0]["url"], "http://old.test")
+
+    def test_open_request(self) -> None:
+        """A request is in the list as long as it goes on."""
+        self.ask(f"/v2/org/app/blobs/{DIGEST}")
+        told = self.get(GET_REQUESTS)
+        (item,) = told["items"]
+        self.assertTrue(item["open"])
+        self.assertEqual((item["upstream"], item["repository"]), ("corp", "org/app"))
+        self.assertEqual((item["status"], item["outcome"]), (200, "miss"))
+        self.assertEqual((told["counts"]["all"], told["kept_since"]), (1, None))
 
     def test_failing(self) -> None:
         """One that cannot be reached says why, and since when."""

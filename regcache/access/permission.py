@@ -20,6 +20,7 @@ The answer is the same whether the thing exists or not.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from regcache import causes
 from regcache.access.challenges import Asked, Challenger
 from regcache.access.grants import Action
 from regcache.access.principals import Decision, PrincipalKind, Wanted
@@ -141,7 +142,8 @@ class Permission:
         if needs_token:
             return self._unauthorized(decision, situation, scope)
         if decision.principal.kind is PrincipalKind.ACCOUNT:
-            return DeniedError("this account may not do that here")
+            cause = causes.forbidden("access.rules")
+            return DeniedError("this account may not do that here", cause=cause)
         return self._unauthorized(decision, situation, scope)
 
     def _unauthorized(

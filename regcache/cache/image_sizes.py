@@ -10,6 +10,7 @@ all are larger                          refused
 ======================================  ========
 """
 
+from regcache import causes
 from regcache.bounded import BoundedTable
 from regcache.cache.policy import ServedRepository
 from regcache.digests import Digest
@@ -59,4 +60,5 @@ class ImageSizes:
             raise DeniedError(
                 f"the image is too large: limits.image_size allows {most} bytes, and it has {size}",
                 detail={"image_size": size, "limit": most},
+                cause=causes.forbidden("limits.image_size"),
             )

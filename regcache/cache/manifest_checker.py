@@ -2,7 +2,7 @@
 
 from regcache.cache.policy import ServedUpstream
 from regcache.digests import Digest
-from regcache.errors import UpstreamBadAnswer
+from regcache.errors import UpstreamBadAnswer, UpstreamWrongBytes
 from regcache.facts import Manifest, ManifestAnswer
 from regcache.interfaces import ICacheEvents
 from regcache.manifest_body import InvalidManifestError, ManifestBody, parse_manifest
@@ -34,7 +34,7 @@ class ManifestChecker:
             return await self._parser.run(len(answer.content), _check, answer, expected)
         except _WrongDigestError:
             self._events.digest_mismatch(upstream.name)
-            raise UpstreamBadAnswer(upstream.name, "the manifest fails its digest") from None
+            raise UpstreamWrongBytes(upstream.name, "the manifest fails its digest") from None
         except InvalidManifestError as error:
             raise UpstreamBadAnswer(upstream.name, f"no valid manifest: {error}") from error
 

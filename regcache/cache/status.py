@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
+from regcache import causes
+from regcache.causes import Cause
+from regcache.errors import (
+    UpstreamBadAnswer,
+    UpstreamFailure,
+    UpstreamRateLimited,
+    UpstreamTimedOut,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,11 +17,13 @@ class CacheStatus:
     """The Cache-Status header and the word that metrics use for it.
 
     :ivar age: seconds since the copy was last validated; None if it is no cached copy.
+    :ivar cause: why the answer is not what a cache usually gives; None where it is.
     """
 
     text: str
     outcome: str
     age: int | None = None
+    cause: Cause | None = None
 
 
 def hit(age: float) -> CacheStatus:
@@ -52,20 +61,26 @@ def joined() -> CacheStatus:
     return CacheStatus("regcache; fwd=uri-miss; collapsed", "collapsed")
 
 
-def relayed() -> CacheStatus:
-    """Passed through, not stored."""
-    return CacheStatus("regcache; fwd=uri-miss; detail=relay", "relay")
+def relayed(*, too_big: bool = False) -> CacheStatus:
+    """Passed through, not stored.
+
+    :param too_big: since it is larger than may be stored; else there is no room for it.
+    """
+    cause = causes.TOO_BIG if too_big else causes.FULL
+    return CacheStatus("regcache; fwd=uri-miss; detail=relay", "relay", cause=cause)
 
 
 def stale_unasked(age: float, ttl: float) -> CacheStatus:
     """From the cache, though too old, without asking: the upstream is known to fail now."""
     over = min(-1, int(ttl - age))  # RFC 9211, 2.4: stale is negative
-    return CacheStatus(f"regcache; hit; ttl={over}; detail=stale", "stale", _seconds(age))
+    text = f"regcache; hit; ttl={over}; detail=stale"
+    return CacheStatus(text, "stale", _seconds(age), causes.STALE_DOWN)
 
 
 def stale_deadline(age: float) -> CacheStatus:
     """From the cache, though too old: the upstream has not answered in time."""
-    return CacheStatus("regcache; fwd=stale; detail=deadline", "stale", _seconds(age))
+    text = "regcache; fwd=stale; detail=deadline"
+    return CacheStatus(text, "stale", _seconds(age), causes.STALE_DEADLINE)
 
 
 def stale_failed(age: float, failure: UpstreamFailure) -> CacheStatus:
@@ -77,7 +92,9 @@ def stale_failed(age: float, failure: UpstreamFailure) -> CacheStatus:
     else:
         nonsense = isinstance(failure, UpstreamBadAnswer)
         why = "detail=invalid" if nonsense else "detail=unreachable"
-    return CacheStatus(f"regcache; fwd=stale; {why}", "stale", _seconds(age))
+    limited = isinstance(failure, UpstreamRateLimited)
+    cause = causes.STALE_LIMITED if limited else causes.STALE_DOWN
+    return CacheStatus(f"regcache; fwd=stale; {why}", "stale", _seconds(age), cause)
 
 
 def _seconds(age: float) -> int:

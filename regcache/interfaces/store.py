@@ -206,6 +206,9 @@ class ISpace(Interface):
 
     closed: str = Attribute("Why nothing at all may be stored; empty where it may.")
 
+    def max_blob() -> int:
+        """The limit of a single blob, in bytes."""
+
     def claim(size: int) -> ISpaceClaim | None:
         """A claim of ``size`` bytes, or None if it is refused; then the blob has to be relayed."""
 

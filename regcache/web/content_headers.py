@@ -58,5 +58,6 @@ def set_list_headers(request: Request, status: CacheStatus) -> None:
 
 def note_status(request: Request, status: CacheStatus) -> None:
     """Note the cache status of an answer, for the access log and the metrics."""
-    request.facts.outcome = status.outcome
-    request.facts.cache_status = status.text
+    facts = request.facts
+    facts.outcome, facts.cache_status = status.outcome, status.text
+    facts.cause = status.cause

@@ -79,7 +79,9 @@ class ErrorAnswers:
         if isinstance(error, RegistryError):
             return error
         if isinstance(error, UpstreamFailure):
-            return error.answer(_UNKNOWN.get(kind, NameUnknownError))
+            answer = error.answer(_UNKNOWN.get(kind, NameUnknownError))
+            answer.cause = error.cause
+            return answer
         if isinstance(error, OSError) and error.errno in EXHAUSTED:
             return self._exhausted(error)
         return _internal(failure)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 
+from regcache import causes
 from regcache.errors import NameInvalidError, NameUnknownError
 from regcache.globs import glob_matches
 from regcache.references import Target, is_repository_name, looks_like_registry
@@ -260,7 +261,9 @@ def _permitted(upstream: UpstreamNames, name: str) -> str:
         raise NameInvalidError("the repository name breaks the grammar, or is too long")
     allowed = any(glob_matches(pattern, repository) for pattern in upstream.allow)
     if not allowed or any(glob_matches(pattern, repository) for pattern in upstream.deny):
-        raise NameUnknownError("this repository is not served here")
+        key = "deny" if allowed else "allow"
+        cause = causes.forbidden(f"upstreams.{upstream.name}.{key}")
+        raise NameUnknownError("this repository is not served here", cause=cause)
     return repository
 
 

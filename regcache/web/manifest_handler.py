@@ -113,6 +113,7 @@ class ManifestHandler:
     def _send(self, request: Request, found: Served, by_tag: bool) -> None:
         note_status(request, found.status)
         manifest = found.manifest
+        request.facts.digest = manifest.digest
         if is_not_modified(request, f'"{manifest.digest}"'):
             request.setResponseCode(304)
             request.send_whole((self._head(found, by_tag, False),), b"")
@@ -137,6 +138,7 @@ class ManifestHandler:
         return head
 
     def _send_head(self, request: Request, found: ServedHead, by_tag: bool) -> None:
+        request.facts.digest = found.digest
         set_content_headers(
             request,
             found.digest,

@@ -2,19 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 
 from regcache.access.principals import UNLIMITED, Decision, Principal, TransferLimits
+from regcache.causes import Cause
+from regcache.digests import Digest
 
 CLIENT_LEFT = 499
 """Recorded as the status where the client left before there was one."""
 
+#: Why an answer ended early whose client left.
+LEFT = "the client closed the connection"
+#: How much of what a client says it is is kept (bytes).
+LONGEST_AGENT = 200
+#: Numbers the requests of a process in the order in which they arrive.
+next_serial = count(1).__next__
+
 
 class RequestRecord(NamedTuple):
-    """All facts about a request that has ended.
+    """All facts about a request that has ended, or about one that goes on.
 
     :ivar peer: the client's address without its port.
     :ivar account: the name of the authenticated account, or "".
@@ -24,7 +34,15 @@ class RequestRecord(NamedTuple):
     :ivar seconds: from the whole request to its end.
     :ivar ended_early: why the answer was not sent whole, or "".
     :ivar error: what the client was told went wrong, or "".
-    :ivar principal: who asked, where that was asked for; it is in no log.
+    :ivar principal: who asked, where that was asked for; this and what follows is in no log.
+    :ivar serial: numbers the requests of this process; 0 for what was refused before it was one.
+    :ivar arrived: when the whole request was there (Unix seconds).
+    :ivar agent: what the client says it is, as it came.
+    :ivar digest: of what was answered with, where the reference is a tag.
+    :ivar cause: why the answer is not what was hoped for.
+    :ivar is_distribution: it was for the distribution API.
+    :ivar shows_login: it had credentials.
+    :ivar is_open: it goes on.
     """
 
     peer: str
@@ -43,16 +61,26 @@ class RequestRecord(NamedTuple):
     ended_early: str
     error: str = ""
     principal: Principal | None = None
+    serial: int = 0
+    arrived: float = 0.0
+    agent: bytes = b""
+    digest: Digest | None = None
+    cause: Cause | None = None
+    is_distribution: bool = False
+    shows_login: bool = True
+    is_open: bool = False
 
     def as_fields(self) -> dict[str, object]:
         """The fields of a line in JSON."""
-        fields: dict[str, Any] = self._asdict()
-        del fields["principal"]
+        fields: dict[str, Any] = dict(zip(_LOGGED, self, strict=False))
         fields["bytes"] = fields.pop("body_bytes")
         fields["duration"] = round(fields.pop("seconds"), 6)
         if self.first_byte is not None:
             fields["first_byte"] = round(self.first_byte, 6)
         return fields
+
+
+_LOGGED = RequestRecord._fields[: RequestRecord._fields.index("principal")]
 
 
 @dataclass(slots=True)
@@ -67,6 +95,8 @@ class RequestFacts:
     :ivar limits: of what is sent to the principal.
     :ivar ended_early: why the answer was not sent whole, or "".
     :ivar error: what the client was told went wrong, or "".
+    :ivar digest: of what is answered with, where the reference is a tag.
+    :ivar cause: why the answer is not what was hoped for.
     """
 
     kind: str = "other"
@@ -80,6 +110,8 @@ class RequestFacts:
     cache_status: str = ""
     ended_early: str = ""
     error: str = ""
+    digest: Digest | None = None
+    cause: Cause | None = None
 
     def decided(self, decision: Decision) -> None:
         """It is known who asks."""

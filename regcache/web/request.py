@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import NO_BODY_CODES
+from twisted.web.http import NO_BODY_CODES, UNAUTHORIZED
 
 from regcache.access.credentials import ClientCertificate
 from regcache.errors import RegistryError, UnsupportedError
@@ -22,7 +22,15 @@ from regcache.web.forwarded import Forwarded
 from regcache.web.header_block import HeaderBlock
 from regcache.web.pacing.pacing import Allowance
 from regcache.web.problem_details import send_refusal
-from regcache.web.records import CLIENT_LEFT, RequestFacts, RequestRecord, describe_peer
+from regcache.web.records import (
+    CLIENT_LEFT,
+    LEFT,
+    LONGEST_AGENT,
+    RequestFacts,
+    RequestRecord,
+    describe_peer,
+    next_serial,
+)
 from regcache.web.request_target import checked_host, origin_form
 from regcache.web.site import Site
 
@@ -137,6 +145,7 @@ class Request(ConnectedRequest):
     :ivar facts: what handlers find out about it, for the access log and the metrics.
     :ivar hostname: the Host without its port, normalised; None if there was none.
     :ivar body_refused: the body was too large and is not read.
+    :ivar serial: its number among the requests of this process.
     :ivar first_byte_at: when the headers of the answer were written (clock seconds), or None.
     """
 
@@ -148,6 +157,7 @@ class Request(ConnectedRequest):
         self.facts = RequestFacts()
         self.hostname: str | None = None
         self.body_refused = False
+        self.serial = 0
         self.arrived_at = 0.0
         self.first_byte_at: float | None = None
         self._aborted = False
@@ -172,6 +182,7 @@ class Request(ConnectedRequest):
         self.method, self.uri, self.clientproto = command, path, version
         self.path = path.partition(b"?")[0]
         self._received = True
+        self.serial = next_serial()
         self.arrived_at = self.site.seconds()
         self.forwarded = self.site.proxies().read(self.peer_address, self.requestHeaders)
         self.site.active_requests.add(self)
@@ -280,7 +291,7 @@ class Request(ConnectedRequest):
         """The client has left: cancel the work for this request, and record its end."""
         super().connectionLost(reason)
         if not self.facts.ended_early:
-            self.facts.ended_early = "the client closed the connection"
+            self.facts.ended_early = LEFT
         work, self._work = self._work, None
         if work is not None:
             work.cancel()
@@ -293,7 +304,7 @@ class Request(ConnectedRequest):
         self._recorded = True
         self._work = None
         self._answer_is_done()
-        self.site.request_ended(self, _record_of(self, self.site.seconds()))
+        self.site.request_ended(self, record_of(self, self.site.seconds()))
 
 
 def open_allowance(request: Request, *, is_download: bool) -> Allowance | None:
@@ -321,8 +332,14 @@ def _payer(request: Request) -> Hashable:
     return request.facts.account or (address if address is None else text_key(address),)
 
 
-def _record_of(request: Request, now: float) -> RequestRecord:
+def record_of(request: Request, now: float, *, is_open: bool = False) -> RequestRecord:
+    """What is known of a request now.
+
+    :param now: clock seconds.
+    :param is_open: it goes on.
+    """
     facts, begun = request.facts, request.first_byte_at
+    agents = request.requestHeaders.getRawHeaders(b"user-agent")
     status = CLIENT_LEFT if begun is None else int(request.code)
     return RequestRecord(
         peer=request.peer_name,
@@ -341,6 +358,14 @@ def _record_of(request: Request, now: float) -> RequestRecord:
         ended_early=facts.ended_early,
         error=facts.error,
         principal=facts.principal,
+        serial=request.serial,
+        arrived=request.arrived_at,
+        agent=agents[0][:LONGEST_AGENT] if agents else b"",
+        digest=facts.digest,
+        cause=facts.cause,
+        is_distribution=request.is_distribution,
+        shows_login=status != UNAUTHORIZED or bool(request.field_lines(b"authorization")),
+        is_open=is_open,
     )
 
 

@@ -75,6 +75,7 @@ def note_error(request: AnswerableRequest, error: RegistryError) -> None:
     if not request.facts.outcome:
         request.facts.outcome = "denied" if error.status in (401, 403) else "error"
     request.facts.error = error.message
+    request.facts.cause = error.cause
 
 
 def send_error(request: AnswerableRequest, error: RegistryError) -> None:

@@ -100,6 +100,10 @@ class FakeSpace:
         self.claims: list[FakeClaim] = []
         self.room: Callable[[], Deferred[None]] = lambda: succeed(None)
 
+    def max_blob(self) -> int:
+        """As large as any claim."""
+        return self.limit
+
     def claim(self, size: int) -> FakeClaim | None:
         """A claim, or None above the limit."""
         if size > self.limit:

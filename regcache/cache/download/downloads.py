@@ -21,7 +21,7 @@ from regcache.cache.download.download import Download
 from regcache.cache.download.progress import Progress, progress_of
 from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
-from regcache.errors import ServiceUnavailableError, UpstreamBadAnswer
+from regcache.errors import ServiceUnavailableError, UpstreamWrongBytes
 from regcache.generations import Generations
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IRegistry, NoRoomError
@@ -95,17 +95,21 @@ class DownloadTable:
         until, reason = self._refused.get(digest) or (0.0, "")
         return reason if self._context.clock.seconds() < until else ""
 
+    def is_too_big(self, size: int | None) -> bool:
+        """Whether a blob of a size may never be stored; False where that is not known."""
+        return size is not None and size > self._context.space.max_blob()
+
     def _refuse(self, digest: Digest, reason: str, seconds: float) -> None:
         self._refused.put(digest, (self._context.clock.seconds() + seconds, reason))
 
     def skipped(self, digest: Digest, registry: IRegistry) -> frozenset[int]:
         """The indexes of the URLs that must not be asked for a digest.
 
-        :raises UpstreamBadAnswer: if every URL of the upstream gave wrong bytes lately.
+        :raises UpstreamWrongBytes: if every URL of the upstream gave wrong bytes lately.
         """
         skip = self._distrusted_urls.skipped(digest, registry.identity, registry.url_count)
         if len(skip) == registry.url_count:
-            raise UpstreamBadAnswer(registry.name, "it gave wrong bytes for this digest before")
+            raise UpstreamWrongBytes(registry.name, "it gave wrong bytes for this digest before")
         return skip
 
     async def find(self, digest: Digest, upstream: UpstreamIdentity) -> Download | None:
@@ -134,7 +138,7 @@ class DownloadTable:
 
         :param expected_size: by a manifest (bytes): a hint, where an answer does not state it.
         :param fresh: whether no earlier attempt left a partial file.
-        :raises UpstreamBadAnswer: if every URL of the upstream gave wrong bytes lately.
+        :raises UpstreamWrongBytes: if every URL of the upstream gave wrong bytes lately.
         :raises ServiceUnavailableError: while the daemon stops.
         """
         if self._stopping:

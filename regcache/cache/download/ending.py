@@ -11,7 +11,7 @@ from regcache.cache.download.context import DownloadContext, DownloadEvents, Dow
 from regcache.cache.download.readers import Readers
 from regcache.cache.download.target import FillTarget, PartialClaim
 from regcache.cache.sight.proofs import agrees
-from regcache.errors import UpstreamBadAnswer, UpstreamFailure
+from regcache.errors import WRONG_BYTES, UpstreamFailure, UpstreamWrongBytes
 from regcache.gate import Gate
 from regcache.interfaces import IPartialFile
 
@@ -196,7 +196,7 @@ class Verification:
         """Verify and store the content. Readers get the last bytes before it has its name.
 
         :returns: False if it has to be fetched again for readers that still wait.
-        :raises UpstreamBadAnswer: if it has another digest; answers that have begun are aborted.
+        :raises UpstreamWrongBytes: if it has another digest; answers that have begun are aborted.
         :raises OSError: if the disk fails.
         """
         if not await self._file.verify():
@@ -237,7 +237,7 @@ class Verification:
         self._readers.begin_anew()
 
     def _reject(self, answers: Answers, target: FillTarget) -> bool:
-        failure = UpstreamBadAnswer(self._task.upstream.name, "the content fails its digest")
+        failure = UpstreamWrongBytes(self._task.upstream.name, WRONG_BYTES)
         if answers.deny_mention(failure):
             # Perhaps it is right, and longer than a manifest says: the next attempt tells.
             _, afresh = self.judge(failure, answers, target)

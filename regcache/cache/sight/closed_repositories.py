@@ -29,6 +29,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache import causes
 from regcache.bounded import BoundedTable
 from regcache.cache.policy import ServedRepository
 from regcache.cache.sight import proofs
@@ -200,5 +201,6 @@ class ClosedRepositories:
 def _still_closed(repository: Repository) -> DeniedError:
     return DeniedError(
         f"upstream {repository.upstream.name} refused the configured credentials for "
-        f"{repository.name}, and has not said otherwise yet"
+        f"{repository.name}, and has not said otherwise yet",
+        cause=causes.REFUSED,
     )

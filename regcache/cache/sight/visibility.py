@@ -41,6 +41,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from regcache import causes
 from regcache.bounded import BoundedTable
 from regcache.cache.freshness import takes_back
 from regcache.cache.policy import ServedRepository
@@ -319,7 +320,8 @@ def _require_public(verdict: Verdict, repository: ServedRepository) -> None:
     if not verdict.public:
         raise DeniedError(
             f"{repository.identity} is private; to serve what the configured "
-            f"credentials can read, set upstreams.{repository.upstream.name}.serve_private"
+            f"credentials can read, set upstreams.{repository.upstream.name}.serve_private",
+            cause=causes.PRIVATE,
         )
 
 

@@ -1,0 +1,193 @@
+"""GET requests, request and clients: what clients asked lately, and what became of it."""
+
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+from regcache.admin.api.call_problems import NotCachedProblem
+from regcache.admin.api.callers import Role
+from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.kinds import Choice, Flag, Instant, Parameter, Text
+from regcache.admin.api.request_items import FIELDS, ITEM, Sight, item_of
+from regcache.admin.api.request_selection import Wish, clients, select
+from regcache.admin.api.schemas import (
+    COUNT,
+    INTEGER,
+    TEXT,
+    TIME,
+    array,
+    nullable,
+    page,
+    record,
+    words,
+)
+from regcache.admin.requests.ring import RequestLog
+from regcache.metrics import KINDS, OUTCOMES
+from regcache.parsing import Parser
+
+PHASES = ("queue", "dns", "connect", "tls", "token", "redirect", "first_byte")
+EVENTS = ("broken", "resumed", "joined", "parked")
+#: Samples of the rate of one answer.
+MOST_SAMPLES = 144
+#: What a row stands for, where it is decided whether a thread reads the rows (bytes).
+_ROW_BYTES = 64
+_DAY = 86_400.0
+
+COUNTS = record(all=COUNT, slow=COUNT, failed=COUNT, miss=COUNT, stale=COUNT)
+_PAGE = page(ITEM)
+GET_REQUESTS = ApiCall(
+    method="GET",
+    path="requests",
+    role=Role.READ,
+    text="What clients asked lately, the latest first. The counts are those of all filters but "
+    "outcome, slow and failed.",
+    parameters=(
+        Parameter("q", Text(256), "A part of a name, digest, account, address or agent."),
+        Parameter("upstream", Text(256, 1)),
+        Parameter("principal", Text(256, 1), "An account or an address."),
+        Parameter("kind", Choice(tuple(sorted(KINDS)))),
+        Parameter("outcome", Choice(tuple(sorted(OUTCOMES)))),
+        Parameter("slow", Flag(), "Its first byte took 2 s, or all of it 30 s."),
+        Parameter("failed", Flag(), "It failed, or was denied; not the 401 that begins a login."),
+        Parameter("since", Instant()),
+        Parameter("until", Instant()),
+    ),
+    answer=record(
+        **_PAGE["properties"],
+        counts=COUNTS,
+        kept_since=nullable(TIME),
+    ),
+    paged=True,
+)
+GET_REQUEST = ApiCall(
+    method="GET",
+    path="request",
+    role=Role.READ,
+    text="All that is known of one of them. Phases and samples are kept for the last 500 that "
+    "were slow or failed.",
+    parameters=(Parameter("id", Text(64, 1), "Of the request.", required=True),),
+    answer=record(
+        **FIELDS,
+        cache_status=nullable(TEXT),
+        error=nullable(TEXT),
+        hosts=array(TEXT),
+        phases=nullable(
+            array(
+                record(
+                    phase=words(*PHASES),
+                    start_ms=INTEGER,
+                    duration_ms=COUNT,
+                    host=nullable(TEXT),
+                )
+            )
+        ),
+        waits=nullable(record(upstream_ms=COUNT, client_ms=COUNT, disk_ms=COUNT)),
+        samples=nullable(record(step_ms=COUNT, bytes=array(COUNT, maxItems=MOST_SAMPLES))),
+        median_bytes_per_s_7d=nullable(COUNT),
+        events=nullable(
+            array(
+                record(
+                    at_ms=INTEGER,
+                    kind=words(*EVENTS),
+                    offset_bytes=nullable(COUNT),
+                    text=nullable(TEXT),
+                )
+            )
+        ),
+        image=nullable(record(name=TEXT, reference=TEXT, platform=nullable(TEXT))),
+    ),
+)
+GET_CLIENTS = ApiCall(
+    method="GET",
+    path="clients",
+    role=Role.READ,
+    text="Who asked lately, the latest first, and what was asked last.",
+    parameters=(Parameter("since", Instant(), "24 hours ago where it is absent."),),
+    answer=record(
+        items=array(
+            record(
+                principal=nullable(TEXT),
+                address=nullable(TEXT),
+                agent=nullable(TEXT),
+                last_seen=TIME,
+                last=record(name=nullable(TEXT), outcome=nullable(words(*sorted(OUTCOMES)))),
+            )
+        ),
+        next=nullable(TEXT),
+    ),
+)
+#: All of them.
+CALLS = (GET_REQUESTS, GET_REQUEST, GET_CLIENTS)
+_FILTERS = tuple(each.name for each in fields(Wish) if each.name != "_")
+
+
+def request_routes(log: RequestLog, parser: Parser) -> list[CallRoute]:
+    """The calls.
+
+    :param parser: reads many rows beside the reactor.
+    """
+    calls = RequestCalls(log, parser)
+    return [
+        CallRoute(GET_REQUESTS, calls.list),
+        CallRoute(GET_REQUEST, calls.one),
+        CallRoute(GET_CLIENTS, calls.clients),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCalls:
+    """Answers them."""
+
+    log: RequestLog
+    parser: Parser
+
+    async def list(self, asked: AskedCall) -> dict[str, Any]:
+        """A page of requests."""
+        position, rows = asked.position, self.log.all()
+        assert position is not None, "this call has pages"
+        items, last, more = await self.parser.run(
+            _ROW_BYTES * len(rows),
+            partial(
+                select,
+                rows,
+                Sight(asked.caller),
+                _wish(asked),
+                after=None if position.after is None else int(position.after[0]),
+                limit=position.limit,
+                id_of=self.log.ring.id_of,
+            ),
+        )
+        return asked.page(items, None if last is None else [last]) | more
+
+    def one(self, asked: AskedCall) -> dict[str, Any]:
+        """All that is known of one request."""
+        sight, found = Sight(asked.caller), self.log.find(asked.values["id"])
+        if found is None or not sight.sees(found):
+            raise NotCachedProblem("there is no such request, or it was too long ago")
+        return item_of(found, sight, self.log.ring.id_of) | {
+            "cache_status": found.cache_status or None,
+            "error": found.error or found.ended_early or None,
+            "hosts": [],
+            "phases": None,
+            "waits": None,
+            "samples": None,
+            "median_bytes_per_s_7d": None,
+            "events": None,
+            "image": None,
+        }
+
+    async def clients(self, asked: AskedCall) -> dict[str, Any]:
+        """Who asked lately."""
+        since, rows = asked.values["since"], self.log.all()
+        if since is None:
+            since = self.log.seconds() - _DAY
+        size = _ROW_BYTES * len(rows)
+        found = await self.parser.run(size, clients, rows, Sight(asked.caller), since)
+        return {"items": found, "next": None}
+
+
+def _wish(asked: AskedCall) -> Wish:
+    chosen = {name: asked.values[name] for name in _FILTERS}
+    if chosen["q"] is not None:
+        chosen["q"] = chosen["q"].lower()
+    return Wish(**chosen)

@@ -1,0 +1,109 @@
+"""The requests that ended lately, and those that go on: all that the list of requests has.
+
+The ring is filled for every request. So a row is the record that the metrics have, and nothing is
+computed before somebody looks.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from regcache.web.records import RequestRecord
+from regcache.web.request import Request, record_of
+from regcache.web.site import Site
+
+#: How many requests are kept that have ended.
+MOST_KEPT = 20_000
+_NODE_BYTES = 4
+
+
+class RequestRing:
+    """The latest requests to the distribution API. A :data:`~regcache.web.records.Recorder`.
+
+    :param most: how many are kept.
+    :ivar count: how many have ended since the start.
+    """
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._rows: deque[RequestRecord] = deque(maxlen=most)
+        self._node = secrets.token_hex(_NODE_BYTES)
+        self.count = 0
+
+    def __call__(self, record: RequestRecord) -> None:
+        if record.is_distribution:
+            self.count += 1
+            self._rows.append(record)
+
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._rows)
+
+    def ended(self) -> list[RequestRecord]:
+        """All that are kept, in the order in which they ended."""
+        return list(self._rows)
+
+    def latest(self, count: int) -> list[RequestRecord]:
+        """The last of them, in the same order.
+
+        :param count: how many at most.
+        """
+        rows = [row for row, _ in zip(reversed(self._rows), range(count), strict=False)]
+        return rows[::-1]
+
+    def id_of(self, record: RequestRecord) -> str:
+        """The id of a request: no other has it, of this process or of another."""
+        return f"{self._node}-{record.serial:x}"
+
+    def serial_of(self, request_id: str) -> int | None:
+        """The number of a request with this id; None where it is no id of this process."""
+        node, _, serial = request_id.partition("-")
+        if node != self._node or not serial.isalnum() or len(serial) > 16:
+            return None
+        try:
+            return int(serial, 16)
+        except ValueError:
+            return None
+
+
+def active_requests(sites: Iterable[Site]) -> Iterator[Request]:
+    """The requests that go on, on some sites."""
+    for site in sites:
+        yield from (each for each in site.active_requests if isinstance(each, Request))
+
+
+class RequestLog:
+    """The requests that have ended, and those that go on.
+
+    :param active: gives the requests that go on.
+    :param seconds: Unix seconds.
+    :ivar ring: those that have ended.
+    :ivar seconds: the same.
+    """
+
+    def __init__(
+        self,
+        ring: RequestRing,
+        active: Callable[[], Iterable[Request]],
+        seconds: Callable[[], float],
+    ) -> None:
+        self.ring = ring
+        self._active = active
+        self.seconds = seconds
+
+    def open(self) -> list[RequestRecord]:
+        """Those that go on."""
+        now = self.seconds()
+        return [
+            record_of(each, now, is_open=True) for each in self._active() if each.is_distribution
+        ]
+
+    def all(self) -> list[RequestRecord]:
+        """All, in no order."""
+        return self.ring.ended() + self.open()
+
+    def find(self, request_id: str) -> RequestRecord | None:
+        """The request with an id, if it is known."""
+        serial = self.ring.serial_of(request_id)
+        if serial is None:
+            return None
+        return next((each for each in self.all() if each.serial == serial), None)

@@ -165,4 +165,4 @@ class FetchedBlobs:
             reason=reason,
             body=body,
         )
-        return OpenBlob(relay, relayed(too_big=self._downloads.is_too_big(relay.size)))
+        return OpenBlob(relay, relayed(too_big=self._relays.is_too_big(relay.size)))

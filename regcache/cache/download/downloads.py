@@ -95,10 +95,6 @@ class DownloadTable:
         until, reason = self._refused.get(digest) or (0.0, "")
         return reason if self._context.clock.seconds() < until else ""
 
-    def is_too_big(self, size: int | None) -> bool:
-        """Whether a blob of a size may never be stored; False where that is not known."""
-        return size is not None and size > self._context.space.max_blob()
-
     def _refuse(self, digest: Digest, reason: str, seconds: float) -> None:
         self._refused.put(digest, (self._context.clock.seconds() + seconds, reason))
 

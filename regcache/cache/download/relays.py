@@ -74,6 +74,10 @@ class Relays:
         outcome = RelayOutcome(self, content, continued, mentioned=expected_size, page=page)
         return Relay(digest, continued, size, upstream=name, events=outcome, clock=clock)
 
+    def is_too_big(self, size: int | None) -> bool:
+        """Whether a blob of a size may never be stored; False where that is not known."""
+        return size is not None and size > self.context.space.max_blob()
+
     async def _ask(
         self, digest: Digest, source: BlobSource, skip: frozenset[int], mentioned: int | None
     ) -> IBlobBody:

@@ -13,6 +13,7 @@ from twisted.internet.error import (
     ConnectionLost,
     DNSLookupError,
 )
+from twisted.internet.task import deferLater
 from twisted.web.client import URI, Agent, ResponseFailed
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
@@ -73,6 +74,9 @@ class IAsksDaemon(Protocol):
         :raises RefusedError: if it is refused.
         """
 
+    async def pause(self, seconds: float) -> None:
+        """Wait before the next question."""
+
 
 @implementer(IAgentEndpointFactory)
 class _SocketEndpoints:
@@ -96,6 +100,7 @@ class DaemonClient:
     def __init__(
         self, reactor: Any, address: DaemonAddress, login: tuple[str, str] | None = None
     ) -> None:
+        self._reactor = reactor
         self._address = address
         self._login = login
         self._base = address.url or "http://localhost"
@@ -118,6 +123,10 @@ class DaemonClient:
         """The answer to what changes something."""
         content = json.dumps(body).encode()
         return await self._ask(method, call, headers=_CHANGE, data=content)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before the next question."""
+        await deferLater(self._reactor, seconds)
 
     async def open_link(self, link: str) -> None:
         """Begin a session with a one-time link, or its token; its cookie is kept."""

@@ -6,8 +6,12 @@ could steer it.
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
+
+Show = Callable[[int, int | None], object]
+"""Takes how much is done, and of how much; None where nobody knows."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -39,6 +43,15 @@ class Printer:
         """Print a line for people, beside the output."""
         print(harmless(text), file=self._errors, flush=True)
 
+    @contextmanager
+    def progress(self, text: str) -> Iterator[Show]:
+        """Show how far something is while it goes on: a bar on a terminal, elsewhere nothing."""
+        if self.as_json or not self.is_terminal:
+            yield lambda done, total: None
+            return
+        with _bar(self._stream, text) as show:
+            yield show
+
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print rows under their columns; elsewhere as lines with tabs, without a head."""
         if not self.is_terminal:
@@ -53,6 +66,27 @@ class Printer:
         for row in rows:
             table.add_row(*(Text(harmless(cell)) for cell in row))
         Console(file=self._stream).print(table)
+
+
+@contextmanager
+def _bar(stream: TextIO, text: str) -> Iterator[Show]:
+    """A bar that says how far something is, and for how long it will go on."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(
+        TextColumn("{task.description}"), *columns, console=Console(file=stream), transient=True
+    ) as progress:
+        task = progress.add_task(harmless(text), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def harmless(text: str) -> str:

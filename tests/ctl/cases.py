@@ -30,7 +30,8 @@ class Terminal(io.StringIO):
 class FakeDaemon:
     """Answers what it was told to; answers are held to the schema of their call.
 
-    :ivar answers: by method and call; an exception is raised.
+    :ivar answers: by method and call; an exception is raised, and of a list one after another
+        given, the last one again and again.
     :ivar asked: method, call, and parameters or body.
     """
 
@@ -41,8 +42,9 @@ class FakeDaemon:
 
     def answer(self, call: ApiCall, answer: Any) -> None:
         """Set the answer of a call."""
-        if not isinstance(answer, Exception):
-            assert_answers(call, answer)
+        for each in answer if isinstance(answer, list) else [answer]:
+            if not isinstance(each, Exception):
+                assert_answers(call, each)
         self.answers[call.method, call.path] = answer
 
     async def get(self, call: str, **parameters: Any) -> Any:
@@ -53,6 +55,9 @@ class FakeDaemon:
         """The answer to a change."""
         return self._take(method, call, body)
 
+    async def pause(self, seconds: float) -> None:
+        """No time is lost."""
+
     async def open_link(self, link: str) -> None:
         """Notes it."""
         self.links.append(link)
@@ -60,6 +65,8 @@ class FakeDaemon:
     def _take(self, method: str, call: str, values: Mapping[str, Any]) -> Any:
         self.asked.append((method, call, values))
         answer = self.answers[method, call]
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -12,7 +12,7 @@ import bcrypt
 
 from regcache.admin.api.calls import PREFIX
 from regcache.admin_api import CALLS
-from tests.integration.base import PullThroughCase, upstream_config
+from tests.integration.base import UPSTREAM, PullThroughCase, upstream_config
 from tests.support.api import assert_answers
 from tests.support.processes import CHECKOUT, Workspace
 from tests.support.registry_client import RegistryClient
@@ -161,6 +161,22 @@ class CtlTests(AdminCase):
         refused = self.ctl("ui", "--url", self.url, "--user", "root", REGCACHE_PASSWORD="toor")
         self.assertEqual(refused.returncode, 1)
         self.assertNotIn(link.rpartition("/")[2], self.daemon.log())
+
+    def test_verify(self) -> None:
+        """It names what was damaged, which the status says, too; then all is well."""
+        folder = self.daemon.directory / "blobs" / "sha256" / "ab"
+        folder.mkdir(parents=True)
+        name = "ab" * 32
+        (folder / name).write_bytes(b"something else")
+        found = self.over_socket("verify")
+        self.assertEqual((found.returncode, found.stderr), (1, ""))
+        self.assertIn(f"damaged, and removed: sha256:{name}", found.stdout)
+        self.assertFalse((folder / name).exists())
+        again = self.over_socket("verify", "--upstream", UPSTREAM)
+        self.assertEqual((again.returncode, again.stderr), (0, ""))
+        self.assertIn("0 damaged", again.stdout)
+        unknown = self.over_socket("verify", "--upstream", "no.test")
+        self.assertEqual(unknown.returncode, 1)
 
     def test_no_daemon(self) -> None:
         """3 where nobody answers, 2 for wrong usage."""

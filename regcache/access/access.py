@@ -17,7 +17,7 @@ a known principal costs no thread and no file. All of them are dropped whenever 
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import blake2b
+from hashlib import sha256
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -60,7 +60,8 @@ class Access:
         self.tokens = tokens
         self._clock = clock
         self._external = external
-        self._key = os.urandom(32)
+        # What comes of it is seen by nobody, so a secret before the text is enough of a key.
+        self._keyed = sha256(os.urandom(64))
         self._kept: BoundedTable[bytes, Decision] = BoundedTable(MOST_DECISIONS, clock)
         self._anonymous: BoundedTable[str | None, Decision] = BoundedTable(MOST_DECISIONS, clock)
 
@@ -236,4 +237,6 @@ class Access:
         if certificate is not None:
             account = certificate.account.encode("utf-8", "surrogateescape")
             parts[2] = certificate.fingerprint.encode() + account
-        return blake2b(b"\0".join(parts), key=self._key).digest()
+        keyed = self._keyed.copy()
+        keyed.update(b"\0".join(parts))
+        return keyed.digest()

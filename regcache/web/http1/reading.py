@@ -31,6 +31,7 @@ _FIELD = re.compile(rb"^([A-Za-z0-9-]+):[\t ]*([^\r]*)\r\n", re.MULTILINE)
 #: Fields about a body, and fields that have rules of their own.
 _UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"expect", b"cookie", b"upgrade"})
 
+_BLANKS = frozenset({b" ", b"\t"})
 _BAD_LINE = re.compile(rb"[\x00\r\n]|^[ \t]")
 _BAD_TEXT = b"The request is malformed.\n"
 
@@ -48,18 +49,16 @@ class PlainHead(NamedTuple):
 
 def parse_plain_head(data: bytes) -> PlainHead | None:
     """The head, if the data is exactly one plain head; else None."""
-    if len(data) > LONGEST or data.translate(None, _USUAL) or not data.endswith(b"\r\n\r\n"):
-        return None
-    ends = data.count(b"\n")
-    if not (ends == data.count(b"\r") == data.count(b"\r\n")) or b" \r" in data or b"\t\r" in data:
+    if len(data) > LONGEST or not data.endswith(b"\r\n\r\n") or data.translate(None, _USUAL):
         return None
     first = _FIRST_LINE.match(data)
     fields = _FIELD.findall(data, first.end()) if first is not None else []
-    # All lines but the first one and the empty one are fields.
-    if first is None or not 0 < len(fields) == ends - 2 <= MOST_FIELDS:
+    # All lines but the first one and the empty one are fields, so no CR or LF is in one of them.
+    ends = len(fields) + 2
+    if first is None or not 2 < ends == data.count(b"\r") == data.count(b"\n") <= MOST_FIELDS + 2:
         return None
-    for name, _ in fields:
-        if name.lower() in _UNUSUAL:
+    for name, value in fields:
+        if name.lower() in _UNUSUAL or value[-1:] in _BLANKS:
             return None
     return PlainHead(first[1], first[2], fields)
 

@@ -14,29 +14,24 @@ A decision is kept for a minute at most under a keyed hash of what was shown, so
 a known principal costs no thread and no file. All of them are dropped whenever an account changes.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.access.credentials import (
     Asker,
-    ClientCertificate,
     Credentials,
     Scheme,
     parse_authorization,
 )
 from regcache.access.external_tokens import ExternalClaims, ExternalTokens
 from regcache.access.grants import Action, Grant, Rules
+from regcache.access.kept_decisions import MOST_DECISIONS, KeptDecisions
 from regcache.access.own_tokens import BadTokenError, OwnTokens, TokenClaims, is_own
 from regcache.access.passwords import Passwords
 from regcache.access.principals import LONGEST_DECISION, Decision, Principal, PrincipalKind
 from regcache.bounded import BoundedTable
-
-#: Decisions that are kept.
-MOST_DECISIONS = 10_000
 
 
 class Access:
@@ -44,6 +39,7 @@ class Access:
 
     :param external: of ``access.token``; None without it.
     :ivar tokens: our own.
+    :ivar kept: decisions on what was shown lately.
     """
 
     def __init__(
@@ -60,9 +56,7 @@ class Access:
         self.tokens = tokens
         self._clock = clock
         self._external = external
-        # What comes of it is seen by nobody, so a secret before the text is enough of a key.
-        self._keyed = sha256(os.urandom(64))
-        self._kept: BoundedTable[bytes, Decision] = BoundedTable(MOST_DECISIONS, clock)
+        self.kept = KeptDecisions(clock)
         self._anonymous: BoundedTable[str | None, Decision] = BoundedTable(MOST_DECISIONS, clock)
 
     def replace_accounts(self, accounts: Mapping[str, bytes]) -> None:
@@ -72,27 +66,14 @@ class Access:
 
     def forget(self) -> None:
         """Decide everything anew: accounts or keys have changed."""
-        self._kept.clear()
+        self.kept.clear()
         self._anonymous.clear()
 
     def decide_at_once(self, asker: Asker) -> Decision | None:
         """The decision, if it needs neither a password to be checked nor a token to be read."""
         if asker.authorization is None and asker.certificate is None:
             return self._as_anonymous(asker.address)
-        return self._kept.get(self._fingerprint(asker))
-
-    def remembered(
-        self,
-        host: bytes,
-        address: str | None,
-        authorization: bytes,
-        certificate: ClientCertificate | None,
-    ) -> Decision | None:
-        """The same for one Authorization field, from what the request has, byte by byte.
-
-        :param host: in lower case.
-        """
-        return self._kept.get(self._hash(host, address, authorization, certificate))
+        return self.kept.find_for(asker)
 
     async def decide(self, asker: Asker) -> Decision:
         """The decision.
@@ -106,7 +87,7 @@ class Access:
         decision = await self._decide(asker, parse_authorization(asker.authorization))
         seconds = decision.until - self._clock.seconds()
         if seconds > 0 and self._is_current(decision):
-            self._kept.put(self._fingerprint(asker), decision, seconds=seconds)
+            self.kept.keep(asker, decision, seconds)
         return decision
 
     def anonymous(self, address: str | None) -> Decision:
@@ -210,33 +191,3 @@ class Access:
 
     def _wrong(self, asker: Asker) -> Decision:
         return replace(self._as_anonymous(asker.address), wrong=True)
-
-    def _fingerprint(self, asker: Asker) -> bytes:
-        authorization = asker.authorization
-        return self._hash(
-            asker.host.encode("latin-1", "replace"),
-            asker.address,
-            None if authorization is None else authorization.encode("latin-1", "replace"),
-            asker.certificate,
-        )
-
-    def _hash(
-        self,
-        host: bytes,
-        address: str | None,
-        authorization: bytes | None,
-        certificate: ClientCertificate | None,
-    ) -> bytes:
-        """What a decision is kept under: a keyed hash of all that it depends on.
-
-        Only the last part may have a NUL; a certificate's account depends on its fingerprint.
-        """
-        shown = b"-" if authorization is None else b"=" + authorization
-        place = b"" if address is None else address.encode("utf-8", "surrogateescape")
-        parts = [host, place, b"", shown]
-        if certificate is not None:
-            account = certificate.account.encode("utf-8", "surrogateescape")
-            parts[2] = certificate.fingerprint.encode() + account
-        keyed = self._keyed.copy()
-        keyed.update(b"\0".join(parts))
-        return keyed.digest()

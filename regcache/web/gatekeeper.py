@@ -44,7 +44,7 @@ class Gatekeeper:
         hosts = headers.getRawHeaders(b"host")
         if lines is None or len(lines) != 1 or hosts is None:
             return self.access.decide_at_once(self.asker(request))
-        return self.access.remembered(hosts[0].lower(), request.peer_address, lines[0], certificate)
+        return self.access.kept.find(hosts[0].lower(), request.peer_address, lines[0], certificate)
 
     async def decide(self, request: Request) -> Decision:
         """The decision about who asks.

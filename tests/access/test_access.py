@@ -7,10 +7,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.access.access import MOST_DECISIONS, Access
+from regcache.access.access import Access
 from regcache.access.credentials import Asker, ClientCertificate
 from regcache.access.external_tokens import ExternalClaims, ExternalTokens
 from regcache.access.grants import Action, Grant, Rule, Rules
+from regcache.access.kept_decisions import MOST_DECISIONS
 from regcache.access.own_tokens import BadTokenError, OwnTokens, TokenClaims
 from regcache.access.passwords import Passwords
 from regcache.access.principals import LONGEST_DECISION, Decision, PrincipalKind, Wanted
@@ -291,14 +292,14 @@ class KeptTests(AccessCase):
         for number in range(MOST_DECISIONS + 50):
             address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
             self.decide(asker("Bearer x", address=address))
-        self.assertLessEqual(len(vars(self.access)["_kept"]), MOST_DECISIONS)
+        self.assertLessEqual(len(vars(self.access.kept)["_table"]), MOST_DECISIONS)
         self.assertLessEqual(len(vars(self.access)["_anonymous"]), MOST_DECISIONS)
 
     def test_not_shown(self) -> None:
         """Neither a password nor a token is kept, or shows where a decision is printed."""
         header = self.token(repository_scope("org/app", "pull"))
         decisions = [self.decide(asker(basic("alice", "secret"))), self.decide(asker(header))]
-        for text in (repr(decisions), repr(vars(vars(self.access)["_kept"]))):
+        for text in (repr(decisions), repr(vars(vars(self.access.kept)["_table"]))):
             self.assertNotIn("secret", text)
             self.assertNotIn(header[7:], text)
             self.assertNotIn(basic("alice", "secret")[6:], text)

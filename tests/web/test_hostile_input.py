@@ -13,6 +13,7 @@ from regcache.access.access import Access
 from regcache.access.grants import Action, Grant, Rule, Rules
 from regcache.access.own_tokens import OwnTokens
 from regcache.access.passwords import Passwords
+from regcache.admin.api.callers import Reach
 from regcache.admin.endpoint import AdminDispatch
 from regcache.admin.health import HealthPages
 from regcache.digests import Digest
@@ -260,7 +261,17 @@ class HostileInputTests(SynchronousTestCase):
         """The endpoint of operators."""
         health = HealthPages(lambda: [])
         view = self.front().site.dispatch
-        pages = AdminDispatch(health, lambda: b"metrics", "text/plain", api=view, view=view)
+        pages = AdminDispatch(
+            health,
+            lambda: b"metrics",
+            "text/plain",
+            reach=Reach.LOOPBACK,
+            api=lambda _: view,
+            view=view,
+            local_view=view,
+            admin_hosts=["registry.example.com"],
+            gatekeeper=lambda: None,
+        )
         site = make_site(pages)
 
         @_ANY

@@ -52,7 +52,7 @@ class SuspicionTests(SynchronousTestCase):
         """Four bytes of the file are others."""
         found = [
             os.path.join(parent, name)
-            for parent, _, names in os.walk(self.front.caches.store._paths.blobs)
+            for parent, _, names in os.walk(self.front.caches.paths.blobs)
             for name in names
         ]
         with open(found[0], "r+b") as target:

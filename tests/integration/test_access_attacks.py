@@ -240,6 +240,35 @@ class CredentialTests(OnMixedCase):
                 self.assertEqual(self.status(basic(*BOB), target), 403)
 
 
+class FormTests(OnMixedCase):
+    """What is posted to the realm."""
+
+    def test_bodies(self) -> None:
+        """A body that is too large, has no length, or is no form is refused, and closes or not."""
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        login = b"grant_type=password&username=alice&password=x"
+        for lines, body, status in (
+            ([kind, "Content-Length: 70000"], b"a=" * 35000, 413),
+            ([kind, "Transfer-Encoding: chunked"], b"0\r\n\r\n", 413),
+            ([kind, f"Content-Length: {len(login)}"], login, 401),
+            (["Content-Type: text/plain", "Content-Length: 3"], b"a=b", 400),
+            ([kind, kind, "Content-Length: 3"], b"a=b", 400),
+            ([kind, "Content-Length: 3"], b"a=\xff", 400),
+            ([kind, "Content-Length: 0"], b"", 400),
+        ):
+            client = RawClient(Door(self.daemon.port))
+            self.addCleanup(client.close)
+            head = "\r\n".join(["POST /token HTTP/1.1", "Host: localhost", *lines, "", ""])
+            client.send(head.encode() + body)
+            self.assertEqual(client.read().status, status, lines)
+
+    def test_methods(self) -> None:
+        """The realm is asked by GET and POST."""
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+            answer = self.ask(self.daemon.client(credentials=ALICE), "/token", method)
+            self.assertIn(answer.status, (404, 405), method)
+
+
 class AnswersOfOthersTests(AccessCase):
     """CVE-2026-44457 (hono) and its kin: what one was answered is for nobody else."""
 

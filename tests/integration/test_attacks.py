@@ -3,6 +3,8 @@
 Each test is named after the attack. Nothing of what is tried here may reach the upstream.
 """
 
+import contextlib
+import socket
 import ssl
 from collections.abc import Iterator
 
@@ -24,6 +26,8 @@ from tests.support.registry_client import basic
 MANIFEST = f"/v2/{CLOSED}/manifests/1"
 LOGIN = f"Authorization: {basic(*ALICE)}"
 REDIRECT_PORT = free_port()
+#: So many bytes of requests are not read while no answer is.
+MOST_PIPELINED = 64 << 20
 #: How long a head may take here (seconds).
 HEAD_TIME = 1
 
@@ -308,6 +312,20 @@ class PipeliningTests(AttackCase):
         head = client.read("HEAD")
         self.assertEqual(head.headers["docker-content-digest"], catalog().images[OPEN].digest)
         self.assertEqual(client.read().status, 401)
+
+    def test_more_than_is_read(self) -> None:
+        """Who asks on and on, and reads nothing, is not read either: no queue grows for that."""
+        before = self.daemon.process.resident_bytes()
+        client = self.connect()
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        client.socket.setblocking(False)
+        sent, data = 0, request(target=f"/v2/{OPEN}/manifests/1") * 100
+        with contextlib.suppress(BlockingIOError):
+            while sent < MOST_PIPELINED:
+                sent += client.socket.send(data)
+        self.assertLess(sent, MOST_PIPELINED)
+        self.assert_alive()
+        self.assertLess(self.daemon.process.resident_bytes() - before, MOST_PIPELINED // 2)
 
 
 class RapidResetTests(AttackCase):

@@ -51,7 +51,7 @@ SMALL: list[tuple[Any, str, int]] = [
     (reader, "MOST_READ", 8 * KIB),
 ]
 
-#: REGCACHE_EXAMPLES=2000 plays that many sequences of each kind: 10^5 steps.
+#: REGCACHE_EXAMPLES=700 plays so many sequences of each kind: 10^5 steps in all.
 PROFILE = settings(
     max_examples=int(os.environ.get("REGCACHE_EXAMPLES", "120")),
     deadline=None,

@@ -59,12 +59,12 @@ class SqliteIndex:
     ) -> None:
         self._thread = IndexThread(file, pool, clock)
         self._backup = IndexBackup(file, self._thread, background, clock)
-        self.removals = RemovalIndex(self._thread, self._backup.hurry)
         self.checks = ChecksIndex(self._thread)
         self._file = file
         self._uses = UseWriter(self._thread, clock)
         self.places = PlacesIndex(self._thread, self._uses)
         self.pins = PinsIndex(self._thread)
+        self.removals = RemovalIndex(self._thread, self.pins.matches, self._backup.hurry)
 
     @property
     def problem(self) -> str:

@@ -48,6 +48,7 @@ from regcache.removals import (
 from regcache.store.index_contents import forget_content
 from regcache.store.index_holdings import ABOVE, HELD, VANISH, begin, number_of
 from regcache.store.index_schema import digest_from_key, digest_key
+from regcache.store.repository_pins import PinnedTag, RepositoryPins
 
 MOST_LEAVING = 1000
 """Contents whose files are looked for at once."""
@@ -113,22 +114,26 @@ FROM contents c LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
 WHERE c.digest = ?
 """
 
-# Pins cover what pinned images need.
-_PINNED = "SELECT EXISTS (SELECT 1 FROM pinned WHERE digest = :digest)"
 
-
-def look(connection: sqlite3.Connection, target: RemovalTarget) -> RemovalEffect:
+def look(
+    connection: sqlite3.Connection, target: RemovalTarget, by_pattern: PinnedTag
+) -> RemovalEffect:
     """What a removal would do. Nothing is changed."""
     begin(connection)  # outside, since what is rolled back would have to be made again
     connection.execute("SAVEPOINT looked")
     try:
-        return remove(connection, target, 0)
+        return remove(connection, target, 0, by_pattern)
     finally:
         connection.execute("ROLLBACK TO looked")
         connection.execute("RELEASE looked")
 
 
-def remove(connection: sqlite3.Connection, target: RemovalTarget, generation: int) -> RemovalEffect:
+def remove(
+    connection: sqlite3.Connection,
+    target: RemovalTarget,
+    generation: int,
+    by_pattern: PinnedTag,
+) -> RemovalEffect:
     """Remove it, unless it is pinned or not here. Within a transaction.
 
     :param generation: the number of the removal; results of earlier work must not be recorded.
@@ -137,7 +142,7 @@ def remove(connection: sqlite3.Connection, target: RemovalTarget, generation: in
     if number is None:
         return RemovalEffect()
     begin(connection)
-    return _Removing(connection, number, generation).run(target)
+    return _Removing(connection, number, generation, by_pattern).run(target)
 
 
 def leaving(connection: sqlite3.Connection) -> list[Digest]:
@@ -179,7 +184,14 @@ class _Removing:
     :param repository: its number.
     """
 
-    def __init__(self, connection: sqlite3.Connection, repository: int, generation: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        repository: int,
+        generation: int,
+        by_pattern: PinnedTag,
+    ) -> None:
+        self._pins = RepositoryPins(connection, repository, by_pattern)
         self._connection = connection
         self._repository = repository
         self._generation = generation
@@ -192,13 +204,13 @@ class _Removing:
         tags, digest = self._named(target)
         if digest is None:
             return RemovalEffect()
-        if self._asks(_PINNED, digest):
+        if self._pins.refuse(target, digest):
             return RemovalEffect(found=True, pinned=True)
         for tag in tags:
             self._drop_tag(tag)
         if target.kind is not RemovedKind.TAG:
             self._drop(digest, named=True)
-        elif not self._is_kept_here(digest):
+        elif not (self._is_kept_here(digest) or self._pins.hold(digest)):
             self._drop(digest, named=False)
         self._vanish()
         return RemovalEffect(
@@ -282,6 +294,8 @@ class _Removing:
         )
         if tagged or self._asks(_SHOWN_BY_OTHERS, digest):
             return True
+        if self._pins.has(str(digest_from_key(digest))):
+            return True
         return self._asks(_LISTED_HERE, digest)
 
     def _withdraw(self, digest: bytes, number: int) -> None:
@@ -302,6 +316,8 @@ class _Removing:
 
     def _is_needed(self, digest: bytes, is_manifest: bool, named: bool) -> bool:
         """Whether something else needs the bytes."""
+        if self._pins.cover(digest):
+            return True
         if named:
             return self._asks(_HELD_ELSEWHERE, digest)
         if self._asks(_LISTED, digest):

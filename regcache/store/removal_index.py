@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -12,27 +13,41 @@ from regcache.interfaces import IRemovalIndex
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.store import index_holdings, index_removal
 from regcache.store.index_thread import IndexThread
+from regcache.store.repository_pins import PinnedTag
 
 
 @implementer(IRemovalIndex)
 class RemovalIndex:
     """Removals in the index's thread. See :class:`~regcache.interfaces.IRemovalIndex`."""
 
-    def __init__(self, thread: IndexThread, removed: Callable[[], object]) -> None:
-        """:param removed: called when something was removed."""
+    def __init__(
+        self,
+        thread: IndexThread,
+        by_pattern: Callable[[Repository, str], bool],
+        removed: Callable[[], object],
+    ) -> None:
+        """
+        :param by_pattern: whether a pattern pins a tag.
+        :param removed: called when something was removed.
+        """
         self._thread = thread
+        self._by_pattern = by_pattern
         self._removed = removed
 
     def look(self, target: RemovalTarget) -> "Deferred[RemovalEffect]":
         """What a removal would do."""
-        return self._thread.read(index_removal.look, target)
+        return self._thread.read(index_removal.look, target, self._pinned_tag(target))
+
+    def _pinned_tag(self, target: RemovalTarget) -> PinnedTag:
+        return partial(self._by_pattern, target.repository)
 
     def remove(self, target: RemovalTarget, generation: int) -> "Deferred[RemovalEffect]":
         """Remove it, unless it is pinned or not here."""
         effects: list[RemovalEffect] = []
+        pinned = self._pinned_tag(target)
 
         def change(connection: sqlite3.Connection) -> None:
-            effects[:] = [index_removal.remove(connection, target, generation)]
+            effects[:] = [index_removal.remove(connection, target, generation, pinned)]
 
         def changed(_result: None) -> RemovalEffect:
             self._removed()

@@ -14,6 +14,7 @@ from regcache.cache.removal import NotHereError, PinnedError, Removed
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
 from regcache.media_types import OCI_MANIFEST
+from regcache.pins import Pin
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
 from regcache.retention import FIRST, Position
 from regcache.store.index import SqliteIndex
@@ -242,8 +243,7 @@ class WholeTests(RemovalCase):
         """What is pinned stays as it was."""
         digest, _ = self.image(self.layer())
         self.pull()
-        pins = "INSERT INTO pinned SELECT digest, 1 FROM contents"
-        self.caches.index._file.write([lambda connection: connection.execute(pins)])
+        self.successResultOf(self.caches.index.pins.pin(self.repository(), "1", Pin("", 1.0)))
         self.refusal(manifest_of(self.repository(), digest), PinnedError)
         self.pull()
         self.assertEqual(len(self.names()), 2)

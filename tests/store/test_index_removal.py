@@ -6,6 +6,7 @@ from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, Subject
 from regcache.identity import Repository
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
+from regcache.pins import Pin
 from regcache.removals import RemovalEffect, RemovalTarget, blob_of, manifest_of, tag_of
 from tests.support.index_cases import (
     HUB,
@@ -233,25 +234,78 @@ class ManifestTests(RemovalCase):
         self.put(B, image(BASE), "1")
         self.assertEqual(self.remove(manifest_of(B, digest)), RemovalEffect())
 
-    def test_pinned(self) -> None:
-        """What is pinned stays whole: nothing that it needs can be removed."""
+
+class PinTests(RemovalCase):
+    """Pins, by hand and by pattern."""
+
+    def pin(self, repository: Repository, reference: str) -> None:
+        """Pin it by hand."""
+        pin = Pin("root", 1.0)
+        self.successResultOf(self.index.pins.pin(repository, reference, pin))
+
+    def refused(self, *targets: RemovalTarget) -> None:
+        """None of it is removed."""
+        for target in targets:
+            self.assertEqual(self.remove(target), RemovalEffect(found=True, pinned=True), target)
+
+    def test_tag(self) -> None:
+        """A pinned tag keeps its image whole; another tag of it may go."""
+        for by_hand in (True, False):
+            self.setUp()
+            if not by_hand:
+                self.index.pins.set_patterns(["docker.io/a:stable"])
+            digest = self.put(A, image(OWN), "stable", "1")
+            if by_hand:
+                self.pin(A, "stable")
+            self.refused(tag_of(A, "stable"), manifest_of(A, digest), blob_of(A, OWN))
+            effect = self.remove(tag_of(A, "1"))
+            self.assertEqual(effect, RemovalEffect(found=True, tags=("1",)))
+            self.assertEqual(self.stored(digest, OWN), [True, True])
+
+    def test_digest(self) -> None:
+        """So does a pinned digest, without a tag, and with what lists it gone."""
+        child = image(OWN)
+        digest = self.put(A, child)
+        index = self.put(A, index_of(child[0], image(BASE)[0]), "multi", blobs=False)
+        self.pin(A, str(digest))
+        self.refused(manifest_of(A, digest), blob_of(A, OWN))
+        self.assertEqual(self.gone(tag_of(A, "multi")) & {digest, OWN}, set())
+        self.assertEqual(self.stored(index, digest, OWN), [False, True, True])
+        self.assertIsNotNone(self.facts("a", OWN).link)
+
+    def test_tag_of_a_pinned_digest(self) -> None:
+        """Its tag may go, and the manifest stays."""
         digest = self.put(A, image(OWN), "1")
-        self.pin(digest)
-        self.pin(OWN)
-        for target in (tag_of(A, "1"), manifest_of(A, digest), blob_of(A, OWN)):
-            self.assertEqual(self.remove(target), RemovalEffect(found=True, pinned=True))
+        self.pin(A, str(digest))
+        self.assertEqual(self.remove(tag_of(A, "1")), RemovalEffect(found=True, tags=("1",)))
         self.assertEqual(self.stored(digest, OWN), [True, True])
 
-    def pin(self, digest: Digest) -> None:
-        """Pin content."""
-        self.file.write(
-            [
-                lambda connection: connection.execute(
-                    "INSERT INTO pinned VALUES (?, 1)",
-                    (b"\x01" + bytes.fromhex(digest.hex),),
-                )
-            ]
-        )
+    def test_child_of_a_pinned_index(self) -> None:
+        """What a pinned index lists belongs to it."""
+        child = image(OWN)
+        digest = self.put(A, child)
+        self.put(A, index_of(child[0]), "multi", blobs=False)
+        self.pin(A, "multi")
+        self.refused(manifest_of(A, digest), blob_of(A, OWN))
+
+    def test_pinned_elsewhere(self) -> None:
+        """What another repository has pinned stays on the disk; this one may be rid of it."""
+        made = image(BASE, OWN)
+        digest = self.put(A, made, "1")
+        self.put(C, made, "1")
+        self.pin(C, "1")
+        effect = self.remove(manifest_of(A, digest))
+        self.assertEqual((effect.found, effect.pinned, effect.gone), (True, False, ()))
+        self.assertIsNone(self.facts("a", BASE).link)
+        self.assertEqual(self.stored(digest, BASE, OWN), [True] * 3)
+
+    def test_repository_stays_known(self) -> None:
+        """A pin of what is not here keeps its repository."""
+        self.put(A, image(OWN), "1")
+        self.pin(A, "2")
+        self.assertNotEqual(self.gone(tag_of(A, "1")), set())
+        names = self.successResultOf(self.index.removals.repositories(HUB, "", 9))
+        self.assertEqual(names, ["a"])
 
 
 class BlobTests(RemovalCase):

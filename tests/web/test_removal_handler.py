@@ -14,6 +14,7 @@ from regcache.access.own_tokens import OwnTokens
 from regcache.access.passwords import Passwords
 from regcache.digests import Digest
 from regcache.media_types import OCI_MANIFEST
+from regcache.pins import Pin
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
 from tests.access.accounts import basic, hashed
@@ -158,10 +159,10 @@ class GrantedTests(RemovalCase):
     def test_pinned(self) -> None:
         """What is pinned is denied, and stays."""
         self.pull()
-        pins = "INSERT INTO pinned SELECT digest, 1 FROM contents"
         index: Any = self.front.caches.index
-        index._file.write([lambda connection: connection.execute(pins)])
-        for tail in ("manifests/1", f"manifests/{self.manifest}", f"blobs/{self.blob}"):
+        repository = self.front.caches.served(REPOSITORY, MAIN).identity
+        self.successResultOf(index.pins.pin(repository, "1", Pin("", 1.0)))
+        for tail in ("manifests/1", f"manifests/{self.manifest}"):
             answer = self.delete(f"/v2/{REPOSITORY}/{tail}")
             self.assertEqual((answer.status, self.code(answer)), (403, "DENIED"))
         self.assertEqual(len(self.names()), 2)

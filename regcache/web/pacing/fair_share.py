@@ -56,6 +56,7 @@ class FairShare:
         # By the time when more has accrued. The numbers are there so that parties are not compared.
         self._set_aside: list[tuple[float, int, Party]] = []
         self._numbers = itertools.count()
+        self._now = now
 
     @property
     def rate(self) -> int | None:
@@ -167,12 +168,16 @@ class FairShare:
         self._line.add(party, credit=rate * PERIOD / (len(self._line) + 1))
 
     def _pass_time(self, now: float) -> None:
-        """Put parties back into the queue whose own rate has brought something."""
+        """Put parties back into the queue whose own rate has brought something.
+
+        All of them, if the clock was set back: nobody knows how much has accrued then.
+        """
+        is_set_back, self._now = now < self._now, now
         if self._all is not None:
             self._all.fill(now)
         while self._set_aside:
             moment, _, party = self._set_aside[0]
-            if moment > now and party.waiting:
+            if moment > now and party.waiting and not is_set_back:
                 return
             heapq.heappop(self._set_aside)
             party.set_aside = False

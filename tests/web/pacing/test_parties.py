@@ -7,9 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.principals import UNLIMITED, TransferLimits
 from regcache.web.pacing.bucket import SAVED, Bucket
+from regcache.web.pacing.fair_share import FairShare
 from regcache.web.pacing.line import AWAY, Claimant, Line
 from regcache.web.pacing.pacing import Pacing
-from regcache.web.pacing.parties import MOST_PARTIES, Parties
+from regcache.web.pacing.parties import MOST_PARTIES, Parties, Party
 
 
 class BucketTests(SynchronousTestCase):
@@ -135,6 +136,22 @@ class LineTests(SynchronousTestCase):
             if first is waiting:
                 return
         self.fail("it waits still")
+
+
+class FairShareTests(SynchronousTestCase):
+    """What the timer does not show."""
+
+    def test_clock_that_goes_back(self) -> None:
+        """A party whose own rate was used up waits no longer if the clock is set back."""
+        share, party = FairShare(None, 1000.0), Party("alice")
+        party.limit(TransferLimits(rate=1000), 1000.0)
+        self.assertTrue(share.charge(party, 10_000, 1000.0))
+        member = share.join(party, True)
+        self.assertFalse(share.ask(member, 1000.0))
+        self.assertGreater(share.due(1000.0) or 0, 9)
+        self.assertEqual(share.distribute(10.0), [])
+        self.assertLess(share.due(10.0) or 1e9, 11)
+        self.assertEqual(share.distribute(21.0), [member])
 
 
 class PartyTableTests(SynchronousTestCase):

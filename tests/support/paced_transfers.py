@@ -17,6 +17,7 @@ class Transfer:
     """One transfer, which begins at once.
 
     :param speed: bytes a second that its client takes; None for all that it gets.
+    :param delay: how long it takes to send what it may (seconds).
     :param size: bytes after which it ends; None: never.
     :ivar sent: when it has sent how much.
     :ivar ended_at: when it has sent all.
@@ -30,13 +31,14 @@ class Transfer:
         *,
         limits: TransferLimits = UNLIMITED,
         speed: float | None = None,
+        delay: float = 0.0,
         size: int | None = None,
     ) -> None:
         self._clock = clock
         allowance = pacing.open(payer, limits, is_download=True)
         assert allowance is not None
         self.allowance = allowance
-        self._speed, self._size = speed, size
+        self._speed, self._delay, self._size = speed, delay, size
         self.sent: list[tuple[float, int]] = []
         self.ended_at: float | None = None
         self.left = False
@@ -75,8 +77,8 @@ class Transfer:
             if self.total == self._size:
                 self.ended_at = self._clock.seconds()
                 self.leave()
-            elif self._speed is not None:
-                self._pause = self._clock.callLater(count / self._speed, self._send)
+            elif pause := self._delay + (count / self._speed if self._speed else 0.0):
+                self._pause = self._clock.callLater(pause, self._send)
                 return
 
 

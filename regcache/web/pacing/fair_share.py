@@ -31,6 +31,7 @@ longer than twice that time, however many share a rate; and fast transfers do no
 
 import heapq
 import itertools
+from math import inf
 
 from regcache.web.pacing.bucket import Bucket
 from regcache.web.pacing.line import Line
@@ -82,7 +83,7 @@ class FairShare:
             party.under_way += 1
         return member
 
-    def leave(self, member: Member) -> None:
+    def leave(self, member: Member, now: float) -> None:
         """A transfer has ended, or was cut. Idempotent."""
         if member.over:
             return
@@ -97,16 +98,16 @@ class FairShare:
         if not party.waiting:
             self._line.remove(party)
         self._give_back(member)
-        self.admit(party)
+        self.admit(party, now)
 
-    def admit(self, party: Party) -> None:
+    def admit(self, party: Party, now: float) -> None:
         """Let queued downloads begin if there is a place for them."""
         while party.queued and party.has_place:
             member = next(iter(party.queued))
             del party.queued[member]
             party.under_way += 1
             if member.asked:
-                self._wait(member)
+                self._wait(member, now)
 
     def ask(self, member: Member, now: float) -> bool:
         """A member wants to send. Returns whether it may now; else it gets bytes in its turn."""
@@ -115,7 +116,7 @@ class FairShare:
         member.asked = True
         if member in member.party.queued:
             return False
-        self._wait(member)
+        self._wait(member, now)
         self._pass_time(now)
         head = self._head(now)
         return head is not None and head[0] is member and self._give(*head, now)
@@ -157,15 +158,15 @@ class FairShare:
             bucket.fill(now)
         return buckets
 
-    def _wait(self, member: Member) -> None:
+    def _wait(self, member: Member, now: float) -> None:
         party = member.party
-        party.waiting.add(member, credit=member.given)
+        party.waiting.add(member, now, credit=member.given)
         if not (party.in_line or party.set_aside):
-            self._line_up(party)
+            self._line_up(party, now)
 
-    def _line_up(self, party: Party) -> None:
+    def _line_up(self, party: Party, now: float) -> None:
         rate = 0 if self._all is None else self._all.rate
-        self._line.add(party, credit=rate * PERIOD / (len(self._line) + 1))
+        self._line.add(party, now, credit=rate * PERIOD / (len(self._line) + 1))
 
     def _pass_time(self, now: float) -> None:
         """Put parties back into the queue whose own rate has brought something.
@@ -182,12 +183,12 @@ class FairShare:
             heapq.heappop(self._set_aside)
             party.set_aside = False
             if party.waiting:
-                self._line_up(party)
+                self._line_up(party, now)
 
     def _head(self, now: float) -> tuple[Member, int] | None:
         """The member whose turn it is, and how much it is to be given."""
-        while (party := self._line.first) is not None:
-            member = party.waiting.first
+        while (party := self._line.first(now)) is not None:
+            member = party.waiting.first(now)
             assert member is not None, "who stands in line wants something"
             size = self._size(member, now)
             pause = 0.0 if party.bucket is None else party.bucket.seconds_until(size)
@@ -222,7 +223,7 @@ class FairShare:
         party.waiting.serve(member, size, now)
         self._line.serve(party, size, now)
         if party.waiting:
-            self._line_up(party)
+            self._line.add(party, now, credit=inf)  # it was not away
         member.give(size)
         return True
 

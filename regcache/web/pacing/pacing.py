@@ -79,8 +79,9 @@ class Pacing:
         """
         if not self.applies(limits):
             return None
-        party = self._parties.find(payer, limits, self._clock.seconds())
-        self._share.admit(party)
+        now = self._clock.seconds()
+        party = self._parties.find(payer, limits, now)
+        self._share.admit(party, now)
         member = self._share.join(party, is_download)
         self._parties.changed(party)
         return Allowance(self, member)
@@ -104,7 +105,7 @@ class Pacing:
 
     def leave(self, member: Member) -> None:
         """A member is over. Idempotent."""
-        self._share.leave(member)
+        self._share.leave(member, self._clock.seconds())
         self._parties.changed(member.party)
         self._set_timer()
 

@@ -1,5 +1,7 @@
 """What transfers may send, by a clock that the test turns: exact figures, and what always holds."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -35,11 +37,10 @@ class PacingCase(SynchronousTestCase):
         payer: str,
         *,
         limits: TransferLimits = UNLIMITED,
-        speed: float | None = None,
-        size: int | None = None,
+        **client: Any,
     ) -> Transfer:
         """A transfer that begins now."""
-        return Transfer(self.pacing, self.clock, payer, limits=limits, speed=speed, size=size)
+        return Transfer(self.pacing, self.clock, payer, limits=limits, **client)
 
     def several(self, payer: str, count: int) -> list[Transfer]:
         """So many of them."""
@@ -192,6 +193,19 @@ class ShareTests(PacingCase):
         for each in many:
             self.assert_near(each.since(now), 4 * 10 * MIB / 200, 0.15)
             self.assertLess(each.longest_gap(now), LONGEST_GAP + TICK)
+
+    def test_crowd(self) -> None:
+        """Where a few share what there is and a crowd comes, none of the few stalls for long."""
+        self.begin(100 * MIB, most_parties=1000)
+        few = [self.transfer(f"few-{number}", delay=0.03) for number in range(3)]
+        few += [self.transfer("few-0", delay=0.03) for _ in range(3)]
+        pass_time(self.clock, 1)
+        crowd = [self.transfer(f"{number}", delay=0.03) for number in range(60)]
+        crowd += [self.transfer("few-0", delay=0.03) for _ in range(60)]
+        now = self.clock.seconds()
+        pass_time(self.clock, 5)
+        for each in few + crowd:
+            self.assertLess(each.longest_gap(now), LONGEST_GAP)
 
     def test_newcomers(self) -> None:
         """However many come, who is there goes on."""

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache.access.principals import UNLIMITED, TransferLimits
 from regcache.web.pacing.bucket import SAVED, Bucket
 from regcache.web.pacing.fair_share import FairShare
-from regcache.web.pacing.line import AWAY, Claimant, Line
+from regcache.web.pacing.line import AWAY, PATIENCE, Claimant, Line
 from regcache.web.pacing.pacing import Pacing
 from regcache.web.pacing.parties import MOST_PARTIES, Parties, Party
 
@@ -60,59 +60,70 @@ class LineTests(SynchronousTestCase):
 
     def test_least_served_first(self) -> None:
         """Whoever was given least is first; of several, who came first."""
-        self.assertIsNone(self.line.first)
+        self.assertIsNone(self.line.first(0.0))
         for each in (self.one, self.two, self.three):
-            self.line.add(each)
-        self.assertIs(self.line.first, self.one)
+            self.line.add(each, 0.0)
+        self.assertIs(self.line.first(0.0), self.one)
         self.line.serve(self.one, 10, 0.0)
-        self.line.add(self.one)
-        self.assertIs(self.line.first, self.two)
+        self.line.add(self.one, 0.0)
+        self.assertIs(self.line.first(0.0), self.two)
         self.line.charge(self.two, 5)
-        self.assertIs(self.line.first, self.three)
+        self.assertIs(self.line.first(0.0), self.three)
         self.line.serve(self.three, 7, 0.0)
-        self.assertIs(self.line.first, self.two)
+        self.assertIs(self.line.first(0.0), self.two)
 
     def test_leaving(self) -> None:
         """Who leaves has no turn, wherever it stood; doing it twice changes nothing."""
         for each in (self.one, self.two, self.three):
-            self.line.add(each)
+            self.line.add(each, 0.0)
         self.line.remove(self.two)
         self.line.remove(self.two)
         self.line.remove(self.one)
-        self.assertEqual((len(self.line), self.line.first), (1, self.three))
+        self.assertEqual((len(self.line), self.line.first(0.0)), (1, self.three))
         self.line.remove(self.three)
-        self.assertEqual((len(self.line), self.line.first), (0, None))
+        self.assertEqual((len(self.line), self.line.first(0.0)), (0, None))
         self.assertFalse(self.three.in_line)
 
     def test_bounded(self) -> None:
         """It keeps little of those who have left, however many come and go."""
-        self.line.add(self.one)
+        self.line.add(self.one, 0.0)
         for _ in range(1000):
             claimant = Claimant()
-            self.line.add(claimant)
+            self.line.add(claimant, 0.0)
             self.line.remove(claimant)
+            self.line.charge(self.one, 1)
         self.assertLess(len(self.line._entries), 10)
         for number in range(1000):
             claimant = Claimant()
-            self.line.add(claimant)
+            self.line.add(claimant, 0.0)
             self.line.serve(claimant, 1, number * AWAY)
         self.assertLess(self.line.active, 5)
+
+    def test_patience(self) -> None:
+        """Who has waited for long is first, whatever it was given before."""
+        self.line.add(self.one, 0.0)
+        self.line.charge(self.one, 10**6)
+        self.line.add(self.two, 0.1, credit=10**6)
+        self.assertIs(self.line.first(PATIENCE), self.two)
+        self.assertIs(self.line.first(PATIENCE + 0.01), self.one)
+        self.line.serve(self.one, 1, PATIENCE + 0.01)
+        self.assertIs(self.line.first(PATIENCE + 0.01), self.two)
 
     def test_alone(self) -> None:
         """What somebody took while nobody else wanted anything is held against nobody."""
         for _ in range(10):
-            self.line.add(self.one)
+            self.line.add(self.one, 0.0)
             self.line.serve(self.one, 1000, 0.0)
-        self.line.add(self.one)
-        self.line.add(self.two)
+        self.line.add(self.one, 0.0)
+        self.line.add(self.two, 0.0)
         self.assertEqual(self.one.served, self.two.served)
 
     def test_credit(self) -> None:
         """Who was away may make up for as much as its credit."""
         for _ in range(10):
-            self.line.add(self.one)
+            self.line.add(self.one, 0.0)
             self.line.serve(self.one, 1000, 0.0)
-        self.line.add(self.two, credit=300)
+        self.line.add(self.two, 0.0, credit=300)
         self.assertEqual(self.two.served, 10_000 - 300)
 
     @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 1000)), max_size=60))
@@ -120,17 +131,17 @@ class LineTests(SynchronousTestCase):
         """Whoever waits is served, whatever others take, as often as they come."""
         line: Line[Claimant] = Line()
         waiting = Claimant()
-        line.add(waiting)
+        line.add(waiting, 0.0)
         for newcomers, count in comings:
             for _ in range(newcomers):
-                line.add(Claimant())
-            first = line.first
+                line.add(Claimant(), 0.0)
+            first = line.first(0.0)
             assert first is not None
             if first is waiting:
                 return
             line.serve(first, count, 0.0)
         for _ in range(len(line)):
-            first = line.first
+            first = line.first(0.0)
             assert first is not None
             line.serve(first, 1, 0.0)
             if first is waiting:

@@ -202,16 +202,19 @@ class FairShare:
     def _size(self, member: Member, now: float) -> int:
         """How much a member is to be given: its share of what accrues in a period."""
         party = member.party
-        buckets = self._buckets(party, now)
-        shares = [bucket.rate * PERIOD for bucket in buckets]
+        whole = part = level = float(MOST)
         if self._all is not None:
-            shares.append(shares[0] / self._line.active)
-        part = min(shares, default=MOST) / party.waiting.active
+            whole, level = self._all.rate * PERIOD, self._all.level
+            part = whole / self._line.active
+        if party.bucket is not None:
+            party.bucket.fill(now)
+            own = party.bucket.rate * PERIOD
+            whole, part, level = min(whole, own), min(part, own), min(level, party.bucket.level)
+        part /= party.waiting.active
         if not member.given:
             # The first bytes do not wait for more of them.
-            part = min([part, *(bucket.level for bucket in buckets)])
-        size = max(LEAST, min(part, MOST))
-        return max(1, int(min([size, *(bucket.rate * PERIOD for bucket in buckets)])))
+            part = min(part, level)
+        return max(1, int(min(max(LEAST, part), whole, MOST)))
 
     def _give(self, member: Member, size: int, now: float) -> bool:
         """Give the first member its bytes, if so many have accrued."""

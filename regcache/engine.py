@@ -163,7 +163,7 @@ def build_engine(storage: StorageSettings, reactor: Any) -> Engine:
 
 
 def _password_pool(reactor: Any) -> WorkPool:
-    return WorkPool(reactor, "password", PASSWORD_THREADS, niceness=PASSWORD_NICENESS)
+    return WorkPool(reactor, "password", PASSWORD_THREADS, niceness=PASSWORD_NICENESS, drops=True)
 
 
 def _first_number(reactor: Any) -> int:

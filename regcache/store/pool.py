@@ -7,10 +7,10 @@ job itself.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread, get_native_id
 from typing import Any, TypeVar
 
@@ -62,15 +62,23 @@ class WorkPool(Service):
     :param size: the greatest number of threads. The queue is bounded by the callers.
     :param niceness: by how much they give way to the other threads of this process (nice(2)); for
         jobs that take processor time alone, and whose callers may wait.
+    :param drops: at the stop, jobs that have not begun are not done any more: None comes of them.
     """
 
     def __init__(
-        self, reactor: IReactorFromThreads, name: str, size: int, *, niceness: int = 0
+        self,
+        reactor: IReactorFromThreads,
+        name: str,
+        size: int,
+        *,
+        niceness: int = 0,
+        drops: bool = False,
     ) -> None:
         self._reactor = reactor
         self._name = name
         self._size = size
         self._niceness = niceness
+        self._drops = drops
         self._threads: _Threads | None = None
         self._jobs = 0
         self._idle: Deferred[None] | None = None
@@ -99,6 +107,11 @@ class WorkPool(Service):
             idle, self._idle = self._idle, None
             idle.callback(None)
 
+    def _drop(self, results: "Sequence[Deferred[Any]]") -> None:
+        self._jobs -= len(results)
+        for result in results:
+            result.callback(None)
+
     def startService(self) -> None:
         """Accept work from now on."""
         super().startService()  # type: ignore[no-untyped-call]
@@ -111,6 +124,8 @@ class WorkPool(Service):
         threads, self._threads = self._threads, None
         if threads is None:
             return None
+        if self._drops:
+            self._drop(threads.take_back())
         if self._jobs == 0:
             threads.stop()
             return None
@@ -151,6 +166,17 @@ class _Threads:
         if len(self._running) < min(jobs, self._size):
             self._begin_thread()
         self._queue.put(job)
+
+    def take_back(self) -> "list[Deferred[Any]]":
+        """Take the jobs out of the queue that no thread has begun."""
+        found: list[Deferred[Any]] = []
+        while True:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return found
+            if job is not None:
+                found.append(job[0])
 
     def stop(self) -> None:
         """End all threads. None may have a job any more."""

@@ -365,6 +365,22 @@ class GuessingTests(AccessCase):
         for client in guessing:
             self.assertEqual(client.read().status, 401)
 
+    def test_stop(self) -> None:
+        """A queue of logins that take long does not hold up a stop."""
+        restricted = self.restricted(limits={"drain": "1s"})
+        slow = bcrypt.hashpw(b"never", bcrypt.gensalt(13)).decode()
+        restricted.accounts.add_line("slow", f"slow:{slow}\n")
+        restricted.admit(LEAVER)  # so the file with the slow one is in use
+        for guess in self.guesses(60, "slow"):
+            self.send(self.connect(restricted), guess, "/v2/")
+        known = self.connect(restricted)
+        self.send(known, LEAVER, "/v2/")
+        self.assertEqual(known.read().status, 200)  # all before it have arrived
+        self.assertEqual(restricted.daemon.stop(), 0)
+        self.assertEqual(
+            [line for line in restricted.daemon.log().splitlines() if "critical" in line], []
+        )
+
     def test_too_many(self) -> None:
         """After ten different wrong logins further ones get 429; what is known goes on."""
         restricted = self.restricted({"rules": MIXED_RULES})

@@ -62,6 +62,26 @@ class WorkPoolTests(TestCase):
         with self.assertRaisesRegex(PoolStoppedError, "disk"):
             await self.pool.run(divmod, 1, 1)
 
+    async def test_drops(self) -> None:
+        """At the stop of a pool that drops its queue only what was begun is done."""
+        pool = WorkPool(reactor, "password", 1, drops=True)
+        pool.startService()
+        begun, gate = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            begun.set()
+            gate.wait()
+
+        first, *others = [pool.run(wait) for _ in range(3)]
+        begun.wait(60)
+        stopping = pool.stopService()
+        for other in others:
+            self.assertIsNone(await other)
+        self.assertFalse(stopping.called)
+        gate.set()
+        await stopping
+        self.assertTrue(first.called)
+
     async def test_stop_waits_for_jobs(self) -> None:
         """A pool has stopped when its last result was delivered."""
         gate = threading.Event()

@@ -13,6 +13,7 @@ from regcache.access.entries import Entries
 from regcache.access.sessions import LIMITS, Sessions
 from regcache.admin.api import (
     config_call,
+    history_calls,
     job_calls,
     request_calls,
     session_calls,
@@ -26,6 +27,7 @@ from regcache.admin.api.calls import ApiCall
 from regcache.admin.api.openapi import OPENAPI, openapi_route
 from regcache.admin.api.router import Api
 from regcache.admin.jobs import Jobs
+from regcache.admin.requests.counting import CountHistory
 from regcache.admin.requests.ring import RequestLog
 from regcache.config import model
 from regcache.config.endpoints import tcp_address
@@ -47,6 +49,7 @@ CALLS: tuple[ApiCall, ...] = (
     *upstream_calls.CALLS,
     *transfer_calls.CALLS,
     *request_calls.CALLS,
+    *history_calls.CALLS,
     *config_call.CALLS,
     *job_calls.CALLS,
     *verify_call.CALLS,
@@ -62,10 +65,12 @@ class AdminParts:
 
     :ivar jobs: work that is begun by calls.
     :ivar requests: what clients asked lately.
+    :ivar history: what was counted of it.
     """
 
     jobs: Jobs
     requests: RequestLog
+    history: CountHistory
 
 
 def build_api(
@@ -79,13 +84,22 @@ def build_api(
     sessions = Sessions(Entries(engine.reactor, LIMITS), engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
     addresses = list(ui_addresses(loaded.config))
-    sources = _Sources(loaded, engine, current)
+    history = parts.history
+    sources = _Sources(loaded, engine, current, history)
     routes = [
         *session_calls.SessionCalls(callers, sessions, lambda: addresses).routes(),
         *status_calls.status_routes(sources.daemon, sources.counts),
         *upstream_calls.upstream_routes(sources.upstreams),
         *transfer_calls.transfer_routes(sources.traffic),
         *request_calls.request_routes(parts.requests, engine.parser),
+        *history_calls.history_routes(
+            history_calls.HistorySources(
+                history.series,
+                history.names,
+                engine.reactor.seconds,
+                lambda: list(current.in_force.upstreams),
+            )
+        ),
         *config_call.config_routes(sources.config),
         *job_calls.job_routes(jobs),
         *verify_call.verify_routes(jobs, sources.verify, lambda: current.in_force.upstreams),
@@ -97,8 +111,15 @@ def build_api(
 class _Sources:
     """What the calls read."""
 
-    def __init__(self, loaded: Loaded, engine: Engine, current: CurrentConfiguration) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        engine: Engine,
+        current: CurrentConfiguration,
+        history: CountHistory,
+    ) -> None:
         self._loaded = loaded
+        self._history = history
         self._engine = engine
         self._current = current
         self._started = engine.reactor.seconds()
@@ -116,6 +137,7 @@ class _Sources:
             readers=len(engine.feeding),
             disk=self._disk(),
             upstreams=self._current.in_force.health(),
+            hour=self._history.counting.hour(engine.reactor.seconds()),
         )
 
     def _disk(self) -> status_calls.DiskFacts:
@@ -197,6 +219,7 @@ class _Sources:
                 settings[health.name].hosts,
                 self._engine.downloads.count_of(in_force.upstreams[health.name]),
                 settings[health.name].max_downloads,
+                self._history.week.get(health.name),
             )
             for health in in_force.health()
         ]

@@ -131,12 +131,14 @@ class UpstreamMetrics:
 
     :ivar registry: the collectors.
     :ivar received_bytes: bytes of bodies, from all upstreams together.
+    :ivar received: the same by upstream.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._upstreams: frozenset[str] = frozenset()
         self.received_bytes = 0
+        self.received: dict[str, int] = {}
         self._add_upstream_metrics()
 
     def _add_upstream_metrics(self) -> None:
@@ -179,8 +181,10 @@ class UpstreamMetrics:
 
     def upstream_sent(self, upstream: str, count: int) -> None:
         """Some body bytes arrived."""
+        label = self._label(upstream)
         self.received_bytes += count
-        self._upstream_bytes.labels(self._label(upstream)).inc(count)
+        self.received[label] = self.received.get(label, 0) + count
+        self._upstream_bytes.labels(label).inc(count)
 
     def upstream_state(self, upstream: str, up: bool) -> None:
         """The upstream answered, or its breaker opened."""

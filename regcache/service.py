@@ -1,9 +1,11 @@
 """The composition root: what is put together here, and in its parts, knows the concrete classes."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from regcache.admin.jobs import Jobs
+from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
 from regcache.admin_api import AdminParts, build_api
 from regcache.config import model
@@ -13,6 +15,8 @@ from regcache.in_force import CurrentConfiguration, build_in_force
 from regcache.lifecycle import Daemon, Parts
 from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
+from regcache.store.count_file import CountFile
+from regcache.store.paths import StorePaths
 from regcache.web.access_log import AccessLog, MetricsRecorder
 from regcache.web.records import Recorder
 from regcache.web.site import Site
@@ -51,6 +55,21 @@ def _recorders(config: model.Config, engine: Engine, writer: LineWriter) -> list
     return recorders
 
 
+def _admin_parts(config: model.Config, engine: Engine, sites: Sequence[Site]) -> AdminParts:
+    """What is there for the API: the requests on some sites, their counts, and jobs."""
+    clock = engine.reactor
+    paths = StorePaths(os.path.abspath(config.storage.directory))
+    history = CountHistory(
+        RequestCounting(lambda: engine.metrics.received),
+        CountFile(paths.counts),
+        pool=engine.disk_pool,
+        clock=clock,
+        disk=lambda: engine.ledger.used,
+    )
+    requests = RequestLog(RequestRing(), lambda: active_requests(sites), clock.seconds)
+    return AdminParts(Jobs(clock), requests, history)
+
+
 def _parts(
     loaded: Loaded,
     engine: Engine,
@@ -58,12 +77,11 @@ def _parts(
     recorders: list[Recorder],
 ) -> Parts:
     config = loaded.config
-    jobs = Jobs(engine.reactor)
     sites: list[Site] = []
-    ring = RequestRing()
-    requests = RequestLog(ring, lambda: active_requests(sites), engine.reactor.seconds)
-    api = build_api(loaded, engine, current, AdminParts(jobs, requests))
-    front = ListenerBuilder(config, engine, [*recorders, ring]).build(current, api)
+    parts = _admin_parts(config, engine, sites)
+    api = build_api(loaded, engine, current, parts)
+    recorders = [*recorders, parts.requests.ring, parts.history.counting]
+    front = ListenerBuilder(config, engine, recorders).build(current, api)
     sites.extend(front.sites)
     return Parts(
         lock=engine.lock,
@@ -84,7 +102,8 @@ def _parts(
             engine.checking.scrub,
             engine.evictor,
             engine.sweep_times,
-            jobs,
+            parts.jobs,
+            parts.history,
             *front.watchers,
         ],
         listeners=front.listeners,

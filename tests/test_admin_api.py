@@ -20,11 +20,14 @@ from regcache.admin.api.router import Api
 from regcache.admin.api.transfer_calls import GET_TRANSFERS
 from regcache.admin.api.upstream_calls import GET_UPSTREAMS
 from regcache.admin.jobs import Jobs
+from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
 from regcache.admin_api import CALLS, AdminParts, build_api, ui_addresses
 from regcache.config.loading import loads
+from regcache.store.count_file import CountFile
 from regcache.web.site import Site
 from tests.support.api import assert_answers
+from tests.support.pools import ImmediatePool
 from tests.support.web_client import MemoryClient, make_site
 from tests.test_in_force import BLOB, DIGEST, OLD, InForceCase
 from tests.upstream.network import response
@@ -87,7 +90,12 @@ def parameters(operation: dict[str, Any]) -> list[str]:
 def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     """What belongs to the API alone."""
     log = RequestLog(RequestRing(), lambda: active_requests(sites), clock.seconds)
-    return AdminParts(Jobs(clock), log)
+    pool: Any = ImmediatePool()
+    counting = RequestCounting(lambda: {})
+    history = CountHistory(
+        counting, CountFile("not-opened"), pool=pool, clock=clock, disk=lambda: 7
+    )
+    return AdminParts(Jobs(clock), log, history)
 
 
 class BuildingTests(InForceCase):

@@ -66,6 +66,7 @@ class StorePaths:
         self.blobs = os.path.join(directory, "blobs")
         self.partials = os.path.join(directory, "partial")
         self.index = os.path.join(directory, "index.sqlite")
+        self.counts = os.path.join(directory, "counts.sqlite")
         self.lock = os.path.join(directory, "lock")
         self.aside = Aside(directory)
 

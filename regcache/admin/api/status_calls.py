@@ -16,6 +16,7 @@ from regcache.admin.api.schemas import (
     words,
 )
 from regcache.admin.api.upstream_calls import state_of
+from regcache.admin.requests.counting import HourCounts
 from regcache.facts import IndexCounts
 from regcache.times import time_or_null, time_text
 from regcache.upstream_health import UpstreamHealth
@@ -113,6 +114,7 @@ class DaemonFacts:
     """What the daemon knows of itself without asking anybody.
 
     :ivar started: Unix seconds.
+    :ivar hour: what was asked for in the last one; None where that is not known.
     :ivar index_problem: why what is learnt is not kept; "" where it is.
     """
 
@@ -125,6 +127,7 @@ class DaemonFacts:
     readers: int
     disk: DiskFacts
     upstreams: Sequence[UpstreamHealth]
+    hour: HourCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def status_routes(
             "started": time_text(facts.started),
             "verdict": _verdict(notices, len(upstreams)),
             "notices": [each.told() for each in notices],
-            "hour": {"requests": None, "failed": None, "first_byte_p50_ms": None},
+            "hour": _hour(facts.hour if caller.sees_all else None),
             "disk": facts.disk.told(),
             "counts": {
                 "repositories": None if known is None else known.repositories,
@@ -176,6 +179,15 @@ def status_routes(
         }
 
     return [CallRoute(GET_STATUS, handle)]
+
+
+def _hour(hour: HourCounts | None) -> dict[str, int | None]:
+    first = None if hour is None else hour.first_byte
+    return {
+        "requests": None if hour is None else hour.requests,
+        "failed": None if hour is None else hour.failed,
+        "first_byte_p50_ms": None if first is None else round(first * 1000),
+    }
 
 
 def _notices(facts: DaemonFacts, upstreams: Sequence[UpstreamHealth]) -> Iterator[Notice]:

@@ -17,6 +17,7 @@ from regcache.admin.api.schemas import (
     record,
     words,
 )
+from regcache.counts import Sums
 from regcache.times import time_or_null, time_text
 from regcache.upstream_health import UpstreamHealth, UrlError, UrlHealth
 
@@ -69,6 +70,7 @@ class UpstreamFacts:
     """What is configured of an upstream, and how it is.
 
     :ivar downloads: from it, now.
+    :ivar week: what was asked of it in the last seven days; None where that is not known.
     """
 
     health: UpstreamHealth
@@ -76,6 +78,7 @@ class UpstreamFacts:
     hosts: Sequence[str]
     downloads: int
     max_downloads: int
+    week: Sums | None = None
 
 
 def upstream_routes(upstreams: Callable[[], Sequence[UpstreamFacts]]) -> list[CallRoute]:
@@ -114,6 +117,7 @@ def _url_state(url: UrlHealth) -> str:
 
 def _item(facts: UpstreamFacts, caller: Caller) -> dict[str, Any]:
     health = facts.health
+    week = facts.week if caller.sees_all else None
     return {
         "name": health.name,
         "aliases": list(facts.aliases),
@@ -125,9 +129,9 @@ def _item(facts: UpstreamFacts, caller: Caller) -> dict[str, Any]:
         "account": (health.account or None) if caller.sees_all else None,
         "credentials_ok": health.credentials_ok,
         "ratelimit": _rate_limit(health.urls),
-        "hit_ratio_7d": None,
-        "served_bytes_7d": None,
-        "fetched_bytes_7d": None,
+        "hit_ratio_7d": None if week is None else week.hit_ratio,
+        "served_bytes_7d": None if week is None else week.served,
+        "fetched_bytes_7d": None if week is None else week.fetched,
         "stored_bytes": None,
         "repositories": None,
         "downloads": facts.downloads,

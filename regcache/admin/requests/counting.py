@@ -1,0 +1,295 @@
+"""Counts requests: for the last hour in memory, for a month on the disk, written behind.
+
+What a recorder does is done for every request, so it only adds to a few numbers. They are taken
+away every :data:`INTERVAL` seconds: that is how exact their time is. What cannot be written is
+kept, and written with what follows; there are at most :data:`MOST_NAMES` names in it.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from regcache.admin.requests.verdicts import is_failed
+from regcache.counts import (
+    MINUTE,
+    QUARTER_DAY,
+    CountBatch,
+    CountPeriod,
+    ICountFile,
+    NameKind,
+    Span,
+    Sums,
+)
+from regcache.interfaces import IWorkPool
+from regcache.web.records import RequestRecord
+
+T = TypeVar("T")
+
+#: Seconds between two batches.
+INTERVAL = 5.0
+#: Seconds between two looks at the sums of a week.
+WEEK_INTERVAL = 60.0
+_WEEK, _HOUR_MINUTES = 7 * 86_400, 60
+#: Names that wait to be written; others are not counted meanwhile.
+MOST_NAMES = 1000
+#: Upper bounds of first-byte times: each a quarter more than the one before (seconds).
+_BOUNDS = tuple(0.0002 * 1.25**n for n in range(60))
+_HITS = frozenset({"hit", "revalidated", "stale"})
+
+
+class _Minute:
+    """What happened in one minute."""
+
+    __slots__ = ("failed", "first_bytes", "number", "requests")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.requests = self.failed = 0
+        self.first_bytes: dict[int, int] = {}
+
+
+class HourCounts(NamedTuple):
+    """The last hour, as far as this process was there.
+
+    :ivar first_byte: half of the answers began within so many seconds; None without any.
+    """
+
+    requests: int
+    failed: int
+    first_byte: float | None
+
+
+class RequestCounting:
+    """Counts what ends. A :data:`~regcache.web.records.Recorder`.
+
+    :param fetched: gives the bytes that came from each upstream since the start.
+    """
+
+    def __init__(self, fetched: Callable[[], Mapping[str, int]]) -> None:
+        self._fetched = fetched
+        self._fetched_before: dict[str, int] = {}
+        self._upstreams: dict[str, Sums] = {}
+        self._names: dict[tuple[str, str], Sums] = {}
+        self._first_bytes: dict[int, int] = {}
+        self._minutes: deque[_Minute] = deque(maxlen=_HOUR_MINUTES)
+
+    def __call__(self, record: RequestRecord) -> None:
+        if not record.is_distribution:
+            return
+        sums = self._upstreams.get(record.upstream)
+        if sums is None:
+            sums = self._upstreams[record.upstream] = Sums()
+        sums.requests += 1
+        sums.served += record.body_bytes
+        if record.outcome in _HITS:
+            sums.hits += 1
+        if (record.outcome in ("error", "denied") or record.ended_early) and is_failed(record):
+            sums.failed += 1
+        elif record.status < 400:
+            self._count_names(record)
+        if record.first_byte is not None:
+            place = bisect_left(_BOUNDS, record.first_byte)
+            self._first_bytes[place] = self._first_bytes.get(place, 0) + 1
+
+    def _count_names(self, record: RequestRecord) -> None:
+        """Only what succeeded: so clients make up no names."""
+        by_tag = record.kind == "manifest" and ":" not in record.reference
+        if record.repository:
+            key = (NameKind.REPOSITORY, f"{record.upstream}/{record.repository}")
+            self._count_name(key, record, by_tag)
+        if record.account:
+            self._count_name((NameKind.PRINCIPAL, record.account), record, by_tag)
+
+    def _count_name(self, key: tuple[str, str], record: RequestRecord, by_tag: bool) -> None:
+        sums = self._names.get(key)
+        if sums is None:
+            if len(self._names) >= MOST_NAMES:
+                return
+            sums = self._names[key] = Sums()
+        sums.requests += 1
+        sums.served += record.body_bytes
+        sums.pulls += by_tag
+        if record.outcome in _HITS:
+            sums.hits += 1
+        elif record.outcome in ("miss", "relay"):
+            sums.fetched += record.body_bytes
+
+    def take(self, now: float, disk: int | None) -> CountBatch:
+        """What was counted since the last time.
+
+        :param now: Unix seconds.
+        :param disk: bytes that are stored.
+        """
+        for name, count in self._fetched().items():
+            more = count - self._fetched_before.get(name, 0)
+            if more:
+                self._fetched_before[name] = count
+                self._upstreams.setdefault(name, Sums()).fetched += more
+        self._note_minute(int(now) // MINUTE)
+        batch = CountBatch(now, self._upstreams, self._names, disk)
+        self._upstreams, self._names, self._first_bytes = {}, {}, {}
+        return batch
+
+    def _note_minute(self, number: int) -> None:
+        if not self._minutes or self._minutes[-1].number != number:
+            self._minutes.append(_Minute(number))
+        minute = self._minutes[-1]
+        for sums in self._upstreams.values():
+            minute.requests += sums.requests
+            minute.failed += sums.failed
+        for place, count in self._first_bytes.items():
+            minute.first_bytes[place] = minute.first_bytes.get(place, 0) + count
+
+    def hour(self, now: float) -> HourCounts:
+        """The last hour, up to a few seconds ago."""
+        since = int(now) // MINUTE - _HOUR_MINUTES
+        minutes = [each for each in self._minutes if each.number > since]
+        places: dict[int, int] = {}
+        for minute in minutes:
+            for place, count in minute.first_bytes.items():
+                places[place] = places.get(place, 0) + count
+        return HourCounts(
+            sum(each.requests for each in minutes),
+            sum(each.failed for each in minutes),
+            _median(places),
+        )
+
+
+def _median(places: Mapping[int, int]) -> float | None:
+    left = (sum(places.values()) + 1) // 2
+    for place in sorted(places):
+        left -= places[place]
+        if left <= 0:
+            return _BOUNDS[min(place, len(_BOUNDS) - 1)]
+    return None
+
+
+class CountHistory(Service):
+    """Writes what is counted, and reads it again.
+
+    :param pool: for the disk.
+    :param disk: gives the bytes that are stored; None where that is not known.
+    :ivar week: sums of the last seven days by upstream; empty until they are known.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        counting: RequestCounting,
+        file: ICountFile,
+        *,
+        pool: IWorkPool,
+        clock: IReactorTime,
+        disk: Callable[[], int | None],
+    ) -> None:
+        self.counting = counting
+        self._file = file
+        self._pool = pool
+        self._clock = clock
+        self._disk = disk
+        self._turn = DeferredLock()
+        self._waiting: CountBatch | None = None
+        self._is_failing = False
+        self._week_at = float("-inf")
+        self.week: Mapping[str, Sums] = {}
+        self._loop = LoopingCall(self._write_now)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Write regularly from now on."""
+        super().startService()
+        self._loop.start(INTERVAL, now=True)
+
+    def stopService(self) -> "Deferred[Any]":
+        """Write what was counted, and close the file."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+        return self.write().addCallback(lambda _: self._run(self._file.close))
+
+    def _write_now(self) -> None:
+        # Not returned: a slow disk delays no later batch of memory.
+        self.write()
+
+    def write(self) -> "Deferred[Any]":
+        """Write what was counted; it waits for another time if that fails."""
+        now = self._clock.seconds()
+        batch = _merged(self._waiting, self.counting.take(now, self._disk()))
+        self._waiting = None
+        writing = self._run(self._add, batch, now >= self._week_at + WEEK_INTERVAL)
+        return writing.addCallbacks(self._wrote, self._not_written, errbackArgs=(batch,))
+
+    def _add(self, batch: CountBatch, with_week: bool) -> Mapping[str, Sums] | None:
+        """In a thread."""
+        self._file.add(batch)
+        if not with_week:
+            return None
+        return self._file.by_upstream(QUARTER_DAY, int(batch.time) - _WEEK)
+
+    def _wrote(self, week: Mapping[str, Sums] | None) -> None:
+        self._is_failing = False
+        if week is not None:
+            self.week, self._week_at = week, self._clock.seconds()
+
+    def _not_written(self, failure: Any, batch: CountBatch) -> None:
+        failure.trap(OSError)
+        self._waiting = _merged(batch, self._waiting)
+        if not self._is_failing:
+            self._log.warn("what is counted cannot be written: {why}", why=failure.value)
+        self._is_failing = True
+
+    def series(self, span: Span, upstream: str | None) -> "Deferred[Sequence[CountPeriod]]":
+        """The periods of a span, of one upstream or of all. Fails with OSError."""
+        start = span.start(self._clock.seconds())
+        return self._run(self._file.series, span.step, start, upstream)
+
+    def names(self, span: Span, kind: str) -> "Deferred[Mapping[str, Sums]]":
+        """The sums of a span by name. Fails with OSError."""
+        start = int(self._clock.seconds()) - span.seconds
+        start = start // span.names_step * span.names_step
+        return self._run(self._file.names, span.names_step, start, kind)
+
+    def _run(self, function: Callable[..., T], *arguments: Any) -> "Deferred[T]":
+        running: Deferred[T] = self._turn.run(self._pool.run, function, *arguments)
+        return running
+
+
+def _merged(earlier: CountBatch | None, later: CountBatch | None) -> CountBatch:
+    """Both as one, of the time of the later one."""
+    if earlier is None or later is None:
+        batch = earlier or later
+        assert batch is not None, "there is one of them at least"
+        return batch
+    upstreams, names = dict(earlier.upstreams), dict(earlier.names)
+    for name, sums in later.upstreams.items():
+        _add_to(upstreams, name, sums)
+    for key, sums in later.names.items():
+        if key in names or len(names) < MOST_NAMES:
+            _add_to(names, key, sums)
+    return CountBatch(later.time, upstreams, names, later.disk)
+
+
+def _add_to(table: dict[Any, Sums], key: Any, more: Sums) -> None:
+    known = table.get(key)
+    if known is None:
+        table[key] = more
+        return
+    table[key] = Sums(
+        known.served + more.served,
+        known.fetched + more.fetched,
+        known.requests + more.requests,
+        known.hits + more.hits,
+        known.failed + more.failed,
+        known.pulls + more.pulls,
+    )

@@ -1,0 +1,200 @@
+"""The file of what is counted over time: an SQLite database beside the index.
+
+It is a file of its own since it may be lost: a damaged one, or one of another version, is removed
+and begun anew, and only charts miss something. Writing it never waits for the index.
+"""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from twisted.logger import Logger
+
+from regcache.counts import (
+    KEPT,
+    NAMES_KEPT,
+    CountBatch,
+    CountPeriod,
+    Sums,
+)
+from regcache.store.aside import Aside
+
+VERSION = 1
+#: Names of one kind that are kept of a period that is over, and while it runs.
+NAMES_OF_PAST, NAMES_OF_PRESENT = 200, 2000
+
+_FIELDS = "served, fetched, requests, hits, failed, pulls"
+_TOTALS = ", ".join(f"COALESCE(SUM({name}), 0)" for name in _FIELDS.split(", "))
+_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _FIELDS.split(", "))
+_COLUMNS = ", ".join(f"{name} INTEGER NOT NULL" for name in _FIELDS.split(", "))
+_SCHEMA = f"""
+PRAGMA user_version = {VERSION};
+CREATE TABLE IF NOT EXISTS counts (
+    step INTEGER NOT NULL, start INTEGER NOT NULL, upstream TEXT NOT NULL, {_COLUMNS},
+    PRIMARY KEY (step, start, upstream)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stored (
+    step INTEGER NOT NULL, start INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (step, start)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (
+    step INTEGER NOT NULL, start INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+    {_COLUMNS}, PRIMARY KEY (step, start, kind, name)) WITHOUT ROWID;
+"""
+_PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -1024")
+_ADD_COUNT = (
+    f"INSERT INTO counts (step, start, upstream, {_FIELDS}) VALUES (?,?,?,?,?,?,?,?,?)"
+    f" ON CONFLICT DO UPDATE SET {_ADDED}"
+)
+_ADD_NAME = (
+    f"INSERT INTO names (step, start, kind, name, {_FIELDS}) VALUES (?,?,?,?,?,?,?,?,?,?)"
+    f" ON CONFLICT DO UPDATE SET {_ADDED}"
+)
+#: Of each kind the names that served most stay.
+_PRUNE = """
+DELETE FROM names WHERE step = ?1 AND start = ?2 AND kind = ?3 AND name NOT IN (
+    SELECT name FROM names WHERE step = ?1 AND start = ?2 AND kind = ?3
+    ORDER BY served DESC, requests DESC LIMIT ?4)
+"""
+
+
+class CountFile:
+    """See :class:`regcache.counts.ICountFile`."""
+
+    _log = Logger()
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._aside = Aside(os.path.dirname(path))
+        self._connection: sqlite3.Connection | None = None
+
+    def add(self, batch: CountBatch) -> None:
+        """Add a batch to the periods of its time, and drop what is too old."""
+        try:
+            with self._open() as connection:
+                self._add(connection, batch)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _add(self, connection: sqlite3.Connection, batch: CountBatch) -> None:
+        now = int(batch.time)
+        for step, kept in KEPT.items():
+            start = now // step * step
+            rows = [(step, start, name, *_values(sums)) for name, sums in batch.upstreams.items()]
+            connection.executemany(_ADD_COUNT, rows)
+            if batch.disk is not None:
+                row = (step, start, batch.disk)
+                connection.execute("INSERT OR REPLACE INTO stored VALUES (?,?,?)", row)
+            for table in ("counts", "stored"):
+                old = (step, now - kept)
+                connection.execute(f"DELETE FROM {table} WHERE step = ? AND start < ?", old)
+        for step, kept in NAMES_KEPT.items():
+            start = now // step * step
+            self._add_names(connection, batch, step, start)
+            connection.execute("DELETE FROM names WHERE step = ? AND start < ?", (step, now - kept))
+
+    def _add_names(
+        self, connection: sqlite3.Connection, batch: CountBatch, step: int, start: int
+    ) -> None:
+        rows = [(step, start, *key, *_values(sums)) for key, sums in batch.names.items()]
+        if not rows:
+            return
+        connection.executemany(_ADD_NAME, rows)
+        query = "SELECT start, kind, COUNT(*) FROM names WHERE step = ? GROUP BY start, kind"
+        for at, kind, count in connection.execute(query, (step,)).fetchall():
+            most = NAMES_OF_PRESENT if at == start else NAMES_OF_PAST
+            if count > most:
+                connection.execute(_PRUNE, (step, at, kind, most))
+
+    def series(self, step: int, start: int, upstream: str | None) -> Sequence[CountPeriod]:
+        """The periods of a length from a time on, of one upstream or of all together."""
+        query = f"SELECT start, {_TOTALS} FROM counts WHERE step = ? AND start >= ?"
+        arguments: tuple[object, ...] = (step, start)
+        if upstream is not None:
+            query, arguments = f"{query} AND upstream = ?", (*arguments, upstream)
+        counted = self._read(f"{query} GROUP BY start ORDER BY start", arguments)
+        stored = dict(
+            self._read(
+                "SELECT start, bytes FROM stored WHERE step = ? AND start >= ?", (step, start)
+            )
+        )
+        return [CountPeriod(at, Sums(*sums), stored.get(at)) for at, *sums in counted]
+
+    def by_upstream(self, step: int, start: int) -> Mapping[str, Sums]:
+        """Sums since a time, by upstream."""
+        query = f"SELECT upstream, {_TOTALS} FROM counts WHERE step = ? AND start >= ?"
+        rows = self._read(f"{query} GROUP BY upstream", (step, start))
+        return {name: Sums(*sums) for name, *sums in rows}
+
+    def names(self, step: int, start: int, kind: str) -> Mapping[str, Sums]:
+        """Sums since a time, by name."""
+        rows = self._read(
+            f"SELECT name, {_TOTALS} FROM names WHERE step = ? AND start >= ? AND kind = ?"
+            " GROUP BY name",
+            (step, start, kind),
+        )
+        return {name: Sums(*sums) for name, *sums in rows}
+
+    def close(self) -> None:
+        """Close it. Idempotent."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _read(self, query: str, arguments: tuple[object, ...]) -> list[Any]:
+        try:
+            return self._open().execute(query, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            try:
+                self._connection = self._connect()
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                self._begin_anew(str(error))
+                self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        for path in self._paths():
+            self._aside.clear(path)
+        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=1.0)
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VERSION):
+                raise sqlite3.DatabaseError(f"it is of version {version}")
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+            connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _failed(self, error: sqlite3.Error) -> OSError:
+        """The error to raise; a damaged file is gone after that."""
+        self.close()
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.OperationalError
+        ):
+            self._begin_anew(str(error))
+        return OSError(errno.EIO, f"{self._path}: {error}")
+
+    def _begin_anew(self, why: str) -> None:
+        self._log.warn("{path} is begun anew: {why}", path=self._path, why=why)
+        for path in self._paths():
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _paths(self) -> tuple[str, ...]:
+        """The file, and what SQLite puts beside it."""
+        return self._path, f"{self._path}-wal", f"{self._path}-shm"
+
+
+def _values(sums: Sums) -> tuple[int, ...]:
+    return sums.served, sums.fetched, sums.requests, sums.hits, sums.failed, sums.pulls

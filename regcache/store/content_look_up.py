@@ -21,7 +21,7 @@ from regcache.store.contents import (
 from regcache.store.leaving import LeavingContents
 from regcache.store.open_contents import OpenContents, Opening, SharedFile
 from regcache.store.paths import PartialKey, StorePaths
-from regcache.store.pool import handed_over
+from regcache.store.pool import PoolStoppedError, handed_over
 from regcache.store.shared_jobs import SharedJobs
 from regcache.store.soundness import Certainty, Pace, Soundness
 
@@ -134,7 +134,7 @@ class ContentLookUp:
         share = self._open.share(digest)
         try:
             return await self._check(digest, file.size, file.opened)
-        except OSError as error:
+        except (OSError, PoolStoppedError) as error:
             self.log.warn("verifying {digest} failed: {why}", digest=str(digest), why=error)
             return False
         finally:

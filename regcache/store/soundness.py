@@ -22,6 +22,7 @@ larger                                not; with :attr:`Reading.ALL` as often as 
 What was hashed is remembered with the signature of its file, for as many contents as fit.
 """
 
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from enum import Enum
@@ -44,6 +45,9 @@ HOLDS = 24 * 3600.0
 
 _MOST_REMEMBERED = 16_384
 _STEP = 8 * 1024 * 1024  # other jobs of the pool have their turn in between
+
+#: What says that these bytes are bad, and not that the system lacks something at the moment.
+_OF_THE_FILE = frozenset({errno.EIO, errno.EBADMSG})
 
 Pace = Callable[[int], Awaitable[object]]
 """Called with the number of bytes that a step has hashed; the next step waits for it."""
@@ -114,8 +118,8 @@ class Soundness:
     ) -> bool:
         """Whether a file has its digest; if so it is synced and marked.
 
-        A file that cannot be read or synced is not sound. Further calls for the same digest wait
-        for the outcome.
+        A file with a part that the disk cannot read or sync (EIO) is not sound. Further calls for
+        the same digest wait for the outcome. Fails with OSError for other faults.
 
         :param size: of the file, in bytes.
         :param anew: hash it whatever is remembered, at this pace.
@@ -149,7 +153,9 @@ class Soundness:
             if not await opened.run(hashing.is_exactly, size):
                 return False
             await opened.run(_settle)
-        except OSError:
+        except OSError as error:
+            if error.errno not in _OF_THE_FILE:
+                raise
             return False
         return True
 

@@ -37,6 +37,8 @@ from regcache.store.soundness import Pace, at_once
 
 _DIGITS = {"sha256": 64, "sha512": 128}
 
+#: A folder is given up after so many contents that cannot be verified.
+MOST_UNVERIFIED = 20
 #: Damaged contents that a check remembers by name.
 MOST_NAMED = 1000
 
@@ -73,6 +75,7 @@ class CheckResult:
     :ivar damaged: those that were removed; the first ``MOST_NAMED``.
     :ivar missing: how many had no file.
     :ivar adopted: how many the index did not know.
+    :ivar unverified: how many could not be read for a reason that is not theirs.
     """
 
     contents: int = 0
@@ -81,6 +84,7 @@ class CheckResult:
     damaged_count: int = 0
     missing: int = 0
     adopted: int = 0
+    unverified: int = 0
 
 
 class StoreCheck:
@@ -138,12 +142,26 @@ class StoreCheck:
     async def _check_known(
         self, digest: Digest, size: int, result: CheckResult, pace: Pace
     ) -> None:
-        verified = await self._store.verify(digest, size, self._pool, pace)
+        verified = await self._verify(digest, size, result, pace)
         self._count(digest, size, verified, result)
         if verified is Verified.MISSING and await self._is_expected(digest):
             result.missing += 1
             self._log.warn("stored content has no file any more: {digest}", digest=str(digest))
             self._lost(digest)
+
+    async def _verify(
+        self, digest: Digest, size: int | None, result: CheckResult, pace: Pace
+    ) -> Verified | None:
+        """Verify content; None if that is not possible now. Fails with OSError if little is."""
+        try:
+            verified = await self._store.verify(digest, size, self._pool, pace)
+        except OSError as error:
+            result.unverified += 1
+            if result.unverified % MOST_UNVERIFIED == 0:
+                raise
+            self._log.warn("{digest} cannot be verified: {why}", digest=str(digest), why=error)
+            return None
+        return verified
 
     async def _is_expected(self, digest: Digest) -> bool:
         """Whether content should still be there: it may have been evicted or removed meanwhile."""
@@ -159,7 +177,7 @@ class StoreCheck:
             counted.append(hashed)
             await pace(hashed)
 
-        verified = await self._store.verify(digest, None, self._pool, count)
+        verified = await self._verify(digest, None, result, count)
         size = sum(counted)
         self._count(digest, size, verified, result)
         if verified is Verified.SOUND:
@@ -167,8 +185,10 @@ class StoreCheck:
             self._log.info("stored content that was unknown is kept: {name}", name=str(digest))
             await self._index.adopt(digest, size, self._clock.seconds())
 
-    def _count(self, digest: Digest, size: int, verified: Verified, result: CheckResult) -> None:
-        if verified is not Verified.MISSING:
+    def _count(
+        self, digest: Digest, size: int, verified: Verified | None, result: CheckResult
+    ) -> None:
+        if verified in (Verified.SOUND, Verified.DAMAGED):
             result.contents += 1
             result.hashed_bytes += size
         if verified is Verified.DAMAGED:

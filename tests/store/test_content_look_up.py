@@ -128,6 +128,14 @@ class SoundnessTests(StoreTestCase):
             self.assertIsNone(self.found(DIGEST, store))
             self.assertIsNone(self.found(DIGEST))
 
+    def test_system_lacks_something(self) -> None:
+        """What is no fault of the file does not have it removed."""
+        self.commit(CONTENT)
+        store = self.new_store(BadDisk(self, preadv=errno.ENOMEM), "boot-2")
+        self.failureResultOf(store.look_up(DIGEST, SIZE), OSError)
+        self.assertEqual(self.found(DIGEST, self.new_store()), CONTENT)
+        self.assertEqual(self.damages, [])
+
 
 class SizeTests(StoreTestCase):
     """Tests for stored files whose size is not what the index says."""

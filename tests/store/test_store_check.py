@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import twisted.internet.reactor  # noqa: F401 - it opens files when it is first imported
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from regcache.digests import Digest
@@ -20,7 +20,7 @@ from regcache.store.scrub import (
     Scrub,
     StoreVerification,
 )
-from regcache.store.store_check import FOLDERS, CheckResult, StoreCheck
+from regcache.store.store_check import FOLDERS, MOST_UNVERIFIED, CheckResult, StoreCheck
 from tests.store.stores import StoreTestCase
 from tests.support.index_cases import HUB, QUAY, repository_of
 from tests.support.pools import ImmediatePool, RecordingPool
@@ -167,6 +167,24 @@ class StoreCheckTests(CheckCase):
 
         self.patch(self.store, "verify", forget_first)
         self.assertEqual((self.run_check().missing, self.missing), (0, []))
+
+    def test_cannot_be_read(self) -> None:
+        """What cannot be read now stays, and the others are looked at; too many end it."""
+        digest = self.put(SMALL)
+        self.put(LARGE)
+        verify = self.store.verify
+
+        def refuse(which: Digest, *what: Any) -> Any:
+            return fail(OSError(12, "no memory")) if which == digest else verify(which, *what)
+
+        self.patch(self.store, "verify", refuse)
+        result = self.run_check()
+        self.assertEqual((result.unverified, result.contents, result.damaged), (1, 1, []))
+        self.assertTrue(os.path.exists(self.paths.blob(digest)))
+        result = CheckResult(unverified=MOST_UNVERIFIED - 1)
+        folder = FOLDERS[int(digest.hex[:2], 16)]
+        checking = Deferred.fromCoroutine(self.check.check(folder, result, thorough=True))
+        self.failureResultOf(checking, OSError)
 
     def test_adopted(self) -> None:
         """A file too much is hashed and adopted, without a right to anybody."""

@@ -15,6 +15,7 @@ from regcache.admin.api import (
     config_call,
     history_calls,
     job_calls,
+    pull_calls,
     request_calls,
     session_calls,
     status_calls,
@@ -36,6 +37,7 @@ from regcache.config.printing import long_form
 from regcache.engine import Engine
 from regcache.facts import IndexCounts
 from regcache.identity import UpstreamIdentity
+from regcache.image_pulls import ImagePulls
 from regcache.in_force import CurrentConfiguration
 from regcache.rates import RecentRates
 from regcache.store.index_file import IndexUnavailableError
@@ -53,6 +55,7 @@ CALLS: tuple[ApiCall, ...] = (
     *config_call.CALLS,
     *job_calls.CALLS,
     *verify_call.CALLS,
+    *pull_calls.CALLS,
     OPENAPI,
 )
 
@@ -103,6 +106,7 @@ def build_api(
         *config_call.config_routes(sources.config),
         *job_calls.job_routes(jobs),
         *verify_call.verify_routes(jobs, sources.verify, lambda: current.in_force.upstreams),
+        *pull_calls.pull_routes(jobs, ImagePulls(engine, current)),
         openapi_route(CALLS, __version__),
     ]
     return Api(routes, callers, engine.parser, busy=(IndexUnavailableError,))

@@ -48,6 +48,7 @@ class InForce:
     """The objects that are built from one configuration.
 
     :ivar upstreams: what each configured name stands for.
+    :ivar cache: answers for what is under them.
     :ivar dispatches: what answers the clients of each listener, by its endpoint.
     :ivar view: answers operators that ask what is cached.
     :ivar local_view: the same on loopback, which is trusted to read.
@@ -61,6 +62,7 @@ class InForce:
 
     config: model.Config
     upstreams: Mapping[str, UpstreamIdentity]
+    cache: ConfiguredCache
     dispatches: Mapping[str, Dispatch]
     view: Dispatch
     local_view: Dispatch
@@ -173,6 +175,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     return InForce(
         config=config,
         upstreams=identities,
+        cache=cache,
         dispatches={
             listener.endpoint: _dispatch(listener, engine, pages.before(distribution))
             for listener in config.listeners

@@ -30,6 +30,7 @@ ROOT = frozenset(
         "engine",
         "environment",
         "evicting",
+        "image_pulls",
         "in_force",
         "lifecycle",
         "listening",

@@ -10,7 +10,7 @@ running    it is called off, or the    cancelled; what it has done until then st
 any other  ``KEPT`` jobs ended later   forgotten
 =========  ==========================  =================================================
 
-Of some kinds of work only one job runs at a time.
+The same job never runs twice at a time, and of each kind only some do.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -30,8 +30,8 @@ from twisted.python.failure import Failure
 
 #: Jobs that have ended and are still told of.
 KEPT = 100
-#: Jobs that run at a time, of all kinds.
-MOST_RUNNING = 16
+#: Jobs that run at a time, of all kinds, and of each.
+MOST_RUNNING, MOST_OF_A_KIND = 16, 8
 
 
 class JobState(Enum):
@@ -41,6 +41,10 @@ class JobState(Enum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class WorkFailedError(Exception):
+    """What a job is for cannot be done, by no fault of the daemon; the text is one line."""
 
 
 class JobRunningError(Exception):
@@ -60,6 +64,7 @@ class Job:
     """A piece of work. The work itself keeps the fields up to date.
 
     :ivar by: the account that began it; "" for none.
+    :ivar about: tells jobs of a kind apart; "" where it has only one.
     :ivar began: Unix seconds; ``ended`` likewise, None while it runs.
     :ivar done_bytes: how much of ``total_bytes`` is done; None where that says nothing.
     :ivar result: what it has found, as plain JSON; None as long as that is not known.
@@ -70,6 +75,7 @@ class Job:
     by: str
     began: float
     _: KW_ONLY
+    about: str = ""
     ended: float | None = None
     state: JobState = JobState.RUNNING
     done_bytes: int = 0
@@ -93,16 +99,19 @@ class Jobs(Service):
         self._jobs: dict[str, Job] = {}
         self._work: dict[str, Deferred[None]] = {}
 
-    def begin(self, kind: str, by: str, work: Work, *, alone: bool = True) -> Job:
+    def begin(self, kind: str, by: str, work: Work, *, about: str = "") -> Job:
         """Begin a job.
 
-        :param alone: no other job of the kind may run.
-        :raises JobRunningError: if one does, or too many jobs run.
+        :param about: tells jobs of a kind apart; the same one does not run twice.
+        :raises JobRunningError: if it runs, or too many jobs do.
         """
-        running = [self._jobs[each].kind for each in self._work]
-        if (alone and kind in running) or len(running) >= MOST_RUNNING:
-            raise JobRunningError("such a job runs, or too many do")
-        job = Job(secrets.token_hex(8), kind, by, self._clock.seconds())
+        running = [self._jobs[each] for each in self._work]
+        alike = [each for each in running if each.kind == kind]
+        if any(each.about == about for each in alike):
+            raise JobRunningError("such a job runs already")
+        if len(running) >= MOST_RUNNING or len(alike) >= MOST_OF_A_KIND:
+            raise JobRunningError("too many jobs run; they end by themselves, or are called off")
+        job = Job(secrets.token_hex(8), kind, by, self._clock.seconds(), about=about)
         self._jobs[job.id] = job
         doing = self._work[job.id] = Deferred.fromCoroutine(work(job))
         doing.addCallbacks(
@@ -135,7 +144,7 @@ class Jobs(Service):
             self._end(job, JobState.CANCELLED)
             return
         job.error = failure.getErrorMessage()
-        if failure.check(OSError):
+        if failure.check(OSError, WorkFailedError):
             self._log.warn("{kind} failed: {why}", kind=job.kind, why=job.error)
         else:
             self._log.failure("{kind} failed", failure, kind=job.kind)

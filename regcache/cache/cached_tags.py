@@ -58,6 +58,24 @@ class CachedTags:
         waits = decision is TagDecision.ASK_AND_WAIT
         return await self._ask(repository, tag, copy, manifest, by=None if waits else by)
 
+    async def ask_now(self, repository: ServedRepository, tag: str) -> Served | None:
+        """What a cached tag names now, fresh or not; None where it is not cached.
+
+        :raises UpstreamFailure: if the upstream does not say it; the copy stays as it was.
+        :raises RegistryError: if the repository may not be shown.
+        """
+        by = self._clock.seconds() + repository.policy.deadline
+        await self._manifests.admit(repository, tag, by)
+        fact = await self._table.find(repository.identity, tag)
+        if fact is None:
+            return None
+        manifest = await self._manifests.cached(repository, fact.digest, by)
+        if manifest is None:
+            return None
+        copy = Copy(fact.digest, self._clock.seconds() - fact.validated_at, 0.0)
+        moved = await self._revalidations.wait(repository, tag, copy)
+        return Served(moved or manifest, status.miss() if moved else status.revalidated())
+
     async def _ask(
         self,
         repository: ServedRepository,

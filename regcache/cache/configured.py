@@ -94,6 +94,10 @@ class ConfiguredCache:
         """The manifest that a tag names."""
         return self._note(await self._tags.by_tag(self._served(repository), tag))
 
+    async def refresh_tag(self, repository: Repository, tag: str) -> Served:
+        """The manifest that a tag names now: the upstream is asked, however fresh the copy is."""
+        return await self._tags.refresh(self._served(repository), tag)
+
     async def head_tag(self, repository: Repository, tag: str) -> Served | ServedHead:
         """The same for HEAD."""
         return self._note(await self._tags.head_by_tag(self._served(repository), tag))

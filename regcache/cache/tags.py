@@ -128,6 +128,14 @@ class TagCache:
         self._manifests.confirm(repository)
         return served
 
+    async def refresh(self, repository: ServedRepository, tag: str) -> Served:
+        """What a tag names now, which the upstream is asked; raises as :meth:`by_digest`."""
+        served = await self._cached.ask_now(repository, tag)
+        if served is None:
+            served = await self._cold(repository, tag)
+        self._manifests.confirm(repository)
+        return served
+
     async def head_by_tag(self, repository: ServedRepository, tag: str) -> Served | ServedHead:
         """The same for HEAD."""
         served = await self._head_by_tag(repository, tag)

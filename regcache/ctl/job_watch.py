@@ -4,7 +4,7 @@ from typing import Any
 
 from regcache.ctl.client import IAsksDaemon
 from regcache.ctl.command import DONE, FAILED
-from regcache.ctl.printer import Printer
+from regcache.ctl.printer import Part, Printer
 
 #: Seconds between two questions.
 PAUSE = 0.5
@@ -18,13 +18,34 @@ async def watch_job(daemon: IAsksDaemon, printer: Printer, job: str, text: str) 
     :param job: its id.
     :param text: what it does, in a few words.
     """
+    ended: set[int] = set()
     with printer.progress(text) as show:
         while True:
             told: dict[str, Any] = await daemon.get("job", id=job)
-            show(told["done_bytes"], told["total_bytes"])
+            show(told["done_bytes"], told["total_bytes"], _parts(told))
+            _tell_steps(told, printer, ended)
             if told["ended"] is not None:
                 return told
             await daemon.pause(PAUSE)
+
+
+def _parts(told: dict[str, Any]) -> list[Part]:
+    """What is coming just now, of a pull."""
+    arriving = (told["result"] or {}).get("arriving", ())
+    return [(each["digest"][:19], each["here_bytes"], each["size_bytes"]) for each in arriving]
+
+
+def _tell_steps(told: dict[str, Any], printer: Printer, ended: set[int]) -> None:
+    """Where there is no bar, a line for each step when it was done.
+
+    :param ended: those that were told.
+    """
+    if printer.as_json or printer.is_terminal:
+        return
+    for number, each in enumerate(told["steps"]):
+        if each["state"] == "done" and number not in ended:
+            ended.add(number)
+            printer.line(each["text"])
 
 
 def outcome_of(told: dict[str, Any], printer: Printer) -> int:

@@ -5,10 +5,28 @@ import sys
 from collections.abc import Sequence
 
 from regcache import __version__
-from regcache.ctl import check_config, passwd, status_command, ui_command, verify_command
+from regcache.ctl import (
+    check_config,
+    job_commands,
+    passwd,
+    pull_command,
+    refresh_command,
+    status_command,
+    ui_command,
+    verify_command,
+)
 
 #: Each module adds its own parser, whose ``run`` takes the arguments and gives the exit status.
-COMMANDS = (status_command, ui_command, verify_command, check_config, passwd)
+COMMANDS = (
+    status_command,
+    pull_command,
+    refresh_command,
+    verify_command,
+    job_commands,
+    ui_command,
+    check_config,
+    passwd,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-Show = Callable[[int, int | None], object]
-"""Takes how much is done, and of how much; None where nobody knows."""
+Part = tuple[str, int, int]
+"""Something that is under way: what, how much is done, and of how much."""
+Show = Callable[[int, int | None, Sequence[Part]], object]
+"""Takes how much is done, and of how much (None where nobody knows), and what is under way."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -47,7 +49,7 @@ class Printer:
     def progress(self, text: str) -> Iterator[Show]:
         """Show how far something is while it goes on: a bar on a terminal, elsewhere nothing."""
         if self.as_json or not self.is_terminal:
-            yield lambda done, total: None
+            yield lambda done, total, parts: None
             return
         with _bar(self._stream, text) as show:
             yield show
@@ -76,6 +78,7 @@ def _bar(stream: TextIO, text: str) -> Iterator[Show]:
         BarColumn,
         DownloadColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
@@ -86,7 +89,18 @@ def _bar(stream: TextIO, text: str) -> Iterator[Show]:
         TextColumn("{task.description}"), *columns, console=Console(file=stream), transient=True
     ) as progress:
         task = progress.add_task(harmless(text), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        shown: dict[str, TaskID] = {}
+
+        def show(done: int, total: int | None, parts: Sequence[Part]) -> None:
+            progress.update(task, completed=done, total=total)
+            for gone in shown.keys() - {name for name, _, _ in parts}:
+                progress.remove_task(shown.pop(gone))
+            for name, here, size in parts:
+                if name not in shown:
+                    shown[name] = progress.add_task(f"  {harmless(name)}")
+                progress.update(shown[name], completed=here, total=size)
+
+        yield show
 
 
 def harmless(text: str) -> str:

@@ -229,7 +229,7 @@ def resolve(table: RoutingTable, host: str | None, target: Target) -> Route:
     namespaces = target.query.get("ns", ())
     return Route(
         named,
-        _permitted(table.upstreams[named], repository),
+        permitted_name(table.upstreams[named], repository),
         namespaces[0] if namespaces else None,
     )
 
@@ -252,8 +252,11 @@ def _strip_prefix(table: RoutingTable, named: str | None, name: str) -> tuple[st
     return named, name
 
 
-def _permitted(upstream: UpstreamNames, name: str) -> str:
-    """The name at the upstream, if it may be asked for."""
+def permitted_name(upstream: UpstreamNames, name: str) -> str:
+    """The name at the upstream, if it may be asked for.
+
+    :raises NameUnknownError: if ``allow`` and ``deny`` leave it out.
+    """
     repository = name
     if upstream.default_namespace and "/" not in name:
         repository = f"{upstream.default_namespace}/{name}"

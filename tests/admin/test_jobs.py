@@ -70,7 +70,7 @@ class JobTests(SynchronousTestCase):
 
     def test_several(self) -> None:
         """Some kinds may run more than once."""
-        jobs = [self.begin("pull", alone=False) for _ in range(2)]
+        jobs = [self.begin("pull", about=str(number)) for number in range(2)]
         self.assertEqual(len({each.id for each in jobs}), 2)
 
     def test_forgotten(self) -> None:

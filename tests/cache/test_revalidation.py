@@ -1,12 +1,13 @@
 """Tags that are cached and not fresh any more."""
 
 from dataclasses import replace
+from typing import Any
 
 from twisted.internet.defer import CancelledError
 
 from regcache.cache import revalidation
 from regcache.digests import Digest
-from regcache.errors import UpstreamNotFound
+from regcache.errors import UpstreamNotFound, UpstreamServerError
 from regcache.media_types import OCI_MANIFEST
 from tests.cache.cases import APP, TTL, CacheTestCase, manifest_of
 
@@ -37,6 +38,39 @@ class RevalidationTests(CacheTestCase):
         served = self.result(self.tag())
         self.assertEqual((served.status.text, served.status.age), ("regcache; hit", TTL - 1))
         self.assertEqual(self.asked(), ["head_manifest"])
+
+    def test_asked_now(self) -> None:
+        """Who wants to know it asks, however fresh the copy is; then it is fresh again."""
+        self.result(self.tag())
+        self.asked()
+        self.clock.advance(10)
+        served = self.result(self.refresh())
+        self.assertEqual(served.status.text, "regcache; hit; detail=revalidated")
+        self.assertEqual(self.asked(), ["head_manifest"])
+        self.assertEqual(self.result(self.tag()).status.age, 0)
+        digest = self.move()
+        self.assertEqual(self.result(self.refresh()).manifest.digest, digest)
+        self.assertEqual(self.asked(), ["head_manifest", "get_manifest"])
+        self.assertEqual(self.status_of(self.tag()), "regcache; hit")
+
+    def test_asked_now_in_vain(self) -> None:
+        """A failure is told, and leaves the copy; a tag that is gone is forgotten."""
+        self.result(self.tag())
+        self.registry.failure = UpstreamServerError("up.test", "it is down", status=503)
+        self.refusal(self.refresh(), UpstreamServerError)
+        self.assertEqual(self.status_of(self.tag()), "regcache; hit")
+        self.registry.failure = UpstreamNotFound("up.test", "it has none", status=404)
+        self.refusal(self.refresh(), UpstreamNotFound)
+        self.refusal(self.tag(), UpstreamNotFound)
+
+    def test_asked_now_for_the_first_time(self) -> None:
+        """A tag that is not cached is fetched."""
+        self.registry.add_manifest(APP, "other", self.content, OCI_MANIFEST)
+        self.assertEqual(self.result(self.refresh("other")).manifest.content, self.content)
+
+    def refresh(self, tag: str = "latest") -> Any:
+        """Ask for a tag now."""
+        return self.caches.cache.refresh_tag(self.caches.served().identity, tag)
 
     def test_left(self) -> None:
         """Of very many questions that all clients have left the latest are answered."""

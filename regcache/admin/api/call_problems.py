@@ -75,6 +75,12 @@ class TooManyLoginsProblem(Problem):
     status, code = 429, "TOO_MANY_LOGINS"
 
 
+class UpstreamProblem(Problem):
+    """The upstream does not answer, or refuses it."""
+
+    status, code = 502, "UPSTREAM"
+
+
 class InternalProblem(Problem):
     """A fault of the daemon; the log has more under ``request_id``."""
 
@@ -107,6 +113,7 @@ PROBLEMS: tuple[type[Problem], ...] = (
     CursorProblem,
     TooManyLoginsProblem,
     InternalProblem,
+    UpstreamProblem,
     IndexBusyProblem,
     UnavailableProblem,
 )

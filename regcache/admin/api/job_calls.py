@@ -81,15 +81,18 @@ def job_routes(jobs: Jobs) -> list[CallRoute]:
     ]
 
 
-def begin_job(jobs: Jobs, asked: AskedCall, kind: str, work: Work) -> dict[str, Any]:
-    """Begin a job of which only one may run; the answer of its call.
+def begin_job(
+    jobs: Jobs, asked: AskedCall, kind: str, work: Work, *, about: str = ""
+) -> dict[str, Any]:
+    """Begin a job; the answer of its call.
 
-    :raises JobRunningProblem: if one does.
+    :param about: tells jobs of a kind apart.
+    :raises JobRunningProblem: if the same one runs, or too many do.
     """
     try:
-        job = jobs.begin(kind, asked.caller.account, work)
-    except JobRunningError:
-        raise JobRunningProblem("there is such a job already; see GET jobs") from None
+        job = jobs.begin(kind, asked.caller.account, work, about=about)
+    except JobRunningError as error:
+        raise JobRunningProblem(f"{error}; see GET jobs") from None
     return {"job": job.id}
 
 

@@ -1,0 +1,89 @@
+"""Names of images, as people write them: ``nginx`` is ``docker.io/library/nginx``."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from regcache.digests import Digest, InvalidDigestError
+from regcache.references import is_repository_name, is_tag, looks_like_registry
+
+#: What a name without a registry means, and where a name of one part is there.
+HUB, HUB_NAMESPACE = "docker.io", "library"
+#: Other names of the same.
+_HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """A repository, or an image of it.
+
+    :ivar name: ``<upstream>/<repository>``.
+    :ivar tag: "" where none was written.
+    :ivar digest: "" where none was written.
+    """
+
+    name: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def reference(self) -> str:
+        """What it is asked for by: its digest, else its tag, else ``latest``."""
+        return self.digest or self.tag or LATEST
+
+    @property
+    def is_repository(self) -> bool:
+        """Whether it names a repository as a whole."""
+        return not (self.tag or self.digest)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.name}{tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+def image_name(text: str) -> ImageName:
+    """Read a name.
+
+    :raises ArgumentTypeError: if it is none; argparse shows that.
+    """
+    rest, _, digest = text.partition("@")
+    name, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:  # that is the port of a registry
+        name, tag = rest, ""
+    found = ImageName(_full_name(name), tag, digest)
+    if colon and "/" not in rest.rpartition(":")[2] and not is_tag(tag):
+        raise argparse.ArgumentTypeError(f"{text}: {tag!r} is no tag")
+    if "@" in text:
+        try:
+            Digest.parse(digest)
+        except InvalidDigestError as error:
+            raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+    return found
+
+
+def _full_name(text: str) -> str:
+    registry, slash, repository = text.partition("/")
+    if not slash or not looks_like_registry(registry):
+        registry, repository = HUB, text
+    registry = registry.lower()
+    if registry in _HUB_NAMES:
+        registry = HUB
+        if "/" not in repository:
+            repository = f"{HUB_NAMESPACE}/{repository}"
+    if not is_repository_name(repository):
+        raise argparse.ArgumentTypeError(
+            f"{text}: write a name such as nginx:1.29 or quay.io/prometheus/node-exporter"
+        )
+    return f"{registry}/{repository}"
+
+
+def add_image_argument(parser: argparse.ArgumentParser, **more: Any) -> None:
+    """Add IMAGE to the arguments of a command."""
+    parser.add_argument(
+        "image",
+        metavar="IMAGE",
+        type=image_name,
+        help="such as nginx:1.29, quay.io/org/app@sha256:… (nginx is docker.io/library/nginx)",
+        **more,
+    )

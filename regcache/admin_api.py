@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from regcache import __version__
+from regcache import __version__, admin_storage
 from regcache.access.entries import Entries
 from regcache.access.sessions import LIMITS, Sessions
 from regcache.admin.api import (
@@ -56,6 +56,7 @@ CALLS: tuple[ApiCall, ...] = (
     *job_calls.CALLS,
     *verify_call.CALLS,
     *pull_calls.CALLS,
+    *admin_storage.CALLS,
     OPENAPI,
 )
 
@@ -88,7 +89,8 @@ def build_api(
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
     addresses = list(ui_addresses(loaded.config))
     history = parts.history
-    sources = _Sources(loaded, engine, current, history)
+    storage = admin_storage.StorageSources(engine, current)
+    sources = _Sources(loaded, engine, current, history=history, storage=storage)
     routes = [
         *session_calls.SessionCalls(callers, sessions, lambda: addresses).routes(),
         *status_calls.status_routes(sources.daemon, sources.counts),
@@ -107,6 +109,7 @@ def build_api(
         *job_calls.job_routes(jobs),
         *verify_call.verify_routes(jobs, sources.verify, lambda: current.in_force.upstreams),
         *pull_calls.pull_routes(jobs, ImagePulls(engine, current)),
+        *storage.routes(jobs),
         openapi_route(CALLS, __version__),
     ]
     return Api(routes, callers, engine.parser, busy=(IndexUnavailableError,))
@@ -120,10 +123,13 @@ class _Sources:
         loaded: Loaded,
         engine: Engine,
         current: CurrentConfiguration,
+        *,
         history: CountHistory,
+        storage: admin_storage.StorageSources,
     ) -> None:
         self._loaded = loaded
         self._history = history
+        self._storage = storage
         self._engine = engine
         self._current = current
         self._started = engine.reactor.seconds()
@@ -139,20 +145,9 @@ class _Sources:
             index_problem=engine.index.problem,
             downloads=len(engine.downloads),
             readers=len(engine.feeding),
-            disk=self._disk(),
+            disk=self._storage.disk(),
             upstreams=self._current.in_force.health(),
             hour=self._history.counting.hour(engine.reactor.seconds()),
-        )
-
-    def _disk(self) -> status_calls.DiskFacts:
-        ledger = self._engine.ledger
-        return status_calls.DiskFacts(
-            used=ledger.used,
-            limit=ledger.max_size() or None,
-            partial=ledger.parked,
-            free=ledger.free,
-            closed=ledger.closed,
-            refused=self._engine.downloads.storage_rests,
         )
 
     async def counts(self) -> IndexCounts:

@@ -25,6 +25,7 @@ SHARED_FILE_NAMES = frozenset({"__init__", "credentials", "index", "reading", "r
 ROOT = frozenset(
     {
         "access_control",
+        "admin_storage",
         "checking",
         "admin_api",
         "engine",

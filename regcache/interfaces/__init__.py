@@ -8,6 +8,7 @@ sizes and offsets are bytes. Deferreds of upstream calls fail with an
 from regcache.interfaces.disk_places import IPlaces
 from regcache.interfaces.index import IIndex, IRemovalIndex
 from regcache.interfaces.pinning import IPins
+from regcache.interfaces.plan_index import IPlanIndex
 from regcache.interfaces.pools import IWorkPool
 from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink
 from regcache.interfaces.store import (
@@ -33,6 +34,7 @@ __all__ = [
     "IPartialFile",
     "IPins",
     "IPlaces",
+    "IPlanIndex",
     "IReader",
     "IReaderSink",
     "IRegistry",

@@ -173,6 +173,10 @@ class BlobStore:
         """
         return self._partials.sweep(before)
 
+    def reading(self) -> Iterator[Digest]:
+        """The digests of contents that somebody reads, or is opening."""
+        return iter(self._contents)
+
     def changing(self) -> Iterator[Digest]:
         """The digests of contents that are being stored or removed."""
         return chain(self._names, self._partials.under_commit)

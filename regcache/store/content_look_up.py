@@ -1,6 +1,6 @@
 """Looks up complete content on the disk, and finds out whether it is damaged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -187,6 +187,10 @@ class ContentLookUp:
             return outcome
         self._found_damaged(digest, outcome)
         return None
+
+    def __iter__(self) -> Iterator[Digest]:
+        """What somebody reads, or is opening."""
+        return iter(self._open)
 
     def __contains__(self, digest: Digest) -> bool:
         """Whether somebody reads it, or is opening it."""

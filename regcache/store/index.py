@@ -34,6 +34,7 @@ from regcache.store.index_names import Statement
 from regcache.store.index_thread import IndexThread
 from regcache.store.pins_index import PinsIndex
 from regcache.store.places_index import PlacesIndex
+from regcache.store.plans_index import PlansIndex
 from regcache.store.removal_index import RemovalIndex
 from regcache.store.use_writer import UseWriter
 
@@ -50,6 +51,7 @@ class SqliteIndex:
     :ivar checks: what is asked of it to check what is on the disk.
     :ivar places: where bytes lie, and which of them may be evicted.
     :ivar pins: what is pinned.
+    :ivar plans: what removals would come to.
 
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.
     """
@@ -65,6 +67,7 @@ class SqliteIndex:
         self.places = PlacesIndex(self._thread, self._uses)
         self.pins = PinsIndex(self._thread)
         self.removals = RemovalIndex(self._thread, self.pins.matches, self._backup.hurry)
+        self.plans = PlansIndex(self._thread)
 
     @property
     def problem(self) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from regcache.digests import Digest
+from regcache.plans import Savings
 from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
-from regcache.store.index_places import drop_place
+from regcache.store.index_places import DAY, GHOST_UNIT_BITS, drop_place
 from regcache.store.index_schema import digest_from_key, digest_key
 
 MOST_LOOKED_AT = 2000
@@ -39,8 +40,8 @@ WHERE id = ? AND NOT EXISTS (SELECT 1 FROM pinned p WHERE p.digest = c.digest)
 """
 
 WHERE_SELECTED = """
-p.place = 'disk' AND p.content_id > :after AND p.content_id <= :end AND p.since <= :before
-AND (p.needed, p.priority, p.content_id) <= (:needed, :worth, :number)
++p.place = 'disk' AND p.content_id > :after AND p.content_id <= :end AND p.since <= :before
+AND (+p.needed, +p.priority, +p.content_id) <= (:needed, :worth, :number)
 AND ifnull((SELECT max(last_use) FROM uses WHERE content_id = p.content_id), p.since) <= :last_use
 AND (:upstream = '' OR EXISTS (
     SELECT 1 FROM links l JOIN upstreams u ON u.key = l.upstream
@@ -131,7 +132,7 @@ def _may_go(
 
 
 def _is_selected(connection: sqlite3.Connection, number: int, selection: Selection) -> bool:
-    row = connection.execute(_SELECTED, _names(selection, number - 1, number)).fetchone()
+    row = connection.execute(_SELECTED, parameters(selection, number - 1, number)).fetchone()
     return row is not None
 
 
@@ -154,7 +155,7 @@ def selected(connection: sqlite3.Connection, selection: Selection, after: int) -
     (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
     end = after + MOST_LOOKED_AT
     found = []
-    for row in connection.execute(_SELECTED, _names(selection, after, end)):
+    for row in connection.execute(_SELECTED, parameters(selection, after, end)):
         number, needed, worth, size, since, key = row
         found.append(Candidate((needed, worth, number), digest_from_key(key), size, since))
         if len(found) == MOST_CANDIDATES:
@@ -162,7 +163,7 @@ def selected(connection: sqlite3.Connection, selection: Selection, after: int) -
     return SelectionPage(tuple(found), end if end < last else None)
 
 
-def _names(selection: Selection, after: int, end: int) -> dict[str, object]:
+def parameters(selection: Selection, after: int, end: int) -> dict[str, object]:
     """The parameters of statements that select."""
     needed, worth, number = selection.until or (2, 0.0, 0)
     return {
@@ -186,6 +187,21 @@ def note_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None
         "DELETE FROM ghosts WHERE freed <= ifnull((SELECT freed FROM ghosts"
         f" ORDER BY freed DESC LIMIT 1 OFFSET {MOST_GHOSTS}), -1)"
     )
+
+
+def savings(connection: sqlite3.Connection, since: float) -> list[Savings]:
+    """What came back that had been evicted, by how much larger the disk would have to be."""
+    rows = connection.execute(
+        "SELECT doublings, sum(misses), sum(bytes) FROM ghost_misses WHERE day >= ?"
+        " GROUP BY doublings ORDER BY doublings",
+        (int(since // DAY),),
+    )
+    found: list[Savings] = []
+    for doublings, misses, size in rows:
+        before = found[-1] if found else Savings(0, 0, 0)
+        more = 2 ** (doublings + GHOST_UNIT_BITS)
+        found.append(Savings(more, before.misses + misses, before.bytes + size))
+    return found
 
 
 def pinned_bytes(connection: sqlite3.Connection) -> int:

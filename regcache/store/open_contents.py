@@ -91,6 +91,10 @@ class OpenContents:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __iter__(self) -> Iterator[Digest]:
+        """What somebody reads, or is opening."""
+        return iter([*self._open, *(each for each in self._opening if each not in self._open)])
+
     def __contains__(self, digest: Digest) -> bool:
         """Whether somebody reads it, or is opening it."""
         return digest in self._open or digest in self._opening

@@ -7,8 +7,10 @@ from twisted.internet.task import Clock
 
 from regcache.cache.eviction.content_eviction import ContentEviction
 from regcache.cache.eviction.evictor import Evictor
+from regcache.cache.eviction.planner import Planner, PlanSources
 from regcache.cache.eviction.sweeper import Sweeper
 from regcache.cache.forgetting import Forgetting, Forgotten, IndexOfContent
+from regcache.cache.removal import Removal
 from regcache.digests import Digest
 from regcache.facts import Manifest, Percentage
 from regcache.generations import Generations
@@ -112,6 +114,21 @@ class Storage:
             evicted=self.evicted.append,
         )
 
+        self.removal = Removal(self.index.removals, self.store, self.forgetting, clock)
+        self.busy: list[tuple[Digest, str]] = []
+        self.planner = Planner(clock, self.sources(), self.sweeper, self.removal)
+
+    def sources(self) -> PlanSources:
+        """What plans are made of."""
+        return PlanSources(
+            self.index.plans,
+            self.index.places,
+            self.index.pins,
+            self.index.removals,
+            stored=lambda: self.ledger.contents,
+            busy=lambda: self.busy,
+        )
+
     def _measure(self, _directory: str) -> FileSystemSpace:
         free = max(0, self.total - self.others - self.on_disk())
         return FileSystemSpace(self.total, free, "" if free else "no space is left", not free)
@@ -152,6 +169,11 @@ class Storage:
             content_of("a", digest), size, credentials="", public=True, now=self.clock.seconds()
         )
         return digest
+
+    def tag(self, tag: str, digest: Digest, repository: str = "a") -> None:
+        """A tag names a manifest."""
+        now = self.clock.seconds()
+        self.index.record_tag(repository_of(repository), tag, digest, now)
 
     def add_manifest(self, name: str, *listed: Digest) -> Manifest:
         """The same of a manifest."""

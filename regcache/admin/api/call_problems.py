@@ -63,6 +63,24 @@ class JobRunningProblem(Problem):
     status, code = 409, "JOB_RUNNING"
 
 
+class PinnedProblem(Problem):
+    """All that is meant is pinned."""
+
+    status, code = 409, "PINNED"
+
+
+class PlanChangedProblem(Problem):
+    """It would remove more than was shown; the new plan is in the params."""
+
+    status, code = 409, "PLAN_CHANGED"
+
+
+class PlanExpiredProblem(Problem):
+    """There is no such plan any more."""
+
+    status, code = 410, "PLAN_EXPIRED"
+
+
 class CursorProblem(Problem):
     """The cursor belongs to another list, or to an earlier run of the daemon."""
 
@@ -110,7 +128,10 @@ PROBLEMS: tuple[type[Problem], ...] = (
     UnknownUpstreamProblem,
     MethodProblem,
     JobRunningProblem,
+    PinnedProblem,
+    PlanChangedProblem,
     CursorProblem,
+    PlanExpiredProblem,
     TooManyLoginsProblem,
     InternalProblem,
     UpstreamProblem,

@@ -73,6 +73,8 @@ class Evictor(Service):
     :param measure: asks the file system how much is free.
     :param sweep_partials: removes what is left of downloads; the last resort.
     :param evicted: told how many bytes went.
+    :ivar pinned_bytes: what pins cover of what is stored, as it was a moment ago.
+    :ivar relaying_since: since when there is no space for something (Unix seconds); None: there is.
     """
 
     log = Logger()
@@ -100,7 +102,7 @@ class Evictor(Service):
         self._waiting: list[tuple[int, Gate]] = []
         self._evicting = self._busy = False
         self._freed = 0  # all that this process evicted
-        self._pinned = self._stuck = 0
+        self.pinned_bytes = self._stuck = 0
         self._stuck_until = 0.0
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
@@ -123,11 +125,10 @@ class Evictor(Service):
     def evictable(self) -> int:
         """How many bytes could be evicted now, as far as is known."""
         stuck = self._stuck if self._clock.seconds() < self._stuck_until else 0
-        return max(0, self._ledger.contents - max(self._pinned, stuck))
+        return max(0, self._ledger.contents - max(self.pinned_bytes, stuck))
 
-    def pinned(self, size: int) -> None:
-        """So many bytes of what is stored are pinned."""
-        self._pinned = size
+    def _note_pinned(self, size: int) -> None:
+        self.pinned_bytes = size
 
     def refused(self, reason: str) -> None:
         """There is no space for something: say so, but not each time."""
@@ -168,7 +169,7 @@ class Evictor(Service):
             done.succeed()
 
     def _look(self) -> "Deferred[None]":
-        looking: Deferred[None] = self._places.pinned_bytes().addCallback(self.pinned)
+        looking: Deferred[None] = self._places.pinned_bytes().addCallback(self._note_pinned)
         looking.addErrback(lambda failure: failure.trap(OSError))
         return looking.addCallback(lambda _: self._relieve())
 

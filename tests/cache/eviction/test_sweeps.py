@@ -39,6 +39,12 @@ class SweepCase(SynchronousTestCase):
         self.clock.pump([0] * 50)
         return self.successResultOf(doing)
 
+    def refusal(self, coroutine: Any, kind: type[Exception]) -> Any:
+        """How it fails."""
+        doing = Deferred.fromCoroutine(coroutine)
+        self.clock.pump([0] * 50)
+        return self.failureResultOf(doing, kind).value
+
     def sweep(self, selection: Selection) -> Swept:
         """Sweep."""
         swept: Swept = self.result(self.storage.sweeper.sweep(selection))

@@ -1,0 +1,271 @@
+"""POST plans and plans/run: what a removal would come to, and then the removal."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from regcache.admin.api.call_problems import (
+    InvalidProblem,
+    NotCachedProblem,
+    PinnedProblem,
+    PlanChangedProblem,
+    PlanExpiredProblem,
+    UnknownUpstreamProblem,
+)
+from regcache.admin.api.callers import Role
+from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.job_calls import BEGUN, begin_job
+from regcache.admin.api.kinds import (
+    ArrayOf,
+    Choice,
+    DigestText,
+    Fields,
+    Integer,
+    Parameter,
+    RepositoryName,
+    Text,
+)
+from regcache.admin.api.schemas import COUNT, DIGEST, TEXT, TIME, array, nullable, record, words
+from regcache.admin.jobs import Job, Jobs
+from regcache.digests import Digest, is_digest
+from regcache.identity import Repository, UpstreamIdentity
+from regcache.plans import (
+    NothingPlannedError,
+    Plan,
+    PlanAction,
+    PlanChangedError,
+    PlanExpiredError,
+    PlanItem,
+    PlanOutcome,
+    PlanRequest,
+    PlanSkipped,
+    TooManyTargetsError,
+)
+from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
+from regcache.times import time_text
+
+_DAY = 86_400
+_MOST_DAYS = 36_500
+_MOST_BYTES = 2**53
+
+TARGET = Fields(
+    (
+        Parameter("name", RepositoryName(), "Of the repository.", required=True),
+        Parameter("reference", Text(256, 1), "A tag, or the digest of a manifest."),
+        Parameter("digest", DigestText(), "Of a manifest or a blob."),
+    )
+)
+ITEM = record(
+    name=TEXT,
+    tags=array(TEXT),
+    digest=nullable(DIGEST),
+    unused_days=nullable(COUNT),
+    size_bytes=COUNT,
+    frees_bytes=COUNT,
+    reason=words("age", "size", "asked"),
+    shared_with=array(TEXT),
+)
+SKIPPED = record(name=TEXT, reference=TEXT, why=words("pinned", "open", "downloading"))
+PLAN = record(
+    plan=TEXT,
+    expires=TIME,
+    freed_bytes=COUNT,
+    kept_bytes=COUNT,
+    tags=COUNT,
+    images=COUNT,
+    items=array(ITEM),
+    next=nullable(TEXT),
+    skipped=array(SKIPPED),
+    also_lost_tags=array(TEXT),
+)
+MAKE_PLAN = ApiCall(
+    method="POST",
+    path="plans",
+    role=Role.ADMIN,
+    text="Says what a deletion, a sweep or a purge would remove, and what would stay. For five "
+    "minutes it can be run.",
+    parameters=(
+        Parameter("action", Choice(tuple(each.value for each in PlanAction)), required=True),
+        Parameter("targets", ArrayOf(TARGET), "What is deleted; without reference all of it."),
+        Parameter("upstream", Text(256, 1), "Of which all goes, or alone something goes."),
+        Parameter("unused_for_days", Integer(0, _MOST_DAYS), "Only what was not used for so long."),
+        Parameter("to_bytes", Integer(0, _MOST_BYTES), "Only until so much is left."),
+    ),
+    answer=PLAN,
+)
+RUN_PLAN = ApiCall(
+    method="POST",
+    path="plans/run",
+    role=Role.ADMIN,
+    text="Begins a job that does what a plan has shown; what is pinned or used meanwhile stays.",
+    parameters=(Parameter("plan", Text(64, 1), "The id of the plan.", required=True),),
+    answer=BEGUN,
+    status=202,
+)
+#: All of them.
+CALLS = (MAKE_PLAN, RUN_PLAN)
+
+
+class PlanService(Protocol):
+    """Makes and runs plans (:class:`regcache.cache.eviction.planner.Planner`)."""
+
+    async def make(self, request: PlanRequest) -> Plan:
+        """Make a plan."""
+
+    async def take(self, plan_id: str) -> Plan:
+        """Take a plan, to run it."""
+
+    async def run(self, plan: Plan, progress: Callable[[int], None]) -> PlanOutcome:
+        """Do what it has shown."""
+
+
+class PlanCalls:
+    """The calls.
+
+    :param upstreams: those of the configuration in force, by name.
+    :param seconds: the time.
+    :param unused_for: what a sweep without a number of days means (seconds); None: nothing.
+    """
+
+    def __init__(
+        self,
+        plans: PlanService,
+        jobs: Jobs,
+        *,
+        upstreams: Callable[[], Mapping[str, UpstreamIdentity]],
+        seconds: Callable[[], float],
+        unused_for: Callable[[], float | None],
+    ) -> None:
+        self._plans = plans
+        self._jobs = jobs
+        self._upstreams = upstreams
+        self._seconds = seconds
+        self._unused_for = unused_for
+
+    def routes(self) -> list[CallRoute]:
+        """With their handlers."""
+        return [CallRoute(MAKE_PLAN, self._make), CallRoute(RUN_PLAN, self._run)]
+
+    async def _make(self, asked: AskedCall) -> dict[str, Any]:
+        try:
+            plan = await self._plans.make(self._request(asked.values))
+        except NothingPlannedError:
+            raise NotCachedProblem("nothing of it is in the cache") from None
+        except TooManyTargetsError as error:
+            raise InvalidProblem("targets", str(error)) from None
+        if plan.request.action is PlanAction.DELETE and plan.skipped and not plan.items:
+            raise PinnedProblem("all of it is pinned")
+        return self._told(plan)
+
+    async def _run(self, asked: AskedCall) -> dict[str, Any]:
+        try:
+            plan = await self._plans.take(asked.values["plan"])
+        except PlanExpiredError as error:
+            raise PlanExpiredProblem(str(error)) from None
+        except PlanChangedError as error:
+            raise PlanChangedProblem(
+                "it would remove more than was shown", params={"plan": self._told(error.plan)}
+            ) from None
+
+        async def work(job: Job) -> None:
+            job.total_bytes = plan.sums.freed
+            outcome = await self._plans.run(plan, lambda freed: _note(job, freed))
+            job.done_bytes = outcome.freed
+            job.result = {
+                "contents": outcome.contents,
+                "freed_bytes": outcome.freed,
+                "skipped": [_skipped(each) for each in outcome.skipped],
+            }
+
+        return begin_job(self._jobs, asked, plan.request.action.value, work)
+
+    def _request(self, values: Mapping[str, Any]) -> PlanRequest:
+        action = PlanAction(values["action"])
+        targets, repositories = self._targets(values["targets"] or [])
+        upstream = None
+        if values["upstream"] is not None:
+            upstream = self._upstream(values["upstream"])
+        days, to_bytes = values["unused_for_days"], values["to_bytes"]
+        if action is PlanAction.DELETE and not (targets or repositories or upstream):
+            raise InvalidProblem("targets", "say what is to be deleted: targets, or an upstream")
+        if action is not PlanAction.DELETE and (targets or repositories):
+            raise InvalidProblem("targets", "only a deletion has targets")
+        unused_for = None if days is None else float(days * _DAY)
+        if action is PlanAction.SWEEP and days is None and to_bytes is None:
+            unused_for = self._unused_for()
+            if unused_for is None:
+                raise InvalidProblem(
+                    "unused_for_days", "it is needed, since storage.unused_for is null"
+                )
+        return PlanRequest(
+            action,
+            targets=tuple(targets),
+            repositories=tuple(repositories),
+            upstream=upstream,
+            unused_for=unused_for,
+            to_bytes=to_bytes,
+        )
+
+    def _targets(self, given: list[dict[str, Any]]) -> tuple[list[RemovalTarget], list[Repository]]:
+        targets, repositories = [], []
+        for each in given:
+            name = each["name"]
+            repository = Repository(self._upstream(name.upstream), name.repository)
+            reference, digest = each["reference"], each["digest"]
+            if reference is not None and is_digest(reference):
+                digest = DigestText().from_text(reference, "targets.reference")
+                reference = None
+            if reference is not None:
+                targets.append(tag_of(repository, reference))
+            elif digest is not None:
+                targets += _by_digest(repository, digest)
+            else:
+                repositories.append(repository)
+        return targets, repositories
+
+    def _upstream(self, name: str) -> UpstreamIdentity:
+        found = self._upstreams().get(name)
+        if found is None:
+            raise UnknownUpstreamProblem("no upstream has this name", params={"name": name})
+        return found
+
+    def _told(self, plan: Plan) -> dict[str, Any]:
+        now = self._seconds()
+        return {
+            "plan": plan.id,
+            "expires": time_text(plan.expires),
+            "freed_bytes": plan.sums.freed,
+            "kept_bytes": plan.kept,
+            "tags": plan.sums.tags,
+            "images": plan.sums.images,
+            "items": [_item(each, now) for each in plan.items],
+            "next": None,
+            "skipped": [_skipped(each) for each in plan.skipped],
+            "also_lost_tags": list(plan.also_lost),
+        }
+
+
+def _by_digest(repository: Repository, digest: Digest) -> list[RemovalTarget]:
+    """A manifest or a blob: the index knows which; what it is not is not here."""
+    return [manifest_of(repository, digest), blob_of(repository, digest)]
+
+
+def _note(job: Job, freed: int) -> None:
+    job.done_bytes = freed
+
+
+def _item(item: PlanItem, now: float) -> dict[str, Any]:
+    unused = None if item.last_use is None else max(0, int((now - item.last_use) // _DAY))
+    return {
+        "name": item.name,
+        "tags": list(item.tags),
+        "digest": None if item.digest is None else str(item.digest),
+        "unused_days": unused,
+        "size_bytes": item.size,
+        "frees_bytes": item.frees,
+        "reason": item.reason,
+        "shared_with": list(item.shared_with),
+    }
+
+
+def _skipped(skipped: PlanSkipped) -> dict[str, Any]:
+    return {"name": skipped.name, "reference": skipped.reference, "why": skipped.why}

@@ -1,0 +1,181 @@
+"""What a sweep, a purge or a deletion would remove: plain values, shown before it is done."""
+
+from dataclasses import KW_ONLY, dataclass
+from enum import Enum
+
+from regcache.digests import Digest
+from regcache.identity import Repository, UpstreamIdentity
+from regcache.removals import RemovalTarget
+from regcache.retention import Selection
+
+
+class PlanAction(Enum):
+    """What a plan does."""
+
+    DELETE = "delete"
+    SWEEP = "sweep"
+    PURGE = "purge"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What a plan is asked to do.
+
+    :ivar targets: to be deleted, one by one.
+    :ivar repositories: to be deleted whole.
+    :ivar upstream: of which all is deleted, or only whose contents are swept.
+    :ivar unused_for: seconds without a use after which content is swept.
+    :ivar to_bytes: what is to be left; what is used least goes.
+    """
+
+    action: PlanAction
+    _: KW_ONLY
+    targets: tuple[RemovalTarget, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    upstream: UpstreamIdentity | None = None
+    unused_for: float | None = None
+    to_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """An image that goes, or content that belongs to none.
+
+    :ivar name: ``<upstream>/<repository>``; "" where nobody has it.
+    :ivar size: of all that it lists and is stored (bytes).
+    :ivar frees: what of that nothing else lists.
+    :ivar last_use: Unix seconds; None where that is not known.
+    :ivar shared_with: some names of what shares the rest.
+    """
+
+    name: str
+    digest: Digest | None
+    _: KW_ONLY
+    tags: tuple[str, ...] = ()
+    size: int = 0
+    frees: int = 0
+    last_use: float | None = None
+    reason: str = "asked"
+    shared_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSkipped:
+    """Something that stays.
+
+    :ivar why: ``pinned``, ``open`` or ``downloading``.
+    """
+
+    name: str
+    reference: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSums:
+    """How much goes.
+
+    :ivar contents: manifests and blobs; ``freed`` bytes of them.
+    :ivar images: manifests that no other one lists; ``tags`` name them.
+    """
+
+    contents: int = 0
+    freed: int = 0
+    images: int = 0
+    tags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """What a larger disk would have had.
+
+    :ivar more_bytes: how much larger it would have to be.
+    :ivar misses: how much came back that would have been there still, ``bytes`` in all.
+    """
+
+    more_bytes: int
+    misses: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSums:
+    """What is stored of an upstream, in bytes; what several gave counts for each of them."""
+
+    name: str
+    stored: int
+    pinned: int
+    repositories: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSums:
+    """What is stored, in bytes.
+
+    :ivar by_age: by the days since the last use at most, None for all older; no two overlap.
+    :ivar pinned: what pins cover.
+    """
+
+    by_age: tuple[tuple[int | None, int], ...]
+    pinned: int
+    upstreams: tuple[UpstreamSums, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be removed, and what would stay.
+
+    :ivar expires: Unix seconds after which it cannot be run.
+    :ivar kept: bytes that stay.
+    :ivar items: some of it, the longest unused first.
+    :ivar also_lost: tags that go though nobody named them.
+    :ivar selection: what is evicted when it is run; None for a deletion.
+    :ivar targets: what is removed when it is run.
+    """
+
+    id: str
+    request: PlanRequest
+    expires: float
+    _: KW_ONLY
+    sums: PlanSums
+    kept: int
+    items: tuple[PlanItem, ...]
+    skipped: tuple[PlanSkipped, ...]
+    also_lost: tuple[str, ...] = ()
+    selection: Selection | None = None
+    targets: tuple[RemovalTarget, ...] = ()
+
+
+class PlanExpiredError(Exception):
+    """There is no such plan, or not any more."""
+
+
+class PlanChangedError(Exception):
+    """It would remove more than was shown.
+
+    :ivar plan: what it would remove now.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__("it would remove more than was shown")
+        self.plan = plan
+
+
+class TooManyTargetsError(Exception):
+    """A plan cannot have so many."""
+
+
+class NothingPlannedError(Exception):
+    """Nothing of what is to be deleted is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutcome:
+    """What a run has come to.
+
+    :ivar skipped: what stayed though it was shown.
+    """
+
+    contents: int
+    freed: int
+    skipped: tuple[PlanSkipped, ...] = ()

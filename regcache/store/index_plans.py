@@ -1,0 +1,236 @@
+"""Statements that say what a selection comes to, before it is evicted.
+
+Sums are added up over ranges of numbers, in steps that leave the index's thread to others in
+between. Functions take the connection first, and run in that thread.
+"""
+
+import heapq
+import sqlite3
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from regcache.plans import PlanItem, PlanSkipped, PlanSums
+from regcache.removals import RemovalEffect, RemovalTarget
+from regcache.retention import FIRST, Position, Selection
+from regcache.store.index_eviction import IN_ORDER, MOST_LOOKED_AT, WHERE_SELECTED
+from regcache.store.index_eviction import parameters as selection_parameters
+from regcache.store.index_removal import remove
+from regcache.store.index_schema import digest_from_key
+
+STEP = 0.01
+"""Seconds after which a step ends, once what it has begun is done."""
+
+RANGE = 2000
+"""Numbers that are added up in one go."""
+
+MOST_ITEMS = 200
+"""Images of a plan that are described; all of them count."""
+
+MOST_SKIPPED = 200
+"""Pinned tags of a plan that are named."""
+
+MOST_NAMES, MOST_TAGS = 10, 50
+"""Names of one item that it shares something with, and tags of it."""
+
+_NOT_PINNED = "AND NOT EXISTS (SELECT 1 FROM pinned n WHERE n.digest = c.digest)"
+
+_SUMS = f"""
+SELECT count(*), ifnull(sum((p.size + 4095) / 4096), 0) * 4096
+FROM places p CROSS JOIN contents c ON c.id = p.content_id
+WHERE {WHERE_SELECTED} {_NOT_PINNED}
+"""
+
+_IMAGES = f"""
+SELECT p.content_id, ifnull((SELECT max(last_use) FROM uses WHERE content_id = p.content_id), 0),
+    (SELECT count(*) FROM tags t WHERE t.digest = c.digest)
+FROM contents c CROSS JOIN places p ON p.content_id = c.id
+WHERE c.id > :after AND c.id <= :end AND c.media_type != '' AND {WHERE_SELECTED} {_NOT_PINNED}
+AND NOT EXISTS (
+    SELECT 1 FROM mentions m JOIN places q ON q.content_id = m.manifest_id
+    WHERE m.digest = c.digest
+)
+"""
+
+_PINNED_TAGS = """
+SELECT DISTINCT u.name || '/' || r.name, t.tag
+FROM pinned n CROSS JOIN tags t ON t.digest = n.digest
+CROSS JOIN repositories r ON r.id = t.repository_id
+CROSS JOIN upstreams u ON u.key = r.upstream
+LIMIT ?
+"""
+
+# What an image lists, and of each of that another stored manifest that lists it, if there is one.
+_REACHED = """
+WITH RECURSIVE reached (id) AS (
+    VALUES (:image)
+    UNION
+    SELECT c.id FROM reached r CROSS JOIN mentions m ON m.manifest_id = r.id
+    CROSS JOIN contents c ON c.digest = m.digest
+    LIMIT 1024
+)
+SELECT p.size, (
+    SELECT m.manifest_id FROM mentions m CROSS JOIN places q ON q.content_id = m.manifest_id
+    WHERE m.digest = c.digest AND m.manifest_id NOT IN (SELECT id FROM reached) LIMIT 1
+)
+FROM reached r CROSS JOIN contents c ON c.id = r.id
+CROSS JOIN places p ON p.content_id = r.id AND p.place = 'disk'
+"""
+
+_HOLDERS = """
+SELECT u.name || '/' || r.name, r.id FROM links l
+JOIN repositories r ON r.id = l.repository_id JOIN upstreams u ON u.key = r.upstream
+WHERE l.content_id = ? LIMIT ?
+"""
+
+_NAMES = """
+SELECT u.name || '/' || r.name FROM contents c JOIN links l ON l.content_id = c.id
+JOIN repositories r ON r.id = l.repository_id JOIN upstreams u ON u.key = r.upstream
+WHERE c.digest = ? LIMIT 1
+"""
+
+
+@dataclass(slots=True)
+class PlanWork:
+    """A plan that is being made. While a step runs it belongs to the index's thread.
+
+    :ivar after: behind which number the sums go on; None when they are done.
+    :ivar sums: of what was added up.
+    :ivar longest_unused: of the images, by (minus the last use, number).
+    :ivar items: those that were described.
+    """
+
+    selection: Selection
+    after: int | None = 0
+    sums: PlanSums = field(default_factory=PlanSums)
+    longest_unused: list[tuple[float, int]] = field(default_factory=list)
+    items: list[PlanItem] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether all is done."""
+        return self.after is None and not self.longest_unused
+
+
+def step(connection: sqlite3.Connection, work: PlanWork) -> None:
+    """Do a part of it."""
+    end = time.perf_counter() + STEP
+    while not work.over and time.perf_counter() < end:
+        if work.after is not None:
+            work.after = _add_range(connection, work, work.after)
+            if work.after is None:
+                work.longest_unused.sort()
+        else:
+            negative, number = work.longest_unused.pop()
+            work.items.append(describe(connection, number, -negative))
+
+
+def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> int | None:
+    (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
+    names = selection_parameters(work.selection, after, after + RANGE)
+    contents, freed = connection.execute(_SUMS, names).fetchone()
+    images = tags = 0
+    for number, last_use, tag_count in connection.execute(_IMAGES, names):
+        images += 1
+        tags += tag_count
+        entry = (-last_use, number)
+        if len(work.longest_unused) < MOST_ITEMS:
+            heapq.heappush(work.longest_unused, entry)
+        else:
+            heapq.heappushpop(work.longest_unused, entry)
+    sums = work.sums
+    work.sums = PlanSums(
+        sums.contents + contents, sums.freed + freed, sums.images + images, sums.tags + tags
+    )
+    return after + RANGE if after + RANGE < last else None
+
+
+def describe(connection: sqlite3.Connection, number: int, last_use: float) -> PlanItem:
+    """An image, by its number."""
+    (key,) = connection.execute("SELECT digest FROM contents WHERE id = ?", (number,)).fetchone()
+    holders = connection.execute(_HOLDERS, (number, MOST_NAMES)).fetchall()
+    tags: list[Any] = []
+    if holders:
+        tags = connection.execute(
+            "SELECT tag FROM tags WHERE digest = ? AND repository_id = ? LIMIT ?",
+            (key, holders[0][1], MOST_TAGS),
+        ).fetchall()
+    reached = connection.execute(_REACHED, {"image": number}).fetchall()
+    others = dict.fromkeys([name for name, _ in holders[1:]])
+    for other in dict.fromkeys(other for _, other in reached if other is not None):
+        if len(others) >= MOST_NAMES:
+            break
+        others.update((name, None) for name, _ in connection.execute(_HOLDERS, (other, 1)))
+    return PlanItem(
+        holders[0][0] if holders else "",
+        digest_from_key(key),
+        tags=tuple(tag for (tag,) in tags),
+        size=sum(size for size, _ in reached),
+        frees=sum(size for size, other in reached if other is None),
+        last_use=last_use,
+        shared_with=tuple(others)[:MOST_NAMES],
+    )
+
+
+def image(connection: sqlite3.Connection, key: bytes) -> PlanItem | None:
+    """An image by its digest."""
+    row = connection.execute(
+        "SELECT id, ifnull((SELECT max(last_use) FROM uses WHERE content_id = id), 0)"
+        " FROM contents WHERE digest = ?",
+        (key,),
+    ).fetchone()
+    return None if row is None else describe(connection, *row)
+
+
+def pinned_tags(connection: sqlite3.Connection) -> list[PlanSkipped]:
+    """Some of the tags that pins cover."""
+    rows = connection.execute(_PINNED_TAGS, (MOST_SKIPPED,))
+    return [PlanSkipped(name, tag, "pinned") for name, tag in rows]
+
+
+def name_of(connection: sqlite3.Connection, key: bytes) -> str:
+    """The name of a repository that has content; "" where none has."""
+    row = connection.execute(_NAMES, (key,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+@dataclass(slots=True)
+class OrderWork:
+    """A look for the end of what has to go so that so much is freed.
+
+    :ivar wanted: bytes that are still to be found.
+    :ivar position: how far they go; None: nothing has to.
+    """
+
+    wanted: int
+    position: Position | None = None
+    over: bool = False
+
+
+def find_end(connection: sqlite3.Connection, work: OrderWork) -> None:
+    """Look at some of the order."""
+    after = work.position or FIRST
+    rows = connection.execute(IN_ORDER, (*after, MOST_LOOKED_AT)).fetchall()
+    for needed, worth, number, size, _ in rows:
+        if work.wanted <= 0:
+            break
+        work.position = (needed, worth, number)
+        if (
+            connection.execute(
+                "SELECT 1 FROM contents c JOIN pinned n ON n.digest = c.digest WHERE c.id = ?",
+                (number,),
+            ).fetchone()
+            is None
+        ):
+            work.wanted -= size
+    work.over = work.wanted <= 0 or len(rows) < MOST_LOOKED_AT
+
+
+def look(connection: sqlite3.Connection, targets: list[RemovalTarget]) -> list[RemovalEffect]:
+    """What removals, one after the other, would come to. Nothing is changed."""
+    connection.execute("SAVEPOINT planned")
+    try:
+        return [remove(connection, target, 0) for target in targets]
+    finally:
+        connection.execute("ROLLBACK TO planned")
+        connection.execute("RELEASE planned")

@@ -1,0 +1,64 @@
+"""The part of the index that plans ask: see :class:`~regcache.interfaces.IPlanIndex`."""
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from regcache.digests import Digest
+from regcache.interfaces import IPlanIndex
+from regcache.plans import PlanItem, PlanSkipped, PlanSums, Savings, StoredSums
+from regcache.removals import RemovalEffect, RemovalTarget
+from regcache.retention import Position, Selection
+from regcache.store import index_eviction, index_plans, index_sums
+from regcache.store.index_plans import OrderWork, PlanWork
+from regcache.store.index_schema import digest_key
+from regcache.store.index_sums import SumsWork
+from regcache.store.index_thread import IndexThread
+
+
+@implementer(IPlanIndex)
+class PlansIndex:
+    """Plans, from the file of the index."""
+
+    def __init__(self, thread: IndexThread) -> None:
+        self._thread = thread
+
+    def sums(self, selection: Selection) -> "Deferred[tuple[PlanSums, Sequence[PlanItem]]]":
+        return Deferred.fromCoroutine(self._sums(PlanWork(selection)))
+
+    async def _sums(self, work: PlanWork) -> tuple[PlanSums, Sequence[PlanItem]]:
+        while not work.over:
+            await self._thread.read(index_plans.step, work)
+        return work.sums, work.items
+
+    def end_of(self, wanted: int) -> "Deferred[Position | None]":
+        return Deferred.fromCoroutine(self._end_of(OrderWork(wanted)))
+
+    async def _end_of(self, work: OrderWork) -> Position | None:
+        while work.wanted > 0 and not work.over:
+            await self._thread.read(index_plans.find_end, work)
+        return work.position
+
+    def look(self, targets: Sequence[RemovalTarget]) -> "Deferred[Sequence[RemovalEffect]]":
+        return self._thread.read(index_plans.look, targets)
+
+    def pinned_tags(self) -> "Deferred[Sequence[PlanSkipped]]":
+        return self._thread.read(index_plans.pinned_tags)
+
+    def name_of(self, digest: Digest) -> "Deferred[str]":
+        return self._thread.read(index_plans.name_of, digest_key(digest))
+
+    def stored(self, now: float) -> "Deferred[StoredSums]":
+        return Deferred.fromCoroutine(self._stored(SumsWork(now)))
+
+    async def _stored(self, work: SumsWork) -> StoredSums:
+        while work.after is not None:
+            await self._thread.read(index_sums.step, work)
+        return work.result()
+
+    def image(self, digest: Digest) -> "Deferred[PlanItem | None]":
+        return self._thread.read(index_plans.image, digest_key(digest))
+
+    def savings(self, since: float) -> "Deferred[Sequence[Savings]]":
+        return self._thread.read(index_eviction.savings, since)

@@ -1,0 +1,222 @@
+"""POST plans and plans/run, GET pins, POST pin and unpin, GET storage and advice."""
+
+import os
+from typing import Any
+
+from regcache.access.grants import Action, Grant, Rule
+from regcache.admin.api.calls import CallRoute
+from regcache.admin.api.job_calls import GET_JOB, job_routes
+from regcache.admin.api.pin_calls import GET_PINS, PIN, UNPIN, PinCalls
+from regcache.admin.api.plan_calls import MAKE_PLAN, RUN_PLAN, PlanCalls
+from regcache.admin.api.status_calls import DiskFacts
+from regcache.admin.api.storage_calls import (
+    GET_ADVICE,
+    GET_STORAGE,
+    RuleFacts,
+    StorageFacts,
+    storage_routes,
+)
+from regcache.admin.jobs import Jobs
+from regcache.digests import Digest
+from regcache.plans import Savings, UpstreamSums
+from tests.support.api import ALICE, ROOT, ApiCase
+from tests.support.evictions import MIB, Storage
+from tests.support.index_cases import HUB, QUAY
+
+DAY = 86_400.0
+ONLY_QUAY = Rule(frozenset({"alice"}), Grant(frozenset({Action.PULL}), frozenset({"quay.io"})))
+NAME = "docker.io/a"
+
+
+class StorageApiCase(ApiCase):
+    """A store with an image that was not used for a week."""
+
+    rules = (ONLY_QUAY,)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.image = self.storage.add_image("old", MIB, MIB)
+        self.storage.tag("1", self.image[0])
+        self.clock.advance(7 * DAY)
+
+    def routes(self) -> list[CallRoute]:
+        self.storage = Storage(os.path.abspath(self.mktemp()), self.clock)
+        self.storage.start()
+        self.addCleanup(self.storage.stop)
+        self.jobs = Jobs(self.clock)
+        upstreams = {"docker.io": HUB, "quay.io": QUAY}
+        seconds, index = self.clock.seconds, self.storage.index
+        self.unused_for: float | None = 2 * DAY
+        plans = PlanCalls(
+            self.storage.planner,
+            self.jobs,
+            upstreams=lambda: upstreams,
+            seconds=seconds,
+            unused_for=lambda: self.unused_for,
+        )
+        pins = PinCalls(index.pins, index.plans.image, upstreams=lambda: upstreams, seconds=seconds)
+        storage = storage_routes(self.facts, self.savings)
+        return [*plans.routes(), *pins.routes(), *storage, *job_routes(self.jobs)]
+
+    async def facts(self) -> StorageFacts:
+        """How the disk is used."""
+        stored = await self.storage.index.plans.stored(self.clock.seconds())
+        return StorageFacts(
+            disk=DiskFacts(used=5, limit=6, partial=0, free=7, by_age=stored.by_age),
+            upstreams=(*stored.upstreams, UpstreamSums("quay.io", 5, 2, 1)),
+            rules=[RuleFacts("storage.max_size", "80%", 5)],
+            swept=(self.clock.seconds(), 7, 1.5),
+            verified=None,
+        )
+
+    async def savings(self) -> list[Savings]:
+        """What came back."""
+        return [Savings(2**20, 7, 70)]
+
+    def plan(self, **body: Any) -> Any:
+        """Make a plan."""
+        answer = self.post("plans", body, ROOT)
+        self.clock.pump([0] * 20)
+        return self.answered(MAKE_PLAN, answer)
+
+    def run_plan(self, plan: str) -> Any:
+        """Run it; the job."""
+        begun = self.answered(RUN_PLAN, self.post("plans/run", {"plan": plan}, ROOT))
+        self.clock.pump([0] * 20)
+        return self.answered(GET_JOB, self.get(f"job?id={begun['job']}", ROOT))
+
+    def stored(self, digest: Digest) -> bool:
+        """Whether content is there."""
+        return digest in self.storage.files()
+
+
+class PlanCallTests(StorageApiCase):
+    """Plans."""
+
+    def test_sweep(self) -> None:
+        """A sweep is shown, then done by a job."""
+        plan = self.plan(action="sweep")
+        (item,) = plan["items"]
+        self.assertEqual((item["name"], item["tags"], item["unused_days"]), (NAME, ["1"], 7))
+        self.assertEqual(plan["images"], 1)
+        job = self.run_plan(plan["plan"])
+        self.assertEqual((job["kind"], job["state"], job["by"]), ("sweep", "done", "root"))
+        self.assertEqual((job["result"]["contents"], job["result"]["skipped"]), (3, []))
+        self.assertEqual(self.storage.files(), {})
+
+    def test_age(self) -> None:
+        """The age is the configured one, or one that was asked for."""
+        self.assertEqual(self.plan(action="sweep", unused_for_days=9)["images"], 0)
+        self.unused_for = None
+        problem = self.assert_problem(self.post("plans", {"action": "sweep"}, ROOT), 400, "INVALID")
+        self.assertEqual(problem["params"]["field"], "unused_for_days")
+
+    def test_delete(self) -> None:
+        """A tag, a digest and a whole repository can be deleted."""
+        for target in (
+            {"name": NAME, "reference": "1"},
+            {"name": NAME, "digest": str(self.image[0])},
+            {"name": NAME, "reference": str(self.image[0])},
+            {"name": NAME},
+        ):
+            plan = self.plan(action="delete", targets=[target])
+            self.assertEqual(plan["freed_bytes"] // MIB, 2, target)
+        self.run_plan(plan["plan"])
+        self.assertEqual(self.storage.files(), {})
+
+    def test_changed(self) -> None:
+        """What would remove more than was shown is refused, with the new plan."""
+        plan = self.plan(action="delete", upstream="docker.io")
+        self.storage.tag("2", self.image[0])
+        answer = self.post("plans/run", {"plan": plan["plan"]}, ROOT)
+        problem = self.assert_problem(answer, 409, "PLAN_CHANGED")
+        self.assertTrue(self.stored(self.image[0]))
+        self.assertEqual(problem["params"]["plan"]["tags"], 2)
+        self.run_plan(problem["params"]["plan"]["plan"])
+        self.assertFalse(self.stored(self.image[0]))
+
+    def test_refused(self) -> None:
+        """What makes no sense, or is not there, is said."""
+        for body, status, code in (
+            ({"action": "delete"}, 400, "INVALID"),
+            ({"action": "purge", "targets": [{"name": NAME}]}, 400, "INVALID"),
+            ({"action": "delete", "targets": [{"name": "no.test/a"}]}, 404, "UNKNOWN_UPSTREAM"),
+            ({"action": "delete", "targets": [{"name": "quay.io/a"}]}, 404, "NOT_CACHED"),
+        ):
+            self.assert_problem(self.post("plans", body, ROOT), status, code)
+        self.assert_problem(self.post("plans/run", {"plan": "none"}, ROOT), 410, "PLAN_EXPIRED")
+        self.assert_problem(self.post("plans", {"action": "purge"}, ALICE), 403, "FORBIDDEN")
+
+    def test_all_pinned(self) -> None:
+        """Where all of it is pinned there is no plan."""
+        targets = [{"name": NAME, "reference": "1"}]
+        self.answered(PIN, self.post("pin", {"targets": targets}, ROOT))
+        answer = self.post("plans", {"action": "delete", "targets": targets}, ROOT)
+        self.assert_problem(answer, 409, "PINNED")
+
+
+class PinCallTests(StorageApiCase):
+    """Pins."""
+
+    def pin(self, *references: str, path: str = "pin", name: str = NAME) -> int:
+        """Pin or unpin; how many that changed."""
+        targets = [{"name": name, "reference": reference} for reference in references]
+        call = PIN if path == "pin" else UNPIN
+        changed: int = self.answered(call, self.post(path, {"targets": targets}, ROOT))["changed"]
+        return changed
+
+    def test_pin(self) -> None:
+        """What is pinned is listed, with who did it, and not swept, until it is unpinned."""
+        self.assertEqual([self.pin("1"), self.pin("1", "later")], [1, 1])
+        pins = self.answered(GET_PINS, self.get("pins", ROOT))["items"]
+        self.assertEqual([each["reference"] for each in pins], ["1", "later"])
+        self.assertEqual((pins[0]["digest"], pins[0]["by"]), (str(self.image[0]), "root"))
+        self.assertEqual((pins[0]["own_bytes"] // MIB, pins[1]["digest"]), (2, None))
+        plan = self.plan(action="purge")
+        self.assertEqual((plan["freed_bytes"], plan["skipped"][0]["why"]), (0, "pinned"))
+        self.assertEqual([self.pin("1", "no", path="unpin"), self.pin("1", path="unpin")], [1, 0])
+        self.assertEqual(self.plan(action="purge")["images"], 1)
+
+    def test_pages(self) -> None:
+        """Pins come in pages; who may not pull something does not see its pins."""
+        self.pin("1", "2", "3")
+        self.pin("1", name="quay.io/b")
+        page = self.answered(GET_PINS, self.get("pins?limit=2", ROOT))
+        rest = self.answered(GET_PINS, self.get(f"pins?limit=2&cursor={page['next']}", ROOT))
+        names = [(each["name"], each["reference"]) for each in page["items"] + rest["items"]]
+        self.assertEqual(names, [(NAME, "1"), (NAME, "2"), (NAME, "3"), ("quay.io/b", "1")])
+        seen = self.answered(GET_PINS, self.get("pins", ALICE))["items"]
+        self.assertEqual([each["name"] for each in seen], ["quay.io/b"])
+
+    def test_refused(self) -> None:
+        """An upstream that is not there, and what is neither tag nor digest."""
+        for name, reference, status, code in (
+            ("no.test/a", "1", 404, "UNKNOWN_UPSTREAM"),
+            (NAME, "sha256:12", 400, "INVALID"),
+            (NAME, "a/b", 400, "INVALID"),
+        ):
+            body = {"targets": [{"name": name, "reference": reference}]}
+            self.assert_problem(self.post("pin", body, ROOT), status, code)
+        self.assert_problem(self.post("pin", {"targets": []}, ALICE), 403, "FORBIDDEN")
+
+
+class StorageCallTests(StorageApiCase):
+    """The disk."""
+
+    def test_storage(self) -> None:
+        """How it is used, by upstream and by age; each sees the upstreams that it may pull from."""
+        told = self.answered(GET_STORAGE, self.get("storage", ROOT))
+        self.assertEqual([each["name"] for each in told["by_upstream"]], ["docker.io", "quay.io"])
+        (hub, _) = told["by_upstream"]
+        self.assertEqual((hub["stored_bytes"] // MIB, hub["repositories"]), (2, 1))
+        ages = {each["to_days"]: each["bytes"] // MIB for each in told["disk"]["by_age"]}
+        self.assertEqual(ages, {1: 0, 7: 2, 30: 0, 90: 0, None: 0})
+        self.assertEqual(told["last_sweep"]["duration_ms"], 1500)
+        seen = self.answered(GET_STORAGE, self.get("storage", ALICE))["by_upstream"]
+        self.assertEqual([each["name"] for each in seen], ["quay.io"])
+
+    def test_advice(self) -> None:
+        """What a larger disk would save, a day."""
+        told = self.answered(GET_ADVICE, self.get("advice", ROOT))
+        (row,) = told["ghost_bytes"]
+        self.assertEqual((row["more_bytes"], row["saved_misses_per_day"]), (2**20, 1.0))

@@ -1,0 +1,200 @@
+"""Plans: what they show, and that no more than that is done."""
+
+from typing import Any
+
+from regcache.cache.eviction.planner import LASTS, MOST_PLANS
+from regcache.digests import Digest
+from regcache.pins import Pin
+from regcache.plans import (
+    NothingPlannedError,
+    Plan,
+    PlanAction,
+    PlanChangedError,
+    PlanExpiredError,
+    PlanOutcome,
+    PlanRequest,
+)
+from regcache.removals import manifest_of, tag_of
+from tests.cache.eviction.test_sweeps import DAY, SweepCase
+from tests.support.evictions import MIB
+from tests.support.index_cases import HUB, QUAY, repository_of
+
+APP = repository_of("a")
+
+
+class PlannerCase(SweepCase):
+    """The image of the sweeps, three days old, and a new one that shares a layer with it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.storage.tag("old", self.image[0])
+        self.clock.advance(3 * DAY)
+        layer = self.storage.add_blob("own layer", MIB)
+        self.newer = self.storage.add_manifest("newer", layer, self.image[1])
+        self.new = [self.newer.digest, layer]
+        self.storage.tag("new", self.newer.digest)
+
+    def plan(self, action: PlanAction, **more: Any) -> Plan:
+        """Make a plan."""
+        plan: Plan = self.result(self.storage.planner.make(PlanRequest(action, **more)))
+        return plan
+
+    def run_plan(self, plan: Plan) -> PlanOutcome:
+        """Run it."""
+
+        async def run() -> PlanOutcome:
+            taken = await self.storage.planner.take(plan.id)
+            return await self.storage.planner.run(taken, lambda freed: None)
+
+        outcome: PlanOutcome = self.result(run())
+        return outcome
+
+    def gone(self) -> set[Digest]:
+        """What is not stored any more."""
+        return {each for each in (*self.image, *self.new) if each not in self.storage.files()}
+
+
+class SweepPlanTests(PlannerCase):
+    """Sweeps and purges."""
+
+    def test_age(self) -> None:
+        """A plan by age shows what was unused for so long, and frees that when it is run."""
+        self.storage.index.touch(self.newer.digest, self.clock.seconds())
+        plan = self.plan(PlanAction.SWEEP, unused_for=DAY)
+        self.assertEqual((plan.sums.contents, plan.sums.images, plan.sums.tags), (2, 1, 1))
+        (item,) = plan.items
+        self.assertEqual((item.name, item.tags, item.reason), ("docker.io/a", ("old",), "age"))
+        self.assertEqual((item.size // MIB, item.frees // MIB), (2, 1))
+        self.assertEqual(item.shared_with, ("docker.io/a",))
+        self.assertEqual(plan.kept, self.storage.on_disk() - plan.sums.freed)
+        self.assertEqual(self.gone(), set())
+        outcome = self.run_plan(plan)
+        self.assertEqual(self.gone(), {self.image[0], self.image[2]})
+        self.assertEqual((outcome.contents, outcome.skipped), (2, ()))
+
+    def test_purge(self) -> None:
+        """A purge takes all but pins, and names those."""
+        pinning = self.storage.index.pins.pin(APP, "new", Pin("", 1.0))
+        self.successResultOf(pinning)
+        plan = self.plan(PlanAction.PURGE)
+        self.assertEqual(
+            [(each.name, each.reference, each.why) for each in plan.skipped],
+            [("docker.io/a", "new", "pinned")],
+        )
+        self.run_plan(plan)
+        self.assertEqual(self.gone(), {self.image[0], self.image[2]})
+
+    def test_to_size(self) -> None:
+        """Down to a size what is used least goes."""
+        for _ in range(9):
+            self.storage.index.touch(self.newer.digest, self.clock.seconds())
+        plan = self.plan(PlanAction.SWEEP, to_bytes=5 * MIB // 2)
+        self.assertEqual({each.reason for each in plan.items} - {"size"}, set())
+        self.run_plan(plan)
+        self.assertEqual(self.gone() & {self.image[2]}, {self.image[2]})
+        self.assertLessEqual(self.storage.ledger.contents, 5 * MIB // 2)
+        self.assertFalse(set(self.new) & self.gone())
+        self.assertEqual(self.plan(PlanAction.SWEEP, to_bytes=100 * MIB).sums.contents, 0)
+
+    def test_of_an_upstream(self) -> None:
+        """Only what one upstream gave."""
+        self.assertEqual(self.plan(PlanAction.PURGE, upstream=QUAY).sums.contents, 0)
+        self.assertEqual(self.plan(PlanAction.PURGE, upstream=HUB).sums.contents, 5)
+
+    def test_busy(self) -> None:
+        """What is in use is named as what stays; at a run it stays, and is told of."""
+        self.storage.busy = [(self.image[1], "open")]
+        file = self.successResultOf(self.storage.store.look_up(self.image[1], MIB)).file
+        plan = self.plan(PlanAction.PURGE)
+        (skipped,) = plan.skipped
+        self.assertEqual((skipped.name, skipped.why), ("docker.io/a", "open"))
+        outcome = self.run_plan(plan)
+        self.assertEqual([each.reference for each in outcome.skipped], [str(self.image[1])])
+        self.assertNotIn(self.image[1], self.gone())
+        file.close()
+
+    def test_between_plan_and_run(self) -> None:
+        """What is used, pinned or comes between plan and run stays."""
+        plan = self.plan(PlanAction.PURGE)
+        self.clock.advance(1)
+        self.storage.index.touch(self.newer.digest, self.clock.seconds())
+        pinning = self.storage.index.pins.pin(APP, str(self.image[0]), Pin("", 1.0))
+        self.successResultOf(pinning)
+        later = self.storage.add_blob("later", MIB)
+        self.assertEqual(self.run_plan(plan).contents, 0)
+        self.assertIn(later, self.storage.files())
+        self.assertEqual(self.gone(), set())
+
+    def test_once(self) -> None:
+        """A plan is run once, within five minutes."""
+        plan = self.plan(PlanAction.PURGE)
+        self.run_plan(plan)
+        for later in (plan, self.plan(PlanAction.PURGE)):
+            self.clock.advance(LASTS)
+            self.refusal(self.storage.planner.take(later.id), PlanExpiredError)
+
+    def test_bounded(self) -> None:
+        """Of very many plans the last ones can be run."""
+        first = self.plan(PlanAction.PURGE)
+        for _ in range(MOST_PLANS):
+            self.plan(PlanAction.PURGE)
+        self.refusal(self.storage.planner.take(first.id), PlanExpiredError)
+
+
+class DeletionPlanTests(PlannerCase):
+    """Deletions."""
+
+    def test_tag(self) -> None:
+        """A tag goes with its manifest, and with what nothing else lists."""
+        plan = self.plan(PlanAction.DELETE, targets=(tag_of(APP, "old"),))
+        self.assertEqual((plan.sums.contents, plan.sums.tags), (2, 1))
+        self.assertEqual(plan.also_lost, ())
+        self.assertEqual(self.gone(), set())
+        self.run_plan(plan)
+        self.assertEqual(self.gone(), {self.image[0], self.image[2]})
+
+    def test_also_lost(self) -> None:
+        """Tags that go though nobody named them are told."""
+        self.storage.tag("same", self.image[0])
+        plan = self.plan(PlanAction.DELETE, targets=(manifest_of(APP, self.image[0]),))
+        self.assertEqual(plan.also_lost, ("old", "same"))
+
+    def test_repository(self) -> None:
+        """All of a repository, but for what is pinned."""
+        plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+        self.run_plan(plan)
+        self.assertEqual(self.gone(), {*self.image, *self.new})
+
+    def test_upstream(self) -> None:
+        """All of an upstream."""
+        self.run_plan(self.plan(PlanAction.DELETE, upstream=HUB))
+        self.assertEqual(self.storage.files(), {})
+
+    def test_pinned(self) -> None:
+        """What is pinned stays, and is named."""
+        pinning = self.storage.index.pins.pin(APP, "old", Pin("", 1.0))
+        self.successResultOf(pinning)
+        plan = self.plan(PlanAction.DELETE, targets=(tag_of(APP, "old"),))
+        self.assertEqual([each.why for each in plan.skipped], ["pinned"])
+        self.assertEqual(plan.items, ())
+
+    def test_not_here(self) -> None:
+        """What is not here is no plan."""
+        request = PlanRequest(PlanAction.DELETE, targets=(tag_of(APP, "none"),))
+        self.refusal(self.storage.planner.make(request), NothingPlannedError)
+
+    def test_changed(self) -> None:
+        """If more would go than was shown nothing goes, and the new plan is told; it can be run."""
+        plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+        self.storage.tag("later", self.newer.digest)
+        changed = self.refusal(self.storage.planner.take(plan.id), PlanChangedError)
+        self.assertEqual(self.gone(), set())
+        self.run_plan(changed.plan)
+        self.assertEqual(self.gone(), {*self.image, *self.new})
+
+    def test_less(self) -> None:
+        """If less is there than was shown, that goes."""
+        plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+        self.run_plan(self.plan(PlanAction.DELETE, targets=(tag_of(APP, "old"),)))
+        self.run_plan(plan)
+        self.assertEqual(self.storage.files(), {})

@@ -67,7 +67,7 @@ class SqliteIndex:
         self.places = PlacesIndex(self._thread, self._uses)
         self.pins = PinsIndex(self._thread)
         self.removals = RemovalIndex(self._thread, self.pins.matches, self._backup.hurry)
-        self.plans = PlansIndex(self._thread)
+        self.plans = PlansIndex(self._thread, self.pins.matches)
 
     @property
     def problem(self) -> str:

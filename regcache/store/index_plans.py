@@ -7,14 +7,18 @@ between. Functions take the connection first, and run in that thread.
 import heapq
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from regcache.identity import Repository
 from regcache.plans import PlanItem, PlanSkipped, PlanSums
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.retention import FIRST, Position, Selection
 from regcache.store.index_eviction import IN_ORDER, MOST_LOOKED_AT, WHERE_SELECTED
 from regcache.store.index_eviction import parameters as selection_parameters
+from regcache.store.index_holdings import begin
 from regcache.store.index_removal import remove
 from regcache.store.index_schema import digest_from_key
 
@@ -226,11 +230,22 @@ def find_end(connection: sqlite3.Connection, work: OrderWork) -> None:
     work.over = work.wanted <= 0 or len(rows) < MOST_LOOKED_AT
 
 
-def look(connection: sqlite3.Connection, targets: list[RemovalTarget]) -> list[RemovalEffect]:
-    """What removals, one after the other, would come to. Nothing is changed."""
+def look(
+    connection: sqlite3.Connection,
+    targets: Sequence[RemovalTarget],
+    by_pattern: Callable[[Repository, str], bool],
+) -> list[RemovalEffect]:
+    """What removals, one after the other, would come to. Nothing is changed.
+
+    :param by_pattern: whether a pattern pins a tag.
+    """
+    begin(connection)  # outside, since what is rolled back would have to be made again
     connection.execute("SAVEPOINT planned")
     try:
-        return [remove(connection, target, 0) for target in targets]
+        return [
+            remove(connection, target, 0, partial(by_pattern, target.repository))
+            for target in targets
+        ]
     finally:
         connection.execute("ROLLBACK TO planned")
         connection.execute("RELEASE planned")

@@ -1,11 +1,12 @@
 """The part of the index that plans ask: see :class:`~regcache.interfaces.IPlanIndex`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from regcache.digests import Digest
+from regcache.identity import Repository
 from regcache.interfaces import IPlanIndex
 from regcache.plans import PlanItem, PlanSkipped, PlanSums, Savings, StoredSums
 from regcache.removals import RemovalEffect, RemovalTarget
@@ -19,10 +20,14 @@ from regcache.store.index_thread import IndexThread
 
 @implementer(IPlanIndex)
 class PlansIndex:
-    """Plans, from the file of the index."""
+    """Plans, from the file of the index.
 
-    def __init__(self, thread: IndexThread) -> None:
+    :param by_pattern: whether a pattern pins a tag.
+    """
+
+    def __init__(self, thread: IndexThread, by_pattern: Callable[[Repository, str], bool]) -> None:
         self._thread = thread
+        self._by_pattern = by_pattern
 
     def sums(self, selection: Selection) -> "Deferred[tuple[PlanSums, Sequence[PlanItem]]]":
         return Deferred.fromCoroutine(self._sums(PlanWork(selection)))
@@ -41,7 +46,7 @@ class PlansIndex:
         return work.position
 
     def look(self, targets: Sequence[RemovalTarget]) -> "Deferred[Sequence[RemovalEffect]]":
-        return self._thread.read(index_plans.look, targets)
+        return self._thread.read(index_plans.look, targets, self._by_pattern)
 
     def pinned_tags(self) -> "Deferred[Sequence[PlanSkipped]]":
         return self._thread.read(index_plans.pinned_tags)

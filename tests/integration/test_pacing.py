@@ -6,6 +6,7 @@ import ssl
 import time
 from typing import Any
 
+import bcrypt
 from h2 import events
 
 from regcache.web.pacing.bucket import SAVED
@@ -15,7 +16,7 @@ from tests.support.generated import GeneratedContent
 from tests.support.http2_socket import SocketHttp2
 from tests.support.images import MIB
 from tests.support.processes import wait_until
-from tests.support.registry_client import RegistryClient
+from tests.support.registry_client import RegistryClient, basic
 from tests.support.servers import Regcache
 
 REPOSITORY = "team/app"
@@ -26,6 +27,7 @@ ON_ACCOUNT = 64 * 1024
 LONG = 5
 #: More connections than would be fair.
 MANY = 10
+ACCOUNTS = ("alice", "bob")
 
 
 class Taking(SocketHttp2):
@@ -67,10 +69,20 @@ class PacingTests(PullThroughCase):
     """One daemon with a rate."""
 
     def setUp(self) -> None:
-        """Start it, in front of an upstream that is faster."""
+        """Start it, in front of an upstream that is faster. Accounts are not needed."""
         self.upstream = self.faulty_upstream()
-        limits = {"rate": "8MiB", "drain": "0s"}
-        config: dict[str, Any] = {**upstream_config(self.upstream.url), "limits": limits}
+        lines = [
+            f"{name}:{bcrypt.hashpw(name.encode(), bcrypt.gensalt(4)).decode()}\n"
+            for name in ACCOUNTS
+        ]
+        config: dict[str, Any] = {
+            **upstream_config(self.upstream.url),
+            "limits": {"rate": "8MiB", "drain": "0s"},
+            "access": {
+                "htpasswd": str(self.workspace().file("htpasswd", "".join(lines))),
+                "rules": [{"accounts": ["anonymous"]}],
+            },
+        }
         self.daemon = Regcache(config, certificates().certificate)
         self.addCleanup(self.daemon.close)
         for listener in self.daemon.config["listeners"]:
@@ -124,18 +136,29 @@ class PacingTests(PullThroughCase):
         self.assertEqual("sha256:" + client.found.hexdigest(), blob.digest)
         self.assert_within(client.times)
 
-    def test_fair(self) -> None:
+    def test_addresses(self) -> None:
         """Two addresses with one and with ten downloads have half each."""
-        blob, target = self.blob(16 * RATE)
         one = Elsewhere(f"http://{self.daemon.address}")
         one.address = "127.0.0.2"
-        alone = Download(one, target)
+        blob, target = self.blob(16 * RATE)
         others = [Download(self.daemon.client(), target) for _ in range(MANY)]
+        self.check_fair(blob, Download(one, target), others)
+
+    def test_accounts(self) -> None:
+        """Two accounts at one address do, too."""
+        blob, target = self.blob(16 * RATE)
+        first, second = ({"Authorization": basic(name, name)} for name in ACCOUNTS)
+        client = self.daemon.client()
+        others = [Download(client, target, headers=second) for _ in range(MANY)]
+        self.check_fair(blob, Download(client, target, headers=first), others)
+
+    def check_fair(self, blob: GeneratedContent, alone: Download, others: list[Download]) -> None:
+        """One download has as much as the others together."""
 
         def received() -> tuple[int, int]:
             return alone.received, sum(other.received for other in others)
 
-        wait_until(lambda: all(other.received for other in others), "all have begun")
+        wait_until(lambda: all(each.received for each in (alone, *others)), "a start")
         before = received()
         wait_until(lambda: sum(received()) - sum(before) > 5 * RATE, "some seconds' worth")
         first, second = (now - then for now, then in zip(received(), before, strict=True))
@@ -151,7 +174,7 @@ class PacingTests(PullThroughCase):
         downloads = [Download(self.daemon.client(), target) for _ in range(MANY)]
         wait_until(lambda: all(each.received for each in downloads), "all have begun")
         self.assertEqual(self.daemon.metric("regcache_readers"), MANY)
-        self.assertEqual(self.daemon.client().get("/v2/").status, 200)
+        self.assertEqual(self.daemon.client().get("/healthz").status, 200)
         self.daemon.stop()
         for each in downloads:
             each.wait()

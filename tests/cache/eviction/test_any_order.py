@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.cache.removal import NotHereError, PinnedError, Removal, Removed
 from regcache.digests import Digest
+from regcache.interfaces import NoRoomError
 from regcache.pins import Pin
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
 from tests.support.evictions import MIB, Storage
@@ -16,7 +17,7 @@ from tests.support.index_cases import repository_of
 
 KIB = 1024
 REPOSITORY = repository_of("a")
-STEPS, SEEDS = 60, 8
+STEPS, SEEDS = 60, 4
 
 
 class AnyOrderTests(SynchronousTestCase):
@@ -77,10 +78,8 @@ class AnyOrderTests(SynchronousTestCase):
         name = f"t{self.chance.randrange(12)}"
         number = self.chance.randrange(10_000)
         size = self.chance.randrange(1, 800) * KIB
-        claim = self.storage.claim(size + 2 * MIB)
-        if claim is None:
+        if not self.has_room(size + 2 * MIB):
             return
-        claim.release()
         layers = [self.storage.add_blob(f"own {number}", size)]
         layers.append(self.storage.add_blob(f"shared {number % 3}", 300 * KIB))
         manifest = self.storage.add_manifest(f"image {number}", *layers)
@@ -112,7 +111,10 @@ class AnyOrderTests(SynchronousTestCase):
             self.pinned.discard(name)
 
     def remove(self) -> None:
-        """Something is deleted, be it there or not."""
+        """Something is deleted, be it there or not; at times while other things make way."""
+        claim = self.storage.claim(self.chance.randrange(6) * MIB)
+        if claim is not None:
+            claim.room().addErrback(lambda failure: failure.trap(NoRoomError))
         name = self.chance.choice(sorted(self.images) or [""])
         image = self.images.get(name, [])
         targets: list[RemovalTarget] = [tag_of(REPOSITORY, name)]
@@ -123,15 +125,29 @@ class AnyOrderTests(SynchronousTestCase):
         removing.addErrback(lambda failure: failure.trap(NotHereError, PinnedError))
         self.settle()
         self.removed += isinstance(self.successResultOf(removing), Removed)
+        if claim is not None:
+            self.clock.advance(5)
+            claim.release()
 
     def claim(self) -> None:
         """Something large wants room; what is used least makes way, but for what is pinned."""
-        claim = self.storage.claim(self.chance.randrange(1, 6) * MIB)
-        if claim is not None:
-            self.settle()
-            claim.release()
+        self.has_room(self.chance.randrange(1, 6) * MIB)
         self.evicted += len(self.storage.evicted)
         self.storage.evicted.clear()
+
+    def has_room(self, size: int) -> bool:
+        """Whether there is room for something, once other things have made way."""
+        claim = self.storage.claim(size)
+        if claim is None:
+            return False
+        waiting = claim.room()
+        refused: list[object] = []
+        waiting.addErrback(lambda failure: refused.append(failure.trap(NoRoomError)))
+        for _ in range(40):
+            self.clock.advance(0.1)
+        self.successResultOf(waiting)
+        claim.release()
+        return not refused
 
     def kill(self) -> None:
         """The daemon is killed, and starts again."""

@@ -7,6 +7,7 @@ functions; what these functions read is chosen here.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from regcache import __version__, admin_storage
 from regcache.access.entries import Entries
@@ -14,8 +15,10 @@ from regcache.access.sessions import LIMITS, Sessions
 from regcache.admin.api import (
     config_call,
     history_calls,
+    image_calls,
     job_calls,
     pull_calls,
+    repository_calls,
     request_calls,
     session_calls,
     status_calls,
@@ -34,12 +37,15 @@ from regcache.config import model
 from regcache.config.endpoints import tcp_address
 from regcache.config.loading import Loaded
 from regcache.config.printing import long_form
+from regcache.config.upstream_settings import UpstreamSettings
 from regcache.engine import Engine
 from regcache.facts import IndexCounts
+from regcache.globs import glob_matches
 from regcache.identity import UpstreamIdentity
 from regcache.image_pulls import ImagePulls
 from regcache.in_force import CurrentConfiguration
 from regcache.rates import RecentRates
+from regcache.references import looks_like_registry
 from regcache.store.index_file import IndexUnavailableError
 from regcache.store.store_check import CheckResult
 from regcache.web.sender import Sender
@@ -52,6 +58,8 @@ CALLS: tuple[ApiCall, ...] = (
     *transfer_calls.CALLS,
     *request_calls.CALLS,
     *history_calls.CALLS,
+    *repository_calls.CALLS,
+    *image_calls.CALLS,
     *config_call.CALLS,
     *job_calls.CALLS,
     *verify_call.CALLS,
@@ -91,6 +99,7 @@ def build_api(
     history = parts.history
     storage = admin_storage.StorageSources(engine, current)
     sources = _Sources(loaded, engine, current, history=history, storage=storage)
+    catalogued = sources.catalogued()
     routes = [
         *session_calls.SessionCalls(callers, sessions, lambda: addresses).routes(),
         *status_calls.status_routes(sources.daemon, sources.counts),
@@ -105,6 +114,8 @@ def build_api(
                 lambda: list(current.in_force.upstreams),
             )
         ),
+        *repository_calls.repository_routes(catalogued),
+        *image_calls.image_routes(catalogued, sources.pull_host),
         *config_call.config_routes(sources.config),
         *job_calls.job_routes(jobs),
         *verify_call.verify_routes(jobs, sources.verify, lambda: current.in_force.upstreams),
@@ -162,6 +173,28 @@ class _Sources:
             file=self._loaded.name,
             lines=self._loaded.lines,
         )
+
+    def _settings(self, upstream: str) -> UpstreamSettings:
+        settings = self._current.in_force.config.upstreams
+        return next(each for each in settings if each.name == upstream)
+
+    def catalogued(self) -> repository_calls.Catalogued:
+        """What is cached of images."""
+        return repository_calls.Catalogued(
+            self._engine.shown_images, self._current.upstreams, self.fresh_for
+        )
+
+    def fresh_for(self, upstream: str, tag: str) -> float:
+        """For how many seconds a tag is fresh."""
+        rules = self._settings(upstream).tag_ttl
+        return next((rule.ttl for rule in rules if glob_matches(rule.match, tag)), 0.0)
+
+    def pull_host(self, upstream: str) -> str:
+        """Where clients pull what is of an upstream, where nothing is said of this cache."""
+        settings = self._settings(upstream)
+        names = [upstream, *settings.aliases, *settings.hosts]
+        named = (name for name in names if looks_like_registry(name))
+        return next(named, None) or urlsplit(settings.urls[0].url).netloc
 
     def traffic(self) -> transfer_calls.Traffic:
         """What is under way."""

@@ -36,6 +36,7 @@ from regcache.cache.negative import NegativeCache
 from regcache.cache.remembered_manifests import RememberedManifests
 from regcache.cache.removal import Removal
 from regcache.cache.revalidation import Revalidations
+from regcache.cache.shown_images import ShownImages
 from regcache.cache.sight.closed_repositories import ClosedRepositories
 from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
@@ -82,6 +83,7 @@ class Engine:
     :ivar caches: answer requests, for the upstreams that callers pass.
     :ivar removal: removes content.
     :ivar cached_only: answers operators.
+    :ivar shown_images: says what is cached of images.
     :ivar refusals: what upstreams refused a moment ago.
     :ivar spare_bodies: manifests that came although only heads were asked for.
     :ivar checking: finds out whether what is stored is what it has to be.
@@ -95,6 +97,7 @@ class Engine:
     lock: StoreLock
     system: FileSystem
     index_pool: WorkPool
+    looking_pool: WorkPool
     disk_pool: WorkPool
     password_pool: WorkPool
     parser: Parser
@@ -111,6 +114,7 @@ class Engine:
     caches: Caches
     removal: Removal
     cached_only: CachedOnly
+    shown_images: ShownImages
     refusals: NegativeCache
     spare_bodies: SpareBodies
     closed_repositories: ClosedRepositories
@@ -171,6 +175,21 @@ def _first_number(reactor: Any) -> int:
     return int(reactor.seconds() * 1000)
 
 
+def _make_index(path: str, pools: tuple[WorkPool, WorkPool, WorkPool], reactor: Any) -> SqliteIndex:
+    pool, background, looking = pools
+    return SqliteIndex(IndexFile(path), pool, background, reactor, looking=looking)
+
+
+def _cached_only(index: SqliteIndex, store: BlobStore, parser: Parser, reactor: Any) -> CachedOnly:
+    return CachedOnly(index, index.removals, store, parser=parser, clock=reactor)
+
+
+def _shown_images(index: SqliteIndex, store: BlobStore, parser: Parser) -> ShownImages:
+    images = ShownImages(index.catalogue, store, parser)
+    index.catalogue.describe = images.describe
+    return images
+
+
 class _Builder:
     """Builds the parts that depend on each other."""
 
@@ -183,14 +202,14 @@ class _Builder:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics()
         self._index_pool = WorkPool(reactor, "index", 1)
+        self._looking_pool = WorkPool(reactor, "looking", 1)
         self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
         self._parser = Parser(self._disk_pool)
         self._space = SpaceParts(
             storage, reactor, self._disk_pool, paths, changing=lambda: self._store.changing()
         )
-        self._index = SqliteIndex(
-            IndexFile(paths.index), self._index_pool, self._disk_pool, reactor
-        )
+        pools = (self._index_pool, self._disk_pool, self._looking_pool)
+        self._index = _make_index(paths.index, pools, reactor)
         self._store = self._make_store(storage, paths)
         self._removed: Generations[Hashable] = Generations(MOST_REMOVED, _first_number(reactor))
         self._forgetting = Forgetting(self._removed)
@@ -227,15 +246,6 @@ class _Builder:
             system=self._system,
         )
 
-    def _make_cached_only(self) -> CachedOnly:
-        return CachedOnly(
-            self._index,
-            self._index.removals,
-            self._store,
-            parser=self._parser,
-            clock=self._reactor,
-        )
-
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""
         self._metrics.content_damaged()
@@ -268,6 +278,7 @@ class _Builder:
             lock=lock,
             system=self._system,
             index_pool=self._index_pool,
+            looking_pool=self._looking_pool,
             disk_pool=self._disk_pool,
             password_pool=_password_pool(self._reactor),
             parser=self._parser,
@@ -283,7 +294,8 @@ class _Builder:
             downloads=self._downloads,
             caches=self._caches(),
             removal=Removal(self._index.removals, self._store, self._forgetting, self._reactor),
-            cached_only=self._make_cached_only(),
+            cached_only=_cached_only(self._index, self._store, self._parser, self._reactor),
+            shown_images=_shown_images(self._index, self._store, self._parser),
             refusals=NegativeCache(self._reactor),
             spare_bodies=SpareBodies(self._reactor),
             closed_repositories=self._closed_repositories,
@@ -331,7 +343,10 @@ class _Builder:
         )
         listings = Listings(self._index, visibility, self._parser, self._reactor)
         now = self._reactor.seconds
-        return Caches(blobs, tags, listings, lambda digest: self._index.touch(digest, now()))
+        pulled = self._index.note_pull
+        return Caches(
+            blobs, tags, listings, lambda digest: self._index.touch(digest, now()), pulled
+        )
 
     def _blob_cache(self, rights: Rights, visibility: Visibility) -> BlobCache:
         stored = StoredBlobs(

@@ -1,6 +1,7 @@
 """Small immutable records that the layers pass to each other."""
 
 from dataclasses import KW_ONLY, dataclass
+from enum import Enum
 
 from regcache.digests import Digest
 
@@ -170,3 +171,11 @@ class IndexCounts:
     repositories: int
     tags: int
     contents: int
+
+
+class ManifestUse(Enum):
+    """How a manifest was asked for."""
+
+    BY_TAG = "by a tag"
+    GOT = "by its digest"
+    HEADED = "by its digest, without the body"

@@ -102,6 +102,10 @@ class CurrentConfiguration(MultiService):
         """What decides who may do what, by the configuration then in force."""
         return self._in_force.gatekeeper
 
+    def upstreams(self) -> Mapping[str, UpstreamIdentity]:
+        """What each configured name stands for, by the configuration then in force."""
+        return self._in_force.upstreams
+
     def proxies(self) -> TrustedProxies:
         """The proxies that are believed, by the configuration then in force."""
         return self._in_force.proxies

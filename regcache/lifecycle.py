@@ -63,6 +63,7 @@ class Parts:
 
     lock: StoreLock
     index_pool: WorkPool
+    looking_pool: WorkPool
     disk_pool: WorkPool
     password_pool: WorkPool
     idle_pool: WorkPool
@@ -124,8 +125,8 @@ class Daemon(Service):
         self._started = True
         parts = self.parts
         parts.lock.tell(os.getpid())  # twistd has forked since it was taken, unless told not to
-        pools = (parts.index_pool, parts.disk_pool, parts.password_pool, parts.idle_pool)
-        for service in (*pools, parts.senders):
+        pools = (parts.index_pool, parts.looking_pool, parts.disk_pool, parts.password_pool)
+        for service in (*pools, parts.idle_pool, parts.senders):
             service.startService()
         opening = Deferred.fromCoroutine(self._open()).addErrback(self._cannot_open)
         opening.addBoth(lambda _: self._opened.succeed())
@@ -263,8 +264,8 @@ class Daemon(Service):
 
     async def _stop_threads(self) -> None:
         parts = self.parts
-        pools = (parts.password_pool, parts.idle_pool, parts.disk_pool, parts.index_pool)
-        for pool in (parts.senders, *pools):
+        pools = (parts.idle_pool, parts.disk_pool, parts.looking_pool, parts.index_pool)
+        for pool in (parts.senders, parts.password_pool, *pools):
             await _finished(pool)
 
 

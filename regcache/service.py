@@ -86,6 +86,7 @@ def _parts(
     return Parts(
         lock=engine.lock,
         index_pool=engine.index_pool,
+        looking_pool=engine.looking_pool,
         disk_pool=engine.disk_pool,
         password_pool=engine.password_pool,
         idle_pool=engine.checking.pool,
@@ -100,8 +101,7 @@ def _parts(
             current,
             engine.recount,
             engine.checking.scrub,
-            engine.evictor,
-            engine.sweep_times,
+            *(engine.evictor, engine.sweep_times),
             parts.jobs,
             parts.history,
             *front.watchers,

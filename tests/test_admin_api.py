@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 from jsonschema import Draft202012Validator
 from twisted.internet.task import Clock
@@ -98,7 +99,16 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     return AdminParts(Jobs(clock), log, history)
 
 
-class BuildingTests(InForceCase):
+class OverMemoryCase(InForceCase):
+    """Tests that build the API over an index in memory, and ask it nothing of removals."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for part in ("places", "pins", "plans", "removals"):
+            setattr(self.engine.index, part, Mock())
+
+
+class BuildingTests(OverMemoryCase):
     """What is built."""
 
     def make(self) -> Api:
@@ -129,7 +139,7 @@ class BuildingTests(InForceCase):
             self.assertEqual(list(ui_addresses(config)), addresses, text)
 
 
-class TrafficTests(InForceCase):
+class TrafficTests(OverMemoryCase):
     """What the calls say of requests under way."""
 
     def setUp(self) -> None:

@@ -101,6 +101,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         lock=nothing,
         system=nothing,
         index_pool=pool,
+        looking_pool=pool,
         disk_pool=pool,
         password_pool=pool,
         parser=Parser(pool),
@@ -114,9 +115,12 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         recount=nothing,
         checking=Checking(pool, nothing, nothing, nothing),
         downloads=parts.downloads,
-        caches=Caches(parts.blobs, parts.tags, parts.listings, lambda digest: None),
+        caches=Caches(
+            parts.blobs, parts.tags, parts.listings, lambda digest: None, lambda *pull: None
+        ),
         removal=parts.removal,
         cached_only=nothing,
+        shown_images=nothing,
         refusals=parts.refusals,
         spare_bodies=parts.spare_bodies,
         closed_repositories=parts.closed_repositories,

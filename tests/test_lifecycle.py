@@ -22,6 +22,7 @@ PARTS = (
     *(
         "lock",
         "index_pool",
+        "looking_pool",
         "disk_pool",
         "password_pool",
         "idle_pool",
@@ -93,6 +94,7 @@ class DaemonCase(SynchronousTestCase):
         return Parts(
             lock=part["lock"],
             index_pool=part["index_pool"],
+            looking_pool=part["looking_pool"],
             disk_pool=part["disk_pool"],
             password_pool=part["password_pool"],
             idle_pool=part["idle_pool"],
@@ -136,6 +138,7 @@ class StartTests(DaemonCase):
                 "listeners bound",
                 "lock tell",
                 "index_pool started",
+                "looking_pool started",
                 "disk_pool started",
                 "password_pool started",
                 "idle_pool started",
@@ -244,6 +247,7 @@ class StopTests(DaemonCase):
                 "password_pool stopped",
                 "idle_pool stopped",
                 "disk_pool stopped",
+                "looking_pool stopped",
                 "index_pool stopped",
                 "lock release",
             ],
@@ -348,13 +352,14 @@ class StopTests(DaemonCase):
         self.successResultOf(self.stop())
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
         self.assertEqual(
-            self.events[-7:],
+            self.events[-8:],
             [
                 "index close",
                 "senders stopped",
                 "password_pool stopped",
                 "idle_pool stopped",
                 "disk_pool stopped",
+                "looking_pool stopped",
                 "index_pool stopped",
                 "lock release",
             ],

@@ -15,6 +15,7 @@ from regcache.cache.policy import ServedRepository, ServedUpstream
 from regcache.cache.served_manifests import Served, ServedHead
 from regcache.cache.tags import TagCache
 from regcache.digests import Digest
+from regcache.facts import ManifestUse
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 
 Answered = TypeVar("Answered", Served, Served | None, Served | ServedHead)
@@ -25,12 +26,14 @@ class Caches:
     """The caches that live on when the configuration is replaced.
 
     :ivar used: is told of each use; must be cheap.
+    :ivar pulled: the same of each manifest that a repository was asked for.
     """
 
     blobs: BlobCache
     tags: TagCache
     listings: Listings
     used: Callable[[Digest], None]
+    pulled: Callable[[Repository, Digest, ManifestUse], None]
 
 
 class ConfiguredCache:
@@ -43,15 +46,23 @@ class ConfiguredCache:
     def __init__(self, upstreams: Iterable[ServedUpstream], caches: Caches) -> None:
         self._upstreams = {each.identity: each for each in upstreams}
         self._blobs, self._tags, self._listings = caches.blobs, caches.tags, caches.listings
-        self._used = caches.used
+        self._used, self._pulled = caches.used, caches.pulled
 
     def _served(self, repository: Repository) -> ServedRepository:
         return ServedRepository(self._upstreams[repository.upstream], repository)
 
-    def _note(self, served: Answered) -> Answered:
-        """A manifest is used by GET and by HEAD, and so is all that it lists."""
+    def _note(
+        self, served: Answered, repository: Repository, use: ManifestUse | None = None
+    ) -> Answered:
+        """A manifest is used by GET and by HEAD, and so is all that it lists.
+
+        :param use: how it was asked for; None where the client has asked for what lists it.
+        """
         if served is not None:
-            self._used(served.manifest.digest if isinstance(served, Served) else served.digest)
+            digest = served.manifest.digest if isinstance(served, Served) else served.digest
+            self._used(digest)
+            if use is not None:
+                self._pulled(repository, digest, use)
         return served
 
     def open_blob_at_once(self, content: RepositoryContent) -> OpenBlob | None:
@@ -74,25 +85,30 @@ class ConfiguredCache:
     def manifest_at_once(self, content: RepositoryContent) -> Served | None:
         """What :meth:`manifest` gives, where neither disk nor upstream has to be asked."""
         repository = self._served(content.repository)
-        return self._note(self._tags.by_digest_at_once(repository, content.digest))
+        found = self._tags.by_digest_at_once(repository, content.digest)
+        return self._note(found, content.repository, ManifestUse.GOT)
 
     async def manifest(self, content: RepositoryContent) -> Served:
         """The manifest of a digest."""
         repository = self._served(content.repository)
-        return self._note(await self._tags.by_digest(repository, content.digest))
+        found = await self._tags.by_digest(repository, content.digest)
+        return self._note(found, content.repository, ManifestUse.GOT)
 
     async def head_manifest(self, content: RepositoryContent) -> Served | ServedHead:
         """The same for HEAD: what is not here is not fetched for it."""
         repository = self._served(content.repository)
-        return self._note(await self._tags.head_by_digest(repository, content.digest))
+        found = await self._tags.head_by_digest(repository, content.digest)
+        return self._note(found, content.repository, ManifestUse.HEADED)
 
     def tag_at_once(self, repository: Repository, tag: str) -> Served | None:
         """What :meth:`tag` gives, where neither disk nor upstream has to be asked."""
-        return self._note(self._tags.by_tag_at_once(self._served(repository), tag))
+        found = self._tags.by_tag_at_once(self._served(repository), tag)
+        return self._note(found, repository, ManifestUse.BY_TAG)
 
     async def tag(self, repository: Repository, tag: str) -> Served:
         """The manifest that a tag names."""
-        return self._note(await self._tags.by_tag(self._served(repository), tag))
+        found = await self._tags.by_tag(self._served(repository), tag)
+        return self._note(found, repository, ManifestUse.BY_TAG)
 
     async def refresh_tag(self, repository: Repository, tag: str) -> Served:
         """The manifest that a tag names now: the upstream is asked, however fresh the copy is."""
@@ -100,15 +116,18 @@ class ConfiguredCache:
 
     async def head_tag(self, repository: Repository, tag: str) -> Served | ServedHead:
         """The same for HEAD."""
-        return self._note(await self._tags.head_by_tag(self._served(repository), tag))
+        found = await self._tags.head_by_tag(self._served(repository), tag)
+        return self._note(found, repository, ManifestUse.BY_TAG)
 
     def child_at_once(self, repository: Repository, index: Served) -> Served | None:
         """What :meth:`child_of` gives, where memory knows it."""
-        return self._note(self._tags.child_at_once(self._served(repository), index))
+        found = self._tags.child_at_once(self._served(repository), index)
+        return self._note(found, repository)
 
     async def child_of(self, repository: Repository, index: Served | ServedHead) -> Served | None:
         """The manifest in an index for clients that take no index; None if it has none."""
-        return self._note(await self._tags.child_of(self._served(repository), index))
+        found = await self._tags.child_of(self._served(repository), index)
+        return self._note(found, repository)
 
     async def tags(self, repository: Repository, after: str, limit: int) -> TagPage:
         """At most ``limit`` tags of a repository, those that sort after ``after``."""

@@ -5,6 +5,7 @@ sizes and offsets are bytes. Deferreds of upstream calls fail with an
 :class:`~regcache.errors.UpstreamFailure` and nothing else but ``CancelledError``.
 """
 
+from regcache.interfaces.catalogue import ICatalogueIndex
 from regcache.interfaces.disk_places import IPlaces
 from regcache.interfaces.index import IIndex, IRemovalIndex
 from regcache.interfaces.pinning import IPins
@@ -29,6 +30,7 @@ __all__ = [
     "IBlobStore",
     "IBodyConsumer",
     "ICacheEvents",
+    "ICatalogueIndex",
     "IContentFile",
     "IIndex",
     "IPartialFile",

@@ -19,6 +19,7 @@ from regcache.facts import (
     IndexCounts,
     Link,
     Manifest,
+    ManifestUse,
     Subject,
     TagFact,
     Verdict,
@@ -26,15 +27,18 @@ from regcache.facts import (
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store import index_contents, index_images, index_names
+from regcache.store.catalogue_index import CatalogueIndex
 from regcache.store.checks_index import ChecksIndex
 from regcache.store.index_backup import IndexBackup
 from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
 from regcache.store.index_names import Statement
+from regcache.store.index_reader import IndexReader
 from regcache.store.index_thread import IndexThread
 from regcache.store.pins_index import PinsIndex
 from regcache.store.places_index import PlacesIndex
 from regcache.store.plans_index import PlansIndex
+from regcache.store.pull_writer import PullWriter
 from regcache.store.removal_index import RemovalIndex
 from regcache.store.use_writer import UseWriter
 
@@ -46,28 +50,40 @@ class SqliteIndex:
     :param file: of the index, not open yet.
     :param pool: of exactly one thread, and for nothing else.
     :param background: a pool for the hourly copy.
+    :param looking: a pool of exactly one thread, for those who look at the cache; None: they wait
+        for the index's thread.
 
     :ivar removals: what is asked of it to remove something.
     :ivar checks: what is asked of it to check what is on the disk.
     :ivar places: where bytes lie, and which of them may be evicted.
     :ivar pins: what is pinned.
     :ivar plans: what removals would come to.
+    :ivar catalogue: what is asked of it by those who look at the cache.
 
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.
     """
 
     def __init__(
-        self, file: IndexFile, pool: IWorkPool, background: IWorkPool, clock: IReactorTime
+        self,
+        file: IndexFile,
+        pool: IWorkPool,
+        background: IWorkPool,
+        clock: IReactorTime,
+        *,
+        looking: IWorkPool | None = None,
     ) -> None:
         self._thread = IndexThread(file, pool, clock)
         self._backup = IndexBackup(file, self._thread, background, clock)
         self.checks = ChecksIndex(self._thread)
+        reader = IndexReader(file.path, looking or pool, self._thread, lambda: file.problem)
         self._file = file
         self._uses = UseWriter(self._thread, clock)
         self.places = PlacesIndex(self._thread, self._uses)
-        self.pins = PinsIndex(self._thread)
-        self.removals = RemovalIndex(self._thread, self.pins.matches, self._backup.hurry)
-        self.plans = PlansIndex(self._thread, self.pins.matches)
+        pins = self.pins = PinsIndex(self._thread)
+        self.removals = RemovalIndex(self._thread, pins.matches, self._backup.hurry)
+        self.plans = PlansIndex(self._thread, pins.matches)
+        self.catalogue = CatalogueIndex(reader, self._thread, clock, lambda: pins.patterns)
+        self._pulls = PullWriter(self._thread, clock)
 
     @property
     def problem(self) -> str:
@@ -83,13 +99,17 @@ class SqliteIndex:
         def opened(_result: None) -> None:
             self._backup.start()
             self._uses.start()
+            self._pulls.start()
+            self.catalogue.start()
 
         return self._thread.open().addCallback(opened)
 
     def close(self) -> "Deferred[None]":
         """Write what is pending and close the file. Idempotent."""
         stopped = self._backup.stop()
-        closing = self._uses.stop().addCallback(lambda _: self._thread.close())
+        closing = self.catalogue.stop().addCallback(lambda _: self._pulls.stop())
+        closing.addCallback(lambda _: self._uses.stop())
+        closing.addCallback(lambda _: self._thread.close())
         return closing.addCallback(lambda _result: stopped)
 
     def content(self, content: RepositoryContent) -> "Deferred[ContentFacts]":
@@ -197,6 +217,10 @@ class SqliteIndex:
 
     def touch(self, digest: Digest, now: float) -> None:
         self._uses.touch(digest, now)
+
+    def note_pull(self, repository: Repository, digest: Digest, use: ManifestUse) -> None:
+        """Record that a manifest was asked for. As :meth:`touch`."""
+        self._pulls.note(repository, digest, use)
 
     def counts(self) -> "Deferred[IndexCounts]":
         """How much of everything is stored."""

@@ -275,7 +275,8 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
         (content,),
     )
     connection.execute("DELETE FROM mentions WHERE manifest_id = ?", (content,))
-    connection.execute("DELETE FROM subjects WHERE manifest_id = ?", (content,))
+    for table in ("subjects", "members", "described"):
+        connection.execute(f"DELETE FROM {table} WHERE manifest_id = ?", (content,))
 
 
 def occupied_bytes(connection: sqlite3.Connection) -> int:

@@ -13,6 +13,7 @@ from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.store import index_pins, index_places
+from regcache.store.catalogue_members import note_members
 from regcache.store.identities import find_names, note_names
 from regcache.store.index_contents import (
     Proof,
@@ -180,6 +181,7 @@ def record_manifest(
     )
     _record_mentions(connection, content, statement.descriptors)
     index_pins.manifest_noted(connection, digest_key(manifest.digest))
+    note_members(connection, content, manifest.media_type, statement.descriptors)
     if statement.subject is not None:
         _record_subject(connection, content, statement.subject)
     link_content(connection, repository, content, proof)

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from regcache.digests import Digest
+from regcache.store.catalogue_schema import CATALOGUE
 
 _ALGORITHM_BYTES = {"sha256": b"\x01", "sha512": b"\x02"}
 _ALGORITHM_NAMES = {code[0]: name for name, code in _ALGORITHM_BYTES.items()}
@@ -264,9 +265,38 @@ CREATE TABLE progress (                 -- how far work has come that goes on af
 """
 
 MIGRATIONS: Sequence[str] = (
-    *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS),
+    *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS, CATALOGUE),
 )
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
+
+
+_PROBES = (
+    "SELECT max(number) FROM upstreams",
+    "SELECT id FROM repositories ORDER BY upstream DESC, name DESC LIMIT 1",
+    "SELECT max(id) FROM contents",
+    "SELECT id FROM contents ORDER BY digest LIMIT 1",
+    "SELECT content_id FROM links ORDER BY content_id DESC LIMIT 1",
+    "SELECT size FROM mentions LIMIT 1",
+    "SELECT content_id FROM places ORDER BY content_id DESC LIMIT 1",
+    "SELECT content_id FROM places ORDER BY place, needed, priority LIMIT 1",
+    "SELECT count FROM uses LIMIT 1",
+    "SELECT content_id FROM ghosts LIMIT 1",
+    "SELECT since FROM pins LIMIT 1",
+    "SELECT digest FROM pinned LIMIT 1",
+    "SELECT size FROM shown LIMIT 1",
+    "SELECT subject FROM subjects LIMIT 1",
+    "SELECT subject FROM referrers LIMIT 1",
+    "SELECT tag FROM tags LIMIT 1",
+    "SELECT max(id) FROM verdicts",
+    "SELECT content_id FROM withdrawn LIMIT 1",
+    "SELECT name FROM progress LIMIT 1",
+    "SELECT digest FROM members LIMIT 1",
+    "SELECT platform FROM described LIMIT 1",
+    "SELECT digest FROM tag_history LIMIT 1",
+    "SELECT last_used FROM summaries LIMIT 1",
+    "SELECT count FROM pulls LIMIT 1",
+    "SELECT changes FROM outdated LIMIT 1",
+)
 
 
 class IndexVersionError(Exception):
@@ -330,29 +360,8 @@ def check(connection: sqlite3.Connection) -> None:
     :raises IndexDamagedError: if a table or trigger is missing.
     :raises sqlite3.DatabaseError: if pages cannot be read.
     """
-    probes = (
-        "SELECT max(number) FROM upstreams",
-        "SELECT id FROM repositories ORDER BY upstream DESC, name DESC LIMIT 1",
-        "SELECT max(id) FROM contents",
-        "SELECT id FROM contents ORDER BY digest LIMIT 1",
-        "SELECT content_id FROM links ORDER BY content_id DESC LIMIT 1",
-        "SELECT size FROM mentions LIMIT 1",
-        "SELECT content_id FROM places ORDER BY content_id DESC LIMIT 1",
-        "SELECT content_id FROM places ORDER BY place, needed, priority LIMIT 1",
-        "SELECT count FROM uses LIMIT 1",
-        "SELECT content_id FROM ghosts LIMIT 1",
-        "SELECT since FROM pins LIMIT 1",
-        "SELECT digest FROM pinned LIMIT 1",
-        "SELECT size FROM shown LIMIT 1",
-        "SELECT subject FROM subjects LIMIT 1",
-        "SELECT subject FROM referrers LIMIT 1",
-        "SELECT tag FROM tags LIMIT 1",
-        "SELECT max(id) FROM verdicts",
-        "SELECT content_id FROM withdrawn LIMIT 1",
-        "SELECT name FROM progress LIMIT 1",
-    )
     try:
-        for probe in probes:
+        for probe in _PROBES:
             connection.execute(probe).fetchone()
         total = connection.execute("SELECT blocks FROM totals, eviction, writers").fetchone()
     except sqlite3.OperationalError as error:

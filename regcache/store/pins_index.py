@@ -26,6 +26,11 @@ class PinsIndex:
         self._patterns = tuple(patterns)
         self._settled = not patterns
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Those that are set."""
+        return self._patterns
+
     def matches(self, repository: Repository, tag: str) -> bool:
         """Whether a pattern pins a tag."""
         upstream = repository.upstream.name

@@ -38,7 +38,10 @@ from regcache.cache.spare_bodies import SpareBodies
 from regcache.cache.stored_blobs import StoredBlobs
 from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
+from regcache.digests import Digest
+from regcache.facts import ManifestUse
 from regcache.generations import Generations
+from regcache.identity import Repository
 from regcache.interfaces import (
     ICacheEvents,
     IContentFile,
@@ -252,6 +255,7 @@ class Caches:
         self.rights = Rights(self.index, clock, random.Random(2).random, self.removed)
         self.visibility = Visibility(self.index, clock, self.closed_repositories)
         self.small_blobs = SmallBlobs(clock)
+        self.pulls: list[tuple[Repository, Digest, ManifestUse]] = []
         self._make_caches(Parser(pool))
         self.cache = ConfiguredCache(
             self.upstreams.values(),
@@ -260,6 +264,7 @@ class Caches:
                 self.tags,
                 self.listings,
                 lambda digest: self.index.touch(digest, clock.seconds()),
+                lambda *pull: self.pulls.append(pull),
             ),
         )
 

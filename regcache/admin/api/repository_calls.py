@@ -1,0 +1,286 @@
+"""GET repositories, repository and tags: which images are here, and how much of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from regcache.admin.api.callers import Caller, Role
+from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.cursors import Position
+from regcache.admin.api.kinds import Choice, Flag, Named, Parameter, RepositoryName, Text
+from regcache.admin.api.named_repositories import (
+    Upstreams,
+    find_repository,
+    not_cached,
+    seen_upstreams,
+)
+from regcache.admin.api.schemas import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    TEXT,
+    TIME,
+    array,
+    nullable,
+    page,
+    record,
+)
+from regcache.cache.shown_images import ShownImages
+from regcache.images import (
+    ImagePlatform,
+    ImageQuery,
+    ImageRow,
+    NamedTag,
+    RepositoryQuery,
+    RepositorySummary,
+)
+from regcache.times import time_or_null
+
+#: Why an upstream has closed a repository.
+CLOSED_REASON = "denied"
+#: Points of a small chart.
+SERIES = 24
+
+_PLATFORM_SUM = record(
+    platform=nullable(TEXT),
+    here_bytes=COUNT,
+    all_bytes=nullable(COUNT),
+    complete_tags=COUNT,
+    partial_tags=COUNT,
+)
+_REPOSITORY = {
+    "name": TEXT,
+    "tags": COUNT,
+    "platforms": array(_PLATFORM_SUM),
+    "absent_platforms": COUNT,
+    "stored_bytes": COUNT,
+    "own_bytes": nullable(COUNT),
+    "shared_bytes": nullable(COUNT),
+    "pulls_30d": nullable(COUNT),
+    "pulls_series": nullable(array(COUNT, minItems=SERIES, maxItems=SERIES)),
+    "last_used": nullable(TIME),
+    "pinned_tags": COUNT,
+}
+PLATFORM = record(
+    platform=nullable(TEXT),
+    variant=nullable(TEXT),
+    digest=DIGEST,
+    manifest_here=FLAG,
+    config_here=nullable(FLAG),
+    layers_here=COUNT,
+    layers=nullable(COUNT),
+    here_bytes=COUNT,
+    all_bytes=nullable(COUNT),
+    complete=FLAG,
+    last_used=nullable(TIME),
+)
+NAME = Parameter("name", RepositoryName(), "`<upstream>/<repository>`.", required=True)
+
+GET_REPOSITORIES = ApiCall(
+    method="GET",
+    path="repositories",
+    role=Role.READ,
+    text="The repositories of which something is cached.",
+    parameters=(
+        Parameter("q", Text(), "A part of the name; behind a colon, the beginning of a tag."),
+        Parameter("upstream", Text(), "Only those of this upstream."),
+        Parameter("part", Flag(), "Only those with a platform that is partly here."),
+        Parameter("pinned", Flag(), "Only those with a pinned tag."),
+        Parameter(
+            "sort", Choice(("name", "size", "last_used", "pulls", "tags")), "", default="name"
+        ),
+        Parameter("order", Choice(("asc", "desc")), "Names ascend, all else descends by default."),
+    ),
+    answer=page(record(**_REPOSITORY)),
+    paged=True,
+)
+GET_REPOSITORY = ApiCall(
+    method="GET",
+    path="repository",
+    role=Role.READ,
+    text="One repository.",
+    parameters=(NAME,),
+    answer=record(**_REPOSITORY, upstream_closed=nullable(record(since=TIME, reason=TEXT))),
+)
+GET_TAGS = ApiCall(
+    method="GET",
+    path="tags",
+    role=Role.READ,
+    text="The images of a repository: a row for each digest, with its tags; some have none.",
+    parameters=(
+        NAME,
+        Parameter("q", Text(), "A part of a tag or of the digest."),
+        Parameter("sort", Choice(("name", "checked", "last_used")), "", default="name"),
+    ),
+    answer=page(
+        record(
+            tags=array(TEXT),
+            digest=DIGEST,
+            media_type=nullable(TEXT),
+            platforms=array(PLATFORM),
+            frees_bytes=nullable(COUNT),
+            checked=nullable(TIME),
+            fresh_until=nullable(TIME),
+            last_used=nullable(TIME),
+            pinned=FLAG,
+        )
+    ),
+    paged=True,
+)
+#: All of them.
+CALLS = (GET_REPOSITORIES, GET_REPOSITORY, GET_TAGS)
+
+Freshness = Callable[[str, str], float]
+"""For how many seconds a tag is fresh; by the upstream's name, and the tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogued:
+    """What the calls about images read.
+
+    :ivar upstreams: gives those of the configuration in force.
+    :ivar fresh_for: says how long tags are fresh.
+    """
+
+    images: ShownImages
+    upstreams: Upstreams
+    fresh_for: Freshness
+
+
+def repository_routes(catalogued: Catalogued) -> list[CallRoute]:
+    """The calls."""
+    calls = _Calls(catalogued)
+    return [
+        CallRoute(GET_REPOSITORIES, calls.repositories),
+        CallRoute(GET_REPOSITORY, calls.repository),
+        CallRoute(GET_TAGS, calls.tags),
+    ]
+
+
+class _Calls:
+    """Answers them."""
+
+    def __init__(self, catalogued: Catalogued) -> None:
+        self._catalogued = catalogued
+
+    async def repositories(self, asked: AskedCall) -> dict[str, Any]:
+        """A page of repositories."""
+        values, caller = asked.values, asked.caller
+        position = position_of(asked)
+        sort = values["sort"]
+        query = RepositoryQuery(
+            upstreams=seen_upstreams(caller, self._catalogued.upstreams, values["upstream"]),
+            text=values["q"] or "",
+            partial=bool(values["part"]),
+            pinned=bool(values["pinned"]),
+            sort=sort,
+            descending=values["order"] == "desc" or (sort != "name" and values["order"] is None),
+            limit=position.limit,
+            after=position.after,
+            visible=None if caller.sees_all else caller.may_pull,
+        )
+        found = await self._catalogued.images.repositories(query)
+        items = [_repository(each, caller) for each in found.items]
+        return asked.page(items, found.after, found.total)
+
+    async def repository(self, asked: AskedCall) -> dict[str, Any]:
+        """One of them."""
+        named: Named = asked.values["name"]
+        repository = find_repository(asked.caller, self._catalogued.upstreams, named)
+        found = await self._catalogued.images.repository(repository)
+        if found is None:
+            raise not_cached(named)
+        since = time_or_null(found.closed_since)
+        closed = None if since is None else {"since": since, "reason": CLOSED_REASON}
+        return {**_repository(found, asked.caller), "upstream_closed": closed}
+
+    async def tags(self, asked: AskedCall) -> dict[str, Any]:
+        """A page of images."""
+        named: Named = asked.values["name"]
+        repository = find_repository(asked.caller, self._catalogued.upstreams, named)
+        position = position_of(asked)
+        query = ImageQuery(
+            text=asked.values["q"] or "",
+            sort=asked.values["sort"],
+            limit=position.limit,
+            after=position.after,
+        )
+        found = await self._catalogued.images.images(repository, query)
+        if found is None:
+            raise not_cached(named)
+        items = [self._image(each, named.upstream, asked.caller) for each in found.items]
+        return asked.page(items, found.after, found.total)
+
+    def _image(self, row: ImageRow, upstream: str, caller: Caller) -> dict[str, Any]:
+        return {
+            "tags": [each.tag for each in row.tags],
+            "digest": str(row.digest),
+            "media_type": row.media_type or None,
+            "platforms": [told_platform(each) for each in row.platforms],
+            "frees_bytes": row.frees if caller.sees_all else None,
+            **told_freshness(row.tags, upstream, self._catalogued.fresh_for),
+            "last_used": time_or_null(row.last_used),
+            "pinned": row.pinned,
+        }
+
+
+def position_of(asked: AskedCall) -> Position:
+    """Where the page of a paged call begins."""
+    assert asked.position is not None, "this call has no pages"
+    return asked.position
+
+
+def _repository(found: RepositorySummary, caller: Caller) -> dict[str, Any]:
+    """As the API says it; what others share is only for those who may see all of them."""
+    return {
+        "name": f"{found.upstream}/{found.name}",
+        "tags": found.tags,
+        "platforms": [
+            {
+                "platform": each.platform or None,
+                "here_bytes": each.here,
+                "all_bytes": each.size,
+                "complete_tags": each.complete,
+                "partial_tags": each.partial,
+            }
+            for each in found.platforms
+        ],
+        "absent_platforms": found.absent,
+        "stored_bytes": found.stored,
+        "own_bytes": found.own if caller.sees_all else None,
+        "shared_bytes": found.stored - found.own if caller.sees_all else None,
+        "pulls_30d": sum(found.pulls),
+        "pulls_series": list(found.pulls),
+        "last_used": time_or_null(found.last_used),
+        "pinned_tags": found.pinned,
+    }
+
+
+def told_platform(found: ImagePlatform) -> dict[str, Any]:
+    """A platform of an image, as the API says it."""
+    variant = found.platform.split("/", 2)[2:]
+    return {
+        "platform": found.platform or None,
+        "variant": variant[0] if variant else None,
+        "digest": str(found.digest),
+        "manifest_here": found.manifest_here,
+        "config_here": found.config_here,
+        "layers_here": found.layers_here,
+        "layers": found.layers,
+        "here_bytes": found.here,
+        "all_bytes": found.size,
+        "complete": found.complete,
+        "last_used": time_or_null(found.last_used),
+    }
+
+
+def told_freshness(
+    tags: Sequence[NamedTag], upstream: str, fresh_for: Freshness
+) -> dict[str, str | None]:
+    """When an upstream last said that a tag names this, and until when that is believed."""
+    checked = max((each.validated_at for each in tags), default=None)
+    until = (each.validated_at + fresh_for(upstream, each.tag) for each in tags)
+    return {
+        "checked": time_or_null(checked),
+        "fresh_until": time_or_null(max(until, default=None)),
+    }

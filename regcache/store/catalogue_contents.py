@@ -1,0 +1,304 @@
+"""What one repository has of images, read from the index for those who look at it.
+
+Content is here for a repository if its bytes are stored, and either anybody may have them or the
+repository has a right to them: so what is complete can be pulled without its upstream.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from regcache.images import UNKNOWN_PLATFORM
+from regcache.media_types import INDEX_TYPES
+
+MOST_DEEP = 4
+"""Indexes within indexes that are looked into. Real ones have none."""
+
+MOST_ABOVE = 64
+"""Manifests above another that are looked at, to find out whether another repository needs it."""
+
+_RIGHT = "((c.public AND w.content_id IS NULL) OR l.content_id IS NOT NULL)"
+
+_STATE = f"""
+    p.size, p.size IS NOT NULL AND {_RIGHT}, p.since,
+    (SELECT max(last_use) FROM uses WHERE content_id = c.id)
+"""
+_JOINS = """
+LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+LEFT JOIN links l
+    ON l.content_id = c.id AND l.upstream = :upstream AND l.repository_id = :repository
+LEFT JOIN withdrawn w ON w.content_id = c.id AND w.repository_id = :repository
+"""
+
+_CONTENT = f"SELECT c.id, c.media_type, {_STATE} FROM contents c {_JOINS} WHERE c.digest = :digest"
+
+_LISTED = f"""
+SELECT m.digest, m.size, m.media_type, c.media_type, p.size, p.size IS NOT NULL AND {_RIGHT}
+FROM mentions m LEFT JOIN contents c ON c.digest = m.digest {_JOINS} WHERE m.manifest_id = :manifest
+"""
+
+_MEMBERS = """
+SELECT m.digest, m.platform, m.attests FROM members m WHERE m.manifest_id = ? ORDER BY m.position
+"""
+
+_TAGS = "SELECT tag, digest, validated_at FROM tags WHERE repository_id = ?"
+
+_LINKED = """
+SELECT c.digest, EXISTS (SELECT 1 FROM subjects WHERE manifest_id = c.id)
+FROM links l JOIN contents c ON c.id = l.content_id AND c.media_type != ''
+JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+WHERE l.repository_id = ?
+"""
+
+_LOOSE = """
+SELECT c.digest, c.id, p.size FROM links l JOIN contents c ON c.id = l.content_id
+JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+WHERE l.repository_id = ? AND c.media_type = ''
+"""
+
+_LISTERS = """
+SELECT m.manifest_id FROM mentions m WHERE m.digest = :digest AND (
+    EXISTS (SELECT 1 FROM places p WHERE p.content_id = m.manifest_id AND p.place = 'disk')
+    OR EXISTS (SELECT 1 FROM links l WHERE l.content_id = m.manifest_id
+        AND l.upstream = :upstream AND l.repository_id = :repository)
+)
+"""
+
+_OTHERS_TAG = "SELECT 1 FROM tags WHERE digest = ? AND repository_id != ? LIMIT 1"
+_TAGGED_HERE = "SELECT 1 FROM tags WHERE digest = ? AND repository_id = ? LIMIT 1"
+_OTHERS_LINK = "SELECT 1 FROM links WHERE content_id = ? AND repository_id != ? LIMIT 1"
+
+_ABOVE = """
+SELECT c.digest, c.id FROM mentions m JOIN contents c ON c.id = m.manifest_id
+WHERE m.digest = ? LIMIT ?
+"""
+
+
+@dataclass(slots=True)
+class Listed:
+    """What a manifest lists.
+
+    :ivar said: its size by the manifest; ``stored`` what the disk has, None for nothing.
+    :ivar media_type: by the manifest; ``known_type`` that of a manifest that was stored.
+    :ivar here: whether the repository has it.
+    """
+
+    key: bytes
+    said: int
+    media_type: str
+    known_type: str | None
+    stored: int | None
+    here: bool
+
+    @property
+    def size(self) -> int:
+        """What is stored of it, else what it is said to have."""
+        return self.said if self.stored is None else self.stored
+
+
+@dataclass(slots=True)
+class IndexMember:
+    """A manifest in an index."""
+
+    key: bytes
+    platform: str
+    attests: bool
+
+
+@dataclass(slots=True)
+class KnownManifest:
+    """A manifest that was stored at some time; see :class:`Listed`.
+
+    :ivar platform: that it says itself.
+    """
+
+    key: bytes
+    number: int
+    media_type: str
+    stored: int | None
+    here: bool
+    since: float | None
+    last_use: float | None
+    platform: str
+    listed: list[Listed] = field(default_factory=list)
+    members: list[IndexMember] = field(default_factory=list)
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists manifests."""
+        return self.media_type in INDEX_TYPES
+
+
+def _listed(row: Sequence[Any]) -> Listed:
+    key, said, media_type, known_type, stored, here = row
+    return Listed(key, said, media_type, known_type, stored, bool(here))
+
+
+class RepositoryContents:
+    """What one repository has. It is read as it is asked for, within one transaction.
+
+    :param number: of the repository.
+    :param upstream: the key of its upstream.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, number: int, upstream: str) -> None:
+        self.connection = self._connection = connection
+        self.number = number
+        self._names = {"repository": number, "upstream": upstream}
+        self._known: dict[bytes, KnownManifest | None] = {}
+
+    def tags(self) -> list[tuple[str, bytes, float]]:
+        """All tags, with what they name and when that was confirmed."""
+        return self._connection.execute(_TAGS, (self.number,)).fetchall()
+
+    def manifest(self, key: bytes) -> KnownManifest | None:
+        """What is known of a manifest; None if it is none that was ever stored."""
+        if key not in self._known:
+            self._known[key] = self._read(key)
+        return self._known[key]
+
+    def known(self, key: bytes) -> KnownManifest | None:
+        """The same, if it was read already."""
+        return self._known.get(key)
+
+    def _read(self, key: bytes) -> KnownManifest | None:
+        connection = self._connection
+        row = connection.execute(_CONTENT, {**self._names, "digest": key}).fetchone()
+        if row is None or not row[1]:
+            return None
+        number, media_type, stored, here, since, last_use = row
+        said = connection.execute(
+            "SELECT platform FROM described WHERE manifest_id = ?", (number,)
+        ).fetchone()
+        found = KnownManifest(
+            key, number, media_type, stored, bool(here), since, last_use, said[0] if said else ""
+        )
+        rows = connection.execute(_LISTED, {**self._names, "manifest": number})
+        found.listed = [_listed(each) for each in rows]
+        if found.is_index:
+            members = connection.execute(_MEMBERS, (number,))
+            found.members = [
+                IndexMember(each, platform, bool(attests)) for each, platform, attests in members
+            ]
+        return found
+
+    def untagged(self, tagged: Collection[bytes]) -> list[bytes]:
+        """Stored images of the repository that no tag names, and no index of it lists."""
+        rows = self._connection.execute(_LINKED, (self.number,)).fetchall()
+        listed: set[bytes] = set()
+        for key in {*tagged, *(key for key, _ in rows)}:
+            found = self.manifest(key)
+            if found is not None and found.is_index:
+                listed.update(each.key for each in found.listed)
+        return [
+            key for key, refers in rows if not refers and key not in tagged and key not in listed
+        ]
+
+    def all_manifests(self) -> list[bytes]:
+        """All stored manifests that the repository has a right to."""
+        return [key for key, _ in self._connection.execute(_LINKED, (self.number,))]
+
+    def loose(self) -> list[tuple[bytes, int, int]]:
+        """All stored blobs that the repository has a right to: key, number, size."""
+        return self._connection.execute(_LOOSE, (self.number,)).fetchall()
+
+    def images(self, key: bytes, deep: int = 0) -> Iterator[IndexMember]:
+        """The images in what a digest names: those of an index, or it itself."""
+        found = self.manifest(key)
+        if found is None or not found.is_index:
+            yield IndexMember(key, found.platform if found else "", False)
+            return
+        for each in found.members:
+            inner = self.manifest(each.key)
+            if each.attests or each.platform == UNKNOWN_PLATFORM:
+                continue
+            if inner is not None and inner.is_index:
+                if deep < MOST_DEEP:
+                    yield from self.images(each.key, deep + 1)
+                continue
+            said = inner.platform if inner else ""
+            yield IndexMember(each.key, each.platform or said, False)
+
+    def contents(self, keys: Iterable[bytes]) -> dict[bytes, int]:
+        """The sizes of manifests and of all that they list, as far as it is here."""
+        found: dict[bytes, int] = {}
+        waiting, seen = deque(keys), set()
+        while waiting:
+            key = waiting.popleft()
+            manifest = self.manifest(key) if key not in seen else None
+            seen.add(key)
+            if manifest is None:
+                continue
+            if manifest.here:
+                found[key] = manifest.stored or 0
+            for each in manifest.listed:
+                if each.here:
+                    found[each.key] = each.stored or 0
+                if each.known_type:
+                    waiting.append(each.key)
+        return found
+
+    def goes(self, roots: Collection[bytes]) -> dict[bytes, int]:
+        """What leaves the disk with the removal of manifests from the repository, and its sizes.
+
+        It follows the tables of :mod:`regcache.store.index_removal`.
+        """
+        going: dict[bytes, int] = {}
+        numbers: set[int] = set()
+        waiting = deque(roots)
+        while waiting:
+            key = waiting.popleft()
+            found = self.manifest(key)
+            if found is None or key in going or not self._manifest_goes(found, roots, numbers):
+                continue
+            going[key] = found.stored or 0
+            numbers.add(found.number)
+            for each in found.listed:
+                if each.known_type:
+                    waiting.append(each.key)
+                elif each.stored is not None and not self._is_listed(each.key, numbers):
+                    going[each.key] = each.stored
+        return going
+
+    def _manifest_goes(
+        self, found: KnownManifest, roots: Collection[bytes], going: Collection[int]
+    ) -> bool:
+        if found.key in roots:
+            return not self._others_have(found.key, found.number)
+        tagged = self._asks(_TAGGED_HERE, found.key, self.number)
+        return not (
+            tagged
+            or self._is_listed(found.key, going)
+            or self._held_by_others(found.key, found.number)
+        )
+
+    def _is_listed(self, key: bytes, going: Collection[int]) -> bool:
+        """Whether a manifest that stays lists it."""
+        rows = self._connection.execute(_LISTERS, {**self._names, "digest": key})
+        return any(number not in going for (number,) in rows)
+
+    def _held_by_others(self, key: bytes, number: int) -> bool:
+        return self._asks(_OTHERS_TAG, key, self.number) or self._asks(
+            _OTHERS_LINK, number, self.number
+        )
+
+    def _others_have(self, key: bytes, number: int) -> bool:
+        """Whether another repository has it, or something that lists it."""
+        level = {key: number}
+        for _ in range(MOST_DEEP + 1):
+            if any(self._held_by_others(*each) for each in level.items()):
+                return True
+            above: dict[bytes, int] = {}
+            for each in level:
+                above.update(self._connection.execute(_ABOVE, (each, MOST_ABOVE)).fetchall())
+            level = above
+        return False
+
+    def is_orphan(self, key: bytes, number: int) -> bool:
+        """Whether a stored blob goes with the last right of this repository."""
+        return not self._is_listed(key, ()) and not self._held_by_others(key, number)
+
+    def _asks(self, statement: str, *arguments: object) -> bool:
+        return self._connection.execute(statement, arguments).fetchone() is not None

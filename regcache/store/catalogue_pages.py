@@ -1,0 +1,149 @@
+"""Pages of lists of repositories, from their summaries."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from regcache.identity import Repository, UpstreamIdentity
+from regcache.images import RepositoryPage, RepositoryPlatform, RepositoryQuery, RepositorySummary
+from regcache.store.catalogue_pins import View
+from regcache.store.catalogue_summaries import values_of
+from regcache.store.identities import find_names
+from regcache.store.index_pulls import series
+
+MOST_LOOKED_AT = 20_000
+"""Rows that one page looks at for somebody who sees few of them. The next page goes on there."""
+
+_COLUMNS = {
+    "name": "r.upstream || '/' || r.name",
+    "size": "s.stored",
+    "last_used": "ifnull(s.last_used, 0)",
+    "pulls": "s.pulls",
+    "tags": "s.tags",
+}
+_FROM = "FROM summaries s JOIN repositories r ON r.id = s.repository_id"
+_ROW = """
+SELECT r.upstream, r.name, r.closed_since, s.tags, s.stored, s.own, s.last_used, s.pinned, s.details
+"""
+_HAS_TAG = """
+EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = r.id
+    AND t.tag >= :tag AND t.tag < :tag || char(1114111))
+"""
+
+
+def keys_of(
+    connection: sqlite3.Connection, upstreams: Sequence[UpstreamIdentity]
+) -> dict[str, str]:
+    """The configured names of upstreams, by their keys in the index."""
+    return {find_names(connection, Repository(each, ""))[0]: each.name for each in upstreams}
+
+
+def page(connection: sqlite3.Connection, query: RepositoryQuery, now: float) -> RepositoryPage:
+    """A page of repositories of which something is cached."""
+    keys = keys_of(connection, query.upstreams)
+    where, names = _conditions(query, keys)
+    total = None
+    if query.visible is None:
+        (total,) = connection.execute(f"SELECT count(*) {_FROM} WHERE {where}", names).fetchone()
+    column = _COLUMNS[query.sort]
+    sign, order = ("<", "DESC") if query.descending else (">", "ASC")
+    if query.after is not None:
+        where += f" AND ({column}, r.id) {sign} (:after, :number)"
+        names |= {"after": query.after[0], "number": query.after[1]}
+    rows = connection.execute(
+        f"SELECT {column}, r.id, r.upstream, r.name {_FROM} WHERE {where}"
+        f" ORDER BY 1 {order}, r.id {order} LIMIT :most",
+        {**names, "most": query.limit + 1 if query.visible is None else MOST_LOOKED_AT},
+    )
+    chosen, after = _choose(rows, query, keys)
+    return RepositoryPage([_read(connection, number, keys, now) for number in chosen], after, total)
+
+
+def _choose(
+    rows: Iterator[Any], query: RepositoryQuery, keys: Mapping[str, str]
+) -> tuple[list[int], Sequence[object] | None]:
+    """The numbers of a page, and where the next one begins."""
+    chosen: list[int] = []
+    last: Sequence[object] | None = None
+    looked_at = 0
+    for value, number, upstream, name in rows:
+        if len(chosen) >= query.limit:
+            return chosen, last
+        looked_at += 1
+        last = (value, number)
+        if query.visible is None or query.visible(keys[upstream], name):
+            chosen.append(number)
+    return chosen, last if looked_at >= MOST_LOOKED_AT else None
+
+
+def _conditions(query: RepositoryQuery, keys: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """What follows WHERE, and its values."""
+    names: dict[str, Any] = {f"key{place}": key for place, key in enumerate(keys)}
+    among = ", ".join(f":{name}" for name in names) or "NULL"
+    parts = [f"r.upstream IN ({among})", "(s.tags > 0 OR s.stored > 0)"]
+    text, tag = _split(query.text)
+    if text:
+        parts.append("instr(r.upstream || '/' || r.name, :text) > 0")
+        names["text"] = text.lower()
+    if tag is not None:
+        parts.append(_HAS_TAG)
+        names["tag"] = tag
+    if query.partial:
+        parts.append("s.partial > 0")
+    if query.pinned:
+        parts.append("s.pinned > 0")
+    return " AND ".join(parts), names
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    """A part of a name, and the beginning of a tag; a port is neither."""
+    name, colon, tag = text.rpartition(":")
+    return (name, tag) if colon and "/" not in tag else (text, None)
+
+
+def summary_now(
+    connection: sqlite3.Connection, repository: Repository, view: View
+) -> RepositorySummary | None:
+    """The summary of one repository as it is now; None where nothing of it is cached."""
+    upstream, name = find_names(connection, repository)
+    row = connection.execute(
+        "SELECT id, closed_since FROM repositories WHERE upstream = ? AND name = ?",
+        (upstream, name),
+    ).fetchone()
+    if row is None:
+        return None
+    values = values_of(connection, row[0], upstream, view)
+    if not values["tags"] and not values["stored"]:
+        return None
+    values["series"] = series(connection, row[0], view.now)
+    return _summary(repository.upstream.name, name, row[1], values)
+
+
+def _read(
+    connection: sqlite3.Connection, number: int, keys: Mapping[str, str], now: float
+) -> RepositorySummary:
+    cursor = connection.execute(f"{_ROW} {_FROM} WHERE r.id = ?", (number,))
+    upstream, name, closed_since, *rest = cursor.fetchone()
+    names = [column[0] for column in cursor.description[3:]]
+    values = dict(zip(names, rest, strict=True)) | {"series": series(connection, number, now)}
+    return _summary(keys[upstream], name, closed_since, values)
+
+
+def _summary(
+    upstream: str, name: str, closed_since: float | None, values: Mapping[str, Any]
+) -> RepositorySummary:
+    said = json.loads(values["details"])
+    return RepositorySummary(
+        upstream=upstream,
+        name=name,
+        tags=values["tags"],
+        platforms=[RepositoryPlatform(**each) for each in said["platforms"]],
+        absent=said["absent"],
+        stored=values["stored"],
+        own=values["own"],
+        pulls=values["series"],
+        last_used=values["last_used"],
+        pinned=values["pinned"],
+        closed_since=closed_since,
+    )

@@ -1,5 +1,6 @@
 """Flipped bytes in stored files, found by the daemon that serves them; the next pull is right."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,21 @@ class VerificationTests(PullThroughCase):
             self.assertEqual((one.error, one.status, one.digest), (None, 200, blob.digest))
         return one
 
+    def path(self, blob: GeneratedContent) -> Path:
+        """Where a blob is stored."""
+        return self.path_of(blob.digest)
+
+    def path_of(self, digest: str) -> Path:
+        """The same of a digest."""
+        algorithm, _, name = digest.partition(":")
+        return self.directory / "blobs" / algorithm / name[:2] / name
+
     def rot(self, blob: GeneratedContent) -> Path:
         """Store a blob, restart, and have four of its bytes flip."""
         self.pull(blob)
         self.assertEqual(self.daemon.stop(), 0)
         self.daemon.start()
-        algorithm, _, name = blob.digest.partition(":")
-        path = self.directory / "blobs" / algorithm / name[:2] / name
+        path = self.path(blob)
         os.chmod(path, 0o600)
         with path.open("r+b") as target:
             target.seek(100_000)
@@ -92,27 +101,49 @@ class VerificationTests(PullThroughCase):
         accounts = self.workspace().file("htpasswd", f"admin:{hashed('secret').decode()}\n")
         rules = [{"accounts": ["anonymous"]}]
         self.start(access={"htpasswd": str(accounts), "admins": ["admin"], "rules": rules})
-        path = self.rot(self.large)
-        foreign = path.with_name(path.name[:2] + "0" * 62)
-        foreign.write_bytes(b"something else")
+        cut, gone, fine = (
+            self.upstream.add_generated_blob(REPOSITORY, 2_000_000, name)
+            for name in ("cut", "gone", "fine")
+        )
+        for blob in (cut, gone, fine, self.small):
+            self.pull(blob)
+        flipped = [self.rot(each) for each in (self.large, self.small)]
+        os.truncate(self.path(cut), 1000)
+        self.path(gone).unlink()
+        foreign, wrong = hashlib.sha256(b"foreign").hexdigest(), "ab" * 32
+        for name in (foreign, wrong):
+            path = self.path_of(f"sha256:{name}")
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"foreign")
+        told = self.verify()
+        self.assertEqual((told["state"], told["error"]), ("done", None))
+        result = told["result"]
+        names = {self.large.digest, self.small.digest, cut.digest, f"sha256:{wrong}"}
+        self.assertEqual((set(result["damaged"]), result["damaged_count"]), (names, 4))
+        self.assertEqual((result["missing"], result["adopted"]), (1, 1))
+        self.assertEqual([each.exists() for each in flipped], [False, False])
+        for blob in (self.large, self.small, cut, gone):
+            self.assertEqual(self.pull(blob).headers["cache-status"], MISS)
+        self.assertIn("; hit", self.pull(fine).headers["cache-status"])
+        refused = self.client.get(f"/v2/{REPOSITORY}/blobs/sha256:{foreign}")
+        self.assertEqual(refused.status, 404, "what was adopted is nobody's")
+        self.assertEqual(self.verify()["result"]["damaged"], [])
+
+    def verify(self) -> Any:
+        """Have it done; what is told of the job in the end."""
         url = f"http://127.0.0.1:{self.daemon.admin_port}"
         admin = RegistryClient(url, ("admin", "secret"))
         headers = {"X-Regcache": "1", "Content-Type": "application/json"}
         begun = admin.ask("POST", "/api/v1/verify", b"{}", headers)
         self.assertEqual(begun.status, 202, begun.body)
-        job = begun.json()["job"]
+        told: list[Any] = []
 
         def ended() -> bool:
-            self.told = admin.get(f"/api/v1/job?id={job}").json()
-            return bool(self.told["ended"])
+            told.append(admin.get(f"/api/v1/job?id={begun.json()['job']}").json())
+            return bool(told[-1]["ended"])
 
         wait_until(ended, "the verification has ended")
-        self.assertEqual((self.told["state"], self.told["error"]), ("done", None))
-        result = self.told["result"]
-        names = {self.large.digest, f"sha256:{foreign.name}"}
-        self.assertEqual((set(result["damaged"]), result["damaged_count"]), (names, 2))
-        self.assertEqual([each.exists() for each in (path, foreign)], [False, False])
-        self.assertEqual(self.pull(self.large).headers["cache-status"], MISS)
+        return told[-1]
 
     def test_suspicion(self) -> None:
         """By default it is found when its client asks again, and fetched anew after that."""

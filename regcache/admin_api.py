@@ -7,6 +7,7 @@ functions; what these functions read is chosen here.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from regcache import __version__, admin_storage
@@ -24,6 +25,7 @@ from regcache.admin.api import (
     status_calls,
     transfer_calls,
     upstream_calls,
+    upstream_test_call,
     verify_call,
 )
 from regcache.admin.api.callers import Callers
@@ -55,6 +57,7 @@ CALLS: tuple[ApiCall, ...] = (
     *session_calls.CALLS,
     *status_calls.CALLS,
     *upstream_calls.CALLS,
+    *upstream_test_call.CALLS,
     *transfer_calls.CALLS,
     *request_calls.CALLS,
     *history_calls.CALLS,
@@ -104,6 +107,7 @@ def build_api(
         *session_calls.SessionCalls(callers, sessions, lambda: addresses).routes(),
         *status_calls.status_routes(sources.daemon, sources.counts),
         *upstream_calls.upstream_routes(sources.upstreams),
+        *upstream_test_call.upstream_test_routes(jobs, sources.test),
         *transfer_calls.transfer_routes(sources.traffic),
         *request_calls.request_routes(parts.requests, engine.parser),
         *history_calls.history_routes(
@@ -239,6 +243,11 @@ class _Sources:
             )
 
         await self._engine.checking.verification.run(tell, upstream)
+
+    def test(self, name: str) -> upstream_test_call.Test | None:
+        """What tests an upstream of the configuration in force; None if there is none."""
+        in_force = self._current.in_force
+        return partial(in_force.test, name) if name in in_force.upstreams else None
 
     def upstreams(self) -> list[upstream_calls.UpstreamFacts]:
         """The upstreams of the configuration in force."""

@@ -25,6 +25,7 @@ from regcache.engine import Engine
 from regcache.errors import ServiceUnavailableError
 from regcache.identity import UpstreamIdentity
 from regcache.metrics import Metrics
+from regcache.probing import TellProbe
 from regcache.upstream_health import UpstreamHealth
 from regcache.upstreams import build_upstreams
 from regcache.web.blob_handler import BlobHandler
@@ -58,6 +59,7 @@ class InForce:
     :ivar watchers: services that look at its files now and then.
     :ivar hang_up: closes idle connections to its upstreams.
     :ivar health: says how its upstreams are.
+    :ivar test: asks one of them, by its name, whether it can be reached.
     """
 
     config: model.Config
@@ -72,6 +74,7 @@ class InForce:
     watchers: Sequence[Service]
     hang_up: Callable[[], Coroutine[Any, Any, None]]
     health: Callable[[], Sequence[UpstreamHealth]]
+    test: Callable[[str, TellProbe], Coroutine[Any, Any, None]]
 
 
 class CurrentConfiguration(MultiService):
@@ -192,6 +195,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
         watchers=[*built.watchers, *(access.watchers if access else ())],
         hang_up=built.hang_up,
         health=built.health,
+        test=built.test,
     )
 
 

@@ -17,6 +17,7 @@ from regcache.environment import environment_proxies, proxy_of
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter, IWorkPool
 from regcache.parsing import Parser
+from regcache.probing import TellProbe
 from regcache.remedies import for_file
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
@@ -40,12 +41,14 @@ class BuiltUpstreams:
 
     :ivar hang_up: closes the idle connections to all of them.
     :ivar health: says how they are.
+    :ivar test: asks one of them, by its name, whether it can be reached.
     """
 
     upstreams: Mapping[str, ServedUpstream]
     watchers: Sequence[Service]
     hang_up: Callable[[], Coroutine[Any, Any, None]]
     health: Callable[[], Sequence[UpstreamHealth]]
+    test: Callable[[str, TellProbe], Coroutine[Any, Any, None]]
 
 
 def build_upstreams(
@@ -75,7 +78,11 @@ def build_upstreams(
 
     watchers = [PasswordWatcher(watched, pool, reactor)] if watched else []
     return BuiltUpstreams(
-        upstreams, watchers, hang_up, lambda: [each.health for each in registries.values()]
+        upstreams,
+        watchers,
+        hang_up,
+        lambda: [each.health for each in registries.values()],
+        lambda name, tell: registries[name].test(tell),
     )
 
 

@@ -116,7 +116,8 @@ class TokenSource:
 
     def _key(self, challenge: Challenge, repository: str, identity: Identity) -> TokenKey:
         parameters = challenge.parameters
-        scope = parameters.get("scope", "")[:LONGEST_SCOPE] or f"repository:{repository}:pull"
+        usual = f"repository:{repository}:pull" if repository else ""
+        scope = parameters.get("scope", "")[:LONGEST_SCOPE] or usual
         service = parameters.get("service", "")[:LONGEST_SCOPE]
         return TokenKey(identity.fingerprint, parameters["realm"], service, scope)
 

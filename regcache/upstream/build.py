@@ -25,6 +25,7 @@ from regcache.upstream.exchange_limits import LimitedAgent
 from regcache.upstream.guard import Breakers, GuardedAgent
 from regcache.upstream.login import CredentialsSource, Login
 from regcache.upstream.places import ExchangePlaces
+from regcache.upstream.probe import Probe, ProbeParts
 from regcache.upstream.proxies import DIRECT, IProxyRules
 from regcache.upstream.rate_limits import RateLimits
 from regcache.upstream.redirects import RedirectingAgent
@@ -201,10 +202,15 @@ class _RegistryBuilder:
         authorising = AuthorisingAgent(
             self._name, own, plain, reader=reader, tokens=tokens, login=login
         )
-        breakers = Breakers(own, lambda origin: self._breaker(origin, origin == own))
-        self._breakers.append(breakers.own)
-        guarded = GuardedAgent(
-            self._name, authorising, breakers, clock=around.reactor, patience=timeouts.first_byte
+        breaker, guarded = self._guarded(own, authorising)
+        parts = ProbeParts(
+            settings=self._connection_settings(own),
+            endpoints=endpoints,
+            agent=plain,
+            reader=reader,
+            tokens=tokens,
+            login=login,
+            seconds=timeouts.first_byte,
         )
         redirecting = RedirectingAgent(self._name, own, guarded, reader)
         control, transfers, relays = self._limits(redirecting, connections.heard)
@@ -213,12 +219,23 @@ class _RegistryBuilder:
             transfers=transfers,
             relays=relays,
             reader=reader,
-            breaker=breakers.own,
+            breaker=breaker,
             limits=limits,
             login=login,
             connections=connections,
             parser=around.parser,
+            probe=Probe(self._name, parse_url(settings.url), parts),
         )
+
+    def _guarded(self, own: Origin, inner: IExchangeAgent) -> tuple[Breaker, GuardedAgent]:
+        """The breaker of the URL itself, and what asks the breakers of all hosts."""
+        around = self._surroundings
+        breakers = Breakers(own, lambda origin: self._breaker(origin, origin == own))
+        self._breakers.append(breakers.own)
+        guarded = GuardedAgent(
+            self._name, inner, breakers, clock=around.reactor, patience=self._timeouts.first_byte
+        )
+        return breakers.own, guarded
 
     def _connection_settings(self, own: Origin) -> ConnectionSettings:
         around = self._surroundings

@@ -20,6 +20,7 @@ from regcache.errors import (
 from regcache.facts import ContentHead, ManifestAnswer
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry, IUpstreamMeter
+from regcache.probing import ProbedUrl, ProbeStep, TellProbe
 from regcache.upstream import blob_requests, list_requests, manifest_requests
 from regcache.upstream.blob_body import BlobBody, Extent
 from regcache.upstream.blob_requests import BlobRequest
@@ -147,6 +148,18 @@ class Registry:
         _check(repository, reference)
         for remote in self._remotes:
             remote.note_overdue(repository, reference)
+
+    async def test(self, tell: TellProbe) -> None:
+        """Test each URL, step by step. What fails is told, and not raised."""
+        found = [ProbedUrl(remote.chain.probe.url, ()) for remote in self._remotes]
+        for number, remote in enumerate(self._remotes):
+            probe = remote.chain.probe
+
+            def note(steps: Sequence[ProbeStep], at: int = number, url: str = probe.url) -> None:
+                found[at] = ProbedUrl(url, steps)
+                tell(tuple(found))
+
+            await probe.run(note)
 
     def close(self) -> "Deferred[None]":
         """Close idle connections. Fires when they are closed, or after two seconds.

@@ -31,6 +31,7 @@ from regcache.upstream.fields import (
 from regcache.upstream.guard import asked_for, is_ill, resting
 from regcache.upstream.login import Login
 from regcache.upstream.places import ExchangePlaces
+from regcache.upstream.probe import Probe
 from regcache.upstream.rate_limits import RateLimitHeaders, RateLimits, still_limited
 from regcache.upstream.url_record import UrlRecord
 from regcache.upstream.urls import Url
@@ -50,6 +51,7 @@ class Chain:
     :ivar control: for everything but blob bodies.
     :ivar transfers: for blob bodies on their way to the disk, with places of their own.
     :ivar relays: for blob bodies at the pace of one client, with places of their own, too.
+    :ivar probe: tests the URL, beside these.
     """
 
     control: LimitedAgent
@@ -61,6 +63,7 @@ class Chain:
     login: Login
     connections: Connections
     parser: Parser
+    probe: Probe
 
 
 class Remote:

@@ -59,7 +59,7 @@ class TokenClient:
         :raises UpstreamFailure: if its answer is anything else but a token.
         """
         wanted = [("service", service)] if service else []
-        wanted += [("scope", scope)]
+        wanted += [("scope", scope)] if scope else []
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in wanted)
         request = UpstreamRequest(
             b"GET",

@@ -8,7 +8,7 @@ What is there first decides, and one that is there and wrong never falls through
 4. Nobody: anonymous at this address.
 
 Wrong credentials make a decision, too: it says so, and grants what anonymous may do. Whether that
-is enough depends on what is asked, see :func:`regcache.access.permission.permit`.
+is enough depends on what is asked, see :mod:`regcache.access.permission`; for a wrong token never.
 
 A decision is kept for a minute at most under a keyed hash of what was shown, so that a request of
 a known principal costs no thread and no file. All of them are dropped whenever an account changes.
@@ -56,6 +56,7 @@ class Access:
         self.tokens = tokens
         self._clock = clock
         self._external = external
+        self._changes = 0
         self.kept = KeptDecisions(clock)
         self._anonymous: BoundedTable[str | None, Decision] = BoundedTable(MOST_DECISIONS, clock)
 
@@ -66,6 +67,7 @@ class Access:
 
     def forget(self) -> None:
         """Decide everything anew: accounts or keys have changed."""
+        self._changes += 1
         self.kept.clear()
         self._anonymous.clear()
 
@@ -84,9 +86,11 @@ class Access:
         known = self.decide_at_once(asker)
         if known is not None:
             return known
+        before = self._changes
         decision = await self._decide(asker, parse_authorization(asker.authorization))
         seconds = decision.until - self._clock.seconds()
-        if seconds > 0 and self._is_current(decision):
+        # What was right or wrong by the former accounts says nothing of the present ones.
+        if seconds > 0 and before == self._changes:
             self.kept.keep(asker, decision, seconds)
         return decision
 
@@ -99,21 +103,20 @@ class Access:
         try:
             claims = self.tokens.read_refresh(token, asker.host)
         except BadTokenError:
-            return self._wrong(asker)
+            return self.wrong_token(asker)
         if not claims.account or claims.mark != self._passwords.mark(claims.account):
-            return self._wrong(asker)
+            return self.wrong_token(asker)
         return self._account(claims.account, asker.address, claims.mark)
+
+    def wrong_token(self, asker: Asker) -> Decision:
+        """The decision for who shows a token that is not good here and now."""
+        return replace(self._wrong(asker), bad_token=True)
 
     def decide_by_mark(self, account: str, mark: str, address: str | None) -> Decision | None:
         """The decision for who has proved an account before; None where that proof is void."""
         if not mark or mark != self._passwords.mark(account):
             return None
         return self._account(account, address, mark)
-
-    def _is_current(self, decision: Decision) -> bool:
-        """Whether the proof of a decision is still the account's, after waiting for a check."""
-        name = decision.principal.name
-        return not name or not decision.mark or decision.mark == self._passwords.mark(name)
 
     async def _decide(self, asker: Asker, credentials: Credentials) -> Decision:
         if credentials.scheme is Scheme.BEARER:
@@ -147,7 +150,7 @@ class Access:
                 return self._by_claims(asker, self.tokens.read(token, asker.host))
             found = self._external.read(token)
         except BadTokenError:
-            return self._wrong(asker)
+            return self.wrong_token(asker)
         return self._by_external(asker, found)
 
     def _by_external(self, asker: Asker, claims: ExternalClaims) -> Decision:
@@ -164,7 +167,7 @@ class Access:
         elif claims.mark and claims.mark == self._passwords.mark(claims.account):
             decision = self._account(claims.account, asker.address, claims.mark)
         else:
-            return self._wrong(asker)
+            return self.wrong_token(asker)
         until = min(decision.until, claims.until)
         return replace(decision, scopes=claims.scopes, until=until)
 

@@ -39,7 +39,7 @@ class Credentials:
 
     :ivar name: of Basic.
     :ivar password: of Basic.
-    :ivar token: of Bearer.
+    :ivar token: of Bearer; "", which is no token, for one that cannot be one.
     """
 
     scheme: Scheme
@@ -73,10 +73,11 @@ def parse_authorization(value: str | None) -> Credentials:
         return NOTHING
     scheme, _, rest = value.strip().partition(" ")
     rest = rest.strip()
-    if len(value) > LONGEST or not rest:
-        return UNKNOWN
+    fits = bool(rest) and len(value) <= LONGEST
     if scheme.lower() == "bearer":
-        return Credentials(Scheme.BEARER, token=rest)
+        return Credentials(Scheme.BEARER, token=rest if fits else "")
+    if not fits:
+        return UNKNOWN
     return _basic(rest) if scheme.lower() == "basic" else UNKNOWN
 
 

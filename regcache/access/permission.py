@@ -5,8 +5,9 @@ who                    may do it                 may not
 =====================  ========================  ==========================================
 an account             yes                       403 DENIED
 anonymous              yes                       401 with the challenge of the situation
-wrong credentials      yes, as anonymous where   401 with the challenge of the situation
+a wrong login          yes, as anonymous where   401 with the challenge of the situation
                        anonymous may pull it
+a wrong token          401                       401 with the challenge of the situation
 ... where a login is   401                       401
 checked (``/v2/``)
 a token that is too    yes                       401 with the challenge for what is missing
@@ -74,7 +75,7 @@ class Permission:
         :raises UnauthorizedError: with a challenge.
         :raises DeniedError: where an account may not.
         """
-        if not decision.permits(action, wanted):
+        if decision.bad_token or not decision.permits(action, wanted):
             scope = str(repository_scope(wanted.name, action.value))
             raise self._refusal(decision, situation, scope, _needs_token(decision, action, wanted))
         if decision.wrong:
@@ -86,7 +87,7 @@ class Permission:
         :raises UnauthorizedError: with a challenge.
         :raises DeniedError: where an account may pull nothing.
         """
-        if not decision.may_list:
+        if decision.bad_token or not decision.may_list:
             raise self._refusal(decision, situation, _CATALOG_SCOPE, decision.scopes is not None)
         if decision.wrong:
             self._used_as_anonymous(decision)

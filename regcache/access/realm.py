@@ -6,7 +6,7 @@ who asks                          what is given
 an account                        a token of that account, for what it may do of what it asks
 nobody in particular              a token of nobody, for what everybody may do of what is asked;
                                   401 where that is nothing anywhere
-wrong credentials, scopes asked   the token of nobody, where everybody may pull all that is asked:
+a wrong login, scopes asked       the token of nobody, where everybody may pull all that is asked:
                                   docker sends its Docker Hub login to every mirror's realm
 wrong credentials otherwise       401: a login is checked here
 a service that is not ours        400
@@ -54,7 +54,8 @@ class TokenGiver:
             return True
         if decision.wrong:
             asked = request.scopes
-            return bool(asked) and all(self._may_pull(decision, each, locate) for each in asked)
+            passes = bool(asked) and not decision.bad_token
+            return passes and all(self._may_pull(decision, each, locate) for each in asked)
         return any(Action.PULL in each.actions for each in decision.grants)
 
     def answer(self, decision: Decision, request: TokenRequest, locate: Locate) -> dict[str, Any]:

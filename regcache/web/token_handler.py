@@ -78,7 +78,7 @@ class TokenHandler:
             return await self._by_form(access, fields, asker)
         if parse_authorization(asker.authorization).scheme is Scheme.BEARER:
             # A token must not be exchanged for another one: it would never expire.
-            return replace(access.anonymous(asker.address), wrong=True)
+            return access.wrong_token(asker)
         return await access.decide(asker)
 
     async def _by_form(self, access: Access, fields: Fields, asker: Asker) -> Decision:

@@ -120,6 +120,14 @@ class PrincipalTests(AccessCase):
             self.assertEqual(decision.principal.kind, PrincipalKind.ANONYMOUS)
             self.assertFalse(decision.permits(Action.PULL, APP))
 
+    def test_wrong_token(self) -> None:
+        """A wrong token is told from a wrong login, which may count as none."""
+        ended = self.token(repository_scope("nginx", "pull"), account="mallory")
+        for value in ("Bearer nonsense", "Bearer ", "bearer", "Bearer " + "a" * 40_000, ended):
+            self.assertTrue(self.decide(asker(value)).bad_token, value[:40])
+        for value in (basic("alice", "wrong"), "Basic !!!"):
+            self.assertFalse(self.decide(asker(value)).bad_token, value)
+
     def test_certificate(self) -> None:
         """A certificate of an account is that account; of nobody, it counts as none."""
         decision = self.decide(asker(certificate=ClientCertificate("ab" * 32, "alice")))
@@ -275,6 +283,21 @@ class KeptTests(AccessCase):
         self.access.replace_accounts({})
         pool.release()
         self.assertTrue(self.successResultOf(deciding).wrong)
+
+    def test_changed_meanwhile(self) -> None:
+        """A password that becomes right while it is checked is not remembered as wrong."""
+        pool = HeldPool()
+        self.passwords = Passwords(pool, self.clock)
+        self.access = self.build()
+        self.access.replace_accounts({"alice": hashed("former")})
+        who = asker(basic("alice", "secret"))
+        deciding = Deferred.fromCoroutine(self.access.decide(who))
+        self.access.replace_accounts({"alice": hashed("secret")})
+        pool.release()
+        self.assertTrue(self.successResultOf(deciding).wrong)
+        again = Deferred.fromCoroutine(self.access.decide(who))
+        pool.release_all()
+        self.assertEqual(self.successResultOf(again).principal.name, "alice")
 
     def test_apart(self) -> None:
         """A decision is kept for the very same credentials, address and host only."""

@@ -1,5 +1,7 @@
 """Whether a decision is enough, and the refusal if it is not."""
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.challenges import Challenger
@@ -65,6 +67,13 @@ class PermissionTests(SynchronousTestCase):
         self.assertEqual(self.noted, [who])
         self.assertIn("scope", self.refusal(who))
         self.assertEqual(len(self.noted), 1)
+
+    def test_wrong_token(self) -> None:
+        """A wrong token never counts as none, for a pull or a list."""
+        who = replace(decision(LIBRARY, wrong=True), bad_token=True)
+        self.assertEqual(self.refusal(who, NGINX), f'{REALM},scope="repository:nginx:pull"')
+        self.assertRaises(UnauthorizedError, self.permission.check_listing, who, HERE)
+        self.assertEqual(self.noted, [])
 
     def test_narrow_token(self) -> None:
         """A token that is too narrow is challenged for what is missing."""

@@ -1,6 +1,7 @@
 """What our realm gives to whom."""
 
 import time
+from dataclasses import replace
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -96,6 +97,11 @@ class RealmTests(SynchronousTestCase):
         self.assertFalse(self.may_have(wrong, "repository:nginx:pull", "repository:org/app:pull"))
         self.assertFalse(self.may_have(wrong, "registry:catalog:*"))
         self.assertFalse(self.may_have(who(wrong=True), "repository:nginx:pull"))
+
+    def test_wrong_token(self) -> None:
+        """A wrong token gets no other one, whatever is asked."""
+        wrong = replace(who(LIBRARY, wrong=True), bad_token=True)
+        self.assertFalse(self.may_have(wrong, "repository:nginx:pull"))
 
     def test_answer(self) -> None:
         """The answer has both names of the token, its life, and when it was made."""

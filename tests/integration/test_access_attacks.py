@@ -91,8 +91,8 @@ class ForgedTokenTests(OnMixedCase):
         """401 for a pull, the ping, and what anybody may pull."""
         for token in tokens:
             self.secrets.append(token[:200])
-            for target in (MANIFEST, "/v2/"):
-                self.assertEqual(self.status(f"Bearer {token}", target), 401)
+            for target in (MANIFEST, "/v2/", f"/v2/{OPEN}/manifests/1", "/v2/_catalog"):
+                self.assertEqual(self.status(f"Bearer {token}", target), 401, target)
 
     def test_good(self) -> None:
         """What all the others are made from is good."""

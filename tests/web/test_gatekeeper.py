@@ -122,6 +122,13 @@ class RefusalTests(GatekeeperCase):
         self.assertEqual(self.get(f"/v2/{OPEN}/manifests/latest", WRONG).status, 200)
         self.assertEqual([each.wrong for each in self.front.passed_over], [True])
 
+    def test_wrong_token(self) -> None:
+        """A wrong token is refused where anybody may pull, too."""
+        self.put(OPEN)
+        for target in (f"/v2/{OPEN}/manifests/latest", f"/v2/{OPEN}/tags/list", "/v2/_catalog"):
+            self.assertEqual(self.get(target, "Bearer a.b.c").status, 401, target)
+        self.assertEqual(self.front.passed_over, [])
+
     def test_two_credentials(self) -> None:
         """Two Authorization lines are no credentials that hold."""
         lines = (f"Authorization: {ALICE}", f"Authorization: {ALICE}")
@@ -247,7 +254,8 @@ class TokenTests(GatekeeperCase):
     def test_no_renewal(self) -> None:
         """A token gets no further one."""
         token = self.token(credentials=ALICE)["token"]
-        self.assertEqual(self.get("/token", f"Bearer {token}").status, 401)
+        for target in ("/token", f"/token?scope=repository:{OPEN}:pull"):
+            self.assertEqual(self.get(target, f"Bearer {token}").status, 401)
 
 
 class CatalogTests(GatekeeperCase):

@@ -12,6 +12,8 @@ HUB, HUB_NAMESPACE = "docker.io", "library"
 #: Other names of the same.
 _HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 LATEST = "latest"
+_WILD = "*?"
+_LETTERS = str.maketrans("*?", "xx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,56 @@ def _full_name(text: str) -> str:
             f"{text}: write a name such as nginx:1.29 or quay.io/prometheus/node-exporter"
         )
     return f"{registry}/{repository}"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTarget:
+    """What may be named where something goes: an image, a repository, an upstream, a pattern.
+
+    :ivar image: None for an upstream, and for a pattern.
+    :ivar upstream: where all of an upstream is meant.
+    :ivar name_pattern: of ``<upstream>/<repository>``, with ``*`` and ``?``.
+    :ivar tag_pattern: of tags; "" for repositories as a whole.
+    """
+
+    image: ImageName | None = None
+    upstream: str = ""
+    name_pattern: str = ""
+    tag_pattern: str = ""
+
+
+def named_target(text: str) -> NamedTarget:
+    """Read a target.
+
+    :raises ArgumentTypeError: if it is none.
+    """
+    if not any(each in text for each in _WILD):
+        if "/" not in text and "@" not in text and looks_like_upstream(text):
+            return NamedTarget(upstream=HUB if text.lower() in _HUB_NAMES else text.lower())
+        return NamedTarget(image_name(text))
+    name, colon, tag = text.rpartition(":")
+    if not colon or "/" in tag:
+        name, tag = text, ""
+    # A letter for each wild card, so that the rest has to be right.
+    image_name(text.translate(_LETTERS))
+    return NamedTarget(name_pattern=_with_registry(name), tag_pattern=tag)
+
+
+def looks_like_upstream(text: str) -> bool:
+    """Whether a name of one part is that of a registry: ``nginx:1.29`` is an image."""
+    host, _, port = text.partition(":")
+    return looks_like_registry(host) and (not port or port.isdigit())
+
+
+def _with_registry(pattern: str) -> str:
+    first, slash, rest = pattern.partition("/")
+    if not slash or not (looks_like_registry(first) or any(each in first for each in _WILD)):
+        first, rest = HUB, pattern
+    if first.lower() in _HUB_NAMES:
+        first = HUB
+        if "/" not in rest and rest != "*":
+            rest = f"{HUB_NAMESPACE}/{rest}"
+    return f"{first.lower()}/{rest}"
 
 
 def add_image_argument(parser: argparse.ArgumentParser, **more: Any) -> None:

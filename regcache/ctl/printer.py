@@ -22,13 +22,19 @@ class Printer:
     """Where one command prints.
 
     :param as_json: print the answers of the API as they are.
+    :param answers: where answers to questions are read.
     :ivar is_terminal: somebody looks at it.
     """
 
     def __init__(
-        self, as_json: bool, stream: TextIO | None = None, errors: TextIO | None = None
+        self,
+        as_json: bool,
+        stream: TextIO | None = None,
+        errors: TextIO | None = None,
+        answers: TextIO | None = None,
     ) -> None:
         self.as_json = as_json
+        self._answers = sys.stdin if answers is None else answers
         self._stream = sys.stdout if stream is None else stream
         self._errors = sys.stderr if errors is None else errors
         self.is_terminal = self._stream.isatty()
@@ -54,6 +60,16 @@ class Printer:
         with _bar(self._stream, text) as show:
             yield show
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody who reads what is printed, and can answer."""
+        return self.is_terminal and not self.as_json and self._answers.isatty()
+
+    def ask(self, question: str) -> bool:
+        """Ask for yes or no; anything else is no."""
+        print(harmless(f"{question} [y/N] "), end="", file=self._errors, flush=True)
+        return self._answers.readline().strip().lower() in ("y", "yes")
+
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print rows under their columns; elsewhere as lines with tabs, without a head."""
         if not self.is_terminal:
@@ -61,10 +77,11 @@ class Printer:
                 self.line("\t".join(cell.replace("\t", " ") for cell in row))
             return
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+        heads = [Column(each, overflow="fold") for each in columns]
+        table = Table(*heads, box=None, header_style="bold", pad_edge=False)
         for row in rows:
             table.add_row(*(Text(harmless(cell)) for cell in row))
         Console(file=self._stream).print(table)

@@ -75,10 +75,12 @@ class FakeDaemon:
 class CommandCase(SynchronousTestCase):
     """Runs a command against a fake daemon.
 
-    :ivar terminal: whether somebody looks at the printer.
+    :ivar terminal: whether somebody looks at the printer, and can answer.
+    :ivar typed: what that one types.
     """
 
     terminal = False
+    typed = ""
 
     def setUp(self) -> None:
         self.daemon = FakeDaemon()
@@ -91,7 +93,10 @@ class CommandCase(SynchronousTestCase):
         """Exit status, printer, and what was said beside it."""
         options = self.options(*arguments)
         out, errors = Terminal(self.terminal), io.StringIO()
-        printer = Printer(options.json, out, errors)
+        answers = Terminal(self.terminal)
+        answers.write(self.typed)
+        answers.seek(0)
+        printer = Printer(options.json, out, errors, answers)
         running = supervise(options, self.daemon, printer, work)
         status = self.successResultOf(Deferred.fromCoroutine(running))
         return status, out.getvalue(), errors.getvalue()

@@ -1,0 +1,149 @@
+"""``regcachectl rm``, ``sweep`` and ``purge``: have something leave the disk."""
+
+import argparse
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from regcache.ctl.client import IAsksDaemon
+from regcache.ctl.command import FAILED, USAGE, add_daemon_parser
+from regcache.ctl.naming import NamedTarget, named_target
+from regcache.ctl.paging import all_pages
+from regcache.ctl.plan_run import add_plan_arguments, plan_and_run
+from regcache.ctl.printer import Printer
+from regcache.globs import glob_matches
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_SIZE = re.compile(rf"([0-9]{{1,12}}) ?({'|'.join(_UNITS)})\Z")
+_HOW = "shows what would go, and asks"
+
+
+def add_parser(commands: Any) -> None:
+    """Add these commands."""
+    parser = add_daemon_parser(
+        commands,
+        "rm",
+        remove,
+        help=f"remove images, repositories, or all of an upstream; {_HOW}",
+        example="regcachectl rm nginx:1.27 'quay.io/org/app:pr-*' ghcr.io/org/old",
+    )
+    parser.add_argument(
+        "targets",
+        metavar="TARGET",
+        nargs="+",
+        type=named_target,
+        help="an image (nginx:1.27, nginx@sha256:…), a repository with all its images (nginx), an "
+        "upstream with all its repositories (quay.io), or a pattern ('nginx:1.2*', 'org/*')",
+    )
+    add_plan_arguments(parser)
+    _add_sweep(commands)
+    parser = add_daemon_parser(
+        commands,
+        "purge",
+        purge,
+        help=f"empty the cache, but for what is pinned; {_HOW}",
+        example="regcachectl purge --upstream docker.io --dry-run",
+    )
+    parser.add_argument("--upstream", metavar="NAME", help="only what this one has a right to")
+    add_plan_arguments(parser)
+
+
+def _add_sweep(commands: Any) -> None:
+    parser = add_daemon_parser(
+        commands,
+        "sweep",
+        sweep,
+        help=f"remove what was not used for long; {_HOW}",
+        example="regcachectl sweep --unused-for 14 --dry-run",
+    )
+    parser.add_argument(
+        "--unused-for",
+        metavar="DAYS",
+        type=_days,
+        help="what was not used for so many days (storage.unused_for)",
+    )
+    parser.add_argument(
+        "--to", metavar="SIZE", type=_size, help="what is used least, until so much is left (20GiB)"
+    )
+    parser.add_argument("--upstream", metavar="NAME", help="only what this one has a right to")
+    add_plan_arguments(parser)
+
+
+def _days(text: str) -> int:
+    if not text.isdigit() or len(text) > 5:
+        raise argparse.ArgumentTypeError(f"{text}: write a number of days")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    match = _SIZE.match(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text}: write a size such as 500MiB or 20GiB")
+    unit: int = 1024 ** _UNITS.index(match[2])
+    return int(match[1]) * unit
+
+
+async def sweep(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
+    """Remove what is used least."""
+    wanted = {
+        "action": "sweep",
+        "unused_for_days": options.unused_for,
+        "to_bytes": options.to,
+        "upstream": options.upstream,
+    }
+    return await plan_and_run(options, daemon, printer, _without_nothing(wanted))
+
+
+async def purge(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
+    """Remove everything that is not pinned."""
+    wanted = {"action": "purge", "upstream": options.upstream}
+    return await plan_and_run(options, daemon, printer, _without_nothing(wanted))
+
+
+def _without_nothing(wanted: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+async def remove(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
+    """Remove what is named."""
+    upstreams = [each.upstream for each in options.targets if each.upstream]
+    if upstreams and len(options.targets) > 1:
+        printer.error(f"{upstreams[0]}: an upstream has to be named alone")
+        return USAGE
+    if upstreams:
+        wanted = {"action": "delete", "upstream": upstreams[0]}
+        return await plan_and_run(options, daemon, printer, wanted)
+    targets = await _expand(options.targets, daemon)
+    if not targets:
+        printer.error("nothing in the cache has such a name")
+        return FAILED
+    wanted = {"action": "delete", "targets": targets}
+    return await plan_and_run(options, daemon, printer, wanted)
+
+
+async def _expand(targets: Sequence[NamedTarget], daemon: IAsksDaemon) -> list[dict[str, str]]:
+    """Targets as the API takes them, each once."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for target in targets:
+        async for name, reference in _named_by(target, daemon):
+            body = {"name": name, "reference": reference} if reference else {"name": name}
+            found[name, reference] = body
+    return list(found.values())
+
+
+async def _named_by(target: NamedTarget, daemon: IAsksDaemon) -> AsyncIterator[tuple[str, str]]:
+    image = target.image
+    if image is not None:
+        yield image.name, "" if image.is_repository else image.reference
+        return
+    for repository in await all_pages(daemon, "repositories"):
+        name = repository["name"]
+        if not glob_matches(target.name_pattern, name):
+            continue
+        if not target.tag_pattern:
+            yield name, ""
+            continue
+        for row in await all_pages(daemon, "tags", name=name):
+            for tag in row["tags"]:
+                if glob_matches(target.tag_pattern, tag):
+                    yield name, tag

@@ -108,6 +108,19 @@ class Access:
             return self.wrong_token(asker)
         return self._account(claims.account, asker.address, claims.mark)
 
+    def refuse(self, decision: Decision) -> None:
+        """Note that wrong credentials are to be answered 401.
+
+        :raises TooManyRequestsError: after too many wrong logins from this address.
+        """
+        if decision.attempt:
+            self._passwords.refuse(decision.principal.address, decision.attempt)
+
+    def pass_over(self, decision: Decision) -> None:
+        """Note that wrong credentials count as none."""
+        if decision.attempt:
+            self._passwords.pass_over(decision.principal.address, decision.attempt)
+
     def wrong_token(self, asker: Asker) -> Decision:
         """The decision for who shows a token that is not good here and now."""
         return replace(self._wrong(asker), bad_token=True)
@@ -142,7 +155,8 @@ class Access:
             mark = self._passwords.mark(name)
             if mark is not None:
                 return self._account(name, asker.address, mark)
-        return self._wrong(asker)
+        attempt = self._passwords.fingerprint(name, credentials.password)
+        return replace(self._wrong(asker), attempt=attempt)
 
     def _by_token(self, asker: Asker, token: str) -> Decision:
         try:

@@ -1,6 +1,18 @@
-"""How often wrong credentials may be tried from one address."""
+"""How often wrong credentials may be tried from one address.
 
-from collections import deque
+============================  =====================================================
+wrong credentials             count
+============================  =====================================================
+that were answered 401        up to :data:`MOST_WRONG` of a minute
+that counted as none          up to :data:`MOST_PASSED_OVER`: a cluster behind one
+(regcache.access.permission)  address may send as many pull secrets of other
+                              registries, but nobody may try passwords so for long
+============================  =====================================================
+
+The same credentials count once in each row. Where a row is full no unknown ones are looked at.
+"""
+
+from collections import OrderedDict
 from ipaddress import IPv6Address, ip_network
 
 from twisted.internet.interfaces import IReactorTime
@@ -8,8 +20,10 @@ from twisted.internet.interfaces import IReactorTime
 from regcache.access.grants import parse_address
 from regcache.bounded import BoundedTable
 
-#: Different wrong credentials from one address within :data:`PERIOD` that are answered.
+#: Different wrong credentials from one address within :data:`PERIOD` that are answered 401.
 MOST_WRONG = 10
+#: Such that may count as none.
+MOST_PASSED_OVER = 100
 PERIOD = 60.0
 #: Addresses that are remembered.
 MOST_ADDRESSES = 10_000
@@ -19,33 +33,63 @@ class Attempts:
     """Counts different wrong credentials by address; a /64 of IPv6 is one address."""
 
     def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._wrong: BoundedTable[str, deque[tuple[float, bytes]]] = BoundedTable(
-            MOST_ADDRESSES, clock
-        )
+        self._wrong = _Row(clock, MOST_WRONG)
+        self._passed_over = _Row(clock, MOST_PASSED_OVER)
 
     def wait(self, address: str | None) -> float:
         """Seconds until further unknown credentials are looked at; 0 for at once."""
-        wrong = self._lately(address)
-        if len(wrong) < MOST_WRONG:
-            return 0.0
-        return max(1.0, wrong[-MOST_WRONG][0] + PERIOD - self._clock.seconds())
+        place = source(address)
+        return max(self._wrong.wait(place), self._passed_over.wait(place))
 
-    def wrong(self, address: str | None, fingerprint: bytes) -> None:
-        """Note wrong credentials; the same ones count once.
+    def refuse(self, address: str | None, fingerprint: bytes) -> float:
+        """Note wrong credentials that are to be answered 401.
 
         :param fingerprint: tells credentials apart, and nothing else of them.
+        :returns: 0; or, where they are too many, the seconds until they may be shown again.
         """
-        wrong = self._lately(address)
-        if all(fingerprint != known for _, known in wrong):
-            wrong.append((self._clock.seconds(), fingerprint))
-        self._wrong.put(source(address), wrong, seconds=PERIOD)
+        return self._wrong.add(source(address), fingerprint)
 
-    def _lately(self, address: str | None) -> deque[tuple[float, bytes]]:
-        wrong = self._wrong.get(source(address)) or deque(maxlen=MOST_WRONG)
+    def pass_over(self, address: str | None, fingerprint: bytes) -> None:
+        """Note wrong credentials that count as none."""
+        self._passed_over.add(source(address), fingerprint)
+
+
+class _Row:
+    """What was wrong lately, by address.
+
+    :param most: of one address.
+    """
+
+    def __init__(self, clock: IReactorTime, most: int) -> None:
+        self._clock = clock
+        self._most = most
+        self._table: BoundedTable[str, OrderedDict[bytes, float]] = BoundedTable(
+            MOST_ADDRESSES, clock
+        )
+
+    def wait(self, place: str) -> float:
+        """Seconds until there is room for another; 0 if there is."""
+        wrong = self._lately(place)
+        if len(wrong) < self._most:
+            return 0.0
+        return max(1.0, next(iter(wrong.values())) + PERIOD - self._clock.seconds())
+
+    def add(self, place: str, fingerprint: bytes) -> float:
+        """Note one, unless it is known; what :meth:`wait` says where there is no room for it."""
+        wrong = self._lately(place)
+        if fingerprint in wrong:
+            return 0.0
+        if len(wrong) >= self._most:
+            return self.wait(place)
+        wrong[fingerprint] = self._clock.seconds()
+        self._table.put(place, wrong, seconds=PERIOD)
+        return 0.0
+
+    def _lately(self, place: str) -> OrderedDict[bytes, float]:
+        wrong = self._table.get(place) or OrderedDict()
         now = self._clock.seconds()
-        while wrong and not now - PERIOD < wrong[0][0] <= now:
-            wrong.popleft()
+        while wrong and not now - PERIOD < next(iter(wrong.values())) <= now:
+            wrong.popitem(last=False)
         return wrong
 
 

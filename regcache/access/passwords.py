@@ -77,31 +77,37 @@ class Passwords:
 
     def known(self, name: str, password: bytes) -> bool | None:
         """What is remembered of a login; None if nothing is."""
-        return self._remembered.get(self._fingerprint(name, password))
+        return self._remembered.get(self.fingerprint(name, password))
 
     async def check(self, name: str, password: bytes, address: str | None) -> bool:
         """Whether a login is right.
 
+        It is no attempt yet: :meth:`refuse` or :meth:`pass_over` has to be told of a wrong one.
+
         :raises TooManyRequestsError: after too many wrong ones from this address.
         :raises ServiceUnavailableError: while too many others wait.
         """
-        fingerprint = self._fingerprint(name, password)
+        fingerprint = self.fingerprint(name, password)
         known = self._remembered.get(fingerprint)
         if known is None:
             known = await self._check(name, password, address, fingerprint)
-        if not known:
-            self._attempts.wrong(address, fingerprint)
         return known
+
+    def refuse(self, address: str | None, fingerprint: bytes) -> None:
+        """Note a wrong login that is to be answered 401.
+
+        :raises TooManyRequestsError: where too many were: then it is not answered 401.
+        """
+        _assert_no_wait(self._attempts.refuse(address, fingerprint))
+
+    def pass_over(self, address: str | None, fingerprint: bytes) -> None:
+        """Note a wrong login that counts as none."""
+        self._attempts.pass_over(address, fingerprint)
 
     async def _check(
         self, name: str, password: bytes, address: str | None, fingerprint: bytes
     ) -> bool:
-        seconds = self._attempts.wait(address)
-        if seconds > 0:
-            raise TooManyRequestsError(
-                "too many wrong logins from this address",
-                headers={"Retry-After": str(int(seconds) + 1)},
-            )
+        _assert_no_wait(self._attempts.wait(address))
         if not self._checks.under_way(fingerprint) and len(self._checks) >= MOST_WAITING:
             raise ServiceUnavailableError(
                 "too many logins are being checked", headers={"Retry-After": "2"}
@@ -119,10 +125,19 @@ class Passwords:
         self._remembered.put(fingerprint, right, seconds=REMEMBERED)
         return right
 
-    def _fingerprint(self, name: str, password: bytes) -> bytes:
+    def fingerprint(self, name: str, password: bytes) -> bytes:
+        """Tells logins apart: a keyed hash, from which nobody learns the password."""
         parts = (name.encode(), password, self._accounts.get(name, b""))
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._key, text, "sha256")
+
+
+def _assert_no_wait(seconds: float) -> None:
+    if seconds > 0:
+        raise TooManyRequestsError(
+            "too many wrong logins from this address",
+            headers={"Retry-After": str(int(seconds) + 1)},
+        )
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:

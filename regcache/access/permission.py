@@ -50,6 +50,7 @@ class Permission:
 
     :param has_accounts: whether anybody can log in at all.
     :param used_as_anonymous: told of wrong credentials that were passed over.
+    :param refused: told of those that are to be answered 401; it may raise another refusal.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Permission:
         challenger: Challenger,
         has_accounts: bool,
         used_as_anonymous: Callable[[Decision], None],
+        refused: Callable[[Decision], None],
     ) -> None:
         self._challenger = challenger
         self._has_accounts = has_accounts
         self._used_as_anonymous = used_as_anonymous
+        self._refused = refused
 
     @property
     def basic_challenge(self) -> str:
@@ -114,10 +117,7 @@ class Permission:
             return
         if decision.principal.kind is PrincipalKind.ACCOUNT:
             raise DeniedError("this account is no administrator")
-        raise UnauthorizedError(
-            "an account with admin is needed",
-            headers={"WWW-Authenticate": self.basic_challenge},
-        )
+        raise self._no_operator(decision)
 
     def check_view(self, decision: Decision, action: Action, wanted: Wanted | None) -> None:
         """Admit somebody to the view of all that is cached; a token counts for its scopes.
@@ -131,10 +131,21 @@ class Permission:
             return
         if decision.principal.kind is PrincipalKind.ACCOUNT and not admin:
             raise DeniedError("this account is no administrator")
-        raise UnauthorizedError(
-            "an account with admin is needed",
-            headers={"WWW-Authenticate": self.basic_challenge},
-        )
+        raise self._no_operator(decision)
+
+    def no_login(self, decision: Decision, why: str) -> UnauthorizedError:
+        """What asks for a login, where no token is taken.
+
+        :param why: where nothing was shown.
+        :raises RegistryError: after too many wrong logins.
+        """
+        if decision.wrong:
+            self._refused(decision)
+            why = "the credentials are wrong"
+        return UnauthorizedError(why, headers={"WWW-Authenticate": self.basic_challenge})
+
+    def _no_operator(self, decision: Decision) -> UnauthorizedError:
+        return self.no_login(decision, "an account with admin is needed")
 
     def _refusal(
         self, decision: Decision, situation: Situation, scope: str, needs_token: bool
@@ -157,7 +168,10 @@ class Permission:
             scope,
             _may_pull_something(decision),
         )
-        why = "the credentials are wrong" if decision.wrong else "authentication is required"
+        why = "authentication is required"
+        if decision.wrong:
+            self._refused(decision)
+            why = "the credentials are wrong"
         return UnauthorizedError(
             why, headers={"WWW-Authenticate": self._challenger.challenge(asked)}
         )

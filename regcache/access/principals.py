@@ -75,6 +75,7 @@ class Decision:
     :ivar scopes: of the token that was shown; None without one. Nothing is allowed beyond them.
     :ivar upstreams: the only ones that the token is good for; None without such a bound.
     :ivar wrong: credentials were shown, and are wrong; the principal is anonymous.
+    :ivar attempt: tells a wrong login from others; b"" for anything else.
     :ivar bad_token: they are a token. It never counts as none, as a wrong login may.
     :ivar until: when it has to be made again (Unix seconds).
     :ivar mark: of the proof: when that is revoked, nobody may use the decision any more.
@@ -90,6 +91,7 @@ class Decision:
     mark: str = ""
     limits: TransferLimits = UNLIMITED
     bad_token: bool = False
+    attempt: bytes = field(default=b"", repr=False)
     #: Repositories of which it is known that they may be pulled: a client asks for one many times.
     _pulled: set[tuple[str, str, str]] = field(
         default_factory=set, init=False, repr=False, compare=False

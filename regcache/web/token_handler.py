@@ -10,7 +10,7 @@ from regcache.access.credentials import Asker, Scheme, parse_authorization
 from regcache.access.principals import Decision, Wanted
 from regcache.access.realm import TokenGiver, TokenRequest
 from regcache.access.scopes import parse_scopes
-from regcache.errors import NameUnknownError, RegistryError, UnauthorizedError
+from regcache.errors import NameUnknownError, RegistryError
 from regcache.references import Target, TargetKind, is_repository_name
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import InvalidHostError, normalise_host, resolve
@@ -44,7 +44,7 @@ class TokenHandler:
 
         :raises RegistryError: for a malformed request, and for wrong credentials.
         """
-        fields = _fields(request)
+        access, fields = self.gatekeeper.access, _fields(request)
         asker = self.gatekeeper.asker(request)
         wanted = self._wanted(fields, asker)
         decision = await self._decision(request, fields, asker)
@@ -54,7 +54,9 @@ class TokenHandler:
             return self._locate(request, name)
 
         if not self.giver.may_have(decision, wanted, locate):
-            raise self._unauthorized(decision)
+            raise self.gatekeeper.permission.no_login(decision, "an account is needed")
+        if decision.wrong:
+            access.pass_over(decision)
         set_header(request, "Cache-Control", "no-store")
         send_json(request, self.giver.answer(decision, wanted, locate))
 
@@ -105,11 +107,6 @@ class TokenHandler:
         except RegistryError:
             return None
         return Wanted(route.upstream, route.repository, name)
-
-    def _unauthorized(self, decision: Decision) -> RegistryError:
-        why = "the credentials are wrong" if decision.wrong else "an account is needed"
-        basic = self.gatekeeper.permission.basic_challenge
-        return UnauthorizedError(why, headers={"WWW-Authenticate": basic})
 
 
 def _fields(request: Request) -> Fields:

@@ -6,7 +6,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.access.attempts import MOST_ADDRESSES, MOST_WRONG, PERIOD, Attempts, source
+from regcache.access.attempts import (
+    MOST_ADDRESSES,
+    MOST_PASSED_OVER,
+    MOST_WRONG,
+    PERIOD,
+    Attempts,
+    source,
+)
 from regcache.access.passwords import MOST_REMEMBERED, MOST_WAITING, REMEMBERED, Passwords
 from regcache.errors import ServiceUnavailableError, TooManyRequestsError
 from tests.access.accounts import HOME, hashed
@@ -30,8 +37,12 @@ class PasswordTests(SynchronousTestCase):
         return Deferred.fromCoroutine(self.passwords.check(name, password.encode(), address))
 
     def result(self, name: str, password: str, address: str | None = HOME) -> bool:
-        """The outcome of a check."""
-        return self.successResultOf(self.check(name, password, address))
+        """The outcome of a check; a wrong login is refused."""
+        right = self.successResultOf(self.check(name, password, address))
+        if not right:
+            fingerprint = self.passwords.fingerprint(name, password.encode())
+            self.passwords.refuse(address, fingerprint)
+        return right
 
     def test_right_and_wrong(self) -> None:
         """A login is right with the account's own password only."""
@@ -95,6 +106,24 @@ class PasswordTests(SynchronousTestCase):
         self.assertTrue(self.result("alice", "secret", "192.0.2.8"))
         self.clock.advance(PERIOD + 1)
         self.assertFalse(self.result("alice", "new"))
+
+    def test_refused_together(self) -> None:
+        """Of wrong logins that were checked together no more are refused as wrong than others."""
+        for number in range(MOST_WRONG):
+            self.passwords.refuse(HOME, b"%d" % number)
+        self.passwords.refuse(HOME, b"0")
+        self.assertRaises(TooManyRequestsError, self.passwords.refuse, HOME, b"further")
+        self.passwords.refuse("192.0.2.8", b"further")
+
+    def test_passed_over(self) -> None:
+        """Wrong logins that count as none are no attempts, but not without bound."""
+        for number in range(MOST_PASSED_OVER - 1):
+            self.passwords.pass_over(HOME, b"%d" % number)
+            self.passwords.pass_over(HOME, b"0")
+        self.assertFalse(self.result("alice", "wrong"))
+        self.passwords.pass_over(HOME, b"last")
+        self.failureResultOf(self.check("alice", "new"), TooManyRequestsError)
+        self.assertTrue(self.result("alice", "secret", "192.0.2.8"))
 
     def test_one_mistake_often(self) -> None:
         """The same wrong login counts once, however often it is shown."""
@@ -183,16 +212,29 @@ class AttemptTests(SynchronousTestCase):
         clock = Clock()
         attempts = Attempts(clock)
         for number in range(MOST_ADDRESSES + 100):
-            attempts.wrong(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", b"x")
-        table: Any = vars(attempts)["_wrong"]
-        self.assertEqual(len(table), MOST_ADDRESSES)
+            address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+            attempts.refuse(address, b"x")
+            attempts.pass_over(address, b"x")
+        for row in ("_wrong", "_passed_over"):
+            table: Any = vars(vars(attempts)[row])["_table"]
+            self.assertEqual(len(table), MOST_ADDRESSES)
+
+    def test_bounded_row(self) -> None:
+        """Of one address no more is remembered than counts."""
+        attempts = Attempts(Clock())
+        for number in range(10 * MOST_PASSED_OVER):
+            attempts.refuse(HOME, b"%d" % number)
+            attempts.pass_over(HOME, b"%d" % number)
+        for row, most in (("_wrong", MOST_WRONG), ("_passed_over", MOST_PASSED_OVER)):
+            table: Any = vars(vars(attempts)[row])["_table"]
+            self.assertEqual(len(table.get(HOME)), most)
 
     def test_wait(self) -> None:
         """How long is to be waited shrinks with the time."""
         clock = Clock()
         attempts = Attempts(clock)
         for number in range(MOST_WRONG):
-            attempts.wrong(HOME, b"%d" % number)
+            attempts.refuse(HOME, b"%d" % number)
         self.assertEqual(attempts.wait(HOME), PERIOD)
         clock.advance(PERIOD - 10)
         self.assertEqual(attempts.wait(HOME), 10)

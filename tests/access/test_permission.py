@@ -34,7 +34,10 @@ class PermissionTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.noted: list[Decision] = []
-        self.permission = Permission(Challenger("Registry Realm"), True, self.noted.append)
+        self.refused: list[Decision] = []
+        self.permission = Permission(
+            Challenger("Registry Realm"), True, self.noted.append, self.refused.append
+        )
 
     def refusal(self, who: Decision, wanted: Wanted = APP, action: Action = Action.PULL) -> str:
         """The challenge of a refusal."""
@@ -68,6 +71,18 @@ class PermissionTests(SynchronousTestCase):
         self.assertIn("scope", self.refusal(who))
         self.assertEqual(len(self.noted), 1)
 
+    def test_told(self) -> None:
+        """Of wrong credentials that are refused it is told, once each, and of no other refusal."""
+        wrong = decision(LIBRARY, wrong=True)
+        self.refusal(wrong)
+        self.assertRaises(UnauthorizedError, self.permission.check_ping, wrong, HERE)
+        self.assertRaises(UnauthorizedError, self.permission.check_admin, wrong)
+        self.assertRaises(UnauthorizedError, self.permission.check_view, wrong, Action.PULL, None)
+        self.assertEqual(self.refused, [wrong] * 4)
+        self.permission.check(wrong, Action.PULL, NGINX, HERE)
+        self.refusal(decision(LIBRARY))
+        self.assertEqual(len(self.refused), 4)
+
     def test_wrong_token(self) -> None:
         """A wrong token never counts as none, for a pull or a list."""
         who = replace(decision(LIBRARY, wrong=True), bad_token=True)
@@ -97,7 +112,9 @@ class PermissionTests(SynchronousTestCase):
 
     def test_ping_without_accounts(self) -> None:
         """Where nobody can log in the ping challenges only who may pull nothing."""
-        permission = Permission(Challenger("Registry Realm"), False, self.noted.append)
+        permission = Permission(
+            Challenger("Registry Realm"), False, self.noted.append, self.refused.append
+        )
         permission.check_ping(decision(LIBRARY), HERE)
         self.assertRaises(UnauthorizedError, permission.check_ping, decision(), HERE)
 

@@ -399,6 +399,25 @@ class GuessingTests(AccessCase):
         anonymous = restricted.daemon.client()
         self.assertEqual(self.ask(anonymous, f"/v2/{OPEN}/manifests/1").status, 200)
 
+    def test_pull_secrets(self) -> None:
+        """Kubelets behind one address that send wrong pull secrets keep nobody from logging in."""
+        restricted = self.restricted({"rules": MIXED_RULES})
+        for guess in self.guesses(2 * MOST_WRONG):
+            client = restricted.daemon.client(credentials=guess)
+            self.assertEqual(self.ask(client, f"/v2/{OPEN}/manifests/1").status, 200)
+        self.assertEqual(restricted.status(ALICE), 200)
+        statuses = [restricted.status(guess) for guess in self.guesses(2 * MOST_WRONG)]
+        self.assertEqual(statuses, [401] * MOST_WRONG + [429] * MOST_WRONG)
+
+    def test_at_once(self) -> None:
+        """Of wrong logins that are in flight together no more get 401 than one after the other."""
+        restricted = self.restricted()
+        clients = [self.connect(restricted) for _ in range(3 * MOST_WRONG)]
+        for client, guess in zip(clients, self.guesses(len(clients)), strict=True):
+            self.send(client, guess, "/v2/")
+        statuses = sorted(client.read().status for client in clients)
+        self.assertEqual(statuses, [401] * MOST_WRONG + [429] * 2 * MOST_WRONG)
+
     def test_same_password_again(self) -> None:
         """A client that repeats its wrong password is no attacker."""
         restricted = self.watched(closed_daemon())

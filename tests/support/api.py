@@ -56,7 +56,9 @@ def make_gatekeeper(clock: Clock, rules: Sequence[Rule] = ()) -> Gatekeeper:
         clock,
     )
     access.replace_accounts({"alice": hashed("secret"), "root": hashed("toor")})
-    permission = Permission(Challenger("here", ChallengeKind.AUTO, None), True, lambda _: None)
+    permission = Permission(
+        Challenger("here", ChallengeKind.AUTO, None), True, lambda _: None, access.refuse
+    )
     return Gatekeeper(access, permission, RoutingTable.build([]))
 
 

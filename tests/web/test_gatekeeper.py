@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.access import Access
+from regcache.access.attempts import MOST_WRONG
 from regcache.access.grants import Action, Grant, Rule, Rules
 from regcache.access.own_tokens import OwnTokens
 from regcache.access.passwords import Passwords
@@ -121,6 +122,19 @@ class RefusalTests(GatekeeperCase):
         self.put(OPEN)
         self.assertEqual(self.get(f"/v2/{OPEN}/manifests/latest", WRONG).status, 200)
         self.assertEqual([each.wrong for each in self.front.passed_over], [True])
+
+    def test_pull_secrets(self) -> None:
+        """Wrong logins that count as none are no attempts, until they are shown elsewhere."""
+        self.put(OPEN)
+        logins = [basic(f"node{number}", "secret") for number in range(2 * MOST_WRONG)]
+        for login in logins:
+            self.assertEqual(self.get(f"/v2/{OPEN}/manifests/latest", login).status, 200)
+            target = f"/token?service=localhost&scope=repository:{OPEN}:pull"
+            self.assertEqual(self.get(target, login).status, 200)
+        found = [self.get("/v2/", login).status for login in logins]
+        self.assertEqual(found, [401] * MOST_WRONG + [429] * MOST_WRONG)
+        self.assertEqual(self.get("/v2/", basic("new", "x")).status, 429)
+        self.assertEqual(self.get(f"/v2/{OPEN}/manifests/latest").status, 200)
 
     def test_wrong_token(self) -> None:
         """A wrong token is refused where anybody may pull, too."""

@@ -142,6 +142,7 @@ class Callers:
         if gatekeeper is None:
             raise UnauthenticatedProblem("there are no accounts: access.htpasswd is not set")
         decision = await gatekeeper.access.decide(asker)
+        gatekeeper.access.refuse(decision)
         if decision.wrong or decision.principal.kind is not PrincipalKind.ACCOUNT:
             raise UnauthenticatedProblem("the account or the password is wrong")
         return decision

@@ -27,8 +27,8 @@ YOUNG_FOR = 600.0
 """Seconds for which what was stored goes last of all."""
 
 SPARE, LEAST_SPARE = 0.02, 256 * 1024
-"""The share by which more is evicted than is needed, and the least of it in bytes: the index writes
-to the same disk."""
+"""The share by which more is evicted than is needed, and the least of it in bytes, unless that is
+more than a hundredth of the limit: the index writes to the same disk."""
 
 MOST_DOUBLINGS = 500.0
 """A weight never grows beyond 2 to the power of this; its landmark moves instead."""

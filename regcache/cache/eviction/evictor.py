@@ -63,6 +63,9 @@ class Ledger(Protocol):
     def excess(self, more: int) -> int:
         """By how many bytes ``more`` of them would break a limit; negative: by none."""
 
+    def max_size(self) -> int:
+        """What may be stored in all (bytes)."""
+
     def why_not(self, size: int) -> str:
         """Why there is no space for so much."""
 
@@ -188,7 +191,8 @@ class Evictor(Service):
         self._order.outdated()
         while self.running and (lacking := self._ledger.excess(0)) + spare > 0:
             if lacking > 0:
-                spare = max(spare, ceil(lacking * SPARE), LEAST_SPARE)
+                least = min(LEAST_SPARE, self._ledger.max_size() // 100)
+                spare = max(spare, ceil(lacking * SPARE), least)
             gone = await self._evict_some(lacking + spare)
             freed += gone
             if not gone:

@@ -5,10 +5,12 @@ functions; what these functions read is chosen here.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
+
+from twisted.application.service import Service
 
 from regcache import __version__, admin_storage
 from regcache.access.entries import Entries
@@ -50,6 +52,7 @@ from regcache.rates import RecentRates
 from regcache.references import looks_like_registry
 from regcache.store.index_file import IndexUnavailableError
 from regcache.store.store_check import CheckResult
+from regcache.web.flow_watch import FlowWatch
 from regcache.web.sender import Sender
 
 #: All calls, in the order of docs/api.md.
@@ -81,11 +84,18 @@ class AdminParts:
     :ivar jobs: work that is begun by calls.
     :ivar requests: what clients asked lately.
     :ivar history: what was counted of it.
+    :ivar flow: looks how fast answers are.
     """
 
     jobs: Jobs
     requests: RequestLog
     history: CountHistory
+    flow: FlowWatch
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """What of it runs beside the calls."""
+        return self.jobs, self.history, self.flow
 
 
 def build_api(

@@ -18,6 +18,7 @@ from regcache.logs import LineWriter
 from regcache.store.count_file import CountFile
 from regcache.store.paths import StorePaths
 from regcache.web.access_log import AccessLog, MetricsRecorder
+from regcache.web.flow_watch import FlowWatch
 from regcache.web.records import Recorder
 from regcache.web.site import Site
 
@@ -67,7 +68,8 @@ def _admin_parts(config: model.Config, engine: Engine, sites: Sequence[Site]) ->
         disk=lambda: engine.ledger.used,
     )
     requests = RequestLog(RequestRing(), lambda: active_requests(sites), clock.seconds)
-    return AdminParts(Jobs(clock), requests, history)
+    flow = FlowWatch(engine.feeding, clock)
+    return AdminParts(Jobs(clock), requests, history, flow)
 
 
 def _parts(
@@ -102,8 +104,7 @@ def _parts(
             engine.recount,
             engine.checking.scrub,
             *(engine.evictor, engine.sweep_times),
-            parts.jobs,
-            parts.history,
+            *parts.services,
             *front.watchers,
         ],
         listeners=front.listeners,

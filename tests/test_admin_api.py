@@ -26,6 +26,7 @@ from regcache.admin.requests.ring import RequestLog, RequestRing, active_request
 from regcache.admin_api import CALLS, AdminParts, build_api, ui_addresses
 from regcache.config.loading import loads
 from regcache.store.count_file import CountFile
+from regcache.web.flow_watch import FlowWatch
 from regcache.web.site import Site
 from tests.support.api import assert_answers
 from tests.support.pools import ImmediatePool
@@ -96,7 +97,7 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     history = CountHistory(
         counting, CountFile("not-opened"), pool=pool, clock=clock, disk=lambda: 7
     )
-    return AdminParts(Jobs(clock), log, history)
+    return AdminParts(Jobs(clock), log, history, FlowWatch([], clock))
 
 
 class OverMemoryCase(InForceCase):

@@ -145,7 +145,7 @@ class FetchedBlobs:
             reader.leave()
             raise
         status = status if running.target.stored else relayed()
-        return OpenBlob(reader, status, running.readers.content)
+        return OpenBlob(reader, status, running.readers.content, running.task.timings)
 
     async def _relay(
         self,

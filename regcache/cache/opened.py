@@ -10,6 +10,7 @@ from regcache.cache.download.reader import FileSource, Reader
 from regcache.cache.status import CacheStatus, hit
 from regcache.digests import Digest
 from regcache.interfaces import IContentFile, IReader
+from regcache.timings import FetchTimings
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,13 @@ class OpenBlob:
     """A blob whose answer may begin. The request calls ``reader.leave`` in the end.
 
     :ivar content: the whole verified content, if it is small and in memory; else None.
+    :ivar timings: of the request to the upstream that brings it; None where none does.
     """
 
     reader: IReader
     status: CacheStatus
     content: bytes | None = None
+    timings: FetchTimings | None = None
 
 
 @dataclass(frozen=True, slots=True)

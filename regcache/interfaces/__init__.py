@@ -11,7 +11,7 @@ from regcache.interfaces.index import IIndex, IRemovalIndex
 from regcache.interfaces.pinning import IPins
 from regcache.interfaces.plan_index import IPlanIndex
 from regcache.interfaces.pools import IWorkPool
-from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink
+from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink, Wait
 from regcache.interfaces.store import (
     Found,
     IBlobStore,
@@ -47,4 +47,5 @@ __all__ = [
     "IWorkPool",
     "NoRoomError",
     "Verified",
+    "Wait",
 ]

@@ -3,11 +3,21 @@
 # ruff: noqa: N805 - methods of a zope interface have no self
 
 from collections.abc import Callable
+from enum import Enum
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from regcache.interfaces.store import IContentFile
+
+
+class Wait(Enum):
+    """Who an answer waits for."""
+
+    UPSTREAM = "upstream"
+    CLIENT = "client"
+    DISK = "disk"
+    LIMIT = "a limit of this cache"
 
 
 class IReaderSink(Interface):
@@ -34,6 +44,7 @@ class IReader(Interface):
     """Reads a complete or growing file for one answer. It is an IPushProducer, too."""
 
     size: int | None = Attribute("Bytes of the whole content, or None while nobody knows.")
+    waits_for: Wait = Attribute("Who it waits for, where its client would take more.")
 
     def ready() -> "Deferred[None]":
         """Fires when the head of the answer may be sent; fails with what prevents it."""

@@ -18,6 +18,7 @@ from regcache.interfaces import IUpstreamMeter
 from regcache.seam.abort import abort_response
 from regcache.seam.tls_client import TLSClientEndpoint
 from regcache.seam.trust_roots import PlatformAndFile
+from regcache.timings import FIRST_BYTE, REDIRECT, TLS, TOKEN, current_timings
 from regcache.upstream.checked_endpoint import AddressPolicy, CheckedEndpoint
 from regcache.upstream.connections import Connections
 from regcache.upstream.deadlines import cancellable
@@ -165,10 +166,12 @@ class PlainAgent:
         except CancelledError:
             raise
         except Exception as raised:  # noqa: BLE001 - every way a connection fails is a failure of the upstream
+            _measure(wire, origin.host, 0)
             failure = failure_from(self._upstream, raised)
             if isinstance(failure, UpstreamTimedOut):
                 drop_idle()
             raise failure from None
+        _measure(wire, origin.host, response.code)
         answer = Answer(response, request.url, lambda: wire.connection.read_little())
 
         def ended(end: BodyEnd) -> None:
@@ -182,6 +185,22 @@ class PlainAgent:
         connecting = self._connections.get(origin, _Unmade(self._endpoints, origin))
         sent: Deferred[IResponse] = connecting.addCallback(_ask, wire)
         return sent
+
+
+def _measure(wire: WireRequest, host: str, status: int) -> None:
+    """Note how long an answer was waited for, by what it was; TLS comes first on a new connection.
+
+    :param status: 0 if none came.
+    """
+    timings, start = current_timings(), wire.sent_at
+    if timings is None or start is None:
+        return
+    secured_at = wire.connection.secured_at
+    if secured_at >= start:
+        timings.add(TLS, start, secured_at, host)
+        start = secured_at
+    name = TOKEN if status == 401 else REDIRECT if 300 <= status < 400 else FIRST_BYTE
+    timings.add(name, start, timings.seconds(), host)
 
 
 def _ask(line: Any, wire: WireRequest) -> "Deferred[IResponse]":

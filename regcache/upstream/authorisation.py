@@ -16,6 +16,7 @@ from regcache.errors import (
     UpstreamRateLimited,
     UpstreamTimedOut,
 )
+from regcache.timings import TOKEN, measured
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.upstream.credentials import ANONYMOUS, Identity
@@ -215,7 +216,8 @@ class AuthorisingAgent:
         token = self._tokens.known(challenge, repository, identity)
         if token is not None:
             return _Proof(f"Bearer {token}", token=token)
-        token = await self._fetch(challenge, repository, identity)
+        with measured(TOKEN, self._own.host):
+            token = await self._fetch(challenge, repository, identity)
         return _Proof(f"Bearer {token}", final=True, token=token)
 
     async def _fetch(self, challenge: Challenge, repository: str, identity: Identity) -> str:

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from regcache.timings import CONNECT, DNS, measured
 from regcache.upstream.addresses import (
     PUBLIC,
     address_class,
@@ -122,7 +123,8 @@ class CheckedEndpoint:
         )
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        found = await self._names.lookup(self._host, self._port)
+        with measured(DNS, self._host):
+            found = await self._names.lookup(self._host, self._port)
         usable = [address for address in found if self._of_family(address)]
         if not usable:
             raise DNSLookupError("no address")
@@ -130,7 +132,8 @@ class CheckedEndpoint:
         if not allowed:
             raise ForbiddenAddressError
         noting = _NotingFactory(factory, self._policy, self._host, self._port)
-        return await Dialler(self._reactor, allowed, noting, self._timeout).connect()
+        with measured(CONNECT, self._host):
+            return await Dialler(self._reactor, allowed, noting, self._timeout).connect()
 
     def _of_family(self, address: SocketAddress) -> bool:
         is_v6 = ":" in address.host

@@ -6,9 +6,10 @@ from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IHandshakeListener, IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
+from zope.interface import implementer
 
 from regcache.seam.client_connection import ClientConnection
 from regcache.seam.connection_pool import drop_idle, make_pool
@@ -38,10 +39,13 @@ class LastHeard:
     at: float = -inf
 
 
+@implementer(IHandshakeListener)
 class BoundedClientProtocol(ClientConnection):
     """Twisted's client, with bounds: by itself it reads headers without end, and waits forever.
 
     Bytes are counted, and time is limited, only until the headers of an answer are complete.
+
+    :ivar secured_at: when its TLS handshake was done (clock seconds).
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class BoundedClientProtocol(ClientConnection):
         self._first_byte_timeout = first_byte_timeout
         self._heard = heard
         self._awaited: Deferred[Any] | None = None
+        self.secured_at = -inf
         self._header_bytes = 0
         self._too_long = False
         self._socket: Any = None
@@ -70,6 +75,10 @@ class BoundedClientProtocol(ClientConnection):
         set_read_size(stream, READ_SIZE)
         if stream is self.transport:
             self._socket = stream
+
+    def handshakeCompleted(self) -> None:
+        """TLS is there."""
+        self.secured_at = self._clock.seconds()
 
     def _fit_reads(self, length: int) -> None:
         """Read twice as much after a read that was full, half as much after a small one.
@@ -102,7 +111,7 @@ class BoundedClientProtocol(ClientConnection):
         if self._socket is not None:
             self.produce_by(self)
         self._awaited = awaited
-        sent_at = self._clock.seconds()
+        sent_at = request.sent_at = self._clock.seconds()
         timer = self._clock.callLater(self._first_byte_timeout, awaited.cancel)
         long = min(LONG_SILENCE, self._first_byte_timeout)
 

@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from regcache.errors import UpstreamTimedOut
+from regcache.timings import QUEUE, measured
 from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest
 from regcache.upstream.places import CrowdedError, ExchangePlaces, Place
@@ -46,7 +47,10 @@ class LimitedAgent:
     async def send(self, request: UpstreamRequest) -> Answer:
         """Wait for a place, then send."""
         since = self._clock.seconds()
-        seconds = self._seconds if self.places.take() else await self._wait(since)
+        seconds = self._seconds
+        if not self.places.take():
+            with measured(QUEUE, request.url.origin.host):
+                seconds = await self._wait(since)
         place = Place(self.places)
         try:
             answer = await self._ask(request, seconds)

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from regcache.timings import CONNECT, measured
 from regcache.upstream.deadlines import cancellable, within
 from regcache.upstream.dialling import Dialler, hang_up
 from regcache.upstream.failures import ForbiddenAddressError, ProxyError
@@ -73,8 +74,9 @@ class TunnelEndpoint:
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         if not self._allowed:
             raise ForbiddenAddressError
-        tunnel = await self._dial(factory)
-        return await cancellable(tunnel.established, hang_up)
+        with measured(CONNECT, self._target.host):
+            tunnel = await self._dial(factory)
+            return await cancellable(tunnel.established, hang_up)
 
     async def _dial(self, inner: IProtocolFactory) -> "_Tunnel":
         found = await self._names.lookup(self._proxy.host, self._proxy.port)

@@ -19,6 +19,7 @@ class WireRequest:
 
     :ivar unanswered: called by the connection when no answer came for long.
     :ivar connection: the connection, when there is one.
+    :ivar sent_at: when it was given to the connection (clock seconds).
     """
 
     bodyProducer = None
@@ -31,6 +32,7 @@ class WireRequest:
         self.method = request.method
         self.unanswered = unanswered
         self.connection: Any = None
+        self.sent_at: float | None = None
         self._head = encode_head(request)
 
     def writeTo(self, transport: Any) -> "Deferred[None]":

@@ -16,6 +16,7 @@ from regcache.errors import RangeNotSatisfiableError
 from regcache.identity import Repository, RepositoryContent
 from regcache.interfaces import IReader
 from regcache.ranges import UnsatisfiableRangeError, parse_range, resolve_ranges
+from regcache.timings import begin_timings
 from regcache.web.content_headers import BLOB_TYPE, set_content_headers
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
@@ -55,11 +56,13 @@ class BlobHandler:
 
     async def _answer(self, request: Request, content: RepositoryContent) -> None:
         digest = content.digest
+        request.facts.timings = begin_timings(request.site.seconds)
         if _wants_head(request, digest):
             head = await self.cache.head_blob(content)
             self._send_head(request, digest, head)
             return
         opened = await self.cache.open_blob(content)
+        request.facts.timings = opened.timings or request.facts.timings
         sending = self._send(request, opened, digest)
         if sending is not None:
             await sending

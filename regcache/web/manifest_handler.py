@@ -13,6 +13,7 @@ from regcache.digests import Digest, is_digest
 from regcache.errors import ManifestUnknownError
 from regcache.identity import Repository, RepositoryContent
 from regcache.media_types import INDEX_TYPES, accepts
+from regcache.timings import begin_timings
 from regcache.web.content_headers import content_headers, note_status, set_content_headers
 from regcache.web.header_block import HeaderBlock
 from regcache.web.request import Request
@@ -68,6 +69,7 @@ class ManifestHandler:
 
     async def _answer_later(self, request: Request, repository: Repository, reference: str) -> None:
         by_tag = not is_digest(reference)
+        request.facts.timings = begin_timings(request.site.seconds)
         found = await self._find(request, repository, reference)
         if by_tag and not self._takes(request, found):
             found = await self._child(request, repository, reference, found)

@@ -11,6 +11,8 @@ from twisted.internet.interfaces import IAddress
 from regcache.access.principals import UNLIMITED, Decision, Principal, TransferLimits
 from regcache.causes import Cause
 from regcache.digests import Digest
+from regcache.timings import FetchTimings
+from regcache.web.flow import Flow
 
 CLIENT_LEFT = 499
 """Recorded as the status where the client left before there was one."""
@@ -43,6 +45,9 @@ class RequestRecord(NamedTuple):
     :ivar is_distribution: it was for the distribution API.
     :ivar shows_login: it had credentials.
     :ivar is_open: it goes on.
+    :ivar timings: what took how long until an upstream answered; None where none was asked.
+    :ivar flow: how fast the answer was, and who was waited for; None where it was soon over.
+    :ivar verdict: what was found of it when it ended, where that was looked for.
     """
 
     peer: str
@@ -69,6 +74,9 @@ class RequestRecord(NamedTuple):
     is_distribution: bool = False
     shows_login: bool = True
     is_open: bool = False
+    timings: FetchTimings | None = None
+    flow: Flow | None = None
+    verdict: Cause | None = None
 
     def as_fields(self) -> dict[str, object]:
         """The fields of a line in JSON."""
@@ -97,6 +105,8 @@ class RequestFacts:
     :ivar error: what the client was told went wrong, or "".
     :ivar digest: of what is answered with, where the reference is a tag.
     :ivar cause: why the answer is not what was hoped for.
+    :ivar timings: what took how long until an upstream answered.
+    :ivar flow: how fast the answer is, and who is waited for.
     """
 
     kind: str = "other"
@@ -112,6 +122,8 @@ class RequestFacts:
     error: str = ""
     digest: Digest | None = None
     cause: Cause | None = None
+    timings: FetchTimings | None = None
+    flow: Flow | None = None
 
     def decided(self, decision: Decision) -> None:
         """It is known who asks."""

@@ -366,6 +366,8 @@ def record_of(request: Request, now: float, *, is_open: bool = False) -> Request
         is_distribution=request.is_distribution,
         shows_login=status != UNAUTHORIZED or bool(request.field_lines(b"authorization")),
         is_open=is_open,
+        timings=facts.timings,
+        flow=facts.flow,
     )
 
 

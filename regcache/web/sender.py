@@ -33,7 +33,7 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from regcache.interfaces import IContentFile, IReader, IReaderSink
+from regcache.interfaces import IContentFile, IReader, IReaderSink, Wait
 from regcache.seam.write_takeover import is_plain_stream
 from regcache.web.pacing.paced_reader import PacedReader
 from regcache.web.request import Request, open_allowance
@@ -151,6 +151,14 @@ class Sender:
     def source(self) -> IReader:
         """Where it has the bytes from."""
         return self._source
+
+    @property
+    def waits_for(self) -> Wait:
+        """Who it waits for now."""
+        if self._paused or self._stretch is not None:
+            return Wait.CLIENT
+        waits: Wait = self._reader.waits_for
+        return waits
 
     def send(self) -> "Deferred[None]":
         """Begin. Fires when the request has ended. Cancelling it detaches the reader."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from regcache.interfaces import IReader, IReaderSink
+from regcache.interfaces import IReader, IReaderSink, Wait
 
 
 @implementer(IReader)
@@ -17,6 +17,8 @@ class FakeReader:
     :ivar left: how often it was told to leave.
     :ivar at_begin: called as soon as a range has begun.
     """
+
+    waits_for = Wait.UPSTREAM
 
     def __init__(self, content: bytes = b"", size: int | None = None) -> None:
         self.content = content

@@ -7,7 +7,7 @@ from zope.interface import implementer
 
 from regcache.cache.download.reader import Reader
 from regcache.digests import Digest
-from regcache.interfaces import IContentFile, IReaderSink
+from regcache.interfaces import IContentFile, IReaderSink, Wait
 
 
 @implementer(IContentFile)
@@ -59,6 +59,8 @@ class GrowingSource:
     :ivar waits: the positions at which the reader waited.
     :ivar on_wait: called when it does.
     """
+
+    wait = Wait.UPSTREAM
 
     def __init__(self, file: FakeFile) -> None:
         self.file = file

@@ -8,11 +8,11 @@ from regcache.admin.api.call_problems import NotCachedProblem
 from regcache.admin.api.callers import Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
 from regcache.admin.api.kinds import Choice, Flag, Instant, Parameter, Text
+from regcache.admin.api.request_details import DETAILS, details_of
 from regcache.admin.api.request_items import FIELDS, ITEM, Sight, item_of
 from regcache.admin.api.request_selection import Wish, clients, select
 from regcache.admin.api.schemas import (
     COUNT,
-    INTEGER,
     TEXT,
     TIME,
     array,
@@ -25,10 +25,6 @@ from regcache.admin.requests.ring import RequestLog
 from regcache.metrics import KINDS, OUTCOMES
 from regcache.parsing import Parser
 
-PHASES = ("queue", "dns", "connect", "tls", "token", "redirect", "first_byte")
-EVENTS = ("broken", "resumed", "joined", "parked")
-#: Samples of the rate of one answer.
-MOST_SAMPLES = 144
 #: What a row stands for, where it is decided whether a thread reads the rows (bytes).
 _ROW_BYTES = 64
 _DAY = 86_400.0
@@ -68,33 +64,7 @@ GET_REQUEST = ApiCall(
     parameters=(Parameter("id", Text(64, 1), "Of the request.", required=True),),
     answer=record(
         **FIELDS,
-        cache_status=nullable(TEXT),
-        error=nullable(TEXT),
-        hosts=array(TEXT),
-        phases=nullable(
-            array(
-                record(
-                    phase=words(*PHASES),
-                    start_ms=INTEGER,
-                    duration_ms=COUNT,
-                    host=nullable(TEXT),
-                )
-            )
-        ),
-        waits=nullable(record(upstream_ms=COUNT, client_ms=COUNT, disk_ms=COUNT)),
-        samples=nullable(record(step_ms=COUNT, bytes=array(COUNT, maxItems=MOST_SAMPLES))),
-        median_bytes_per_s_7d=nullable(COUNT),
-        events=nullable(
-            array(
-                record(
-                    at_ms=INTEGER,
-                    kind=words(*EVENTS),
-                    offset_bytes=nullable(COUNT),
-                    text=nullable(TEXT),
-                )
-            )
-        ),
-        image=nullable(record(name=TEXT, reference=TEXT, platform=nullable(TEXT))),
+        **DETAILS,
     ),
 )
 GET_CLIENTS = ApiCall(
@@ -164,17 +134,10 @@ class RequestCalls:
         sight, found = Sight(asked.caller), self.log.find(asked.values["id"])
         if found is None or not sight.sees(found):
             raise NotCachedProblem("there is no such request, or it was too long ago")
-        return item_of(found, sight, self.log.ring.id_of) | {
-            "cache_status": found.cache_status or None,
-            "error": found.error or found.ended_early or None,
-            "hosts": [],
-            "phases": None,
-            "waits": None,
-            "samples": None,
-            "median_bytes_per_s_7d": None,
-            "events": None,
-            "image": None,
-        }
+        details = self.log.ring.details
+        median = details.median(found.upstream, self.log.seconds())
+        told = details_of(found, details.find(found), median)
+        return item_of(found, sight, self.log.ring.id_of) | told
 
     async def clients(self, asked: AskedCall) -> dict[str, Any]:
         """Who asked lately."""

@@ -8,6 +8,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
+from regcache.admin.requests.details import RequestDetails
 from regcache.web.records import RequestRecord
 from regcache.web.request import Request, record_of
 from regcache.web.site import Site
@@ -22,15 +23,19 @@ class RequestRing:
 
     :param most: how many are kept.
     :ivar count: how many have ended since the start.
+    :ivar details: of those that were slow or failed.
     """
 
     def __init__(self, most: int = MOST_KEPT) -> None:
         self._rows: deque[RequestRecord] = deque(maxlen=most)
         self._node = secrets.token_hex(_NODE_BYTES)
         self.count = 0
+        self.details = RequestDetails()
 
     def __call__(self, record: RequestRecord) -> None:
         if record.is_distribution:
+            if record.timings is not None or record.flow is not None:
+                record = self.details.take_off(record)
             self.count += 1
             self._rows.append(record)
 

@@ -16,12 +16,14 @@ ended.client                          the client left
 failed.broken                         the answer was cut for another reason
 failed.other                          any other error
 stale.*, relay.*                      the status of the cache says so
-slow.*                                it was slow: the largest share of its time
+slow.*                                it was slow: the largest share of its time, where that
+                                      is known (:mod:`regcache.admin.requests.shares`)
 ok.hit, .revalidated, .stale,         else, by the outcome
 .joined, .miss
 ====================================  ==================================================
 """
 
+from regcache.admin.requests.shares import largest_share
 from regcache.causes import Cause
 from regcache.errors import WRONG_BYTES
 from regcache.times import time_text
@@ -48,15 +50,19 @@ def is_failed(record: RequestRecord) -> bool:
     return record.outcome == "error" or _was_cut(record)
 
 
-def verdict_of(record: RequestRecord) -> Cause:
+def verdict_of(record: RequestRecord, median: int | None = None) -> Cause:
     """The verdict on a request, as far as it is known now.
+
+    :param median: bytes a second that its upstream sends usually; None where that is not known.
 
     Upstream and principal, which words for it may need, are those of the request.
     """
     return (
-        _denied(record)
+        record.verdict
+        or _denied(record)
         or _failed(record)
         or _cause(record, "stale.", "relay.")
+        or (largest_share(record, median) if is_slow(record) else None)
         or Cause(_OK.get(record.outcome, _MISSED), {})
     )
 

@@ -1,7 +1,7 @@
 """What a download needs besides its digest: its source, shared services, and event handlers."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -10,6 +10,7 @@ from regcache.digests import Digest
 from regcache.generations import Generations
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IBlobBody, IBlobStore, ICacheEvents, IRegistry, ISpace
+from regcache.timings import FetchTimings, present_timings
 
 #: The last bytes of each blob are withheld from clients until size and digest were verified: so
 #: many (bytes). Content that is not longer may be fetched into memory.
@@ -58,6 +59,7 @@ class DownloadTask:
     :ivar skip: the indexes of the upstream's URLs that must not be asked.
     :ivar began: when it was asked for (Unix seconds).
     :ivar generation: how many removals there were when it was asked for.
+    :ivar timings: of the request that began it.
     """
 
     digest: Digest
@@ -68,6 +70,7 @@ class DownloadTask:
     skip: frozenset[int]
     generation: int
     began: float = 0.0
+    timings: FetchTimings = field(default_factory=present_timings)
 
     @property
     def upstream(self) -> UpstreamIdentity:

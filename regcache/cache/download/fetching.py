@@ -118,9 +118,10 @@ class Fetching:
         fill = Fill(self, self._target, stretch, upstream=task.upstream.name, clock=self._clock)
         self._plan.add(fill, main)
         source, digest, skip = task.source, task.digest, self._retries.skipped()
-        asking = source.registry.get_blob(
-            source.repository.name, digest, stretch.start, stretch.end, skip=skip
-        )
+        with task.timings.active():
+            asking = source.registry.get_blob(
+                source.repository.name, digest, stretch.start, stretch.end, skip=skip
+            )
         fill.ask(asking)
         asking.addCallbacks(
             self._answered, self._refused, callbackArgs=(fill,), errbackArgs=(fill,)
@@ -170,6 +171,7 @@ class Fetching:
         if fill not in self._plan.fills:
             body.abort()
             return
+        self._task.timings.goes_on(body.start)
         self.answers.take(body)
         self._target.begin()
         fill.flow(body)
@@ -227,6 +229,7 @@ class Fetching:
         if failure is None and self._plan.fell_short(fill):
             failure = UpstreamBadAnswer(self._task.upstream.name, "the body ended early")
         if failure is not None:
+            self._task.timings.broke_off(fill.position, failure.reason)
             self._retries.broke_off(None if fill.body is None else fill.body.url_index)
             self._lost(failure, again=True)
         elif self._stopping:

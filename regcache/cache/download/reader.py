@@ -23,7 +23,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regcache.interfaces import IContentFile, IReader, IReaderSink
+from regcache.interfaces import IContentFile, IReader, IReaderSink, Wait
 
 #: How much is read at a time (bytes): little for clients that may be slow, since each may keep that
 #: much in memory; more for fast ones, since larger reads mean fewer wake-ups.
@@ -32,7 +32,12 @@ MOST_READ = 512 * 1024
 
 
 class Source(Protocol):
-    """The source from which a reader takes its bytes."""
+    """The source from which a reader takes its bytes.
+
+    :ivar wait: who is waited for where it has released all that is there.
+    """
+
+    wait: Wait
 
     @property
     def file(self) -> IContentFile:
@@ -53,6 +58,8 @@ class Source(Protocol):
 
 class FileSource:
     """Complete content, all of which may be sent."""
+
+    wait = Wait.DISK
 
     def __init__(self, file: IContentFile) -> None:
         self.file = file
@@ -97,6 +104,11 @@ class Reader:
     def size(self) -> int | None:
         """The size of the whole content (bytes), or None if it is not known."""
         return self._source.file.size
+
+    @property
+    def waits_for(self) -> Wait:
+        """Who it waits for, where its client would take more."""
+        return Wait.DISK if self._busy else self._source.wait
 
     @property
     def begun(self) -> bool:

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from regcache.cache.download.context import WITHHELD
 from regcache.cache.download.reader import Reader
 from regcache.gate import Gate
-from regcache.interfaces import IPartialFile
+from regcache.interfaces import IPartialFile, Wait
 
 #: How many readers are woken in one turn of the reactor; each may take half a millisecond.
 WOKEN_AT_ONCE = 16
@@ -31,6 +31,7 @@ class Readers:
     """
 
     file: IPartialFile
+    wait = Wait.UPSTREAM
 
     def __init__(self, clock: IReactorTime, left: Callable[[], None]) -> None:
         self._clock = clock

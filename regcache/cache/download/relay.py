@@ -28,7 +28,7 @@ from zope.interface import implementer
 from regcache.cache.download.context import WITHHELD
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
-from regcache.interfaces import IBodyConsumer, IReader, IReaderSink
+from regcache.interfaces import IBodyConsumer, IReader, IReaderSink, Wait
 
 #: A client that takes less than this is cut off (bytes a second) ...
 SLOWEST = 1024
@@ -111,6 +111,7 @@ class Relay:
     """Passes ``[start, end)`` of one upstream body on."""
 
     _log = Logger()
+    waits_for = Wait.UPSTREAM
 
     def __init__(
         self,

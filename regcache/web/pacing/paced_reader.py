@@ -32,7 +32,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from regcache.interfaces import IContentFile, IReader, IReaderSink
+from regcache.interfaces import IContentFile, IReader, IReaderSink, Wait
 from regcache.web.pacing.pacing import Allowance
 
 
@@ -62,6 +62,14 @@ class PacedReader:
         return size
 
     # As the reader of a sender
+
+    @property
+    def waits_for(self) -> Wait:
+        """The limit, where something is held back; else whom the reader waits for."""
+        if self._held or self._stretch is not None:
+            return Wait.LIMIT
+        waits: Wait = self._reader.waits_for
+        return waits
 
     def ready(self) -> "Deferred[None]":
         """Fires when the head of the answer may be sent; fails with what prevents it."""

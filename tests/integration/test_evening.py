@@ -1,0 +1,212 @@
+"""An owner's evening: regcachectl against a real daemon, with real pulls, from status to rm."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.integration.base import UPSTREAM, PullThroughCase, catalog, upstream_config
+from tests.support.downloads import Download
+from tests.support.faults import Fault
+from tests.support.images import Image
+from tests.support.processes import CHECKOUT, wait_until
+
+#: After so many bytes a blob is held (bytes).
+HELD = 600_000
+MULTI, MIXED = "team/multi", "library/mixed"
+
+
+def name_of(repository: str, reference: str = "1") -> str:
+    """As one types it."""
+    mark = "@" if ":" in reference else ":"
+    return f"{UPSTREAM}/{repository}{mark}{reference}"
+
+
+class EveningTests(PullThroughCase):
+    """A daemon that root looks after, over its socket."""
+
+    def setUp(self) -> None:
+        self.upstream = self.faulty_upstream()
+        for repository in (MULTI, MIXED):
+            self.upstream.add_image(repository, catalog().images[repository], "1")
+        self.socket = self.workspace().path / "admin.sock"
+        config = upstream_config(self.upstream.url)
+        admin = {"endpoint": None, "socket": str(self.socket)}
+        self.daemon = self.regcache({**config, "admin": admin})
+
+    # What is typed
+
+    def ctl(self, *arguments: str, status: int = 0) -> str:
+        """Run regcachectl without a terminal; what it printed."""
+        ran = subprocess.run(
+            self._command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+            env=self._environment(),
+        )
+        self.errors = ran.stderr
+        self.assertEqual(ran.returncode, status, (arguments, ran.stdout, ran.stderr))
+        return ran.stdout
+
+    def json(self, *arguments: str, status: int = 0) -> Any:
+        """The same with --json."""
+        return json.loads(self.ctl(*arguments, "--json", status=status))
+
+    def on_terminal(self, *arguments: str, typed: str = "", status: int = 0) -> str:
+        """Run it on a terminal, and answer its question; all that was shown."""
+        ours, its = pty.openpty()
+        self.addCleanup(os.close, ours)
+        ran = subprocess.Popen(
+            self._command(*arguments), stdin=its, stdout=its, stderr=its, env=self._environment()
+        )
+        self.addCleanup(ran.kill)
+        os.close(its)
+        shown, until = b"", time.monotonic() + 60
+        while time.monotonic() < until:
+            ready, _, _ = select.select([ours], [], [], 1.0)
+            try:
+                piece = os.read(ours, 65536) if ready else b""
+            except OSError:
+                break  # it has ended, and closed the terminal
+            shown += piece
+            if typed and b"[y/N]" in shown:
+                os.write(ours, typed.encode())
+                typed = ""
+        self.assertEqual(ran.wait(60), status, shown)
+        return shown.decode(errors="replace")
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "regcache.ctl", *arguments, "--socket", str(self.socket)]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm", "COLUMNS": "120"}
+
+    # What is on the disk
+
+    def stored(self) -> set[str]:
+        """The digests of all files under blobs/."""
+        folder = Path(self.daemon.directory, "blobs", "sha256")
+        return {f"sha256:{each.name}" for each in folder.rglob("*") if each.is_file()}
+
+    def contents(self, image: Image, *platforms: int) -> set[str]:
+        """What an image consists of, or of an index the children with these numbers."""
+        children = [image.children[each] for each in platforms] or list(image.children)
+        parts = [image, *children]
+        return {each.digest for each in parts} | {
+            blob.digest for each in parts for blob in each.blobs
+        }
+
+    def blobs_sent(self) -> list[str]:
+        """The blobs that the upstream was asked for."""
+        return sorted(each.path.rpartition("/")[2] for each in self.upstream.asked("blobs"))
+
+    # The evening
+
+    def test_evening(self) -> None:
+        """Look, warm, pin, prove, tidy up; every answer is JSON that parses, if wanted."""
+        multi, mixed = (catalog().images[each] for each in (MULTI, MIXED))
+        self.assertEqual(self.json("status")["counts"]["blobs"], 0)
+        out = self.ctl("pull", name_of(MULTI))
+        self.assertIn(f"{multi.digest}: ", out)
+        self.assertEqual(self.stored(), self.contents(multi, 0))
+        sent = self.blobs_sent()
+        told = self.json("pull", name_of(MULTI))
+        self.assertEqual((told["state"], told["done_bytes"]), ("done", told["total_bytes"]))
+        self.assertEqual(self.blobs_sent(), sent, "what was here was fetched again")
+        self.assertIn("pulling", self.on_terminal("pull", name_of(MULTI), "--all"))
+        self.assertEqual(self.stored(), self.contents(multi))
+        self.ctl("pull", name_of(MIXED), "--pin")
+        everything = self.contents(multi) | self.contents(mixed)
+        self.assertEqual(self.stored(), everything)
+        self.assertEqual(len(self.blobs_sent()), len(set(self.blobs_sent())))
+        (pinned,) = self.json("pin")["items"]
+        self.assertEqual(f"{pinned['name']}:{pinned['reference']}", name_of(MIXED))
+        self.assertIn("is still", self.ctl("refresh", name_of(MULTI)))
+        self.assertEqual(self.json("refresh", name_of(MULTI))["was"], multi.digest)
+        self.tidy_up(everything)
+
+    def tidy_up(self, everything: set[str]) -> None:
+        """What goes is shown first; what is pinned stays."""
+        multi, mixed = (catalog().images[each] for each in (MULTI, MIXED))
+        self.assertEqual(self.json("verify")["result"]["damaged_count"], 0)
+        plan = self.json("sweep", "--unused-for", "0", "--dry-run")
+        self.assertEqual([each["digest"] for each in plan["items"]], [multi.digest])
+        self.ctl("rm", name_of(MULTI), status=2)
+        self.assertIn("--yes is needed", self.errors)
+        self.on_terminal("rm", name_of(MULTI), typed="n\n", status=1)
+        self.assertEqual(self.stored(), everything)
+        self.ctl("rm", name_of(MIXED), "--yes", status=1)
+        self.assertIn("pinned", self.errors)
+        self.assertIn("are free", self.on_terminal("rm", name_of(MULTI), typed="y\n"))
+        self.assertEqual(self.stored(), self.contents(mixed))
+        self.ctl("rm", name_of(MULTI), "--yes", status=1)
+        self.assertIn("nothing of it is in the cache", self.errors)
+        self.assertEqual(self.json("unpin", name_of(MIXED)), {"changed": 1})
+        self.assertEqual(self.json("purge", "--yes")["state"], "done")
+        self.assertEqual(self.stored(), set())
+        kinds = {each["kind"] for each in self.json("jobs")["items"]}
+        self.assertLess({"pull", "verify", "delete", "purge"}, kinds | {"sweep"})
+        self.assertEqual(self.daemon.stop(), 0)
+        self.ctl("status", status=3)
+
+    def test_with_clients(self) -> None:
+        """A pull joins what a client is fetching, and the upstream sends each blob once."""
+        hold, digest = self.hold()
+        pulling = self.begin("pull", name_of(MULTI))
+        wait_until(lambda: digest in self.blobs_sent(), "the upstream was asked")
+        client = Download(self.daemon.client(), f"/v2/{MULTI}/blobs/{digest}")
+        hold.release.set()
+        self.assertEqual((client.wait(60).error, client.digest), (None, digest))
+        self.assertEqual(pulling.wait(60), 0)
+        children = catalog().images[MULTI].children
+        self.assertEqual(self.blobs_sent(), sorted(children[0].all_blobs()))
+
+    def test_called_off(self) -> None:
+        """What a pull that is called off has begun is gone on with the next time."""
+        _, digest = self.hold()
+        pulling = self.begin("pull", name_of(MULTI))
+
+        def arriving() -> bool:
+            jobs = self.json("jobs")["items"]
+            parts = [each for job in jobs for each in (job["result"] or {}).get("arriving", ())]
+            return any(each["here_bytes"] >= HELD - 100_000 for each in parts)
+
+        wait_until(arriving, "some of it has come")
+        (job,) = self.json("jobs")["items"]
+        self.ctl("pull", name_of(MULTI), status=1)
+        self.assertIn("such a job runs already", self.errors)
+        self.assertIn("cancelled", self.ctl("cancel", job["id"]))
+        self.assertEqual(pulling.wait(60), 1)
+        self.upstream.faults.clear()
+        self.ctl("pull", name_of(MULTI))
+        last = self.upstream.asked("blobs")[-1]
+        self.assertEqual(last.path.rpartition("/")[2], digest)
+        self.assertTrue(last.headers.get("range"), "it was fetched from its beginning")
+        self.assertEqual(self.stored(), self.contents(catalog().images[MULTI], 0))
+
+    def hold(self) -> tuple[Fault, str]:
+        """Let the largest blob of an image stop half-way; its digest."""
+        blob = max(catalog().images[MULTI].children[0].blobs, key=lambda each: len(each.data))
+        hold = Fault(hold_at=HELD)
+        self.upstream.faults.always(f"*/blobs/{blob.digest}", hold)
+        return hold, blob.digest
+
+    def begin(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Run regcachectl, and do not wait for it."""
+        running = subprocess.Popen(
+            self._command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self._environment(),
+        )
+        self.addCleanup(running.wait)
+        self.addCleanup(running.kill)
+        return running

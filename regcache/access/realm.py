@@ -24,8 +24,9 @@ from regcache.access.own_tokens import OwnTokens, TokenClaims, issued_at
 from regcache.access.principals import Decision, PrincipalKind, Wanted
 from regcache.access.scopes import CATALOG, EVERYTHING, REGISTRY, REPOSITORY, Scope
 
-#: What the routing makes of a name on a host; None if it names nothing.
-Locate = Callable[[str], Wanted | None]
+#: What a name may mean on a host: clients do not tell a realm which upstream their ``ns`` names. So
+#: a scope is given if it is for any of them; what is pulled in the end decides once more.
+Locate = Callable[[str], Sequence[Wanted]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,14 @@ class TokenGiver:
             whole = asked.name == CATALOG and decision.may_list
             return Scope(REGISTRY, CATALOG, frozenset({EVERYTHING})) if whole else None
         wanted = locate(asked.name)
-        if wanted is None:
-            return None
         actions = frozenset(
             action.value
             for action in (Action.PULL, Action.DELETE)
             if (action.value in asked.actions or EVERYTHING in asked.actions)
-            and decision.permits(action, wanted)
+            and any(decision.permits(action, each) for each in wanted)
         )
         return Scope(REPOSITORY, asked.name, actions) if actions else None
 
     def _may_pull(self, decision: Decision, asked: Scope, locate: Locate) -> bool:
-        wanted = locate(asked.name) if asked.kind == REPOSITORY else None
-        return wanted is not None and decision.permits(Action.PULL, wanted)
+        wanted = locate(asked.name) if asked.kind == REPOSITORY else ()
+        return any(decision.permits(Action.PULL, each) for each in wanted)

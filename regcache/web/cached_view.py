@@ -1,7 +1,8 @@
 """``/v2/`` for operators, and for any UI: what is cached, named ``<upstream>/<repository>``.
 
 No upstream is asked. So it may show content that an upstream would refuse by now. Therefore it is
-only for accounts with ``admin``; on loopback everybody may read it.
+only for accounts with ``admin``; on loopback everybody may read it, but who logs in there has to
+know the password, too.
 """
 
 from collections.abc import Coroutine, Mapping
@@ -65,6 +66,8 @@ class CachedView:
         route = resolve(self.table, None, target) if target.name else None
         if removing or not read_by_all:
             await self._admit(request, target, route)
+        elif self.gatekeeper is not None and request.field_lines(b"authorization"):
+            await self._look_at_login(request, target, self.gatekeeper)
         if route is not None:
             await self._answer_content(request, target, route)
         elif target.kind is TargetKind.CATALOG:
@@ -88,6 +91,19 @@ class CachedView:
         self.gatekeeper.admit_to_view(request, decision, action, None if listing else wanted)
         if listing and not decision.may_list:
             raise DeniedError("this token is not for the catalog")
+
+    async def _look_at_login(
+        self, request: Request, target: Target, gatekeeper: Gatekeeper
+    ) -> None:
+        """Refuse wrong credentials where no account is needed: a login is checked by ``/v2/``.
+
+        :raises RegistryError: for a wrong login at ``/v2/``, and a wrong token everywhere.
+        """
+        decision = await gatekeeper.decide(request)
+        request.facts.decided(decision)
+        if decision.bad_token or (decision.wrong and target.kind is TargetKind.PING):
+            raise gatekeeper.permission.no_login(decision, "an account is needed")
+        gatekeeper.access.pass_over(decision)
 
     async def _answer_content(self, request: Request, target: Target, route: Route) -> None:
         upstream = self.upstreams[route.upstream]

@@ -1,7 +1,7 @@
 """``/token``: our own realm (distribution's token documentation, GET; OAuth2 form, POST)."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs
 
@@ -50,8 +50,8 @@ class TokenHandler:
         decision = await self._decision(request, fields, asker)
         request.facts.decided(decision)
 
-        def locate(name: str) -> Wanted | None:
-            return self._locate(request, name)
+        def locate(name: str) -> Sequence[Wanted]:
+            return list(self._locate(request.hostname, name))
 
         if not self.giver.may_have(decision, wanted, locate):
             raise self.gatekeeper.permission.no_login(decision, "an account is needed")
@@ -94,19 +94,20 @@ class TokenHandler:
         shown = "Basic " + base64.b64encode(login).decode("ascii")
         return await access.decide(replace(asker, authorization=shown))
 
-    def _locate(self, request: Request, name: str) -> Wanted | None:
-        """The repository that a name means on this host."""
+    def _locate(self, host: str | None, name: str) -> Iterator[Wanted]:
+        """The repositories that a name may mean on this host: alone, and with an ``ns``."""
         if not is_repository_name(name):
-            return None
-        target, host = Target(TargetKind.TAGS, name=name), request.hostname
+            return
         table = self.gatekeeper.table
         if table.is_admin_host(host):
             table, host = table.view(), None
-        try:
-            route = resolve(table, host, target)
-        except RegistryError:
-            return None
-        return Wanted(route.upstream, route.repository, name)
+        queries: list[dict[str, list[str]]] = [{}, *({"ns": [each]} for each in table.upstreams)]
+        for query in queries:
+            try:
+                route = resolve(table, host, Target(TargetKind.TAGS, name=name, query=query))
+            except RegistryError:
+                continue
+            yield Wanted(route.upstream, route.repository, name)
 
 
 def _fields(request: Request) -> Fields:

@@ -1,6 +1,7 @@
 """What our realm gives to whom."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from twisted.internet.task import Clock
@@ -18,11 +19,12 @@ ALL = Grant(frozenset({Action.PULL}))
 EVERY = Grant(frozenset(Action))
 
 
-def locate(name: str) -> Wanted | None:
+def locate(name: str) -> Sequence[Wanted]:
     """Names of one component are official images; those of a host name nothing."""
     if "." in name:
-        return None
-    return Wanted("docker.io", name if "/" in name else f"library/{name}", name)
+        return ()
+    official = Wanted("docker.io", name if "/" in name else f"library/{name}", name)
+    return (official, Wanted("quay.io", name, name))
 
 
 def who(*grants: Grant, account: str = "", wrong: bool = False) -> Decision:
@@ -74,6 +76,11 @@ class RealmTests(SynchronousTestCase):
         scopes = ["repository:org/app:pull repository:nginx:pull", "repository:nowhere.test/x:pull"]
         self.assertEqual(self.granted(alice, *scopes), ["repository:nginx:pull"])
         self.assertEqual(self.granted(alice, "repository:nginx:push"), [])
+
+    def test_other_upstream(self) -> None:
+        """A scope is given for a name that means something allowed at any upstream."""
+        bob = who(Grant(frozenset({Action.PULL}), frozenset({"quay.io"})), account="bob")
+        self.assertEqual(self.granted(bob, "repository:org/app:pull"), ["repository:org/app:pull"])
 
     def test_catalog(self) -> None:
         """The catalog is given to who may pull anything."""

@@ -277,7 +277,10 @@ class AccessTests(ViewCase):
         for target in self.TARGETS:
             for credentials in ("", ALICE, basic("admin", "wrong")):
                 answer = self.get(target, credentials=credentials, local=True)
-                self.assertEqual(answer.status, 200, target)
+                checked = target == "/v2/" and credentials not in ("", ALICE)
+                self.assertEqual(answer.status, 401 if checked else 200, target)
+            answer = self.get(target, credentials="Bearer a.b.c", local=True)
+            self.assertEqual(answer.status, 401, target)
         target = f"/v2/{MAIN}/library/app/manifests/latest"
         for credentials, status in (("", 401), (ALICE, 403), (ADMIN, 202)):
             answer = self.ask("DELETE", target, credentials=credentials, local=True)

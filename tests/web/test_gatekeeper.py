@@ -226,6 +226,23 @@ class TokenTests(GatekeeperCase):
         answer = self.get(f"/v2/{OTHER}/{CLOSED}/manifests/latest", f"Bearer {token}")
         self.assertIn(f'scope="repository:{OTHER}/org/app:pull"', self.challenge(answer))
 
+    def test_namespace(self) -> None:
+        """A token serves who names the upstream by ``ns``, of which the realm is told nothing."""
+        rule = Rule(frozenset({"alice"}), Grant(frozenset({Action.PULL}), frozenset({OTHER})))
+        self.rules = (ANYBODY, rule)
+        self.setUp()
+        self.put(CLOSED)
+        self.put(CLOSED, self.front.other)
+        target = f"/v2/{CLOSED}/manifests/latest"
+        for credentials, expected in ((ALICE, 200), ("", 401)):
+            token = self.token(f"repository:{CLOSED}:pull", credentials=credentials)["token"]
+            shown = f"Bearer {token}"
+            self.assertEqual(self.get(f"{target}?ns={OTHER}", shown).status, expected)
+            self.assertIn(self.get(target, shown).status, (401, 403))
+            named = self.get(f"/v2/{OTHER}/{CLOSED}/manifests/latest", shown)
+            self.assertEqual(named.status, 401)
+        self.assertEqual(self.front.main.requests, [])
+
     def test_login(self) -> None:
         """A wrong login is refused, but where anybody may pull all that is asked for."""
         self.assertEqual(self.get("/token?service=localhost", WRONG).status, 401)

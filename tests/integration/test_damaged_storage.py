@@ -163,6 +163,7 @@ class DamagedStorageTests(PullThroughCase):
         os.mkfifo(directory / "partial")
         self.daemon.start()
         self.assertEqual(self.pull(self.large), MISS)
+        wait_until(self.file(self.large.digest).is_file, "it has its name, behind its answer")
         folder = self.file(self.large.digest).parent
         folder.rename(directory / "old")
         os.mkfifo(folder)

@@ -38,6 +38,12 @@ class IPlaces(Interface):
         be removed then, and :meth:`left` called. Fails with OSError.
         """
 
+    def forget_unstored(now: float) -> "Deferred[int]":
+        """Forget what is known of content that has not been here, used or proved for 90 days.
+
+        Gives of how many contents. Fails with OSError.
+        """
+
     def left(digests: Sequence[Digest]) -> "Deferred[None]":
         """The files of evicted contents are removed. Fails with OSError."""
 

@@ -8,8 +8,9 @@ from zope.interface import implementer
 from regcache.digests import Digest
 from regcache.interfaces import IPlaces
 from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
-from regcache.store import index_eviction
+from regcache.store import index_eviction, index_forgetting
 from regcache.store.index_eviction import EvictionBatch
+from regcache.store.index_forgetting import FORGET_AFTER, ForgettingWork
 from regcache.store.index_thread import IndexThread
 from regcache.store.use_writer import UseWriter
 
@@ -42,6 +43,14 @@ class PlacesIndex:
             await self._thread.write(index_eviction.evict, batch)
             gone += batch.gone
         return gone
+
+    def forget_unstored(self, now: float) -> "Deferred[int]":
+        return Deferred.fromCoroutine(self._forget(ForgettingWork(now - FORGET_AFTER)))
+
+    async def _forget(self, work: ForgettingWork) -> int:
+        while work.after is not None:
+            await self._thread.write(index_forgetting.step, work)
+        return work.forgotten
 
     def left(self, digests: Sequence[Digest]) -> "Deferred[None]":
         return self._thread.write(index_eviction.note_left, digests)

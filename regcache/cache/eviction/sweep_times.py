@@ -22,6 +22,8 @@ FIRST = 600.0
 """Seconds from the start to the first sweep for age, if it is not more often: whoever restarts a
 daemon each day has it sweep, too."""
 
+DAY = 86_400.0
+
 LONGEST = 3600.0
 """Seconds after which the time is looked at again: clocks are set."""
 
@@ -59,6 +61,7 @@ class SweepTimes(Service):
         """Wait for the first times."""
         super().startService()
         rules, now = self._rules, self._clock.seconds()
+        self._wait("forget", now + FIRST, self._forget)
         if rules.unused_for is not None:
             first = next_time(rules.sweep, now)
             if not isinstance(rules.sweep, CronLine):
@@ -105,6 +108,12 @@ class SweepTimes(Service):
             self._wait("purge", next_time(purge, self._clock.seconds()), self._purge)
 
         self._run(Selection(self._clock.seconds(), inf), again)
+
+    def _forget(self) -> None:
+        """Once a day what has not been here for long is known no more."""
+        now = self._clock.seconds()
+        forgetting = self._sweeper.forget_unstored(now).addErrback(self._failed)
+        forgetting.addCallback(lambda _: self._wait("forget", now + DAY, self._forget))
 
     def _run(self, selection: Selection, again: Callable[[], None]) -> None:
         sweeping = Deferred.fromCoroutine(self._sweeper.sweep(selection))

@@ -86,6 +86,10 @@ class Sweeper:
             )
         return swept
 
+    def forget_unstored(self, now: float) -> "Deferred[int]":
+        """Forget what is known of content that has not been here for long. Fails with OSError."""
+        return self._places.forget_unstored(now)
+
     async def _sweep(self, selection: Selection, progress: Callable[[int], None]) -> Swept:
         began = self._clock.seconds()
         await self._pins.settle()

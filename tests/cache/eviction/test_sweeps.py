@@ -164,7 +164,7 @@ class TimeTests(SweepCase):
         times = self.times(unused_for=HOUR, purge=CronLine("0 4 * * *"))
         before = len(self.clock.getDelayedCalls())
         times.stopService()
-        self.assertEqual(len(self.clock.getDelayedCalls()), before - 2)
+        self.assertEqual(len(self.clock.getDelayedCalls()), before - 3)
 
 
 class TimetableTests(SynchronousTestCase):

@@ -145,7 +145,8 @@ def _evict_one(connection: sqlite3.Connection, candidate: Candidate) -> None:
         "UPDATE eviction SET floor = max(floor, ?), freed = freed + ?", (worth, candidate.size)
     )
     connection.execute(
-        "INSERT OR REPLACE INTO ghosts (content_id, size, freed) SELECT ?1, ?2, freed - ?2 FROM eviction",
+        "INSERT OR REPLACE INTO ghosts (content_id, size, freed)"
+        " SELECT ?1, ?2, freed - ?2 FROM eviction",
         (number, candidate.size),
     )
 

@@ -8,7 +8,8 @@ looking       it is not here, or it is pinned       over: refused; nothing has c
 looking       the index says what goes              forgetting
 forgetting    all subscribers have acknowledged     removing: earlier work keeps nothing
 removing      the index has committed               tidying: no right to it is left
-removing      the index cannot be written           over: failed; it is still there
+removing      the index cannot be written           over: failed; it is still there. If the disk is
+                                                    full, the files go first: that frees the room
 tidying       all subscribers have acknowledged     freeing: what they remembered meanwhile is
               again                                 forgotten, too
 freeing       a file is gone, or was not there      freeing the next one
@@ -22,6 +23,7 @@ any           the daemon is killed                  as :mod:`regcache.store.inde
 Answers that are being sent get all of the removed content.
 """
 
+import errno
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -36,6 +38,8 @@ from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IBlobStore, IRemovalIndex
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.single_flight import Flights
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 #: How many files are removed before it is looked again which contents were stored meanwhile.
 MOST_FREED = 64
@@ -170,7 +174,7 @@ class Removal:
         if not seen.found:
             raise NotHereError(f"{target} is not here")
         await self._forget(target.repository, seen)
-        effect = await self.index.remove(target, self.forgetting.removed.current)
+        effect = await self._remove_from_index(target, seen)
         if not effect.found or effect.pinned:
             raise NotHereError(f"{target} is not here any more")
         await self._forget(target.repository, effect)
@@ -184,6 +188,18 @@ class Removal:
             freed=freed,
         )
         return Removed(tags=len(effect.tags), contents=len(effect.gone), freed=freed)
+
+    async def _remove_from_index(self, target: RemovalTarget, seen: RemovalEffect) -> RemovalEffect:
+        generation = self.forgetting.removed.current
+        try:
+            return await self.index.remove(target, generation)
+        except OSError as error:
+            if error.errno not in _FULL or not seen.gone:
+                raise
+        # Until the index can say so, whoever asks for them finds out that they are gone.
+        for each in seen.gone:
+            await self.store.remove(each.digest)
+        return await self.index.remove(target, generation)
 
     async def _forget(self, repository: Repository, effect: RemovalEffect) -> None:
         """Let all subscribers forget what is removed. Fails if one of them fails."""

@@ -1,5 +1,6 @@
 """What is removed leaves the memory, the index and the disk, whatever else goes on."""
 
+import errno
 import json
 import os
 import random
@@ -415,6 +416,22 @@ class CrashTests(RemovalCase):
         self.asked()
         self.pull()
         self.assertNotIn("get_blob", self.asked())
+
+    def test_full_disk(self) -> None:
+        """On a full disk the files go first, so that there is room to say so."""
+        digest, _ = self.image(self.layer())
+        self.pull()
+        removals = self.caches.index.removals
+        remove, states = removals.remove, []
+
+        def full_at_first(*what: Any) -> Any:
+            states.append(len(self.names()))
+            return remove(*what) if len(states) > 1 else fail(OSError(errno.ENOSPC, "full"))
+
+        self.patch(removals, "remove", full_at_first)
+        self.assertEqual(self.remove(manifest_of(self.repository(), digest)).contents, 2)
+        self.assertEqual((states, self.names()), ([2, 0], set()))
+        self.pull()
 
     def test_disk_refuses(self) -> None:
         """A file that cannot be removed is nobody's any more."""

@@ -56,6 +56,10 @@ AND NOT EXISTS (
 )
 """
 
+_IS_PINNED = """
+SELECT 1 FROM contents c JOIN pinned n ON n.digest = c.digest WHERE c.id = ?
+"""
+
 _PINNED_TAGS = """
 SELECT DISTINCT u.name || '/' || r.name, t.tag
 FROM pinned n CROSS JOIN tags t ON t.digest = n.digest
@@ -215,17 +219,12 @@ def find_end(connection: sqlite3.Connection, work: OrderWork) -> None:
     """Look at some of the order."""
     after = work.position or FIRST
     rows = connection.execute(IN_ORDER, (*after, MOST_LOOKED_AT)).fetchall()
+    (has_pins,) = connection.execute("SELECT EXISTS (SELECT 1 FROM pinned)").fetchone()
     for needed, worth, number, size, _ in rows:
         if work.wanted <= 0:
             break
         work.position = (needed, worth, number)
-        if (
-            connection.execute(
-                "SELECT 1 FROM contents c JOIN pinned n ON n.digest = c.digest WHERE c.id = ?",
-                (number,),
-            ).fetchone()
-            is None
-        ):
+        if not has_pins or not connection.execute(_IS_PINNED, (number,)).fetchone():
             work.wanted -= size
     work.over = work.wanted <= 0 or len(rows) < MOST_LOOKED_AT
 

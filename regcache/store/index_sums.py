@@ -18,20 +18,20 @@ RANGE = 1000
 AGES = (1, 7, 30, 90)
 """Days since the last use, by which what is stored is divided."""
 
+# Materialized: else the last use is looked up again for each age that it is compared with.
 _BY_AGE = """
-SELECT CASE
-    WHEN age <= 1 THEN 0 WHEN age <= 7 THEN 1 WHEN age <= 30 THEN 2 WHEN age <= 90 THEN 3 ELSE 4
-    END,
-    sum(size), sum(iif(pinned, size, 0))
-FROM (
+WITH aged AS MATERIALIZED (
     SELECT p.size, (:now - ifnull(
         (SELECT max(last_use) FROM uses WHERE content_id = p.content_id), p.since
     )) / 86400.0 AS age,
     EXISTS (SELECT 1 FROM pinned n JOIN contents c ON c.digest = n.digest WHERE c.id = p.content_id)
         AS pinned
-    FROM places p WHERE p.content_id > :after AND p.content_id <= :end AND p.place = 'disk'
+    FROM places p WHERE p.content_id > :after AND p.content_id <= :end AND +p.place = 'disk'
 )
-GROUP BY 1
+SELECT CASE
+    WHEN age <= 1 THEN 0 WHEN age <= 7 THEN 1 WHEN age <= 30 THEN 2 WHEN age <= 90 THEN 3 ELSE 4
+    END AS place, sum(size), sum(iif(pinned, size, 0))
+FROM aged GROUP BY place
 """
 
 _BY_UPSTREAM = """
@@ -41,7 +41,7 @@ SELECT upstream, sum(size), sum(iif(pinned, size, 0)) FROM (
                 WHERE c.id = p.content_id) AS pinned
     FROM places p CROSS JOIN links l ON l.content_id = p.content_id
     CROSS JOIN upstreams u ON u.key = l.upstream
-    WHERE p.content_id > :after AND p.content_id <= :end AND p.place = 'disk'
+    WHERE p.content_id > :after AND p.content_id <= :end AND +p.place = 'disk'
 )
 GROUP BY upstream
 """

@@ -17,6 +17,7 @@ from regcache.access.entries import Entries
 from regcache.access.sessions import LIMITS, Sessions
 from regcache.admin.api import (
     config_call,
+    events_call,
     history_calls,
     image_calls,
     job_calls,
@@ -31,9 +32,11 @@ from regcache.admin.api import (
     verify_call,
 )
 from regcache.admin.api.callers import Callers
-from regcache.admin.api.calls import ApiCall
+from regcache.admin.api.calls import ApiCall, CallRoute
 from regcache.admin.api.openapi import OPENAPI, openapi_route
 from regcache.admin.api.router import Api
+from regcache.admin.events.changes import Changes
+from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory
 from regcache.admin.requests.ring import RequestLog
@@ -72,12 +75,13 @@ CALLS: tuple[ApiCall, ...] = (
     *pull_calls.CALLS,
     *admin_storage.CALLS,
     OPENAPI,
+    *events_call.CALLS,
 )
 
 _IN, _OUT = "in", "out"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminParts:
     """What is there for the API alone.
 
@@ -85,17 +89,22 @@ class AdminParts:
     :ivar requests: what clients asked lately.
     :ivar history: what was counted of it.
     :ivar flow: looks how fast answers are.
+    :ivar changes: which repositories were changed lately.
+    :ivar events: the streams of events.
     """
 
     jobs: Jobs
     requests: RequestLog
     history: CountHistory
     flow: FlowWatch
+    changes: Changes
+    events: EventHub
+    event_ids: events_call.EventIds
 
     @property
     def services(self) -> Sequence[Service]:
         """What of it runs beside the calls."""
-        return self.jobs, self.history, self.flow
+        return self.jobs, self.history, self.flow, self.events
 
 
 def build_api(
@@ -120,14 +129,7 @@ def build_api(
         *upstream_test_call.upstream_test_routes(jobs, sources.test),
         *transfer_calls.transfer_routes(sources.traffic),
         *request_calls.request_routes(parts.requests, engine.parser),
-        *history_calls.history_routes(
-            history_calls.HistorySources(
-                history.series,
-                history.names,
-                engine.reactor.seconds,
-                lambda: list(current.in_force.upstreams),
-            )
-        ),
+        *_history_routes(history, current, engine.reactor.seconds),
         *repository_calls.repository_routes(catalogued),
         *image_calls.image_routes(catalogued, sources.pull_host),
         *config_call.config_routes(sources.config),
@@ -137,7 +139,31 @@ def build_api(
         *storage.routes(jobs),
         openapi_route(CALLS, __version__),
     ]
+    routes += _events(parts, callers, routes)
+    engine.removal.forgetting.subscribe(parts.changes)
     return Api(routes, callers, engine.parser, busy=(IndexUnavailableError,))
+
+
+def _history_routes(
+    history: CountHistory, current: CurrentConfiguration, seconds: Callable[[], float]
+) -> list[CallRoute]:
+    """The calls that tell what was counted."""
+    names = lambda: list(current.in_force.upstreams)  # noqa: E731
+    sources = history_calls.HistorySources(history.series, history.names, seconds, names)
+    return history_calls.history_routes(sources)
+
+
+def _events(parts: AdminParts, callers: Callers, routes: Iterable[CallRoute]) -> list[CallRoute]:
+    """The stream of events, which tells what some of the other calls answer."""
+    handlers = {each.call.path: each.handle for each in routes if each.call.method == "GET"}
+    return events_call.EventCall(
+        parts.events,
+        callers,
+        parts.event_ids,
+        ring=parts.requests.ring,
+        changes=parts.changes,
+        handlers=handlers,
+    ).routes()
 
 
 class _Sources:

@@ -4,6 +4,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from regcache.admin.api.events_call import EventIds
+from regcache.admin.events.changes import Changes
+from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
@@ -67,9 +70,20 @@ def _admin_parts(config: model.Config, engine: Engine, sites: Sequence[Site]) ->
         clock=clock,
         disk=lambda: engine.ledger.used,
     )
-    requests = RequestLog(RequestRing(), lambda: active_requests(sites), clock.seconds)
+    ring, changes = RequestRing(), Changes()
+    ids = EventIds(ring, changes)
+    requests = RequestLog(ring, lambda: active_requests(sites), clock.seconds)
     flow = FlowWatch(engine.feeding, clock)
-    return AdminParts(Jobs(clock), requests, history, flow)
+    events = EventHub(clock, ids.last)
+    return AdminParts(
+        jobs=Jobs(clock),
+        requests=requests,
+        history=history,
+        flow=flow,
+        changes=changes,
+        events=events,
+        event_ids=ids,
+    )
 
 
 def _parts(

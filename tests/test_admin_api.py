@@ -15,11 +15,14 @@ from regcache.admin.api.call_problems import PROBLEMS
 from regcache.admin.api.callers import Reach
 from regcache.admin.api.calls import PREFIX, ApiCall
 from regcache.admin.api.documentation import fill_in_calls
+from regcache.admin.api.events_call import EventIds
 from regcache.admin.api.openapi import OPENAPI, openapi
 from regcache.admin.api.request_calls import GET_REQUESTS
 from regcache.admin.api.router import Api
 from regcache.admin.api.transfer_calls import GET_TRANSFERS
 from regcache.admin.api.upstream_calls import GET_UPSTREAMS
+from regcache.admin.events.changes import Changes
+from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
@@ -97,7 +100,17 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     history = CountHistory(
         counting, CountFile("not-opened"), pool=pool, clock=clock, disk=lambda: 7
     )
-    return AdminParts(Jobs(clock), log, history, FlowWatch([], clock))
+    changes = Changes()
+    ids = EventIds(log.ring, changes)
+    return AdminParts(
+        jobs=Jobs(clock),
+        requests=log,
+        history=history,
+        flow=FlowWatch([], clock),
+        changes=changes,
+        events=EventHub(clock, ids.last),
+        event_ids=ids,
+    )
 
 
 class OverMemoryCase(InForceCase):

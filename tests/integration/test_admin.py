@@ -73,7 +73,8 @@ class CallTests(AdminCase):
         """Every GET is answered as it is declared, on loopback and under the admin host."""
         client = RegistryClient(self.url)
         for call in CALLS:
-            if call.method == "GET" and not any(each.required for each in call.parameters):
+            has_body = call.method == "GET" and call.answer is not None
+            if has_body and not any(each.required for each in call.parameters):
                 answer = client.get(PREFIX + call.path)
                 self.assertEqual(answer.status, 200, call.path)
                 assert_answers(call, json.loads(answer.body))

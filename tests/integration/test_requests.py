@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from typing import Any
 
 from regcache.admin.api.calls import PREFIX
@@ -191,3 +192,38 @@ class FailedTests(RequestCase):
         history = self.call(f"history?range=24h&upstream={UPSTREAM}")
         self.assertEqual(sum(filter(None, history["requests"])), 2)
         self.assertEqual(sum(filter(None, history["fetched_bytes"])), 4 * MIB)
+
+
+class EventTests(RequestCase):
+    """The stream of events."""
+
+    def test_stream(self) -> None:
+        """What happens is told as it does, and a stop says goodbye and waits for no stream."""
+        connection = self.admin.connect()
+        self.addCleanup(connection.close)
+        connection.request("GET", f"{PREFIX}events?topics=request,transfer,changed")
+        stream = connection.getresponse()
+        self.assertEqual(stream.getheader("Content-Type"), "text/event-stream")
+        target, fault = self.blob(hold_at=MIB)
+        download = Download(self.clients, target)
+        self.wait_for_event(stream, "transfer")
+        fault.release.set()
+        download.join(60)
+        self.assertEqual(self.wait_for_event(stream, "request")[-1]["kind"], "blob")
+        named = self.wait_for_event(stream, "changed")
+        self.assertEqual(named, {"repositories": [f"{UPSTREAM}/{REPOSITORY}"]})
+        began = time.monotonic()
+        self.daemon.stop()
+        self.assertEqual(self.wait_for_event(stream, "bye"), {"reason": "drain"})
+        self.assertEqual(stream.read(), b"\n")
+        self.assertLess(time.monotonic() - began, 20)
+
+    def wait_for_event(self, stream: Any, name: str) -> Any:
+        """The data of the next event with a name."""
+        event = b""
+        for line in iter(stream.readline, b""):
+            if line.startswith(b"event: "):
+                event = line.split()[1]
+            elif line.startswith(b"data: ") and event == name.encode():
+                return json.loads(line.removeprefix(b"data: "))
+        self.fail(f"the stream ended without {name}")

@@ -23,12 +23,13 @@ class RequestRing:
 
     :param most: how many are kept.
     :ivar count: how many have ended since the start.
+    :ivar node: names this process among others.
     :ivar details: of those that were slow or failed.
     """
 
     def __init__(self, most: int = MOST_KEPT) -> None:
         self._rows: deque[RequestRecord] = deque(maxlen=most)
-        self._node = secrets.token_hex(_NODE_BYTES)
+        self.node = secrets.token_hex(_NODE_BYTES)
         self.count = 0
         self.details = RequestDetails()
 
@@ -57,12 +58,12 @@ class RequestRing:
 
     def id_of(self, record: RequestRecord) -> str:
         """The id of a request: no other has it, of this process or of another."""
-        return f"{self._node}-{record.serial:x}"
+        return f"{self.node}-{record.serial:x}"
 
     def serial_of(self, request_id: str) -> int | None:
         """The number of a request with this id; None where it is no id of this process."""
         node, _, serial = request_id.partition("-")
-        if node != self._node or not serial.isalnum() or len(serial) > 16:
+        if node != self.node or not serial.isalnum() or len(serial) > 16:
             return None
         try:
             return int(serial, 16)

@@ -1,0 +1,190 @@
+"""What streams are told of, by topic: what has changed since the look before.
+
+Each stream has topics of its own, since each sees what its caller may see. A topic looks at what
+the call of its subject answers, so both say the same.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from regcache.admin.api.callers import Caller
+from regcache.admin.api.request_items import Sight, item_of
+from regcache.admin.events.changes import Changes
+from regcache.admin.requests.ring import RequestRing
+from regcache.admin.requests.verdicts import is_failed
+from regcache.web.records import RequestRecord
+
+Look = Callable[[Caller], Awaitable[Any]]
+"""Asks a call for a caller; gives its answer."""
+
+#: Items of requests in one event: there are two a second.
+MOST_ITEMS = 10
+#: Rows of requests that are looked at for one event.
+MOST_ROWS = 2000
+_DONE = frozenset({"verifying"})
+
+
+class TopicEvent(NamedTuple):
+    """One event."""
+
+    name: str
+    data: Any
+
+
+class Topic(Protocol):
+    """A subject of one stream.
+
+    :ivar every: seconds between two looks.
+    """
+
+    every: float
+
+    async def look(self, caller: Caller) -> list[TopicEvent]:
+        """What is to be told now."""
+
+
+class WholeTopic:
+    """An answer that is told whole whenever it is another one."""
+
+    def __init__(self, name: str, look: Look, every: float) -> None:
+        self.every = every
+        self._name = name
+        self._look = look
+        self._last = ""
+
+    async def look(self, caller: Caller) -> list[TopicEvent]:
+        """The answer, if it is another one."""
+        told = await self._look(caller)
+        text = _text(told)
+        if text == self._last:
+            return []
+        self._last = text
+        return [TopicEvent(self._name, told)]
+
+
+class ItemsTopic:
+    """Items of a list, each told whole whenever it is another one.
+
+    :param key: the field that names an item.
+    """
+
+    def __init__(self, name: str, look: Look, every: float, *, key: str) -> None:
+        self.every = every
+        self._name = name
+        self._look = look
+        self._key = key
+        self._last: dict[str, str] = {}
+
+    async def look(self, caller: Caller) -> list[TopicEvent]:
+        """The items that are new, or others."""
+        items = (await self._look(caller))["items"]
+        texts = {item[self._key]: _text(item) for item in items}
+        last, self._last = self._last, texts
+        keyed = [(each[self._key], each) for each in items]
+        return [TopicEvent(self._name, each) for key, each in keyed if last.get(key) != texts[key]]
+
+
+class TransferTopic:
+    """The fields of downloads that have changed, and downloads that are gone."""
+
+    every = 0.5
+
+    def __init__(self, look: Look, ring: RequestRing) -> None:
+        self._look = look
+        self._ring = ring
+        self._last: dict[tuple[str, str], dict[str, Any]] = {}
+
+    async def look(self, caller: Caller) -> list[TopicEvent]:
+        """One event with all of it."""
+        items = (await self._look(caller))["items"]
+        now = {(each["digest"], each["names"][0]): each for each in items}
+        told = [
+            _changed_fields(self._last.get(key, {}), each)
+            for key, each in now.items()
+            if self._last.get(key) != each
+        ]
+        told += [
+            {"digest": key[0], "names": last["names"], "gone": self._how_gone(key[0], last)}
+            for key, last in self._last.items()
+            if key not in now
+        ]
+        self._last = now
+        return [TopicEvent("transfer", told)] if told else []
+
+    def _how_gone(self, digest: str, last: Mapping[str, Any]) -> str:
+        """By what was seen of it last, and by what became of the requests that waited for it."""
+        size = last["size_bytes"]
+        if last["state"] in _DONE or (size is not None and last["here_bytes"] >= size):
+            return "done"
+        if not last["readers"]:
+            return "parked"
+        rows = [row for row in self._ring.latest(MOST_ROWS) if row.reference == digest]
+        return "failed" if rows and is_failed(rows[-1]) else "done"
+
+
+def _changed_fields(last: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {"digest", "names"}
+    return {
+        name: value
+        for name, value in now.items()
+        if name in kept or name not in last or last[name] != value
+    }
+
+
+@dataclass(slots=True)
+class RequestTopic:
+    """Requests that have ended, the newest last.
+
+    :ivar seen: how many had ended at the look before.
+    """
+
+    ring: RequestRing
+    seen: int
+    every: float = 0.5
+
+    async def look(self, caller: Caller) -> list[TopicEvent]:
+        """One event with their items, and how many were left out."""
+        more, self.seen = self.ring.count - self.seen, self.ring.count
+        rows = self.ring.latest(min(MOST_ROWS, more))
+        sight = Sight(caller)
+        seen = [row for row in rows if sight.sees(row)]
+        told: list[Any] = [item_of(row, sight, self.ring.id_of) for row in seen[-MOST_ITEMS:]]
+        if len(seen) > MOST_ITEMS:
+            told.insert(0, {"dropped": len(seen) - MOST_ITEMS})
+        return [TopicEvent("request", told)] if told else []
+
+
+@dataclass(slots=True)
+class ChangedTopic:
+    """Repositories that were fetched, deleted or swept since.
+
+    :ivar fetched: how many requests had ended at the look before.
+    :ivar seen: how many changes there were.
+    """
+
+    ring: RequestRing
+    changes: Changes
+    fetched: int
+    seen: int
+    every: float = 1.0
+
+    async def look(self, caller: Caller) -> list[TopicEvent]:
+        """One event; without a name where it may be any."""
+        rows = self.ring.latest(min(MOST_ROWS, self.ring.count - self.fetched))
+        found = {(row.upstream, row.repository): None for row in rows if _is_news(row)}
+        changed = self.changes.since(self.seen)
+        self.fetched, self.seen = self.ring.count, self.changes.count
+        is_any = changed is None or any(not each.repository for each in changed)
+        found |= {(each.upstream, each.repository): None for each in changed or ()}
+        names = [f"{up}/{name}" for up, name in found if name and caller.may_pull(up, name)]
+        return [TopicEvent("changed", {"repositories": names})] if names or is_any else []
+
+
+def _is_news(row: RequestRecord) -> bool:
+    return row.outcome == "miss" and bool(row.repository) and row.method == "GET"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

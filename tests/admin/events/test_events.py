@@ -1,0 +1,389 @@
+"""GET events: streams of what changes."""
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from regcache.access.grants import Action, Grant, Rule
+from regcache.admin.api.calls import PREFIX, AskedCall, CallRoute
+from regcache.admin.api.events_call import EventCall, EventIds
+from regcache.admin.events.changes import Changed, Changes
+from regcache.admin.events.event_stream import LONGEST_FULL
+from regcache.admin.events.hub import COMMENT, MOST_OF_ONE, PROOF, STEP, EventHub
+from regcache.admin.events.topics import MOST_ITEMS
+from regcache.admin.requests.ring import RequestRing
+from regcache.cache.forgetting import Forgotten, Kind
+from regcache.digests import Digest
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from tests.access.accounts import hashed
+from tests.admin.requests.rows import ALPINE, row
+from tests.support.api import ALICE, ROOT, ApiCase
+from tests.support.web_client import MemoryClient
+
+PULL = frozenset({Action.PULL})
+
+
+class Events:
+    """A client of a stream."""
+
+    def __init__(self, client: MemoryClient) -> None:
+        self.client = client
+        self._read = 0
+
+    @property
+    def raw(self) -> bytes:
+        """All that came, without the framing of chunks."""
+        _, _, body = self.client.raw.partition(b"\r\n\r\n")
+        found = b""
+        while body:
+            size, _, body = body.partition(b"\r\n")
+            found += body[: int(size, 16)]
+            body = body[int(size, 16) + 2 :]
+        return found
+
+    def take(self) -> list[tuple[str, Any]]:
+        """The events since the last time, with their data."""
+        events = []
+        text = self.raw.decode()
+        for block in text[self._read :].split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+            if "event" in fields:
+                events.append((fields["event"], json.loads(fields["data"])))
+                self.last_id = fields["id"]
+        self._read = len(text)
+        return events
+
+
+class EventCase(ApiCase):
+    """A hub, and calls that answer what a test wants."""
+
+    def routes(self) -> list[CallRoute]:
+        self.ring, self.changes = RequestRing(), Changes()
+        ids = EventIds(self.ring, self.changes)
+        self.hub = EventHub(self.clock, ids.last)
+        self.answers: dict[str, Any] = {
+            "status": {"verdict": "ok"},
+            "transfers": {"items": []},
+            "upstreams": {"items": [{"name": "docker.io", "state": "ok"}]},
+            "jobs": {"items": []},
+        }
+        handlers = {path: self.handler(path) for path in self.answers}
+        call = EventCall(
+            self.hub,
+            self.callers,
+            ids,
+            ring=self.ring,
+            changes=self.changes,
+            handlers=handlers,
+        )
+        return call.routes()
+
+    def handler(self, path: str) -> Any:
+        """Answers from the table, for some later."""
+
+        def handle(asked: AskedCall) -> Any:
+            answer = self.answers[path]
+            if isinstance(answer, Exception):
+                raise answer
+            return succeed(answer) if path == "status" else answer
+
+        return handle
+
+    def listen(self, query: str = "", *lines: str) -> Events:
+        """Begin a stream."""
+        client = MemoryClient(self.site)
+        client.request("GET", f"{PREFIX}events{query}", *lines, host=self.host)
+        return Events(client)
+
+    def wait(self, seconds: float = STEP) -> None:
+        """Time passes."""
+        for _ in range(round(seconds / STEP)):
+            self.clock.advance(STEP)
+
+
+class StreamTests(EventCase):
+    """What a stream is."""
+
+    def test_begin(self) -> None:
+        """It says what it is and when to come back, and tells at first how all is."""
+        events = self.listen()
+        raw = events.client.raw
+        self.assertIn(b"Content-Type: text/event-stream\r\n", raw)
+        self.assertIn(b"Cache-Control: no-store\r\n", raw)
+        self.assertTrue(events.raw.startswith(b"retry: 3000\n\n"))
+        told = events.take()
+        self.assertEqual([name for name, _ in told], ["status", "upstream"])
+        self.wait(10)
+        self.assertEqual(events.take(), [])
+
+    def test_comments(self) -> None:
+        """What tells nothing sends a comment each 15 s."""
+        events = self.listen("?topics=job")
+        self.wait(2 * COMMENT + 1)
+        self.assertEqual(events.raw.count(b":\n\n"), 2)
+
+    def test_topics(self) -> None:
+        """Only what was asked for is told; what there is not is refused."""
+        events = self.listen("?topics=upstream")
+        self.assertEqual([name for name, _ in events.take()], ["upstream"])
+        self.assert_problem(self.get("events?topics=upstream,more"), 400, "INVALID")
+
+    def test_head(self) -> None:
+        """HEAD is answered with the head alone."""
+        answer = self.ask("HEAD", "events")
+        self.assertEqual((answer.status, len(self.hub)), (200, 0))
+
+    def test_leaving(self) -> None:
+        """When the last client has left nothing runs any more."""
+        events = self.listen()
+        events.client.leave()
+        self.wait()
+        self.assertEqual(len(self.hub), 0)
+        self.wait(30)
+        waiting = [each for each in self.clock.getDelayedCalls() if each.getTime() < 10**10]
+        self.assertEqual(waiting, [])
+
+    def test_too_many(self) -> None:
+        """Nobody has more than some streams; who left makes room."""
+        first = self.listen()
+        for _ in range(MOST_OF_ONE - 1):
+            self.listen()
+        self.assert_problem(self.get("events"), 503, "UNAVAILABLE")
+        first.client.leave()
+        self.listen()
+        self.assertEqual(len(self.hub), MOST_OF_ONE)
+
+    def test_slow_client(self) -> None:
+        """A client that takes nothing is told what is new when it does, or is cut off."""
+        slow, gone = self.listen("?topics=status"), self.listen("?topics=status")
+        for each in (slow, gone):
+            each.take()
+            each.client.channel.pauseProducing()
+        self.answers["status"] = {"verdict": "bad"}
+        self.wait(10)
+        self.assertEqual(slow.take(), [])
+        slow.client.channel.resumeProducing()
+        self.wait(2)
+        self.assertEqual(slow.take(), [("status", {"verdict": "bad"})])
+        self.wait(LONGEST_FULL)
+        self.assertTrue(gone.client.transport.aborted)
+        self.assertEqual(len(self.hub), 1)
+
+    def test_failing_call(self) -> None:
+        """What cannot be answered now is told when it can."""
+        self.answers["status"] = OSError("the index is busy")
+        events = self.listen("?topics=status")
+        self.assertEqual(events.take(), [])
+        self.answers["status"] = {"verdict": "ok"}
+        self.wait(3)
+        self.assertEqual(events.take(), [("status", {"verdict": "ok"})])
+
+    def test_slow_call(self) -> None:
+        """As long as one look goes on there is no other."""
+        waiting: Deferred[Any] = Deferred()
+        self.answers["upstreams"] = waiting
+        events = self.listen("?topics=upstream")
+        self.wait(10)
+        self.answers["upstreams"] = {"items": []}
+        waiting.callback({"items": [{"name": "a"}]})
+        self.wait(5)
+        self.assertEqual(events.take(), [("upstream", {"name": "a"})])
+
+
+class EndTests(EventCase):
+    """When a stream ends."""
+
+    def test_drain(self) -> None:
+        """A daemon that drains says so, and ends it: no stop waits for it."""
+        events = self.listen("?topics=job")
+        self.site.drain()
+        idle = self.site.when_idle()
+        self.wait()
+        self.assertEqual(events.take(), [("bye", {"reason": "drain"})])
+        self.assertEqual(self.site.active_requests, set())
+        events.client.leave()
+        self.successResultOf(idle)
+
+    def test_stop(self) -> None:
+        """A service that stops ends all of them."""
+        events = self.listen("?topics=job")
+        self.hub.startService()
+        self.hub.stopService()
+        self.assertEqual(events.take(), [("bye", {"reason": "drain"})])
+
+    def test_account(self) -> None:
+        """An account that is gone, or has another password, is told nothing more."""
+        events = self.listen("?topics=status", f"Authorization: {ALICE}")
+        self.wait(PROOF + 1)
+        self.assertEqual([name for name, _ in events.take()], ["status"])
+        assert self.gatekeeper is not None
+        self.gatekeeper.access.replace_accounts({"alice": hashed("another")})
+        self.wait(PROOF + 1)
+        self.assertEqual(events.take()[-1], ("bye", {"reason": "session over"}))
+        self.assertEqual(len(self.hub), 0)
+
+    def test_session(self) -> None:
+        """A session that was ended is told nothing more."""
+        token, _ = self.sessions.begin("", "")
+        cookie = f"Cookie: regcache-5001={token}"
+        events = self.listen("?topics=job", cookie)
+        self.wait(PROOF + 1)
+        self.assertEqual(events.take(), [])
+        self.sessions.end(token)
+        self.wait(PROOF + 1)
+        self.assertEqual(events.take(), [("bye", {"reason": "session over"})])
+
+
+class TopicTests(EventCase):
+    """What each topic tells."""
+
+    def test_requests(self) -> None:
+        """Requests are told as they end, the newest last; of too many some are left out."""
+        self.ring(row())
+        events = self.listen("?topics=request")
+        self.wait()
+        self.assertEqual(events.take(), [])
+        for number in range(3):
+            self.ring(row(reference=f"r{number}"))
+        self.wait()
+        ((name, items),) = events.take()
+        self.assertEqual(
+            (name, [each["reference"] for each in items]), ("request", ["r0", "r1", "r2"])
+        )
+        for _ in range(MOST_ITEMS + 5):
+            self.ring(row())
+        self.wait()
+        ((_, items),) = events.take()
+        self.assertEqual((items[0], len(items)), ({"dropped": 5}, MOST_ITEMS + 1))
+
+    def test_transfers(self) -> None:
+        """Of a download the fields are told that changed, and how it went."""
+        transfer = {
+            "digest": ALPINE,
+            "names": ["docker.io/a"],
+            "size_bytes": 100,
+            "here_bytes": 10,
+            "state": "running",
+            "readers": [{}],
+        }
+        events = self.listen("?topics=transfer")
+        self.answers["transfers"] = {"items": [transfer]}
+        self.wait()
+        self.assertEqual(events.take(), [("transfer", [transfer])])
+        self.answers["transfers"] = {"items": [transfer | {"here_bytes": 60}]}
+        self.wait()
+        changed = {"digest": ALPINE, "names": ["docker.io/a"], "here_bytes": 60}
+        self.assertEqual(events.take(), [("transfer", [changed])])
+        self.ring(row(reference=ALPINE, ended_early="docker.io: reset", kind="blob"))
+        self.answers["transfers"] = {"items": []}
+        self.wait()
+        gone = {"digest": ALPINE, "names": ["docker.io/a"], "gone": "failed"}
+        self.assertEqual(events.take(), [("transfer", [gone])])
+
+    def test_gone(self) -> None:
+        """A download is done when all is here or its readers were served, else it is parked."""
+        for changes, expected in (
+            ({"here_bytes": 100}, "done"),
+            ({"state": "verifying"}, "done"),
+            ({}, "done"),
+            ({"readers": []}, "parked"),
+        ):
+            transfer = {"digest": ALPINE, "names": ["a"], "size_bytes": 100, "here_bytes": 10}
+            transfer |= {"state": "running", "readers": [{}]} | changes
+            self.answers["transfers"] = {"items": [transfer]}
+            events = self.listen("?topics=transfer")
+            events.take()
+            self.answers["transfers"] = {"items": []}
+            self.wait()
+            self.assertEqual(events.take()[0][1][0]["gone"], expected, changes)
+            events.client.leave()
+
+    def test_items(self) -> None:
+        """Upstreams and jobs are told one by one, when they are others."""
+        events = self.listen("?topics=job,upstream")
+        events.take()
+        self.answers["jobs"] = {"items": [{"id": "1", "state": "running"}]}
+        self.answers["upstreams"] = {"items": [{"name": "docker.io", "state": "down"}]}
+        self.wait(3)
+        told = events.take()
+        self.assertIn(("job", {"id": "1", "state": "running"}), told)
+        self.assertIn(("upstream", {"name": "docker.io", "state": "down"}), told)
+        self.assertEqual(len(told), 2)
+
+    def test_changed(self) -> None:
+        """What was fetched or removed is told by repository; what may be any without a name."""
+        events = self.listen("?topics=changed")
+        self.ring(row(outcome="miss"))
+        self.ring(row())
+        where = Repository(UpstreamIdentity("docker.io"), "b")
+        self.changes.forget(Forgotten(Kind.TAG, (where, "latest"), 1))
+        self.changes.forget(Forgotten(Kind.RIGHT, RepositoryContent(where, Digest.of(b"")), 1))
+        self.wait(2)
+        names = {"repositories": ["docker.io/library/alpine", "docker.io/b"]}
+        self.assertEqual(events.take(), [("changed", names)])
+        self.changes.forget(Forgotten(Kind.CONTENT, Digest.of(b"")))
+        self.wait(2)
+        self.assertEqual(events.take(), [("changed", {"repositories": []})])
+
+    def test_many_changes(self) -> None:
+        """More changes than are remembered may be any."""
+        changes = Changes(3)
+        for number in range(10):
+            changes.note(Changed("u", str(number)))
+            changes.note(Changed("u", str(number)))
+        self.assertEqual(changes.count, 10)
+        self.assertEqual(changes.since(9), [Changed("u", "9")])
+        self.assertEqual(changes.since(10), [])
+        self.assertIsNone(changes.since(6))
+        self.assertIsNone(changes.since(11))
+
+
+class ReturnTests(EventCase):
+    """Clients that come back."""
+
+    def test_gap(self) -> None:
+        """What was missed is told, if it is still known."""
+        events = self.listen("?topics=request")
+        self.ring(row(reference="seen"))
+        self.wait()
+        events.take()
+        events.client.leave()
+        self.ring(row(reference="missed"))
+        again = self.listen("?topics=request", f"Last-Event-ID: {events.last_id}")
+        ((_, items),) = again.take()
+        self.assertEqual([each["reference"] for each in items], ["missed"])
+
+    def test_reset(self) -> None:
+        """Else a client is told to read all again."""
+        node = self.ring.node
+        wrong = ("", "x", f"{node}-9-0", f"{node}-0-9", f"{node}--1-0", "other-0-0", f"{node}-0")
+        for text in (
+            *wrong,
+            f"{node}-{'9' * 100}-0",
+            f"{node}-\u0661-0".encode().decode("latin-1"),
+        ):
+            events = self.listen("?topics=request", f"Last-Event-ID: {text}")
+            self.assertEqual(events.take(), [("reset", {})], text)
+            events.client.leave()
+            self.wait()
+
+
+class AccountTests(EventCase):
+    """What an account sees."""
+
+    rules = (Rule(frozenset({"alice"}), Grant(PULL, frozenset({"docker.io"}), ("library/**",))),)
+
+    def test_account(self) -> None:
+        """An account is told of what it may pull, and of its own requests."""
+        events = self.listen("?topics=request,changed", f"Authorization: {ALICE}")
+        root = self.listen("?topics=request", f"Authorization: {ROOT}")
+        self.ring(row(account="bob", outcome="miss"))
+        self.ring(row(repository="secret", account="bob", outcome="miss"))
+        self.ring(row(repository="secret", account="alice", outcome="denied", status=403))
+        self.wait(2)
+        told = dict(events.take())
+        self.assertEqual(told["changed"], {"repositories": ["docker.io/library/alpine"]})
+        principals = [each["principal"] for each in told["request"]]
+        self.assertEqual(principals, [None, "alice"])
+        self.assertEqual(len(dict(root.take())["request"]), 3)

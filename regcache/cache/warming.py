@@ -26,8 +26,8 @@ from regcache.parsing import Parser
 
 #: Blobs of one pull that come at a time, as with clients.
 MOST_AT_ONCE = 3
-#: Manifests of one pull. Real indexes have some dozens.
-MOST_MANIFESTS = 500
+#: Manifests of one pull, and blobs that these list. Real indexes have some dozens and hundreds.
+MOST_MANIFESTS, MOST_BLOBS = 500, 20_000
 #: Indexes within indexes.
 MOST_NESTED = 3
 #: The platform of attestations.
@@ -182,6 +182,8 @@ class _Images:
         if not body.is_index:
             blobs = tuple(each for each in body.descriptors if not _is_foreign(each))
             self._images[manifest.digest] = _Image(platform, manifest.digest, blobs)
+            if sum(len(each.blobs) for each in self._images.values()) > MOST_BLOBS:
+                raise WarmingError("its manifests list too many blobs")
             return
         if not depth or self._manifests + len(body.descriptors) > MOST_MANIFESTS:
             raise WarmingError("it lists too many manifests, or indexes in too many indexes")
@@ -279,6 +281,10 @@ class _Blobs:
         try:
             if opened.status.outcome != "relay":
                 await self._drain(digest, opened)
+        except WarmingError:
+            if opened.status.outcome != "hit":
+                raise
+            return False  # what was stored is damaged, and removed: it is fetched anew
         finally:
             opened.reader.leave()
         if not await self._is_stored(content):

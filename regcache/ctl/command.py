@@ -83,16 +83,22 @@ def run(options: argparse.Namespace, work: Work) -> int:
             return USAGE
         login = (options.user, password)
 
+    ended = False
+
     async def ask(reactor: Any) -> None:
-        # So the reactor learns the exit status.
-        raise SystemExit(
-            await supervise(options, DaemonClient(reactor, address, login), printer, work)
-        )
+        nonlocal ended
+        client = DaemonClient(reactor, address, login)
+        status = await supervise(options, client, printer, work)
+        ended = True
+        raise SystemExit(status)  # so the reactor learns it
 
     try:
         react(lambda reactor: Deferred.fromCoroutine(ask(reactor)))
     except SystemExit as stop:
-        return int(stop.code or 0)
+        if ended or stop.code:
+            return int(stop.code or 0)
+        printer.error("interrupted; what was begun in the daemon goes on: see regcachectl jobs")
+        return FAILED
 
 
 async def supervise(

@@ -6,6 +6,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from regcache.cache import warming
+from regcache.cache.checked_source import CheckedSource
+from regcache.cache.download.reader import Reader
+from regcache.cache.opened import MemoryFile, OpenBlob
+from regcache.cache.status import hit
 from regcache.cache.warming import WarmedSoFar, Warming, WarmingError
 from regcache.digests import Digest
 from regcache.errors import UpstreamServerError
@@ -202,6 +207,31 @@ class WarmingTests(CacheTestCase):
         self.caches.space.closed = "the disk is read only"
         self.assertIn("the disk is read only", self.fail())
         self.assertEqual(self.fetched(), [])
+
+    def test_damaged(self) -> None:
+        """What turns out to be damaged on the disk is fetched anew, in the same pull."""
+        self.warm()
+        damaged = [True]
+
+        opening = self.caches.cache.open_blob
+
+        async def open_blob(content: Any) -> OpenBlob:
+            if damaged and damaged.pop():
+                wrong: Deferred[bool] = Deferred()
+                wrong.callback(False)
+                file = MemoryFile(content.digest, b"x" * LARGE)
+                return OpenBlob(Reader(CheckedSource(file, wrong)), hit(0))
+            return await opening(content)
+
+        self.patch(self.caches.cache, "open_blob", open_blob)
+        self.warm()
+        self.assertEqual((damaged, self.told[-1].done), ([], self.told[-1].total))
+
+    def test_too_many_blobs(self) -> None:
+        """Manifests that list more than anything real are not gone through."""
+        self.patch(warming, "MOST_BLOBS", 4)
+        self.warm()
+        self.assertIn("too many blobs", self.fail(None))
 
     def test_nested_too_deeply(self) -> None:
         """Indexes in indexes in indexes end somewhere."""

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -190,6 +191,22 @@ class EveningTests(PullThroughCase):
         self.assertEqual(last.path.rpartition("/")[2], digest)
         self.assertTrue(last.headers.get("range"), "it was fetched from its beginning")
         self.assertEqual(self.stored(), self.contents(catalog().images[MULTI], 0))
+
+    def test_interrupted(self) -> None:
+        """Who interrupts the command is told that the daemon goes on, and that is no success."""
+        hold, digest = self.hold()
+        pulling = self.begin("pull", name_of(MULTI))
+        wait_until(lambda: digest in self.blobs_sent(), "the upstream was asked")
+        pulling.send_signal(signal.SIGINT)
+        self.assertEqual(pulling.wait(60), 1)
+        (job,) = self.json("jobs")["items"]
+        self.assertEqual(job["state"], "running")
+        hold.release.set()
+
+        def ended() -> bool:
+            return bool(self.json("jobs")["items"][0]["state"] == "done")
+
+        wait_until(ended, "the daemon has gone on")
 
     def hold(self) -> tuple[Fault, str]:
         """Let the largest blob of an image stop half-way; its digest."""

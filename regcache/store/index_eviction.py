@@ -57,10 +57,22 @@ ORDER BY p.content_id
 """
 
 _PINNED_BYTES = """
-SELECT ifnull(sum(p.size), 0) FROM pinned n
-JOIN contents c ON c.digest = n.digest
-JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+SELECT n.digest, p.size FROM pinned n
+LEFT JOIN contents c ON c.digest = n.digest
+LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+WHERE n.digest > ? ORDER BY n.digest LIMIT ?
 """
+
+
+@dataclass(slots=True)
+class PinnedWork:
+    """What pins cover, while it is added up.
+
+    :ivar after: the key of a digest, behind which it goes on; None: it is over.
+    """
+
+    after: bytes | None = b""
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -205,7 +217,8 @@ def savings(connection: sqlite3.Connection, since: float) -> list[Savings]:
     return found
 
 
-def pinned_bytes(connection: sqlite3.Connection) -> int:
-    """What is stored of what pins cover, in bytes."""
-    (size,) = connection.execute(_PINNED_BYTES).fetchone()
-    return int(size)
+def add_pinned(connection: sqlite3.Connection, work: PinnedWork) -> None:
+    """Add up some of what is stored of what pins cover."""
+    rows = connection.execute(_PINNED_BYTES, (work.after, MOST_LOOKED_AT)).fetchall()
+    work.size += sum(size or 0 for _, size in rows)
+    work.after = rows[-1][0] if len(rows) == MOST_LOOKED_AT else None

@@ -9,7 +9,7 @@ from regcache.digests import Digest
 from regcache.interfaces import IPlaces
 from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
 from regcache.store import index_eviction, index_forgetting
-from regcache.store.index_eviction import EvictionBatch
+from regcache.store.index_eviction import EvictionBatch, PinnedWork
 from regcache.store.index_forgetting import FORGET_AFTER, ForgettingWork
 from regcache.store.index_thread import IndexThread
 from regcache.store.use_writer import UseWriter
@@ -56,4 +56,9 @@ class PlacesIndex:
         return self._thread.write(index_eviction.note_left, digests)
 
     def pinned_bytes(self) -> "Deferred[int]":
-        return self._thread.read(index_eviction.pinned_bytes)
+        return Deferred.fromCoroutine(self._pinned_bytes(PinnedWork()))
+
+    async def _pinned_bytes(self, work: PinnedWork) -> int:
+        while work.after is not None:
+            await self._thread.read(index_eviction.add_pinned, work)
+        return work.size

@@ -88,6 +88,14 @@ class ByHandTests(PinsCase):
         self.settle()
         self.assertEqual(self.pinned(), {OLD.digest, BLOB})
 
+    def test_bytes(self) -> None:
+        """What pins cover is added up, as far as it is stored."""
+        self.blob(digest=BLOB, size=5_000)
+        bytes_before = self.successResultOf(self.index.places.pinned_bytes())
+        self.successResultOf(self.pins.pin(APP, "1", SOMEBODY))
+        pinned = self.successResultOf(self.index.places.pinned_bytes())
+        self.assertEqual((bytes_before, pinned), (0, 5_000 + len(OLD.content)))
+
     def test_while_a_round_runs(self) -> None:
         """What comes to be covered while a round runs is not dropped by it."""
         self.successResultOf(self.pins.pin(APP, "1", SOMEBODY))

@@ -29,6 +29,7 @@ class EvictionOrder:
         self._waiting: deque[Candidate] = deque()
         self._young_too = False
         self._outdated = False
+        self._settled_at = -inf
 
     def begin_anew(self) -> None:
         """Go along it from the beginning."""
@@ -64,5 +65,7 @@ class EvictionOrder:
         self._began_at, self._outdated = now, False
         self._young_too, self._page = False, CandidatePage((), FIRST)
         self._waiting.clear()
-        await self._pins.settle()
+        if not 0 <= now - self._settled_at < LASTS:
+            await self._pins.settle()
+            self._settled_at = now
         await self._places.write_uses()

@@ -25,8 +25,8 @@ MOST_WRONG = 10
 #: Such that may count as none.
 MOST_PASSED_OVER = 100
 PERIOD = 60.0
-#: Addresses that are remembered.
-MOST_ADDRESSES = 10_000
+#: What is remembered of a row, of all addresses together (entries of about 200 bytes).
+MOST_NOTED = 20_000
 
 
 class Attempts:
@@ -63,9 +63,7 @@ class _Row:
     def __init__(self, clock: IReactorTime, most: int) -> None:
         self._clock = clock
         self._most = most
-        self._table: BoundedTable[str, OrderedDict[bytes, float]] = BoundedTable(
-            MOST_ADDRESSES, clock
-        )
+        self._table: BoundedTable[str, OrderedDict[bytes, float]] = BoundedTable(MOST_NOTED, clock)
 
     def wait(self, place: str) -> float:
         """Seconds until there is room for another; 0 if there is."""
@@ -82,7 +80,7 @@ class _Row:
         if len(wrong) >= self._most:
             return self.wait(place)
         wrong[fingerprint] = self._clock.seconds()
-        self._table.put(place, wrong, seconds=PERIOD)
+        self._table.put(place, wrong, len(wrong), seconds=PERIOD)
         return 0.0
 
     def _lately(self, place: str) -> OrderedDict[bytes, float]:

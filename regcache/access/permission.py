@@ -7,6 +7,7 @@ an account             yes                       403 DENIED
 anonymous              yes                       401 with the challenge of the situation
 a wrong login          yes, as anonymous where   401 with the challenge of the situation
                        anonymous may pull it
+... to delete          401                       401
 a wrong token          401                       401 with the challenge of the situation
 ... where a login is   401                       401
 checked (``/v2/``)
@@ -78,7 +79,8 @@ class Permission:
         :raises UnauthorizedError: with a challenge.
         :raises DeniedError: where an account may not.
         """
-        if decision.bad_token or not decision.permits(action, wanted):
+        counts_as_none = action is Action.PULL and not decision.bad_token
+        if (decision.wrong and not counts_as_none) or not decision.permits(action, wanted):
             scope = str(repository_scope(wanted.name, action.value))
             raise self._refusal(decision, situation, scope, _needs_token(decision, action, wanted))
         if decision.wrong:

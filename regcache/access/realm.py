@@ -35,11 +35,13 @@ class TokenRequest:
 
     :ivar host: of the request, with its port: the token is good for this one.
     :ivar offline: a refresh token is wanted, too.
+    :ivar whole: all that is asked for is in ``scopes``; nothing was passed over.
     """
 
     host: str
     scopes: Sequence[Scope]
     offline: bool = False
+    whole: bool = True
 
 
 class TokenGiver:
@@ -55,7 +57,7 @@ class TokenGiver:
             return True
         if decision.wrong:
             asked = request.scopes
-            passes = bool(asked) and not decision.bad_token
+            passes = bool(asked) and request.whole and not decision.bad_token
             return passes and all(self._may_pull(decision, each, locate) for each in asked)
         return any(Action.PULL in each.actions for each in decision.grants)
 

@@ -66,7 +66,10 @@ class TokenHandler:
             raise BadTokenRequestError("service is no host of this registry")
         offline = _one(fields, "offline_token").lower() in ("true", "1")
         offline = offline or _one(fields, "access_type") == "offline"
-        return TokenRequest(asker.host, parse_scopes(fields.get("scope", ())), offline)
+        values = fields.get("scope", ())
+        scopes = parse_scopes(values)
+        whole = len(scopes) == sum(len(value.split()) for value in values)
+        return TokenRequest(asker.host, scopes, offline, whole)
 
     def _is_ours(self, service: str) -> bool:
         try:

@@ -71,6 +71,13 @@ class PermissionTests(SynchronousTestCase):
         self.assertIn("scope", self.refusal(who))
         self.assertEqual(len(self.noted), 1)
 
+    def test_wrong_to_delete(self) -> None:
+        """A wrong login deletes nothing, though anybody may."""
+        who = decision(ADMIN, wrong=True)
+        self.assertIn("delete", self.refusal(who, NGINX, Action.DELETE))
+        self.assertEqual(self.noted, [])
+        self.permission.check(decision(ADMIN), Action.DELETE, NGINX, HERE)
+
     def test_told(self) -> None:
         """Of wrong credentials that are refused it is told, once each, and of no other refusal."""
         wrong = decision(LIBRARY, wrong=True)

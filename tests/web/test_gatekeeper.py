@@ -13,6 +13,7 @@ from regcache.access.attempts import MOST_WRONG
 from regcache.access.grants import Action, Grant, Rule, Rules
 from regcache.access.own_tokens import OwnTokens
 from regcache.access.passwords import Passwords
+from regcache.access.scopes import MOST_SCOPES
 from regcache.digests import Digest
 from regcache.media_types import OCI_MANIFEST
 from tests.access.accounts import basic, hashed
@@ -249,6 +250,9 @@ class TokenTests(GatekeeperCase):
         scope = quote(f"repository:{CLOSED}:pull")
         self.assertEqual(self.get(f"/token?scope={scope}", WRONG).status, 401)
         self.assertIn("token", self.token(f"repository:{OPEN}:pull", credentials=WRONG))
+        for more in ("nonsense", " ".join(["repository:library/a:pull"] * MOST_SCOPES)):
+            query = f"scope={quote(f'repository:{OPEN}:pull {more}')}"
+            self.assertEqual(self.get(f"/token?{query}", WRONG).status, 401, more)
 
     def test_form(self) -> None:
         """OAuth2: a password gets a refresh token, and that gets access tokens."""

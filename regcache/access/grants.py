@@ -34,6 +34,11 @@ class Grant:
     upstreams: frozenset[str] | None = None
     repositories: tuple[str, ...] | None = None
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it is for all repositories of all upstreams."""
+        return self.upstreams is None and self.repositories is None
+
     def covers(self, action: Action, upstream: str, repository: str) -> bool:
         """Whether an action on one repository is granted."""
         if action not in self.actions:

@@ -128,7 +128,7 @@ class Permission:
         :raises UnauthorizedError: with a challenge for Basic.
         :raises DeniedError: for an account without ``admin``.
         """
-        admin = any(Action.ADMIN in each.actions for each in decision.grants)
+        admin = decision.administers(wanted)
         if admin and (wanted is None or decision.in_scope(action, wanted)):
             return
         if decision.principal.kind is PrincipalKind.ACCOUNT and not admin:

@@ -142,4 +142,17 @@ class Decision:
     @property
     def is_admin(self) -> bool:
         """Whether everything about the daemon may be seen and changed. Never by a token."""
-        return self.scopes is None and any(Action.ADMIN in each.actions for each in self.grants)
+        return self.scopes is None and self.administers(None)
+
+    def administers(self, wanted: Wanted | None) -> bool:
+        """Whether the rules grant ``admin`` on a repository; None: on all of them.
+
+        A rule that names upstreams or repositories makes nobody an administrator of the others,
+        nor of the daemon.
+        """
+        if wanted is not None:
+            return any(
+                each.covers(Action.ADMIN, wanted.upstream, wanted.repository)
+                for each in self.grants
+            )
+        return any(Action.ADMIN in each.actions and each.is_everywhere for each in self.grants)

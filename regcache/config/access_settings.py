@@ -156,4 +156,7 @@ class AccessSettings:
     @property
     def has_admin(self) -> bool:
         """Whether some account has the action ``admin``."""
-        return bool(self.admins) or any("admin" in rule.actions for rule in self.rules)
+        return bool(self.admins) or any(
+            "admin" in rule.actions and not (rule.upstreams or rule.repositories)
+            for rule in self.rules
+        )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.challenges import Challenger
-from regcache.access.grants import Action, Grant
+from regcache.access.grants import EVERY_ACTION, Action, Grant
 from regcache.access.permission import Permission, Situation
 from regcache.access.principals import Decision, Principal, PrincipalKind, Wanted
 from regcache.access.scopes import Scope, repository_scope
@@ -143,3 +143,14 @@ class PermissionTests(SynchronousTestCase):
         self.assertRaises(DeniedError, check, decision(ADMIN, account="root", scopes=()))
         error = self.assertRaises(UnauthorizedError, check, decision(LIBRARY))
         self.assertEqual(error.headers["WWW-Authenticate"], 'Basic realm="Registry Realm"')
+
+    def test_narrow_admin(self) -> None:
+        """Who has admin on some repositories is an operator of these, and not of the daemon."""
+        who = decision(Grant(EVERY_ACTION, frozenset({"docker.io"}), ("library/*",)), account="bob")
+        self.assertFalse(who.is_admin)
+        self.assertRaises(DeniedError, self.permission.check_admin, who)
+        check = self.permission.check_view
+        check(who, Action.PULL, NGINX)
+        elsewhere = Wanted("quay.io", "library/nginx", "quay.io/library/nginx")
+        for wanted in (APP, elsewhere, None):
+            self.assertRaises(DeniedError, check, who, Action.PULL, wanted)

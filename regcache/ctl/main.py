@@ -13,6 +13,7 @@ from regcache.ctl import (
     pull_command,
     refresh_command,
     removal_commands,
+    request_commands,
     status_command,
     ui_command,
     verify_command,
@@ -21,6 +22,7 @@ from regcache.ctl import (
 #: Each module adds its own parser, whose ``run`` takes the arguments and gives the exit status.
 COMMANDS = (
     status_command,
+    request_commands,
     pull_command,
     refresh_command,
     pin_commands,

@@ -47,6 +47,11 @@ class Printer:
         """Print a line."""
         print(harmless(text), file=self._stream)
 
+    def line_now(self, text: str) -> None:
+        """Print a line that somebody waits for, even behind a pipe."""
+        self.line(text)
+        self._stream.flush()
+
     def error(self, text: str) -> None:
         """Print a line for people, beside the output."""
         print(harmless(text), file=self._errors, flush=True)

@@ -10,20 +10,24 @@ from regcache.ctl.printer import Part, Printer
 PAUSE = 0.5
 
 
-async def watch_job(daemon: IAsksDaemon, printer: Printer, job: str, text: str) -> dict[str, Any]:
+async def watch_job(
+    daemon: IAsksDaemon, printer: Printer, job: str, text: str, *, quiet: bool = False
+) -> dict[str, Any]:
     """Wait until a job has ended; the last answer about it.
 
     If this command is interrupted, the job goes on.
 
     :param job: its id.
     :param text: what it does, in a few words.
+    :param quiet: the caller tells its steps when it has ended.
     """
     ended: set[int] = set()
     with printer.progress(text) as show:
         while True:
             told: dict[str, Any] = await daemon.get("job", id=job)
             show(told["done_bytes"], told["total_bytes"], _parts(told))
-            _tell_steps(told, printer, ended)
+            if not quiet:
+                _tell_steps(told, printer, ended)
             if told["ended"] is not None:
                 return told
             await daemon.pause(PAUSE)

@@ -16,6 +16,7 @@ from regcache.ctl import (
     request_commands,
     status_command,
     ui_command,
+    upstream_test_command,
     verify_command,
 )
 
@@ -28,6 +29,7 @@ COMMANDS = (
     pin_commands,
     removal_commands,
     verify_command,
+    upstream_test_command,
     job_commands,
     ui_command,
     check_config,

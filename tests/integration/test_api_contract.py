@@ -71,7 +71,7 @@ class ContractTests(PullThroughCase):
         operations = sorted((each.ok() for each in found), key=lambda one: "session" in one.path)
         until, statuses = time.monotonic() + SECONDS, set()
         for operation in operations:
-            if "text/event-stream" not in str(operation.definition.raw):
+            if not operation.path.endswith("/events"):  # its answer never ends
                 statuses |= self.hold(operation, held, until)
         self.assertLessEqual({200, 202, 204, 400, 404}, statuses)
 

@@ -186,7 +186,7 @@ def _cached_only(index: SqliteIndex, store: BlobStore, parser: Parser, reactor: 
 
 def _shown_images(index: SqliteIndex, store: BlobStore, parser: Parser) -> ShownImages:
     images = ShownImages(index.catalogue, store, parser)
-    index.catalogue.describe = images.describe
+    index.catalogue.summaries.describe = images.describe
     return images
 
 

@@ -32,7 +32,11 @@ LEFT JOIN links l
 LEFT JOIN withdrawn w ON w.content_id = c.id AND w.repository_id = :repository
 """
 
-_CONTENT = f"SELECT c.id, c.media_type, {_STATE} FROM contents c {_JOINS} WHERE c.digest = :digest"
+_CONTENT = f"""
+SELECT c.id, c.media_type, {_STATE},
+    ifnull((SELECT platform FROM described WHERE manifest_id = c.id), '')
+FROM contents c {_JOINS} WHERE c.digest = :digest
+"""
 
 _LISTED = f"""
 SELECT m.digest, m.size, m.media_type, c.media_type, p.size, p.size IS NOT NULL AND {_RIGHT}
@@ -46,10 +50,26 @@ SELECT m.digest, m.platform, m.attests FROM members m WHERE m.manifest_id = ? OR
 _TAGS = "SELECT tag, digest, validated_at FROM tags WHERE repository_id = ?"
 
 _LINKED = """
-SELECT c.digest, EXISTS (SELECT 1 FROM subjects WHERE manifest_id = c.id)
+SELECT c.digest
 FROM links l JOIN contents c ON c.id = l.content_id AND c.media_type != ''
 JOIN places p ON p.content_id = c.id AND p.place = 'disk'
-WHERE l.repository_id = ?
+WHERE l.repository_id = :repository
+"""
+
+_UNTAGGED = (
+    _LINKED
+    + """
+AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.digest = c.digest AND t.repository_id = :repository)
+AND NOT EXISTS (SELECT 1 FROM shown s WHERE s.repository_id = :repository AND s.digest = c.digest)
+AND NOT EXISTS (SELECT 1 FROM subjects WHERE manifest_id = c.id)
+"""
+)
+
+_LAST_USES = """
+SELECT c.digest, max(u.last_use) FROM links l
+JOIN contents c ON c.id = l.content_id AND c.media_type != ''
+JOIN uses u ON u.content_id = c.id
+WHERE l.repository_id = :repository GROUP BY c.id
 """
 
 _LOOSE = """
@@ -168,12 +188,9 @@ class RepositoryContents:
         row = connection.execute(_CONTENT, {**self._names, "digest": key}).fetchone()
         if row is None or not row[1]:
             return None
-        number, media_type, stored, here, since, last_use = row
-        said = connection.execute(
-            "SELECT platform FROM described WHERE manifest_id = ?", (number,)
-        ).fetchone()
+        number, media_type, stored, here, since, last_use, platform = row
         found = KnownManifest(
-            key, number, media_type, stored, bool(here), since, last_use, said[0] if said else ""
+            key, number, media_type, stored, bool(here), since, last_use, platform
         )
         rows = connection.execute(_LISTED, {**self._names, "manifest": number})
         found.listed = [_listed(each) for each in rows]
@@ -184,21 +201,17 @@ class RepositoryContents:
             ]
         return found
 
-    def untagged(self, tagged: Collection[bytes]) -> list[bytes]:
+    def untagged(self) -> list[bytes]:
         """Stored images of the repository that no tag names, and no index of it lists."""
-        rows = self._connection.execute(_LINKED, (self.number,)).fetchall()
-        listed: set[bytes] = set()
-        for key in {*tagged, *(key for key, _ in rows)}:
-            found = self.manifest(key)
-            if found is not None and found.is_index:
-                listed.update(each.key for each in found.listed)
-        return [
-            key for key, refers in rows if not refers and key not in tagged and key not in listed
-        ]
+        return [key for (key,) in self._connection.execute(_UNTAGGED, self._names)]
+
+    def last_uses(self) -> dict[bytes, float]:
+        """When manifests of the repository were used last (Unix seconds)."""
+        return dict(self._connection.execute(_LAST_USES, self._names).fetchall())
 
     def all_manifests(self) -> list[bytes]:
         """All stored manifests that the repository has a right to."""
-        return [key for key, _ in self._connection.execute(_LINKED, (self.number,))]
+        return [key for (key,) in self._connection.execute(_LINKED, self._names)]
 
     def loose(self) -> list[tuple[bytes, int, int]]:
         """All stored blobs that the repository has a right to: key, number, size."""

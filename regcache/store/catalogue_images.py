@@ -70,8 +70,9 @@ def images(
     if contents is None:
         return None
     tagged = _tagged(contents)
-    keys = [*tagged, *contents.untagged(tagged.keys())]
-    rows = sorted((_sort_key(contents, query.sort, key, tagged), key) for key in keys)
+    keys = [*tagged, *contents.untagged()]
+    uses = contents.last_uses() if query.sort == "last_used" else {}
+    rows = sorted((_sort_key(query.sort, tagged.get(key, []), uses.get(key)), key) for key in keys)
     chosen = [row for row in rows if _matches(query.text, row[1], tagged)]
     total = len(chosen)
     if query.after is not None:
@@ -89,15 +90,13 @@ def _tagged(contents: RepositoryContents) -> _Tagged:
     return dict(found)
 
 
-def _sort_key(contents: RepositoryContents, sort: str, key: bytes, tagged: _Tagged) -> str | float:
+def _sort_key(sort: str, tags: Sequence[NamedTag], last_use: float | None) -> str | float:
     """What a row is sorted by: names go up, times down; what has no tag comes last."""
-    tags = tagged.get(key, [])
     if sort == "name":
         return tags[0].tag if tags else "\x7f"
     if sort == "checked":
         return -max((each.validated_at for each in tags), default=0.0)
-    found = contents.manifest(key)
-    return -(found.last_use or 0.0) if found else 0.0
+    return -(last_use or 0.0)
 
 
 def _matches(text: str, key: bytes, tagged: _Tagged) -> bool:

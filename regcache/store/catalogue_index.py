@@ -1,11 +1,9 @@
 """The part of the index that answers those who look at the cache."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.digests import Digest
@@ -22,86 +20,70 @@ from regcache.images import (
     TagPast,
     Undescribed,
 )
-from regcache.interfaces import ICatalogueIndex
+from regcache.interfaces import ICatalogueIndex, IWorkPool
 from regcache.store import (
     catalogue_images,
     catalogue_members,
     catalogue_pages,
-    catalogue_pins,
-    catalogue_summaries,
 )
 from regcache.store.catalogue_pins import View
+from regcache.store.index_file import IndexFile
 from regcache.store.index_reader import IndexReader
 from regcache.store.index_thread import IndexThread
-
-STEP = 0.02
-"""Seconds for which summaries are made in one step."""
-
-PATIENCE = 0.06
-"""Seconds for which who asks for a list waits for summaries that are due."""
-
-EVERY = 30.0
-"""Seconds after which summaries that are due are made unasked."""
-
-Describe = Callable[[Sequence[Undescribed]], Awaitable[None]]
-"""Finds out the platforms of manifests."""
+from regcache.store.summary_maker import SummaryMaker
 
 
 @implementer(ICatalogueIndex)
 class CatalogueIndex:
     """See :class:`~regcache.interfaces.ICatalogueIndex`.
 
-    :ivar describe: looks into manifests, and says here what it finds.
+    :param patterns: gives those of what is pinned.
+    :ivar summaries: has those of repositories made.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
         reader: IndexReader,
         thread: IndexThread,
+        summaries: SummaryMaker,
+        *,
         clock: IReactorTime,
         patterns: Callable[[], Sequence[str]],
     ) -> None:
-        """:param patterns: gives those of what is pinned."""
-        self._patterns = patterns
-        self._noted: Sequence[str] | None = None
         self._reader = reader
         self._thread = thread
+        self.summaries = summaries
         self._clock = clock
-        self._making = False
-        self._stopping = False
-        self.describe: Describe | None = None
-        self._loop = LoopingCall(self._make_all)
-        self._loop.clock = clock
+        self._patterns = patterns
 
     def start(self) -> None:
         """Make summaries now and then."""
-        self._loop.start(EVERY, now=False)
+        self.summaries.start()
 
     def stop(self) -> "Deferred[None]":
-        """Make no more of them, and close the file. Idempotent."""
-        self._stopping = True
-        if self._loop.running:
-            self._loop.stop()
-        return self._reader.close()
+        """Close the file behind what is under way. Idempotent."""
+        return self.summaries.stop().addCallback(lambda _: self._reader.close())
 
     def repositories(self, query: RepositoryQuery) -> "Deferred[RepositoryPage]":
         """A page of repositories."""
         return Deferred.fromCoroutine(self._repositories(query))
 
     async def _repositories(self, query: RepositoryQuery) -> RepositoryPage:
-        end = self._clock.seconds() + PATIENCE
-        while await self._make_some() and self._clock.seconds() < end:
-            pass
-        page: RepositoryPage = await self._reader.read(
-            catalogue_pages.page, query, self._clock.seconds()
-        )
+        await self.summaries.make()
+        now = self._clock.seconds()
+        page: RepositoryPage = await self._reader.read(catalogue_pages.page, query, now)
         return page
 
     def repository(self, repository: Repository) -> "Deferred[RepositorySummary | None]":
-        """One repository, as it is now."""
-        return self._reader.read(catalogue_pages.summary_now, repository, self._view())
+        """One repository."""
+        return Deferred.fromCoroutine(self._repository(repository))
+
+    async def _repository(self, repository: Repository) -> RepositorySummary | None:
+        await self.summaries.make()
+        found: RepositorySummary | None = await self._reader.read(
+            catalogue_pages.find_summary, repository, self._view()
+        )
+        return found
 
     def images(self, repository: Repository, query: ImageQuery) -> "Deferred[ImagePage | None]":
         """A page of images."""
@@ -135,44 +117,24 @@ class CatalogueIndex:
         """Record the platform of an image."""
         return self._thread.write(catalogue_members.describe_image, digest, platform)
 
-    async def _make_some(self) -> bool:
-        """Make some of the summaries that are due. Returns whether there may be more."""
-        if self._making or self._stopping:
-            return False
-        self._making = True
-        try:
-            await self._note_patterns()
-            made = await self._reader.read(
-                catalogue_summaries.make_some, *(self._noted, self._clock.seconds(), STEP)
-            )
-            if made:
-                await self._thread.write(catalogue_summaries.write, made)
-                await self._describe([one for each in made for one in each.undescribed])
-            return bool(made)
-        except OSError:
-            return False  # what was made before is shown
-        finally:
-            self._making = False
-
     def _view(self) -> View:
         return View(self._patterns(), self._clock.seconds())
 
-    async def _note_patterns(self) -> None:
-        patterns = self._patterns()
-        if patterns != self._noted:
-            await self._thread.write(catalogue_pins.note_patterns, patterns)
-            self._noted = patterns
 
-    async def _describe(self, undescribed: Sequence[Undescribed]) -> None:
-        if undescribed and self.describe is not None:
-            await self.describe(undescribed)
+def build_catalogue(
+    file: IndexFile,
+    thread: IndexThread,
+    clock: IReactorTime,
+    *,
+    pools: tuple[IWorkPool, IWorkPool],
+    patterns: Callable[[], Sequence[str]],
+) -> CatalogueIndex:
+    """Put it together.
 
-    async def _make_until_done(self) -> None:
-        while await self._make_some():
-            pass
-
-    def _make_all(self) -> "Deferred[None]":
-        done = Deferred.fromCoroutine(self._make_until_done())
-        return done.addErrback(
-            lambda failure: self._log.failure("summaries of repositories", failure)
-        )
+    :param pools: one of a single thread, for those who look; one for the background.
+    """
+    looking, background = (
+        IndexReader(file.path, each, thread, lambda: file.problem) for each in pools
+    )
+    summaries = SummaryMaker(background, thread, clock, patterns)
+    return CatalogueIndex(looking, thread, summaries, clock=clock, patterns=patterns)

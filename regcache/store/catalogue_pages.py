@@ -57,7 +57,8 @@ def page(connection: sqlite3.Connection, query: RepositoryQuery, now: float) -> 
         {**names, "most": query.limit + 1 if query.visible is None else MOST_LOOKED_AT},
     )
     chosen, after = _choose(rows, query, keys)
-    return RepositoryPage([_read(connection, number, keys, now) for number in chosen], after, total)
+    found = [_read(connection, number, keys, now) for number in chosen]
+    return RepositoryPage([each for each in found if each is not None], after, total)
 
 
 def _choose(
@@ -102,37 +103,37 @@ def _split(text: str) -> tuple[str, str | None]:
     return (name, tag) if colon and "/" not in tag else (text, None)
 
 
-def summary_now(
+def find_summary(
     connection: sqlite3.Connection, repository: Repository, view: View
 ) -> RepositorySummary | None:
-    """The summary of one repository as it is now; None where nothing of it is cached."""
-    upstream, name = find_names(connection, repository)
+    """The summary of one repository; None where nothing of it is cached."""
+    key, name = find_names(connection, repository)
     row = connection.execute(
-        "SELECT id, closed_since FROM repositories WHERE upstream = ? AND name = ?",
-        (upstream, name),
+        "SELECT id, closed_since FROM repositories WHERE upstream = ? AND name = ?", (key, name)
     ).fetchone()
     if row is None:
         return None
-    values = values_of(connection, row[0], upstream, view)
-    if not values["tags"] and not values["stored"]:
-        return None
-    values["series"] = series(connection, row[0], view.now)
-    return _summary(repository.upstream.name, name, row[1], values)
+    found = _read(connection, row[0], {key: repository.upstream.name}, view.now)
+    if found is None:  # it is that new
+        values = values_of(connection, row[0], key, view)
+        values |= {"series": series(connection, row[0], view.now), "closed_since": row[1]}
+        found = _summary(repository.upstream.name, name, values)
+    return found if found.tags or found.stored else None
 
 
 def _read(
     connection: sqlite3.Connection, number: int, keys: Mapping[str, str], now: float
-) -> RepositorySummary:
+) -> RepositorySummary | None:
     cursor = connection.execute(f"{_ROW} {_FROM} WHERE r.id = ?", (number,))
-    upstream, name, closed_since, *rest = cursor.fetchone()
-    names = [column[0] for column in cursor.description[3:]]
-    values = dict(zip(names, rest, strict=True)) | {"series": series(connection, number, now)}
-    return _summary(keys[upstream], name, closed_since, values)
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    values = dict(zip([column[0] for column in cursor.description], row, strict=True))
+    values["series"] = series(connection, number, now)
+    return _summary(keys[values["upstream"]], values["name"], values)
 
 
-def _summary(
-    upstream: str, name: str, closed_since: float | None, values: Mapping[str, Any]
-) -> RepositorySummary:
+def _summary(upstream: str, name: str, values: Mapping[str, Any]) -> RepositorySummary:
     said = json.loads(values["details"])
     return RepositorySummary(
         upstream=upstream,
@@ -145,5 +146,5 @@ def _summary(
         pulls=values["series"],
         last_used=values["last_used"],
         pinned=values["pinned"],
-        closed_since=closed_since,
+        closed_since=values["closed_since"],
     )

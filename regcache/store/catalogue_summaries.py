@@ -20,6 +20,9 @@ from regcache.store.catalogue_pins import ImagePins, View
 LASTS = 86_400.0
 """Seconds after which a row is made anew without a reason: no trigger has to be perfect."""
 
+STEP = 0.02
+"""Seconds after which a step ends, once the row is made that it has begun."""
+
 MOST_DUE = 64
 """Rows that are made in one step."""
 
@@ -28,7 +31,8 @@ MOST_DESCRIBED = 16
 
 _DUE = """
 SELECT o.repository_id, o.changes, r.upstream FROM outdated o
-LEFT JOIN repositories r ON r.id = o.repository_id LIMIT ?
+LEFT JOIN repositories r ON r.id = o.repository_id
+WHERE o.repository_id NOT IN (SELECT value FROM json_each(?)) LIMIT ?
 """
 _OLD = """
 SELECT s.repository_id, 0, r.upstream FROM summaries s
@@ -50,30 +54,31 @@ class Summary:
     :ivar changes: what was noted of the repository before.
     :ivar values: of the row; None where there is no such repository.
     :ivar undescribed: some of its manifests of which more can be known.
+    :ivar seconds: that it took.
     """
 
     number: int
     changes: int
     values: dict[str, Any] | None
     undescribed: Sequence[Undescribed] = ()
+    seconds: float = 0.0
 
 
-def make_some(
-    connection: sqlite3.Connection, patterns: Sequence[str], now: float, seconds: float
-) -> list[Summary]:
+def make_some(connection: sqlite3.Connection, view: View, resting: Iterable[int]) -> list[Summary]:
     """Make some of the rows that are due; none if none is.
 
-    :param patterns: of what is pinned.
-    :param seconds: after which no further one is begun.
+    :param resting: repositories whose turn it is not yet.
     """
-    end = time.perf_counter() + seconds
-    rows = connection.execute(_DUE, (MOST_DUE,)).fetchall()
+    now, end = view.now, time.perf_counter() + STEP
+    rows = connection.execute(_DUE, (json.dumps(list(resting)), MOST_DUE)).fetchall()
     rows = rows or connection.execute(_OLD, (now - LASTS, now + LASTS, MOST_DUE)).fetchall()
-    made, view = [], View(patterns, now)
+    made: list[Summary] = []
     for number, changes, upstream in rows:
+        began = time.perf_counter()
         values = None if upstream is None else values_of(connection, number, upstream, view)
         more = find_undescribed(connection, number, MOST_DESCRIBED) if values else ()
-        made.append(Summary(number, changes, values, more))
+        seconds = time.perf_counter() - began
+        made.append(Summary(number, changes, values, more, seconds))
         if time.perf_counter() > end:
             break
     return made
@@ -109,7 +114,7 @@ def values_of(
     pins = ImagePins(connection, number, view.patterns)
     tags = contents.tags()
     tagged = {key for _, key, _ in tags}
-    tops = [key for _, key, _ in tags] + contents.untagged(tagged)
+    tops = [key for _, key, _ in tags] + contents.untagged()
     stored = contents.contents({*tagged, *contents.all_manifests()})
     own = contents.goes({*tagged, *contents.all_manifests()})
     for key, blob, size in contents.loose():

@@ -27,13 +27,12 @@ from regcache.facts import (
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.store import index_contents, index_images, index_names
-from regcache.store.catalogue_index import CatalogueIndex
+from regcache.store.catalogue_index import build_catalogue
 from regcache.store.checks_index import ChecksIndex
 from regcache.store.index_backup import IndexBackup
 from regcache.store.index_contents import Proof
 from regcache.store.index_file import IndexFile
 from regcache.store.index_names import Statement
-from regcache.store.index_reader import IndexReader
 from regcache.store.index_thread import IndexThread
 from regcache.store.pins_index import PinsIndex
 from regcache.store.places_index import PlacesIndex
@@ -75,14 +74,19 @@ class SqliteIndex:
         self._thread = IndexThread(file, pool, clock)
         self._backup = IndexBackup(file, self._thread, background, clock)
         self.checks = ChecksIndex(self._thread)
-        reader = IndexReader(file.path, looking or pool, self._thread, lambda: file.problem)
         self._file = file
         self._uses = UseWriter(self._thread, clock)
         self.places = PlacesIndex(self._thread, self._uses)
         pins = self.pins = PinsIndex(self._thread)
         self.removals = RemovalIndex(self._thread, pins.matches, self._backup.hurry)
         self.plans = PlansIndex(self._thread, pins.matches)
-        self.catalogue = CatalogueIndex(reader, self._thread, clock, lambda: pins.patterns)
+        self.catalogue = build_catalogue(
+            file,
+            self._thread,
+            clock,
+            pools=(looking or pool, background),
+            patterns=lambda: pins.patterns,
+        )
         self._pulls = PullWriter(self._thread, clock)
 
     @property

@@ -5,8 +5,8 @@ import sqlite3
 from regcache.digests import Digest
 from regcache.facts import ManifestUse, Subject
 from regcache.images import Attached, NamedTag, RepositoryPlatform, TagPast
-from regcache.store.catalogue_index import EVERY
 from regcache.store.index_pulls import SLOT
+from regcache.store.summary_maker import EVERY
 from tests.support.catalogued import CatalogueCase, blob_named, image_of, index_of
 from tests.support.index_cases import repository_of
 

@@ -1,0 +1,138 @@
+"""Has the summaries of repositories made that are due: now and then, and for who asks for them.
+
+They are made in a thread of the background, a few at a time, and written by the index's. So nobody
+who looks or pulls waits for them, except for who asked, a moment. One that takes long rests.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from regcache.gate import Gate
+from regcache.images import Undescribed
+from regcache.store import catalogue_pins, catalogue_summaries
+from regcache.store.catalogue_pins import View
+from regcache.store.catalogue_summaries import Summary
+from regcache.store.index_reader import IndexReader
+from regcache.store.index_thread import IndexThread
+
+PATIENCE = 0.06
+"""Seconds for which who asks waits for summaries that are due."""
+
+EVERY = 30.0
+"""Seconds after which summaries that are due are made unasked."""
+
+RESTS = 50.0
+"""A summary that took long is not made anew for so many times as long."""
+
+LONG = 0.05
+"""Seconds that are long."""
+
+MOST_RESTING = 1000
+"""Repositories that rest; with more of them none does."""
+
+Describe = Callable[[Sequence[Undescribed]], Awaitable[None]]
+"""Finds out the platforms of manifests, and has them recorded."""
+
+
+class SummaryMaker:
+    """Makes summaries.
+
+    :param reader: for this alone, in the background.
+    :param patterns: gives those of what is pinned.
+    :ivar describe: looks into manifests of which too little is known; None: nobody does.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reader: IndexReader,
+        thread: IndexThread,
+        clock: IReactorTime,
+        patterns: Callable[[], Sequence[str]],
+    ) -> None:
+        self._reader = reader
+        self._thread = thread
+        self._clock = clock
+        self._patterns = patterns
+        self._noted: Sequence[str] | None = None
+        self._resting: dict[int, float] = {}
+        self._made: Gate | None = None
+        self._stopping = False
+        self.describe: Describe | None = None
+        self._loop = LoopingCall(self._request)
+        self._loop.clock = clock
+
+    def start(self) -> None:
+        """Make what is due now and then."""
+        self._loop.start(EVERY, now=False)
+
+    def stop(self) -> "Deferred[None]":
+        """Make no more of them, and close the file. Idempotent."""
+        self._stopping = True
+        if self._loop.running:
+            self._loop.stop()
+        under_way = succeed(None) if self._made is None else self._made.wait()
+        return under_way.addCallback(lambda _: self._reader.close())
+
+    async def make(self) -> None:
+        """Have what is due made, and wait for it a moment."""
+        made = self._request().wait()
+        giving_up = self._clock.callLater(PATIENCE, made.cancel)
+        try:
+            await made
+        except CancelledError:
+            return
+        giving_up.cancel()
+
+    def _request(self) -> Gate:
+        """Have what is due made. Returns what opens once that is done, or given up."""
+        made = self._made
+        if made is None:
+            made = self._made = Gate()
+            done = Deferred.fromCoroutine(self._make_all())
+            done.addErrback(lambda failure: self._log.failure("summaries", failure))
+            done.addCallback(lambda _: self._finish(made))
+        return made
+
+    def _finish(self, made: Gate) -> None:
+        self._made = None
+        made.succeed()
+
+    async def _make_all(self) -> None:
+        try:
+            while not self._stopping and await self._make_some():
+                pass
+        except OSError as error:
+            # What was made before is shown.
+            self._log.debug("summaries of repositories: {error}", error=error)
+
+    async def _make_some(self) -> bool:
+        """Make a few. Returns whether there may be more."""
+        view = View(self._patterns(), self._clock.seconds())
+        if view.patterns != self._noted:
+            await self._thread.write(catalogue_pins.note_patterns, view.patterns)
+            self._noted = view.patterns
+        self._wake(view.now)
+        resting = list(self._resting)
+        made: list[Summary] = await self._reader.read(catalogue_summaries.make_some, view, resting)
+        if not made:
+            return False
+        await self._thread.write(catalogue_summaries.write, made)
+        self._resting |= {
+            each.number: view.now + RESTS * each.seconds for each in made if each.seconds > LONG
+        }
+        undescribed = [one for each in made for one in each.undescribed]
+        if undescribed and self.describe is not None:
+            await self.describe(undescribed)
+        return True
+
+    def _wake(self, now: float) -> None:
+        if len(self._resting) > MOST_RESTING:
+            self._resting.clear()
+        for number in [number for number, until in self._resting.items() if until <= now]:
+            del self._resting[number]

@@ -6,7 +6,7 @@ repository has a right to them: so what is complete can be pulled without its up
 
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,12 +79,11 @@ WHERE l.repository_id = ? AND c.media_type = ''
 """
 
 _LISTERS = """
-SELECT m.manifest_id FROM mentions m WHERE m.digest = :digest AND (
-    EXISTS (SELECT 1 FROM places p WHERE p.content_id = m.manifest_id AND p.place = 'disk')
-    OR EXISTS (SELECT 1 FROM links l WHERE l.content_id = m.manifest_id
-        AND l.upstream = :upstream AND l.repository_id = :repository)
-)
+SELECT m.manifest_id FROM mentions m
+JOIN places p ON p.content_id = m.manifest_id AND p.place = 'disk' WHERE m.digest = ?
 """
+
+_SHOWN_BY = "SELECT manifest_id FROM shown WHERE repository_id = ? AND digest = ?"
 
 _OTHERS_TAG = "SELECT 1 FROM tags WHERE digest = ? AND repository_id != ? LIMIT 1"
 _TAGGED_HERE = "SELECT 1 FROM tags WHERE digest = ? AND repository_id = ? LIMIT 1"
@@ -253,44 +252,85 @@ class RepositoryContents:
                     waiting.append(each.key)
         return found
 
-    def goes(self, roots: Collection[bytes]) -> dict[bytes, int]:
+    def goes(self, roots: Collection[bytes], tagged: Collection[bytes] = ()) -> dict[bytes, int]:
         """What leaves the disk with the removal of manifests from the repository, and its sizes.
+
+        :param tagged: those of them that go with their tags.
 
         It follows the tables of :mod:`regcache.store.index_removal`.
         """
-        going: dict[bytes, int] = {}
-        numbers: set[int] = set()
+        dropped = self._dropped(roots)
+        with_tags = {key for key in tagged if not self._asks(_SHOWN_BY, self.number, key)}
+        gone = self._erased(dropped, {*roots} - with_tags)
+        erased = {each.number for each in dropped.values() if each.key in gone}
+        for found in dropped.values():
+            for each in found.listed:
+                if each.known_type or each.stored is None or each.key in gone:
+                    continue
+                kept = self._is_kept(each.key, roots, dropped)
+                if not kept and not self._is_listed(each.key, erased):
+                    gone[each.key] = each.stored
+        return gone
+
+    def _dropped(self, roots: Collection[bytes]) -> dict[int, KnownManifest]:
+        """The manifests to which the repository loses its right, by number."""
+        dropped: dict[int, KnownManifest] = {}
         waiting = deque(roots)
         while waiting:
             key = waiting.popleft()
             found = self.manifest(key)
-            if found is None or key in going or not self._manifest_goes(found, roots, numbers):
-                continue
-            going[key] = found.stored or 0
-            numbers.add(found.number)
-            for each in found.listed:
-                if each.known_type:
-                    waiting.append(each.key)
-                elif each.stored is not None and not self._is_listed(each.key, numbers):
-                    going[each.key] = each.stored
-        return going
+            if found and found.number not in dropped and not self._is_kept(key, roots, dropped):
+                dropped[found.number] = found
+                waiting.extend(each.key for each in found.listed if each.known_type)
+        return dropped
 
-    def _manifest_goes(
-        self, found: KnownManifest, roots: Collection[bytes], going: Collection[int]
+    def _erased(
+        self, dropped: Mapping[int, KnownManifest], named: Collection[bytes]
+    ) -> dict[bytes, int]:
+        """Those of them that nothing else needs, and their sizes."""
+        gone: dict[bytes, int] = {}
+        erased: set[int] = set()
+        before = -1
+        while len(erased) > before:  # what an index kept goes with it
+            before = len(erased)
+            for number, found in dropped.items():
+                if number not in erased and not self._is_needed(found, named, erased):
+                    erased.add(number)
+                    gone[found.key] = found.stored or 0
+        return gone
+
+    def _is_kept(
+        self, key: bytes, roots: Collection[bytes], dropped: Collection[int], deep: int = 0
     ) -> bool:
-        if found.key in roots:
-            return not self._others_have(found.key, found.number)
-        tagged = self._asks(_TAGGED_HERE, found.key, self.number)
-        return not (
-            tagged
-            or self._is_listed(found.key, going)
-            or self._held_by_others(found.key, found.number)
+        """Whether something else in the repository keeps it there."""
+        if key in roots and not deep:
+            return False
+        if key not in roots and self._asks(_TAGGED_HERE, key, self.number):
+            return True
+        shown = self._connection.execute(_SHOWN_BY, (self.number, key))
+        if any(number not in dropped for (number,) in shown):
+            return True
+        if deep == MOST_DEEP:
+            return False
+        above = self._connection.execute(_ABOVE, (key, MOST_ABOVE)).fetchall()
+        return any(
+            number not in dropped and self._is_kept(each, roots, dropped, deep + 1)
+            for each, number in above
         )
 
-    def _is_listed(self, key: bytes, going: Collection[int]) -> bool:
-        """Whether a manifest that stays lists it."""
-        rows = self._connection.execute(_LISTERS, {**self._names, "digest": key})
-        return any(number not in going for (number,) in rows)
+    def _is_needed(
+        self, found: KnownManifest, named: Collection[bytes], erased: Collection[int]
+    ) -> bool:
+        """Whether something outside of the repository needs the bytes of a manifest."""
+        if found.key in named:
+            return self._others_have(found.key, found.number)
+        held = self._held_by_others(found.key, found.number)
+        return held or self._is_listed(found.key, erased)
+
+    def _is_listed(self, key: bytes, erased: Collection[int]) -> bool:
+        """Whether a stored manifest that stays lists it."""
+        rows = self._connection.execute(_LISTERS, (key,))
+        return any(number not in erased for (number,) in rows)
 
     def _held_by_others(self, key: bytes, number: int) -> bool:
         return self._asks(_OTHERS_TAG, key, self.number) or self._asks(
@@ -309,9 +349,9 @@ class RepositoryContents:
             level = above
         return False
 
-    def is_orphan(self, key: bytes, number: int) -> bool:
-        """Whether a stored blob goes with the last right of this repository."""
-        return not self._is_listed(key, ()) and not self._held_by_others(key, number)
+    def is_alone(self, key: bytes, number: int) -> bool:
+        """Whether no other repository has some content, or anything that lists it."""
+        return not self._others_have(key, number)
 
     def _asks(self, statement: str, *arguments: object) -> bool:
         return self._connection.execute(statement, arguments).fetchone() is not None

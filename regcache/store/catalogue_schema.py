@@ -35,6 +35,13 @@ _ALL_HAVING = f"""SELECT repository_id FROM (
         UNION
         SELECT l.repository_id FROM contents c JOIN mentions m ON m.digest = c.digest
         JOIN links l ON l.content_id = m.manifest_id WHERE c.id = {{0}}
+        UNION
+        SELECT t.repository_id FROM contents c JOIN tags t ON t.digest = c.digest
+        WHERE c.id = {{0}}
+        UNION
+        SELECT t.repository_id FROM contents c JOIN mentions m ON m.digest = c.digest
+        JOIN contents k ON k.id = m.manifest_id JOIN tags t ON t.digest = k.digest
+        WHERE c.id = {{0}}
         LIMIT {MOST_MARKED}) WHERE true"""
 _ANOTHER_LISTER = """SELECT l.repository_id FROM links l WHERE l.content_id = (
         SELECT m.manifest_id FROM mentions m JOIN places p ON p.content_id = m.manifest_id
@@ -42,6 +49,10 @@ _ANOTHER_LISTER = """SELECT l.repository_id FROM links l WHERE l.content_id = (
 _OTHER_LISTERS = """SELECT l.repository_id FROM mentions m JOIN links l ON l.content_id = (
         SELECT o.manifest_id FROM mentions o JOIN places p ON p.content_id = o.manifest_id
         WHERE o.digest = m.digest AND o.manifest_id != m.manifest_id LIMIT 1)
+        WHERE m.manifest_id = {0}"""
+_OTHERS_HAVING = """SELECT r.id FROM mentions m JOIN repositories r ON r.id IN (
+        SELECT l.repository_id FROM contents c JOIN links l ON l.content_id = c.id
+        WHERE c.digest = m.digest LIMIT 3)
         WHERE m.manifest_id = {0}"""
 
 
@@ -156,12 +167,14 @@ CATALOGUE = "".join(
             "INSERT ON places",
             _ALL_HAVING.format("NEW.content_id"),
             _OTHER_LISTERS.format("NEW.content_id"),
+            _OTHERS_HAVING.format("NEW.content_id"),
         ),
         _trigger(
             "places_unseen",
             "DELETE ON places",
             _ALL_HAVING.format("OLD.content_id"),
             _OTHER_LISTERS.format("OLD.content_id"),
+            _OTHERS_HAVING.format("OLD.content_id"),
         ),
         _trigger(
             "places_changed",
@@ -177,11 +190,13 @@ CATALOGUE = "".join(
             "mentions_seen",
             "INSERT ON mentions",
             _ANOTHER_LISTER.format("NEW.digest", "NEW.manifest_id"),
+            _HAVING_DIGEST.format("NEW.digest"),
         ),
         _trigger(
             "mentions_unseen",
             "DELETE ON mentions",
             _ANOTHER_LISTER.format("OLD.digest", "OLD.manifest_id"),
+            _HAVING_DIGEST.format("OLD.digest"),
         ),
         _trigger(
             "manifests_described", "INSERT ON described", _ALL_HAVING.format("NEW.manifest_id")

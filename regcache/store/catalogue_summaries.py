@@ -116,12 +116,11 @@ def values_of(
     tagged = {key for _, key, _ in tags}
     tops = [key for _, key, _ in tags] + contents.untagged()
     stored = contents.contents({*tagged, *contents.all_manifests()})
-    own = contents.goes({*tagged, *contents.all_manifests()})
+    own = contents.goes({*tagged, *contents.all_manifests()}, tagged)
     for key, blob, size in contents.loose():
-        if key not in stored:
-            stored[key] = size
-            if contents.is_orphan(key, blob):
-                own[key] = size
+        stored[key] = size
+        if key not in own and contents.is_alone(key, blob):
+            own[key] = size
     platforms, absent = _platforms(contents, tops)
     details = {"platforms": [asdict(each) for each in platforms], "absent": absent}
     manifests = [found for key in {*tops} if (found := contents.manifest(key))]

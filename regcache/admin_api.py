@@ -22,6 +22,7 @@ from regcache.admin.api import (
     image_calls,
     job_calls,
     pull_calls,
+    reload_call,
     repository_calls,
     request_calls,
     session_calls,
@@ -40,10 +41,9 @@ from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory
 from regcache.admin.requests.ring import RequestLog
+from regcache.admin_reloads import Reloads
 from regcache.config import model
 from regcache.config.endpoints import tcp_address
-from regcache.config.loading import Loaded
-from regcache.config.printing import long_form
 from regcache.config.upstream_settings import UpstreamSettings
 from regcache.engine import Engine
 from regcache.facts import IndexCounts
@@ -70,6 +70,7 @@ CALLS: tuple[ApiCall, ...] = (
     *repository_calls.CALLS,
     *image_calls.CALLS,
     *config_call.CALLS,
+    *reload_call.CALLS,
     *job_calls.CALLS,
     *verify_call.CALLS,
     *pull_calls.CALLS,
@@ -91,6 +92,7 @@ class AdminParts:
     :ivar flow: looks how fast answers are.
     :ivar changes: which repositories were changed lately.
     :ivar events: the streams of events.
+    :ivar reloads: the configuration file: what of it is in force, and how it is read again.
     """
 
     jobs: Jobs
@@ -100,6 +102,7 @@ class AdminParts:
     changes: Changes
     events: EventHub
     event_ids: events_call.EventIds
+    reloads: Reloads
 
     @property
     def services(self) -> Sequence[Service]:
@@ -107,23 +110,21 @@ class AdminParts:
         return self.jobs, self.history, self.flow, self.events
 
 
-def build_api(
-    loaded: Loaded, engine: Engine, current: CurrentConfiguration, parts: AdminParts
-) -> Api:
-    """Make the API.
-
-    :param loaded: the configuration that the daemon began with.
-    """
+def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) -> Api:
+    """Make the API."""
     jobs = parts.jobs
     sessions = Sessions(Entries(engine.reactor, LIMITS), engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
-    addresses = list(ui_addresses(loaded.config))
     history = parts.history
     storage = admin_storage.StorageSources(engine, current)
-    sources = _Sources(loaded, engine, current, history=history, storage=storage)
+    sources = _Sources(engine, current, history=history, storage=storage)
     catalogued = sources.catalogued()
+
+    def addresses() -> list[str]:
+        return list(ui_addresses(current.in_force.config))
+
     routes = [
-        *session_calls.SessionCalls(callers, sessions, lambda: addresses).routes(),
+        *session_calls.SessionCalls(callers, sessions, addresses).routes(),
         *status_calls.status_routes(sources.daemon, sources.counts),
         *upstream_calls.upstream_routes(sources.upstreams),
         *upstream_test_call.upstream_test_routes(jobs, sources.test),
@@ -132,7 +133,8 @@ def build_api(
         *_history_routes(history, current, engine.reactor.seconds),
         *repository_calls.repository_routes(catalogued),
         *image_calls.image_routes(catalogued, sources.pull_host),
-        *config_call.config_routes(sources.config),
+        *config_call.config_routes(lambda: parts.reloads.facts(current.in_force.config)),
+        *reload_call.reload_routes(parts.reloads.reload),
         *job_calls.job_routes(jobs),
         *verify_call.verify_routes(jobs, sources.verify, lambda: current.in_force.upstreams),
         *pull_calls.pull_routes(jobs, ImagePulls(engine, current)),
@@ -171,14 +173,12 @@ class _Sources:
 
     def __init__(
         self,
-        loaded: Loaded,
         engine: Engine,
         current: CurrentConfiguration,
         *,
         history: CountHistory,
         storage: admin_storage.StorageSources,
     ) -> None:
-        self._loaded = loaded
         self._history = history
         self._storage = storage
         self._engine = engine
@@ -204,15 +204,6 @@ class _Sources:
     async def counts(self) -> IndexCounts:
         """How much of everything there is."""
         return await self._engine.index.counts()
-
-    def config(self) -> config_call.ConfigFacts:
-        """The configuration in force."""
-        return config_call.ConfigFacts(
-            long_form(self._current.in_force.config),
-            self._started,
-            file=self._loaded.name,
-            lines=self._loaded.lines,
-        )
 
     def _settings(self, upstream: str) -> UpstreamSettings:
         settings = self._current.in_force.config.upstreams

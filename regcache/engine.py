@@ -9,7 +9,7 @@ while at the same time.
 import os
 import random
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prometheus_client import disable_created_metrics
@@ -48,7 +48,7 @@ from regcache.cache.tags import TagCache
 from regcache.checking import Checking, build_checking
 from regcache.config.storage_settings import StorageSettings
 from regcache.digests import Digest
-from regcache.evicting import SpaceParts
+from regcache.evicting import SpaceParts, limits_of, rules_of
 from regcache.generations import Generations
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
@@ -137,6 +137,15 @@ class Engine:
         self.pacing.limit(rate)
         for sender in list(self.feeding):
             sender.limit()
+
+    def follow(self, storage: StorageSettings) -> None:
+        """Go by other limits and times, from now on; the directory stays."""
+        self.ledger.limits = limits_of(storage)
+        self.sweep_times.follow(rules_of(storage))
+        self.index.pins.set_patterns(storage.pin)
+        self.store.soundness.follow(Reading(storage.verify_on_read))
+        self.checking.scrub.follow(storage.scrub)
+        self.downloads.context = replace(self.downloads.context, finish=storage.finish)
 
     @property
     def problems(self) -> list[str]:

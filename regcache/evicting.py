@@ -20,6 +20,16 @@ from regcache.store.recount import Recount, folder_of
 from regcache.store.space import SpaceLedger, SpaceLimits, SpaceMonitor
 
 
+def limits_of(storage: StorageSettings) -> SpaceLimits:
+    """How much may be stored."""
+    return SpaceLimits(storage.max_size, storage.max_blob, storage.min_free)
+
+
+def rules_of(storage: StorageSettings) -> SweepRules:
+    """When what is swept."""
+    return SweepRules(storage.unused_for, storage.sweep, storage.purge)
+
+
 class SpaceParts:
     """The ledger of space, and who keeps it right.
 
@@ -43,9 +53,9 @@ class SpaceParts:
     ) -> None:
         self._reactor = reactor
         self._patterns = storage.pin
-        self._rules = SweepRules(storage.unused_for, storage.sweep, storage.purge)
+        self._rules = rules_of(storage)
         self.ledger = SpaceLedger(
-            SpaceLimits(storage.max_size, storage.max_blob, storage.min_free),
+            limits_of(storage),
             evictable=lambda: self.evictor.evictable(),
             make_room=lambda: self.evictor.make_room(),
             refused=lambda reason: self.evictor.refused(reason),

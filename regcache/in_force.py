@@ -8,7 +8,7 @@ it began, so nothing has to be stopped when that is replaced.
 # mypy: disable-error-code="no-untyped-call"
 # (Twisted's services have no annotations)
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from regcache.identity import UpstreamIdentity
 from regcache.metrics import Metrics
 from regcache.probing import TellProbe
 from regcache.upstream_health import UpstreamHealth
-from regcache.upstreams import build_upstreams
+from regcache.upstreams import BuiltUpstreams, build_upstreams
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.cached_view import CachedView
 from regcache.web.cors import CrossOrigin
@@ -57,9 +57,8 @@ class InForce:
     :ivar gatekeeper: decides who may do what; None where access is not restricted.
     :ivar proxies: those that are believed who their clients are.
     :ivar watchers: services that look at its files now and then.
-    :ivar hang_up: closes idle connections to its upstreams.
-    :ivar health: says how its upstreams are.
-    :ivar test: asks one of them, by its name, whether it can be reached.
+    :ivar built: its upstreams as they are asked.
+    :ivar access: who may do what; None where access is not restricted.
     """
 
     config: model.Config
@@ -72,9 +71,16 @@ class InForce:
     gatekeeper: Gatekeeper | None
     proxies: TrustedProxies
     watchers: Sequence[Service]
-    hang_up: Callable[[], Coroutine[Any, Any, None]]
-    health: Callable[[], Sequence[UpstreamHealth]]
-    test: Callable[[str, TellProbe], Coroutine[Any, Any, None]]
+    built: BuiltUpstreams
+    access: BuiltAccess | None
+
+    def health(self) -> Sequence[UpstreamHealth]:
+        """How its upstreams are."""
+        return self.built.health()
+
+    async def test(self, name: str, tell: TellProbe) -> None:
+        """Ask one of them, by its name, whether it can be reached."""
+        await self.built.registries[name].registry.test(tell)
 
 
 class CurrentConfiguration(MultiService):
@@ -128,10 +134,11 @@ class CurrentConfiguration(MultiService):
     def replace(self, following: InForce) -> None:
         """Let new requests see another configuration; those under way go on as they began."""
         former = self._in_force
-        self._take(following)
         for watcher in former.watchers:
-            watcher.disownServiceParent()
-        Deferred.fromCoroutine(former.hang_up()).addErrback(
+            if watcher not in following.watchers:
+                watcher.disownServiceParent()
+        self._take(following)
+        Deferred.fromCoroutine(former.built.hang_up(following.built)).addErrback(
             lambda failure: self._log.failure("closing idle connections to upstreams", failure)
         )
 
@@ -140,11 +147,12 @@ class CurrentConfiguration(MultiService):
         self._metrics.set_upstreams(in_force.upstreams)
         self._limit_rate(in_force.config.limits.rate)
         for watcher in in_force.watchers:
-            watcher.setServiceParent(self)
+            if watcher.parent is not self:
+                watcher.setServiceParent(self)
 
     async def hang_up(self) -> None:
         """Close idle connections to upstreams."""
-        await self._in_force.hang_up()
+        await self._in_force.built.hang_up()
 
     def dispatch(self, endpoint: str) -> Dispatch:
         """A dispatcher for the clients of a listener, as the configuration then in force says."""
@@ -158,15 +166,15 @@ class CurrentConfiguration(MultiService):
         return answer
 
 
-def build_in_force(config: model.Config, engine: Engine) -> InForce:
-    """Build what a configuration means. It does nothing yet.
+def build_in_force(config: model.Config, engine: Engine, former: InForce | None = None) -> InForce:
+    """Build what a configuration means. It does nothing yet. Blocks; may be called in a thread.
 
+    :param former: what goes on of the one before: upstreams that are asked in the same way, and
+        accounts that have the same rules.
     :raises UpstreamSetupError: if an upstream's files cannot be used.
     :raises AccessSetupError: if a file of accounts or keys cannot be used.
     """
-    built = build_upstreams(
-        config, engine.reactor, engine.disk_pool, engine.metrics, parser=engine.parser
-    )
+    built = _built_upstreams(config, engine, former)
     upstreams = [
         with_negative_cache(
             upstream, engine.refusals, engine.closed_repositories, engine.spare_bodies
@@ -175,7 +183,7 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
     ]
     identities = {upstream.name: upstream.identity for upstream in upstreams}
     cache = ConfiguredCache(upstreams, engine.caches)
-    access = build_access(config, engine)
+    access = _access(config, engine, former)
     distribution = _distribution(config, engine, cache, identities, access=access)
     pages = CrossOrigin(config.cors_origins)
     view = _view(engine, distribution)
@@ -193,10 +201,37 @@ def build_in_force(config: model.Config, engine: Engine) -> InForce:
         gatekeeper=distribution.gatekeeper,
         proxies=TrustedProxies(config.access.trusted_proxies),
         watchers=[*built.watchers, *(access.watchers if access else ())],
-        hang_up=built.hang_up,
-        health=built.health,
-        test=built.test,
+        built=built,
+        access=access,
     )
+
+
+def _built_upstreams(
+    config: model.Config, engine: Engine, former: InForce | None
+) -> BuiltUpstreams:
+    return build_upstreams(
+        config,
+        engine.reactor,
+        engine.disk_pool,
+        engine.metrics,
+        parser=engine.parser,
+        former=None if former is None else former.built,
+    )
+
+
+def _access(config: model.Config, engine: Engine, former: InForce | None) -> BuiltAccess | None:
+    if former is not None and _same_access(former.config, config):
+        return former.access
+    return build_access(config, engine)
+
+
+def _same_access(former: model.Config, config: model.Config) -> bool:
+    """Whether accounts, rules, and the names in these mean the same."""
+    before, after = (
+        (each.access, [(upstream.name, upstream.aliases) for upstream in each.upstreams])
+        for each in (former, config)
+    )
+    return before == after
 
 
 def _dispatch(listener: model.Listener, engine: Engine, distribution: Dispatch) -> Dispatch:

@@ -39,13 +39,14 @@ from twisted.python.failure import Failure
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.removal import Removal
 from regcache.gate import Gate
+from regcache.listener_set import ListenerSet
 from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
 from regcache.store.index_schema import IndexVersionError
 from regcache.store.lock import StoreLock
 from regcache.store.pool import WorkPool
 from regcache.store.space import SpaceLedger, SpaceMonitor
-from regcache.web.listeners import ListenError, Listeners
+from regcache.web.listeners import ListenError
 from regcache.web.send_threads import SendThreads
 from regcache.web.site import Site
 
@@ -75,7 +76,7 @@ class Parts:
     ledger: SpaceLedger
     space: SpaceMonitor
     watchers: Sequence[Service]
-    listeners: Listeners
+    listeners: ListenerSet
     sites: Sequence[Site]
     hang_up: Callable[[], Awaitable[None]]
 
@@ -93,11 +94,11 @@ class Daemon(Service):
         parts: Parts,
         clock: IReactorTime,
         *,
-        drain: float,
+        drain: Callable[[], float],
         failed: Callable[[str], None],
     ) -> None:
         """
-        :param drain: seconds that client answers may take to finish when stopping.
+        :param drain: gives the seconds that client answers may take to finish when stopping.
         :param failed: ends the process with a message and the exit status 1.
         """
         self.parts = parts
@@ -111,6 +112,11 @@ class Daemon(Service):
         self._index_is_open = False
         self._draining: Deferred[None] = succeed(None)
         self._hurried = False
+
+    @property
+    def drain(self) -> float:
+        """Seconds that client answers may take to finish when stopping."""
+        return self._drain()
 
     def privilegedStartService(self) -> None:
         """Bind the listeners while the process may take low ports.
@@ -221,7 +227,7 @@ class Daemon(Service):
         self._log.failure("stopping did not go as it should", failure)
 
     async def _stop_listening(self) -> None:
-        self._log.info("stopping: answers may take {drain} s to finish", drain=self._drain)
+        self._log.info("stopping: answers may take {drain} s to finish", drain=self.drain)
         await self.parts.listeners.stopService()
 
     async def _finish_opening(self) -> None:
@@ -235,7 +241,7 @@ class Daemon(Service):
             site.drain()
         idle = gatherResults([site.when_idle() for site in sites], consumeErrors=True)
         self._draining = idle.addCallback(lambda _: None)
-        timer = self._clock.callLater(0.0 if self._hurried else self._drain, idle.cancel)
+        timer = self._clock.callLater(0.0 if self._hurried else self.drain, idle.cancel)
         try:
             await idle
         except (CancelledError, FirstError):

@@ -1,11 +1,14 @@
 """Puts the listeners of the configuration together: a part of the composition root."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from cryptography import x509
 from twisted.application.service import Service
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from regcache.access.client_issuers import ClientIssuers
@@ -19,16 +22,15 @@ from regcache.config.endpoints import parse_endpoint
 from regcache.config.tls_settings import ListenerTLS
 from regcache.engine import Engine
 from regcache.in_force import CurrentConfiguration
+from regcache.listener_set import BuiltListener
 from regcache.metrics import CONTENT_TYPE
 from regcache.own_authority import AuthorityError, load_or_make_authority
 from regcache.tls import CertificateStore, CertificateWatcher
 from regcache.tls_context import CertificateError, CertificateFiles
 from regcache.watched_file import FileUnusableError, WatchedFile
 from regcache.web.admission import Admission
-from regcache.web.forwarded import TrustedProxies
 from regcache.web.http1.channel import Http1Site
-from regcache.web.listeners import Listeners, ListenerSpec, socket_spec
-from regcache.web.pacing.pacing import Pacing
+from regcache.web.listeners import ListenerSpec, socket_spec
 from regcache.web.records import Recorder
 from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site
@@ -39,138 +41,172 @@ _log = Logger()
 AUTHORITY_NAME = "ca"
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltListeners:
-    """The listeners, what stands behind each, and what belongs to them."""
-
-    listeners: Listeners
-    sites: Sequence[Site]
-    watchers: Sequence[Service]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerBuilder:
-    """Makes the listeners for clients, and the one for operators.
+    """Makes the listeners for clients, and those for operators, of one configuration after another.
 
     :ivar recorders: are told of every request.
+    :ivar admission: counts the connections of all of them.
     """
 
-    config: model.Config
     engine: Engine
     recorders: Sequence[Recorder]
-    _sites: list[Site] = field(default_factory=list, init=False)
-    _specs: list[ListenerSpec] = field(default_factory=list, init=False)
-    _watchers: list[Service] = field(default_factory=list, init=False)
+    current: CurrentConfiguration
+    api: Api
+    admission: Admission
 
-    def build(self, current: CurrentConfiguration, api: Api) -> BuiltListeners:
-        """Make all of them.
-
-        :raises CertificateError: if a certificate cannot be used.
-        """
-        engine = self.engine
-        health = HealthPages(lambda: engine.problems)
-        limits = self.config.limits
-        admission = Admission(
-            limits.connections,
-            limits.connections_per_address,
-            lambda address: current.proxies().trusts(address),
-        )
-        for listener in self.config.listeners:
-            clients = current.dispatch(listener.endpoint)
-            if listener.redirect is None:
-                remote = api.at(Reach.REMOTE)
-                clients = AdminHostDispatch(current.is_admin_host, remote, current.view, clients)
-            answer = health.before(clients)
-            http2 = listener.http2 and listener.tls is not None
-            site = self._site(
-                answer,
-                listener.hsts,
-                http2,
-                proxies=current.proxies,
-                admission=admission,
-                pacing=engine.pacing,
-            )
-            self._add(listener.endpoint, site, self._tls(listener.tls, http2))
-        self._add_admin(health, current, api)
-        return BuiltListeners(Listeners(engine.reactor, self._specs), self._sites, self._watchers)
-
-    def _add_admin(self, health: HealthPages, current: CurrentConfiguration, api: Api) -> None:
-        """The endpoint for operators and the unix socket: no crowd of clients keeps them out."""
-        admin, metrics = self.config.admin, self.engine.metrics
-
-        def site(reach: Reach) -> Site:
-            pages = AdminDispatch(
-                health,
-                metrics.render,
-                CONTENT_TYPE,
-                reach=reach,
-                api=api.at,
-                view=current.view,
-                local_view=current.local_view,
-                admin_hosts=admin.hosts,
-                gatekeeper=current.gatekeeper,
-            )
-            return self._site(pages, None, False, proxies=current.proxies)
-
-        if admin.endpoint is not None:
-            local = parse_endpoint(admin.endpoint).local
-            self._add(admin.endpoint, site(Reach.LOOPBACK if local else Reach.REMOTE), None)
-        if admin.socket is not None:
-            made = site(Reach.SOCKET)
-            self._sites.append(made)
-            self._specs.append(socket_spec(admin.socket, made))
-        if admin.metrics_endpoint is not None:
-            alone = MetricsDispatch(metrics.render, CONTENT_TYPE)
-            made = self._site(alone, None, False, proxies=current.proxies)
-            self._add(admin.metrics_endpoint, made, None)
-
-    def _add(self, endpoint: str, site: Site, tls: CertificateStore | None) -> None:
-        self._sites.append(site)
-        self._specs.append(ListenerSpec(endpoint, site, tls))
-
-    def _site(
-        self,
-        dispatch: Dispatch,
-        hsts: str | None,
-        http2: bool,
-        *,
-        proxies: Callable[[], TrustedProxies],
-        admission: Admission | None = None,
-        pacing: Pacing | None = None,
-    ) -> Site:
-        limits = self.config.limits
-        connection = ConnectionLimits(
+    def limits(self, config: model.Config) -> ConnectionLimits:
+        """What a connection may cost."""
+        limits = config.limits
+        return ConnectionLimits(
             limits.header_timeout,
             limits.idle,
             stall=limits.client_stall,
             first_answer=limits.first_answer,
         )
+
+    def build(
+        self, config: model.Config, present: Mapping[str, Hashable] = MappingProxyType({})
+    ) -> list[BuiltListener]:
+        """Make those that are not there yet, or with other options. Blocks.
+
+        :param present: the options of those that are there, by their keys.
+        :raises CertificateError: if a certificate cannot be used.
+        """
+        wanted = listener_options(config)
+        changed = {key for key, each in wanted.items() if present.get(key) != each}
+        making = _Making(self, config)
+        return [making.make(key, wanted[key]) for key in wanted if key in changed]
+
+
+def listener_options(config: model.Config) -> dict[str, "ListenerOptions"]:
+    """What listeners a configuration has, by their keys: their endpoints."""
+    found = [
+        ListenerOptions("clients", each.endpoint, each, config.admin.hosts if each.tls else ())
+        for each in config.listeners
+    ]
+    admin = config.admin
+    if admin.endpoint is not None:
+        found.append(ListenerOptions("admin", admin.endpoint))
+    if admin.socket is not None:
+        found.append(ListenerOptions("socket", admin.socket))
+    if admin.metrics_endpoint is not None:
+        found.append(ListenerOptions("metrics", admin.metrics_endpoint))
+    return {each.key: each for each in found}
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerOptions:
+    """All on which one listener depends, but for limits.
+
+    :ivar kind: clients, admin, socket or metrics.
+    :ivar endpoint: its description, or the path of a socket.
+    :ivar never_asked: host names for which no client is asked for a certificate.
+    """
+
+    kind: str
+    endpoint: str
+    listener: model.Listener | None = None
+    never_asked: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """By what it is known again."""
+        if self.kind == "socket":
+            return str(socket_spec(self.endpoint, Factory()).endpoint)
+        return self.endpoint
+
+
+class _Making:
+    """Makes listeners of one configuration."""
+
+    def __init__(self, builder: ListenerBuilder, config: model.Config) -> None:
+        self._config = config
+        self._engine = builder.engine
+        self._builder = builder
+        engine = builder.engine
+        self._health = HealthPages(lambda: engine.problems)
+
+    def make(self, key: str, options: ListenerOptions) -> BuiltListener:
+        """One of them."""
+        if options.listener is not None:
+            return self._for_clients(options, options.listener)
+        if options.kind == "metrics":
+            metrics = self._engine.metrics
+            site = self._site(MetricsDispatch(metrics.render, CONTENT_TYPE))
+        else:
+            site = self._for_operators(options)
+        if options.kind == "socket":
+            return BuiltListener(socket_spec(options.endpoint, site), site, options)
+        return BuiltListener(ListenerSpec(options.endpoint, site), site, options)
+
+    def _for_clients(self, options: ListenerOptions, listener: model.Listener) -> BuiltListener:
+        current = self._builder.current
+        clients = current.dispatch(listener.endpoint)
+        if listener.redirect is None:
+            remote = self._builder.api.at(Reach.REMOTE)
+            clients = AdminHostDispatch(current.is_admin_host, remote, current.view, clients)
+        http2 = listener.http2 and listener.tls is not None
+        site = self._site(
+            self._health.before(clients),
+            http2,
+            hsts=listener.hsts,
+            admission=self._builder.admission,
+            pacing=self._engine.pacing,
+        )
+        watchers: list[Service] = []
+        tls = self._tls(listener.tls, http2, options.never_asked, watchers)
+        return BuiltListener(ListenerSpec(listener.endpoint, site, tls), site, options, watchers)
+
+    def _for_operators(self, options: ListenerOptions) -> Site:
+        """The endpoint for operators, or the unix socket: no crowd of clients keeps them out."""
+        current, metrics = self._builder.current, self._engine.metrics
+        reach = Reach.SOCKET
+        if options.kind == "admin":
+            local = parse_endpoint(options.endpoint).local
+            reach = Reach.LOOPBACK if local else Reach.REMOTE
+        pages = AdminDispatch(
+            self._health,
+            metrics.render,
+            CONTENT_TYPE,
+            reach=reach,
+            api=self._builder.api.at,
+            view=current.view,
+            local_view=current.local_view,
+            is_admin_host=current.is_admin_host,
+            gatekeeper=current.gatekeeper,
+        )
+        return self._site(pages)
+
+    def _site(self, dispatch: Dispatch, http2: bool = False, **more: Any) -> Site:
         made = _http2_site() if http2 else Http1Site
         return made(
             dispatch,
-            self.engine.reactor,
-            recorders=self.recorders,
-            limits=connection,
-            hsts=hsts,
-            admission=admission,
-            proxies=proxies,
-            pacing=pacing,
+            self._engine.reactor,
+            recorders=self._builder.recorders,
+            limits=self._builder.limits(self._config),
+            proxies=self._builder.current.proxies,
+            **more,
         )
 
-    def _tls(self, settings: ListenerTLS | None, http2: bool) -> CertificateStore | None:
+    def _tls(
+        self,
+        settings: ListenerTLS | None,
+        http2: bool,
+        never_asked: Sequence[str],
+        watchers: list[Service],
+    ) -> CertificateStore | None:
         if settings is None:
             return None
         files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]
-        store = CertificateStore(
-            files, settings.minimum, http2, never_asked=self.config.admin.hosts
-        )
+        store = CertificateStore(files, settings.minimum, http2, never_asked=never_asked)
         if settings.client_ca is not None:
-            self._ask_clients(store, settings.client_ca)
+            watchers.append(self._ask_clients(store, settings.client_ca))
         store.load()
-        self._watchers.append(CertificateWatcher(store, self.engine.disk_pool, self.engine.reactor))
+        watchers.append(CertificateWatcher(store, self._engine.disk_pool, self._engine.reactor))
         return store
 
-    def _ask_clients(self, store: CertificateStore, path: str) -> None:
+    def _ask_clients(self, store: CertificateStore, path: str) -> WatchedFile:
         """Have clients asked for certificates of the authorities in a file.
 
         :raises CertificateError: if the file cannot be used.
@@ -180,19 +216,19 @@ class ListenerBuilder:
             path,
             lambda content: ClientIssuers(parse_issuers(content), own),
             store.trust,
-            pool=self.engine.disk_pool,
-            clock=self.engine.reactor,
+            pool=self._engine.disk_pool,
+            clock=self._engine.reactor,
             gone=lambda: ClientIssuers((), own),
         )
         try:
             watcher.load()
         except FileUnusableError as error:
             raise CertificateError(f"client_ca: {error}") from None
-        self._watchers.append(watcher)
+        return watcher
 
     def _own_authority(self) -> x509.Certificate | None:
         """That of the cache's own; where it cannot be had its certificates are nobody's."""
-        folder = os.path.join(self.config.storage.directory, AUTHORITY_NAME)
+        folder = os.path.join(self._config.storage.directory, AUTHORITY_NAME)
         try:
             return load_or_make_authority(folder).certificate
         except AuthorityError as error:

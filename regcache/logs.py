@@ -16,6 +16,9 @@ from regcache.errors import RegistryError, UpstreamFailure
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _OWN_KEYS = frozenset({"time", "level", "logger", "message", "traceback"})
 _SCALARS = (str, int, float, bool, type(None))
+#: What Twisted says of each port that is opened or closed; the listeners say more.
+_PRINTED = "log_legacy"
+_OF_PORTS = re.compile(r"\w+ starting on |\((TCP|UNIX) Port .* Closed\)\Z")
 #: Lines that may wait to be written together.
 MOST_WAITING = 256
 
@@ -124,6 +127,8 @@ class LineObserver:
             return
         logger = event.get("log_namespace") or "-"
         message, traceback = describe_event(event)
+        if logger == _PRINTED and _OF_PORTS.match(message):
+            return
         if self._writer.is_json:
             fields: dict[str, object] = {"message": message, **plain_fields(event)}
             if traceback:

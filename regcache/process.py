@@ -15,6 +15,7 @@ from regcache.heap import keep_freed_memory
 from regcache.lifecycle import Daemon
 from regcache.logs import LineObserver, LineWriter
 from regcache.open_files import raise_limit
+from regcache.reloading import Reloader
 from regcache.seam.exit_status import FAILED, ExitDeadline, exit_in_failure
 from regcache.service import build_daemon
 from regcache.store.lock import StoreLockedError
@@ -81,9 +82,9 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
     for line in loaded.warnings:
         print(f"warning: {line}", file=errors)
 
-    stop = _Stop(reactor, config.limits.drain, errors)
+    stop = _Stop(reactor, errors)
     try:
-        daemon = build_daemon(loaded, reactor, writer, stop.fail)
+        daemon, reloader = build_daemon(loaded, reactor, writer, stop.fail)
     except _REFUSALS as error:
         raise SystemExit(str(error)) from None
     except OSError as error:
@@ -91,7 +92,7 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
         raise SystemExit(f"storage.directory: {config.storage.directory}: {error}") from None
     keep_freed_memory()
     raise_limit()
-    stop.expect_signals(daemon)
+    stop.expect_signals(daemon, reloader)
     reactor.callWhenRunning(spare_what_is_there)
     # Requests that are cut at the very end have their line, too.
     reactor.addSystemEventTrigger("after", "shutdown", writer.flush)
@@ -107,9 +108,9 @@ class _Stop:
     :param errors: where that is said.
     """
 
-    def __init__(self, reactor: Any, drain: float, errors: TextIO) -> None:
+    def __init__(self, reactor: Any, errors: TextIO) -> None:
         self._reactor = reactor
-        self._most = drain + CLOSING
+        self._most = CLOSING
         self._errors = errors
         self._deadline = ExitDeadline(self._last_words)
         self._daemon: Daemon | None = None
@@ -133,6 +134,8 @@ class _Stop:
                 self._deadline.set(HURRY)
                 self._daemon.hurry()
         else:
+            if self._daemon is not None:
+                self._most = self._daemon.drain + CLOSING
             self._deadline.set(self._most)
 
     def _last_words(self) -> int:
@@ -146,8 +149,8 @@ class _Stop:
         )
         return FAILED
 
-    def expect_signals(self, daemon: Daemon) -> None:
-        """Stop for SIGTERM and SIGINT. SIGHUP does nothing yet."""
+    def expect_signals(self, daemon: Daemon, reloader: Reloader) -> None:
+        """Stop for SIGTERM and SIGINT, reload for SIGHUP; SIGUSR1 and SIGUSR2 do nothing."""
         self._daemon = daemon
 
         def stop_early(number: int, _frame: object) -> None:
@@ -156,7 +159,10 @@ class _Stop:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop_early)
-        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(_say_no_reload))
+        ask = reloader.ask_and_forget
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(ask))
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
         self._reactor.callWhenRunning(self._handle_signals)
 
     def _handle_signals(self) -> None:
@@ -167,7 +173,3 @@ class _Stop:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
-
-
-def _say_no_reload() -> None:
-    _log.warn("SIGHUP: the configuration is read at start only; restart to apply it")

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.application.service import Service
+
 from regcache.admin.api.events_call import EventIds
 from regcache.admin.events.changes import Changes
 from regcache.admin.events.hub import EventHub
@@ -11,16 +13,22 @@ from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
 from regcache.admin_api import AdminParts, build_api
-from regcache.config import model
+from regcache.admin_reloads import Reloads
 from regcache.config.loading import Loaded
 from regcache.engine import Engine, build_engine
 from regcache.in_force import CurrentConfiguration, build_in_force
 from regcache.lifecycle import Daemon, Parts
+from regcache.listener_set import ListenerSet
 from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
+from regcache.reload_steps import DaemonOutput, ReloadSteps
+from regcache.reloading import Reloader
+from regcache.replaced_file import ReplacedFile
 from regcache.store.count_file import CountFile
 from regcache.store.paths import StorePaths
+from regcache.store.pool import WorkPool
 from regcache.web.access_log import AccessLog, MetricsRecorder
+from regcache.web.admission import Admission
 from regcache.web.flow_watch import FlowWatch
 from regcache.web.records import Recorder
 from regcache.web.site import Site
@@ -28,8 +36,8 @@ from regcache.web.site import Site
 
 def build_daemon(
     loaded: Loaded, reactor: Any, writer: LineWriter, failed: Callable[[str], None]
-) -> Daemon:
-    """Put the daemon together and lock its storage.
+) -> tuple[Daemon, Reloader]:
+    """Put the daemon together and lock its storage. It comes with what reloads its configuration.
 
     :param failed: see :class:`Daemon`.
     :raises StoreLockedError: if another daemon uses the storage.
@@ -43,85 +51,140 @@ def build_daemon(
         current = CurrentConfiguration(
             build_in_force(config, engine), engine.metrics, engine.limit_rate
         )
-        parts = _parts(loaded, engine, current, _recorders(config, engine, writer))
+        built = _Builder(loaded, engine, current, writer)
+        parts = built.parts()
     except BaseException:
         engine.release()
         raise
-    return Daemon(parts, reactor, drain=config.limits.drain, failed=failed)
+
+    def drain() -> float:
+        return current.in_force.config.limits.drain
+
+    return Daemon(parts, reactor, drain=drain, failed=failed), built.reloader
 
 
-def _recorders(config: model.Config, engine: Engine, writer: LineWriter) -> list[Recorder]:
-    """Who is told of each request when it has ended."""
-    recorders: list[Recorder] = [MetricsRecorder(engine.metrics)]
-    if config.log.access:
+class _Builder:
+    """Builds what refers to each other: the API, the listeners that have it, and the reloader that
+    changes these."""
+
+    reloader: Reloader
+    _steps: ReloadSteps
+
+    def __init__(
+        self, loaded: Loaded, engine: Engine, current: CurrentConfiguration, writer: LineWriter
+    ) -> None:
+        self._loaded = loaded
+        self._config = loaded.config
+        self._engine = engine
+        self._current = current
         call_later = engine.reactor.callLater
-        recorders.append(AccessLog(writer, lambda flush: call_later(0, flush)))
-    return recorders
+        access = AccessLog(writer, lambda flush: call_later(0, flush))
+        self._output = DaemonOutput(writer, access)
+        self._output.follow(self._config.log.format, self._config.log.access)
 
+    def parts(self) -> Parts:
+        """Everything that is started and stopped."""
+        sites: list[Site] = []
+        admin = self._admin_parts(lambda: sites)
+        builder = self._listener_builder(admin)
+        listeners = ListenerSet(self._engine.reactor, builder.build(self._config))
+        sites = listeners.sites
+        pool = WorkPool(self._engine.reactor, "reload", 1, drops=True)
+        self._make_reloader(builder, listeners, pool)
+        return self._all_parts(listeners, [pool, self.reloader, *admin.services])
 
-def _admin_parts(config: model.Config, engine: Engine, sites: Sequence[Site]) -> AdminParts:
-    """What is there for the API: the requests on some sites, their counts, and jobs."""
-    clock = engine.reactor
-    paths = StorePaths(os.path.abspath(config.storage.directory))
-    history = CountHistory(
-        RequestCounting(lambda: engine.metrics.received),
-        CountFile(paths.counts),
-        pool=engine.disk_pool,
-        clock=clock,
-        disk=lambda: engine.ledger.used,
-    )
-    ring, changes = RequestRing(), Changes()
-    ids = EventIds(ring, changes)
-    requests = RequestLog(ring, lambda: active_requests(sites), clock.seconds)
-    flow = FlowWatch(engine.feeding, clock)
-    events = EventHub(clock, ids.last)
-    return AdminParts(
-        jobs=Jobs(clock),
-        requests=requests,
-        history=history,
-        flow=flow,
-        changes=changes,
-        events=events,
-        event_ids=ids,
-    )
+    def _admin_parts(self, sites: Callable[[], Sequence[Site]]) -> AdminParts:
+        """What is there for the API: the requests on some sites, their counts, and jobs."""
+        engine = self._engine
+        clock = engine.reactor
+        paths = StorePaths(os.path.abspath(self._config.storage.directory))
+        history = CountHistory(
+            RequestCounting(lambda: engine.metrics.received),
+            CountFile(paths.counts),
+            pool=engine.disk_pool,
+            clock=clock,
+            disk=lambda: engine.ledger.used,
+        )
+        ring, changes = RequestRing(), Changes()
+        ids = EventIds(ring, changes)
+        requests = RequestLog(ring, lambda: active_requests(sites()), clock.seconds)
+        reloads = Reloads(lambda: self._steps.loaded, lambda: self.reloader)
+        return AdminParts(
+            jobs=Jobs(clock),
+            requests=requests,
+            history=history,
+            flow=FlowWatch(engine.feeding, clock),
+            changes=changes,
+            events=EventHub(clock, ids.last),
+            event_ids=ids,
+            reloads=reloads,
+        )
 
+    def _listener_builder(self, admin: AdminParts) -> ListenerBuilder:
+        limits, current = self._config.limits, self._current
+        recorders: list[Recorder] = [
+            MetricsRecorder(self._engine.metrics),
+            self._output.access,
+            admin.requests.ring,
+            admin.history.counting,
+        ]
+        return ListenerBuilder(
+            engine=self._engine,
+            recorders=recorders,
+            current=current,
+            api=build_api(self._engine, current, admin),
+            admission=Admission(
+                limits.connections,
+                limits.connections_per_address,
+                lambda address: current.proxies().trusts(address),
+            ),
+        )
 
-def _parts(
-    loaded: Loaded,
-    engine: Engine,
-    current: CurrentConfiguration,
-    recorders: list[Recorder],
-) -> Parts:
-    config = loaded.config
-    sites: list[Site] = []
-    parts = _admin_parts(config, engine, sites)
-    api = build_api(loaded, engine, current, parts)
-    recorders = [*recorders, parts.requests.ring, parts.history.counting]
-    front = ListenerBuilder(config, engine, recorders).build(current, api)
-    sites.extend(front.sites)
-    return Parts(
-        lock=engine.lock,
-        index_pool=engine.index_pool,
-        looking_pool=engine.looking_pool,
-        disk_pool=engine.disk_pool,
-        password_pool=engine.password_pool,
-        idle_pool=engine.checking.pool,
-        senders=engine.senders,
-        index=engine.index,
-        store=engine.store,
-        downloads=engine.downloads,
-        removal=engine.removal,
-        ledger=engine.ledger,
-        space=engine.space,
-        watchers=[
-            current,
-            engine.recount,
-            engine.checking.scrub,
-            *(engine.evictor, engine.sweep_times),
-            *parts.services,
-            *front.watchers,
-        ],
-        listeners=front.listeners,
-        sites=front.sites,
-        hang_up=current.hang_up,
-    )
+    def _make_reloader(
+        self, builder: ListenerBuilder, listeners: ListenerSet, pool: WorkPool
+    ) -> None:
+        self._steps = ReloadSteps(
+            self._loaded,
+            self._engine,
+            self._current,
+            builder=builder,
+            listeners=listeners,
+            output=self._output,
+        )
+        self.reloader = Reloader(
+            self._steps,
+            ReplacedFile(os.path.abspath(self._loaded.name)),
+            self._loaded.identity,
+            pool=pool,
+            clock=self._engine.reactor,
+        )
+
+    def _all_parts(self, listeners: ListenerSet, more: Sequence[Service]) -> Parts:
+        engine, current = self._engine, self._current
+        return Parts(
+            lock=engine.lock,
+            index_pool=engine.index_pool,
+            looking_pool=engine.looking_pool,
+            disk_pool=engine.disk_pool,
+            password_pool=engine.password_pool,
+            idle_pool=engine.checking.pool,
+            senders=engine.senders,
+            index=engine.index,
+            store=engine.store,
+            downloads=engine.downloads,
+            removal=engine.removal,
+            ledger=engine.ledger,
+            space=engine.space,
+            watchers=[
+                current,
+                engine.recount,
+                engine.checking.scrub,
+                engine.evictor,
+                engine.sweep_times,
+                *more,
+                listeners.watchers,
+            ],
+            listeners=listeners,
+            sites=listeners.sites,
+            hang_up=current.hang_up,
+        )

@@ -1,8 +1,9 @@
 """Puts the upstreams of the configuration together: a part of the composition root."""
 
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from typing import Any
 
 from OpenSSL import SSL
@@ -17,7 +18,6 @@ from regcache.environment import environment_proxies, proxy_of
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter, IWorkPool
 from regcache.parsing import Parser
-from regcache.probing import TellProbe
 from regcache.remedies import for_file
 from regcache.upstream.agent import tls_policy
 from regcache.upstream.build import Surroundings, Timeouts, UpstreamUrl, build_registry
@@ -30,60 +30,102 @@ from regcache.upstream.server_names import ServerNames
 from regcache.upstream_health import UpstreamHealth
 from regcache.watching import PasswordWatcher, why_unreadable
 
+#: Settings that say nothing about how an upstream is asked.
+_NOT_FOR_ASKING = frozenset(
+    {
+        *("hosts", "aliases", "default_namespace", "allow", "deny"),
+        *("tag_ttl", "negative_ttl", "stale_if_error", "on_missing", "deadline"),
+    }
+)
+
 
 class UpstreamSetupError(Exception):
     """A file that an upstream needs cannot be used; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltUpstreams:
-    """The upstreams by name, and what belongs to them.
+class BuiltRegistry:
+    """One upstream as it is asked: with its connections, tokens, breakers and waits.
 
-    :ivar hang_up: closes the idle connections to all of them.
-    :ivar health: says how they are.
-    :ivar test: asks one of them, by its name, whether it can be reached.
+    :ivar made_of: all that it was made of. A configuration with the same takes it over.
+    :ivar watched: the passwords that are read again.
     """
 
+    registry: Registry
+    made_of: Hashable
+    watched: Sequence[FileCredentials]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltUpstreams:
+    """The upstreams by name, and what belongs to them."""
+
     upstreams: Mapping[str, ServedUpstream]
+    registries: Mapping[str, BuiltRegistry]
     watchers: Sequence[Service]
-    hang_up: Callable[[], Coroutine[Any, Any, None]]
-    health: Callable[[], Sequence[UpstreamHealth]]
-    test: Callable[[str, TellProbe], Coroutine[Any, Any, None]]
+
+    async def hang_up(self, following: "BuiltUpstreams | None" = None) -> None:
+        """Close the idle connections to all that does not go on in what follows."""
+        kept = following.registries if following is not None else {}
+        closing: list[Deferred[None]] = [
+            each.registry.close()
+            for name, each in self.registries.items()
+            if kept.get(name) is not each
+        ]
+        await gatherResults(closing)
+
+    def health(self) -> list[UpstreamHealth]:
+        """How they are."""
+        return [each.registry.health for each in self.registries.values()]
 
 
 def build_upstreams(
-    config: model.Config, reactor: Any, pool: IWorkPool, meter: IUpstreamMeter, *, parser: Parser
+    config: model.Config,
+    reactor: Any,
+    pool: IWorkPool,
+    meter: IUpstreamMeter,
+    *,
+    parser: Parser,
+    former: BuiltUpstreams | None = None,
 ) -> BuiltUpstreams:
     """Make every configured upstream.
 
     :param pool: for reading files.
-
+    :param former: what was built before; what is asked in the same way goes on.
     :raises UpstreamSetupError: if a file cannot be used.
     """
     system = SystemNames(reactor)
     names = _names(config, reactor, system)
     surroundings = Surroundings(reactor, names, meter, parser, proxy_names=system)
-    watched: list[FileCredentials] = []
-    registries = {
-        upstream.name: _registry(upstream, surroundings, watched) for upstream in config.upstreams
-    }
+    known = {} if former is None else former.registries
+    registries: dict[str, BuiltRegistry] = {}
+    for upstream in config.upstreams:
+        built, made_of = known.get(upstream.name), _made_of(upstream, config)
+        if built is None or built.made_of != made_of:
+            watched: list[FileCredentials] = []
+            built = BuiltRegistry(_registry(upstream, surroundings, watched), made_of, watched)
+        registries[upstream.name] = built
     upstreams = {
-        upstream.name: ServedUpstream(registries[upstream.name], _policy(upstream, config))
+        upstream.name: ServedUpstream(registries[upstream.name].registry, _policy(upstream, config))
         for upstream in config.upstreams
     }
+    files = [each for built in registries.values() for each in built.watched]
+    watchers = [PasswordWatcher(files, pool, reactor)] if files else []
+    return BuiltUpstreams(upstreams, registries, watchers)
 
-    async def hang_up() -> None:
-        closing: list[Deferred[None]] = [each.close() for each in registries.values()]
-        await gatherResults(closing)
 
-    watchers = [PasswordWatcher(watched, pool, reactor)] if watched else []
-    return BuiltUpstreams(
-        upstreams,
-        watchers,
-        hang_up,
-        lambda: [each.health for each in registries.values()],
-        lambda name, tell: registries[name].test(tell),
+def _made_of(upstream: UpstreamSettings, config: model.Config) -> Hashable:
+    """All that decides how an upstream is asked, and not how long answers hold, and for whom."""
+    asked = tuple(
+        getattr(upstream, each.name)
+        for each in fields(upstream)
+        if each.name not in _NOT_FOR_ASKING
     )
+    authorities = b""
+    if upstream.ca_file is not None:
+        with suppress(OSError), open(upstream.ca_file, "rb") as file:
+            authorities = file.read()
+    return asked, config.dns, authorities
 
 
 def _names(config: model.Config, reactor: Any, system: INames) -> INames:

@@ -27,7 +27,10 @@ from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
 from regcache.admin_api import CALLS, AdminParts, build_api, ui_addresses
+from regcache.admin_reloads import Reloads
 from regcache.config.loading import loads
+from regcache.reloading import Reloader
+from regcache.replaced_file import ReplacedFile
 from regcache.store.count_file import CountFile
 from regcache.web.flow_watch import FlowWatch
 from regcache.web.site import Site
@@ -100,6 +103,9 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     history = CountHistory(
         counting, CountFile("not-opened"), pool=pool, clock=clock, disk=lambda: 7
     )
+    nothing: Any = None
+    loaded = loads("", "regcache.yml", {})
+    reloader = Reloader(nothing, ReplacedFile("not-opened"), None, pool=pool, clock=clock)
     changes = Changes()
     ids = EventIds(log.ring, changes)
     return AdminParts(
@@ -110,6 +116,7 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
         changes=changes,
         events=EventHub(clock, ids.last),
         event_ids=ids,
+        reloads=Reloads(lambda: loaded, lambda: reloader),
     )
 
 
@@ -127,8 +134,7 @@ class BuildingTests(OverMemoryCase):
 
     def make(self) -> Api:
         """The API over an engine in memory."""
-        loaded = loads("", "regcache.yml", {})
-        return build_api(loaded, self.engine, self.start(self.build()), admin_parts(self.network))
+        return build_api(self.engine, self.start(self.build()), admin_parts(self.network))
 
     def test_calls(self) -> None:
         """Every call that is declared is there, once."""
@@ -161,7 +167,6 @@ class TrafficTests(OverMemoryCase):
         self.serve(OLD, lambda seen: response(200, BLOB)[:200_000])
         current = self.start(self.build())
         api = build_api(
-            loads("", "regcache.yml", {}),
             self.engine,
             current,
             admin_parts(self.network, self.site),

@@ -25,6 +25,7 @@ SHARED_FILE_NAMES = frozenset({"__init__", "credentials", "index", "reading", "r
 ROOT = frozenset(
     {
         "access_control",
+        "admin_reloads",
         "admin_storage",
         "checking",
         "admin_api",
@@ -34,8 +35,12 @@ ROOT = frozenset(
         "image_pulls",
         "in_force",
         "lifecycle",
+        "listener_set",
         "listening",
         "process",
+        "reload_steps",
+        "reloading",
+        "replaced_file",
         "service",
         "tls",
         "tls_context",

@@ -86,7 +86,9 @@ class DaemonCase(SynchronousTestCase):
         self.part["index"].answers["occupied_bytes"] = lambda: succeed(5)
         self.part["store"].answers["partials"] = lambda: succeed([])
         self.part["store"].answers["sweep_partials"] = lambda: succeed(0)
-        self.daemon = Daemon(self.parts(), self.clock, drain=DRAIN, failed=self.failures.append)
+        self.daemon = Daemon(
+            self.parts(), self.clock, drain=lambda: DRAIN, failed=self.failures.append
+        )
 
     def parts(self) -> Parts:
         """The parts, as the composition root hands them over."""

@@ -53,7 +53,7 @@ class ServiceCase(SynchronousTestCase):
     def build(self, loaded: Loaded) -> Daemon:
         """What a configuration stands for."""
         writer = LineWriter(self.output, loaded.config.log.format)
-        daemon = build_daemon(loaded, self.reactor, writer, self.failures.append)
+        daemon, self.reloader = build_daemon(loaded, self.reactor, writer, self.failures.append)
         self.addCleanup(lambda: self.successResultOf(daemon.stopService()))
         return daemon
 

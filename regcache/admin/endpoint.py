@@ -1,6 +1,6 @@
 """What operators get where: on the admin endpoint, the unix socket and the admin hosts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,6 @@ from regcache.admin.api.callers import Reach
 from regcache.admin.health import METHODS, HealthPages
 from regcache.errors import DeniedError, UnsupportedError
 from regcache.web.gatekeeper import Gatekeeper
-from regcache.web.hosts import HostRules
 from regcache.web.problem_details import API_PATH
 from regcache.web.request import Dispatch, Request
 from regcache.web.respond import send_body, send_text
@@ -30,8 +29,8 @@ class AdminDispatch:
     :param api: gives what answers below ``/api/``, to those who reach it so.
     :param view: answers what is below ``/v2/`` to operators: what is cached.
     :param local_view: the same where everybody is trusted to read.
-    :param admin_hosts: further names under which the endpoint answers; over the unix socket, where
-        no browser comes, it answers under any.
+    :param is_admin_host: whether a normalised host is one of the further names under which the
+        endpoint answers; over the unix socket, where no browser comes, it answers under any.
     :param gatekeeper: gives what decides about operators where nobody is trusted to read; it
         gives None where nobody can be an operator.
     """
@@ -46,7 +45,7 @@ class AdminDispatch:
         api: Callable[[Reach], Dispatch],
         view: Dispatch,
         local_view: Dispatch,
-        admin_hosts: Sequence[str],
+        is_admin_host: Callable[[str | None], bool],
         gatekeeper: Callable[[], Gatekeeper | None],
     ) -> None:
         self._health = health
@@ -55,7 +54,7 @@ class AdminDispatch:
         self._reach = reach
         self._api = {each: api(each) for each in Reach}
         self._view, self._local_view = view, local_view
-        self._hosts = HostRules.build([(host, "admin") for host in admin_hosts])
+        self._is_admin_host = is_admin_host
         self._gatekeeper = gatekeeper
 
     def __call__(self, request: Request) -> Any:
@@ -102,7 +101,7 @@ class AdminDispatch:
     def _is_ours(self, host: str | None) -> bool:
         if self._reach is Reach.SOCKET:
             return True
-        return host is not None and (host in LOCAL_HOSTS or self._hosts.find(host) is not None)
+        return host in LOCAL_HOSTS or self._is_admin_host(host)
 
 
 @dataclass(frozen=True, slots=True)

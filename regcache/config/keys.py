@@ -56,6 +56,7 @@ class Key:
     :ivar usually: the default in words, where it depends on other keys.
     :ivar example: another value, as it is written in the file.
     :ivar pending: set where the feature is not there yet.
+    :ivar restart: another value takes a restart; any other key is taken by a reload.
     """
 
     type: ValueType[Any]
@@ -64,6 +65,7 @@ class Key:
     usually: str = ""
     example: str = ""
     pending: Pending | None = None
+    restart: bool = False
 
 
 def key_field(
@@ -74,6 +76,7 @@ def key_field(
     usually: str = "",
     example: str = "",
     pending: Pending | None = None,
+    restart: bool = False,
     secret: bool = False,
 ) -> T:
     """A field of a section: see :class:`Key`.
@@ -83,7 +86,7 @@ def key_field(
     made: Any = dataclasses.field(
         default=dataclasses.MISSING if default is REQUIRED else default,
         repr=not secret,
-        metadata={_METADATA: Key(type, text, default, usually, example, pending)},
+        metadata={_METADATA: Key(type, text, default, usually, example, pending, restart)},
     )
     return cast(T, made)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from regcache.config.advice import advise
@@ -26,6 +26,7 @@ class Loaded:
     :ivar present: every key that the file sets, with its value.
     :ivar name: of the file.
     :ivar lines: of these keys, by their path as messages write it.
+    :ivar identity: device and inode of the file; None for a text.
     """
 
     config: Config
@@ -33,6 +34,7 @@ class Loaded:
     present: Mapping[KeyPath, Any]
     name: str
     lines: Mapping[str, int]
+    identity: tuple[int, int] | None = None
 
 
 def load(path: str, environ: Mapping[str, str]) -> Loaded:
@@ -43,6 +45,7 @@ def load(path: str, environ: Mapping[str, str]) -> Loaded:
     """
     try:
         with open(path, "rb") as stream:
+            status = os.fstat(stream.fileno())
             content = stream.read(MAXIMUM_FILE + 1)
     except (OSError, ValueError) as fault:
         why = getattr(fault, "strerror", None) or "not a path"
@@ -54,7 +57,7 @@ def load(path: str, environ: Mapping[str, str]) -> Loaded:
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
         raise ConfigError([f"{printable(path, 1000)}:{line}: is not UTF-8"]) from None
-    return _load(text, path, environ, path)
+    return replace(_load(text, path, environ, path), identity=(status.st_dev, status.st_ino))
 
 
 def loads(text: str, name: str, environ: Mapping[str, str]) -> Loaded:

@@ -96,6 +96,7 @@ class Admin:
         "without such an account the start is refused.",
         default="tcp:5001:interface=127.0.0.1",
         example="null",
+        restart=True,
     )
     socket: str | None = key_field(
         Nullable(path()),
@@ -103,6 +104,7 @@ class Admin:
         "change everything over it without logging in, others read. regcachectl speaks to it.",
         default=None,
         example="/run/regcache/admin.sock",
+        restart=True,
     )
     hosts: tuple[str, ...] = key_field(
         ListOf(_HOST, unique=True),

@@ -75,7 +75,8 @@ def _row(name: str, key: Key) -> str:
     else:
         default = key.usually or f"`{flow(key.type.write(key.default))}`"
     example = "" if key.type.kind.startswith(_PLAIN) else f" For example `{key.example}`."
-    return f"| `{name}` | {key.type.kind} | {default} | {key.text}{example} |\n"
+    restart = " Another value takes a restart." if key.restart else ""
+    return f"| `{name}` | {key.type.kind} | {default} | {key.text}{example}{restart} |\n"
 
 
 def _known_names() -> str:

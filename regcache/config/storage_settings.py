@@ -24,6 +24,7 @@ class StorageSettings:
         "Where the cache is. One running daemon per directory.",
         default="/var/lib/regcache",
         example="/srv/regcache",
+        restart=True,
     )
     max_size: Size = key_field(
         _SIZE,

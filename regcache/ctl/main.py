@@ -12,6 +12,7 @@ from regcache.ctl import (
     pin_commands,
     pull_command,
     refresh_command,
+    reload_command,
     removal_commands,
     request_commands,
     status_command,
@@ -32,6 +33,7 @@ COMMANDS = (
     upstream_test_command,
     job_commands,
     ui_command,
+    reload_command,
     check_config,
     passwd,
 )

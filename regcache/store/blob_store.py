@@ -71,6 +71,7 @@ class BlobStore:
         self._names = ContentNames(pool, paths, stored=self._stored, removed=self._removed)
         leaving, self.removals = self._names.leaving, self._names.removals
         soundness = Soundness(self._syncs.__contains__, reading, clock)
+        self.soundness = soundness
         self._contents = ContentLookUp(
             pool, paths, cached, soundness, leaving=leaving, lost=self._lost
         )

@@ -83,12 +83,26 @@ class Scrub(Service):
     def startService(self) -> None:
         """Schedule the first comparison."""
         super().startService()
+        self._begin()
+
+    def _begin(self) -> None:
         self._work = Deferred.fromCoroutine(self._run())
         self._work.addErrback(self._ended)
+
+    def follow(self, every: float | None) -> None:
+        """Let a round last so long from now on (seconds); None: hash nothing."""
+        if every != self._every:
+            self._every = every
+            self._break_off()
+            if self.running:
+                self._begin()
 
     def stopService(self) -> None:
         """Stop, after the job that is running in a thread."""
         super().stopService()
+        self._break_off()
+
+    def _break_off(self) -> None:
         work, self._work = self._work, None
         if work is not None:
             work.cancel()

@@ -87,6 +87,10 @@ class Soundness:
         self._locks = KeyedLocks[Digest]()
         self._sound: BoundedTable[Digest, Signature] = BoundedTable(_MOST_REMEMBERED, clock)
 
+    def follow(self, reading: Reading) -> None:
+        """Verify this when it is read, from now on."""
+        self._reading = reading
+
     def forget(self, digest: Digest) -> None:
         """Forget the result for this content."""
         self._sound.drop(digest)

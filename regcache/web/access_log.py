@@ -13,7 +13,10 @@ _PLAIN = re.compile(r"[!#-<>-\[\]-~]+\Z")
 
 
 class AccessLog:
-    """Writes a line per request, as text or JSON. A :data:`Recorder`."""
+    """Writes a line per request, as text or JSON. A :data:`Recorder`.
+
+    :ivar enabled: whether it does.
+    """
 
     def __init__(
         self, writer: LineWriter, later: Callable[[Callable[[], None]], object] | None = None
@@ -24,6 +27,7 @@ class AccessLog:
         """
         self._writer = writer
         self._later = later
+        self.enabled = True
         self._is_due = False
 
     @classmethod
@@ -32,6 +36,8 @@ class AccessLog:
         return cls(LineWriter(stream, log_format, clock))
 
     def __call__(self, record: RequestRecord) -> None:
+        if not self.enabled:
+            return
         if self._writer.is_json:
             self._writer.put_fields("info", "regcache.access", record.as_fields())
         else:

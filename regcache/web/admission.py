@@ -46,6 +46,11 @@ class Admission:
         self._counts: Counter[str] = Counter()
         self._total = 0
 
+    def limit(self, most: int, most_per_address: int) -> None:
+        """Let so many in from now on. Those that are in stay."""
+        self._most = most
+        self._most_per_address = most_per_address
+
     @property
     def total(self) -> int:
         """How many connections there are."""

@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -83,6 +84,22 @@ class ListenerSpec:
         return f"admin.socket {self.left_over}" if self.left_over else f"listener {self.endpoint}"
 
 
+class ReplaceableFactory(Factory):
+    """Makes the protocols of new connections by whatever is behind it then.
+
+    :ivar behind: that; connections that are open stay with what made them.
+    """
+
+    noisy = False
+
+    def __init__(self, behind: IProtocolFactory) -> None:
+        self.behind = behind
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """A protocol for a new connection."""
+        return self.behind.buildProtocol(addr)
+
+
 def socket_spec(path: str, factory: IProtocolFactory) -> ListenerSpec:
     """A unix socket for its owner and group, whose file may be left over from before.
 
@@ -96,13 +113,15 @@ Place = BoundSocket | IStreamServerEndpoint
 """An address that is taken, or an endpoint that opens by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Prepared:
-    """A listener that is bound, and not open yet."""
+    """A listener that is bound, and open once it has a port."""
 
     spec: ListenerSpec
+    door: ReplaceableFactory
     factory: IProtocolFactory
     place: Place
+    port: IListeningPort | None = None
 
 
 class Listeners(Service):
@@ -122,7 +141,6 @@ class Listeners(Service):
     done with them before ``open``.
 
     :param bind: binds a TCP address, instead of :func:`~regcache.web.binding.bind_tcp`.
-    :ivar ports: the open ports.
     """
 
     def __init__(
@@ -132,21 +150,26 @@ class Listeners(Service):
         self._specs = specs
         self._bind = bind or bind_tcp
         self._prepared: list[_Prepared] = []
-        self.ports: list[IListeningPort] = []
+        self._open: list[_Prepared] = []
         self._pauses: dict[Any, IDelayedCall] = {}
         self._shortages = Sparingly(reactor, SHORTAGE_TOLD)
 
     @property
+    def ports(self) -> list[IListeningPort]:
+        """The open ports."""
+        return [each.port for each in self._open if each.port is not None]
+
+    @property
     def is_listening(self) -> bool:
         """Whether the listeners are open."""
-        return bool(self.ports)
+        return bool(self._open)
 
     def bind(self) -> None:
         """Bind all addresses, once. If one cannot be bound, none is kept.
 
         :raises ListenError: for the first that cannot be bound.
         """
-        if self.ports or self._prepared:
+        if self._open or self._prepared:
             return
         try:
             for spec in self._specs:
@@ -196,13 +219,33 @@ class Listeners(Service):
         for each in prepared:
             if isinstance(each.place, BoundSocket):
                 each.place.socket.close()
-        ports, self.ports = self.ports, []
+        opened, self._open = self._open, []
         pauses, self._pauses = self._pauses, {}
         for pause in pauses.values():
             pause.cancel()
-        stopped = [port.stopListening() for port in ports]
-        waiting = [each for each in stopped if isinstance(each, Deferred)]
-        return DeferredList(waiting, consumeErrors=True) if waiting else succeed(None)
+        return _stopped(opened)
+
+    def close(self, spec: ListenerSpec) -> "Deferred[Any]":
+        """The same for one listener."""
+        closing = [each for each in self._open if each.spec is spec]
+        self._open = [each for each in self._open if each.spec is not spec]
+        for each in closing:
+            pause = self._pauses.pop(each.port, None)
+            if pause is not None:
+                pause.cancel()
+        return _stopped(closing)
+
+    def replace(self, spec: ListenerSpec, following: ListenerSpec) -> None:
+        """Have new connections at the place of one listener answered as another one says.
+
+        The place stays open meanwhile: no client is refused.
+
+        :param following: with the same endpoint.
+        """
+        for each in self._open:
+            if each.spec is spec:
+                each.spec = following
+                each.door.behind = _streams(following, self._reactor)
 
     def _cannot_accept(self, port: Any, error: OSError) -> None:
         """Stop accepting for a moment. New connections wait in the kernel meanwhile."""
@@ -221,16 +264,15 @@ class Listeners(Service):
         port.startReading()
 
     def _prepare(self, spec: ListenerSpec) -> None:
-        factory = spec.factory
-        if spec.tls is not None:
-            factory = TLSStreamFactory(spec.tls, False, factory, self._reactor)
+        door = ReplaceableFactory(_streams(spec, self._reactor))
+        factory: IProtocolFactory = door
         if isinstance(spec.endpoint, str) and spec.endpoint.startswith(_PROXIED):
-            factory = ProxiedFactory(factory, self._reactor)
+            factory = ProxiedFactory(door, self._reactor)
         if isinstance(spec.endpoint, int) or spec.endpoint.isdecimal():
             places = self._bind_both(int(spec.endpoint), spec)
         else:
             places = self._places(spec, spec.endpoint)
-        self._prepared += [_Prepared(spec, factory, place) for place in places]
+        self._prepared += [_Prepared(spec, door, factory, place) for place in places]
 
     def _places(self, spec: ListenerSpec, description: str) -> Sequence[Place]:
         description = description.removeprefix(_PROXIED)
@@ -275,9 +317,24 @@ class Listeners(Service):
         port = _at_once(spec, listening)
         bound_accepts(port, MOST_ACCEPTED, partial(self._cannot_accept, port))
         bound_unsent(socket_of(port))
-        self.ports.append(port)
+        prepared.port = port
+        self._open.append(prepared)
         tls = " (TLS)" if spec.tls is not None else ""
         _log.info("listening on {endpoint}{tls}", endpoint=spec.left_over or spec.endpoint, tls=tls)
+
+
+def _streams(spec: ListenerSpec, reactor: Any) -> IProtocolFactory:
+    """What makes the protocols of connections, TLS included."""
+    if spec.tls is None:
+        return spec.factory
+    return TLSStreamFactory(spec.tls, False, spec.factory, reactor)
+
+
+def _stopped(opened: Sequence[_Prepared]) -> "Deferred[Any]":
+    """Stop listening there. Fires when the sockets are closed."""
+    stopped = [each.port.stopListening() for each in opened if each.port is not None]
+    waiting = [each for each in stopped if isinstance(each, Deferred)]
+    return DeferredList(waiting, consumeErrors=True) if waiting else succeed(None)
 
 
 def _at_once(spec: ListenerSpec, listening: "Deferred[Any]") -> Any:

@@ -103,6 +103,10 @@ class Site(http.HTTPFactory):
         self._second = -1
         self._standard: dict[tuple[bool, bool], HeaderBlock] = {}
 
+    def follow(self, limits: ConnectionLimits) -> None:
+        """Bound what connections cost by this from now on."""
+        self.limits = limits
+
     def startFactory(self) -> None:
         """Nothing to do: Twisted's access log, and its timer, are not used."""
 

@@ -35,7 +35,7 @@ class AdminCase(SynchronousTestCase):
             api=lambda found: says(f"the API by {found.name}"),
             view=says("the view of operators"),
             local_view=says("the view"),
-            admin_hosts=["registry.example.com"],
+            is_admin_host=lambda host: host == "registry.example.com",
             gatekeeper=lambda: None,
         )
         proxies = TrustedProxies(["192.0.2.0/24"])

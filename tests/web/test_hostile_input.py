@@ -269,7 +269,7 @@ class HostileInputTests(SynchronousTestCase):
             api=lambda _: view,
             view=view,
             local_view=view,
-            admin_hosts=["registry.example.com"],
+            is_admin_host=lambda host: host == "registry.example.com",
             gatekeeper=lambda: None,
         )
         site = make_site(pages)

@@ -133,7 +133,7 @@ class OpeningTests(ListenerCase):
         self.assertEqual(
             self.addresses(), [("127.0.0.1", 80), ("::", 81), ("/run/x.sock", 0), ("", 82)]
         )
-        self.assertIs(self.reactor.opened[0][2], self.site)
+        self.assertIs(self.reactor.opened[0][2].behind, self.site)
         self.assertIsNot(self.reactor.opened[3][2], self.site)
 
     def test_backlog(self) -> None:
@@ -167,9 +167,10 @@ class OpeningTests(ListenerCase):
             ListenerSpec("tcp:80", self.site),
         ]
         Listeners(self.reactor, specs, self.reactor.bind).open()
-        wrapped = [isinstance(each[2], TLSMemoryBIOFactory) for each in self.reactor.opened]
+        behind = [each[2].behind for each in self.reactor.opened]
+        wrapped = [isinstance(each, TLSMemoryBIOFactory) for each in behind]
         self.assertEqual(wrapped, [True, True, True, False])
-        self.assertIs(self.reactor.opened[0][2].wrappedFactory, self.site)
+        self.assertIs(behind[0].wrappedFactory, self.site)
 
 
 class FailureTests(ListenerCase):

@@ -87,6 +87,12 @@ class CursorProblem(Problem):
     status, code = 410, "CURSOR"
 
 
+class WrongConfigProblem(Problem):
+    """The configuration file is wrong: the params have the errors, as check-config has them."""
+
+    status, code = 422, "WRONG_CONFIG"
+
+
 class TooManyLoginsProblem(Problem):
     """Too many wrong logins came from this address."""
 
@@ -132,6 +138,7 @@ PROBLEMS: tuple[type[Problem], ...] = (
     PlanChangedProblem,
     CursorProblem,
     PlanExpiredProblem,
+    WrongConfigProblem,
     TooManyLoginsProblem,
     InternalProblem,
     UpstreamProblem,

@@ -57,7 +57,7 @@ class DownloadTable:
         distrusted_urls: DistrustedUrls,
         record: Callable[[Fetched], Awaitable[None]],
     ) -> None:
-        self._context = context
+        self.context = context
         self._distrusted_urls = distrusted_urls
         self._record = record
         self._running: dict[Digest, dict[UpstreamIdentity, Download]] = {}
@@ -84,19 +84,19 @@ class DownloadTable:
     @property
     def storage_rests(self) -> bool:
         """Whether the disk refused a write so recently that nothing is stored now."""
-        return self._context.clock.seconds() < self._storage_rests_until
+        return self.context.clock.seconds() < self._storage_rests_until
 
     def not_storing(self, digest: Digest) -> str:
         """Why a blob must not be stored now; "" if it may."""
-        if self._context.space.closed:
-            return f"the storage takes nothing: {self._context.space.closed}"
+        if self.context.space.closed:
+            return f"the storage takes nothing: {self.context.space.closed}"
         if self.storage_rests:
             return "the disk refused a write a moment ago"
         until, reason = self._refused.get(digest) or (0.0, "")
-        return reason if self._context.clock.seconds() < until else ""
+        return reason if self.context.clock.seconds() < until else ""
 
     def _refuse(self, digest: Digest, reason: str, seconds: float) -> None:
-        self._refused.put(digest, (self._context.clock.seconds() + seconds, reason))
+        self._refused.put(digest, (self.context.clock.seconds() + seconds, reason))
 
     def skipped(self, digest: Digest, registry: IRegistry) -> frozenset[int]:
         """The indexes of the URLs that must not be asked for a digest.
@@ -146,10 +146,10 @@ class DownloadTable:
             expected_size=expected_size,
             fresh=fresh,
             skip=skip,
-            generation=self._context.removed.current,
-            began=self._context.clock.seconds(),
+            generation=self.context.removed.current,
+            began=self.context.clock.seconds(),
         )
-        download = self._all[task] = Download(task, self._context, self)
+        download = self._all[task] = Download(task, self.context, self)
         self._running.setdefault(digest, {})[task.upstream] = download
         download.begin()
         return download
@@ -191,7 +191,7 @@ class DownloadTable:
             await self._record(fetched)
         except OSError as error:
             self._log.warn("noting {digest} failed: {error}", digest=fetched.digest, error=error)
-            self._context.events.storage_error()
+            self.context.events.storage_error()
 
     def wrong_bytes(
         self, digest: Digest, upstream: UpstreamIdentity, url_index: int, *, page: bool
@@ -220,11 +220,11 @@ class DownloadTable:
             what="it is" if one else "new blobs are",
             rest=int(STORAGE_REST),
         )
-        self._context.events.storage_error()
+        self.context.events.storage_error()
         if one:
             self._refuse(digest, "something else has the name of its file", STORAGE_REST)
         else:
-            self._storage_rests_until = self._context.clock.seconds() + STORAGE_REST
+            self._storage_rests_until = self.context.clock.seconds() + STORAGE_REST
         return STORAGE_FAILED
 
     def outgrew(self, digest: Digest) -> None:

@@ -57,9 +57,21 @@ class SweepTimes(Service):
         self._timers: dict[str, IDelayedCall] = {}
         self.next_sweep: float | None = None
 
+    def follow(self, rules: SweepRules) -> None:
+        """Go by other rules from now on. A sweep under way goes on."""
+        if rules == self._rules:
+            return
+        self._rules = rules
+        self._forget_times()
+        if self.running:
+            self._begin()
+
     def startService(self) -> None:
         """Wait for the first times."""
         super().startService()
+        self._begin()
+
+    def _begin(self) -> None:
         rules, now = self._rules, self._clock.seconds()
         self._wait("forget", now + FIRST, self._forget)
         if rules.unused_for is not None:
@@ -73,7 +85,12 @@ class SweepTimes(Service):
     def stopService(self) -> None:
         """Begin no more."""
         super().stopService()
-        for timer in self._timers.values():
+        self._forget_times()
+
+    def _forget_times(self) -> None:
+        self.next_sweep = None
+        timers, self._timers = self._timers, {}
+        for timer in timers.values():
             if timer.active():
                 timer.cancel()
 
@@ -91,21 +108,23 @@ class SweepTimes(Service):
         self._timers[what] = self._clock.callLater(min(left, LONGEST), self._wait, what, due, begin)
 
     def _sweep(self) -> None:
-        assert self._rules.unused_for is not None
-        now = self._clock.seconds()
-        selection = Selection(now, now - self._rules.unused_for)
+        rules, now = self._rules, self._clock.seconds()
+        assert rules.unused_for is not None
+        selection = Selection(now, now - rules.unused_for)
 
         def again() -> None:
-            self._wait_for_sweep(next_time(self._rules.sweep, self._clock.seconds()))
+            if rules is self._rules:  # else others have begun already
+                self._wait_for_sweep(next_time(rules.sweep, self._clock.seconds()))
 
         self._run(selection, again)
 
     def _purge(self) -> None:
-        purge = self._rules.purge
+        rules, purge = self._rules, self._rules.purge
         assert purge is not None
 
         def again() -> None:
-            self._wait("purge", next_time(purge, self._clock.seconds()), self._purge)
+            if rules is self._rules:
+                self._wait("purge", next_time(purge, self._clock.seconds()), self._purge)
 
         self._run(Selection(self._clock.seconds(), inf), again)
 

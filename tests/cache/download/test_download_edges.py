@@ -232,7 +232,7 @@ class ClosingTests(SynchronousTestCase):
                 case.said.append("over")
 
         caches = Caches(os.path.abspath(self.mktemp()), Clock())
-        context, events, file = caches.downloads._context, Events(), File()
+        context, events, file = caches.downloads.context, Events(), File()
         source = BlobSource(None, None)  # type: ignore[arg-type]
         task = DownloadTask(
             Digest.of(b""),

@@ -1,0 +1,165 @@
+"""The listeners of the configuration in force, which another configuration changes: a root part.
+
+============================  ===============================================================
+what another configuration    what becomes of it
+does to a listener
+============================  ===============================================================
+leaves it as it is            it stays, with the limits of the other one
+changes its options           its socket stays; new connections see the new options; those
+                              that are open end after their present answer
+adds it                       it is opened before anything else changes: what cannot be opened
+                              keeps the whole configuration out
+removes it                    its socket is closed; connections end after their present answer
+gives its address another     the socket is closed before the other is opened, and opened again
+form (``443``, ``tcp:443``)   if that cannot be
+============================  ===============================================================
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+
+from regcache.web.listeners import ListenError, Listeners, ListenerSpec
+from regcache.web.site import ConnectionLimits, Site
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltListener:
+    """One listener, and what belongs to it.
+
+    :ivar options: if these are others, the listener is another one at the same place.
+    """
+
+    spec: ListenerSpec
+    site: Site
+    options: Hashable
+    watchers: Sequence[Service] = ()
+
+    @property
+    def key(self) -> str:
+        """By what it is known: its endpoint."""
+        return str(self.spec.endpoint)
+
+
+class ListenerSet(Service):
+    """Opens, changes and closes listeners.
+
+    :ivar sites: all that have connections, with those of listeners that are no more; one list.
+    :ivar watchers: the services that belong to the listeners.
+    :ivar closing: the daemon is stopping.
+    """
+
+    def __init__(self, reactor: Any, first: Sequence[BuiltListener]) -> None:
+        self._reactor = reactor
+        self._present = {each.key: each for each in first}
+        self._groups = [Listeners(reactor, [each.spec for each in first])]
+        self.sites = [each.site for each in first]
+        self.watchers = MultiService()
+        self.closing = False
+        for built in first:
+            self._watch(built)
+
+    @property
+    def options(self) -> dict[str, Hashable]:
+        """The options of each listener, by its key."""
+        return {key: each.options for key, each in self._present.items()}
+
+    def privilegedStartService(self) -> None:
+        """Bind all of the first listeners. :raises ListenError: if one cannot be bound."""
+        self._groups[0].privilegedStartService()
+
+    def startService(self) -> None:
+        """Open them. :raises ListenError: if one cannot be opened."""
+        super().startService()
+        self._groups[0].startService()
+
+    def stopService(self) -> "Deferred[Any]":
+        """Accept no new connections, and take no other configuration."""
+        super().stopService()
+        self.closing = True
+        return DeferredList([each.stop_listening() for each in self._groups], consumeErrors=True)
+
+    async def follow(
+        self, wanted: Collection[str], built: Sequence[BuiltListener], then: Callable[[], None]
+    ) -> None:
+        """Have other listeners, all of them or none.
+
+        :param wanted: the keys of all that there are to be.
+        :param built: those that are new, or have other options.
+        :param then: called in the same turn in which the new ones are open, and before anything
+            is answered by them.
+        :raises ListenError: if one cannot be opened; nothing has changed then.
+        """
+        added = [each for each in built if each.key not in self._present]
+        removed = [each for key, each in self._present.items() if key not in wanted]
+        if added:
+            self._groups.append(await self._opened(added, removed))
+        then()
+        for each in removed:
+            self._close(each.spec)
+            where = each.spec.left_over or each.spec.endpoint
+            _log.info("not listening on {where} any more", where=where)
+            self._retire(self._present.pop(each.key))
+        for each in built:
+            former = self._present.get(each.key)
+            if former is not None:
+                for group in self._groups:
+                    group.replace(former.spec, each.spec)
+                self._retire(former)
+            self._present[each.key] = each
+            self.sites.append(each.site)
+            self._watch(each)
+        self._groups = [each for each in self._groups if each.is_listening]
+
+    def limit(self, limits: ConnectionLimits) -> None:
+        """Bound what connections cost by this from now on."""
+        for site in self.sites:
+            site.follow(limits)
+
+    async def _opened(
+        self, added: Sequence[BuiltListener], removed: Sequence[BuiltListener]
+    ) -> Listeners:
+        """Open new listeners. :raises ListenError:"""
+        group = Listeners(self._reactor, [each.spec for each in added])
+        try:
+            group.open()
+        except ListenError:
+            if not removed:
+                raise
+        else:
+            return group
+        # What stands in the way may be a listener of our own, that is to go.
+        for each in removed:
+            await self._close(each.spec)
+        try:
+            group.open()
+        except ListenError:
+            again = Listeners(self._reactor, [each.spec for each in removed])
+            again.open()
+            self._groups.append(again)
+            raise
+        return group
+
+    def _close(self, spec: ListenerSpec) -> "Deferred[Any]":
+        return DeferredList([each.close(spec) for each in self._groups], consumeErrors=True)
+
+    def _retire(self, former: BuiltListener) -> None:
+        """Let its connections end after their present answers."""
+        for watcher in former.watchers:
+            watcher.disownServiceParent()
+        site = former.site
+        site.drain()
+        site.when_idle().addCallback(lambda _: self.sites.remove(site))
+
+    def _watch(self, built: BuiltListener) -> None:
+        for watcher in built.watchers:
+            watcher.setServiceParent(self.watchers)

@@ -173,13 +173,7 @@ class EveningTests(PullThroughCase):
         """What a pull that is called off has begun is gone on with the next time."""
         _, digest = self.hold()
         pulling = self.begin("pull", name_of(MULTI))
-
-        def arriving() -> bool:
-            jobs = self.json("jobs")["items"]
-            parts = [each for job in jobs for each in (job["result"] or {}).get("arriving", ())]
-            return any(each["here_bytes"] >= HELD - 100_000 for each in parts)
-
-        wait_until(arriving, "some of it has come")
+        wait_until(self.arriving, "some of it has come")
         (job,) = self.json("jobs")["items"]
         self.ctl("pull", name_of(MULTI), status=1)
         self.assertIn("such a job runs already", self.errors)
@@ -191,6 +185,21 @@ class EveningTests(PullThroughCase):
         self.assertEqual(last.path.rpartition("/")[2], digest)
         self.assertTrue(last.headers.get("range"), "it was fetched from its beginning")
         self.assertEqual(self.stored(), self.contents(catalog().images[MULTI], 0))
+
+    def test_killed(self) -> None:
+        """A daemon that is killed while it pulls has lost nothing, and nothing is wrong."""
+        self.hold()
+        pulling = self.begin("pull", name_of(MULTI), "--pin")
+        wait_until(self.arriving, "some of it has come")
+        self.daemon.process.kill()
+        self.assertEqual(pulling.wait(60), 3)
+        self.upstream.faults.clear()
+        self.daemon.start()
+        self.assertEqual(self.json("jobs")["items"], [])
+        self.ctl("pull", name_of(MULTI))
+        self.assertEqual(self.stored(), self.contents(catalog().images[MULTI], 0))
+        self.assertEqual(self.json("verify")["result"]["damaged_count"], 0)
+        self.assertEqual(len(self.json("pin")["items"]), 1)
 
     def test_interrupted(self) -> None:
         """Who interrupts the command is told that the daemon goes on, and that is no success."""
@@ -207,6 +216,12 @@ class EveningTests(PullThroughCase):
             return bool(self.json("jobs")["items"][0]["state"] == "done")
 
         wait_until(ended, "the daemon has gone on")
+
+    def arriving(self) -> bool:
+        """Whether as much of a blob has come as its upstream gives."""
+        jobs = self.json("jobs")["items"]
+        parts = [each for job in jobs for each in (job["result"] or {}).get("arriving", ())]
+        return any(each["here_bytes"] >= HELD - 100_000 for each in parts)
 
     def hold(self) -> tuple[Fault, str]:
         """Let the largest blob of an image stop half-way; its digest."""

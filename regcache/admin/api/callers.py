@@ -91,6 +91,17 @@ class Caller:
             for each in self.decision.grants
         )
 
+    def sees_whole(self, name: str) -> bool:
+        """Whether every repository of an upstream may be seen, so that its sums hide nothing."""
+        if self.sees_all or self.decision is None:
+            return self.sees_all
+        return self.sees_upstream(name) and any(
+            Action.PULL in each.actions
+            and each.repositories is None
+            and (each.upstreams is None or name in each.upstreams)
+            for each in self.decision.grants
+        )
+
     @property
     def sees_all(self) -> bool:
         """Whether every repository may be seen, so that sums tell nothing that is hidden."""

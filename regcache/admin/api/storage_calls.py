@@ -95,14 +95,14 @@ def storage_routes(
         return {
             "disk": facts.disk.told(),
             "by_upstream": [
-                _upstream(each) for each in facts.upstreams if caller.sees_upstream(each.name)
+                _upstream(each) for each in facts.upstreams if caller.sees_whole(each.name)
             ],
             "rules": [
                 {"key": each.key, "value": each.value, "effective": each.effective}
                 for each in facts.rules
             ],
             "last_sweep": _swept(facts.swept),
-            "last_verify": _verified(facts.verified),
+            "last_verify": _verified(facts.verified, whole=caller.sees_all),
         }
 
     async def handle_advice(_asked: AskedCall) -> dict[str, Any]:
@@ -142,8 +142,12 @@ def _swept(swept: tuple[float, int, float] | None) -> dict[str, Any] | None:
     }
 
 
-def _verified(verified: tuple[float, int, Sequence[str]] | None) -> dict[str, Any] | None:
+def _verified(
+    verified: tuple[float, int, Sequence[str]] | None, *, whole: bool
+) -> dict[str, Any] | None:
+    """:param whole: digests of every repository may be seen."""
     if verified is None:
         return None
     ended, contents, damaged = verified
-    return {"time": time_or_null(ended), "blobs": contents, "damaged": list(damaged)}
+    told = list(damaged) if whole else []
+    return {"time": time_or_null(ended), "blobs": contents, "damaged": told}

@@ -76,6 +76,8 @@ class SightTests(CallerCase):
         self.assertTrue(alice.may_pull("b.test", "library/nginx"))
         self.assertFalse(alice.may_pull("b.test", "org/app"))
         self.assertFalse(alice.sees_all)
+        self.assertTrue(alice.sees_whole("a.test") and alice.sees_upstream("b.test"))
+        self.assertFalse(alice.sees_whole("b.test"))
         root = self.who(ROOT)
         self.assertTrue(root.may_pull("b.test", "org/app") and root.sees_all)
 

@@ -10,12 +10,13 @@ from regcache.admin.api.calls import PREFIX, AskedCall, CallRoute
 from regcache.admin.api.events_call import EventCall, EventIds
 from regcache.admin.events.changes import Changed, Changes
 from regcache.admin.events.event_stream import LONGEST_FULL
-from regcache.admin.events.hub import COMMENT, MOST_OF_ONE, PROOF, STEP, EventHub
+from regcache.admin.events.hub import COMMENT, MOST_OF_ONE, STEP, EventHub
 from regcache.admin.events.topics import MOST_ITEMS
 from regcache.admin.requests.ring import RequestRing
 from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.watched_file import INTERVAL
 from tests.access.accounts import hashed
 from tests.admin.requests.rows import ALPINE, row
 from tests.support.api import ALICE, ROOT, ApiCase
@@ -215,23 +216,27 @@ class EndTests(EventCase):
     def test_account(self) -> None:
         """An account that is gone, or has another password, is told nothing more."""
         events = self.listen("?topics=status", f"Authorization: {ALICE}")
-        self.wait(PROOF + 1)
+        self.wait(STEP)
         self.assertEqual([name for name, _ in events.take()], ["status"])
         assert self.gatekeeper is not None
         self.gatekeeper.access.replace_accounts({"alice": hashed("another")})
-        self.wait(PROOF + 1)
+        self.wait(STEP)
         self.assertEqual(events.take()[-1], ("bye", {"reason": "session over"}))
         self.assertEqual(len(self.hub), 0)
+
+    def test_contract(self) -> None:
+        """A removed account is told nothing two seconds later: the file is read, then looked."""
+        self.assertLess(INTERVAL + STEP, 2.0)
 
     def test_session(self) -> None:
         """A session that was ended is told nothing more."""
         token, _ = self.sessions.begin("", "")
         cookie = f"Cookie: regcache-5001={token}"
         events = self.listen("?topics=job", cookie)
-        self.wait(PROOF + 1)
+        self.wait(STEP)
         self.assertEqual(events.take(), [])
         self.sessions.end(token)
-        self.wait(PROOF + 1)
+        self.wait(STEP)
         self.assertEqual(events.take(), [("bye", {"reason": "session over"})])
 
 

@@ -12,7 +12,7 @@ from regcache.digests import Digest, InvalidDigestError
 from regcache.parsing import load_json
 from regcache.times import parse_time
 
-#: Characters of one text that are shown, and of all texts of one image.
+#: Characters of one text that are shown; and of all settings, all labels, and all steps.
 LONGEST_TEXT, MOST_TEXT = 16 * 1024, 256 * 1024
 #: Entries of one list, labels, and steps that are shown.
 MOST_ENTRIES, MOST_STEPS = 256, 1024
@@ -100,10 +100,9 @@ def details_of(manifest: bytes, config: bytes | None) -> ImageDetails:
     """
     layers = list(_layers(_object(manifest)))
     said = _object(config) if config is not None else {}
-    room = _Room()
-    settings = _settings(said, room) if said else None
-    steps = list(_steps(said.get("history"), layers, room))
-    return ImageDetails(settings, list(_labels(_inner(said).get("Labels"), room)), steps)
+    settings = _settings(said, _Room()) if said else None
+    labels = list(_labels(_inner(said).get("Labels"), _Room()))
+    return ImageDetails(settings, labels, list(_steps(said.get("history"), layers, _Room())))
 
 
 def _object(content: bytes) -> Mapping[str, Any]:

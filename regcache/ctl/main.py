@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from regcache import __version__
 from regcache.ctl import (
     check_config,
+    inspect_command,
     job_commands,
+    list_command,
     passwd,
     pin_commands,
     pull_command,
@@ -24,6 +26,8 @@ from regcache.ctl import (
 #: Each module adds its own parser, whose ``run`` takes the arguments and gives the exit status.
 COMMANDS = (
     status_command,
+    list_command,
+    inspect_command,
     request_commands,
     pull_command,
     refresh_command,

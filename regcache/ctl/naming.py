@@ -104,7 +104,11 @@ def named_target(text: str) -> NamedTarget:
     if not any(each in text for each in _WILD):
         if "/" not in text and "@" not in text and looks_like_upstream(text):
             return NamedTarget(upstream=HUB if text.lower() in _HUB_NAMES else text.lower())
-        return NamedTarget(image_name(text))
+        image = image_name(text)
+        if image.tag and image.digest:
+            # A digest means the manifest with all its tags.
+            raise argparse.ArgumentTypeError(f"{text}: write the tag or the digest, not both")
+        return NamedTarget(image)
     name, colon, tag = text.rpartition(":")
     if not colon or "/" in tag:
         name, tag = text, ""

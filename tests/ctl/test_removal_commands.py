@@ -206,7 +206,7 @@ class TargetTests(RemovalCase):
             self.assertEqual(named_target(text), found, text)
         image = named_target("quay.io/org/app:v1").image
         self.assertEqual(str(image), "quay.io/org/app:v1")
-        for wrong in ("A*", "nginx:*:*", "a//*", "nginx@*"):
+        for wrong in ("A*", "nginx:*:*", "a//*", "nginx@*", f"nginx:1@{DIGEST}"):
             self.assertRaises(argparse.ArgumentTypeError, named_target, wrong)
 
     def test_upstream(self) -> None:

@@ -1,12 +1,13 @@
 """The facts about a request, collected while it is answered, and its record at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
+from twisted.web.http_headers import Headers
 
 from regcache.access.principals import UNLIMITED, Decision, Principal, TransferLimits
 from regcache.causes import Cause
@@ -21,6 +22,9 @@ CLIENT_LEFT = 499
 LEFT = "the client closed the connection"
 #: How much of what a client says it is is kept (bytes).
 LONGEST_AGENT = 200
+#: What clients say they are, of which there are few.
+MOST_AGENTS = 256
+_agents: dict[bytes, bytes] = {}
 #: Numbers the requests of a process in the order in which they arrive.
 next_serial = count(1).__next__
 
@@ -133,6 +137,20 @@ class RequestFacts:
 
 Recorder = Callable[[RequestRecord], None]
 """Is told of every request when it has ended."""
+
+
+def agent_of(headers: Headers) -> bytes:
+    """What a client says it is. Equal ones are one object, since many records keep it."""
+    lines: Sequence[bytes] = headers.getRawHeaders(b"user-agent", ())
+    if not lines:
+        return b""
+    agent = _agents.get(lines[0])
+    if agent is None:
+        agent = lines[0][:LONGEST_AGENT]
+        if len(_agents) >= MOST_AGENTS:
+            _agents.clear()
+        _agents[agent] = agent
+    return agent
 
 
 def describe_peer(address: IAddress | None) -> str:

@@ -25,9 +25,9 @@ from regcache.web.problem_details import send_refusal
 from regcache.web.records import (
     CLIENT_LEFT,
     LEFT,
-    LONGEST_AGENT,
     RequestFacts,
     RequestRecord,
+    agent_of,
     describe_peer,
     next_serial,
 )
@@ -36,6 +36,8 @@ from regcache.web.site import Site
 
 #: Larger bodies are written in pieces, as the client takes them (bytes).
 LARGEST_WHOLE = 64 * 1024
+
+_METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 
 PUSH_METHODS = frozenset({b"PUT", b"POST", b"PATCH"})
 
@@ -338,36 +340,39 @@ def record_of(request: Request, now: float, *, is_open: bool = False) -> Request
     :param now: clock seconds.
     :param is_open: it goes on.
     """
-    facts, begun = request.facts, request.first_byte_at
-    agents = request.requestHeaders.getRawHeaders(b"user-agent")
+    facts, begun, method = request.facts, request.first_byte_at, request.method
     status = CLIENT_LEFT if begun is None else int(request.code)
-    return RequestRecord(
-        peer=request.peer_name,
-        account=facts.account,
-        method=request.method.decode("ascii", "replace"),
-        kind=facts.kind,
-        upstream=facts.upstream,
-        repository=facts.repository,
-        reference=facts.reference,
-        status=status,
-        body_bytes=0 if request.method == b"HEAD" else request.body_bytes_sent,
-        outcome=facts.outcome or ("hit" if status < 400 else "error"),
-        cache_status=facts.cache_status,
-        first_byte=None if begun is None else begun - request.arrived_at,
-        seconds=now - request.arrived_at,
-        ended_early=facts.ended_early,
-        error=facts.error,
-        principal=facts.principal,
-        serial=request.serial,
-        arrived=request.arrived_at,
-        agent=agents[0][:LONGEST_AGENT] if agents else b"",
-        digest=facts.digest,
-        cause=facts.cause,
-        is_distribution=request.is_distribution,
-        shows_login=status != UNAUTHORIZED or bool(request.field_lines(b"authorization")),
-        is_open=is_open,
-        timings=facts.timings,
-        flow=facts.flow,
+    # In the order of the fields: by their names it would take three times as long.
+    return RequestRecord._make(
+        (
+            request.peer_name,
+            facts.account,
+            _METHODS.get(method) or method.decode("ascii", "replace"),
+            facts.kind,
+            facts.upstream,
+            facts.repository,
+            facts.reference,
+            status,
+            0 if method == b"HEAD" else request.body_bytes_sent,
+            facts.outcome or ("hit" if status < 400 else "error"),
+            facts.cache_status,
+            None if begun is None else begun - request.arrived_at,
+            now - request.arrived_at,
+            facts.ended_early,
+            facts.error,
+            facts.principal,
+            request.serial,
+            request.arrived_at,
+            agent_of(request.requestHeaders),
+            facts.digest,
+            facts.cause,
+            request.is_distribution,
+            status != UNAUTHORIZED or bool(request.field_lines(b"authorization")),
+            is_open,
+            facts.timings,
+            facts.flow,
+            None,
+        )
     )
 
 

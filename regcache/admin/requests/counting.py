@@ -45,6 +45,12 @@ MOST_NAMES = 1000
 #: Upper bounds of first-byte times: each a quarter more than the one before (seconds).
 _BOUNDS = tuple(0.0002 * 1.25**n for n in range(60))
 _HITS = frozenset({"hit", "revalidated", "stale"})
+_FETCHED, _BAD = frozenset({"miss", "relay"}), frozenset({"error", "denied"})
+#: Kinds of requests that wait to be added up.
+MOST_GROUPS = 2000
+
+_Key = tuple[str, str, str, str, bool, bool, bool]
+"""Upstream, repository, account, outcome; whether it succeeded, failed, named a tag."""
 
 
 class _Minute:
@@ -69,8 +75,19 @@ class HourCounts(NamedTuple):
     first_byte: float | None
 
 
+class _Group:
+    """Requests that are counted alike."""
+
+    __slots__ = ("bytes", "count")
+
+    def __init__(self) -> None:
+        self.count = self.bytes = 0
+
+
 class RequestCounting:
     """Counts what ends. A :data:`~regcache.web.records.Recorder`.
+
+    Requests that are alike are counted together, and added up when that is taken away.
 
     :param fetched: gives the bytes that came from each upstream since the start.
     """
@@ -78,51 +95,58 @@ class RequestCounting:
     def __init__(self, fetched: Callable[[], Mapping[str, int]]) -> None:
         self._fetched = fetched
         self._fetched_before: dict[str, int] = {}
+        self._groups: dict[_Key, _Group] = {}
         self._upstreams: dict[str, Sums] = {}
         self._names: dict[tuple[str, str], Sums] = {}
-        self._first_bytes: dict[int, int] = {}
+        self._first_bytes = [0] * (len(_BOUNDS) + 1)
         self._minutes: deque[_Minute] = deque(maxlen=_HOUR_MINUTES)
 
     def __call__(self, record: RequestRecord) -> None:
         if not record.is_distribution:
             return
-        sums = self._upstreams.get(record.upstream)
-        if sums is None:
-            sums = self._upstreams[record.upstream] = Sums()
-        sums.requests += 1
-        sums.served += record.body_bytes
-        if record.outcome in _HITS:
-            sums.hits += 1
-        if (record.outcome in ("error", "denied") or record.ended_early) and is_failed(record):
-            sums.failed += 1
-        elif record.status < 400:
-            self._count_names(record)
-        if record.first_byte is not None:
-            place = bisect_left(_BOUNDS, record.first_byte)
-            self._first_bytes[place] = self._first_bytes.get(place, 0) + 1
+        outcome, kind = record.outcome, record.kind
+        failed = (outcome in _BAD or record.ended_early != "") and is_failed(record)
+        by_tag = kind == "manifest" and ":" not in record.reference
+        well = not failed and record.status < 400
+        key = (record.upstream, record.repository, record.account, outcome, well, failed, by_tag)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._begin_group(key)
+        group.count += 1
+        group.bytes += record.body_bytes
+        first = record.first_byte
+        if first is not None:
+            self._first_bytes[bisect_left(_BOUNDS, first)] += 1
 
-    def _count_names(self, record: RequestRecord) -> None:
-        """Only what succeeded: so clients make up no names."""
-        by_tag = record.kind == "manifest" and ":" not in record.reference
-        if record.repository:
-            key = (NameKind.REPOSITORY, f"{record.upstream}/{record.repository}")
-            self._count_name(key, record, by_tag)
-        if record.account:
-            self._count_name((NameKind.PRINCIPAL, record.account), record, by_tag)
+    def _begin_group(self, key: _Key) -> _Group:
+        if len(self._groups) >= MOST_GROUPS:
+            self._add_up()
+        group = self._groups[key] = _Group()
+        return group
 
-    def _count_name(self, key: tuple[str, str], record: RequestRecord, by_tag: bool) -> None:
+    def _add_up(self) -> None:
+        groups, self._groups = self._groups, {}
+        for (upstream, repository, account, outcome, well, failed, by_tag), group in groups.items():
+            sums = self._upstreams.setdefault(upstream, Sums())
+            sums.failed += group.count * failed
+            _count(sums, group, outcome)
+            if not well:  # so clients make up no names
+                continue
+            for kind, name, is_named in (
+                (NameKind.REPOSITORY, f"{upstream}/{repository}", repository),
+                (NameKind.PRINCIPAL, account, account),
+            ):
+                found = self._sums_of((kind, name)) if is_named else None
+                if found is not None:
+                    _count(found, group, outcome)
+                    found.pulls += group.count * by_tag
+                    found.fetched += group.bytes * (outcome in _FETCHED)
+
+    def _sums_of(self, key: tuple[str, str]) -> Sums | None:
         sums = self._names.get(key)
-        if sums is None:
-            if len(self._names) >= MOST_NAMES:
-                return
+        if sums is None and len(self._names) < MOST_NAMES:
             sums = self._names[key] = Sums()
-        sums.requests += 1
-        sums.served += record.body_bytes
-        sums.pulls += by_tag
-        if record.outcome in _HITS:
-            sums.hits += 1
-        elif record.outcome in ("miss", "relay"):
-            sums.fetched += record.body_bytes
+        return sums
 
     def take(self, now: float, disk: int | None) -> CountBatch:
         """What was counted since the last time.
@@ -130,6 +154,7 @@ class RequestCounting:
         :param now: Unix seconds.
         :param disk: bytes that are stored.
         """
+        self._add_up()
         for name, count in self._fetched().items():
             more = count - self._fetched_before.get(name, 0)
             if more:
@@ -137,7 +162,8 @@ class RequestCounting:
                 self._upstreams.setdefault(name, Sums()).fetched += more
         self._note_minute(int(now) // MINUTE)
         batch = CountBatch(now, self._upstreams, self._names, disk)
-        self._upstreams, self._names, self._first_bytes = {}, {}, {}
+        self._upstreams, self._names = {}, {}
+        self._first_bytes = [0] * len(self._first_bytes)
         return batch
 
     def _note_minute(self, number: int) -> None:
@@ -147,8 +173,9 @@ class RequestCounting:
         for sums in self._upstreams.values():
             minute.requests += sums.requests
             minute.failed += sums.failed
-        for place, count in self._first_bytes.items():
-            minute.first_bytes[place] = minute.first_bytes.get(place, 0) + count
+        for place, count in enumerate(self._first_bytes):
+            if count:
+                minute.first_bytes[place] = minute.first_bytes.get(place, 0) + count
 
     def hour(self, now: float) -> HourCounts:
         """The last hour, up to a few seconds ago."""
@@ -163,6 +190,12 @@ class RequestCounting:
             sum(each.failed for each in minutes),
             _median(places),
         )
+
+
+def _count(sums: Sums, group: _Group, outcome: str) -> None:
+    sums.requests += group.count
+    sums.served += group.bytes
+    sums.hits += group.count * (outcome in _HITS)
 
 
 def _median(places: Mapping[int, int]) -> float | None:

@@ -1,0 +1,102 @@
+"""What is known of a request when it has ended."""
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
+
+from regcache import causes
+from regcache.digests import Digest
+from regcache.timings import FetchTimings
+from regcache.web import records
+from regcache.web.flow import Flow
+from regcache.web.records import LONGEST_AGENT, MOST_AGENTS, agent_of
+from regcache.web.request import Request
+from tests.support.web_client import MemoryClient, RecordList, make_site
+
+
+class RecordTests(SynchronousTestCase):
+    """The fields of a record."""
+
+    def test_fields(self) -> None:
+        """Each field has what belongs there."""
+        clock, kept = Clock(), RecordList()
+        clock.advance(1000)
+        digest, timings, flow = Digest.of(b"x"), FetchTimings(clock.seconds), Flow()
+
+        def dispatch(request: Request) -> None:
+            facts = request.facts
+            facts.kind, facts.upstream, facts.repository = "manifest", "u", "r"
+            facts.reference, facts.account, facts.outcome = "t", "a", "stale"
+            facts.cache_status, facts.error, facts.ended_early = "c", "e", "x"
+            facts.digest, facts.cause = digest, causes.FULL
+            facts.timings, facts.flow = timings, flow
+            clock.advance(2)
+            request.write(b"12345")
+            clock.advance(3)
+            request.finish()
+
+        site = make_site(dispatch, clock, recorders=[kept])
+        MemoryClient(site).request("GET", "/v2/x", "User-Agent: probe/1")
+        record = kept.last
+        told = record._asdict()
+        self.assertGreater(told.pop("serial"), 0)
+        self.assertEqual(
+            told,
+            {
+                "peer": "192.0.2.7",
+                "account": "a",
+                "method": "GET",
+                "kind": "manifest",
+                "upstream": "u",
+                "repository": "r",
+                "reference": "t",
+                "status": 200,
+                "body_bytes": 5,
+                "outcome": "stale",
+                "cache_status": "c",
+                "first_byte": 2.0,
+                "seconds": 5.0,
+                "ended_early": "x",
+                "error": "e",
+                "principal": None,
+                "arrived": 1000.0,
+                "agent": b"probe/1",
+                "digest": digest,
+                "cause": causes.FULL,
+                "is_distribution": True,
+                "shows_login": True,
+                "is_open": False,
+                "timings": timings,
+                "flow": flow,
+                "verdict": None,
+            },
+        )
+        self.assertNotIn("agent", record.as_fields())
+
+    def test_login(self) -> None:
+        """A 401 says whether there were credentials."""
+        kept = RecordList()
+
+        def dispatch(request: Request) -> None:
+            request.setResponseCode(401)
+            request.finish()
+
+        site = make_site(dispatch, recorders=[kept])
+        MemoryClient(site).request("GET", "/healthz")
+        self.assertFalse(kept.last.shows_login)
+        self.assertFalse(kept.last.is_distribution)
+        MemoryClient(site).request("GET", "/v2/", "Authorization: Basic eA==")
+        self.assertTrue(kept.last.shows_login)
+
+    def test_agents(self) -> None:
+        """Equal agents are one object, of a bounded length; a crowd of them fills no memory."""
+
+        def agent(text: bytes) -> bytes:
+            return agent_of(Headers({b"user-agent": [text, b"second"]}))
+
+        self.assertEqual(agent_of(Headers()), b"")
+        self.assertIs(agent(b"docker/" + bytes([50])), agent(b"docker/" + bytes([50])))
+        self.assertEqual(len(agent(b"x" * 9000)), LONGEST_AGENT)
+        for number in range(3 * MOST_AGENTS):
+            agent(b"agent/%d" % number)
+        self.assertLessEqual(len(records._agents), MOST_AGENTS)

@@ -141,7 +141,8 @@ class BlobStore:
 
     def set_out(self, digest: Digest) -> bool:
         """Let nobody open content until :meth:`leave`; False where it is busy."""
-        is_open = digest in self._contents or self._syncs.holds(digest)
+        is_open = digest in self._contents or self._partials.is_read_on(digest)
+        is_open = is_open or self._syncs.holds(digest)
         return self._names.leaving.begin(digest, is_open or digest in self.changing())
 
     def leave(self, digest: Digest, remove: bool) -> "Deferred[bool]":

@@ -100,6 +100,7 @@ class PartialFiles:
         self._opening: set[PartialKey] = set()
         self._upstreams: dict[PartialKey, UpstreamIdentity | None] = {}
         self.under_commit: list[Digest] = []  # one may be there twice
+        self._read_on: dict[PartialFile, Digest] = {}
 
     def open(
         self, digest: Digest, upstream: UpstreamIdentity | None, apart: bool = False
@@ -164,7 +165,12 @@ class PartialFiles:
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
         """A partial file has its final name."""
+        self._read_on[self._files[names.key]] = names.digest
         self._committed(names.digest, size, replaced)
+
+    def is_read_on(self, digest: Digest) -> bool:
+        """Whether a file that has its final name is open still, for those who began before."""
+        return digest in self._read_on.values()
 
     def detached(self, names: PartialNames) -> None:
         """The names are free for another file. This one may still be read."""
@@ -175,6 +181,7 @@ class PartialFiles:
 
     def _closed(self, names: PartialNames, file: PartialFile) -> None:
         """A file was closed. If it stays on the disk, find out how much space it takes."""
+        self._read_on.pop(file, None)
         if self._files.get(names.key) is not file:
             return
         trimming = self._pool.run(names.trim)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.integration.base import PullThroughCase, upstream_config
+from tests.integration.base import UPSTREAM, PullThroughCase, upstream_config
 from tests.support.downloads import Download
 from tests.support.images import MIB
 from tests.support.processes import require_root, unavailable, wait_until
@@ -76,17 +76,30 @@ class EvictionCase(PullThroughCase):
         self.upstream.add_manifest(REPOSITORY, MEDIA_TYPE, data, f"v{number}")
         return SparseImage(f"v{number}", tuple(each["digest"] for each in listed))
 
-    def pull(self, image: SparseImage) -> list[str]:
-        """Pull an image, its layers at once; the Cache-Status of each of its blobs."""
+    def begin(self, image: SparseImage) -> list[tuple[str, Download]]:
+        """Begin to pull an image, its layers at once."""
         answer = self.client.get(f"/v2/{REPOSITORY}/manifests/{image.tag}")
         self.assertEqual(answer.status, 200)
-        running = [
-            Download(self.client, f"/v2/{REPOSITORY}/blobs/{digest}") for digest in image.digests
+        return [
+            (digest, Download(self.client, f"/v2/{REPOSITORY}/blobs/{digest}"))
+            for digest in image.digests
         ]
-        for digest, one in zip(image.digests, running, strict=True):
+
+    def end(self, running: list[tuple[str, Download]]) -> list[str]:
+        """See that it arrives; the Cache-Status of each of its blobs."""
+        for digest, one in running:
             one.wait()
             self.assertEqual((one.error, one.digest), (None, digest))
-        return [one.headers["cache-status"] for one in running]
+        return [one.headers["cache-status"] for _, one in running]
+
+    def pull(self, image: SparseImage) -> list[str]:
+        """Pull an image."""
+        return self.end(self.begin(image))
+
+    def pull_together(self, images: list[SparseImage]) -> set[str]:
+        """Pull some side by side; what the answers say."""
+        running = [self.begin(image) for image in images]
+        return {status for each in running for status in self.end(each)}
 
     def used(self) -> int:
         """What df says is used (bytes)."""
@@ -154,6 +167,27 @@ class LimitTests(EvictionCase):
         self.assertEqual(set(self.pull(images[-1])), {HIT})
         evicted = self.daemon.metric("regcache_evicted_bytes_total")
         self.assertGreater(evicted, 64 * LAYERS * LAYER - limit)
+
+    def test_several_at_once(self) -> None:
+        """Images that are pulled side by side, and fill half of the disk, are all stored."""
+        images = [self.image(number) for number in range(16)]
+        with self.watched() as most:
+            for start in range(0, 16, 4):
+                statuses = self.pull_together(images[start : start + 4])
+                self.assertEqual(statuses, {STORED}, self.daemon.log()[-3000:])
+        index = sum(each.stat().st_size for each in self.mount.glob("index.sqlite*"))
+        self.assertLessEqual(most[0], SIZE * 8 // 10 + index + 1 * MIB)
+
+    def test_pinned(self) -> None:
+        """What a pattern pins is there still when all else has gone."""
+        self.daemon.stop()
+        self.daemon.config["storage"]["pin"] = [f"{UPSTREAM}/{REPOSITORY}:v0"]
+        self.daemon.start()
+        images = [self.image(number) for number in range(12)]
+        for image in images:
+            self.assertEqual(set(self.pull(image)), {STORED})
+        self.assertEqual(set(self.pull(images[0])), {HIT})
+        self.assertNotEqual(set(self.pull(images[1])), {HIT})
 
     def test_min_free(self) -> None:
         """Where others fill the disk, content makes way for what is new, and min_free is kept."""

@@ -41,6 +41,19 @@ class LeavingTests(StoreTestCase):
         self.assertFalse(self.store.set_out(DIGEST))
         self.store.leave(DIGEST, False)
 
+    def test_read_on(self) -> None:
+        """Nor what was fetched a moment ago, while those who waited for it read it still."""
+        other = Digest.of(b"other")
+        file = self.open_partial(other)
+        file.set_size(5)
+        self.successResultOf(file.write(0, [b"other"]))
+        self.assertTrue(self.successResultOf(file.verify()))
+        self.successResultOf(file.commit())
+        self.assertFalse(self.store.set_out(other))
+        file.close()
+        self.assertTrue(self.store.set_out(other))
+        self.store.leave(other, False)
+
     def test_being_opened(self) -> None:
         """Nor is what somebody is opening."""
         pool = HeldPool()

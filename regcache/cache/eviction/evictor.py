@@ -6,7 +6,7 @@ state    event                                  what holds afterwards
 idle     a claim needs room, or a look finds    evicting: some contents at a time, and the file
          that a limit is exceeded               system is asked what that freed
 evicting another claim needs room               it waits, too
-evicting what a claim lacked has gone           it goes on
+evicting all claims have what they need         who waits goes on; a little more is evicted
 evicting nothing is lacking any more            who waits goes on; idle
 evicting all that is left is open               it is looked again, for two seconds
 evicting nothing more may go                    who waits is refused, and relays; what could not
@@ -102,9 +102,8 @@ class Evictor(Service):
         self._measure = measure
         self._sweep_partials = sweep_partials
         self._evicted = evicted
-        self._waiting: list[tuple[int, Gate]] = []
+        self._waiting: list[Gate] = []
         self._evicting = self._busy = False
-        self._freed = 0  # all that this process evicted
         self.pinned_bytes = self._stuck = 0
         self._stuck_until = 0.0
         self._loop = LoopingCall(self._look)
@@ -150,7 +149,7 @@ class Evictor(Service):
         if not self.running:
             return fail(NoRoomError("the daemon is not running"))
         done = Gate()
-        self._waiting.append((self._freed + self._ledger.excess(0), done))
+        self._waiting.append(done)
         if not self._evicting:
             self._evicting = True
             making = Deferred.fromCoroutine(self._make_room())
@@ -161,15 +160,15 @@ class Evictor(Service):
         """It is over: nobody waits any more."""
         self._evicting = False
         waiting, self._waiting = self._waiting, []
-        for _, done in waiting:
+        for done in waiting:
             done.succeed() if failure is None else done.fail(failure)
 
     def _let_go_on(self) -> None:
-        """Those for whom enough has gone need not wait for what others claimed since."""
-        ready = [each for each in self._waiting if each[0] <= self._freed]
-        self._waiting = [each for each in self._waiting if each[0] > self._freed]
-        for _, done in ready:
-            done.succeed()
+        """Those who wait need not wait for what is evicted beyond what all of them need."""
+        if self._ledger.excess(0) <= 0:
+            waiting, self._waiting = self._waiting, []
+            for done in waiting:
+                done.succeed()
 
     def _look(self) -> "Deferred[None]":
         looking: Deferred[None] = self._places.pinned_bytes().addCallback(self._note_pinned)
@@ -198,7 +197,6 @@ class Evictor(Service):
             if not gone:
                 break
             await self._measure()
-            self._freed += gone
             self._let_go_on()
         if freed:
             self.log.info("evicted {size} to make room", size=in_units(freed))

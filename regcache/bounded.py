@@ -39,9 +39,11 @@ class BoundedTable(Generic[Key, Value]):
         if entry is None:
             return None
         value, _, life = entry
-        if life is not None and not self._lasts(life):
-            self.drop(key)
-            return None
+        if life is not None:
+            assert self._clock is not None, "nothing expires without a clock"
+            if not life[0] <= self._clock.seconds() < life[1]:
+                self.drop(key)
+                return None
         self._entries.move_to_end(key)
         return value
 
@@ -53,12 +55,15 @@ class BoundedTable(Generic[Key, Value]):
         :param seconds: when it expires; None: never. If the clock is set back it expires, too.
         :returns: the values that were dropped; also the new one, if it is too heavy.
         """
-        self.drop(key)
+        former = self._entries.pop(key, None)
+        if former is not None:
+            self._weight -= former[1]
         if weight > self._limit:
             return (value,)
         life = None
         if seconds is not None:
-            now = self._now()
+            assert self._clock is not None, "nothing expires without a clock"
+            now = self._clock.seconds()
             life = (now, now + seconds)
         self._entries[key] = (value, weight, life)
         self._weight += weight
@@ -91,10 +96,3 @@ class BoundedTable(Generic[Key, Value]):
             self._weight -= freed
             gone.append(value)
         return gone
-
-    def _lasts(self, life: tuple[float, float]) -> bool:
-        return life[0] <= self._now() < life[1]
-
-    def _now(self) -> float:
-        assert self._clock is not None, "nothing expires without a clock"
-        return self._clock.seconds()

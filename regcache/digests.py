@@ -6,8 +6,7 @@ are accepted, since a digest that cannot be verified is not a name that can be t
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[0-9a-f]+\Z")
@@ -27,9 +26,8 @@ class InvalidDigestError(ValueError):
     """A text is no digest of a supported algorithm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """A verified-by-construction digest name."""
+class Digest(NamedTuple):
+    """A verified-by-construction digest name. A tuple, since those are hashed at no cost."""
 
     algorithm: str
     hex: str

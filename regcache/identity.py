@@ -3,15 +3,16 @@
 After a change of the configuration the name of an upstream may mean another registry, or the same
 one with other accounts. What was fetched, proved and refused before must not be used for that. So
 it is kept under these values, not under names.
+
+They are compared and hashed many times for each request. Tuples are, without a call of Python.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from regcache.digests import Digest
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamIdentity:
+class UpstreamIdentity(NamedTuple):
     """Which registry an upstream is, and with which accounts it is asked.
 
     Upstreams with equal identities share everything. The password is not part of it, so a new one
@@ -27,10 +28,6 @@ class UpstreamIdentity:
     urls: tuple[str, ...] = ()
     users: frozenset[str] = frozenset()
     serve_private: bool = False
-
-    def __hash__(self) -> int:
-        # Called many times for each request. There are few upstreams, and strings cache their hash.
-        return hash(self.name)
 
     @property
     def viewers(self) -> frozenset[str]:
@@ -49,8 +46,7 @@ class UpstreamIdentity:
         return same_registry and self.viewers >= earlier.viewers
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(NamedTuple):
     """A repository of an upstream.
 
     :ivar name: as the upstream knows it, e.g. ``library/debian``.
@@ -59,22 +55,15 @@ class Repository:
     upstream: UpstreamIdentity
     name: str
 
-    def __hash__(self) -> int:
-        return hash((self.upstream.name, self.name))
-
     def __str__(self) -> str:
         return f"{self.upstream.name}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryContent:
+class RepositoryContent(NamedTuple):
     """What a repository has under a digest: a blob or a manifest."""
 
     repository: Repository
     digest: Digest
-
-    def __hash__(self) -> int:
-        return hash((self.repository.name, self.digest.hex))
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}"

@@ -8,11 +8,14 @@ class Intervals:
     """Disjoint, sorted, half-open intervals ``[start, end)`` of non-negative integers.
 
     Neighbours that touch are merged, so a file that is written from front to back is one.
+
+    :ivar total: how many integers are in the set.
     """
 
     def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
+        self.total = 0
         for start, end in pairs:
             self.add(start, end)
 
@@ -30,11 +33,6 @@ class Intervals:
     def __repr__(self) -> str:
         return f"Intervals({list(self)!r})"
 
-    @property
-    def total(self) -> int:
-        """How many integers are in the set."""
-        return sum(self._ends) - sum(self._starts)
-
     def add(self, start: int, end: int) -> None:
         """Put ``[start, end)`` in. An empty interval changes nothing."""
         if start >= end:
@@ -44,6 +42,8 @@ class Intervals:
         if first < last:
             start = min(start, self._starts[first])
             end = max(end, self._ends[last - 1])
+            self.total -= sum(self._ends[first:last]) - sum(self._starts[first:last])
+        self.total += end - start
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
 
@@ -51,6 +51,7 @@ class Intervals:
         """Take everything out."""
         self._starts.clear()
         self._ends.clear()
+        self.total = 0
 
     def copy(self) -> "Intervals":
         """An independent copy."""

@@ -189,10 +189,10 @@ def _proxies(upstream: UpstreamSettings) -> IProxyRules:
 
 def _credentials(
     name: str, url: UrlSettings, watched: list[FileCredentials]
-) -> Callable[[], tuple[str, str] | None]:
+) -> Callable[[], tuple[str, str] | None] | None:
     username, password = url.username, url.password
     if username is None:
-        return lambda: None
+        return None
     if url.password_file is not None:
         credentials = FileCredentials(username, url.password_file)
         try:

@@ -80,11 +80,11 @@ class BlobCache:
 
     def open_at_once(self, repository: ServedRepository, digest: Digest) -> OpenBlob | None:
         """Open a small blob if memory knows its content, and the right to it."""
-        limited = repository.policy.image_size is not None
-        if limited or not self._visibility.admits_at_once(repository):
-            return None
         content = self._small.find(repository, digest)
-        return None if content is None else in_memory(digest, content)
+        limited = repository.upstream.policy.image_size is not None
+        if content is None or limited or not self._visibility.admits_at_once(repository):
+            return None
+        return in_memory(digest, content)
 
     async def open(self, repository: ServedRepository, digest: Digest) -> OpenBlob:
         """Open a blob to send it.

@@ -60,6 +60,8 @@ class Forgotten:
 
 def is_removed(removed: Generations[Hashable], content: RepositoryContent, since: int) -> bool:
     """Whether content was removed, or a repository's right to it, after a generation."""
+    if since == removed.current:
+        return False
     return removed.concerns(content.digest, since) or removed.concerns(content, since)
 
 

@@ -50,7 +50,7 @@ class ImageSizes:
 
         :raises DeniedError: if all images that list it are too large.
         """
-        most = repository.policy.image_size
+        most = repository.upstream.policy.image_size
         if most is None:
             return
         content = repository.content(digest)

@@ -13,7 +13,7 @@ from regcache.cache.forgetting import is_removed
 from regcache.cache.image_sizes import ImageSizes
 from regcache.cache.manifest_checker import ManifestChecker
 from regcache.cache.policy import ServedRepository, ServedUpstream
-from regcache.cache.remembered_manifests import RememberedManifests, right_key
+from regcache.cache.remembered_manifests import RememberedManifests
 from regcache.cache.sight.rights import NotProvedError, Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.digests import Digest
@@ -79,7 +79,7 @@ class ManifestCache:
         """The manifest, if it is in memory and is known to be one that may be shown."""
         if not self._visibility.admits_at_once(repository):
             return None
-        return self._remembered.find(right_key(repository, digest))
+        return self._remembered.find(repository.right(digest))
 
     async def cached(
         self, repository: ServedRepository, digest: Digest, by: float | None = None
@@ -89,7 +89,7 @@ class ManifestCache:
         :param by: Unix seconds at which the client is answered with what is known then.
         :raises UpstreamFailure: if the right has to be proved, and the upstream fails.
         """
-        key, began = right_key(repository, digest), self._removed.current
+        key, began = repository.right(digest), self._removed.current
         manifest = self._remembered.find(key)
         if manifest is not None:
             return manifest
@@ -188,7 +188,7 @@ class ManifestCache:
         self._remembered.add(manifest)
         if body.is_index:
             self._remembered.add_child(digest, body)
-        self._remembered.add_right(right_key(repository, digest))
+        self._remembered.add_right(repository.right(digest))
         try:
             await self._store.keep(digest, manifest.content)
             if is_removed(self._removed, repository.content(digest), began):

@@ -82,6 +82,7 @@ class NegativeCachingRegistry:
         negative_ttl: float,
     ) -> None:
         self._inner = inner
+        self.name: str = inner.name
         self._spare_bodies = spare_bodies
         self._refusals = refusals
         self._closed_repositories = closed_repositories
@@ -93,9 +94,9 @@ class NegativeCachingRegistry:
         return self._inner.identity
 
     @property
-    def name(self) -> str:
-        """The configured name."""
-        return self._inner.name
+    def url_count(self) -> int:
+        """How many URLs the upstream has."""
+        return self._inner.url_count
 
     @property
     def credentials(self) -> str:
@@ -106,11 +107,6 @@ class NegativeCachingRegistry:
     def all_credentials(self) -> frozenset[str]:
         """The fingerprints of the credentials of all URLs that have some."""
         return self._inner.all_credentials
-
-    @property
-    def url_count(self) -> int:
-        """How many URLs the upstream has."""
-        return self._inner.url_count
 
     def head_manifest(
         self, repository: str, reference: str, anonymous: bool = False

@@ -12,6 +12,12 @@ from regcache.interfaces import IRegistry
 LONGEST_LIST = 60.0
 
 
+#: What a right is about, and the fingerprints of the configured credentials.
+RightKey = tuple[RepositoryContent, frozenset[str]]
+
+NO_CREDENTIALS: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class TagTtl:
     """How long tags of a pattern are fresh (seconds)."""
@@ -90,6 +96,12 @@ class ServedRepository:
     def content(self, digest: Digest) -> RepositoryContent:
         """The key of one of its contents."""
         return RepositoryContent(self.identity, digest)
+
+    def right(self, digest: Digest) -> RightKey:
+        """The key of the right to one of its contents, as it is with the credentials of now."""
+        has_users = bool(self.identity.upstream.users)
+        credentials = self.upstream.registry.all_credentials if has_users else NO_CREDENTIALS
+        return (RepositoryContent(self.identity, digest), credentials)
 
     @property
     def registry(self) -> IRegistry:

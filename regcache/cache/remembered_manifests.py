@@ -8,10 +8,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
 from regcache.cache.forgetting import Forgotten, Kind
-from regcache.cache.policy import ServedRepository
+from regcache.cache.policy import RightKey
 from regcache.digests import Digest
 from regcache.facts import Manifest
-from regcache.identity import RepositoryContent
 from regcache.manifest_body import ManifestBody
 
 #: The platform whose manifest clients get that accept no index, as docker-registry does it.
@@ -26,14 +25,6 @@ OVERHEAD = 1024
 RIGHT_FOR = 60.0
 #: Rights remembered in memory (entries).
 MOST_RIGHTS = 20_000
-
-#: What the right is about, and the fingerprints of the credentials.
-RightKey = tuple[RepositoryContent, frozenset[str]]
-
-
-def right_key(repository: ServedRepository, digest: Digest) -> RightKey:
-    """The key of a right, with the credentials that are configured at this moment."""
-    return (repository.content(digest), repository.registry.all_credentials)
 
 
 class RememberedManifests:

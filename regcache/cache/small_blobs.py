@@ -4,9 +4,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
 from regcache.cache.forgetting import Forgotten, Kind
-from regcache.cache.policy import ServedRepository
+from regcache.cache.policy import RightKey, ServedRepository
 from regcache.digests import Digest
-from regcache.identity import RepositoryContent
 
 #: Small blobs kept in memory (bytes of content, and what each costs besides).
 MEMORY = 16 * 1024 * 1024
@@ -16,9 +15,6 @@ OVERHEAD = 512
 RIGHT_FOR = 60.0
 #: Rights remembered (entries).
 MOST_RIGHTS = 20_000
-
-#: What the right is about, and the fingerprints of the credentials.
-RightKey = tuple[RepositoryContent, frozenset[str]]
 
 
 class SmallBlobs:
@@ -38,7 +34,7 @@ class SmallBlobs:
         content = self._contents.get(digest)
         if content is None:
             return None
-        return content if self._rights.get(_right(repository, digest)) else None
+        return content if self._rights.get(repository.right(digest)) else None
 
     def get(self, digest: Digest) -> bytes | None:
         """The content, if it is remembered. Only for repositories that have the right to it."""
@@ -47,7 +43,7 @@ class SmallBlobs:
     def remember(self, repository: ServedRepository, digest: Digest, content: bytes) -> None:
         """Remember verified content, and the right of the repository to it."""
         self._contents.put(digest, content, len(content) + OVERHEAD)
-        self._rights.put(_right(repository, digest), True, seconds=RIGHT_FOR)
+        self._rights.put(repository.right(digest), True, seconds=RIGHT_FOR)
 
     def forget(self, message: Forgotten) -> None:
         """Drop removed or lost content. With a removal all rights are dropped, which is rare."""
@@ -55,7 +51,3 @@ class SmallBlobs:
             self._contents.drop(message.key)
         if message.generation or message.kind is not Kind.CONTENT:
             self._rights.clear()
-
-
-def _right(repository: ServedRepository, digest: Digest) -> RightKey:
-    return (repository.content(digest), repository.registry.all_credentials)

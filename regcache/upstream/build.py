@@ -43,22 +43,18 @@ RELAYS_FOR_EACH_DOWNLOAD = 16
 _log = Logger()
 
 
-def no_credentials() -> tuple[str, str] | None:
-    """The source of credentials of a URL that has none."""
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class UpstreamUrl:
     """One URL of an upstream, as configured.
 
-    :ivar credentials: gives user name and password as they are now, or None; called often.
+    :ivar credentials: gives user name and password as they are now, or None; called often. None
+        where none are configured.
     :ivar token_hosts: ``host`` or ``host:port`` of token realms elsewhere.
     :ivar namespace: add ``?ns=<name of the upstream>`` to every request.
     """
 
     url: str
-    credentials: CredentialsSource = no_credentials
+    credentials: CredentialsSource | None = None
     token_hosts: Sequence[str] = ()
     namespace: bool = False
 

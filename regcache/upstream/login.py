@@ -19,7 +19,9 @@ class Login:
     If they are refused, that is logged once a minute, and requests are anonymous until they are
     tried again.
 
-    :param source: gives the credentials as configured now, or None. Called for each request.
+    :param source: gives the credentials as configured now, or None. Called for each request. None
+        where none are configured.
+    :ivar always_anonymous: whether none are.
     """
 
     _log = Logger()
@@ -27,12 +29,13 @@ class Login:
     def __init__(
         self,
         upstream: str,
-        source: CredentialsSource,
+        source: CredentialsSource | None,
         clock: IReactorTime,
         meter: IUpstreamMeter,
     ) -> None:
         self._upstream = upstream
         self._source = source
+        self.always_anonymous = source is None
         self._clock = clock
         self._meter = meter
         self._current = ANONYMOUS
@@ -47,7 +50,7 @@ class Login:
     @property
     def configured(self) -> Identity:
         """The configured identity, even if it was refused."""
-        pair = self._source()
+        pair = None if self._source is None else self._source()
         if pair is None:
             return ANONYMOUS
         if pair != (self._current.username, self._current.password):

@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*\Z")
 _REFERENCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:-]{0,191}\Z")
+_NO_CREDENTIALS: frozenset[str] = frozenset()
 _CLOSING_SECONDS = 2.0
 _LISTING_SECONDS = 60.0
 
@@ -59,14 +60,12 @@ class Registry:
         self.identity = identity
         self.name = identity.name
         self._remotes = remotes
+        logins = [remote.chain.login for remote in remotes]
+        self._logins = [each for each in logins if not each.always_anonymous]
+        self.url_count = len(remotes)
         self._clock = clock
         self._meter = meter
         self._stall_timeout = stall_timeout
-
-    @property
-    def url_count(self) -> int:
-        """How many URLs there are."""
-        return len(self._remotes)
 
     @property
     def health(self) -> UpstreamHealth:
@@ -82,13 +81,19 @@ class Registry:
 
     @property
     def credentials(self) -> str:
-        """The fingerprint of the credentials of the first URL that has any, else ""."""
-        return next(filter(None, map(_fingerprint, self._remotes)), "")
+        """The fingerprint of those of the first URL that has any, even if refused, else ""."""
+        for login in self._logins:
+            fingerprint = login.configured.fingerprint
+            if fingerprint:
+                return fingerprint
+        return ""
 
     @property
     def all_credentials(self) -> frozenset[str]:
         """The fingerprints of the credentials of all URLs."""
-        return frozenset(filter(None, map(_fingerprint, self._remotes)))
+        if not self._logins:
+            return _NO_CREDENTIALS
+        return frozenset(each.configured.fingerprint for each in self._logins) - {""}
 
     def head_manifest(
         self, repository: str, reference: str, anonymous: bool = False
@@ -219,11 +224,6 @@ class Registry:
                 remote.record.answered()
                 return answer
         raise _most_telling(self.name, failures)
-
-
-def _fingerprint(remote: Remote) -> str:
-    """The fingerprint of the configured credentials, even if they were refused."""
-    return remote.chain.login.configured.fingerprint
 
 
 def _passes_on(failure: UpstreamFailure) -> bool:

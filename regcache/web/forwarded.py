@@ -52,10 +52,12 @@ class TrustedProxies:
     """The trusted proxies.
 
     :param networks: in which they are.
+    :ivar exist: whether there are any.
     """
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
         self._networks = tuple(ip_network(each, strict=False) for each in networks)
+        self.exist = bool(self._networks)
         self.trusts = lru_cache(_MOST_REMEMBERED)(self._trusts)
         """Whether an address (textual) is that of a trusted proxy."""
 
@@ -70,7 +72,7 @@ class TrustedProxies:
 
         :param peer: the address that is connected to us; None on a unix socket.
         """
-        if not self._networks or peer is None:
+        if not self.exist or peer is None:
             return None
         addresses = headers.getRawHeaders(b"X-Forwarded-For")
         schemes = headers.getRawHeaders(b"X-Forwarded-Proto")

@@ -141,7 +141,10 @@ class RoutingTable:
 
     def is_admin_host(self, host: str | None) -> bool:
         """Whether a normalised host is one of ``admin.hosts``."""
-        return host is not None and self.admin_hosts.find(host) is not None
+        hosts = self.admin_hosts
+        if host is None or not (hosts.exact or hosts.wildcards):
+            return False
+        return hosts.find(host) is not None
 
     def answers_by_default(self, host: str | None) -> bool:
         """Whether the default upstream answers under this normalised host."""

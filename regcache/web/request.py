@@ -186,7 +186,9 @@ class Request(ConnectedRequest):
         self._received = True
         self.serial = next_serial()
         self.arrived_at = self.site.seconds()
-        self.forwarded = self.site.proxies().read(self.peer_address, self.requestHeaders)
+        proxies = self.site.proxies()
+        if proxies.exist:
+            self.forwarded = proxies.read(self.peer_address, self.requestHeaders)
         self.site.active_requests.add(self)
         self.process()
 

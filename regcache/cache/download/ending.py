@@ -60,7 +60,8 @@ class Closing:
     @property
     def forsaken(self) -> bool:
         """Whether the content was removed since the download began."""
-        return self._context.removed.concerns(self._task.digest, self._task.generation)
+        removed, since = self._context.removed, self._task.generation
+        return since != removed.current and removed.concerns(self._task.digest, since)
 
     def keeping(self, target: FillTarget) -> Keeping:
         """What is to be kept of the content, at this moment."""

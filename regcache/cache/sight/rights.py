@@ -32,14 +32,14 @@ from twisted.logger import Logger
 from regcache.bounded import BoundedTable
 from regcache.cache.forgetting import is_removed
 from regcache.cache.freshness import takes_back
-from regcache.cache.policy import ServedRepository, ServedUpstream
+from regcache.cache.policy import RightKey, ServedRepository, ServedUpstream
 from regcache.cache.sight.piece import read_piece
 from regcache.cache.sight.proofs import agrees, is_manifest
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
 from regcache.facts import ContentFacts, ContentHead, Link
 from regcache.generations import Generations
-from regcache.identity import RepositoryContent, UpstreamIdentity, same_credentials, user_of
+from regcache.identity import UpstreamIdentity, same_credentials, user_of
 from regcache.interfaces import IContentFile, IIndex
 from regcache.single_flight import Begin, Flights, OverdueError
 
@@ -101,14 +101,6 @@ def holds_while_away(link: Link, upstream: ServedUpstream) -> bool:
     return bool(user) and user in map(user_of, current)
 
 
-#: What a proof is about, and the fingerprints of the configured credentials.
-_Key = tuple[RepositoryContent, frozenset[str]]
-
-
-def _key(repository: ServedRepository, digest: Digest) -> _Key:
-    return (repository.content(digest), repository.registry.all_credentials)
-
-
 class Rights:
     """Proves rights, one proof at a time for each link."""
 
@@ -134,7 +126,7 @@ class Rights:
             MOST_DISPROVED, clock
         )
         self._head_flights: Flights[ContentHead] = Flights(clock)
-        self._heads: BoundedTable[_Key, ContentHead] = BoundedTable(MOST_HEADS, clock)
+        self._heads: BoundedTable[RightKey, ContentHead] = BoundedTable(MOST_HEADS, clock)
 
     def entitled(self, facts: ContentFacts, upstream: ServedUpstream) -> bool:
         """Whether no proof is needed now."""
@@ -154,7 +146,7 @@ class Rights:
             head: ContentHead = await repository.registry.head_blob(repository.name, digest)
             return head
 
-        return await self._head_flights.join(_key(repository, digest), ask)
+        return await self._head_flights.join(repository.right(digest), ask)
 
     async def head_to_join(
         self, repository: ServedRepository, digest: Digest, size: int | None
@@ -165,7 +157,7 @@ class Rights:
 
         :param size: in bytes, or None where it is not known.
         """
-        key = _key(repository, digest)
+        key = repository.right(digest)
         head = self._heads.get(key)
         if head is None:
             head = await self.head_blob(repository, digest)
@@ -229,7 +221,7 @@ class Rights:
         prove: Begin[None],
         by: float | None,
     ) -> bool:
-        key = _key(repository, digest)
+        key = repository.right(digest)
         if facts.link is None or not holds_while_away(facts.link, repository.upstream):
             await self._flights.join(key, prove)
             return True

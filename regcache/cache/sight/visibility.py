@@ -313,7 +313,7 @@ def _of_manifest(repository: ServedRepository, reference: str) -> _Question:
 def _is_restricted(repository: ServedRepository) -> bool:
     """Whether only public repositories are shown, although the credentials may read more."""
     upstream = repository.identity.upstream
-    return not upstream.serve_private and bool(repository.registry.credentials)
+    return bool(upstream.users) and not upstream.serve_private
 
 
 def _require_public(verdict: Verdict, repository: ServedRepository) -> None:

@@ -80,7 +80,7 @@ class WritingChannel(StrictChannel):
         self._secure = False
         self._addresses: tuple[Any, Any] = (None, None)
 
-    @property
+    @cached_property
     def site(self) -> Site:
         """The site that made this connection."""
         site: Site = self.factory

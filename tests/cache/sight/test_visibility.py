@@ -78,6 +78,7 @@ class PrivateTests(CacheTestCase):
     def test_without_credentials(self) -> None:
         """Without credentials there is nothing to find out."""
         self.registry.credentials = ""
+        self.restart()
         self.result(self.tag())
         self.assertEqual(self.asked(), ["get_manifest"])
 

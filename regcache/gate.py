@@ -12,11 +12,6 @@ class Gate:
         self._failure: Failure | None = None
         self.open = False
 
-    @property
-    def settled(self) -> bool:
-        """Whether it has happened."""
-        return self.open or self._failure is not None
-
     def wait(self) -> "Deferred[None]":
         """A new Deferred. It may be cancelled without affecting others."""
         waiter: Deferred[None] = Deferred(self._forget)
@@ -30,21 +25,21 @@ class Gate:
 
     def succeed(self) -> None:
         """Fire all Deferreds. Only the first outcome counts."""
-        if not self.settled:
-            self.open = True
-            for waiter in self._take():
-                waiter.callback(None)
+        if self.open or self._failure is not None:
+            return
+        self.open = True
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            waiter.callback(None)
 
     def fail(self, failure: Failure) -> None:
         """Fail all Deferreds. Only the first outcome counts."""
-        if not self.settled:
-            self._failure = failure
-            for waiter in self._take():
-                waiter.errback(failure)
-
-    def _take(self) -> "list[Deferred[None]]":
+        if self.open or self._failure is not None:
+            return
+        self._failure = failure
         waiting, self._waiting = self._waiting, []
-        return waiting
+        for waiter in waiting:
+            waiter.errback(failure)
 
     def _forget(self, waiter: "Deferred[None]") -> None:
         if waiter in self._waiting:

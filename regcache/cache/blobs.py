@@ -102,9 +102,9 @@ class BlobCache:
         except DeniedError:
             opened.reader.leave()
             raise
-        removed = is_removed(self._removed, repository.content(digest), began)
-        kept = opened.status.outcome != "relay" and not removed
-        if opened.content is not None and kept:
+        if opened.content is None or opened.status.outcome == "relay":
+            return opened
+        if not is_removed(self._removed, repository.content(digest), began):
             self._small.remember(repository, digest, opened.content)
         return opened
 

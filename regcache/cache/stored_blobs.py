@@ -54,9 +54,10 @@ class StoredBlobs:
         :returns: the blob, or None if it is not there, or its right is not proved; and whether
             no partial file is known to be there.
         """
-        small = await self._load_small(repository.upstream, digest, facts)
-        if small is not None:
-            return small, True
+        if facts.size is not None and facts.size <= WITHHELD:
+            small = await self._load_small(repository.upstream, digest, facts)
+            if small is not None:
+                return small, True
         found = await self._look_up(repository, digest, facts)
         if found is None:
             return None, True
@@ -103,12 +104,8 @@ class StoredBlobs:
     async def _load_small(
         self, upstream: ServedUpstream, digest: Digest, facts: ContentFacts
     ) -> OpenBlob | None:
-        """The whole of a small blob that is stored and whose right needs no proof."""
-        if (
-            facts.size is None
-            or facts.size > WITHHELD
-            or not self._rights.entitled(facts, upstream)
-        ):
+        """The whole of a small blob that is stored; None if its right needs a proof."""
+        if not self._rights.entitled(facts, upstream):
             return None
         content = self._small.get(digest)
         if content is None:

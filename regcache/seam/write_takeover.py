@@ -60,6 +60,14 @@ class WriteTakeover:
         transport = self._transport
         return bool(len(transport.dataBuffer) - transport.offset or transport._tempDataLen)
 
+    @property
+    def may_write(self) -> bool:
+        """Whether this one still writes, and the transport has no bytes of its own to send."""
+        transport, write = self._transport, self._write
+        if write is None or vars(transport).get("doWrite") != write:
+            return False
+        return not (len(transport.dataBuffer) - transport.offset or transport._tempDataLen)
+
     def write_own(self) -> Any:
         """Let the transport write what it holds, as its own ``doWrite`` does.
 

@@ -219,8 +219,9 @@ class SpaceLedger:
                 f"storage.max_size {in_units(limit)}: {in_units(taken)} are taken or claimed, of"
                 f" which {evictable} can be evicted"
             )
+        free = self._space.free - (self.consumed - self._consumed_before)
         return (
-            f"storage.min_free {in_units(self.min_free())}: {in_units(self._free())} are free, and"
+            f"storage.min_free {in_units(self.min_free())}: {in_units(free)} are free, and"
             f" {evictable} can be evicted"
         )
 
@@ -233,18 +234,14 @@ class SpaceLedger:
         limit, total = self.limits.min_free, self._space.total if self._space else 0
         return min(limit, total // 10) if isinstance(limit, AtMostATenth) else limit
 
-    def _free(self) -> int:
-        """How many bytes are free, as far as is known."""
-        assert self._space is not None
-        return self._space.free - (self.consumed - self._consumed_before)
-
     def excess(self, more: int) -> int:
         """By how many bytes ``more`` of them would exceed a limit; negative: by none."""
         if self._space is None:
             return more + 1 + self._evictable()  # nothing is known, so nothing is promised
         promised = self.reserved - self._written + more
-        over_size = self.used + self.reserved + more - self.max_size()
-        return max(over_size, self.min_free() + promised - self._free())
+        taken = self.contents + self.parked + self.reserved
+        free = self._space.free - (self.consumed - self._consumed_before)
+        return max(taken + more - self.max_size(), self.min_free() + promised - free)
 
     def wrote(self, claim: SpaceClaim, count: int) -> None:
         """For :class:`SpaceClaim`: part of it is on the disk now."""

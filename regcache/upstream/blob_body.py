@@ -43,10 +43,11 @@ class Pace:
         self._count = 0
 
     def begin(self) -> None:
-        """Begin to count, from 0."""
-        self.stop()
+        """Begin to count, from 0. A timer that runs already finds at its end what is left."""
         self._spent, self._count = 0.0, 0
-        self.start()
+        self._last = self._since = self._clock.seconds()
+        if self._call is None:
+            self._look_later()
 
     def progress(self, count: int) -> None:
         """Note that bytes came. Cheap enough for every chunk."""

@@ -141,7 +141,7 @@ class Remote:
     def url(self, repository: str, rest: str, query: str = "") -> Url:
         """``/v2/[path of the base/]<repository>/<rest>``."""
         prefix = self.base.path.strip("/")
-        path = "/".join(part for part in ("/v2", prefix, repository, rest) if part)
+        path = "/".join(filter(None, ("/v2", prefix, repository, rest)))
         url = Url(self.base.origin, path, query)
         return url.with_query(f"ns={self._namespace}") if self._namespace else url
 

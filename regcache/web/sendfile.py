@@ -117,7 +117,7 @@ class FileStretch:
     def plan(self) -> FileCall | None:
         """The call to make now; None if there is none."""
         transport, file = self._transport, self._file
-        if not (transport.connected and self._writing.lasts) or self._writing.holds_bytes:
+        if not (transport.connected and self._writing.may_write):
             return None
         count = min(self._end - self._position, self._rounds.share(self._most))
         if not file.cached(self._position, count):
@@ -126,10 +126,11 @@ class FileStretch:
 
     def settle(self, call: FileCall | None) -> None:
         """Report how much was sent, and go on, or end."""
-        if not (self._transport.connected and self._writing.lasts):
+        if not self._transport.connected:
             return
-        if self._writing.holds_bytes:
-            self._break()
+        if not self._writing.may_write:
+            if self._writing.lasts:
+                self._break()
         elif call is None:
             self._finish()
         elif not isinstance(call.outcome, BaseException):

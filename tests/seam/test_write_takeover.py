@@ -51,8 +51,10 @@ class TakeoverTests(SynchronousTestCase):
         self.assertTrue(self.takeover.holds_bytes)
         self.takeover.begin(self.note)
         self.assertTrue(self.takeover.holds_bytes)
+        self.assertFalse(self.takeover.may_write)
         self.assertIsNone(self.takeover.write_own())
         self.assertFalse(self.takeover.holds_bytes)
+        self.assertTrue(self.takeover.may_write)
         self.assertEqual((self.peer.recv(10), self.calls), (b"some", []))
 
     def test_part_sent(self) -> None:
@@ -74,6 +76,7 @@ class TakeoverTests(SynchronousTestCase):
         self.takeover.begin(self.note)
         self.transport.abortConnection()
         self.assertFalse(self.takeover.lasts)
+        self.assertFalse(self.takeover.may_write)
         taken_back = self.transport.doWrite
         self.takeover.end()
         self.assertEqual(self.transport.doWrite, taken_back)

@@ -60,6 +60,7 @@ class DownloadTask:
     :ivar began: when it was asked for (Unix seconds).
     :ivar generation: how many removals there were when it was asked for.
     :ivar timings: of the request that began it.
+    :ivar upstream: the upstream that gives the bytes.
     """
 
     digest: Digest
@@ -71,11 +72,10 @@ class DownloadTask:
     generation: int
     began: float = 0.0
     timings: FetchTimings = field(default_factory=present_timings)
+    upstream: UpstreamIdentity = field(init=False)
 
-    @property
-    def upstream(self) -> UpstreamIdentity:
-        """The upstream that gives the bytes."""
-        return self.source.repository.upstream
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "upstream", self.source.repository.upstream)
 
 
 @dataclass(frozen=True, slots=True)

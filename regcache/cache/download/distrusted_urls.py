@@ -40,6 +40,8 @@ LONGEST_AFTER_PAGE = 60.0
 #: How many entries are kept; the oldest are dropped, since digests come from the network.
 MOST_ENTRIES = 1000
 
+_NONE: frozenset[int] = frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Blame:
@@ -77,6 +79,8 @@ class DistrustedUrls:
 
     def skipped(self, digest: Digest, upstream: UpstreamIdentity, url_count: int) -> frozenset[int]:
         """The indexes of the upstream's URLs that must not be asked for the digest now."""
+        if not self._blames:
+            return _NONE  # as nearly always
         return frozenset(
             index for index in range(url_count) if self._rests((digest, upstream, index))
         )

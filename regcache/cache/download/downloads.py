@@ -103,9 +103,8 @@ class DownloadTable:
 
         :raises UpstreamWrongBytes: if every URL of the upstream gave wrong bytes lately.
         """
-        url_count = registry.url_count
-        skip = self._distrusted_urls.skipped(digest, registry.identity, url_count)
-        if len(skip) == url_count:
+        skip = self._distrusted_urls.skipped(digest, registry.identity, registry.url_count)
+        if skip and len(skip) == registry.url_count:
             raise UpstreamWrongBytes(registry.name, "it gave wrong bytes for this digest before")
         return skip
 

@@ -119,11 +119,13 @@ class Visibility:
         :raises DeniedError: if only our credentials can read it.
         :raises UpstreamFailure: if it is not known, and the upstream does not say.
         """
-        await self._admit(_of_manifest(repository, reference), by)
+        if not self.admits_at_once(repository):
+            await self._admit(_of_manifest(repository, reference), by)
 
     async def admit_blob(self, repository: ServedRepository, digest: Digest) -> None:
         """The same for a blob."""
-        await self._admit(_of_blob(self._index, repository, digest), None)
+        if not self.admits_at_once(repository):
+            await self._admit(_of_blob(self._index, repository, digest), None)
 
     async def admit_fetch_of_manifest(self, repository: ServedRepository, reference: str) -> None:
         """Return if a manifest may be fetched with our credentials, and shown.
@@ -159,8 +161,10 @@ class Visibility:
         :raises DeniedError: if the repository was closed, or found to be private.
         """
         self._closed_repositories.confirm(repository)
+        if not _is_restricted(repository):
+            return
         verdict = self._verdicts.get(repository.identity)
-        if verdict is not None and _is_restricted(repository):
+        if verdict is not None:
             _require_public(verdict, repository)
 
     async def may_be_named(self, repository: ServedRepository) -> bool:

@@ -143,6 +143,7 @@ class SpaceLedger:
         self._refused = refused
         self._written = 0  # the part of ``reserved`` that is on the disk
         self._space: FileSystemSpace | None = None
+        self._largest = self._spare = 0  # ``max_size`` and ``min_free`` as of then
         self._consumed_before = 0
 
     def measured(self, space: FileSystemSpace, consumed: int) -> None:
@@ -152,6 +153,7 @@ class SpaceLedger:
             deducted, so that even with an old measurement no space is granted twice.
         """
         self._space = space
+        self._largest, self._spare = self.max_size(), self.min_free()
         # What is only full is made room in.
         self.closed = "" if space.full and self._evictable() > 0 else space.problem
         self._consumed_before = consumed
@@ -241,7 +243,7 @@ class SpaceLedger:
         promised = self.reserved - self._written + more
         taken = self.contents + self.parked + self.reserved
         free = self._space.free - (self.consumed - self._consumed_before)
-        return max(taken + more - self.max_size(), self.min_free() + promised - free)
+        return max(taken + more - self._largest, self._spare + promised - free)
 
     def wrote(self, claim: SpaceClaim, count: int) -> None:
         """For :class:`SpaceClaim`: part of it is on the disk now."""

@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from regcache.bounded import BoundedTable
 from regcache.cache.content_answers import ContentAnswers
 from regcache.cache.opened import BlobHead, OpenBlob
 from regcache.cache.status import CacheStatus
@@ -17,10 +19,25 @@ from regcache.identity import Repository, RepositoryContent
 from regcache.interfaces import IReader
 from regcache.ranges import UnsatisfiableRangeError, parse_range, resolve_ranges
 from regcache.timings import begin_timings
-from regcache.web.content_headers import BLOB_TYPE, set_content_headers
+from regcache.web.content_headers import (
+    BLOB_TYPE,
+    content_headers,
+    note_status,
+    set_content_headers,
+)
+from regcache.web.header_block import HeaderBlock
 from regcache.web.request import Request
 from regcache.web.respond import is_not_modified, set_header
 from regcache.web.sender import Part, Sender, Terms
+
+#: How many encoded heads of answers from memory are remembered.
+MOST_HEADS = 1024
+
+#: Digest, size, Cache-Status, age.
+HeadKey = tuple[Digest, int, str, int | None]
+
+#: Clients ask for the same digests again and again.
+_parse_digest = lru_cache(maxsize=1024)(Digest.parse)
 
 #: A half-open interval of bytes.
 Interval = tuple[int, int]
@@ -33,6 +50,7 @@ class BlobHandler:
     :ivar private: whether access is restricted, so that shared caches must not keep answers.
     :ivar feeding: the answers being sent now.
     :ivar suspicions: has blobs verified that clients have found to be damaged.
+    :ivar heads: encoded heads of answers that were in memory.
     """
 
     cache: ContentAnswers
@@ -40,10 +58,13 @@ class BlobHandler:
     private: bool
     feeding: set[Sender] = field(default_factory=set)
     suspicions: Suspicions | None = None
+    heads: BoundedTable[HeadKey, HeaderBlock] = field(
+        default_factory=lambda: BoundedTable(MOST_HEADS)
+    )
 
     def answer(self, request: Request, repository: Repository, text: str) -> Any:
         """Answer a GET or HEAD for a digest: at once, if it is small and in memory."""
-        digest = Digest.parse(text)
+        digest = _parse_digest(text)
         content = RepositoryContent(repository, digest)
         opened = self.cache.open_blob_at_once(content)
         if opened is None:
@@ -118,6 +139,18 @@ class BlobHandler:
         set_content_headers(request, digest, BLOB_TYPE, status, private=self.private)
         set_header(request, "Accept-Ranges", "bytes")
 
+    def _head(self, digest: Digest, size: int, status: CacheStatus) -> HeaderBlock:
+        """The head of an answer with a whole blob from memory; of hits it is remembered."""
+        key = (digest, size, status.text, status.age)
+        head = self.heads.get(key) if status.outcome == "hit" else None
+        if head is None:
+            fields = content_headers(digest, BLOB_TYPE, status, private=self.private)
+            fields |= {"Accept-Ranges": "bytes", "Content-Length": str(size)}
+            head = HeaderBlock(fields.items())
+            if status.outcome == "hit":
+                self.heads.put(key, head)
+        return head
+
     def _prepare(self, request: Request, opened: OpenBlob, digest: Digest) -> Sender | None:
         """Set the headers of the answer, which depend on the range, and make the sender.
 
@@ -126,6 +159,11 @@ class BlobHandler:
         """
         reader, size = opened.reader, opened.reader.size
         wanted = _wanted(request, opened, f'"{digest}"')
+        if opened.content is not None and not wanted.intervals:
+            note_status(request, opened.status)
+            head = self._head(digest, len(opened.content), opened.status)
+            request.send_whole((head,), opened.content)
+            return None
         self._set_headers(request, digest, opened.status)
         start, end = 0, size
         if size is not None and wanted.intervals:

@@ -90,7 +90,8 @@ class PartialClaim:
             self._claim = self._space.claim(size)
             if self._claim is not None:
                 self._claimed = size
-                self._claim.wrote(self._written)
+                if self._written:
+                    self._claim.wrote(self._written)
             return self._claim is not None
         if size > self._claimed:
             if not self._claim.grow(size):

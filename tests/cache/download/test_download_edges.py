@@ -16,6 +16,7 @@ from regcache.errors import (
     UpstreamNotFound,
     UpstreamResting,
 )
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.intervals import Intervals
 from regcache.store.interval_saver import SAVE_BEHIND
 from tests.support.bodies import Fault
@@ -233,7 +234,8 @@ class ClosingTests(SynchronousTestCase):
 
         caches = Caches(os.path.abspath(self.mktemp()), Clock())
         context, events, file = caches.downloads.context, Events(), File()
-        source = BlobSource(None, None)  # type: ignore[arg-type]
+        repository = Repository(UpstreamIdentity("up.test"), "org/app")
+        source = BlobSource(None, repository)  # type: ignore[arg-type]
         task = DownloadTask(
             Digest.of(b""),
             source,

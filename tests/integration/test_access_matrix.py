@@ -120,6 +120,7 @@ def _given(account: str, service: str = SERVICE) -> Shows:
 OURS: Mapping[str, Shows] = {
     "nobody": lambda asked: {},
     "a wrong password": _login(WRONG),
+    "a wrong token": lambda asked: {"Authorization": "Bearer of.no.account"},
     "a removed account": _login(LEAVER),
     "alice, who may pull everything": _login(ALICE),
     "bob, who may pull less": _login(BOB),

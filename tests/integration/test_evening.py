@@ -91,10 +91,14 @@ class EveningTests(PullThroughCase):
 
     # What is on the disk
 
-    def stored(self) -> set[str]:
-        """The digests of all files under blobs/."""
+    def files(self) -> list[Path]:
+        """All files under blobs/."""
         folder = Path(self.daemon.directory, "blobs", "sha256")
-        return {f"sha256:{each.name}" for each in folder.rglob("*") if each.is_file()}
+        return [each for each in folder.rglob("*") if each.is_file()]
+
+    def stored(self) -> set[str]:
+        """Their digests."""
+        return {f"sha256:{each.name}" for each in self.files()}
 
     def contents(self, image: Image, *platforms: int) -> set[str]:
         """What an image consists of, or of an index the children with these numbers."""
@@ -131,7 +135,43 @@ class EveningTests(PullThroughCase):
         self.assertEqual(f"{pinned['name']}:{pinned['reference']}", name_of(MIXED))
         self.assertIn("is still", self.ctl("refresh", name_of(MULTI)))
         self.assertEqual(self.json("refresh", name_of(MULTI))["was"], multi.digest)
+        self.look_around(multi)
         self.tidy_up(everything)
+
+    def look_around(self, multi: Image) -> None:
+        """What ls and inspect show is what is on the disk, and what clients did is told."""
+        on_disk = sum(each.stat().st_size for each in self.files())
+
+        def adds_up() -> bool:
+            self.listed = {each["name"]: each for each in self.json("ls")}
+            return sum(each["stored_bytes"] for each in self.listed.values()) == on_disk
+
+        wait_until(adds_up, "ls shows what is on the disk")
+        listed = self.listed
+        self.assertEqual(set(listed), {f"{UPSTREAM}/{each}" for each in (MULTI, MIXED)})
+        for platform in listed[f"{UPSTREAM}/{MULTI}"]["platforms"]:
+            self.assertEqual((platform["complete_tags"], platform["partial_tags"]), (1, 0))
+        (row,) = self.json("ls", "--tags", f"{UPSTREAM}/{MULTI}")
+        self.assertEqual((row["tags"], row["digest"]), (["1"], multi.digest))
+        self.assertIn(f"{UPSTREAM}/{MIXED}", self.ctl("ls", "--pinned"))
+        shown = self.json("inspect", name_of(MULTI))
+        self.assertEqual(shown["digest"], multi.digest)
+        digests = {each["digest"] for each in shown["platforms"]}
+        self.assertEqual(digests, {each.digest for each in multi.children})
+        self.assertTrue(all(each["complete"] for each in shown["platforms"]))
+        blob = next(iter(multi.children[0].all_blobs()))
+        client = self.daemon.client().get(f"/v2/{MULTI}/blobs/{blob}")
+        self.assertEqual(client.status, 200)
+
+        def is_told() -> bool:
+            items = self.json("requests", MULTI)["items"]
+            return any((each["digest"], each["outcome"]) == (blob, "hit") for each in items)
+
+        wait_until(is_told, "the request is told of")
+        self.assertIn(blob, json.dumps(self.json("requests", "--why")))
+        for command in (("top",), ("top", "--by", "principal"), ("history",), ("status",)):
+            self.json(*command)
+            self.ctl(*command)
 
     def tidy_up(self, everything: set[str]) -> None:
         """What goes is shown first; what is pinned stays."""

@@ -140,6 +140,8 @@ class ListenerSet(Service):
         # What stands in the way may be a listener of our own, that is to go.
         for each in removed:
             await self._close(each.spec)
+        if self.closing:
+            raise ListenError("the daemon is stopping")
         try:
             group.open()
         except ListenError:

@@ -28,7 +28,7 @@ from regcache.interfaces import ICacheEvents, IUpstreamMeter
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 KINDS = frozenset({"manifest", "blob", "tags", "referrers", "catalog", "ping", "other"})
 OUTCOMES = frozenset(
-    {"hit", "revalidated", "stale", "miss", "collapsed", "relay", "denied", "error"}
+    {"hit", "revalidated", "stale", "miss", "collapsed", "relay", "denied", "error", "none"}
 )
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)
 

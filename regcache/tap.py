@@ -7,6 +7,7 @@ from twisted.application.service import IService
 from twisted.internet import reactor as _reactor
 from twisted.python import usage
 
+from regcache import __version__
 from regcache.collecting import without_collections
 from regcache.config.loading import Loaded, load
 from regcache.config.problems import ConfigError
@@ -20,6 +21,11 @@ class Options(usage.Options):
     ]
 
     loaded: Loaded
+
+    def opt_version(self) -> None:
+        """Print the version of regcache, and exit."""
+        print(f"regcache {__version__}")
+        raise SystemExit(0)
 
     def postOptions(self) -> None:
         """Load the configuration before anything else happens.

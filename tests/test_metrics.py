@@ -134,4 +134,4 @@ class MetricsTests(SynchronousTestCase):
     def test_sets(self) -> None:
         """The closed sets are those of the documentation."""
         self.assertEqual(len(KINDS), 7)
-        self.assertEqual(len(OUTCOMES), 8)
+        self.assertEqual(len(OUTCOMES), 9)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache import __version__
 from tests.support.processes import CHECKOUT, Server, Workspace, free_port, wait_until
 
 TWISTD = str(Path(sys.executable).with_name("twistd"))
@@ -156,18 +157,26 @@ class RunningTests(DaemonCase):
         self.assertNotIn("Traceback", server.log())
 
     def test_signals(self) -> None:
-        """SIGHUP says what it does not do, however early it comes; a second SIGTERM is no harm."""
+        """SIGHUP reloads, SIGUSR1 and 2 do nothing, and a second SIGTERM is no harm."""
         server = self.started()
-        server.signal(signal.SIGHUP)
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+            server.signal(number)
         with socket.create_connection(("127.0.0.1", self.port), SOON) as client:
             client.sendall(b"GET /v2/up.test/a/manifests/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertIn(b"HTTP/1.1 5", client.recv(65536))
-            wait_until(lambda: "SIGHUP" in server.log(), "a line about SIGHUP", SOON)
+            wait_until(lambda: "was reloaded" in server.log(), "a reload", SOON)
             server.signal(signal.SIGTERM)
             server.signal(signal.SIGTERM)
             self.assertEqual(server.wait(SOON), 0, server.log())
         self.assertNotIn("Traceback", server.log())
         self.assertNotIn("Unhandled", server.log())
+
+    def test_version(self) -> None:
+        """The version is that of regcache, and not of twistd."""
+        asked = [TWISTD, "regcache", "--version"]
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        done = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=SOON)
+        self.assertEqual((done.returncode, done.stdout), (0, f"regcache {__version__}\n"))
 
     def test_interrupt(self) -> None:
         """Ctrl-C ends it as SIGTERM does."""

@@ -25,12 +25,14 @@ from tests.support.pools import ImmediatePool
 class BuildTests(SynchronousTestCase):
     """Upstreams that are built, and ask nothing."""
 
-    def build(self, text: str) -> BuiltUpstreams:
+    def build(self, text: str, former: BuiltUpstreams | None = None) -> BuiltUpstreams:
         """What a text stands for."""
         config = loads(dedent(text), "regcache.yml", {}).config
         self.reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
         pool = ImmediatePool()
-        return build_upstreams(config, self.reactor, pool, Metrics(), parser=Parser(pool))
+        return build_upstreams(
+            config, self.reactor, pool, Metrics(), parser=Parser(pool), former=former
+        )
 
     def test_known(self) -> None:
         """Without a section all known registries are there, anonymous, with nothing to watch."""
@@ -121,6 +123,25 @@ class BuildTests(SynchronousTestCase):
         self.assertIn("https_proxy", str(error))
         self.assertNotIn("geheim", str(error))
         self.build("upstreams: {a.test: {urls: [https://a.test], proxy: direct}}")
+
+    def test_taken_over(self) -> None:
+        """What is asked in the same way goes on, and only that; the others are hung up on."""
+        keys = "urls: [https://a.test], username: me, password: one"
+        before = self.build(
+            f"upstreams: {{a.test: {{{keys}}}, b.test: {{urls: [https://b.test]}}}}"
+        )
+        for change, same in (
+            (f"{keys}, tag_ttl: 7h, deny: [x], aliases: [c.test]", True),
+            (keys.replace("one", "two"), False),
+            (f"{keys}, max_downloads: 3", False),
+            (f"{keys}, serve_private: true", False),
+        ):
+            after = self.build(f"upstreams: {{a.test: {{{change}}}}}", before)
+            kept = after.registries["a.test"] is before.registries["a.test"]
+            self.assertEqual(kept, same, change)
+            self.successResultOf(Deferred.fromCoroutine(before.hang_up(after)))
+        dns = self.build(f"dns: [192.0.2.1]\nupstreams: {{a.test: {{{keys}}}}}", before)
+        self.assertIsNot(dns.registries["a.test"], before.registries["a.test"])
 
     def test_hang_up(self) -> None:
         """Hanging up ends at once where no connection is open."""

@@ -1,11 +1,16 @@
 """Warnings: what works, but may not be what the operator wants."""
 
+from datetime import UTC, datetime
+
 from regcache.config.endpoints import parse_endpoint
-from regcache.config.files import covered_names, covers, world_readable
+from regcache.config.files import covered_names, covers, end_of, world_readable
 from regcache.config.model import Config
 from regcache.config.problems import KeyPath
 from regcache.config.reading import INVALID, Context
 from regcache.config.upstream_settings import UpstreamSettings
+
+#: A certificate with fewer days left is told: renewals are due long before.
+EXPIRES_SOON = 7
 
 
 def advise(config: Config, file: str | None, context: Context) -> None:
@@ -15,6 +20,7 @@ def advise(config: Config, file: str | None, context: Context) -> None:
     """
     _advise_open_proxy(config, context)
     _advise_certificates(config, context)
+    _advise_ends(context)
     _advise_client_ca(config, context)
     _advise_proxies(config, context)
     for upstream in config.upstreams:
@@ -53,6 +59,23 @@ def _advise_certificates(config: Config, context: Context) -> None:
     for path, host in _hosts(config, context):
         if not covers(names, host):
             context.warn(path, f"no certificate covers {host}")
+
+
+def _advise_ends(context: Context) -> None:
+    """Certificates that have expired, or soon will."""
+    now = datetime.now(UTC)
+    for path, setting in list(context.settings.items()):
+        if path[-1] != "chain" or not isinstance(setting.value, str):
+            continue
+        try:
+            end = end_of(setting.value)
+        except ValueError:
+            continue  # replaced since it was checked; loading it will tell
+        when, left = f"{end:%Y-%m-%d %H:%M} UTC", (end - now).days
+        if end <= now:
+            context.warn(path, f"{setting.value} expired on {when}: no client will connect")
+        elif left < EXPIRES_SOON:
+            context.warn(path, f"{setting.value} expires on {when}, in {left} days: renew it")
 
 
 def _advise_client_ca(config: Config, context: Context) -> None:

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -169,6 +170,16 @@ def check_pair(chain: str, key: str) -> str | None:
     if _public_bytes(leaf.public_key()) != public:
         return f"{key} is not the key of the first certificate in {chain}"
     return None
+
+
+def end_of(chain: str) -> datetime:
+    """When the first certificate expires, UTC.
+
+    :raises ValueError: if it cannot be read.
+    """
+    leaf = load_certificates(read_bounded(chain, MAXIMUM_FILE))[0]
+    # That of its name with _utc is missing from older releases of the library.
+    return leaf.not_valid_after.replace(tzinfo=UTC)
 
 
 def covered_names(chain: str) -> set[str]:

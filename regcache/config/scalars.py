@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from cronsim import CronSim, CronSimError
 
 from regcache.config.document import Node
-from regcache.config.reading import Context, expected, quoted
+from regcache.config.reading import WORDS, Context, expected, quoted
 from regcache.config.value_types import Scalar, as_it_is
 from regcache.config.values import REDACTED, Cron, Size
 from regcache.facts import Percentage
@@ -108,8 +108,8 @@ def choice(*words: str) -> Scalar[Any]:
 
     def parse(node: Node, _context: Context) -> str:
         if node.kind != "text" or node.value not in words:
-            got = quoted(node) if node.kind == "text" else expected("", node).args[0][12:]
-            raise ValueError(f"must be {' or '.join(words)}, not {got.removeprefix('got ')}")
+            got = quoted(node) if node.kind == "text" else WORDS[node.kind]
+            raise ValueError(f"must be {' or '.join(words)}, not {got}")
         return str(node.value)
 
     *first, last = (f"`{word}`" for word in words)
@@ -202,6 +202,11 @@ def _parse_size(node: Node, percent: bool) -> Size:
         return _parse_percentage(match[1], percent)
     if not match or match[2] not in _BYTES:
         also = " or 80%" if percent else ""
+        short = re.fullmatch(r"([0-9.]+) ?([kKMGT])[iI]?", node.value)
+        if short:
+            number, unit = short[1], short[2].upper()
+            instead = f"{number}{unit}iB or {number}{'k' if unit == 'K' else unit}B"
+            raise ValueError(f"{quoted(node)} has no whole unit: write {instead}")
         raise ValueError(f"{quoted(node)} is no size such as 512MiB, 50GiB{also}")
     return int(Fraction(match[1]) * _BYTES[match[2]])
 

@@ -15,6 +15,8 @@ Replaced by: a TLS transport of Twisted that takes the size of its pieces.
 # mypy: disable-error-code="no-untyped-call,no-untyped-def"
 # (Twisted's TLS has no annotations)
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from OpenSSL.SSL import Error, WantReadError
@@ -28,17 +30,32 @@ SMALL = 16 * 1024
 PIECE = 512 * 1024
 #: What TLS adds to 16 KiB (RFC 8446, 5.2), rounded up.
 _OVERHEAD = 64
+_LETTER = re.compile(rb"[A-Za-z]")
 _ENCRYPTED = PIECE + PIECE // (16 * 1024) * _OVERHEAD
 
 
 class TLSStream(BufferingTLSTransport):
     """Server side of one TLS connection."""
 
+    factory: "TLSStreamFactory"
+    _begun = _is_plain = False
+
     def makeConnection(self, transport: ITransport) -> None:
         """The connection beneath sends a whole piece at once, if the kernel takes it."""
         if hasattr(transport, "SEND_LIMIT"):
             transport.SEND_LIMIT = _ENCRYPTED
         super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what the client sent; if that is no TLS at all, it is told so."""
+        if not self._begun and data:
+            self._begun = True
+            plain = self.factory.plain
+            if plain is not None and _LETTER.match(data):
+                self._is_plain = True
+                plain(self.transport, self.wrappedProtocol)
+        if not self._is_plain:
+            super().dataReceived(data)
 
     def _write(self, octets: bytes) -> None:
         if len(octets) <= SMALL:
@@ -81,7 +98,14 @@ def connection_of(transport: object) -> Any:
 
 
 class TLSStreamFactory(TLSMemoryBIOFactory):
-    """Adds TLS to connections."""
+    """Adds TLS to connections.
+
+    :ivar plain: called with the transport beneath and the protocol of a connection whose first byte
+        is a letter, as in the head of a request: no record of TLS begins so (RFC 8446, 5.1). It
+        ends the connection. None leaves that to OpenSSL.
+    """
+
+    plain: Callable[[Any, Any], object] | None = None
 
     protocol = TLSStream
     noisy = False

@@ -227,7 +227,8 @@ def resolve(table: RoutingTable, host: str | None, target: Target) -> Route:
         named, repository = _strip_prefix(table, named, target.name)
     if named is None:
         if table.default_upstream is None or not table.answers_by_default(host):
-            raise NameUnknownError("no upstream is served under this host name")
+            named_host = "no host name" if host is None else f"the host name {host[:255]}"
+            raise NameUnknownError(f"no upstream is served under {named_host}")
         named = table.default_upstream
     namespaces = target.query.get("ns", ())
     return Route(

@@ -27,17 +27,16 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.remedies import for_address
 from regcache.seam.accepting import bound_accepts
 from regcache.seam.streams import socket_of
-from regcache.seam.tls_stream import TLSStreamFactory
 from regcache.sparingly import Sparingly
 from regcache.web.binding import Bind, Binder, BoundSocket, bind_tcp, remove_left_over_socket
 from regcache.web.proxy_protocol import ProxiedFactory
+from regcache.web.stream_factories import ReplaceableFactory, over_tls
 from regcache.web.unsent import bound_unsent
 
 BACKLOG = 1024
@@ -82,22 +81,6 @@ class ListenerSpec:
     def title(self) -> str:
         """What messages call it."""
         return f"admin.socket {self.left_over}" if self.left_over else f"listener {self.endpoint}"
-
-
-class ReplaceableFactory(Factory):
-    """Makes the protocols of new connections by whatever is behind it then.
-
-    :ivar behind: that; connections that are open stay with what made them.
-    """
-
-    noisy = False
-
-    def __init__(self, behind: IProtocolFactory) -> None:
-        self.behind = behind
-
-    def buildProtocol(self, addr: Any) -> Any:
-        """A protocol for a new connection."""
-        return self.behind.buildProtocol(addr)
 
 
 def socket_spec(path: str, factory: IProtocolFactory) -> ListenerSpec:
@@ -324,10 +307,7 @@ class Listeners(Service):
 
 
 def _streams(spec: ListenerSpec, reactor: Any) -> IProtocolFactory:
-    """What makes the protocols of connections, TLS included."""
-    if spec.tls is None:
-        return spec.factory
-    return TLSStreamFactory(spec.tls, False, spec.factory, reactor)
+    return spec.factory if spec.tls is None else over_tls(spec.factory, spec.tls, reactor)
 
 
 def _stopped(opened: Sequence[_Prepared]) -> "Deferred[Any]":

@@ -102,7 +102,7 @@ class RequestFacts:
     :ivar kind: manifest, blob, tags, referrers, catalog, ping or other.
     :ivar upstream: the configured name, or "".
     :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; if it is left
-        "", it becomes hit or error by the status.
+        "", it becomes none or error by the status.
     :ivar principal: who asks; None if nobody asked for that, or not yet.
     :ivar limits: of what is sent to the principal.
     :ivar ended_early: why the answer was not sent whole, or "".

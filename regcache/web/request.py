@@ -356,7 +356,7 @@ def record_of(request: Request, now: float, *, is_open: bool = False) -> Request
             facts.reference,
             status,
             0 if method == b"HEAD" else request.body_bytes_sent,
-            facts.outcome or ("hit" if status < 400 else "error"),
+            facts.outcome or ("none" if status < 400 else "error"),
             facts.cache_status,
             None if begun is None else begun - request.arrived_at,
             now - request.arrived_at,

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -87,6 +88,19 @@ class ListenerTests(SynchronousTestCase):
         one.chain.write_text("nothing")
         (found,) = errors(self.listener(one))
         self.assertIn("holds no valid PEM certificate", found)
+
+    def test_ends(self) -> None:
+        """A certificate that has expired, or does so within days, is a warning with its date."""
+        for life, told in ((-1, "expired on 20"), (3, ", in 2 days: renew it"), (60, "")):
+            files = self.authority.issue("a.example", life=timedelta(days=life))
+            files.key.chmod(0o600)
+            found = [line for line in warnings(self.listener(files)) if "expire" in line]
+            self.assertEqual(len(found), bool(told), found)
+            for line in found:
+                self.assertTrue(
+                    line.startswith("3: listeners[0].tls.certificates[0].chain: "), line
+                )
+                self.assertIn(told, line)
 
     def test_coverage(self) -> None:
         """A host that no certificate covers is a warning; wildcards cover one label."""

@@ -28,6 +28,12 @@ CASES: list[tuple[str, list[str]]] = [
     ("storage: {min_free: 10%}", ["1: storage.min_free: a percentage makes no sense"]),
     ("storage: {purge: 1d}", ["1: storage.purge: must be a cron line"]),
     ("storage: {unused_for: 1s}", ["1: storage.unused_for: must be from 1m to"]),
+    ("storage: {max_size: 2G}", ["1: storage.max_size: '2G' has no whole unit: write 2GiB or 2GB"]),
+    ("limits: {rate: 100k}", ["1: limits.rate: '100k' has no whole unit: write 100KiB or 100kB"]),
+    (
+        "listeners: [{endpoint: 80, redirect: true}]",
+        ["1: listeners[0].redirect: must be https, not true or false"],
+    ),
     ("listeners: []", ["1: listeners: may not be empty"]),
     ("listeners: [{}]", ["1: listeners[0].endpoint: missing"]),
     ("listeners:\n- endpoint: 1\n- endpoint: 99999", ["3: listeners[1].endpoint: the port must"]),

@@ -63,7 +63,8 @@ class StreamTests(SynchronousTestCase):
         issued = Authority(Path(self.mktemp())).issue("localhost")
         store = CertificateStore([CertificateFiles(str(issued.chain), str(issued.key))])
         store.load()
-        server = TLSStreamFactory(store, False, Factory.forProtocol(Collector), self.clock)
+        collectors = Factory.forProtocol(Collector)
+        server = self.factory = TLSStreamFactory(store, False, collectors, self.clock)
         trusting = CertificateOptions(verify=False)
         client = TLSMemoryBIOFactory(trusting, True, Factory.forProtocol(Collector), self.clock)
         self.server: Any = server.buildProtocol(None)  # type: ignore[arg-type]
@@ -98,6 +99,20 @@ class StreamTests(SynchronousTestCase):
         """The factory makes these streams, and the connection below sends whole pieces."""
         self.assertIsInstance(self.server, TLSStream)
         self.assertGreater(self.ours.SEND_LIMIT, PIECE)
+
+    def test_plain(self) -> None:
+        """Who does not speak TLS at all is handed to who answers that; a wrong record is not."""
+        plain, tls = (b"GET / HTTP/1.1\r\n\r\n", b"P"), (b"\x16\x03", b"\x80")
+        for sent, told in (*((one, 1) for one in plain), *((one, 0) for one in tls)):
+            calls: list[Any] = []
+            self.factory.plain = lambda below, above, calls=calls: calls.append((below, above))
+            server: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
+            below = Limited()
+            server.makeConnection(below)
+            server.dataReceived(sent)
+            server.dataReceived(b"and more")
+            self.assertEqual(calls, [(below, server.wrappedProtocol)] * told)
+            self.factory.plain = None
 
     def test_any_size(self) -> None:
         """What is written arrives, whatever its size."""

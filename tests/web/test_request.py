@@ -282,9 +282,9 @@ class EndTests(RequestCase):
         self.assertNotIn("secret", repr(record))
 
     def test_default_outcome(self) -> None:
-        """A plain answer is a hit."""
+        """A plain answer is no hit: it has no content."""
         send_text(self.begin(), "ok")
-        self.assertEqual(self.recorder.last.outcome, "hit")
+        self.assertEqual(self.recorder.last.outcome, "none")
 
     def test_recorded_once(self) -> None:
         """Finishing and then losing the connection is one record."""

@@ -31,7 +31,7 @@ from regcache.web.records import CLIENT_LEFT, LEFT, RequestRecord
 
 #: A request is slow if its first byte took so long, or all of it (seconds).
 SLOW_FIRST_BYTE, SLOW_IN_ALL = 2.0, 30.0
-_OK = {"hit": "ok.hit", "revalidated": "ok.revalidated", "collapsed": "ok.joined"}
+_OK = {"hit": "ok.hit", "none": "ok.hit", "revalidated": "ok.revalidated", "collapsed": "ok.joined"}
 _MISSED = "ok.miss"
 
 

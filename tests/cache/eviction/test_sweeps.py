@@ -140,6 +140,22 @@ class TimeTests(SweepCase):
         self.clock.pump([HOUR, 0, 0])
         self.assertEqual(self.stored(*self.image), [False] * 3)
 
+    def test_other_rules(self) -> None:
+        """Other rules hold at once: their times, and no longer those of before."""
+        times = self.times(unused_for=2 * HOUR, sweep=DAY)
+        began = self.clock.seconds()
+        same = SweepRules(2 * HOUR, DAY, None)
+        times.follow(same)
+        self.assertEqual(times.next_sweep, began + FIRST)
+        times.follow(SweepRules(None, HOUR, None))
+        self.assertIsNone(times.next_sweep)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        times.follow(SweepRules(2 * HOUR, 60.0, None))
+        self.assertEqual(times.next_sweep, began + 60.0)
+        times.stopService()
+        times.follow(same)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_never(self) -> None:
         """Without an age nothing is swept for it."""
         self.assertIsNone(self.times().next_sweep)

@@ -62,18 +62,18 @@ class SweepTimes(Service):
         if rules == self._rules:
             return
         self._rules = rules
-        self._forget_times()
+        self._cancel("sweep", "purge")
         if self.running:
             self._begin()
 
     def startService(self) -> None:
         """Wait for the first times."""
         super().startService()
+        self._wait("forget", self._clock.seconds() + FIRST, self._forget)
         self._begin()
 
     def _begin(self) -> None:
         rules, now = self._rules, self._clock.seconds()
-        self._wait("forget", now + FIRST, self._forget)
         if rules.unused_for is not None:
             first = next_time(rules.sweep, now)
             if not isinstance(rules.sweep, CronLine):
@@ -85,13 +85,13 @@ class SweepTimes(Service):
     def stopService(self) -> None:
         """Begin no more."""
         super().stopService()
-        self._forget_times()
+        self._cancel(*self._timers)
 
-    def _forget_times(self) -> None:
+    def _cancel(self, *names: str) -> None:
         self.next_sweep = None
-        timers, self._timers = self._timers, {}
-        for timer in timers.values():
-            if timer.active():
+        for name in names:
+            timer = self._timers.pop(name, None)
+            if timer is not None and timer.active():
                 timer.cancel()
 
     def _wait_for_sweep(self, due: float) -> None:

@@ -142,8 +142,9 @@ class TimeTests(SweepCase):
 
     def test_other_rules(self) -> None:
         """Other rules hold at once: their times, and no longer those of before."""
+        times = self.times()
         others = len(self.clock.getDelayedCalls())
-        times = self.times(unused_for=2 * HOUR, sweep=DAY)
+        times.follow(SweepRules(2 * HOUR, DAY, None))
         began = self.clock.seconds()
         same = SweepRules(2 * HOUR, DAY, None)
         times.follow(same)
@@ -155,7 +156,7 @@ class TimeTests(SweepCase):
         self.assertEqual(times.next_sweep, began + 60.0)
         times.stopService()
         times.follow(same)
-        self.assertEqual(len(self.clock.getDelayedCalls()), others)
+        self.assertEqual(len(self.clock.getDelayedCalls()), others - 1)
 
     def test_never(self) -> None:
         """Without an age nothing is swept for it."""

@@ -140,7 +140,7 @@ class Engine:
 
     def follow(self, storage: StorageSettings) -> None:
         """Go by other limits and times, from now on; the directory stays."""
-        self.ledger.limits = limits_of(storage)
+        self.ledger.follow(limits_of(storage))
         self.sweep_times.follow(rules_of(storage))
         self.index.pins.set_patterns(storage.pin)
         self.store.soundness.follow(Reading(storage.verify_on_read))

@@ -158,6 +158,11 @@ class SpaceLedger:
         self.closed = "" if space.full and self._evictable() > 0 else space.problem
         self._consumed_before = consumed
 
+    def follow(self, limits: SpaceLimits) -> None:
+        """Keep to these limits from now on. What exceeds them makes way for the next claim."""
+        self.limits = limits
+        self._largest, self._spare = self.max_size(), self.min_free()
+
     @property
     def free(self) -> int | None:
         """What the file system had free when it was measured last; None before that."""

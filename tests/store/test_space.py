@@ -66,6 +66,17 @@ class SpaceLedgerTests(SynchronousTestCase):
             self.claims(space, 701, 400, 301, 300, 1), [False, True, False, True, False]
         )
 
+    def test_other_limits(self) -> None:
+        """Other limits hold for the next claim, and need no measurement."""
+        space = ledger()
+        self.assertEqual(self.claims(space, 600), [True])
+        space.follow(SpaceLimits(500, 400, 100))
+        self.assertEqual((self.claims(space, 1), space.shortfall()), ([False], 100))
+        space.follow(SpaceLimits(2000, 400, 100))
+        self.assertEqual(self.claims(space, 401, 400), [False, True])
+        space.follow(SpaceLimits(2000, 400, 9_900))
+        self.assertEqual(self.claims(space, 1), [False])
+
     def test_max_size_in_per_cent(self) -> None:
         """The limit may be a part of the file system."""
         space = ledger(Percentage(1.0), max_blob=Percentage(100))

@@ -53,6 +53,8 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
     if job["total_bytes"] is not None:
         done += f" of {size_text(job['total_bytes'])}"
     result = job["result"] or {}
-    about = f"{result['name']}:{result['reference']}" if "reference" in result else ""
+    about = result.get("name", "")
+    if "reference" in result:
+        about += f"{'@' if ':' in result['reference'] else ':'}{result['reference']}"
     what = job["error"] or about
     return (job["id"], job["kind"], job["state"], job["began"], job["by"] or "", done, what)

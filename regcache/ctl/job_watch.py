@@ -19,10 +19,10 @@ async def watch_job(
 
     :param job: its id.
     :param text: what it does, in a few words.
-    :param quiet: the caller tells its steps when it has ended.
+    :param quiet: nothing is shown before it has ended.
     """
     ended: set[int] = set()
-    with printer.progress(text) as show:
+    with printer.progress(text, quiet) as show:
         while True:
             told: dict[str, Any] = await daemon.get("job", id=job)
             show(told["done_bytes"], told["total_bytes"], _parts(told))

@@ -97,9 +97,13 @@ def show_plan(printer: Printer, plan: Mapping[str, Any]) -> None:
         printer.line(f"stays: {_named(each['name'], each['reference'])} ({each['why']})")
     if plan["items"]:
         printer.line(
-            f"{plan['images']} images, {plan['tags']} tags: {size_text(plan['freed_bytes'])} "
-            f"come free, {size_text(plan['kept_bytes'])} stay"
+            f"{_counted(plan['images'], 'image')}, {_counted(plan['tags'], 'tag')}: "
+            f"{size_text(plan['freed_bytes'])} come free, {size_text(plan['kept_bytes'])} stay"
         )
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _row(item: Mapping[str, Any]) -> tuple[str, ...]:

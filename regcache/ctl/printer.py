@@ -57,9 +57,9 @@ class Printer:
         print(harmless(text), file=self._errors, flush=True)
 
     @contextmanager
-    def progress(self, text: str) -> Iterator[Show]:
+    def progress(self, text: str, quiet: bool = False) -> Iterator[Show]:
         """Show how far something is while it goes on: a bar on a terminal, elsewhere nothing."""
-        if self.as_json or not self.is_terminal:
+        if quiet or self.as_json or not self.is_terminal:
             yield lambda done, total, parts: None
             return
         with _bar(self._stream, text) as show:
@@ -106,7 +106,8 @@ def _bar(stream: TextIO, text: str) -> Iterator[Show]:
         TransferSpeedColumn,
     )
 
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    sizes = DownloadColumn(binary_units=True)
+    columns = (BarColumn(), sizes, TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(
         TextColumn("{task.description}"), *columns, console=Console(file=stream), transient=True
     ) as progress:

@@ -28,7 +28,7 @@ ITEM = {
     "shared_with": ["docker.io/library/debian"],
 }
 ROW = f"{NAME}:1.27,old\t12 d\t3.0 MiB\t2.0 MiB\tdocker.io/library/debian"
-SUMS = "1 images, 2 tags: 2.0 MiB come free, 1.0 MiB stay"
+SUMS = "1 image, 2 tags: 2.0 MiB come free, 1.0 MiB stay"
 
 
 def plan_of(name: str = "p1", **more: Any) -> dict[str, Any]:

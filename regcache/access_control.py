@@ -76,9 +76,7 @@ def build_access(config: model.Config, engine: Engine) -> BuiltAccess | None:
     realm = None if chosen.token is None else _realm(chosen.token)
     challenger = Challenger(chosen.realm, ChallengeKind(chosen.challenge), realm)
     has_accounts = chosen.htpasswd is not None or external is not None
-    permission = Permission(
-        challenger, has_accounts, _PassedOver(engine, access).note, access.refuse
-    )
+    permission = Permission(challenger, has_accounts, _PassedOver(engine).say, access.refuse)
     return BuiltAccess(access, permission, external is None and has_accounts, watchers)
 
 
@@ -158,15 +156,13 @@ def _watchers(
 
 
 class _PassedOver:
-    """Notes that wrong credentials count as none, and says so now and then."""
+    """Says now and then that wrong credentials count as none."""
 
-    def __init__(self, engine: Engine, access: Access) -> None:
-        self._access = access
+    def __init__(self, engine: Engine) -> None:
         self._sparingly = Sparingly(engine.reactor, _SAID_EVERY)
 
-    def note(self, decision: Decision) -> None:
-        """Note it, and say it without what was shown."""
-        self._access.pass_over(decision)
+    def say(self, decision: Decision) -> None:
+        """Say it, without what was shown."""
         more = self._sparingly.turn()
         if more is not None:
             _log.warn(

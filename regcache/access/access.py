@@ -116,11 +116,6 @@ class Access:
         if decision.attempt:
             self._passwords.refuse(decision.principal.address, decision.attempt)
 
-    def pass_over(self, decision: Decision) -> None:
-        """Note that wrong credentials count as none."""
-        if decision.attempt:
-            self._passwords.pass_over(decision.principal.address, decision.attempt)
-
     def wrong_token(self, asker: Asker) -> Decision:
         """The decision for who shows a token that is not good here and now."""
         return replace(self._wrong(asker), bad_token=True)

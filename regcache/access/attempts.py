@@ -1,13 +1,14 @@
 """How often wrong credentials may be tried from one address.
 
-============================  =====================================================
-wrong credentials             count
-============================  =====================================================
-that were answered 401        up to :data:`MOST_WRONG` of a minute
-that counted as none          up to :data:`MOST_PASSED_OVER`: a cluster behind one
-(regcache.access.permission)  address may send as many pull secrets of other
-                              registries, but nobody may try passwords so for long
-============================  =====================================================
+===============================  ==================================================
+wrong credentials                count
+===============================  ==================================================
+that were answered 401           up to :data:`MOST_WRONG` of a minute
+that were checked, whether they  up to :data:`MOST_CHECKED`: a cluster behind one
+counted as none, or their        address may send as many pull secrets of other
+client left before the answer    registries, but nobody may try passwords in a way
+                                 that no 401 tells of
+===============================  ==================================================
 
 The same credentials count once in each row. Where a row is full no unknown ones are looked at.
 """
@@ -22,8 +23,8 @@ from regcache.bounded import BoundedTable
 
 #: Different wrong credentials from one address within :data:`PERIOD` that are answered 401.
 MOST_WRONG = 10
-#: Such that may count as none.
-MOST_PASSED_OVER = 100
+#: Such that are found out by a check.
+MOST_CHECKED = 100
 PERIOD = 60.0
 #: What is remembered of a row, of all addresses together (entries of about 200 bytes).
 MOST_NOTED = 20_000
@@ -34,12 +35,12 @@ class Attempts:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._wrong = _Row(clock, MOST_WRONG)
-        self._passed_over = _Row(clock, MOST_PASSED_OVER)
+        self._checked = _Row(clock, MOST_CHECKED)
 
     def wait(self, address: str | None) -> float:
         """Seconds until further unknown credentials are looked at; 0 for at once."""
         place = source(address)
-        return max(self._wrong.wait(place), self._passed_over.wait(place))
+        return max(self._wrong.wait(place), self._checked.wait(place))
 
     def refuse(self, address: str | None, fingerprint: bytes) -> float:
         """Note wrong credentials that are to be answered 401.
@@ -49,9 +50,9 @@ class Attempts:
         """
         return self._wrong.add(source(address), fingerprint)
 
-    def pass_over(self, address: str | None, fingerprint: bytes) -> None:
-        """Note wrong credentials that count as none."""
-        self._passed_over.add(source(address), fingerprint)
+    def checked(self, address: str | None, fingerprint: bytes) -> None:
+        """Note credentials of which a check has found out that they are wrong."""
+        self._checked.add(source(address), fingerprint)
 
 
 class _Row:

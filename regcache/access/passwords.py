@@ -82,7 +82,7 @@ class Passwords:
     async def check(self, name: str, password: bytes, address: str | None) -> bool:
         """Whether a login is right.
 
-        It is no attempt yet: :meth:`refuse` or :meth:`pass_over` has to be told of a wrong one.
+        :meth:`refuse` has to be told of a wrong one that is to be answered 401.
 
         :raises TooManyRequestsError: after too many wrong ones from this address.
         :raises ServiceUnavailableError: while too many others wait.
@@ -100,10 +100,6 @@ class Passwords:
         """
         _assert_no_wait(self._attempts.refuse(address, fingerprint))
 
-    def pass_over(self, address: str | None, fingerprint: bytes) -> None:
-        """Note a wrong login that counts as none."""
-        self._attempts.pass_over(address, fingerprint)
-
     async def _check(
         self, name: str, password: bytes, address: str | None, fingerprint: bytes
     ) -> bool:
@@ -112,9 +108,13 @@ class Passwords:
             raise ServiceUnavailableError(
                 "too many logins are being checked", headers={"Retry-After": "2"}
             )
-        return await self._checks.join(fingerprint, lambda: self._run(name, password, fingerprint))
+        return await self._checks.join(
+            fingerprint, lambda: self._run(name, password, address, fingerprint)
+        )
 
-    async def _run(self, name: str, password: bytes, fingerprint: bytes) -> bool:
+    async def _run(
+        self, name: str, password: bytes, address: str | None, fingerprint: bytes
+    ) -> bool:
         stored = self._accounts.get(name)
         hashed = self._nobody if stored is None else stored
         matches = await self._threads.run(_matches, password, hashed)
@@ -123,6 +123,8 @@ class Passwords:
             # The file was replaced meanwhile: the account is gone, new, or has another password.
             return False
         self._remembered.put(fingerprint, right, seconds=REMEMBERED)
+        if not right:
+            self._attempts.checked(address, fingerprint)
         return right
 
     def fingerprint(self, name: str, password: bytes) -> bytes:

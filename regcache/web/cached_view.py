@@ -103,7 +103,6 @@ class CachedView:
         request.facts.decided(decision)
         if decision.bad_token or (decision.wrong and target.kind is TargetKind.PING):
             raise gatekeeper.permission.no_login(decision, "an account is needed")
-        gatekeeper.access.pass_over(decision)
 
     async def _answer_content(self, request: Request, target: Target, route: Route) -> None:
         upstream = self.upstreams[route.upstream]

@@ -44,7 +44,7 @@ class TokenHandler:
 
         :raises RegistryError: for a malformed request, and for wrong credentials.
         """
-        access, fields = self.gatekeeper.access, _fields(request)
+        fields = _fields(request)
         asker = self.gatekeeper.asker(request)
         wanted = self._wanted(fields, asker)
         decision = await self._decision(request, fields, asker)
@@ -55,8 +55,6 @@ class TokenHandler:
 
         if not self.giver.may_have(decision, wanted, locate):
             raise self.gatekeeper.permission.no_login(decision, "an account is needed")
-        if decision.wrong:
-            access.pass_over(decision)
         set_header(request, "Cache-Control", "no-store")
         send_json(request, self.giver.answer(decision, wanted, locate))
 

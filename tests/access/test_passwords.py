@@ -7,8 +7,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.attempts import (
+    MOST_CHECKED,
     MOST_NOTED,
-    MOST_PASSED_OVER,
     MOST_WRONG,
     PERIOD,
     Attempts,
@@ -115,13 +115,11 @@ class PasswordTests(SynchronousTestCase):
         self.assertRaises(TooManyRequestsError, self.passwords.refuse, HOME, b"further")
         self.passwords.refuse("192.0.2.8", b"further")
 
-    def test_passed_over(self) -> None:
-        """Wrong logins that count as none are no attempts, but not without bound."""
-        for number in range(MOST_PASSED_OVER - 1):
-            self.passwords.pass_over(HOME, b"%d" % number)
-            self.passwords.pass_over(HOME, b"0")
-        self.assertFalse(self.result("alice", "wrong"))
-        self.passwords.pass_over(HOME, b"last")
+    def test_checked(self) -> None:
+        """Wrong logins that are not refused, since they count as none, are not without bound."""
+        for number in range(MOST_CHECKED):
+            self.assertFalse(self.successResultOf(self.check("alice", f"wrong{number}")))
+            self.assertFalse(self.successResultOf(self.check("alice", "wrong0")))
         self.failureResultOf(self.check("alice", "new"), TooManyRequestsError)
         self.assertTrue(self.result("alice", "secret", "192.0.2.8"))
 
@@ -188,6 +186,14 @@ class WaitingTests(SynchronousTestCase):
         self.pool.release()
         self.assertFalse(self.successResultOf(checking))
 
+    def test_all_left(self) -> None:
+        """Who tries passwords and leaves before the answer tries no more than others."""
+        for number in range(MOST_CHECKED):
+            checking = self.check(f"wrong{number}").addErrback(lambda _: None)
+            checking.cancel()
+            self.pool.release_all()
+        self.failureResultOf(self.check("new"), TooManyRequestsError)
+
     def test_client_left(self) -> None:
         """A client that leaves ends no check that others wait for."""
         left, stays = self.check("secret"), self.check("secret")
@@ -215,8 +221,8 @@ class AttemptTests(SynchronousTestCase):
             address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
             for shown in range(2 * MOST_WRONG):
                 attempts.refuse(address, b"%d" % shown)
-                attempts.pass_over(address, b"%d" % shown)
-        for row in ("_wrong", "_passed_over"):
+                attempts.checked(address, b"%d" % shown)
+        for row in ("_wrong", "_checked"):
             table: Any = vars(vars(attempts)[row])["_table"]
             kept = sum(len(each) for each in table.values())
             self.assertLessEqual(kept, MOST_NOTED)
@@ -225,10 +231,10 @@ class AttemptTests(SynchronousTestCase):
     def test_bounded_row(self) -> None:
         """Of one address no more is remembered than counts."""
         attempts = Attempts(Clock())
-        for number in range(10 * MOST_PASSED_OVER):
+        for number in range(10 * MOST_CHECKED):
             attempts.refuse(HOME, b"%d" % number)
-            attempts.pass_over(HOME, b"%d" % number)
-        for row, most in (("_wrong", MOST_WRONG), ("_passed_over", MOST_PASSED_OVER)):
+            attempts.checked(HOME, b"%d" % number)
+        for row, most in (("_wrong", MOST_WRONG), ("_checked", MOST_CHECKED)):
             table: Any = vars(vars(attempts)[row])["_table"]
             self.assertEqual(len(table.get(HOME)), most)
 

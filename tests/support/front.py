@@ -58,7 +58,6 @@ class Front:
     def __init__(self, directory: str, setting: Setting | None = None) -> None:
         setting = setting or Setting()
         self.passed_over: list[Decision] = []
-        self._access = setting.access
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.main, self.other = FakeRegistry(self.clock), FakeRegistry(self.clock)
@@ -94,7 +93,7 @@ class Front:
         gatekeeper = realm = removals = None
         if setting.access is not None:
             permission = Permission(
-                Challenger("Registry Realm"), True, self._pass_over, setting.access.refuse
+                Challenger("Registry Realm"), True, self.passed_over.append, setting.access.refuse
             )
             gatekeeper = Gatekeeper(setting.access, permission, table)
             if setting.access.rules.anybody_may_delete:
@@ -115,11 +114,6 @@ class Front:
             realm=realm,
             removals=removals,
         )
-
-    def _pass_over(self, decision: Decision) -> None:
-        self.passed_over.append(decision)
-        if self._access is not None:
-            self._access.pass_over(decision)
 
     def begin(self, method: str, target: str, *lines: str, host: str = "localhost") -> MemoryClient:
         """Ask over a connection of its own; time stands still."""

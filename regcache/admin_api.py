@@ -117,7 +117,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
     history = parts.history
     storage = admin_storage.StorageSources(engine, current)
-    sources = _Sources(engine, current, history=history, storage=storage)
+    sources = _Sources(engine, current, parts=parts, storage=storage)
     catalogued = sources.catalogued()
 
     def addresses() -> list[str]:
@@ -176,10 +176,10 @@ class _Sources:
         engine: Engine,
         current: CurrentConfiguration,
         *,
-        history: CountHistory,
+        parts: AdminParts,
         storage: admin_storage.StorageSources,
     ) -> None:
-        self._history = history
+        self._history, self._ring = parts.history, parts.requests.ring
         self._storage = storage
         self._engine = engine
         self._current = current
@@ -227,10 +227,15 @@ class _Sources:
         named = (name for name in names if looks_like_registry(name))
         return next(named, None) or urlsplit(settings.urls[0].url).netloc
 
+    def _reader(self, sender: Sender) -> tuple[str, str]:
+        """The account that an answer is for, else the address; and the id of the request."""
+        client = sender.client
+        return client.facts.account or client.peer_name, self._ring.id_of_serial(client.serial)
+
     def traffic(self) -> transfer_calls.Traffic:
         """What is under way."""
         engine, now = self._engine, self._engine.reactor.seconds()
-        readers = {each.source: _principal(each) for each in engine.feeding}
+        readers = {each.source: self._reader(each) for each in engine.feeding}
         sent = sum(each.client.body_bytes_sent for each in engine.feeding)
         downloads = engine.downloads.progress()
         keys = [(each.digest, each.repository) for each in downloads]
@@ -291,11 +296,6 @@ class _Sources:
             )
             for health in in_force.health()
         ]
-
-
-def _principal(sender: Sender) -> str:
-    """The account that an answer is for, else the address."""
-    return sender.client.facts.account or sender.client.peer_name
 
 
 def ui_addresses(config: model.Config) -> Iterator[str]:

@@ -188,7 +188,9 @@ class TrafficTests(OverMemoryCase):
         self.assertEqual((item["digest"], item["names"]), (str(DIGEST), ["corp/org/app"]))
         self.assertEqual((item["size_bytes"], item["state"]), (len(BLOB), "running"))
         self.assertEqual((item["intervals"], item["host"]), ([[0, item["here_bytes"]]], "old.test"))
-        self.assertEqual(item["readers"], [{"principal": "192.0.2.7", "request": None}])
+        (reader,) = item["readers"]
+        self.assertEqual(reader["principal"], "192.0.2.7")
+        self.assertEqual(self.get(GET_REQUESTS)["items"][0]["id"], reader["request"])
         (line,) = [line for line in self.network.lines if line.host == OLD]
         line.send(response(200, BLOB)[200_000:240_000])
         self.network.pass_time(2)

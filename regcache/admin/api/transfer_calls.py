@@ -59,12 +59,12 @@ class TransferFacts:
     """One download.
 
     :ivar rate: bytes a second; None where that is not known yet.
-    :ivar readers: accounts or addresses of those who wait for it.
+    :ivar readers: accounts or addresses of those who wait for it, and the ids of their requests.
     """
 
     progress: Progress
     rate: int | None
-    readers: Sequence[str]
+    readers: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,14 @@ def _item(facts: TransferFacts, caller: Caller) -> dict[str, Any]:
         "rate_bytes_per_s": facts.rate,
         "host": urlsplit(progress.url).netloc or None,
         "started": time_text(progress.started),
-        "readers": [_reader(each, caller) for each in facts.readers],
+        "readers": [_reader(*each, caller) for each in facts.readers],
     }
 
 
-def _reader(principal: str, caller: Caller) -> dict[str, str | None]:
+def _reader(principal: str, request: str, caller: Caller) -> dict[str, str | None]:
     """Who reads; an account with few rights is told only of itself."""
     told = caller.sees_all or principal == caller.account
-    return {"principal": principal if told else None, "request": None}
+    return {"principal": principal if told else None, "request": request}
 
 
 def _longest(intervals: Sequence[tuple[int, int]]) -> list[list[int]]:

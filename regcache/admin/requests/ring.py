@@ -58,7 +58,11 @@ class RequestRing:
 
     def id_of(self, record: RequestRecord) -> str:
         """The id of a request: no other has it, of this process or of another."""
-        return f"{self.node}-{record.serial:x}"
+        return self.id_of_serial(record.serial)
+
+    def id_of_serial(self, serial: int) -> str:
+        """The same, by the number of a request in this process."""
+        return f"{self.node}-{serial:x}"
 
     def serial_of(self, request_id: str) -> int | None:
         """The number of a request with this id; None where it is no id of this process."""

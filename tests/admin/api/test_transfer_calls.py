@@ -38,7 +38,7 @@ class TransferCase(ApiCase):
     """Some downloads."""
 
     def routes(self) -> list[CallRoute]:
-        self.transfers = [TransferFacts(progress(), 7, ["alice", "192.0.2.7"])]
+        self.transfers = [TransferFacts(progress(), 7, [("alice", "x-1"), ("192.0.2.7", "x-2")])]
         return transfer_routes(lambda: Traffic(self.transfers, in_rate=7, out_rate=9))
 
     def told(self, credentials: str = "") -> Any:
@@ -58,6 +58,7 @@ class TransferTests(TransferCase):
         self.assertEqual((item["here_bytes"], item["intervals"]), (50, [[0, 50]]))
         self.assertEqual(item["started"], "2027-01-15T08:00:00Z")
         self.assertEqual([each["principal"] for each in item["readers"]], ["alice", "192.0.2.7"])
+        self.assertEqual([each["request"] for each in item["readers"]], ["x-1", "x-2"])
         self.assertIsNone(item["part"])
 
     def test_unknown(self) -> None:

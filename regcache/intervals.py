@@ -33,6 +33,11 @@ class Intervals:
     def __repr__(self) -> str:
         return f"Intervals({list(self)!r})"
 
+    @property
+    def end(self) -> int:
+        """Behind the last integer of the set; 0 if it is empty."""
+        return self._ends[-1] if self._ends else 0
+
     def add(self, start: int, end: int) -> None:
         """Put ``[start, end)`` in. An empty interval changes nothing."""
         if start >= end:

@@ -26,6 +26,7 @@ _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _REGISTRY = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?\Z")
+_RELATIVE = frozenset({".", ".."})
 _PATH_CHARACTERS = re.compile(r"[A-Za-z0-9._:/~!$&'()*+,;=@-]*\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -133,7 +134,7 @@ def _check_path(path: str) -> None:
         raise NameInvalidError("the path has characters that no name may have")
     if "//" in path:
         raise NameInvalidError("the path has an empty component")
-    if any(part in (".", "..") for part in path.split("/")):
+    if not _RELATIVE.isdisjoint(path.split("/")):
         raise NameInvalidError("the path has a relative component")
 
 

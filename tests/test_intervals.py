@@ -37,6 +37,7 @@ class IntervalsTests(SynchronousTestCase):
         intervals = Intervals(pairs)
         self.assertEqual(members(list(intervals)), members(pairs))
         self.assertEqual(intervals.total, len(members(pairs)))
+        self.assertEqual(intervals.end, max(members(pairs), default=-1) + 1)
         flat = [edge for pair in intervals for edge in pair]
         self.assertEqual(flat, sorted(set(flat)))
 

@@ -88,10 +88,10 @@ class CachedReads:
         missing between two samples, that costs one access to the disk.
         """
         sampled.forget_old(self._seconds())
-        return all(
-            self._fill(self._byte, descriptor, sample)
-            for sample in _samples(offset, offset + length - 1, sampled.steps)
-        )
+        for sample in _samples(offset, offset + length - 1, sampled.steps):
+            if not self._fill(self._byte, descriptor, sample):
+                return False
+        return True
 
     def _fill(self, view: memoryview, descriptor: int, offset: int) -> bool:
         """Whether the whole view was read without blocking."""

@@ -307,7 +307,8 @@ class Request(ConnectedRequest):
             return
         self._recorded = True
         self._work = None
-        self._answer_is_done()
+        if self._due is not None:
+            self._answer_is_done()
         self.site.request_ended(self, record_of(self, self.site.seconds()))
 
 

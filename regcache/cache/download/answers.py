@@ -64,7 +64,7 @@ class Answers:
             raise SizeConflict(upstream, "it does not say the size of what is here")
         if size is None:
             return None
-        here = max((end for _, end in self._file.present), default=0)
+        here = self._file.present.end
         if self._file.size not in (None, size) or here > size:
             known = self._file.size or here
             raise SizeConflict(upstream, f"a size of {size} bytes instead of {known}")

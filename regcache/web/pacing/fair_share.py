@@ -49,9 +49,11 @@ class FairShare:
 
     :param rate: bytes a second for all together; None without such a limit.
     :param now: seconds of a clock that does not go back, as everywhere here.
+    :ivar rate: what it is now.
     """
 
     def __init__(self, rate: int | None, now: float) -> None:
+        self.rate = rate
         self._all = None if rate is None else Bucket(rate, now)
         self._line: Line[Party] = Line()
         # By the time when more has accrued. The numbers are there so that parties are not compared.
@@ -59,13 +61,9 @@ class FairShare:
         self._numbers = itertools.count()
         self._now = now
 
-    @property
-    def rate(self) -> int | None:
-        """Bytes a second for all together."""
-        return None if self._all is None else self._all.rate
-
     def change_rate(self, rate: int | None, now: float) -> None:
         """Change the rate."""
+        self.rate = rate
         if rate is None:
             self._all = None
         elif self._all is None:

@@ -166,6 +166,47 @@ class LoadTests(ReloadCase):
         self.assertEqual(len(self.upstream.asked()), 1)
 
 
+class KindTests(ReloadCase):
+    """Keys of every kind, each in force for the next request."""
+
+    def test_kinds(self) -> None:
+        """Routes, access, limits, storage and log follow the file, and go back with it."""
+        self.begin()
+        digest = self.upstream.add_blob(REPOSITORY, b"small")
+        denied = self.one | {"deny": [f"{REPOSITORY}"]}
+        accounts = self.workspace().file("accounts", "me:$2b$04$" + "a" * 53 + "\n")
+        kinds: list[tuple[dict[str, Any], str, int]] = [
+            ({"upstreams": {"one.test": denied}}, "one.test", 404),
+            ({"default_upstream": "two.test"}, "one.test", 200),
+            ({"access": {"htpasswd": str(accounts)}}, "one.test", 401),
+            ({"limits": {"connections": 1}}, "one.test", 200),
+            ({"default_hosts": []}, "", 200),
+            ({"log": {"format": "json"}}, "one.test", 200),
+        ]
+        for number, (changes, name, status) in enumerate(kinds):
+            self.write(changes)
+            self.expect(RIGHT, 2 * number + 1)
+            self.assertEqual(self.status(name or "one.test", digest), status, changes)
+            self.write({})
+            self.expect(RIGHT, 2 * number + 2)
+            self.assertEqual(self.status("one.test", digest), 200, changes)
+        self.assert_logged(self.daemon, '"kind": "blob"', times=1)
+
+    def test_storage(self) -> None:
+        """Limits of the storage hold at once; its directory stays until a restart."""
+        self.begin()
+        storage = self.daemon.config["storage"]
+        self.write({"storage": storage | {"max_size": "1GiB", "directory": "/elsewhere"}})
+        self.expect(f"{RIGHT}storage.max_size", 1)
+        self.expect("storage.directory: takes a restart", 1)
+        admin = RegistryClient(f"http://127.0.0.1:{self.daemon.admin_port}")
+        self.assertEqual(
+            json.loads(admin.get("/api/v1/status").body)["disk"]["limit_bytes"], 1 << 30
+        )
+        config = json.loads(admin.get("/api/v1/config").body)["config"]["storage"]
+        self.assertEqual((config["max_size"], config["directory"]), ("1GiB", storage["directory"]))
+
+
 class ListenerTests(ReloadCase):
     """Listeners that come, go and change."""
 

@@ -205,9 +205,10 @@ class _Sources:
         """How much of everything there is."""
         return await self._engine.index.counts()
 
-    def _settings(self, upstream: str) -> UpstreamSettings:
+    def _settings(self, upstream: str) -> UpstreamSettings | None:
+        """None for one that another configuration has removed meanwhile."""
         settings = self._current.in_force.config.upstreams
-        return next(each for each in settings if each.name == upstream)
+        return next((each for each in settings if each.name == upstream), None)
 
     def catalogued(self) -> repository_calls.Catalogued:
         """What is cached of images."""
@@ -217,12 +218,15 @@ class _Sources:
 
     def fresh_for(self, upstream: str, tag: str) -> float:
         """For how many seconds a tag is fresh."""
-        rules = self._settings(upstream).tag_ttl
+        settings = self._settings(upstream)
+        rules = () if settings is None else settings.tag_ttl
         return next((rule.ttl for rule in rules if glob_matches(rule.match, tag)), 0.0)
 
     def pull_host(self, upstream: str) -> str:
         """Where clients pull what is of an upstream, where nothing is said of this cache."""
         settings = self._settings(upstream)
+        if settings is None:
+            return upstream
         names = [upstream, *settings.aliases, *settings.hosts]
         named = (name for name in names if looks_like_registry(name))
         return next(named, None) or urlsplit(settings.urls[0].url).netloc

@@ -6,7 +6,7 @@ repository has a right to them: so what is complete can be pulled without its up
 
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,6 @@ from regcache.media_types import INDEX_TYPES
 
 MOST_DEEP = 4
 """Indexes within indexes that are looked into. Real ones have none."""
-
-MOST_ABOVE = 64
-"""Manifests above another that are looked at, to find out whether another repository needs it."""
 
 _RIGHT = "((c.public AND w.content_id IS NULL) OR l.content_id IS NOT NULL)"
 
@@ -39,7 +36,9 @@ FROM contents c {_JOINS} WHERE c.digest = :digest
 """
 
 _LISTED = f"""
-SELECT m.digest, m.size, m.media_type, c.media_type, p.size, p.size IS NOT NULL AND {_RIGHT}
+SELECT m.digest, m.size, m.media_type, c.media_type, p.size, p.size IS NOT NULL AND {_RIGHT},
+    EXISTS (
+        SELECT 1 FROM mentions o WHERE o.digest = m.digest AND o.manifest_id != m.manifest_id)
 FROM mentions m LEFT JOIN contents c ON c.digest = m.digest {_JOINS} WHERE m.manifest_id = :manifest
 """
 
@@ -78,22 +77,6 @@ JOIN places p ON p.content_id = c.id AND p.place = 'disk'
 WHERE l.repository_id = ? AND c.media_type = ''
 """
 
-_LISTERS = """
-SELECT m.manifest_id FROM mentions m
-JOIN places p ON p.content_id = m.manifest_id AND p.place = 'disk' WHERE m.digest = ?
-"""
-
-_SHOWN_BY = "SELECT manifest_id FROM shown WHERE repository_id = ? AND digest = ?"
-
-_OTHERS_TAG = "SELECT 1 FROM tags WHERE digest = ? AND repository_id != ? LIMIT 1"
-_TAGGED_HERE = "SELECT 1 FROM tags WHERE digest = ? AND repository_id = ? LIMIT 1"
-_OTHERS_LINK = "SELECT 1 FROM links WHERE content_id = ? AND repository_id != ? LIMIT 1"
-
-_ABOVE = """
-SELECT c.digest, c.id FROM mentions m JOIN contents c ON c.id = m.manifest_id
-WHERE m.digest = ? LIMIT ?
-"""
-
 
 @dataclass(slots=True)
 class Listed:
@@ -102,6 +85,7 @@ class Listed:
     :ivar said: its size by the manifest; ``stored`` what the disk has, None for nothing.
     :ivar media_type: by the manifest; ``known_type`` that of a manifest that was stored.
     :ivar here: whether the repository has it.
+    :ivar shared: whether another manifest lists it, too.
     """
 
     key: bytes
@@ -110,6 +94,7 @@ class Listed:
     known_type: str | None
     stored: int | None
     here: bool
+    shared: bool
 
     @property
     def size(self) -> int:
@@ -151,8 +136,8 @@ class KnownManifest:
 
 
 def _listed(row: Sequence[Any]) -> Listed:
-    key, said, media_type, known_type, stored, here = row
-    return Listed(key, said, media_type, known_type, stored, bool(here))
+    key, said, media_type, known_type, stored, here, shared = row
+    return Listed(key, said, media_type, known_type, stored, bool(here), bool(shared))
 
 
 class RepositoryContents:
@@ -165,7 +150,7 @@ class RepositoryContents:
     def __init__(self, connection: sqlite3.Connection, number: int, upstream: str) -> None:
         self.connection = self._connection = connection
         self.number = number
-        self._names = {"repository": number, "upstream": upstream}
+        self.names = self._names = {"repository": number, "upstream": upstream}
         self._known: dict[bytes, KnownManifest | None] = {}
 
     def tags(self) -> list[tuple[str, bytes, float]]:
@@ -251,107 +236,3 @@ class RepositoryContents:
                 if each.known_type:
                     waiting.append(each.key)
         return found
-
-    def goes(self, roots: Collection[bytes], tagged: Collection[bytes] = ()) -> dict[bytes, int]:
-        """What leaves the disk with the removal of manifests from the repository, and its sizes.
-
-        :param tagged: those of them that go with their tags.
-
-        It follows the tables of :mod:`regcache.store.index_removal`.
-        """
-        dropped = self._dropped(roots)
-        with_tags = {key for key in tagged if not self._asks(_SHOWN_BY, self.number, key)}
-        gone = self._erased(dropped, {*roots} - with_tags)
-        erased = {each.number for each in dropped.values() if each.key in gone}
-        for found in dropped.values():
-            for each in found.listed:
-                if each.known_type or each.stored is None or each.key in gone:
-                    continue
-                kept = self._is_kept(each.key, roots, dropped)
-                if not kept and not self._is_listed(each.key, erased):
-                    gone[each.key] = each.stored
-        return gone
-
-    def _dropped(self, roots: Collection[bytes]) -> dict[int, KnownManifest]:
-        """The manifests to which the repository loses its right, by number."""
-        dropped: dict[int, KnownManifest] = {}
-        waiting = deque(roots)
-        while waiting:
-            key = waiting.popleft()
-            found = self.manifest(key)
-            if found and found.number not in dropped and not self._is_kept(key, roots, dropped):
-                dropped[found.number] = found
-                waiting.extend(each.key for each in found.listed if each.known_type)
-        return dropped
-
-    def _erased(
-        self, dropped: Mapping[int, KnownManifest], named: Collection[bytes]
-    ) -> dict[bytes, int]:
-        """Those of them that nothing else needs, and their sizes."""
-        gone: dict[bytes, int] = {}
-        erased: set[int] = set()
-        before = -1
-        while len(erased) > before:  # what an index kept goes with it
-            before = len(erased)
-            for number, found in dropped.items():
-                if number not in erased and not self._is_needed(found, named, erased):
-                    erased.add(number)
-                    gone[found.key] = found.stored or 0
-        return gone
-
-    def _is_kept(
-        self, key: bytes, roots: Collection[bytes], dropped: Collection[int], deep: int = 0
-    ) -> bool:
-        """Whether something else in the repository keeps it there."""
-        if key in roots and not deep:
-            return False
-        if key not in roots and self._asks(_TAGGED_HERE, key, self.number):
-            return True
-        shown = self._connection.execute(_SHOWN_BY, (self.number, key))
-        if any(number not in dropped for (number,) in shown):
-            return True
-        if deep == MOST_DEEP:
-            return False
-        above = self._connection.execute(_ABOVE, (key, MOST_ABOVE)).fetchall()
-        return any(
-            number not in dropped and self._is_kept(each, roots, dropped, deep + 1)
-            for each, number in above
-        )
-
-    def _is_needed(
-        self, found: KnownManifest, named: Collection[bytes], erased: Collection[int]
-    ) -> bool:
-        """Whether something outside of the repository needs the bytes of a manifest."""
-        if found.key in named:
-            return self._others_have(found.key, found.number)
-        held = self._held_by_others(found.key, found.number)
-        return held or self._is_listed(found.key, erased)
-
-    def _is_listed(self, key: bytes, erased: Collection[int]) -> bool:
-        """Whether a stored manifest that stays lists it."""
-        rows = self._connection.execute(_LISTERS, (key,))
-        return any(number not in erased for (number,) in rows)
-
-    def _held_by_others(self, key: bytes, number: int) -> bool:
-        return self._asks(_OTHERS_TAG, key, self.number) or self._asks(
-            _OTHERS_LINK, number, self.number
-        )
-
-    def _others_have(self, key: bytes, number: int) -> bool:
-        """Whether another repository has it, or something that lists it."""
-        level = {key: number}
-        for _ in range(MOST_DEEP + 1):
-            if any(self._held_by_others(*each) for each in level.items()):
-                return True
-            above: dict[bytes, int] = {}
-            for each in level:
-                above.update(self._connection.execute(_ABOVE, (each, MOST_ABOVE)).fetchall())
-            level = above
-        return False
-
-    def is_alone(self, key: bytes, number: int) -> bool:
-        """Whether no other repository has some content, or anything that lists it."""
-        return not self._others_have(key, number)
-
-    def _asks(self, statement: str, *arguments: object) -> bool:
-        return self._connection.execute(statement, arguments).fetchone() is not None

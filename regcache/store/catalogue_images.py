@@ -22,6 +22,7 @@ from regcache.images import (
 )
 from regcache.store.catalogue_attached import find_attached
 from regcache.store.catalogue_contents import RepositoryContents
+from regcache.store.catalogue_freed import FreedContents
 from regcache.store.catalogue_members import find_undescribed
 from regcache.store.catalogue_pins import ImagePins, View
 from regcache.store.catalogue_summaries import platform_state
@@ -112,7 +113,7 @@ def _row(contents: RepositoryContents, view: View, key: bytes, tagged: _Tagged) 
         media_type=found.media_type if found else "",
         tags=tags,
         platforms=_platforms(contents, key) if found else [],
-        frees=sum(contents.goes({key}).values()),
+        frees=sum(FreedContents(contents).goes({key}).values()),
         last_used=found.last_use if found else None,
         pinned=_pin(contents, view.patterns, key, tags) is not None,
     )
@@ -158,7 +159,7 @@ def find_image(
         return None
     found = contents.manifest(key)
     stored = contents.contents({key})
-    own = contents.goes({key})
+    own = FreedContents(contents).goes({key})
     tags = tagged.get(key, [])
     return ImageFacts(
         repository=repository,

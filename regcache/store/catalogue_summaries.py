@@ -14,6 +14,7 @@ from typing import Any
 from regcache.images import RepositoryPlatform, Undescribed
 from regcache.store import index_pulls
 from regcache.store.catalogue_contents import KnownManifest, RepositoryContents
+from regcache.store.catalogue_freed import FreedContents
 from regcache.store.catalogue_members import find_undescribed
 from regcache.store.catalogue_pins import ImagePins, View
 
@@ -116,10 +117,11 @@ def values_of(
     tagged = {key for _, key, _ in tags}
     tops = [key for _, key, _ in tags] + contents.untagged()
     stored = contents.contents({*tagged, *contents.all_manifests()})
-    own = contents.goes({*tagged, *contents.all_manifests()}, tagged)
+    freed = FreedContents(contents)
+    own = freed.goes({*tagged, *contents.all_manifests()}, tagged)
     for key, blob, size in contents.loose():
         stored[key] = size
-        if key not in own and contents.is_alone(key, blob):
+        if key not in own and freed.is_alone(key, blob):
             own[key] = size
     platforms, absent = _platforms(contents, tops)
     details = {"platforms": [asdict(each) for each in platforms], "absent": absent}

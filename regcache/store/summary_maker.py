@@ -7,7 +7,7 @@ who looks or pulls waits for them, except for who asked, a moment. One that take
 from collections.abc import Awaitable, Callable, Sequence
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -24,6 +24,10 @@ PATIENCE = 0.06
 
 EVERY = 30.0
 """Seconds after which summaries that are due are made unasked."""
+
+PAUSE = 2.0
+"""For so many times as long as a step took nothing is made, unless somebody asks meanwhile: other
+threads need the interpreter."""
 
 RESTS = 50.0
 """A summary that took long is not made anew for so many times as long."""
@@ -63,6 +67,7 @@ class SummaryMaker:
         self._resting: dict[int, float] = {}
         self._made: Gate | None = None
         self._stopping = False
+        self._pause: IDelayedCall | None = None
         self.describe: Describe | None = None
         self._loop = LoopingCall(self._request)
         self._loop.clock = clock
@@ -74,6 +79,7 @@ class SummaryMaker:
     def stop(self) -> "Deferred[None]":
         """Make no more of them, and close the file. Idempotent."""
         self._stopping = True
+        self._hurry()
         if self._loop.running:
             self._loop.stop()
         under_way = succeed(None) if self._made is None else self._made.wait()
@@ -81,6 +87,7 @@ class SummaryMaker:
 
     async def make(self) -> None:
         """Have what is due made, and wait for it a moment."""
+        self._hurry()
         made = self._request().wait()
         giving_up = self._clock.callLater(PATIENCE, made.cancel)
         try:
@@ -105,14 +112,25 @@ class SummaryMaker:
 
     async def _make_all(self) -> None:
         try:
-            while not self._stopping and await self._make_some():
-                pass
+            while not self._stopping and (seconds := await self._make_some()) is not None:
+                await self._rest(PAUSE * seconds)
         except OSError as error:
             # What was made before is shown.
             self._log.debug("summaries of repositories: {error}", error=error)
 
-    async def _make_some(self) -> bool:
-        """Make a few. Returns whether there may be more."""
+    async def _rest(self, seconds: float) -> None:
+        if seconds and not self._stopping:
+            over: Deferred[None] = Deferred()
+            self._pause = self._clock.callLater(seconds, over.callback, None)
+            await over
+            self._pause = None
+
+    def _hurry(self) -> None:
+        if self._pause is not None:
+            self._pause.reset(0)
+
+    async def _make_some(self) -> float | None:
+        """Make a few. Returns how long that took (seconds); None if none is due."""
         view = View(self._patterns(), self._clock.seconds())
         if view.patterns != self._noted:
             await self._thread.write(catalogue_pins.note_patterns, view.patterns)
@@ -121,7 +139,7 @@ class SummaryMaker:
         resting = list(self._resting)
         made: list[Summary] = await self._reader.read(catalogue_summaries.make_some, view, resting)
         if not made:
-            return False
+            return None
         await self._thread.write(catalogue_summaries.write, made)
         self._resting |= {
             each.number: view.now + RESTS * each.seconds for each in made if each.seconds > LONG
@@ -129,7 +147,7 @@ class SummaryMaker:
         undescribed = [one for each in made for one in each.undescribed]
         if undescribed and self.describe is not None:
             await self.describe(undescribed)
-        return True
+        return sum(each.seconds for each in made)
 
     def _wake(self, now: float) -> None:
         if len(self._resting) > MOST_RESTING:

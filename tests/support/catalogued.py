@@ -16,6 +16,7 @@ from regcache.images import (
     RepositorySummary,
 )
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
+from regcache.store import summary_maker
 from tests.support.index_cases import HUB, QUAY, SqliteIndexCase, repository_of
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -77,6 +78,7 @@ class CatalogueCase(SqliteIndexCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.patch(summary_maker, "PAUSE", 0.0)
         self.clock.advance(1_000_000.0)
 
     def put(

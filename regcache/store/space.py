@@ -322,7 +322,7 @@ class SpaceMonitor(Service):
         return measuring.addCallback(self._measured, consumed)
 
     def _measured(self, space: FileSystemSpace, consumed: int) -> None:
-        before = self._ledger.closed
+        before, is_first = self._ledger.closed, self._ledger.free is None
         self._ledger.measured(space, consumed)
         problem = self._ledger.closed
         if problem and problem != before:
@@ -333,6 +333,9 @@ class SpaceMonitor(Service):
             )
         elif before and not problem:
             self.log.info("{directory}: it can be written again", directory=self._directory)
+        if is_first and not problem and self._ledger.shortfall() > self._ledger.used:
+            # Not even if all that is stored went.
+            self.log.warn("nothing new is stored: {why}", why=self._ledger.why_not(1))
 
     @property
     def problem(self) -> str:

@@ -254,6 +254,29 @@ class SpaceLedgerTests(SynchronousTestCase):
         self.assertEqual((space.reserved, space._written), (0, 0))
 
 
+class FirstMeasurementTests(SynchronousTestCase):
+    """What is said at the start."""
+
+    def said(self, min_free: int, stored: int = 0) -> list[str]:
+        """The warnings of two measurements, with 1000 bytes free."""
+        space = SpaceLedger(SpaceLimits(5000, 5000, min_free))
+        space.change_contents(stored)
+        monitor = SpaceMonitor(
+            Clock(), ImmediatePool(), "/", space, measure=lambda _: FileSystemSpace(9000, 1000)
+        )
+        with capturedLogs() as events:
+            for _ in range(2):
+                self.successResultOf(monitor.refresh())
+        return [formatEvent(event) for event in events]
+
+    def test_no_room(self) -> None:
+        """Where nothing can be stored, whatever goes, the key and the numbers are told once."""
+        self.assertEqual(self.said(1000), [])
+        self.assertEqual(self.said(1500, stored=600), [])
+        (line,) = self.said(4096, stored=600)
+        self.assertIn("nothing new is stored: storage.min_free 4.0 KiB: 1000 B are free", line)
+
+
 class SpaceMonitorTests(SynchronousTestCase):
     """Tests for :class:`SpaceMonitor`."""
 

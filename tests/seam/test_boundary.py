@@ -18,12 +18,16 @@ from tests.test_layers import Module, modules
 
 _BY_NAME = frozenset({"getattr", "setattr", "hasattr", "delattr"})
 _FOREIGN = frozenset({"twisted", "OpenSSL", "h2", "hpack", "hyperframe"})
+#: What named tuples offer to everybody, under names that cannot be those of a field.
+_OF_NAMED_TUPLES = frozenset({"_asdict", "_fields", "_make", "_replace"})
 _SAID = ("Private: ", "Why: ", "Replaced by: ")
 
 
 def is_private(name: object) -> bool:
     """Whether a name is one that its owner keeps to himself."""
-    return isinstance(name, str) and name.startswith("_") and not name.startswith("__")
+    if not isinstance(name, str) or name in _OF_NAMED_TUPLES:
+        return False
+    return name.startswith("_") and not name.startswith("__")
 
 
 def outside() -> Iterator[Module]:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -61,7 +60,7 @@ class UpstreamPromises(UpstreamSteps):
 
     def test_another_registry(self) -> None:
         """What was kept for another registry with the name is not known, until that is back."""
-        other = replace(HUB, urls=("https://other.test",))
+        other = HUB._replace(urls=("https://other.test",))
         self.fill(HUB)
         self.assertEqual(self.known(HUB), ALL)
         self.assertEqual(self.known(other), [])
@@ -73,40 +72,40 @@ class UpstreamPromises(UpstreamSteps):
         """What is kept stays known while a URL stays, though in the end all of them are others."""
         self.fill(HUB)
         for urls in (("https://b.test", *HUB.urls), ("https://b.test",), ("https://b.test", "c")):
-            upstream = replace(HUB, urls=urls)
+            upstream = HUB._replace(urls=urls)
             self.assertEqual(self.known(upstream), ALL)
             self.fill(upstream)
         self.assertEqual(self.known(HUB), [])
 
     def test_other_eyes(self) -> None:
         """What some users saw is not known where others look, or the public."""
-        private = replace(HUB, users=frozenset(["u", "v"]), serve_private=True)
+        private = HUB._replace(users=frozenset(["u", "v"]), serve_private=True)
         self.fill(private)
         for other in (
-            replace(private, users=frozenset(["u"])),
-            replace(private, serve_private=False),
-            replace(private, users=frozenset(), serve_private=False),
+            private._replace(users=frozenset(["u"])),
+            private._replace(serve_private=False),
+            private._replace(users=frozenset(), serve_private=False),
         ):
             self.assertEqual(self.known(other), [])
-        self.assertEqual(self.known(replace(private, users=frozenset(["u", "v", "w"]))), ALL)
+        self.assertEqual(self.known(private._replace(users=frozenset(["u", "v", "w"]))), ALL)
 
     def test_fewer_eyes_than_once(self) -> None:
         """Nor is it known by those who saw it before more users did."""
-        one = replace(HUB, users=frozenset(["u"]), serve_private=True)
+        one = HUB._replace(users=frozenset(["u"]), serve_private=True)
         self.fill(one)
-        self.fill(replace(one, users=frozenset(["u", "v"])))
+        self.fill(one._replace(users=frozenset(["u", "v"])))
         self.assertEqual(self.known(one), [])
 
     def test_quota(self) -> None:
         """Where credentials only raise the quota, whose they are changes nothing."""
-        self.fill(replace(HUB, users=frozenset(["u"])))
+        self.fill(HUB._replace(users=frozenset(["u"])))
         for users in ((), ("v",)):
-            self.assertEqual(self.known(replace(HUB, users=frozenset(users))), ALL)
+            self.assertEqual(self.known(HUB._replace(users=frozenset(users))), ALL)
 
     def test_other_names(self) -> None:
         """A name is a part of it, also where URLs are shared."""
         self.fill(HUB)
-        self.assertEqual(self.known(replace(HUB, name="mirror")), [])
+        self.assertEqual(self.known(HUB._replace(name="mirror")), [])
 
 
 class SqliteUpstreamTests(UpstreamPromises, SqliteIndexCase):
@@ -114,7 +113,7 @@ class SqliteUpstreamTests(UpstreamPromises, SqliteIndexCase):
 
     def test_restart(self) -> None:
         """All of it holds for the next process, too."""
-        other = replace(HUB, urls=("https://other.test",))
+        other = HUB._replace(urls=("https://other.test",))
         self.fill(HUB)
         self.fill(other, OTHER)
         self.successResultOf(self.index.close())
@@ -182,7 +181,7 @@ class MigrationTests(SqliteIndexCase):
 
     def test_of_one(self) -> None:
         """Once one of them has used it, it is not another one's that has the name later."""
-        later = replace(HUB, urls=("https://other.test",))
+        later = HUB._replace(urls=("https://other.test",))
         self.successResultOf(self.index.record_tag(repository_of("b"), "latest", BLOB, 4.0))
         self.assertIsNone(self.facts("a", BLOB, later).link)
         self.assertEqual(self.facts("a", BLOB).link, Link(1.5, "old"))
@@ -213,8 +212,8 @@ class DescriptionTests(SynchronousTestCase):
 
     def test_predecessor(self) -> None:
         """The very same is preferred, then the latest that it continues."""
-        a, b = (replace(HUB, urls=(url,)) for url in "ab")
-        both = replace(HUB, urls=("a", "b"))
+        a, b = (HUB._replace(urls=(url,)) for url in "ab")
+        both = HUB._replace(urls=("a", "b"))
         self.assertEqual(predecessor(a, [a, both]), 0)
         self.assertEqual(predecessor(both, [a, b]), 1)
         self.assertEqual(predecessor(a, [None]), 0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from regcache.digests import Digest
+from regcache.facts import ManifestUse
 from regcache.identity import Repository, RepositoryContent
 from tests.cache.cases import APP, CacheTestCase
 
@@ -50,6 +51,24 @@ class UseTests(CacheTestCase):
             lambda: cache.head_manifest(content),
         ):
             self.assertTrue(self.is_use(self.digest, request))
+
+    def test_pulls(self) -> None:
+        """A manifest that is asked for counts in its repository, by the way it was asked for."""
+        cache, content = self.caches.cache, self.of(self.digest)
+        for request, use in (
+            (lambda: cache.tag_at_once(self.repository, "latest"), ManifestUse.BY_TAG),
+            (lambda: cache.tag(self.repository, "latest"), ManifestUse.BY_TAG),
+            (lambda: cache.head_tag(self.repository, "latest"), ManifestUse.BY_TAG),
+            (lambda: cache.manifest_at_once(content), ManifestUse.GOT),
+            (lambda: cache.manifest(content), ManifestUse.GOT),
+            (lambda: cache.head_manifest(content), ManifestUse.HEADED),
+        ):
+            self.caches.pulls.clear()
+            self.assertTrue(self.is_use(self.digest, request))
+            self.assertEqual(self.caches.pulls, [(self.repository, self.digest, use)])
+        self.caches.pulls.clear()
+        self.result(self.opened())
+        self.assertEqual(self.caches.pulls, [])
 
     def test_blob(self) -> None:
         """GET of a blob is a use of it; HEAD, which fetches nothing, is none."""

@@ -7,7 +7,7 @@ who looks or pulls waits for them, except for who asked, a moment. One that take
 from collections.abc import Awaitable, Callable, Sequence
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -67,7 +67,8 @@ class SummaryMaker:
         self._resting: dict[int, float] = {}
         self._made: Gate | None = None
         self._stopping = False
-        self._pause: IDelayedCall | None = None
+        self._asking = 0
+        self._pause: Gate | None = None
         self.describe: Describe | None = None
         self._loop = LoopingCall(self._request)
         self._loop.clock = clock
@@ -87,6 +88,7 @@ class SummaryMaker:
 
     async def make(self) -> None:
         """Have what is due made, and wait for it a moment."""
+        self._asking += 1
         self._hurry()
         made = self._request().wait()
         giving_up = self._clock.callLater(PATIENCE, made.cancel)
@@ -94,6 +96,8 @@ class SummaryMaker:
             await made
         except CancelledError:
             return
+        finally:
+            self._asking -= 1
         giving_up.cancel()
 
     def _request(self) -> Gate:
@@ -119,15 +123,18 @@ class SummaryMaker:
             self._log.debug("summaries of repositories: {error}", error=error)
 
     async def _rest(self, seconds: float) -> None:
-        if seconds and not self._stopping:
-            over: Deferred[None] = Deferred()
-            self._pause = self._clock.callLater(seconds, over.callback, None)
-            await over
-            self._pause = None
+        if not seconds or self._asking or self._stopping:
+            return
+        over = self._pause = Gate()
+        ending = self._clock.callLater(seconds, over.succeed)
+        await over.wait()
+        self._pause = None
+        if ending.active():
+            ending.cancel()
 
     def _hurry(self) -> None:
         if self._pause is not None:
-            self._pause.reset(0)
+            self._pause.succeed()
 
     async def _make_some(self) -> float | None:
         """Make a few. Returns how long that took (seconds); None if none is due."""

@@ -10,7 +10,7 @@ from regcache.images import Undescribed
 from regcache.pins import Pin
 from regcache.store import summary_maker
 from regcache.store.index_file import IndexUnavailableError
-from regcache.store.summary_maker import PATIENCE, SummaryMaker
+from regcache.store.summary_maker import EVERY, PATIENCE, SummaryMaker
 from tests.support.catalogued import CatalogueCase, image_of
 from tests.support.index_cases import repository_of
 
@@ -56,6 +56,17 @@ class MakerTests(CatalogueCase):
         working.callback([])
         self.successResultOf(stopping)
         self.successResultOf(asked)
+
+    def test_pause(self) -> None:
+        """Between steps there is a pause, which ends when somebody asks, or at a stop."""
+        self.patch(summary_maker, "PAUSE", 1e6)
+        for name in ("library/a", "library/b"):
+            self.put(name, image_of(name, [BASE]), tag="1")
+            self.assertIn(name, self.repositories())
+        self.put("library/c", image_of("c", [BASE]), tag="1")
+        self.clock.advance(EVERY)
+        self.successResultOf(self.index.close())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_unavailable(self) -> None:
         """If the index cannot be read, what was made before is shown."""

@@ -36,6 +36,10 @@ _ALL_HAVING = f"""SELECT repository_id FROM (
         SELECT l.repository_id FROM contents c JOIN mentions m ON m.digest = c.digest
         JOIN links l ON l.content_id = m.manifest_id WHERE c.id = {{0}}
         UNION
+        SELECT l.repository_id FROM contents c JOIN mentions m ON m.digest = c.digest
+        JOIN contents k ON k.id = m.manifest_id JOIN mentions n ON n.digest = k.digest
+        JOIN links l ON l.content_id = n.manifest_id WHERE c.id = {{0}}
+        UNION
         SELECT t.repository_id FROM contents c JOIN tags t ON t.digest = c.digest
         WHERE c.id = {{0}}
         UNION

@@ -101,6 +101,15 @@ class RepositoryTests(CatalogueCase):
         last = self.page(visible=lambda upstream, name: name == "team/b", after=page.after)
         self.assertEqual(([each.name for each in last.items], last.after), (["team/b"], None))
 
+    def test_elsewhere(self) -> None:
+        """What another repository fetches of an image that an index lists is here, too."""
+        amd = image_of("amd", [BASE, APP])
+        self.put("library/a", index_of("i", [("linux/amd64", amd)]), tag="1")
+        self.put("library/b", amd, blobs=[0, 1])
+        self.assertEqual(self.summary("library/a").platforms[0].partial, 1)
+        self.put("library/b", image_of("other", [APP]))
+        self.assertEqual(self.summary("library/a").platforms[0].complete, 1)
+
     def test_private(self) -> None:
         """What another repository may not have without its upstream is not here for it."""
         image = image_of("p", [BASE])

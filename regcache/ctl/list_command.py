@@ -53,7 +53,7 @@ async def list_images(options: argparse.Namespace, daemon: IAsksDaemon, printer:
         sort=options.sort,
     )
     if printer.as_json:
-        printer.json(found)
+        printer.json_rows(found)
         return DONE
     printer.table(_REPOSITORIES, [_repository(each) for each in found])
     return DONE
@@ -64,7 +64,7 @@ async def _list_tags(
 ) -> int:
     found = await all_pages(daemon, "tags", name=name.name, q=options.text or name.tag or None)
     if printer.as_json:
-        printer.json(found)
+        printer.json_rows(found)
         return DONE
     printer.table(_IMAGES, [_image(each) for each in found])
     return DONE

@@ -36,7 +36,7 @@ async def pin(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer
         return await _change(options, daemon, printer, ("pin", "pinned"))
     items = await all_pages(daemon, "pins")
     if printer.as_json:
-        printer.json({"items": items, "next": None, "total": len(items)})
+        printer.json_rows(items)
         return DONE
     rows = [
         (

@@ -43,6 +43,10 @@ class Printer:
         """Print an answer."""
         print(json.dumps(value, indent=2), file=self._stream)
 
+    def json_rows(self, rows: Sequence[Any]) -> None:
+        """Print all rows of a list, in the form of an answer that has one page."""
+        self.json({"items": rows, "next": None, "total": len(rows)})
+
     def line(self, text: str) -> None:
         """Print a line."""
         print(harmless(text), file=self._stream)

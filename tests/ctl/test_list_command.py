@@ -169,10 +169,16 @@ class ListTests(CommandCase):
         self.assertEqual(self.daemon.asked[0][2]["name"], NAME)
 
     def test_json(self) -> None:
-        """--json prints the rows."""
+        """--json prints the rows as a list of the API, with all pages in one."""
         self.daemon.answer(GET_REPOSITORIES, page(REPOSITORY))
         _, out, _ = self.run_work(list_images, "ls", "--json")
-        self.assertEqual(json.loads(out), [REPOSITORY])
+        self.assertEqual(json.loads(out), {"items": [REPOSITORY], "next": None, "total": 1})
+
+    def test_tags_json(self) -> None:
+        """So it does with the images of a repository."""
+        self.daemon.answer(GET_TAGS, page(ROW))
+        _, out, _ = self.run_work(list_images, "ls", "--tags", "nginx", "--json")
+        self.assertEqual(json.loads(out), {"items": [ROW], "next": None, "total": 1})
 
     def test_terminal(self) -> None:
         """On a terminal it is a table."""

@@ -143,7 +143,7 @@ class EveningTests(PullThroughCase):
         on_disk = sum(each.stat().st_size for each in self.files())
 
         def adds_up() -> bool:
-            self.listed = {each["name"]: each for each in self.json("ls")}
+            self.listed = {each["name"]: each for each in self.json("ls")["items"]}
             return sum(each["stored_bytes"] for each in self.listed.values()) == on_disk
 
         wait_until(adds_up, "ls shows what is on the disk")
@@ -151,7 +151,7 @@ class EveningTests(PullThroughCase):
         self.assertEqual(set(listed), {f"{UPSTREAM}/{each}" for each in (MULTI, MIXED)})
         for platform in listed[f"{UPSTREAM}/{MULTI}"]["platforms"]:
             self.assertEqual((platform["complete_tags"], platform["partial_tags"]), (1, 0))
-        (row,) = self.json("ls", "--tags", f"{UPSTREAM}/{MULTI}")
+        (row,) = self.json("ls", "--tags", f"{UPSTREAM}/{MULTI}")["items"]
         self.assertEqual((row["tags"], row["digest"]), (["1"], multi.digest))
         self.assertIn(f"{UPSTREAM}/{MIXED}", self.ctl("ls", "--pinned"))
         shown = self.json("inspect", name_of(MULTI))

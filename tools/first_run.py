@@ -35,6 +35,7 @@ try, in another terminal:
   podman pull --tls-verify=false {listener}/quay.io/podman/hello
   docker: {{"registry-mirrors": ["http://{listener}"]}} in /etc/docker/daemon.json
   metrics: curl http://127.0.0.1:5001/metrics
+  what it does: .venv/bin/regcachectl status --url http://127.0.0.1:5001 (also ls, requests --why)
 """
 
 

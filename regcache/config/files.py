@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -178,8 +178,7 @@ def end_of(chain: str) -> datetime:
     :raises ValueError: if it cannot be read.
     """
     leaf = load_certificates(read_bounded(chain, MAXIMUM_FILE))[0]
-    # That of its name with _utc is missing from older releases of the library.
-    return leaf.not_valid_after.replace(tzinfo=UTC)
+    return leaf.not_valid_after_utc
 
 
 def covered_names(chain: str) -> set[str]:

@@ -272,8 +272,9 @@ class EveningTests(PullThroughCase):
 
     def begin(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Run regcachectl, and do not wait for it."""
+        # A test run in the background is started with SIGINT ignored, and would pass that on.
         running = subprocess.Popen(
-            self._command(*arguments),
+            ["env", "--default-signal=INT", *self._command(*arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

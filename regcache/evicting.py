@@ -31,11 +31,10 @@ def rules_of(storage: StorageSettings) -> SweepRules:
 
 
 class SpaceParts:
-    """The ledger of space, and who keeps it right.
+    """The ledger of space, and what keeps it right.
 
     :param changing: the contents that are being stored or removed.
-    :ivar evictor: there after :meth:`build_evictor`, and needed by the ledger from then on; and
-        so are the others.
+    :ivar evictor: makes room; like the attributes below it is set by :meth:`build_evictor`.
     """
 
     evictor: Evictor
@@ -78,7 +77,7 @@ class SpaceParts:
         *,
         evicted: Callable[[int], None],
     ) -> None:
-        """Put together who makes room.
+        """Put together what makes room.
 
         :param evicted: told how many bytes went.
         """

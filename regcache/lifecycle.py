@@ -84,7 +84,7 @@ class Parts:
 class Daemon(Service):
     """Starts and stops everything in order.
 
-    :ivar parts: what that is.
+    :ivar parts: all that is started and stopped.
     """
 
     _log = Logger()

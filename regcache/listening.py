@@ -227,7 +227,7 @@ class _Making:
         return watcher
 
     def _own_authority(self) -> x509.Certificate | None:
-        """That of the cache's own; where it cannot be had its certificates are nobody's."""
+        """The certificate of our own authority; None, with a warning, if it cannot be had."""
         folder = os.path.join(self._config.storage.directory, AUTHORITY_NAME)
         try:
             return load_or_make_authority(folder).certificate

@@ -1,7 +1,7 @@
-"""The certificate authority of the cache's own: a folder with a certificate and its key.
+"""Our own certificate authority: a folder with a certificate and its key.
 
 A client whose certificate it has issued is known by the fingerprint of that certificate, never by
-its name: so nobody becomes an account by it.
+its name: so a name in it claims no account.
 """
 
 import datetime

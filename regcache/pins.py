@@ -9,7 +9,7 @@ from regcache.digests import Digest
 class Pin:
     """A tag, or a manifest by its digest, that somebody pinned by hand.
 
-    :ivar by: who; "" where nobody has a name.
+    :ivar by: the account; "" without one.
     :ivar since: Unix seconds.
     :ivar reference: a tag or a digest.
     :ivar digest: of the manifest that it names now, where that is known.

@@ -41,7 +41,7 @@ class PlanRequest:
 class PlanItem:
     """An image that goes, or content that belongs to none.
 
-    :ivar name: ``<upstream>/<repository>``; "" where nobody has it.
+    :ivar name: ``<upstream>/<repository>``; "" if it is in no repository.
     :ivar size: of all that it lists and is stored (bytes).
     :ivar frees: what of that nothing else lists.
     :ivar last_use: Unix seconds; None where that is not known.
@@ -128,7 +128,7 @@ class Plan:
     :ivar expires: Unix seconds after which it cannot be run.
     :ivar kept: bytes that stay.
     :ivar items: some of it, the longest unused first.
-    :ivar also_lost: tags that go though nobody named them.
+    :ivar also_lost: tags that go although they were not named.
     :ivar selection: what is evicted when it is run; None for a deletion.
     :ivar targets: what is removed when it is run.
     """

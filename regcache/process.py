@@ -88,7 +88,7 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
     except _REFUSALS as error:
         raise SystemExit(str(error)) from None
     except OSError as error:
-        # What nobody foresaw: a disk that fails while the directory is looked at.
+        # Anything unforeseen: a disk that fails while the directory is looked at.
         raise SystemExit(f"storage.directory: {config.storage.directory}: {error}") from None
     keep_freed_memory()
     raise_limit()
@@ -100,7 +100,7 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
 
 
 class _Stop:
-    """Ends the process: in order, at once for a second signal, and in any case some day.
+    """Ends the process: in order, at once for a second signal, and in any case after a time.
 
     A stop in order has the exit status 0, which twistd would not give by itself. One that hangs
     in the kernel, with a disk that does not answer, is broken off with the status 1.

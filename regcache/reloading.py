@@ -6,15 +6,14 @@ state     event                              what follows
 waiting   a reload is asked for, or another  checking, in a thread
           file is in the place of the file
 checking  a reload is asked for              one more check follows: the file may have changed
-                                             since it was read; whoever asked waits for that one
+                                             since it was read; those who asked wait for that one
 checking  it is wrong                        the one in force stays whole, and each error is
                                              logged; waiting
 checking  it is right                        all of it is in force; waiting
-any       the daemon stops                   closed: who waits is refused, and so is who asks
+any       the daemon stops                   closed: reloads that wait are refused, and new ones
 ========  =================================  ====================================================
 
-Only what cannot fail is left for the reactor's thread, but the opening of new listeners, which
-comes first.
+In the reactor's thread only the opening of new listeners can fail, and that comes first.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -122,7 +121,7 @@ class Reloader(Service):
         self.loaded = clock.seconds()
 
     def ask(self) -> "Deferred[Reloaded]":
-        """Reload. Fires when the file as it is now, or later, is in force.
+        """Reload. Fires when the file, as it is now or a later version, is in force.
 
         Fails with WrongConfigurationError or ReloadRefusedError. What it comes to is logged.
         """
@@ -132,7 +131,7 @@ class Reloader(Service):
         return asked
 
     def ask_and_forget(self) -> None:
-        """The same, for whom the log is enough."""
+        """Reload; only the log says what it comes to."""
         self.ask().addErrback(lambda failure: failure.trap(*_EXPECTED))
 
     def startService(self) -> None:
@@ -225,7 +224,7 @@ class Reloader(Service):
     def _ended(self, result: Any, waiting: "Sequence[Deferred[Reloaded]]") -> None:
         self._busy = False
         for each in waiting:
-            # Nobody frees another one's failure of its traceback.
+            # A Failure for each: who handles one may strip its traceback.
             each.errback(result.value) if isinstance(result, Failure) else each.callback(result)
         self._begin()
 

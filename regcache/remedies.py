@@ -23,7 +23,7 @@ def for_file(path: str, error: OSError) -> str:
 
 
 def for_address(number: int | None, port: int | str) -> str:
-    """What to type where an address cannot be listened on; "" where nobody knows.
+    """What to type where an address cannot be listened on; "" if that is not known.
 
     :param number: the errno.
     :param port: of TCP, or the path of a socket of unix.

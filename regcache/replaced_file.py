@@ -1,7 +1,7 @@
 """Notices that another file has taken the place of one: by a rename, or by a swapped link.
 
 A file that is written in place stays the same one. Its number on the disk may be given to another
-file once it is gone; therefore the file is held open until its follower is known.
+file once it is gone; therefore the file is held open until the next one is known.
 """
 
 import os

@@ -42,7 +42,7 @@ FIRST: Position = (0, -inf, 0)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Content that nobody pinned, and that may go.
+    """Content that is not pinned, and may go.
 
     :ivar size: in bytes.
     :ivar since: when it came (Unix seconds).
@@ -56,7 +56,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CandidatePage:
-    """Some of what may go, what goes first first.
+    """Some of what may go, in the order of eviction.
 
     :ivar after: the position behind which the next page begins; None where this is the last.
     """

@@ -116,7 +116,7 @@ def current_timings() -> FetchTimings | None:
 
 
 def present_timings() -> FetchTimings:
-    """The same; one that nobody looks at where there is none."""
+    """The same; where there is none, a new one that is thrown away."""
     return _current.get() or FetchTimings(lambda: 0.0)
 
 

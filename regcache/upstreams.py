@@ -115,7 +115,7 @@ def build_upstreams(
 
 
 def _made_of(upstream: UpstreamSettings, config: model.Config) -> Hashable:
-    """All that decides how an upstream is asked, and not how long answers hold, and for whom."""
+    """The settings that decide how an upstream is asked, not how answers are kept or shown."""
     asked = tuple(
         getattr(upstream, each.name)
         for each in fields(upstream)

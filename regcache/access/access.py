@@ -5,7 +5,7 @@ What is there first decides, and one that is there and wrong never falls through
 1. ``Authorization: Bearer``: our own token, else one of the external server.
 2. ``Authorization: Basic``: an account of htpasswd.
 3. A client certificate of an account.
-4. Nobody: anonymous at this address.
+4. None of these: anonymous at this address.
 
 Wrong credentials make a decision, too: it says so, and grants what anonymous may do. Whether that
 is enough depends on what is asked, see :mod:`regcache.access.permission`; for a wrong token never.
@@ -95,11 +95,11 @@ class Access:
         return decision
 
     def anonymous(self, address: str | None) -> Decision:
-        """What nobody in particular may do from an address."""
+        """The decision on a request without credentials from an address."""
         return self._as_anonymous(address)
 
     def decide_by_refresh(self, asker: Asker, token: str) -> Decision:
-        """The decision for who shows a refresh token instead of a password."""
+        """The decision on a refresh token that is shown instead of a password."""
         try:
             claims = self.tokens.read_refresh(token, asker.host)
         except BadTokenError:
@@ -117,11 +117,14 @@ class Access:
             self._passwords.refuse(decision.principal.address, decision.attempt)
 
     def wrong_token(self, asker: Asker) -> Decision:
-        """The decision for who shows a token that is not good here and now."""
+        """The decision on a token that is not valid for this host or upstream, or at this time."""
         return replace(self._wrong(asker), bad_token=True)
 
     def decide_by_mark(self, account: str, mark: str, address: str | None) -> Decision | None:
-        """The decision for who has proved an account before; None where that proof is void."""
+        """The decision for an account that logged in before; None if its password has changed.
+
+        :param mark: of the account when it logged in.
+        """
         if not mark or mark != self._passwords.mark(account):
             return None
         return self._account(account, address, mark)
@@ -136,7 +139,7 @@ class Access:
         return self._wrong(asker)
 
     def _by_certificate(self, asker: Asker) -> Decision:
-        """One that is nobody's, or has expired since the handshake, counts as none."""
+        """A certificate of no account, or that has expired since the handshake, counts as none."""
         shown = asker.certificate
         if shown is not None and shown.account and shown.until > self._clock.seconds():
             mark = self._passwords.mark(shown.account)

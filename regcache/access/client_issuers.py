@@ -1,11 +1,11 @@
-"""Whose certificates are taken from clients, and who shows one.
+"""The issuers whose client certificates are taken, and the account of a certificate.
 
 =============================  ===================================================
 issuer, by the checked chain   who it is
 =============================  ===================================================
 one of ``client_ca``           the account of the common name, if there is one
 our own authority              known by its fingerprint alone, whatever its name is
-none                           nobody
+none                           no account
 =============================  ===================================================
 """
 
@@ -22,7 +22,7 @@ class ClientIssuers:
     """The issuers of one listener, at one time.
 
     :param listed: the certificates in ``client_ca``.
-    :param own: the authority of the cache's own; None where it cannot be had.
+    :param own: our own authority; None if it can be neither read nor made.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ClientIssuers:
         self.certificates = (*listed, *others)
 
     def identify(self, chain: Sequence[x509.Certificate]) -> ClientCertificate | None:
-        """Who shows a certificate.
+        """Read whose a certificate is.
 
         :param chain: as the handshake has checked it: first the client's own certificate, last
             that of an issuer. Empty where there is none.

@@ -15,9 +15,8 @@ from regcache.bounded import BoundedTable
 class Entries:
     """Entries by kind and key, each with an end.
 
-    :param limits: how many entries each kind may have. Kinds are apart, so that what the network
-        can make more of pushes out nothing of another kind; within one the entry goes that was
-        not used for longest.
+    :param limits: how many entries each kind may have. If a kind is full, its least recently used
+        entry is dropped, and never one of another kind: clients can fill some kinds.
     """
 
     def __init__(self, clock: IReactorTime, limits: Mapping[str, int]) -> None:
@@ -45,7 +44,7 @@ class Entries:
         return number
 
     def remove(self, kind: str, key: str) -> Any | None:
-        """Take an entry away; its value, for the one who took it. None without one."""
+        """Remove an entry. Its value, for the first caller that removes it; else None."""
         table = self._tables[kind]
         value = table.get(key)
         table.drop(key)
@@ -56,5 +55,5 @@ class Entries:
         return self._tables[kind].values()
 
     def remove_where(self, kind: str, concerned: Callable[[Any], bool]) -> None:
-        """Take away all entries of a kind whose value a function says so of."""
+        """Remove all entries of a kind for whose value a function returns True."""
         self._tables[kind].drop_where(lambda _key, value: concerned(value))

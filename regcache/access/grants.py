@@ -99,7 +99,7 @@ class Rules:
 
     def __init__(self, restricted: bool, admins: Iterable[str] = (), rules: Sequence[Rule] = ()):
         self._admins = frozenset(admins)
-        #: Whether nothing is said of who may pull what, but that an account is needed.
+        #: Whether there are accounts and no rules: then every account may pull everything.
         self.any_account_may_pull = restricted and not rules
         self._rules = tuple(rules) or (_default_rule(restricted),)
         #: Whether what is granted depends on where a request comes from.

@@ -1,4 +1,4 @@
-"""Decisions that are kept for whoever shows the same again, so that no proof is checked twice."""
+"""Keeps decisions for further requests with the same credentials, to check none twice."""
 
 import os
 from hashlib import sha256
@@ -18,7 +18,7 @@ class KeptDecisions:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._table: BoundedTable[bytes, Decision] = BoundedTable(MOST_DECISIONS, clock)
-        # Nobody sees what comes of it, so a secret before the text is enough of a key.
+        # The hashes never leave this process, so a secret before the text is enough of a key.
         self._keyed = sha256(os.urandom(64))
 
     def find(
@@ -28,14 +28,14 @@ class KeptDecisions:
         authorization: bytes | None,
         certificate: ClientCertificate | None,
     ) -> Decision | None:
-        """The decision on what a request shows, byte by byte as it came.
+        """The decision kept for these credentials, given byte by byte as they came.
 
         :param host: in lower case, with the port.
         """
         return self._table.get(self._key(host, address, authorization, certificate))
 
     def find_for(self, asker: Asker) -> Decision | None:
-        """The same."""
+        """The decision kept for an asker."""
         return self._table.get(self._key_of(asker))
 
     def keep(self, asker: Asker, decision: Decision, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Bearer tokens that we sign ourselves (distribution's token documentation, RFC 7519).
 
-A token says who had what proof, for which host, and which scopes it is limited to. What that one
-may do is looked up when the token is used: it is a proof, not a permission.
+A token says which account logged in, for which host, and which scopes it is limited to. What the
+account may do is looked up when the token is used: it is a proof, not a permission.
 """
 
 import time
@@ -27,7 +27,7 @@ _ACCESS, _REFRESH = "access", "refresh"
 
 
 class BadTokenError(Exception):
-    """A token is not ours, has expired, or is for somebody else; the text says why, never what."""
+    """A token is not ours, has expired, or is for another host; the text never has the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class OwnTokens:
 
 
 def is_own(token: str) -> bool:
-    """Whether a token claims to be one of ours: then nobody else's keys are tried."""
+    """Whether a token claims to be one of ours: then the keys of no other server are tried."""
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.InvalidTokenError, ValueError):

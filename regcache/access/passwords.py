@@ -38,7 +38,7 @@ MOST_REMEMBERED = 10_000
 MOST_WAITING = 100
 #: What bcrypt looks at of a password (bytes).
 _LOOKED_AT = 72
-#: A hash whose password nobody knows, by cost: only as slow as those of the file.
+#: A hash that no password matches, by cost: a check takes as long as one of the file's.
 _NOBODY = b"$2b$%02d$" + b"R9h/cIPz0gi.URNNX3kh2O" + b"PST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 _DEFAULT_COST = 10
 
@@ -68,7 +68,7 @@ class Passwords:
     def mark(self, name: str) -> str | None:
         """What an account's present password is known by elsewhere; None without that account.
 
-        It changes with the password, and tells nothing of it to who has not the hash.
+        It changes with the password, which cannot be found from it without the hash.
         """
         stored = self._accounts.get(name)
         if stored is None:

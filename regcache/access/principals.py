@@ -78,7 +78,7 @@ class Decision:
     :ivar attempt: tells a wrong login from others; b"" for anything else.
     :ivar bad_token: they are a token. It never counts as none, as a wrong login may.
     :ivar until: when it has to be made again (Unix seconds).
-    :ivar mark: of the proof: when that is revoked, nobody may use the decision any more.
+    :ivar mark: of the account's password; if that is replaced the decision is void.
     :ivar limits: of what is sent to the principal.
     """
 
@@ -147,8 +147,8 @@ class Decision:
     def administers(self, wanted: Wanted | None) -> bool:
         """Whether the rules grant ``admin`` on a repository; None: on all of them.
 
-        A rule that names upstreams or repositories makes nobody an administrator of the others,
-        nor of the daemon.
+        A rule that names upstreams or repositories gives no rights over the others, nor over the
+        daemon.
         """
         if wanted is not None:
             return any(

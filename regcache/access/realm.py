@@ -4,9 +4,9 @@
 who asks                          what is given
 ================================  =================================================================
 an account                        a token of that account, for what it may do of what it asks
-nobody in particular              a token of nobody, for what everybody may do of what is asked;
+no credentials                    an anonymous token, for what everybody may do of what is asked;
                                   401 where that is nothing anywhere
-a wrong login, scopes asked       the token of nobody, where everybody may pull all that is asked:
+a wrong login, scopes asked       the anonymous token, where everybody may pull all that is asked:
                                   docker sends its Docker Hub login to every mirror's realm
 wrong credentials otherwise       401: a login is checked here
 a service that is not ours        400

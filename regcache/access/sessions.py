@@ -26,7 +26,7 @@ LIMITS = {_SESSION: 5000, _LINK: 100}
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What somebody has who has logged in.
+    """The session of somebody who has logged in.
 
     :ivar account: "" where a one-time link was opened.
     :ivar mark: of the account's proof at that time: the session ends with it.
@@ -54,7 +54,7 @@ class Sessions:
         return token, session
 
     def _make_room(self, account: str) -> None:
-        """Nobody pushes out the sessions of others by logging in again and again."""
+        """End all sessions of an account that has too many: it shall push out no other's."""
         own = [each for each in self._entries.values(_SESSION) if each.account == account]
         if sum(each.until > self._clock.seconds() for each in own) >= MOST_OF_ACCOUNT:
             self._entries.remove_where(_SESSION, lambda session: session.account == account)

@@ -25,14 +25,14 @@ class AdminDispatch:
     :param health: answers ``/healthz`` and ``/readyz``.
     :param render_metrics: the metrics as text.
     :param metrics_type: their media type.
-    :param reach: who reaches it. What a trusted proxy brings to loopback comes from elsewhere.
-    :param api: gives what answers below ``/api/``, to those who reach it so.
+    :param reach: who can connect. A request that a trusted proxy brings to loopback is not local.
+    :param api: gives what answers below ``/api/``, for this way of connecting.
     :param view: answers what is below ``/v2/`` to operators: what is cached.
     :param local_view: the same where everybody is trusted to read.
     :param is_admin_host: whether a normalised host is one of the further names under which the
         endpoint answers; over the unix socket, where no browser comes, it answers under any.
-    :param gatekeeper: gives what decides about operators where nobody is trusted to read; it
-        gives None where nobody can be an operator.
+    :param gatekeeper: gives what decides who is an operator, where a login is needed; it gives
+        None if there are no accounts.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ running    it is called off, or the    cancelled; what it has done until then st
 any other  ``KEPT`` jobs ended later   forgotten
 =========  ==========================  =================================================
 
-The same job never runs twice at a time, and of each kind only some do.
+The same job never runs twice at a time, and the jobs of each kind that run are limited.
 """
 
 # mypy: disable-error-code="no-untyped-call"

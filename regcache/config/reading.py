@@ -1,4 +1,4 @@
-"""What all who read a configuration share: the mark for what is wrong, settings, and messages."""
+"""Shared by all readers of a configuration: the mark for wrong values, settings, messages."""
 
 import itertools
 import re

@@ -38,7 +38,7 @@ _GONE = (
 
 
 class NoDaemonError(Exception):
-    """Nobody answers; the text is one line."""
+    """No daemon answers; the text is one line."""
 
 
 class RefusedError(Exception):
@@ -53,24 +53,24 @@ class RefusedError(Exception):
 
     @property
     def code(self) -> str:
-        """What programs know it by."""
+        """The code of the problem, for programs."""
         return str(self.problem.get("code", ""))
 
 
 class IAsksDaemon(Protocol):
-    """What commands ask the daemon by."""
+    """A client of the API, as commands use it."""
 
     async def get(self, call: str, **parameters: Any) -> Any:
         """The answer to a GET; a parameter that is None is left out.
 
-        :raises NoDaemonError: if nobody answers.
+        :raises NoDaemonError: if no daemon answers.
         :raises RefusedError: if it is refused.
         """
 
     async def change(self, method: str, call: str, body: Mapping[str, Any]) -> Any:
         """The answer to what changes something; None where it has no body.
 
-        :raises NoDaemonError: if nobody answers.
+        :raises NoDaemonError: if no daemon answers.
         :raises RefusedError: if it is refused.
         """
 
@@ -109,7 +109,7 @@ class DaemonClient:
             agent = Agent.usingEndpointFactory(reactor, endpoints)
         else:
             agent = Agent(reactor, connectTimeout=CONNECT_SECONDS)
-        # It takes a while to load, which commands that ask nobody need not wait for.
+        # It takes a while to load, and commands that ask no daemon do not need it.
         from treq.client import HTTPClient
 
         self._http = HTTPClient(agent)

@@ -118,7 +118,7 @@ async def supervise(
 
 
 def _password(user: str) -> str | None:
-    """The password of an account; None where there is nobody to ask."""
+    """The password of an account; None if there is no terminal to ask at."""
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is None and sys.stdin.isatty():
         password = getpass.getpass(f"Password of {user}: ")

@@ -103,7 +103,7 @@ def _image(found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def platform_text(platform: Mapping[str, Any]) -> str:
-    """A platform, or that nobody knows which it is."""
+    """The name of a platform, or that it is not known."""
     return str(platform["platform"] or "unknown platform")
 
 

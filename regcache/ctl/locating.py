@@ -44,7 +44,7 @@ def locate(
     """The first that is named: a socket, a URL, the environment, the configuration, the usual.
 
     :param socket: of ``--socket``.
-    :param url: of ``--url``. Who names one does not mean the daemon of this machine.
+    :param url: of ``--url``; it goes before the environment and the files of this machine.
     :param file: of ``-c``.
     :raises NoAddressError: if a file was named that cannot be read, or what is no URL.
     """

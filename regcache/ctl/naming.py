@@ -82,7 +82,7 @@ def _full_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NamedTarget:
-    """What may be named where something goes: an image, a repository, an upstream, a pattern.
+    """What a removal may name: an image, a repository, an upstream, a pattern.
 
     :ivar image: None for an upstream, and for a pattern.
     :ivar upstream: where all of an upstream is meant.

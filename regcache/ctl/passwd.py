@@ -190,7 +190,7 @@ def _name(line: str) -> str | None:
 
 
 def _replace(path: str, content: bytes, status: os.stat_result | None) -> None:
-    """Write a file beside it, and rename that: nobody ever reads a part."""
+    """Write a file beside it, and rename that: no reader ever finds a part."""
     folder = os.path.dirname(path)
     descriptor, temporary = tempfile.mkstemp(prefix=".htpasswd.", dir=folder)
     try:

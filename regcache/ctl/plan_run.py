@@ -3,7 +3,7 @@
 =====================  ==================================================================
 what comes             what follows
 =====================  ==================================================================
-nothing would go       done; nobody is asked
+nothing would go       done, without a question
 ``--dry-run``          the plan is shown, and that is all
 ``--yes``              it is run
 a terminal             the plan is shown; it is run if the answer is yes

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 Part = tuple[str, int, int]
 """Something that is under way: what, how much is done, and of how much."""
 Show = Callable[[int, int | None, Sequence[Part]], object]
-"""Takes how much is done, and of how much (None where nobody knows), and what is under way."""
+"""Takes how much is done, and of how much (None if not known), and what is under way."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 

@@ -11,7 +11,7 @@ the cookie of a session             the account that logged in, as long as its p
 a client certificate of an account  the account
 nothing, on the unix socket         root and the daemon's own user: an admin; others read
 nothing, on a loopback endpoint     somebody who may read
-nothing, elsewhere                  nobody: ``none``
+nothing, elsewhere                  the role ``none``
 ==================================  ======================================================
 """
 
@@ -31,7 +31,7 @@ from regcache.web.request import Request
 
 
 class Role(IntEnum):
-    """What somebody may do; each may all that the one before may."""
+    """What a caller may do; each role may all that the one before may."""
 
     NONE = 0
     READ = 1
@@ -55,7 +55,7 @@ class Reach(Enum):
 class Caller:
     """Who asks.
 
-    :ivar via: loopback, account or link; None for nobody.
+    :ivar via: loopback, account or link; None for the role ``none``.
     :ivar account: the account's name; "" without one.
     :ivar expires: the end of the session (Unix seconds); None without one.
     :ivar decision: limits what is seen; None where everything is.
@@ -159,7 +159,7 @@ class Callers:
         return decision
 
     def asker(self, request: Request, authorization: str | None) -> Asker:
-        """Somebody who shows this instead of what the request has."""
+        """The asker of a request, with this in the place of its own ``Authorization``."""
         host = request.field_lines(b"host")
         return Asker(authorization, request.peer_address, host[0].lower() if host else "")
 

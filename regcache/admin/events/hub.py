@@ -1,9 +1,9 @@
 """All streams of events: how many there may be, when each is told something, and when it ends.
 
 Nothing runs while there is none. Twice a second each stream looks at the topics that are due, one
-look at a time. It ends where the daemon drains, and where its caller is not anymore who it was: a
-session that ended, an account that is gone or has another password. Each look asks that first, so
-nobody is told more than others get an answer for.
+look at a time. It ends when the daemon drains, when its session ends, and when its account is
+removed or has another password. Each look checks that first, so a stream tells no more than the
+calls of the API would answer.
 """
 
 # mypy: disable-error-code="no-untyped-call"

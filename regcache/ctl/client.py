@@ -168,4 +168,4 @@ def _why_gone(address: DaemonAddress, error: BaseException) -> str:
     if isinstance(error, ResponseFailed) and error.reasons:
         error = error.reasons[0].value  # what broke it off, where TLS did, for instance
     reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
-    return f"no daemon answers at {address}: {reason}"
+    return f"no daemon answers at {address}: {reason}; --socket, --url or -c says where it is"

@@ -131,6 +131,8 @@ class Plan:
     :ivar also_lost: tags that go although they were not named.
     :ivar selection: what is evicted when it is run; None for a deletion.
     :ivar targets: what is removed when it is run.
+    :ivar meant: each of them that is here, with what it names.
+    :ivar tags: all tags that go.
     """
 
     id: str
@@ -144,6 +146,13 @@ class Plan:
     also_lost: tuple[str, ...] = ()
     selection: Selection | None = None
     targets: tuple[RemovalTarget, ...] = ()
+    meant: frozenset[tuple[RemovalTarget, Digest | None]] = frozenset()
+    tags: frozenset[tuple[Repository, str]] = frozenset()
+
+    def exceeds(self, shown: "Plan") -> bool:
+        """Whether this deletion removes more than another one that was shown."""
+        more = self.sums.freed > shown.sums.freed or self.sums.contents > shown.sums.contents
+        return more or not (self.meant <= shown.meant and self.tags <= shown.tags)
 
 
 class PlanExpiredError(Exception):

@@ -63,6 +63,7 @@ class RemovalEffect:
 
     :ivar found: whether the repository has what was named.
     :ivar pinned: it is pinned, or something pinned needs it: then nothing is removed.
+    :ivar named: what was named, where something goes: for a tag what it names.
     :ivar tags: of the repository, that go.
     :ivar withdrawn: what the repository has no right to any more.
     :ivar gone: what of it, and of nothing else, leaves the disk.
@@ -70,6 +71,7 @@ class RemovalEffect:
 
     found: bool = False
     pinned: bool = False
+    named: Digest | None = None
     tags: tuple[str, ...] = ()
     withdrawn: tuple[Digest, ...] = ()
     gone: tuple[GoneContent, ...] = ()

@@ -69,7 +69,7 @@ def _decide(options: argparse.Namespace, printer: Printer, plan: Mapping[str, An
             return DONE
     else:
         show_plan(printer, plan)
-    if options.dry_run or not (plan["items"] or printer.as_json):
+    if options.dry_run or not (_removes(plan) or printer.as_json):
         return DONE
     if options.yes:
         return None
@@ -84,7 +84,7 @@ def _decide(options: argparse.Namespace, printer: Printer, plan: Mapping[str, An
 
 def show_plan(printer: Printer, plan: Mapping[str, Any]) -> None:
     """Print what would go, what would stay, and how much comes free."""
-    if not plan["items"]:
+    if not _removes(plan):
         printer.line("nothing is to be removed")
     columns = ("image", "unused for", "size", "comes free", "shared with")
     printer.table(columns, [_row(each) for each in plan["items"]])
@@ -95,11 +95,16 @@ def show_plan(printer: Printer, plan: Mapping[str, Any]) -> None:
         printer.line(f"goes along: {name}")
     for each in plan["skipped"]:
         printer.line(f"stays: {_named(each['name'], each['reference'])} ({each['why']})")
-    if plan["items"]:
+    if _removes(plan):
         printer.line(
             f"{_counted(plan['images'], 'image')}, {_counted(plan['tags'], 'tag')}: "
             f"{size_text(plan['freed_bytes'])} come free, {size_text(plan['kept_bytes'])} stay"
         )
+
+
+def _removes(plan: Mapping[str, Any]) -> bool:
+    """Whether something goes: images, or what belongs to none and is not listed."""
+    return bool(plan["items"] or plan["freed_bytes"])
 
 
 def _counted(number: int, word: str) -> str:

@@ -154,7 +154,10 @@ def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> in
 
 
 def describe(connection: sqlite3.Connection, number: int, last_use: float) -> PlanItem:
-    """An image, by its number."""
+    """An image, by its number.
+
+    :param last_use: Unix seconds; 0 where that is not known.
+    """
     (key,) = connection.execute("SELECT digest FROM contents WHERE id = ?", (number,)).fetchone()
     holders = connection.execute(_HOLDERS, (number, MOST_NAMES)).fetchall()
     tags: list[Any] = []
@@ -175,7 +178,7 @@ def describe(connection: sqlite3.Connection, number: int, last_use: float) -> Pl
         tags=tuple(tag for (tag,) in tags),
         size=sum(size for size, _ in reached),
         frees=sum(size for size, other in reached if other is None),
-        last_use=last_use,
+        last_use=last_use or None,
         shared_with=tuple(others)[:MOST_NAMES],
     )
 

@@ -215,6 +215,7 @@ class _Removing:
         self._vanish()
         return RemovalEffect(
             found=True,
+            named=digest_from_key(digest),
             tags=tuple(self._tags),
             withdrawn=tuple(map(digest_from_key, self._withdrawn)),
             gone=tuple(GoneContent(digest_from_key(key), size) for key, size in self._gone.items()),

@@ -268,6 +268,13 @@ class SweepTests(RemovalCase):
             self.assertEqual((code, out, errors), (0, "nothing is to be removed\n", ""))
         self.assertNotIn("plans/run", self.calls())
 
+    def test_no_image(self) -> None:
+        """Blobs that belong to no image are shown by their size, and go."""
+        self.daemon.answer(MAKE_PLAN, plan_of(items=[], images=0, tags=0))
+        code, out, _ = self.run_work(purge, "purge", "--yes")
+        self.assertEqual((code, self.calls()[:2]), (0, ["plans", "plans/run"]))
+        self.assertIn("0 images, 0 tags: 2.0 MiB come free", out)
+
     def test_purge(self) -> None:
         """Everything, or what an upstream has."""
         self.run_work(purge, "purge", "--yes")

@@ -94,7 +94,8 @@ class TagTests(RemovalCase):
     def test_last_tag(self) -> None:
         """With the last tag goes the manifest, with what it alone lists."""
         digest = self.put(A, image(BASE, OWN), "1", "2")
-        self.assertEqual(self.remove(tag_of(A, "1")), RemovalEffect(found=True, tags=("1",)))
+        effect = RemovalEffect(found=True, named=digest, tags=("1",))
+        self.assertEqual(self.remove(tag_of(A, "1")), effect)
         self.assertEqual(self.stored(digest, BASE, OWN), [True, True, True])
         self.assertEqual(self.gone(tag_of(A, "2")), {digest, BASE, OWN})
         self.assertEqual(self.stored(digest, BASE, OWN), [False, False, False])
@@ -112,7 +113,7 @@ class TagTests(RemovalCase):
         self.put(A, index_of(child[0]), "multi", blobs=False)
         digest = self.put(A, child, "amd64")
         effect = self.remove(tag_of(A, "amd64"))
-        self.assertEqual(effect, RemovalEffect(found=True, tags=("amd64",)))
+        self.assertEqual(effect, RemovalEffect(found=True, named=digest, tags=("amd64",)))
         self.assertIsNotNone(self.facts("a", digest).link)
 
     def test_without_manifest(self) -> None:
@@ -259,7 +260,7 @@ class PinTests(RemovalCase):
                 self.pin(A, "stable")
             self.refused(tag_of(A, "stable"), manifest_of(A, digest), blob_of(A, OWN))
             effect = self.remove(tag_of(A, "1"))
-            self.assertEqual(effect, RemovalEffect(found=True, tags=("1",)))
+            self.assertEqual((effect.tags, effect.withdrawn, effect.gone), (("1",), (), ()))
             self.assertEqual(self.stored(digest, OWN), [True, True])
 
     def test_digest(self) -> None:
@@ -277,7 +278,8 @@ class PinTests(RemovalCase):
         """Its tag may go, and the manifest stays."""
         digest = self.put(A, image(OWN), "1")
         self.pin(A, str(digest))
-        self.assertEqual(self.remove(tag_of(A, "1")), RemovalEffect(found=True, tags=("1",)))
+        effect = RemovalEffect(found=True, named=digest, tags=("1",))
+        self.assertEqual(self.remove(tag_of(A, "1")), effect)
         self.assertEqual(self.stored(digest, OWN), [True, True])
 
     def test_child_of_a_pinned_index(self) -> None:

@@ -1,8 +1,8 @@
 """Plans: what a sweep, a purge or a deletion would remove, shown first and then done.
 
 A plan of a sweep is run as it was shown: what is pinned, used or came since stays. A plan of a
-deletion is looked at once more: if it would remove tags or manifests that were not shown it is
-refused, and the new plan is told instead.
+deletion is looked at once more: if it would remove something that was not shown, or free more, it
+is refused, and the new plan is told instead.
 
 =======  ===============================  =====================================================
 state    event                            what holds afterwards
@@ -41,7 +41,7 @@ from regcache.plans import (
     PlanSums,
     TooManyTargetsError,
 )
-from regcache.removals import RemovalEffect, RemovalTarget
+from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 from regcache.retention import Selection
 
 LASTS = 300.0
@@ -58,6 +58,9 @@ PAGE = 200
 
 AT_ONCE = 20
 """Removals that are looked at together: they hold the index's thread."""
+
+MOST_ITEMS = 200
+"""What of a deletion is described; all of it counts."""
 
 MOST_BUSY = 50
 """Contents in use that are named in a plan."""
@@ -138,9 +141,7 @@ class Planner:
             now = await self.make(plan.request)
         except NothingPlannedError:
             return  # less is there, which is no more
-        if not set(now.targets) <= set(plan.targets) or not set(now.also_lost) <= set(
-            plan.also_lost
-        ):
+        if now.exceeds(plan):
             raise PlanChangedError(now)
         self._plans.drop(now.id)
 
@@ -223,22 +224,43 @@ class Planner:
             raise NothingPlannedError("nothing of it is here")
         gone = {each.digest: each.size for _, effect in found for each in effect.gone}
         freed = sum(gone.values())
-        named = {t.tag for t in targets if t.tag}
-        tags = [tag for _, effect in found for tag in effect.tags]
+        named = {(t.repository, t.tag) for t in targets if t.tag}
+        tags = {(target.repository, tag) for target, effect in found for tag in effect.tags}
+        images = {
+            effect.named
+            for target, effect in found
+            if target.kind is not RemovedKind.BLOB and effect.named in effect.withdrawn
+        }
         return Plan(
             self._new_id(),
             request,
             self._clock.seconds() + LASTS,
-            sums=PlanSums(len(gone), freed, len(found), len(tags)),
+            sums=PlanSums(len(gone), freed, len(images), len(tags)),
             kept=max(0, self._sources.stored() - freed),
-            items=tuple(_item(target, effect) for target, effect in found),
+            items=tuple([await self._item(*each) for each in found[:MOST_ITEMS]]),
             skipped=tuple(
                 _skipped(target)
                 for target, effect in zip(targets, effects, strict=True)
                 if effect.pinned
             ),
-            also_lost=tuple(sorted(set(tags) - named)),
+            also_lost=tuple(sorted({tag for _, tag in tags - named})),
             targets=tuple(targets),
+            meant=frozenset((target, effect.named) for target, effect in found),
+            tags=frozenset(tags),
+        )
+
+    async def _item(self, target: RemovalTarget, effect: RemovalEffect) -> PlanItem:
+        """What goes with one target, and what else needs the rest of it."""
+        name, frees = str(target.repository), sum(each.size for each in effect.gone)
+        image = effect.named and await self._sources.plans.image(effect.named)
+        if not image:
+            return PlanItem(name, effect.named, tags=effect.tags, size=frees, frees=frees)
+        others = image.shared_with
+        if image.name != name:
+            others = tuple(each for each in (image.name, *others) if each not in ("", name))
+        size = max(image.size, frees)
+        return replace(
+            image, name=name, tags=effect.tags, size=size, frees=frees, shared_with=others
         )
 
     async def _targets(self, request: PlanRequest) -> list[RemovalTarget]:
@@ -260,11 +282,6 @@ class Planner:
         if len(targets) > MOST_TARGETS:
             raise TooManyTargetsError(f"a plan deletes at most {MOST_TARGETS} things")
         return targets
-
-
-def _item(target: RemovalTarget, effect: RemovalEffect) -> PlanItem:
-    size = sum(each.size for each in effect.gone)
-    return PlanItem(str(target.repository), target.digest, tags=effect.tags, size=size, frees=size)
 
 
 def _skipped(target: RemovalTarget) -> PlanSkipped:

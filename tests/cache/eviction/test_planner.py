@@ -1,8 +1,10 @@
 """Plans: what they show, and that no more than that is done."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
-from regcache.cache.eviction.planner import LASTS, MOST_PLANS
+from regcache.cache.eviction.planner import LASTS, MOST_ITEMS, MOST_PLANS
 from regcache.digests import Digest
 from regcache.pins import Pin
 from regcache.plans import (
@@ -158,6 +160,55 @@ class DeletionPlanTests(PlannerCase):
         self.storage.tag("same", self.image[0])
         plan = self.plan(PlanAction.DELETE, targets=(manifest_of(APP, self.image[0]),))
         self.assertEqual(plan.also_lost, ("old", "same"))
+
+    def test_described(self) -> None:
+        """What goes is told with its digest, its size, its last use and what shares the rest."""
+        self.storage.index.touch(self.image[0], self.clock.seconds())
+        plan = self.plan(PlanAction.DELETE, targets=(tag_of(APP, "old"),))
+        (item,) = plan.items
+        self.assertEqual((item.name, item.digest), ("docker.io/a", self.image[0]))
+        self.assertEqual((item.tags, item.last_use), (("old",), self.clock.seconds()))
+        self.assertEqual((item.size // MIB, item.frees // MIB), (2, 1))
+        self.assertEqual(item.shared_with, ("docker.io/a",))
+        self.assertEqual(item.frees, plan.sums.freed)
+
+    def test_unknown_use(self) -> None:
+        """A last use that is not known is none."""
+        with closing(sqlite3.connect(self.storage.paths.index)) as index:
+            index.execute("DELETE FROM uses")
+            index.commit()
+        (item,) = self.plan(PlanAction.DELETE, targets=(tag_of(APP, "old"),)).items
+        self.assertIsNone(item.last_use)
+
+    def test_many(self) -> None:
+        """Of very much the first ones are described, and all counts."""
+        for number in range(MOST_ITEMS + 1):
+            self.storage.tag(f"t{number}", self.newer.digest)
+        plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+        self.assertEqual(len(plan.items), MOST_ITEMS)
+        self.assertEqual((plan.sums.tags, plan.sums.images), (MOST_ITEMS + 3, 2))
+
+    def test_moved_meanwhile(self) -> None:
+        """A tag that names something else by now is a change, and so is what it now takes along."""
+        self.storage.tag("same", self.image[0])
+        plans = [
+            self.plan(PlanAction.DELETE, targets=(tag_of(APP, each),)) for each in ("new", "same")
+        ]
+        self.assertEqual((plans[1].sums.freed, plans[1].sums.images), (0, 0))
+        self.storage.tag("new", self.image[0])
+        self.refusal(self.storage.planner.take(plans[0].id), PlanChangedError)
+        for tag in ("old", "new"):
+            self.run_plan(self.plan(PlanAction.DELETE, targets=(tag_of(APP, tag),)))
+        changed = self.refusal(self.storage.planner.take(plans[1].id), PlanChangedError)
+        self.assertGreater(changed.plan.sums.freed, 0)
+        self.assertIn(self.image[0], self.storage.files())
+
+    def test_same_tag_elsewhere(self) -> None:
+        """A tag that goes along is told though one of its name is named in another repository."""
+        other = repository_of("b")
+        self.storage.tag("old", self.newer.digest, "b")
+        targets = (manifest_of(APP, self.image[0]), tag_of(other, "old"))
+        self.assertEqual(self.plan(PlanAction.DELETE, targets=targets).also_lost, ("old",))
 
     def test_repository(self) -> None:
         """All of a repository, but for what is pinned."""

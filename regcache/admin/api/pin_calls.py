@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from regcache.admin.api.call_problems import InvalidProblem, UnknownUpstreamProblem
-from regcache.admin.api.callers import Role
+from regcache.admin.api.callers import Caller, Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
 from regcache.admin.api.kinds import ArrayOf, Fields, Parameter, RepositoryName, Text
 from regcache.admin.api.schemas import COUNT, DIGEST, TEXT, TIME, nullable, page, record
@@ -121,14 +121,16 @@ class PinCalls:
         upstream, name, reference = position.after or ("", "", "")
         found = await self._pins.pins((upstream, name, reference), position.limit)
         seen = [each for each in found if asked.caller.may_pull(each.upstream, each.repository)]
-        items = [await self._told(each) for each in seen]
+        items = [await self._told(each, asked.caller) for each in seen]
         after = None
         if len(found) == position.limit:
             after = (found[-1].upstream, found[-1].repository, found[-1].reference)
         return asked.page(items, after)
 
-    async def _told(self, pin: Pin) -> dict[str, Any]:
-        image = None if pin.digest is None else await self._image(pin.digest)
+    async def _told(self, pin: Pin, caller: Caller) -> dict[str, Any]:
+        image = None
+        if pin.digest is not None and caller.sees_all:  # it tells what others share
+            image = await self._image(pin.digest)
         return {
             "name": f"{pin.upstream}/{pin.repository}",
             "reference": pin.reference,

@@ -188,6 +188,14 @@ class PinCallTests(StorageApiCase):
         seen = self.answered(GET_PINS, self.get("pins", ALICE))["items"]
         self.assertEqual([each["name"] for each in seen], ["quay.io/b"])
 
+    def test_hidden_sharing(self) -> None:
+        """What others share is told to nobody who may not see all of them."""
+        self.storage.tag("1", self.image[0])
+        self.pin(str(self.image[0]), name="quay.io/b")
+        for who, told in ((ROOT, int), (ALICE, type(None))):
+            (pin,) = self.answered(GET_PINS, self.get("pins", who))["items"]
+            self.assertIsInstance(pin["own_bytes"], told)
+
     def test_refused(self) -> None:
         """An upstream that is not there, and what is neither tag nor digest."""
         for name, reference, status, code in (

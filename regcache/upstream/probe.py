@@ -208,7 +208,9 @@ class Probe:
         netloc = self._origin.netloc.encode("ascii")
         uri = URI(scheme, netloc, host, self._origin.port, b"/", b"", b"", b"")
         endpoint = self._parts.endpoints.endpointForURI(uri)
-        connecting: Any = endpoint.connect(Factory.forProtocol(_Line))
+        factory = Factory.forProtocol(_Line)
+        factory.noisy = False
+        connecting: Any = endpoint.connect(factory)
         line: _Line = await self._translated(connecting)
         peer: Any = None if line.transport is None else line.transport.getPeer()
         where = f"to {getattr(peer, 'host', '?')} port {getattr(peer, 'port', '?')}"

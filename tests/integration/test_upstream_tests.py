@@ -49,7 +49,7 @@ class UpstreamTestTests(PullThroughCase):
         return self.told, steps
 
     def test_all(self) -> None:
-        """What works is done, and what does not says what to look at."""
+        """What fails says what to look at; nothing of Twisted's own is logged."""
         well = ["DNS ok", "connect ok", "TLS ok", "token ok", "/v2/ ok"]
         for name in ("open.test", "tls.test"):
             job, steps = self.probe(name)
@@ -62,3 +62,4 @@ class UpstreamTestTests(PullThroughCase):
         job, steps = self.probe("closed.test")
         self.assertEqual((job["state"], steps), ("failed", ["DNS ok", "connect bad"]), job)
         self.assertIn("connection refused; see upstreams.closed.test.urls", job["error"])
+        self.assertNotIn("factory", self.daemon.log())

@@ -10,10 +10,11 @@ VENV := .venv
 OLDEST := .venv-oldest
 OLDEST_TWISTED := 24.11.0
 TALLY := build/tally
+UNIT_LOG := build/unit-tests.log
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
 INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
-.PHONY: venv run demo test test-one bench docs lint format clean
+.PHONY: venv run demo test unit-tests test-one bench docs lint format clean
 
 venv: $(VENV)/.installed
 
@@ -35,17 +36,27 @@ run: venv
 demo: venv
 	exec $(VENV)/bin/python tools/demo.py
 
-# Everything on the newest Twisted, the unit tests once more on the oldest supported one.
+# Everything on the newest Twisted, the unit tests once more on the oldest supported one. Their
+# output is shown when the integration tests are over.
 ifdef UNIT
 test: venv
 	$(VENV)/bin/python tests/run.py --unit
 else
 test: venv $(OLDEST)/.installed
-	rm -f $(TALLY)
-	status=0; \
-	$(VENV)/bin/python tests/run.py --tally $(TALLY) || status=1; \
-	$(OLDEST)/bin/python tests/run.py --unit --tally $(TALLY) || status=1; \
+	@mkdir -p build; rm -f $(TALLY); status=0; \
+	$(MAKE) --no-print-directory unit-tests >$(UNIT_LOG) 2>&1 & units=$$!; \
+	trap 'kill $$units 2>/dev/null' EXIT; \
+	$(VENV)/bin/python tests/run.py --integration --tally $(TALLY) || status=1; \
+	wait $$units || status=1; \
+	cat $(UNIT_LOG); \
 	$(VENV)/bin/python tests/run.py --closing $(TALLY) || status=1; \
+	exit $$status
+
+# Beside the integration tests, which mostly wait for servers and clients.
+unit-tests:
+	status=0; \
+	$(VENV)/bin/python tests/run.py --unit --tally $(TALLY) --temp-directory _trial_temp_unit || status=1; \
+	$(OLDEST)/bin/python tests/run.py --unit --tally $(TALLY) --temp-directory _trial_temp_unit || status=1; \
 	exit $$status
 endif
 

@@ -1,12 +1,12 @@
 """Runs tests with trial and ends with one plain line: ``N passed, N failed, N skipped``.
 
-    python tests/run.py [--unit] [--tally FILE] [NAME ...]
+    python tests/run.py [--unit | --integration] [--tally FILE] [NAME ...]
     python tests/run.py --closing FILE
 
 A NAME is a package, module, class or method, as trial takes it (default: ``tests``). ``--unit``
-leaves ``tests.integration`` out. ``--tally`` appends the counts to FILE instead of printing the
-line, and ``--closing`` prints the line of all the runs in such a file. The exit status is 0 only
-if something passed and nothing failed.
+leaves ``tests.integration`` out, and ``--integration`` all else. ``--tally`` appends the counts to
+FILE instead of printing the line, and ``--closing`` prints the line of all the runs in such a
+file. The exit status is 0 only if something passed and nothing failed.
 """
 
 import argparse
@@ -24,21 +24,25 @@ from twisted.trial.runner import TestLoader, TrialRunner  # noqa: E402
 Counts = dict[str, int]
 
 
-def _without_integration(suite: TestSuite) -> TestSuite:
+def _part(suite: TestSuite, integration: bool) -> TestSuite:
+    """Only what belongs to ``tests.integration``, or only what does not."""
     kept: list[TestCase | TestSuite] = []
     for test in suite:
         if isinstance(test, TestSuite):
-            kept.append(_without_integration(test))
-        elif not test.id().startswith("tests.integration."):
+            kept.append(_part(test, integration))
+        elif test.id().startswith("tests.integration.") == integration:
             kept.append(test)
     return type(suite)(kept)
 
 
-def run(names: list[str], unit: bool, directory: str) -> Counts:
-    """Run the named tests; how many passed, failed and were skipped."""
+def run(names: list[str], integration: bool | None, directory: str) -> Counts:
+    """Run the named tests; how many passed, failed and were skipped.
+
+    :param integration: only these tests, or only others; None: all.
+    """
     suite: TestSuite = TestLoader().loadByNames(names, recurse=True)
-    if unit:
-        suite = _without_integration(suite)
+    if integration is not None:
+        suite = _part(suite, integration)
     result = TrialRunner(TreeReporter, workingDirectory=directory).run(suite)
     assert isinstance(result, TreeReporter)
     if result.shouldStop:
@@ -66,7 +70,9 @@ def total(tally: Path) -> Counts:
 def main() -> int:
     """Parse the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--unit", action="store_true", help="leave tests.integration out")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--unit", action="store_true", help="leave tests.integration out")
+    part.add_argument("--integration", action="store_true", help="only tests.integration")
     parser.add_argument("--tally", type=Path, help="append the counts to this file")
     parser.add_argument("--closing", type=Path, help="print the sum of a tally file")
     parser.add_argument("--temp-directory", default="_trial_temp", help="trial's own folder")
@@ -74,7 +80,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.closing:
         return closing(total(options.closing))
-    counts = run(options.names, options.unit, options.temp_directory)
+    integration = options.integration if options.unit or options.integration else None
+    counts = run(options.names, integration, options.temp_directory)
     if options.tally is None:
         return closing(counts)
     options.tally.parent.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,8 @@ class AccessSettings:
     htpasswd: str | None = key_field(
         Nullable(accounts_file()),
         "A file of accounts, with bcrypt only. Where it is set every account may pull "
-        "everything, and nobody else anything. Watched: who is removed is out at once.",
+        "everything, and nobody else anything. Watched: a removed account is out within "
+        "two seconds.",
         default=None,
         example="/etc/regcache/htpasswd",
     )
@@ -94,7 +95,7 @@ class AccessSettings:
     )
     realm: str = key_field(
         text(100),
-        "What clients show that ask for a password.",
+        "The text that clients show when they ask for a password (Basic).",
         default="Registry Realm",
         example="Our registry",
     )
@@ -114,7 +115,7 @@ class AccessSettings:
     )
     token_ttl: float = key_field(
         duration(60.0, DAY),
-        "How long our own tokens are good; they end with their account or password before.",
+        "How long our own tokens are valid. They end earlier if the account or its password goes.",
         default=300.0,
         example="1h",
     )
@@ -129,7 +130,7 @@ class AccessSettings:
     trusted_proxies: tuple[str, ...] = key_field(
         ListOf(text_like(names.network, "network"), null_is_default=False, unique=True),
         "Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: the client "
-        "is the last address that is in none of them. Nobody else's are.",
+        "is the last address that is in none of them. Those of all others are ignored.",
         default=(),
         example="[10.0.0.5, fd00::/64]",
     )

@@ -107,7 +107,7 @@ def _utf8(content: bytes) -> str:
 
 
 def read_password(content: bytes) -> str:
-    """A password as a file holds it: one line, whose end does not belong to it.
+    """A password as a file holds it: one line, without the line break at its end.
 
     :raises ValueError: if it is empty, too long, or holds control characters.
     """

@@ -196,7 +196,7 @@ class Limits:
     first_answer: float = key_field(
         duration(0.1, HOUR),
         "When the head of every answer is due, waiting and retries included. What takes longer is "
-        "answered with 504, and goes on for who asks again.",
+        "answered with 504; the work goes on, and the next request gets its result.",
         default=25.0,
         example="10s",
     )

@@ -42,8 +42,8 @@ class StorageSettings:
     )
     min_free: int = key_field(
         size(),
-        "What stays free on the file system, whoever fills it. Unless it is set, at most a tenth "
-        "of it.",
+        "How much stays free on the file system. If it is not set it is at most a tenth of the "
+        "file system.",
         default=AtMostATenth(2 * GIB),
         example="10GiB",
     )

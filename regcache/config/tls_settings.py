@@ -30,8 +30,8 @@ def _client_ca() -> Any:
     return key_field(
         Nullable(readable(parse_issuers)),
         "PEM certificates of authorities whose client certificates are taken: the common name is "
-        "an account of `access.htpasswd`. Clients are asked for one, but on `admin.hosts`; who has "
-        "none goes on without. Watched.",
+        "an account of `access.htpasswd`. Clients are asked for one, except on `admin.hosts`; "
+        "those that have none go on without. Watched.",
         default=None,
         example="/etc/regcache/tls/clients.pem",
     )

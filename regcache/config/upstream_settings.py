@@ -59,7 +59,7 @@ class UrlSettings:
     )
     password_file: str | None = key_field(
         Nullable(readable(read_password)),
-        "A file with its password: one line, whose end does not belong to it.",
+        "A file with its password: one line. The line break at its end does not count.",
         default=None,
         example="/etc/regcache/hub.password",
     )

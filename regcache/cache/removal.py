@@ -7,6 +7,7 @@ waiting       the removals before it are done       looking
 looking       it is not here, or it is pinned       over: refused; nothing has changed
 looking       the index says what goes              forgetting
 forgetting    all subscribers have acknowledged     removing: earlier work keeps nothing
+removing      it is not here any more, or pinned    over: refused; it was only forgotten
 removing      the index has committed               tidying: no right to it is left
 removing      the index cannot be written           over: failed; it is still there. If the disk is
                                                     full, the files go first: that frees the room
@@ -175,7 +176,9 @@ class Removal:
             raise NotHereError(f"{target} is not here")
         await self._forget(target.repository, seen)
         effect = await self._remove_from_index(target, seen)
-        if not effect.found or effect.pinned:
+        if effect.pinned:
+            raise PinnedError(f"{target} is pinned by now")
+        if not effect.found:
             raise NotHereError(f"{target} is not here any more")
         await self._forget(target.repository, effect)
         await self._free([each.digest for each in effect.gone])

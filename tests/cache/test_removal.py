@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import random
+from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -11,6 +13,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.cache.forgetting import Forgotten
 from regcache.cache.removal import NotHereError, PinnedError, Removed
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
@@ -278,6 +281,17 @@ class WholeTests(RemovalCase):
         self.assertEqual((removed.tags, removed.contents, self.names()), (1, 2, set()))
 
 
+class Told:
+    """Does something when it is to forget something."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+
+    def forget(self, _message: Forgotten) -> None:
+        """Do it."""
+        self._work()
+
+
 class MeanwhileTests(RemovalCase):
     """What is under way at that moment."""
 
@@ -315,6 +329,17 @@ class MeanwhileTests(RemovalCase):
         self.caches.run()
         opened.reader.leave()
         self.assertEqual(bytes(sink.data), layer)
+
+    def test_pinned(self) -> None:
+        """What is pinned when all have forgotten it stays, and is told as pinned."""
+        digest, _ = self.image(self.layer())
+        self.pull()
+        pin = self.caches.index.pins.pin
+        pinning = partial(pin, self.repository(), "1", Pin("", 1.0))
+        self.caches.removal.forgetting.subscribe(Told(pinning))
+        self.refusal(manifest_of(self.repository(), digest), PinnedError)
+        self.assertEqual(len(self.names()), 2)
+        self.pull()
 
     def test_tag_is_asked_about(self) -> None:
         """What a question that was open says of a removed tag is not noted."""

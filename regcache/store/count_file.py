@@ -163,6 +163,8 @@ class CountFile:
     def _connect(self) -> sqlite3.Connection:
         for path in self._paths():
             self._aside.clear(path)
+        # It names accounts. What SQLite puts beside it gets the same mode.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self._path, check_same_thread=False, timeout=1.0)
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()

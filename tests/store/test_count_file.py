@@ -49,6 +49,12 @@ class CountFileTests(SynchronousTestCase):
         self.assertEqual([each.sums.served for each in found], [20])
         self.assertEqual(self.file.by_upstream(QUARTER_DAY, 0)["a"].requests, 13)
 
+    def test_mode(self) -> None:
+        """Nobody else reads what accounts asked for."""
+        self.add(NOW, a=1)
+        modes = {path.stat().st_mode & 0o777 for path in self.path.parent.iterdir()}
+        self.assertEqual(modes, {0o600})
+
     def test_age(self) -> None:
         """Each period is dropped when its time is over."""
         self.add(NOW, a=1)

@@ -60,12 +60,20 @@ class ContentEviction:
     async def evict(
         self, candidates: Sequence[Candidate], selection: Selection | None = None
     ) -> Sequence[Candidate]:
-        """Evict what may go; gives what went.
+        """Evict what may go; gives what went. Who is called off has it go on to its end.
 
         :param candidates: of each of which :meth:`may_go` has just said so.
         :param selection: what they have to be among still.
         :raises OSError: if neither index nor disk let us.
         """
+        # Half of it would leave files that are set out for ever: whoever asks for them would wait.
+        told: Deferred[Sequence[Candidate]] = Deferred()
+        Deferred.fromCoroutine(self._evict(candidates, selection)).chainDeferred(told)
+        return await told
+
+    async def _evict(
+        self, candidates: Sequence[Candidate], selection: Selection | None
+    ) -> Sequence[Candidate]:
         gone: Sequence[Candidate] = ()
         noted = True
         try:

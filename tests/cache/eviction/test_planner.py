@@ -4,7 +4,10 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
+
 from regcache.cache.eviction.planner import LASTS, MOST_ITEMS, MOST_PLANS
+from regcache.cache.forgetting import Forgotten
 from regcache.digests import Digest
 from regcache.pins import Pin
 from regcache.plans import (
@@ -22,6 +25,19 @@ from tests.support.evictions import MIB
 from tests.support.index_cases import HUB, QUAY, repository_of
 
 APP = repository_of("a")
+
+
+class Holding:
+    """Takes its time to forget."""
+
+    def __init__(self, held: "list[Deferred[None]]") -> None:
+        self._held = held
+
+    def forget(self, _message: Forgotten) -> "Deferred[None]":
+        """Wait."""
+        waiting: Deferred[None] = Deferred()
+        self._held.append(waiting)
+        return waiting
 
 
 class PlannerCase(SweepCase):
@@ -134,6 +150,34 @@ class SweepPlanTests(PlannerCase):
         for later in (plan, self.plan(PlanAction.PURGE)):
             self.clock.advance(LASTS)
             self.refusal(self.storage.planner.take(later.id), PlanExpiredError)
+
+    def test_called_off(self) -> None:
+        """A run that is called off at any moment leaves nothing half gone, and nobody waiting."""
+        for turn in range(12):
+            self.setUp()
+            held: list[Deferred[None]] = []
+            self.storage.forgetting.subscribe(Holding(held))
+            plan = self.plan(PlanAction.PURGE)
+            running = Deferred.fromCoroutine(self.storage.planner.run(plan, lambda freed: None))
+            for _ in range(turn):
+                self.clock.advance(0)
+                if held and turn % 2:
+                    held.pop().callback(None)
+            running.cancel()
+            running.addErrback(lambda failure: failure.trap(CancelledError))
+            while held:
+                held.pop().callback(None)
+                self.clock.pump([0] * 20)
+            self.clock.pump([0] * 20)
+            files = self.storage.files()
+            for digest in (*self.image, *self.new):
+                found = self.storage.store.look_up(digest, None)
+                self.clock.pump([0] * 20)
+                file = self.successResultOf(found).file
+                self.assertEqual(file is not None, digest in files, turn)
+                if file is not None:
+                    file.close()
+            self.assertEqual(self.storage.ledger.contents, self.storage.on_disk())
 
     def test_bounded(self) -> None:
         """Of very many plans the last ones can be run."""

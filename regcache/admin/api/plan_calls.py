@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from regcache.admin.api.call_problems import (
     InvalidProblem,
+    JobRunningProblem,
     NotCachedProblem,
     PinnedProblem,
     PlanChangedProblem,
@@ -114,6 +115,9 @@ class PlanService(Protocol):
     async def take(self, plan_id: str) -> Plan:
         """Take a plan, to run it."""
 
+    def give_back(self, plan: Plan) -> None:
+        """It is not run now."""
+
     async def run(self, plan: Plan, progress: Callable[[int], None]) -> PlanOutcome:
         """Do what it has shown."""
 
@@ -176,7 +180,11 @@ class PlanCalls:
                 "skipped": [_skipped(each) for each in outcome.skipped],
             }
 
-        return begin_job(self._jobs, asked, plan.request.action.value, work)
+        try:
+            return begin_job(self._jobs, asked, plan.request.action.value, work)
+        except JobRunningProblem:
+            self._plans.give_back(plan)
+            raise
 
     def _request(self, values: Mapping[str, Any]) -> PlanRequest:
         action = PlanAction(values["action"])

@@ -11,6 +11,7 @@ shown    it is run                        running; the plan cannot be run again
 shown    it would remove more now         refused; there is a new plan, shown
 shown    five minutes pass                expired
 shown    too many others are made         expired
+running  another run is not over yet      shown
 running  all of it is done                over
 running  index or disk fail               over; what was done until then stays done
 =======  ===============================  =====================================================
@@ -124,6 +125,10 @@ class Planner:
             await self._check(plan)
         self._plans.drop(plan_id)
         return plan
+
+    def give_back(self, plan: Plan) -> None:
+        """A plan that was taken is not run now; it can be taken again until it expires."""
+        self._plans.put(plan.id, plan, seconds=max(0.0, plan.expires - self._clock.seconds()))
 
     async def run(self, plan: Plan, progress: Callable[[int], None]) -> PlanOutcome:
         """Do what a plan has shown.

@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from regcache.access.grants import Action, Grant, Rule
 from regcache.admin.api.calls import CallRoute
 from regcache.admin.api.job_calls import GET_JOB, job_routes
@@ -16,7 +18,7 @@ from regcache.admin.api.storage_calls import (
     StorageFacts,
     storage_routes,
 )
-from regcache.admin.jobs import Jobs
+from regcache.admin.jobs import Job, Jobs
 from regcache.digests import Digest
 from regcache.plans import Savings, UpstreamSums
 from tests.support.api import ALICE, ROOT, ApiCase
@@ -133,6 +135,21 @@ class PlanCallTests(StorageApiCase):
         self.assertTrue(self.stored(self.image[0]))
         self.assertEqual(problem["params"]["plan"]["tags"], 2)
         self.run_plan(problem["params"]["plan"]["plan"])
+        self.assertFalse(self.stored(self.image[0]))
+
+    def test_another_runs(self) -> None:
+        """A plan that cannot be run now, since another one is, can be run afterwards."""
+
+        async def wait(_job: Job) -> None:
+            await ended
+
+        ended: Deferred[None] = Deferred()
+        self.jobs.begin("delete", "root", wait)
+        plan = self.plan(action="delete", upstream="docker.io")["plan"]
+        answer = self.post("plans/run", {"plan": plan}, ROOT)
+        self.assert_problem(answer, 409, "JOB_RUNNING")
+        ended.callback(None)
+        self.run_plan(plan)
         self.assertFalse(self.stored(self.image[0]))
 
     def test_refused(self) -> None:

@@ -1,22 +1,25 @@
 """Where pages begin: opaque cursors that no list but their own takes.
 
-A cursor is the sort key and the id of the last row, signed together with the call and its other
-parameters. So rows that did not change are neither repeated nor left out, whatever is added or
-removed meanwhile. The key is one of the process: cursors end with it.
+A cursor is the sort key and the id of the last row, bound to the call and its other parameters. So
+rows that did not change are neither repeated nor left out, whatever is added or removed meanwhile.
+It is encrypted, since that row may be one that the caller may not see. The same row has the same
+cursor (AES-SIV, RFC 5297), and with it the answer its ETag. The key is one of the process: cursors
+end with it.
 """
 
 import base64
 import binascii
-import hmac
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
 from regcache.admin.api.call_problems import CursorProblem
 
-_KEY_BYTES, _SIGNATURE_BYTES = 32, 16
+_KEY_BITS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,14 @@ class Position:
 
     def cursor(self, after: Sequence[Any]) -> str:
         """The cursor of the page that begins behind another row of the same list."""
-        return self._cursors.sign(self._list, after)
+        return self._cursors.seal(self._list, after)
 
 
 class Cursors:
-    """Signs cursors, and reads them again."""
+    """Makes cursors, and reads them again."""
 
     def __init__(self) -> None:
-        self._key = os.urandom(_KEY_BYTES)
+        self._cipher = AESSIV(AESSIV.generate_key(_KEY_BITS))
 
     def position(self, call: str, values: Mapping[str, Any]) -> Position:
         """Where the page that was asked for begins.
@@ -55,25 +58,19 @@ class Cursors:
         after = None if cursor is None else self._read(list_, cursor)
         return Position(values["limit"], after, self, list_)
 
-    def sign(self, list_: bytes, after: Sequence[Any]) -> str:
+    def seal(self, list_: bytes, after: Sequence[Any]) -> str:
         """A cursor."""
         told = json.dumps(list(after), separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._signature(list_, told) + told).decode().rstrip("=")
+        sealed = self._cipher.encrypt(told, [list_])
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def _read(self, list_: bytes, cursor: str) -> tuple[Any, ...]:
         try:
             padded = cursor + "=" * (-len(cursor) % 4)
             content = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)
-        except (binascii.Error, UnicodeError):
+            return tuple(json.loads(self._cipher.decrypt(content, [list_])))
+        except (binascii.Error, UnicodeError, ValueError, InvalidTag):
             raise _gone() from None
-        signature, told = content[:_SIGNATURE_BYTES], content[_SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(list_, told)):
-            raise _gone()
-        return tuple(json.loads(told))
-
-    def _signature(self, list_: bytes, told: bytes) -> bytes:
-        text = len(list_).to_bytes(4, "big") + list_ + told
-        return hmac.digest(self._key, text, "sha256")[:_SIGNATURE_BYTES]
 
 
 def _gone() -> CursorProblem:

@@ -242,7 +242,7 @@ class Planner:
             self._clock.seconds() + LASTS,
             sums=PlanSums(len(gone), freed, len(images), len(tags)),
             kept=max(0, self._sources.stored() - freed),
-            items=tuple([await self._item(*each) for each in found[:MOST_ITEMS]]),
+            items=tuple([await _item(self._sources.plans, *each) for each in found[:MOST_ITEMS]]),
             skipped=tuple(
                 _skipped(target)
                 for target, effect in zip(targets, effects, strict=True)
@@ -252,20 +252,6 @@ class Planner:
             targets=tuple(targets),
             meant=frozenset((target, effect.named) for target, effect in found),
             tags=frozenset(tags),
-        )
-
-    async def _item(self, target: RemovalTarget, effect: RemovalEffect) -> PlanItem:
-        """What goes with one target, and what else needs the rest of it."""
-        name, frees = str(target.repository), sum(each.size for each in effect.gone)
-        image = effect.named and await self._sources.plans.image(effect.named)
-        if not image:
-            return PlanItem(name, effect.named, tags=effect.tags, size=frees, frees=frees)
-        others = image.shared_with
-        if image.name != name:
-            others = tuple(each for each in (image.name, *others) if each not in ("", name))
-        size = max(image.size, frees)
-        return replace(
-            image, name=name, tags=effect.tags, size=size, frees=frees, shared_with=others
         )
 
     async def _targets(self, request: PlanRequest) -> list[RemovalTarget]:
@@ -287,6 +273,19 @@ class Planner:
         if len(targets) > MOST_TARGETS:
             raise TooManyTargetsError(f"a plan deletes at most {MOST_TARGETS} things")
         return targets
+
+
+async def _item(plans: IPlanIndex, target: RemovalTarget, effect: RemovalEffect) -> PlanItem:
+    """What goes with one target, and what else needs the rest of it."""
+    name, frees = str(target.repository), sum(each.size for each in effect.gone)
+    image = effect.named and await plans.image(effect.named)
+    if not image:
+        return PlanItem(name, effect.named, tags=effect.tags, size=frees, frees=frees)
+    others = image.shared_with
+    if image.name != name:
+        others = tuple(each for each in (image.name, *others) if each not in ("", name))
+    size = max(image.size, frees)
+    return replace(image, name=name, tags=effect.tags, size=size, frees=frees, shared_with=others)
 
 
 def _skipped(target: RemovalTarget) -> PlanSkipped:

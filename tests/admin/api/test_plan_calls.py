@@ -1,5 +1,6 @@
 """POST plans and plans/run, GET pins, POST pin and unpin, GET storage and advice."""
 
+import base64
 import os
 from typing import Any
 
@@ -204,6 +205,20 @@ class PinCallTests(StorageApiCase):
         self.assertEqual(names, [(NAME, "1"), (NAME, "2"), (NAME, "3"), ("quay.io/b", "1")])
         seen = self.answered(GET_PINS, self.get("pins", ALICE))["items"]
         self.assertEqual([each["name"] for each in seen], ["quay.io/b"])
+
+    def test_hidden_cursor(self) -> None:
+        """A cursor tells nobody the name of a row that is hidden; the same row has the same one."""
+        self.pin("1", "2")
+        pages = [self.get("pins?limit=1", ALICE) for _ in range(2)]
+        page = self.answered(GET_PINS, pages[0])
+        self.assertEqual((page["items"], pages[0].body), ([], pages[1].body))
+        cursor = page["next"] + "=" * (-len(page["next"]) % 4)
+        self.assertNotIn(b"docker.io", base64.urlsafe_b64decode(cursor))
+        rest = self.answered(GET_PINS, self.get(f"pins?limit=1&cursor={page['next']}", ALICE))
+        self.assertEqual(rest["items"], [])
+        for wrong in ("AA", "A" * 64, page["next"][:-2]):
+            answer = self.get(f"pins?limit=1&cursor={wrong}", ALICE)
+            self.assert_problem(answer, 410, "CURSOR")
 
     def test_hidden_sharing(self) -> None:
         """What others share is told to nobody who may not see all of them."""

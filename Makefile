@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 OLDEST_TWISTED := 24.11.0
+TOOLS := .venv-tools
 TALLY := build/tally
 UNIT_LOG := build/unit-tests.log
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
@@ -29,6 +30,12 @@ $(OLDEST)/.installed: setup.cfg pyproject.toml
 	$(OLDEST)/bin/python $(INSTALL) -e '.[test]' 'Twisted == $(OLDEST_TWISTED)'
 	touch $@
 
+# Programs that tests use and that want other versions of libraries than the tests do.
+$(TOOLS)/.installed:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check sslyze
+	touch $@
+
 run: venv
 	$(VENV)/bin/python tools/first_run.py var
 	exec $(VENV)/bin/twistd -n --pidfile= regcache -c var/regcache.yml
@@ -42,7 +49,7 @@ ifdef UNIT
 test: venv
 	$(VENV)/bin/python tests/run.py --unit
 else
-test: venv $(OLDEST)/.installed
+test: venv $(OLDEST)/.installed $(TOOLS)/.installed
 	@mkdir -p build; rm -f $(TALLY); status=0; \
 	$(MAKE) --no-print-directory unit-tests >$(UNIT_LOG) 2>&1 & units=$$!; \
 	trap 'kill $$units 2>/dev/null' EXIT; \
@@ -83,5 +90,5 @@ format: venv
 	$(VENV)/bin/ruff format
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist var *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(TOOLS) build dist var *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

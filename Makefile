@@ -11,11 +11,11 @@ OLDEST := .venv-oldest
 OLDEST_TWISTED := 24.11.0
 TOOLS := .venv-tools
 TALLY := build/tally
-UNIT_LOG := build/unit-tests.log
+OTHER_LOG := build/other-tests.log
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
 INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
-.PHONY: venv run demo test unit-tests test-one bench docs lint format clean
+.PHONY: venv run demo test other-tests test-one bench docs lint format clean
 
 venv: $(VENV)/.installed
 
@@ -43,27 +43,30 @@ run: venv
 demo: venv
 	exec $(VENV)/bin/python tools/demo.py
 
-# Everything on the newest Twisted, the unit tests once more on the oldest supported one. Their
-# output is shown when the integration tests are over.
+# Everything on the newest Twisted, the unit tests once more on the oldest supported one. Two
+# runs side by side; what the other one prints is shown at the end.
 ifdef UNIT
 test: venv
 	$(VENV)/bin/python tests/run.py --unit
 else
 test: venv $(OLDEST)/.installed $(TOOLS)/.installed
 	@mkdir -p build; rm -f $(TALLY); status=0; \
-	$(MAKE) --no-print-directory unit-tests >$(UNIT_LOG) 2>&1 & units=$$!; \
-	trap 'kill $$units 2>/dev/null' EXIT; \
-	$(VENV)/bin/python tests/run.py --integration --tally $(TALLY) || status=1; \
-	wait $$units || status=1; \
-	cat $(UNIT_LOG); \
+	$(MAKE) --no-print-directory other-tests >$(OTHER_LOG) 2>&1 & others=$$!; \
+	trap 'kill $$others 2>/dev/null' EXIT; \
+	$(VENV)/bin/python tests/run.py --integration --thirds 1 2 --tally $(TALLY) || status=1; \
+	wait $$others || status=1; \
+	cat $(OTHER_LOG); \
 	$(VENV)/bin/python tests/run.py --closing $(TALLY) || status=1; \
 	exit $$status
 
-# Beside the integration tests, which mostly wait for servers and clients.
-unit-tests:
+OTHERS := --tally $(TALLY) --temp-directory _trial_temp_others
+
+# Beside two thirds of the integration tests, which mostly wait for servers and clients.
+other-tests:
 	status=0; \
-	$(VENV)/bin/python tests/run.py --unit --tally $(TALLY) --temp-directory _trial_temp_unit || status=1; \
-	$(OLDEST)/bin/python tests/run.py --unit --tally $(TALLY) --temp-directory _trial_temp_unit || status=1; \
+	$(VENV)/bin/python tests/run.py --unit $(OTHERS) || status=1; \
+	$(OLDEST)/bin/python tests/run.py --unit $(OTHERS) || status=1; \
+	$(VENV)/bin/python tests/run.py --integration --thirds 3 $(OTHERS) || status=1; \
 	exit $$status
 endif
 

@@ -1,17 +1,19 @@
 """Runs tests with trial and ends with one plain line: ``N passed, N failed, N skipped``.
 
-    python tests/run.py [--unit | --integration] [--tally FILE] [NAME ...]
+    python tests/run.py [--unit | --integration [--thirds N ...]] [--tally FILE] [NAME ...]
     python tests/run.py --closing FILE
 
 A NAME is a package, module, class or method, as trial takes it (default: ``tests``). ``--unit``
-leaves ``tests.integration`` out, and ``--integration`` all else. ``--tally`` appends the counts to
-FILE instead of printing the line, and ``--closing`` prints the line of all the runs in such a
-file. The exit status is 0 only if something passed and nothing failed.
+leaves ``tests.integration`` out, and ``--integration`` all else. ``--thirds 1 2`` runs two thirds
+of its modules, for two runs side by side. ``--tally`` appends the counts to FILE instead of
+printing the line, and ``--closing`` prints the line of all the runs in such a file. The exit
+status is 0 only if something passed and nothing failed.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import TestCase, TestSuite
 
@@ -35,14 +37,46 @@ def _part(suite: TestSuite, integration: bool) -> TestSuite:
     return type(suite)(kept)
 
 
-def run(names: list[str], integration: bool | None, directory: str) -> Counts:
+def _module(test: TestCase) -> str:
+    return type(test).__module__
+
+
+def _modules(suite: TestSuite) -> Iterator[str]:
+    for test in suite:
+        if isinstance(test, TestSuite):
+            yield from _modules(test)
+        else:
+            yield _module(test)
+
+
+def _of_modules(suite: TestSuite, chosen: frozenset[str]) -> TestSuite:
+    kept: list[TestCase | TestSuite] = []
+    for test in suite:
+        if isinstance(test, TestSuite):
+            kept.append(_of_modules(test, chosen))
+        elif _module(test) in chosen:
+            kept.append(test)
+    return type(suite)(kept)
+
+
+def _thirds(suite: TestSuite, thirds: Sequence[int]) -> TestSuite:
+    """Only these thirds of the modules: each third one, in the order of their names."""
+    ordered = sorted(set(_modules(suite)))
+    chosen = frozenset(name for third in thirds for name in ordered[third - 1 :: 3])
+    return _of_modules(suite, chosen)
+
+
+def run(
+    names: list[str], directory: str, *, integration: bool | None, thirds: Sequence[int]
+) -> Counts:
     """Run the named tests; how many passed, failed and were skipped.
 
     :param integration: only these tests, or only others; None: all.
+    :param thirds: which thirds of the modules, of 1, 2 and 3.
     """
     suite: TestSuite = TestLoader().loadByNames(names, recurse=True)
     if integration is not None:
-        suite = _part(suite, integration)
+        suite = _thirds(_part(suite, integration), thirds)
     result = TrialRunner(TreeReporter, workingDirectory=directory).run(suite)
     assert isinstance(result, TreeReporter)
     if result.shouldStop:
@@ -73,6 +107,9 @@ def main() -> int:
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--unit", action="store_true", help="leave tests.integration out")
     part.add_argument("--integration", action="store_true", help="only tests.integration")
+    parser.add_argument(
+        "--thirds", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="of the modules"
+    )
     parser.add_argument("--tally", type=Path, help="append the counts to this file")
     parser.add_argument("--closing", type=Path, help="print the sum of a tally file")
     parser.add_argument("--temp-directory", default="_trial_temp", help="trial's own folder")
@@ -81,7 +118,9 @@ def main() -> int:
     if options.closing:
         return closing(total(options.closing))
     integration = options.integration if options.unit or options.integration else None
-    counts = run(options.names, integration, options.temp_directory)
+    counts = run(
+        options.names, options.temp_directory, integration=integration, thirds=options.thirds
+    )
     if options.tally is None:
         return closing(counts)
     options.tally.parent.mkdir(parents=True, exist_ok=True)

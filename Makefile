@@ -62,6 +62,7 @@ test: venv $(OLDEST)/.installed $(TOOLS)/.installed
 OTHERS := --tally $(TALLY) --temp-directory _trial_temp_others
 
 # Beside two thirds of the integration tests, which mostly wait for servers and clients.
+other-tests: export REGCACHE_TEST_PORTS = 26000
 other-tests:
 	status=0; \
 	$(VENV)/bin/python tests/run.py --unit $(OTHERS) || status=1; \

@@ -18,6 +18,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 _MOUNT_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
 
 
+_given: set[int] = set()
+
+
 def require(*programs: str) -> None:
     """Skip the test, saying so, where a program is missing; under ``CI=true`` fail it."""
     missing = [name for name in programs if find_program(name) is None]
@@ -44,14 +47,20 @@ def find_program(name: str) -> str | None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free now and that outgoing connections are not given."""
+    """A port of 127.0.0.1 that is free now, is not given to outgoing connections, nor given again.
+
+    Test runs that go on side by side have ports of their own, by ``REGCACHE_TEST_PORTS``.
+    """
+    lowest = int(os.environ.get("REGCACHE_TEST_PORTS", "20000"))
     while True:
-        port = random.randrange(20000, 32000)
+        port = random.randrange(lowest, lowest + 6000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if port not in _given:
+            _given.add(port)
             return port
 
 

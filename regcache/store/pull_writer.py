@@ -1,21 +1,15 @@
 """Collects pulls in memory, and writes them to the index in batches."""
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from regcache.digests import Digest
 from regcache.facts import ManifestUse
 from regcache.identity import Repository
 from regcache.store import index_pulls
-from regcache.store.index_file import IndexUnavailableError
+from regcache.store.batch_writer import BatchWriter
 from regcache.store.index_pulls import Pulled
 from regcache.store.index_thread import IndexThread
-
-INTERVAL = 30.0
-"""Seconds after which pulls are written."""
 
 MOST_PENDING = 8192
 """Manifests whose pulls wait in memory; those of further ones are not counted."""
@@ -27,14 +21,11 @@ STEP = 128
 class PullWriter:
     """Counts pulls. One costs only an entry in a dictionary."""
 
-    _log = Logger()
-
     def __init__(self, thread: IndexThread, clock: IReactorTime) -> None:
         self._thread = thread
         self._clock = clock
         self._pending: dict[tuple[Repository, Digest], Pulled] = {}
-        self._loop = LoopingCall(self.flush)
-        self._loop.clock = clock
+        self._batches = BatchWriter(clock, self._write, what="pulls")
 
     def __len__(self) -> int:
         """For how many manifests pulls wait to be written."""
@@ -42,14 +33,11 @@ class PullWriter:
 
     def start(self) -> None:
         """Write regularly from now on."""
-        self._loop.start(INTERVAL, now=False)
+        self._batches.start()
 
     def stop(self) -> "Deferred[None]":
-        """Write what is pending, and no more after that. Idempotent."""
-        if not self._loop.running:
-            return succeed(None)
-        self._loop.stop()
-        return self.flush()
+        """Write what is pending, and no more after that. Fires when that is done. Idempotent."""
+        return self._batches.stop()
 
     def note(self, repository: Repository, digest: Digest, use: ManifestUse) -> None:
         """Note that a manifest was asked for."""
@@ -67,17 +55,8 @@ class PullWriter:
         else:
             pulled.headed += 1
 
-    def flush(self) -> "Deferred[None]":
-        """Write what is pending. Fires when that is done, or failed."""
-        return Deferred.fromCoroutine(self._write()).addErrback(self._lost)
-
     async def _write(self) -> None:
         waiting = [(*key, pulled) for key, pulled in self._pending.items()]
         self._pending = {}
         for start in range(0, len(waiting), STEP):
             await self._thread.write(index_pulls.note_pulls, waiting[start : start + STEP])
-
-    def _lost(self, failure: Failure) -> None:
-        """What cannot be written is not counted."""
-        if not isinstance(failure.value, IndexUnavailableError):
-            self._log.failure("pulls could not be written", failure)

@@ -16,10 +16,11 @@ from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
+from regcache.store.batch_writer import INTERVAL
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile, IndexUnavailableError, IndexWriteError
 from regcache.store.index_thread import MOST_IN_BATCH, MOST_READINGS, IndexThread
-from regcache.store.use_writer import INTERVAL, MOST_PENDING
+from regcache.store.use_writer import MOST_PENDING
 from tests.support.index_cases import (
     BLOB,
     OTHER,

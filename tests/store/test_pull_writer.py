@@ -3,8 +3,8 @@
 from regcache.digests import Digest
 from regcache.facts import ManifestUse
 from regcache.store import pull_writer
+from regcache.store.batch_writer import INTERVAL
 from regcache.store.index_pulls import SLOT, SLOTS
-from regcache.store.pull_writer import INTERVAL
 from tests.support.catalogued import CatalogueCase, image_of
 from tests.support.index_cases import repository_of
 

@@ -108,7 +108,12 @@ async def supervise(
     try:
         if options.link:
             await client.open_link(options.link)
-        return await work(options, client, printer)
+        status = await work(options, client, printer)
+        printer.flush()
+        return status
+    except BrokenPipeError:
+        printer.abandon()
+        return FAILED
     except NoDaemonError as error:
         printer.error(str(error))
         return NO_DAEMON

@@ -5,6 +5,7 @@ could steer it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,7 +55,20 @@ class Printer:
     def line_now(self, text: str) -> None:
         """Print a line that somebody waits for, even behind a pipe."""
         self.line(text)
+        self.flush()
+
+    def flush(self) -> None:
+        """Have all reach its reader. :raises BrokenPipeError: if that one reads no more."""
         self._stream.flush()
+
+    def abandon(self) -> None:
+        """Print nothing more: the program behind the pipe, ``head`` for instance, has ended.
+
+        What is left in the stream goes nowhere, or Python would complain of it at its end.
+        """
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
     def error(self, text: str) -> None:
         """Print a line for people, beside the output."""

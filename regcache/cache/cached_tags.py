@@ -14,7 +14,7 @@ from regcache.cache.served_manifests import Served
 from regcache.cache.status import CacheStatus
 from regcache.cache.tag_table import TagTable
 from regcache.errors import UpstreamFailure
-from regcache.facts import Manifest
+from regcache.facts import Manifest, TagFact
 from regcache.single_flight import OverdueError
 
 #: Decisions by which the client gets the upstream's failure.
@@ -43,13 +43,10 @@ class CachedTags:
         :raises RegistryError: if the repository may not be shown.
         """
         by = self._clock.seconds() + repository.policy.deadline
-        await self._manifests.admit(repository, tag, by)
-        fact = await self._table.find(repository.identity, tag)
-        if fact is None:
+        cached = await self._cached(repository, tag, by)
+        if cached is None:
             return None
-        manifest = await self._manifests.cached(repository, fact.digest, by)
-        if manifest is None:
-            return None
+        fact, manifest = cached
         age = self._clock.seconds() - fact.validated_at
         copy = Copy(fact.digest, age, repository.policy.ttl(tag))
         decision = decide(copy, repository.policy)
@@ -65,16 +62,24 @@ class CachedTags:
         :raises RegistryError: if the repository may not be shown.
         """
         by = self._clock.seconds() + repository.policy.deadline
+        cached = await self._cached(repository, tag, by)
+        if cached is None:
+            return None
+        fact, manifest = cached
+        copy = Copy(fact.digest, self._clock.seconds() - fact.validated_at, 0.0)
+        moved = await self._revalidations.wait(repository, tag, copy)
+        return Served(moved or manifest, status.miss() if moved else status.revalidated())
+
+    async def _cached(
+        self, repository: ServedRepository, tag: str, by: float
+    ) -> tuple[TagFact, Manifest] | None:
+        """Where a cached tag points, and the manifest; None where one of them is not here."""
         await self._manifests.admit(repository, tag, by)
         fact = await self._table.find(repository.identity, tag)
         if fact is None:
             return None
         manifest = await self._manifests.cached(repository, fact.digest, by)
-        if manifest is None:
-            return None
-        copy = Copy(fact.digest, self._clock.seconds() - fact.validated_at, 0.0)
-        moved = await self._revalidations.wait(repository, tag, copy)
-        return Served(moved or manifest, status.miss() if moved else status.revalidated())
+        return None if manifest is None else (fact, manifest)
 
     async def _ask(
         self,

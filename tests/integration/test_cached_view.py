@@ -3,41 +3,20 @@
 from typing import Any
 
 from regcache.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from tests.access.accounts import hashed
-from tests.integration.base import (
-    UPSTREAM,
-    PullThroughCase,
-    catalog,
-    public_upstream,
-    upstream_config,
-)
+from tests.integration.base import UPSTREAM, public_upstream
+from tests.integration.registry_ui_base import ADMIN, NAME, RegistryUiCase
 from tests.support.registry_client import Answer, RegistryClient
 
-ADMIN = ("admin", "secret")
 ORIGIN = "http://ui.example.com"
-NAME = "team/multi"
 ACCEPTED = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
 
 
-class RegistryUiTests(PullThroughCase):
+class RegistryUiTests(RegistryUiCase):
     """Listing, detail and delete, each with its preflight and with credentials."""
 
     def setUp(self) -> None:
         """A daemon with an image of several platforms in it."""
-        accounts = self.workspace().file("htpasswd", f"admin:{hashed(ADMIN[1]).decode()}\n")
-        config = {
-            **upstream_config(public_upstream().url),
-            "access": {"htpasswd": str(accounts), "admins": ["admin"]},
-            "cors_origins": [ORIGIN],
-        }
-        self.daemon = self.regcache(config)
-        self.image = catalog().images[NAME]
-        client = self.daemon.client(credentials=ADMIN)
-        digests = [one.digest for one in self.image.all_manifests()]
-        targets = [f"manifests/{each}" for each in ("1", *digests)]
-        for tail in (*targets, *(f"blobs/{each}" for each in self.image.all_blobs())):
-            self.assertEqual(client.get(f"/v2/{NAME}/{tail}").status, 200)
-        self.asked = len(public_upstream().requests())
+        self.fill(ORIGIN)
 
     def ask(self, client: RegistryClient, method: str, target: str, accept: str = "*/*") -> Answer:
         """As a browser does it for the page of another origin."""

@@ -4,19 +4,10 @@ import json
 from typing import Any
 
 from regcache.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from tests.access.accounts import hashed
-from tests.integration.base import (
-    UPSTREAM,
-    PullThroughCase,
-    catalog,
-    public_upstream,
-    upstream_config,
-)
+from tests.integration.base import UPSTREAM, public_upstream
+from tests.integration.registry_ui_base import ADMIN, NAME, RegistryUiCase
 from tests.support.browser import Chromium, Page
 from tests.support.registry_client import basic
-
-ADMIN = ("admin", "secret")
-NAME = "team/multi"
 
 #: Each request as docker-registry-ui sends it: an Accept header, credentials, no cache.
 _ASK = """
@@ -57,27 +48,14 @@ return found;
 """
 
 
-class BrowserTests(PullThroughCase):
+class BrowserTests(RegistryUiCase):
     """What the browser lets a page do is what ``cors_origins`` says."""
 
     def setUp(self) -> None:
         """A daemon with an image of two platforms in it, and a page that may use it."""
         self.page = Page()
         self.addCleanup(self.page.close)
-        accounts = self.workspace().file("htpasswd", f"admin:{hashed(ADMIN[1]).decode()}\n")
-        config = {
-            **upstream_config(public_upstream().url),
-            "access": {"htpasswd": str(accounts), "admins": ["admin"]},
-            "cors_origins": [self.page.origin],
-        }
-        self.daemon = self.regcache(config)
-        self.image = catalog().images[NAME]
-        client = self.daemon.client(credentials=ADMIN)
-        digests = [one.digest for one in self.image.all_manifests()]
-        targets = [f"manifests/{each}" for each in ("1", *digests)]
-        for tail in (*targets, *(f"blobs/{each}" for each in self.image.all_blobs())):
-            self.assertEqual(client.get(f"/v2/{NAME}/{tail}").status, 200)
-        self.asked = len(public_upstream().requests())
+        self.fill(self.page.origin)
 
     def run_page(self, script: str, url: str, name: str) -> Any:
         """What the page tells, in Chromium."""

@@ -5,7 +5,6 @@ Who may do what is an access list of its own. It counts what it is asked, by ser
 
 import base64
 import binascii
-import json
 import secrets
 import threading
 import time
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.json_handler import JsonHandler
 from tests.support.signers import Signer
 
 ISSUER = "Acme auth server"
@@ -108,9 +108,7 @@ class AuthServer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         owner = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(JsonHandler):
             def do_GET(self) -> None:
                 fields = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
                 given = self.headers["Authorization"]
@@ -125,18 +123,9 @@ class AuthServer:
 
             def _send(self, way: str, fields: Fields, account: str | None) -> None:
                 if account is None:
-                    status, value = 401, {"details": "wrong account"}
+                    self.send_json(401, {"details": "wrong account"})
                 else:
-                    status, value = 200, owner.answer(way, fields, account)
-                body = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Write no log."""
+                    self.send_json(200, owner.answer(way, fields, account))
 
         return Handler
 

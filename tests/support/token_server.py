@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
+from tests.support.json_handler import JsonHandler
 from tests.support.processes import Workspace
 from tests.support.registry_client import basic
 
@@ -120,9 +121,7 @@ class TokenServer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         owner = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(JsonHandler):
             def do_GET(self) -> None:
                 query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
                 scopes = [one for text in query.get("scope", []) for one in text.split()]
@@ -131,21 +130,10 @@ class TokenServer:
                 owner.requests.update(scopes or [""])
                 if given is not None and not trusted:
                     owner.refused += 1
-                    self._send(401, {"details": "wrong account"})
+                    self.send_json(401, {"details": "wrong account"})
                     return
                 token = owner.token(scopes, trusted)
-                self._send(200, {"token": token, "expires_in": owner.lifetime})
-
-            def _send(self, status: int, value: object) -> None:
-                body = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Write no log."""
+                self.send_json(200, {"token": token, "expires_in": owner.lifetime})
 
         return Handler
 

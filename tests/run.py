@@ -6,8 +6,8 @@
 A NAME is a package, module, class or method, as trial takes it (default: ``tests``). ``--unit``
 leaves ``tests.integration`` out, and ``--integration`` all else. ``--thirds 1 2`` runs two thirds
 of its modules, for two runs side by side. ``--tally`` appends the counts to FILE instead of
-printing the line, and ``--closing`` prints the line of all the runs in such a file. The exit
-status is 0 only if something passed and nothing failed.
+printing the line, and ``--closing`` prints what failed in all the runs of such a file, and their
+line. The exit status is 0 only if something passed and nothing failed.
 """
 
 import argparse
@@ -15,15 +15,27 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict
 from unittest import TestCase, TestSuite
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(CHECKOUT)
 
+from twisted.python.failure import Failure  # noqa: E402
 from twisted.trial.reporter import TreeReporter  # noqa: E402
 from twisted.trial.runner import TestLoader, TrialRunner  # noqa: E402
 
 Counts = dict[str, int]
+
+#: How many lines of each failure the end of a run shows again.
+LAST_LINES = 12
+
+
+class Outcome(TypedDict):
+    """What one run ended with: its counts, and what failed, each as text with its name."""
+
+    counts: Counts
+    failures: list[str]
 
 
 def _part(suite: TestSuite, integration: bool) -> TestSuite:
@@ -68,8 +80,8 @@ def _thirds(suite: TestSuite, thirds: Sequence[int]) -> TestSuite:
 
 def run(
     names: list[str], directory: str, *, integration: bool | None, thirds: Sequence[int]
-) -> Counts:
-    """Run the named tests; how many passed, failed and were skipped.
+) -> Outcome:
+    """Run the named tests; how many passed, failed and were skipped, and which failed why.
 
     :param integration: only these tests, or only others; None: all.
     :param thirds: which thirds of the modules, of 1, 2 and 3.
@@ -81,24 +93,46 @@ def run(
     assert isinstance(result, TreeReporter)
     if result.shouldStop:
         sys.exit("interrupted")
-    return {
+    counts = {
         "passed": result.successes + len(result.expectedFailures),
         "failed": len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses),
         "skipped": len(result.skips),
     }
+    return {"counts": counts, "failures": _failures(result)}
 
 
-def closing(counts: Counts) -> int:
-    """Print the closing line; the exit status that it stands for."""
+def _failures(result: TreeReporter) -> list[str]:
+    texts = [
+        f"{test.id()}:\n" + "\n".join(f"    {line}" for line in _last_lines(reason))
+        for test, reason in [*result.failures, *result.errors]
+    ]
+    return texts + [f"{test.id()}: passed unexpectedly" for test, _ in result.unexpectedSuccesses]
+
+
+def _last_lines(reason: object) -> list[str]:
+    text = reason.getTraceback() if isinstance(reason, Failure) else str(reason)
+    return text.rstrip().splitlines()[-LAST_LINES:]
+
+
+def closing(outcome: Outcome) -> int:
+    """Print what failed, then the closing line; the exit status that it stands for."""
+    for failure in outcome["failures"]:
+        print(f"failed: {failure}")
+    counts = outcome["counts"]
     skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
     print(f"{counts['passed']} passed, {counts['failed']} failed{skipped}", flush=True)
     return 0 if counts["passed"] and not counts["failed"] else 1
 
 
-def total(tally: Path) -> Counts:
+def total(tally: Path) -> Outcome:
     """The sum of the runs in a tally file."""
-    runs = [json.loads(line) for line in tally.read_text().splitlines()]
-    return {key: sum(one[key] for one in runs) for key in ("passed", "failed", "skipped")}
+    runs: list[Outcome] = [json.loads(line) for line in tally.read_text().splitlines()]
+    return {
+        "counts": {
+            key: sum(one["counts"][key] for one in runs) for key in ("passed", "failed", "skipped")
+        },
+        "failures": [failure for one in runs for failure in one["failures"]],
+    }
 
 
 def main() -> int:
@@ -118,14 +152,15 @@ def main() -> int:
     if options.closing:
         return closing(total(options.closing))
     integration = options.integration if options.unit or options.integration else None
-    counts = run(
+    outcome = run(
         options.names, options.temp_directory, integration=integration, thirds=options.thirds
     )
     if options.tally is None:
-        return closing(counts)
+        return closing(outcome)
     options.tally.parent.mkdir(parents=True, exist_ok=True)
     with options.tally.open("a") as tally:
-        tally.write(json.dumps(counts) + "\n")
+        tally.write(json.dumps(outcome) + "\n")
+    counts = outcome["counts"]
     return 0 if counts["passed"] and not counts["failed"] else 1
 
 

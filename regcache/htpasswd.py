@@ -33,13 +33,23 @@ def parse_htpasswd(text: str, path: str) -> Mapping[str, bytes]:
     return accounts
 
 
+def is_account_name(name: str) -> bool:
+    """Whether an account may have a name, as far as its letters go."""
+    return bool(name) and ":" not in name and name not in _RESERVED and name.isprintable()
+
+
+def is_bcrypt(text: str) -> bool:
+    """Whether a text is a bcrypt hash."""
+    return _BCRYPT.match(text) is not None
+
+
 def _entry(line: str, where: str) -> tuple[str, bytes]:
     name, colon, value = line.partition(":")
     if not colon or not name:
         raise HtpasswdError(f"{where}: is not NAME:HASH")
     if name in _RESERVED or not name.isprintable():
         raise HtpasswdError(f"{where}: {name!r} cannot be the name of an account")
-    if not _BCRYPT.match(value):
+    if not is_bcrypt(value):
         raise HtpasswdError(
             f"{where}: the password of {name!r} is no bcrypt hash;"
             f" make one with: regcachectl passwd FILE {name}"

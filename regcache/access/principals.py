@@ -5,6 +5,7 @@ from enum import Enum
 
 from regcache.access.grants import Action, Grant
 from regcache.access.scopes import CATALOG, REGISTRY, REPOSITORY, Scope
+from regcache.seats import Seat
 
 #: A decision is good for this long at most (seconds).
 LONGEST_DECISION = 60.0
@@ -53,6 +54,13 @@ class TransferLimits:
 UNLIMITED = TransferLimits()
 
 
+def limits_of_seat(seat: Seat | None) -> TransferLimits:
+    """What the answers to the account of a seat may take; no limit without a seat."""
+    if seat is None or (seat.rate is None and seat.downloads is None):
+        return UNLIMITED
+    return TransferLimits(seat.rate, seat.downloads)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a request is about.
@@ -80,6 +88,7 @@ class Decision:
     :ivar until: when it has to be made again (Unix seconds).
     :ivar mark: of the account's password; if that is replaced the decision is void.
     :ivar limits: of what is sent to the principal.
+    :ivar seat: of the account, where it has one: its quotas are there.
     """
 
     principal: Principal
@@ -90,6 +99,7 @@ class Decision:
     wrong: bool = False
     mark: str = ""
     limits: TransferLimits = UNLIMITED
+    seat: Seat | None = None
     bad_token: bool = False
     attempt: bytes = field(default=b"", repr=False)
     #: Repositories of which it is known that they may be pulled: a client asks for one many times.

@@ -6,6 +6,7 @@ that YAML 1.1 takes for something else than they look like (``no``, ``0123``, ``
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,16 +49,27 @@ class _StrictLoader(yaml.SafeLoader):
     """The safe loader, of which only the parser and the resolver are used."""
 
 
+class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same by libyaml where it is there. What is wrong it says in other words."""
+
+
 class _TooMuchError(Exception):
     """Deeper or longer than any valid configuration."""
 
 
-def parse_document(text: str, problems: Problems) -> Node:
+def parse_document(text: str, problems: Problems, most_values: int | None = None) -> Node:
     """Read one YAML document.
 
     Problems are noted; what cannot be read at all gives a node of kind ``bad``.
+
+    :param most_values: how many values it may have, where these are many; None:
+        :data:`MAXIMUM_NODES`.
     """
-    builder = _NodeBuilder(problems)
+    if most_values is not None:
+        # libyaml is ten times as fast. Its messages are not ours, so a fault is looked for again.
+        with suppress(yaml.YAMLError, ValueError, OverflowError, _TooMuchError):
+            return _NodeBuilder(problems, most_values, _FastLoader).build(text)
+    builder = _NodeBuilder(problems, most_values or MAXIMUM_NODES)
     try:
         return builder.build(text)
     except yaml.reader.ReaderError as fault:
@@ -96,21 +108,23 @@ def _line(event: yaml.Event) -> int:
 class _NodeBuilder:
     """Turns the events of the YAML parser into nodes; remembers where it is."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, most: int, loader: Any = _StrictLoader) -> None:
         self._problems = problems
+        self._most = most
+        self._load = loader
         self.path: KeyPath = ()
         self.line = 1
         self._count = 0
 
     def build(self, text: str) -> Node:
-        self._loader = _StrictLoader(text)
+        self._loader = self._load(text)
         try:
             return self._stream()
         finally:
             self._loader.dispose()
 
     def _next(self) -> yaml.Event:
-        event: yaml.Event = self._loader.get_event()  # type: ignore[no-untyped-call]
+        event: yaml.Event = self._loader.get_event()
         self.line = _line(event)
         return event
 
@@ -129,8 +143,8 @@ class _NodeBuilder:
         if len(path) > MAXIMUM_DEPTH:
             raise _TooMuchError("nested too deeply")
         self._count += 1
-        if self._count > MAXIMUM_NODES:
-            raise _TooMuchError(f"more than {MAXIMUM_NODES} values")
+        if self._count > self._most:
+            raise _TooMuchError(f"more than {self._most} values")
         line = _line(event)
         bad = self._refuse(event, path, line)
         if isinstance(event, yaml.MappingStartEvent):
@@ -186,7 +200,7 @@ class _NodeBuilder:
 
     def _scalar(self, event: yaml.ScalarEvent, path: KeyPath, line: int) -> Node:
         raw = str(event.value)
-        if not event.implicit[0] or event.style is not None:
+        if not event.implicit[0] or event.style:  # libyaml calls the plain one ""
             return Node("text", raw, line, path, raw)
         kind, value = self._resolve(raw)
         if kind == "bad":
@@ -199,9 +213,7 @@ class _NodeBuilder:
 
     def _resolve(self, raw: str) -> tuple[Kind, Any]:
         """The value of a plain scalar; ``bad`` where YAML 1.1 and common sense differ."""
-        found: str = self._loader.resolve(  # type: ignore[no-untyped-call]
-            yaml.ScalarNode, raw, (True, False)
-        )
+        found: str = self._loader.resolve(yaml.ScalarNode, raw, (True, False))
         tag = found.removeprefix(_TAG)
         if tag == "null":
             return "null", None

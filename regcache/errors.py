@@ -152,6 +152,7 @@ class UpstreamFailure(Exception):  # noqa: N818 - a fact about the upstream, not
     :ivar redirected: whether a redirect target failed, and not the registry itself.
     :ivar url_index: which of the upstream's URLs it was; None where that is not known.
     :ivar cause: what the list of requests says of it.
+    :ivar hint: what an operator should look at first; told to clients, too. "" for nothing.
     :cvar ill: whether this counts against the upstream's breaker.
     """
 
@@ -161,6 +162,7 @@ class UpstreamFailure(Exception):  # noqa: N818 - a fact about the upstream, not
     reached = True
     redirected = False
     url_index: int | None = None
+    hint = ""
 
     def __init__(self, upstream: str, reason: str, *, status: int | None = None) -> None:
         super().__init__(f"{upstream}: {reason}")
@@ -174,6 +176,9 @@ class UpstreamFailure(Exception):  # noqa: N818 - a fact about the upstream, not
         :param unknown: the class for "no such thing", which depends on what was asked for.
         """
         raise NotImplementedError
+
+    def _hinted(self, message: str) -> str:
+        return f"{message}; {self.hint}" if self.hint else message
 
 
 class UpstreamUnreachable(UpstreamFailure):
@@ -222,7 +227,7 @@ class UpstreamNotFound(UpstreamFailure):
     cause = causes.NOT_FOUND
 
     def answer(self, unknown: type[RegistryError]) -> RegistryError:
-        return unknown(f"upstream {self.upstream} does not have it")
+        return unknown(self._hinted(f"upstream {self.upstream} does not have it"))
 
 
 class UpstreamDenied(UpstreamFailure):
@@ -250,9 +255,8 @@ class UpstreamDenied(UpstreamFailure):
         self.detail = detail
 
     def answer(self, unknown: type[RegistryError]) -> RegistryError:
-        return DeniedError(
-            f"upstream {self.upstream} refuses: {self.reason}", detail=self.detail or None
-        )
+        message = self._hinted(f"upstream {self.upstream} refuses: {self.reason}")
+        return DeniedError(message, detail=self.detail or None)
 
 
 class UpstreamRateLimited(UpstreamFailure):
@@ -269,7 +273,7 @@ class UpstreamRateLimited(UpstreamFailure):
 
     def answer(self, unknown: type[RegistryError]) -> RegistryError:
         return TooManyRequestsError(
-            f"upstream {self.upstream} limits the rate of requests",
+            self._hinted(f"upstream {self.upstream} limits the rate of requests"),
             headers={"Retry-After": str(max(1, self.retry_after))},
         )
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
@@ -133,7 +134,8 @@ class _Making:
             return self._for_clients(options, options.listener)
         if options.kind == "metrics":
             metrics = self._engine.metrics
-            site = self._site(MetricsDispatch(metrics.render, CONTENT_TYPE))
+            pages = MetricsDispatch(metrics.render, CONTENT_TYPE)
+            site = self._site(pages, name=options.endpoint)
         else:
             site = self._for_operators(options)
         if options.kind == "socket":
@@ -146,10 +148,11 @@ class _Making:
         if listener.redirect is None:
             remote = self._builder.api.at(Reach.REMOTE)
             clients = AdminHostDispatch(current.is_admin_host, remote, current.view, clients)
-        http2 = listener.http2 and listener.tls is not None
+        http2 = listener.http2 and listener.tls is not None and find_spec("h2") is not None
         site = self._site(
             self._health.before(clients),
             http2,
+            name=options.endpoint,
             hsts=listener.hsts,
             admission=self._builder.admission,
             pacing=self._engine.pacing,
@@ -176,7 +179,7 @@ class _Making:
             is_admin_host=current.is_admin_host,
             gatekeeper=current.gatekeeper,
         )
-        return self._site(pages)
+        return self._site(pages, name=options.endpoint)
 
     def _site(self, dispatch: Dispatch, http2: bool = False, **more: Any) -> Site:
         made = _http2_site() if http2 else Http1Site

@@ -103,8 +103,9 @@ def _check_listener(listener: Listener, path: KeyPath, context: Context) -> None
         if getattr(listener, key) and not listener.tls:
             context.warn((*path, key), "has no effect without tls")
     if listener.http2 and listener.tls and find_spec("h2") is None:
-        why = "needs the Python package h2: python3-h2 on Debian, or pip install 'regcache[http2]'"
-        context.error((*path, "http2"), why)
+        install = "apt install python3-h2 on Debian, else: pip install 'regcache[http2]'"
+        why = f"has no effect without the Python package h2; type: {install}"
+        context.warn((*path, "http2"), why)
 
 
 def _check_pairs(context: Context) -> None:

@@ -1,5 +1,6 @@
 """From what is written to the long form it stands for."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ def expand_short_form(written: dict[str, Any], context: Context) -> Config:
     certificate = values.pop("tls", None)
     if context.is_set("listeners"):
         if certificate is not None:
-            context.warn(("tls",), "has no effect, because listeners is set")
+            context.warn(("tls",), _replaced(values.get("listeners", ()), certificate))
     elif certificate is not None:
         values["listeners"] = listeners_for(certificate)
     elif domain and not context.is_set("tls"):
@@ -31,6 +32,20 @@ def expand_short_form(written: dict[str, Any], context: Context) -> Config:
     values.update(_admin(values.pop("admin", Admin()), domain, context))
     config = Config(**values)
     return _with_default_upstream(config, context)
+
+
+def _replaced(listeners: Sequence[Any], certificate: ShortTLS) -> str:
+    """That ``listeners`` replaces what ``tls`` stands for; which are plain, and what to write."""
+    why = "has no effect, because listeners is set"
+    plain = [
+        each.endpoint
+        for each in listeners
+        if isinstance(each, Listener) and not each.tls and not each.redirect
+    ]
+    if not plain:
+        return why
+    pair = f"{{certificates: [{{chain: {certificate.chain}, key: {certificate.key}}}]}}"
+    return f"{why}, so {', '.join(plain)} is plain HTTP: write tls: {pair} under its endpoint"
 
 
 def listeners_for(written: ShortTLS) -> tuple[Listener, ...]:

@@ -71,8 +71,8 @@ class Listener:
     http2: bool = key_field(
         boolean(),
         "Offer h2 beside http/1.1, by ALPN; see below. It needs `tls`, and the Python package h2 "
-        "(`python3-h2` on Debian, `pip install 'regcache[http2]'`): without that the start is "
-        "refused.",
+        "(`python3-h2` on Debian, `pip install 'regcache[http2]'`): without that only http/1.1 is "
+        "offered, with a warning.",
         default=False,
         example="true",
     )

@@ -108,7 +108,7 @@ def choice(*words: str) -> Scalar[Any]:
 
     def parse(node: Node, _context: Context) -> str:
         if node.kind != "text" or node.value not in words:
-            got = quoted(node) if node.kind == "text" else WORDS[node.kind]
+            got = quoted(node) if node.raw else WORDS[node.kind]
             raise ValueError(f"must be {' or '.join(words)}, not {got}")
         return str(node.value)
 

@@ -1,6 +1,7 @@
 """One URL of an upstream: asks it for things, and says in our words how it refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeVar
@@ -150,8 +151,9 @@ class Remote:
 
         :raises UpstreamFailure: for everything else.
         """
-        answer = await self._send(self.chain.control, request)
-        return await self._accepted(request, answer, (200,))
+        with self._hinting():
+            answer = await self._send(self.chain.control, request)
+            return await self._accepted(request, answer, (200,))
 
     async def transfer(self, request: UpstreamRequest, relayed: bool) -> Answer:
         """Send a request for a blob's body; its answer has status 200 or 206.
@@ -160,8 +162,9 @@ class Remote:
         :raises UpstreamFailure: for everything else.
         """
         agent = self.chain.relays if relayed else self.chain.transfers
-        answer = await self._send(agent, request)
-        return await self._accepted(request, answer, (200, 206))
+        with self._hinting():
+            answer = await self._send(agent, request)
+            return await self._accepted(request, answer, (200, 206))
 
     async def read(self, answer: Answer, limit: int) -> bytes:
         """Read a body of at most ``limit`` bytes. :raises UpstreamFailure: if it cannot be."""
@@ -175,6 +178,19 @@ class Remote:
         """Close the connection of an answer; gives the failure to raise."""
         answer.abort()
         return UpstreamBadAnswer(self.upstream, reason, status=answer.status)
+
+    @contextmanager
+    def _hinting(self) -> Iterator[None]:
+        """Add to refusals that our credentials may be why."""
+        try:
+            yield
+        except (UpstreamDenied, UpstreamNotFound, UpstreamRateLimited) as failure:
+            if self.chain.login.ok is False:
+                failure.hint = (
+                    "it was asked without credentials, since it refuses those that are "
+                    f"configured: look at upstreams.{self.upstream}.username and its password"
+                )
+            raise
 
     async def _send(self, agent: LimitedAgent, request: UpstreamRequest) -> Answer:
         seconds = self.chain.breaker.refusal(asked_for(request))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TextIO
 
 from regcache.logs import LineWriter, escape_text
@@ -78,7 +79,9 @@ def format_record(record: RequestRecord) -> str:
         f"peer={_word(record.peer)} account={_word(record.account)} "
         f"method={_word(record.method)} kind={_word(record.kind)} "
         f"upstream={_word(record.upstream)} repository={_word(record.repository)} "
-        f"reference={_word(record.reference)} status={record.status} "
+        f"reference={_word(record.reference)} host={_word(record.host)} "
+        f"path={_word(record.path.decode('latin-1'))} listener={_known_word(record.listener)} "
+        f"status={record.status} "
         f"bytes={record.body_bytes} outcome={_word(record.outcome)} "
         f"first_byte={first} duration={record.seconds:.4f}"
     )
@@ -95,6 +98,10 @@ def _word(text: str) -> str:
     if _PLAIN.match(text):
         return text
     return _quoted(text) if any(sign in text for sign in ' "=\\') else escape_text(text)
+
+
+#: The same for values of which there are few.
+_known_word = lru_cache(64)(_word)
 
 
 def _quoted(text: str) -> str:

@@ -1,9 +1,11 @@
 """The facts about a request, collected while it is answered, and its record at the end."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
@@ -22,6 +24,10 @@ CLIENT_LEFT = 499
 LEFT = "the client closed the connection"
 #: How much of what a client says it is is kept (bytes).
 LONGEST_AGENT = 200
+#: How much of the path of a target is kept (bytes).
+LONGEST_PATH = 256
+#: Paths of which the rest is a secret.
+_SECRET_PATH = re.compile(rb"/+knock/", re.IGNORECASE)
 #: What clients say they are, of which there are few.
 MOST_AGENTS = 256
 _agents: dict[bytes, bytes] = {}
@@ -40,6 +46,9 @@ class RequestRecord(NamedTuple):
     :ivar seconds: from the whole request to its end.
     :ivar ended_early: why the answer was not sent whole, or "".
     :ivar error: what the client was told went wrong, or "".
+    :ivar host: the Host that was asked for, normalised, or "".
+    :ivar path: of the target, as it came, without its query; see :func:`told_path`.
+    :ivar listener: the endpoint at which the client came in, as it is configured.
     :ivar principal: who asked, where that was asked for; this and what follows is in no log.
     :ivar serial: numbers the requests of this process; 0 for what was refused before it was one.
     :ivar arrived: when the whole request was there (Unix seconds).
@@ -69,6 +78,9 @@ class RequestRecord(NamedTuple):
     seconds: float
     ended_early: str
     error: str = ""
+    host: str = ""
+    path: bytes = b""
+    listener: str = ""
     principal: Principal | None = None
     serial: int = 0
     arrived: float = 0.0
@@ -86,6 +98,7 @@ class RequestRecord(NamedTuple):
         """The fields of a line in JSON."""
         fields: dict[str, Any] = dict(zip(_LOGGED, self, strict=False))
         fields["bytes"] = fields.pop("body_bytes")
+        fields["path"] = self.path.decode("latin-1")
         fields["duration"] = round(fields.pop("seconds"), 6)
         if self.first_byte is not None:
             fields["first_byte"] = round(self.first_byte, 6)
@@ -107,6 +120,7 @@ class RequestFacts:
     :ivar limits: of what is sent to the principal.
     :ivar ended_early: why the answer was not sent whole, or "".
     :ivar error: what the client was told went wrong, or "".
+    :ivar host: what is told of the Host, where that may not be told whole; "" where it may.
     :ivar digest: of what is answered with, where the reference is a tag.
     :ivar cause: why the answer is not what was hoped for.
     :ivar timings: what took how long until an upstream answered.
@@ -124,6 +138,7 @@ class RequestFacts:
     cache_status: str = ""
     ended_early: str = ""
     error: str = ""
+    host: str = ""
     digest: Digest | None = None
     cause: Cause | None = None
     timings: FetchTimings | None = None
@@ -160,7 +175,23 @@ def describe_peer(address: IAddress | None) -> str:
     return "unix"
 
 
-def refused_record(peer: IAddress | None, reason: str, status: int) -> RequestRecord:
+def told_path(path: bytes) -> bytes:
+    """What is told of a path: its beginning, and nothing of a secret in it.
+
+    A target in absolute form is a path only once it was found to be right; before that it may
+    have a password.
+    """
+    if path.startswith(b"/v2/"):
+        return path[:LONGEST_PATH]
+    if path[:1] != b"/":
+        return b""
+    plain = unquote_to_bytes(path) if b"%" in path else path
+    return b"/knock/-" if _SECRET_PATH.match(plain) else path[:LONGEST_PATH]
+
+
+def refused_record(
+    peer: IAddress | None, reason: str, status: int, listener: str = ""
+) -> RequestRecord:
     """The record of something that was refused before it was a whole request."""
     return RequestRecord(
         peer=describe_peer(peer),
@@ -177,4 +208,5 @@ def refused_record(peer: IAddress | None, reason: str, status: int) -> RequestRe
         first_byte=None,
         seconds=0.0,
         ended_early=reason,
+        listener=listener,
     )

@@ -30,6 +30,7 @@ from regcache.web.records import (
     agent_of,
     describe_peer,
     next_serial,
+    told_path,
 )
 from regcache.web.request_target import checked_host, origin_form
 from regcache.web.site import Site
@@ -338,11 +339,7 @@ def _payer(request: Request) -> Hashable:
 
 
 def record_of(request: Request, now: float, *, is_open: bool = False) -> RequestRecord:
-    """What is known of a request now.
-
-    :param now: clock seconds.
-    :param is_open: it goes on.
-    """
+    """What is known of a request at a time (clock seconds); ``is_open``: it goes on."""
     facts, begun, method = request.facts, request.first_byte_at, request.method
     status = CLIENT_LEFT if begun is None else int(request.code)
     # In the order of the fields: by their names it would take three times as long.
@@ -363,6 +360,9 @@ def record_of(request: Request, now: float, *, is_open: bool = False) -> Request
             now - request.arrived_at,
             facts.ended_early,
             facts.error,
+            facts.host or request.hostname or "",
+            told_path(request.path),
+            request.site.name,
             facts.principal,
             request.serial,
             request.arrived_at,

@@ -56,6 +56,7 @@ class Site(http.HTTPFactory):
     It does not decide about ALPN: Twisted's own factory would offer h2 whenever the library can be
     imported. :mod:`regcache.tls` decides what ALPN offers.
 
+    :ivar name: what the log calls the listener.
     :ivar dispatch: gets every request, of any method; see :data:`regcache.web.request.Dispatch`.
     :ivar active_requests: requests that have arrived whole and have not ended.
     :ivar channels: the open connections.
@@ -77,8 +78,10 @@ class Site(http.HTTPFactory):
         admission: Admission | None = None,
         proxies: Callable[[], TrustedProxies] = TrustedProxies,
         pacing: Pacing | None = None,
+        name: str = "",
     ) -> None:
         """
+        :param name: what the log calls the listener.
         :param admission: counts the connections, with those of other sites; None: no limit.
         :param pacing: says how fast answers may be sent, with those of other sites; None: as
             fast as clients take them.
@@ -87,6 +90,7 @@ class Site(http.HTTPFactory):
         """
         super().__init__(timeout=None, reactor=clock)  # type: ignore[arg-type]
         self.dispatch = dispatch
+        self.name = name
         self.limits = limits or ConnectionLimits()
         self.hsts = hsts or ""
         self.active_requests: set[http.Request] = set()
@@ -174,7 +178,7 @@ class Site(http.HTTPFactory):
 
     def refused(self, peer: IAddress | None, reason: str, status: int = 400) -> None:
         """Called for something that was refused before it was a whole request."""
-        record = refused_record(peer, reason, status)
+        record = refused_record(peer, reason, status, self.name)
         for recorder in self._recorders:
             recorder(record)
 

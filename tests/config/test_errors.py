@@ -32,7 +32,7 @@ CASES: list[tuple[str, list[str]]] = [
     ("limits: {rate: 100k}", ["1: limits.rate: '100k' has no whole unit: write 100KiB or 100kB"]),
     (
         "listeners: [{endpoint: 80, redirect: true}]",
-        ["1: listeners[0].redirect: must be https, not true or false"],
+        ["1: listeners[0].redirect: must be https, not 'true'"],
     ),
     ("listeners: []", ["1: listeners: may not be empty"]),
     ("listeners: [{}]", ["1: listeners[0].endpoint: missing"]),

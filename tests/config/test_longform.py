@@ -123,6 +123,17 @@ class ShortFormTests(SynchronousTestCase):
         self.assertEqual(result.config.listeners, (Listener("tcp:0:interface=127.0.0.1"),))
         self.assertTrue(any("1: tls: has no effect" in line for line in result.warnings))
 
+    def test_listeners_that_stay_plain(self) -> None:
+        """The warning names the listeners that have no TLS now, and what to write there."""
+        files = Authority(Path(self.mktemp())).issue("*.example.com")
+        certificate = f"chain: {files.chain.absolute()}, key: {files.key.absolute()}"
+        result = loaded(f"tls: {{{certificate}}}\nlisteners: [{{endpoint: 'tcp:8443'}}]\n")
+        (told,) = [line for line in result.warnings if "1: tls: has no effect" in line]
+        self.assertIn("so tcp:8443 is plain HTTP: write tls: ", told)
+        written = told.partition(": write ")[2].partition(" under")[0]
+        again = loaded(f"listeners: [{{endpoint: 'tcp:8443', {written}}}]\n")
+        self.assertIsNotNone(again.config.listeners[0].tls)
+
 
 class ValueTests(SynchronousTestCase):
     """Tests for values that have more than one form."""

@@ -1,11 +1,12 @@
 """Tests that the shipped example and the reference are those of the schema."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.config import load
+from regcache.config import load, loads
 from regcache.config.example import render_example
 from regcache.config.reference import fill_in
 from tests.config.schema_walk import every_key
@@ -13,6 +14,15 @@ from tests.config.schema_walk import every_key
 TREE = Path(__file__).parents[2]
 EXAMPLE = TREE / "etc" / "regcache.yml"
 REFERENCE = TREE / "docs" / "configuration.md"
+
+
+class _FirstOfTwo(yaml.SafeLoader):
+    """Takes the first of two values of a key: the default, which stands above another one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A section of keys."""
+        node.value = node.value[::-1]
+        return super().construct_mapping(node, deep)
 
 
 class ShippedTests(SynchronousTestCase):
@@ -42,6 +52,16 @@ class ShippedTests(SynchronousTestCase):
         (listener,) = loaded.config.listeners
         self.assertEqual(listener.endpoint, "tcp:5000:interface=127.0.0.1")
         self.assertEqual(loaded.config.storage.directory, "/var/lib/regcache")
+
+    def test_commented_defaults_are_taken(self) -> None:
+        """The defaults that stand in comments may be written as they are."""
+        lines = EXAMPLE.read_text().partition("\n\n")[2].split("\n")
+        plain = "\n".join(line.replace("# ", "", 1) for line in lines if "# ---" not in line)
+        document = yaml.load(plain, _FirstOfTwo)
+        loaded = loads(yaml.safe_dump(document), "regcache.yml", {})
+        self.assertEqual(loaded.config.storage, load(str(EXAMPLE), {}).config.storage)
+        self.assertEqual(loaded.config.limits, load(str(EXAMPLE), {}).config.limits)
+        self.assertEqual(loaded.config.access, load(str(EXAMPLE), {}).config.access)
 
     def test_commented_keys_are_keys(self) -> None:
         """The example with the comments taken away is a file of the same keys."""

@@ -38,6 +38,17 @@ class ListenerTests(PullThroughCase):
         self.addCleanup(secure.close)
         return secure
 
+    def test_the_access_line_names_the_place(self) -> None:
+        """A line of the log has the Host, the path and the listener of its request."""
+        daemon = self._daemon()
+        daemon.client().get("/v2/app/manifests/1?ns=nowhere", Host="Some.Example:80")
+        listener = f'listener="tcp:{daemon.port}:interface=127.0.0.1"'
+        place = ("host=some.example", "path=/v2/app/manifests/1", listener)
+        self.assert_logged(daemon, *place, "status=404", 'error="')
+        RegistryClient(f"http://127.0.0.1:{daemon.admin_port}").get("/nothing")
+        listener = f'listener="tcp:{daemon.admin_port}:interface=127.0.0.1"'
+        self.assert_logged(daemon, "host=127.0.0.1", "path=/nothing", listener)
+
     def test_the_certificate_is_chosen_by_name(self) -> None:
         """Each name gets its own certificate, an unknown one the first; ALPN is http/1.1."""
         authority, port = certificates().authority, free_port()

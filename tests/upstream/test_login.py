@@ -1,8 +1,12 @@
 """Realms on the wire, and Basic credentials."""
 
 from regcache.errors import (
+    BlobUnknownError,
+    ManifestUnknownError,
     UpstreamBadAnswer,
     UpstreamDenied,
+    UpstreamNotFound,
+    UpstreamRateLimited,
 )
 from regcache.upstream.build import UpstreamUrl
 from tests.upstream.cases import MANIFEST, URL, TokenService, UpstreamTestCase
@@ -54,10 +58,13 @@ class BasicTests(UpstreamTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.answers: list[bytes] = []
         self.serve(self.registry_server)
 
     def registry_server(self, seen: Seen) -> bytes:
-        """Only for me:secret."""
+        """Only for me:secret; or what the test says."""
+        if self.answers:
+            return self.answers[0]
         if seen.headers.get("authorization") == "Basic bWU6c2VjcmV0":
             return response(200, MANIFEST)
         return response(401, b'{"errors":[{"message":"log in"}]}', WWW_Authenticate="Basic realm=x")
@@ -83,8 +90,28 @@ class BasicTests(UpstreamTestCase):
         for _ in range(2):
             failure = self.failure(registry.get_manifest("x", "latest"), UpstreamDenied)
             self.assertFalse(failure.credentials_used)
+            told = failure.answer(ManifestUnknownError).message
+            self.assertIn("look at upstreams.test.io.username and its password", told)
+            self.assertNotIn("wrong", told)
         self.assertEqual(self.meter.credentials, [False])
         self.assertEqual(len(self.shown()), 1)
+
+    def test_wrong_credentials_without_a_refusal(self) -> None:
+        """A missing thing and a limit, too, are told with what may be the reason for them."""
+        registry = self.registry(UpstreamUrl(URL, lambda: ("me", "wrong")))
+        self.failure(registry.get_manifest("x", "latest"), UpstreamDenied)
+        for status, kind in ((404, UpstreamNotFound), (429, UpstreamRateLimited)):
+            self.answers = [response(status)]
+            failure = self.failure(registry.get_manifest("x", f"t{status}"), kind)
+            self.assertIn("upstreams.test.io.username", failure.answer(BlobUnknownError).message)
+
+    def test_good_credentials_are_not_blamed(self) -> None:
+        """Where they were accepted nothing is said of them."""
+        registry = self.registry(ME)
+        self.outcome(registry.get_manifest("x", "latest"))
+        self.answers = [response(404)]
+        failure = self.failure(registry.get_manifest("x", "t"), UpstreamNotFound)
+        self.assertNotIn("username", failure.answer(ManifestUnknownError).message)
 
     def test_forbidden_with_good_credentials(self) -> None:
         """403 to credentials that were shown says so."""

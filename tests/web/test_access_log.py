@@ -26,6 +26,9 @@ RECORD = RequestRecord(
     first_byte=0.00125,
     seconds=1.5,
     ended_early="",
+    host="docker.example.com",
+    path=b"/v2/alpine/blobs/sha256:abc",
+    listener="443",
 )
 
 
@@ -44,6 +47,7 @@ class LineTests(SynchronousTestCase):
             self.write(RECORD),
             "1970-01-02T00:00:00.500Z info regcache.access peer=192.0.2.7 account=- method=GET"
             " kind=blob upstream=docker.io repository=library/alpine reference=sha256:abc"
+            " host=docker.example.com path=/v2/alpine/blobs/sha256:abc listener=443"
             " status=200 bytes=1234 outcome=hit first_byte=0.0013 duration=1.5000"
             ' cache_status="regcache; hit"\n',
         )
@@ -70,12 +74,21 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(fields["bytes"], 1234)
         self.assertEqual(fields["duration"], 1.5)
         self.assertEqual(fields["cache_status"], "regcache; hit")
+        self.assertEqual(fields["host"], "docker.example.com")
+        self.assertEqual(fields["path"], "/v2/alpine/blobs/sha256:abc")
+        self.assertEqual(fields["listener"], "443")
+
+    def test_listener(self) -> None:
+        """An endpoint with signs of its own is one value."""
+        line = format_record(RECORD._replace(listener="tcp:80:interface=127.0.0.1"))
+        self.assertIn(' listener="tcp:80:interface=127.0.0.1" ', line)
 
     def test_no_injection(self) -> None:
         """No value makes a line of its own, or fakes another value."""
         evil = 'x status=200\n"bytes=1\r\x1b[2J\u2028\\'
         for log_format in ("text", "json"):
-            line = self.write(RECORD._replace(method=evil, ended_early=evil), log_format)
+            record = RECORD._replace(method=evil, ended_early=evil, path=evil.encode())
+            line = self.write(record, log_format)
             self.assertEqual(len(line.splitlines()), 1)
             self.assertNotIn("\x1b", line)
         self.assertIn(

@@ -9,7 +9,13 @@ from regcache.digests import Digest
 from regcache.timings import FetchTimings
 from regcache.web import records
 from regcache.web.flow import Flow
-from regcache.web.records import LONGEST_AGENT, MOST_AGENTS, agent_of
+from regcache.web.records import (
+    LONGEST_AGENT,
+    LONGEST_PATH,
+    MOST_AGENTS,
+    agent_of,
+    told_path,
+)
 from regcache.web.request import Request
 from tests.support.web_client import MemoryClient, RecordList, make_site
 
@@ -35,8 +41,8 @@ class RecordTests(SynchronousTestCase):
             clock.advance(3)
             request.finish()
 
-        site = make_site(dispatch, clock, recorders=[kept])
-        MemoryClient(site).request("GET", "/v2/x", "User-Agent: probe/1")
+        site = make_site(dispatch, clock, recorders=[kept], name="443")
+        MemoryClient(site).request("GET", "/v2/x?ns=a", "User-Agent: probe/1")
         record = kept.last
         told = record._asdict()
         self.assertGreater(told.pop("serial"), 0)
@@ -58,6 +64,9 @@ class RecordTests(SynchronousTestCase):
                 "seconds": 5.0,
                 "ended_early": "x",
                 "error": "e",
+                "host": "localhost",
+                "path": b"/v2/x",
+                "listener": "443",
                 "principal": None,
                 "arrived": 1000.0,
                 "agent": b"probe/1",
@@ -100,3 +109,17 @@ class RecordTests(SynchronousTestCase):
         for number in range(3 * MOST_AGENTS):
             agent(b"agent/%d" % number)
         self.assertLessEqual(len(records._agents), MOST_AGENTS)
+
+    def test_paths(self) -> None:
+        """A path is told as it came, of a bounded length, without secrets."""
+        for path, told in (
+            (b"/v2/a/manifests/b", b"/v2/a/manifests/b"),
+            (b"/x%2fy", b"/x%2fy"),
+            (b"/knock/secret", b"/knock/-"),
+            (b"//%6Bnock/secret", b"/knock/-"),
+            (b"http://me:password@host/x", b""),
+            (b"*", b""),
+        ):
+            self.assertEqual(told_path(path), told)
+        for path in (b"/v2/" + b"x" * 9000, b"/" + b"%41" * 9000):
+            self.assertEqual(len(told_path(path)), LONGEST_PATH)

@@ -5,17 +5,20 @@ functions; what these functions read is chosen here.
 """
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 
 from regcache import __version__, admin_storage
 from regcache.access.entries import Entries
 from regcache.access.sessions import LIMITS, Sessions
 from regcache.admin.api import (
+    client_config_call,
     config_call,
     events_call,
     history_calls,
@@ -42,7 +45,9 @@ from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory
 from regcache.admin.requests.ring import RequestLog
 from regcache.admin_reloads import Reloads
+from regcache.client_setup.served import ServedHere
 from regcache.config import model
+from regcache.config.client_facts import served_here
 from regcache.config.endpoints import tcp_address
 from regcache.config.upstream_settings import UpstreamSettings
 from regcache.engine import Engine
@@ -66,6 +71,7 @@ CALLS: tuple[ApiCall, ...] = (
     *upstream_test_call.CALLS,
     *transfer_calls.CALLS,
     *request_calls.CALLS,
+    *client_config_call.CALLS,
     *history_calls.CALLS,
     *repository_calls.CALLS,
     *image_calls.CALLS,
@@ -130,6 +136,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
         *upstream_test_call.upstream_test_routes(jobs, sources.test),
         *transfer_calls.transfer_routes(sources.traffic),
         *request_calls.request_routes(parts.requests, engine.parser),
+        *client_config_call.client_config_routes(sources.served),
         *_history_routes(history, current, engine.reactor.seconds),
         *repository_calls.repository_routes(catalogued),
         *image_calls.image_routes(catalogued, sources.pull_host),
@@ -279,6 +286,11 @@ class _Sources:
             )
 
         await self._engine.checking.verification.run(tell, upstream)
+
+    def served(self) -> "Deferred[ServedHere]":
+        """What clients have to know of the configuration in force."""
+        config = self._current.in_force.config
+        return self._engine.disk_pool.run(served_here, config, socket.gethostname())
 
     def test(self, name: str) -> upstream_test_call.Test | None:
         """What tests an upstream of the configuration in force; None if there is none."""

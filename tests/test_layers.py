@@ -60,18 +60,21 @@ def _layer(name: str, *below: str) -> None:
 
 _layer("values")
 _layer("seam", "values")
-_layer("config", "values")
+# How clients are set up: plain texts of plain values, for all who tell it.
+_layer("client_setup", "values")
+_layer("config", "client_setup", "values")
 _VALUES = ("seam", "values")
 _layer("store", *_VALUES)
 _layer("upstream", *_VALUES)
 # Nothing in the cache imports a class of the store or of an upstream: it gets interfaces.
 _layer("cache", "values")
 _layer("access", "values")
-_layer("web", "access", "cache", *_VALUES)
+_layer("web", "client_setup", "access", "cache", *_VALUES)
 # The operator's pages are answered by the same sites as those of clients.
-_layer("admin", "web", "access", "cache", *_VALUES)
-_layer("ctl", "config", "values")
-_layer("root", "admin", "web", "access", "cache", "store", "upstream", "config", *_VALUES)
+_layer("admin", "client_setup", "web", "access", "cache", *_VALUES)
+_layer("ctl", "client_setup", "config", "values")
+_BELOW_ROOT = ("admin", "web", "access", "cache", "store", "upstream", "config", "client_setup")
+_layer("root", *_BELOW_ROOT, *_VALUES)
 _layer("tap", "root", "store", "web", "config", *_VALUES)
 
 

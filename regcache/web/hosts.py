@@ -8,12 +8,13 @@ address to connect to.
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 
 from regcache import causes
 from regcache.errors import NameInvalidError, NameUnknownError
 from regcache.globs import glob_matches
+from regcache.host_rules import HostRules, answers_by_default, plain_host
 from regcache.references import Target, is_repository_name, looks_like_registry
 
 _REG_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?\.?\Z")
@@ -64,32 +65,6 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class HostRules:
-    """A map from exact names and wildcards to values."""
-
-    exact: Mapping[str, str] = field(default_factory=dict)
-    wildcards: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def build(cls, pairs: Sequence[tuple[str, str]]) -> "HostRules":
-        """Sort (pattern, value) pairs into exact names and wildcards."""
-        exact = {_plain(host): value for host, value in pairs if not host.startswith("*.")}
-        wildcards = {_plain(host[2:]): value for host, value in pairs if host.startswith("*.")}
-        return cls(exact, wildcards)
-
-    def find(self, host: str) -> str | None:
-        """The value for a normalised host; an exact name wins, then the longest wildcard."""
-        if host in self.exact:
-            return self.exact[host]
-        rest = host
-        while self.wildcards and "." in rest:
-            rest = rest.partition(".")[2]
-            if rest in self.wildcards:
-                return self.wildcards[rest]
-        return None
-
-
-@dataclass(frozen=True, slots=True)
 class RoutingTable:
     """All that routing depends on, indexed. Made by :meth:`build`.
 
@@ -127,7 +102,7 @@ class RoutingTable:
             default_hosts=None
             if default_hosts is None
             else HostRules.build([(host, "default") for host in default_hosts]),
-            domain=None if domain is None else _plain(domain),
+            domain=None if domain is None else plain_host(domain),
             admin_hosts=HostRules.build([(host, "admin") for host in admin_hosts]),
         )
 
@@ -141,23 +116,13 @@ class RoutingTable:
 
     def is_admin_host(self, host: str | None) -> bool:
         """Whether a normalised host is one of ``admin.hosts``."""
-        hosts = self.admin_hosts
-        if host is None or not (hosts.exact or hosts.wildcards):
+        if host is None or not self.admin_hosts:
             return False
-        return hosts.find(host) is not None
+        return self.admin_hosts.find(host) is not None
 
     def answers_by_default(self, host: str | None) -> bool:
         """Whether the default upstream answers under this normalised host."""
-        if host is not None and (host == "localhost" or is_address(host)):
-            return True
-        if self.default_hosts is not None:
-            return host is not None and self.default_hosts.find(host) is not None
-        return not (self.hosts.exact or self.hosts.wildcards) and not self._in_domain(host)
-
-    def _in_domain(self, host: str | None) -> bool:
-        if host is None or self.domain is None:
-            return False
-        return host == self.domain or host.endswith("." + self.domain)
+        return answers_by_default(host, self.hosts, self.default_hosts, self.domain)
 
 
 @lru_cache(_HOSTS_KEPT)
@@ -181,17 +146,7 @@ def normalise_host(raw: str) -> str | None:
             raise InvalidHostError("the Host header is no valid address") from None
     if not _REG_NAME.match(host) or ".." in host:
         raise InvalidHostError("the Host header is no valid name")
-    return _plain(host)
-
-
-@lru_cache(_HOSTS_KEPT)
-def is_address(host: str) -> bool:
-    """Whether a normalised host is an IP literal."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return plain_host(host)
 
 
 def resolve_namespace(table: RoutingTable, host: str | None, target: Target) -> str | None:
@@ -272,7 +227,3 @@ def permitted_name(upstream: UpstreamNames, name: str) -> str:
         cause = causes.forbidden(f"upstreams.{upstream.name}.{key}")
         raise NameUnknownError("this repository is not served here", cause=cause)
     return repository
-
-
-def _plain(host: str) -> str:
-    return host.lower().removesuffix(".")

@@ -5,14 +5,13 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.errors import NameInvalidError, NameUnknownError, RegistryError
+from regcache.host_rules import HostRules, is_address
 from regcache.references import Target, TargetKind, parse_target
 from regcache.web.hosts import (
     AdminHostError,
-    HostRules,
     InvalidHostError,
     RoutingTable,
     UpstreamNames,
-    is_address,
     normalise_host,
     resolve,
     resolve_namespace,

@@ -281,7 +281,7 @@ class _Builder:
         """Everything, ready to be started."""
         senders = SendThreads(threads_for(usable_cores()))
         turns = Turns(self._reactor)
-        engine = Engine(
+        return Engine(
             reactor=self._reactor,
             metrics=self._metrics,
             lock=lock,
@@ -314,15 +314,6 @@ class _Builder:
             pacing=Pacing(self._reactor, turns.take),
             feeding=set(),
         )
-        self._watch(engine)
-        return engine
-
-    def _watch(self, engine: Engine) -> None:
-        """Have the metrics look at what changes by itself."""
-        self._metrics.watch("downloads", lambda: len(engine.downloads))
-        self._metrics.watch("readers", lambda: len(engine.feeding))
-        self._metrics.watch("storage_bytes", lambda: engine.ledger.used)
-        self._metrics.watch("storage_limit_bytes", engine.ledger.max_size)
 
     def _caches(self) -> Caches:
         visibility = Visibility(self._index, self._reactor, self._closed_repositories)

@@ -134,17 +134,23 @@ class CurrentConfiguration(MultiService):
     def replace(self, following: InForce) -> None:
         """Let new requests see another configuration; those under way go on as they began."""
         former = self._in_force
+        before = former.built.registries
+        renewed = [
+            name
+            for name, built in following.built.registries.items()
+            if before.get(name) is not built
+        ]
         for watcher in former.watchers:
             if watcher not in following.watchers:
                 watcher.disownServiceParent()
-        self._take(following)
+        self._take(following, renewed)
         Deferred.fromCoroutine(former.built.hang_up(following.built)).addErrback(
             lambda failure: self._log.failure("closing idle connections to upstreams", failure)
         )
 
-    def _take(self, in_force: InForce) -> None:
+    def _take(self, in_force: InForce, renewed: Sequence[str] = ()) -> None:
         self._in_force = in_force
-        self._metrics.set_upstreams(in_force.upstreams)
+        self._metrics.set_upstreams(in_force.upstreams, renewed)
         self._limit_rate(in_force.config.limits.rate)
         for watcher in in_force.watchers:
             if watcher.parent is not self:

@@ -73,6 +73,11 @@ class ListenerSet(Service):
         """The options of each listener, by its key."""
         return {key: each.options for key, each in self._present.items()}
 
+    @property
+    def specs(self) -> list[ListenerSpec]:
+        """All that are there now."""
+        return [each.spec for each in self._present.values()]
+
     def privilegedStartService(self) -> None:
         """Bind all of the first listeners. :raises ListenError: if one cannot be bound."""
         self._groups[0].privilegedStartService()

@@ -7,6 +7,7 @@ what it sent.
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import accumulate
 
 from prometheus_client import (
@@ -18,11 +19,17 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from zope.interface import implementer
 
+from regcache import __version__
 from regcache.interfaces import ICacheEvents, IUpstreamMeter
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,6 +37,21 @@ KINDS = frozenset({"manifest", "blob", "tags", "referrers", "catalog", "ping", "
 OUTCOMES = frozenset(
     {"hit", "revalidated", "stale", "miss", "collapsed", "relay", "denied", "error", "none"}
 )
+NOTIFICATION_RESULTS = ("sent", "failed", "dropped")
+#: Gauges without labels, and what they say.
+_GAUGES = {
+    "ready": "Whether new content is kept: 1 or 0, as /readyz says.",
+    "connections": "Connections of clients now.",
+    "connections_limit": "Connections of clients that there may be.",
+    "downloads": "Blobs being fetched now.",
+    "readers": "Client answers being fed now.",
+    "storage_bytes": "Bytes of the cache on disk.",
+    "storage_limit_bytes": "Bytes that the cache may have on disk.",
+    "storage_free_bytes": "Bytes that its file system has free.",
+    "storage_min_free_bytes": "Bytes that have to stay free there.",
+    "config_last_reload_successful": "Whether the configuration file is in force: 1 or 0.",
+    "config_last_reload_success_timestamp_seconds": "When it was read (Unix seconds).",
+}
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)
 
 
@@ -118,6 +140,27 @@ class RequestMetrics(Collector):
         )
 
 
+class CertificateMetrics(Collector):
+    """When the certificates of the listeners end.
+
+    :ivar ends: gives Unix seconds by the files that are configured.
+    """
+
+    def __init__(self) -> None:
+        self.ends: Callable[[], Mapping[str, float]] = dict
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it, when the metrics are read."""
+        family = GaugeMetricFamily(
+            "regcache_certificate_not_after_timestamp_seconds",
+            "When the certificate in use ends (Unix seconds).",
+            labels=["chain"],
+        )
+        for chain, end in self.ends().items():
+            family.add_metric([chain], end)
+        yield family
+
+
 def _histogram(name: str, text: str, kinds: Mapping[str, Times]) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, text, labels=["kind"])
     for kind, times in kinds.items():
@@ -165,14 +208,25 @@ class UpstreamMetrics:
             "regcache_upstream_ratelimit_remaining", "Requests left, as the upstream said last."
         )
 
-    def set_upstreams(self, upstreams: Iterable[str]) -> None:
-        """Name the upstreams that may stand as a label; those new to it begin as up."""
+    def set_upstreams(self, upstreams: Iterable[str], renewed: Iterable[str] = ()) -> None:
+        """Name the upstreams that may stand as a label; those new to it begin as up.
+
+        How one was that is configured no more, or in another way, is not told any longer.
+
+        :param renewed: those that are asked in another way from now on.
+        """
         names = frozenset(upstreams)
-        for name in names - self._upstreams:
+        known = self._upstreams.difference(renewed)
+        for name in self._upstreams - (names & known):
+            for gauge in (self._up, self._credentials, self._ratelimit):
+                with suppress(KeyError):
+                    gauge.remove(name)
+        for name in names - known:
             self._up.labels(name).set(1)
             self._credentials.labels(name).set(1)
             self._upstream_requests.labels(name)
             self._upstream_bytes.labels(name)
+            self._digest_mismatches.labels(name)
         self._upstreams = names
 
     def upstream_requested(self, upstream: str) -> None:
@@ -188,19 +242,24 @@ class UpstreamMetrics:
 
     def upstream_state(self, upstream: str, up: bool) -> None:
         """The upstream answered, or its breaker opened."""
-        self._up.labels(self._label(upstream)).set(1 if up else 0)
+        self._set(self._up, upstream, up)
 
     def credentials_state(self, upstream: str, accepted: bool) -> None:
         """The realm accepted or refused our own credentials."""
-        self._credentials.labels(self._label(upstream)).set(1 if accepted else 0)
+        self._set(self._credentials, upstream, accepted)
 
     def ratelimit_remaining(self, upstream: str, remaining: int) -> None:
         """The upstream said how many requests are left."""
-        self._ratelimit.labels(self._label(upstream)).set(remaining)
+        self._set(self._ratelimit, upstream, remaining)
 
     def digest_mismatch(self, upstream: str) -> None:
         """Content from the upstream failed its verification."""
         self._digest_mismatches.labels(self._label(upstream)).inc()
+
+    def _set(self, gauge: Gauge, upstream: str, value: float) -> None:
+        """How a configured upstream is; of others that are asked to the end nothing is told."""
+        if upstream in self._upstreams:
+            gauge.labels(upstream).set(value)
 
     def _label(self, upstream: str) -> str:
         return upstream if upstream in self._upstreams else ""
@@ -224,9 +283,6 @@ class Metrics(UpstreamMetrics):
         def counter(name: str, text: str) -> Counter:
             return Counter(name, text, registry=self.registry)
 
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, registry=self.registry)
-
         self._storage_errors = counter(
             "regcache_storage_errors", "Reads and writes that the disk failed."
         )
@@ -237,18 +293,26 @@ class Metrics(UpstreamMetrics):
             "regcache_evicted_bytes", "Bytes deleted to make room or for their age."
         )
         self._gauges = {
-            "storage_bytes": gauge("regcache_storage_bytes", "Bytes of the cache on disk."),
-            "storage_limit_bytes": gauge(
-                "regcache_storage_limit_bytes", "Bytes that the cache may have on disk."
-            ),
-            "downloads": gauge("regcache_downloads", "Blobs being fetched now."),
-            "readers": gauge("regcache_readers", "Client answers being fed now."),
+            name: Gauge(f"regcache_{name}", text, registry=self.registry)
+            for name, text in _GAUGES.items()
         }
+        self._notifications = Counter(
+            "regcache_notifications",
+            "What notify.url was told.",
+            ["result"],
+            registry=self.registry,
+        )
+        for result in NOTIFICATION_RESULTS:
+            self._notifications.labels(result)
+        version = Gauge("regcache_build_info", "1.", ["version"], registry=self.registry)
+        version.labels(__version__).set(1)
+        self.certificates = CertificateMetrics()
+        self.registry.register(self.certificates)
 
     def watch(self, name: str, value: Callable[[], float]) -> None:
         """Let a function give a gauge its value whenever the metrics are read.
 
-        :param name: storage_bytes, storage_limit_bytes, downloads or readers.
+        :param name: without what all have in front.
         :param value: cheap, and free of I/O.
         :raises KeyError: for another name.
         """
@@ -287,6 +351,13 @@ class Metrics(UpstreamMetrics):
         """Stored content was not what it had to be; that counts as an error of the disk, too."""
         self._damaged.inc()
         self._storage_errors.inc()
+
+    def notified(self, result: str) -> None:
+        """Something was told to ``notify.url``, or could not be.
+
+        :param result: one of :data:`NOTIFICATION_RESULTS`.
+        """
+        self._notifications.labels(result).inc()
 
     def evicted(self, count: int) -> None:
         """Some bytes were deleted to make room or for their age."""

@@ -15,6 +15,7 @@ from regcache.admin.requests.ring import RequestLog, RequestRing, active_request
 from regcache.admin_api import AdminParts, build_api
 from regcache.admin_reloads import Reloads
 from regcache.config.loading import Loaded
+from regcache.daemon_metrics import watch_daemon
 from regcache.engine import Engine, build_engine
 from regcache.in_force import CurrentConfiguration, build_in_force
 from regcache.lifecycle import Daemon, Parts
@@ -91,6 +92,7 @@ class _Builder:
         sites = listeners.sites
         pool = WorkPool(self._engine.reactor, "reload", 1, drops=True)
         self._make_reloader(builder, listeners, pool)
+        watch_daemon(self._engine, listeners, builder.admission, self.reloader)
         return self._all_parts(listeners, [pool, self.reloader, *admin.services])
 
     def _admin_parts(self, sites: Callable[[], Sequence[Site]]) -> AdminParts:

@@ -106,6 +106,13 @@ class CertificateStore:
         self._contexts = contexts
         self._default = made[0]
 
+    @property
+    def ends(self) -> dict[str, float]:
+        """When the certificates in use end (Unix seconds), by their files."""
+        return {
+            pair.files.chain: pair.chain[0].not_valid_after_utc.timestamp() for pair in self._pairs
+        }
+
     def trust(self, issuers: ClientIssuers) -> None:
         """Ask the clients of new connections for a certificate of one of these issuers."""
         self._issuers = issuers

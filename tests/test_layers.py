@@ -29,6 +29,7 @@ ROOT = frozenset(
         "admin_storage",
         "checking",
         "admin_api",
+        "daemon_metrics",
         "engine",
         "environment",
         "evicting",

@@ -27,6 +27,17 @@ NAMES = [
     "regcache_storage_errors_total",
     "process_resident_memory_bytes",
     "python_info",
+    "regcache_build_info",
+    "regcache_ready",
+    "regcache_connections",
+    "regcache_connections_limit",
+    "regcache_storage_free_bytes",
+    "regcache_storage_min_free_bytes",
+    "regcache_damaged_contents_total",
+    "regcache_config_last_reload_successful",
+    "regcache_config_last_reload_success_timestamp_seconds",
+    "regcache_certificate_not_after_timestamp_seconds",
+    "regcache_notifications_total",
 ]
 
 
@@ -63,6 +74,7 @@ class MetricsTests(SynchronousTestCase):
         self.request()
         self.metrics.ratelimit_remaining("docker.io", 5)
         self.metrics.digest_mismatch("docker.io")
+        self.metrics.certificates.ends = lambda: {"/tls/chain.pem": 1.0}
         text = self.metrics.render().decode()
         for name in NAMES:
             self.assertIn(f"\n{name}", text)
@@ -112,6 +124,24 @@ class MetricsTests(SynchronousTestCase):
         ):
             self.assertEqual(self.value(name, upstream="ghcr.io"), value)
         self.assertEqual(self.value("regcache_upstream_up", upstream="quay.io"), 1)
+
+    def test_upstreams_that_change(self) -> None:
+        """Of one that is gone nothing is told, whatever it still does; a renewed one is up."""
+        for name in ("docker.io", "ghcr.io"):
+            self.metrics.upstream_state(name, False)
+            self.metrics.credentials_state(name, False)
+            self.metrics.ratelimit_remaining(name, 5)
+        self.metrics.set_upstreams(["ghcr.io"], ["ghcr.io"])
+        self.metrics.upstream_state("docker.io", False)
+        self.metrics.ratelimit_remaining("docker.io", 4)
+        for name in ("regcache_upstream_up", "regcache_upstream_credentials_ok"):
+            self.assertEqual(self.value(name, upstream="ghcr.io"), 1)
+            for gone in ("docker.io", ""):
+                self.assertIsNone(self.value(name, upstream=gone))
+        left = "regcache_upstream_ratelimit_remaining"
+        self.assertEqual(
+            [self.value(left, upstream=n) for n in ("ghcr.io", "docker.io")], 2 * [None]
+        )
 
     def test_storage(self) -> None:
         """Gauges ask for their value when they are read; faults and evictions are counted."""

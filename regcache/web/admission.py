@@ -52,6 +52,11 @@ class Admission:
         self._most_per_address = most_per_address
 
     @property
+    def most(self) -> int:
+        """How many there may be."""
+        return self._most
+
+    @property
     def total(self) -> int:
         """How many connections there are."""
         return self._total

@@ -181,16 +181,12 @@ class ColdRangeTests(SharedPairCase):
     def test_an_upstream_that_lies_in_content_range(self) -> None:
         """A part that says it is another one is not taken."""
         size = 4 * MIB
-        lies = (f"0-{MIB - 1}/{size}", f"{2 * MIB}-{size}/{size + 1}", "*/*", "nonsense")
-        running = []
-        for lie in lies:
+        # One after the other: three cuts at once would open the breaker for the fourth.
+        for lie in (f"0-{MIB - 1}/{size}", f"{2 * MIB}-{size}/{size + 1}", "*/*", "nonsense"):
             blob, target = self.blob(size, lie)
             fault = Fault(content_range=f"bytes {lie}")
             self.upstream.faults.then(target, Fault(cut_at=2 * MIB), fault)
-            running.append((blob, Download(self.client, target)))
-        for blob, one in running:
-            one.wait()
-            self.assertEqual((one.error, one.digest), (None, blob.digest))
+            self.assert_whole(target, blob)
 
     def test_another_etag_after_a_cut(self) -> None:
         """Object stores change their validators at will; the digest decides."""

@@ -21,9 +21,11 @@ from regcache.admin.api.schemas import (
     record,
     words,
 )
+from regcache.admin.requests.bypassing import AddressCounts
 from regcache.admin.requests.ring import RequestLog
 from regcache.metrics import KINDS, OUTCOMES
 from regcache.parsing import Parser
+from regcache.times import time_text
 
 #: What a row stands for, where it is decided whether a thread reads the rows (bytes).
 _ROW_BYTES = 64
@@ -71,7 +73,8 @@ GET_CLIENTS = ApiCall(
     method="GET",
     path="clients",
     role=Role.READ,
-    text="Who asked lately, the latest first, and what was asked last.",
+    text="Who asked lately, the latest first, and what was asked last; and for administrators what "
+    "became of the requests of the address since the start, and whether it passes the cache by.",
     parameters=(Parameter("since", Instant(), "24 hours ago where it is absent."),),
     answer=record(
         items=array(
@@ -81,6 +84,8 @@ GET_CLIENTS = ApiCall(
                 agent=nullable(TEXT),
                 last_seen=TIME,
                 last=record(name=nullable(TEXT), outcome=nullable(words(*sorted(OUTCOMES)))),
+                counts=nullable(record(challenged=COUNT, failed=COUNT, pings=COUNT, layers=COUNT)),
+                bypass=nullable(record(reason=words("challenged", "failed", "pings"), since=TIME)),
             )
         ),
         next=nullable(TEXT),
@@ -146,7 +151,26 @@ class RequestCalls:
             since = self.log.seconds() - _DAY
         size = _ROW_BYTES * len(rows)
         found = await self.parser.run(size, clients, rows, Sight(asked.caller), since)
-        return {"items": found, "next": None}
+        sees = asked.caller.role is Role.ADMIN or not asked.caller.account
+        known = self.log.ring.clients.known() if sees else {}
+        now = self.log.seconds()
+        items = [each | _told(known.get(each["address"]), now) for each in found]
+        return {"items": items, "next": None}
+
+
+def _told(counts: AddressCounts | None, now: float) -> dict[str, Any]:
+    """What became of the requests of an address."""
+    if counts is None:
+        return {"counts": None, "bypass": None}
+    found = counts.bypass(now)
+    return {
+        "counts": {
+            name: getattr(counts, name) for name in ("challenged", "failed", "pings", "layers")
+        },
+        "bypass": None
+        if found is None
+        else {"reason": found.reason, "since": time_text(found.since)},
+    }
 
 
 def _wish(asked: AskedCall) -> Wish:

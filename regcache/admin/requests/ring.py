@@ -8,6 +8,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
+from regcache.admin.requests.bypassing import ClientCounts
 from regcache.admin.requests.details import RequestDetails
 from regcache.web.records import RequestRecord
 from regcache.web.request import Request, record_of
@@ -25,6 +26,7 @@ class RequestRing:
     :ivar count: how many have ended since the start.
     :ivar node: names this process among others.
     :ivar details: of those that were slow or failed.
+    :ivar clients: what happened to each address, for longer than the requests are kept.
     """
 
     def __init__(self, most: int = MOST_KEPT) -> None:
@@ -32,12 +34,14 @@ class RequestRing:
         self.node = secrets.token_hex(_NODE_BYTES)
         self.count = 0
         self.details = RequestDetails()
+        self.clients = ClientCounts()
 
     def __call__(self, record: RequestRecord) -> None:
         if record.is_distribution:
             if record.timings is not None or record.flow is not None:
                 record = self.details.take_off(record)
             self.count += 1
+            self.clients(record)
             self._rows.append(record)
 
     def __len__(self) -> int:

@@ -154,6 +154,17 @@ class RequestTests(RequestCase):
         everyone = self.answered(GET_CLIENTS, self.get("clients?since=2020-01-01T00:00:00Z"))
         self.assertEqual(len(everyone["items"]), 3)
 
+    def test_bypass(self) -> None:
+        """It is told what became of the requests of an address, and that it passes by."""
+        then = self.clock.seconds() - 100
+        self.put(peer="192.0.2.1", arrived=then, status=401, outcome="denied")
+        self.put(peer="192.0.2.2", arrived=then)
+        one, other = self.answered(GET_CLIENTS, self.get("clients"))["items"]
+        self.assertEqual((one["address"], one["bypass"]), ("192.0.2.2", None))
+        counts = {"challenged": 1, "failed": 0, "pings": 0, "layers": 0}
+        self.assertEqual(other["counts"], counts)
+        self.assertEqual(other["bypass"]["reason"], "challenged")
+
 
 class AccountTests(RequestCase):
     """What an account sees."""
@@ -166,6 +177,8 @@ class AccountTests(RequestCase):
         hidden = self.put(account="bob", repository="secret/app")
         own = self.put(account="alice", repository="secret/app", outcome="denied", status=403)
         self.put(account="bob", repository="", upstream="")
+        (own_client,) = self.answered(GET_CLIENTS, self.get("clients", ALICE))["items"]
+        self.assertIsNone(own_client["counts"])
         mine, theirs = self.told("", ALICE)["items"]
         self.assertEqual((mine["id"], theirs["id"]), (own, foreign))
         self.assertEqual(

@@ -1,0 +1,162 @@
+"""Which clients pass the cache by: they came, were not served, and went elsewhere.
+
+A client that is refused by a mirror, or meets an error, asks the registry itself, and works. So
+nobody notices, but here. For each address:
+
+==============================================  =================================================
+what happened                                   what it means
+==============================================  =================================================
+401, and no manifest or blob was given since    ``challenged``: it never logged in
+another error, and no such answer since         ``failed``: it went elsewhere; a manifest that is
+                                                given does not make up for a blob that failed
+:data:`MANY_PINGS` times ``/v2/``, nothing else  ``pings``: it looks whether we are there, no more
+==============================================  =================================================
+
+What the upstream itself does not have is no failure of ours. The table is bounded, since the
+network chooses its keys: addresses that were heard of least lately are forgotten.
+"""
+
+from dataclasses import dataclass
+
+from regcache.bounded import BoundedTable
+from regcache.causes import NOT_FOUND
+from regcache.web.records import CLIENT_LEFT, RequestRecord
+
+MOST_ADDRESSES = 4096
+MANY_PINGS = 20
+#: A login takes several requests, and clients try again after errors (seconds).
+GRACE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """How an address passes by.
+
+    :ivar reason: challenged, failed or pings.
+    :ivar since: when that began (Unix seconds).
+    """
+
+    reason: str
+    since: float
+
+
+class AddressCounts:
+    """What happened to one address.
+
+    :ivar challenged: answers 401.
+    :ivar failed: other errors on manifests and blobs.
+    :ivar pings: requests for ``/v2/``.
+    :ivar layers: blobs that were given.
+    :ivar agent: what it said last that it is, as it came.
+    """
+
+    __slots__ = (
+        "_blob_trouble",
+        "_manifest_trouble",
+        "_pings_alone",
+        "_pings_since",
+        "agent",
+        "challenged",
+        "failed",
+        "last",
+        "layers",
+        "peer",
+        "pings",
+    )
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.challenged = self.failed = self.pings = self.layers = 0
+        self.last, self.agent = 0.0, b""
+        self._manifest_trouble: Bypass | None = None
+        self._blob_trouble: Bypass | None = None
+        self._pings_alone, self._pings_since = 0, 0.0
+
+    def take(self, record: RequestRecord) -> None:
+        """Count one request."""
+        self.last, self.agent = record.arrived, record.agent
+        if record.kind == "ping":
+            self._take_ping(record)
+        elif record.kind in ("manifest", "blob"):
+            self._pings_alone = 0
+            self._take_content(record)
+
+    def _take_ping(self, record: RequestRecord) -> None:
+        self.pings += 1
+        if self._pings_alone == 0:
+            self._pings_since = record.arrived
+        self._pings_alone += 1
+        if record.status == 401:
+            self._trouble(record, "challenged")
+
+    def _take_content(self, record: RequestRecord) -> None:
+        if record.status == 401:
+            self._trouble(record, "challenged")
+        elif record.status >= 400 and record.status != CLIENT_LEFT:
+            if record.cause is not NOT_FOUND:
+                self._trouble(record, "failed")
+        elif record.status < 400:
+            self._manifest_trouble = None
+            if record.kind == "blob":
+                self._blob_trouble = None
+                self.layers += record.method == "GET"
+
+    def _trouble(self, record: RequestRecord, reason: str) -> None:
+        if reason == "challenged":
+            self.challenged += 1
+        else:
+            self.failed += 1
+        found = Bypass(reason, record.arrived)
+        if record.kind != "blob":
+            self._manifest_trouble = self._worse(self._manifest_trouble, found)
+        else:
+            self._blob_trouble = self._worse(self._blob_trouble, found)
+
+    @staticmethod
+    def _worse(known: Bypass | None, found: Bypass) -> Bypass:
+        """The first trouble; what fails after a challenge is no matter of logging in any more."""
+        if known is None:
+            return found
+        return Bypass(found.reason, known.since) if found.reason == "failed" else known
+
+    def bypass(self, now: float) -> Bypass | None:
+        """How it passes by; None if it does not, or may still come to it."""
+        for trouble in (self._blob_trouble, self._manifest_trouble):
+            if trouble is not None and now - trouble.since >= GRACE:
+                return trouble
+        if self._pings_alone >= MANY_PINGS:
+            return Bypass("pings", self._pings_since)
+        return None
+
+
+class ClientCounts:
+    """What happened to each address. A :data:`~regcache.web.records.Recorder`."""
+
+    def __init__(self, most: int = MOST_ADDRESSES) -> None:
+        self._counts: BoundedTable[str, AddressCounts] = BoundedTable(most)
+
+    def __call__(self, record: RequestRecord) -> None:
+        if not record.peer:
+            return
+        found = self._counts.get(record.peer)
+        if found is None:
+            found = AddressCounts(record.peer)
+            self._counts.put(record.peer, found)
+        found.take(record)
+
+    def __len__(self) -> int:
+        """How many addresses are known."""
+        return len(self._counts)
+
+    def known(self) -> dict[str, AddressCounts]:
+        """What is known, by address."""
+        return {each.peer: each for each in self._counts.values()}
+
+    def bypassing(self, now: float) -> list[tuple[AddressCounts, Bypass]]:
+        """Those that pass by, the latest first.
+
+        :param now: Unix seconds.
+        """
+        found = [(each, each.bypass(now)) for each in self._counts.values()]
+        passing = [(each, bypass) for each, bypass in found if bypass is not None]
+        return sorted(passing, key=lambda pair: pair[0].last, reverse=True)

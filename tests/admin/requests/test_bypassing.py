@@ -1,0 +1,108 @@
+"""Which clients pass the cache by."""
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.admin.requests.bypassing import (
+    GRACE,
+    MANY_PINGS,
+    AddressCounts,
+    ClientCounts,
+)
+from regcache.causes import NOT_FOUND
+from regcache.web.records import CLIENT_LEFT
+from tests.admin.requests.rows import row
+
+_BEGAN = 1_800_000_000.0
+_LATER = _BEGAN + GRACE
+PING: dict[str, Any] = {"kind": "ping", "upstream": "", "repository": "", "reference": ""}
+DENIED: dict[str, Any] = {"status": 401, "outcome": "denied"}
+ERROR: dict[str, Any] = {"status": 502, "outcome": "error"}
+BLOB: dict[str, Any] = {"kind": "blob"}
+
+
+class BypassTests(SynchronousTestCase):
+    """The table at the top of the module."""
+
+    def counts(self, *requests: dict[str, Any]) -> AddressCounts:
+        """What is known after some requests."""
+        counts = AddressCounts("192.0.2.7")
+        for each in requests:
+            counts.take(row(**each))
+        return counts
+
+    def reason(self, *requests: dict[str, Any], now: float = _LATER) -> str | None:
+        """Why the client is said to pass by."""
+        found = self.counts(*requests).bypass(now)
+        return None if found is None else found.reason
+
+    def test_rows(self) -> None:
+        """Each row, and what is none."""
+        for requests, reason in (
+            ([{}], None),
+            ([PING], None),
+            ([PING | DENIED], "challenged"),
+            ([DENIED], "challenged"),
+            ([DENIED, DENIED], "challenged"),
+            ([DENIED, {}], None),
+            ([PING | DENIED, {"method": "HEAD"}], None),
+            ([DENIED, {}, BLOB | DENIED], "challenged"),
+            ([DENIED, {"status": 304}], None),
+            ([{"status": 403}], "failed"),
+            ([DENIED, {"status": 403}], "failed"),
+            ([ERROR], "failed"),
+            ([ERROR, PING], "failed"),
+            ([ERROR, {}], None),
+            ([ERROR, BLOB], None),
+            ([{}, BLOB | ERROR], "failed"),
+            ([{}, BLOB | ERROR, {}], "failed"),
+            ([{}, BLOB | ERROR, BLOB], None),
+            ([{"status": 404}], "failed"),
+            ([{"status": 404, "cause": NOT_FOUND}], None),
+            ([{"status": CLIENT_LEFT}], None),
+            ([{"kind": "tags", **ERROR}], None),
+            ([PING] * MANY_PINGS, "pings"),
+            ([PING] * (MANY_PINGS - 1), None),
+            ([PING] * MANY_PINGS + [{}], None),
+            ([{}] + [PING] * MANY_PINGS, "pings"),
+        ):
+            self.assertEqual(self.reason(*requests), reason, requests)
+
+    def test_grace(self) -> None:
+        """A login, and another try, take their time; it counts from the first trouble on."""
+        self.assertIsNone(self.reason(DENIED, now=_LATER - 1))
+        late = {**ERROR, "arrived": _LATER}
+        self.assertEqual(self.reason(DENIED, late), "failed")
+        self.assertEqual(self.counts(DENIED, late).bypass(_LATER).since, _BEGAN)  # type: ignore[union-attr]
+
+    def test_counts(self) -> None:
+        """What is counted, whatever it means."""
+        found = self.counts(PING | DENIED, DENIED, ERROR, {}, BLOB, BLOB | {"method": "HEAD"})
+        numbers = found.challenged, found.failed, found.pings, found.layers
+        self.assertEqual(numbers, (2, 1, 1, 1))
+
+
+class TableTests(SynchronousTestCase):
+    """All addresses."""
+
+    def test_overfilled(self) -> None:
+        """However many addresses come, so many are known: those that were heard of last."""
+        counts = ClientCounts(most=10)
+        for number in range(1000):
+            counts(row(peer=f"2001:db8::{number:x}", arrived=_BEGAN + number, **DENIED))
+            counts(row(peer="192.0.2.1", arrived=_BEGAN + number, **DENIED))
+        self.assertEqual(len(counts), 10)
+        self.assertIn("192.0.2.1", counts.known())
+        self.assertIn("2001:db8::3e7", counts.known())
+        self.assertNotIn("2001:db8::1", counts.known())
+
+    def test_bypassing(self) -> None:
+        """Those that pass by, the latest first; a unix socket has no address."""
+        counts = ClientCounts()
+        counts(row(peer="a", **DENIED))
+        counts(row(peer="b", arrived=_BEGAN + 1, **ERROR))
+        counts(row(peer="c"))
+        counts(row(peer="", **DENIED))
+        found = [(each.peer, how.reason) for each, how in counts.bypassing(_LATER + 1)]
+        self.assertEqual(found, [("b", "failed"), ("a", "challenged")])

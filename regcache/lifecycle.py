@@ -40,13 +40,14 @@ from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.removal import Removal
 from regcache.gate import Gate
 from regcache.listener_set import ListenerSet
+from regcache.manager_reports import ManagerReports
 from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
 from regcache.store.index_schema import IndexVersionError
 from regcache.store.lock import StoreLock
 from regcache.store.pool import WorkPool
 from regcache.store.space import SpaceLedger, SpaceMonitor
-from regcache.web.listeners import ListenError
+from regcache.web.listener_spec import ListenError
 from regcache.web.send_threads import SendThreads
 from regcache.web.site import Site
 
@@ -60,6 +61,7 @@ class Parts:
 
     :ivar watchers: services that look at files or the disk now and then.
     :ivar hang_up: closes idle connections to upstreams.
+    :ivar reports: tells the service manager how it goes.
     """
 
     lock: StoreLock
@@ -79,6 +81,7 @@ class Parts:
     listeners: ListenerSet
     sites: Sequence[Site]
     hang_up: Callable[[], Awaitable[None]]
+    reports: ManagerReports
 
 
 class Daemon(Service):
@@ -131,6 +134,7 @@ class Daemon(Service):
         self._started = True
         parts = self.parts
         parts.lock.tell(os.getpid())  # twistd has forked since it was taken, unless told not to
+        parts.reports.startService()
         pools = (parts.index_pool, parts.looking_pool, parts.disk_pool, parts.password_pool)
         for service in (*pools, parts.idle_pool, parts.senders):
             service.startService()
@@ -156,6 +160,7 @@ class Daemon(Service):
         for service in (parts.space, *parts.watchers, parts.listeners):
             service.startService()
         self._running = True
+        parts.reports.ready()
 
     async def _count_contents(self) -> None:
         self.parts.ledger.change_contents(await self.parts.index.occupied_bytes())
@@ -192,6 +197,7 @@ class Daemon(Service):
         super().stopService()
         if not self._stopping:
             self._stopping = True
+            self.parts.reports.stopping()
             Deferred.fromCoroutine(self._stop()).addErrback(self._log_fault).addBoth(
                 lambda _: self._stopped.succeed()
             )
@@ -220,6 +226,7 @@ class Daemon(Service):
                 await step()
             except Exception:  # noqa: BLE001 - the next steps save what clients were promised
                 self._log_fault(Failure())
+        self.parts.reports.stopService()
         self.parts.lock.release()
         self._log.info("stopped")
 

@@ -9,7 +9,8 @@ changes its options           its socket stays; new connections see the new opti
                               that are open end after their present answer
 adds it                       it is opened before anything else changes: what cannot be opened
                               keeps the whole configuration out
-removes it                    its socket is closed; connections end after their present answer
+removes it                    its socket is closed; connections end after their present answer;
+                              who connects to one of the service manager's is turned away
 gives its address another     the socket is closed before the other is opened, and opened again
 form (``443``, ``tcp:443``)   if that cannot be
 ============================  ===============================================================
@@ -26,7 +27,9 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from regcache.web.listeners import ListenError, Listeners, ListenerSpec
+from regcache.web.listener_spec import ListenError, ListenerSpec
+from regcache.web.listeners import Listeners
+from regcache.web.passed_sockets import PassedSockets
 from regcache.web.site import ConnectionLimits, Site
 
 _log = Logger()
@@ -58,10 +61,19 @@ class ListenerSet(Service):
     :ivar closing: the daemon is stopping.
     """
 
-    def __init__(self, reactor: Any, first: Sequence[BuiltListener]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        first: Sequence[BuiltListener],
+        passed: PassedSockets | None = None,
+    ) -> None:
+        """
+        :param passed: the sockets that the service manager has passed.
+        """
         self._reactor = reactor
+        self._passed = passed or PassedSockets(reactor)
         self._present = {each.key: each for each in first}
-        self._groups = [Listeners(reactor, [each.spec for each in first])]
+        self._groups = [self._group(first)]
         self.sites = [each.site for each in first]
         self.watchers = MultiService()
         self.closing = False
@@ -86,11 +98,13 @@ class ListenerSet(Service):
         """Open them. :raises ListenError: if one cannot be opened."""
         super().startService()
         self._groups[0].startService()
+        self._passed.turn_away()
 
     def stopService(self) -> "Deferred[Any]":
         """Accept no new connections, and take no other configuration."""
         super().stopService()
         self.closing = True
+        self._passed.stop()
         return DeferredList([each.stop_listening() for each in self._groups], consumeErrors=True)
 
     async def follow(
@@ -124,6 +138,7 @@ class ListenerSet(Service):
             self.sites.append(each.site)
             self._watch(each)
         self._groups = [each for each in self._groups if each.is_listening]
+        self._passed.turn_away()
 
     def limit(self, limits: ConnectionLimits) -> None:
         """Bound what connections cost by this from now on."""
@@ -134,7 +149,7 @@ class ListenerSet(Service):
         self, added: Sequence[BuiltListener], removed: Sequence[BuiltListener]
     ) -> Listeners:
         """Open new listeners. :raises ListenError:"""
-        group = Listeners(self._reactor, [each.spec for each in added])
+        group = self._group(added)
         try:
             group.open()
         except ListenError:
@@ -150,11 +165,15 @@ class ListenerSet(Service):
         try:
             group.open()
         except ListenError:
-            again = Listeners(self._reactor, [each.spec for each in removed])
+            again = self._group(removed)
             again.open()
             self._groups.append(again)
             raise
         return group
+
+    def _group(self, built: Sequence[BuiltListener]) -> Listeners:
+        specs = [each.spec for each in built]
+        return Listeners(self._reactor, specs, passed=self._passed)
 
     def _close(self, spec: ListenerSpec) -> "Deferred[Any]":
         return DeferredList([each.close(spec) for each in self._groups], consumeErrors=True)

@@ -31,7 +31,7 @@ from regcache.tls_context import CertificateError, CertificateFiles
 from regcache.watched_file import FileUnusableError, WatchedFile
 from regcache.web.admission import Admission
 from regcache.web.http1.channel import Http1Site
-from regcache.web.listeners import ListenerSpec, socket_spec
+from regcache.web.listener_spec import ListenerSpec, socket_spec
 from regcache.web.records import Recorder
 from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site

@@ -52,6 +52,8 @@ _GAUGES = {
     "config_last_reload_successful": "Whether the configuration file is in force: 1 or 0.",
     "config_last_reload_success_timestamp_seconds": "When it was read (Unix seconds).",
 }
+_CONTENT_KINDS = frozenset({"manifest", "blob"})
+_CONTENT_OUTCOMES = OUTCOMES - {"denied", "error", "none"}
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)
 
 
@@ -106,6 +108,15 @@ class RequestMetrics(Collector):
     def served_bytes(self) -> int:
         """Bytes of bodies in all."""
         return sum(self._served.values())
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many manifests and blobs were answered, by outcome."""
+        found: dict[str, int] = {}
+        for (_, kind, outcome, _), count in self._requests.items():
+            if kind in _CONTENT_KINDS and outcome in _CONTENT_OUTCOMES:
+                found[outcome] = found.get(outcome, 0) + count
+        return found
 
     def time(self, kind: str, seconds: float, first_byte: float | None) -> None:
         """Note how long one request took."""
@@ -342,6 +353,11 @@ class Metrics(UpstreamMetrics):
     def served_bytes(self) -> int:
         """Bytes of bodies that were sent to clients by requests that have ended."""
         return self._client.served_bytes
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many manifests and blobs were answered, by outcome."""
+        return self._client.outcomes
 
     def storage_error(self) -> None:
         """The disk failed a read or write."""

@@ -1,5 +1,6 @@
 """The daemon as a process: its output, its signals, and its exit status."""
 
+import os
 import signal
 import sys
 from typing import Any, TextIO
@@ -18,11 +19,12 @@ from regcache.open_files import raise_limit
 from regcache.reloading import Reloader
 from regcache.seam.exit_status import FAILED, ExitDeadline, exit_in_failure
 from regcache.service import build_daemon
+from regcache.service_manager import first_environment, keep_from_children, read_environment
 from regcache.store.lock import StoreLockedError
 from regcache.store.paths import StorageUnusableError
 from regcache.tls_context import CertificateError
 from regcache.upstreams import UpstreamSetupError
-from regcache.web.listeners import ListenError
+from regcache.web.listener_spec import ListenError
 
 _log = Logger()
 
@@ -83,8 +85,10 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
         print(f"warning: {line}", file=errors)
 
     stop = _Stop(reactor, errors)
+    environment = read_environment(first_environment(), os.getpid())
+    keep_from_children(os.environ, environment)
     try:
-        daemon, reloader = build_daemon(loaded, reactor, writer, stop.fail)
+        daemon, reloader = build_daemon(loaded, reactor, writer, stop.fail, environment=environment)
     except _REFUSALS as error:
         raise SystemExit(str(error)) from None
     except OSError as error:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from regcache.access_control import AccessSetupError
 from regcache.config.differences import changed_keys, keep_what_takes_a_restart
@@ -17,7 +18,7 @@ from regcache.reloading import Reloaded, WrongConfigurationError
 from regcache.tls_context import CertificateError
 from regcache.upstreams import UpstreamSetupError
 from regcache.web.access_log import AccessLog
-from regcache.web.listeners import ListenError
+from regcache.web.listener_spec import ListenError
 
 _UNUSABLE = (UpstreamSetupError, AccessSetupError, CertificateError)
 
@@ -31,6 +32,11 @@ class DaemonOutput:
 
     writer: LineWriter
     access: AccessLog
+
+    @classmethod
+    def writing_to(cls, writer: LineWriter, reactor: Any) -> "DaemonOutput":
+        """The output of a daemon: the lines of requests of one turn are written together."""
+        return cls(writer, AccessLog(writer, lambda flush: reactor.callLater(0, flush)))
 
     def follow(self, form: str, access: bool) -> None:
         """Write so from now on."""

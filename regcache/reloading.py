@@ -92,6 +92,8 @@ class Reloader(Service):
 
     :param file: the configuration file.
     :param began_with: the file that is in force as the daemon starts; None where there is none.
+    :param asked: called when a reload is asked for.
+    :param done: called when none is under way or waits any more.
     :ivar last_error: when a configuration was kept out (Unix seconds), and why; None where the last
         one that was read is in force.
     :ivar loaded: when the one in force was read.
@@ -107,7 +109,10 @@ class Reloader(Service):
         *,
         pool: IWorkPool,
         clock: IReactorTime,
+        asked: Callable[[], None] = lambda: None,
+        done: Callable[[], None] = lambda: None,
     ) -> None:
+        self._tell_asked, self._tell_done = asked, done
         self._steps = steps
         self._file = file
         self._began_with = began_with
@@ -127,6 +132,7 @@ class Reloader(Service):
         """
         asked: Deferred[Reloaded] = Deferred()
         self._waiting.append(asked)
+        self._tell_asked()
         self._begin()
         return asked
 
@@ -227,6 +233,8 @@ class Reloader(Service):
             # A Failure for each: who handles one may strip its traceback.
             each.errback(result.value) if isinstance(result, Failure) else each.callback(result)
         self._begin()
+        if not self._busy:
+            self._tell_done()
 
 
 _EXPECTED: tuple[type[Exception], ...] = (WrongConfigurationError, ReloadRefusedError)

@@ -22,25 +22,34 @@ from regcache.lifecycle import Daemon, Parts
 from regcache.listener_set import ListenerSet
 from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
+from regcache.manager_reports import ManagerReports, status_line
 from regcache.reload_steps import DaemonOutput, ReloadSteps
 from regcache.reloading import Reloader
 from regcache.replaced_file import ReplacedFile
+from regcache.service_manager import NO_SERVICE_MANAGER, Notifications, ServiceEnvironment
 from regcache.store.count_file import CountFile
 from regcache.store.paths import StorePaths
 from regcache.store.pool import WorkPool
-from regcache.web.access_log import AccessLog, MetricsRecorder
+from regcache.web.access_log import MetricsRecorder
 from regcache.web.admission import Admission
 from regcache.web.flow_watch import FlowWatch
+from regcache.web.passed_sockets import PassedSockets, open_passed
 from regcache.web.records import Recorder
 from regcache.web.site import Site
 
 
 def build_daemon(
-    loaded: Loaded, reactor: Any, writer: LineWriter, failed: Callable[[str], None]
+    loaded: Loaded,
+    reactor: Any,
+    writer: LineWriter,
+    failed: Callable[[str], None],
+    *,
+    environment: ServiceEnvironment = NO_SERVICE_MANAGER,
 ) -> tuple[Daemon, Reloader]:
     """Put the daemon together and lock its storage. It comes with what reloads its configuration.
 
     :param failed: see :class:`Daemon`.
+    :param environment: what the service manager has passed.
     :raises StoreLockedError: if another daemon uses the storage.
     :raises StorageUnusableError: if there is no storage directory.
     :raises CertificateError: if a certificate cannot be used.
@@ -52,7 +61,8 @@ def build_daemon(
         current = CurrentConfiguration(
             build_in_force(config, engine), engine.metrics, engine.limit_rate
         )
-        built = _Builder(loaded, engine, current, writer)
+        output = DaemonOutput.writing_to(writer, reactor)
+        built = _Builder(loaded, engine, current, output=output, environment=environment)
         parts = built.parts()
     except BaseException:
         engine.release()
@@ -72,15 +82,26 @@ class _Builder:
     _steps: ReloadSteps
 
     def __init__(
-        self, loaded: Loaded, engine: Engine, current: CurrentConfiguration, writer: LineWriter
+        self,
+        loaded: Loaded,
+        engine: Engine,
+        current: CurrentConfiguration,
+        *,
+        output: DaemonOutput,
+        environment: ServiceEnvironment,
     ) -> None:
         self._loaded = loaded
         self._config = loaded.config
         self._engine = engine
         self._current = current
-        call_later = engine.reactor.callLater
-        access = AccessLog(writer, lambda flush: call_later(0, flush))
-        self._output = DaemonOutput(writer, access)
+        self._passed = PassedSockets(engine.reactor, open_passed(environment.descriptors))
+        self._reports = ManagerReports(
+            Notifications(environment.notify_socket),
+            engine.reactor,
+            watchdog=environment.watchdog,
+            status=lambda: _status_line(engine),
+        )
+        self._output = output
         self._output.follow(self._config.log.format, self._config.log.access)
 
     def parts(self) -> Parts:
@@ -88,7 +109,8 @@ class _Builder:
         sites: list[Site] = []
         admin = self._admin_parts(lambda: sites)
         builder = self._listener_builder(admin)
-        listeners = ListenerSet(self._engine.reactor, builder.build(self._config))
+        first = builder.build(self._config)
+        listeners = ListenerSet(self._engine.reactor, first, self._passed)
         sites = listeners.sites
         pool = WorkPool(self._engine.reactor, "reload", 1, drops=True)
         self._make_reloader(builder, listeners, pool)
@@ -159,6 +181,8 @@ class _Builder:
             self._loaded.identity,
             pool=pool,
             clock=self._engine.reactor,
+            asked=self._reports.reload_asked,
+            done=self._reports.reload_done,
         )
 
     def _all_parts(self, listeners: ListenerSet, more: Sequence[Service]) -> Parts:
@@ -189,4 +213,15 @@ class _Builder:
             listeners=listeners,
             sites=listeners.sites,
             hang_up=current.hang_up,
+            reports=self._reports,
         )
+
+
+def _status_line(engine: Engine) -> str:
+    return status_line(
+        engine.metrics.outcomes,
+        used=engine.ledger.used,
+        limit=engine.ledger.max_size(),
+        downloads=len(engine.downloads),
+        answers=len(engine.feeding),
+    )

@@ -38,6 +38,7 @@ ROOT = frozenset(
         "lifecycle",
         "listener_set",
         "listening",
+        "manager_reports",
         "process",
         "reload_steps",
         "reloading",

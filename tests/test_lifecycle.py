@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.lifecycle import Daemon, Parts
 from regcache.store.index_schema import IndexVersionError
-from regcache.web.listeners import ListenError
+from regcache.web.http1.channel import LAST_REQUEST
+from regcache.web.listener_spec import ListenError
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from tests.support.web_client import MemoryClient, make_site
@@ -31,7 +32,7 @@ PARTS = (
         "store",
         "downloads",
     ),
-    *("removal", "ledger", "space", "watcher", "listeners", "upstreams"),
+    *("removal", "ledger", "space", "watcher", "listeners", "upstreams", "reports"),
 )
 
 
@@ -111,6 +112,7 @@ class DaemonCase(SynchronousTestCase):
             listeners=part["listeners"],
             sites=self.sites,
             hang_up=part["upstreams"].hang_up,
+            reports=part["reports"],
         )
 
     def start(self) -> None:
@@ -139,6 +141,7 @@ class StartTests(DaemonCase):
             [
                 "listeners bound",
                 "lock tell",
+                "reports started",
                 "index_pool started",
                 "looking_pool started",
                 "disk_pool started",
@@ -155,6 +158,7 @@ class StartTests(DaemonCase):
                 "space started",
                 "watcher started",
                 "listeners started",
+                "reports ready",
                 "store sweep_partials",
             ],
         )
@@ -237,6 +241,7 @@ class StopTests(DaemonCase):
         self.assertEqual(
             self.events,
             [
+                "reports stopping",
                 "listeners stopped",
                 "downloads stop_unread",
                 "downloads stop",
@@ -251,6 +256,7 @@ class StopTests(DaemonCase):
                 "disk_pool stopped",
                 "looking_pool stopped",
                 "index_pool stopped",
+                "reports stopped",
                 "lock release",
             ],
         )
@@ -262,9 +268,10 @@ class StopTests(DaemonCase):
         idle = MemoryClient(self.sites[0])
         slow = self.client(1)
         stopping = self.stop()
+        self.clock.advance(LAST_REQUEST)
         self.assertTrue(idle.transport.disconnecting)
         idle.leave()
-        self.clock.advance(DRAIN - 1)
+        self.clock.advance(DRAIN - LAST_REQUEST - 1)
         self.assertNoResult(stopping)
         self.assertNotIn("downloads stop", self.events)
         send_text(self.requests[0], "at last")
@@ -354,7 +361,7 @@ class StopTests(DaemonCase):
         self.successResultOf(self.stop())
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
         self.assertEqual(
-            self.events[-8:],
+            self.events[-9:],
             [
                 "index close",
                 "senders stopped",
@@ -363,6 +370,7 @@ class StopTests(DaemonCase):
                 "disk_pool stopped",
                 "looking_pool stopped",
                 "index_pool stopped",
+                "reports stopped",
                 "lock release",
             ],
         )

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.listener_set import BuiltListener, ListenerSet
 from regcache.web import listeners
-from regcache.web.listeners import ListenError, ListenerSpec
+from regcache.web.listener_spec import ListenError, ListenerSpec
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from regcache.web.site import ConnectionLimits

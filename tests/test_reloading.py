@@ -97,7 +97,16 @@ class ReloadingTests(SynchronousTestCase):
         any_file: Any = self.file
         any_pool: Any = self.pool
         self.clock.advance(1000)
-        self.reloader = Reloader(self.steps, any_file, (1, 1), pool=any_pool, clock=self.clock)
+        self.told: list[str] = []
+        self.reloader = Reloader(
+            self.steps,
+            any_file,
+            (1, 1),
+            pool=any_pool,
+            clock=self.clock,
+            asked=lambda: self.told.append("asked"),
+            done=lambda: self.told.append("done"),
+        )
 
     def start(self) -> None:
         """Start, with the file as it was read."""
@@ -132,6 +141,20 @@ class ReloadingTests(SynchronousTestCase):
             ],
         )
         self.assertEqual((self.reloader.loaded, self.reloader.last_error), (1005, None))
+
+    def test_told(self) -> None:
+        """Who wants to know is told of each reload, and once when all of them are done."""
+        self.start()
+        for wrong in ([], ["f:1: uj: unknown key"]):
+            self.steps.wrong = wrong
+            self.told.clear()
+            self.reloader.ask_and_forget()
+            self.reloader.ask_and_forget()
+            self.assertEqual(self.told, ["asked", "asked"])
+            self.pool.work()
+            self.assertEqual(self.told, ["asked", "asked"], "the second one is still due")
+            self.pool.work()
+            self.assertEqual(self.told, ["asked", "asked", "done"])
 
     def test_wrong(self) -> None:
         """What is wrong changes nothing, and each of its errors is a line; then a right one is."""

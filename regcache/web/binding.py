@@ -19,6 +19,8 @@ from typing import Any
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from regcache.web.passed_sockets import PassedSocket, PassedSockets, stop_accepting
+
 Bind = Callable[[str, int], socket.socket]
 
 
@@ -70,15 +72,17 @@ def remove_left_over_socket(path: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BoundSocket:
-    """A socket that is bound and does not listen yet.
+    """A socket that is bound and does not listen yet, or one that the service manager has passed.
 
     :ivar backlog: connections that the kernel may hold until they are accepted.
+    :ivar passed: what it is a duplicate of; that listens already.
     """
 
     socket: socket.socket
     interface: str
     number: int
     backlog: int
+    passed: PassedSocket | None = None
 
     @property
     def takes_ipv4(self) -> bool:
@@ -93,7 +97,8 @@ class BoundSocket:
         :raises CannotListenError: if another process has begun to listen there.
         """
         try:
-            self.socket.listen(self.backlog)
+            if self.passed is None:
+                self.socket.listen(self.backlog)
         except OSError as error:
             self.socket.close()
             raise CannotListenError(self.interface, self.number, error) from error
@@ -102,25 +107,55 @@ class BoundSocket:
         self.socket.close()  # the reactor has a duplicate
         return port
 
+    def close(self) -> None:
+        """Give it up before it was opened."""
+        self.socket.close()
+        self._give_back()
+
+    def stop(self, port: Any) -> Any:
+        """Stop listening there.
+
+        :returns: a Deferred, or None.
+        """
+        if self.passed is None:
+            return port.stopListening()
+        self._give_back()
+        return stop_accepting(port, self.passed.family)
+
+    def _give_back(self) -> None:
+        if self.passed is not None:
+            self.passed.in_use = False
+
 
 class Binder:
-    """Takes the place of the reactor for a TCP endpoint, to bind its address without listening.
+    """Takes the place of the reactor for an endpoint, to take its address without listening.
 
     It has the part of :class:`~twisted.internet.interfaces.IReactorTCP` that endpoints call.
+    All sockets of listeners come from here: passed by the service manager, or bound.
 
-    :ivar bound: the sockets that were bound.
+    :ivar bound: the sockets that were taken.
     """
 
-    def __init__(self, bind: Bind) -> None:
+    def __init__(self, bind: Bind, passed: PassedSockets) -> None:
         self._bind = bind
+        self._passed = passed
         self.bound: list[BoundSocket] = []
 
     def listenTCP(
         self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
     ) -> None:
-        """Bind the address. :raises CannotListenError: if that is not possible."""
+        """Take the address. :raises CannotListenError: if that is not possible."""
+        passed = self._passed.at(interface, port)
+        if passed is not None:
+            self.take(passed)
+            return
         try:
             taken = self._bind(interface, port)
         except OSError as error:
             raise CannotListenError(interface, port, error) from error
         self.bound.append(BoundSocket(taken, interface, port, backlog))
+
+    def take(self, passed: PassedSocket) -> None:
+        """Take a socket that was passed."""
+        host, number = passed.address
+        self.bound.append(BoundSocket(self._passed.take(passed), host, number, 0, passed))

@@ -138,7 +138,11 @@ class Server:
         environment: Mapping[str, str] | None = None,
         hosts_file: Path | None = None,
         cwd: Path | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
+        """
+        :param descriptors: what the program gets beside its outputs, under the same numbers.
+        """
         self.command, self.log_path = list(command), log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -148,6 +152,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 cwd=cwd,
+                pass_fds=descriptors,
             )
 
     def __enter__(self) -> Self:

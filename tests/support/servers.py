@@ -25,6 +25,7 @@ from tests.support.processes import (
     wait_until,
 )
 from tests.support.registry_client import RegistryClient
+from tests.support.service_manager import ServiceManager
 
 _ACCESS = re.compile(
     r'"(?P<method>[A-Z]+) (?P<path>\S+) HTTP/[\d.]+" (?P<status>\d{3}) (?P<size>\d+)'
@@ -178,6 +179,7 @@ class Regcache:
         }
         self.environment: dict[str, str] = {}
         self.open_files = ""
+        self.manager: ServiceManager | None = None
         self.server: Server | None = None
 
     def _listeners(self, certificate: Certificate | None) -> list[dict[str, Any]]:
@@ -224,15 +226,18 @@ class Regcache:
         file = self._workspace.file("regcache.yml", yaml.safe_dump(plain))
         twistd = os.environ.get("REGCACHE_TWISTD") or str(Path(sys.executable).parent / "twistd")
         limit = ["prlimit", f"--nofile={self.open_files}"] if self.open_files else []
+        manager = self.manager.command if self.manager else []
         self.server = Server(
-            [*limit, twistd, "-n", "--pidfile=", "regcache", "-c", str(file)],
+            [*limit, *manager, twistd, "-n", "--pidfile=", "regcache", "-c", str(file)],
             self._workspace.path / "log",
             environment={
                 "PYTHONPATH": str(CHECKOUT),
                 "PYTHONUNBUFFERED": "1",
+                **(self.manager.environment if self.manager else {}),
                 **self.environment,
             },
             cwd=self._workspace.path,
+            descriptors=self.manager.descriptors if self.manager else (),
         )
 
     def _answers(self) -> bool:

@@ -67,7 +67,8 @@ class StoppingTests(SynchronousTestCase):
         self.site.doStop()
 
     def test_drain(self) -> None:
-        """Draining closes idle connections at once, and busy ones behind their answer."""
+        """Draining closes idle connections at once, and busy ones behind their answer; a new one
+        waits a moment for its first request."""
         new = MemoryClient(self.site)
         idle = MemoryClient(self.site).request("GET", "/")
         send_text(self.requests[0], "ok")
@@ -78,7 +79,7 @@ class StoppingTests(SynchronousTestCase):
         reading.send(b"GET / HT")
         self.site.drain()
         closed = [client.transport.disconnecting for client in (new, idle, busy, started, reading)]
-        self.assertEqual(closed, [True, True, False, False, False])
+        self.assertEqual(closed, [False, True, False, False, False])
         send_text(self.requests[1], "ok")
         self.assertEqual(busy.answer().headers["connection"], "close")
         self.requests[2].finish()
@@ -87,14 +88,18 @@ class StoppingTests(SynchronousTestCase):
         reading.send(b"TP/1.1\r\nHost: a\r\n\r\n")
         send_text(self.requests[3], "ok")
         self.assertTrue(reading.transport.disconnecting)
+        new.request("GET", "/")
+        send_text(self.requests[4], "ok")
+        self.assertEqual(new.answer().headers["connection"], "close")
 
     def test_drain_does_not_wait_for_a_head(self) -> None:
         """A client that never ends its request does not hold up the stop."""
-        reading = MemoryClient(self.site)
+        reading, silent = MemoryClient(self.site), MemoryClient(self.site)
         reading.send(b"GET / HT")
         self.site.drain()
         self.clock.advance(LAST_REQUEST + 0.1)
         self.assertTrue(reading.transport.disconnecting)
+        self.assertTrue(silent.transport.disconnecting)
 
     def test_drain_does_not_wait_for_tls_peers(self) -> None:
         """Idle TLS connections end without the peer's confirmation, and so do closing ones."""

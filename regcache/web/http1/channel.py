@@ -47,7 +47,8 @@ CLOSE_TIMEOUT = 15.0
 LINGER = 2.0
 """Seconds that a refused body is thrown away, so that the client reads the answer."""
 LAST_REQUEST = 1.0
-"""Seconds for the rest of a request that is arriving when the daemon stops."""
+"""Seconds for a request that is arriving when the daemon stops, or that somebody who has just
+connected is about to send: clients repeat none that was the first of its connection."""
 
 _FULL_TEXT = b"There are too many connections.\n"
 _LATE_TEXT = b"The request did not arrive in time.\n"
@@ -165,13 +166,14 @@ class Channel(WritingChannel):
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
 
     def close_if_idle(self) -> None:
-        """Close the connection if it is idle. A request that is arriving has one more second.
+        """Close the connection if it is idle. A first request, or one that is arriving, has one
+        more second.
 
         Do not wait for the peer's end of TLS (RFC 8446, 6.1): it might never come.
         """
-        if self._phase == "head":
-            self._expect("head", LAST_REQUEST)
-        if self._phase in ("new", "idle"):
+        if self._phase in ("new", "head"):
+            self._expect(self._phase, LAST_REQUEST)
+        if self._phase == "idle":
             self.loseConnection()
         if self._phase == "closing" and self.isSecure():
             stream_below(self.transport).loseConnection()

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from regcache.seam.hand_over import hand_over
 from regcache.web.deadline import Deadline
-from regcache.web.http1.channel import Http1Site
+from regcache.web.http1.channel import LAST_REQUEST, Http1Site
 from regcache.web.http2.buffers import SiteBuffers
 from regcache.web.http2.connection import Http2Connection
 
@@ -44,7 +44,7 @@ class Negotiation(Protocol):
     def __init__(self, site: Http2Site, address: IAddress | None) -> None:
         self._site = site
         self._address = address
-        self._deadline = Deadline(site.reactor, self.close_if_idle)
+        self._deadline = Deadline(site.reactor, self.abort)
 
     def connectionMade(self) -> None:
         """A client has connected. The header time-out runs until the handshake is complete."""
@@ -61,6 +61,8 @@ class Negotiation(Protocol):
         else:
             chosen = self._site.build_channel(self._address)
         hand_over(transport, chosen)
+        if self._site.draining:
+            chosen.close_if_idle()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """The client left during the handshake, or that failed."""
@@ -69,8 +71,8 @@ class Negotiation(Protocol):
         self._end()
 
     def close_if_idle(self) -> None:
-        """Close the connection: there is no request yet."""
-        self.abort()
+        """The handshake has one more second, and then the first request."""
+        self._deadline.set(LAST_REQUEST)
 
     def abort(self) -> None:
         """Cut the connection."""

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.tls import CertificateStore
 from regcache.tls_context import CertificateFiles
+from regcache.web.http1.channel import LAST_REQUEST
 from regcache.web.http2.negotiation import Negotiation
 from regcache.web.respond import send_text
 from regcache.web.site import ConnectionLimits
@@ -159,7 +160,20 @@ class NegotiationTests(SynchronousTestCase):
         """A connection whose handshake goes on does not hold up a stop."""
         connection = self.connect(b"h2")
         self.site.drain()
+        self.assertFalse(connection.transport.aborted)
+        self.clock.advance(LAST_REQUEST)
         self.assertTrue(connection.transport.aborted)
+
+    def test_handshake_at_a_stop(self) -> None:
+        """One that ends in time is answered once over HTTP/1.1; over HTTP/2 it is told to go."""
+        connection = self.connect(b"http/1.1")
+        self.site.drain()
+        connection.carry()
+        connection.client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertIn(b"\r\nConnection: close\r\n", connection.carry())
+        connection = self.connect(b"h2")
+        connection.carry()
+        self.assertTrue(connection.transport.disconnecting)
 
     def test_left_within_the_handshake(self) -> None:
         """Nothing is left of a client that leaves before."""

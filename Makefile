@@ -1,7 +1,7 @@
 # make run    the daemon in the foreground, on 127.0.0.1:5000, its cache in ./var
 # make demo   an upstream, the daemon and a client on this machine alone: MISS, then HIT
 # make test   the whole suite; UNIT=1 leaves the real servers and clients out
-# make lint   ruff and mypy
+# make lint   ruff and mypy, and TypeScript for the web UI
 # make docs   writes docs/configuration.md and etc/regcache.yml anew from the schema
 # make bench  side by side with docker-registry, nginx and varnish; QUICK=1 for two minutes
 
@@ -10,6 +10,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 OLDEST_TWISTED := 24.11.0
 TOOLS := .venv-tools
+UI_TOOLS := tools/ui
 TALLY := build/tally
 OTHER_LOG := build/other-tests.log
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
@@ -36,6 +37,11 @@ $(TOOLS)/.installed:
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check sslyze
 	touch $@
 
+# What checks the scripts of the web UI and looks at its pages; nothing of it is shipped.
+$(UI_TOOLS)/node_modules/.installed: $(UI_TOOLS)/package.json $(UI_TOOLS)/package-lock.json
+	npm --prefix $(UI_TOOLS) ci --no-audit --no-fund --loglevel=error
+	touch $@
+
 run: venv
 	$(VENV)/bin/python tools/first_run.py var
 	exec $(VENV)/bin/twistd -n --pidfile= regcache -c var/regcache.yml
@@ -49,7 +55,7 @@ ifdef UNIT
 test: venv
 	$(VENV)/bin/python tests/run.py --unit
 else
-test: venv $(OLDEST)/.installed $(TOOLS)/.installed
+test: venv $(OLDEST)/.installed $(TOOLS)/.installed $(UI_TOOLS)/node_modules/.installed
 	@mkdir -p build; rm -f $(TALLY); status=0; \
 	$(MAKE) --no-print-directory other-tests >$(OTHER_LOG) 2>&1 & others=$$!; \
 	trap 'kill $$others 2>/dev/null' EXIT; \
@@ -84,15 +90,16 @@ bench: venv
 docs: venv
 	$(VENV)/bin/python tools/write_reference.py
 
-lint: venv
+lint: venv $(UI_TOOLS)/node_modules/.installed
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(UI_TOOLS)/node_modules/.bin/tsc -p $(UI_TOOLS)
 
 format: venv
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(TOOLS) build dist var *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(TOOLS) $(UI_TOOLS)/node_modules build dist var *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

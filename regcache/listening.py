@@ -17,6 +17,7 @@ from regcache.admin.api.callers import Reach
 from regcache.admin.api.router import Api
 from regcache.admin.endpoint import AdminDispatch, AdminHostDispatch, MetricsDispatch
 from regcache.admin.health import HealthPages
+from regcache.admin.ui_pages import UiPages
 from regcache.client_ca import parse_issuers
 from regcache.config import model
 from regcache.config.endpoints import parse_endpoint
@@ -47,6 +48,7 @@ class ListenerBuilder:
     """Makes the listeners for clients, and those for operators, of one configuration after another.
 
     :ivar recorders: are told of every request.
+    :ivar ui: the web UI.
     :ivar admission: counts the connections of all of them.
     """
 
@@ -54,6 +56,7 @@ class ListenerBuilder:
     recorders: Sequence[Recorder]
     current: CurrentConfiguration
     api: Api
+    ui: UiPages
     admission: Admission
 
     def limits(self, config: model.Config) -> ConnectionLimits:
@@ -147,7 +150,13 @@ class _Making:
         clients = current.dispatch(listener.endpoint)
         if listener.redirect is None:
             remote = self._builder.api.at(Reach.REMOTE)
-            clients = AdminHostDispatch(current.is_admin_host, remote, current.view, clients)
+            clients = AdminHostDispatch(
+                current.is_admin_host,
+                api=remote,
+                view=current.view,
+                ui=self._builder.ui,
+                others=clients,
+            )
         http2 = listener.http2 and listener.tls is not None and find_spec("h2") is not None
         site = self._site(
             self._health.before(clients),
@@ -172,6 +181,7 @@ class _Making:
             self._health,
             metrics.render,
             CONTENT_TYPE,
+            ui=self._builder.ui,
             reach=reach,
             api=self._builder.api.at,
             view=current.view,

@@ -12,6 +12,8 @@ from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
+from regcache.admin.ui_files import read_ui_files
+from regcache.admin.ui_pages import UiPages
 from regcache.admin_api import AdminParts, build_api
 from regcache.admin_reloads import Reloads
 from regcache.config.loading import Loaded
@@ -157,6 +159,7 @@ class _Builder:
             recorders=recorders,
             current=current,
             api=build_api(self._engine, current, admin),
+            ui=UiPages(read_ui_files(), lambda: current.in_force.config.ui.title),
             admission=Admission(
                 limits.connections,
                 limits.connections_per_address,

@@ -120,13 +120,16 @@ class WheelTests(SynchronousTestCase):
         return archive
 
     def test_wheel(self) -> None:
-        """It holds every module, the plugin, the command and the version; twistd finds it."""
+        """It holds all modules, the web UI, plugin, command and version; twistd finds it."""
         archive = self.build()
         names = set(archive.namelist())
         modules = {
             str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "regcache").rglob("*.py")
         }
         self.assertEqual(modules - names, set())
+        pages = CHECKOUT / "regcache" / "admin" / "ui"
+        files = {str(each.relative_to(CHECKOUT)) for each in pages.rglob("*") if each.is_file()}
+        self.assertEqual(files - names, set())
         self.assertIn(PLUGIN, names)
         self.assertEqual({name for name in names if name.startswith("twisted/")}, {PLUGIN})
         self.assertEqual({name for name in names if name.startswith("tests")}, set())

@@ -6,6 +6,7 @@ from typing import Any
 
 from regcache.admin.api.callers import Reach
 from regcache.admin.health import METHODS, HealthPages
+from regcache.admin.ui_pages import UiPages
 from regcache.errors import DeniedError, UnsupportedError
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.problem_details import API_PATH
@@ -25,6 +26,7 @@ class AdminDispatch:
     :param health: answers ``/healthz`` and ``/readyz``.
     :param render_metrics: the metrics as text.
     :param metrics_type: their media type.
+    :param ui: answers with the web UI, to everybody: the login is one of its pages.
     :param reach: who can connect. A request that a trusted proxy brings to loopback is not local.
     :param api: gives what answers below ``/api/``, for this way of connecting.
     :param view: answers what is below ``/v2/`` to operators: what is cached.
@@ -41,6 +43,7 @@ class AdminDispatch:
         render_metrics: Callable[[], bytes],
         metrics_type: str,
         *,
+        ui: UiPages,
         reach: Reach,
         api: Callable[[Reach], Dispatch],
         view: Dispatch,
@@ -51,6 +54,7 @@ class AdminDispatch:
         self._health = health
         self._render_metrics = render_metrics
         self._metrics_type = metrics_type
+        self._ui = ui
         self._reach = reach
         self._api = {each: api(each) for each in Reach}
         self._view, self._local_view = view, local_view
@@ -74,7 +78,7 @@ class AdminDispatch:
             return view(request)
         if request.method not in METHODS:
             raise UnsupportedError("only GET and HEAD are supported here")
-        if self._health.answer(request):
+        if self._health.answer(request) or self._ui.answer(request):
             return None
         if reach is Reach.REMOTE:
             return self._answer_operator(request, self._gatekeeper())
@@ -111,12 +115,14 @@ class AdminHostDispatch:
     :ivar is_admin_host: whether a normalised host is one of them.
     :ivar api: answers what is below ``/api/`` there.
     :ivar view: answers what is below ``/v2/`` there: what is cached.
+    :ivar ui: answers with the web UI there.
     :ivar others: answers everything else, and under every other host.
     """
 
     is_admin_host: Callable[[str | None], bool]
     api: Dispatch
     view: Dispatch
+    ui: UiPages
     others: Dispatch
 
     def __call__(self, request: Request) -> Any:
@@ -126,6 +132,8 @@ class AdminHostDispatch:
                 return self.api(request)
             if request.is_distribution:
                 return self.view(request)
+            if self.ui.answer(request):
+                return None
         return self.others(request)
 
 

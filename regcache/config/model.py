@@ -13,7 +13,7 @@ from regcache.config import names
 from regcache.config.access_settings import AccessSettings
 from regcache.config.endpoints import endpoint
 from regcache.config.files import path
-from regcache.config.keys import Key, Pending, Section, key_field, keys_of, section
+from regcache.config.keys import Key, Section, key_field, keys_of, section
 from regcache.config.scalars import (
     boolean,
     choice,
@@ -131,7 +131,6 @@ class UI:
         "The title of its pages.",
         default="regcache",
         example="Our registry",
-        pending=Pending.WARNED,
     )
 
 

@@ -5,6 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache.admin.api.callers import Reach
 from regcache.admin.endpoint import AdminDispatch, AdminHostDispatch, MetricsDispatch
 from regcache.admin.health import HealthPages
+from regcache.admin.ui_files import UiFiles
+from regcache.admin.ui_pages import UiPages
 from regcache.metrics import CONTENT_TYPE, Metrics
 from regcache.web.forwarded import TrustedProxies
 from regcache.web.request import Dispatch
@@ -19,6 +21,7 @@ class AdminCase(SynchronousTestCase):
         self.problems: list[str] = []
         self.health = HealthPages(lambda: self.problems)
         self.metrics = Metrics(["docker.io"])
+        self.ui = UiPages(UiFiles({"index.html": b"the page"}), lambda: "")
         self.reach(Reach.LOOPBACK)
 
     def reach(self, reach: Reach) -> None:
@@ -31,6 +34,7 @@ class AdminCase(SynchronousTestCase):
             self.health,
             self.metrics.render,
             CONTENT_TYPE,
+            ui=self.ui,
             reach=reach,
             api=lambda found: says(f"the API by {found.name}"),
             view=says("the view of operators"),
@@ -98,7 +102,7 @@ class EndpointTests(AdminCase):
 
     def test_nothing_else(self) -> None:
         """Any other page is missing, and nothing can be changed."""
-        self.assertEqual(self.get("/").status, 404)
+        self.assertEqual(self.get("/index.html").status, 404)
         self.assertEqual(self.get("/metrics/").status, 404)
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
             self.assertEqual(self.get("/metrics", method=method).status, 405)
@@ -128,8 +132,9 @@ class EndpointTests(AdminCase):
                 self.assertEqual(answer.body, body)
 
     def test_elsewhere(self) -> None:
-        """Where others reach it only health is for everybody."""
+        """Where others reach it only health and the UI, which has the login, are for everybody."""
         self.reach(Reach.REMOTE)
+        self.assertEqual(self.get("/").body, b"the page")
         self.assertEqual(self.get("/api/v1/x").body, b"the API by REMOTE")
         self.assertEqual(self.get("/v2/").body, b"the view of operators")
         self.assertEqual([self.get("/metrics").status, self.get("/healthz").status], [403, 200])
@@ -153,7 +158,7 @@ class AdminHostTests(AdminCase):
     """A listener for clients that has a name for operators."""
 
     def test_hosts(self) -> None:
-        """Under that name the API answers, and a registry of its own; elsewhere neither."""
+        """Under that name the API answers, the UI, and a registry of its own; elsewhere none."""
 
         def says(text: str) -> Dispatch:
             return lambda request: send_text(request, text)
@@ -162,6 +167,7 @@ class AdminHostTests(AdminCase):
             lambda host: host == "registry.example.com",
             says("api"),
             says("cached"),
+            self.ui,
             says("clients"),
         )
         for target, host, answer in (
@@ -169,6 +175,8 @@ class AdminHostTests(AdminCase):
             ("/api/v1/status", "Registry.Example.com:443", b"api"),
             ("/v2/", "registry.example.com", b"cached"),
             ("/v2/a/tags/list", "registry.example.com", b"cached"),
+            ("/", "registry.example.com", b"the page"),
+            ("/", "docker.example.com", b"clients"),
             ("/token", "registry.example.com", b"clients"),
             ("/api/v1/status", "docker.example.com", b"clients"),
             ("/v2/", "docker.example.com", b"clients"),

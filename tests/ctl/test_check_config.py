@@ -35,8 +35,9 @@ class CheckConfigTests(SynchronousTestCase):
 
     def test_warnings(self) -> None:
         """Warnings go to stderr and change nothing else."""
-        path = self.write("ui: {title: x}")
-        warning = f"warning: {path}:1: ui.title: is not in effect yet\n"
+        path = self.write("upstreams: {quay.io: {serve_private: true}}")
+        key = "upstreams.quay.io.serve_private"
+        warning = f"warning: {path}:1: {key}: has no effect without credentials\n"
         self.assertEqual(self.run_command(path), (0, "ok\n", warning))
 
     def test_bad(self) -> None:

@@ -12,7 +12,8 @@ from tests.support.processes import Server, Workspace, find_program, require
 
 #: How long a page may take (seconds); it tells when it is ready.
 PATIENCE = 120
-_OPTIONS = (
+#: How it is started: without a window, and asking nobody on its own.
+OPTIONS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -92,7 +93,7 @@ class Chromium:
         profile: Path = self._workspace.path / "profile"
         program = find_program("chromium") or "chromium"
         self._server = Server(
-            [program, *_OPTIONS, f"--user-data-dir={profile}", "--remote-debugging-port=0", url],
+            [program, *OPTIONS, f"--user-data-dir={profile}", "--remote-debugging-port=0", url],
             self._workspace.path / "log",
             environment={"HOME": str(self._workspace.path), "PATH": os.environ["PATH"]},
         )

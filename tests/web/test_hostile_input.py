@@ -16,6 +16,8 @@ from regcache.access.passwords import Passwords
 from regcache.admin.api.callers import Reach
 from regcache.admin.endpoint import AdminDispatch
 from regcache.admin.health import HealthPages
+from regcache.admin.ui_files import read_ui_files
+from regcache.admin.ui_pages import UiPages
 from regcache.digests import Digest
 from regcache.media_types import OCI_MANIFEST
 from regcache.web.redirect import RedirectDispatch
@@ -265,6 +267,7 @@ class HostileInputTests(SynchronousTestCase):
             health,
             lambda: b"metrics",
             "text/plain",
+            ui=UiPages(read_ui_files(), lambda: "regcache"),
             reach=Reach.LOOPBACK,
             api=lambda _: view,
             view=view,

@@ -1,0 +1,116 @@
+/** What was asked for: it is loading, there, or failed; what is known stays while it is asked anew. */
+import { Problem } from "./api.js";
+import { paint } from "./painting.js";
+
+/** Milliseconds after which a skeleton is shown. */
+const PATIENCE_MS = 200;
+
+/** @template T */
+export class Resource {
+  /** @param {() => Promise<T>} load */
+  constructor(load) {
+    this.load = load;
+    /** @type {T | null} */
+    this.value = null;
+    /** @type {Problem | null} */
+    this.problem = null;
+    this.isLoading = false;
+    /** Whether it takes long enough to say so. */
+    this.isSlow = false;
+    this.turn = 0;
+  }
+
+  /** Ask, or ask again. An older answer that comes later is dropped. */
+  async refresh() {
+    const turn = ++this.turn;
+    this.isLoading = true;
+    const timer = setTimeout(() => this.slow(turn), PATIENCE_MS);
+    try {
+      const value = await this.load();
+      if (turn === this.turn) this.take(value);
+    } catch (error) {
+      if (turn === this.turn) this.fail(error);
+    } finally {
+      clearTimeout(timer);
+      if (turn === this.turn) this.settle();
+    }
+  }
+
+  /** Something told what it is now. @param {T} value */
+  take(value) {
+    this.value = value;
+    this.problem = null;
+  }
+
+  /** @param {unknown} error */
+  fail(error) {
+    if (!(error instanceof Problem)) console.error(error);
+    this.problem = error instanceof Problem ? error : new Problem(0, { code: "INTERNAL", detail: String(error) });
+  }
+
+  /** @param {number} turn */
+  slow(turn) {
+    if (turn !== this.turn) return;
+    this.isSlow = true;
+    paint();
+  }
+
+  settle() {
+    this.isLoading = this.isSlow = false;
+    paint();
+  }
+
+  /** Take no answer any more: the page is left. */
+  close() {
+    this.turn += 1;
+  }
+}
+
+/**
+ * Rows that come page by page.
+ *
+ * @template T
+ * @extends {Resource<T[]>}
+ */
+export class PagedResource extends Resource {
+  /** @param {(cursor: string | null) => Promise<{ items: T[], next: string | null, total?: number | null }>} loadPage */
+  constructor(loadPage) {
+    super(() => this.first());
+    /** @type {T[] | null} */
+    this.value = null;
+    /** @type {boolean} */
+    this.isLoading = false;
+    this.loadPage = loadPage;
+    /** @type {string | null} */
+    this.next = null;
+    /** @type {number | null} */
+    this.total = null;
+  }
+
+  async first() {
+    const { items, next, total = null } = await this.loadPage(null);
+    this.next = next;
+    this.total = total;
+    return items;
+  }
+
+  /** Ask for the rows that follow; begins anew where the place is no longer known (410). */
+  async more() {
+    if (!this.next || this.isLoading) return;
+    const turn = ++this.turn;
+    this.isLoading = true;
+    try {
+      const { items, next, total = null } = await this.loadPage(this.next);
+      if (turn !== this.turn) return;
+      this.value = [...(this.value ?? []), ...items];
+      this.next = next;
+      this.total = total ?? this.total;
+    } catch (error) {
+      if (turn !== this.turn) return;
+      if (error instanceof Problem && error.status === 410) await this.refresh();
+      else this.fail(error);
+    } finally {
+      if (turn === this.turn) this.settle();
+    }
+  }
+}

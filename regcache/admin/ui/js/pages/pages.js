@@ -1,0 +1,29 @@
+/**
+ * The pages by the first word of their address. A page is made when it is opened, and closed when
+ * it is left.
+ *
+ * @typedef {object} Page
+ * @property {() => string} title for the window
+ * @property {() => import("../widgets/basics.js").Content} view
+ * @property {Record<string, (data: any) => void>} [on] what it does at events of the stream, by topic
+ * @property {() => void} [refresh] asks for everything anew: events were lost
+ * @property {(place: import("../core/router.js").Place) => void} [moved] the place behind its word changed
+ * @property {() => void} [close]
+ *
+ * @typedef {(place: import("../core/router.js").Place) => Page} OpenPage
+ */
+import { linkPage, loginPage } from "./login.js";
+import { missingPage } from "./missing.js";
+import { overviewPage } from "./overview/overview.js";
+
+/** @type {Record<string, OpenPage>} */
+const PAGES = {
+  "": overviewPage,
+  login: loginPage,
+  link: linkPage,
+};
+
+/** @param {import("../core/router.js").Place} place @returns {Page} */
+export function openPage(place) {
+  return (PAGES[place.page] ?? missingPage)(place);
+}

@@ -44,6 +44,7 @@ from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory
 from regcache.admin.requests.ring import RequestLog
+from regcache.admin.requests.usage_counting import UsageHistory
 from regcache.admin_reloads import Reloads
 from regcache.client_setup.served import ServedHere
 from regcache.config import model
@@ -95,6 +96,7 @@ class AdminParts:
     :ivar jobs: work that is begun by calls.
     :ivar requests: what clients asked lately.
     :ivar history: what was counted of it.
+    :ivar usage: what was counted by account.
     :ivar flow: looks how fast answers are.
     :ivar changes: which repositories were changed lately.
     :ivar events: the streams of events.
@@ -104,6 +106,7 @@ class AdminParts:
     jobs: Jobs
     requests: RequestLog
     history: CountHistory
+    usage: UsageHistory
     flow: FlowWatch
     changes: Changes
     events: EventHub
@@ -113,7 +116,7 @@ class AdminParts:
     @property
     def services(self) -> Sequence[Service]:
         """What of it runs beside the calls."""
-        return self.jobs, self.history, self.flow, self.events
+        return self.jobs, self.history, self.usage, self.flow, self.events
 
 
 def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) -> Api:

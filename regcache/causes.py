@@ -44,3 +44,11 @@ def forbidden(key: str) -> Cause:
 def limited(seconds: int) -> Cause:
     """The upstream limits the rate, for so long."""
     return Cause("failed.limited", {"seconds": seconds})
+
+
+def over_quota(name: str, seconds: int) -> Cause:
+    """The account has used up a quota, for so long.
+
+    :param name: ``daily`` or ``monthly``.
+    """
+    return Cause("denied.quota", {"quota": name, "seconds": seconds})

@@ -47,7 +47,7 @@ class Sums:
     :ivar served: bytes of bodies sent to clients.
     :ivar fetched: bytes of bodies that came from upstreams.
     :ivar hits: requests answered from the cache: hit, revalidated or stale.
-    :ivar pulls: manifests that were asked for by tag.
+    :ivar pulls: images that were asked for.
     """
 
     served: int = 0

@@ -12,8 +12,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prometheus_client import disable_created_metrics
-
 from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.cached_only import CachedOnly
@@ -50,6 +48,7 @@ from regcache.config.storage_settings import StorageSettings
 from regcache.digests import Digest
 from regcache.evicting import SpaceParts, limits_of, rules_of
 from regcache.generations import Generations
+from regcache.metering import Metering, build_metering
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
 from regcache.store.blob_store import BlobStore
@@ -89,6 +88,7 @@ class Engine:
     :ivar checking: finds out whether what is stored is what it has to be.
     :ivar senders: threads that send files.
     :ivar pacing: how fast answers may be sent.
+    :ivar metering: counts what accounts use.
     :ivar feeding: the answers being sent now.
     """
 
@@ -122,6 +122,7 @@ class Engine:
     turns: Turns
     rounds: Rounds
     pacing: Pacing
+    metering: Metering
     feeding: set[Sender]
 
     def release(self) -> None:
@@ -207,8 +208,6 @@ class _Builder:
     ) -> None:
         self._reactor = reactor
         self._system = system
-        # Without this each counter would have a second series, with the time of its creation.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics()
         self._index_pool = WorkPool(reactor, "index", 1)
         self._looking_pool = WorkPool(reactor, "looking", 1)
@@ -312,6 +311,7 @@ class _Builder:
             turns=turns,
             rounds=Rounds(self._reactor, senders),
             pacing=Pacing(self._reactor, turns.take),
+            metering=build_metering(self._reactor),
             feeding=set(),
         )
 

@@ -123,6 +123,10 @@ class TooManyRequestsError(RegistryError):
     status, code = 429, "TOOMANYREQUESTS"
 
 
+class QuotaReachedError(TooManyRequestsError):
+    """The account has used up a quota."""
+
+
 class BadGatewayError(RegistryError):
     """The upstream cannot be reached, or answered nonsense."""
 

@@ -111,6 +111,11 @@ class CurrentConfiguration(MultiService):
         """What decides who may do what, by the configuration then in force."""
         return self._in_force.gatekeeper
 
+    def is_account(self, name: str) -> bool:
+        """Whether there is such an account in our own files, in the same way."""
+        access = self._in_force.access
+        return access is not None and access.access.exists(name)
+
     def upstreams(self) -> Mapping[str, UpstreamIdentity]:
         """What each configured name stands for, by the configuration then in force."""
         return self._in_force.upstreams
@@ -258,7 +263,7 @@ def _distribution(
     table = _routing_table(config)
     gatekeeper = realm = removals = None
     if access is not None:
-        gatekeeper = Gatekeeper(access.access, access.permission, table)
+        gatekeeper = Gatekeeper(access.access, access.permission, table, engine.metering.gate)
         if access.has_realm:
             realm = TokenHandler(gatekeeper, TokenGiver(access.access.tokens, engine.reactor))
         if access.access.rules.anybody_may_delete:
@@ -267,7 +272,7 @@ def _distribution(
     return Distribution(
         table,
         identities,
-        ManifestHandler(cache, private),
+        ManifestHandler(cache, private, engine.metering.pulls),
         BlobHandler(cache, terms, private, engine.feeding, engine.checking.suspicions),
         ListingHandler(cache, table),
         gatekeeper=gatekeeper,

@@ -17,6 +17,7 @@ from prometheus_client import (
     GCCollector,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import (
@@ -281,6 +282,8 @@ class Metrics(UpstreamMetrics):
     """All metrics of one daemon, with a registry of their own."""
 
     def __init__(self, upstreams: Iterable[str] = ()) -> None:
+        # Without this each counter would have a second series, with the time of its creation.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         super().__init__(CollectorRegistry(auto_describe=True))
         self._client = RequestMetrics()
         self.registry.register(self._client)

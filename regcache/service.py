@@ -121,7 +121,7 @@ class _Builder:
 
     def _admin_parts(self, sites: Callable[[], Sequence[Site]]) -> AdminParts:
         """What is there for the API: the requests on some sites, their counts, and jobs."""
-        engine = self._engine
+        engine, current = self._engine, self._current
         clock = engine.reactor
         paths = StorePaths(os.path.abspath(self._config.storage.directory))
         history = CountHistory(
@@ -131,6 +131,7 @@ class _Builder:
             clock=clock,
             disk=lambda: engine.ledger.used,
         )
+        usage = engine.metering.history(paths.usage, clock, engine.disk_pool, current.is_account)
         ring, changes = RequestRing(), Changes()
         ids = EventIds(ring, changes)
         requests = RequestLog(ring, lambda: active_requests(sites()), clock.seconds)
@@ -139,6 +140,7 @@ class _Builder:
             jobs=Jobs(clock),
             requests=requests,
             history=history,
+            usage=usage,
             flow=FlowWatch(engine.feeding, clock),
             changes=changes,
             events=EventHub(clock, ids.last),
@@ -153,6 +155,7 @@ class _Builder:
             self._output.access,
             admin.requests.ring,
             admin.history.counting,
+            admin.usage.counting,
         ]
         return ListenerBuilder(
             engine=self._engine,

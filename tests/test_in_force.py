@@ -17,6 +17,7 @@ from regcache.digests import Digest
 from regcache.engine import Engine
 from regcache.in_force import CurrentConfiguration, InForce, build_in_force
 from regcache.media_types import OCI_MANIFEST
+from regcache.metering import build_metering
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
 from regcache.web.pacing.pacing import Pacing
@@ -128,6 +129,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         turns=Turns(network),
         rounds=terms.rounds,
         pacing=Pacing(network, lambda step: step()),
+        metering=build_metering(network),
         feeding=set(),
     )
 

@@ -39,6 +39,7 @@ ROOT = frozenset(
         "listener_set",
         "listening",
         "manager_reports",
+        "metering",
         "process",
         "reload_steps",
         "reloading",

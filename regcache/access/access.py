@@ -65,6 +65,10 @@ class Access:
         self._passwords.replace(accounts)
         self.forget()
 
+    def exists(self, name: str) -> bool:
+        """Whether there is such an account in our own files."""
+        return self._passwords.exists(name)
+
     def forget(self) -> None:
         """Decide everything anew: accounts or keys have changed."""
         self._changes += 1

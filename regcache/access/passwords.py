@@ -65,6 +65,10 @@ class Passwords:
         self._nobody = _NOBODY % max(costs, default=_DEFAULT_COST)
         self._remembered.clear()
 
+    def exists(self, name: str) -> bool:
+        """Whether there is such an account."""
+        return name in self._accounts
+
     def mark(self, name: str) -> str | None:
         """What an account's present password is known by elsewhere; None without that account.
 

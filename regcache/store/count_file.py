@@ -1,37 +1,27 @@
-"""The file of what is counted over time: an SQLite database beside the index.
+"""The file of what is counted over time. If it is lost only charts miss something."""
 
-It is a file of its own since it may be lost: a damaged one, or one of another version, is removed
-and begun anew, and only charts miss something. Writing it never waits for the index.
-"""
-
-import errno
-import os
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any
-
-from twisted.logger import Logger
 
 from regcache.counts import (
     KEPT,
     NAMES_KEPT,
     CountBatch,
     CountPeriod,
+    NameKind,
     Sums,
 )
-from regcache.store.aside import Aside
+from regcache.store.sums_file import SumsFile
 
 VERSION = 1
 #: Names of one kind that are kept of a period that is over, and while it runs.
-NAMES_OF_PAST, NAMES_OF_PRESENT = 200, 2000
+NAMES_OF_PAST, NAMES_OF_PRESENT = {NameKind.REPOSITORY: 200, NameKind.PRINCIPAL: 2000}, 2000
 
 _FIELDS = "served, fetched, requests, hits, failed, pulls"
 _TOTALS = ", ".join(f"COALESCE(SUM({name}), 0)" for name in _FIELDS.split(", "))
 _ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _FIELDS.split(", "))
 _COLUMNS = ", ".join(f"{name} INTEGER NOT NULL" for name in _FIELDS.split(", "))
 _SCHEMA = f"""
-PRAGMA user_version = {VERSION};
 CREATE TABLE IF NOT EXISTS counts (
     step INTEGER NOT NULL, start INTEGER NOT NULL, upstream TEXT NOT NULL, {_COLUMNS},
     PRIMARY KEY (step, start, upstream)) WITHOUT ROWID;
@@ -42,7 +32,7 @@ CREATE TABLE IF NOT EXISTS names (
     step INTEGER NOT NULL, start INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
     {_COLUMNS}, PRIMARY KEY (step, start, kind, name)) WITHOUT ROWID;
 """
-_PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -1024")
+_PRAGMAS = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -1024")
 _ADD_COUNT = (
     f"INSERT INTO counts (step, start, upstream, {_FIELDS}) VALUES (?,?,?,?,?,?,?,?,?)"
     f" ON CONFLICT DO UPDATE SET {_ADDED}"
@@ -62,20 +52,16 @@ DELETE FROM names WHERE step = ?1 AND start = ?2 AND kind = ?3 AND name NOT IN (
 class CountFile:
     """See :class:`regcache.counts.ICountFile`."""
 
-    _log = Logger()
-
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._aside = Aside(os.path.dirname(path))
-        self._connection: sqlite3.Connection | None = None
+        self._file = SumsFile(path, _SCHEMA, VERSION, pragmas=_PRAGMAS, keeps=False)
 
     def add(self, batch: CountBatch) -> None:
         """Add a batch to the periods of its time, and drop what is too old."""
         try:
-            with self._open() as connection:
+            with self._file.open() as connection:
                 self._add(connection, batch)
         except sqlite3.Error as error:
-            raise self._failed(error) from error
+            raise self._file.failed(error) from error
 
     def _add(self, connection: sqlite3.Connection, batch: CountBatch) -> None:
         now = int(batch.time)
@@ -103,7 +89,7 @@ class CountFile:
         connection.executemany(_ADD_NAME, rows)
         query = "SELECT start, kind, COUNT(*) FROM names WHERE step = ? GROUP BY start, kind"
         for at, kind, count in connection.execute(query, (step,)).fetchall():
-            most = NAMES_OF_PRESENT if at == start else NAMES_OF_PAST
+            most = NAMES_OF_PRESENT if at == start else NAMES_OF_PAST[kind]
             if count > most:
                 connection.execute(_PRUNE, (step, at, kind, most))
 
@@ -113,9 +99,9 @@ class CountFile:
         arguments: tuple[object, ...] = (step, start)
         if upstream is not None:
             query, arguments = f"{query} AND upstream = ?", (*arguments, upstream)
-        counted = self._read(f"{query} GROUP BY start ORDER BY start", arguments)
+        counted = self._file.read(f"{query} GROUP BY start ORDER BY start", arguments)
         stored = dict(
-            self._read(
+            self._file.read(
                 "SELECT start, bytes FROM stored WHERE step = ? AND start >= ?", (step, start)
             )
         )
@@ -124,12 +110,12 @@ class CountFile:
     def by_upstream(self, step: int, start: int) -> Mapping[str, Sums]:
         """Sums since a time, by upstream."""
         query = f"SELECT upstream, {_TOTALS} FROM counts WHERE step = ? AND start >= ?"
-        rows = self._read(f"{query} GROUP BY upstream", (step, start))
+        rows = self._file.read(f"{query} GROUP BY upstream", (step, start))
         return {name: Sums(*sums) for name, *sums in rows}
 
     def names(self, step: int, start: int, kind: str) -> Mapping[str, Sums]:
         """Sums since a time, by name."""
-        rows = self._read(
+        rows = self._file.read(
             f"SELECT name, {_TOTALS} FROM names WHERE step = ? AND start >= ? AND kind = ?"
             " GROUP BY name",
             (step, start, kind),
@@ -138,64 +124,7 @@ class CountFile:
 
     def close(self) -> None:
         """Close it. Idempotent."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
-
-    def _read(self, query: str, arguments: tuple[object, ...]) -> list[Any]:
-        try:
-            return self._open().execute(query, arguments).fetchall()
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            try:
-                self._connection = self._connect()
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError as error:
-                self._begin_anew(str(error))
-                self._connection = self._connect()
-        return self._connection
-
-    def _connect(self) -> sqlite3.Connection:
-        for path in self._paths():
-            self._aside.clear(path)
-        # It names accounts. What SQLite puts beside it gets the same mode.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=1.0)
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise sqlite3.DatabaseError(f"it is of version {version}")
-            for pragma in _PRAGMAS:
-                connection.execute(pragma)
-            connection.executescript(_SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _failed(self, error: sqlite3.Error) -> OSError:
-        """The error to raise; a damaged file is gone after that."""
-        self.close()
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, sqlite3.OperationalError
-        ):
-            self._begin_anew(str(error))
-        return OSError(errno.EIO, f"{self._path}: {error}")
-
-    def _begin_anew(self, why: str) -> None:
-        self._log.warn("{path} is begun anew: {why}", path=self._path, why=why)
-        for path in self._paths():
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-
-    def _paths(self) -> tuple[str, ...]:
-        """The file, and what SQLite puts beside it."""
-        return self._path, f"{self._path}-wal", f"{self._path}-shm"
+        self._file.close()
 
 
 def _values(sums: Sums) -> tuple[int, ...]:

@@ -67,6 +67,7 @@ class StorePaths:
         self.partials = os.path.join(directory, "partial")
         self.index = os.path.join(directory, "index.sqlite")
         self.counts = os.path.join(directory, "counts.sqlite")
+        self.usage = os.path.join(directory, "usage.sqlite")
         self.lock = os.path.join(directory, "lock")
         self.aside = Aside(directory)
 

@@ -12,16 +12,21 @@ from regcache.access.grants import Action
 from regcache.access.permission import Permission, Situation
 from regcache.access.principals import Decision, Wanted
 from regcache.web.hosts import RoutingTable
+from regcache.web.quota_gate import QuotaGate
 from regcache.web.request import Request
 
 
 @dataclass(frozen=True, slots=True)
 class Gatekeeper:
-    """Decides about requests to the distribution API."""
+    """Decides about requests to the distribution API.
+
+    :ivar quotas: refuses who has used one up; None where there are none.
+    """
 
     access: Access
     permission: Permission
     table: RoutingTable
+    quotas: QuotaGate | None = None
 
     def asker(self, request: Request) -> Asker:
         """Who asks, as the request shows it. Several Authorization fields are wrong credentials."""
@@ -36,6 +41,12 @@ class Gatekeeper:
 
     def at_once(self, request: Request) -> Decision | None:
         """The decision about who asks, if it is there at once; else call :meth:`decide`."""
+        decision = self._kept(request)
+        if decision is None or decision.seat is None or self.quotas is None:
+            return decision
+        return decision if self.quotas.is_open_for(decision) else None
+
+    def _kept(self, request: Request) -> Decision | None:
         headers = request.requestHeaders
         lines = headers.getRawHeaders(b"authorization")
         certificate = request.client_certificate
@@ -51,7 +62,10 @@ class Gatekeeper:
 
         :raises RegistryError: if too many passwords are being tried.
         """
-        return await self.access.decide(self.asker(request))
+        decision = await self.access.decide(self.asker(request))
+        if self.quotas is not None:
+            await self.quotas.wait_for(decision)
+        return decision
 
     def admit(
         self,
@@ -62,12 +76,14 @@ class Gatekeeper:
     ) -> None:
         """Admit a request about a repository.
 
-        :raises RegistryError: if it may not.
+        :raises RegistryError: if it may not, or has used up a quota.
         """
         request.facts.decided(decision)
         if decision.wrong or not decision.permits(action, wanted):
             situation = self.situation(request, wanted.upstream)
             self.permission.check(decision, action, wanted, situation)
+        if decision.seat is not None and self.quotas is not None:
+            self.quotas.check(request, decision)
 
     def admit_listing(self, request: Request, decision: Decision, upstream: str) -> None:
         """Admit a request for the catalog.

@@ -16,7 +16,8 @@ from regcache.media_types import INDEX_TYPES, accepts
 from regcache.timings import begin_timings
 from regcache.web.content_headers import content_headers, note_status, set_content_headers
 from regcache.web.header_block import HeaderBlock
-from regcache.web.request import Request
+from regcache.web.pull_starts import PullStarts
+from regcache.web.request import Request, payer_of
 from regcache.web.respond import add_vary, is_not_modified, set_header
 
 #: How many encoded heads of answers are kept (entries of about a KiB).
@@ -40,10 +41,12 @@ class ManifestHandler:
     :ivar private: whether access is restricted, so that shared caches must not keep answers.
     :ivar heads: encoded heads of answers.
     :ivar index_takers: for Accept lines, whether they accept an index.
+    :ivar pulls: tells which requests begin a pull; None where none counts as one.
     """
 
     cache: ContentAnswers
     private: bool
+    pulls: PullStarts | None = None
     heads: BoundedTable[HeadKey, HeaderBlock] = field(
         default_factory=lambda: BoundedTable(MOST_HEADS)
     )
@@ -113,14 +116,29 @@ class ManifestHandler:
         return takes
 
     def _send(self, request: Request, found: Served, by_tag: bool) -> None:
-        note_status(request, found.status)
-        manifest = found.manifest
+        manifest, refusal = found.manifest, request.facts.unless_not_modified
         request.facts.digest = manifest.digest
-        if is_not_modified(request, f'"{manifest.digest}"'):
+        is_modified = not is_not_modified(request, f'"{manifest.digest}"')
+        if is_modified and refusal is not None:
+            raise refusal
+        note_status(request, found.status)
+        self._note_pull(request, found, by_tag)
+        if not is_modified:
             request.setResponseCode(304)
             request.send_whole((self._head(found, by_tag, False),), b"")
         else:
             request.send_whole((self._head(found, by_tag, True),), manifest.content)
+
+    def _note_pull(self, request: Request, found: Served, by_tag: bool) -> None:
+        if self.pulls is None or request.method != b"GET":
+            return
+        facts, manifest = request.facts, found.manifest
+        request.facts.is_pull = self.pulls.begins(
+            (payer_of(request), facts.upstream, facts.repository),
+            manifest.digest,
+            is_index=manifest.media_type in INDEX_TYPES,
+            by_tag=by_tag,
+        )
 
     def _head(self, found: Served, by_tag: bool, whole: bool) -> HeaderBlock:
         """The head of an answer; with the length of its body, if that follows."""

@@ -14,6 +14,7 @@ from twisted.web.http_headers import Headers
 from regcache.access.principals import UNLIMITED, Decision, Principal, TransferLimits
 from regcache.causes import Cause
 from regcache.digests import Digest
+from regcache.errors import RegistryError
 from regcache.timings import FetchTimings
 from regcache.web.flow import Flow
 
@@ -61,6 +62,7 @@ class RequestRecord(NamedTuple):
     :ivar timings: what took how long until an upstream answered; None where none was asked.
     :ivar flow: how fast the answer was, and who was waited for; None where it was soon over.
     :ivar verdict: what was found of it when it ended, where that was looked for.
+    :ivar is_pull: it began a pull of an image, and was answered.
     """
 
     peer: str
@@ -93,6 +95,7 @@ class RequestRecord(NamedTuple):
     timings: FetchTimings | None = None
     flow: Flow | None = None
     verdict: Cause | None = None
+    is_pull: bool = False
 
     def as_fields(self) -> dict[str, object]:
         """The fields of a line in JSON."""
@@ -125,6 +128,8 @@ class RequestFacts:
     :ivar cause: why the answer is not what was hoped for.
     :ivar timings: what took how long until an upstream answered.
     :ivar flow: how fast the answer is, and who is waited for.
+    :ivar is_pull: it begins a pull of an image.
+    :ivar unless_not_modified: what is to be answered instead of a body.
     """
 
     kind: str = "other"
@@ -143,6 +148,8 @@ class RequestFacts:
     cause: Cause | None = None
     timings: FetchTimings | None = None
     flow: Flow | None = None
+    is_pull: bool = False
+    unless_not_modified: RegistryError | None = None
 
     def decided(self, decision: Decision) -> None:
         """It is known who asks."""

@@ -321,7 +321,7 @@ def open_allowance(request: Request, *, is_download: bool) -> Allowance | None:
     pacing = request.site.pacing
     if pacing is None:
         return None
-    return pacing.open(_payer(request), request.facts.limits, is_download=is_download)
+    return pacing.open(payer_of(request), request.facts.limits, is_download=is_download)
 
 
 def _may_send_whole(request: Request, count: int) -> bool:
@@ -329,10 +329,10 @@ def _may_send_whole(request: Request, count: int) -> bool:
     pacing, limits = request.site.pacing, request.facts.limits
     if pacing is None or not count or not pacing.applies(limits):
         return True
-    return pacing.passes(_payer(request), limits, count)
+    return pacing.passes(payer_of(request), limits, count)
 
 
-def _payer(request: Request) -> Hashable:
+def payer_of(request: Request) -> Hashable:
     """Who shares what may be sent with others: an account, or an anonymous address."""
     address = request.peer_address
     return request.facts.account or (address if address is None else text_key(address),)
@@ -375,6 +375,7 @@ def record_of(request: Request, now: float, *, is_open: bool = False) -> Request
             facts.timings,
             facts.flow,
             None,
+            facts.is_pull and not facts.ended_early,
         )
     )
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from twisted.web.http_headers import Headers
 
-from regcache.errors import RegistryError
+from regcache.errors import QuotaReachedError, RegistryError
 from regcache.web.header_block import HeaderBlock, safe_header_value
 from regcache.web.records import RequestFacts
 
@@ -73,7 +73,8 @@ def error_body(error: RegistryError) -> bytes:
 def note_error(request: AnswerableRequest, error: RegistryError) -> None:
     """Note an error as the outcome, unless a handler noted another."""
     if not request.facts.outcome:
-        request.facts.outcome = "denied" if error.status in (401, 403) else "error"
+        denied = error.status in (401, 403) or isinstance(error, QuotaReachedError)
+        request.facts.outcome = "denied" if denied else "error"
     request.facts.error = error.message
     request.facts.cause = error.cause
 

@@ -81,7 +81,7 @@ class CountFileTests(SynchronousTestCase):
         self.assertEqual(len(found), NAMES_OF_PRESENT)
         self.assertIn(f"a/r{NAMES_OF_PRESENT + 999}", found)
         self.file.add(CountBatch(NOW + QUARTER, {}, {(kind, "a/x"): Sums(served=1)}))
-        self.assertEqual(len(self.file.names(QUARTER, 0, kind)), NAMES_OF_PAST + 1)
+        self.assertEqual(len(self.file.names(QUARTER, 0, kind)), NAMES_OF_PAST[kind] + 1)
         self.assertEqual(self.file.names(QUARTER, 0, NameKind.PRINCIPAL), {})
 
     def test_damage(self) -> None:

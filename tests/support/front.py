@@ -9,10 +9,13 @@ from regcache.access.access import Access
 from regcache.access.challenges import Challenger
 from regcache.access.permission import Permission
 from regcache.access.principals import Decision
+from regcache.access.quotas import QuotaBook
 from regcache.access.realm import TokenGiver
+from regcache.admin.requests.usage_counting import UsageCounting
 from regcache.cache.policy import Policy
 from regcache.cache.suspicions import Suspicions
 from regcache.errors import UpstreamFailure
+from regcache.local_days import LocalDays
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.cors import CrossOrigin
 from regcache.web.distribution import Distribution
@@ -20,6 +23,8 @@ from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
+from regcache.web.pull_starts import PullStarts
+from regcache.web.quota_gate import QuotaGate
 from regcache.web.removal_handler import RemovalHandler
 from regcache.web.token_handler import TokenHandler
 from tests.support.caches import Caches
@@ -52,6 +57,7 @@ class Front:
 
     :ivar main: the upstream that answers by default, and under ``main.example.com``.
     :ivar other: the one that has to be named.
+    :ivar book: how much accounts were served.
     :ivar passed_over: whose wrong credentials counted as none.
     """
 
@@ -72,9 +78,12 @@ class Front:
             finish=setting.finish,
         )
         self.records = RecordList()
+        days = LocalDays()
+        self.book = QuotaBook(self.clock, days)
+        usage = UsageCounting(self.clock, days, self.book, lambda account: True)
         pages = CrossOrigin(setting.origins)
         dispatch = pages.before(self._distribution(setting))
-        self.site = make_site(dispatch, self.clock, recorders=[self.records])
+        self.site = make_site(dispatch, self.clock, recorders=[self.records, usage])
 
     def _distribution(self, setting: Setting) -> Distribution:
         caches, private = self.caches, setting.private
@@ -95,14 +104,15 @@ class Front:
             permission = Permission(
                 Challenger("Registry Realm"), True, self.passed_over.append, setting.access.refuse
             )
-            gatekeeper = Gatekeeper(setting.access, permission, table)
+            gate = QuotaGate(self.book, self.clock)
+            gatekeeper = Gatekeeper(setting.access, permission, table, gate)
             if setting.access.rules.anybody_may_delete:
                 removals = RemovalHandler(caches.removal)
             realm = TokenHandler(gatekeeper, TokenGiver(setting.access.tokens, self.clock))
         return Distribution(
             table,
             {name: each.identity for name, each in caches.upstreams.items()},
-            ManifestHandler(caches.cache, private),
+            ManifestHandler(caches.cache, private, PullStarts(self.clock)),
             BlobHandler(
                 caches.cache,
                 make_terms(self.clock, STALL),

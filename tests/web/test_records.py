@@ -78,6 +78,7 @@ class RecordTests(SynchronousTestCase):
                 "timings": timings,
                 "flow": flow,
                 "verdict": None,
+                "is_pull": False,
             },
         )
         self.assertNotIn("agent", record.as_fields())

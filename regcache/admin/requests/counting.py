@@ -11,15 +11,15 @@ kept, and written with what follows; there are at most :data:`MOST_NAMES` names 
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 
 from regcache.admin.requests.verdicts import is_failed
+from regcache.admin.requests.written_behind import WrittenBehind
 from regcache.counts import (
     MINUTE,
     QUARTER_DAY,
@@ -32,8 +32,6 @@ from regcache.counts import (
 )
 from regcache.interfaces import IWorkPool
 from regcache.web.records import RequestRecord
-
-T = TypeVar("T")
 
 #: Seconds between two batches.
 INTERVAL = 5.0
@@ -50,7 +48,7 @@ _FETCHED, _BAD = frozenset({"miss", "relay"}), frozenset({"error", "denied"})
 MOST_GROUPS = 2000
 
 _Key = tuple[str, str, str, str, bool, bool, bool]
-"""Upstream, repository, account, outcome; whether it succeeded, failed, named a tag."""
+"""Upstream, repository, account, outcome; whether it succeeded, failed, began a pull."""
 
 
 class _Minute:
@@ -103,12 +101,12 @@ class RequestCounting:
 
     def __call__(self, record: RequestRecord) -> None:
         if not record.is_distribution:
+            self._count_beside(record)
             return
-        outcome, kind = record.outcome, record.kind
+        outcome, is_pull = record.outcome, record.is_pull
         failed = (outcome in _BAD or record.ended_early != "") and is_failed(record)
-        by_tag = kind == "manifest" and ":" not in record.reference
         well = not failed and record.status < 400
-        key = (record.upstream, record.repository, record.account, outcome, well, failed, by_tag)
+        key = (record.upstream, record.repository, record.account, outcome, well, failed, is_pull)
         group = self._groups.get(key)
         if group is None:
             group = self._begin_group(key)
@@ -118,6 +116,12 @@ class RequestCounting:
         if first is not None:
             self._first_bytes[bisect_left(_BOUNDS, first)] += 1
 
+    def _count_beside(self, record: RequestRecord) -> None:
+        """Count what an account was served of tokens, pages and the like: bytes alone."""
+        found = self._sums_of((NameKind.PRINCIPAL, record.account)) if record.account else None
+        if found is not None:
+            found.served += record.body_bytes
+
     def _begin_group(self, key: _Key) -> _Group:
         if len(self._groups) >= MOST_GROUPS:
             self._add_up()
@@ -126,20 +130,20 @@ class RequestCounting:
 
     def _add_up(self) -> None:
         groups, self._groups = self._groups, {}
-        for (upstream, repository, account, outcome, well, failed, by_tag), group in groups.items():
+        for key, group in groups.items():
+            upstream, repository, account, outcome, well, failed, is_pull = key
             sums = self._upstreams.setdefault(upstream, Sums())
             sums.failed += group.count * failed
             _count(sums, group, outcome)
-            if not well:  # so clients make up no names
-                continue
             for kind, name, is_named in (
-                (NameKind.REPOSITORY, f"{upstream}/{repository}", repository),
-                (NameKind.PRINCIPAL, account, account),
+                (NameKind.PRINCIPAL, account, account != ""),
+                # Of repositories only what is there, so that clients make up no names.
+                (NameKind.REPOSITORY, f"{upstream}/{repository}", well and repository != ""),
             ):
                 found = self._sums_of((kind, name)) if is_named else None
                 if found is not None:
                     _count(found, group, outcome)
-                    found.pulls += group.count * by_tag
+                    found.pulls += group.count * is_pull
                     found.fetched += group.bytes * (outcome in _FETCHED)
 
     def _sums_of(self, key: tuple[str, str]) -> Sums | None:
@@ -215,8 +219,6 @@ class CountHistory(Service):
     :ivar week: sums of the last seven days by upstream; empty until they are known.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         counting: RequestCounting,
@@ -228,12 +230,11 @@ class CountHistory(Service):
     ) -> None:
         self.counting = counting
         self._file = file
-        self._pool = pool
         self._clock = clock
         self._disk = disk
-        self._turn = DeferredLock()
-        self._waiting: CountBatch | None = None
-        self._is_failing = False
+        self._behind: WrittenBehind[CountBatch, Mapping[str, Sums] | None] = WrittenBehind(
+            pool, self._add, _merged, what="what is counted"
+        )
         self._week_at = float("-inf")
         self.week: Mapping[str, Sums] = {}
         self._loop = LoopingCall(self._write_now)
@@ -249,7 +250,7 @@ class CountHistory(Service):
         super().stopService()
         if self._loop.running:
             self._loop.stop()
-        return self.write().addCallback(lambda _: self._run(self._file.close))
+        return self.write().addCallback(lambda _: self._behind.run(self._file.close))
 
     def _write_now(self) -> None:
         # Not returned: a slow disk delays no later batch of memory.
@@ -258,10 +259,9 @@ class CountHistory(Service):
     def write(self) -> "Deferred[Any]":
         """Write what was counted; it waits for another time if that fails."""
         now = self._clock.seconds()
-        batch = _merged(self._waiting, self.counting.take(now, self._disk()))
-        self._waiting = None
-        writing = self._run(self._add, batch, now >= self._week_at + WEEK_INTERVAL)
-        return writing.addCallbacks(self._wrote, self._not_written, errbackArgs=(batch,))
+        batch = self.counting.take(now, self._disk())
+        writing = self._behind.write(batch, now >= self._week_at + WEEK_INTERVAL)
+        return writing.addCallback(self._note_week)
 
     def _add(self, batch: CountBatch, with_week: bool) -> Mapping[str, Sums] | None:
         """In a thread."""
@@ -270,40 +270,24 @@ class CountHistory(Service):
             return None
         return self._file.by_upstream(QUARTER_DAY, int(batch.time) - _WEEK)
 
-    def _wrote(self, week: Mapping[str, Sums] | None) -> None:
-        self._is_failing = False
+    def _note_week(self, week: Mapping[str, Sums] | None) -> None:
         if week is not None:
             self.week, self._week_at = week, self._clock.seconds()
-
-    def _not_written(self, failure: Any, batch: CountBatch) -> None:
-        failure.trap(OSError)
-        self._waiting = _merged(batch, self._waiting)
-        if not self._is_failing:
-            self._log.warn("what is counted cannot be written: {why}", why=failure.value)
-        self._is_failing = True
 
     def series(self, span: Span, upstream: str | None) -> "Deferred[Sequence[CountPeriod]]":
         """The periods of a span, of one upstream or of all. Fails with OSError."""
         start = span.start(self._clock.seconds())
-        return self._run(self._file.series, span.step, start, upstream)
+        return self._behind.run(self._file.series, span.step, start, upstream)
 
     def names(self, span: Span, kind: str) -> "Deferred[Mapping[str, Sums]]":
         """The sums of a span by name. Fails with OSError."""
         start = int(self._clock.seconds()) - span.seconds
         start = start // span.names_step * span.names_step
-        return self._run(self._file.names, span.names_step, start, kind)
-
-    def _run(self, function: Callable[..., T], *arguments: Any) -> "Deferred[T]":
-        running: Deferred[T] = self._turn.run(self._pool.run, function, *arguments)
-        return running
+        return self._behind.run(self._file.names, span.names_step, start, kind)
 
 
-def _merged(earlier: CountBatch | None, later: CountBatch | None) -> CountBatch:
+def _merged(earlier: CountBatch, later: CountBatch) -> CountBatch:
     """Both as one, of the time of the later one."""
-    if earlier is None or later is None:
-        batch = earlier or later
-        assert batch is not None, "there is one of them at least"
-        return batch
     upstreams, names = dict(earlier.upstreams), dict(earlier.names)
     for name, sums in later.upstreams.items():
         _add_to(upstreams, name, sums)

@@ -5,7 +5,8 @@ The first row of this table that fits is the verdict:
 ====================================  ==================================================
 code                                  when
 ====================================  ==================================================
-denied.private, .rule, .upstream      the refusal says so
+denied.private, .rule, .upstream,     the refusal says so
+denied.quota
 denied.login                          401 to a request without credentials
 denied.credentials                    401 to one that had some
 denied.other                          any other refusal

@@ -41,13 +41,16 @@ class CountingTests(SynchronousTestCase):
         self.assertEqual(self.take().upstreams, {"docker.io": Sums(fetched=100)})
 
     def test_names(self) -> None:
-        """What succeeded is counted by repository and account; pulls are manifests by tag."""
-        self.counting(row(account="bob"))
+        """What succeeded is counted by repository, and all that concerns an account by it."""
+        bob = (NameKind.PRINCIPAL, "bob")
+        self.counting(row(account="bob", is_pull=True))
         self.counting(row(reference="sha256:ab", outcome="miss"))
         self.counting(row(repository="made/up", outcome="error", status=404))
+        self.counting(row(repository="made/up", outcome="error", status=404, account="bob"))
+        self.counting(row(is_distribution=False, account="bob", body_bytes=5))
         names = self.take().names
         self.assertEqual(names[REPOSITORY], Sums(2000, 1000, 2, 1, 0, 1))
-        self.assertEqual(names[NameKind.PRINCIPAL, "bob"].pulls, 1)
+        self.assertEqual(names[bob], Sums(2005, 0, 2, 1, 0, 1))
         self.assertEqual(len(names), 2)
 
     def test_overfilled(self) -> None:

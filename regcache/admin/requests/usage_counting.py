@@ -1,0 +1,196 @@
+"""Counts what accounts use: in memory, and written behind every few seconds.
+
+What a recorder does is done for every request, so it only adds to a few numbers. A kill -9 loses
+what ended in the last :data:`INTERVAL` seconds, and what was being written.
+
+=================  =======================  ==================================================
+the file           event                    what holds afterwards
+=================  =======================  ==================================================
+not read yet       the service starts, or   what was served before is added to the quotas, once
+                   the interval is over
+not read yet       it cannot be read        the quotas go by what was counted since the start;
+                                            nothing is written, and it is read again later
+read               the interval is over     what was counted is written
+read               that fails               it is kept, and written with what follows
+any                the service stops        the same once more, and the file is closed
+=================  =======================  ==================================================
+
+So what was read never includes what this process has counted.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's services have no annotations)
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from regcache.access.quotas import QuotaBook
+from regcache.admin.requests.written_behind import WrittenBehind
+from regcache.interfaces import IWorkPool
+from regcache.local_days import LocalDays
+from regcache.usage import (
+    NOBODY,
+    OTHERS,
+    IUsageFile,
+    Usage,
+    UsageBatch,
+    UsageKey,
+    UsageQuestion,
+    UsageRow,
+    address_class,
+)
+from regcache.web.records import RequestRecord
+
+#: Seconds between two batches; with a slow disk it may be twice as long.
+INTERVAL = 5.0
+#: Accounts of an external token server that are told apart each day; further ones count as one.
+MOST_OTHERS = 1000
+_FETCHED = frozenset({"miss", "relay"})
+
+
+class UsageCounting:
+    """Counts what ends. A :data:`~regcache.web.records.Recorder`.
+
+    :param book: the quotas, which are told as well.
+    :param is_known: whether an account is one of our own files; there are only so many of these.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, days: LocalDays, book: QuotaBook, is_known: Callable[[str], bool]
+    ) -> None:
+        self._clock = clock
+        self._days = days
+        self._book = book
+        self._is_known = is_known
+        self._batch: dict[UsageKey, Usage] = {}
+        self._others: set[str] = set()
+        self._day = date.min
+
+    def __call__(self, record: RequestRecord) -> None:
+        day = self._days.day(self._clock.seconds())
+        if day != self._day:
+            self._day, self._others = day, set()
+        account = record.account
+        if account:
+            name, where = self._name(account), ""
+            self._book.end(name, record.serial, record.body_bytes)
+        else:
+            name, where = NOBODY, address_class(record.peer)
+        key = UsageKey(day, name, where, record.upstream)
+        usage = self._batch.get(key)
+        if usage is None:
+            usage = self._batch[key] = Usage()
+        usage.requests += 1
+        usage.pulls += record.is_pull
+        usage.served += record.body_bytes
+        if record.outcome in _FETCHED:
+            usage.fetched += record.body_bytes
+        elif record.outcome == "denied":
+            usage.refused += record.shows_login
+
+    def _name(self, account: str) -> str:
+        if account in self._others or self._is_known(account):
+            return account
+        if len(self._others) >= MOST_OTHERS:
+            return OTHERS
+        self._others.add(account)
+        return account
+
+    def take(self) -> UsageBatch:
+        """What was counted since the last time."""
+        batch, self._batch = self._batch, {}
+        return batch
+
+
+class UsageHistory(Service):
+    """Writes what is counted, and reads it again.
+
+    :param pool: for the disk.
+    """
+
+    def __init__(
+        self,
+        counting: UsageCounting,
+        book: QuotaBook,
+        file: IUsageFile,
+        *,
+        pool: IWorkPool,
+        clock: IReactorTime,
+        days: LocalDays,
+    ) -> None:
+        self.counting = counting
+        self._book = book
+        self._file = file
+        self._clock = clock
+        self._days = days
+        self._behind: WrittenBehind[UsageBatch, None] = WrittenBehind(
+            pool, file.add, merged, what="usage"
+        )
+        self._is_read = False
+        self._loop = LoopingCall(self._write_now)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Read what was served before, and write regularly from now on."""
+        super().startService()
+        self._loop.start(INTERVAL, now=True)
+
+    def stopService(self) -> "Deferred[Any]":
+        """Write what was counted, and close the file."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+        return self.write().addCallback(lambda _: self._behind.run(self._file.close))
+
+    def _write_now(self) -> None:
+        # Not returned: while a disk is slow the next batch is taken in time.
+        self.write()
+
+    def write(self) -> "Deferred[Any]":
+        """Write what was counted."""
+        today = self._days.day(self._clock.seconds())
+        batch = self.counting.take()
+        if self._is_read:
+            return self._behind.write(batch, today)
+        self._behind.keep(batch)
+        reading = self._behind.run(self._file.served, today)
+        return reading.addCallbacks(self._read, self._not_read, callbackArgs=(today,))
+
+    def _read(self, served: Any, today: date) -> "Deferred[Any] | None":
+        if self._is_read:
+            return None  # it was asked for again meanwhile
+        self._is_read = True
+        self._book.load(served, today)
+        return self._behind.write({}, today)
+
+    def _not_read(self, failure: Failure) -> None:
+        failure.trap(OSError)
+        self._behind.say(failure)
+        self._book.opened.succeed()
+
+    def rows(self, question: UsageQuestion, most: int) -> "Deferred[Sequence[UsageRow]]":
+        """The sums that are asked for, up to a moment ago. Fails with OSError.
+
+        It fails with TooManyRowsError if there are more than ``most``.
+        """
+        self.write()
+        return self._behind.run(self._file.rows, question, most)
+
+
+def merged(earlier: UsageBatch, later: UsageBatch) -> UsageBatch:
+    """Both as one."""
+    both = dict(earlier)
+    for key, more in later.items():
+        known = both.get(key)
+        if known is None:
+            both[key] = more
+        else:
+            known.add(more)
+    return both

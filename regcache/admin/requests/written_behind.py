@@ -1,0 +1,79 @@
+"""Writes batches to a file, in a thread and one after the other. Nobody waits for it."""
+
+# mypy: disable-error-code="no-untyped-call"
+# (Twisted's locks have no annotations)
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regcache.interfaces import IWorkPool
+
+Batch = TypeVar("Batch")
+Told = TypeVar("Told")
+
+
+class WrittenBehind(Generic[Batch, Told]):
+    """What cannot be written is kept, and written with the batch that follows.
+
+    :param add: writes a batch, in a thread; raises OSError if the disk fails. It gives something.
+    :param merge: makes one batch of an earlier and a later one.
+    :param what: that is written, for the log.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        pool: IWorkPool,
+        add: Callable[..., Told],
+        merge: Callable[[Batch, Batch], Batch],
+        *,
+        what: str,
+    ) -> None:
+        self._pool = pool
+        self._add = add
+        self._merge = merge
+        self._what = what
+        self._turn = DeferredLock()
+        self._waiting: Batch | None = None
+        self._is_failing = False
+
+    def keep(self, batch: Batch) -> Batch:
+        """Keep a batch for the next time. All that is kept."""
+        waiting, self._waiting = self._waiting, None
+        self._waiting = batch if waiting is None else self._merge(waiting, batch)
+        return self._waiting
+
+    def write(self, batch: Batch, *arguments: Any) -> "Deferred[Told | None]":
+        """Write a batch, with what is kept; None if that fails.
+
+        :param arguments: for ``add``.
+        """
+        batch, self._waiting = self.keep(batch), None
+        writing = self.run(self._add, batch, *arguments)
+        return writing.addCallbacks(self._wrote, self._not_written, errbackArgs=(batch,))
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> "Deferred[Any]":
+        """Call a function in a thread, when it is its turn."""
+        running: Deferred[Any] = self._turn.run(self._pool.run, function, *arguments)
+        return running
+
+    def _wrote(self, told: Told) -> Told:
+        self._is_failing = False
+        return told
+
+    def _not_written(self, failure: Failure, batch: Batch) -> None:
+        failure.trap(OSError)
+        later, self._waiting = self._waiting, None
+        self._waiting = batch if later is None else self._merge(batch, later)
+        self.say(failure)
+
+    def say(self, failure: Failure) -> None:
+        """Say that the file fails, once until it is well again."""
+        if not self._is_failing:
+            self._log.warn("{what} cannot be written: {why}", what=self._what, why=failure.value)
+        self._is_failing = True

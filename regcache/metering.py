@@ -1,0 +1,49 @@
+"""Puts together what counts usage and keeps to quotas: a part of the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from regcache.access.quotas import QuotaBook
+from regcache.admin.requests.usage_counting import UsageCounting, UsageHistory
+from regcache.interfaces import IWorkPool
+from regcache.local_days import LocalDays
+from regcache.store.usage_file import UsageFile
+from regcache.web.pull_starts import PullStarts
+from regcache.web.quota_gate import QuotaGate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metering:
+    """What lives as long as the process.
+
+    :ivar days: of local time.
+    :ivar book: how much accounts were served.
+    :ivar gate: refuses who has used up a quota.
+    :ivar pulls: tells which requests begin a pull.
+    """
+
+    days: LocalDays
+    book: QuotaBook
+    gate: QuotaGate
+    pulls: PullStarts
+
+    def history(
+        self, path: str, reactor: Any, pool: IWorkPool, is_known: Callable[[str], bool]
+    ) -> UsageHistory:
+        """What counts usage and writes it.
+
+        :param path: of the file.
+        :param is_known: whether an account is one of our own files.
+        """
+        counting = UsageCounting(reactor, self.days, self.book, is_known)
+        return UsageHistory(
+            counting, self.book, UsageFile(path), pool=pool, clock=reactor, days=self.days
+        )
+
+
+def build_metering(reactor: Any) -> Metering:
+    """Make it."""
+    days = LocalDays()
+    book = QuotaBook(reactor, days)
+    return Metering(days=days, book=book, gate=QuotaGate(book, reactor), pulls=PullStarts(reactor))

@@ -1,0 +1,271 @@
+"""Counting what accounts use, and writing that behind."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regcache.access.quotas import QuotaBook
+from regcache.admin.requests.usage_counting import (
+    INTERVAL,
+    MOST_OTHERS,
+    UsageCounting,
+    UsageHistory,
+)
+from regcache.local_days import LocalDays
+from regcache.store.usage_file import UsageFile
+from regcache.usage import (
+    NOBODY,
+    OTHERS,
+    AddressClass,
+    ServedTo,
+    Usage,
+    UsageKey,
+    UsageQuestion,
+    UsageRow,
+    address_class,
+)
+from tests.admin.requests.rows import row
+from tests.support.pools import ImmediatePool
+
+NOW = 1_800_000_000.0
+ALL = UsageQuestion(first=date.min, last=date.max)
+
+
+class UsageCase(SynchronousTestCase):
+    """A clock, and what counts by it."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.days = LocalDays()
+        self.today = self.days.day(NOW)
+        self.start()
+
+    def start(self) -> None:
+        """A new process."""
+        self.book = QuotaBook(self.clock, self.days)
+        self.counting = UsageCounting(
+            self.clock, self.days, self.book, lambda name: name in ("alice", "bob")
+        )
+
+    def key(self, account: str, address_class: str = "", upstream: str = "docker.io") -> UsageKey:
+        """A key of today."""
+        return UsageKey(self.today, account, address_class, upstream)
+
+
+class CountingTests(UsageCase):
+    """What a recorder counts."""
+
+    def test_sums(self) -> None:
+        """Each request is counted by account and upstream; who has none by the address."""
+        for changes in (
+            {"account": "alice", "is_pull": True},
+            {"account": "alice", "outcome": "miss", "body_bytes": 50},
+            {"account": "alice", "outcome": "relay", "body_bytes": 7, "ended_early": "cut"},
+            {"account": "alice", "outcome": "denied", "status": 429, "body_bytes": 3},
+            {"account": "bob", "upstream": "", "is_distribution": False},
+            {"outcome": "denied", "status": 401, "shows_login": False, "body_bytes": 9},
+            {"peer": "unix"},
+            {"peer": "10.1.2.3", "status": 304, "body_bytes": 0},
+        ):
+            self.counting(row(**({"peer": "8.8.8.8"} | changes)))  # type: ignore[arg-type]
+        self.assertEqual(
+            self.counting.take(),
+            {
+                self.key("alice"): Usage(4, 1, 1060, 57, 1),
+                self.key("bob", upstream=""): Usage(1, 0, 1000, 0, 0),
+                self.key(NOBODY, AddressClass.PUBLIC): Usage(1, 0, 9, 0, 0),
+                self.key(NOBODY, AddressClass.LOCAL): Usage(1, 0, 1000, 0, 0),
+                self.key(NOBODY, AddressClass.PRIVATE): Usage(1, 0, 0, 0, 0),
+            },
+        )
+        self.assertEqual(self.counting.take(), {})
+        self.assertEqual(self.book.used("alice"), ServedTo(1060, 1060))
+
+    def test_overfilled(self) -> None:
+        """Accounts of a token server are told apart up to a bound, our own ones always."""
+        for number in range(MOST_OTHERS + 50):
+            self.counting(row(account=f"job-{number}", body_bytes=1))
+        self.counting(row(account="alice"))
+        batch = self.counting.take()
+        self.assertEqual(len(batch), MOST_OTHERS + 2)
+        self.assertEqual(batch[self.key(OTHERS)].served, 50)
+        self.assertEqual(batch[self.key("alice")].requests, 1)
+        self.assertEqual(self.book.used("job-5000"), ServedTo(0, 0))
+        self.clock.advance(86_400)
+        self.counting(row(account="job-5000"))
+        (key,) = self.counting.take()
+        self.assertEqual(key.account, "job-5000")
+
+    def test_addresses(self) -> None:
+        """Every address is of one of three classes, whatever stands in the place of one."""
+        for address, expected in (
+            ("127.0.0.2", AddressClass.LOCAL),
+            ("::1", AddressClass.LOCAL),
+            ("unix", AddressClass.LOCAL),
+            ("192.168.3.4", AddressClass.PRIVATE),
+            ("fe80::1%eth0", AddressClass.PRIVATE),
+            ("fd00::1", AddressClass.PRIVATE),
+            ("1.1.1.1", AddressClass.PUBLIC),
+            ("2606:4700::1111", AddressClass.PUBLIC),
+        ):
+            self.assertEqual(address_class(address), expected, address)
+
+
+class BrokenFile(UsageFile):
+    """Fails as long as it is told to."""
+
+    cannot_read = cannot_write = False
+
+    def add(self, batch: Any, today: date) -> None:
+        """Add, or fail."""
+        if self.cannot_write:
+            raise OSError("the disk is full")
+        super().add(batch, today)
+
+    def served(self, today: date) -> Any:
+        """Read, or fail."""
+        if self.cannot_read:
+            raise OSError("the disk is ill")
+        return super().served(today)
+
+
+class SlowPool:
+    """Runs nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Deferred[Any], Any, tuple[Any, ...]]] = []
+
+    def run(self, function: Any, *arguments: Any) -> "Deferred[Any]":
+        """Keep it."""
+        self.waiting.append((Deferred(), function, arguments))
+        return self.waiting[-1][0]
+
+    def go_on(self) -> None:
+        """Run what waits."""
+        waiting, self.waiting = self.waiting, []
+        for done, function, arguments in waiting:
+            done.callback(function(*arguments))
+
+
+class HistoryTests(UsageCase):
+    """Written behind."""
+
+    def setUp(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.path = str(folder / "usage.sqlite")
+        super().setUp()
+
+    def start(self, pool: Any = None, **faults: bool) -> None:
+        """A new process."""
+        super().start()
+        self.file = BrokenFile(self.path)
+        for name, value in faults.items():
+            setattr(self.file, name, value)
+        history = UsageHistory(
+            self.counting,
+            self.book,
+            self.file,
+            pool=pool or ImmediatePool(),
+            clock=self.clock,
+            days=self.days,
+        )
+        history.startService()
+        self.history = history
+        self.addCleanup(lambda: history.running and history.stopService())
+
+    def rows(self) -> list[UsageRow]:
+        """What is in the file."""
+        file = UsageFile(self.path)
+        rows = list(file.rows(ALL, 100))
+        file.close()
+        return rows
+
+    def served(self) -> int:
+        """How much that is."""
+        return sum(usage.served for _, usage in self.rows())
+
+    def test_interval(self) -> None:
+        """What was counted is in the file some seconds later, within ten in any case."""
+        self.assertLess(2 * INTERVAL, 10.5)
+        self.counting(row(account="alice"))
+        self.assertEqual(self.served(), 0)
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.rows(), [(self.key("alice"), Usage(1, 0, 1000, 0, 0))])
+
+    def test_killed(self) -> None:
+        """A process that is killed loses what was not written, and counts nothing twice."""
+        self.counting(row(account="alice"))
+        self.clock.advance(INTERVAL)
+        self.counting(row(account="alice"))
+        self.history._loop.stop()
+        self.history.running = False
+        self.start()
+        self.assertEqual(self.book.used("alice"), ServedTo(1000, 1000))
+        self.counting(row(account="alice"))
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.served(), 2000)
+        self.assertEqual(self.book.used("alice"), ServedTo(2000, 2000))
+
+    def test_stop(self) -> None:
+        """A stop writes what was counted."""
+        self.counting(row(account="alice"))
+        self.successResultOf(self.history.stopService())
+        self.assertEqual(self.served(), 1000)
+
+    def test_full(self) -> None:
+        """What cannot be written is kept, and written with what follows; the quotas go on."""
+        self.file.cannot_write = True
+        for _ in range(3):
+            self.counting(row(account="alice"))
+            self.clock.advance(INTERVAL)
+        self.assertEqual(self.served(), 0)
+        self.assertEqual(self.book.used("alice"), ServedTo(3000, 3000))
+        self.file.cannot_write = False
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.served(), 3000)
+
+    def test_unreadable(self) -> None:
+        """A file that cannot be read stops nobody; what was in it counts when it can be."""
+        self.counting(row(account="alice"))
+        self.successResultOf(self.history.stopService())
+        self.start(cannot_read=True)
+        self.assertTrue(self.book.opened.open)
+        self.counting(row(account="alice"))
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.book.used("alice"), ServedTo(1000, 1000))
+        self.assertEqual(self.served(), 1000)
+        self.file.cannot_read = False
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.book.used("alice"), ServedTo(2000, 2000))
+        self.assertEqual(self.served(), 2000)
+
+    def test_slow_start(self) -> None:
+        """Reading that takes long is done once, before anything is written."""
+        self.counting(row(account="alice"))
+        self.successResultOf(self.history.stopService())
+        pool = SlowPool()
+        self.start(pool)
+        self.counting(row(account="alice"))
+        self.clock.pump([INTERVAL] * 3)
+        self.assertFalse(self.book.opened.open)
+        for _ in range(10):
+            pool.go_on()
+        self.assertTrue(self.book.opened.open)
+        self.assertEqual(self.book.used("alice"), ServedTo(2000, 2000))
+        self.assertEqual(self.served(), 2000)
+        stopping = self.history.stopService()
+        pool.go_on()
+        pool.go_on()
+        self.successResultOf(stopping)
+
+    def test_rows(self) -> None:
+        """Who asks is told what was counted until now."""
+        self.counting(row(account="alice"))
+        rows = self.successResultOf(self.history.rows(ALL, 10))
+        self.assertEqual([usage.served for _, usage in rows], [1000])

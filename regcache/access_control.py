@@ -1,15 +1,18 @@
 """Puts accounts, rules and tokens together: a part of the composition root."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.logger import Logger
 
 from regcache.access.access import Access
 from regcache.access.challenges import ChallengeKind, Challenger, ExternalRealm
+from regcache.access.decisions import Knocking
 from regcache.access.external_tokens import ExternalTokens
 from regcache.access.grants import Action, Grant, Rule, Rules
 from regcache.access.own_tokens import OwnTokens
@@ -18,8 +21,10 @@ from regcache.access.permission import Permission
 from regcache.access.principals import Decision
 from regcache.config import access_settings as settings
 from regcache.config import model
+from regcache.config.seats_file import read_seats
 from regcache.engine import Engine
 from regcache.htpasswd import parse_htpasswd
+from regcache.seat_edits import make_seats_file
 from regcache.sparingly import Sparingly
 from regcache.token_key import LENGTH, KeyFileError, load_or_make_key
 from regcache.token_keys import VerificationKey, parse_keys
@@ -60,13 +65,18 @@ def build_access(config: model.Config, engine: Engine) -> BuiltAccess | None:
     if not chosen.restricted:
         return None
     external = _external(chosen.token, config)
+    names = {name: each.name for each in config.upstreams for name in (each.name, *each.aliases)}
     access = Access(
-        Rules(True, chosen.admins, [_rule(each, config) for each in chosen.rules]),
+        Rules(True, chosen.admins, [_rule(each, config) for each in chosen.rules], names),
         Passwords(engine.password_pool, engine.reactor),
         OwnTokens(_key(chosen, config.storage.directory), chosen.token_ttl),
         engine.reactor,
         external=external,
+        knocking=None
+        if chosen.knock is None
+        else Knocking(engine.short_lived.knocks, chosen.knock),
     )
+    _make_seats(chosen.seats)
     watchers = _watchers(chosen, access, external, engine)
     try:
         for watcher in watchers:
@@ -75,9 +85,27 @@ def build_access(config: model.Config, engine: Engine) -> BuiltAccess | None:
         raise AccessSetupError(f"access: {error}") from None
     realm = None if chosen.token is None else _realm(chosen.token)
     challenger = Challenger(chosen.realm, ChallengeKind(chosen.challenge), realm)
-    has_accounts = chosen.htpasswd is not None or external is not None
+    has_accounts = chosen.has_accounts
     permission = Permission(challenger, has_accounts, _PassedOver(engine).say, access.refuse)
     return BuiltAccess(access, permission, external is None and has_accounts, watchers)
+
+
+def _knocking(seconds: float | None, engine: Engine) -> Knocking | None:
+    return None if seconds is None else Knocking(engine.short_lived.knocks, seconds)
+
+
+def _make_seats(path: str | None) -> None:
+    """Make a file of seats that is missing.
+
+    :raises AccessSetupError: if it cannot be made.
+    """
+    if path is None:
+        return
+    try:
+        make_seats_file(path)
+    except OSError as error:
+        why = f"{path} cannot be made: {error.strerror}"
+        raise AccessSetupError(f"access.seats: {why}: make it, or name another place") from None
 
 
 def _rule(rule: settings.RuleSettings, config: model.Config) -> Rule:
@@ -125,34 +153,34 @@ def _key(chosen: settings.AccessSettings, directory: str) -> bytes:
 def _watchers(
     chosen: settings.AccessSettings, access: Access, external: ExternalTokens | None, engine: Engine
 ) -> list[WatchedFile]:
+    """What reads the files of accounts, seats and keys."""
+
+    def watch(path: str, read: Callable[[bytes], Any], apply: Callable[[Any], None]) -> WatchedFile:
+        return WatchedFile(path, read, apply, pool=engine.disk_pool, clock=engine.reactor)
+
+    def take_keys(keys: Sequence[VerificationKey]) -> None:
+        assert external is not None, "there are keys with access.token alone"
+        external.keys = keys
+        access.forget()
+
+    htpasswd, seats, token = chosen.htpasswd, chosen.seats, chosen.token
     found = []
-    if chosen.htpasswd is not None:
-        path = chosen.htpasswd
-        found.append(
-            WatchedFile(
-                path,
-                lambda content: parse_htpasswd(content.decode("utf-8"), path),
-                access.replace_accounts,
-                pool=engine.disk_pool,
-                clock=engine.reactor,
-            )
-        )
-    if chosen.token is not None and external is not None:
-
-        def take(keys: Sequence[VerificationKey]) -> None:
-            external.keys = keys
-            access.forget()
-
-        found.append(
-            WatchedFile(
-                chosen.token.keys_file,
-                lambda content: parse_keys(content.decode("utf-8")),
-                take,
-                pool=engine.disk_pool,
-                clock=engine.reactor,
-            )
-        )
+    if htpasswd is not None:
+        read_accounts = partial(_read_accounts, htpasswd)
+        found.append(watch(htpasswd, read_accounts, access.replace_accounts))
+    if seats is not None:
+        found.append(watch(seats, partial(read_seats, path=seats), access.replace_seats))
+    if token is not None:
+        found.append(watch(token.keys_file, _read_keys, take_keys))
     return found
+
+
+def _read_accounts(path: str, content: bytes) -> Mapping[str, bytes]:
+    return parse_htpasswd(content.decode("utf-8"), path)
+
+
+def _read_keys(content: bytes) -> Sequence[VerificationKey]:
+    return parse_keys(content.decode("utf-8"))
 
 
 class _PassedOver:

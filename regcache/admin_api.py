@@ -15,8 +15,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
 from regcache import __version__, admin_storage
-from regcache.access.entries import Entries
-from regcache.access.sessions import LIMITS, Sessions
+from regcache.access.sessions import Sessions
 from regcache.admin.api import (
     client_config_call,
     config_call,
@@ -122,7 +121,7 @@ class AdminParts:
 def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) -> Api:
     """Make the API."""
     jobs = parts.jobs
-    sessions = Sessions(Entries(engine.reactor, LIMITS), engine.reactor)
+    sessions = Sessions(engine.short_lived.entries, engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
     history = parts.history
     storage = admin_storage.StorageSources(engine, current)

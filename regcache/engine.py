@@ -51,6 +51,7 @@ from regcache.generations import Generations
 from regcache.metering import Metering, build_metering
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
+from regcache.short_lived import ShortLived, build_short_lived
 from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
@@ -90,6 +91,7 @@ class Engine:
     :ivar pacing: how fast answers may be sent.
     :ivar metering: counts what accounts use.
     :ivar feeding: the answers being sent now.
+    :ivar short_lived: what expires.
     """
 
     reactor: Any
@@ -124,6 +126,7 @@ class Engine:
     pacing: Pacing
     metering: Metering
     feeding: set[Sender]
+    short_lived: ShortLived
 
     def release(self) -> None:
         """Release the storage of an engine that was never started."""
@@ -208,6 +211,7 @@ class _Builder:
     ) -> None:
         self._reactor = reactor
         self._system = system
+        self._directory = paths.directory
         self._metrics = Metrics()
         self._index_pool = WorkPool(reactor, "index", 1)
         self._looking_pool = WorkPool(reactor, "looking", 1)
@@ -313,6 +317,7 @@ class _Builder:
             pacing=Pacing(self._reactor, turns.take),
             metering=build_metering(self._reactor),
             feeding=set(),
+            short_lived=build_short_lived(self._directory, self._disk_pool, self._reactor),
         )
 
     def _caches(self) -> Caches:

@@ -35,11 +35,13 @@ from regcache.web.distribution import Distribution
 from regcache.web.forwarded import TrustedProxies
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import RoutingTable, UpstreamNames
+from regcache.web.knock_handler import KnockHandler
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
 from regcache.web.redirect import RedirectDispatch
 from regcache.web.removal_handler import RemovalHandler
 from regcache.web.request import Dispatch, Request
+from regcache.web.seat_hosts import SeatHosts
 from regcache.web.sender import Terms
 from regcache.web.token_handler import TokenHandler
 
@@ -197,14 +199,14 @@ def build_in_force(config: model.Config, engine: Engine, former: InForce | None 
     access = _access(config, engine, former)
     distribution = _distribution(config, engine, cache, identities, access=access)
     pages = CrossOrigin(config.cors_origins)
+    answer = _with_seats(distribution, pages.before(distribution), config, access)
     view = _view(engine, distribution)
     return InForce(
         config=config,
         upstreams=identities,
         cache=cache,
         dispatches={
-            listener.endpoint: _dispatch(listener, engine, pages.before(distribution))
-            for listener in config.listeners
+            listener.endpoint: _dispatch(listener, engine, answer) for listener in config.listeners
         },
         view=pages.before(view.for_operators),
         local_view=pages.before(view.for_loopback),
@@ -245,6 +247,17 @@ def _same_access(former: model.Config, config: model.Config) -> bool:
     return before == after
 
 
+def _with_seats(
+    distribution: Distribution, others: Dispatch, config: model.Config, access: BuiltAccess | None
+) -> Dispatch:
+    """What answers clients, with the links and host names of seats where there are seats."""
+    gatekeeper = distribution.gatekeeper
+    if access is None or gatekeeper is None or gatekeeper.seat_hosts is None:
+        return others
+    links = KnockHandler(access.access, config.ui.title)
+    return gatekeeper.seat_hosts.before(links.before(others))
+
+
 def _dispatch(listener: model.Listener, engine: Engine, distribution: Dispatch) -> Dispatch:
     if listener.redirect is not None:
         return RedirectDispatch(listener.acme_webroot, engine.disk_pool)
@@ -263,7 +276,16 @@ def _distribution(
     table = _routing_table(config)
     gatekeeper = realm = removals = None
     if access is not None:
-        gatekeeper = Gatekeeper(access.access, access.permission, table, engine.metering.gate)
+        seat_hosts = None
+        if config.access.seats is not None:
+            seat_hosts = SeatHosts(table, access.access.accounts.is_label)
+        gatekeeper = Gatekeeper(
+            access.access,
+            access.permission,
+            table,
+            quotas=engine.metering.gate,
+            seat_hosts=seat_hosts,
+        )
         if access.has_realm:
             realm = TokenHandler(gatekeeper, TokenGiver(access.access.tokens, engine.reactor))
         if access.access.rules.anybody_may_delete:

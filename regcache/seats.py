@@ -62,6 +62,14 @@ class Seat:
         ends = [each for each in (end_of_day(self.until), _seconds(self.ended)) if each is not None]
         return min(ends, default=None)
 
+    @property
+    def end_text(self) -> str:
+        """When it ends, or has ended, for people; "" if it does not."""
+        moment, day = _seconds(self.ended), end_of_day(self.until)
+        if self.ended is not None and (day is None or (moment or 0) < day):
+            return self.ended.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+        return "" if self.until is None else f"the end of {self.until.isoformat()}"
+
     def has_ended(self, now: float) -> bool:
         """Whether it has ended.
 

@@ -213,6 +213,7 @@ class _Builder:
                 engine.checking.scrub,
                 engine.evictor,
                 engine.sweep_times,
+                engine.short_lived.saved_knocks,
                 *more,
                 listeners.watchers,
             ],

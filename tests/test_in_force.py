@@ -20,6 +20,7 @@ from regcache.media_types import OCI_MANIFEST
 from regcache.metering import build_metering
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
+from regcache.short_lived import build_short_lived
 from regcache.web.pacing.pacing import Pacing
 from regcache.web.sender import Turns
 from tests.cache.cases import manifest_of
@@ -131,6 +132,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         pacing=Pacing(network, lambda step: step()),
         metering=build_metering(network),
         feeding=set(),
+        short_lived=build_short_lived("", pool, network),
     )
 
 

@@ -3,12 +3,14 @@
 What is there first decides, and one that is there and wrong never falls through to the next:
 
 1. ``Authorization: Bearer``: our own token, else one of the external server.
-2. ``Authorization: Basic``: an account of htpasswd.
+2. ``Authorization: Basic``: an account, by a password or a robot key.
 3. A client certificate of an account.
-4. None of these: anonymous at this address.
+4. The host name of a seat.
+5. None of these: anonymous at this address, or the seat that knocked there.
 
-Wrong credentials make a decision, too: it says so, and grants what anonymous may do. Whether that
-is enough depends on what is asked, see :mod:`regcache.access.permission`; for a wrong token never.
+Wrong credentials make a decision, too: it says so, and grants what that address may do. Whether
+that is enough depends on what is asked, see :mod:`regcache.access.permission`; for a wrong token
+never.
 
 A decision is kept for a minute at most under a keyed hash of what was shown, so that a request of
 a known principal costs no thread and no file. All of them are dropped whenever an account changes.
@@ -19,25 +21,31 @@ from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 
+from regcache.access.accounts import AccountProof, Accounts
 from regcache.access.credentials import (
     Asker,
     Credentials,
     Scheme,
     parse_authorization,
 )
+from regcache.access.decisions import Decisions, Knocking
 from regcache.access.external_tokens import ExternalClaims, ExternalTokens
 from regcache.access.grants import Action, Grant, Rules
-from regcache.access.kept_decisions import MOST_DECISIONS, KeptDecisions
+from regcache.access.kept_decisions import KeptDecisions
+from regcache.access.knocks import Knock
 from regcache.access.own_tokens import BadTokenError, OwnTokens, TokenClaims, is_own
 from regcache.access.passwords import Passwords
-from regcache.access.principals import LONGEST_DECISION, Decision, Principal, PrincipalKind
-from regcache.bounded import BoundedTable
+from regcache.access.principals import Decision
+from regcache.seats import Seats
 
 
 class Access:
     """Decides who asks and what that one may do.
 
     :param external: of ``access.token``; None without it.
+    :param knocking: the addresses that are seats; None where nobody may knock.
+    :ivar accounts: all of them, and what proves to be one.
+    :ivar decisions: makes them of proofs.
     :ivar tokens: our own.
     :ivar kept: decisions on what was shown lately.
     """
@@ -50,35 +58,49 @@ class Access:
         clock: IReactorTime,
         *,
         external: ExternalTokens | None = None,
+        knocking: Knocking | None = None,
     ) -> None:
-        self.rules = rules
         self._passwords = passwords
         self.tokens = tokens
         self._clock = clock
         self._external = external
+        self.knocking = knocking
+        self.accounts = Accounts(clock)
+        self.decisions = Decisions(rules, self.accounts, clock, knocking)
         self._changes = 0
         self.kept = KeptDecisions(clock)
-        self._anonymous: BoundedTable[str | None, Decision] = BoundedTable(MOST_DECISIONS, clock)
+
+    @property
+    def rules(self) -> Rules:
+        """What accounts and others are granted."""
+        return self.decisions.rules
 
     def replace_accounts(self, accounts: Mapping[str, bytes]) -> None:
         """Take the accounts of a changed htpasswd file: what was decided before is void."""
-        self._passwords.replace(accounts)
+        self.accounts.replace_passwords(accounts)
+        self._passwords.replace(self.accounts.hashes)
+        self.forget()
+
+    def replace_seats(self, seats: Seats) -> None:
+        """Take the seats of a changed file: what was decided before is void."""
+        self.accounts.replace_seats(seats)
+        self._passwords.replace(self.accounts.hashes)
         self.forget()
 
     def exists(self, name: str) -> bool:
         """Whether there is such an account in our own files."""
-        return self._passwords.exists(name)
+        return self.accounts.exists(name)
 
     def forget(self) -> None:
         """Decide everything anew: accounts or keys have changed."""
         self._changes += 1
         self.kept.clear()
-        self._anonymous.clear()
+        self.decisions.forget()
 
     def decide_at_once(self, asker: Asker) -> Decision | None:
         """The decision, if it needs neither a password to be checked nor a token to be read."""
         if asker.authorization is None and asker.certificate is None:
-            return self._as_anonymous(asker.address)
+            return self.decisions.unproved(asker.address, asker.seat_label)
         return self.kept.find_for(asker)
 
     async def decide(self, asker: Asker) -> Decision:
@@ -98,19 +120,39 @@ class Access:
             self.kept.keep(asker, decision, seconds)
         return decision
 
-    def anonymous(self, address: str | None) -> Decision:
-        """The decision on a request without credentials from an address."""
-        return self._as_anonymous(address)
-
     def decide_by_refresh(self, asker: Asker, token: str) -> Decision:
         """The decision on a refresh token that is shown instead of a password."""
         try:
             claims = self.tokens.read_refresh(token, asker.host)
         except BadTokenError:
             return self.wrong_token(asker)
-        if not claims.account or claims.mark != self._passwords.mark(claims.account):
+        proof = self.accounts.by_mark(claims.account, claims.mark) if claims.account else None
+        if proof is None:
             return self.wrong_token(asker)
-        return self._account(claims.account, asker.address, claims.mark)
+        return self.decisions.account(proof, asker.address)
+
+    def knock(self, secret: str, address: str | None) -> AccountProof | None:
+        """The seat that the secret of a link is of; None if it is of none, which counts as wrong.
+
+        :raises TooManyRequestsError: after too many wrong logins from this address.
+        """
+        self._passwords.look(address)
+        proof = self.accounts.by_knock(secret)
+        if proof is None:
+            self._passwords.refuse(address, self._passwords.fingerprint("", secret.encode()))
+        return proof
+
+    def admit_address(self, proof: AccountProof, address: str | None) -> Knock:
+        """Let an address pull as a seat from now on.
+
+        :param proof: of :meth:`knock`.
+        """
+        assert self.knocking is not None, "nobody may knock"
+        former = self.knocking.knocks.find(address)
+        made = self.knocking.knocks.add(proof.account, proof.mark, address, self.knocking.seconds)
+        if former is None or (former.account, former.mark) != (proof.account, proof.mark):
+            self.forget()
+        return made
 
     def refuse(self, decision: Decision) -> None:
         """Note that wrong credentials are to be answered 401.
@@ -125,13 +167,12 @@ class Access:
         return replace(self._wrong(asker), bad_token=True)
 
     def decide_by_mark(self, account: str, mark: str, address: str | None) -> Decision | None:
-        """The decision for an account that logged in before; None if its password has changed.
+        """The decision for an account that logged in before; None if its proof has changed.
 
-        :param mark: of the account when it logged in.
+        :param mark: of the proof with which it logged in.
         """
-        if not mark or mark != self._passwords.mark(account):
-            return None
-        return self._account(account, address, mark)
+        proof = self.accounts.by_mark(account, mark)
+        return None if proof is None else self.decisions.account(proof, address)
 
     async def _decide(self, asker: Asker, credentials: Credentials) -> Decision:
         if credentials.scheme is Scheme.BEARER:
@@ -145,19 +186,20 @@ class Access:
     def _by_certificate(self, asker: Asker) -> Decision:
         """A certificate of no account, or that has expired since the handshake, counts as none."""
         shown = asker.certificate
-        if shown is not None and shown.account and shown.until > self._clock.seconds():
-            mark = self._passwords.mark(shown.account)
-            if mark is not None:
-                return self._account(shown.account, asker.address, mark, until=shown.until)
-        return self._as_anonymous(asker.address)
+        if shown is not None and shown.until > self._clock.seconds():
+            proof = self.accounts.by_certificate(shown.fingerprint, shown.account)
+            if proof is not None:
+                return self.decisions.account(proof, asker.address, until=shown.until)
+        return self.decisions.unproved(asker.address, asker.seat_label)
 
     async def _by_password(self, asker: Asker, credentials: Credentials) -> Decision:
-        name = credentials.name
-        if await self._passwords.check(name, credentials.password, asker.address):
-            mark = self._passwords.mark(name)
-            if mark is not None:
-                return self._account(name, asker.address, mark)
-        attempt = self._passwords.fingerprint(name, credentials.password)
+        name, shown = credentials.name, credentials.password
+        proof = self.accounts.by_key(name, shown)
+        if proof is None and await self._passwords.check(name, shown, asker.address):
+            proof = self.accounts.by_password(name)
+        if proof is not None:
+            return self.decisions.account(proof, asker.address)
+        attempt = self._passwords.fingerprint(name, shown)
         return replace(self._wrong(asker), attempt=attempt)
 
     def _by_token(self, asker: Asker, token: str) -> Decision:
@@ -171,42 +213,29 @@ class Access:
 
     def _by_external(self, asker: Asker, claims: ExternalClaims) -> Decision:
         """The server's access list decides, and the rules where there are some."""
-        decision = self._account(claims.account, asker.address, "", until=claims.until)
+        if claims.account:
+            decision = self.decisions.account(
+                AccountProof(claims.account, ""), asker.address, until=claims.until
+            )
+        else:
+            decision = self.decisions.anonymous(asker.address, until=claims.until)
         grants = decision.grants
-        if self.rules.any_account_may_pull:
-            grants = (*grants, Grant(frozenset({Action.PULL})))
+        if self.decisions.rules.any_account_may_pull and not decision.ended:
+            grants = self.decisions.narrowed(
+                (*grants, Grant(frozenset({Action.PULL}))), decision.seat
+            )
         return replace(decision, grants=grants, scopes=claims.scopes, upstreams=claims.upstreams)
 
     def _by_claims(self, asker: Asker, claims: TokenClaims) -> Decision:
-        if not claims.account:
-            decision = self._as_anonymous(asker.address)
-        elif claims.mark and claims.mark == self._passwords.mark(claims.account):
-            decision = self._account(claims.account, asker.address, claims.mark)
-        else:
+        proof = self.accounts.by_mark(claims.account, claims.mark) if claims.account else None
+        if proof is not None:
+            decision = self.decisions.account(proof, asker.address)
+        elif claims.account:
             return self.wrong_token(asker)
+        else:
+            decision = self.decisions.anonymous(asker.address)
         until = min(decision.until, claims.until)
         return replace(decision, scopes=claims.scopes, until=until)
 
-    def _account(
-        self, name: str, address: str | None, mark: str, *, until: float | None = None
-    ) -> Decision:
-        kind = PrincipalKind.ACCOUNT if name else PrincipalKind.ANONYMOUS
-        principal = Principal(kind, name, address)
-        grants = self.rules.granted(name, address)
-        latest = self._clock.seconds() + LONGEST_DECISION
-        return Decision(
-            principal, grants, latest if until is None else min(latest, until), mark=mark
-        )
-
-    def _as_anonymous(self, address: str | None) -> Decision:
-        known = self._anonymous.get(address)
-        if known is not None:
-            return known
-        principal = Principal(PrincipalKind.ANONYMOUS, "", address)
-        until = self._clock.seconds() + LONGEST_DECISION
-        decision = Decision(principal, self.rules.granted("", address), until)
-        self._anonymous.put(address, decision, seconds=LONGEST_DECISION)
-        return decision
-
     def _wrong(self, asker: Asker) -> Decision:
-        return replace(self._as_anonymous(asker.address), wrong=True)
+        return replace(self.decisions.unproved(asker.address), wrong=True)

@@ -59,12 +59,14 @@ class Asker:
     :ivar authorization: the header's value; None without one.
     :ivar address: of the real peer; None on a unix socket.
     :ivar host: the Host of the request with its port, in lower case: tokens are good for one.
+    :ivar seat_label: the label of a seat in the Host; "" without one.
     """
 
     authorization: str | None
     address: str | None
     host: str
     certificate: ClientCertificate | None = None
+    seat_label: str = field(default="", repr=False)
 
 
 def parse_authorization(value: str | None) -> Credentials:

@@ -1,6 +1,6 @@
 """Grants: which action is allowed on which repositories, and to whom (the rules)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -38,6 +38,15 @@ class Grant:
     def is_everywhere(self) -> bool:
         """Whether it is for all repositories of all upstreams."""
         return self.upstreams is None and self.repositories is None
+
+    def narrowed(
+        self, *, actions: frozenset[Action] = EVERY_ACTION, upstreams: frozenset[str] | None = None
+    ) -> "Grant":
+        """As much of it as is within these actions and upstreams; None for all of these."""
+        named = self.upstreams
+        if upstreams is not None:
+            named = upstreams if named is None else named & upstreams
+        return Grant(self.actions & actions, named, self.repositories)
 
     def covers(self, action: Action, upstream: str, repository: str) -> bool:
         """Whether an action on one repository is granted."""
@@ -95,9 +104,17 @@ class Rules:
     :param restricted: whether access is restricted at all; else everybody may pull everything.
     :param admins: accounts that may do everything everywhere.
     :param rules: they add up. None at all: every account may pull everything, others nothing.
+    :param names: the upstream of each name and alias; what is missing stands for itself.
     """
 
-    def __init__(self, restricted: bool, admins: Iterable[str] = (), rules: Sequence[Rule] = ()):
+    def __init__(
+        self,
+        restricted: bool,
+        admins: Iterable[str] = (),
+        rules: Sequence[Rule] = (),
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._names = dict(names or {})
         self._admins = frozenset(admins)
         #: Whether there are accounts and no rules: then every account may pull everything.
         self.any_account_may_pull = restricted and not rules
@@ -111,6 +128,10 @@ class Rules:
         return bool(self._admins) or any(
             Action.DELETE in rule.grant.actions for rule in self._rules
         )
+
+    def named_upstreams(self, names: Iterable[str]) -> frozenset[str]:
+        """The upstreams that some names or aliases mean."""
+        return frozenset(self._names.get(each, each) for each in names)
 
     def granted(self, account: str, address: str | None) -> tuple[Grant, ...]:
         """What somebody may do.

@@ -11,15 +11,14 @@ unknown, the queue is full  refused with 503: no check
 unknown                     a check; the outcome is remembered if the file is still the same
 ==========================  =============================================================
 
-A name that no account has is checked against a hash that nothing matches, which takes as long as
-a real one. What is remembered is a keyed hash of name, password and stored hash: nobody can tell
-the password from it, and with another stored hash it is not found any more.
+A name that no account has is checked against hashes that nothing matches, which takes as long as
+real ones: as many as any account has. What is remembered is a keyed hash of name, password and
+stored hashes: nobody can tell the password from it, and with other hashes it is not found any more.
 """
 
-import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import bcrypt
 from twisted.internet.interfaces import IReactorTime
@@ -44,7 +43,7 @@ _DEFAULT_COST = 10
 
 
 class Passwords:
-    """Checks logins against the accounts of a htpasswd file.
+    """Checks logins against the accounts, of which each has any number of passwords.
 
     :param threads: for bcrypt alone.
     """
@@ -53,31 +52,19 @@ class Passwords:
         self._threads = threads
         self._attempts = Attempts(clock)
         self._key = os.urandom(32)
-        self._accounts: Mapping[str, bytes] = {}
+        self._accounts: Mapping[str, Sequence[bytes]] = {}
+        self._most = 1
         self._nobody = _NOBODY % _DEFAULT_COST
         self._remembered: BoundedTable[bytes, bool] = BoundedTable(MOST_REMEMBERED, clock)
         self._checks: Flights[bool] = Flights(clock)
 
-    def replace(self, accounts: Mapping[str, bytes]) -> None:
-        """Take another file's accounts; nothing is remembered of the former ones."""
+    def replace(self, accounts: Mapping[str, Sequence[bytes]]) -> None:
+        """Take other accounts and their hashes; nothing is remembered of the former ones."""
         self._accounts = dict(accounts)
-        costs = [_cost(each) for each in accounts.values()]
+        costs = [_cost(each) for hashes in accounts.values() for each in hashes]
         self._nobody = _NOBODY % max(costs, default=_DEFAULT_COST)
+        self._most = max(1, *map(len, accounts.values())) if accounts else 1
         self._remembered.clear()
-
-    def exists(self, name: str) -> bool:
-        """Whether there is such an account."""
-        return name in self._accounts
-
-    def mark(self, name: str) -> str | None:
-        """What an account's present password is known by elsewhere; None without that account.
-
-        It changes with the password, which cannot be found from it without the hash.
-        """
-        stored = self._accounts.get(name)
-        if stored is None:
-            return None
-        return hashlib.sha256(b"mark\0" + name.encode() + b"\0" + stored).hexdigest()[:32]
 
     def known(self, name: str, password: bytes) -> bool | None:
         """What is remembered of a login; None if nothing is."""
@@ -104,6 +91,13 @@ class Passwords:
         """
         _assert_no_wait(self._attempts.refuse(address, fingerprint))
 
+    def look(self, address: str | None) -> None:
+        """Let credentials be looked at that take no check.
+
+        :raises TooManyRequestsError: after too many wrong ones from this address.
+        """
+        _assert_no_wait(self._attempts.wait(address))
+
     async def _check(
         self, name: str, password: bytes, address: str | None, fingerprint: bytes
     ) -> bool:
@@ -120,9 +114,8 @@ class Passwords:
         self, name: str, password: bytes, address: str | None, fingerprint: bytes
     ) -> bool:
         stored = self._accounts.get(name)
-        hashed = self._nobody if stored is None else stored
-        matches = await self._threads.run(_matches, password, hashed)
-        right = bool(matches) and stored is not None
+        hashes = [*(stored or ()), *[self._nobody] * (self._most - len(stored or ()))]
+        right = bool(await self._threads.run(_matches_any, password, hashes))
         if self._accounts.get(name) != stored:
             # The file was replaced meanwhile: the account is gone, new, or has another password.
             return False
@@ -133,7 +126,7 @@ class Passwords:
 
     def fingerprint(self, name: str, password: bytes) -> bytes:
         """Tells logins apart: a keyed hash, from which nobody learns the password."""
-        parts = (name.encode(), password, self._accounts.get(name, b""))
+        parts = (name.encode(), password, *self._accounts.get(name, ()))
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._key, text, "sha256")
 
@@ -144,6 +137,11 @@ def _assert_no_wait(seconds: float) -> None:
             "too many wrong logins from this address",
             headers={"Retry-After": str(int(seconds) + 1)},
         )
+
+
+def _matches_any(password: bytes, hashes: Sequence[bytes]) -> bool:
+    """All are compared, whichever matches."""
+    return any([_matches(password, each) for each in hashes])
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:

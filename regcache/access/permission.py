@@ -4,6 +4,7 @@
 who                    may do it                 may not
 =====================  ========================  ==========================================
 an account             yes                       403 DENIED
+an ended seat                                    403 DENIED, everywhere
 anonymous              yes                       401 with the challenge of the situation
 a wrong login          yes, as anonymous where   401 with the challenge of the situation
                        anonymous may pull it
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from regcache import causes
 from regcache.access.challenges import Asked, Challenger
 from regcache.access.grants import Action
-from regcache.access.principals import Decision, PrincipalKind, Wanted
+from regcache.access.principals import Decision, Wanted
 from regcache.access.scopes import repository_scope
 from regcache.errors import DeniedError, RegistryError, UnauthorizedError
 
@@ -79,6 +80,7 @@ class Permission:
         :raises UnauthorizedError: with a challenge.
         :raises DeniedError: where an account may not.
         """
+        _assert_not_ended(decision)
         counts_as_none = action is Action.PULL and not decision.bad_token
         if (decision.wrong and not counts_as_none) or not decision.permits(action, wanted):
             scope = str(repository_scope(wanted.name, action.value))
@@ -92,6 +94,7 @@ class Permission:
         :raises UnauthorizedError: with a challenge.
         :raises DeniedError: where an account may pull nothing.
         """
+        _assert_not_ended(decision)
         if decision.bad_token or not decision.may_list:
             raise self._refusal(decision, situation, _CATALOG_SCOPE, decision.scopes is not None)
         if decision.wrong:
@@ -102,9 +105,10 @@ class Permission:
 
         :raises UnauthorizedError: with a challenge, for wrong credentials always.
         """
+        _assert_not_ended(decision)
         if decision.wrong:
             raise self._unauthorized(decision, situation, "")
-        if decision.principal.kind is PrincipalKind.ACCOUNT or decision.scopes is not None:
+        if decision.is_account or decision.scopes is not None:
             return
         if self._has_accounts or not _may_pull_something(decision):
             raise self._unauthorized(decision, situation, "")
@@ -115,9 +119,10 @@ class Permission:
         :raises UnauthorizedError: with a challenge for Basic.
         :raises DeniedError: for an account without ``admin``.
         """
+        _assert_not_ended(decision)
         if decision.is_admin:
             return
-        if decision.principal.kind is PrincipalKind.ACCOUNT:
+        if decision.is_account:
             raise DeniedError("this account is no administrator")
         raise self._no_operator(decision)
 
@@ -128,10 +133,11 @@ class Permission:
         :raises UnauthorizedError: with a challenge for Basic.
         :raises DeniedError: for an account without ``admin``.
         """
+        _assert_not_ended(decision)
         admin = decision.administers(wanted)
         if admin and (wanted is None or decision.in_scope(action, wanted)):
             return
-        if decision.principal.kind is PrincipalKind.ACCOUNT and not admin:
+        if decision.is_account and not admin:
             raise DeniedError("this account is no administrator")
         raise self._no_operator(decision)
 
@@ -139,8 +145,9 @@ class Permission:
         """What asks for a login, where no token is taken.
 
         :param why: where nothing was shown.
-        :raises RegistryError: after too many wrong logins.
+        :raises RegistryError: after too many wrong logins, and where a seat has ended.
         """
+        _assert_not_ended(decision)
         if decision.wrong:
             self._refused(decision)
             why = "the credentials are wrong"
@@ -155,7 +162,7 @@ class Permission:
         """:param needs_token: another token might be enough."""
         if needs_token:
             return self._unauthorized(decision, situation, scope)
-        if decision.principal.kind is PrincipalKind.ACCOUNT:
+        if decision.is_account:
             cause = causes.forbidden("access.rules")
             return DeniedError("this account may not do that here", cause=cause)
         return self._unauthorized(decision, situation, scope)
@@ -177,6 +184,11 @@ class Permission:
         return UnauthorizedError(
             why, headers={"WWW-Authenticate": self._challenger.challenge(asked)}
         )
+
+
+def _assert_not_ended(decision: Decision) -> None:
+    if decision.ended:
+        raise DeniedError(decision.end_message)
 
 
 def _needs_token(decision: Decision, action: Action, wanted: Wanted) -> bool:

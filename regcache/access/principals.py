@@ -82,13 +82,16 @@ class Decision:
     :ivar grants: by the rules.
     :ivar scopes: of the token that was shown; None without one. Nothing is allowed beyond them.
     :ivar upstreams: the only ones that the token is good for; None without such a bound.
-    :ivar wrong: credentials were shown, and are wrong; the principal is anonymous.
+    :ivar wrong: credentials were shown, and are wrong; the principal is who it would be without
+        them: anonymous, or the seat of an address.
     :ivar attempt: tells a wrong login from others; b"" for anything else.
     :ivar bad_token: they are a token. It never counts as none, as a wrong login may.
     :ivar until: when it has to be made again (Unix seconds).
     :ivar mark: of the account's password; if that is replaced the decision is void.
     :ivar limits: of what is sent to the principal.
     :ivar seat: of the account, where it has one: its quotas are there.
+    :ivar ended: its seat has ended: nothing is granted, and it is told so.
+    :ivar pull_only: the proof is weak: a host name or an address; it is good for pulls alone.
     """
 
     principal: Principal
@@ -100,12 +103,26 @@ class Decision:
     mark: str = ""
     limits: TransferLimits = UNLIMITED
     seat: Seat | None = None
+    ended: bool = False
+    pull_only: bool = False
     bad_token: bool = False
     attempt: bytes = field(default=b"", repr=False)
     #: Repositories of which it is known that they may be pulled: a client asks for one many times.
     _pulled: set[tuple[str, str, str]] = field(
         default_factory=set, init=False, repr=False, compare=False
     )
+
+    @property
+    def is_account(self) -> bool:
+        """Whether an account was proved, and nothing wrong shown beside it."""
+        return self.principal.kind is PrincipalKind.ACCOUNT and not self.wrong
+
+    @property
+    def end_message(self) -> str:
+        """What the account is told if its seat has ended; "" otherwise."""
+        if not self.ended or self.seat is None:
+            return ""
+        return f"the account {self.principal.name} has ended: {self.seat.end_text}"
 
     def permits(self, action: Action, wanted: Wanted) -> bool:
         """Whether an action on one repository is allowed."""

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from regcache.access.grants import Action
 from regcache.access.own_tokens import OwnTokens, TokenClaims, issued_at
-from regcache.access.principals import Decision, PrincipalKind, Wanted
+from regcache.access.principals import Decision, Wanted
 from regcache.access.scopes import CATALOG, EVERYTHING, REGISTRY, REPOSITORY, Scope
 
 #: What a name may mean on a host: clients do not tell a realm which upstream their ``ns`` names. So
@@ -53,7 +53,9 @@ class TokenGiver:
 
     def may_have(self, decision: Decision, request: TokenRequest, locate: Locate) -> bool:
         """Whether a token is given at all; else the credentials are challenged."""
-        if decision.principal.kind is PrincipalKind.ACCOUNT:
+        if decision.ended:
+            return False
+        if decision.is_account:
             return True
         if decision.wrong:
             asked = request.scopes
@@ -75,7 +77,7 @@ class TokenGiver:
             "issued_at": issued_at(now),
             "scope": " ".join(map(str, scopes)),
         }
-        if request.offline and decision.principal.name:
+        if request.offline and decision.is_account and not decision.pull_only:
             found["refresh_token"] = self._tokens.issue_refresh(claims, now)
         return found
 

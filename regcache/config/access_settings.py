@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from regcache.config import names
-from regcache.config.files import accounts_file, path, token_keys_file
+from regcache.config.files import accounts_file, path, seats_file, token_keys_file
 from regcache.config.keys import key_field, section
 from regcache.config.scalars import choice, duration, glob, text, text_like
 from regcache.config.value_types import ListOf, Nullable
@@ -87,6 +87,13 @@ class AccessSettings:
         default=None,
         example="/etc/regcache/htpasswd",
     )
+    seats: str | None = key_field(
+        Nullable(seats_file()),
+        "A file of seats: accounts with limits (docs/access.md). Written by the API and "
+        "regcachectl; made if it is missing. Watched, as htpasswd is.",
+        default=None,
+        example="/var/lib/regcache/seats.yml",
+    )
     admins: tuple[str, ...] = key_field(
         ListOf(_ACCOUNT, null_is_default=False, unique=True),
         "Accounts with pull, delete and admin.",
@@ -127,6 +134,13 @@ class AccessSettings:
         default=None,
         example="/etc/regcache/token.key",
     )
+    knock: float | None = key_field(
+        Nullable(duration(60.0, 366 * DAY)),
+        "How long an address may pull as a seat after the seat's link was opened there. Unset: "
+        "there are no such links.",
+        default=None,
+        example="24h",
+    )
     trusted_proxies: tuple[str, ...] = key_field(
         ListOf(text_like(names.network, "network"), null_is_default=False, unique=True),
         "Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: the client "
@@ -145,7 +159,12 @@ class AccessSettings:
     @property
     def restricted(self) -> bool:
         """Whether anything decides who may pull."""
-        return bool(self.htpasswd or self.rules or self.token)
+        return bool(self.has_accounts or self.rules)
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether anybody can be an account."""
+        return bool(self.htpasswd or self.seats or self.token)
 
     @property
     def tells_apart(self) -> bool:

@@ -22,6 +22,7 @@ def advise(config: Config, file: str | None, context: Context) -> None:
     _advise_certificates(config, context)
     _advise_ends(context)
     _advise_client_ca(config, context)
+    _advise_knock(config, context)
     _advise_proxies(config, context)
     for upstream in config.upstreams:
         _advise_private(upstream, config, context)
@@ -79,13 +80,18 @@ def _advise_ends(context: Context) -> None:
 
 
 def _advise_client_ca(config: Config, context: Context) -> None:
-    if config.access.htpasswd:
+    if config.access.htpasswd or config.access.seats:
         return
     for number, listener in enumerate(config.listeners):
         if listener.tls and listener.tls.client_ca:
             path: KeyPath = ("listeners", number, "tls", "client_ca")
-            why = "no certificate is anybody's without the accounts of access.htpasswd"
+            why = "no certificate is anybody's without access.htpasswd or access.seats"
             context.warn(path if context.is_set("listeners") else ("tls", "client_ca"), why)
+
+
+def _advise_knock(config: Config, context: Context) -> None:
+    if config.access.knock is not None and config.access.seats is None:
+        context.warn(("access", "knock"), "has no effect without access.seats")
 
 
 def _advise_proxies(config: Config, context: Context) -> None:

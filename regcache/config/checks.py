@@ -134,13 +134,16 @@ def _check_admin(config: Config, context: Context) -> None:
 
 def _check_access(config: Config, context: Context) -> None:
     access = config.access
-    accounts = bool(access.token) or context.is_set("access", "htpasswd")
+    accounts = bool(access.token) or any(
+        context.is_set("access", key) for key in ("htpasswd", "seats")
+    )
+    needed = "needs access.htpasswd, access.seats or access.token"
     if access.admins and not accounts:
-        context.error(("access", "admins"), "needs access.htpasswd or access.token")
+        context.error(("access", "admins"), needed)
     names = {name for upstream in config.upstreams for name in (upstream.name, *upstream.aliases)}
     for path, rule in context.items("access", "rules"):
         if set(rule.accounts) - {"anonymous"} and not accounts:
-            context.error((*path, "accounts"), "needs access.htpasswd or access.token")
+            context.error((*path, "accounts"), needed)
         for at, upstream in context.items(*path, "upstreams"):
             if upstream not in names:
                 context.error(at, f"{upstream} is none of the upstreams")

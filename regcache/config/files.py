@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 
 from regcache.config.document import Node
 from regcache.config.reading import Context, expected
+from regcache.config.seats_file import read_seats
 from regcache.config.value_types import Scalar
 from regcache.htpasswd import parse_htpasswd
 from regcache.token_keys import parse_keys
@@ -74,6 +75,18 @@ def readable(check: Callable[[bytes], object] | None = None) -> Scalar[str]:
 def accounts_file() -> Scalar[str]:
     """A path of a htpasswd file that can be used now; an error in it has its line."""
     return _file_of(lambda found, content: parse_htpasswd(_utf8(content), found))
+
+
+def seats_file() -> Scalar[str]:
+    """A path of a file of seats that can be used now, or is missing: then it is made later."""
+
+    def parse(node: Node, context: Context) -> str:
+        found = _path(node, context)
+        if os.path.lexists(found):
+            read_seats(read_bounded(found, MAXIMUM_FILE), found)
+        return found
+
+    return Scalar(parse, "file")
 
 
 def token_keys_file() -> Scalar[str]:

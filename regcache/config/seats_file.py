@@ -114,7 +114,6 @@ class _Reader:
         """What tells seats apart may be the secret of one alone."""
         told = [("host", seat.host or ""), ("knock", seat.knock or "")]
         told += [("certificates", each) for each in seat.certificates]
-        told += [("keys", each.digest) for each in seat.keys]
         for key, value in told:
             line = self._context.line(seat.name, key)
             owner, first = self._taken.setdefault((key, value), (seat.name, line))

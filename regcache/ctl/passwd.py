@@ -1,20 +1,17 @@
 """``regcachectl passwd``: sets, changes or removes an account of a htpasswd file."""
 
 import argparse
-import fcntl
 import getpass
 import os
 import stat
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 import bcrypt
 
 from regcache.config import names
 from regcache.ctl.check_config import Commands
 from regcache.htpasswd import HtpasswdError, parse_htpasswd
+from regcache.whole_file import alone_in, replace_whole
 
 #: How slow a hash is to be checked: about 50 ms. The daemon checks logins in two threads.
 COST = 10
@@ -124,24 +121,12 @@ def _change(path: str, user: str, hashed: str | None) -> str:
     :raises HtpasswdError: if the file would not be a valid one.
     """
     path = os.path.realpath(path)
-    with _alone(os.path.dirname(path)):
+    with alone_in(os.path.dirname(path)):
         status, text = _present(path)
         changed, done = _with_line(text, user, hashed)
         parse_htpasswd(changed, path)
         _replace(path, changed.encode("utf-8"), status)
     return done
-
-
-@contextmanager
-def _alone(folder: str) -> Iterator[None]:
-    """Keep out others that do the same at this moment: their change would be lost."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _present(path: str) -> tuple[os.stat_result | None, str]:
@@ -190,23 +175,15 @@ def _name(line: str) -> str | None:
 
 
 def _replace(path: str, content: bytes, status: os.stat_result | None) -> None:
-    """Write a file beside it, and rename that: no reader ever finds a part."""
-    folder = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=".htpasswd.", dir=folder)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            if status is None:
-                _let_group_read(descriptor, os.stat(folder).st_gid)
-            else:
-                _keep_owner(path, descriptor, status)
-            os.fsync(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    """Write the file anew, whole or not at all."""
+
+    def prepare(descriptor: int) -> None:
+        if status is None:
+            _let_group_read(descriptor, os.stat(os.path.dirname(path)).st_gid)
+        else:
+            _keep_owner(path, descriptor, status)
+
+    replace_whole(path, content, prepare)
 
 
 def _keep_owner(path: str, descriptor: int, status: os.stat_result) -> None:

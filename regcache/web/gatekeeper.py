@@ -14,6 +14,7 @@ from regcache.access.principals import Decision, Wanted
 from regcache.web.hosts import RoutingTable
 from regcache.web.quota_gate import QuotaGate
 from regcache.web.request import Request
+from regcache.web.seat_hosts import SeatHosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +22,26 @@ class Gatekeeper:
     """Decides about requests to the distribution API.
 
     :ivar quotas: refuses who has used one up; None where there are none.
+    :ivar seat_hosts: the host names of seats; None where there are none.
     """
 
     access: Access
     permission: Permission
     table: RoutingTable
     quotas: QuotaGate | None = None
+    seat_hosts: SeatHosts | None = None
 
     def asker(self, request: Request) -> Asker:
         """Who asks, as the request shows it. Several Authorization fields are wrong credentials."""
         lines = request.field_lines(b"authorization")
         shown = lines[0] if len(lines) == 1 else None if not lines else ""
-        return Asker(shown, request.peer_address, self.host_of(request), request.client_certificate)
+        return Asker(
+            shown,
+            request.peer_address,
+            self.host_of(request),
+            request.client_certificate,
+            request.seat_label,
+        )
 
     def host_of(self, request: Request) -> str:
         """The Host with its port, in lower case; "" without one."""
@@ -51,7 +60,7 @@ class Gatekeeper:
         lines = headers.getRawHeaders(b"authorization")
         certificate = request.client_certificate
         if lines is None and certificate is None:
-            return self.access.anonymous(request.peer_address)
+            return self.access.decisions.unproved(request.peer_address, request.seat_label)
         hosts = headers.getRawHeaders(b"host")
         if lines is None or len(lines) != 1 or hosts is None:
             return self.access.decide_at_once(self.asker(request))
@@ -135,6 +144,8 @@ class Gatekeeper:
 
         :param host: normalised.
         """
+        if self.seat_hosts is not None and self.seat_hosts.find(host) is not None:
+            return True
         if host is None:
             return False
         named = self.table.hosts.find(host) is not None or self.table.is_admin_host(host)

@@ -19,6 +19,8 @@ from regcache.references import Target, is_repository_name, looks_like_registry
 
 _REG_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?\.?\Z")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{0,5})?\Z")
+#: What a file of seats allows (:mod:`regcache.config.seat_settings`).
+_SEAT_LABEL = re.compile(r"[a-z0-9]{6,40}\Z")
 _HOSTS_KEPT = 1024  # clients choose them
 _MAX_HOST_LENGTH = 255
 
@@ -124,6 +126,35 @@ class RoutingTable:
         """Whether the default upstream answers under this normalised host."""
         return answers_by_default(host, self.hosts, self.default_hosts, self.domain)
 
+    def split_seat_host(self, host: str) -> tuple[str, str] | None:
+        """The host of ours that a name may stand for, and the label of a seat in it.
+
+        ``docker-k3j9x2fq7m.example.com`` may be ``docker.example.com`` as somebody. A name that is
+        configured as it stands is itself.
+
+        :param host: normalised.
+        """
+        first, dot, rest = host.partition(".")
+        name, _, label = first.rpartition("-")
+        if not name or not _SEAT_LABEL.match(label) or self._is_configured(host):
+            return None
+        base = name + dot + rest
+        known = self.hosts.find(base) is not None or self.answers_by_default(base)
+        return (base, label) if known and not self.is_admin_host(base) else None
+
+    def without_label(self, host: str) -> str:
+        """A host for messages: what may be the label of a seat is not told whole."""
+        split = self.split_seat_host(host)
+        if split is None:
+            return host
+        return host.replace(f"-{split[1]}", f"-{split[1][:3]}...", 1)
+
+    def _is_configured(self, host: str) -> bool:
+        exact = [self.hosts.exact, self.admin_hosts.exact]
+        if self.default_hosts is not None:
+            exact.append(self.default_hosts.exact)
+        return any(host in each for each in exact)
+
 
 @lru_cache(_HOSTS_KEPT)
 def normalise_host(raw: str) -> str | None:
@@ -182,7 +213,9 @@ def resolve(table: RoutingTable, host: str | None, target: Target) -> Route:
         named, repository = _strip_prefix(table, named, target.name)
     if named is None:
         if table.default_upstream is None or not table.answers_by_default(host):
-            named_host = "no host name" if host is None else f"the host name {host[:255]}"
+            named_host = "no host name"
+            if host is not None:
+                named_host = f"the host name {table.without_label(host)[:255]}"
             raise NameUnknownError(f"no upstream is served under {named_host}")
         named = table.default_upstream
     namespaces = target.query.get("ns", ())

@@ -146,7 +146,9 @@ class Request(ConnectedRequest):
     """A request, as the dispatcher of a :class:`~regcache.web.site.Site` gets it.
 
     :ivar facts: what handlers find out about it, for the access log and the metrics.
-    :ivar hostname: the Host without its port, normalised; None if there was none.
+    :ivar hostname: the Host without its port, normalised, and without the label of a seat; None
+        if there was none.
+    :ivar seat_label: the label of a seat in the Host; "" without one.
     :ivar body_refused: the body was too large and is not read.
     :ivar serial: its number among the requests of this process.
     :ivar first_byte_at: when the headers of the answer were written (clock seconds), or None.
@@ -159,6 +161,7 @@ class Request(ConnectedRequest):
         self.site = channel.site
         self.facts = RequestFacts()
         self.hostname: str | None = None
+        self.seat_label = ""
         self.body_refused = False
         self.serial = 0
         self.arrived_at = 0.0

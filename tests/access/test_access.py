@@ -52,12 +52,13 @@ class AccessCase(SynchronousTestCase):
         self.tokens = OwnTokens(b"k" * 32, 300)
         self.passwords = Passwords(self.pool, self.clock)
         self.access = self.build()
-        self.access.replace_accounts({"alice": hashed("secret"), "root": hashed("toor")})
 
     def build(self, external: External | None = None) -> Access:
         """The access of this set-up."""
         rules = Rules(True, ["root"], [ANYBODY_LIBRARY, EVERYTHING])
-        return Access(rules, self.passwords, self.tokens, self.clock, external=external)
+        access = Access(rules, self.passwords, self.tokens, self.clock, external=external)
+        access.replace_accounts({"alice": hashed("secret"), "root": hashed("toor")})
+        return access
 
     def decide(self, who: Asker) -> Decision:
         """The decision."""
@@ -65,7 +66,8 @@ class AccessCase(SynchronousTestCase):
 
     def token(self, *scopes: Scope, account: str = "alice", host: str = HOST) -> str:
         """A token of ours, as a header."""
-        mark = self.passwords.mark(account) or ""
+        proof = self.access.accounts.by_password(account)
+        mark = "" if proof is None else proof.mark
         claims = TokenClaims(account, mark, host, scopes)
         return "Bearer " + self.tokens.issue(claims, self.clock.seconds())
 
@@ -316,7 +318,7 @@ class KeptTests(AccessCase):
             address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
             self.decide(asker("Bearer x", address=address))
         self.assertLessEqual(len(vars(self.access.kept)["_table"]), MOST_DECISIONS)
-        self.assertLessEqual(len(vars(self.access)["_anonymous"]), MOST_DECISIONS)
+        self.assertLessEqual(len(vars(self.access.decisions)["_unproved"]), MOST_DECISIONS)
 
     def test_not_shown(self) -> None:
         """Neither a password nor a token is kept, or shows where a decision is printed."""

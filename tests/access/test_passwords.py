@@ -1,7 +1,9 @@
 """Logins: checked, remembered, limited."""
 
+from collections.abc import Callable
 from typing import Any
 
+import bcrypt
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,6 +24,17 @@ from tests.support.pools import HeldPool, ImmediatePool
 ALICE = hashed("secret")
 
 
+def _counting(compared: list[bytes]) -> Callable[[bytes, bytes], bool]:
+    """Compares, and notes with what."""
+    check = bcrypt.checkpw
+
+    def compare(password: bytes, stored: bytes) -> bool:
+        compared.append(stored)
+        return check(password, stored)
+
+    return compare
+
+
 class PasswordTests(SynchronousTestCase):
     """Whether a login is right."""
 
@@ -30,7 +43,7 @@ class PasswordTests(SynchronousTestCase):
         self.clock.advance(1_000_000)
         self.pool = ImmediatePool()
         self.passwords = Passwords(self.pool, self.clock)
-        self.passwords.replace({"alice": ALICE})
+        self.passwords.replace({"alice": [ALICE]})
 
     def check(self, name: str, password: str, address: str | None = HOME) -> "Deferred[bool]":
         """Check a login."""
@@ -74,19 +87,28 @@ class PasswordTests(SynchronousTestCase):
     def test_file_changed(self) -> None:
         """A changed file counts at once: another password, a removed account, a new one."""
         self.assertTrue(self.result("alice", "secret"))
-        self.passwords.replace({"alice": hashed("other")})
+        self.passwords.replace({"alice": [hashed("other")]})
         self.assertFalse(self.result("alice", "secret"))
         self.assertTrue(self.result("alice", "other"))
         self.passwords.replace({})
         self.assertFalse(self.result("alice", "other"))
 
-    def test_mark(self) -> None:
-        """The mark of an account changes with its password, and there is none without it."""
-        mark = self.passwords.mark("alice")
-        self.passwords.replace({"alice": hashed("other"), "bob": ALICE})
-        self.assertNotIn(self.passwords.mark("alice"), (None, mark))
-        self.assertNotEqual(self.passwords.mark("bob"), mark)
-        self.assertIsNone(self.passwords.mark("mallory"))
+    def test_several(self) -> None:
+        """Any password of an account is right; every other check takes as many comparisons."""
+        self.passwords.replace({"alice": [ALICE, hashed("other")], "bob": [ALICE], "carol": []})
+        compared: list[bytes] = []
+        self.patch(bcrypt, "checkpw", _counting(compared))
+        for name, password, right in (
+            ("alice", "secret", True),
+            ("alice", "other", True),
+            ("alice", "wrong", False),
+            ("bob", "other", False),
+            ("carol", "secret", False),
+            ("mallory", "secret", False),
+        ):
+            compared.clear()
+            self.assertEqual(self.result(name, password), right, (name, password))
+            self.assertEqual(len(compared), 2, (name, password))
 
     def test_nothing_kept(self) -> None:
         """Neither a password nor a hash of it alone is kept."""
@@ -146,7 +168,7 @@ class WaitingTests(SynchronousTestCase):
         self.clock = Clock()
         self.pool = HeldPool()
         self.passwords = Passwords(self.pool, self.clock)
-        self.passwords.replace({"alice": ALICE})
+        self.passwords.replace({"alice": [ALICE]})
 
     def check(self, password: str, address: str = HOME) -> "Deferred[bool]":
         """Check a login of alice."""
@@ -182,7 +204,7 @@ class WaitingTests(SynchronousTestCase):
     def test_changed_meanwhile(self) -> None:
         """A password that is changed while it is checked is the new one."""
         checking = self.check("secret")
-        self.passwords.replace({"alice": hashed("other")})
+        self.passwords.replace({"alice": [hashed("other")]})
         self.pool.release()
         self.assertFalse(self.successResultOf(checking))
 

@@ -155,7 +155,7 @@ class ListenerTests(SynchronousTestCase):
             self.assertIn(f"1: tls.client_ca: {path.absolute()} {why}", found)
         tls = f"chain: '{files.chain}', key: '{files.key}', client_ca: '{self.authority.file}'"
         self.assertIn(
-            "1: tls.client_ca: no certificate is anybody's without the accounts of access.htpasswd",
+            "1: tls.client_ca: no certificate is anybody's without access.htpasswd or access.seats",
             warnings(f"tls: {{{tls}}}"),
         )
 
@@ -213,7 +213,10 @@ class OtherTests(SynchronousTestCase):
         found = errors("access:\n  rules: [{accounts: [anonymous], upstreams: [zz.io]}]\n")
         self.assertEqual(found, ["2: access.rules[0].upstreams[0]: zz.io is none of the upstreams"])
         found = errors("access:\n  rules:\n  - {}\n  - {accounts: [bob]}\n")
-        self.assertIn("4: access.rules[1].accounts: needs access.htpasswd or access.token", found)
+        self.assertIn(
+            "4: access.rules[1].accounts: needs access.htpasswd, access.seats or access.token",
+            found,
+        )
 
     def test_private(self) -> None:
         """Private images for everybody are a warning, and so is the key without credentials."""

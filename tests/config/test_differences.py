@@ -25,7 +25,8 @@ RELOADED = {
     "max_downloads",
     "upstreams.*.urls.*": "url username password password_file token_hosts ns",
     "upstreams.*.tag_ttl.*": "match ttl",
-    "access": "htpasswd key_file token realm challenge token_ttl admins rules trusted_proxies",
+    "access": "htpasswd seats knock key_file token realm challenge token_ttl admins rules "
+    "trusted_proxies",
     "ui": "title",
     "log": "format access",
     "limits": "connections connections_per_address header_timeout idle client_stall drain "

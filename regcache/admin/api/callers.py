@@ -21,9 +21,9 @@ from enum import Enum, IntEnum
 
 from regcache.access.credentials import Asker, Scheme, parse_authorization
 from regcache.access.grants import Action
-from regcache.access.principals import Decision, PrincipalKind
+from regcache.access.principals import Decision
 from regcache.access.sessions import Session, Sessions
-from regcache.admin.api.call_problems import UnauthenticatedProblem
+from regcache.admin.api.call_problems import ForbiddenProblem, UnauthenticatedProblem
 from regcache.admin.api.cookies import session_token
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.peer_user import peer_user
@@ -147,6 +147,7 @@ class Callers:
 
         :param asker: shows them as Basic.
         :raises UnauthenticatedProblem: if they are wrong.
+        :raises ForbiddenProblem: where the seat has ended.
         :raises RegistryError: where too many logins are being tried.
         """
         gatekeeper = self._gatekeeper()
@@ -154,7 +155,9 @@ class Callers:
             raise UnauthenticatedProblem("there are no accounts: access.htpasswd is not set")
         decision = await gatekeeper.access.decide(asker)
         gatekeeper.access.refuse(decision)
-        if decision.wrong or decision.principal.kind is not PrincipalKind.ACCOUNT:
+        if decision.ended:
+            raise ForbiddenProblem(decision.end_message)
+        if not decision.is_account:
             raise UnauthenticatedProblem("the account or the password is wrong")
         return decision
 
@@ -200,7 +203,7 @@ class Callers:
         if gatekeeper is None or asker is None or asker.certificate is None:
             return None
         decision = await gatekeeper.access.decide(asker)
-        if decision.principal.kind is not PrincipalKind.ACCOUNT:
+        if not decision.is_account or decision.pull_only:
             return None
         return _of_account(decision, reach)
 

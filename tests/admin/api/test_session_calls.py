@@ -150,7 +150,7 @@ class EndTests(SessionCase):
         cookie = self.log_in("root", "toor")
         assert self.gatekeeper is not None
         everybody = Rule(frozenset({"*"}), Grant(frozenset({Action.PULL})))
-        self.gatekeeper.access.rules = Rules(True, [], [everybody])
+        self.gatekeeper.access.decisions.rules = Rules(True, [], [everybody])
         self.assertEqual(self.who(cookie)["role"], "read")
 
     def test_another_login(self) -> None:

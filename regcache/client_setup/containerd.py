@@ -7,6 +7,7 @@ file with every request, and asks the registry itself after any error. Versions 
 
 from regcache.client_setup.located import Location
 from regcache.client_setup.steps import (
+    ANY_BASIC,
     MARK,
     GuideStep,
     SetUp,
@@ -48,11 +49,11 @@ def kubelet_steps(setup: SetUp) -> list[GuideStep]:
 def _files(setup: SetUp, title: str) -> list[GuideStep]:
     located = setup.located
     blocks = [
-        file(f"{FOLDER}/{name}/hosts.toml", _hosts(setup, each), secret=setup.account is not None)
+        file(f"{FOLDER}/{name}/hosts.toml", _hosts(setup, each), secret=setup.needs_login)
         for each in located.mirrored
         for name in each.names
     ]
-    text = "containerd.header" if setup.needs_login and setup.account is None else title
+    text = "containerd.header" if setup.needs_login else title
     return [*authority_step(located, AUTHORITY), GuideStep(title, text, blocks)] if blocks else []
 
 
@@ -66,7 +67,7 @@ def _hosts(setup: SetUp, location: Location) -> str:
     if place.authority:
         lines.append(f"  ca = {quoted(AUTHORITY.format(place.address))}")
     if setup.needs_login:
-        lines += [f"  [host.{url}.header]", f"    Authorization = {quoted(setup.basic)}"]
+        lines += [f"  [host.{url}.header]", f"    Authorization = {quoted(ANY_BASIC)}"]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -8,7 +8,6 @@ from regcache.client_setup.steps import (
     ANY_NAME,
     ANY_PASSWORD,
     MARK,
-    ClientLogin,
     GuideStep,
     SetUp,
     authority_step,
@@ -26,9 +25,8 @@ def k3s_steps(setup: SetUp) -> list[GuideStep]:
     """The guide."""
     if not setup.located.mirrored:
         return []
-    known = setup.account is not None
-    text = "k3s.login" if setup.needs_login and not known else "k3s.registries"
-    block = file(REGISTRIES, _registries(setup), secret=known)
+    text = "k3s.login" if setup.needs_login else "k3s.registries"
+    block = file(REGISTRIES, _registries(setup), secret=setup.needs_login)
     return [
         *authority_step(setup.located, AUTHORITY),
         GuideStep("k3s.registries", text, [block]),
@@ -55,12 +53,9 @@ def _registries(setup: SetUp) -> str:
 def _config(setup: SetUp, place: CachePlace) -> list[str]:
     lines = []
     if setup.needs_login:
-        login = setup.account or ClientLogin(ANY_NAME, ANY_PASSWORD)
         lines.append("    auth:")
-        lines += [
-            f"      username: {quoted(login.name)}",
-            f"      password: {quoted(login.password)}",
-        ]
+        lines.append(f"      username: {quoted(ANY_NAME)}")
+        lines.append(f"      password: {quoted(ANY_PASSWORD)}")
     if place.authority:
         lines += ["    tls:", f"      ca_file: {quoted(AUTHORITY.format(place.address))}"]
     return [f"  {quoted(place.address)}:", *lines] if lines else []

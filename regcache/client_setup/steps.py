@@ -13,8 +13,9 @@ from regcache.sample_images import SAMPLES
 
 #: The first line of files that are ours alone.
 MARK = "# Written by regcachectl client-config; what is changed here is lost when it runs again."
-#: In the place of credentials that are not known.
-ANY_NAME, ANY_PASSWORD = "NAME", "PASSWORD"
+#: In the place of an account.
+ANY_NAME, ANY_PASSWORD = "ACCOUNT_NAME", "ACCOUNT_PASSWORD"
+ANY_BASIC = "Basic BASE64_OF_ACCOUNT_NAME:ACCOUNT_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class GuideBlock:
 
     :ivar path: of the file; "" for commands.
     :ivar is_part: only a part of the file, which others have written.
-    :ivar is_secret: it has a password.
+    :ivar is_secret: it has a password, or a place for one.
     """
 
     kind: Literal["file", "shell"]
@@ -67,23 +68,32 @@ class ClientLogin:
 class SetUp:
     """What is to be set up.
 
-    :ivar account: whose login goes into the files; None for none.
+    :ivar with_login: the client shows an account, also where not everybody has to.
     """
 
     located: Located
-    account: ClientLogin | None = None
+    with_login: bool = False
 
     @property
     def needs_login(self) -> bool:
         """Whether the client has to show an account."""
-        return self.account is not None or self.located.login is LoginNeed.ALWAYS
+        return self.with_login or self.located.login is LoginNeed.ALWAYS
 
-    @property
-    def basic(self) -> str:
-        """The value of ``Authorization``, or what stands in its place."""
-        if self.account is not None:
-            return self.account.basic
-        return f"Basic BASE64_OF_{ANY_NAME}:{ANY_PASSWORD}"
+
+def fill_in(text: str, kind: str, login: ClientLogin) -> str:
+    """The text of a block with an account in the place of what stands for it.
+
+    :param kind: of the block.
+    """
+    if kind == "shell":
+        return text.replace(ANY_NAME, shlex.quote(login.name))
+    for stands, value in (
+        (ANY_BASIC, login.basic),
+        (quoted(ANY_NAME), quoted(login.name)),
+        (quoted(ANY_PASSWORD), quoted(login.password)),
+    ):
+        text = text.replace(stands, value)
+    return text
 
 
 def file(path: str, text: str, *, part: bool = False, secret: bool = False) -> GuideBlock:
@@ -124,9 +134,7 @@ def login_step(setup: SetUp, command: str, text: str = "login") -> list[GuideSte
     """
     if not setup.needs_login:
         return []
-    account = setup.account
-    options = f" --username {shlex.quote(account.name)}" if account else ""
-    lines = [f"{command}{options} {each.address}" for each in setup.located.places]
+    lines = [f"{command} --username {ANY_NAME} {each.address}" for each in setup.located.places]
     return [GuideStep("login", text, [shell(*lines)])]
 
 
@@ -155,9 +163,7 @@ def prove(setup: SetUp, tool: str, location: Location, image: str, *, prefix: bo
     place = location.place
     where = place.url + (f"/{location.prefix}" if prefix and location.prefix else "")
     words = ["regcachectl", "prove", "--as", tool]
-    if setup.account is not None:
-        words += ["--account", setup.account.name]
-    elif setup.needs_login:
+    if setup.needs_login:
         words += ["--account", ANY_NAME]
     return shlex.join([*words, where, image])
 

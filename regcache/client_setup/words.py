@@ -69,3 +69,6 @@ NOTES: Mapping[str, str] = {
     "loopback": "The cache listens on loopback only: clients on other machines do not reach it. "
     "See 'listeners' in the configuration.",
 }
+
+#: The code in the place of another one, where the account has been filled in.
+FILLED: Mapping[str, str] = {"containerd.header": "containerd.hosts", "k3s.login": "k3s.registries"}

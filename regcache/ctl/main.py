@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from regcache import __version__
 from regcache.ctl import (
     check_config,
+    client_config_command,
     inspect_command,
     job_commands,
     list_command,
     passwd,
     pin_commands,
+    prove_command,
     pull_command,
     refresh_command,
     reload_command,
@@ -38,6 +40,8 @@ COMMANDS = (
     job_commands,
     ui_command,
     reload_command,
+    client_config_command,
+    prove_command,
     check_config,
     passwd,
 )

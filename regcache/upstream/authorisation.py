@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.bounded import BoundedTable
+from regcache.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.errors import (
     UpstreamBadAnswer,
     UpstreamDenied,
@@ -18,7 +19,6 @@ from regcache.errors import (
 )
 from regcache.timings import TOKEN, measured
 from regcache.upstream.bodies import BodyReader
-from regcache.upstream.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.upstream.credentials import ANONYMOUS, Identity
 from regcache.upstream.deadlines import within
 from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest

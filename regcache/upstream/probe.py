@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import URI
 from zope.interface import implementer
 
+from regcache.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.errors import (
     UpstreamBadAnswer,
     UpstreamFailure,
@@ -26,7 +27,6 @@ from regcache.upstream.addresses import is_address
 from regcache.upstream.agent import ConnectionSettings, EndpointFactory
 from regcache.upstream.authorisation import TokenSource
 from regcache.upstream.bodies import BodyReader
-from regcache.upstream.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.upstream.deadlines import within
 from regcache.upstream.dialling import hang_up
 from regcache.upstream.exchange import Answer, IExchangeAgent, UpstreamRequest

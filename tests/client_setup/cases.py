@@ -2,7 +2,7 @@
 
 from regcache.client_setup.guide import Guide, guide_for
 from regcache.client_setup.located import Located, locate_registries
-from regcache.client_setup.steps import ClientLogin, GuideBlock, SetUp
+from regcache.client_setup.steps import GuideBlock, SetUp
 from regcache.config.client_facts import served_here
 from regcache.config.loading import loads
 
@@ -21,9 +21,9 @@ def located(text: str, host: str = "", *upstreams: str) -> Located:
     return locate_registries(served, host, upstreams)
 
 
-def guide(tool: str, text: str, host: str = "", account: ClientLogin | None = None) -> Guide:
+def guide(tool: str, text: str, host: str = "", with_login: bool = False) -> Guide:
     """The guide for a program."""
-    return guide_for(tool, SetUp(located(text, host), account))
+    return guide_for(tool, SetUp(located(text, host), with_login))
 
 
 def files(made: Guide) -> dict[str, str]:

@@ -14,14 +14,14 @@ from regcache.client_setup.docker import DAEMON_JSON
 from regcache.client_setup.guide import TOOLS, Guide, guide_for
 from regcache.client_setup.located import locate_registries
 from regcache.client_setup.served import ServedHere
-from regcache.client_setup.steps import ClientLogin, SetUp
+from regcache.client_setup.steps import ClientLogin, SetUp, fill_in
 from regcache.client_setup.words import NOTES, TEXTS, TITLES
 from tests.client_setup.cases import NAMED, PLAIN, blocks, commands, files, guide
 from tests.support.certificates import Authority
 
 _HTPASSWD = "access: {htpasswd: accounts}\n"
 _SOME = _HTPASSWD.replace("}", ", rules: [{accounts: [anonymous], networks: [10.0.0.0/8]}]}")
-ALICE = ClientLogin("alice", 'p"a:ss')
+ALICE = ClientLogin("alice", 'p"a:ss $`\\')
 
 
 class GuideCase(SynchronousTestCase):
@@ -57,7 +57,7 @@ class EveryGuideTests(GuideCase):
         """Each program in each situation."""
         texts = [PLAIN, NAMED, PLAIN + _HTPASSWD, NAMED + _SOME, self.tls(), self.tls() + _HTPASSWD]
         found = [(tool, guide(tool, text)) for text in texts for tool in TOOLS]
-        return found + [(tool, guide(tool, texts[-1], "", ALICE)) for tool in TOOLS]
+        return found + [(tool, guide(tool, texts[0], "", True)) for tool in TOOLS]
 
     def test_codes(self) -> None:
         """Every code has words, and all words are used."""
@@ -91,15 +91,18 @@ class EveryGuideTests(GuideCase):
             self.assertEqual(words[-1], "docker.io/library/hello-world:latest")
             self.assertEqual("--account" in words, made.login_needed, tool)
 
-    def test_password_is_marked(self) -> None:
-        """A file with a password says so; no command has one."""
+    def test_account(self) -> None:
+        """An account is filled in everywhere; what has a password says so, and is a file."""
         for tool in TOOLS:
-            for each in blocks(guide(tool, PLAIN, "", ALICE)):
-                shown = (
-                    ALICE.basic.split()[1] in each.text or json.dumps(ALICE.password) in each.text
-                )
+            for each in blocks(guide(tool, PLAIN, "", True)):
+                text = fill_in(each.text, each.kind, ALICE)
+                self.assertNotIn("ACCOUNT_", text, (tool, each.path))
+                password = json.dumps(ALICE.password)
+                shown = ALICE.basic in text or password in text or ALICE.password in text
                 self.assertEqual(shown, each.is_secret, (tool, each.path))
                 self.assertFalse(shown and each.kind == "shell")
+                if each.kind == "file":
+                    self.read(each.path, text)
         self.assertNotIn(ALICE.password, repr(ALICE))
 
     def test_notes(self) -> None:
@@ -149,7 +152,10 @@ class DockerTests(GuideCase):
             (_HTPASSWD, "docker.mirror_login"),
         ):
             self.assertEqual(guide("docker", PLAIN + access).steps[0].text, text)
-        self.assertIn("docker login box.lan:5000", commands(guide("docker", PLAIN + _HTPASSWD)))
+        self.assertIn(
+            "docker login --username ACCOUNT_NAME box.lan:5000",
+            commands(guide("docker", PLAIN + _HTPASSWD)),
+        )
 
     def test_other_registries(self) -> None:
         """All others are named by the cache's own name."""
@@ -186,10 +192,9 @@ class ContainerdTests(GuideCase):
     def test_login(self) -> None:
         """The header has the account, or says what has to be there."""
         url = "http://box.lan:5000"
-        known = self.hosts(PLAIN, account=ALICE)["host"][url]["header"]
-        self.assertEqual(known, {"Authorization": ALICE.basic})
-        unknown = self.hosts(PLAIN + _HTPASSWD)["host"][url]["header"]["Authorization"]
-        self.assertIn("BASE64_OF_NAME:PASSWORD", unknown)
+        for found in (self.hosts(PLAIN, with_login=True), self.hosts(PLAIN + _HTPASSWD)):
+            header = found["host"][url]["header"]["Authorization"]
+            self.assertEqual(fill_in(header, "file", ALICE), ALICE.basic)
         self.assertEqual(guide("containerd", PLAIN + _HTPASSWD).steps[0].text, "containerd.header")
 
     def test_authority(self) -> None:
@@ -218,13 +223,15 @@ class OtherTests(GuideCase):
         made = guide("crio", PLAIN + _HTPASSWD)
         config = tomllib.loads(files(made)["/etc/crio/crio.conf.d/50-regcache.conf"])
         path = config["crio"]["image"]["global_auth_file"]
-        self.assertIn(f"podman login --authfile {path} box.lan:5000", commands(made))
+        self.assertIn(
+            f"podman login --authfile {path} --username ACCOUNT_NAME box.lan:5000", commands(made)
+        )
 
     def test_k3s(self) -> None:
         """Endpoints, and the account and authority under the host of the cache."""
         path = "/etc/rancher/k3s/registries.yaml"
-        made = files(guide("k3s", self.tls(), "", ALICE))
-        found = yaml.safe_load(made[path])
+        made = files(guide("k3s", self.tls(), "", True))
+        found = yaml.safe_load(fill_in(made[path], "file", ALICE))
         self.assertEqual(found["mirrors"]["ghcr.io"], {"endpoint": ["https://ghcr.example.com"]})
         config = found["configs"]["ghcr.example.com"]
         self.assertEqual(config["auth"], {"username": "alice", "password": ALICE.password})

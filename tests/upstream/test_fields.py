@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from regcache.upstream.challenge import Challenge, ChallengeError, parse_challenges
+from regcache.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.upstream.fields import (
     clean_text,
     content_digest,

@@ -9,12 +9,13 @@ from twisted.internet.defer import Deferred
 from regcache.admin.api.call_problems import InvalidProblem
 from regcache.admin.api.callers import Caller, Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
-from regcache.admin.api.kinds import Choice, Parameter, Text
+from regcache.admin.api.kinds import Choice, Flag, Parameter, Text
 from regcache.admin.api.schemas import FLAG, TEXT, array, nullable, record, words
-from regcache.client_setup.guide import TOOLS, Guide, guide_for
+from regcache.client_setup.guide import TOOLS, guide_for
 from regcache.client_setup.located import NoSuchHostError, locate_registries
 from regcache.client_setup.served import ServedHere
-from regcache.client_setup.steps import GuideBlock, GuideStep, SetUp
+from regcache.client_setup.steps import SetUp
+from regcache.client_setup.told import told_guide
 from regcache.client_setup.words import NOTES, TEXTS, TITLES
 
 _BLOCK = record(kind=words("file", "shell"), path=nullable(TEXT), text=TEXT, part=FLAG, secret=FLAG)
@@ -31,6 +32,7 @@ GET_CLIENT_CONFIG = ApiCall(
         Parameter(
             "host", Text(300, 1), "The host that clients are to use, with its port or as a URL."
         ),
+        Parameter("login", Flag(), "Have a place for an account in any case.", default=False),
         Parameter("upstreams", Text(2048, 1), "Names of upstreams, with commas; else all."),
     ),
     answer=record(
@@ -57,7 +59,8 @@ def client_config_routes(find: FindServed) -> list[CallRoute]:
         except NoSuchHostError as error:
             field = "host" if asked.values["host"] else "upstreams"
             raise InvalidProblem(field, str(error)) from None
-        return told(guide_for(asked.values["tool"], SetUp(located)))
+        setup = SetUp(located, asked.values["login"])
+        return told_guide(guide_for(asked.values["tool"], setup))
 
     return [CallRoute(GET_CLIENT_CONFIG, handle)]
 
@@ -71,31 +74,3 @@ def _seen(served: ServedHere, caller: Caller) -> ServedHere:
     """The same without upstreams of which the caller may see nothing."""
     seen = [each for each in served.registries if caller.sees_upstream(each.name)]
     return replace(served, registries=seen)
-
-
-def told(guide: Guide) -> dict[str, Any]:
-    """A guide as the API has it."""
-    return {
-        "steps": [_step(each) for each in guide.steps],
-        "names": [{"registry": name, "host": host} for name, host in guide.names],
-        "login_needed": guide.login_needed,
-        "notes": list(guide.notes),
-    }
-
-
-def _step(step: GuideStep) -> dict[str, Any]:
-    return {
-        "title_code": step.title,
-        "text_code": step.text or None,
-        "blocks": [_block(each) for each in step.blocks],
-    }
-
-
-def _block(block: GuideBlock) -> dict[str, Any]:
-    return {
-        "kind": block.kind,
-        "path": block.path or None,
-        "text": block.text,
-        "part": block.is_part,
-        "secret": block.is_secret,
-    }

@@ -1,0 +1,222 @@
+"""``regcachectl client-config``: how a client program is set up, in words or in files."""
+
+import argparse
+import getpass
+import os
+import socket
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from regcache.client_setup.guide import TOOLS, guide_for
+from regcache.client_setup.located import NoSuchHostError, locate_registries
+from regcache.client_setup.steps import ANY_NAME, ClientLogin, SetUp, fill_in
+from regcache.client_setup.told import told_guide
+from regcache.client_setup.words import FILLED, NOTES, TEXTS, TITLES
+from regcache.config import ConfigError, load
+from regcache.config.client_facts import served_here
+from regcache.ctl.client import IAsksDaemon, NoDaemonError
+from regcache.ctl.command import DONE, FAILED, USAGE, add_daemon_parser
+from regcache.ctl.locating import FILES
+from regcache.ctl.printer import Printer
+from regcache.ctl.setup_files import (
+    FileAction,
+    PlannedFile,
+    SetupFileError,
+    plan_files,
+    write_files,
+)
+
+PASSWORD_VARIABLE = "REGCACHE_CLIENT_PASSWORD"
+_WIDTH = 92
+
+
+class NoGuideError(Exception):
+    """No guide can be made; the text is what to print."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command."""
+    parser = add_daemon_parser(
+        commands,
+        "client-config",
+        client_config,
+        help="show, or write, the files that have a client pull through the cache",
+        example="regcachectl client-config containerd --host cache.example.com --write",
+    )
+    parser.description = (
+        f"{parser.description} Where no daemon answers, the file of -c says it, or the usual one."
+    )
+    parser.add_argument("tool", metavar="TOOL", choices=tuple(TOOLS), help=", ".join(TOOLS))
+    parser.add_argument(
+        "--host", help="the cache, as clients reach it: HOST, HOST:PORT, or a URL of these"
+    )
+    parser.add_argument(
+        "--upstream",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this registry; may be given again",
+    )
+    parser.add_argument(
+        "--account",
+        metavar="NAME",
+        help=f"the account that the client uses; {PASSWORD_VARIABLE} or a prompt has its password",
+    )
+    parser.add_argument("--write", action="store_true", help="write the files; none is lost")
+    parser.add_argument("--root", metavar="DIR", default="/", help="write them below this folder")
+
+
+async def client_config(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
+    """Ask for the guide, and print or write it.
+
+    A seat (``--seat``) has its place here: its host is that of the guide, its key the password.
+    """
+    try:
+        login = ask_login(options.account)
+        guide = await _guide(options, daemon, printer, with_login=login is not None)
+    except ValueError as error:
+        printer.error(str(error))
+        return USAGE
+    except NoGuideError as error:
+        printer.error(str(error))
+        return FAILED
+    if login is not None:
+        _fill_in(guide, login)
+    if options.write:
+        return _write(guide, options.root, printer)
+    _print(guide, printer)
+    return DONE
+
+
+def ask_login(account: str | None) -> ClientLogin | None:
+    """The account that a client uses at the cache; None for none.
+
+    :raises ValueError: if there is no terminal to ask its password at.
+    """
+    if not account:
+        return None
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None and sys.stdin.isatty():
+        password = getpass.getpass(f"Password of {account} at the cache: ")
+    if password is None:
+        raise ValueError(f"--account: without a terminal {PASSWORD_VARIABLE} has to be set")
+    return ClientLogin(account, password)
+
+
+async def _guide(
+    options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer, *, with_login: bool
+) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = await daemon.get(
+            "client-config",
+            tool=options.tool,
+            host=options.host,
+            upstreams=",".join(options.upstream) or None,
+            login=with_login or None,
+        )
+        return found
+    except NoDaemonError as error:
+        file = _file(options)
+        if file is None:
+            raise
+        printer.error(f"{error}; {file} is read instead")
+        return _guide_of_file(file, options, with_login)
+
+
+def _file(options: argparse.Namespace) -> str | None:
+    """The configuration that is read without a daemon; None where another daemon was meant."""
+    if options.file:
+        return str(options.file)
+    if options.url or options.socket:
+        return None
+    return next((path for path in FILES if os.access(path, os.R_OK)), None)
+
+
+def _guide_of_file(file: str, options: argparse.Namespace, with_login: bool) -> dict[str, Any]:
+    try:
+        config = load(file, os.environ).config
+        served = served_here(config, socket.gethostname())
+        located = locate_registries(served, options.host or "", options.upstream)
+    except ConfigError as error:
+        raise NoGuideError("\n".join(error.lines)) from None
+    except NoSuchHostError as error:
+        raise NoGuideError(str(error)) from None
+    return told_guide(guide_for(options.tool, SetUp(located, with_login)))
+
+
+def _blocks(guide: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [block for step in guide["steps"] for block in step["blocks"]]
+
+
+def _fill_in(guide: Mapping[str, Any], login: ClientLogin) -> None:
+    for step in guide["steps"]:
+        step["text_code"] = FILLED.get(step["text_code"], step["text_code"])
+    for block in _blocks(guide):
+        block["text"] = fill_in(block["text"], block["kind"], login)
+
+
+def _print(guide: Mapping[str, Any], printer: Printer) -> None:
+    if printer.as_json:
+        printer.json(guide)
+        return
+    _tell_notes(guide, printer)
+    for step in guide["steps"]:
+        printer.line(f"# {_words(TITLES, step['title_code'])}")
+        for line in textwrap.wrap(_words(TEXTS, step["text_code"] or ""), _WIDTH):
+            printer.line(f"#   {line}")
+        for block in step["blocks"]:
+            where = f"part of {block['path']}" if block["part"] else block["path"]
+            printer.line(f"\n# {where}:" if block["path"] else "\n# type:")
+            for line in block["text"].splitlines():
+                printer.line(line)
+        printer.line("")
+
+
+def _words(known: Mapping[str, str], code: str) -> str:
+    """A code in words; a newer daemon may have others."""
+    return known.get(code, code)
+
+
+def _tell_notes(guide: Mapping[str, Any], printer: Printer) -> None:
+    for note in guide["notes"]:
+        printer.error(f"look: {_words(NOTES, note)}")
+
+
+def _write(guide: Mapping[str, Any], root: str, printer: Printer) -> int:
+    blocks = _blocks(guide)
+    if any(block["secret"] and ANY_NAME in block["text"] for block in blocks):
+        printer.error("the cache wants an account, which stands in the files: --account NAME")
+        return USAGE
+    try:
+        done = write_files(plan_files(blocks, root))
+    except SetupFileError as error:
+        printer.error(str(error))
+        return FAILED
+    commands = [
+        line for block in blocks if block["kind"] == "shell" for line in block["text"].splitlines()
+    ]
+    if printer.as_json:
+        files = [
+            {"path": one.path, "action": one.action.name.lower(), "kept": kept or None}
+            for one, kept in done
+        ]
+        printer.json({"files": files, "commands": commands, "notes": guide["notes"]})
+        return DONE
+    _tell_notes(guide, printer)
+    for one, kept in done:
+        _tell(one, kept, printer)
+    printer.line("type next:")
+    for line in commands:
+        printer.line(f"  {line}")
+    return DONE
+
+
+def _tell(planned: PlannedFile, kept: str, printer: Printer) -> None:
+    printer.line(f"{planned.action.value}: {planned.path}")
+    if kept:
+        printer.line(f"  what it was is in {kept}")
+    if planned.action is FileAction.ADD:
+        for line in planned.content.decode("utf-8").splitlines():
+            printer.line(f"    {line}")

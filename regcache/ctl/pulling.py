@@ -1,0 +1,229 @@
+"""Pulls an image by the registry API as a client would, and keeps nothing of it.
+
+============================  =====  ======  ====  ==================================
+client                        /v2/   ``ns``  HEAD  login
+============================  =====  ======  ====  ==================================
+docker                        first  no      yes   none to a mirror
+podman, CRI-O                 first  no      no    by the host of the cache
+containerd, nerdctl, kubelet  no     yes     yes   the header of its file, at once
+k3s, BuildKit                 no     yes     yes   by the host of the cache
+============================  =====  ======  ====  ==================================
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+from regcache.challenge import Challenge, ChallengeError, parse_challenges
+from regcache.client_setup.steps import ClientLogin
+from regcache.ctl.naming import ImageName
+from regcache.ctl.proof import BypassError, ProvedPart, PullProof
+from regcache.ctl.registry_connection import Connect, RegistryAnswer
+from regcache.digests import Digest, InvalidDigestError, is_digest
+from regcache.manifest_body import InvalidManifestError, ManifestBody, parse_manifest
+from regcache.media_types import MANIFEST_TYPES
+
+_ACCEPT = ", ".join((*MANIFEST_TYPES, "*/*"))
+_PING = "/v2/"
+_MOST_TOLD = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a client asks.
+
+    :ivar pings: ``/v2/`` first.
+    :ivar sends_ns: names the registry by ``?ns=``.
+    :ivar heads: asks for a tag with HEAD, then by digest.
+    :ivar sends_header: shows the login without being asked.
+    """
+
+    pings: bool = False
+    sends_ns: bool = True
+    heads: bool = True
+    sends_header: bool = False
+
+
+_CONTAINERD, _CONTAINERS = (
+    Manner(sends_header=True),
+    Manner(pings=True, sends_ns=False, heads=False),
+)
+MANNERS: Mapping[str, Manner] = {
+    "docker": Manner(pings=True, sends_ns=False),
+    "containerd": _CONTAINERD,
+    "podman": _CONTAINERS,
+    "crio": _CONTAINERS,
+    "k3s": Manner(),
+    "buildkit": Manner(),
+    "kubelet": _CONTAINERD,
+    "nerdctl": _CONTAINERD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PullWish:
+    """What is to be pulled.
+
+    :ivar url: of the cache; its path goes before the repository, and then no ``ns`` is sent.
+    :ivar platform: ``os/architecture``, of an index.
+    """
+
+    url: SplitResult
+    image: ImageName
+    manner: Manner
+    platform: str
+    login: ClientLogin | None = None
+
+
+class ClientPull:
+    """One pull."""
+
+    def __init__(self, wish: PullWish, connect: Connect, proof: PullProof) -> None:
+        self._wish = wish
+        self._connect = connect
+        self._proof = proof
+        self._registry = connect(wish.url)
+        login = wish.login
+        self._authorization = login.basic if login and wish.manner.sends_header else ""
+        registry, _, repository = wish.image.name.partition("/")
+        prefix = wish.url.path.strip("/")
+        self._base = f"/v2/{prefix}/{repository}" if prefix else f"/v2/{repository}"
+        has_ns = wish.manner.sends_ns and not prefix and registry != wish.url.hostname
+        self._query = f"?{urlencode({'ns': registry})}" if has_ns else ""
+
+    def run(self) -> None:
+        """Pull all of it, into the proof.
+
+        :raises BypassError: where the client would go elsewhere.
+        """
+        if self._wish.manner.pings:
+            self._ask("GET", _PING)
+        body = self._manifest("tag", self._resolve())
+        if body.is_index:
+            child = body.child_for(self._wish.platform)
+            if child is None:
+                raise BypassError(f"the image has nothing for {self._wish.platform} (--platform)")
+            body = self._manifest("manifest", str(child))
+        for number, each in enumerate(body.descriptors):
+            self._blob("layer" if number else "config", each.digest, each.size)
+
+    def _resolve(self) -> str:
+        """What the tag names, where the client asks that first."""
+        reference = self._wish.image.reference
+        if is_digest(reference) or not self._wish.manner.heads:
+            return reference
+        answer = self._ask("HEAD", self._target("manifests", reference))
+        self._note("tag", reference, answer)
+        return answer.headers.get("docker-content-digest", "") or reference
+
+    def _manifest(self, kind: str, reference: str) -> ManifestBody:
+        answer = self._ask("GET", self._target("manifests", reference))
+        self._note(kind if not is_digest(reference) else "manifest", reference, answer)
+        named = reference if is_digest(reference) else answer.headers.get("docker-content-digest")
+        if named and not _digest(named).names(answer.body):
+            raise BypassError(f"the manifest that came is not {named}")
+        try:
+            return parse_manifest(answer.body, answer.headers.get("content-type", ""))
+        except InvalidManifestError as error:
+            raise BypassError(f"what came for {reference} is no manifest: {error}") from None
+
+    def _blob(self, kind: str, digest: Digest, size: int) -> None:
+        hasher = digest.hasher()
+        answer = self._ask("GET", self._target("blobs", str(digest)), hasher)
+        self._note(kind, str(digest), answer)
+        if answer.size != size or hasher.hexdigest() != digest.hex:
+            raise BypassError(f"the {kind} that came is not {digest}")
+
+    def _target(self, kind: str, reference: str) -> str:
+        return f"{self._base}/{kind}/{reference}{self._query}"
+
+    def _note(self, kind: str, reference: str, answer: RegistryAnswer) -> None:
+        status = answer.headers.get("cache-status", "")
+        part = ProvedPart(kind, reference, answer.status, status, answer.size, answer.seconds)
+        self._proof.parts.append(part)
+        if not part.is_ours:
+            raise BypassError(f"{self._wish.url.netloc} answers, but is not regcache")
+
+    def _ask(self, method: str, target: str, hasher: Any = None) -> RegistryAnswer:
+        """An answer that a client can use. :raises BypassError: for any other."""
+        answer = self._send(method, target, hasher)
+        if answer.status == 401:
+            self._authorise(answer)
+            answer = self._send(method, target, hasher)
+        if answer.status == 401:
+            raise BypassError(f"401 to the login: {_message(answer)}")
+        if 300 <= answer.status < 400:
+            where = urlsplit(answer.headers.get("location", "")).netloc
+            raise BypassError(f"it redirects to {where}, as the cache does not (https?)")
+        if answer.status != 200:
+            raise BypassError(f"{answer.status}: {_message(answer)}")
+        return answer
+
+    def _send(self, method: str, target: str, hasher: Any = None) -> RegistryAnswer:
+        headers = {"Accept": _ACCEPT, "User-Agent": "regcachectl"}
+        if self._authorization:
+            headers["Authorization"] = self._authorization
+        return self._registry.ask(method, target, headers, hasher)
+
+    def _authorise(self, answer: RegistryAnswer) -> None:
+        """Do what a challenge wants. :raises BypassError: where the client cannot."""
+        challenges = _challenges(answer)
+        bearer = challenges.get("bearer")
+        if bearer is not None and bearer.parameters.get("realm"):
+            self._authorization = f"Bearer {self._token(bearer)}"
+        elif "basic" not in challenges:
+            raise BypassError("401, but not what proof is wanted")
+        elif self._wish.login is None:
+            raise BypassError("401: an account is needed (--account); Docker shows mirrors none")
+        else:
+            self._authorization = self._wish.login.basic
+
+    def _token(self, challenge: Challenge) -> str:
+        parameters = challenge.parameters
+        realm = urlsplit(parameters["realm"])
+        if realm.scheme not in ("http", "https"):
+            raise BypassError("the token realm is no URL")
+        names = [name for name in parameters if name in ("service", "scope")]
+        query = {name: parameters[name] for name in names}
+        target = f"{realm.path or '/'}?{urlencode(query)}"
+        headers = {"User-Agent": "regcachectl"}
+        if self._wish.login is not None and self._may_see_login(realm):
+            headers["Authorization"] = self._wish.login.basic
+        answer = self._connect(realm).ask("GET", target, headers)
+        if answer.status != 200:
+            raise BypassError(f"the token realm {realm.netloc} answers {answer.status}")
+        try:
+            found = json.loads(answer.body)
+            return str(found.get("token") or found["access_token"])
+        except (ValueError, KeyError, AttributeError):
+            raise BypassError(f"the token realm {realm.netloc} gives no token") from None
+
+    def _may_see_login(self, realm: SplitResult) -> bool:
+        """Over TLS, or where it would be shown anyway."""
+        return realm.scheme == "https" or realm.netloc == self._wish.url.netloc
+
+
+def _challenges(answer: RegistryAnswer) -> dict[str, Challenge]:
+    try:
+        found = parse_challenges([answer.headers.get("www-authenticate", "")])
+    except ChallengeError:
+        return {}
+    return {each.scheme: each for each in found}
+
+
+def _digest(text: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except InvalidDigestError as error:
+        raise BypassError(f"{text[:_MOST_TOLD]}: {error}") from None
+
+
+def _message(answer: RegistryAnswer) -> str:
+    """What an error says of itself."""
+    try:
+        error = json.loads(answer.body)["errors"][0]
+        return f"{error['code']}: {error['message']}"[:_MOST_TOLD]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return "without a word that a registry would say"

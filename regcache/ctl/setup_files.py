@@ -1,0 +1,209 @@
+"""Writes the files of a guide, without losing anything that was there.
+
+=====================================  ====================================================
+what is there                          what becomes of it
+=====================================  ====================================================
+nothing                                the file is written
+the same                               it stays
+a file of ours (its first line says    it is replaced; what it was is kept beside it, in a
+so), or of an authority                ``.bak`` that was not there yet
+``daemon.json``                        the keys are merged into it; kept in the same way
+a file of which ours is a part         it stays, and what has to be added is said
+anything else, and what is no file     nothing at all is written, and what to type is said
+=====================================  ====================================================
+
+Everything is looked at before anything is written. A file is replaced by a rename, so that it is
+there whole at each moment.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from regcache.client_setup.docker import DAEMON_JSON
+from regcache.client_setup.steps import MARK
+
+_LARGEST = 4 * 1024 * 1024
+_MOST_KEPT = 1000
+#: Keys of daemon.json that are lists, of which others may have a part.
+_LISTS = ("registry-mirrors", "insecure-registries")
+_OPEN, _SECRET = 0o644, 0o600
+
+
+class SetupFileError(Exception):
+    """A file cannot be written; the text is one line that says what to type."""
+
+
+class FileAction(Enum):
+    """What becomes of a file."""
+
+    WRITE = "written"
+    KEEP = "unchanged"
+    ADD = "to be added by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file, and what becomes of it.
+
+    :ivar path: where it is, below the root.
+    :ivar content: that it will have; for what is to be added, the addition.
+    :ivar former: what it has now; None where there is none.
+    """
+
+    path: str
+    action: FileAction
+    content: bytes
+    former: bytes | None
+    is_secret: bool = False
+
+
+def plan_files(blocks: Iterable[Mapping[str, Any]], root: str) -> list[PlannedFile]:
+    """Look at what is there.
+
+    :param blocks: of a guide, as the API has them.
+    :raises SetupFileError: if one of the files may not be written.
+    """
+    return [_plan(each, root) for each in blocks if each["kind"] == "file"]
+
+
+def _plan(block: Mapping[str, Any], root: str) -> PlannedFile:
+    path = os.path.join(root, str(block["path"]).lstrip("/"))
+    content, former = str(block["text"]).encode("utf-8"), _read(path)
+    secret = bool(block["secret"])
+    if former is None:
+        return PlannedFile(path, FileAction.WRITE, content, None, secret)
+    if block["part"]:
+        action = FileAction.KEEP if _has_lines(former, content) else FileAction.ADD
+        return PlannedFile(path, action, content, former, secret)
+    if block["path"] == DAEMON_JSON:
+        content = _merged(path, former, content)
+    elif former != content and not (_is_ours(former) or path.endswith(".crt")):
+        kept = shlex.quote(f"{path}.mine")
+        why = f"{path}: has been written by others, and would be lost"
+        raise SetupFileError(f"{why}; move it away first: mv {shlex.quote(path)} {kept}")
+    action = FileAction.KEEP if former == content else FileAction.WRITE
+    return PlannedFile(path, action, content, former, secret)
+
+
+def _read(path: str) -> bytes | None:
+    """The content of a file; None if there is none.
+
+    :raises SetupFileError: if it is no plain file, or cannot be read.
+    """
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise SetupFileError(f"{path}: is no plain file; look with: ls -l {shlex.quote(path)}")
+        with open(path, "rb") as file:
+            content = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SetupFileError(_why(path, error)) from None
+    if len(content) > _LARGEST:
+        raise SetupFileError(f"{path}: is larger than {_LARGEST} bytes; move it away first")
+    return content
+
+
+def _why(path: str, error: OSError) -> str:
+    denied = isinstance(error, PermissionError)
+    return f"{path}: {error.strerror}" + ("; type it again with sudo" if denied else "")
+
+
+def _is_ours(content: bytes) -> bool:
+    return content.startswith(MARK.encode("ascii"))
+
+
+def _has_lines(content: bytes, part: bytes) -> bool:
+    """Whether a file has all settings of a part, in whatever tables."""
+    wanted = {
+        each.strip() for each in part.splitlines() if b" = " in each and b"version" not in each
+    }
+    return wanted <= {each.strip() for each in content.splitlines()}
+
+
+def _merged(path: str, former: bytes, content: bytes) -> bytes:
+    """daemon.json with our keys: ours first among mirrors, all others where they were."""
+    try:
+        known = json.loads(former) if former.strip() else {}
+    except ValueError as error:
+        raise SetupFileError(f"{path}: is no JSON: {error}; correct it first") from None
+    lists = [known.get(key, []) for key in _LISTS] if isinstance(known, dict) else [None]
+    if not all(isinstance(each, list) for each in lists):
+        raise SetupFileError(f"{path}: is not what dockerd reads; correct it first")
+    added = {
+        key: [*values, *(one for one in known.get(key, []) if one not in values)]
+        for key, values in json.loads(content).items()
+    }
+    if all(known.get(key) == values for key, values in added.items()):
+        return former
+    return (json.dumps(known | added, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def write_files(planned: Sequence[PlannedFile]) -> list[tuple[PlannedFile, str]]:
+    """Write what is to be written.
+
+    :returns: each file, and where what it was is kept; "" where nothing was.
+    :raises SetupFileError: if one cannot be written; those before it are.
+    """
+    return [(each, _write(each) if each.action is FileAction.WRITE else "") for each in planned]
+
+
+def _write(planned: PlannedFile) -> str:
+    path = planned.path
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = _temporary(planned)
+        try:
+            if _read(path) != planned.former:
+                raise SetupFileError(f"{path}: somebody else changes it; try again")
+            kept = "" if planned.former is None else _keep(path)
+            os.rename(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise SetupFileError(_why(path, error)) from None
+    return kept
+
+
+def _temporary(planned: PlannedFile) -> str:
+    """A file beside it, with its content, mode and owner."""
+    folder, name = os.path.split(planned.path)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+    with open(descriptor, "wb") as file:
+        file.write(planned.content)
+        mode = _SECRET if planned.is_secret else _OPEN
+        if planned.former is not None:
+            status = os.stat(planned.path)
+            mode = stat.S_IMODE(status.st_mode) & (_SECRET if planned.is_secret else 0o7777)
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, mode)
+        file.flush()
+        os.fsync(descriptor)
+    return temporary
+
+
+def _keep(path: str) -> str:
+    """Keep what a file is, under a name that is not there yet."""
+    for number in range(_MOST_KEPT):
+        kept = f"{path}.bak" if number == 0 else f"{path}.bak.{number}"
+        try:
+            os.link(path, kept, follow_symlinks=False)
+            return kept
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            if not os.path.lexists(kept):
+                shutil.copy2(path, kept)
+                return kept
+    raise SetupFileError(f"{path}: there are {_MOST_KEPT} copies beside it; remove some")

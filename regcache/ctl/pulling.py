@@ -152,6 +152,8 @@ class ClientPull:
         if answer.status == 401:
             self._authorise(answer)
             answer = self._send(method, target, hasher)
+        if answer.status >= 400 and method == "HEAD":
+            answer = self._send("GET", target)  # as containerd does: it has the words
         if answer.status == 401:
             raise BypassError(f"401 to the login: {_message(answer)}")
         if 300 <= answer.status < 400:

@@ -40,7 +40,10 @@ class Pulled:
 
 @dataclass
 class Client:
-    """One client program and the options that all its runs share."""
+    """One client program and the options that all its runs share.
+
+    ``conf`` is a registries.conf that is there already.
+    """
 
     trust: Trust = PLAIN
     hosts_file: Path | None = None
@@ -48,6 +51,7 @@ class Client:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
     timeout: float = 60.0
+    conf: Path | None = None
 
     def __post_init__(self) -> None:
         require(*self.programs)
@@ -64,8 +68,8 @@ class Client:
 
     def mirror_file(self, workspace: Workspace) -> Path | None:
         """A registries.conf that sends what is asked of a registry to the proxy instead."""
-        if not self.mirrors:
-            return None
+        if self.conf is not None or not self.mirrors:
+            return self.conf
         insecure = str(not self.trust.tls).lower()
         tables = [
             f'[[registry]]\nlocation = "{name}"\n'

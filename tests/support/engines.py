@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.support.certificates import Certificate
@@ -101,7 +101,8 @@ class Dockerd:
 
     ``containerd_store`` chooses the newer of its two image stores; ``authority`` is the file
     of certificates that its system trusts; ``mirror`` the URL of another mirror; ``settings`` a
-    folder in place of its /etc/docker; ``prefix`` stands before its command.
+    folder in place of its /etc/docker; ``prefix`` stands before its command. ``configure`` changes
+    etc/docker/daemon.json below the folder that it is given; there is no mirror in it then.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Dockerd:
         mirror: str = "",
         settings: Path | None = None,
         prefix: Sequence[str] = (),
+        configure: Callable[[Path], None] | None = None,
     ) -> None:
         require("dockerd", "docker", "containerd")
         require_root("dockerd")
@@ -125,7 +127,11 @@ class Dockerd:
             "features": {"containerd-snapshotter": containerd_store},
             "storage-driver": "native" if containerd_store else "vfs",
         }
-        file = self._workspace.file("daemon.json", json.dumps(config))
+        if configure is not None:
+            del config["registry-mirrors"], config["insecure-registries"]
+        file = self._workspace.file("etc/docker/daemon.json", json.dumps(config))
+        if configure is not None:
+            configure(path)
         command = [find_program("dockerd") or "dockerd", f"--config-file={file}"]
         command += ["--iptables=false", "--ip6tables=false", "--ip-forward=false"]
         command += ["--ip-masq=false", "--bridge=none", f"--data-root={path}/data"]

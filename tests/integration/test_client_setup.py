@@ -1,0 +1,185 @@
+"""Real clients pull through what ``regcachectl client-config`` writes, and ``prove`` says how."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.integration.access_base import ALICE, AccountsFile
+from tests.integration.base import (
+    UPSTREAM,
+    PullThroughCase,
+    catalog,
+    certificates,
+    public_upstream,
+    shared,
+    upstream_config,
+)
+from tests.integration.test_containerd import containerd
+from tests.support.clients import Buildah, Podman, Skopeo, Trust
+from tests.support.engines import Dockerd
+from tests.support.processes import CHECKOUT
+from tests.support.servers import Regcache
+
+MULTI = "team/multi"
+
+
+def ctl(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run regcachectl."""
+    return subprocess.run(
+        [sys.executable, "-m", "regcache.ctl", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
+    )
+
+
+def write_setup(daemon: Regcache, tool: str, root: Path, *options: str, **environment: str) -> str:
+    """Have the files of a client written below a root; what was said."""
+    url = f"http://127.0.0.1:{daemon.admin_port}"
+    words = ("client-config", tool, "--url", url, "--write", "--root", str(root), *options)
+    ran = ctl(*words, **environment)
+    assert ran.returncode == 0, (ran.stdout, ran.stderr)
+    return ran.stdout
+
+
+class WrittenFilesTests(PullThroughCase):
+    """Each client with the files that were written for it, twice: the second pull is a hit."""
+
+    def registries(self, daemon: Regcache, address: str) -> tuple[Path, Path]:
+        """The root, and registries.conf of podman, skopeo and buildah in it."""
+        root = self.workspace().path
+        write_setup(daemon, "podman", root, "--host", address, "--upstream", UPSTREAM)
+        return root, root / "etc/containers/registries.conf.d/50-regcache.conf"
+
+    def test_podman_buildah_skopeo(self) -> None:
+        """One file for all three, which send a path."""
+        daemon = self.regcache(upstream_config(public_upstream().url))
+        _, file = self.registries(daemon, daemon.address)
+        for repository, kind, whole in (
+            ("team/multi", Podman, False),
+            ("library/mixed", Buildah, False),
+            ("team/list", Skopeo, True),
+        ):
+            client = kind(conf=file)
+            reference = f"{UPSTREAM}/{repository}:1"
+            self.pull_twice(repository, lambda: client.pull(reference), whole)  # noqa: B023
+
+    def test_podman_over_tls(self) -> None:
+        """The authority that was written makes the certificate good."""
+        daemon = self.regcache(upstream_config(public_upstream().url), tls=True)
+        root, file = self.registries(daemon, f"https://{daemon.tls_address}")
+        trusted = root / "etc/containers/certs.d" / daemon.tls_address
+        self.assertEqual(
+            (trusted / "ca.crt").read_text(), certificates().authority.file.read_text()
+        )
+        client = Podman(conf=file, trust=Trust(trusted, trusted / "ca.crt"))
+        self.pull_twice(MULTI, lambda: client.pull(f"{UPSTREAM}/{MULTI}:1"), whole=False)
+
+    def test_containerd(self) -> None:
+        """A folder for each registry, with and without an account."""
+        daemon = self.regcache(upstream_config(public_upstream().url))
+        root = self.workspace().path
+        write_setup(daemon, "containerd", root, "--host", daemon.address)
+        option = f"--hosts-dir={root}/etc/containerd/certs.d"
+        reference = f"{UPSTREAM}/{MULTI}:1"
+        self.pull_twice(MULTI, lambda: containerd().pull(reference, option), whole=False)
+
+    def test_containerd_with_an_account(self) -> None:
+        """The header that was written is the account's."""
+        accounts = AccountsFile(ALICE)
+        self.addCleanup(accounts.close)
+        access = {"access": {"htpasswd": str(accounts.path)}}
+        daemon = self.regcache(upstream_config(public_upstream().url) | access)
+        root = self.workspace().path
+        words = ("--host", daemon.address, "--account", ALICE[0])
+        write_setup(daemon, "containerd", root, *words, REGCACHE_CLIENT_PASSWORD=ALICE[1])
+        option = f"--hosts-dir={root}/etc/containerd/certs.d"
+        pulled = containerd().pull(f"{UPSTREAM}/{MULTI}:1", option)
+        self.assert_arrived(catalog().images[MULTI], pulled, whole=False)
+
+
+@shared
+def written_dockerd() -> "WrittenDockerd":
+    """One dockerd, whose daemon.json was merged."""
+    return WrittenDockerd()
+
+
+class WrittenDockerd:
+    """dockerd with the file that client-config wrote into one that was there, and its cache."""
+
+    def __init__(self) -> None:
+        hub = {"upstreams": {"docker.io": {"urls": [public_upstream().url]}}}
+        self.daemon = Regcache(hub).start()
+        self.said = ""
+        self.docker = Dockerd(False, configure=self._configure)
+
+    def _configure(self, root: Path) -> None:
+        self.said = write_setup(self.daemon, "docker", root, "--host", self.daemon.address)
+
+    def close(self) -> None:
+        """Stop both."""
+        self.docker.close()
+        self.daemon.close()
+
+
+class WrittenDockerTests(PullThroughCase):
+    """docker."""
+
+    def test_docker(self) -> None:
+        """The mirror is merged into what was there, and used."""
+        written = written_dockerd()
+        self.assertIn("daemon.json.bak", written.said)
+        pull = lambda: written.docker.pull(f"{MULTI}:1")  # noqa: E731
+        self.pull_twice(MULTI, pull, whole=False)
+
+
+class ProveTests(PullThroughCase):
+    """Hit, miss and bypass."""
+
+    def prove(self, *words: str) -> tuple[int, dict[str, Any]]:
+        """Exit status and result."""
+        ran = ctl("prove", "--json", "--timeout", "60", *words)
+        return ran.returncode, json.loads(ran.stdout)
+
+    def assert_proved(self, verdict: str, *words: str) -> str:
+        """This is the verdict; its reason."""
+        status, told = self.prove(*words)
+        self.assertEqual((told["verdict"], status), (verdict, int(verdict == "bypass")), told)
+        return str(told["reason"])
+
+    def test_verdicts(self) -> None:
+        """A cold image is a miss, then a hit, to every client; elsewhere it is a bypass."""
+        daemon = self.regcache(upstream_config(public_upstream().url), tls=True)
+        image = f"{UPSTREAM}/{MULTI}:1"
+        self.assert_proved("miss", daemon.address, image)
+        self.assert_proved("hit", daemon.address, image)
+        plain = f"http://{daemon.address}"
+        self.assert_proved("hit", "--as", "podman", f"{plain}/{UPSTREAM}", image)
+        self.assert_proved("hit", "--as", "docker", plain, image)
+        secure = f"https://{daemon.tls_address}"
+        authority = str(certificates().authority.file)
+        self.assert_proved("hit", "--ca", authority, secure, image)
+        self.assertIn("not trusted", self.assert_proved("bypass", secure, image))
+        self.assertIn("NAME_UNKNOWN", self.assert_proved("bypass", plain, f"other.test/{MULTI}:1"))
+        itself = self.assert_proved("bypass", public_upstream().url, image)
+        self.assertIn("is not regcache", itself)
+        self.assertIn("does not answer", self.assert_proved("bypass", "http://127.0.0.1:1", image))
+
+    def test_login(self) -> None:
+        """Who gets no login passes by; with an account it is a miss, then a hit."""
+        accounts = AccountsFile(ALICE)
+        self.addCleanup(accounts.close)
+        access = {"access": {"htpasswd": str(accounts.path)}}
+        daemon = self.regcache(upstream_config(public_upstream().url) | access)
+        words = ("prove", "--json", "--account", ALICE[0], f"http://{daemon.address}")
+        image = f"{UPSTREAM}/{MULTI}:1"
+        for verdict in ("miss", "hit"):
+            ran = ctl(*words, image, REGCACHE_CLIENT_PASSWORD=ALICE[1])
+            self.assertEqual(json.loads(ran.stdout)["verdict"], verdict, ran.stdout)
+        reason = self.assert_proved("bypass", "--as", "docker", f"http://{daemon.address}", image)
+        self.assertIn("an account is needed", reason)

@@ -81,7 +81,7 @@ _REGCACHE = """
 listeners:
   - endpoint: tcp:{port}:interface={address}
     {tls}
-admin: {{endpoint: null}}
+admin: {admin}
 storage: {{directory: {folder}/cache, max_size: 20GiB, max_blob: 10GiB, min_free: 64MiB}}
 upstreams:
   upstream.test: {{urls: ["{scheme}://127.0.0.1:{upstream}"]{trusted}}}
@@ -230,6 +230,7 @@ class Regcache(Peer):
     :ivar watched: run it under the watchdog of :mod:`benchmarks.watchdog` instead.
     :ivar http2: offer HTTP/2, where it has TLS.
     :ivar more: further lines of configuration.
+    :ivar admin: what that has of the admin endpoint.
     :ivar twistd_options: further options of twistd.
     """
 
@@ -237,6 +238,7 @@ class Regcache(Peer):
     watched = False
     http2 = False
     more = ""
+    admin = "{endpoint: null}"
     twistd_options: Sequence[str] = ()
 
     @property
@@ -260,7 +262,9 @@ class Regcache(Peer):
         trusted = (
             f", ca_file: {self.upstream_certificate.chain}" if self.upstream_certificate else ""
         )
-        config = self._file("regcache.yml", _REGCACHE, tls=tls, trusted=trusted, more=self.more)
+        config = self._file(
+            "regcache.yml", _REGCACHE, tls=tls, trusted=trusted, more=self.more, admin=self.admin
+        )
         twistd = [str(Path(sys.executable).parent / "twistd")]
         if self.watched:
             twistd = [sys.executable, "-m", "benchmarks.watchdog", str(self.gaps)]

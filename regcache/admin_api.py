@@ -32,6 +32,7 @@ from regcache.admin.api import (
     transfer_calls,
     upstream_calls,
     upstream_test_call,
+    usage_calls,
     verify_call,
 )
 from regcache.admin.api.callers import Callers
@@ -73,6 +74,7 @@ CALLS: tuple[ApiCall, ...] = (
     *request_calls.CALLS,
     *client_config_call.CALLS,
     *history_calls.CALLS,
+    *usage_calls.CALLS,
     *repository_calls.CALLS,
     *image_calls.CALLS,
     *config_call.CALLS,
@@ -140,6 +142,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
         *request_calls.request_routes(parts.requests, engine.parser),
         *client_config_call.client_config_routes(sources.served),
         *_history_routes(history, current, engine.reactor.seconds),
+        *usage_calls.usage_routes(usage_calls.UsageSources(parts.usage.rows, parts.usage.today)),
         *repository_calls.repository_routes(catalogued),
         *image_calls.image_routes(catalogued, sources.pull_host),
         *config_call.config_routes(lambda: parts.reloads.facts(current.in_force.config)),

@@ -315,7 +315,7 @@ class _Builder:
             turns=turns,
             rounds=Rounds(self._reactor, senders),
             pacing=Pacing(self._reactor, turns.take),
-            metering=build_metering(self._reactor),
+            metering=build_metering(self._reactor, self._metrics),
             feeding=set(),
             short_lived=build_short_lived(self._directory, self._disk_pool, self._reactor),
         )

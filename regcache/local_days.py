@@ -1,5 +1,6 @@
 """Days and months of local time, and the moments at which they end."""
 
+import calendar
 from datetime import date, datetime, time, timedelta
 
 
@@ -28,7 +29,7 @@ class LocalDays:
 
     def next_month(self, now: float) -> float:
         """When the month of a moment is over (Unix seconds)."""
-        return _begin(following_month(self.day(now)))
+        return _begin(last_of_month(self.day(now)) + timedelta(days=1))
 
 
 def first_of_month(day: date) -> date:
@@ -36,9 +37,9 @@ def first_of_month(day: date) -> date:
     return day.replace(day=1)
 
 
-def following_month(day: date) -> date:
-    """The first day of the month behind that of a day."""
-    return first_of_month(first_of_month(day) + timedelta(days=31))
+def last_of_month(day: date) -> date:
+    """The last day of the month of a day."""
+    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
 
 
 def _begin(day: date) -> float:

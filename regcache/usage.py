@@ -1,6 +1,8 @@
 """What accounts use: how much was served to whom, of which upstream, on which day."""
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -123,6 +125,29 @@ class IUsageFile(Protocol):
 
     def close(self) -> None:
         """Close it. Idempotent."""
+
+
+#: Fields of a row of GET usage, in the order of CSV.
+USAGE_FIELDS = (
+    "day",
+    "account",
+    "upstream",
+    "requests",
+    "pulls",
+    "served_bytes",
+    "fetched_bytes",
+    "refused",
+    "address_class",
+)
+
+
+def usage_csv(items: Iterable[Mapping[str, object]]) -> str:
+    """Rows of GET usage as CSV (RFC 4180), with a head; what is null is empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, USAGE_FIELDS, extrasaction="ignore", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(items)
+    return stream.getvalue()
 
 
 @lru_cache(maxsize=4096)

@@ -30,6 +30,7 @@ from regcache.admin_api import CALLS, AdminParts, build_api, ui_addresses
 from regcache.admin_reloads import Reloads
 from regcache.config.loading import loads
 from regcache.metering import build_metering
+from regcache.metrics import Metrics
 from regcache.reloading import Reloader
 from regcache.replaced_file import ReplacedFile
 from regcache.store.count_file import CountFile
@@ -105,7 +106,9 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
         counting, CountFile("not-opened"), pool=pool, clock=clock, disk=lambda: 7
     )
     nothing: Any = None
-    usage = build_metering(clock).history("not-opened", clock, pool, lambda account: True)
+    usage = build_metering(clock, Metrics()).history(
+        "not-opened", clock, pool, lambda account: True
+    )
     loaded = loads("", "regcache.yml", {})
     reloader = Reloader(nothing, ReplacedFile("not-opened"), None, pool=pool, clock=clock)
     changes = Changes()

@@ -130,7 +130,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         turns=Turns(network),
         rounds=terms.rounds,
         pacing=Pacing(network, lambda step: step()),
-        metering=build_metering(network),
+        metering=build_metering(network, Metrics()),
         feeding=set(),
         short_lived=build_short_lived("", pool, network),
     )

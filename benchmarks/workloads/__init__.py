@@ -19,6 +19,7 @@ from benchmarks.workloads.distant import LongLink, LongLinkTls
 from benchmarks.workloads.http2 import DigestHttp1, DigestHttp2, WarmHttp1, WarmHttp2
 from benchmarks.workloads.rates import RateHttp2, RatePlain, RateTls
 from benchmarks.workloads.starting import Growth, Start
+from benchmarks.workloads.usage import UsagePage
 from benchmarks.workloads.warm import (
     Digest,
     SlowPlain,
@@ -63,6 +64,7 @@ _CLASSES: list[type[Workload]] = [
     TinyTls,
     Start,
     Growth,
+    UsagePage,
 ]
 
 WORKLOADS: dict[str, type[Workload]] = {each.name: each for each in _CLASSES}

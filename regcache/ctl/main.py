@@ -22,6 +22,7 @@ from regcache.ctl import (
     status_command,
     ui_command,
     upstream_test_command,
+    usage_command,
     verify_command,
 )
 
@@ -31,6 +32,7 @@ COMMANDS = (
     list_command,
     inspect_command,
     request_commands,
+    usage_command,
     pull_command,
     refresh_command,
     pin_commands,

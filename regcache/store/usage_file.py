@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
-from regcache.local_days import first_of_month, following_month
+from regcache.local_days import first_of_month, last_of_month
 from regcache.store.sums_file import SumsFile
 from regcache.usage import (
     KEPT_DAYS,
@@ -144,7 +144,7 @@ def _query(question: UsageQuestion) -> tuple[str, Sequence[object]]:
 
 def _is_whole(first: date, last: date) -> bool:
     """Whether days are all those of some months."""
-    return first == first_of_month(first) and last + timedelta(days=1) == following_month(last)
+    return first == first_of_month(first) and last == last_of_month(last)
 
 
 def _grouped(

@@ -70,6 +70,14 @@ class Caller:
     decision: Decision | None = None
     session: str = ""
 
+    @property
+    def sees_accounts(self) -> bool:
+        """Whether it may be seen who did what; an account sees itself alone, whatever it may pull.
+
+        Who comes without an account to where only this machine reaches may see all.
+        """
+        return self.role is Role.ADMIN or (self.sees_all and self.decision is None)
+
     def may_pull(self, upstream: str, repository: str) -> bool:
         """Whether something of a repository may be seen.
 

@@ -4,6 +4,7 @@ A call is declared once, as a value; a :class:`CallRoute` gives it its handler. 
 come the reading of parameters, openapi.json and the table in docs/api.md.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from regcache.admin.api.cursors import Position
 from regcache.admin.api.kinds import Fields, Integer, Parameter, Text
 from regcache.admin.api.schemas import Schema
 from regcache.web.request import Request
+from regcache.web.respond import JSON_TYPE
 
 PREFIX = "/api/v1/"
 #: Rows of a page, where nothing else is asked for, and at most.
@@ -39,6 +41,7 @@ class ApiCall:
     :ivar status: of the answer.
     :ivar paged: it gives pages: it takes :data:`PAGING`, and its answer has next and total.
     :ivar socket_only: only the unix socket takes it.
+    :ivar other_types: media types in which it may be answered besides JSON.
     """
 
     method: str
@@ -50,6 +53,7 @@ class ApiCall:
     status: int = 200
     paged: bool = False
     socket_only: bool = False
+    other_types: Sequence[str] = ()
 
     @property
     def fields(self) -> Fields:
@@ -87,15 +91,25 @@ class AskedCall:
         return {"items": list(items), "next": following, "total": total}
 
 
+def encode_json(value: Any) -> bytes:
+    """Plain JSON as bytes."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
 @dataclass(frozen=True, slots=True)
 class CallAnswer:
     """An answer with more than a value.
 
-    :ivar value: plain JSON; of no other type where the call has no body.
+    :ivar value: plain JSON, or what ``encode`` takes: lists and tuples, that it may be seen whether
+        there is much of it. Nothing where the call has no body.
+    :ivar encode: makes it into bytes, in a thread if it is large.
+    :ivar media_type: of these.
     """
 
     value: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    encode: Callable[[Any], bytes] = encode_json
+    media_type: str = JSON_TYPE
 
 
 Handler = Callable[[AskedCall], Any | Awaitable[Any]]

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
 
 from regcache.admin.api.call_problems import InvalidProblem
-from regcache.admin.api.schemas import Schema
+from regcache.admin.api.schemas import DAY, Schema
 from regcache.digests import Digest
 from regcache.references import is_repository_name
 from regcache.times import parse_time
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _FLAGS = {"true": True, "false": False}
 _LONGEST_NAME = 512
 
@@ -148,6 +150,29 @@ class Instant:
 
     def from_json(self, value: Any, path: str) -> float:
         """Unix seconds."""
+        return self.from_text(_text(value, path), path)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day, such as 2026-12-01."""
+
+    @property
+    def schema(self) -> Schema:
+        """Its JSON Schema."""
+        return DAY
+
+    def from_text(self, text: str, path: str) -> date:
+        """The day."""
+        try:
+            if _DAY.match(text):
+                return date.fromisoformat(text)
+        except ValueError:
+            raise InvalidProblem(path, "there is no such day") from None
+        raise InvalidProblem(path, "a day such as 2026-12-01 is needed")
+
+    def from_json(self, value: Any, path: str) -> date:
+        """The day."""
         return self.from_text(_text(value, path), path)
 
 

@@ -87,7 +87,9 @@ _NO_WORD = str.maketrans("/-.", "___")
 def _answer(call: ApiCall) -> dict[str, Any]:
     if call.answer is None:
         return {"description": "Done."}
-    return {"description": call.text, "content": {"application/json": {"schema": call.answer}}}
+    content: dict[str, Any] = {"application/json": {"schema": call.answer}}
+    content |= {each.partition(";")[0]: {"schema": TEXT} for each in call.other_types}
+    return {"description": call.text, "content": content}
 
 
 def _problem() -> Schema:

@@ -69,7 +69,7 @@ class Sight:
 
     def sees_who(self, row: RequestRecord) -> bool:
         """Whether it may be seen who asked."""
-        return self.caller.sees_all or self.owns(row)
+        return self.caller.sees_accounts or self.owns(row)
 
 
 def item_of(

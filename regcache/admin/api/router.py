@@ -109,11 +109,11 @@ class Api:
             send_body(request, b"", JSON_TYPE, status=route.call.status, headers=answer.headers)
             return
         size = _BYTES_EACH * _count(answer.value)
-        body, etag = await self._parser.run(size, _encode, answer.value)
+        body, etag = await self._parser.run(size, _encode, answer)
         send_body(
             request,
             body,
-            JSON_TYPE,
+            answer.media_type,
             status=route.call.status,
             etag=etag if request.method in SAFE else "",
             headers=answer.headers,
@@ -202,7 +202,7 @@ def _count(value: Any) -> int:
     return count
 
 
-def _encode(value: Any) -> tuple[bytes, str]:
+def _encode(answer: CallAnswer) -> tuple[bytes, str]:
     """The bytes of an answer, and its entity tag."""
-    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    body = answer.encode(answer.value)
     return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'

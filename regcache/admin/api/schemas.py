@@ -15,6 +15,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 INTEGER: Schema = {"type": "integer"}
 RATIO: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 TIME: Schema = {"type": "string", "format": "date-time"}
+DAY: Schema = {"type": "string", "format": "date"}
 DIGEST: Schema = {"type": "string", "pattern": "^sha(256|512):[0-9a-f]+$"}
 
 

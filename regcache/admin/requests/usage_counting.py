@@ -113,6 +113,7 @@ class UsageHistory(Service):
     """Writes what is counted, and reads it again.
 
     :param pool: for the disk.
+    :param told: gets each batch as it is taken.
     """
 
     def __init__(
@@ -124,7 +125,9 @@ class UsageHistory(Service):
         pool: IWorkPool,
         clock: IReactorTime,
         days: LocalDays,
+        told: Callable[[UsageBatch], object] = lambda batch: None,
     ) -> None:
+        self._told = told
         self.counting = counting
         self._book = book
         self._file = file
@@ -155,8 +158,8 @@ class UsageHistory(Service):
 
     def write(self) -> "Deferred[Any]":
         """Write what was counted."""
-        today = self._days.day(self._clock.seconds())
-        batch = self.counting.take()
+        today, batch = self.today(), self.counting.take()
+        self._told(batch)
         if self._is_read:
             return self._behind.write(batch, today)
         self._behind.keep(batch)
@@ -174,6 +177,10 @@ class UsageHistory(Service):
         failure.trap(OSError)
         self._behind.say(failure)
         self._book.opened.succeed()
+
+    def today(self) -> date:
+        """The day of local time."""
+        return self._days.day(self._clock.seconds())
 
     def rows(self, question: UsageQuestion, most: int) -> "Deferred[Sequence[UsageRow]]":
         """The sums that are asked for, up to a moment ago. Fails with OSError.

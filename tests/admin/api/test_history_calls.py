@@ -13,7 +13,7 @@ from regcache.admin.api.history_calls import (
     history_routes,
 )
 from regcache.counts import CountPeriod, NameKind, Span, Sums
-from tests.support.api import ALICE, ApiCase
+from tests.support.api import ALICE, ROOT, ApiCase
 
 PULL = frozenset({Action.PULL})
 
@@ -118,3 +118,15 @@ class AccountTests(HistoryCase):
         self.assertEqual([each["name"] for each in self.top("", ALICE)], ["docker.io/library/a"])
         self.sums = {"alice": Sums(1), "bob": Sums(2)}
         self.assertEqual([each["name"] for each in self.top("?by=principal", ALICE)], ["alice"])
+
+
+class EverythingTests(HistoryCase):
+    """An account that may pull everything."""
+
+    def test_accounts(self) -> None:
+        """It sees what was served of everything, and not to whom; administrators see that."""
+        self.sums = {"alice": Sums(1), "bob": Sums(2)}
+        self.assertEqual([each["name"] for each in self.top("?by=principal", ALICE)], ["alice"])
+        self.assertEqual(len(self.top("?by=principal", ROOT)), 2)
+        self.sums = {"docker.io/a": Sums(1)}
+        self.assertEqual(len(self.top("", ALICE)), 1)

@@ -1,5 +1,6 @@
 """Looks up complete content on the disk, and finds out whether it is damaged."""
 
+import os
 from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred
@@ -17,6 +18,7 @@ from regcache.store.contents import (
     look_up_contents,
     open_content,
     remove_damaged,
+    signature_of,
 )
 from regcache.store.leaving import LeavingContents
 from regcache.store.open_contents import OpenContents, Opening, SharedFile
@@ -82,7 +84,10 @@ class ContentLookUp:
         digest = key.digest
         if digest in self._leaving:
             await self._leaving.over(digest)
-        if shared := await self._share(digest, size):
+        shared = await self._share(digest, size)
+        while shared is None and (opened := self._open.opened_soon(digest)) and await opened:
+            shared = await self._share(digest, size)
+        if shared is not None:
             return Found(shared, False, self._check_meanwhile(digest))
         with self._open.opening(digest) as opening:
             found = await self._looking.run(((digest, size), key))
@@ -115,12 +120,15 @@ class ContentLookUp:
         """An open file, unless it turns out to be damaged."""
         opened = OpenFile(found.raw, self._pool)
         sound = self._soundness.certainty(digest, found, size) is not Certainty.CHECK
+        signature = found.signature
         try:
-            sound = sound or await self._check(digest, found.size, opened)
+            if not sound and await self._check(digest, found.size, opened):
+                # The check has marked the file as synced, which changes its times.
+                signature, sound = signature_of(await opened.run(os.fstat)), True
         finally:
             if not sound:
                 opened.close()
-        return self._open.add(digest, opened, found.signature, opening) if sound else None
+        return self._open.add(digest, opened, signature, opening) if sound else None
 
     def _check_meanwhile(self, digest: Digest) -> "Deferred[bool] | None":
         """Hash large content while it is sent, if need be. Fires with whether it is whole."""

@@ -7,7 +7,7 @@ thousand descriptors.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -41,10 +41,18 @@ class Opening:
     """Look-ups of one content that are under way.
 
     :ivar outdated: whether the content was removed or replaced meanwhile.
+    :ivar waiting: who wants to share what the first of them opens.
     """
 
     count: int = 0
     outdated: bool = False
+    waiting: "list[Deferred[bool]]" = field(default_factory=list)
+
+    def tell(self, is_open: bool) -> None:
+        """Let those go on who wait for the first look-up to end."""
+        waiting, self.waiting = self.waiting, []
+        for each in waiting:
+            each.callback(is_open)
 
 
 class _Share:
@@ -104,6 +112,19 @@ class OpenContents:
         shared = self._open.get(digest)
         return None if shared is None else self._reader(digest, shared)
 
+    def opened_soon(self, digest: Digest) -> "Deferred[bool] | None":
+        """Fires when a look-up that is under way ends, with whether the content is open now.
+
+        Hundreds of streams may ask for one content before its file is open. Each would open it.
+        None if no look-up is under way.
+        """
+        opening = self._opening.get(digest)
+        if opening is None:
+            return None
+        waiter: Deferred[bool] = Deferred()
+        opening.waiting.append(waiter)
+        return waiter
+
     @contextmanager
     def opening(self, digest: Digest) -> Iterator[Opening]:
         """A context in which content is looked up and opened; for :meth:`add`."""
@@ -115,6 +136,7 @@ class OpenContents:
             opening.count -= 1
             if not opening.count and self._opening.get(digest) is opening:
                 del self._opening[digest]
+            opening.tell(digest in self._open)
 
     def find(self, digest: Digest) -> "SharedFile | None":
         """The open file behind the readers of some content; None if it is not open."""

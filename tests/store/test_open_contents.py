@@ -84,6 +84,23 @@ class OpenContentsTests(StoreTestCase):
         for reader in readers:
             reader.close()
 
+    def test_hundreds_look_it_up_together(self) -> None:
+        """Who comes while it is being opened waits, and opens no file of their own."""
+        pool = HeldPool()
+        store = self.new_store(pool)
+        looking = [store.look_up(DIGEST, SIZE) for _ in range(300)]
+        looking.pop().addErrback(lambda failure: None).cancel()
+        while pool.jobs:
+            pool.release()
+            self.assertLessEqual(self.descriptors(), 1)
+        readers = [self.successResultOf(each).file for each in looking]
+        self.assertNotIn(None, readers)
+        self.assertEqual(self.descriptors(), 1)
+        for reader in readers:
+            assert reader is not None
+            reader.close()
+        self.assertEqual(self.descriptors(), 0)
+
     def test_removed(self) -> None:
         """Removed content is not found through those who still read it."""
         reader = self.opened()

@@ -156,7 +156,14 @@ def _watchers(
     """What reads the files of accounts, seats and keys."""
 
     def watch(path: str, read: Callable[[bytes], Any], apply: Callable[[Any], None]) -> WatchedFile:
-        return WatchedFile(path, read, apply, pool=engine.disk_pool, clock=engine.reactor)
+        return WatchedFile(
+            path,
+            read,
+            apply,
+            pool=engine.disk_pool,
+            clock=engine.reactor,
+            events=engine.file_events,
+        )
 
     def take_keys(keys: Sequence[VerificationKey]) -> None:
         assert external is not None, "there are keys with access.token alone"

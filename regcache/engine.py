@@ -47,6 +47,7 @@ from regcache.checking import Checking, build_checking
 from regcache.config.storage_settings import StorageSettings
 from regcache.digests import Digest
 from regcache.evicting import SpaceParts, limits_of, rules_of
+from regcache.file_events import FileEvents
 from regcache.generations import Generations
 from regcache.metering import Metering, build_metering
 from regcache.metrics import Metrics
@@ -92,6 +93,7 @@ class Engine:
     :ivar metering: counts what accounts use.
     :ivar feeding: the answers being sent now.
     :ivar short_lived: what expires.
+    :ivar file_events: tell when files that are watched may have changed.
     """
 
     reactor: Any
@@ -127,6 +129,7 @@ class Engine:
     metering: Metering
     feeding: set[Sender]
     short_lived: ShortLived
+    file_events: FileEvents
 
     def release(self) -> None:
         """Release the storage of an engine that was never started."""
@@ -318,6 +321,7 @@ class _Builder:
             metering=build_metering(self._reactor, self._metrics),
             feeding=set(),
             short_lived=build_short_lived(self._directory, self._disk_pool, self._reactor),
+            file_events=FileEvents(self._reactor, self._disk_pool),
         )
 
     def _caches(self) -> Caches:

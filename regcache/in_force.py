@@ -228,6 +228,7 @@ def _built_upstreams(
         engine.disk_pool,
         engine.metrics,
         parser=engine.parser,
+        events=engine.file_events,
         former=None if former is None else former.built,
     )
 

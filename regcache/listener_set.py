@@ -88,7 +88,7 @@ class ListenerSet(Service):
     @property
     def specs(self) -> list[ListenerSpec]:
         """All that are there now."""
-        return [each.spec for each in self._present.values()]
+        return [each.spec for each in list(self._present.values())]
 
     def privilegedStartService(self) -> None:
         """Bind all of the first listeners. :raises ListenError: if one cannot be bound."""

@@ -28,7 +28,7 @@ from regcache.listener_set import BuiltListener
 from regcache.metrics import CONTENT_TYPE
 from regcache.own_authority import AuthorityError, load_or_make_authority
 from regcache.tls import CertificateStore, CertificateWatcher
-from regcache.tls_context import CertificateError, CertificateFiles
+from regcache.tls_context import CertificateError, CertificateFiles, KeyPair
 from regcache.watched_file import FileUnusableError, WatchedFile
 from regcache.web.admission import Admission
 from regcache.web.http1.channel import Http1Site
@@ -70,16 +70,20 @@ class ListenerBuilder:
         )
 
     def build(
-        self, config: model.Config, present: Mapping[str, Hashable] = MappingProxyType({})
+        self,
+        config: model.Config,
+        present: Mapping[str, Hashable] = MappingProxyType({}),
+        in_use: Sequence[KeyPair] = (),
     ) -> list[BuiltListener]:
         """Make those that are not there yet, or with other options. Blocks.
 
         :param present: the options of those that are there, by their keys.
+        :param in_use: the certificates that these show.
         :raises CertificateError: if a certificate cannot be used.
         """
         wanted = listener_options(config)
         changed = {key for key, each in wanted.items() if present.get(key) != each}
-        making = _Making(self, config)
+        making = _Making(self, config, in_use)
         return [making.make(key, wanted[key]) for key in wanted if key in changed]
 
 
@@ -124,7 +128,10 @@ class ListenerOptions:
 class _Making:
     """Makes listeners of one configuration."""
 
-    def __init__(self, builder: ListenerBuilder, config: model.Config) -> None:
+    def __init__(
+        self, builder: ListenerBuilder, config: model.Config, in_use: Sequence[KeyPair]
+    ) -> None:
+        self._in_use = in_use
         self._config = config
         self._engine = builder.engine
         self._builder = builder
@@ -215,8 +222,11 @@ class _Making:
         store = CertificateStore(files, settings.minimum, http2, never_asked=never_asked)
         if settings.client_ca is not None:
             watchers.append(self._ask_clients(store, settings.client_ca))
-        store.load()
-        watchers.append(CertificateWatcher(store, self._engine.disk_pool, self._engine.reactor))
+        store.load(self._in_use)
+        engine = self._engine
+        watchers.append(
+            CertificateWatcher(store, engine.disk_pool, engine.reactor, engine.file_events)
+        )
         return store
 
     def _ask_clients(self, store: CertificateStore, path: str) -> WatchedFile:
@@ -232,6 +242,7 @@ class _Making:
             pool=self._engine.disk_pool,
             clock=self._engine.reactor,
             gone=lambda: ClientIssuers((), own),
+            events=self._engine.file_events,
         )
         try:
             watcher.load()

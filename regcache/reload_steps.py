@@ -15,7 +15,8 @@ from regcache.listener_set import BuiltListener, ListenerSet
 from regcache.listening import ListenerBuilder, listener_options
 from regcache.logs import LineWriter
 from regcache.reloading import Reloaded, WrongConfigurationError
-from regcache.tls_context import CertificateError
+from regcache.tls import CertificateStore
+from regcache.tls_context import CertificateError, KeyPair
 from regcache.upstreams import UpstreamSetupError
 from regcache.web.access_log import AccessLog
 from regcache.web.listener_spec import ListenError
@@ -93,15 +94,17 @@ class ReloadSteps:
 
         :raises WrongConfigurationError: if it cannot be used.
         """
+        pairs = certificates_in_use(self._listeners)
+        files = frozenset(path for each in pairs for path in (each.files.chain, each.files.key))
         try:
-            loaded = load(self.loaded.name, self._environ)
+            loaded = load(self.loaded.name, self._environ, files)
         except ConfigError as error:
             raise WrongConfigurationError(error.lines) from None
         former = self._current.in_force
         config, restart = keep_what_takes_a_restart(former.config, loaded.config)
         try:
             in_force = build_in_force(config, self._engine, former)
-            listeners = self._builder.build(config, self._listeners.options)
+            listeners = self._builder.build(config, self._listeners.options, pairs)
         except _UNUSABLE as error:
             raise _wrong(loaded, error) from None
         return ReadyConfiguration(
@@ -132,6 +135,15 @@ class ReloadSteps:
         warnings = [each for each in candidate.loaded.warnings if each not in known]
         self.loaded = candidate.loaded
         return Reloaded(changed, candidate.restart, warnings)
+
+
+def certificates_in_use(listeners: ListenerSet) -> list[KeyPair]:
+    """The certificates that some listeners show."""
+    found: list[KeyPair] = []
+    for spec in listeners.specs:
+        if isinstance(spec.tls, CertificateStore):
+            found += spec.tls.pairs
+    return found
 
 
 def _wrong(loaded: Loaded, error: Exception) -> WrongConfigurationError:

@@ -26,11 +26,12 @@ from typing import Any, Protocol
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.file_events import NO_FILE_EVENTS, IFileEvents
 from regcache.interfaces import IWorkPool
+from regcache.looks import Looks
 from regcache.replaced_file import Identity, ReplacedFile
 
 INTERVAL = 0.5
@@ -91,6 +92,7 @@ class Reloader(Service):
     """Reloads, one after the other.
 
     :param file: the configuration file.
+    :param events: tell when a look is worth while before the next one is due.
     :param began_with: the file that is in force as the daemon starts; None where there is none.
     :param asked: called when a reload is asked for.
     :param done: called when none is under way or waits any more.
@@ -111,6 +113,7 @@ class Reloader(Service):
         clock: IReactorTime,
         asked: Callable[[], None] = lambda: None,
         done: Callable[[], None] = lambda: None,
+        events: IFileEvents = NO_FILE_EVENTS,
     ) -> None:
         self._tell_asked, self._tell_done = asked, done
         self._steps = steps
@@ -120,8 +123,11 @@ class Reloader(Service):
         self._clock = clock
         self._waiting: list[Deferred[Reloaded]] = []
         self._busy = False
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
+        self._looks = Looks(
+            self._look, INTERVAL, clock=clock, what="looking at the configuration file"
+        )
+        self._events = events
+        self._unsubscribe: Callable[[], None] = lambda: None
         self.last_error: tuple[float, Sequence[str]] | None = None
         self.loaded = clock.seconds()
 
@@ -148,8 +154,8 @@ class Reloader(Service):
     def stopService(self) -> None:
         """Reload no more."""
         super().stopService()
-        if self._loop.running:
-            self._loop.stop()
+        self._unsubscribe()
+        self._looks.stop()
         self._file.close()
         self._refuse()
 
@@ -159,7 +165,8 @@ class Reloader(Service):
             return
         if self._began_with is not None and found not in (None, self._began_with):
             self.ask_and_forget()
-        self._loop.start(INTERVAL, now=False).addErrback(self._not_watched)
+        self._looks.start()
+        self._unsubscribe = self._events.subscribe([self._file.path], self._looks.soon)
         self._begin()
 
     def _not_watched(self, failure: Failure) -> None:

@@ -18,7 +18,7 @@ class ReplacedFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._held: int | None = None
         self._seen: tuple[int, ...] | None = None
 
@@ -26,7 +26,7 @@ class ReplacedFile:
         """Take what is there now for the one that is being read."""
         former, self._held, self._seen = self._held, None, None
         with suppress(OSError):
-            self._held = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._held = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         if former is not None:
             os.close(former)
         return None if self._held is None else _identity(os.fstat(self._held))
@@ -37,7 +37,7 @@ class ReplacedFile:
         A path that leads nowhere is no replacement: it may be on the way.
         """
         try:
-            status = os.stat(self._path)
+            status = os.stat(self.path)
         except OSError:
             self._seen = None
             return False

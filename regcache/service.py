@@ -189,6 +189,7 @@ class _Builder:
             clock=self._engine.reactor,
             asked=self._reports.reload_asked,
             done=self._reports.reload_done,
+            events=self._engine.file_events,
         )
 
     def _all_parts(self, listeners: ListenerSet, more: Sequence[Service]) -> Parts:
@@ -208,6 +209,7 @@ class _Builder:
             ledger=engine.ledger,
             space=engine.space,
             watchers=[
+                engine.file_events,
                 current,
                 engine.recount,
                 engine.checking.scrub,

@@ -12,19 +12,22 @@ that who asks is known by the very handshake (:mod:`regcache.web.client_certific
 # (Twisted's services have no annotations)
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.access.client_issuers import ClientIssuers
+from regcache.file_events import NO_FILE_EVENTS, IFileEvents
 from regcache.interfaces import IWorkPool
+from regcache.looks import Looks
+from regcache.renewals import PATIENCE, changed_lately
 from regcache.tls_context import (
     HTTP1,
     HTTP2,
@@ -38,9 +41,6 @@ from regcache.web.client_certificate import ServerTLS
 
 CHECK_INTERVAL = 5.0
 """Seconds between looks at the files."""
-PATIENCE = 60.0
-"""Seconds that files may be wrong before it is told: renewals write one after the other."""
-
 Signature = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -72,28 +72,47 @@ class CertificateStore:
         self._default: SSL.Context | None = None
         self.loaded: Signature | None = None
 
-    def load(self) -> None:
+    def load(self, in_use: Sequence[KeyPair] = ()) -> None:
         """Read all certificates, before anything listens. Blocks.
 
+        :param in_use: those that another store has read: they go on while they are renewed.
         :raises CertificateError: for the first that cannot be used.
         """
+        known = {pair.files: pair for pair in in_use}
         # Before the files are read, so that a change meanwhile is noticed.
         self.loaded = self.signature()
-        self.replace(self.read())
+        self.replace([self._read_or_keep(files, known.get(files)) for files in self._files])
 
     def read(self) -> list[KeyPair]:
         """Read all files, and see whether OpenSSL takes what they hold. Blocks.
 
         :raises CertificateError: for the first that cannot be used.
         """
-        pairs = [read_key_pair(files) for files in self._files]
-        for pair in pairs:
-            self._make_context(pair, None)
-        return pairs
+        return [self._read(files) for files in self._files]
+
+    def _read(self, files: CertificateFiles) -> KeyPair:
+        pair = read_key_pair(files)
+        self._make_context(pair, None)
+        return pair
+
+    def _read_or_keep(self, files: CertificateFiles, known: KeyPair | None) -> KeyPair:
+        """What two files hold; while they are renewed, what they held."""
+        try:
+            return self._read(files)
+        except CertificateError:
+            if known is None or not changed_lately((files.chain, files.key), time.time()):
+                raise
+            self.loaded = (None,) * len(self.paths)  # so that the first look reads them again
+            return known
+
+    @property
+    def paths(self) -> list[str]:
+        """The files, in the order of their signature."""
+        return [path for files in self._files for path in (files.chain, files.key)]
 
     def signature(self) -> Signature:
         """What changes when a file does; None for a file that is missing. Blocks."""
-        return tuple(_stat(path) for files in self._files for path in (files.chain, files.key))
+        return tuple(map(_stat, self.paths))
 
     def replace(self, pairs: Sequence[KeyPair]) -> None:
         """Use these certificates for new connections."""
@@ -112,6 +131,11 @@ class CertificateStore:
         return {
             pair.files.chain: pair.chain[0].not_valid_after_utc.timestamp() for pair in self._pairs
         }
+
+    @property
+    def pairs(self) -> Sequence[KeyPair]:
+        """The certificates in use."""
+        return self._pairs
 
     def trust(self, issuers: ClientIssuers) -> None:
         """Ask the clients of new connections for a certificate of one of these issuers."""
@@ -179,28 +203,38 @@ class CertificateWatcher(Service):
 
     _log = Logger()
 
-    def __init__(self, store: CertificateStore, pool: IWorkPool, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        store: CertificateStore,
+        pool: IWorkPool,
+        clock: IReactorTime,
+        events: IFileEvents = NO_FILE_EVENTS,
+    ) -> None:
+        """
+        :param events: tell when a look is worth while before the next one is due.
+        """
         self._store = store
         self._pool = pool
         self._clock = clock
-        self._loop: LoopingCall | None = None
+        self._looks = Looks(self.check, CHECK_INTERVAL, clock=clock, what="certificates")
+        self._events = events
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._seen: Signature | None = store.loaded
         self._wrong_since: float | None = None
+        self._changed: set[str] = set()
         self._told = False
 
     def startService(self) -> None:
         """Begin to look at the files."""
         super().startService()
-        loop = self._loop = LoopingCall(self.check)
-        loop.clock = self._clock
-        loop.start(CHECK_INTERVAL).addErrback(self._failed)
+        self._looks.start(now=True)
+        self._unsubscribe = self._events.subscribe(self._store.paths, self._looks.soon)
 
     def stopService(self) -> None:
         """Look no more."""
         super().stopService()
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-        self._loop = None
+        self._unsubscribe()
+        self._looks.stop()
 
     @inlineCallbacks
     def check(self) -> "Any":
@@ -210,7 +244,12 @@ class CertificateWatcher(Service):
             self._seen = signature
         if signature == self._seen and self._wrong_since is None:
             return
-        self._seen = signature
+        before, self._seen = self._seen, signature
+        self._changed.update(
+            path
+            for path, old, new in zip(self._store.paths, before, signature, strict=True)
+            if old != new
+        )
         try:
             loaded = yield self._pool.run(self._store.read)
         except CertificateError as error:
@@ -218,7 +257,9 @@ class CertificateWatcher(Service):
             return
         self._store.replace(loaded)
         self._wrong_since, self._told = None, False
-        self._log.info("certificates were replaced")
+        for path in sorted(self._changed):
+            self._log.info("{path} was changed and is in use", path=path)
+        self._changed.clear()
 
     def _note_wrong(self, error: CertificateError) -> None:
         now = self._clock.seconds()
@@ -227,6 +268,3 @@ class CertificateWatcher(Service):
         if now - self._wrong_since >= PATIENCE and not self._told:
             self._told = True
             self._log.warn("changed certificates are not used: {why}", why=str(error))
-
-    def _failed(self, failure: Any) -> None:
-        self._log.failure("certificates are no longer watched", failure=failure)

@@ -15,6 +15,7 @@ from regcache.config import model
 from regcache.config.upstream_settings import UpstreamSettings, UrlSettings
 from regcache.config.values import ProxyAddress
 from regcache.environment import environment_proxies, proxy_of
+from regcache.file_events import NO_FILE_EVENTS, IFileEvents
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter, IWorkPool
 from regcache.parsing import Parser
@@ -86,9 +87,12 @@ def build_upstreams(
     meter: IUpstreamMeter,
     *,
     parser: Parser,
+    events: IFileEvents = NO_FILE_EVENTS,
     former: BuiltUpstreams | None = None,
 ) -> BuiltUpstreams:
     """Make every configured upstream.
+
+    :param events: tell when files may have changed.
 
     :param pool: for reading files.
     :param former: what was built before; what is asked in the same way goes on.
@@ -110,7 +114,7 @@ def build_upstreams(
         for upstream in config.upstreams
     }
     files = [each for built in registries.values() for each in built.watched]
-    watchers = [PasswordWatcher(files, pool, reactor)] if files else []
+    watchers = [PasswordWatcher(files, pool, reactor, events)] if files else []
     return BuiltUpstreams(upstreams, registries, watchers)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from regcache.file_events import NO_FILE_EVENTS, IFileEvents
 from regcache.interfaces import IWorkPool
+from regcache.looks import Looks
 
 #: How often its state is looked at (seconds).
 INTERVAL = 1.0
@@ -38,6 +38,7 @@ class WatchedFile(Service):
     :param read: of its content, in a thread; raises ValueError with what to say.
     :param apply: gets what was read, in the reactor's thread.
     :param gone: gives what to apply where the file was removed.
+    :param events: tell when a look is worth while before a second has passed.
     """
 
     _log = Logger()
@@ -51,6 +52,7 @@ class WatchedFile(Service):
         pool: IWorkPool,
         clock: IReactorTime,
         gone: Callable[[], Any] | None = None,
+        events: IFileEvents = NO_FILE_EVENTS,
     ) -> None:
         self._path = path
         self._gone = gone
@@ -58,8 +60,9 @@ class WatchedFile(Service):
         self._apply = apply
         self._pool = pool
         self._state: State = None
-        self._loop = LoopingCall(self.look)
-        self._loop.clock = clock
+        self._looks = Looks(self.look, INTERVAL, clock=clock, what=f"looking at {path}")
+        self._events = events
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     def load(self) -> None:
         """Read it now, before the daemon runs.
@@ -74,20 +77,19 @@ class WatchedFile(Service):
     def startService(self) -> None:
         """Begin to look."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._loop.start(INTERVAL, now=False).addErrback(
-            lambda failure: self._log.failure("{path} is no longer watched", failure=failure)
-        )
+        self._looks.start()
+        self._unsubscribe = self._events.subscribe([self._path], self._looks.soon)
 
     def stopService(self) -> None:
         """Look no more."""
         super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop.running:
-            self._loop.stop()
+        self._unsubscribe()
+        self._looks.stop()
 
     async def look(self) -> None:
         """Read the file if it is not the one that was read last."""
         if self.running:
-            await self._pool.run(self._look_again).addCallbacks(self._looked, self._failed)
+            await self._pool.run(self._look_again).addCallback(self._looked)
 
     def _look_again(self) -> tuple[State, Any] | None:
         if state_of(self._path) == self._state:
@@ -131,10 +133,6 @@ class WatchedFile(Service):
             self._log.warn("{path} is gone, and so nothing of it is in force", path=self._path)
         else:
             self._log.info("{path} was changed and is in use", path=self._path)
-
-    def _failed(self, failure: Failure) -> None:
-        if self.running:
-            self._log.failure("looking at {path} failed", failure=failure, path=self._path)
 
 
 def state_of(path: str) -> State:

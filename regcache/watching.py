@@ -1,15 +1,16 @@
 """Looks at password files now and then, since they are replaced while the daemon runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.file_events import NO_FILE_EVENTS, IFileEvents
 from regcache.interfaces import IWorkPool
+from regcache.looks import Looks
 from regcache.upstream.credentials import FileCredentials
 
 #: How often the files are read (seconds).
@@ -22,36 +23,45 @@ class PasswordWatcher(Service):
     _log = Logger()
 
     def __init__(
-        self, credentials: Sequence[FileCredentials], pool: IWorkPool, clock: IReactorTime
+        self,
+        credentials: Sequence[FileCredentials],
+        pool: IWorkPool,
+        clock: IReactorTime,
+        events: IFileEvents = NO_FILE_EVENTS,
     ) -> None:
+        """
+        :param events: tell when a look is worth while before the next one is due.
+        """
         self._credentials = credentials
         self._pool = pool
-        self._loop = LoopingCall(self.check)
-        self._loop.clock = clock
+        self._looks = Looks(self.check, INTERVAL, clock=clock, what="looking at password files")
+        self._events = events
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     def startService(self) -> None:
         """Begin to look."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._loop.start(INTERVAL, now=False).addErrback(
-            lambda failure: self._log.failure("password files are no longer watched", failure)
-        )
+        self._looks.start()
+        paths = [each.path for each in self._credentials]
+        self._unsubscribe = self._events.subscribe(paths, self._looks.soon)
 
     def stopService(self) -> None:
         """Look no more."""
         super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop.running:
-            self._loop.stop()
+        self._unsubscribe()
+        self._looks.stop()
 
     async def check(self) -> None:
         """Read every file again."""
         for each in self._credentials:
             if not self.running:
                 return  # the pool may stop at any time now
-            await self._pool.run(each.load).addCallbacks(self._loaded, self._unreadable)
+            reading = self._pool.run(each.load)
+            await reading.addCallbacks(self._loaded, self._unreadable, callbackArgs=(each.path,))
 
-    def _loaded(self, changed: Any) -> None:
+    def _loaded(self, changed: Any, path: str) -> None:
         if changed:
-            self._log.info("a password file was replaced and is in use")
+            self._log.info("{path} was changed and is in use", path=path)
 
     def _unreadable(self, failure: Failure) -> None:
         failure.trap(OSError, UnicodeDecodeError)

@@ -15,6 +15,7 @@ from regcache.checking import Checking
 from regcache.config.loading import loads
 from regcache.digests import Digest
 from regcache.engine import Engine
+from regcache.file_events import FileEvents
 from regcache.in_force import CurrentConfiguration, InForce, build_in_force
 from regcache.media_types import OCI_MANIFEST
 from regcache.metering import build_metering
@@ -133,6 +134,7 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         metering=build_metering(network, Metrics()),
         feeding=set(),
         short_lived=build_short_lived("", pool, network),
+        file_events=FileEvents(network, pool),
     )
 
 

@@ -33,6 +33,7 @@ ROOT = frozenset(
         "engine",
         "environment",
         "evicting",
+        "file_events",
         "image_pulls",
         "in_force",
         "lifecycle",

@@ -47,6 +47,8 @@ class Steps:
 class File:
     """A file that is replaced when the test wants."""
 
+    path = "/nowhere/regcache.yml"
+
     def __init__(self) -> None:
         self.identity = (1, 1)
         self.held: tuple[int, int] | None = None

@@ -52,7 +52,7 @@ class WatcherTests(SynchronousTestCase):
         self.assertEqual(self.passwords(), ["old", "old"])
         self.clock.advance(1)
         self.assertEqual(self.passwords(), ["old", "geheim"])
-        self.assertEqual(self.log(), ["a password file was replaced and is in use"])
+        self.assertEqual(self.log(), [f"{self.files[1]} was changed and is in use"])
         self.clock.advance(INTERVAL)
         self.assertEqual(len(self.log()), 1)
 

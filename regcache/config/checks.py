@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from regcache.config.endpoints import parse_endpoint
-from regcache.config.files import check_pair
+from regcache.config.files import BEING_RENEWED, check_pair, is_renewed
 from regcache.config.model import Config, Listener
 from regcache.config.problems import KeyPath, render_path
 from regcache.config.reading import INVALID, Context
@@ -116,7 +116,9 @@ def _check_pairs(context: Context) -> None:
         if key is None or INVALID in (chain.value, key.value):
             continue
         why = check_pair(chain.value, key.value)
-        if why:
+        if why and is_renewed(context, chain.value, key.value):
+            context.warn((*path, "key"), f"{why}: {BEING_RENEWED}")
+        elif why:
             context.error((*path, "key"), why)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -13,10 +14,12 @@ from regcache.config.reading import Context, expected
 from regcache.config.seats_file import read_seats
 from regcache.config.value_types import Scalar
 from regcache.htpasswd import parse_htpasswd
+from regcache.renewals import changed_lately
 from regcache.token_keys import parse_keys
 
 MAXIMUM_FILE = 4 * 1024**2
 MAXIMUM_PASSWORD = 4096
+BEING_RENEWED = "it was changed a moment ago, so what was read before stays in use meanwhile"
 
 
 def read_bounded(path: str, limit: int) -> bytes:
@@ -70,6 +73,28 @@ def readable(check: Callable[[bytes], object] | None = None) -> Scalar[str]:
         return found
 
     return Scalar(parse, "file")
+
+
+def certificate_file(check: Callable[[bytes], object]) -> Scalar[str]:
+    """The same for a file of a certificate; while that is being renewed it need not be right."""
+    strict = readable(check)
+
+    def parse(node: Node, context: Context) -> str:
+        try:
+            return strict.parse(node, context)
+        except ValueError as fault:
+            found = _path(node, context)
+            if not is_renewed(context, found):
+                raise
+            context.problems.warn(node.line, node.path, f"{fault}: {BEING_RENEWED}")
+            return found
+
+    return Scalar(parse, "file")
+
+
+def is_renewed(context: Context, *paths: str) -> bool:
+    """Whether some files are in use, and one of them was changed a moment ago."""
+    return context.in_use.issuperset(paths) and changed_lately(paths, time.time())
 
 
 def accounts_file() -> Scalar[str]:

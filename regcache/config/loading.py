@@ -37,10 +37,12 @@ class Loaded:
     identity: tuple[int, int] | None = None
 
 
-def load(path: str, environ: Mapping[str, str]) -> Loaded:
+def load(path: str, environ: Mapping[str, str], in_use: frozenset[str] = frozenset()) -> Loaded:
     """Read a file.
 
     :param environ: the variables that ``${NAME}`` stands for.
+    :param in_use: certificates and keys that a daemon has read: while they are renewed they need
+        not be right.
     :raises ConfigError: with every error found.
     """
     try:
@@ -57,7 +59,8 @@ def load(path: str, environ: Mapping[str, str]) -> Loaded:
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
         raise ConfigError([f"{printable(path, 1000)}:{line}: is not UTF-8"]) from None
-    return replace(_load(text, path, environ, path), identity=(status.st_dev, status.st_ino))
+    loaded = _load(text, path, _context(path, environ, in_use), path)
+    return replace(loaded, identity=(status.st_dev, status.st_ino))
 
 
 def loads(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
@@ -68,12 +71,18 @@ def loads(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
     """
     if len(text) > MAXIMUM_FILE:
         raise ConfigError([f"{printable(name, 1000)}:1: is larger than 1 MiB"])
-    return _load(text, name, environ, None)
+    return _load(text, name, _context(name, environ), None)
 
 
-def _load(text: str, name: str, environ: Mapping[str, str], file: str | None) -> Loaded:
-    problems = Problems(name)
-    context = Context(problems, environ, os.path.dirname(os.path.abspath(name)))
+def _context(
+    name: str, environ: Mapping[str, str], in_use: frozenset[str] = frozenset()
+) -> Context:
+    directory = os.path.dirname(os.path.abspath(name))
+    return Context(Problems(name), environ, directory, in_use=in_use)
+
+
+def _load(text: str, name: str, context: Context, file: str | None) -> Loaded:
+    problems = context.problems
     root = parse_document(text, problems)
     values = ROOT.read(root, context)
     if values is INVALID:

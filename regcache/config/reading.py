@@ -52,12 +52,15 @@ class Context:
     :ivar environ: for ``${NAME}``.
     :ivar directory: the folder of the file, where relative paths begin.
     :ivar settings: every key that the file sets.
+    :ivar in_use: certificates and keys that a daemon has read, which stay in use while they are
+        renewed.
     """
 
     problems: Problems
     environ: Mapping[str, str]
     directory: str
     settings: dict[KeyPath, Setting] = field(default_factory=dict)
+    in_use: frozenset[str] = frozenset()
 
     def line(self, *path: str | int) -> int:
         """The line of the nearest key above ``path`` that was set; 1 if there is none."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from regcache.client_ca import parse_issuers
-from regcache.config.files import check_key, load_certificates, readable
+from regcache.config.files import certificate_file, check_key, load_certificates, readable
 from regcache.config.keys import key_field, section
 from regcache.config.scalars import choice
 from regcache.config.value_types import ListOf, Nullable
@@ -15,12 +15,12 @@ class Certificate:
     """Paths of a certificate chain and of its key, both PEM."""
 
     chain: str = key_field(
-        readable(load_certificates),
+        certificate_file(load_certificates),
         "PEM certificates, that of the server first.",
         example="/etc/regcache/tls/fullchain.cer",
     )
     key: str = key_field(
-        readable(check_key),
+        certificate_file(check_key),
         "The PEM key of the first certificate, without a passphrase.",
         example="/etc/regcache/tls/example.com.key",
     )

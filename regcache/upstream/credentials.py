@@ -43,7 +43,7 @@ class FileCredentials:
 
     def __init__(self, username: str, path: str) -> None:
         self._username = username
-        self._path = path
+        self.path = path
         self._password: str | None = None
 
     def __call__(self) -> tuple[str, str] | None:
@@ -56,7 +56,7 @@ class FileCredentials:
         :raises OSError: if it cannot be read; then the last password stays.
         :raises UnicodeDecodeError: if it is not UTF-8, likewise.
         """
-        with open(self._path, encoding="utf-8") as file:
+        with open(self.path, encoding="utf-8") as file:
             password = file.read(_LARGEST_PASSWORD).rstrip("\r\n")
         changed = password != self._password
         self._password = password

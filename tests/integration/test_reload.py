@@ -270,6 +270,31 @@ class ListenerTests(ReloadCase):
         self.expect(f"{RIGHT}listeners[0].endpoint", 1)
         self.assertEqual(self.ping(self.daemon.port), 200)
 
+    def test_renewal(self) -> None:
+        """A reload between the two files of a renewal is taken; the old pair stays meanwhile."""
+        folder, authority = self.workspace(), certificates().authority
+        old, new = (authority.issue("127.0.0.1") for _ in range(2))
+        tls = {"certificates": [{}]}
+        for name in ("chain", "key"):
+            tls["certificates"][0][name] = str(folder.file(name, getattr(old, name).read_text()))
+        self.begin()
+        (plain,) = self.daemon.config["listeners"]
+        self.write({"listeners": [{**plain, "tls": tls}]})
+        self.expect(f"{RIGHT}listeners[0].tls", 1)
+        before = self.shown()
+        folder.file("chain", new.chain.read_text())
+        self.write({"listeners": [{**plain, "tls": {**tls, "minimum": "TLSv1.3"}}]})
+        self.expect(f"{RIGHT}listeners[0].tls.minimum", 1)
+        self.assert_logged(self.daemon, "listeners[0].tls.certificates[0].key", "stays in use")
+        self.assertEqual(self.shown(), before)
+        folder.file("key", new.key.read_text())
+        wait_until(lambda: self.shown() != before, "the new one is shown")
+        self.assertEqual(self.count(WRONG), 0)
+
+    def shown(self) -> str:
+        """The certificate that a client sees."""
+        return ssl.get_server_certificate(("127.0.0.1", self.daemon.port))
+
 
 class SignalTests(ReloadCase):
     """Signals, and the other ways to ask."""

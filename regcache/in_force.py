@@ -8,6 +8,7 @@ it began, so nothing has to be stopped when that is replaced.
 # mypy: disable-error-code="no-untyped-call"
 # (Twisted's services have no annotations)
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from regcache.access_control import BuiltAccess, build_access
 from regcache.cache.configured import ConfiguredCache
 from regcache.cache.negative import with_negative_cache
 from regcache.config import model
+from regcache.config.client_facts import served_here
 from regcache.engine import Engine
 from regcache.errors import ServiceUnavailableError
 from regcache.identity import UpstreamIdentity
@@ -39,6 +41,7 @@ from regcache.web.knock_handler import KnockHandler
 from regcache.web.listing_handler import ListingHandler
 from regcache.web.manifest_handler import ManifestHandler
 from regcache.web.redirect import RedirectDispatch
+from regcache.web.registry_page import RegistryPage
 from regcache.web.removal_handler import RemovalHandler
 from regcache.web.request import Dispatch, Request
 from regcache.web.seat_hosts import SeatHosts
@@ -199,7 +202,9 @@ def build_in_force(config: model.Config, engine: Engine, former: InForce | None 
     access = _access(config, engine, former)
     distribution = _distribution(config, engine, cache, identities, access=access)
     pages = CrossOrigin(config.cors_origins)
-    answer = _with_seats(distribution, pages.before(distribution), config, access)
+    front = RegistryPage(served_here(config, socket.gethostname()), config.access.restricted)
+    others = front.before(pages.before(distribution))
+    answer = _with_seats(distribution, others, config, access)
     view = _view(engine, distribution)
     return InForce(
         config=config,

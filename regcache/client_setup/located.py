@@ -110,10 +110,12 @@ class Location:
 class Located:
     """Where a client finds all of it.
 
+    :ivar base: where it finds what has no host of its own.
     :ivar hub: answers with Docker Hub's images at its root, so that it can be Docker's mirror.
     """
 
     locations: Sequence[Location]
+    base: CachePlace
     hub: CachePlace | None
     login: LoginNeed
 
@@ -144,7 +146,7 @@ def locate_registries(served: ServedHere, host: str = "", upstreams: Sequence[st
         if not chosen:
             raise NoSuchHostError(f"{base.host} serves {meant} alone, by upstreams.{meant}.hosts")
     locations = [_location(served, each, base, is_wanted=bool(host)) for each in chosen]
-    return Located(locations, _hub(served, locations), served.login)
+    return Located(locations, base, _hub(served, locations), served.login)
 
 
 def _chosen(served: ServedHere, upstreams: Sequence[str]) -> list[ServedRegistry]:

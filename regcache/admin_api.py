@@ -43,8 +43,10 @@ from regcache.admin.events.changes import Changes
 from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory
+from regcache.admin.requests.image_finder import ImageFinder
 from regcache.admin.requests.ring import RequestLog
 from regcache.admin.requests.usage_counting import UsageHistory
+from regcache.admin.stored_sums import StoredSumsKeeper
 from regcache.admin_reloads import Reloads
 from regcache.client_setup.served import ServedHere
 from regcache.config import model
@@ -57,6 +59,7 @@ from regcache.globs import glob_matches
 from regcache.identity import UpstreamIdentity
 from regcache.image_pulls import ImagePulls
 from regcache.in_force import CurrentConfiguration
+from regcache.plans import UpstreamSums
 from regcache.rates import RecentRates
 from regcache.references import looks_like_registry
 from regcache.store.index_file import IndexUnavailableError
@@ -98,6 +101,7 @@ class AdminParts:
     :ivar requests: what clients asked lately.
     :ivar history: what was counted of it.
     :ivar usage: what was counted by account.
+    :ivar sums: of all that is stored.
     :ivar flow: looks how fast answers are.
     :ivar changes: which repositories were changed lately.
     :ivar events: the streams of events.
@@ -108,6 +112,7 @@ class AdminParts:
     requests: RequestLog
     history: CountHistory
     usage: UsageHistory
+    sums: StoredSumsKeeper
     flow: FlowWatch
     changes: Changes
     events: EventHub
@@ -117,7 +122,7 @@ class AdminParts:
     @property
     def services(self) -> Sequence[Service]:
         """What of it runs beside the calls."""
-        return self.jobs, self.history, self.usage, self.flow, self.events
+        return self.jobs, self.history, self.usage, self.sums, self.flow, self.events
 
 
 def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) -> Api:
@@ -126,9 +131,10 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
     sessions = Sessions(engine.short_lived.entries, engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
     history = parts.history
-    storage = admin_storage.StorageSources(engine, current)
+    storage = admin_storage.StorageSources(engine, current, parts.sums, lambda: history.growth)
     sources = _Sources(engine, current, parts=parts, storage=storage)
     catalogued = sources.catalogued()
+    images = ImageFinder(engine.shown_images.parts, lambda: current.in_force.upstreams)
 
     def addresses() -> list[str]:
         return list(ui_addresses(current.in_force.config))
@@ -138,8 +144,8 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
         *status_calls.status_routes(sources.daemon, sources.counts),
         *upstream_calls.upstream_routes(sources.upstreams),
         *upstream_test_call.upstream_test_routes(jobs, sources.test),
-        *transfer_calls.transfer_routes(sources.traffic),
-        *request_calls.request_routes(parts.requests, engine.parser),
+        *transfer_calls.transfer_routes(sources.traffic, images),
+        *request_calls.request_routes(parts.requests, images, engine.parser),
         *client_config_call.client_config_routes(sources.served),
         *_history_routes(history, current, engine.reactor.seconds),
         *usage_calls.usage_routes(usage_calls.UsageSources(parts.usage.rows, parts.usage.today)),
@@ -153,7 +159,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
         *storage.routes(jobs),
         openapi_route(CALLS, __version__),
     ]
-    routes += _events(parts, callers, routes)
+    routes += _events(parts, callers, images, routes)
     engine.removal.forgetting.subscribe(parts.changes)
     return Api(routes, callers, engine.parser, busy=(IndexUnavailableError,))
 
@@ -167,7 +173,9 @@ def _history_routes(
     return history_calls.history_routes(sources)
 
 
-def _events(parts: AdminParts, callers: Callers, routes: Iterable[CallRoute]) -> list[CallRoute]:
+def _events(
+    parts: AdminParts, callers: Callers, images: ImageFinder, routes: Iterable[CallRoute]
+) -> list[CallRoute]:
     """The stream of events, which tells what some of the other calls answer."""
     handlers = {each.call.path: each.handle for each in routes if each.call.method == "GET"}
     return events_call.EventCall(
@@ -175,6 +183,7 @@ def _events(parts: AdminParts, callers: Callers, routes: Iterable[CallRoute]) ->
         callers,
         parts.event_ids,
         ring=parts.requests.ring,
+        images=images,
         changes=parts.changes,
         handlers=handlers,
     ).routes()
@@ -306,6 +315,7 @@ class _Sources:
         """The upstreams of the configuration in force."""
         in_force = self._current.in_force
         settings = {each.name: each for each in in_force.config.upstreams}
+        sums = self._storage.upstream_sums()
         return [
             upstream_calls.UpstreamFacts(
                 health,
@@ -314,6 +324,7 @@ class _Sources:
                 self._engine.downloads.count_of(in_force.upstreams[health.name]),
                 settings[health.name].max_downloads,
                 self._history.week.get(health.name),
+                None if sums is None else sums.get(health.name, UpstreamSums(health.name)),
             )
             for health in in_force.health()
         ]

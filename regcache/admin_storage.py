@@ -6,17 +6,17 @@ from regcache.admin.api import pin_calls, plan_calls, storage_calls
 from regcache.admin.api.calls import CallRoute
 from regcache.admin.api.status_calls import DiskFacts
 from regcache.admin.jobs import Jobs
+from regcache.admin.stored_sums import StoredSumsKeeper
 from regcache.cache.eviction.planner import Planner, PlanSources
 from regcache.config.printing import long_form
 from regcache.digests import Digest
 from regcache.engine import Engine
 from regcache.facts import AtMostATenth
+from regcache.forecast import full_in_days
 from regcache.identity import UpstreamIdentity
 from regcache.in_force import CurrentConfiguration
-from regcache.plans import Savings, StoredSums
+from regcache.plans import Savings, UpstreamSums
 
-#: Seconds for which sums over all that is stored are not added up again.
-SUMS_LAST = 30.0
 _DAY = 86_400.0
 _RULES = ("max_size", "max_blob", "min_free", "unused_for", "sweep", "purge", "pin")
 
@@ -25,12 +25,22 @@ CALLS = (*storage_calls.CALLS, *pin_calls.CALLS, *plan_calls.CALLS)
 
 
 class StorageSources:
-    """What the calls about storage read."""
+    """What the calls about storage read.
 
-    def __init__(self, engine: Engine, current: CurrentConfiguration) -> None:
+    :param growth: bytes a second by which the disk fills; None where that is not known.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        current: CurrentConfiguration,
+        sums: StoredSumsKeeper,
+        growth: Callable[[], float | None],
+    ) -> None:
         self._engine = engine
         self._current = current
-        self._sums: tuple[float, StoredSums] | None = None
+        self._sums = sums
+        self._growth = growth
 
     def routes(self, jobs: Jobs) -> list[CallRoute]:
         """The calls.
@@ -53,7 +63,9 @@ class StorageSources:
             seconds=seconds,
         )
         return [
-            *storage_calls.storage_routes(self.storage, self.savings),
+            *storage_calls.storage_routes(
+                self.storage, self.savings, lambda: self.disk().full_in_days
+            ),
             *pins.routes(),
             *plans.routes(),
         ]
@@ -84,10 +96,10 @@ class StorageSources:
         """How full the disk is, as far as that is known without asking anybody."""
         engine = self._engine
         ledger, evictor = engine.ledger, engine.evictor
-        sums = None if self._sums is None else self._sums[1]
+        sums, limit = self._sums.latest, ledger.max_size() or None
         return DiskFacts(
             used=ledger.used,
-            limit=ledger.max_size() or None,
+            limit=limit,
             partial=ledger.parked,
             free=ledger.free,
             closed=ledger.closed,
@@ -95,13 +107,14 @@ class StorageSources:
             pinned=evictor.pinned_bytes,
             evictable=evictor.evictable(),
             by_age=None if sums is None else sums.by_age,
+            full_in_days=full_in_days(ledger.used, limit, self._growth()),
             next_sweep=engine.sweep_times.next_sweep,
             relaying_since=evictor.relaying_since,
         )
 
     async def storage(self) -> storage_calls.StorageFacts:
         """How the disk is used."""
-        sums = await self._stored()
+        sums = await self._sums.fresh()
         swept, verified = self._engine.sweeper.last, self._engine.checking.verification.last
         return storage_calls.StorageFacts(
             disk=self.disk(),
@@ -113,11 +126,10 @@ class StorageSources:
             else (verified[0], verified[1].contents, [str(each) for each in verified[1].damaged]),
         )
 
-    async def _stored(self) -> StoredSums:
-        now = self._engine.reactor.seconds()
-        if self._sums is None or not 0 <= now - self._sums[0] < SUMS_LAST:
-            self._sums = (now, await self._engine.index.plans.stored(now))
-        return self._sums[1]
+    def upstream_sums(self) -> Mapping[str, UpstreamSums] | None:
+        """What is stored of each upstream, by its name; None where it is not known yet."""
+        sums = self._sums.latest
+        return None if sums is None else {each.name: each for each in sums.upstreams}
 
     def _rules(self) -> Sequence[storage_calls.RuleFacts]:
         config, ledger = self._current.in_force.config, self._engine.ledger

@@ -109,6 +109,9 @@ class ICountFile(Protocol):
     def series(self, step: int, start: int, upstream: str | None) -> Sequence[CountPeriod]:
         """The periods of a length from a time on, of one upstream or of all together."""
 
+    def stored(self, step: int, start: int) -> Sequence[tuple[int, int]]:
+        """When how many bytes were stored: the start of each period from a time on, in order."""
+
     def by_upstream(self, step: int, start: int) -> Mapping[str, Sums]:
         """Sums since a time, by upstream."""
 

@@ -25,6 +25,33 @@ UNKNOWN_PLATFORM = "unknown/unknown"
 
 
 @dataclass(frozen=True, slots=True)
+class AskedContent:
+    """Something that a client asked for.
+
+    :ivar before: tags or digests of manifests that it asked for before, and what these were; the
+        latest first.
+    """
+
+    repository: Repository
+    digest: Digest
+    before: Sequence[tuple[str, Digest]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """The image that some content belongs to.
+
+    :ivar reference: a tag, else the digest.
+    :ivar platform: "" where it is not known, or the content is all of them.
+    :ivar layer: which one it is, from 1, and how many there are; None where it is none.
+    """
+
+    reference: str
+    platform: str
+    layer: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Undescribed:
     """A stored manifest whose platforms are not known yet.
 
@@ -222,6 +249,7 @@ class ImageFacts:
     :ivar stored: bytes that are here, and what of them goes with it alone (``own``).
     :ivar shared_with: how many other manifests list something of it.
     :ivar since: when its manifest was stored (Unix seconds); None where it is not here.
+    :ivar fetched_by: the account or address for which it was; "" where that is not known.
     :ivar pulls: within 30 days.
     """
 
@@ -235,6 +263,7 @@ class ImageFacts:
     own: int
     shared_with: int
     since: float | None
+    fetched_by: str
     pulls: int
     last_used: float | None
     pin: ImagePin | None

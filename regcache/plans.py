@@ -103,9 +103,9 @@ class UpstreamSums:
     """What is stored of an upstream, in bytes; what several gave counts for each of them."""
 
     name: str
-    stored: int
-    pinned: int
-    repositories: int
+    stored: int = 0
+    pinned: int = 0
+    repositories: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
+from regcache.admin.stored_sums import StoredSumsKeeper
 from regcache.admin.ui_files import read_ui_files
 from regcache.admin.ui_pages import UiPages
 from regcache.admin_api import AdminParts, build_api
@@ -141,6 +142,7 @@ class _Builder:
             requests=requests,
             history=history,
             usage=usage,
+            sums=StoredSumsKeeper(engine.index.plans.stored, clock),
             flow=FlowWatch(engine.feeding, clock),
             changes=changes,
             events=EventHub(clock, ids.last),

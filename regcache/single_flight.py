@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from regcache.bounded import BoundedTable
 from regcache.errors import RegistryError, UpstreamFailure
+from regcache.timings import join_timings, shared_timings
 
 Result = TypeVar("Result")
 Begin = Callable[[], Coroutine[Any, Any, Result]]
@@ -42,16 +43,18 @@ class Flight(Generic[Result]):
 
     :param left: called when the last waiter has left.
     :ivar started_at: Unix seconds.
+    :ivar timings: what took how long in it; each request that waits for it has that, too.
     :ivar work: the work itself, once it has begun.
     """
 
     work: "Deferred[Result]"
 
     def __init__(
-        self, key: Hashable, started_at: float, left: "Callable[[Flight[Result]], None]"
+        self, key: Hashable, clock: IReactorTime, left: "Callable[[Flight[Result]], None]"
     ) -> None:
         self.key = key
-        self.started_at = started_at
+        self.started_at = clock.seconds()
+        self.timings = shared_timings(clock.seconds)
         self.waiters: list[Deferred[Result]] = []
         self._left = left
         self._alarm: IDelayedCall | None = None
@@ -72,6 +75,7 @@ class Flight(Generic[Result]):
 
     def wait(self) -> "Deferred[Result]":
         """A new Deferred. It may be cancelled without affecting others."""
+        join_timings(self.timings)
         waiter: Deferred[Result] = Deferred(self._forget)
         self.waiters.append(waiter)
         return waiter
@@ -116,9 +120,10 @@ class Flights(Generic[Result]):
         if flight is not None:
             self._left.drop(key)
             return flight.wait()
-        flight = self._flights[key] = Flight(key, self._clock.seconds(), self._leave)
+        flight = self._flights[key] = Flight(key, self._clock, self._leave)
         waiter = flight.wait()
-        flight.work = Deferred.fromCoroutine(begin())
+        with flight.timings.active():
+            flight.work = Deferred.fromCoroutine(begin())
         flight.work.addBoth(self._landed, flight)
         return waiter
 

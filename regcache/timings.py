@@ -23,6 +23,8 @@ QUEUE, DNS, CONNECT, TLS, TOKEN, REDIRECT, FIRST_BYTE = PHASES = (
 BROKEN, RESUMED, JOINED, PARKED = EVENTS = ("broken", "resumed", "joined", "parked")
 #: Phases and events that one record has: an upstream decides how often it redirects and breaks off.
 MOST_PHASES, MOST_EVENTS = 48, 32
+#: Shared work whose phases count for one request.
+MOST_SHARED = 16
 _LONGEST_TEXT = 200
 
 _current: ContextVar["FetchTimings | None"] = ContextVar("timings", default=None)
@@ -57,23 +59,38 @@ class FetchEvent(NamedTuple):
 class FetchTimings:
     """The record.
 
-    :ivar phases: in the order in which they ended.
+    :ivar asked_by: the account or address of who asked; "" where nobody did, or it is not known.
     :ivar events: in their order.
     :ivar seconds: gives the time (clock seconds).
     """
 
-    __slots__ = ("_is_broken", "events", "phases", "seconds")
+    __slots__ = ("_is_broken", "_phases", "_shared", "asked_by", "events", "seconds")
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
+    def __init__(self, seconds: Callable[[], float], asked_by: str = "") -> None:
         self.seconds = seconds
-        self.phases: list[Phase] = []
+        self.asked_by = asked_by
+        self._phases: list[Phase] = []
+        self._shared: list[FetchTimings] = []
         self.events: list[FetchEvent] = []
         self._is_broken = False
 
+    @property
+    def phases(self) -> list[Phase]:
+        """In the order in which they ended, those of shared work included."""
+        if not self._shared:
+            return self._phases
+        found = [*self._phases, *(phase for each in self._shared for phase in each.phases)]
+        return sorted(found, key=lambda each: each.start + each.duration)[:MOST_PHASES]
+
     def add(self, name: str, start: float, end: float, host: str) -> None:
         """A phase has ended."""
-        if len(self.phases) < MOST_PHASES:
-            self.phases.append(Phase(name, start, max(0.0, end - start), host))
+        if len(self._phases) < MOST_PHASES:
+            self._phases.append(Phase(name, start, max(0.0, end - start), host))
+
+    def share(self, work: "FetchTimings") -> None:
+        """Work is waited for that others may wait for, too: what it took counts here as well."""
+        if len(self._shared) < MOST_SHARED:
+            self._shared.append(work)
 
     def broke_off(self, offset: int, why: str) -> None:
         """A body broke off.
@@ -103,9 +120,9 @@ class FetchTimings:
             _current.reset(token)
 
 
-def begin_timings(seconds: Callable[[], float]) -> FetchTimings:
+def begin_timings(seconds: Callable[[], float], asked_by: str = "") -> FetchTimings:
     """A record for the coroutine that calls this, and for all that it begins."""
-    timings = FetchTimings(seconds)
+    timings = FetchTimings(seconds, asked_by)
     _current.set(timings)
     return timings
 
@@ -113,6 +130,22 @@ def begin_timings(seconds: Callable[[], float]) -> FetchTimings:
 def current_timings() -> FetchTimings | None:
     """The record of what is done now, if there is one."""
     return _current.get()
+
+
+def shared_timings(seconds: Callable[[], float]) -> FetchTimings:
+    """A record for work that begins now, and that others may join.
+
+    Who began it is who asked for it.
+    """
+    begun_by = _current.get()
+    return FetchTimings(seconds, "" if begun_by is None else begun_by.asked_by)
+
+
+def join_timings(work: FetchTimings) -> None:
+    """Who is served now waits for this work."""
+    timings = _current.get()
+    if timings is not None:
+        timings.share(work)
 
 
 def present_timings() -> FetchTimings:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
+#: Hours of which it is known how fast answers came.
+ANSWER_HOURS = 24
+
 
 @dataclass(frozen=True, slots=True)
 class UrlError:
@@ -30,6 +33,7 @@ class UrlHealth:
     :ivar remaining: requests that are left of them.
     :ivar failing_since: the first failure since its last answer; None where it answered last.
     :ivar last_error: None where there was none.
+    :ivar slow: half of its latest answers took a second or longer.
     """
 
     url: str
@@ -42,6 +46,19 @@ class UrlHealth:
     remaining: int | None
     failing_since: float | None
     last_error: UrlError | None
+    slow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """How long the heads of an upstream's own answers took, connecting not included.
+
+    :ivar median: of the last :data:`ANSWER_HOURS` hours (seconds); None where none came.
+    :ivar hours: the same of each of these hours; that of now comes last.
+    """
+
+    median: float | None = None
+    hours: Sequence[float | None] = (None,) * ANSWER_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +68,11 @@ class UpstreamHealth:
     :ivar account: the user name that it is asked with; "" for none.
     :ivar credentials_ok: whether its realm takes our credentials; None where that is not known.
     :ivar urls: in the order in which they are asked.
+    :ivar answers: how fast they answer.
     """
 
     name: str
     account: str
     credentials_ok: bool | None
     urls: Sequence[UrlHealth]
+    answers: AnswerFacts = AnswerFacts()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -26,17 +27,20 @@ from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
+from regcache.admin.stored_sums import StoredSumsKeeper
 from regcache.admin_api import CALLS, AdminParts, build_api, ui_addresses
 from regcache.admin_reloads import Reloads
 from regcache.config.loading import loads
 from regcache.metering import build_metering
 from regcache.metrics import Metrics
+from regcache.plans import StoredSums
 from regcache.reloading import Reloader
 from regcache.replaced_file import ReplacedFile
 from regcache.store.count_file import CountFile
 from regcache.web.flow_watch import FlowWatch
 from regcache.web.site import Site
 from tests.support.api import assert_answers
+from tests.support.image_parts import KnownParts
 from tests.support.pools import ImmediatePool
 from tests.support.web_client import MemoryClient, make_site
 from tests.test_in_force import BLOB, DIGEST, OLD, InForceCase
@@ -97,6 +101,11 @@ def parameters(operation: dict[str, Any]) -> list[str]:
     return [each["name"] for each in operation["parameters"]]
 
 
+async def nothing_stored(_now: float) -> StoredSums:
+    """The sums of an empty cache."""
+    return StoredSums((), 0, ())
+
+
 def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     """What belongs to the API alone."""
     log = RequestLog(RequestRing(), lambda: active_requests(sites), clock.seconds)
@@ -118,6 +127,7 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
         requests=log,
         history=history,
         usage=usage,
+        sums=StoredSumsKeeper(nothing_stored, clock),
         flow=FlowWatch([], clock),
         changes=changes,
         events=EventHub(clock, ids.last),
@@ -133,6 +143,7 @@ class OverMemoryCase(InForceCase):
         super().setUp()
         for part in ("places", "pins", "plans", "removals"):
             setattr(self.engine.index, part, Mock())
+        self.engine = replace(self.engine, shown_images=Mock(parts=KnownParts().find))
 
 
 class BuildingTests(OverMemoryCase):

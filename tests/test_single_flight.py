@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.errors import UpstreamUnreachable
 from regcache.single_flight import Flights, OverdueError
+from regcache.timings import DNS, FetchTimings, begin_timings, measured
 
 
 class FlightsTestCase(SynchronousTestCase):
@@ -73,6 +74,26 @@ class SharingTests(FlightsTestCase):
         for waiter in waiters:
             self.failureResultOf(waiter, UpstreamUnreachable)
         self.assertEqual(len(self.flights), 0)
+
+    def test_timings(self) -> None:
+        """What the work took is told to all who waited for it, and to nobody else."""
+
+        async def work() -> str:
+            with measured(DNS, "a.test"):
+                return await self.work()
+
+        async def wait(key: str) -> FetchTimings:
+            timings = begin_timings(self.clock.seconds)
+            await self.flights.join(key, work)
+            return timings
+
+        waiting = [Deferred.fromCoroutine(wait(key)) for key in ("a", "a", "b")]
+        self.clock.advance(2)
+        self.works[0].callback("done")
+        self.clock.advance(1)
+        self.works[1].callback("done")
+        phases = [self.successResultOf(each).phases for each in waiting]
+        self.assertEqual([[each.duration for each in one] for one in phases], [[2.0], [2.0], [3.0]])
 
     def test_leaving(self) -> None:
         """Who leaves disturbs neither the work nor the others."""

@@ -10,13 +10,16 @@ from regcache.timings import (
     DNS,
     MOST_EVENTS,
     MOST_PHASES,
+    MOST_SHARED,
     RESUMED,
     TOKEN,
     FetchTimings,
     begin_timings,
     current_timings,
+    join_timings,
     measured,
     present_timings,
+    shared_timings,
 )
 
 
@@ -100,6 +103,27 @@ class TimingsTests(SynchronousTestCase):
         timings.goes_on(9)
         found = [(each.kind, each.at, each.offset) for each in timings.events]
         self.assertEqual(found, [(BROKEN, 0.0, 7), (RESUMED, 1.0, 7)])
+
+    def test_shared(self) -> None:
+        """Phases of work that others wait for, too, count for each, in the order of their ends."""
+        work, mine = FetchTimings(self.clock.seconds), FetchTimings(self.clock.seconds)
+        mine.add(DNS, 0.0, 1.0, "a.test")
+        with mine.active():
+            join_timings(work)
+        work.add(CONNECT, 0.0, 0.5, "a.test")
+        work.add(TOKEN, 1.0, 2.0, "a.test")
+        self.assertEqual([each.name for each in mine.phases], [CONNECT, DNS, TOKEN])
+        self.assertEqual([each.name for each in work.phases], [CONNECT, TOKEN])
+        join_timings(mine)
+        for _ in range(1000):
+            mine.share(work)
+        self.assertEqual(len(mine.phases), 3 + 2 * (MOST_SHARED - 1))
+
+    def test_asked_by(self) -> None:
+        """Shared work is known by who began it."""
+        with FetchTimings(self.clock.seconds, "alice").active():
+            self.assertEqual(shared_timings(self.clock.seconds).asked_by, "alice")
+        self.assertEqual(shared_timings(self.clock.seconds).asked_by, "")
 
     def test_clock(self) -> None:
         """A clock that is set back makes no phase negative."""

@@ -28,6 +28,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.timings import begin_timings
+
 #: Jobs that have ended and are still told of.
 KEPT = 100
 #: Jobs that run at a time, of all kinds, and of each.
@@ -113,11 +115,15 @@ class Jobs(Service):
             raise JobRunningError("too many jobs run; they end by themselves, or are called off")
         job = Job(secrets.token_hex(8), kind, by, self._clock.seconds(), about=about)
         self._jobs[job.id] = job
-        doing = self._work[job.id] = Deferred.fromCoroutine(work(job))
+        doing = self._work[job.id] = Deferred.fromCoroutine(self._run(job, work))
         doing.addCallbacks(
             lambda _: self._end(job, JobState.DONE), self._failed, errbackArgs=(job,)
         )
         return job
+
+    async def _run(self, job: Job, work: Work) -> None:
+        begin_timings(self._clock.seconds, job.by)  # so it is known for whom something is fetched
+        await work(job)
 
     def all(self) -> list[Job]:
         """All that are known, the latest first."""

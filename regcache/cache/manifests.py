@@ -24,6 +24,7 @@ from regcache.interfaces import IBlobStore, ICacheEvents, IIndex
 from regcache.manifest_body import MOST_BYTES, ManifestBody
 from regcache.open_files import EXHAUSTED
 from regcache.single_flight import Flights
+from regcache.timings import present_timings
 
 
 class ManifestCache:
@@ -201,6 +202,7 @@ class ManifestCache:
                 credentials=credentials,
                 now=now,
                 began=began,
+                asked_by=present_timings().asked_by,
             )
         except OSError as error:
             self._events.storage_error()

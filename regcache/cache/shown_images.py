@@ -15,8 +15,10 @@ from regcache.digests import Digest
 from regcache.identity import Repository
 from regcache.images import (
     CONFIG_TYPES,
+    AskedContent,
     ImageFacts,
     ImagePage,
+    ImagePart,
     ImageQuery,
     ListedLayer,
     RepositoryPage,
@@ -85,6 +87,11 @@ class ShownImages:
     async def history(self, repository: Repository, tag: str) -> list[TagPast]:
         """What a tag has named, the latest first."""
         found: list[TagPast] = await self._index.history(repository, tag)
+        return found
+
+    async def parts(self, asked: Sequence[AskedContent | None]) -> Sequence[ImagePart | None]:
+        """The images that contents belong to; None where that is not known."""
+        found: Sequence[ImagePart | None] = await self._index.parts(asked)
         return found
 
     async def platform(self, repository: Repository, digest: Digest) -> ShownPlatform | None:

@@ -11,8 +11,10 @@ from regcache.digests import Digest
 from regcache.facts import Descriptor
 from regcache.identity import Repository
 from regcache.images import (
+    AskedContent,
     ImageFacts,
     ImagePage,
+    ImagePart,
     ImageQuery,
     PlatformContents,
     RepositoryPage,
@@ -46,6 +48,9 @@ class ICatalogueIndex(Interface):
 
     def history(repository: Repository, tag: str) -> "Deferred[list[TagPast]]":
         """What a tag has named, the latest first."""
+
+    def parts(asked: Sequence[AskedContent | None]) -> "Deferred[list[ImagePart | None]]":
+        """The images that contents belong to, in the same order; None where it is not known."""
 
     def undescribed(repository: Repository, limit: int) -> "Deferred[list[Undescribed]]":
         """Stored manifests of which more can be known than is."""

@@ -35,10 +35,12 @@ class IIndex(Interface):
         credentials: str,
         now: float,
         began: int | None = None,
+        asked_by: str = "",
     ) -> "Deferred[None]":
         """Record a verified manifest fetched through a repository: content, link, mentions.
 
-        ``subject`` is what it refers to; ``credentials`` "" makes the content public.
+        ``subject`` is what it refers to; ``credentials`` "" makes the content public; ``asked_by``
+        is the account or address for which it was fetched.
         """
 
     def record_tag(

@@ -31,7 +31,7 @@ LEFT JOIN withdrawn w ON w.content_id = c.id AND w.repository_id = :repository
 
 _CONTENT = f"""
 SELECT c.id, c.media_type, {_STATE},
-    ifnull((SELECT platform FROM described WHERE manifest_id = c.id), '')
+    ifnull((SELECT platform FROM described WHERE manifest_id = c.id), ''), ifnull(p.fetched_by, '')
 FROM contents c {_JOINS} WHERE c.digest = :digest
 """
 
@@ -126,6 +126,7 @@ class KnownManifest:
     since: float | None
     last_use: float | None
     platform: str
+    fetched_by: str = ""
     listed: list[Listed] = field(default_factory=list)
     members: list[IndexMember] = field(default_factory=list)
 
@@ -172,10 +173,8 @@ class RepositoryContents:
         row = connection.execute(_CONTENT, {**self._names, "digest": key}).fetchone()
         if row is None or not row[1]:
             return None
-        number, media_type, stored, here, since, last_use, platform = row
-        found = KnownManifest(
-            key, number, media_type, stored, bool(here), since, last_use, platform
-        )
+        number, media_type, stored, here, *known = row
+        found = KnownManifest(key, number, media_type, stored, bool(here), *known)
         rows = connection.execute(_LISTED, {**self._names, "manifest": number})
         found.listed = [_listed(each) for each in rows]
         if found.is_index:

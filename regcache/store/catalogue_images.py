@@ -172,6 +172,7 @@ def find_image(
         own=sum(size for each, size in own.items() if each in stored),
         shared_with=_shared_with(connection, contents, stored, own),
         since=found.since if found else None,
+        fetched_by=found.fetched_by if found else "",
         pulls=pulls_of(connection, contents.number, key, view.now),
         last_used=found.last_use if found else None,
         pin=_pin(contents, view.patterns, key, tags),

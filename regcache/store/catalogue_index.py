@@ -10,8 +10,10 @@ from regcache.digests import Digest
 from regcache.facts import Descriptor
 from regcache.identity import Repository
 from regcache.images import (
+    AskedContent,
     ImageFacts,
     ImagePage,
+    ImagePart,
     ImageQuery,
     PlatformContents,
     RepositoryPage,
@@ -25,6 +27,7 @@ from regcache.store import (
     catalogue_images,
     catalogue_members,
     catalogue_pages,
+    catalogue_parts,
 )
 from regcache.store.catalogue_pins import View
 from regcache.store.index_file import IndexFile
@@ -104,6 +107,10 @@ class CatalogueIndex:
     def history(self, repository: Repository, tag: str) -> "Deferred[list[TagPast]]":
         """What a tag has named."""
         return self._reader.read(catalogue_images.history, repository, tag)
+
+    def parts(self, asked: Sequence[AskedContent | None]) -> "Deferred[list[ImagePart | None]]":
+        """The images that contents belong to."""
+        return self._reader.read(catalogue_parts.find_parts, asked)
 
     def undescribed(self, repository: Repository, limit: int) -> "Deferred[list[Undescribed]]":
         """Stored manifests of which more can be known."""

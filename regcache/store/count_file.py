@@ -100,12 +100,13 @@ class CountFile:
         if upstream is not None:
             query, arguments = f"{query} AND upstream = ?", (*arguments, upstream)
         counted = self._file.read(f"{query} GROUP BY start ORDER BY start", arguments)
-        stored = dict(
-            self._file.read(
-                "SELECT start, bytes FROM stored WHERE step = ? AND start >= ?", (step, start)
-            )
-        )
+        stored = dict(self.stored(step, start))
         return [CountPeriod(at, Sums(*sums), stored.get(at)) for at, *sums in counted]
+
+    def stored(self, step: int, start: int) -> Sequence[tuple[int, int]]:
+        """When how many bytes were stored: the start of each period from a time on, in order."""
+        query = "SELECT start, bytes FROM stored WHERE step = ? AND start >= ? ORDER BY start"
+        return self._file.read(query, (step, start))
 
     def by_upstream(self, step: int, start: int) -> Mapping[str, Sums]:
         """Sums since a time, by upstream."""

@@ -132,9 +132,10 @@ class SqliteIndex:
         credentials: str,
         now: float,
         began: int | None = None,
+        asked_by: str = "",
     ) -> "Deferred[None]":
         statement = Statement(descriptors, subject)
-        arguments = (repository, manifest, statement, Proof(credentials, now, began))
+        arguments = (repository, manifest, statement, Proof(credentials, now, began, asked_by))
         return self._thread.write(index_names.record_manifest, *arguments)
 
     def record_tag(

@@ -88,11 +88,13 @@ class Proof:
     """A proof of a right: by which credentials it was made, and when (Unix seconds).
 
     :ivar began: how many removals there were when it was asked for; None where that is no matter.
+    :ivar asked_by: the account or address for which it was made; "" where it is not known.
     """
 
     credentials: str
     now: float
     began: int | None = None
+    asked_by: str = ""
 
 
 def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> ContentFacts:
@@ -169,13 +171,14 @@ def store_content(
     media_type: str,
     public: bool,
     now: float,
+    fetched_by: str = "",
 ) -> int:
     """Record that the bytes are stored. Returns the number of the digest."""
     key = digest_key(digest)
     ((number,),) = connection.execute(
         _STORE, {"digest": key, "size": size, "media_type": media_type, "public": public}
     ).fetchall()
-    content = Stored(int(number), key, size, is_manifest=bool(media_type))
+    content = Stored(int(number), key, size, bool(media_type), fetched_by)
     index_places.add_place(connection, content, now)
     connection.execute("DELETE FROM leaving WHERE digest = ?", (key,))
     return content.number

@@ -178,6 +178,7 @@ def record_manifest(
         media_type=clean_media_type(manifest.media_type),
         public=not proof.credentials,
         now=proof.now,
+        fetched_by=proof.asked_by,
     )
     _record_mentions(connection, content, statement.descriptors)
     index_pins.manifest_noted(connection, digest_key(manifest.digest))
@@ -191,11 +192,12 @@ def _record_mentions(
     connection: sqlite3.Connection, manifest: int, descriptors: Sequence[Descriptor]
 ) -> None:
     connection.executemany(
-        "INSERT OR IGNORE INTO mentions (manifest_id, digest, size, media_type)"
-        " VALUES (?, ?, ?, ?)",
+        "INSERT INTO mentions (manifest_id, digest, size, media_type, position)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position"
+        " WHERE position IS NULL",
         [
-            (manifest, digest_key(each.digest), each.size, clean_media_type(each.media_type))
-            for each in descriptors[:MOST_MENTIONS]
+            (manifest, digest_key(each.digest), each.size, clean_media_type(each.media_type), place)
+            for place, each in enumerate(descriptors[:MOST_MENTIONS])
             if 0 <= each.size <= _LARGEST_SIZE
         ],
     )

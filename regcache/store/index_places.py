@@ -11,8 +11,8 @@ from regcache.retention import priority
 from regcache.store.index_uses import count_of, note_stored
 
 _ADD = """
-INSERT INTO places (content_id, place, size, since, needed, priority)
-VALUES (?, 'disk', ?, ?, ?, ?)
+INSERT INTO places (content_id, place, size, since, needed, priority, fetched_by)
+VALUES (?, 'disk', ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET size = excluded.size, priority = max(priority, excluded.priority)
 """
 
@@ -60,12 +60,14 @@ class Stored:
     :ivar number: of its row.
     :ivar key: of its digest.
     :ivar size: in bytes.
+    :ivar fetched_by: the account or address for which it was fetched; "" where it is not known.
     """
 
     number: int
     key: bytes
     size: int
     is_manifest: bool
+    fetched_by: str = ""
 
 
 def add_place(connection: sqlite3.Connection, content: Stored, now: float) -> None:
@@ -75,7 +77,8 @@ def add_place(connection: sqlite3.Connection, content: Stored, now: float) -> No
     needed = content.is_manifest or _is_needed(connection, content.key)
     count = count_of(connection, content.number, now)
     worth = priority(eviction_floor(connection), count, content.size)
-    connection.execute(_ADD, (content.number, content.size, now, needed, worth))
+    row = (content.number, content.size, now, needed, worth, content.fetched_by)
+    connection.execute(_ADD, row)
 
 
 def drop_place(connection: sqlite3.Connection, number: int) -> None:

@@ -264,8 +264,13 @@ CREATE TABLE progress (                 -- how far work has come that goes on af
 ) WITHOUT ROWID;
 """
 
+_FETCHES = """
+ALTER TABLE places ADD COLUMN fetched_by TEXT NOT NULL DEFAULT '';  -- an account or address
+ALTER TABLE mentions ADD COLUMN position INTEGER;  -- in the manifest; NULL: not known
+"""
+
 MIGRATIONS: Sequence[str] = (
-    *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS, CATALOGUE),
+    *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS, CATALOGUE, _FETCHES),
 )
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
@@ -276,8 +281,8 @@ _PROBES = (
     "SELECT max(id) FROM contents",
     "SELECT id FROM contents ORDER BY digest LIMIT 1",
     "SELECT content_id FROM links ORDER BY content_id DESC LIMIT 1",
-    "SELECT size FROM mentions LIMIT 1",
-    "SELECT content_id FROM places ORDER BY content_id DESC LIMIT 1",
+    "SELECT position FROM mentions LIMIT 1",
+    "SELECT fetched_by FROM places ORDER BY content_id DESC LIMIT 1",
     "SELECT content_id FROM places ORDER BY place, needed, priority LIMIT 1",
     "SELECT count FROM uses LIMIT 1",
     "SELECT content_id FROM ghosts LIMIT 1",

@@ -19,6 +19,7 @@ from regcache.seam.abort import abort_response
 from regcache.seam.tls_client import TLSClientEndpoint
 from regcache.seam.trust_roots import PlatformAndFile
 from regcache.timings import FIRST_BYTE, REDIRECT, TLS, TOKEN, current_timings
+from regcache.upstream.answer_times import AnswerTimes
 from regcache.upstream.checked_endpoint import AddressPolicy, CheckedEndpoint
 from regcache.upstream.connections import Connections
 from regcache.upstream.deadlines import cancellable
@@ -140,12 +141,16 @@ class PlainAgent:
         upstream: str,
         endpoints: IAgentEndpointFactory,
         connections: Connections,
+        *,
         meter: IUpstreamMeter,
+        times: AnswerTimes,
     ) -> None:
+        """:param times: told how long answers took."""
         self._upstream = upstream
         self._endpoints = endpoints
         self._connections = connections
         self._meter = meter
+        self._times = times
 
     async def send(self, request: UpstreamRequest) -> Answer:
         """Send one request over one connection.
@@ -171,7 +176,9 @@ class PlainAgent:
             if isinstance(failure, UpstreamTimedOut):
                 drop_idle()
             raise failure from None
-        _measure(wire, origin.host, response.code)
+        asked_at = _measure(wire, origin.host, response.code)
+        if asked_at is not None:
+            self._times.answered(origin, asked_at)
         answer = Answer(response, request.url, lambda: wire.connection.read_little())
 
         def ended(end: BodyEnd) -> None:
@@ -187,20 +194,23 @@ class PlainAgent:
         return sent
 
 
-def _measure(wire: WireRequest, host: str, status: int) -> None:
+def _measure(wire: WireRequest, host: str, status: int) -> float | None:
     """Note how long an answer was waited for, by what it was; TLS comes first on a new connection.
 
     :param status: 0 if none came.
+    :returns: since when the answer was waited for (clock seconds); None if nothing was sent.
     """
     timings, start = current_timings(), wire.sent_at
-    if timings is None or start is None:
-        return
-    secured_at = wire.connection.secured_at
-    if secured_at >= start:
-        timings.add(TLS, start, secured_at, host)
-        start = secured_at
-    name = TOKEN if status == 401 else REDIRECT if 300 <= status < 400 else FIRST_BYTE
-    timings.add(name, start, timings.seconds(), host)
+    if start is None:
+        return None
+    secured_at: float = wire.connection.secured_at
+    begun = max(start, secured_at)
+    if timings is not None:
+        if secured_at >= start:
+            timings.add(TLS, start, secured_at, host)
+        name = TOKEN if status == 401 else REDIRECT if 300 <= status < 400 else FIRST_BYTE
+        timings.add(name, begun, timings.seconds(), host)
+    return begun
 
 
 def _ask(line: Any, wire: WireRequest) -> "Deferred[IResponse]":

@@ -15,6 +15,7 @@ from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter
 from regcache.parsing import Parser
 from regcache.upstream.agent import ConnectionSettings, EndpointFactory, PlainAgent
+from regcache.upstream.answer_times import AnswerTimes
 from regcache.upstream.authorisation import AuthorisingAgent, TokenSource
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import Breaker, BreakerState
@@ -165,6 +166,7 @@ class _RegistryBuilder:
         self._tls = tls
         self._timeouts = timeouts
         self._max_downloads = max_downloads
+        self._most_idle = max_downloads + CONTROL_CONNECTIONS
         self._address_family = address_family
         self._proxies = proxies
         self._breakers: list[Breaker] = []
@@ -184,12 +186,12 @@ class _RegistryBuilder:
         )
 
     def _chain(self, settings: UpstreamUrl) -> Chain:
-        around, timeouts = self._surroundings, self._timeouts
-        own = parse_url(settings.url).origin
-        idle = self._max_downloads + CONTROL_CONNECTIONS
-        connections = Connections(around.reactor, timeouts.first_byte, idle)
+        around, timeouts, base = self._surroundings, self._timeouts, parse_url(settings.url)
+        own = base.origin
+        connections = Connections(around.reactor, timeouts.first_byte, self._most_idle)
         endpoints = EndpointFactory(self._connection_settings(own), self._tls)
-        plain = PlainAgent(self._name, endpoints, connections, around.meter)
+        times = AnswerTimes(own, around.reactor.seconds)
+        plain = PlainAgent(self._name, endpoints, connections, meter=around.meter, times=times)
         reader = BodyReader(self._name, around.reactor, around.meter, timeouts.stall)
         login = Login(self._name, settings.credentials, around.reactor, around.meter)
         client = TokenClient(self._name, plain, reader, around.unix_now)
@@ -220,7 +222,8 @@ class _RegistryBuilder:
             login=login,
             connections=connections,
             parser=around.parser,
-            probe=Probe(self._name, parse_url(settings.url), parts),
+            probe=Probe(self._name, base, parts),
+            times=times,
         )
 
     def _guarded(self, own: Origin, inner: IExchangeAgent) -> tuple[Breaker, GuardedAgent]:

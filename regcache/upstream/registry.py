@@ -22,6 +22,7 @@ from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IBlobBody, IRegistry, IUpstreamMeter
 from regcache.probing import ProbedUrl, ProbeStep, TellProbe
 from regcache.upstream import blob_requests, list_requests, manifest_requests
+from regcache.upstream.answer_times import answer_facts
 from regcache.upstream.blob_body import BlobBody, Extent
 from regcache.upstream.blob_requests import BlobRequest
 from regcache.upstream.deadlines import within
@@ -77,6 +78,7 @@ class Registry:
             login.configured.username,
             login.ok,
             [remote.health for remote in self._remotes],
+            answer_facts([remote.chain.times for remote in self._remotes], self._clock.seconds()),
         )
 
     @property

@@ -18,6 +18,7 @@ from regcache.errors import (
 )
 from regcache.interfaces import IUpstreamMeter
 from regcache.parsing import Parser
+from regcache.upstream.answer_times import AnswerTimes
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.breaker import AskedFor, Breaker
 from regcache.upstream.connections import Connections
@@ -53,6 +54,7 @@ class Chain:
     :ivar transfers: for blob bodies on their way to the disk, with places of their own.
     :ivar relays: for blob bodies at the pace of one client, with places of their own, too.
     :ivar probe: tests the URL, beside these.
+    :ivar times: how fast it answers.
     """
 
     control: LimitedAgent
@@ -65,6 +67,7 @@ class Chain:
     connections: Connections
     parser: Parser
     probe: Probe
+    times: AnswerTimes
 
 
 class Remote:
@@ -117,6 +120,7 @@ class Remote:
             remaining=self._allowance.remaining,
             failing_since=self.record.failing_since,
             last_error=self.record.last_error,
+            slow=chain.times.is_slow,
         )
 
     @property

@@ -26,7 +26,7 @@ from regcache.web.content_headers import (
     set_content_headers,
 )
 from regcache.web.header_block import HeaderBlock
-from regcache.web.request import Request
+from regcache.web.request import Request, asked_by
 from regcache.web.respond import is_not_modified, set_header
 from regcache.web.sender import Part, Sender, Terms
 
@@ -77,7 +77,7 @@ class BlobHandler:
 
     async def _answer(self, request: Request, content: RepositoryContent) -> None:
         digest = content.digest
-        request.facts.timings = begin_timings(request.site.seconds)
+        request.facts.timings = begin_timings(request.site.seconds, asked_by(request))
         if _wants_head(request, digest):
             head = await self.cache.head_blob(content)
             self._send_head(request, digest, head)

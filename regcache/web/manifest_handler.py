@@ -17,7 +17,7 @@ from regcache.timings import begin_timings
 from regcache.web.content_headers import content_headers, note_status, set_content_headers
 from regcache.web.header_block import HeaderBlock
 from regcache.web.pull_starts import PullStarts
-from regcache.web.request import Request, payer_of
+from regcache.web.request import Request, asked_by, payer_of
 from regcache.web.respond import add_vary, is_not_modified, set_header
 
 #: How many encoded heads of answers are kept (entries of about a KiB).
@@ -72,7 +72,7 @@ class ManifestHandler:
 
     async def _answer_later(self, request: Request, repository: Repository, reference: str) -> None:
         by_tag = not is_digest(reference)
-        request.facts.timings = begin_timings(request.site.seconds)
+        request.facts.timings = begin_timings(request.site.seconds, asked_by(request))
         found = await self._find(request, repository, reference)
         if by_tag and not self._takes(request, found):
             found = await self._child(request, repository, reference, found)

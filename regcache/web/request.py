@@ -341,6 +341,11 @@ def payer_of(request: Request) -> Hashable:
     return request.facts.account or (address if address is None else text_key(address),)
 
 
+def asked_by(request: Request) -> str:
+    """Who asks: the account, else the client's address."""
+    return request.facts.account or request.peer_name
+
+
 def record_of(request: Request, now: float, *, is_open: bool = False) -> RequestRecord:
     """What is known of a request at a time (clock seconds); ``is_open``: it goes on."""
     facts, begun, method = request.facts, request.first_byte_at, request.method

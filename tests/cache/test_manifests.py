@@ -7,6 +7,7 @@ from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.manifest_body import MOST_BYTES, MOST_DESCRIPTORS
 from regcache.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from regcache.timings import begin_timings
 from tests.cache.cases import APP, DAY, CacheTestCase, index_of, manifest_of
 
 
@@ -21,6 +22,19 @@ class FetchTests(CacheTestCase):
             self.restart()
             self.assertEqual(self.status_of(self.by_digest()), "regcache; hit")
         self.assertEqual(self.asked(), ["get_manifest"])
+
+    def test_fetched_by(self) -> None:
+        """It is recorded for whom it was fetched: who began that, not who joined."""
+
+        async def ask(account: str) -> None:
+            begin_timings(self.clock.seconds, account)
+            await self.tag()
+
+        asking = [self.start(ask(account)) for account in ("alice", "bob")]
+        self.caches.run()
+        for each in asking:
+            self.successResultOf(each)
+        self.assertEqual(self.index.fetched_by, {self.digest: "alice"})
 
     def test_wrong_digest(self) -> None:
         """What fails the digest that was asked for is not served, kept or believed later."""

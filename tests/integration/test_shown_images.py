@@ -6,6 +6,9 @@ from typing import Any
 from regcache.admin.api.calls import PREFIX, ApiCall
 from regcache.admin.api.image_calls import GET_IMAGE, GET_PLATFORM, GET_TAG_HISTORY
 from regcache.admin.api.repository_calls import GET_REPOSITORIES, GET_REPOSITORY, GET_TAGS
+from regcache.admin.api.request_calls import GET_REQUEST, GET_REQUESTS
+from regcache.admin.api.status_calls import GET_STATUS
+from regcache.admin.api.upstream_calls import GET_UPSTREAMS
 from tests.integration.base import PullThroughCase, upstream_config
 from tests.support import images
 from tests.support.api import assert_answers
@@ -107,6 +110,25 @@ class ShownImagesTests(PullThroughCase):
         self.assertEqual([each["digest"] for each in history], [self.image.digest])
         self.assertEqual(self.ask(GET_TAGS, f"name={name}")["total"], 1)
         self.assertEqual(len(self.upstream.requests()), self.asked)
+
+    def test_facts(self) -> None:
+        """Nothing is null that is known: whose layers, for whom, how fast, how much."""
+        name, child = f"{UPSTREAM}/{NAME}", self.image.children[0]
+        self.assertEqual(self.ask(GET_IMAGE, f"name={name}&reference=1")["fetched_by"], "127.0.0.1")
+        (layer,) = self.ask(GET_REQUESTS, f"q={child.blobs[1].digest}")["items"]
+        self.assertEqual(layer["part"], {"index": 1, "of": 1})
+        told = self.ask(GET_REQUEST, f"id={layer['id']}")
+        image = {"name": name, "reference": "1", "platform": "linux/amd64"}
+        self.assertEqual(told["image"], image)
+
+        def upstream() -> Any:
+            return self.ask(GET_UPSTREAMS)["items"][0]
+
+        wait_until(lambda: upstream()["repositories"] == 2, "sums of what is stored")
+        self.assertGreater(upstream()["stored_bytes"], 0)
+        self.assertGreaterEqual(upstream()["answer_p50_ms"], 0)
+        self.assertIsNotNone(upstream()["answer_series_ms"][-1])
+        self.assertIsNotNone(self.ask(GET_STATUS)["disk"]["by_age"])
 
     def test_single(self) -> None:
         """The platform of an image without an index is the one that its configuration says."""

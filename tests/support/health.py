@@ -33,4 +33,5 @@ DOWN = url_health(
     last_error=UrlError(1_800_000_050.0, "timeout", "no answer came in time"),
 )
 LIMITED = url_health(limited_until=1_800_000_600.0, limit=100, remaining=0)
+SLOW = url_health(slow=True)
 UNASKED = url_health(asked=False)

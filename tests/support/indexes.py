@@ -69,10 +69,12 @@ class MemoryIndex:
 
     :ivar write_failure: what ``record_*``, ``drop_tag`` and ``forget_content`` fail with, as
         on a full disk.
+    :ivar fetched_by: for whom manifests were fetched.
     """
 
     def __init__(self) -> None:
         self.write_failure: Exception | None = None
+        self.fetched_by: dict[Digest, str] = {}
         self._stored: dict[Digest, HeldContent] = {}
         self._sizes: dict[Digest, int] = {}
         self._media_types: dict[Digest, str] = {}
@@ -138,12 +140,14 @@ class MemoryIndex:
         credentials: str,
         now: float,
         began: int | None = None,
+        asked_by: str = "",
     ) -> "Deferred[None]":
         def change() -> None:
             digest = manifest.digest
             self._store(digest, len(manifest.content), not credentials, now)
             self._media_types[digest] = manifest.media_type
             self._mentions[digest] = tuple(descriptors)
+            self.fetched_by[digest] = asked_by
             if subject is not None:
                 self._note_subject(manifest, subject)
             self._link(RepositoryContent(repository, digest), credentials, now)

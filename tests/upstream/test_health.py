@@ -33,6 +33,15 @@ class HealthTests(UpstreamTestCase):
         self.assertEqual((url.asked, url.failing_since, url.last_error), (True, None, None))
         self.assertEqual((url.limit, url.remaining), (100, 76))
 
+    def test_answers(self) -> None:
+        """Answers are counted, whatever they say."""
+        self.serve(lambda seen: response(404, b""))
+        registry = self.registry()
+        self.assertIsNone(registry.health.answers.median)
+        self.failure(registry.get_manifest("a/b", "latest"), UpstreamFailure)
+        self.assertIsNotNone(registry.health.answers.hours[-1])
+        self.assertFalse(registry.health.urls[0].slow)
+
     def test_limited(self) -> None:
         """One that wants a pause says until when."""
         self.serve(lambda seen: response(429, b"", Retry_After="60"))

@@ -19,6 +19,7 @@ from regcache.admin.events.topics import (
     TransferTopic,
     WholeTopic,
 )
+from regcache.admin.requests.image_finder import ImageFinder
 from regcache.admin.requests.ring import RequestRing
 
 TOPICS = ("status", "transfer", "request", "upstream", "job", "changed")
@@ -75,6 +76,7 @@ class EventCall:
     ids: EventIds
     _: KW_ONLY
     ring: RequestRing
+    images: ImageFinder
     changes: Changes
     handlers: Mapping[str, Handler]
 
@@ -90,7 +92,7 @@ class EventCall:
         makers: dict[str, Callable[[], Topic]] = {
             "status": lambda: WholeTopic("status", self._look("status", asked), 2.0),
             "transfer": lambda: TransferTopic(self._look("transfers", asked), self.ring),
-            "request": lambda: RequestTopic(self.ring, ended),
+            "request": lambda: RequestTopic(self.ring, self.images, ended),
             "upstream": lambda: ItemsTopic(
                 "upstream", self._look("upstreams", asked), 2.0, key="name"
             ),

@@ -174,7 +174,7 @@ class _Calls:
             "shared_bytes": found.stored - found.own if sees_all else None,
             "shared_with": found.shared_with if sees_all else None,
             "first_fetched": time_or_null(found.since),
-            "fetched_by": None,
+            "fetched_by": (found.fetched_by or None) if sees_all else None,
             "last_used": time_or_null(found.last_used),
             "pulls_30d": found.pulls,
             **told_freshness(found.tags, upstream, self._catalogued.fresh_for),

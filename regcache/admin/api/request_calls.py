@@ -1,5 +1,6 @@
 """GET requests, request and clients: what clients asked lately, and what became of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -22,10 +23,13 @@ from regcache.admin.api.schemas import (
     words,
 )
 from regcache.admin.requests.bypassing import AddressCounts
+from regcache.admin.requests.image_finder import ImageFinder, asked_contents
 from regcache.admin.requests.ring import RequestLog
+from regcache.images import ImagePart
 from regcache.metrics import KINDS, OUTCOMES
 from regcache.parsing import Parser
 from regcache.times import time_text
+from regcache.web.records import RequestRecord
 
 #: What a row stands for, where it is decided whether a thread reads the rows (bytes).
 _ROW_BYTES = 64
@@ -96,12 +100,13 @@ CALLS = (GET_REQUESTS, GET_REQUEST, GET_CLIENTS)
 _FILTERS = tuple(each.name for each in fields(Wish) if each.name != "_")
 
 
-def request_routes(log: RequestLog, parser: Parser) -> list[CallRoute]:
+def request_routes(log: RequestLog, images: ImageFinder, parser: Parser) -> list[CallRoute]:
     """The calls.
 
+    :param images: finds the images that requests belong to.
     :param parser: reads many rows beside the reactor.
     """
-    calls = RequestCalls(log, parser)
+    calls = RequestCalls(log, images, parser)
     return [
         CallRoute(GET_REQUESTS, calls.list),
         CallRoute(GET_REQUEST, calls.one),
@@ -114,35 +119,54 @@ class RequestCalls:
     """Answers them."""
 
     log: RequestLog
+    images: ImageFinder
     parser: Parser
 
     async def list(self, asked: AskedCall) -> dict[str, Any]:
         """A page of requests."""
-        position, rows = asked.position, self.log.all()
+        position, rows, sight = asked.position, self.log.all(), Sight(asked.caller)
         assert position is not None, "this call has pages"
-        items, last, more = await self.parser.run(
+        found, last, more = await self.parser.run(
             _ROW_BYTES * len(rows),
             partial(
                 select,
                 rows,
-                Sight(asked.caller),
+                sight,
                 _wish(asked),
                 after=None if position.after is None else int(position.after[0]),
                 limit=position.limit,
-                id_of=self.log.ring.id_of,
             ),
         )
+        parts = await self._parts(found, rows, sight)
+        items = [
+            item_of(row, sight, self.log.ring.id_of, part)
+            for row, part in zip(found, parts, strict=True)
+        ]
         return asked.page(items, None if last is None else [last]) | more
 
-    def one(self, asked: AskedCall) -> dict[str, Any]:
+    async def _parts(
+        self, found: Sequence[RequestRecord], rows: Sequence[RequestRecord], sight: Sight
+    ) -> Sequence[ImagePart | None]:
+        """The images of some of the rows."""
+        upstreams = self.images.upstreams()
+        contents = await self.parser.run(
+            _ROW_BYTES * len(rows), asked_contents, found, rows, upstreams
+        )
+        told = zip(found, contents, strict=True)
+        return await self.images.find(
+            [each if sight.sees_image(row) else None for row, each in told]
+        )
+
+    async def one(self, asked: AskedCall) -> dict[str, Any]:
         """All that is known of one request."""
         sight, found = Sight(asked.caller), self.log.find(asked.values["id"])
         if found is None or not sight.sees(found):
             raise NotCachedProblem("there is no such request, or it was too long ago")
         details = self.log.ring.details
         median = details.median(found.upstream, self.log.seconds())
-        told = details_of(found, details.find(found), median)
-        return item_of(found, sight, self.log.ring.id_of) | told
+        (part,) = await self._parts([found], self.log.all(), sight)
+        told = details_of(found, details.find(found), median, part)
+        return item_of(found, sight, self.log.ring.id_of, part) | told
 
     async def clients(self, asked: AskedCall) -> dict[str, Any]:
         """Who asked lately."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from regcache.admin.api.request_items import milliseconds
+from regcache.admin.api.request_items import IMAGE, image_of, milliseconds
 from regcache.admin.api.schemas import (
     COUNT,
     INTEGER,
@@ -14,6 +14,7 @@ from regcache.admin.api.schemas import (
     words,
 )
 from regcache.admin.requests.details import Details
+from regcache.images import ImagePart
 from regcache.timings import EVENTS, JOINED, PHASES, FetchTimings
 from regcache.web.flow import MOST_SAMPLES, Flow
 from regcache.web.records import RequestRecord
@@ -32,14 +33,17 @@ DETAILS = {
     "samples": nullable(record(step_ms=COUNT, bytes=array(COUNT, maxItems=MOST_SAMPLES))),
     "median_bytes_per_s_7d": nullable(COUNT),
     "events": nullable(array(_EVENT)),
-    "image": nullable(record(name=TEXT, reference=TEXT, platform=nullable(TEXT))),
+    "image": IMAGE,
 }
 
 
-def details_of(row: RequestRecord, details: Details, median: int | None) -> dict[str, Any]:
+def details_of(
+    row: RequestRecord, details: Details, median: int | None, part: ImagePart | None
+) -> dict[str, Any]:
     """The fields of one request.
 
     :param median: bytes a second that its upstream sends usually.
+    :param part: the image that it belongs to.
     """
     timings, flow = details
     phases = None if timings is None else [_phase(each, row) for each in timings.phases]
@@ -52,7 +56,7 @@ def details_of(row: RequestRecord, details: Details, median: int | None) -> dict
         "samples": None if flow is None else _samples(flow),
         "median_bytes_per_s_7d": median,
         "events": None if timings is None else list(_events(timings, row)),
-        "image": _image(row),
+        "image": _image(row, part),
     }
 
 
@@ -96,9 +100,10 @@ def _events(timings: FetchTimings, row: RequestRecord) -> Iterator[dict[str, Any
         }
 
 
-def _image(row: RequestRecord) -> dict[str, Any] | None:
-    """The image of a manifest that was asked for; which one a layer belongs to is not known."""
-    if row.kind != "manifest" or not row.upstream or not row.repository:
+def _image(row: RequestRecord, part: ImagePart | None) -> dict[str, Any] | None:
+    """The image that is known; else what was asked for, where that is one."""
+    if not row.upstream or not row.repository:
         return None
-    name = f"{row.upstream}/{row.repository}"
-    return {"name": name, "reference": row.reference, "platform": None}
+    if part is None and row.kind == "manifest":
+        part = ImagePart(row.reference, "")
+    return image_of(f"{row.upstream}/{row.repository}", part)

@@ -16,10 +16,15 @@ from regcache.admin.api.schemas import (
     words,
 )
 from regcache.admin.requests.verdicts import is_failed, is_slow, verdict_of
+from regcache.images import ImagePart
 from regcache.metrics import KINDS, OUTCOMES
 from regcache.times import time_text
 from regcache.web.records import RequestRecord
 
+#: Which layer of an image something is, from 1.
+PART = nullable(record(index=COUNT, of=COUNT))
+#: An image that something belongs to.
+IMAGE = nullable(record(name=TEXT, reference=TEXT, platform=nullable(TEXT)))
 #: Fields of the item of a request.
 FIELDS = {
     "id": TEXT,
@@ -32,7 +37,7 @@ FIELDS = {
     "repository": nullable(TEXT),
     "reference": nullable(TEXT),
     "digest": nullable(TEXT),
-    "part": nullable(record(index=COUNT, of=COUNT)),
+    "part": PART,
     "kind": words(*sorted(KINDS)),
     "status": nullable(COUNT),
     "outcome": nullable(words(*sorted(OUTCOMES))),
@@ -67,13 +72,37 @@ class Sight:
         """Whether the caller asked it."""
         return bool(row.account) and row.account == self.caller.account
 
+    def sees_image(self, row: RequestRecord) -> bool:
+        """Whether it may be seen what the index knows of it: who asked may have been refused."""
+        return self.caller.may_pull(row.upstream, row.repository)
+
     def sees_who(self, row: RequestRecord) -> bool:
         """Whether it may be seen who asked."""
         return self.caller.sees_accounts or self.owns(row)
 
 
+def part_of(found: ImagePart | None) -> dict[str, int] | None:
+    """Which layer of its image something is."""
+    if found is None or found.layer is None:
+        return None
+    return {"index": found.layer[0], "of": found.layer[1]}
+
+
+def image_of(name: str, found: ImagePart | None) -> dict[str, Any] | None:
+    """The image that something belongs to.
+
+    :param name: of the repository, its upstream included.
+    """
+    if found is None:
+        return None
+    return {"name": name, "reference": found.reference, "platform": found.platform or None}
+
+
 def item_of(
-    row: RequestRecord, sight: Sight, id_of: Callable[[RequestRecord], str]
+    row: RequestRecord,
+    sight: Sight,
+    id_of: Callable[[RequestRecord], str],
+    part: ImagePart | None = None,
 ) -> dict[str, Any]:
     """The item of a request that may be seen."""
     who = sight.sees_who(row)
@@ -89,7 +118,7 @@ def item_of(
         "repository": row.repository or None,
         "reference": row.reference or None,
         "digest": digest_of(row),
-        "part": None,
+        "part": part_of(part),
         "kind": row.kind if row.kind in KINDS else "other",
         "status": row.status if begun or not row.is_open else None,
         "outcome": outcome_of(row),

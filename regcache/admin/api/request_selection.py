@@ -3,11 +3,11 @@
 It reads some ten thousand rows, so it runs in a thread. All of it is pure.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from regcache.admin.api.request_items import Sight, agent_text, digest_of, item_of, outcome_of
+from regcache.admin.api.request_items import Sight, agent_text, digest_of, outcome_of
 from regcache.admin.requests.verdicts import is_failed, is_slow
 from regcache.times import time_or_null, time_text
 from regcache.web.records import RequestRecord
@@ -90,9 +90,8 @@ def select(
     *,
     after: int | None,
     limit: int,
-    id_of: Callable[[RequestRecord], str],
-) -> tuple[list[dict[str, Any]], int | None, dict[str, Any]]:
-    """A page: its items, the number of the last one where others follow, and what else is told.
+) -> tuple[list[RequestRecord], int | None, dict[str, Any]]:
+    """A page: its rows, the number of the last one where others follow, and what else is told.
 
     :param after: the number of the request before the page.
     """
@@ -101,9 +100,8 @@ def select(
     fitting = [row for row in about if wish.fits(row)]
     following = [row for row in fitting if after is None or row.serial < after]
     page = following[:limit]
-    items = [item_of(row, sight, id_of) for row in page]
     more = {"counts": counts_of(about), "kept_since": _kept_since(seen)}
-    return items, page[-1].serial if len(following) > limit else None, more
+    return page, page[-1].serial if len(following) > limit else None, more
 
 
 def _kept_since(seen: Sequence[RequestRecord]) -> str | None:

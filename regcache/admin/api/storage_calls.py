@@ -84,10 +84,12 @@ class StorageFacts:
 def storage_routes(
     storage: Callable[[], Awaitable[StorageFacts]],
     savings: Callable[[], Awaitable[Sequence[Savings]]],
+    full_in_days: Callable[[], float | None],
 ) -> list[CallRoute]:
     """The calls.
 
     :param savings: of the last :data:`GHOST_DAYS` days.
+    :param full_in_days: None where it is not known, or does not get fuller.
     """
 
     async def handle_storage(asked: AskedCall) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def storage_routes(
                 }
                 for each in await savings()
             ],
-            "full_in_days": None,
+            "full_in_days": full_in_days(),
         }
 
     return [CallRoute(GET_STORAGE, handle_storage), CallRoute(GET_ADVICE, handle_advice)]

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from regcache.admin.api.callers import Caller, Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.request_items import IMAGE, PART, image_of, part_of
 from regcache.admin.api.schemas import (
     COUNT,
     DIGEST,
@@ -17,7 +18,11 @@ from regcache.admin.api.schemas import (
     record,
     words,
 )
+from regcache.admin.requests.image_finder import ImageFinder
 from regcache.cache.download.progress import Progress
+from regcache.digests import Digest
+from regcache.identity import Repository
+from regcache.images import AskedContent, ImagePart
 from regcache.times import time_text
 
 #: Intervals of one download that are told: the longest of them.
@@ -28,7 +33,8 @@ _READER = record(principal=nullable(TEXT), request=nullable(TEXT))
 TRANSFER = record(
     digest=DIGEST,
     names=array(TEXT),
-    part=nullable(record(index=COUNT, of=COUNT)),
+    image=IMAGE,
+    part=PART,
     size_bytes=nullable(COUNT),
     here_bytes=COUNT,
     intervals=array(array(COUNT, minItems=2, maxItems=2), maxItems=MOST_INTERVALS),
@@ -81,19 +87,46 @@ class Traffic:
     out_rate: int | None
 
 
-def transfer_routes(traffic: Callable[[], Traffic]) -> list[CallRoute]:
-    """The call."""
+def transfer_routes(traffic: Callable[[], Traffic], images: ImageFinder) -> list[CallRoute]:
+    """The call.
 
-    def handle(asked: AskedCall) -> dict[str, Any]:
+    :param images: finds the images that downloads belong to.
+    """
+    parts = _Parts(images)
+
+    async def handle(asked: AskedCall) -> dict[str, Any]:
         found, caller = traffic(), asked.caller
+        known = await parts.of([each.progress for each in found.transfers])
         return {
             "in_bytes_per_s": found.in_rate if caller.sees_all else None,
             "out_bytes_per_s": found.out_rate if caller.sees_all else None,
-            "items": [_item(each, caller) for each in found.transfers if _is_seen(each, caller)],
+            "items": [
+                _item(each, part, caller)
+                for each, part in zip(found.transfers, known, strict=True)
+                if _is_seen(each, caller)
+            ],
             "next": None,
         }
 
     return [CallRoute(GET_TRANSFERS, handle)]
+
+
+class _Parts:
+    """The images of downloads, looked up once each: streams of events ask twice a second."""
+
+    def __init__(self, images: ImageFinder) -> None:
+        self._images = images
+        self._known: dict[tuple[Repository, Digest], ImagePart] = {}
+
+    async def of(self, downloads: Sequence[Progress]) -> list[ImagePart | None]:
+        """The image of each, as far as it is known."""
+        keys = [(each.repository, each.digest) for each in downloads]
+        missing = [key for key in keys if key not in self._known]
+        found = await self._images.find([AskedContent(*key) for key in missing])
+        more = {key: part for key, part in zip(missing, found, strict=True) if part is not None}
+        known = self._known | more
+        self._known = {key: known[key] for key in keys if key in known}
+        return [self._known.get(key) for key in keys]
 
 
 def _is_seen(facts: TransferFacts, caller: Caller) -> bool:
@@ -101,12 +134,13 @@ def _is_seen(facts: TransferFacts, caller: Caller) -> bool:
     return caller.may_pull(repository.upstream.name, repository.name)
 
 
-def _item(facts: TransferFacts, caller: Caller) -> dict[str, Any]:
+def _item(facts: TransferFacts, part: ImagePart | None, caller: Caller) -> dict[str, Any]:
     progress = facts.progress
     return {
         "digest": str(progress.digest),
         "names": [str(progress.repository)],
-        "part": None,
+        "image": image_of(str(progress.repository), part),
+        "part": part_of(part),
         "size_bytes": progress.size,
         "here_bytes": progress.here,
         "intervals": _longest(progress.intervals),

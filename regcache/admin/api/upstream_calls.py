@@ -6,6 +6,7 @@ from typing import Any
 
 from regcache.admin.api.callers import Caller, Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.request_items import milliseconds
 from regcache.admin.api.schemas import (
     COUNT,
     FLAG,
@@ -18,6 +19,7 @@ from regcache.admin.api.schemas import (
     words,
 )
 from regcache.counts import Sums
+from regcache.plans import UpstreamSums
 from regcache.times import time_or_null, time_text
 from regcache.upstream_health import UpstreamHealth, UrlError, UrlHealth
 
@@ -71,6 +73,7 @@ class UpstreamFacts:
 
     :ivar downloads: from it, now.
     :ivar week: what was asked of it in the last seven days; None where that is not known.
+    :ivar stored: what is stored of it; None where that is not known.
     """
 
     health: UpstreamHealth
@@ -79,6 +82,7 @@ class UpstreamFacts:
     downloads: int
     max_downloads: int
     week: Sums | None = None
+    stored: UpstreamSums | None = None
 
 
 def upstream_routes(upstreams: Callable[[], Sequence[UpstreamFacts]]) -> list[CallRoute]:
@@ -112,28 +116,31 @@ def _url_state(url: UrlHealth) -> str:
         return "down"
     if url.limited_until is not None:
         return "limited"
+    if url.slow:
+        return "slow"
     return "ok" if url.asked else "unasked"
 
 
 def _item(facts: UpstreamFacts, caller: Caller) -> dict[str, Any]:
     health = facts.health
     week = facts.week if caller.sees_all else None
+    stored = facts.stored if caller.sees_whole(health.name) else None
     return {
         "name": health.name,
         "aliases": list(facts.aliases),
         "hosts": list(facts.hosts),
         "state": state_of(health),
         "since": time_or_null(failing_since(health)),
-        "answer_p50_ms": None,
-        "answer_series_ms": None,
+        "answer_p50_ms": milliseconds(health.answers.median),
+        "answer_series_ms": [milliseconds(each) for each in health.answers.hours],
         "account": (health.account or None) if caller.sees_all else None,
         "credentials_ok": health.credentials_ok,
         "ratelimit": _rate_limit(health.urls),
         "hit_ratio_7d": None if week is None else week.hit_ratio,
         "served_bytes_7d": None if week is None else week.served,
         "fetched_bytes_7d": None if week is None else week.fetched,
-        "stored_bytes": None,
-        "repositories": None,
+        "stored_bytes": None if stored is None else stored.stored,
+        "repositories": None if stored is None else stored.repositories,
         "downloads": facts.downloads,
         "max_downloads": facts.max_downloads,
         "urls": [_url(each) for each in health.urls],

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from regcache.admin.api.callers import Caller
 from regcache.admin.api.request_items import Sight, item_of
 from regcache.admin.events.changes import Changes
+from regcache.admin.requests.image_finder import ImageFinder, asked_contents
 from regcache.admin.requests.ring import RequestRing
 from regcache.admin.requests.verdicts import is_failed
 from regcache.web.records import RequestRecord
@@ -137,20 +138,35 @@ def _changed_fields(last: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str
 class RequestTopic:
     """Requests that have ended, the newest last.
 
+    :ivar images: finds the images that they belong to.
     :ivar seen: how many had ended at the look before.
     """
 
     ring: RequestRing
+    images: ImageFinder
     seen: int
     every: float = 0.5
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
         """One event with their items, and how many were left out."""
         more, self.seen = self.ring.count - self.seen, self.ring.count
-        rows = self.ring.latest(min(MOST_ROWS, more))
+        if not more:
+            return []
+        rows = self.ring.latest(MOST_ROWS)
         sight = Sight(caller)
-        seen = [row for row in rows if sight.sees(row)]
-        told: list[Any] = [item_of(row, sight, self.ring.id_of) for row in seen[-MOST_ITEMS:]]
+        seen = [row for row in rows[-more:] if sight.sees(row)]
+        shown = seen[-MOST_ITEMS:]
+        contents = asked_contents(shown, rows, self.images.upstreams())
+        parts = await self.images.find(
+            [
+                each if sight.sees_image(row) else None
+                for row, each in zip(shown, contents, strict=True)
+            ]
+        )
+        told: list[Any] = [
+            item_of(row, sight, self.ring.id_of, part)
+            for row, part in zip(shown, parts, strict=True)
+        ]
         if len(seen) > MOST_ITEMS:
             told.insert(0, {"dropped": len(seen) - MOST_ITEMS})
         return [TopicEvent("request", told)] if told else []

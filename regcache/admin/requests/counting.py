@@ -8,7 +8,6 @@ kept, and written with what follows; there are at most :data:`MOST_NAMES` names 
 # mypy: disable-error-code="no-untyped-call"
 # (Twisted's services have no annotations)
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from regcache.admin.requests.verdicts import is_failed
 from regcache.admin.requests.written_behind import WrittenBehind
 from regcache.counts import (
     MINUTE,
+    QUARTER,
     QUARTER_DAY,
     CountBatch,
     CountPeriod,
@@ -30,7 +30,9 @@ from regcache.counts import (
     Span,
     Sums,
 )
+from regcache.forecast import growth
 from regcache.interfaces import IWorkPool
+from regcache.medians import BOUNDS, added_up, median, place_of
 from regcache.web.records import RequestRecord
 
 #: Seconds between two batches.
@@ -40,8 +42,6 @@ WEEK_INTERVAL = 60.0
 _WEEK, _HOUR_MINUTES = 7 * 86_400, 60
 #: Names that wait to be written; others are not counted meanwhile.
 MOST_NAMES = 1000
-#: Upper bounds of first-byte times: each a quarter more than the one before (seconds).
-_BOUNDS = tuple(0.0002 * 1.25**n for n in range(60))
 _HITS = frozenset({"hit", "revalidated", "stale"})
 _FETCHED, _BAD = frozenset({"miss", "relay"}), frozenset({"error", "denied"})
 #: Kinds of requests that wait to be added up.
@@ -96,7 +96,7 @@ class RequestCounting:
         self._groups: dict[_Key, _Group] = {}
         self._upstreams: dict[str, Sums] = {}
         self._names: dict[tuple[str, str], Sums] = {}
-        self._first_bytes = [0] * (len(_BOUNDS) + 1)
+        self._first_bytes = [0] * (len(BOUNDS) + 1)
         self._minutes: deque[_Minute] = deque(maxlen=_HOUR_MINUTES)
 
     def __call__(self, record: RequestRecord) -> None:
@@ -114,7 +114,7 @@ class RequestCounting:
         group.bytes += record.body_bytes
         first = record.first_byte
         if first is not None:
-            self._first_bytes[bisect_left(_BOUNDS, first)] += 1
+            self._first_bytes[place_of(first)] += 1
 
     def _count_beside(self, record: RequestRecord) -> None:
         """Count what an account was served of tokens, pages and the like: bytes alone."""
@@ -185,14 +185,10 @@ class RequestCounting:
         """The last hour, up to a few seconds ago."""
         since = int(now) // MINUTE - _HOUR_MINUTES
         minutes = [each for each in self._minutes if each.number > since]
-        places: dict[int, int] = {}
-        for minute in minutes:
-            for place, count in minute.first_bytes.items():
-                places[place] = places.get(place, 0) + count
         return HourCounts(
             sum(each.requests for each in minutes),
             sum(each.failed for each in minutes),
-            _median(places),
+            median(added_up(each.first_bytes for each in minutes)),
         )
 
 
@@ -202,13 +198,11 @@ def _count(sums: Sums, group: _Group, outcome: str) -> None:
     sums.hits += group.count * (outcome in _HITS)
 
 
-def _median(places: Mapping[int, int]) -> float | None:
-    left = (sum(places.values()) + 1) // 2
-    for place in sorted(places):
-        left -= places[place]
-        if left <= 0:
-            return _BOUNDS[min(place, len(_BOUNDS) - 1)]
-    return None
+class _Week(NamedTuple):
+    """What is known of the last seven days."""
+
+    sums: Mapping[str, Sums]
+    growth: float | None
 
 
 class CountHistory(Service):
@@ -217,6 +211,8 @@ class CountHistory(Service):
     :param pool: for the disk.
     :param disk: gives the bytes that are stored; None where that is not known.
     :ivar week: sums of the last seven days by upstream; empty until they are known.
+    :ivar growth: bytes a second by which the disk filled in these days; None where that is not
+        known.
     """
 
     def __init__(
@@ -232,11 +228,12 @@ class CountHistory(Service):
         self._file = file
         self._clock = clock
         self._disk = disk
-        self._behind: WrittenBehind[CountBatch, Mapping[str, Sums] | None] = WrittenBehind(
+        self._behind: WrittenBehind[CountBatch, _Week | None] = WrittenBehind(
             pool, self._add, _merged, what="what is counted"
         )
         self._week_at = float("-inf")
         self.week: Mapping[str, Sums] = {}
+        self.growth: float | None = None
         self._loop = LoopingCall(self._write_now)
         self._loop.clock = clock
 
@@ -263,16 +260,19 @@ class CountHistory(Service):
         writing = self._behind.write(batch, now >= self._week_at + WEEK_INTERVAL)
         return writing.addCallback(self._note_week)
 
-    def _add(self, batch: CountBatch, with_week: bool) -> Mapping[str, Sums] | None:
+    def _add(self, batch: CountBatch, with_week: bool) -> "_Week | None":
         """In a thread."""
         self._file.add(batch)
         if not with_week:
             return None
-        return self._file.by_upstream(QUARTER_DAY, int(batch.time) - _WEEK)
+        since = int(batch.time) - _WEEK
+        sums = self._file.by_upstream(QUARTER_DAY, since)
+        return _Week(sums, growth(self._file.stored(QUARTER, since)))
 
-    def _note_week(self, week: Mapping[str, Sums] | None) -> None:
+    def _note_week(self, week: "_Week | None") -> None:
         if week is not None:
-            self.week, self._week_at = week, self._clock.seconds()
+            self.week, self.growth = week
+            self._week_at = self._clock.seconds()
 
     def series(self, span: Span, upstream: str | None) -> "Deferred[Sequence[CountPeriod]]":
         """The periods of a span, of one upstream or of all. Fails with OSError."""

@@ -58,7 +58,7 @@ class StorageApiCase(ApiCase):
             unused_for=lambda: self.unused_for,
         )
         pins = PinCalls(index.pins, index.plans.image, upstreams=lambda: upstreams, seconds=seconds)
-        storage = storage_routes(self.facts, self.savings)
+        storage = storage_routes(self.facts, self.savings, lambda: 2.5)
         return [*plans.routes(), *pins.routes(), *storage, *job_routes(self.jobs)]
 
     async def facts(self) -> StorageFacts:

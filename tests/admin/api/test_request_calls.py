@@ -17,10 +17,12 @@ from regcache.admin.api.request_calls import (
 )
 from regcache.admin.requests.ring import RequestLog, RequestRing
 from regcache.digests import Digest
+from regcache.images import ImagePart
 from regcache.parsing import Parser
 from regcache.web.records import RequestRecord
 from tests.admin.requests.rows import row
 from tests.support.api import ALICE, ApiCase
+from tests.support.image_parts import KnownParts
 from tests.support.pools import ImmediatePool
 
 PULL = frozenset({Action.PULL})
@@ -32,7 +34,8 @@ class RequestCase(ApiCase):
     def routes(self) -> list[CallRoute]:
         self.ring = RequestRing()
         self.log = RequestLog(self.ring, lambda: [], self.clock.seconds)
-        return request_routes(self.log, Parser(ImmediatePool()))
+        self.known = KnownParts()
+        return request_routes(self.log, self.known.finder, Parser(ImmediatePool()))
 
     def put(self, **changes: Any) -> str:
         """A request has ended; its id."""
@@ -65,6 +68,46 @@ class RequestTests(RequestCase):
         self.assertEqual((item["first_byte_ms"], item["duration_ms"]), (12, 1500))
         self.assertEqual(item["verdict"]["code"], "ok.hit")
         self.assertEqual(item["verdict"]["params"], {"upstream": "docker.io", "principal": "bob"})
+
+    def test_part(self) -> None:
+        """A layer is told with its image, found by what the same client asked for before."""
+        layer, manifest, other = Digest.of(b"layer"), Digest.of(b"m"), Digest.of(b"o")
+        self.put(digest=manifest)
+        self.put(digest=other, reference="3.19", peer="192.0.2.8")
+        self.put(digest=other, reference="3.19", repository="library/other")
+        one = self.put(kind="blob", reference=str(layer))
+        self.put(digest=other, reference="3.19")
+        self.known.parts[layer] = ImagePart("3.20", "linux/amd64", (1, 4))
+        items = {each["id"]: each for each in self.told()["items"]}
+        self.assertEqual(items[one]["part"], {"index": 1, "of": 4})
+        (asked,) = [each for each in self.known.asked if each.digest == layer]
+        self.assertEqual(asked.before, (("3.20", manifest),))
+        told = self.answered(GET_REQUEST, self.get(f"request?id={one}"))
+        self.assertEqual(told["part"], {"index": 1, "of": 4})
+        image = {"name": "docker.io/library/alpine", "reference": "3.20", "platform": "linux/amd64"}
+        self.assertEqual(told["image"], image)
+
+    def test_part_unknown(self) -> None:
+        """Of what was refused, failed, or is of an upstream that is gone, nothing is looked up."""
+        layer = str(Digest.of(b"layer"))
+        for changes in (
+            {"status": 403, "outcome": "denied"},
+            {"status": 404, "outcome": "error"},
+            {"upstream": "gone.test"},
+            {"repository": ""},
+            {"kind": "tags", "reference": ""},
+        ):
+            self.put(**({"kind": "blob", "reference": layer} | changes))
+        self.put(kind="blob", reference="sha256:short")
+        self.assertEqual([each["part"] for each in self.told()["items"]], [None] * 6)
+        self.assertEqual(self.known.asked, [])
+
+    def test_index_fails(self) -> None:
+        """While the index cannot answer, the rest is told."""
+        self.known.fails = True
+        one = self.put(digest=Digest.of(b"m"))
+        told = self.answered(GET_REQUEST, self.get(f"request?id={one}"))
+        self.assertEqual((told["part"], told["image"]["reference"]), (None, "3.20"))
 
     def test_order(self) -> None:
         """The latest to arrive is first, whenever it ended."""

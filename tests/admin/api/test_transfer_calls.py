@@ -14,7 +14,9 @@ from regcache.admin.api.transfer_calls import (
 from regcache.cache.download.progress import Progress
 from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
+from regcache.images import ImagePart
 from tests.support.api import ALICE, ApiCase
+from tests.support.image_parts import KnownParts
 
 PULL = frozenset({Action.PULL})
 
@@ -39,7 +41,10 @@ class TransferCase(ApiCase):
 
     def routes(self) -> list[CallRoute]:
         self.transfers = [TransferFacts(progress(), 7, [("alice", "x-1"), ("192.0.2.7", "x-2")])]
-        return transfer_routes(lambda: Traffic(self.transfers, in_rate=7, out_rate=9))
+        self.known = KnownParts()
+        return transfer_routes(
+            lambda: Traffic(self.transfers, in_rate=7, out_rate=9), self.known.finder
+        )
 
     def told(self, credentials: str = "") -> Any:
         """The answer."""
@@ -59,7 +64,30 @@ class TransferTests(TransferCase):
         self.assertEqual(item["started"], "2027-01-15T08:00:00Z")
         self.assertEqual([each["principal"] for each in item["readers"]], ["alice", "192.0.2.7"])
         self.assertEqual([each["request"] for each in item["readers"]], ["x-1", "x-2"])
-        self.assertIsNone(item["part"])
+        self.assertEqual((item["part"], item["image"]), (None, None))
+
+    def test_image(self) -> None:
+        """The image and the layer, looked up until they are known, and then no more."""
+        (digest, part) = Digest.of(b"x"), ImagePart("1", "linux/amd64", (2, 3))
+        self.told()
+        self.known.parts[digest] = part
+        for _ in range(2):
+            (item,) = self.told()["items"]
+            self.assertEqual(item["part"], {"index": 2, "of": 3})
+            image = {"name": "a.test/org/app", "reference": "1", "platform": "linux/amd64"}
+            self.assertEqual(item["image"], image)
+        self.assertEqual(len(self.known.asked), 2)
+        self.transfers, transfers = [], self.transfers
+        self.told()
+        self.transfers = transfers
+        self.told()
+        self.assertEqual(len(self.known.asked), 3)
+
+    def test_index_fails(self) -> None:
+        """While the index cannot answer, the rest is told."""
+        self.known.fails = True
+        (item,) = self.told()["items"]
+        self.assertEqual((item["here_bytes"], item["part"]), (50, None))
 
     def test_unknown(self) -> None:
         """Before an answer nothing is known."""

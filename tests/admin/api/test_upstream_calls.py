@@ -11,9 +11,10 @@ from regcache.admin.api.upstream_calls import (
     state_of,
     upstream_routes,
 )
-from regcache.upstream_health import UpstreamHealth
+from regcache.plans import UpstreamSums
+from regcache.upstream_health import AnswerFacts, UpstreamHealth
 from tests.support.api import ALICE, ROOT, ApiCase
-from tests.support.health import DOWN, LIMITED, UNASKED, health, url_health
+from tests.support.health import DOWN, LIMITED, SLOW, UNASKED, health, url_health
 
 PULL = frozenset({Action.PULL})
 
@@ -23,9 +24,11 @@ class UpstreamCase(ApiCase):
 
     def routes(self) -> list[CallRoute]:
         self.health: list[UpstreamHealth] = [health()]
+        self.stored: UpstreamSums | None = None
         return upstream_routes(
             lambda: [
-                UpstreamFacts(each, ["alias.test"], ["a.example"], 2, 16) for each in self.health
+                UpstreamFacts(each, ["alias.test"], ["a.example"], 2, 16, stored=self.stored)
+                for each in self.health
             ]
         )
 
@@ -46,6 +49,18 @@ class UpstreamTests(UpstreamCase):
         self.assertEqual(item["urls"][0]["url"], "https://a.test")
         for name in ("answer_p50_ms", "hit_ratio_7d", "stored_bytes", "ratelimit", "account"):
             self.assertIsNone(item[name], name)
+        self.assertEqual(item["answer_series_ms"], [None] * 24)
+
+    def test_answers(self) -> None:
+        """How fast it answers, by the hour, and what is stored of it."""
+        hours = (*[None] * 22, 0.0501, 1.25)
+        self.health = [UpstreamHealth("a.test", "", None, [url_health()], AnswerFacts(0.07, hours))]
+        self.stored = UpstreamSums("a.test", 500, 20, 3)
+        (item,) = self.items()
+        self.assertEqual(
+            (item["answer_p50_ms"], item["answer_series_ms"][-3:]), (70, [None, 50, 1250])
+        )
+        self.assertEqual((item["stored_bytes"], item["repositories"]), (500, 3))
 
     def test_down(self) -> None:
         """One that does not answer says since when, why, and when it is tried again."""
@@ -70,6 +85,8 @@ class UpstreamTests(UpstreamCase):
         for urls, state in (
             ([UNASKED], "unasked"),
             ([DOWN, url_health()], "ok"),
+            ([DOWN, SLOW], "slow"),
+            ([SLOW, UNASKED], "slow"),
             ([DOWN, UNASKED], "unasked"),
             ([DOWN, LIMITED], "limited"),
             ([DOWN, DOWN], "down"),
@@ -86,12 +103,22 @@ class UpstreamTests(UpstreamCase):
 class SightTests(UpstreamCase):
     """Who sees which."""
 
-    rules = (Rule(frozenset({"alice"}), Grant(PULL, frozenset({"a.test"}))),)
+    rules = (
+        Rule(frozenset({"alice"}), Grant(PULL, frozenset({"a.test"}))),
+        Rule(frozenset({"alice"}), Grant(PULL, frozenset({"b.test"}), ("team/*",))),
+    )
+
+    def test_sums(self) -> None:
+        """Sums of an upstream are told to who may pull all of it."""
+        self.health, self.stored = [health("a.test"), health("b.test")], UpstreamSums("", 500)
+        whole, part = self.items(ALICE)
+        self.assertEqual((whole["stored_bytes"], part["stored_bytes"]), (500, None))
+        self.assertIsNone(part["repositories"])
 
     def test_sight(self) -> None:
         """An account sees the upstreams of which it may pull something, without the login."""
         mine = UpstreamHealth("a.test", "robot", True, [url_health()])
-        self.health = [mine, health("b.test")]
+        self.health = [mine, health("c.test")]
         (item,) = self.items(ALICE)
         self.assertEqual((item["name"], item["account"]), ("a.test", None))
         self.assertEqual([each["account"] for each in self.items(ROOT)], ["robot", None])

@@ -20,6 +20,7 @@ from regcache.watched_file import INTERVAL
 from tests.access.accounts import hashed
 from tests.admin.requests.rows import ALPINE, row
 from tests.support.api import ALICE, ROOT, ApiCase
+from tests.support.image_parts import KnownParts
 from tests.support.web_client import MemoryClient
 
 PULL = frozenset({Action.PULL})
@@ -61,6 +62,7 @@ class EventCase(ApiCase):
 
     def routes(self) -> list[CallRoute]:
         self.ring, self.changes = RequestRing(), Changes()
+        self.known = KnownParts()
         ids = EventIds(self.ring, self.changes)
         self.hub = EventHub(self.clock, ids.last)
         self.answers: dict[str, Any] = {
@@ -75,6 +77,7 @@ class EventCase(ApiCase):
             self.callers,
             ids,
             ring=self.ring,
+            images=self.known.finder,
             changes=self.changes,
             handlers=handlers,
         )

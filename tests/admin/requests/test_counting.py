@@ -102,13 +102,16 @@ class HistoryTests(SynchronousTestCase):
         self.clock.advance(NOW)
         self.file = BrokenFile(self.mktemp())
         self.file.broken = False
+        self.stored = 9
         self.history = self.make(self.file)
 
     def make(self, file: CountFile) -> CountHistory:
         """A history that runs."""
         pool: Any = ImmediatePool()
         counting = RequestCounting(lambda: {})
-        history = CountHistory(counting, file, pool=pool, clock=self.clock, disk=lambda: 9)
+        history = CountHistory(
+            counting, file, pool=pool, clock=self.clock, disk=lambda: self.stored
+        )
         history.startService()
         self.addCleanup(lambda: history.running and history.stopService())
         return history
@@ -137,6 +140,14 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual(self.requests(), 3)
         names = self.successResultOf(self.history.names(SPANS["1h"], NameKind.PRINCIPAL))
         self.assertEqual(names["bob"].requests, 3)
+
+    def test_growth(self) -> None:
+        """How fast the disk fills is known once there are some hours of it."""
+        self.assertIsNone(self.history.growth)
+        for _ in range(32):
+            self.stored += 900 * 5
+            self.clock.advance(900)
+        self.assertAlmostEqual(self.history.growth or 0.0, 5.0, places=1)
 
     def test_week(self) -> None:
         """The sums of a week are there for who asks at once."""

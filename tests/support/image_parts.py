@@ -1,0 +1,32 @@
+"""Which images things belong to, as a test says it."""
+
+from collections.abc import Sequence
+
+from regcache.admin.requests.image_finder import ImageFinder
+from regcache.digests import Digest
+from regcache.identity import UpstreamIdentity
+from regcache.images import AskedContent, ImagePart
+
+_UPSTREAMS = {name: UpstreamIdentity(name) for name in ("docker.io", "ghcr.io", "a.test")}
+
+
+class KnownParts:
+    """An index that knows some.
+
+    :ivar parts: what it knows.
+    :ivar asked: what it was asked for.
+    :ivar fails: it cannot answer.
+    """
+
+    def __init__(self) -> None:
+        self.parts: dict[Digest, ImagePart] = {}
+        self.asked: list[AskedContent] = []
+        self.fails = False
+        self.finder = ImageFinder(self.find, lambda: _UPSTREAMS)
+
+    async def find(self, asked: Sequence[AskedContent | None]) -> list[ImagePart | None]:
+        """What is known."""
+        self.asked += [each for each in asked if each is not None]
+        if self.fails:
+            raise OSError("too many wait")
+        return [None if each is None else self.parts.get(each.digest) for each in asked]

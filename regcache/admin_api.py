@@ -37,6 +37,7 @@ from regcache.admin.api import (
 )
 from regcache.admin.api.callers import Callers
 from regcache.admin.api.calls import ApiCall, CallRoute
+from regcache.admin.api.notices import Troubles
 from regcache.admin.api.openapi import OPENAPI, openapi_route
 from regcache.admin.api.router import Api
 from regcache.admin.events.changes import Changes
@@ -141,7 +142,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
 
     routes = [
         *session_calls.SessionCalls(callers, sessions, addresses).routes(),
-        *status_calls.status_routes(sources.daemon, sources.counts),
+        *status_calls.status_routes(sources.daemon, sources.counts, engine.reactor.seconds),
         *upstream_calls.upstream_routes(sources.upstreams),
         *upstream_test_call.upstream_test_routes(jobs, sources.test),
         *transfer_calls.transfer_routes(sources.traffic, images),
@@ -201,6 +202,7 @@ class _Sources:
         storage: admin_storage.StorageSources,
     ) -> None:
         self._history, self._ring = parts.history, parts.requests.ring
+        self._reloads = parts.reloads
         self._storage = storage
         self._engine = engine
         self._current = current
@@ -214,12 +216,26 @@ class _Sources:
             version=__version__,
             title=self._current.in_force.config.ui.title,
             started=self._started,
-            index_problem=engine.index.problem,
             downloads=len(engine.downloads),
             readers=len(engine.feeding),
             disk=self._storage.disk(),
             upstreams=self._current.in_force.health(),
+            troubles=self._troubles(),
             hour=self._history.counting.hour(engine.reactor.seconds()),
+        )
+
+    def _troubles(self) -> Troubles:
+        engine = self._engine
+        damage = engine.checking.damage
+        return Troubles(
+            closed=engine.ledger.closed,
+            refused=engine.downloads.storage_rests,
+            relaying_since=engine.evictor.relaying_since,
+            damaged=damage.count,
+            damaged_at=damage.last,
+            certificates=engine.metrics.certificates.ends(),
+            config=self._reloads.last_error,
+            index=engine.index.problem,
         )
 
     async def counts(self) -> IndexCounts:
@@ -299,7 +315,7 @@ class _Sources:
                 )
             )
 
-        await self._engine.checking.verification.run(tell, upstream)
+        await self._engine.checking.verify(tell, upstream)
 
     def served(self) -> "Deferred[ServedHere]":
         """What clients have to know of the configuration in force."""

@@ -1,6 +1,6 @@
 """What the API knows of the configuration file, and reloads: a part of the composition root."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,11 @@ class Reloads:
     def reload(self) -> "Deferred[dict[str, Any]]":
         """What POST reload answers."""
         return self.reloader().ask().addCallbacks(_reloaded, _not_reloaded)
+
+    @property
+    def last_error(self) -> tuple[float, Sequence[str]] | None:
+        """When the file was kept out (Unix seconds), and why; None where it is in force."""
+        return self.reloader().last_error
 
     def facts(self, config: model.Config) -> config_call.ConfigFacts:
         """What GET config answers."""

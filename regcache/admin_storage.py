@@ -102,8 +102,6 @@ class StorageSources:
             limit=limit,
             partial=ledger.parked,
             free=ledger.free,
-            closed=ledger.closed,
-            refused=engine.downloads.storage_rests,
             pinned=evictor.pinned_bytes,
             evictable=evictor.evictable(),
             by_age=None if sums is None else sums.by_age,

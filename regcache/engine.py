@@ -264,6 +264,7 @@ class _Builder:
     def _content_lost(self, digest: Digest, size: int) -> None:
         """Stored content was damaged and is removed: it is a miss from now on."""
         self._metrics.content_damaged()
+        self._checking.damage.found(self._reactor.seconds())
         self._forgetting.lost(digest)
 
     def _make_downloads(self, finish: int | None) -> None:

@@ -249,6 +249,8 @@ class ListenerTests(ReloadCase):
         config = json.loads(client.get("/api/v1/config").body)
         self.assertEqual(config["config"]["ui"]["title"], "regcache")
         self.assertIn("address already in use", config["last_error"]["errors"][0])
+        (notice,) = client.get("/api/v1/status").json()["notices"]
+        self.assertEqual(notice["code"], "config.refused")
 
     def test_options(self) -> None:
         """TLS and a redirect are put on listeners, whose sockets stay open all the time."""

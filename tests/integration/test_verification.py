@@ -122,17 +122,27 @@ class VerificationTests(PullThroughCase):
         self.assertEqual((set(result["damaged"]), result["damaged_count"]), (names, 4))
         self.assertEqual((result["missing"], result["adopted"]), (1, 1))
         self.assertEqual([each.exists() for each in flipped], [False, False])
+        self.assertEqual(self.notices(), [("storage.damaged", 4)])
         for blob in (self.large, self.small, cut, gone):
             self.assertEqual(self.pull(blob).headers["cache-status"], MISS)
         self.assertIn("; hit", self.pull(fine).headers["cache-status"])
         refused = self.client.get(f"/v2/{REPOSITORY}/blobs/sha256:{foreign}")
         self.assertEqual(refused.status, 404, "what was adopted is nobody's")
         self.assertEqual(self.verify()["result"]["damaged"], [])
+        self.assertEqual(self.notices(), [])
+
+    def notices(self) -> list[tuple[str, int]]:
+        """What GET status warns of, and how many there are."""
+        told = self.admin().get("/api/v1/status").json()["notices"]
+        return [(each["code"], each["params"]["count"]) for each in told]
+
+    def admin(self) -> RegistryClient:
+        """Asks as an administrator."""
+        return RegistryClient(f"http://127.0.0.1:{self.daemon.admin_port}", ("admin", "secret"))
 
     def verify(self) -> Any:
         """Have it done; what is told of the job in the end."""
-        url = f"http://127.0.0.1:{self.daemon.admin_port}"
-        admin = RegistryClient(url, ("admin", "secret"))
+        admin = self.admin()
         headers = {"X-Regcache": "1", "Content-Type": "application/json"}
         begun = admin.ask("POST", "/api/v1/verify", b"{}", headers)
         self.assertEqual(begun.status, 202, begun.body)

@@ -1,11 +1,12 @@
 """GET status: whether it works, how full it is, and how much there is."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from regcache.admin.api.callers import Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.notices import ILL, LEVELS, Notice, Troubles, notices
 from regcache.admin.api.schemas import (
     COUNT,
     TEXT,
@@ -21,10 +22,7 @@ from regcache.facts import IndexCounts
 from regcache.times import time_or_null, time_text
 from regcache.upstream_health import UpstreamHealth
 
-LEVELS = ("ok", "warn", "bad")
 _PARAMS = {"type": "object"}
-#: States of an upstream that are told, and how bad they are.
-_ILL = {"down": "bad", "limited": "warn", "slow": "warn"}
 
 DISK = record(
     used_bytes=COUNT,
@@ -71,8 +69,6 @@ CALLS = (GET_STATUS,)
 class DiskFacts:
     """How full the disk is. What is not known is None.
 
-    :ivar closed: why nothing is stored; "" where it is.
-    :ivar refused: the disk refused a write a moment ago.
     :ivar relaying_since: since when what is new is passed through (Unix seconds).
     """
 
@@ -81,8 +77,6 @@ class DiskFacts:
     limit: int | None
     partial: int
     free: int | None
-    closed: str = ""
-    refused: bool = False
     pinned: int | None = None
     by_age: Sequence[tuple[int | None, int]] | None = None
     evictable: int | None = None
@@ -115,57 +109,43 @@ class DaemonFacts:
 
     :ivar started: Unix seconds.
     :ivar hour: what was asked for in the last one; None where that is not known.
-    :ivar index_problem: why what is learnt is not kept; "" where it is.
+    :ivar troubles: what is wrong with it.
     """
 
     _: KW_ONLY
     version: str
     title: str
     started: float
-    index_problem: str
     downloads: int
     readers: int
     disk: DiskFacts
     upstreams: Sequence[UpstreamHealth]
+    troubles: Troubles
     hour: HourCounts | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that an operator should know.
-
-    :ivar link: the page of the UI that has more; None for none.
-    """
-
-    level: str
-    code: str
-    params: dict[str, Any]
-    link: str | None = None
-
-    def told(self) -> dict[str, Any]:
-        """As the API says it."""
-        return {"level": self.level, "code": self.code, "params": self.params, "link": self.link}
-
-
 def status_routes(
-    daemon: Callable[[], DaemonFacts], counts: Callable[[], Awaitable[IndexCounts]]
+    daemon: Callable[[], DaemonFacts],
+    counts: Callable[[], Awaitable[IndexCounts]],
+    seconds: Callable[[], float],
 ) -> list[CallRoute]:
     """The call.
 
     :param counts: asks the index.
+    :param seconds: Unix seconds.
     """
 
     async def handle(asked: AskedCall) -> dict[str, Any]:
         facts, caller = daemon(), asked.caller
         known = await counts() if caller.sees_all else None
         upstreams = [each for each in facts.upstreams if caller.sees_upstream(each.name)]
-        notices = sorted(_notices(facts, upstreams), key=_badness)
+        found = notices(facts.troubles, upstreams, seconds(), whole=caller.sees_all)
         return {
             "version": facts.version,
             "title": facts.title,
             "started": time_text(facts.started),
-            "verdict": _verdict(notices, len(upstreams)),
-            "notices": [each.told() for each in notices],
+            "verdict": _verdict(found, len(upstreams)),
+            "notices": [each.told() for each in found],
             "hour": _hour(facts.hour if caller.sees_all else None),
             "disk": facts.disk.told(),
             "counts": {
@@ -174,7 +154,7 @@ def status_routes(
                 "blobs": None if known is None else known.contents,
                 "downloads": facts.downloads,
                 "readers": facts.readers,
-                "upstreams_ill": sum(state_of(each) in _ILL for each in upstreams),
+                "upstreams_ill": sum(state_of(each) in ILL for each in upstreams),
             },
         }
 
@@ -190,29 +170,9 @@ def _hour(hour: HourCounts | None) -> dict[str, int | None]:
     }
 
 
-def _notices(facts: DaemonFacts, upstreams: Sequence[UpstreamHealth]) -> Iterator[Notice]:
-    for each in upstreams:
-        state = state_of(each)
-        if state in _ILL:
-            yield Notice(_ILL[state], f"upstream.{state}", {"upstream": each.name}, "#/upstreams")
-        if each.credentials_ok is False:
-            params = {"upstream": each.name}
-            yield Notice("warn", "credentials.refused", params, "#/upstreams")
-    if facts.disk.closed:
-        yield Notice("warn", "storage.closed", {"text": facts.disk.closed}, "#/storage")
-    if facts.disk.refused:
-        yield Notice("warn", "storage.refused", {}, "#/storage")
-    if facts.index_problem:
-        yield Notice("bad", "index.problem", {"text": facts.index_problem})
-
-
-def _badness(notice: Notice) -> int:
-    return -LEVELS.index(notice.level)
-
-
-def _verdict(notices: Sequence[Notice], upstreams: int) -> dict[str, Any]:
+def _verdict(found: Sequence[Notice], upstreams: int) -> dict[str, Any]:
     """The worst of what there is to say; where there is nothing, that it works."""
-    if not notices:
+    if not found:
         return {"level": "ok", "code": "ok", "params": {"upstreams": upstreams}}
-    worst = notices[0]
+    worst = found[0]
     return {"level": worst.level, "code": worst.code, "params": worst.params}

@@ -4,12 +4,14 @@ from typing import Any
 
 from regcache.access.grants import Action, Grant, Rule
 from regcache.admin.api.calls import CallRoute
+from regcache.admin.api.notices import Troubles
 from regcache.admin.api.status_calls import GET_STATUS, DaemonFacts, DiskFacts, status_routes
 from regcache.facts import IndexCounts
 from regcache.upstream_health import UpstreamHealth
 from tests.support.api import ALICE, ApiCase, BusyError
 from tests.support.health import DOWN, LIMITED, UNASKED, health
 
+NOW = 1_800_000_000.0
 PULL = frozenset({Action.PULL})
 
 
@@ -19,17 +21,17 @@ class StatusCase(ApiCase):
     def routes(self) -> list[CallRoute]:
         self.upstreams: list[UpstreamHealth] = [health("a.test"), health("b.test", UNASKED)]
         self.disk = DiskFacts(used=10, limit=100, partial=3, free=50)
-        self.index_problem = ""
+        self.troubles = Troubles()
         self.counting: Any = IndexCounts(1, 2, 3)
-        return status_routes(self.facts, self.counts)
+        return status_routes(self.facts, self.counts, lambda: NOW)
 
     def facts(self) -> DaemonFacts:
         """What it knows of itself."""
         return DaemonFacts(
             version="1.2",
             title="here",
-            started=1_800_000_000.0,
-            index_problem=self.index_problem,
+            started=NOW,
+            troubles=self.troubles,
             downloads=4,
             readers=5,
             disk=self.disk,
@@ -93,7 +95,7 @@ class StatusTests(StatusCase):
             by_age=[(7, 5), (None, 4)],
             evictable=6,
             full_in_days=2.5,
-            next_sweep=1_800_000_000.0,
+            next_sweep=NOW,
         )
         disk = self.status()["disk"]
         self.assertEqual(
@@ -104,9 +106,7 @@ class StatusTests(StatusCase):
     def test_notices(self) -> None:
         """What is wrong is told, the worst first, and that is the verdict."""
         self.upstreams = [health("a.test", LIMITED), health("b.test", DOWN), health("c", ok=False)]
-        self.disk = DiskFacts(
-            used=1, limit=1, partial=0, free=0, closed="no space is left", refused=True
-        )
+        self.troubles = Troubles(closed="no space is left", refused=True)
         status = self.status()
         told = [(each["level"], each["code"]) for each in status["notices"]]
         self.assertEqual(
@@ -125,9 +125,32 @@ class StatusTests(StatusCase):
         )
         self.assertEqual(status["counts"]["upstreams_ill"], 2)
 
+    def test_troubles(self) -> None:
+        """Each says what is needed to put it into words, and where more is."""
+        day = 86_400.0
+        self.troubles = Troubles(
+            relaying_since=NOW,
+            damaged=2,
+            damaged_at=NOW,
+            certificates={"a.cer": NOW + 15 * day, "b.cer": NOW + 13 * day, "c.cer": NOW - 1},
+            config=(NOW, ["line 1: no", "line 2: no"]),
+        )
+        told = [(each["code"], each["params"], each["link"]) for each in self.status()["notices"]]
+        now, storage = "2027-01-15T08:00:00Z", "#/storage"
+        self.assertEqual(
+            told,
+            [
+                ("certificate.ended", {"chain": "c.cer", "ends": "2027-01-15T07:59:59Z"}, None),
+                ("storage.full", {"since": now}, storage),
+                ("storage.damaged", {"count": 2, "last": now}, storage),
+                ("certificate.ends", {"chain": "b.cer", "ends": "2027-01-28T08:00:00Z"}, None),
+                ("config.refused", {"time": now, "text": "line 1: no\nline 2: no"}, None),
+            ],
+        )
+
     def test_index(self) -> None:
         """An index that is ill is told; one that does not answer is 503."""
-        self.index_problem = "it is in memory"
+        self.troubles = Troubles(index="it is in memory")
         self.assertEqual(self.status()["verdict"]["code"], "index.problem")
         self.counting = BusyError()
         self.assert_problem(self.get("status"), 503, "INDEX_BUSY")
@@ -145,3 +168,9 @@ class SightTests(StatusCase):
         self.assertEqual(status["verdict"]["level"], "ok")
         self.assertIsNone(status["counts"]["blobs"])
         self.assertEqual(self.status()["verdict"]["level"], "bad")
+
+    def test_files(self) -> None:
+        """Who sees a part only is told nothing of files of the daemon."""
+        self.troubles = Troubles(certificates={"a.cer": NOW}, config=(NOW, ["line 1: no"]))
+        self.assertEqual(self.status(ALICE)["notices"], [])
+        self.assertEqual(len(self.status()["notices"]), 2)

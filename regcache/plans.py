@@ -133,6 +133,7 @@ class Plan:
     :ivar targets: what is removed when it is run.
     :ivar meant: each of them that is here, with what it names.
     :ivar tags: all tags that go.
+    :ivar checked_at: when it was looked at last before it is run (Unix seconds).
     """
 
     id: str
@@ -148,6 +149,7 @@ class Plan:
     targets: tuple[RemovalTarget, ...] = ()
     meant: frozenset[tuple[RemovalTarget, Digest | None]] = frozenset()
     tags: frozenset[tuple[Repository, str]] = frozenset()
+    checked_at: float = 0.0
 
     def exceeds(self, shown: "Plan") -> bool:
         """Whether this deletion removes more than another one that was shown."""

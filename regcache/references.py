@@ -2,7 +2,7 @@
 
 Grammar of the OCI distribution specification 1.1, "Pulling manifests". Everything is read
 from the raw request target: a percent-decoded path has lost what it was, so ``%`` is refused
-outside the query.
+outside the query. Only the colon of a digest may be escaped, as many libraries do it.
 """
 
 import re
@@ -29,6 +29,7 @@ _REGISTRY = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?\Z")
 _RELATIVE = frozenset({".", ".."})
 _PATH_CHARACTERS = re.compile(r"[A-Za-z0-9._:/~!$&'()*+,;=@-]*\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ESCAPED_COLON = re.compile(r"(/(?:manifests|blobs|referrers)/[a-z0-9]+)%3[Aa]([0-9a-f]+)\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -49,7 +50,7 @@ class TargetKind(Enum):
 class Target:
     """A request target that keeps to the grammar.
 
-    :ivar path: the path as sent, e.g. ``/v2/library/alpine/manifests/3.20``.
+    :ivar path: e.g. ``/v2/library/alpine/manifests/3.20``; as sent, but for an escaped colon.
     :ivar name: the repository as named in the path; its first component may be a registry.
     :ivar reference: tag or digest, or "".
     :ivar query: the decoded query; every field with all its values.
@@ -93,6 +94,7 @@ def parse_target(raw_uri: bytes) -> Target:
     except UnicodeDecodeError:
         raise NameInvalidError("the request target has characters that are not ASCII") from None
     path, _, query = text.partition("?")
+    path = _ESCAPED_COLON.sub(r"\1:\2", path)
     _check_path(path)
     return _classify(path, parse_query(query))
 

@@ -57,6 +57,21 @@ class NameTests(SynchronousTestCase):
         for tag in ("", ".x", "-x", "a/b", "a:b", "x" * 129, "x\n"):
             self.assertFalse(is_tag(tag), tag)
 
+    def test_escaped_colon(self) -> None:
+        """The colon of a digest may be escaped, as libraries for URLs do it; nothing else may."""
+        for tail in (f"sha256%3A{HEX}", f"sha256%3a{HEX}"):
+            for kind in ("manifests", "blobs", "referrers"):
+                target = parse_target(f"/v2/a/b/{kind}/{tail}?ns=x".encode())
+                self.assertEqual((target.reference, target.path), (SHA, f"/v2/a/b/{kind}/{SHA}"))
+        for path in (
+            f"/v2/a%3A80/b/manifests/{SHA}",
+            f"/v2/a/manifests/sha256%253A{HEX}",
+            f"/v2/a/manifests/sha256%2F{HEX}",
+            f"/v2/a/manifests/sha256%3A{HEX}/",
+            f"/v2/a%3A{HEX}",
+        ):
+            self.assertRaises(RegistryError, parse_target, path.encode())
+
     def test_registries(self) -> None:
         """A component with a dot or colon, or localhost, is meant as a registry."""
         for component in ("ghcr.io", "host:5000", "localhost", "LOCALHOST"):

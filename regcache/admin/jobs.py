@@ -3,6 +3,11 @@
 =========  ==========================  =================================================
 state      event                       what holds afterwards
 =========  ==========================  =================================================
+none       the same one runs, and it   queued
+           is one that waits for that
+queued     the one before it ends      running
+queued     it is called off, or the    cancelled
+           daemon stops
 running    the work has ended          done
 running    the work fails              failed, with one line that says why
 running    it is called off, or the    cancelled; what it has done until then stays done
@@ -10,7 +15,7 @@ running    it is called off, or the    cancelled; what it has done until then st
 any other  ``KEPT`` jobs ended later   forgotten
 =========  ==========================  =================================================
 
-The same job never runs twice at a time, and the jobs of each kind that run are limited.
+The same job never runs twice at a time, and the jobs of each kind that run or wait are limited.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -34,11 +39,14 @@ from regcache.timings import begin_timings
 KEPT = 100
 #: Jobs that run at a time, of all kinds, and of each.
 MOST_RUNNING, MOST_OF_A_KIND = 16, 8
+#: Jobs that wait for others, in all.
+MOST_QUEUED = 32
 
 
 class JobState(Enum):
     """Where a job is in its life."""
 
+    QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -67,7 +75,7 @@ class Job:
 
     :ivar by: the account that began it; "" for none.
     :ivar about: tells jobs of a kind apart; "" where it has only one.
-    :ivar began: Unix seconds; ``ended`` likewise, None while it runs.
+    :ivar began: Unix seconds; ``ended`` likewise, None while it runs or waits.
     :ivar done_bytes: how much of ``total_bytes`` is done; None where that says nothing.
     :ivar result: what it has found, as plain JSON; None as long as that is not known.
     """
@@ -100,26 +108,46 @@ class Jobs(Service):
         self._clock = clock
         self._jobs: dict[str, Job] = {}
         self._work: dict[str, Deferred[None]] = {}
+        self._queue: list[tuple[Job, Work]] = []
 
-    def begin(self, kind: str, by: str, work: Work, *, about: str = "") -> Job:
+    def begin(self, kind: str, by: str, work: Work, *, about: str = "", waits: bool = False) -> Job:
         """Begin a job.
 
         :param about: tells jobs of a kind apart; the same one does not run twice.
-        :raises JobRunningError: if it runs, or too many jobs do.
+        :param waits: it waits for the same one to end, where that runs.
+        :raises JobRunningError: if it runs, or too many jobs run or wait.
         """
         running = [self._jobs[each] for each in self._work]
         alike = [each for each in running if each.kind == kind]
-        if any(each.about == about for each in alike):
+        runs = any(each.about == about for each in alike)
+        if runs and not waits:
             raise JobRunningError("such a job runs already")
-        if len(running) >= MOST_RUNNING or len(alike) >= MOST_OF_A_KIND:
+        full = len(running) >= MOST_RUNNING or len(alike) >= MOST_OF_A_KIND
+        if len(self._queue) >= MOST_QUEUED if runs else full:
             raise JobRunningError("too many jobs run; they end by themselves, or are called off")
         job = Job(secrets.token_hex(8), kind, by, self._clock.seconds(), about=about)
         self._jobs[job.id] = job
+        if runs:
+            job.state = JobState.QUEUED
+            self._queue.append((job, work))
+        else:
+            self._start(job, work)
+        return job
+
+    def _start(self, job: Job, work: Work) -> None:
+        job.state = JobState.RUNNING
         doing = self._work[job.id] = Deferred.fromCoroutine(self._run(job, work))
         doing.addCallbacks(
             lambda _: self._end(job, JobState.DONE), self._failed, errbackArgs=(job,)
         )
-        return job
+
+    def _start_next(self, ended: Job) -> None:
+        """Begin what has waited longest for a job that has ended."""
+        for place, (job, work) in enumerate(self._queue):
+            if (job.kind, job.about) == (ended.kind, ended.about):
+                del self._queue[place]
+                self._start(job, work)
+                return
 
     async def _run(self, job: Job, work: Work) -> None:
         begin_timings(self._clock.seconds, job.by)  # so it is known for whom something is fetched
@@ -134,14 +162,19 @@ class Jobs(Service):
         return self._jobs.get(job_id)
 
     def cancel(self, job: Job) -> None:
-        """Call a job off, if it still runs."""
+        """Call a job off, if it still runs or waits."""
         work = self._work.get(job.id)
         if work is not None:
             work.cancel()
+        elif job.state is JobState.QUEUED:
+            self._queue = [each for each in self._queue if each[0] is not job]
+            self._end(job, JobState.CANCELLED)
 
     def stopService(self) -> None:
         """Call all of them off."""
         super().stopService()
+        for job, _ in list(self._queue):
+            self.cancel(job)
         for work in list(self._work.values()):
             work.cancel()
 
@@ -157,7 +190,8 @@ class Jobs(Service):
         self._end(job, JobState.FAILED)
 
     def _end(self, job: Job, state: JobState) -> None:
-        self._work.pop(job.id, None)
+        if self._work.pop(job.id, None) is not None:
+            self._start_next(job)
         job.state, job.ended = state, self._clock.seconds()
         for step in job.steps:
             if step.state is JobState.RUNNING:

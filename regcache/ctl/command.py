@@ -27,6 +27,22 @@ from regcache.ctl.printer import Printer
 DONE, FAILED, USAGE, NO_DAEMON = 0, 1, 2, 3
 PASSWORD_VARIABLE = "REGCACHE_PASSWORD"
 
+EARLY = "early_"
+"""Before the names of options that come before the command."""
+
+_WHERE = (
+    ("--socket", "socket", "PATH", "its unix socket (admin.socket)"),
+    ("-c", "file", "FILE", "the configuration that names it"),
+    ("--url", "url", "URL", "the URL of its admin endpoint, or of an admin host"),
+    (
+        "--user",
+        "user",
+        "NAME",
+        f"an account, for --url; {PASSWORD_VARIABLE} or a prompt has its password",
+    ),
+    ("--link", "link", "LINK", "a one-time link of 'regcachectl ui', for --url"),
+)
+
 Work = Callable[[argparse.Namespace, IAsksDaemon, Printer], Awaitable[int]]
 """Does what a command is for; gives the exit status.
 
@@ -49,19 +65,31 @@ def add_daemon_parser(
         description=f"{help[:1].upper()}{help[1:]}.",
         epilog=f"example: {example}",
     )
-    where = parser.add_argument_group("where the daemon is")
-    where.add_argument("--socket", metavar="PATH", help="its unix socket (admin.socket)")
-    where.add_argument("-c", dest="file", metavar="FILE", help="the configuration that names it")
-    where.add_argument("--url", help="the URL of its admin endpoint, or of an admin host")
-    where.add_argument(
-        "--user",
-        metavar="NAME",
-        help=f"an account, for --url; {PASSWORD_VARIABLE} or a prompt has its password",
-    )
-    where.add_argument("--link", help="a one-time link of 'regcachectl ui', for --url")
-    parser.add_argument("--json", action="store_true", help="print the answer of the API")
+    add_common_options(parser)
     parser.set_defaults(run=lambda options: run(options, work))
     return parser
+
+
+def add_common_options(parser: argparse.ArgumentParser, prefix: str = "") -> None:
+    """Add the options of all commands that ask the daemon.
+
+    :param prefix: of the names under which they are kept.
+    """
+    where = parser.add_argument_group("where the daemon is")
+    for flag, name, metavar, text in _WHERE:
+        where.add_argument(flag, dest=prefix + name, metavar=metavar, help=text)
+    text = "print the answer of the API"
+    parser.add_argument("--json", dest=f"{prefix}json", action="store_true", help=text)
+
+
+def take_early_options(root: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Let options before the command count as those behind it, which go first."""
+    for name in (*(name for _, name, _, _ in _WHERE), "json"):
+        given = getattr(options, EARLY + name)
+        if given and not hasattr(options, "json"):
+            root.error("-c, --url and the like are for commands that ask the daemon")
+        if given and not getattr(options, name):
+            setattr(options, name, given)
 
 
 def run(options: argparse.Namespace, work: Work) -> int:

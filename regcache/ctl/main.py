@@ -25,6 +25,7 @@ from regcache.ctl import (
     usage_command,
     verify_command,
 )
+from regcache.ctl.command import EARLY, add_common_options, take_early_options
 
 #: Each module adds its own parser, whose ``run`` takes the arguments and gives the exit status.
 COMMANDS = (
@@ -53,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     root = argparse.ArgumentParser(prog="regcachectl", description="Operate regcache.")
     root.add_argument("--version", action="version", version=f"regcachectl {__version__}")
+    add_common_options(root, EARLY)
     subparsers = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
@@ -61,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; gives the exit status."""
-    options = parser().parse_args(arguments)
+    root = parser()
+    options = root.parse_args(arguments)
+    take_early_options(root, options)
     status: int = options.run(options)
     return status
 

@@ -17,6 +17,11 @@ SENTENCES = {
     "credentials.refused": "{upstream} refuses our credentials; it is asked without them.",
     "storage.closed": "Nothing is stored: {text}. Pulls still work; new images pass through.",
     "storage.refused": "The disk refused a write a moment ago. New images pass through.",
+    "storage.full": "The disk is full since {since}. Pulls still work; new images pass through.",
+    "storage.damaged": "{count} stored contents were damaged, and removed. Look at the disk.",
+    "certificate.ends": "The certificate {chain} ends at {ends}.",
+    "certificate.ended": "The certificate {chain} has ended, at {ends}.",
+    "config.refused": "The configuration file is wrong, and not in force: {text}",
     "index.problem": "{text}",
 }
 

@@ -14,6 +14,9 @@ UNOPENED = (sqlite3.Error, IndexDamagedError, OSError)
 UNUSABLE = (*UNOPENED, IndexVersionError)
 """The same, or the file is a newer program's."""
 
+MODE = 0o600
+"""Of the file of an index, and of those that SQLite puts beside it."""
+
 MOST_MEMORY_PAGES = 16_384
 """Pages of 4 KiB that an index in memory may have."""
 
@@ -43,8 +46,13 @@ def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connect
 
     One thread at a time may use it, not always the same one.
 
+    A new file is for its owner alone: it names accounts. What SQLite puts beside it gets its mode.
+
     :param immutable: read it without locks, and without the files that SQLite keeps beside it.
+    :raises OSError: if it cannot be begun.
     """
+    if create:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
     mode = "ro&immutable=1" if immutable else "rwc" if create else "rw"
     return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}")
 
@@ -66,7 +74,16 @@ def open_index(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
     :raises IndexVersionError: if a newer program wrote it.
     :raises sqlite3.Error, IndexDamagedError, OSError: if it cannot be used.
     """
+    _restrict(path)
     return _prepared(connect(path, create=True), migrations, _PRAGMAS)
+
+
+def _restrict(path: str) -> None:
+    """Let nobody else read what an earlier version has begun."""
+    for each in (path, f"{path}-wal", f"{path}-shm", f"{path}-journal", f"{path}.backup"):
+        with suppress(OSError):
+            if os.stat(each).st_mode & 0o077:
+                os.chmod(each, MODE)
 
 
 def open_substitute(path: str, migrations: Sequence[str]) -> sqlite3.Connection | None:

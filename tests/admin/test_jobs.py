@@ -6,7 +6,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.admin.jobs import KEPT, MOST_RUNNING, Job, JobRunningError, Jobs, JobState, JobStep
+from regcache.admin.jobs import (
+    KEPT,
+    MOST_QUEUED,
+    MOST_RUNNING,
+    Job,
+    JobRunningError,
+    Jobs,
+    JobState,
+    JobStep,
+)
 
 
 class JobTests(SynchronousTestCase):
@@ -67,6 +76,28 @@ class JobTests(SynchronousTestCase):
         self.assertRaises(JobRunningError, self.begin, "one more")
         self.waiting[0].callback(None)
         self.begin()
+
+    def test_queued(self) -> None:
+        """One that waits for the same one begins when that ends, in turn, however it ends."""
+        first, second, third = (self.begin(waits=True) for _ in range(3))
+        self.assertEqual([each.state.value for each in (first, second)], ["running", "queued"])
+        self.waiting[0].errback(OSError("no"))
+        self.assertEqual([each.state.value for each in (second, third)], ["running", "queued"])
+        self.jobs.cancel(second)
+        self.assertEqual([each.state.value for each in (second, third)], ["cancelled", "running"])
+        self.waiting[-1].callback(None)
+        self.assertIs(third.state, JobState.DONE)
+
+    def test_queue_bounded(self) -> None:
+        """So many wait; a job that is called off waits no more, nor when the daemon stops."""
+        self.begin()
+        queued = [self.begin(waits=True) for _ in range(MOST_QUEUED)]
+        self.assertRaises(JobRunningError, self.begin, waits=True)
+        self.jobs.cancel(queued[0])
+        self.begin(waits=True)
+        self.jobs.stopService()
+        self.assertEqual({each.state for each in self.jobs.all()}, {JobState.CANCELLED})
+        self.assertEqual(len(self.waiting), 1)
 
     def test_several(self) -> None:
         """Some kinds may run more than once."""

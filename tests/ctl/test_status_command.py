@@ -112,6 +112,13 @@ class StatusTests(CommandCase):
             self.assertEqual(main(["status", "-c", "/nowhere/regcache.yml"]), 2)
         self.assertIn("--user and --link are for --url", errors.getvalue())
         self.assertIn("/nowhere/regcache.yml: cannot be read", errors.getvalue())
+        with contextlib.redirect_stderr(errors):
+            self.assertEqual(main(["-c", "/early/regcache.yml", "status"]), 2)
+            self.assertEqual(main(["-c", "/early/a.yml", "status", "-c", "/late/a.yml"]), 2)
+            self.assertRaises(SystemExit, main, ["--json", "passwd", "a", "b"])
+        self.assertIn("/early/regcache.yml: cannot be read", errors.getvalue())
+        self.assertIn("/late/a.yml: cannot be read", errors.getvalue())
+        self.assertIn("for commands that ask the daemon", errors.getvalue())
         help = io.StringIO()
         with contextlib.redirect_stdout(help):
             self.assertRaises(SystemExit, main, ["status", "--help"])

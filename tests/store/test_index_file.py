@@ -288,6 +288,33 @@ class SubstituteTests(IndexFileCase):
         raise OSError(errno.EROFS, "Read-only file system")
 
 
+class ModeTests(IndexFileCase):
+    """Who may read it: it names accounts."""
+
+    def modes(self) -> set[int]:
+        """Of all files that are there."""
+        directory = os.path.dirname(self.path)
+        paths = [os.path.join(directory, name) for name in os.listdir(directory)]
+        return {os.stat(path).st_mode & 0o777 for path in paths}
+
+    def test_new(self) -> None:
+        """Its owner alone, as with all that SQLite puts beside it, and the copy."""
+        self.filled(backup=True)
+        self.file.open()
+        self.file.write([blob()])
+        self.assertGreater(len(os.listdir(os.path.dirname(self.path))), 2)
+        self.assertEqual(self.modes(), {0o600})
+
+    def test_earlier(self) -> None:
+        """What an earlier version has begun is for its owner alone from now on."""
+        self.filled(backup=True)
+        for path in (self.path, f"{self.path}.backup"):
+            os.chmod(path, 0o644)
+        self.file.open()
+        self.file.write([blob()])
+        self.assertEqual((self.modes(), self.size()), ({0o600}, 5))
+
+
 class VersionTests(IndexFileCase):
     """The version of the schema."""
 

@@ -61,7 +61,7 @@ GET_IMAGE = ApiCall(
         pulls_30d=nullable(COUNT),
         checked=nullable(TIME),
         fresh_until=nullable(TIME),
-        pinned=nullable(record(by=TEXT, since=nullable(TIME))),
+        pinned=nullable(record(by=nullable(TEXT), since=nullable(TIME))),
     ),
 )
 _TEXTS = array(TEXT)
@@ -178,7 +178,7 @@ class _Calls:
             "last_used": time_or_null(found.last_used),
             "pulls_30d": found.pulls,
             **told_freshness(found.tags, upstream, self._catalogued.fresh_for),
-            "pinned": None if found.pin is None else _pin(found.pin),
+            "pinned": None if found.pin is None else _pin(found.pin, caller),
         }
 
     def _pull(self, named: Named, tag: str, digest: str) -> dict[str, str]:
@@ -219,8 +219,10 @@ class _Calls:
         return {"items": items, "next": None}
 
 
-def _pin(pin: ImagePin) -> dict[str, Any]:
-    return {"by": pin.by, "since": time_or_null(pin.since)}
+def _pin(pin: ImagePin, caller: Caller) -> dict[str, Any]:
+    """Who pinned it is told to who sees everything, and to that one."""
+    told = caller.sees_all or pin.by == caller.account
+    return {"by": (pin.by or None) if told else None, "since": time_or_null(pin.since)}
 
 
 def _settings(settings: ImageSettings) -> dict[str, Any]:

@@ -82,15 +82,16 @@ def job_routes(jobs: Jobs) -> list[CallRoute]:
 
 
 def begin_job(
-    jobs: Jobs, asked: AskedCall, kind: str, work: Work, *, about: str = ""
+    jobs: Jobs, asked: AskedCall, kind: str, work: Work, *, about: str = "", waits: bool = False
 ) -> dict[str, Any]:
     """Begin a job; the answer of its call.
 
     :param about: tells jobs of a kind apart.
+    :param waits: it waits for the same one to end.
     :raises JobRunningProblem: if the same one runs, or too many do.
     """
     try:
-        job = jobs.begin(kind, asked.caller.account, work, about=about)
+        job = jobs.begin(kind, asked.caller.account, work, about=about, waits=waits)
     except JobRunningError as error:
         raise JobRunningProblem(f"{error}; see GET jobs") from None
     return {"job": job.id}

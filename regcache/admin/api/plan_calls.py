@@ -26,7 +26,7 @@ from regcache.admin.api.kinds import (
     Text,
 )
 from regcache.admin.api.schemas import COUNT, DIGEST, TEXT, TIME, array, nullable, record, words
-from regcache.admin.jobs import Job, Jobs
+from regcache.admin.jobs import Job, Jobs, WorkFailedError
 from regcache.digests import Digest, is_digest
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.plans import (
@@ -115,6 +115,9 @@ class PlanService(Protocol):
     async def take(self, plan_id: str) -> Plan:
         """Take a plan, to run it."""
 
+    async def confirm(self, plan: Plan) -> None:
+        """Look once more at one that was taken some time ago."""
+
     def give_back(self, plan: Plan) -> None:
         """It is not run now."""
 
@@ -172,6 +175,10 @@ class PlanCalls:
 
         async def work(job: Job) -> None:
             job.total_bytes = plan.sums.freed
+            try:
+                await self._plans.confirm(plan)
+            except PlanChangedError:
+                raise WorkFailedError("it would remove more by now than was shown") from None
             outcome = await self._plans.run(plan, lambda freed: _note(job, freed))
             job.done_bytes = outcome.freed
             job.result = {
@@ -181,7 +188,7 @@ class PlanCalls:
             }
 
         try:
-            return begin_job(self._jobs, asked, plan.request.action.value, work)
+            return begin_job(self._jobs, asked, plan.request.action.value, work, waits=True)
         except JobRunningProblem:
             self._plans.give_back(plan)
             raise

@@ -45,6 +45,9 @@ from regcache.plans import (
 from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 from regcache.retention import Selection
 
+SOON = 1.0
+"""Seconds for which a plan that was looked at is not looked at again."""
+
 LASTS = 300.0
 """Seconds for which a plan can be run."""
 
@@ -121,10 +124,20 @@ class Planner:
         plan = self._plans.get(plan_id)
         if plan is None:
             raise PlanExpiredError("there is no such plan any more: make it anew")
+        checked_at = self._clock.seconds()
         if plan.selection is None:
             await self._check(plan)
         self._plans.drop(plan_id)
-        return plan
+        return replace(plan, checked_at=checked_at)
+
+    async def confirm(self, plan: Plan) -> None:
+        """Look once more at a plan that was taken some time ago, before it is run.
+
+        :raises PlanChangedError: if it would remove more than was shown.
+        :raises OSError: if the index cannot be read.
+        """
+        if plan.selection is None and self._clock.seconds() - plan.checked_at >= SOON:
+            await self._check(plan)
 
     def give_back(self, plan: Plan) -> None:
         """A plan that was taken is not run now; it can be taken again until it expires."""

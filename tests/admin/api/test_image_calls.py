@@ -23,6 +23,7 @@ from regcache.facts import Descriptor, Manifest
 from regcache.images import CONFIG_TYPES
 from regcache.media_types import OCI_MANIFEST
 from regcache.parsing import Parser
+from regcache.pins import Pin
 from regcache.times import time_text
 from tests.support.api import ALICE, ROOT, ApiCase, BusyError
 from tests.support.catalogued import LAYER, CatalogueCase, MadeImage, image_of, index_of
@@ -255,6 +256,11 @@ class VisibilityTests(ImageCallCase):
         self.assert_problem(absent, 404, "NOT_CACHED")
         image = self.get("image?name=docker.io/team/a&reference=1", ALICE)
         self.assertIsNone(self.answered(GET_IMAGE, image)["shared_with"])
+        pinning = self.index.pins.pin(repository_of("team/a"), "1", Pin("root", 1.0))
+        self.successResultOf(pinning)
+        for credentials, account in ((ALICE, None), (ROOT, "root")):
+            image = self.get("image?name=docker.io/team/a&reference=1", credentials)
+            self.assertEqual(self.answered(GET_IMAGE, image)["pinned"]["by"], account)
         whole = self.answered(GET_REPOSITORIES, self.get("repositories", ROOT))
         self.assertEqual(whole["total"], 2)
 

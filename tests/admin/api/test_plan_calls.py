@@ -19,7 +19,7 @@ from regcache.admin.api.storage_calls import (
     StorageFacts,
     storage_routes,
 )
-from regcache.admin.jobs import Job, Jobs
+from regcache.admin.jobs import MOST_QUEUED, Job, Jobs, JobState
 from regcache.digests import Digest
 from regcache.plans import Savings, UpstreamSums
 from tests.support.api import ALICE, ROOT, ApiCase
@@ -139,7 +139,29 @@ class PlanCallTests(StorageApiCase):
         self.assertFalse(self.stored(self.image[0]))
 
     def test_another_runs(self) -> None:
-        """A plan that cannot be run now, since another one is, can be run afterwards."""
+        """A plan waits while another one is run; too many do not, and can be run afterwards."""
+
+        async def wait(_job: Job) -> None:
+            await ended
+
+        ended: Deferred[None] = Deferred()
+        self.jobs.begin("delete", "root", wait)
+        waits = self.plan(action="delete", upstream="docker.io")["plan"]
+        begun = self.answered(RUN_PLAN, self.post("plans/run", {"plan": waits}, ROOT))
+        for _ in range(MOST_QUEUED - 1):
+            self.jobs.begin("delete", "root", wait, waits=True)
+        plan = self.plan(action="delete", upstream="docker.io")["plan"]
+        answer = self.post("plans/run", {"plan": plan}, ROOT)
+        self.assert_problem(answer, 409, "JOB_RUNNING")
+        self.assertTrue(self.stored(self.image[0]))
+        ended.callback(None)
+        self.clock.pump([0.1] * 20)
+        job = self.jobs.find(begun["job"])
+        self.assertEqual(job and job.state, JobState.DONE)
+        self.assertFalse(self.stored(self.image[0]))
+
+    def test_changed_in_the_queue(self) -> None:
+        """A plan that would remove more by the time of its turn removes nothing."""
 
         async def wait(_job: Job) -> None:
             await ended
@@ -147,11 +169,16 @@ class PlanCallTests(StorageApiCase):
         ended: Deferred[None] = Deferred()
         self.jobs.begin("delete", "root", wait)
         plan = self.plan(action="delete", upstream="docker.io")["plan"]
-        answer = self.post("plans/run", {"plan": plan}, ROOT)
-        self.assert_problem(answer, 409, "JOB_RUNNING")
+        begun = self.answered(RUN_PLAN, self.post("plans/run", {"plan": plan}, ROOT))
+        self.clock.advance(5)
+        self.storage.tag("another", self.image[0])
         ended.callback(None)
-        self.run_plan(plan)
-        self.assertFalse(self.stored(self.image[0]))
+        self.clock.pump([0.1] * 20)
+        job = self.jobs.find(begun["job"])
+        assert job is not None
+        self.assertEqual(job.state, JobState.FAILED)
+        self.assertIn("more by now", job.error)
+        self.assertTrue(self.stored(self.image[0]))
 
     def test_refused(self) -> None:
         """What makes no sense, or is not there, is said."""
@@ -205,6 +232,7 @@ class PinCallTests(StorageApiCase):
         self.assertEqual(names, [(NAME, "1"), (NAME, "2"), (NAME, "3"), ("quay.io/b", "1")])
         seen = self.answered(GET_PINS, self.get("pins", ALICE))["items"]
         self.assertEqual([each["name"] for each in seen], ["quay.io/b"])
+        self.assertIsNone(seen[0]["by"])
 
     def test_hidden_cursor(self) -> None:
         """A cursor tells nobody the name of a row that is hidden; the same row has the same one."""

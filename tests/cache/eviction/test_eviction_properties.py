@@ -17,7 +17,7 @@ from regcache.cache.removal import NotHereError, PinnedError
 from regcache.digests import Digest
 from regcache.interfaces import IContentFile, IWorkPool, NoRoomError
 from regcache.pins import Pin
-from regcache.removals import tag_of
+from regcache.removals import blob_of, manifest_of, tag_of
 from regcache.retention import FIRST, Position, Selection
 from tests.support.evictions import Storage
 from tests.support.index_cases import repository_of
@@ -34,6 +34,7 @@ NUMBERS = st.integers(0, IMAGES - 1)
 STEPS = st.one_of(
     st.tuples(st.just("pull"), NUMBERS),
     st.tuples(st.sampled_from(["use", "pin", "unpin", "delete", "open", "close"]), NUMBERS),
+    st.tuples(st.sampled_from(["delete_manifest", "delete_base", "delete_at_once"]), NUMBERS),
     st.tuples(st.just("claim"), st.integers(1, LIMIT)),
     st.tuples(st.just("claim"), st.integers(LIMIT // 2, LIMIT)),
     st.tuples(st.just("pass"), st.sampled_from([1, 700, 100_000])),
@@ -71,6 +72,7 @@ class Machine:
         self.clock.advance(1_000_000)
         self.open_files: dict[int, IContentFile] = {}
         self.pinned: set[int] = set()
+        self.manifests: dict[int, Digest] = {}
         self.deleted: set[int] = set()  # while they are read, which goes on
         self.unknown: set[Digest] = set()  # stored as the daemon was killed, before that was noted
         self.start()
@@ -150,6 +152,7 @@ class Machine:
                     self.storage.add_blob(name, size)
                 claim.release()
         manifest = self.storage.add_manifest(f"image {number}", *listed)
+        self.manifests[number] = manifest.digest
         self.storage.tag(f"v{number}", manifest.digest)
 
     def use(self, number: int) -> None:
@@ -171,6 +174,27 @@ class Machine:
         """It is deleted by an operator, unless it is pinned."""
         self.finish(self.storage.removal.remove(tag_of(APP, f"v{number}")))
         self.deleted.add(number)
+
+    def delete_manifest(self, number: int) -> None:
+        """It is deleted by its digest."""
+        self.finish(self.storage.removal.remove(manifest_of(APP, self.manifests[number])))
+        self.deleted.add(number)
+
+    def delete_base(self, number: int) -> None:
+        """What it shares with others is deleted, and nothing else."""
+        name, size = LAYERS[number][1]
+        digest = Digest.of(name.encode().ljust(size, b"."))
+        self.finish(self.storage.removal.remove(blob_of(APP, digest)))
+
+    def delete_at_once(self, number: int) -> None:
+        """It is deleted while other things make way for something."""
+        claim = self.storage.claim(LIMIT // 2)
+        if claim is not None:
+            claim.room().addErrback(lambda failure: failure.trap(NoRoomError))
+        self.delete(number)
+        if claim is not None:
+            self.clock.pump([0.2] * 20)
+            claim.release()
 
     def open(self, number: int) -> None:
         """Somebody begins to read its layer."""

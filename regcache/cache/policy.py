@@ -49,7 +49,10 @@ class Policy:
 
     def ttl(self, tag: str) -> float:
         """How long a tag is fresh, by the first pattern that matches; 0 if none does."""
-        return next((rule.ttl for rule in self.tag_ttls if glob_matches(rule.match, tag)), 0.0)
+        for rule in self.tag_ttls:  # asked for each request: a generator would cost more
+            if glob_matches(rule.match, tag):
+                return rule.ttl
+        return 0.0
 
     @property
     def list_ttl(self) -> float:

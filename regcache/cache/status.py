@@ -1,6 +1,7 @@
 """The cache status of an answer, for Cache-Status (RFC 9211), metrics and the access log."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from regcache import causes
 from regcache.causes import Cause
@@ -28,7 +29,7 @@ class CacheStatus:
 
 def hit(age: float) -> CacheStatus:
     """From the cache, and fresh."""
-    return CacheStatus("regcache; hit", "hit", _seconds(age))
+    return _hit(_seconds(age))
 
 
 def described() -> CacheStatus:
@@ -95,6 +96,11 @@ def stale_failed(age: float, failure: UpstreamFailure) -> CacheStatus:
     limited = isinstance(failure, UpstreamRateLimited)
     cause = causes.STALE_LIMITED if limited else causes.STALE_DOWN
     return CacheStatus(f"regcache; fwd=stale; {why}", "stale", _seconds(age), cause)
+
+
+@lru_cache(maxsize=1024)
+def _hit(age: int) -> CacheStatus:
+    return CacheStatus("regcache; hit", "hit", age)
 
 
 def _seconds(age: float) -> int:

@@ -36,6 +36,8 @@ def open_regular(path: str, flags: int, mode: int = 0o600) -> tuple[int, os.stat
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, mode)
+    except FileNotFoundError:
+        raise  # and not by a dangling link: that is a loop, with these flags
     except OSError as error:
         if is_strange(path):
             raise NotOursError(path) from error

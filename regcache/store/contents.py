@@ -152,7 +152,7 @@ def _keep_content(paths: StorePaths, digest: Digest, content: bytes) -> int:
     if not digest.names(content):
         raise ValueError("the content has another digest")
     temporary = paths.temporary(digest)
-    descriptor, _ = paths.open_growing(temporary, os.O_WRONLY | os.O_EXCL)
+    descriptor = paths.make_growing(temporary)
     try:
         try:
             write_all(descriptor, [content], 0)

@@ -16,7 +16,13 @@ from regcache.identity import Repository, UpstreamIdentity
 
 KNOWN = "SELECT key, identity FROM upstreams WHERE name = ? ORDER BY number"
 
-_NOBODY = ""
+CERTAIN = """
+k.name = :name AND k.identity = :identity AND NOT EXISTS (
+    SELECT 1 FROM upstreams o WHERE o.name = k.name AND o.number != k.number)
+"""
+"""For a row ``k`` of ``upstreams``: it is the only one of its name, and of just this upstream."""
+
+NOBODY = ""
 """A key under which nothing is kept."""
 
 
@@ -63,7 +69,17 @@ def find_names(connection: sqlite3.Connection, repository: Repository) -> tuple[
     """The key of a repository's upstream, and its name. Without a key, one that is not in use."""
     known = connection.execute(KNOWN, (repository.upstream.name,)).fetchall()
     place = _place(repository.upstream, known)
-    return (_NOBODY if place is None else known[place][0], repository.name)
+    return (NOBODY if place is None else known[place][0], repository.name)
+
+
+def certain_names(repository: Repository) -> dict[str, str]:
+    """What :data:`CERTAIN` needs, and the name of a repository as ``:repository``.
+
+    Nearly always there is such a row. Then a statement finds the key by itself: each further one
+    waits several times for the interpreter's lock.
+    """
+    upstream = repository.upstream
+    return {"name": upstream.name, "identity": _text(upstream), "repository": repository.name}
 
 
 def note_names(connection: sqlite3.Connection, repository: Repository) -> tuple[str, str]:

@@ -11,26 +11,35 @@ from regcache.digests import Digest
 from regcache.facts import ContentFacts, IndexCounts, Link
 from regcache.identity import Repository, RepositoryContent
 from regcache.store import index_places
-from regcache.store.identities import find_names, note_names
-from regcache.store.index_places import Stored
+from regcache.store.identities import CERTAIN, NOBODY, certain_names, find_names, note_names
+from regcache.store.index_places import IS_NEEDED, Stored
 from regcache.store.index_schema import digest_key
 from regcache.store.space import BLOCK
 
-CONTENT = """
-SELECT p.size, c.media_type, c.public AND w.content_id IS NULL, w.content_id IS NOT NULL,
+CONTENT = f"""
+SELECT k.key, p.size, c.media_type, c.public AND w.content_id IS NULL, w.content_id IS NOT NULL,
     l.proved_at, l.credentials,
-    EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream)
+    EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = ifnull(k.key, :upstream))
         OR ifnull(w.linked, 0),
     (SELECT min(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
     (SELECT max(size) FROM shown WHERE repository_id = r.id AND digest = :digest),
     c.size
 FROM (SELECT 1)
+LEFT JOIN upstreams k ON {CERTAIN}
 LEFT JOIN contents c ON c.digest = :digest
 LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
-LEFT JOIN repositories r ON r.upstream = :upstream AND r.name = :repository
+LEFT JOIN repositories r ON r.upstream = ifnull(k.key, :upstream) AND r.name = :repository
 LEFT JOIN links l
-    ON l.content_id = c.id AND l.upstream = :upstream AND l.repository_id = r.id
+    ON l.content_id = c.id AND l.upstream = ifnull(k.key, :upstream) AND l.repository_id = r.id
 LEFT JOIN withdrawn w ON w.content_id = c.id AND w.repository_id = r.id
+"""
+
+NOVELTY = f"""
+SELECT k.key, r.id, (SELECT floor FROM eviction WHERE one = 1),
+    EXISTS (SELECT 1 FROM leaving WHERE digest = :digest), {IS_NEEDED}
+FROM upstreams k
+JOIN repositories r ON r.upstream = k.key AND r.name = :repository
+WHERE {CERTAIN} AND NOT EXISTS (SELECT 1 FROM contents WHERE digest = :digest)
 """
 
 COUNTS = """
@@ -71,6 +80,8 @@ ON CONFLICT (digest) DO UPDATE SET
 RETURNING id
 """
 
+_ADD = "INSERT INTO contents (digest, size, public) VALUES (?, ?, ?)"
+
 _LINK = """
 INSERT INTO links (content_id, upstream, repository_id, proved_at, credentials)
 VALUES (?, ?, ?, ?, ?)
@@ -99,10 +110,13 @@ class Proof:
 
 def find_content(connection: sqlite3.Connection, content: RepositoryContent) -> ContentFacts:
     """All facts on which a request for a digest in a repository depends."""
-    upstream, repository = find_names(connection, content.repository)
-    names = {"upstream": upstream, "repository": repository, "digest": digest_key(content.digest)}
-    row = connection.execute(CONTENT, names).fetchone()
-    size, media_type, public, withdrawn, proved_at, credentials, upstream_linked, *sizes = row
+    names = {**certain_names(content.repository), "upstream": NOBODY}
+    parameters = {**names, "digest": digest_key(content.digest)}
+    row = connection.execute(CONTENT, parameters).fetchone()
+    if row[0] is None:
+        parameters["upstream"], _ = find_names(connection, content.repository)
+        row = connection.execute(CONTENT, parameters).fetchone()
+    _, size, media_type, public, withdrawn, proved_at, credentials, upstream_linked, *sizes = row
     return ContentFacts(
         size=size,
         media_type=media_type or "",
@@ -225,12 +239,43 @@ def record_blob(
     proof: Proof,
 ) -> None:
     """Record verified content that was fetched through a repository, and the link."""
+    if _record_novel(connection, content, size, public=public, proof=proof):
+        return
     if is_outdated(connection, content, proof.began):
         return
     number = store_content(
         connection, content.digest, size, media_type="", public=public, now=proof.now
     )
     link_content(connection, content.repository, number, proof)
+
+
+def _record_novel(
+    connection: sqlite3.Connection,
+    content: RepositoryContent,
+    size: int,
+    *,
+    public: bool,
+    proof: Proof,
+) -> bool:
+    """The same in few statements, where nothing was ever known of the content, as mostly.
+
+    :returns: False, and nothing is done, where something is.
+    """
+    key = digest_key(content.digest)
+    names = certain_names(content.repository)
+    row = connection.execute(NOVELTY, {**names, "digest": key}).fetchone()
+    if row is None:
+        return False
+    upstream, repository, floor, leaving, needed = row
+    added = connection.execute(_ADD, (key, size, public))
+    number = int(added.lastrowid or 0)
+    index_places.add_first_place(
+        connection, Stored(number, key, size, is_manifest=False), proof.now, floor, needed
+    )
+    if leaving:
+        connection.execute("DELETE FROM leaving WHERE digest = ?", (key,))
+    connection.execute(_LINK, (number, upstream, repository, proof.now, proof.credentials))
+    return True
 
 
 def record_stored(connection: sqlite3.Connection, digest: Digest, size: int, now: float) -> None:

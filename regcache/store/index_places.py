@@ -16,12 +16,13 @@ VALUES (?, 'disk', ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET size = excluded.size, priority = max(priority, excluded.priority)
 """
 
-_IS_NEEDED = """
-SELECT EXISTS (
+IS_NEEDED = """
+EXISTS (
     SELECT 1 FROM mentions m JOIN places p ON p.content_id = m.manifest_id AND p.place = 'disk'
-    WHERE m.digest = ?
+    WHERE m.digest = :digest
 )
 """
+"""Whether a stored manifest lists ``:digest``."""
 
 _NOTE_NEEDED = """
 UPDATE places SET needed = 1
@@ -81,6 +82,19 @@ def add_place(connection: sqlite3.Connection, content: Stored, now: float) -> No
     connection.execute(_ADD, row)
 
 
+def add_first_place(
+    connection: sqlite3.Connection, content: Stored, now: float, floor: float, needed: bool
+) -> None:
+    """The same for content of which nothing was known before.
+
+    :param floor: as :func:`eviction_floor`.
+    :param needed: whether a stored manifest lists it.
+    """
+    note_stored(connection, content.number, now)
+    worth = priority(floor, 0.0, content.size)
+    connection.execute(_ADD, (content.number, content.size, now, needed, worth))
+
+
 def drop_place(connection: sqlite3.Connection, number: int) -> None:
     """Record that content is not on the disk any more, or about to be removed.
 
@@ -119,5 +133,5 @@ def eviction_floor(connection: sqlite3.Connection) -> float:
 
 
 def _is_needed(connection: sqlite3.Connection, key: bytes) -> bool:
-    (needed,) = connection.execute(_IS_NEEDED, (key,)).fetchone()
+    (needed,) = connection.execute(f"SELECT {IS_NEEDED}", {"digest": key}).fetchone()
     return bool(needed)

@@ -21,6 +21,7 @@ SIDECAR_SUFFIX = ".json"
 TEMPORARY_SUFFIX = ".tmp"
 
 _MODE = 0o700
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 ALGORITHMS = ("sha256", "sha512")
 """Each has a folder under blobs/."""
 
@@ -152,6 +153,14 @@ class StorePaths:
             os.unlink(path)
         return open_regular(path, flags, MODE_GROWING)
 
+    def make_growing(self, path: str) -> int:
+        """Make a new file in partial/, as :meth:`open_growing` does. Gives a descriptor."""
+        try:
+            # Made by this call, it is a file of ours: that needs no look.
+            return os.open(path, _NEW, MODE_GROWING)
+        except OSError:
+            return self.open_growing(path, os.O_WRONLY | os.O_EXCL)[0]
+
     def put_in_place(self, source: str, target: str) -> int:
         """Rename a complete file to its final name, and make the folder if needed. Blocks.
 
@@ -180,7 +189,7 @@ class StorePaths:
         """
         temporary = path + TEMPORARY_SUFFIX
         # Never reuse an old one, which may be a link to another file.
-        descriptor, _ = self.open_growing(temporary, os.O_WRONLY | os.O_EXCL)
+        descriptor = self.make_growing(temporary)
         try:
             write_all(descriptor, [content], 0)
             if durable:

@@ -11,6 +11,8 @@ from regcache.web.records import RequestRecord
 
 #: Values that are written without quotes or escapes.
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+\Z")
+#: Words that many lines have in common are made once: so many of them, unless they are longer.
+MOST_KNOWN, LONGEST_KNOWN = 1024, 256
 
 
 class AccessLog:
@@ -79,19 +81,23 @@ def format_record(record: RequestRecord) -> str:
         f"peer={_word(record.peer)} account={_word(record.account)} "
         f"method={_word(record.method)} kind={_word(record.kind)} "
         f"upstream={_word(record.upstream)} repository={_word(record.repository)} "
-        f"reference={_word(record.reference)} host={_word(record.host)} "
-        f"path={_word(record.path.decode('latin-1'))} listener={_known_word(record.listener)} "
+        f"reference={_make_word(record.reference)} host={_word(record.host)} "
+        f"path={_make_word(record.path.decode('latin-1'))} listener={_word(record.listener)} "
         f"status={record.status} "
         f"bytes={record.body_bytes} outcome={_word(record.outcome)} "
         f"first_byte={first} duration={record.seconds:.4f}"
     )
     for name in ("cache_status", "error", "ended_early"):
         if text := getattr(record, name):
-            line += f" {name}={_quoted(text)}"
+            line += f" {name}={_quoted(text) if len(text) > LONGEST_KNOWN else _known_text(text)}"
     return line
 
 
 def _word(text: str) -> str:
+    return _make_word(text) if len(text) > LONGEST_KNOWN else _known_word(text)
+
+
+def _make_word(text: str) -> str:
     """A value: as it is if it has no spaces or quotes, else quoted; a dash if it is empty."""
     if not text:
         return "-"
@@ -100,10 +106,10 @@ def _word(text: str) -> str:
     return _quoted(text) if any(sign in text for sign in ' "=\\') else escape_text(text)
 
 
-#: The same for values of which there are few.
-_known_word = lru_cache(64)(_word)
-
-
 def _quoted(text: str) -> str:
     escaped = escape_text(text.replace("\\", "\\\\").replace('"', '\\"'))
     return f'"{escaped}"'
+
+
+_known_word = lru_cache(MOST_KNOWN)(_make_word)
+_known_text = lru_cache(MOST_KNOWN)(_quoted)

@@ -36,7 +36,8 @@ class PlanTests(SynchronousTestCase):
     def plan(self, statement: str) -> list[str]:
         """The steps, without those that read no table."""
         names = {"upstream": "", "repository": "", "digest": b"", "name": "", "most": 1}
-        arguments = names if ":upstream" in statement else ("",) * statement.count("?")
+        names["identity"] = ""
+        arguments = names if ":" in statement else ("",) * statement.count("?")
         rows = self.connection.execute(f"EXPLAIN QUERY PLAN {statement}", arguments)
         return [
             row[3]
@@ -49,6 +50,7 @@ class PlanTests(SynchronousTestCase):
         """Each question is answered by probing indexes: nothing is scanned, nothing sorted."""
         statements = (
             index_contents.CONTENT,
+            index_contents.NOVELTY,
             index_contents.MENTIONING,
             index_names.TAG,
             index_names.TAGS,

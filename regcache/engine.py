@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from regcache.cache.blob_heads import BlobHeads
@@ -216,7 +217,7 @@ class _Builder:
         self._system = system
         self._directory = paths.directory
         self._metrics = Metrics()
-        self._index_pool = WorkPool(reactor, "index", 1)
+        self._index_pool = WorkPool(reactor, "index", 1, gathers=True)
         self._looking_pool = WorkPool(reactor, "looking", 1)
         self._disk_pool = WorkPool(reactor, "disk", DISK_THREADS)
         self._parser = Parser(self._disk_pool)
@@ -259,6 +260,7 @@ class _Builder:
             damaged=self._content_lost,
             reading=Reading(storage.verify_on_read),
             system=self._system,
+            later=partial(self._reactor.callLater, 0),
         )
 
     def _content_lost(self, digest: Digest, size: int) -> None:

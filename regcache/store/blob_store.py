@@ -18,6 +18,7 @@ from regcache.store.content_names import ContentNames
 from regcache.store.partials import PartialFact, PartialFiles, partial_keys
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
+from regcache.store.shared_jobs import Later
 from regcache.store.soundness import Pace, Reading, Soundness, at_once
 from regcache.store.space import in_blocks
 from regcache.store.spooled import Backlog, SpooledFile
@@ -43,6 +44,7 @@ class BlobStore:
     :param reading: what is verified when it is read.
     :param system: the open file system, so that one call can sync many files; without it each file
         is synced by itself.
+    :param later: see :class:`~regcache.store.shared_jobs.SharedJobs`.
     :ivar removals: which contents were removed, or are about to be.
     :ivar backlog: content in memory that was sent to clients, and is not stored yet.
     """
@@ -61,6 +63,7 @@ class BlobStore:
         damaged: Callable[[Digest, int], None] = _nobody,
         reading: Reading = Reading.SMALL,
         system: FileSystem | None = None,
+        later: Later | None = None,
     ) -> None:
         self._pool = pool
         self._changed = changed
@@ -68,12 +71,14 @@ class BlobStore:
         cached = CachedReads(seconds=clock.seconds)
         system = system or FileSystem(paths.directory)
         self._syncs = SyncQueue(clock, pool, paths, system, lost=self._not_synced)
-        self._names = ContentNames(pool, paths, stored=self._stored, removed=self._removed)
+        self._names = ContentNames(
+            pool, paths, stored=self._stored, removed=self._removed, later=later
+        )
         leaving, self.removals = self._names.leaving, self._names.removals
         soundness = Soundness(self._syncs.__contains__, reading, clock)
         self.soundness = soundness
         self._contents = ContentLookUp(
-            pool, paths, cached, soundness, leaving=leaving, lost=self._lost
+            pool, paths, cached, soundness, leaving=leaving, lost=self._lost, later=later
         )
         self.backlog = Backlog()
         self._partials = PartialFiles(

@@ -24,7 +24,7 @@ from regcache.store.leaving import LeavingContents
 from regcache.store.open_contents import OpenContents, Opening, SharedFile
 from regcache.store.paths import PartialKey, StorePaths
 from regcache.store.pool import PoolStoppedError, handed_over
-from regcache.store.shared_jobs import SharedJobs
+from regcache.store.shared_jobs import Later, SharedJobs
 from regcache.store.soundness import Certainty, Pace, Soundness
 
 #: How many look-ups share a job, and how many such jobs run at a time: a disk can serve several.
@@ -58,6 +58,7 @@ class ContentLookUp:
         *,
         leaving: LeavingContents,
         lost: Callable[[Digest, int, bool], None],
+        later: Later | None = None,
     ) -> None:
         self._pool = pool
         self._paths = paths
@@ -67,7 +68,12 @@ class ContentLookUp:
         self._soundness = soundness
         self._stuck: BoundedTable[Digest, int] = BoundedTable(MOST_STUCK)
         self._looking = SharedJobs[tuple[Wanted, PartialKey], Opened | Damage | bool](
-            pool, look_up_contents, paths, most_items=MOST_LOOKED_UP, most_jobs=LOOKING_JOBS
+            pool,
+            look_up_contents,
+            paths,
+            most_items=MOST_LOOKED_UP,
+            most_jobs=LOOKING_JOBS,
+            later=later,
         )
 
     def look_up(

@@ -15,7 +15,7 @@ from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.leaving import LeavingContents
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
-from regcache.store.shared_jobs import SharedJobs
+from regcache.store.shared_jobs import Later, SharedJobs
 
 #: How many small contents share a job that stores them, and how many such jobs run at a time. More
 #: would not make a disk faster, and would keep the threads from other work.
@@ -40,6 +40,7 @@ class ContentNames:
         *,
         stored: Callable[[Digest, int, int], None],
         removed: Callable[[Digest, int | None], None],
+        later: Later | None = None,
     ) -> None:
         self._pool = pool
         self._paths = paths
@@ -47,7 +48,7 @@ class ContentNames:
         self._removed = removed
         self._locks = KeyedLocks[Digest]()
         self._keeping = SharedJobs[tuple[Digest, bytes], int](
-            pool, keep_contents, paths, most_items=MOST_KEPT, most_jobs=KEEPING_JOBS
+            pool, keep_contents, paths, most_items=MOST_KEPT, most_jobs=KEEPING_JOBS, later=later
         )
         self.leaving = LeavingContents()
         self.removals: Generations[Digest] = Generations(MOST_REMOVALS)

@@ -16,13 +16,17 @@ from typing import Any, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.interfaces import IWorkPool
 
 T = TypeVar("T")
+
+
+class IReactor(IReactorFromThreads, IReactorTime):
+    """What a pool needs of the reactor."""
 
 
 class PoolStoppedError(RuntimeError):
@@ -54,6 +58,9 @@ def handed_over(
     return outer
 
 
+_Job = tuple["Deferred[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
 @implementer(IWorkPool)
 class WorkPool(Service):
     """A named thread pool that runs while the service does.
@@ -63,22 +70,28 @@ class WorkPool(Service):
     :param niceness: by how much they give way to the other threads of this process (nice(2)); for
         jobs that take processor time alone, and whose callers may wait.
     :param drops: at the stop, jobs that have not begun are not done any more: None comes of them.
+    :param gathers: jobs begin at the end of the reactor's turn, all of them. While it is at work
+        the reactor has the interpreter's lock: a thread that begins earlier takes it away at each
+        call of the system, and has it taken away likewise.
     """
 
     def __init__(
         self,
-        reactor: IReactorFromThreads,
+        reactor: IReactor,
         name: str,
         size: int,
         *,
         niceness: int = 0,
         drops: bool = False,
+        gathers: bool = False,
     ) -> None:
         self._reactor = reactor
         self._name = name
         self._size = size
         self._niceness = niceness
         self._drops = drops
+        self._gathers = gathers
+        self._gathered: list[_Job] = []
         self._threads: _Threads | None = None
         self._jobs = 0
         self._idle: Deferred[None] | None = None
@@ -91,9 +104,27 @@ class WorkPool(Service):
         if self._threads is None:
             return fail(PoolStoppedError(f"the {self._name} threads are not running"))
         result: Deferred[Any] = Deferred()
-        self._threads.take((result, function, args), self._jobs + 1)
+        job = (result, function, args)
+        if self._gathers:
+            self._gather(job)
+        else:
+            self._threads.take(job, self._jobs + 1)
         self._jobs += 1
         return result
+
+    def _gather(self, job: _Job) -> None:
+        self._gathered.append(job)
+        if len(self._gathered) == 1:
+            self._reactor.callLater(0, self._begin_gathered)
+
+    def _begin_gathered(self) -> None:
+        jobs, self._gathered = self._gathered, []
+        for job in jobs:
+            assert self._threads is not None
+            try:
+                self._threads.take(job, self._jobs)
+            except RuntimeError:
+                self._deliver(job[0], Failure())
 
     def _done(self, result: "Deferred[Any]", outcome: Any) -> None:
         """Hand an outcome to the reactor's thread. Called in the job's thread."""
@@ -121,6 +152,7 @@ class WorkPool(Service):
     def stopService(self) -> "Deferred[None] | None":
         """Accept no more work. Fires when all that was accepted is done and delivered."""
         super().stopService()  # type: ignore[no-untyped-call]
+        self._begin_gathered()
         threads, self._threads = self._threads, None
         if threads is None:
             return None
@@ -131,9 +163,6 @@ class WorkPool(Service):
             return None
         self._idle = Deferred()
         return self._idle.addCallback(lambda _: threads.stop())
-
-
-_Job = tuple["Deferred[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 class _Threads:

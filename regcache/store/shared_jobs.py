@@ -2,7 +2,8 @@
 
 Handing a job to a thread and back costs more than the work on a small file, and each running
 thread competes with the reactor for the interpreter's lock. So pieces that come while jobs are
-under way share the next job. The first piece never waits for others.
+under way share the next job. So do those that come in one turn of the reactor; no piece waits
+longer for others.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from regcache.store.paths import StorePaths
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Later = Callable[[Callable[[], None]], object]
+"""Calls something when the present turn of the reactor is over."""
 
 
 class SharedJobs(Generic[Item, Result]):
@@ -25,6 +28,7 @@ class SharedJobs(Generic[Item, Result]):
         :func:`outcomes`.
     :param most_items: how many items share a job, so that none waits long for the others.
     :param most_jobs: how many jobs run at a time, so that other work gets threads, too.
+    :param later: calls something at the end of the reactor's turn; None: jobs begin at once.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class SharedJobs(Generic[Item, Result]):
         *,
         most_items: int,
         most_jobs: int,
+        later: Later | None = None,
     ) -> None:
         self._pool = pool
         self._work = work
@@ -43,14 +48,23 @@ class SharedJobs(Generic[Item, Result]):
         self._most_jobs = most_jobs
         self._waiting: list[tuple[Item, Deferred[Result]]] = []
         self._jobs = 0
-        self._beginning = False
+        self._later = later
+        self._beginning = self._due = False
 
     def run(self, item: Item) -> "Deferred[Result]":
         """Do the work on an item. Fails as the work does."""
         done: Deferred[Result] = Deferred()
         self._waiting.append((item, done))
-        self._begin()
+        if self._later is None:
+            self._begin()
+        elif not self._due and self._jobs < self._most_jobs:
+            self._due = True
+            self._later(self._begin_due)
         return done
+
+    def _begin_due(self) -> None:
+        self._due = False
+        self._begin()
 
     def _begin(self) -> None:
         """Begin as many jobs as are allowed. If one fails at once, begin the next one here."""

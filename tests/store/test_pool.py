@@ -20,6 +20,10 @@ def _niceness() -> int:
     return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
+def _refuse(thread: threading.Thread) -> None:
+    raise RuntimeError("no thread")
+
+
 class WorkPoolTests(TestCase):
     """Tests for :class:`WorkPool`, with real threads."""
 
@@ -111,6 +115,37 @@ class WorkPoolTests(TestCase):
         barrier.wait()
         await gatherResults(jobs)
         self.assertEqual(await third, 1)
+
+    async def test_gathers(self) -> None:
+        """In a pool that gathers, a job begins when the reactor's turn is over."""
+        pool = self.gathering()
+        begun = threading.Event()
+        jobs = [pool.run(begun.set), pool.run(begun.is_set)]
+        self.assertFalse(begun.is_set())
+        self.assertEqual([await job for job in jobs], [None, True])
+
+    async def test_gathers_at_stop(self) -> None:
+        """What it was given before a stop is done."""
+        pool = self.gathering()
+        job = pool.run(abs, -1)
+        await _stop(pool)
+        self.assertEqual(await job, 1)
+
+    async def test_gathers_without_threads(self) -> None:
+        """Where the system gives no thread, the jobs fail, and the pool can be stopped."""
+        pool = self.gathering()
+        self.patch(threading.Thread, "start", _refuse)
+        for job in [pool.run(abs, -1), pool.run(abs, -2)]:
+            with self.assertRaisesRegex(RuntimeError, "no thread"):
+                await job
+        await _stop(pool)
+
+    def gathering(self) -> WorkPool:
+        """A pool of one thread that gathers."""
+        pool = WorkPool(reactor, "index", 1, gathers=True)
+        pool.startService()
+        self.addCleanup(pool.stopService)
+        return pool
 
     async def test_one_thread(self) -> None:
         """Jobs that follow each other share a thread, in their order in a pool of one."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 
 from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
@@ -47,6 +48,24 @@ class SharedJobsTests(SynchronousTestCase):
             with open(self.paths.blob(digest), "rb") as file:
                 self.assertEqual(file.read(), content)
         self.assertEqual(os.listdir(self.paths.partials), [])
+
+    def test_turns(self) -> None:
+        """Where jobs begin at the end of a turn, those that came in one share a job."""
+        turns: list[Callable[[], None]] = []
+        jobs = SharedJobs[tuple[Digest, bytes], int](
+            self.pool, keep_contents, self.paths, most_items=4, most_jobs=2, later=turns.append
+        )
+        contents = self.contents(9)
+        keeping = [jobs.run(each) for each in contents]
+        self.assertEqual((len(self.pool.jobs), len(turns)), (0, 1))
+        turns.pop()()
+        self.assertEqual([len(items) for _, _, (_, items) in self.pool.jobs], [4, 4])
+        keeping.append(jobs.run((Digest.of(b"more"), b"more")))
+        self.assertEqual(turns, [])  # it has its turn when a job is done
+        self.pool.release()
+        self.assertEqual([len(items) for _, _, (_, items) in self.pool.jobs], [4, 2])
+        self.pool.release_all()
+        self.assertEqual([self.successResultOf(each) for each in keeping], [0] * 10)
 
     def test_batches_are_bounded(self) -> None:
         """No job takes more than its share."""

@@ -92,7 +92,8 @@ def add_first_place(
     """
     note_stored(connection, content.number, now)
     worth = priority(floor, 0.0, content.size)
-    connection.execute(_ADD, (content.number, content.size, now, needed, worth))
+    row = (content.number, content.size, now, needed, worth, content.fetched_by)
+    connection.execute(_ADD, row)
 
 
 def drop_place(connection: sqlite3.Connection, number: int) -> None:

@@ -19,6 +19,7 @@ from regcache.access.sessions import Sessions
 from regcache.admin.api import (
     client_config_call,
     config_call,
+    doctor_call,
     events_call,
     history_calls,
     image_calls,
@@ -54,6 +55,7 @@ from regcache.config import model
 from regcache.config.client_facts import served_here
 from regcache.config.endpoints import tcp_address
 from regcache.config.upstream_settings import UpstreamSettings
+from regcache.diagnosis import Diagnosis
 from regcache.engine import Engine
 from regcache.facts import IndexCounts
 from regcache.globs import glob_matches
@@ -83,6 +85,7 @@ CALLS: tuple[ApiCall, ...] = (
     *image_calls.CALLS,
     *config_call.CALLS,
     *reload_call.CALLS,
+    *doctor_call.CALLS,
     *job_calls.CALLS,
     *verify_call.CALLS,
     *pull_calls.CALLS,
@@ -154,6 +157,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
         *image_calls.image_routes(catalogued, sources.pull_host),
         *config_call.config_routes(lambda: parts.reloads.facts(current.in_force.config)),
         *reload_call.reload_routes(parts.reloads.reload),
+        *doctor_call.doctor_routes(sources.diagnosis.examine),
         *job_calls.job_routes(jobs),
         *verify_call.verify_routes(jobs, sources.verify, lambda: current.in_force.upstreams),
         *pull_calls.pull_routes(jobs, ImagePulls(engine, current)),
@@ -203,6 +207,7 @@ class _Sources:
     ) -> None:
         self._history, self._ring = parts.history, parts.requests.ring
         self._reloads = parts.reloads
+        self.diagnosis = Diagnosis(engine, current, parts.reloads, self._ring.clients)
         self._storage = storage
         self._engine = engine
         self._current = current

@@ -23,10 +23,14 @@ class ProbeStep:
 
 @dataclass(frozen=True, slots=True)
 class ProbedUrl:
-    """The steps of one URL of an upstream, as far as they have come."""
+    """The steps of one URL of an upstream, as far as they have come.
+
+    :ivar skew: how far we are ahead of its clock (seconds); None where it did not tell the time.
+    """
 
     url: str
     steps: Sequence[ProbeStep]
+    skew: float | None = None
 
     @property
     def problem(self) -> str:

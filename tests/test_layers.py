@@ -29,6 +29,7 @@ ROOT = frozenset(
         "admin_storage",
         "checking",
         "admin_api",
+        "diagnosis",
         "daemon_metrics",
         "engine",
         "environment",
@@ -51,6 +52,7 @@ ROOT = frozenset(
         "service",
         "tls",
         "tls_context",
+        "upstream_examination",
         "upstreams",
         "watched_file",
         "watching",
@@ -69,7 +71,9 @@ _layer("values")
 _layer("seam", "values")
 # How clients are set up: plain texts of plain values, for all who tell it.
 _layer("client_setup", "values")
-_layer("config", "client_setup", "values")
+# What is found where something is looked at: facts become lines.
+_layer("doctor", "values")
+_layer("config", "client_setup", "doctor", "values")
 _VALUES = ("seam", "values")
 _layer("store", *_VALUES)
 _layer("upstream", *_VALUES)
@@ -78,9 +82,19 @@ _layer("cache", "values")
 _layer("access", "values")
 _layer("web", "client_setup", "access", "cache", *_VALUES)
 # The operator's pages are answered by the same sites as those of clients.
-_layer("admin", "client_setup", "web", "access", "cache", *_VALUES)
-_layer("ctl", "client_setup", "config", "values")
-_BELOW_ROOT = ("admin", "web", "access", "cache", "store", "upstream", "config", "client_setup")
+_layer("admin", "client_setup", "doctor", "web", "access", "cache", *_VALUES)
+_layer("ctl", "client_setup", "doctor", "config", "values")
+_BELOW_ROOT = (
+    "admin",
+    "web",
+    "access",
+    "cache",
+    "store",
+    "upstream",
+    "config",
+    "client_setup",
+    "doctor",
+)
 _layer("root", *_BELOW_ROOT, *_VALUES)
 _layer("tap", "root", "store", "web", "config", *_VALUES)
 

@@ -18,7 +18,7 @@ from regcache.config import ConfigError, load
 from regcache.config.client_facts import served_here
 from regcache.ctl.client import IAsksDaemon, NoDaemonError
 from regcache.ctl.command import DONE, FAILED, USAGE, add_daemon_parser
-from regcache.ctl.locating import FILES
+from regcache.ctl.locating import configuration_without_daemon
 from regcache.ctl.printer import Printer
 from regcache.ctl.setup_files import (
     FileAction,
@@ -118,20 +118,11 @@ async def _guide(
         )
         return found
     except NoDaemonError as error:
-        file = _file(options)
+        file = configuration_without_daemon(options)
         if file is None:
             raise
         printer.error(f"{error}; {file} is read instead")
         return _guide_of_file(file, options, with_login)
-
-
-def _file(options: argparse.Namespace) -> str | None:
-    """The configuration that is read without a daemon; None where another daemon was meant."""
-    if options.file:
-        return str(options.file)
-    if options.url or options.socket:
-        return None
-    return next((path for path in FILES if os.access(path, os.R_OK)), None)
 
 
 def _guide_of_file(file: str, options: argparse.Namespace, with_login: bool) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Where the daemon is: its unix socket, or a URL."""
 
+import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,18 @@ def locate(
         except OSError as error:
             raise NoAddressError(f"{file}: cannot be read: {error.strerror}") from None
     return DaemonAddress(_of_usual_files(files) or USUAL_SOCKET)
+
+
+def configuration_without_daemon(options: argparse.Namespace) -> str | None:
+    """The file that tells what can be told without a daemon; None where another one was meant.
+
+    :param options: of a command that asks the daemon.
+    """
+    if options.file:
+        return str(options.file)
+    if options.url or options.socket:
+        return None
+    return next((path for path in FILES if os.access(path, os.R_OK)), None)
 
 
 def _of_usual_files(files: Sequence[str]) -> str | None:

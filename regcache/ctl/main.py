@@ -8,6 +8,7 @@ from regcache import __version__
 from regcache.ctl import (
     check_config,
     client_config_command,
+    doctor_command,
     inspect_command,
     job_commands,
     list_command,
@@ -43,6 +44,7 @@ COMMANDS = (
     job_commands,
     ui_command,
     reload_command,
+    doctor_command,
     client_config_command,
     prove_command,
     check_config,

@@ -6,6 +6,7 @@ test nor learns of it: who tests wants to know how it is now.
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -158,12 +159,15 @@ class Probe:
         self.url = f"{base.origin.scheme}://{base.origin.authority}{base.path}".rstrip("/")
         self._parts = parts
         self._clock = parts.settings.reactor
+        self._skew: float | None = None
 
-    async def run(self, tell: Callable[[Sequence[ProbeStep]], object]) -> None:
+    async def run(self, tell: Callable[[Sequence[ProbeStep]], object]) -> float | None:
         """Take the steps, up to the first that fails.
 
         :param tell: called with all steps when one has begun or ended.
+        :returns: how far our clock is ahead of that of the URL (seconds), where it tells the time.
         """
+        self._skew = None
         steps = _Steps(self._clock.seconds, tell)
         try:
             await steps.take("DNS", self._resolve(), self._advice("urls", "dns", "proxy"))
@@ -171,6 +175,7 @@ class Probe:
             await self._ask(steps)
         except _ProbeFailedError:
             pass  # the steps tell it
+        return self._skew
 
     def _advice(self, *keys: str) -> str:
         named = [key if key == "dns" else f"upstreams.{self._upstream}.{key}" for key in keys]
@@ -244,13 +249,24 @@ class Probe:
         url = Url(self._origin, _PING)
         request = UpstreamRequest(b"GET", url, _COMMON).authorised(header)
         sending = Deferred.fromCoroutine(self._parts.agent.send(request))
-        return await within(
+        answer = await within(
             self._clock,
             self._parts.seconds,
             sending,
             late=self._late,
             discard=lambda answer: answer.abort(),
         )
+        self._skew = self._skew_of(answer)
+        return answer
+
+    def _skew_of(self, answer: Answer) -> float | None:
+        """How far we are ahead of the ``Date`` of an answer (RFC 9110, 6.6.1)."""
+        for line in field_values(answer.headers, "date"):
+            try:
+                return float(self._clock.seconds()) - parsedate_to_datetime(line).timestamp()
+            except (ValueError, OverflowError):
+                continue
+        return None
 
     async def _judge(self, answer: Answer, header: str) -> None:
         """:raises UpstreamFailure: if it is not what a registry answers."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -166,7 +167,9 @@ class Registry:
                 found[at] = ProbedUrl(url, steps)
                 tell(tuple(found))
 
-            await probe.run(note)
+            skew = await probe.run(note)
+            found[number] = replace(found[number], skew=skew)
+            tell(tuple(found))
 
     def close(self) -> "Deferred[None]":
         """Close idle connections. Fires when they are closed, or after two seconds.

@@ -183,3 +183,42 @@ class ProveTests(PullThroughCase):
             self.assertEqual(json.loads(ran.stdout)["verdict"], verdict, ran.stdout)
         reason = self.assert_proved("bypass", "--as", "docker", f"http://{daemon.address}", image)
         self.assertIn("an account is needed", reason)
+
+
+class DoctorTests(PullThroughCase):
+    """``regcachectl doctor`` with a daemon that works, with one that does not, and without."""
+
+    def doctor(self, *words: str) -> tuple[int, dict[str, dict[str, Any]]]:
+        """Status, and the lines by what was looked at."""
+        ran = ctl("doctor", "--json", *words)
+        found = json.loads(ran.stdout)["items"]
+        return ran.returncode, {each["check"]: each for each in found}
+
+    def test_doctor(self) -> None:
+        """Everything that a pull needs is looked at; what is broken is bad, and sets the status."""
+        upstream = self.faulty_upstream()
+        upstream.add_image(MULTI, catalog().images[MULTI], "1")
+        socket = self.workspace().path / "admin.sock"
+        admin = {"endpoint": None, "socket": str(socket)}
+        config = upstream_config(upstream.url) | {"admin": admin}
+        daemon = self.regcache(config, tls=True)
+        ran = ctl("prove", f"http://{daemon.address}", f"{UPSTREAM}/{MULTI}:1")
+        self.assertEqual(ran.returncode, 0, ran.stdout)
+        status, found = self.doctor("--socket", str(socket))
+        levels = {check: each["level"] for check, each in found.items()}
+        names = ("disk", "ports", "clients")
+        fine = dict.fromkeys((*names, UPSTREAM, f"{UPSTREAM} manifest", f"{UPSTREAM} speed"), "ok")
+        # The certificate is good for two days, and this upstream does not tell the time.
+        wanted = fine | {"certificates": "look", "clock": "look"}
+        self.assertEqual((status, levels | wanted), (0, levels), found)
+        self.assertIn(f"{UPSTREAM}/{MULTI}:1", found[f"{UPSTREAM} manifest"]["text"])
+        self.assertIn("/v2/", found[UPSTREAM]["text"])
+        upstream.close()
+        status, found = self.doctor("--socket", str(socket))
+        self.assertEqual((status, found[UPSTREAM]["level"]), (1, "bad"), found)
+        self.assertEqual(found[UPSTREAM]["fix"], f"regcachectl test {UPSTREAM}")
+        self.assertEqual(daemon.stop(), 0)
+        status, found = self.doctor("-c", str(daemon.file))
+        self.assertEqual((status, found["daemon"]["level"]), (1, "look"), found)
+        self.assertEqual(found[UPSTREAM]["level"], "bad")
+        self.assertEqual(ctl("doctor", "--socket", str(socket)).returncode, 3)

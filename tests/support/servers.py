@@ -223,7 +223,7 @@ class Regcache:
     def launch(self) -> None:
         """Start it, and wait for nothing."""
         plain = json.loads(json.dumps(self.config))  # so that YAML needs no aliases
-        file = self._workspace.file("regcache.yml", yaml.safe_dump(plain))
+        file = self.file = self._workspace.file("regcache.yml", yaml.safe_dump(plain))
         twistd = os.environ.get("REGCACHE_TWISTD") or str(Path(sys.executable).parent / "twistd")
         limit = ["prlimit", f"--nofile={self.open_files}"] if self.open_files else []
         manager = self.manager.command if self.manager else []

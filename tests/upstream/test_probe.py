@@ -65,6 +65,21 @@ class ProbeTests(UpstreamTestCase):
         self.assertEqual(self.targets(), ["GET /v2/"])
         self.assertEqual([each.problem for each in self.last], [""])
 
+    def test_clock(self) -> None:
+        """It is told how far our clock is ahead, where the upstream tells the time."""
+        self.network.advance(1_000_000)
+        for line, skew in (
+            ({"Date": "Mon, 12 Jan 1970 13:46:30 GMT"}, 10.0),
+            ({"Date": "Mon, 12 Jan 1970 13:47:40 GMT"}, -60.0),
+            ({"Date": "yesterday"}, None),
+            ({"Date": "Mon, 99 Jan 9999 99:99:99 GMT"}, None),
+            ({}, None),
+        ):
+            self.serve(lambda seen, line=line: response(200, b"{}", **line))  # type: ignore[misc]
+            self.probe()
+            found = self.last[0].skew
+            self.assertEqual(None if found is None else round(found), skew, line)
+
     def test_token(self) -> None:
         """With a realm, with and without an account; no scope is asked for."""
         self.serve(realm_server)

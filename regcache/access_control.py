@@ -7,7 +7,6 @@ from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.logger import Logger
 
 from regcache.access.access import Access
@@ -53,7 +52,7 @@ class BuiltAccess:
     access: Access
     permission: Permission
     has_realm: bool
-    watchers: Sequence[Service]
+    watchers: Sequence[WatchedFile]
 
 
 def build_access(config: model.Config, engine: Engine) -> BuiltAccess | None:

@@ -28,6 +28,7 @@ from regcache.admin.api import (
     reload_call,
     repository_calls,
     request_calls,
+    seat_calls,
     session_calls,
     status_calls,
     transfer_calls,
@@ -50,6 +51,7 @@ from regcache.admin.requests.ring import RequestLog
 from regcache.admin.requests.usage_counting import UsageHistory
 from regcache.admin.stored_sums import StoredSumsKeeper
 from regcache.admin_reloads import Reloads
+from regcache.admin_seats import SeatAdmin
 from regcache.client_setup.served import ServedHere
 from regcache.config import model
 from regcache.config.client_facts import served_here
@@ -62,6 +64,7 @@ from regcache.globs import glob_matches
 from regcache.identity import UpstreamIdentity
 from regcache.image_pulls import ImagePulls
 from regcache.in_force import CurrentConfiguration
+from regcache.own_authority import authority_folder
 from regcache.plans import UpstreamSums
 from regcache.rates import RecentRates
 from regcache.references import looks_like_registry
@@ -79,6 +82,7 @@ CALLS: tuple[ApiCall, ...] = (
     *transfer_calls.CALLS,
     *request_calls.CALLS,
     *client_config_call.CALLS,
+    *seat_calls.CALLS,
     *history_calls.CALLS,
     *usage_calls.CALLS,
     *repository_calls.CALLS,
@@ -151,6 +155,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
         *transfer_calls.transfer_routes(sources.traffic, images),
         *request_calls.request_routes(parts.requests, images, engine.parser),
         *client_config_call.client_config_routes(sources.served),
+        *seat_calls.seat_routes(SeatAdmin(engine, current, sources.served, sources.authority)),
         *_history_routes(history, current, engine.reactor.seconds),
         *usage_calls.usage_routes(usage_calls.UsageSources(parts.usage.rows, parts.usage.today)),
         *repository_calls.repository_routes(catalogued),
@@ -326,6 +331,10 @@ class _Sources:
         """What clients have to know of the configuration in force."""
         config = self._current.in_force.config
         return self._engine.disk_pool.run(served_here, config, socket.gethostname())
+
+    def authority(self) -> str:
+        """The folder of our own authority."""
+        return authority_folder(self._current.in_force.config.storage.directory)
 
     def test(self, name: str) -> upstream_test_call.Test | None:
         """What tests an upstream of the configuration in force; None if there is none."""

@@ -1,6 +1,5 @@
 """Puts the listeners of the configuration together: a part of the composition root."""
 
-import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -26,7 +25,7 @@ from regcache.engine import Engine
 from regcache.in_force import CurrentConfiguration
 from regcache.listener_set import BuiltListener
 from regcache.metrics import CONTENT_TYPE
-from regcache.own_authority import AuthorityError, load_or_make_authority
+from regcache.own_authority import AuthorityError, authority_folder, load_or_make_authority
 from regcache.tls import CertificateStore, CertificateWatcher
 from regcache.tls_context import CertificateError, CertificateFiles, KeyPair
 from regcache.watched_file import FileUnusableError, WatchedFile
@@ -38,9 +37,6 @@ from regcache.web.request import Dispatch
 from regcache.web.site import ConnectionLimits, Site
 
 _log = Logger()
-
-#: Name of the folder of our own authority in the storage directory.
-AUTHORITY_NAME = "ca"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +85,15 @@ class ListenerBuilder:
 
 def listener_options(config: model.Config) -> dict[str, "ListenerOptions"]:
     """What listeners a configuration has, by their keys: their endpoints."""
+    has_seats = config.access.seats is not None
     found = [
-        ListenerOptions("clients", each.endpoint, each, config.admin.hosts if each.tls else ())
+        ListenerOptions(
+            "clients",
+            each.endpoint,
+            each,
+            config.admin.hosts if each.tls else (),
+            has_seats=has_seats and each.tls is not None,
+        )
         for each in config.listeners
     ]
     admin = config.admin
@@ -110,12 +113,14 @@ class ListenerOptions:
     :ivar kind: clients, admin, socket or metrics.
     :ivar endpoint: its description, or the path of a socket.
     :ivar never_asked: host names for which no client is asked for a certificate.
+    :ivar has_seats: clients are asked for certificates of our own authority, at least.
     """
 
     kind: str
     endpoint: str
     listener: model.Listener | None = None
     never_asked: tuple[str, ...] = ()
+    has_seats: bool = False
 
     @property
     def key(self) -> str:
@@ -174,7 +179,7 @@ class _Making:
             pacing=self._engine.pacing,
         )
         watchers: list[Service] = []
-        tls = self._tls(listener.tls, http2, options.never_asked, watchers)
+        tls = self._tls(listener.tls, http2, options, watchers)
         return BuiltListener(ListenerSpec(listener.endpoint, site, tls), site, options, watchers)
 
     def _for_operators(self, options: ListenerOptions) -> Site:
@@ -213,15 +218,17 @@ class _Making:
         self,
         settings: ListenerTLS | None,
         http2: bool,
-        never_asked: Sequence[str],
+        options: ListenerOptions,
         watchers: list[Service],
     ) -> CertificateStore | None:
         if settings is None:
             return None
         files = [CertificateFiles(each.chain, each.key) for each in settings.certificates]
-        store = CertificateStore(files, settings.minimum, http2, never_asked=never_asked)
+        store = CertificateStore(files, settings.minimum, http2, never_asked=options.never_asked)
         if settings.client_ca is not None:
             watchers.append(self._ask_clients(store, settings.client_ca))
+        elif options.has_seats:
+            store.trust(ClientIssuers((), self._own_authority()))
         store.load(self._in_use)
         engine = self._engine
         watchers.append(
@@ -252,7 +259,7 @@ class _Making:
 
     def _own_authority(self) -> x509.Certificate | None:
         """The certificate of our own authority; None, with a warning, if it cannot be had."""
-        folder = os.path.join(self._config.storage.directory, AUTHORITY_NAME)
+        folder = authority_folder(self._config.storage.directory)
         try:
             return load_or_make_authority(folder).certificate
         except AuthorityError as error:

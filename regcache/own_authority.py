@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+#: Name of the folder in the storage directory.
+_FOLDER_NAME = "ca"
 #: Names of the files in the folder.
 CERTIFICATE_NAME, KEY_NAME = "ca.crt", "ca.key"
 #: How long the authority is good.
@@ -30,6 +32,8 @@ _LIFE = datetime.timedelta(days=20 * 366)
 #: Clocks of clients may be behind ours by so much.
 _EARLIER = datetime.timedelta(days=1)
 _MOST_BYTES = 64 * 1024
+#: Characters of a common name (RFC 5280, ub-common-name).
+_LONGEST_NAME = 64
 
 
 class AuthorityError(Exception):
@@ -42,6 +46,11 @@ class OwnAuthority:
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+
+
+def authority_folder(directory: str) -> str:
+    """Where it is in a storage directory."""
+    return os.path.join(directory, _FOLDER_NAME)
 
 
 def load_or_make_authority(folder: str) -> OwnAuthority:
@@ -137,3 +146,50 @@ def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return builder.sign(key, hashes.SHA256())
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCertificate:
+    """A certificate for a client, with its key, both as PEM.
+
+    :ivar fingerprint: SHA-256 of the DER form, hexadecimal.
+    :ivar until: its end (Unix seconds).
+    """
+
+    certificate: str
+    key: str
+    fingerprint: str
+    until: float
+
+    def __repr__(self) -> str:
+        return f"IssuedCertificate({self.fingerprint!r})"
+
+
+def issue_certificate(authority: OwnAuthority, name: str, days: int) -> IssuedCertificate:
+    """Issue a certificate to a client.
+
+    :param name: for people: it claims no account.
+    :param days: how long it is good, at most as long as the authority.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    end = min(now + datetime.timedelta(days=days), authority.certificate.not_valid_after_utc)
+    issued = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:_LONGEST_NAME])]))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _EARLIER)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(authority.key, hashes.SHA256())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return IssuedCertificate(
+        issued.public_bytes(Encoding.PEM).decode("ascii"),
+        pem.decode("ascii"),
+        issued.fingerprint(hashes.SHA256()).hex(),
+        end.timestamp(),
+    )

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from regcache.config.seats_text import Changes, changed_text
@@ -53,10 +53,10 @@ class SeatEdits:
         except FileNotFoundError:
             return ""
 
-    def change(self, name: str, changes: Changes, version: str = "") -> str:
+    def change(self, name: str, changes: Changes, versions: Sequence[str] = ()) -> str:
         """Change a seat, or make it; the version of the file then.
 
-        :param version: that the file has to have; "" for any.
+        :param versions: of which the file has to have one; empty for any.
         :raises OtherSeatsError: if it has another one.
         :raises SeatsError: if the file, or what it would become, cannot be used. Raises OSError.
         """
@@ -64,7 +64,7 @@ class SeatEdits:
         with alone_in(os.path.dirname(path)):
             make_seats_file(path)
             content = _read(path)
-            if version and version != version_of(content):
+            if versions and version_of(content) not in versions:
                 raise OtherSeatsError
             text = content.decode("utf-8-sig")
             changed = changed_text(text, path, name, changes).encode()

@@ -26,6 +26,7 @@ ROOT = frozenset(
     {
         "access_control",
         "admin_reloads",
+        "admin_seats",
         "admin_storage",
         "checking",
         "admin_api",

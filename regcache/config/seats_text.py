@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 
 from regcache.config.seats_file import SeatsError, parse_seats
-from regcache.seats import DEFAULTS, Seats
+from regcache.seats import DEFAULTS, Seat, Seats
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 #: Plain words that YAML takes for something else than text (YAML 1.1, and 1.2).
@@ -33,6 +33,19 @@ _WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null",
 _SIZE = re.compile(r"[0-9]+(?:\.[0-9]+)?[KMGTP]?i?B\Z")
 _DAY_OR_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]+(?:Z|[+-][0-9:]+))?\Z")
 _INDENT = "  "
+#: Where a fault is, in front of what it is.
+_PLACE = re.compile(r"^.*?:[0-9]+: ")
+
+
+class SeatValueError(SeatsError):
+    """What a seat is to become is wrong.
+
+    :ivar reason: why, without a place in a file.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(lines)
+        self.reason = "; ".join(_PLACE.sub("", each, count=1) for each in lines[:5])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +69,27 @@ def changed_text(text: str, path: str, name: str, changes: Changes) -> str:
     """The text of a file in which a seat is another one, or a new one.
 
     :param path: stands for the file in messages.
+    :raises SeatValueError: if a value is wrong.
     :raises SeatsError: if the file, or what it would become, cannot be used.
     """
+    if name == DEFAULTS:
+        raise SeatValueError([f"{name!r} cannot be the name of an account"])
     before = parse_seats(text, path)
     meant = _meant(text, path, name, changes)
     for write in (_edited, _written_anew):
         found = _tried(write, text, name, changes)
         if found is not None and _is_meant(found, path, before, meant):
             return found
+    _assert_own(before, meant[name])
     raise SeatsError([f"{path}:1: {name} cannot be changed in the way this file is written"])
+
+
+def _assert_own(before: Seats, seat: Seat) -> None:
+    """:raises SeatValueError: if it would have what tells another seat apart."""
+    for other in before.values():
+        same = {seat.host, seat.knock, *seat.certificates} - {None}
+        if other.name != seat.name and same & {other.host, other.knock, *other.certificates}:
+            raise SeatValueError([f"a host, link or certificate of it is that of {other.name}"])
 
 
 def _tried(
@@ -86,13 +111,16 @@ def _is_meant(text: str, path: str, before: Seats, meant: Seats) -> bool:
 def _meant(text: str, path: str, name: str, changes: Changes) -> Seats:
     """The seat alone, as it is to be read.
 
-    :raises SeatsError: if a value is wrong.
+    :raises SeatValueError: if a value is wrong.
     """
     root = _composed(text)
     defaults, seat = _find(root, DEFAULTS), _find(root, name)
     values = _changed_values({} if seat is None else _inline_values(seat[1]), changes)
     lines = [] if defaults is None else [f"{flow(DEFAULTS)}: {_inline(defaults[1])}"]
-    return parse_seats("\n".join([*lines, f"{flow(name)}: {_joined(values)}"]), path)
+    try:
+        return parse_seats("\n".join([*lines, f"{flow(name)}: {_joined(values)}"]), path)
+    except SeatsError as error:
+        raise SeatValueError(error.lines) from None
 
 
 def flow(value: Any) -> str:

@@ -20,6 +20,7 @@ from regcache.ctl import (
     reload_command,
     removal_commands,
     request_commands,
+    seat_commands,
     status_command,
     ui_command,
     upstream_test_command,
@@ -49,6 +50,7 @@ COMMANDS = (
     prove_command,
     check_config,
     passwd,
+    seat_commands,
 )
 
 

@@ -30,9 +30,10 @@ class SeatHosts:
         """A dispatcher that has requests to them answered as those to the hosts they stand for."""
 
         def answer(request: Request) -> Any:
-            found = self.find(request.hostname)
-            if found is not None:
-                request.hostname, request.seat_label = found
+            host = request.hostname
+            if host is not None and "-" in host:
+                request.facts.host = self.table.without_label(host)
+                request.hostname, request.seat_label = self.find(host) or (host, "")
             return others(request)
 
         return answer

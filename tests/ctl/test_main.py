@@ -11,10 +11,17 @@ from regcache.ctl.main import parser
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    """The parsers of all commands, by name."""
-    (choices,) = (each for each in parser()._actions if isinstance(each.choices, dict))
-    assert choices.choices is not None
-    return dict(choices.choices)
+    """The parsers of all commands, by name; those within another one by both names."""
+    found = {}
+    for name, command in _within(parser()).items():
+        inner = _within(command)
+        found.update({f"{name} {each}": made for each, made in inner.items()} or {name: command})
+    return found
+
+
+def _within(command: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    choices = [each.choices for each in command._actions if isinstance(each.choices, dict)]
+    return dict(choices[0]) if choices and choices[0] else {}
 
 
 class CommandLineTests(SynchronousTestCase):
@@ -28,7 +35,8 @@ class CommandLineTests(SynchronousTestCase):
             first, _, example = (command.epilog or "").partition(": ")
             self.assertEqual(first, "example", name)
             program, *arguments = shlex.split(example)
-            self.assertEqual((program, arguments[0]), ("regcachectl", name))
+            self.assertEqual(program, "regcachectl")
+            self.assertEqual(arguments[: len(name.split())], name.split())
             parser().parse_args(arguments)
 
     def test_json(self) -> None:
@@ -44,5 +52,5 @@ class CommandLineTests(SynchronousTestCase):
         shown = io.StringIO()
         with redirect_stdout(shown):
             self.assertRaises(SystemExit, parser().parse_args, ["--help"])
-        for name in commands():
+        for name in _within(parser()):
             self.assertIn(f"    {name} ", shown.getvalue().replace("\n", " \n"))

@@ -51,6 +51,12 @@ class UnknownUpstreamProblem(Problem):
     status, code = 404, "UNKNOWN_UPSTREAM"
 
 
+class UnknownSeatProblem(Problem):
+    """No seat has this name."""
+
+    status, code = 404, "UNKNOWN_SEAT"
+
+
 class MethodProblem(Problem):
     """The call takes another method."""
 
@@ -61,6 +67,18 @@ class JobRunningProblem(Problem):
     """Such a job runs already, or too many jobs do."""
 
     status, code = 409, "JOB_RUNNING"
+
+
+class SeatExistsProblem(Problem):
+    """A seat has this name already."""
+
+    status, code = 409, "SEAT_EXISTS"
+
+
+class NotSetProblem(Problem):
+    """A key of the configuration has to be set for that; the params have it."""
+
+    status, code = 409, "NOT_SET"
 
 
 class PinnedProblem(Problem):
@@ -85,6 +103,18 @@ class CursorProblem(Problem):
     """The cursor belongs to another list, or to an earlier run of the daemon."""
 
     status, code = 410, "CURSOR"
+
+
+class ChangedProblem(Problem):
+    """It was changed since it was read: If-Match names another version."""
+
+    status, code = 412, "CHANGED"
+
+
+class WrongSeatsProblem(Problem):
+    """The file of seats is wrong, or would be: the params have the errors, with their lines."""
+
+    status, code = 422, "WRONG_SEATS"
 
 
 class WrongConfigProblem(Problem):
@@ -132,13 +162,18 @@ PROBLEMS: tuple[type[Problem], ...] = (
     UnknownCallProblem,
     NotCachedProblem,
     UnknownUpstreamProblem,
+    UnknownSeatProblem,
     MethodProblem,
     JobRunningProblem,
     PinnedProblem,
+    SeatExistsProblem,
+    NotSetProblem,
     PlanChangedProblem,
     CursorProblem,
     PlanExpiredProblem,
+    ChangedProblem,
     WrongConfigProblem,
+    WrongSeatsProblem,
     TooManyLoginsProblem,
     InternalProblem,
     UpstreamProblem,

@@ -104,12 +104,14 @@ class CallAnswer:
         there is much of it. Nothing where the call has no body.
     :ivar encode: makes it into bytes, in a thread if it is large.
     :ivar media_type: of these.
+    :ivar version: of what is shown, for If-Match; the entity tag begins with it. "" for none.
     """
 
     value: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     encode: Callable[[Any], bytes] = encode_json
     media_type: str = JSON_TYPE
+    version: str = ""
 
 
 Handler = Callable[[AskedCall], Any | Awaitable[Any]]

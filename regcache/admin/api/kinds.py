@@ -269,6 +269,11 @@ class Parameter:
     required: bool = False
     default: Any = None
 
+    @property
+    def takes_null(self) -> bool:
+        """Whether null is another value than none."""
+        return bool(getattr(self.kind, "takes_null", False))
+
 
 @dataclass(frozen=True, slots=True)
 class Fields:
@@ -298,9 +303,9 @@ class Fields:
         at = f"{path}." if path else ""
         self._check_names(value, at)
         return {
-            each.name: each.default
-            if value.get(each.name) is None
-            else each.kind.from_json(value[each.name], at + each.name)
+            each.name: each.kind.from_json(value[each.name], at + each.name)
+            if each.name in value and (value[each.name] is not None or each.takes_null)
+            else each.default
             for each in self.parameters
         }
 

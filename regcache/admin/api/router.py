@@ -109,7 +109,8 @@ class Api:
             send_body(request, b"", JSON_TYPE, status=route.call.status, headers=answer.headers)
             return
         size = _BYTES_EACH * _count(answer.value)
-        body, etag = await self._parser.run(size, _encode, answer)
+        body, digest = await self._parser.run(size, _encode, answer)
+        etag = f'"{answer.version}.{digest}"' if answer.version else f'"{digest}"'
         send_body(
             request,
             body,
@@ -203,6 +204,6 @@ def _count(value: Any) -> int:
 
 
 def _encode(answer: CallAnswer) -> tuple[bytes, str]:
-    """The bytes of an answer, and its entity tag."""
+    """The bytes of an answer, and what tells it from others."""
     body = answer.encode(answer.value)
-    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return body, hashlib.sha256(body).hexdigest()[:32]

@@ -23,9 +23,13 @@ AUTHORITY = FOLDER + "/{}/ca.crt"
 CONFIG = "/etc/containerd/config.toml"
 #: A cache that does not answer is passed over after so long.
 DIAL_TIMEOUT = "5s"
-_CONFIG = (
-    f'version = 2\n\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "{FOLDER}"\n'
-)
+_CONFIG = f"""\
+version = 2
+
+# Where it says "version = 3", the table is [plugins."io.containerd.cri.v1.images".registry].
+[plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "{FOLDER}"
+"""
 
 
 def containerd_steps(setup: SetUp) -> list[GuideStep]:

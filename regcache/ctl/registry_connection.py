@@ -3,8 +3,11 @@
 Redirects are told, not followed; so nothing is shown to a host that was not named.
 """
 
+import contextlib
 import http.client
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -83,28 +86,44 @@ class RegistryConnection:
     ) -> RegistryAnswer:
         """The answer."""
         began = time.monotonic()
+        # However slowly a body or a head drips, it ends in time.
+        ending = threading.Timer(max(0.0, self._deadline - began), self._abort)
+        ending.daemon = True
+        ending.start()
         try:
             self._limit()
             self._connection.request(method, target, headers=dict(headers))
             response = self._connection.getresponse()
             body, size = self._read(response, hasher if response.status == 200 else None)
-        except ssl.SSLCertVerificationError as error:
-            why = f"{self._place}: its certificate is not trusted: {error.verify_message}"
-            raise BypassError(f"{why}; the client has to know who issued it (--ca FILE)") from None
-        except ssl.SSLError as error:
-            if error.reason in _NO_TLS:
-                raise NoTLSError(f"{self._place} does not speak TLS") from None
-            raise BypassError(f"{self._place}: TLS fails: {error.reason}") from None
         except (OSError, http.client.HTTPException) as error:
-            raise BypassError(self._why(error)) from None
+            self._abort()
+            self._connection.close()
+            raise self._failure(error) from None
+        finally:
+            ending.cancel()
         named = {name.lower(): value for name, value in response.getheaders()}
         return RegistryAnswer(response.status, named, body, size, time.monotonic() - began)
 
-    def _why(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"{self._place} does not answer in time"
+    def _failure(self, error: Exception) -> BypassError:
+        """What a client would make of an error."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            why = f"{self._place}: its certificate is not trusted: {error.verify_message}"
+            return BypassError(f"{why}; the client has to know who issued it (--ca FILE)")
+        if isinstance(error, TimeoutError) or time.monotonic() >= self._deadline:
+            return BypassError(f"{self._place} does not answer in time")
+        if isinstance(error, ssl.SSLError):
+            if error.reason in _NO_TLS:
+                return NoTLSError(f"{self._place} does not speak TLS")
+            return BypassError(f"{self._place}: TLS fails: {error.reason}")
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return f"{self._place} does not answer: {reason}"
+        return BypassError(f"{self._place} does not answer: {reason}")
+
+    def _abort(self) -> None:
+        """Have a step that goes on fail: in another thread than that."""
+        line = self._connection.sock
+        if line is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                line.shutdown(socket.SHUT_RDWR)
 
     def _limit(self) -> None:
         """Have the next step end in time."""
@@ -117,7 +136,7 @@ class RegistryConnection:
 
     def _read(self, response: http.client.HTTPResponse, hasher: Hasher | None) -> tuple[bytes, int]:
         kept, size = [], 0
-        while piece := response.read(_PIECE):
+        while piece := response.read1(_PIECE):
             size += len(piece)
             if hasher is not None:
                 hasher.update(piece)

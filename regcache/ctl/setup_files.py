@@ -123,11 +123,13 @@ def _is_ours(content: bytes) -> bool:
 
 
 def _has_lines(content: bytes, part: bytes) -> bool:
-    """Whether a file has all settings of a part, in whatever tables."""
-    wanted = {
-        each.strip() for each in part.splitlines() if b" = " in each and b"version" not in each
-    }
-    return wanted <= {each.strip() for each in content.splitlines()}
+    """Whether a file has all settings of a part: in whatever tables, and perhaps among others."""
+    settings = [each.split(b" = ") for each in part.splitlines() if b" = " in each]
+    wanted = [(key.strip(), value.strip(b"\"'")) for key, value in settings if key != b"version"]
+    lines = [each.split(b"=", 1) for each in content.splitlines() if b"=" in each]
+    return all(
+        any(name.strip() == key and value in rest for name, rest in lines) for key, value in wanted
+    )
 
 
 def _merged(path: str, former: bytes, content: bytes) -> bytes:

@@ -144,8 +144,9 @@ class PartTests(SetupFileCase):
         """It is written where there is none, stays if it has it, and else is to be added to."""
         part = block(self.PATH, self.PART, part=True)
         self.assertEqual(self.write(part), [("written", "")])
-        self.there(self.PATH, 'version = 3\n[x]\nconfig_path = "/etc/containerd/certs.d"\n')
-        self.assertEqual(self.write(part), [("unchanged", "")])
+        for value in ('"/etc/containerd/certs.d"', "'/etc/containerd/certs.d:/etc/docker/certs.d'"):
+            self.there(self.PATH, f"version = 3\n[x]\n  config_path = {value}\n")
+            self.assertEqual(self.write(part), [("unchanged", "")])
         self.there(self.PATH, "version = 2\n")
         self.assertEqual(self.write(part), [(FileAction.ADD.value, "")])
         self.assertEqual(self.read(self.PATH), "version = 2\n")

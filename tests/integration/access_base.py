@@ -83,12 +83,16 @@ class ClientAuthority:
         self._issued: dict[str, Certificate] = {}
         self.close = self._workspace.remove
 
-    def context(self, name: str) -> ssl.SSLContext:
-        """Of a client with the certificate of an account."""
+    def issued(self, name: str) -> Certificate:
+        """The certificate with a common name."""
         if name not in self._issued:
             self._issued[name] = self.authority.issue(name)
+        return self._issued[name]
+
+    def context(self, name: str) -> ssl.SSLContext:
+        """Of a client with the certificate of an account."""
         context = ssl.create_default_context(cafile=str(certificates().authority.file))
-        context.load_cert_chain(self._issued[name].chain, self._issued[name].key)
+        context.load_cert_chain(self.issued(name).chain, self.issued(name).key)
         return context
 
 

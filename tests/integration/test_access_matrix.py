@@ -19,6 +19,17 @@ from tests.integration.access_base import (
     mixed_daemon,
 )
 from tests.integration.base import UPSTREAM, UPSTREAM_HOST, catalog
+from tests.integration.seat_base import (
+    KEY,
+    KNOCKED,
+    PAST,
+    SEATED,
+    SECRETS,
+    SPENT,
+    WHOEVER,
+    seat_host,
+    seated_daemon,
+)
 from tests.integration.test_access_tokens import OTHER_SERVICE, SERVICE, TokenSetting, certified
 from tests.support.processes import CHECKOUT, free_port
 from tests.support.registry_client import RegistryClient, basic
@@ -138,6 +149,15 @@ CERTIFICATES: Mapping[str, str] = {
     "alice's certificate": ALICE[0],
     "bob's login beside alice's certificate": ALICE[0],
     "a certificate of nobody": LEAVER[0],
+    "a seat's certificate": WHOEVER,
+}
+SEATS: Mapping[str, Shows] = {
+    "a seat's robot key": _login((SEATED[0], KEY)),
+    "an ended seat": _login(PAST),
+    "a seat over its quota": _login(SPENT),
+    "a seat's certificate": lambda asked: {},
+    "a seat's host": lambda asked: {"Host": seat_host(asked.way.host or "localhost")},
+    "an address that opened a seat's link": lambda asked: {"X-Forwarded-For": KNOCKED},
 }
 EXTERNAL: Mapping[str, Shows] = {
     "nobody, with `access.token`": lambda asked: {},
@@ -145,6 +165,9 @@ EXTERNAL: Mapping[str, Shows] = {
     "bob's external token": _given(BOB[0]),
     "alice's token for another upstream": _given(ALICE[0], OTHER_SERVICE),
 }
+
+
+_CODES = {401: "UNAUTHORIZED", 403: "DENIED", 405: "UNSUPPORTED", 429: "TOOMANYREQUESTS"}
 
 
 def _cells(line: str) -> list[str]:
@@ -172,22 +195,27 @@ class MatrixTests(AccessCase):
     """Every row, in every column, by every way."""
 
     mixed: Restricted
+    seated: Restricted
     external: TokenSetting
 
     def setUp(self) -> None:
-        """Two daemons: one with accounts, and one whose tokens come from elsewhere."""
+        """One daemon with accounts, one with seats, and one whose tokens come from elsewhere."""
         super().setUp()
+        self.secrets.extend(SECRETS)
+        self.seated = self.watched(seated_daemon())
         self.mixed = self.watched(mixed_daemon())
         self.external = certified()
         self.addCleanup(self.assert_no_secrets, self.external.daemon)
 
     def daemon(self, who: str) -> Regcache:
         """The daemon that a row is about."""
+        if who in SEATS:
+            return self.seated.daemon
         return self.mixed.daemon if who in OURS else self.external.daemon
 
     def test_complete(self) -> None:
         """The table has all rows that the test knows, and columns that it can ask for."""
-        self.assertEqual(set(table()), {*OURS, *EXTERNAL})
+        self.assertEqual(set(table()), {*OURS, *SEATS, *EXTERNAL})
         for columns in table().values():
             self.assertEqual(set(columns), {*_COLUMNS, *_ELSEWHERE, *_OPERATORS})
 
@@ -197,8 +225,7 @@ class MatrixTests(AccessCase):
         if answer.status == 401:
             self.assertIn("www-authenticate", answer.headers)
         if answer.status >= 400 and method != "HEAD":
-            code = {401: "UNAUTHORIZED", 403: "DENIED", 405: "UNSUPPORTED"}[answer.status]
-            self.assertEqual(answer.errors, [code])
+            self.assertEqual(answer.errors, [_CODES[answer.status]])
         return answer.status
 
     def statuses(self, who: str, way: Way, repository: str) -> Mapping[str, int]:
@@ -206,7 +233,7 @@ class MatrixTests(AccessCase):
         image, name = catalog().images[repository], way.name(repository)
         scopes = (f"repository:{name}:pull,delete",)
         asked = Asked(self.daemon(who), way, scopes, CERTIFICATES.get(who, ""))
-        shown = {**OURS, **EXTERNAL}[who](asked)
+        shown = {**OURS, **SEATS, **EXTERNAL}[who](asked)
         blob = next(iter(image.all_blobs()))
         found = {}
         for column, (method, tail) in _COLUMNS.items():
@@ -227,7 +254,7 @@ class MatrixTests(AccessCase):
         """The ping and the catalog."""
         for who, expected in table().items():
             asked = Asked(self.daemon(who), WAYS["host"], (), CERTIFICATES.get(who, ""))
-            shown = {**OURS, **EXTERNAL}[who](asked)
+            shown = {**OURS, **SEATS, **EXTERNAL}[who](asked)
             for column, target in _ELSEWHERE.items():
                 found = self.status(asked, shown, "GET", target)
                 self.assertEqual([found], expected[column], (who, column))
@@ -253,6 +280,8 @@ class OperatorTests(AccessCase):
         restricted = self.restricted({"rules": rules}, admin={"endpoint": f"tcp:{port}"})
         self.assert_statuses(OURS, restricted.daemon, port)
         self.assert_statuses(EXTERNAL, certified().daemon, certified().operators)
+        seated = seated_daemon()
+        self.assert_statuses(SEATS, seated.daemon, seated.operators)
 
     def assert_statuses(self, rows: Mapping[str, Shows], daemon: Regcache, port: int) -> None:
         """Of some rows, by what is shown to a daemon's other listeners."""

@@ -3,6 +3,7 @@
 # make test   the whole suite; UNIT=1 leaves the real servers and clients out
 # make lint   ruff and mypy, and TypeScript for the web UI
 # make docs   writes docs/configuration.md and etc/regcache.yml anew from the schema
+# make package-test  the Debian package, built and tried in a clean Debian 13; as root
 # make bench  side by side with docker-registry, nginx and varnish; QUICK=1 for two minutes
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ OTHER_LOG := build/other-tests.log
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
 INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
-.PHONY: venv run demo test other-tests test-one bench docs lint format clean
+.PHONY: package-test venv run demo test other-tests test-one bench docs lint format clean
 
 venv: $(VENV)/.installed
 
@@ -80,6 +81,10 @@ endif
 # make test-one NAME=tests.integration.test_thin_thread
 test-one: venv
 	$(VENV)/bin/python tests/run.py $(NAME)
+
+# Needs root, mmdebstrap and apt's own sources, and nothing of the checkout's environment.
+package-test:
+	tools/test-package build/package
 
 # make bench QUICK=1 PROFILE=1 PEERS=DNR WORK="cold paced"; see benchmarks/README.md
 bench: venv

@@ -18,9 +18,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache import __version__
 from tests.support.processes import CHECKOUT, Workspace, run, unavailable
 
+#: Folders of etc/ that are installed.
+SHARED = ("systemd", "prometheus", "grafana")
 PLUGIN = "twisted/plugins/regcache_plugin.py"
 #: What the wheel is built from.
-SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "regcache", "twisted")
+SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "etc", "regcache", "twisted")
 
 
 @cache
@@ -130,6 +132,15 @@ class WheelTests(SynchronousTestCase):
         pages = CHECKOUT / "regcache" / "admin" / "ui"
         files = {str(each.relative_to(CHECKOUT)) for each in pages.rglob("*") if each.is_file()}
         self.assertEqual(files - names, set())
+        shared = f"regcache-{__version__}.data/data/share/regcache/"
+        examples = CHECKOUT / "etc"
+        wanted = {
+            f"{shared}{path.relative_to(examples)}"
+            for path in examples.rglob("*")
+            if path.is_file() and path.parent.name in {"etc", *SHARED}
+        }
+        self.assertEqual(wanted - names, set())
+        self.assertIn(f"{shared}systemd/regcache.service", names)
         self.assertIn(PLUGIN, names)
         self.assertEqual({name for name in names if name.startswith("twisted/")}, {PLUGIN})
         self.assertEqual({name for name in names if name.startswith("tests")}, set())

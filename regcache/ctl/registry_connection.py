@@ -147,4 +147,5 @@ class RegistryConnection:
             self._limit()
         if response.length:
             raise http.client.IncompleteRead(b"".join(kept), response.length)
+        response.close()  # the connection is for the next request
         return b"".join(kept), size

@@ -40,6 +40,7 @@ class ConnectionTests(SynchronousTestCase):
         *,
         scheme: str = "http",
         hashed: bool = False,
+        again: int = 0,
     ) -> RegistryAnswer:
         """An answer of a server that runs in a thread."""
         one, its = socket.socketpair()
@@ -60,6 +61,8 @@ class ConnectionTests(SynchronousTestCase):
         thread.start()
         self.hasher = hashlib.sha256()
         try:
+            for _ in range(again):
+                connection.ask("GET", "/v2/", {})
             return connection.ask("GET", "/v2/", {}, self.hasher if hashed else None)
         finally:
             ours.close()
@@ -78,6 +81,23 @@ class ConnectionTests(SynchronousTestCase):
         answer = self.ask(lambda line: line.sendall(whole), hashed=True)
         self.assertEqual((answer.body, answer.size), (b"", 5))
         self.assertEqual(self.hasher.hexdigest(), hashlib.sha256(b"hello").hexdigest())
+
+    def test_several(self) -> None:
+        """A connection is used again, whatever the answer had for a body."""
+        answers = [
+            b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 5\r\n\r\nhello",
+            b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        ]
+
+        def serve(line: socket.socket) -> None:
+            for number, each in enumerate(answers):
+                if number:
+                    line.recv(65536)
+                line.sendall(each)
+
+        self.assertEqual(self.ask(serve, again=3).body, b"hello")
 
     def test_dripping(self) -> None:
         """Neither a head nor a body that drips is waited for any longer than was said."""

@@ -159,7 +159,8 @@ def _print(guide: Mapping[str, Any], printer: Printer) -> None:
             printer.line(f"#   {line}")
         for block in step["blocks"]:
             where = f"part of {block['path']}" if block["part"] else block["path"]
-            printer.line(f"\n# {where}:" if block["path"] else "\n# type:")
+            printer.line("")
+            printer.line(f"# {where}:" if block["path"] else "# type:")
             for line in block["text"].splitlines():
                 printer.line(line)
         printer.line("")

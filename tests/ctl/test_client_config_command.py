@@ -47,6 +47,7 @@ class ClientConfigTests(CommandCase):
         for line in ("# Use it as Docker Hub's mirror", "# /etc/docker/daemon.json:", "# type:"):
             self.assertIn(f"{line}\n", out)
         self.assertIn("regcachectl prove --as docker http://a.test:5000", out)
+        self.assertNotIn("\\x", out)
         asked = {
             "tool": "docker",
             "host": "a.test",

@@ -19,6 +19,8 @@ _SCALARS = (str, int, float, bool, type(None))
 #: What Twisted says of each port that is opened or closed; the listeners say more.
 _PRINTED = "log_legacy"
 _OF_PORTS = re.compile(r"\w+ starting on |\((TCP|UNIX) Port .* Closed\)\Z")
+#: And of each connection that its own client of HTTP makes.
+_OF_CLIENTS = "twisted.web.client."
 #: Lines that may wait to be written together.
 MOST_WAITING = 256
 
@@ -128,6 +130,8 @@ class LineObserver:
         logger = event.get("log_namespace") or "-"
         message, traceback = describe_event(event)
         if logger == _PRINTED and _OF_PORTS.match(message):
+            return
+        if level is LogLevel.info and logger.startswith(_OF_CLIENTS):
             return
         if self._writer.is_json:
             fields: dict[str, object] = {"message": message, **plain_fields(event)}

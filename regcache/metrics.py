@@ -6,6 +6,7 @@ what it sent.
 
 import math
 from bisect import bisect_left
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import accumulate
@@ -187,6 +188,8 @@ class UpstreamMetrics:
     :ivar registry: the collectors.
     :ivar received_bytes: bytes of bodies, from all upstreams together.
     :ivar received: the same by upstream.
+    :ivar mismatches: how many contents failed their verification, by upstream.
+    :ivar damaged: how many contents were damaged on the disk.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -194,6 +197,8 @@ class UpstreamMetrics:
         self._upstreams: frozenset[str] = frozenset()
         self.received_bytes = 0
         self.received: dict[str, int] = {}
+        self.mismatches: Counts[str] = Counts()
+        self.damaged = 0
         self._add_upstream_metrics()
 
     def _add_upstream_metrics(self) -> None:
@@ -266,6 +271,7 @@ class UpstreamMetrics:
 
     def digest_mismatch(self, upstream: str) -> None:
         """Content from the upstream failed its verification."""
+        self.mismatches[self._label(upstream)] += 1
         self._digest_mismatches.labels(self._label(upstream)).inc()
 
     def _set(self, gauge: Gauge, upstream: str, value: float) -> None:
@@ -368,6 +374,7 @@ class Metrics(UpstreamMetrics):
 
     def content_damaged(self) -> None:
         """Stored content was not what it had to be; that counts as an error of the disk, too."""
+        self.damaged += 1
         self._damaged.inc()
         self._storage_errors.inc()
 

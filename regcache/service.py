@@ -26,6 +26,7 @@ from regcache.listener_set import ListenerSet
 from regcache.listening import ListenerBuilder
 from regcache.logs import LineWriter
 from regcache.manager_reports import ManagerReports, status_line
+from regcache.notifying import build_notifier
 from regcache.reload_steps import DaemonOutput, ReloadSteps
 from regcache.reloading import Reloader
 from regcache.replaced_file import ReplacedFile
@@ -117,8 +118,10 @@ class _Builder:
         sites = listeners.sites
         pool = WorkPool(self._engine.reactor, "reload", 1, drops=True)
         self._make_reloader(builder, listeners, pool)
-        watch_daemon(self._engine, listeners, builder.admission, self.reloader)
-        return self._all_parts(listeners, [pool, self.reloader, *admin.services])
+        engine = self._engine
+        watch_daemon(engine, listeners, builder.admission, self.reloader)
+        notifier = build_notifier(engine, self._current, listeners)
+        return self._all_parts(listeners, [pool, self.reloader, notifier, *admin.services])
 
     def _admin_parts(self, sites: Callable[[], Sequence[Site]]) -> AdminParts:
         """What is there for the API: the requests on some sites, their counts, and jobs."""

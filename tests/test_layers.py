@@ -40,6 +40,7 @@ ROOT = frozenset(
         "in_force",
         "lifecycle",
         "listener_set",
+        "notifying",
         "listening",
         "manager_reports",
         "metering",

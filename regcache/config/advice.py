@@ -1,6 +1,7 @@
 """Warnings: what works, but may not be what the operator wants."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from regcache.config.endpoints import parse_endpoint
 from regcache.config.files import covered_names, covers, end_of, world_readable
@@ -24,6 +25,7 @@ def advise(config: Config, file: str | None, context: Context) -> None:
     _advise_client_ca(config, context)
     _advise_knock(config, context)
     _advise_proxies(config, context)
+    _advise_webhook(config, context)
     for upstream in config.upstreams:
         _advise_private(upstream, config, context)
     if file is not None and world_readable(file):
@@ -101,6 +103,17 @@ def _advise_proxies(config: Config, context: Context) -> None:
             context.warn(("access", "trusted_proxies", number), why)
 
 
+def _advise_webhook(config: Config, context: Context) -> None:
+    url = config.notify.url
+    if url is not None and url.startswith("http:") and not _is_local(url):
+        context.warn(("notify", "url"), "what is told, and a token in it, passes unencrypted")
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
 def _hosts(config: Config, context: Context) -> list[tuple[KeyPath, str]]:
     found: list[tuple[KeyPath, str]] = []
     keys: list[tuple[KeyPath, tuple[str, ...]]] = [
@@ -128,5 +141,7 @@ def _advise_secrets(context: Context) -> None:
     for path, setting in list(context.settings.items()):
         if setting.value is None or setting.value is INVALID or "${" in setting.raw:
             continue
+        if path == ("notify", "url"):
+            context.warn(path, "it may have a token, in a file that every local user may read")
         if path[-1] == "password" or (path[-1] == "proxy" and "@" in setting.raw):
             context.warn(path, "a password in a file that every local user may read")

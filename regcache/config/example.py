@@ -26,7 +26,7 @@ _HEAD = """\
 _GROUPS = {
     "The short form: one domain, one certificate": ("domain", "tls"),
     "Where to listen": ("listeners",),
-    "For operators": ("admin",),
+    "For operators": ("admin", "notify"),
     "The cache": ("storage",),
     "The registries": ("upstreams", "default_upstream", "default_hosts", "dns"),
     "Who may do what": ("access", "cors_origins"),

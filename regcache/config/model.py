@@ -14,6 +14,7 @@ from regcache.config.access_settings import AccessSettings
 from regcache.config.endpoints import endpoint
 from regcache.config.files import path
 from regcache.config.keys import Key, Section, key_field, keys_of, section
+from regcache.config.notify_settings import NotifyKeys
 from regcache.config.scalars import (
     boolean,
     choice,
@@ -273,6 +274,9 @@ class Config:
         section(AccessSettings),
         "Accounts and grants. Without any, everybody may pull and nobody may delete.",
         default=AccessSettings(),
+    )
+    notify: NotifyKeys = key_field(
+        section(NotifyKeys), "Whom to tell what happens.", default=NotifyKeys()
     )
     cors_origins: tuple[str, ...] = key_field(
         ListOf(text_like(names.origin, "origin"), unique=True),

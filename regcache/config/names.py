@@ -117,6 +117,23 @@ def url(text: str) -> str:
     return f"{scheme}://{authority.removesuffix(default)}{path}"
 
 
+def webhook(text: str) -> str:
+    """An http or https URL to post to. Path and query may be anything: they may hold a token."""
+    base, mark, query = text.partition("?")
+    scheme, userinfo, authority, path = _split(base, ("http", "https"))
+    if userinfo is not None:
+        raise ValueError("may hold no credentials before the host")
+    if not query.isascii() or not query.isprintable() or " " in query or "#" in query:
+        raise ValueError("not a URL")
+    return f"{scheme}://{authority}{path or '/'}{mark}{query}"
+
+
+def write_webhook(url: str) -> str:
+    """Its scheme and host: the rest may be secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/{REDACTED}"
+
+
 def origin(text: str) -> str:
     """``*`` or an exact origin (RFC 6454): scheme, host and port."""
     if text == "*":

@@ -12,7 +12,7 @@ from regcache.config.model import ROOT, Config
 #: Every key of the file: those that a reload takes, by their section.
 RELOADED = {
     "": "domain tls listeners admin storage upstreams default_upstream default_hosts dns access "
-    "cors_origins ui log limits",
+    "notify cors_origins ui log limits",
     "tls": "chain key client_ca",
     "listeners.*": "endpoint redirect acme_webroot tls http2 hsts",
     "listeners.*.tls": "certificates minimum client_ca",
@@ -28,6 +28,7 @@ RELOADED = {
     "access": "htpasswd seats knock key_file token realm challenge token_ttl admins rules "
     "trusted_proxies",
     "ui": "title",
+    "notify": "url on",
     "log": "format access",
     "limits": "connections connections_per_address header_timeout idle client_stall drain "
     "image_size first_answer rate",

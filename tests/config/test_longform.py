@@ -38,7 +38,7 @@ class DefaultTests(SynchronousTestCase):
 
     def test_empty_sections(self) -> None:
         """Empty sections mean their defaults and count as not set."""
-        sections = ["admin", "storage", "upstreams", "access", "ui", "log", "limits"]
+        sections = ["admin", "notify", "storage", "upstreams", "access", "ui", "log", "limits"]
         sections += ["listeners", "dns", "cors_origins"]
         result = loaded("\n".join(f"{name}:" for name in sections))
         self.assertEqual(result.config, config(""))

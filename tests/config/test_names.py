@@ -130,6 +130,22 @@ class NameTests(SynchronousTestCase):
         }
         self.check_table(names.origin, origins)
 
+    def test_webhooks(self) -> None:
+        """Path and query may hold a token, which is not written again; there is no user."""
+        webhooks = {
+            "https://Hooks.example.com/T/1%2F?a=b&c=?": "https://hooks.example.com/T/1%2F?a=b&c=?",
+            "http://[::1]:8080": "http://[::1]:8080/",
+            "https://me:secret@a/": None,
+            "https://a/#x": None,
+            "https://a/?x y": None,
+            "ftp://a/": None,
+            "a": None,
+        }
+        self.check_table(names.webhook, webhooks)
+        self.assertEqual(
+            names.write_webhook("https://a.example:8443/T?k"), "https://a.example:8443/***"
+        )
+
     def test_namespaces_and_accounts(self) -> None:
         """Namespaces follow the repository grammar, accounts hold no colon."""
         self.check_table(

@@ -58,6 +58,7 @@ class ShippedTests(SynchronousTestCase):
         lines = EXAMPLE.read_text().partition("\n\n")[2].split("\n")
         plain = "\n".join(line.replace("# ", "", 1) for line in lines if "# ---" not in line)
         document = yaml.load(plain, _FirstOfTwo)
+        document["notify"]["on"] = document["notify"].pop(True)  # what YAML 1.1 makes of the key
         loaded = loads(yaml.safe_dump(document), "regcache.yml", {})
         self.assertEqual(loaded.config.storage, load(str(EXAMPLE), {}).config.storage)
         self.assertEqual(loaded.config.limits, load(str(EXAMPLE), {}).config.limits)

@@ -1,0 +1,1 @@
+"""Tells a web address what an operator should know."""

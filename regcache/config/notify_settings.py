@@ -1,0 +1,33 @@
+"""The keys of ``notify``."""
+
+from dataclasses import dataclass
+
+from regcache.config import names
+from regcache.config.keys import key_field
+from regcache.config.scalars import choice, text_like
+from regcache.config.value_types import ListOf, Nullable
+
+#: All that may be told of.
+EVENTS = ("disk", "credentials", "certificate", "upstream_down", "corruption", "quota")
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyKeys:
+    """Whom to tell what happens."""
+
+    url: str | None = key_field(
+        Nullable(text_like(names.webhook, "URL", names.write_webhook)),
+        "Where what happens is posted as JSON; see docs/operations.md. It may have a token: it is "
+        "never shown or logged whole.",
+        default=None,
+        example="https://hooks.example.com/T0KEN",
+        secret=True,
+    )
+    on: tuple[str, ...] = key_field(
+        ListOf(choice(*EVENTS), minimum=1, null_is_default=False, unique=True),
+        "What is told: `disk` (new content is not kept), `credentials` (an upstream refuses ours), "
+        "`certificate` (it ends within 7 days), `upstream_down`, `corruption` (wrong bytes "
+        "of an upstream, or on the disk), `quota` (a seat has used up one).",
+        default=EVENTS,
+        example="[disk, certificate]",
+    )

@@ -1,0 +1,117 @@
+"""What happens is told to an address that takes it, hangs, refuses, or leads elsewhere."""
+
+import time
+from typing import Any
+
+from tests.integration.base import certificates
+from tests.integration.test_reload import RIGHT, ReloadCase
+from tests.support.processes import free_port, wait_until
+from tests.support.registry_client import RegistryClient
+from tests.support.webhook_server import TOKEN, WebhookServer
+
+
+class NotifyTests(ReloadCase):
+    """A daemon whose certificate ends soon, which is told at once."""
+
+    def hook(self) -> WebhookServer:
+        """An address."""
+        server = WebhookServer()
+        self.addCleanup(server.close)
+        return server
+
+    def begin_with(self, url: str, **more: Any) -> None:
+        """Start it."""
+        pair = certificates().certificate
+        tls = {"certificates": [{"chain": str(pair.chain), "key": str(pair.key)}]}
+        self.secure = {"endpoint": f"tcp:{free_port()}:interface=127.0.0.1", "tls": tls}
+        self.begin(notify={"url": url}, **more)
+        self.plain = self.daemon.config["listeners"]
+        self.write({"listeners": [*self.plain, self.secure]})
+        self.expect(f"{RIGHT}listeners", 1)
+
+    def assert_secret(self) -> None:
+        """The address is told nowhere."""
+        self.assertNotIn(TOKEN, self.daemon.log())
+        admin = RegistryClient(f"http://127.0.0.1:{self.daemon.admin_port}")
+        for call in ("/api/v1/config", "/api/v1/status", "/metrics"):
+            self.assertNotIn(TOKEN.encode(), admin.get(call).body)
+
+    def told(self, result: str) -> int:
+        """How many messages came to that."""
+        return int(self.daemon.metric("regcache_notifications_total", result=result))
+
+    def test_taken(self) -> None:
+        """Begin and end are told, once each; the address, with its token, is shown nowhere."""
+        hook = self.hook()
+        self.begin_with(hook.url)
+        wait_until(lambda: len(hook.taken) == 1, "it is told")
+        (first,) = hook.taken
+        self.assertEqual((first["event"], first["state"]), ("certificate", "begun"))
+        self.assertEqual(first["subject"], str(certificates().certificate.chain))
+        self.assertIn("it ends in 1 days", first["text"])
+        self.assertEqual(first["path"], f"/{TOKEN}?token={TOKEN}")
+        self.write({})
+        wait_until(lambda: len(hook.taken) == 2, "its end is told")
+        self.assertEqual(hook.taken[1]["state"], "over")
+        self.assertEqual(self.told("sent"), 2)
+        self.assertNotIn("Starting factory", self.daemon.log())
+        self.assert_secret()
+
+    def test_wrong_bytes(self) -> None:
+        """Damage on the disk is told with how much; of what is not chosen nothing is."""
+        hook = self.hook()
+        self.begin_with(hook.url)
+        wait_until(lambda: len(hook.taken) == 1, "it is told")
+        self.write({"notify": {"url": hook.url, "on": ["corruption"]}})
+        self.expect(f"{RIGHT}listeners, notify.on", 1)
+        digest = self.upstream.add_blob("team/app", b"small")
+        self.assertEqual(self.status("one.test", digest), 200)
+        name = f"blobs/sha256/*/{digest.partition(':')[2]}"
+        wait_until(lambda: len(list(self.daemon.directory.glob(name))) == 1, "it is stored")
+        (stored,) = self.daemon.directory.glob(name)
+        stored.chmod(0o600)
+        stored.write_bytes(b"wrong bytes")
+        stored.chmod(0o400)
+        self.daemon.process.kill()
+        self.daemon.config["notify"] = {"url": hook.url, "on": ["corruption"]}
+        self.daemon.start()
+        self.assertEqual(self.status("one.test", digest), 200)
+        wait_until(lambda: len(hook.taken) == 2, "it is told")
+        self.assertEqual(
+            (hook.taken[1]["event"], hook.taken[1]["state"]), ("corruption", "happened")
+        )
+        self.assertIn("1 stored contents were damaged", hook.taken[1]["text"])
+
+    def test_hangs(self) -> None:
+        """An address that hangs, or does not end its answer, is in the way of nobody."""
+        hook = self.hook()
+        hook.answer = hook.hang
+        self.begin_with(hook.url)
+        wait_until(lambda: hook.tries == 1, "it is tried")
+        digest = self.upstream.add_blob("team/app", b"small")
+        self.assertEqual(self.status("one.test", digest), 200)
+        hook.answer = hook.flood
+        wait_until(lambda: self.told("sent") == 1, "the head of an answer is enough")
+        hook.answer = hook.hang
+        self.write({})
+        wait_until(lambda: hook.tries >= 3, "it is tried")
+        started = time.monotonic()
+        self.assertEqual(self.daemon.stop(), 0, self.daemon.log())
+        self.assertLess(time.monotonic() - started, 25)
+        self.assertNotIn("Traceback", self.daemon.log())
+        self.assertNotIn(TOKEN, self.daemon.log())
+
+    def test_refuses(self) -> None:
+        """Redirects are not followed; where there is no answer it is tried again, elsewhere too."""
+        hook, other = self.hook(), self.hook()
+        hook.answer = hook.lead_to(other.url)
+        self.begin_with(hook.url)
+        self.assert_logged(self.daemon, "notify.url was not told", "redirects are not followed")
+        self.assertEqual((other.tries, self.told("failed")), (0, 1))
+        hook.answer = hook.cut
+        self.write({})
+        wait_until(lambda: hook.tries == 2, "the end is told")
+        self.write({"notify": {"url": other.url}})
+        wait_until(lambda: len(other.taken) == 1, "the other one is told")
+        self.assertEqual(other.taken[0]["state"], "over")
+        self.assert_secret()

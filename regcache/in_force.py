@@ -284,7 +284,8 @@ def _distribution(
     if access is not None:
         seat_hosts = None
         if config.access.seats is not None:
-            seat_hosts = SeatHosts(table, access.access.accounts.is_label)
+            accounts = access.access.accounts
+            seat_hosts = SeatHosts(table, accounts.is_label, accounts.was_label)
         gatekeeper = Gatekeeper(
             access.access,
             access.permission,

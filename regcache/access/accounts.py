@@ -123,6 +123,10 @@ class Accounts:
             return None
         return AccountProof(name, _mark("host", name, label.encode()), pull_only=True)
 
+    def was_label(self, label: str) -> bool:
+        """Whether a text is the label of a seat, be it one that has ended."""
+        return label in self._hosts
+
     def is_label(self, label: str) -> bool:
         """Whether a text is the label of a seat that has not ended."""
         return label in self._hosts and self._is_present(self._hosts[label])

@@ -142,13 +142,6 @@ class RoutingTable:
         known = self.hosts.find(base) is not None or self.answers_by_default(base)
         return (base, label) if known and not self.is_admin_host(base) else None
 
-    def without_label(self, host: str) -> str:
-        """A host for messages: what may be the label of a seat is not told whole."""
-        split = self.split_seat_host(host)
-        if split is None:
-            return host
-        return host.replace(f"-{split[1]}", f"-{split[1][:3]}...", 1)
-
     def _is_configured(self, host: str) -> bool:
         exact = [self.hosts.exact, self.admin_hosts.exact]
         if self.default_hosts is not None:
@@ -215,7 +208,7 @@ def resolve(table: RoutingTable, host: str | None, target: Target) -> Route:
         if table.default_upstream is None or not table.answers_by_default(host):
             named_host = "no host name"
             if host is not None:
-                named_host = f"the host name {table.without_label(host)[:255]}"
+                named_host = f"the host name {host[:255]}"
             raise NameUnknownError(f"no upstream is served under {named_host}")
         named = table.default_upstream
     namespaces = target.query.get("ns", ())

@@ -13,10 +13,12 @@ class SeatHosts:
     """The host names of seats.
 
     :ivar is_label: whether a text is the label of a seat that has not ended.
+    :ivar was_label: whether it is the label of any seat.
     """
 
     table: RoutingTable
     is_label: Callable[[str], bool]
+    was_label: Callable[[str], bool]
 
     def find(self, host: str | None) -> tuple[str, str] | None:
         """The host that a seat's one stands for, and the seat's label; None for all others.
@@ -26,14 +28,24 @@ class SeatHosts:
         split = None if host is None or "-" not in host else self.table.split_seat_host(host)
         return split if split is not None and self.is_label(split[1]) else None
 
+    def shown(self, host: str) -> str:
+        """A host as it may be told: with no more than the beginning of what may be a label."""
+        label = host.partition(".")[0].rpartition("-")[2]
+        if self.was_label(label) or self.table.split_seat_host(host) is not None:
+            return host.replace(f"-{label}", f"-{label[:3]}...", 1)
+        return host
+
     def before(self, others: Dispatch) -> Dispatch:
-        """A dispatcher that has requests to them answered as those to the hosts they stand for."""
+        """A dispatcher that has requests to them answered as those to the hosts they stand for.
+
+        What else looks like one is another name from here on, that of no host: none may be told.
+        """
 
         def answer(request: Request) -> Any:
             host = request.hostname
             if host is not None and "-" in host:
-                request.facts.host = self.table.without_label(host)
-                request.hostname, request.seat_label = self.find(host) or (host, "")
+                shown = request.facts.host = self.shown(host)
+                request.hostname, request.seat_label = self.find(host) or (shown, "")
             return others(request)
 
         return answer

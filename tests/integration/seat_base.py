@@ -53,9 +53,13 @@ class SeatsFile:
         self.path = self._workspace.path / "seats.yml"
         self._seats: dict[str, dict[str, Any]] = {}
 
+    def keep(self, name: str, **values: Any) -> None:
+        """Have a seat with these values, from the next :meth:`put` on."""
+        self._seats[name] = values
+
     def put(self, name: str, **values: Any) -> None:
         """Have a seat with these values."""
-        self._seats[name] = values
+        self.keep(name, **values)
         text = "".join(f"{name}: {json.dumps(seat)}\n" for name, seat in self._seats.items())
         self._workspace.file("following", text).rename(self.path)
 

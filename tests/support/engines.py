@@ -103,6 +103,7 @@ class Dockerd:
     of certificates that its system trusts; ``mirror`` the URL of another mirror; ``settings`` a
     folder in place of its /etc/docker; ``prefix`` stands before its command. ``configure`` changes
     etc/docker/daemon.json below the folder that it is given; there is no mirror in it then.
+    ``names`` are further host names by address.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Dockerd:
         settings: Path | None = None,
         prefix: Sequence[str] = (),
         configure: Callable[[Path], None] | None = None,
+        names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         require("dockerd", "docker", "containerd")
         require_root("dockerd")
@@ -138,9 +140,9 @@ class Dockerd:
         command += [f"--exec-root={path}/exec", f"--pidfile={path}/pid"]
         command += [f"--host=unix://{self._socket}"]
         # Docker Hub's own name is this machine: who gives up on the mirror fails at once.
-        hosts = self._workspace.file(
-            "hosts", "127.0.0.1 localhost registry-1.docker.io auth.docker.io index.docker.io\n"
-        )
+        lines = ["127.0.0.1 localhost registry-1.docker.io auth.docker.io index.docker.io"]
+        lines += [f"{address} {' '.join(each)}" for address, each in (names or {}).items()]
+        hosts = self._workspace.file("hosts", "".join(f"{line}\n" for line in lines))
         command = [*prefix, *command]
         if settings is not None:
             command = ["sh", "-c", _MOUNT_SETTINGS, str(settings), *command]

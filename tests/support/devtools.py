@@ -151,6 +151,7 @@ class Tab:
             self.ask(f"{domain}.enable")
         agent = self._browser.ask("Browser.getVersion")["userAgent"]
         self.ask("Network.setUserAgentOverride", userAgent=agent, acceptLanguage=self._language)
+        self.ask("Emulation.setScrollbarsHidden", hidden=True)
         self.resize(*self._size)
         self.colours(self._theme)
 

@@ -25,6 +25,8 @@ const stream = new EventStream();
 let page = null;
 /** The word of the page that is open, and who it is for. */
 let opened = "";
+/** What is behind that word. */
+let openedRest = "";
 /** @type {number | null} since when the daemon does not answer */
 let awaySince = null;
 
@@ -43,13 +45,16 @@ function navigate() {
   const now = needsLogin ? { ...asked, page: "login" } : asked;
   const word = `${now.page} ${shared.session?.account ?? ""} ${shared.session?.role}`;
   menu.isOpen = false;
-  if (page && word === opened && page.moved) {
+  const isCovered = page?.covers?.(now) ?? now.rest === openedRest;
+  if (page?.moved && word === opened && isCovered) {
+    openedRest = now.rest;
     page.moved(now);
     return paint();
   }
   leave();
   const isFirst = opened === "";
   opened = word;
+  openedRest = now.rest;
   page = openPage(now);
   if (isSignedIn() && !stream.isStarted) begin();
   paint();

@@ -8,10 +8,12 @@
  * @property {Record<string, (data: any) => void>} [on] what it does at events of the stream, by topic
  * @property {() => void} [refresh] asks for everything anew: events were lost
  * @property {(place: import("../core/router.js").Place) => void} [moved] the place behind its word changed
+ * @property {(place: import("../core/router.js").Place) => boolean} [covers] whether it shows what is behind its word; without it another page is opened for that
  * @property {() => void} [close]
  *
  * @typedef {(place: import("../core/router.js").Place) => Page} OpenPage
  */
+import { imagesPage } from "./images/images.js";
 import { linkPage, loginPage } from "./login.js";
 import { missingPage } from "./missing.js";
 import { overviewPage } from "./overview/overview.js";
@@ -19,6 +21,7 @@ import { overviewPage } from "./overview/overview.js";
 /** @type {Record<string, OpenPage>} */
 const PAGES = {
   "": overviewPage,
+  images: imagesPage,
   login: loginPage,
   link: linkPage,
 };

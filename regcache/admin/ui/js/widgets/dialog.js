@@ -40,9 +40,18 @@ export function hasDialog() {
   return shown !== null;
 }
 
-/** Paint it anew, if there is one. */
+/** Paint it anew, if there is one. What had the focus may be gone; then the harmless button has it. */
 export function paintDialog() {
-  if (shown) render(html`${shown.model.view()}`, shown.element);
+  if (!shown) return;
+  const { element, model } = shown;
+  render(html`${model.view()}`, element);
+  if (element.open && !element.contains(document.activeElement)) focusHarmless(element);
+}
+
+/** @param {HTMLDialogElement} element */
+function focusHarmless(element) {
+  const found = element.querySelector("[autofocus]");
+  if (found instanceof HTMLElement) found.focus();
 }
 
 /**

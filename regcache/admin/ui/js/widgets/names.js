@@ -3,6 +3,7 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { hostile, plain } from "../core/hostile.js";
 import { t } from "../core/i18n.js";
 import { link } from "../core/router.js";
+import { icon } from "./basics.js";
 
 /** What a repository with its upstream looks like; nothing else becomes a link. */
 const NAME = /^[a-z0-9][a-z0-9.:_-]*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+$/;
@@ -43,4 +44,9 @@ export function shortDigest(digest) {
 export function partName(part, digest = null) {
   if (part) return t("part.layer", { index: part.index, of: part.of });
   return digest ? digest.replace(/^sha256:/, "").slice(0, 12) : "";
+}
+
+/** A pin beside a name. */
+export function pinMark() {
+  return html` <span class="t3" title=${t("pinned.title")}>${icon("pin")}<span class="sr">${t("images.pinned")}</span></span>`;
 }

@@ -56,10 +56,10 @@ export function failure(problem, again) {
 /**
  * Nothing is there: what that means, and what to do.
  *
- * @param {string} symbol @param {string} title @param {Content} why @param {Content} [next]
+ * @param {string} symbol @param {Content} title @param {Content} why @param {Content} [next]
  */
 export function empty(symbol, title, why, next = nothing) {
-  return html`<div class="empty">${icon(symbol)}<h3>${title}</h3><p>${why}</p>${next === nothing ? nothing : html`<div class="row">${next}</div>`}</div>`;
+  return html`<div class="empty">${icon(symbol)}<p class="title">${title}</p><p>${why}</p>${next === nothing ? nothing : html`<div class="row">${next}</div>`}</div>`;
 }
 
 /** The head of a page. @param {Content} title @param {Content} [note] @param {Content} [tools] @param {Content} [more] a line below */

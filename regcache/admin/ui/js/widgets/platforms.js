@@ -20,7 +20,7 @@ function shape(share) {
  */
 export function platform(platform, { share, isWhole, isLong = false }) {
   const kind = isWhole ? "full" : share > 0 ? "part" : "none";
-  const shown = isWhole ? 1 : Math.min(0.99, share);
+  const shown = isWhole ? 1 : share > 0 ? Math.max(0.01, Math.min(0.99, share)) : 0;
   const name = isLong ? platform : platform.replace(/^linux\//, "");
   return html`<span class=${`pf ${kind}`} title=${t(`platform.${kind}.title`, { platform })}>${shape(shown)}${hostile(name)}${kind === "part" ? html` <span class="t3">${percent(shown)}</span>` : nothing} <span class="sr">${t(`platform.${kind}`)}</span></span>`;
 }

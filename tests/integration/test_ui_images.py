@@ -1,0 +1,159 @@
+"""The web UI in a real browser: images, repositories, one image; pins, pulls and deletions."""
+
+import json
+from typing import Any
+
+from tests.integration.ui_base import HUB, NGINX, OTHER, SITE, UiCase, shelf
+from tests.support.devtools import Tab
+from tests.support.processes import wait_until
+from tests.support.registry_client import RegistryClient
+
+
+class ImagesCase(UiCase):
+    """A daemon with two repositories, one of them here in part."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        nginx, site = shelf().nginx, shelf().site
+        client = self.daemon.client()
+        child = nginx.children[0]
+        for tail in (
+            "manifests/1.29",
+            f"manifests/{child.digest}",
+            *(f"blobs/{each}" for each in child.all_blobs()),
+            f"manifests/{nginx.children[1].digest}",
+        ):
+            self.assertEqual(client.get(f"/v2/{HUB}/{NGINX}/{tail}").status, 200)
+        self.pull(SITE, site, "2", upstream=OTHER)
+        wait_until(lambda: self.told("repositories")["total"] == 2, "both are listed")
+
+    def told(self, call: str) -> Any:
+        """What the API answers."""
+        client = RegistryClient(self.url.rstrip("/"))
+        return json.loads(client.get(f"/api/v1/{call}").body)
+
+    def rows(self, tab: Tab) -> list[str]:
+        """The first cells of the rows of the table."""
+        found = tab.run(
+            "[...document.querySelectorAll('tbody tr.r td.name')].map(e => e.innerText)"
+        )
+        return [str(each).split("\n")[0].strip() for each in found]
+
+
+class ListTests(ImagesCase):
+    """All repositories."""
+
+    def test_list(self) -> None:
+        """What is here is listed, with its platforms; filters are kept in the address."""
+        tab = self.open("#/images", admin=True)
+        tab.wait_text(f"{HUB}/{NGINX}")
+        self.assertEqual(set(self.rows(tab)), {f"{HUB}/{NGINX}", f"{OTHER}/{SITE}"})
+        self.pictures(tab, "images")
+        tab.click("th button", "Repository")
+        tab.wait("document.querySelector('th[aria-sort=ascending]')")
+        tab.fill(".filters input", "site")
+        tab.wait("location.hash.includes('q=site')")
+        tab.wait("document.querySelectorAll('tbody tr.r').length === 1")
+        tab.fill(".filters input", "nothing-like-it")
+        tab.wait_text("“nothing-like-it” is not in the cache")
+        tab.click("button", "Clear the filter")
+        tab.wait("document.querySelectorAll('tbody tr.r').length === 2")
+        self.check(tab)
+
+    def test_deletion(self) -> None:
+        """By the keyboard alone: select a range, read the plan, delete; the rest stays."""
+        tab = self.open("#/images?sort=name", admin=True)
+        tab.wait("document.querySelectorAll('tbody input').length === 2")
+        tab.run("document.querySelectorAll('tbody input')[0].focus()")
+        tab.press(" ")
+        tab.wait_text("1 selected")
+        tab.run("document.querySelectorAll('tbody input')[1].focus()")
+        tab.press(" ", shift=True)
+        tab.wait_text("2 selected")
+        tab.run("document.querySelectorAll('tbody input')[0].focus()")
+        tab.press(" ")
+        tab.wait_text("1 selected")
+        tab.run("document.querySelector('.selbar .danger').focus()")
+        tab.press("Enter")
+        tab.wait_text(f"Delete {OTHER}/{SITE} from the cache?")
+        tab.wait("document.activeElement.textContent.includes('Keep')")
+        tab.wait_text("The upstream keeps everything.")
+        self.check_access(tab)
+        tab.picture("delete-dialog-light")
+        tab.press("Escape")
+        tab.wait("!document.querySelector('dialog')")
+        tab.wait("document.activeElement.closest('.selbar')")
+        tab.press("Enter")
+        tab.wait("document.querySelector('dialog .dangerp:not(:disabled)')")
+        tab.press("Tab")
+        tab.wait("document.activeElement.classList.contains('dangerp')")
+        tab.press("Enter")
+        tab.wait_text("freed")
+        tab.press("Escape")
+        tab.wait("document.querySelectorAll('tbody tr.r').length === 1")
+        self.assertEqual([each["name"] for each in self.told("repositories")["items"]],
+                         [f"{HUB}/{NGINX}"])  # fmt: skip
+        self.check(tab)
+
+    def test_reader(self) -> None:
+        """Who may only look sees what could be done, and how to get the rights."""
+        asked = len(shelf().registry.requests())
+        tab = self.open("#/images")
+        tab.wait_text(f"{HUB}/{NGINX}")
+        tab.click("button[aria-disabled=true]", "Pull an image")
+        self.assertFalse(tab.run("Boolean(document.querySelector('dialog'))"))
+        for place in (f"#/images/{HUB}/{NGINX}", f"#/images/{HUB}/{NGINX}:1.29", "#/"):
+            tab.go(place)
+            tab.wait("document.querySelector('main h1')")
+        self.check(tab)
+        self.assertEqual(len(shelf().registry.requests()), asked)
+
+
+class ImageTests(ImagesCase):
+    """One repository, and one image."""
+
+    def test_repository(self) -> None:
+        """A row for each digest leads to the image."""
+        tab = self.open(f"#/images/{HUB}/{NGINX}", admin=True)
+        tab.wait_text("Tags in the cache")
+        tab.wait("document.querySelector('td.name a')")
+        self.pictures(tab, "repository")
+        self.check(tab)
+        tab.click("td.name a", "1.29")
+        tab.wait_text("Complete for linux/amd64. linux/arm64 is partly here")
+
+    def test_image(self) -> None:
+        """Platforms, facts, layers; it is pinned, kept from deletion, and unpinned."""
+        tab = self.open(f"#/images/{HUB}/{NGINX}:1.29", admin=True)
+        tab.wait_text("Complete for linux/amd64. linux/arm64 is partly here")
+        tab.wait_text(f"docker pull {HUB}/{NGINX}:1.29")
+        tab.wait_text("layer 0")
+        self.pictures(tab, "image")
+        tab.click("button", "Pin")
+        tab.wait_text("Unpin")
+        tab.click("button", "Delete…")
+        tab.wait_text("All of it is pinned")
+        tab.press("Escape")
+        tab.click("button", "Unpin")
+        tab.wait("!document.body.innerText.includes('Unpin')")
+        self.check(tab, expected=("409",))
+
+    def test_completion(self) -> None:
+        """What is partly here is completed, with progress, and the page tells it."""
+        tab = self.open(f"#/images/{HUB}/{NGINX}:1.29", admin=True)
+        tab.click("button", "Complete linux/arm64")
+        tab.wait("document.querySelector('dialog form')")
+        self.check_access(tab)
+        tab.picture("pull-dialog-light")
+        tab.click("dialog button[type=submit]")
+        tab.wait_text("Done")
+        tab.press("Escape")
+        tab.wait_text("Complete for linux/amd64, linux/arm64.")
+        self.check(tab)
+
+    def test_gone(self) -> None:
+        """What is not here says so, in the words of what was asked for, hostile ones too."""
+        tab = self.open(f"#/images/{HUB}/no/such:1%E2%80%AE%00", admin=True)
+        tab.wait_text("is not in the cache")
+        self.assertIn("\\u202e\\u0000", tab.text())
+        self.check(tab, expected=("400", "404"))

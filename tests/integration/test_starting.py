@@ -4,12 +4,13 @@ import os
 import shutil
 import socket
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 from tests.integration.base import PullThroughCase, certificates, upstream_config
 from tests.support.downloads import Download
 from tests.support.images import MIB, mixed_image
-from tests.support.processes import require_root, unavailable, wait_until
+from tests.support.processes import free_port, require_root, unavailable, wait_until
 from tests.support.servers import Regcache
 
 REPOSITORY = "team/app"
@@ -217,6 +218,51 @@ class IllDiskTests(PullThroughCase):
                     self.daemon.process.kill()
                 else:
                     self.assertEqual(self.daemon.stop(), 0)
+
+
+class WarningTests(PullThroughCase):
+    """Starts that go on, and say what may not be wanted."""
+
+    def test_warnings(self) -> None:
+        """Each warning names its key and the numbers: certificate, everybody, no space."""
+        expired = certificates().authority.issue("127.0.0.1", life=timedelta(days=-1))
+        pair = {"chain": str(expired.chain), "key": str(expired.key)}
+        daemon = Regcache(upstream_config("http://127.0.0.1:1"))
+        self.addCleanup(daemon.close)
+        tls = {"certificates": [pair]}
+        daemon.config["listeners"].append({"endpoint": f"tcp:{free_port()}", "tls": tls})
+        daemon.config["storage"]["min_free"] = "900TiB"
+        daemon.start()
+        for words in (
+            ("listeners[1].tls.certificates[0].chain", "expired on 20"),
+            ("listeners[1].endpoint: an open proxy", "see access"),
+            ("nothing new is stored: storage.min_free 900.0 TiB:", "are free"),
+        ):
+            self.assert_logged(daemon, *words)
+
+    def test_directory_that_may_not_be_written(self) -> None:
+        """What is there is served, and all else passed through; /readyz has the reasons."""
+        require_root("doing without a right of root")
+        upstream = self.faulty_upstream()
+        old = upstream.add_generated_blob(REPOSITORY, 100_000, "old")
+        daemon = self.regcache(upstream_config(upstream.url))
+        target = f"/v2/{REPOSITORY}/blobs/{old.digest}"
+        self.assertEqual(daemon.client().get(target).status, 200)
+        self.assertEqual(daemon.stop(), 0)
+        folders = [daemon.directory, *(x for x in daemon.directory.rglob("*") if x.is_dir())]
+        for folder in folders:
+            folder.chmod(0o555)
+        daemon.prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+        daemon.start()
+        found = daemon.client().get(target)
+        self.assertEqual((found.status, len(found.body)), (200, 100_000))
+        new = upstream.add_generated_blob(REPOSITORY, 100_000, "new")
+        answer = daemon.client().get(f"/v2/{REPOSITORY}/blobs/{new.digest}")
+        self.assertEqual((len(answer.body), answer.headers["cache-status"]), (100_000, RELAYED))
+        ready = daemon.client().get("/readyz")
+        self.assertEqual(ready.status, 503)
+        self.assertIn(b"storage.directory: it may not be written", ready.body)
+        self.assertNotIn("Traceback", daemon.log())
 
 
 class LineTests(PullThroughCase):

@@ -179,6 +179,7 @@ class Regcache:
         }
         self.environment: dict[str, str] = {}
         self.open_files = ""
+        self.prefix: list[str] = []
         self.manager: ServiceManager | None = None
         self.server: Server | None = None
 
@@ -226,7 +227,7 @@ class Regcache:
         file = self.file = self._workspace.file("regcache.yml", yaml.safe_dump(plain))
         twistd = os.environ.get("REGCACHE_TWISTD") or str(Path(sys.executable).parent / "twistd")
         limit = ["prlimit", f"--nofile={self.open_files}"] if self.open_files else []
-        manager = self.manager.command if self.manager else []
+        manager = [*self.prefix, *(self.manager.command if self.manager else [])]
         self.server = Server(
             [*limit, *manager, twistd, "-n", "--pidfile=", "regcache", "-c", str(file)],
             self._workspace.path / "log",

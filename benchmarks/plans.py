@@ -56,7 +56,7 @@ async def measure(index: SqliteIndex) -> dict[str, tuple[float, float]]:
     stored = await index.occupied_bytes()
 
     async def down_to_half() -> None:
-        until = await index.plans.end_of(stored // 2)
+        until = await index.plans.end_of(stored // 2, Selection(now))
         await index.plans.sums(Selection(now, until=until))
 
     plans: dict[str, Callable[[], Awaitable[Any]]] = {

@@ -7,7 +7,8 @@ from regcache.admin.api.calls import CallRoute
 from regcache.admin.api.status_calls import DiskFacts
 from regcache.admin.jobs import Jobs
 from regcache.admin.stored_sums import StoredSumsKeeper
-from regcache.cache.eviction.planner import Planner, PlanSources
+from regcache.cache.eviction.deletion_plans import PlanSources
+from regcache.cache.eviction.planner import Planner
 from regcache.config.printing import long_form
 from regcache.digests import Digest
 from regcache.engine import Engine

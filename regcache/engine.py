@@ -193,8 +193,7 @@ def _first_number(reactor: Any) -> int:
 
 
 def _make_index(path: str, pools: tuple[WorkPool, WorkPool, WorkPool], reactor: Any) -> SqliteIndex:
-    pool, background, looking = pools
-    return SqliteIndex(IndexFile(path), pool, background, reactor, looking=looking)
+    return SqliteIndex(IndexFile(path), pools[0], pools[1], reactor, looking=pools[2])
 
 
 def _cached_only(index: SqliteIndex, store: BlobStore, parser: Parser, reactor: Any) -> CachedOnly:
@@ -226,6 +225,7 @@ class _Builder:
         )
         pools = (self._index_pool, self._disk_pool, self._looking_pool)
         self._index = _make_index(paths.index, pools, reactor)
+        self._index.lost = self._space.recount.soon
         self._store = self._make_store(storage, paths)
         self._removed: Generations[Hashable] = Generations(MOST_REMOVED, _first_number(reactor))
         self._forgetting = Forgetting(self._removed)

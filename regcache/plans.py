@@ -1,5 +1,6 @@
 """What a sweep, a purge or a deletion would remove: plain values, shown before it is done."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 
@@ -7,6 +8,9 @@ from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.removals import RemovalTarget
 from regcache.retention import Selection
+
+LASTS = 300.0
+"""Seconds for which a plan can be run."""
 
 
 class PlanAction(Enum):
@@ -57,6 +61,38 @@ class PlanItem:
     last_use: float | None = None
     reason: str = "asked"
     shared_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """Something that goes and is not described yet.
+
+    :ivar number: of an image of a sweep in the index; 0 for what a deletion names.
+    :ivar last_use: Unix seconds; 0 where that is not known.
+    :ivar target: of a deletion, with what it names, and the ``tags`` that go and bytes that come
+        free with it alone.
+    """
+
+    _: KW_ONLY
+    number: int = 0
+    last_use: float = 0.0
+    target: RemovalTarget | None = None
+    named: Digest | None = None
+    tags: tuple[str, ...] = ()
+    frees: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRemovals:
+    """What several removals come to together.
+
+    :ivar gone: what leaves the disk, in bytes; ``freed_disk`` is what that takes there.
+    :ivar lost: of each removal, whether the repository loses its right to what it names.
+    """
+
+    gone: Mapping[Digest, int]
+    freed_disk: int
+    lost: Sequence[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +163,9 @@ class Plan:
 
     :ivar expires: Unix seconds after which it cannot be run.
     :ivar kept: bytes that stay.
-    :ivar items: some of it, the longest unused first.
+    :ivar entries: what goes, the longest unused first; a bounded number.
+    :ivar items: the first of them.
+    :ivar skipped_more: how many more stay than are named.
     :ivar also_lost: tags that go although they were not named.
     :ivar selection: what is evicted when it is run; None for a deletion.
     :ivar targets: what is removed when it is run.
@@ -142,8 +180,10 @@ class Plan:
     _: KW_ONLY
     sums: PlanSums
     kept: int
+    entries: tuple[PlanEntry, ...] = ()
     items: tuple[PlanItem, ...]
     skipped: tuple[PlanSkipped, ...]
+    skipped_more: int = 0
     also_lost: tuple[str, ...] = ()
     selection: Selection | None = None
     targets: tuple[RemovalTarget, ...] = ()
@@ -184,9 +224,10 @@ class NothingPlannedError(Exception):
 class PlanOutcome:
     """What a run has come to.
 
-    :ivar skipped: what stayed though it was shown.
+    :ivar skipped: what stayed though it was shown; ``skipped_more`` are not named.
     """
 
     contents: int
     freed: int
     skipped: tuple[PlanSkipped, ...] = ()
+    skipped_more: int = 0

@@ -93,13 +93,19 @@ def show_plan(printer: Printer, plan: Mapping[str, Any]) -> None:
         printer.line(f"and {plan['images'] - len(shown)} more images")
     for name in plan["also_lost_tags"]:
         printer.line(f"goes along: {name}")
-    for each in plan["skipped"]:
-        printer.line(f"stays: {_named(each['name'], each['reference'])} ({each['why']})")
+    _show_skipped(printer, plan)
     if _removes(plan):
         printer.line(
             f"{_counted(plan['images'], 'image')}, {_counted(plan['tags'], 'tag')}: "
             f"{size_text(plan['freed_bytes'])} come free, {size_text(plan['kept_bytes'])} stay"
         )
+
+
+def _show_skipped(printer: Printer, told: Mapping[str, Any]) -> None:
+    for each in told["skipped"]:
+        printer.line(f"stays: {_named(each['name'], each['reference'])} ({each['why']})")
+    if told["skipped_more"]:
+        printer.line(f"stays: {told['skipped_more']} more")
 
 
 def _removes(plan: Mapping[str, Any]) -> bool:
@@ -138,7 +144,6 @@ async def _watch(daemon: IAsksDaemon, printer: Printer, job: str) -> int:
         printer.json(told)
     elif told["result"] is not None:
         result = told["result"]
-        for each in result["skipped"]:
-            printer.line(f"stays: {_named(each['name'], each['reference'])} ({each['why']})")
+        _show_skipped(printer, result)
         printer.line(f"{size_text(result['freed_bytes'])} are free")
     return outcome_of(told, printer)

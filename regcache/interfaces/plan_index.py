@@ -8,7 +8,15 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from regcache.digests import Digest
-from regcache.plans import PlanItem, PlanSkipped, PlanSums, Savings, StoredSums
+from regcache.plans import (
+    PlanEntry,
+    PlanItem,
+    PlannedRemovals,
+    PlanSkipped,
+    PlanSums,
+    Savings,
+    StoredSums,
+)
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.retention import Position, Selection
 
@@ -19,17 +27,29 @@ class IPlanIndex(Interface):
     Every call fails with OSError where the index cannot be read.
     """
 
-    def sums(selection: Selection) -> "Deferred[tuple[PlanSums, Sequence[PlanItem]]]":
-        """How much is selected, and the images among it that were unused for longest."""
+    def sums(
+        selection: Selection,
+    ) -> "Deferred[tuple[PlanSums, Sequence[PlanEntry], Sequence[PlanItem]]]":
+        """How much is selected, the images among it that were unused for longest, and of these the
+        first, described."""
 
-    def end_of(wanted: int) -> "Deferred[Position | None]":
-        """How far the order of eviction has to go for so many bytes; None: nothing has to."""
+    def described(entries: Sequence[PlanEntry]) -> "Deferred[Sequence[PlanItem]]":
+        """More of these images; a bounded number."""
+
+    def end_of(wanted: int, selection: Selection) -> "Deferred[Position | None]":
+        """How far the order of eviction has to go so that of what is selected so many bytes go;
+        None: nothing has to."""
 
     def look(targets: Sequence[RemovalTarget]) -> "Deferred[Sequence[RemovalEffect]]":
         """What removals one after the other would come to; a bounded number of them."""
 
-    def pinned_tags() -> "Deferred[Sequence[PlanSkipped]]":
-        """Some of the tags that are pinned."""
+    def together(
+        removals: Sequence[tuple[RemovalTarget, RemovalEffect]],
+    ) -> "Deferred[PlannedRemovals]":
+        """What removals come to together, each of which was looked at before."""
+
+    def pinned_tags() -> "Deferred[tuple[Sequence[PlanSkipped], int]]":
+        """Some of the tags that are pinned, and how many more there are."""
 
     def name_of(digest: Digest) -> "Deferred[str]":
         """The name of a repository that has content; "" where none has."""

@@ -5,7 +5,7 @@ changing anything.
 """
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from regcache.store.catalogue_contents import MOST_DEEP, KnownManifest, RepositoryContents
 
@@ -50,28 +50,53 @@ class FreedContents:
         self._number = contents.number
         self._unlinked: dict[bytes, list[int]] | None = None
 
-    def goes(self, roots: Collection[bytes], tagged: Collection[bytes] = ()) -> dict[bytes, int]:
+    def goes(self, roots: Collection[bytes]) -> dict[bytes, int]:
         """What leaves the disk with the removal of manifests from the repository, and its sizes.
-
-        :param tagged: those of them that go with their tags.
 
         It follows the tables of :mod:`regcache.store.index_removal`.
         """
-        dropped = self._dropped(roots)
-        with_tags = {key for key in tagged if not self._asks(_SHOWN_BY, self._number, key)}
-        gone = self._erased(dropped, {*roots} - with_tags)
+        return self._freed(self._dropped(roots), roots)
+
+    def goes_whole(self, tagged: Collection[bytes], left: Collection[bytes]) -> dict[bytes, int]:
+        """The same of all that the repository has.
+
+        Its tags go first, and what only they kept goes with them, and so do images with an index.
+        What is left is removed one by one, in the order of its digests.
+
+        :param tagged: what its tags name.
+        :param left: its stored manifests.
+        """
+        dropped: dict[int, KnownManifest] = {}
+        self._go_along(tagged, dropped)
+        named: set[bytes] = set()
+        for key in sorted(left):
+            found = self._contents.manifest(key)
+            if found is not None and found.number not in dropped:
+                named.add(key)
+                dropped[found.number] = found
+                self._go_along([each.key for each in found.listed], dropped)
+        return self._freed(dropped, named)
+
+    def _freed(
+        self, dropped: Mapping[int, KnownManifest], named: Collection[bytes]
+    ) -> dict[bytes, int]:
+        """What leaves the disk with manifests to which the repository loses its right.
+
+        :param named: those that are removed by their digests.
+        """
+        gone = self._erased(dropped, named)
         erased = {each.number for each in dropped.values() if each.key in gone}
         for found in dropped.values():
             for each in found.listed:
-                if each.known_type or each.stored is None or each.key in gone:
+                if each.known_type or not each.here or each.key in gone:
                     continue
                 if not each.shared:
                     goes = found.stored is None or found.number in erased
                 else:
-                    kept = self._is_kept(each.key, roots, dropped)
+                    kept = self._is_kept(each.key, (), dropped)
                     goes = not kept and not self._is_listed(each.key, erased)
                 if goes:
-                    gone[each.key] = each.stored
+                    gone[each.key] = each.stored or 0
         return gone
 
     def _dropped(self, roots: Collection[bytes]) -> dict[int, KnownManifest]:
@@ -85,6 +110,22 @@ class FreedContents:
                 dropped[found.number] = found
                 waiting.extend(each.key for each in found.listed if each.known_type)
         return dropped
+
+    def _go_along(self, keys: Iterable[bytes], dropped: dict[int, KnownManifest]) -> None:
+        """What goes of these, and with them, since nothing that is left keeps it.
+
+        :param dropped: manifests by their numbers; what goes is added.
+        """
+        waiting = list(keys)
+        before = -1
+        while len(dropped) > before:  # what stayed for something goes with that
+            before = len(dropped)
+            for key in waiting:
+                found = self._contents.manifest(key)
+                if found is None or found.number in dropped or self._is_listed_here(key, dropped):
+                    continue
+                dropped[found.number] = found
+                waiting += [each.key for each in found.listed if each.known_type]
 
     def _erased(
         self, dropped: Mapping[int, KnownManifest], named: Collection[bytes]
@@ -107,6 +148,10 @@ class FreedContents:
             return False
         if self._asks(_TAGGED_HERE, key, self._number):
             return True
+        return self._is_listed_here(key, dropped)
+
+    def _is_listed_here(self, key: bytes, dropped: Collection[int]) -> bool:
+        """Whether a manifest that the repository keeps lists it."""
         shown = self._connection.execute(_SHOWN_BY, (self._number, key))
         if any(number not in dropped for (number,) in shown):
             return True

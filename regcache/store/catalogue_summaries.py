@@ -118,7 +118,7 @@ def values_of(
     tops = [key for _, key, _ in tags] + contents.untagged()
     stored = contents.contents({*tagged, *contents.all_manifests()})
     freed = FreedContents(contents)
-    own = freed.goes({*tagged, *contents.all_manifests()}, tagged)
+    own = freed.goes_whole(tagged, contents.all_manifests())
     for key, blob, size in contents.loose():
         stored[key] = size
         if key not in own and freed.is_alone(key, blob):

@@ -5,7 +5,8 @@ is made, see :mod:`regcache.store.index_backup`. The tables are described in
 :mod:`regcache.store.index_schema`.
 """
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from twisted.internet.defer import Deferred
@@ -42,6 +43,11 @@ from regcache.store.removal_index import RemovalIndex
 from regcache.store.use_writer import UseWriter
 
 
+def _forget_content(connection: sqlite3.Connection, digest: Digest, was_there: list[bool]) -> None:
+    """:param was_there: gets whether the bytes were there, as far as the index knew."""
+    was_there[:] = [index_contents.forget_content(connection, digest)]
+
+
 @implementer(IIndex)
 class SqliteIndex:
     """The index in one SQLite file.
@@ -57,6 +63,7 @@ class SqliteIndex:
     :ivar places: where bytes lie, and which of them may be evicted.
     :ivar pins: what is pinned.
     :ivar plans: what removals would come to.
+    :ivar lost: called when stored content is found to be gone, by whatever.
     :ivar catalogue: what is asked of it by those who look at the cache.
 
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.
@@ -75,6 +82,7 @@ class SqliteIndex:
         self._backup = IndexBackup(file, self._thread, background, clock)
         self.checks = ChecksIndex(self._thread)
         self._file = file
+        self.lost: Callable[[], None] = lambda: None
         self._uses = UseWriter(self._thread, clock)
         self.places = PlacesIndex(self._thread, self._uses)
         pins = self.pins = PinsIndex(self._thread)
@@ -185,8 +193,10 @@ class SqliteIndex:
         return self._thread.write(index_contents.record_link, content, proof)
 
     def forget_content(self, digest: Digest) -> "Deferred[None]":
+        was_there: list[bool] = []
         self._uses.forget(digest)
-        return self._thread.write(index_contents.forget_content, digest)
+        forgetting = self._thread.write(_forget_content, digest, was_there)
+        return forgetting.addCallback(lambda _: self.lost() if any(was_there) else None)
 
     def verdict(self, repository: Repository) -> "Deferred[Verdict | None]":
         return self._thread.read(index_names.find_verdict, repository)

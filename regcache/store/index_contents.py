@@ -303,12 +303,15 @@ def record_link(connection: sqlite3.Connection, content: RepositoryContent, proo
     link_content(connection, content.repository, number, proof)
 
 
-def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
-    """Record that the bytes are gone; if they were a manifest's, forget what it mentioned, too."""
+def forget_content(connection: sqlite3.Connection, digest: Digest) -> bool:
+    """Record that the bytes are gone; if they were a manifest's, forget what it mentioned, too.
+
+    :returns: whether they were there, as far as the index knew.
+    """
     content = content_id(connection, digest)
     if content is None:
-        return
-    index_places.drop_place(connection, content)
+        return False
+    dropped = index_places.drop_place(connection, content)
     connection.execute("UPDATE contents SET media_type = '' WHERE id = ?", (content,))
     connection.execute(
         "DELETE FROM shown WHERE (repository_id, digest, size, manifest_id) IN"
@@ -325,6 +328,7 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> None:
     connection.execute("DELETE FROM mentions WHERE manifest_id = ?", (content,))
     for table in ("subjects", "members", "described"):
         connection.execute(f"DELETE FROM {table} WHERE manifest_id = ?", (content,))
+    return dropped
 
 
 def occupied_bytes(connection: sqlite3.Connection) -> int:

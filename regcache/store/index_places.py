@@ -96,16 +96,19 @@ def add_first_place(
     connection.execute(_ADD, row)
 
 
-def drop_place(connection: sqlite3.Connection, number: int) -> None:
+def drop_place(connection: sqlite3.Connection, number: int) -> bool:
     """Record that content is not on the disk any more, or about to be removed.
 
     What a manifest lists is needed no more, unless another stored one lists it.
+
+    :returns: whether it was there, as far as the index knew.
     """
     dropped = connection.execute(
         "DELETE FROM places WHERE content_id = ? AND place = 'disk'", (number,)
     )
     if dropped.rowcount:
         connection.execute(_NOTE_NEEDLESS, {"manifest": number})
+    return bool(dropped.rowcount)
 
 
 def note_needed(connection: sqlite3.Connection, manifest: int) -> None:

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import isfinite
 from typing import Any
 
 from regcache.identity import Repository
-from regcache.plans import PlanItem, PlanSkipped, PlanSums
+from regcache.plans import PlanEntry, PlanItem, PlanSkipped, PlanSums
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.retention import FIRST, Position, Selection
 from regcache.store.index_eviction import IN_ORDER, MOST_LOOKED_AT, WHERE_SELECTED
@@ -21,6 +22,7 @@ from regcache.store.index_eviction import parameters as selection_parameters
 from regcache.store.index_holdings import begin
 from regcache.store.index_removal import remove
 from regcache.store.index_schema import digest_from_key
+from regcache.store.space import in_blocks
 
 STEP = 0.01
 """Seconds after which a step ends, once what it has begun is done."""
@@ -29,10 +31,16 @@ RANGE = 2000
 """Numbers that are added up in one go."""
 
 MOST_ITEMS = 200
-"""Images of a plan that are described; all of them count."""
+"""Images of a plan that are described at first; all of them count."""
 
-MOST_SKIPPED = 200
-"""Pinned tags of a plan that are named."""
+MOST_ENTRIES = 10_000
+"""Images of a plan that can be described later."""
+
+MOST_SKIPPED, MOST_PINNED = 200, 10_000
+"""Pinned tags of a plan that are named, and that are counted."""
+
+MOST_COMPARED = 400
+"""Places of the order that are looked at in one step where each is compared with a selection."""
 
 MOST_NAMES, MOST_TAGS = 10, 50
 """Names of one item that it shares something with, and tags of it."""
@@ -66,6 +74,11 @@ FROM pinned n CROSS JOIN tags t ON t.digest = n.digest
 CROSS JOIN repositories r ON r.id = t.repository_id
 CROSS JOIN upstreams u ON u.key = r.upstream
 LIMIT ?
+"""
+
+_IS_SELECTED = f"""
+SELECT 1 FROM places p JOIN contents c ON c.id = p.content_id
+WHERE {WHERE_SELECTED} {_NOT_PINNED}
 """
 
 # What an image lists, and of each of that another stored manifest that lists it, if there is one.
@@ -105,6 +118,7 @@ class PlanWork:
     :ivar after: behind which number the sums go on; None when they are done.
     :ivar sums: of what was added up.
     :ivar longest_unused: of the images, by (minus the last use, number).
+    :ivar entries: the same, the longest unused first; None before they are in order.
     :ivar items: those that were described.
     """
 
@@ -112,12 +126,13 @@ class PlanWork:
     after: int | None = 0
     sums: PlanSums = field(default_factory=PlanSums)
     longest_unused: list[tuple[float, int]] = field(default_factory=list)
+    entries: list[PlanEntry] | None = None
     items: list[PlanItem] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
         """Whether all is done."""
-        return self.after is None and not self.longest_unused
+        return self.entries is not None and len(self.items) == len(self.entries[:MOST_ITEMS])
 
 
 def step(connection: sqlite3.Connection, work: PlanWork) -> None:
@@ -126,11 +141,12 @@ def step(connection: sqlite3.Connection, work: PlanWork) -> None:
     while not work.over and time.perf_counter() < end:
         if work.after is not None:
             work.after = _add_range(connection, work, work.after)
-            if work.after is None:
-                work.longest_unused.sort()
+        elif work.entries is None:
+            found = sorted(work.longest_unused, reverse=True)
+            work.entries = [PlanEntry(number=number, last_use=-use) for use, number in found]
         else:
-            negative, number = work.longest_unused.pop()
-            work.items.append(describe(connection, number, -negative))
+            entry = work.entries[len(work.items)]
+            work.items.append(describe(connection, entry.number, entry.last_use))
 
 
 def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> int | None:
@@ -142,7 +158,7 @@ def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> in
         images += 1
         tags += tag_count
         entry = (-last_use, number)
-        if len(work.longest_unused) < MOST_ITEMS:
+        if len(work.longest_unused) < MOST_ENTRIES:
             heapq.heappush(work.longest_unused, entry)
         else:
             heapq.heappushpop(work.longest_unused, entry)
@@ -193,10 +209,23 @@ def image(connection: sqlite3.Connection, key: bytes) -> PlanItem | None:
     return None if row is None else describe(connection, *row)
 
 
-def pinned_tags(connection: sqlite3.Connection) -> list[PlanSkipped]:
-    """Some of the tags that pins cover."""
-    rows = connection.execute(_PINNED_TAGS, (MOST_SKIPPED,))
-    return [PlanSkipped(name, tag, "pinned") for name, tag in rows]
+def describe_entries(
+    connection: sqlite3.Connection, entries: Sequence[PlanEntry]
+) -> list[PlanItem]:
+    """Images of a sweep, as they are by now; those that are known no more are left out."""
+    known = "SELECT 1 FROM contents WHERE id = ?"
+    return [
+        describe(connection, each.number, each.last_use)
+        for each in entries
+        if connection.execute(known, (each.number,)).fetchone()
+    ]
+
+
+def pinned_tags(connection: sqlite3.Connection) -> tuple[list[PlanSkipped], int]:
+    """Some of the tags that pins cover, and how many more there are."""
+    rows = connection.execute(_PINNED_TAGS, (MOST_PINNED,)).fetchall()
+    named = [PlanSkipped(name, tag, "pinned") for name, tag in rows[:MOST_SKIPPED]]
+    return named, len(rows) - len(named)
 
 
 def name_of(connection: sqlite3.Connection, key: bytes) -> str:
@@ -209,27 +238,42 @@ def name_of(connection: sqlite3.Connection, key: bytes) -> str:
 class OrderWork:
     """A look for the end of what has to go so that so much is freed.
 
-    :ivar wanted: bytes that are still to be found.
+    :ivar wanted: bytes that are still to be found, in whole blocks.
+    :ivar selection: what counts.
     :ivar position: how far they go; None: nothing has to.
     """
 
     wanted: int
+    selection: Selection
     position: Position | None = None
     over: bool = False
+
+    @property
+    def compares(self) -> bool:
+        """Whether only a part of what is stored counts."""
+        return bool(self.selection.upstream) or isfinite(self.selection.unused_since)
 
 
 def find_end(connection: sqlite3.Connection, work: OrderWork) -> None:
     """Look at some of the order."""
     after = work.position or FIRST
-    rows = connection.execute(IN_ORDER, (*after, MOST_LOOKED_AT)).fetchall()
+    most = MOST_COMPARED if work.compares else MOST_LOOKED_AT
+    rows = connection.execute(IN_ORDER, (*after, most)).fetchall()
     (has_pins,) = connection.execute("SELECT EXISTS (SELECT 1 FROM pinned)").fetchone()
     for needed, worth, number, size, _ in rows:
         if work.wanted <= 0:
             break
         work.position = (needed, worth, number)
-        if not has_pins or not connection.execute(_IS_PINNED, (number,)).fetchone():
-            work.wanted -= size
-    work.over = work.wanted <= 0 or len(rows) < MOST_LOOKED_AT
+        if _counts(connection, work, number, has_pins):
+            work.wanted -= in_blocks(size)
+    work.over = work.wanted <= 0 or len(rows) < most
+
+
+def _counts(connection: sqlite3.Connection, work: OrderWork, number: int, has_pins: bool) -> bool:
+    if work.compares:
+        names = selection_parameters(work.selection, number - 1, number)
+        return connection.execute(_IS_SELECTED, names).fetchone() is not None
+    return not has_pins or connection.execute(_IS_PINNED, (number,)).fetchone() is None
 
 
 def look(

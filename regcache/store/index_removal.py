@@ -16,7 +16,7 @@ Bytes stay as long as something else needs them. The named content stays while a
 has it: by a link, a tag, or something that lists it. A manifest that is removed with it stays
 likewise, and for any manifest that lists it; a blob, for a stored manifest that lists it. But the
 repository loses its right in any case, even to public bytes (``withdrawn``), until that is proved
-again.
+again. Bytes that go along, and that the repository has no right to any more, stay for others.
 
 Content whose file is removed loses all rights; only its generation is kept. It is marked
 (``leaving``) until the file is gone. If the daemon is killed before that, it removes the file
@@ -106,6 +106,34 @@ SELECT EXISTS (SELECT 1 FROM tags WHERE digest = :digest)
         SELECT 1 FROM contents c JOIN links l ON l.content_id = c.id
         WHERE c.digest = :digest AND +l.repository_id != :repository
     )
+"""
+
+HAS_RIGHT = """
+(
+    EXISTS (SELECT 1 FROM links WHERE content_id = :content AND repository_id = :repository)
+    OR (SELECT public FROM contents WHERE id = :content) AND NOT EXISTS (
+        SELECT 1 FROM withdrawn WHERE content_id = :content AND repository_id = :repository)
+)
+"""
+
+# What the repository drops of lists is what others may have still.
+_IS_OF_OTHERS = f"""
+WITH RECURSIVE above (digest, depth) AS (
+    VALUES (:digest, 0)
+    UNION
+    SELECT c.digest, a.depth + 1
+    FROM above a CROSS JOIN mentions m ON m.digest = a.digest
+    CROSS JOIN contents c ON c.id = m.manifest_id WHERE a.depth < 4
+)
+SELECT NOT {HAS_RIGHT} AND EXISTS (
+    SELECT 1 FROM above a
+    WHERE EXISTS (
+        SELECT 1 FROM tags t WHERE t.digest = a.digest AND +t.repository_id != :repository
+    ) OR EXISTS (
+        SELECT 1 FROM contents c JOIN links l ON l.content_id = c.id
+        WHERE c.digest = a.digest AND +l.repository_id != :repository
+    )
+)
 """
 
 _STORED = """
@@ -271,8 +299,9 @@ class _Removing:
         self._connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (digest,))
         number, size, media_type = self._row(_STORED, digest)
         listed = self._listed_by(number, digest) if media_type else []
+        is_theirs = not named and self._is_of_others(digest, number)
         self._withdraw(digest, number)
-        if not self._is_needed(digest, bool(media_type), named):
+        if not (is_theirs or self._is_needed(digest, bool(media_type), named)):
             self._erase(digest, number, size)
         return listed
 
@@ -314,6 +343,11 @@ class _Removing:
             (*ids, unlinked.rowcount > 0, self._generation),
         )
         self._withdrawn[digest] = None
+
+    def _is_of_others(self, digest: bytes, number: int) -> bool:
+        """Whether others have content, or what lists it, and this one has no right to it."""
+        names = {"repository": self._repository, "content": number, "digest": digest}
+        return bool(self._connection.execute(_IS_OF_OTHERS, names).fetchone()[0])
 
     def _is_needed(self, digest: bytes, is_manifest: bool, named: bool) -> bool:
         """Whether something else needs the bytes."""

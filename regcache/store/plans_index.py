@@ -8,14 +8,23 @@ from zope.interface import implementer
 from regcache.digests import Digest
 from regcache.identity import Repository
 from regcache.interfaces import IPlanIndex
-from regcache.plans import PlanItem, PlanSkipped, PlanSums, Savings, StoredSums
+from regcache.plans import (
+    PlanEntry,
+    PlanItem,
+    PlannedRemovals,
+    PlanSkipped,
+    PlanSums,
+    Savings,
+    StoredSums,
+)
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.retention import Position, Selection
-from regcache.store import index_eviction, index_plans, index_sums
+from regcache.store import index_eviction, index_plans, index_sums, planned_removals
 from regcache.store.index_plans import OrderWork, PlanWork
 from regcache.store.index_schema import digest_key
 from regcache.store.index_sums import SumsWork
 from regcache.store.index_thread import IndexThread
+from regcache.store.planned_removals import RemovalWork
 
 
 @implementer(IPlanIndex)
@@ -29,16 +38,23 @@ class PlansIndex:
         self._thread = thread
         self._by_pattern = by_pattern
 
-    def sums(self, selection: Selection) -> "Deferred[tuple[PlanSums, Sequence[PlanItem]]]":
+    def sums(
+        self, selection: Selection
+    ) -> "Deferred[tuple[PlanSums, Sequence[PlanEntry], Sequence[PlanItem]]]":
         return Deferred.fromCoroutine(self._sums(PlanWork(selection)))
 
-    async def _sums(self, work: PlanWork) -> tuple[PlanSums, Sequence[PlanItem]]:
+    async def _sums(
+        self, work: PlanWork
+    ) -> tuple[PlanSums, Sequence[PlanEntry], Sequence[PlanItem]]:
         while not work.over:
             await self._thread.read(index_plans.step, work)
-        return work.sums, work.items
+        return work.sums, work.entries or (), work.items
 
-    def end_of(self, wanted: int) -> "Deferred[Position | None]":
-        return Deferred.fromCoroutine(self._end_of(OrderWork(wanted)))
+    def described(self, entries: Sequence[PlanEntry]) -> "Deferred[Sequence[PlanItem]]":
+        return self._thread.read(index_plans.describe_entries, entries)
+
+    def end_of(self, wanted: int, selection: Selection) -> "Deferred[Position | None]":
+        return Deferred.fromCoroutine(self._end_of(OrderWork(wanted, selection)))
 
     async def _end_of(self, work: OrderWork) -> Position | None:
         while work.wanted > 0 and not work.over:
@@ -48,7 +64,17 @@ class PlansIndex:
     def look(self, targets: Sequence[RemovalTarget]) -> "Deferred[Sequence[RemovalEffect]]":
         return self._thread.read(index_plans.look, targets, self._by_pattern)
 
-    def pinned_tags(self) -> "Deferred[Sequence[PlanSkipped]]":
+    def together(
+        self, removals: Sequence[tuple[RemovalTarget, RemovalEffect]]
+    ) -> "Deferred[PlannedRemovals]":
+        return Deferred.fromCoroutine(self._together(RemovalWork(removals)))
+
+    async def _together(self, work: RemovalWork) -> PlannedRemovals:
+        while not work.over:
+            await self._thread.read(planned_removals.step, work)
+        return work.result()
+
+    def pinned_tags(self) -> "Deferred[tuple[Sequence[PlanSkipped], int]]":
         return self._thread.read(index_plans.pinned_tags)
 
     def name_of(self, digest: Digest) -> "Deferred[str]":

@@ -9,6 +9,7 @@ ledger takes over their count.
 state      event                             what holds afterwards
 =========  ================================  ==================================================
 waiting    the time has come                 counting the first folder
+waiting    stored content was found gone     waiting, half a minute; 15 minutes from the last count
 counting   the folder's files are counted    its count is added; the next folder, after a pause
 counting   something changed in the folder   the same folder again, after a pause
            meanwhile, or is about to
@@ -44,6 +45,9 @@ FIRST = 30.0
 AGAIN = 24 * 3600.0
 """Seconds from the end of one count to the next."""
 
+LEAST_BETWEEN = 900.0
+"""Seconds from the end of one count to a next one because content was found gone."""
+
 PAUSE = 0.05
 """Seconds between two folders, so that others have the disk in between."""
 
@@ -61,7 +65,7 @@ class CountStoppedError(Exception):
 
 
 class Recount(Service):
-    """Counts soon after the start, and then once a day.
+    """Counts soon after the start, once a day, and soon after content was found gone.
 
     :param is_changing: whether a file in a folder is about to get or lose its name.
     """
@@ -86,6 +90,7 @@ class Recount(Service):
         self._waiting: deque[Folder] = deque()
         self._counted = 0
         self._disturbed = False
+        self._counted_at = float("-inf")
 
     def startService(self) -> None:
         """Schedule the first count."""
@@ -99,6 +104,15 @@ class Recount(Service):
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
+
+    def soon(self) -> None:
+        """Count soon, since stored content was found gone; not much sooner than after the last."""
+        timer, now = self._timer, self._clock.seconds()
+        if self._waiting or timer is None or not timer.active():
+            return
+        due = max(now + FIRST, self._counted_at + LEAST_BETWEEN)
+        if due < timer.getTime():
+            timer.reset(due - now)
 
     def changed(self, digest: Digest, difference: int) -> None:
         """Content was stored or removed: so many more bytes are used; negative: fewer."""
@@ -145,6 +159,7 @@ class Recount(Service):
         self._timer = self._clock.callLater(PAUSE, self._look)
 
     def _finish(self) -> None:
+        self._counted_at = self._clock.seconds()
         believed, self._ledger.contents = self._ledger.contents, self._counted
         if believed != self._counted:
             self.log.info(

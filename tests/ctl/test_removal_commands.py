@@ -43,6 +43,7 @@ def plan_of(name: str = "p1", **more: Any) -> dict[str, Any]:
         "items": [ITEM],
         "next": None,
         "skipped": [],
+        "skipped_more": 0,
         "also_lost_tags": [],
     }
     return told | more
@@ -50,7 +51,7 @@ def plan_of(name: str = "p1", **more: Any) -> dict[str, Any]:
 
 def removed(**more: Any) -> dict[str, Any]:
     """What is told of a removal that has ended."""
-    result = {"contents": 3, "freed_bytes": 2 * MIB, "skipped": []}
+    result = {"contents": 3, "freed_bytes": 2 * MIB, "skipped": [], "skipped_more": 0}
     told = {"kind": "delete", "state": "done", "ended": "2026-11-26T08:01:00Z", "result": result}
     return job(**(told | more))
 
@@ -162,13 +163,14 @@ class RemoveTests(RemovalCase):
         skipped = [{"name": NAME, "reference": "1", "why": "pinned"}]
         self.daemon.answer(MAKE_PLAN, plan_of(skipped=skipped, also_lost_tags=[f"{NAME}:x"]))
         open_one = [{"name": NAME, "reference": DIGEST, "why": "open"}]
-        result = {"contents": 3, "freed_bytes": 0, "skipped": open_one}
+        result = {"contents": 3, "freed_bytes": 0, "skipped": open_one, "skipped_more": 4}
         self.daemon.answer(GET_JOB, removed(result=result))
         _, out, _ = self.run_work(remove, "rm", "nginx", "--yes")
         for line in (
             f"stays: {NAME}:1 (pinned)",
             f"goes along: {NAME}:x",
             f"stays: {NAME}@{DIGEST} (open)",
+            "stays: 4 more",
         ):
             self.assertIn(line, out.splitlines())
 

@@ -66,8 +66,8 @@ def undone(connection: sqlite3.Connection, change: Callable[[], int]) -> int:
         connection.execute("RELEASE tried")
 
 
-class SumTests(CatalogueCase):
-    """Sums, by brute force."""
+class CacheStepsCase(CatalogueCase):
+    """A cache that is filled step by step."""
 
     def apply(self, step: tuple[object, ...]) -> None:
         """One step."""
@@ -102,6 +102,10 @@ class SumTests(CatalogueCase):
 
     def _look(self) -> None:
         self.page()
+
+
+class SumTests(CacheStepsCase):
+    """Sums, by brute force."""
 
     def freed(self, connection: sqlite3.Connection, name: str) -> int:
         """The bytes that the removal of all of a repository frees."""
@@ -140,6 +144,53 @@ class SumTests(CatalogueCase):
                 target = manifest_of(repository_of(name), row.digest)
                 effect = self.successResultOf(self.index.removals.look(target))
                 self.assertEqual(row.frees, sum(each.size for each in effect.gone), str(target))
+
+    def test_goes_with_an_index(self) -> None:
+        """An image that goes with its index stays only for what is stored, not for what was."""
+        self._put("team/a", IMAGES[4], "1", None)
+        self._put("team/b", INDEXES[2], "", (0, 1))
+        self._evict(INDEXES[2].digest)
+        self._put("team/a", INDEXES[0], "2", None)
+        self.page()
+        self.file.read(self.check)
+
+    def test_goes_with_an_index_without_a_right(self) -> None:
+        """The same where the other repository has the index by a tag alone."""
+        self._tag("team/a", "2", INDEXES[0])
+        self._put("team/b", INDEXES[0], "2", None)
+        self._evict(INDEXES[0].digest)
+        self._put("team/b", IMAGES[0], "1", (0, 1))
+        self.page()
+        self.file.read(self.check)
+
+    def test_removed_before(self) -> None:
+        """What a repository has no right to any more does not go with what still lists it there."""
+        self._put("other/c", IMAGES[4], "", (0, 1))
+        self._put("team/a", INDEXES[1], "", (0, 1))
+        self._remove("team/a", IMAGES[4])
+        self._evict(IMAGES[4].digest)
+        self.page()
+        self.file.read(self.check)
+
+    def test_removed_before_from_several(self) -> None:
+        """The same where others have the index, too."""
+        self._put("other/c", INDEXES[0], "2", None)
+        self._put("team/b", INDEXES[0], "1", (0, 1))
+        self._put("other/c", IMAGES[4], "1", (0, 1))
+        self._remove("other/c", IMAGES[4])
+        self._evict(IMAGES[4].digest)
+        self.page()
+        self.file.read(self.check)
+
+    def test_kept_by_what_was_evicted(self) -> None:
+        """What an index keeps that is not here any more stays, as long as another one has that."""
+        self._put("other/c", INDEXES[1], "2", None)
+        self._put("other/c", IMAGES[1], "2", None)
+        self._put("team/b", INDEXES[1], "2", None)
+        self._evict(INDEXES[1].digest)
+        self._evict(IMAGES[1].digest)
+        self.page()
+        self.file.read(self.check)
 
     @settings(
         max_examples=int(os.environ.get("REGCACHE_EXAMPLES", "40")),

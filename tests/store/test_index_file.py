@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs
 
 from regcache.digests import Digest
 from regcache.store import aside, index_opening
+from regcache.store.index import SqliteIndex
 from regcache.store.index_contents import occupied_bytes
 from regcache.store.index_copy import MOST_DAMAGED
 from regcache.store.index_file import (
@@ -20,7 +21,8 @@ from regcache.store.index_file import (
 )
 from regcache.store.index_opening import connect
 from regcache.store.index_schema import MIGRATIONS, IndexVersionError, schema_version
-from tests.support.index_cases import OTHER, IndexFileCase, blob
+from tests.support.index_cases import BLOB, OTHER, IndexFileCase, blob
+from tests.support.pools import ImmediatePool
 
 MANY = [Digest.of(b"%d" % number) for number in range(600)]
 """As many digests as fill some pages."""
@@ -286,6 +288,23 @@ class SubstituteTests(IndexFileCase):
     def refuse(self, *_: object) -> None:
         """A disk that may not be written."""
         raise OSError(errno.EROFS, "Read-only file system")
+
+
+class LostTests(IndexFileCase):
+    """Stored content that is found to be gone."""
+
+    def test_told(self) -> None:
+        """It is told once, and not of what was not there."""
+        told: list[None] = []
+        pool = ImmediatePool()
+        index = SqliteIndex(self.file, pool, pool, Clock())
+        index.lost = lambda: told.append(None)
+        self.addCleanup(index.close)
+        self.successResultOf(index.open())
+        self.successResultOf(index.record_stored(BLOB, 5, 1.0))
+        for digest in (OTHER, BLOB, BLOB):
+            self.successResultOf(index.forget_content(digest))
+        self.assertEqual(len(told), 1)
 
 
 class ModeTests(IndexFileCase):

@@ -11,6 +11,7 @@ from regcache.store.blob_store import BlobStore
 from regcache.store.recount import (
     AGAIN,
     FIRST,
+    LEAST_BETWEEN,
     PAUSE,
     CountStoppedError,
     Recount,
@@ -140,6 +141,28 @@ class RecountTests(StoreTestCase):
         self.successResultOf(committing)
         file.close()
         self.assertEqual(self.ledger.contents, in_blocks(9000))
+
+    def test_soon(self) -> None:
+        """Content that is gone is counted no more soon after it was missed, not again and again."""
+        self.keep(b"one", b"two")
+        self.start()
+        self.count()
+        os.unlink(self.paths.blob(Digest.of(b"one")))
+        counted_at = self.clock.seconds()
+        for _ in range(3):
+            self.recount.soon()
+        self.clock.advance(LEAST_BETWEEN - 5)
+        self.assertEqual(self.ledger.contents, in_blocks(3) * 2)
+        self.clock.advance(5)
+        self.count()
+        self.assertEqual(self.ledger.contents, in_blocks(3))
+        self.assertLess(self.clock.seconds() - counted_at, LEAST_BETWEEN + 60)
+        self.clock.advance(2 * LEAST_BETWEEN)
+        os.unlink(self.paths.blob(Digest.of(b"two")))
+        self.recount.soon()
+        self.clock.advance(FIRST)
+        self.count()
+        self.assertEqual(self.ledger.contents, 0)
 
     def test_disk_that_fails(self) -> None:
         """A disk that cannot be read changes nothing, and is tried again a day later."""

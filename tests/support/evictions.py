@@ -6,14 +6,16 @@ from collections.abc import Hashable
 from twisted.internet.task import Clock
 
 from regcache.cache.eviction.content_eviction import ContentEviction
+from regcache.cache.eviction.deletion_plans import PlanSources
 from regcache.cache.eviction.evictor import Evictor
-from regcache.cache.eviction.planner import Planner, PlanSources
+from regcache.cache.eviction.planner import Planner
 from regcache.cache.eviction.sweeper import Sweeper
 from regcache.cache.forgetting import Forgetting, Forgotten, IndexOfContent
 from regcache.cache.removal import Removal
 from regcache.digests import Digest
 from regcache.facts import Manifest, Percentage
 from regcache.generations import Generations
+from regcache.identity import Repository, RepositoryContent
 from regcache.interfaces import IWorkPool
 from regcache.retention import YOUNG_FOR
 from regcache.store.blob_store import BlobStore
@@ -28,10 +30,11 @@ from regcache.store.space import (
     SpaceMonitor,
     in_blocks,
 )
-from tests.support.index_cases import content_of, manifest_of, mention, repository_of
+from tests.support.index_cases import manifest_of, mention, repository_of
 from tests.support.pools import ImmediatePool
 
 MIB = 2**20
+OWN = repository_of("a")
 
 
 class Memories:
@@ -160,14 +163,13 @@ class Storage:
         """What they take, in blocks."""
         return sum(map(in_blocks, self.files().values()))
 
-    def add_blob(self, name: str, size: int) -> Digest:
+    def add_blob(self, name: str, size: int, repository: Repository = OWN) -> Digest:
         """Store content and have it noted, whatever the limits say."""
         content = name.encode().ljust(size, b".")
         digest = Digest.of(content)
         self.store.keep(digest, content)
-        self.index.record_blob(
-            content_of("a", digest), size, credentials="", public=True, now=self.clock.seconds()
-        )
+        content = RepositoryContent(repository, digest)
+        self.index.record_blob(content, size, credentials="", public=True, now=self.clock.seconds())
         return digest
 
     def tag(self, tag: str, digest: Digest, repository: str = "a") -> None:

@@ -1,6 +1,7 @@
 """POST plans and plans/run: what a removal would come to, and then the removal."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from regcache.admin.api.call_problems import (
@@ -13,7 +14,8 @@ from regcache.admin.api.call_problems import (
     UnknownUpstreamProblem,
 )
 from regcache.admin.api.callers import Role
-from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.calls import PAGING, ApiCall, AskedCall, CallRoute
+from regcache.admin.api.cursors import Cursors
 from regcache.admin.api.job_calls import BEGUN, begin_job
 from regcache.admin.api.kinds import (
     ArrayOf,
@@ -76,6 +78,7 @@ PLAN = record(
     items=array(ITEM),
     next=nullable(TEXT),
     skipped=array(SKIPPED),
+    skipped_more=COUNT,
     also_lost_tags=array(TEXT),
 )
 MAKE_PLAN = ApiCall(
@@ -93,6 +96,17 @@ MAKE_PLAN = ApiCall(
     ),
     answer=PLAN,
 )
+GET_PLAN = ApiCall(
+    method="GET",
+    path="plan",
+    role=Role.ADMIN,
+    text="A plan that was made, and more of what would go by it; its `next` leads to the rest.",
+    parameters=(
+        Parameter("id", Text(64, 1), "The id of the plan.", required=True),
+        *PAGING,
+    ),
+    answer=PLAN,
+)
 RUN_PLAN = ApiCall(
     method="POST",
     path="plans/run",
@@ -103,7 +117,7 @@ RUN_PLAN = ApiCall(
     status=202,
 )
 #: All of them.
-CALLS = (MAKE_PLAN, RUN_PLAN)
+CALLS = (MAKE_PLAN, GET_PLAN, RUN_PLAN)
 
 
 class PlanService(Protocol):
@@ -111,6 +125,9 @@ class PlanService(Protocol):
 
     async def make(self, request: PlanRequest) -> Plan:
         """Make a plan."""
+
+    async def page(self, plan_id: str, start: int, limit: int) -> tuple[Plan, list[PlanItem]]:
+        """A plan, and more of what goes by it."""
 
     async def take(self, plan_id: str) -> Plan:
         """Take a plan, to run it."""
@@ -147,10 +164,15 @@ class PlanCalls:
         self._upstreams = upstreams
         self._seconds = seconds
         self._unused_for = unused_for
+        self._cursors = Cursors()
 
     def routes(self) -> list[CallRoute]:
         """With their handlers."""
-        return [CallRoute(MAKE_PLAN, self._make), CallRoute(RUN_PLAN, self._run)]
+        return [
+            CallRoute(MAKE_PLAN, self._make),
+            CallRoute(GET_PLAN, self._page),
+            CallRoute(RUN_PLAN, self._run),
+        ]
 
     async def _make(self, asked: AskedCall) -> dict[str, Any]:
         try:
@@ -162,6 +184,16 @@ class PlanCalls:
         if plan.request.action is PlanAction.DELETE and plan.skipped and not plan.items:
             raise PinnedProblem("all of it is pinned")
         return self._told(plan)
+
+    async def _page(self, asked: AskedCall) -> dict[str, Any]:
+        position = self._cursors.position(GET_PLAN.path, asked.values)
+        (start,) = position.after or (0,)
+        try:
+            plan, items = await self._plans.page(asked.values["id"], start, position.limit)
+        except PlanExpiredError as error:
+            raise PlanExpiredProblem(str(error)) from None
+        shown = replace(plan, items=tuple(items))
+        return self._told(shown, start + position.limit)
 
     async def _run(self, asked: AskedCall) -> dict[str, Any]:
         try:
@@ -185,6 +217,7 @@ class PlanCalls:
                 "contents": outcome.contents,
                 "freed_bytes": outcome.freed,
                 "skipped": [_skipped(each) for each in outcome.skipped],
+                "skipped_more": outcome.skipped_more,
             }
 
         try:
@@ -243,8 +276,10 @@ class PlanCalls:
             raise UnknownUpstreamProblem("no upstream has this name", params={"name": name})
         return found
 
-    def _told(self, plan: Plan) -> dict[str, Any]:
-        now = self._seconds()
+    def _told(self, plan: Plan, shown: int | None = None) -> dict[str, Any]:
+        """:param shown: how many entries were described; None: as many as there are items."""
+        now, shown = self._seconds(), len(plan.items) if shown is None else shown
+        first = self._cursors.position(GET_PLAN.path, {"id": plan.id, "limit": 1, "cursor": None})
         return {
             "plan": plan.id,
             "expires": time_text(plan.expires),
@@ -253,8 +288,9 @@ class PlanCalls:
             "tags": plan.sums.tags,
             "images": plan.sums.images,
             "items": [_item(each, now) for each in plan.items],
-            "next": None,
+            "next": first.cursor((shown,)) if shown < len(plan.entries) else None,
             "skipped": [_skipped(each) for each in plan.skipped],
+            "skipped_more": plan.skipped_more,
             "also_lost_tags": list(plan.also_lost),
         }
 

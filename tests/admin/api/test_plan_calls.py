@@ -10,7 +10,7 @@ from regcache.access.grants import Action, Grant, Rule
 from regcache.admin.api.calls import CallRoute
 from regcache.admin.api.job_calls import GET_JOB, job_routes
 from regcache.admin.api.pin_calls import GET_PINS, PIN, UNPIN, PinCalls
-from regcache.admin.api.plan_calls import MAKE_PLAN, RUN_PLAN, PlanCalls
+from regcache.admin.api.plan_calls import GET_PLAN, MAKE_PLAN, RUN_PLAN, PlanCalls
 from regcache.admin.api.status_calls import DiskFacts
 from regcache.admin.api.storage_calls import (
     GET_ADVICE,
@@ -20,6 +20,7 @@ from regcache.admin.api.storage_calls import (
     storage_routes,
 )
 from regcache.admin.jobs import MOST_QUEUED, Job, Jobs, JobState
+from regcache.cache.eviction.deletion_plans import MOST_ITEMS
 from regcache.digests import Digest
 from regcache.plans import Savings, UpstreamSums
 from tests.support.api import ALICE, ROOT, ApiCase
@@ -159,6 +160,24 @@ class PlanCallTests(StorageApiCase):
         job = self.jobs.find(begun["job"])
         self.assertEqual(job and job.state, JobState.DONE)
         self.assertFalse(self.stored(self.image[0]))
+
+    def test_pages(self) -> None:
+        """Of very much the rest comes page by page, until the plan is run."""
+        for number in range(MOST_ITEMS + 3):
+            self.storage.add_manifest(f"manifest {number}")
+        told = self.plan(action="purge")
+        shown = [each["digest"] for each in told["items"]]
+        while told["next"]:
+            query = f"plan?id={told['plan']}&limit=2&cursor={told['next']}"
+            told = self.answered(GET_PLAN, self.get(query, ROOT))
+            shown += [each["digest"] for each in told["items"]]
+        self.assertEqual((len(shown), len(set(shown))), (told["images"],) * 2)
+        self.assertGreater(len(shown), MOST_ITEMS)
+        other = self.plan(action="purge")
+        query = f"plan?id={told['plan']}&cursor={other['next']}"
+        self.assert_problem(self.get(query, ROOT), 410, "CURSOR")
+        self.assert_problem(self.get("plan?id=none", ROOT), 410, "PLAN_EXPIRED")
+        self.assert_problem(self.get(f"plan?id={told['plan']}", ALICE), 403, "FORBIDDEN")
 
     def test_changed_in_the_queue(self) -> None:
         """A plan that would remove more by the time of its turn removes nothing."""

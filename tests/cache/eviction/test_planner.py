@@ -6,11 +6,13 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from regcache.cache.eviction.planner import LASTS, MOST_ITEMS, MOST_PLANS
+from regcache.cache.eviction.deletion_plans import MOST_ITEMS, MOST_SKIPPED
+from regcache.cache.eviction.planner import MOST_PLANS
 from regcache.cache.forgetting import Forgotten
 from regcache.digests import Digest
 from regcache.pins import Pin
 from regcache.plans import (
+    LASTS,
     NothingPlannedError,
     Plan,
     PlanAction,
@@ -113,6 +115,31 @@ class SweepPlanTests(PlannerCase):
         self.assertLessEqual(self.storage.ledger.contents, 5 * MIB // 2)
         self.assertFalse(set(self.new) & self.gone())
         self.assertEqual(self.plan(PlanAction.SWEEP, to_bytes=100 * MIB).sums.contents, 0)
+
+    def test_of_an_upstream_to_size(self) -> None:
+        """Of an upstream so much goes that no more than that is left in all."""
+        other = self.storage.add_blob("other", 3 * MIB, repository=repository_of("b", QUAY))
+        stored = self.storage.ledger.contents
+        self.assertGreater(stored, 6 * MIB)
+        plan = self.plan(PlanAction.SWEEP, upstream=HUB, to_bytes=stored - 2 * MIB)
+        self.assertGreaterEqual(plan.sums.freed, 2 * MIB)
+        self.assertLess(plan.sums.freed, 4 * MIB)
+        self.run_plan(plan)
+        self.assertIn(other, self.storage.files())
+        self.assertLessEqual(self.storage.ledger.contents, stored - 2 * MIB)
+
+    def test_pages(self) -> None:
+        """More of what goes can be told of, until the plan is run."""
+        for number in range(MOST_ITEMS + 5):
+            self.storage.add_manifest(f"manifest {number}")
+        plan = self.plan(PlanAction.PURGE)
+        self.assertEqual((len(plan.items), len(plan.entries)), (MOST_ITEMS, MOST_ITEMS + 7))
+        _, rest = self.result(self.storage.planner.page(plan.id, MOST_ITEMS, 50))
+        shown = [each.digest for each in (*plan.items, *rest)]
+        self.assertEqual((len(rest), len(set(shown))), (7, MOST_ITEMS + 7))
+        self.assertEqual({each.reason for each in rest}, {"asked"})
+        self.run_plan(plan)
+        self.refusal(self.storage.planner.page(plan.id, 0, 50), PlanExpiredError)
 
     def test_of_an_upstream(self) -> None:
         """Only what one upstream gave."""
@@ -231,6 +258,12 @@ class DeletionPlanTests(PlannerCase):
         plan = self.plan(PlanAction.DELETE, repositories=(APP,))
         self.assertEqual(len(plan.items), MOST_ITEMS)
         self.assertEqual((plan.sums.tags, plan.sums.images), (MOST_ITEMS + 3, 2))
+        self.assertEqual(plan.sums.freed, sum(self.storage.files().values()))
+        self.assertEqual(plan.kept, 0)
+        _, rest = self.result(self.storage.planner.page(plan.id, MOST_ITEMS, 50))
+        tags = {tag for each in (*plan.items, *rest) for tag in each.tags}
+        self.assertEqual(len(tags), MOST_ITEMS + 3)
+        self.assertEqual(self.run_plan(plan).freed, plan.sums.freed)
 
     def test_moved_meanwhile(self) -> None:
         """A tag that names something else by now is a change, and so is what it now takes along."""
@@ -271,7 +304,22 @@ class DeletionPlanTests(PlannerCase):
         self.successResultOf(pinning)
         plan = self.plan(PlanAction.DELETE, targets=(tag_of(APP, "old"),))
         self.assertEqual([each.why for each in plan.skipped], ["pinned"])
-        self.assertEqual(plan.items, ())
+        self.assertEqual((plan.items, plan.skipped_more), ((), 0))
+
+    def test_many_pinned(self) -> None:
+        """Of very much that stays some is named, and how much more there is."""
+        self.storage.index.pins.set_patterns(["docker.io/a:*"])
+        for number in range(MOST_SKIPPED + 1):
+            self.storage.tag(f"t{number}", self.newer.digest)
+        self.successResultOf(self.storage.index.pins.settle())
+        for action, more in (
+            (PlanAction.DELETE, {"repositories": (APP,)}),
+            (PlanAction.PURGE, {}),
+        ):
+            plan = self.plan(action, **more)
+            self.assertEqual(len(plan.skipped), MOST_SKIPPED, action)
+            self.assertGreaterEqual(plan.skipped_more, 3, action)
+            self.assertEqual(plan.sums.freed, 0)
 
     def test_not_here(self) -> None:
         """What is not here is no plan."""

@@ -1,0 +1,148 @@
+"""Plans of deletions: what the removal of many things comes to, looked at before it is done."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from twisted.internet.interfaces import IReactorTime
+
+from regcache.digests import Digest
+from regcache.identity import Repository
+from regcache.interfaces import IPins, IPlaces, IPlanIndex, IRemovalIndex
+from regcache.plans import (
+    LASTS,
+    NothingPlannedError,
+    Plan,
+    PlanEntry,
+    PlanItem,
+    PlanRequest,
+    PlanSkipped,
+    PlanSums,
+    TooManyTargetsError,
+)
+from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
+
+MOST_TARGETS = 10_000
+"""What one plan deletes at most."""
+
+PAGE = 200
+"""Names of repositories that are read at once."""
+
+AT_ONCE = 20
+"""Removals that are looked at in one job: they hold the index's thread."""
+
+MOST_ITEMS = 200
+"""What of a deletion is described at first; all of it counts."""
+
+MOST_SKIPPED = 200
+"""What stays of a deletion and is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSources:
+    """What plans are made of.
+
+    :ivar stored: bytes that are stored.
+    :ivar busy: what is in use now, and why it stays: ``open`` or ``downloading``.
+    """
+
+    plans: IPlanIndex
+    places: IPlaces
+    pins: IPins
+    removals: IRemovalIndex
+    stored: Callable[[], int]
+    busy: Callable[[], Iterable[tuple[Digest, str]]]
+
+
+class DeletionPlans:
+    """Makes them."""
+
+    def __init__(self, clock: IReactorTime, sources: PlanSources) -> None:
+        self._clock = clock
+        self._sources = sources
+
+    async def make(self, request: PlanRequest, plan_id: str) -> Plan:
+        """Make one.
+
+        :raises NothingPlannedError: if nothing of what is to be deleted is here.
+        :raises TooManyTargetsError: if there is too much to be deleted one by one.
+        :raises OSError: if the index cannot be read.
+        """
+        targets = await self._targets(request)
+        effects: list[RemovalEffect] = []
+        for start in range(0, len(targets), AT_ONCE):
+            effects += await self._sources.plans.look(targets[start : start + AT_ONCE])
+        both = list(zip(targets, effects, strict=True))
+        found = [(target, effect) for target, effect in both if effect.found and not effect.pinned]
+        pinned = [target for target, effect in both if effect.pinned]
+        if not found and not pinned:
+            raise NothingPlannedError("nothing of it is here")
+        together = await self._sources.plans.together(found)
+        images = {
+            effect.named
+            for (target, effect), is_lost in zip(found, together.lost, strict=True)
+            if is_lost and target.kind is not RemovedKind.BLOB
+        }
+        entries, gone = tuple(_entry(*each) for each in found), together.gone
+        tags = {(target.repository, tag) for target, effect in found for tag in effect.tags}
+        named = {(target.repository, target.tag) for target in targets if target.tag}
+        return Plan(
+            plan_id,
+            request,
+            self._clock.seconds() + LASTS,
+            sums=PlanSums(len(gone), sum(gone.values()), len(images), len(tags)),
+            kept=max(0, self._sources.stored() - together.freed_disk),
+            entries=entries,
+            items=tuple([await self.describe(each) for each in entries[:MOST_ITEMS]]),
+            skipped=tuple(map(skipped_target, pinned[:MOST_SKIPPED])),
+            skipped_more=len(pinned[MOST_SKIPPED:]),
+            also_lost=tuple(sorted({tag for _, tag in tags - named})),
+            targets=tuple(targets),
+            meant=frozenset((target, effect.named) for target, effect in found),
+            tags=frozenset(tags),
+        )
+
+    async def _targets(self, request: PlanRequest) -> list[RemovalTarget]:
+        """All that is to be deleted, one by one."""
+        targets = list(request.targets)
+        removals, upstream = self._sources.removals, request.upstream
+        repositories, after = list(request.repositories), ""
+        while upstream is not None:
+            names = await removals.repositories(upstream, after, PAGE)
+            if not names:
+                break
+            repositories += [Repository(upstream, name) for name in names]
+            after = names[-1]
+        for repository in repositories:
+            target = await removals.left_in(repository, None)
+            while target is not None and len(targets) <= MOST_TARGETS:
+                targets.append(target)
+                target = await removals.left_in(repository, target)
+        if len(targets) > MOST_TARGETS:
+            raise TooManyTargetsError(f"a plan deletes at most {MOST_TARGETS} things")
+        return targets
+
+    async def describe(self, entry: PlanEntry) -> PlanItem:
+        """What goes with one target, and what else needs the rest of it."""
+        plans, frees = self._sources.plans, entry.frees
+        assert entry.target is not None, "it is one of a deletion"
+        name = str(entry.target.repository)
+        image = entry.named and await plans.image(entry.named)
+        if not image:
+            return PlanItem(name, entry.named, tags=entry.tags, size=frees, frees=frees)
+        others = image.shared_with
+        if image.name != name:
+            others = tuple(each for each in (image.name, *others) if each not in ("", name))
+        size = max(image.size, frees)
+        return replace(
+            image, name=name, tags=entry.tags, size=size, frees=frees, shared_with=others
+        )
+
+
+def _entry(target: RemovalTarget, effect: RemovalEffect) -> PlanEntry:
+    frees = sum(each.size for each in effect.gone)
+    return PlanEntry(target=target, named=effect.named, tags=effect.tags, frees=frees)
+
+
+def skipped_target(target: RemovalTarget) -> PlanSkipped:
+    """What stays since it is pinned."""
+    return PlanSkipped(str(target.repository), target.tag or str(target.digest), "pinned")

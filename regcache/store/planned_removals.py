@@ -1,0 +1,270 @@
+"""What many removals come to together, found without changing anything.
+
+Each of them is looked at alone, or with a few others (:func:`regcache.store.index_plans.look`). So
+what several of them share seems to stay. Here the tables of :mod:`regcache.store.index_removal` are
+followed for one after the other, with what has gone before; each begins with what it came to:
+
+======================  ====================================================================
+what has gone           what is looked at then
+======================  ====================================================================
+a right to a manifest   the rights to what it lists, and whether that is needed still
+a right to anything     whether its bytes are needed
+a manifest's bytes      whether what it lists is needed
+a tag                   the right to what it named
+======================  ====================================================================
+
+It is done in steps that leave the index's thread to others in between.
+"""
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from regcache.digests import Digest
+from regcache.plans import PlannedRemovals
+from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
+from regcache.store.index_holdings import number_of
+from regcache.store.index_removal import HAS_RIGHT
+from regcache.store.index_schema import digest_from_key, digest_key
+from regcache.store.space import in_blocks
+
+STEP = 0.01
+"""Seconds after which a step ends, once what it has begun is done."""
+
+MOST_DEEP, MOST_ABOVE = 4, 1000
+"""How far manifests above another are looked at, and how many."""
+
+_STORED = """
+SELECT c.id, p.size, c.media_type
+FROM contents c LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+WHERE c.digest = ?
+"""
+_LISTS = """
+SELECT digest FROM mentions WHERE manifest_id = :manifest
+UNION SELECT c.digest FROM referrers r JOIN contents c ON c.id = r.manifest_id
+WHERE r.repository_id = :repository AND r.subject = :digest
+"""
+_LISTERS = """
+SELECT c.digest, EXISTS (SELECT 1 FROM places WHERE content_id = c.id)
+FROM mentions m JOIN contents c ON c.id = m.manifest_id WHERE m.digest = ?
+"""
+_SHOWN_BY = """
+SELECT c.digest FROM shown s JOIN contents c ON c.id = s.manifest_id
+WHERE s.repository_id = ? AND s.digest = ?
+"""
+_TAGS_HERE = "SELECT tag FROM tags WHERE digest = ? AND repository_id = ?"
+_TAGS = "SELECT repository_id, tag FROM tags WHERE digest = ?"
+_LINKS = """
+SELECT l.repository_id FROM contents c JOIN links l ON l.content_id = c.id WHERE c.digest = ?
+"""
+_PINNED = "SELECT 1 FROM pinned WHERE digest = ?"
+_PINNED_HERE = "SELECT 1 FROM pins WHERE repository_id = ? AND reference = ?"
+
+_RIGHT, _LISTED, _BYTES = "right", "listed", "bytes"
+_Task = tuple[str, int, bytes]
+
+
+@dataclass(slots=True)
+class RemovalWork:
+    """Removals that are looked at together. While a step runs it belongs to the index's thread.
+
+    :ivar waiting: those that were not taken in yet.
+    :ivar tasks: what is to be looked at for the present one.
+    :ivar repository: of the present one; it names ``named`` by its digest, and ends the rights to
+        ``ending``.
+    :ivar tags: that are removed, by the numbers of repositories.
+    :ivar withdrawn: rights that end: repositories and digests.
+    :ivar gone: bytes that leave the disk.
+    :ivar targets: what each removal names, and where.
+    """
+
+    waiting: Sequence[tuple[RemovalTarget, RemovalEffect]]
+    taken: int = 0
+    tasks: deque[_Task] = field(default_factory=deque)
+    pending: set[_Task] = field(default_factory=set)
+    repository: int = 0
+    named: bytes = b""
+    ending: set[bytes] = field(default_factory=set)
+    tags: set[tuple[int, str]] = field(default_factory=set)
+    withdrawn: set[tuple[int, bytes]] = field(default_factory=set)
+    gone: dict[bytes, int] = field(default_factory=dict)
+    targets: list[tuple[int, bytes]] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more goes."""
+        return self.taken == len(self.waiting) and not self.tasks
+
+    def add(self, *tasks: _Task) -> None:
+        """Look at something later."""
+        for task in tasks:
+            if task not in self.pending:
+                self.pending.add(task)
+                self.tasks.append(task)
+
+    def result(self) -> PlannedRemovals:
+        """What all of it comes to."""
+        gone: dict[Digest, int] = {digest_from_key(key): size for key, size in self.gone.items()}
+        lost = [each in self.withdrawn for each in self.targets]
+        return PlannedRemovals(gone, sum(map(in_blocks, gone.values())), lost)
+
+
+def step(connection: sqlite3.Connection, work: RemovalWork) -> None:
+    """Do a part of it."""
+    end = time.perf_counter() + STEP
+    looking = _Looking(connection, work)
+    while not work.over and time.perf_counter() < end:
+        if work.tasks:
+            task = work.tasks.popleft()
+            work.pending.discard(task)
+            looking.do(*task)
+        else:
+            looking.take(*work.waiting[work.taken])
+            work.taken += 1
+
+
+class _Looking:
+    """Looks at the index as it would be."""
+
+    def __init__(self, connection: sqlite3.Connection, work: RemovalWork) -> None:
+        self._connection = connection
+        self._work = work
+
+    def take(self, target: RemovalTarget, effect: RemovalEffect) -> None:
+        """One more removal, and what it comes to alone."""
+        work, repository = self._work, number_of(self._connection, target.repository) or 0
+        named = b"" if effect.named is None else digest_key(effect.named)
+        work.targets.append((repository, named))
+        work.repository, work.ending = repository, set()
+        work.named = b"" if target.kind is RemovedKind.TAG else named
+        work.tags.update((repository, tag) for tag in effect.tags)
+        for each in effect.gone:
+            key = digest_key(each.digest)
+            # Not what was evicted before, nor what the repository had lost its right to before.
+            if each.size and (key == work.named or (repository, key) not in work.withdrawn):
+                work.gone[key] = each.size
+        for digest in effect.withdrawn:
+            self._withdraw(repository, digest_key(digest))
+        if named and target.kind is RemovedKind.TAG:
+            work.add((_RIGHT, repository, named))
+
+    def do(self, kind: str, repository: int, key: bytes) -> None:
+        """Look at one thing."""
+        if kind == _LISTED:
+            self._look_below(repository, key)
+        elif kind == _BYTES:
+            self._look_at_bytes(key)
+        elif (repository, key) not in self._work.withdrawn and not self._is_kept(repository, key):
+            self._withdraw(repository, key)
+
+    def _withdraw(self, repository: int, key: bytes) -> None:
+        if (repository, key) not in self._work.withdrawn:
+            self._work.withdrawn.add((repository, key))
+            self._work.ending.add(key)
+        self._work.add((_LISTED, repository, key), (_BYTES, 0, key))
+
+    def _look_below(self, repository: int, key: bytes) -> None:
+        row = self._row(_STORED, key)
+        if row is None:
+            return
+        names = {"manifest": row[0], "repository": repository, "digest": key}
+        for (each,) in self._connection.execute(_LISTS, names).fetchall():
+            self._work.add((_RIGHT, repository, each), (_BYTES, 0, each))
+
+    def _look_at_bytes(self, key: bytes) -> None:
+        row = self._row(_STORED, key)
+        if row is None or row[1] is None or key in self._work.gone:
+            return
+        if self._is_own(key, row[0]) and not self._is_needed(key, is_manifest=bool(row[2])):
+            self._work.gone[key] = row[1]
+            names = {"manifest": row[0], "repository": 0, "digest": key}
+            for (each,) in self._connection.execute(_LISTS, names).fetchall():
+                self._work.add((_BYTES, 0, each))
+
+    def _is_own(self, key: bytes, number: int) -> bool:
+        """Whether the repository names it, had a right to it until now, or nobody else has one."""
+        work, repository = self._work, self._work.repository
+        if key == work.named:
+            return True
+        if (repository, key) not in work.withdrawn:
+            return False
+        names = {"content": number, "repository": repository}
+        if key in work.ending and self._row_by(f"SELECT {HAS_RIGHT}", names)[0]:
+            return True
+        return not self._is_held(self._above(key), repository)
+
+    def _is_kept(self, repository: int, key: bytes) -> bool:
+        """Whether something in a repository keeps content there."""
+        if self._is_tagged(repository, key):
+            return True
+        if self._row(_PINNED_HERE, repository, str(digest_from_key(key))):
+            return True
+        if any(self._stays(repository, each) for each in self._column(_SHOWN_BY, repository, key)):
+            return True
+        return any(
+            self._stays(repository, each) and self._is_there(repository, each)
+            for each in self._column(_LISTERS, key)
+        )
+
+    def _is_there(self, repository: int, manifest: bytes) -> bool:
+        """Whether a repository has a manifest by a tag, or by another one that lists it."""
+        if self._is_tagged(repository, manifest):
+            return True
+        above = self._column(_SHOWN_BY, repository, manifest)
+        return any(self._stays(repository, each) for each in above)
+
+    def _is_tagged(self, repository: int, key: bytes) -> bool:
+        tags = self._column(_TAGS_HERE, key, repository)
+        return any((repository, tag) not in self._work.tags for tag in tags)
+
+    def _stays(self, repository: int, key: bytes) -> bool:
+        return key not in self._work.gone and (repository, key) not in self._work.withdrawn
+
+    def _is_needed(self, key: bytes, *, is_manifest: bool) -> bool:
+        """Whether something that stays needs the bytes."""
+        if self._row(_PINNED, key):
+            return True
+        if key == self._work.named:
+            return self._is_held(self._above(key), self._work.repository)
+        listers = self._connection.execute(_LISTERS, (key,)).fetchall()
+        if any(stored and each not in self._work.gone for each, stored in listers):
+            return True
+        return is_manifest and self._is_held([key], 0)
+
+    def _is_held(self, keys: Iterable[bytes], besides: int) -> bool:
+        """Whether a repository has one of them, by a tag or a link.
+
+        :param besides: the repository that does not count.
+        """
+        work = self._work
+        for key in keys:
+            rows = self._connection.execute(_TAGS, (key,)).fetchall()
+            if any(row[0] != besides and tuple(row) not in work.tags for row in rows):
+                return True
+            if any(
+                number != besides and (number, key) not in work.withdrawn
+                for number in self._column(_LINKS, key)
+            ):
+                return True
+        return False
+
+    def _above(self, key: bytes) -> list[bytes]:
+        """The content, and the manifests above it that stay."""
+        found, level = {key: None}, [key]
+        for _ in range(MOST_DEEP):
+            level = [above for each in level for above in self._column(_LISTERS, each)]
+            level = [each for each in level if each not in self._work.gone and each not in found]
+            found.update(dict.fromkeys(level[:MOST_ABOVE]))
+        return list(found)
+
+    def _column(self, statement: str, *arguments: object) -> list[Any]:
+        return [row[0] for row in self._connection.execute(statement, arguments).fetchall()]
+
+    def _row_by(self, statement: str, names: dict[str, int]) -> Any:
+        return self._connection.execute(statement, names).fetchone()
+
+    def _row(self, statement: str, *arguments: object) -> Any:
+        return self._connection.execute(statement, arguments).fetchone()

@@ -1,0 +1,129 @@
+"""Random caches: what many removals come to together is what they free, one after the other."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regcache.digests import Digest
+from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
+from regcache.store import index_plans, index_removal, planned_removals
+from regcache.store.planned_removals import RemovalWork
+from tests.store.test_catalogue_sums import (
+    DIGESTS,
+    IMAGES,
+    INDEXES,
+    LAYERS,
+    MADE,
+    REPOSITORIES,
+    STEPS,
+    CacheStepsCase,
+    never,
+    undone,
+)
+from tests.support.catalogued import blob_named
+from tests.support.index_cases import repository_of
+
+TARGETS = st.lists(
+    st.one_of(
+        st.builds(
+            lambda name, tag: tag_of(repository_of(name), tag),
+            st.sampled_from(REPOSITORIES),
+            st.sampled_from(("1", "2")),
+        ),
+        st.builds(
+            lambda name, made: manifest_of(repository_of(name), made.digest),
+            st.sampled_from(REPOSITORIES),
+            st.sampled_from(MADE),
+        ),
+        st.builds(
+            lambda name, digest: blob_of(repository_of(name), digest),
+            st.sampled_from(REPOSITORIES),
+            st.sampled_from(sorted(DIGESTS, key=str)),
+        ),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def freed(connection: sqlite3.Connection, targets: Sequence[RemovalTarget]) -> dict[Digest, int]:
+    """What removals free, one after the other."""
+    gone: dict[Digest, int] = {}
+    for target in targets:
+        effect = index_removal.remove(connection, target, 1, never)
+        gone.update({each.digest: each.size for each in effect.gone if each.size})
+    return gone
+
+
+class PlannedRemovalTests(CacheStepsCase):
+    """Each was looked at alone."""
+
+    def planned(
+        self, connection: sqlite3.Connection, targets: Sequence[RemovalTarget]
+    ) -> dict[Digest, int]:
+        """What is shown."""
+        looked = [
+            (target, *index_plans.look(connection, [target], lambda *_: False))
+            for target in targets
+        ]
+        work = RemovalWork([each for each in looked if each[1].found])
+        while not work.over:
+            planned_removals.step(connection, work)
+        found = work.result()
+        self.assertEqual(len(found.lost), len(work.waiting))
+        return dict(found.gone)
+
+    def compare(self, connection: sqlite3.Connection, targets: Sequence[RemovalTarget]) -> None:
+        """What is shown is what is done."""
+        shown = self.planned(connection, targets)
+        self.assertEqual(shown, undone(connection, lambda: freed(connection, targets)))
+
+    def test_last_tags(self) -> None:
+        """With the last of its tags an image goes, though each of them alone takes nothing."""
+        image = IMAGES[0]
+        self._put("team/a", image, "1", None)
+        self._put("team/a", image, "2", None)
+        targets = [tag_of(repository_of("team/a"), tag) for tag in ("1", "2")]
+        (shown,) = [self.file.read(self.planned, targets)]
+        self.assertEqual(sum(shown.values()), image.size)
+        self.file.read(self.compare, targets)
+
+    def test_shared(self) -> None:
+        """What two repositories, or two images, share goes with the last of them."""
+        for name in ("team/a", "team/b"):
+            self._put(name, IMAGES[0], "1", None)
+            self._put(name, IMAGES[4], "2", None)
+        every = [
+            tag_of(repository_of(name), tag) for name in ("team/a", "team/b") for tag in ("1", "2")
+        ]
+        for targets in (every, every[:2], every[1:], every[::-1]):
+            self.file.read(self.compare, targets)
+        shown = self.file.read(self.planned, every)
+        self.assertIn(blob_named(LAYERS[0][0]), shown)
+
+    def test_index(self) -> None:
+        """Images of two indexes go with both of these."""
+        for index in INDEXES[:2]:
+            self._put("team/a", index, str(INDEXES.index(index) + 1), None)
+        for image in (IMAGES[0], IMAGES[1], IMAGES[4]):
+            self._put("team/a", image, "", None)
+        targets = [tag_of(repository_of("team/a"), tag) for tag in ("1", "2")]
+        self.file.read(self.compare, targets)
+        self.assertIn(IMAGES[4].digest, self.file.read(self.planned, targets))
+
+    @settings(
+        max_examples=int(os.environ.get("REGCACHE_EXAMPLES", "40")),
+        deadline=None,
+        derandomize="REGCACHE_EXAMPLES" not in os.environ,
+    )
+    @given(STEPS, TARGETS)
+    def test_random(self, steps: list[tuple[object, ...]], targets: list[RemovalTarget]) -> None:
+        """Whatever is there, and whatever is removed of it, in any order."""
+        self.setUp()
+        for step in steps:
+            self.apply(step)
+        self.file.read(self.compare, list(dict.fromkeys(targets)))
+        self.doCleanups()

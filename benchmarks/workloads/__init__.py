@@ -18,6 +18,7 @@ from benchmarks.workloads.cold import (
 from benchmarks.workloads.distant import LongLink, LongLinkTls
 from benchmarks.workloads.http2 import DigestHttp1, DigestHttp2, WarmHttp1, WarmHttp2
 from benchmarks.workloads.rates import RateHttp2, RatePlain, RateTls
+from benchmarks.workloads.seats import FairShares, SeatRate
 from benchmarks.workloads.starting import Growth, Start
 from benchmarks.workloads.usage import UsagePage
 from benchmarks.workloads.warm import (
@@ -56,6 +57,8 @@ _CLASSES: list[type[Workload]] = [
     RatePlain,
     RateTls,
     RateHttp2,
+    SeatRate,
+    FairShares,
     WarmHttp2,
     WarmHttp1,
     DigestHttp2,

@@ -15,13 +15,17 @@ SECONDS = 10
 
 
 class RatePlain(Workload):
-    """One client that takes all it gets; a daemon without a limit, with one that takes as much."""
+    """One client that takes all it gets; a daemon without a limit, with one that takes as much.
+
+    :cvar header: of the requests to the limited one.
+    """
 
     name = "rate-plain"
     title = f"a blob that takes {SECONDS} s at limits.rate, 1 connection, plain"
     peers = "R"
     counted = False
     watched = False
+    header = ""
 
     @property
     def rate(self) -> int:
@@ -50,9 +54,11 @@ class RatePlain(Workload):
         self.warm_up(peer, [self.bench.content.big])
 
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
-        fetch = Fetch(peer.port, [blob_path(self.bench.content.big)], tls=self.tls)
+        fetch = Fetch(
+            peer.port, [blob_path(self.bench.content.big)], tls=self.tls, header=self.header
+        )
         limited = fetch.run(self.bench.sink)
-        without = replace(fetch, port=self._open.port)
+        without = replace(fetch, port=self._open.port, header="")
         return {
             **transfer(limited),
             "of_rate": limited.bytes / limited.seconds / self.rate,

@@ -1,9 +1,7 @@
 """Who has used up a quota, as a client sees it."""
 
 import json
-from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +10,6 @@ from regcache.access.access import Access
 from regcache.access.grants import Rules
 from regcache.access.own_tokens import OwnTokens
 from regcache.access.passwords import Passwords
-from regcache.access.principals import Decision
 from regcache.digests import Digest
 from regcache.local_days import LocalDays
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
@@ -36,26 +33,6 @@ LAYER = f"{BASE}/blobs/{Digest.of(BLOB)}"
 DAILY = 1000
 
 
-class SeatAccess(Access):
-    """Accounts, of which some have seats.
-
-    :ivar seats: by the name of the account.
-    """
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.seats: dict[str, Seat] = {}
-
-    def change(self, seat: Seat) -> None:
-        """Give an account another seat."""
-        self.seats[seat.name] = seat
-        self.forget()
-
-    async def _decide(self, *arguments: Any) -> Decision:
-        decision = await super()._decide(*arguments)
-        return replace(decision, seat=self.seats.get(decision.principal.name))
-
-
 class QuotaGateCase(SynchronousTestCase):
     """Alice has a daily quota, bob none; an image is at the upstream."""
 
@@ -63,11 +40,11 @@ class QuotaGateCase(SynchronousTestCase):
         set_zone(self, "Europe/Berlin")
         clock = Clock()
         clock.advance(datetime(2026, 12, 1, 18).timestamp())
-        self.access = SeatAccess(
+        self.access = Access(
             Rules(True, []), Passwords(ImmediatePool(), clock), OwnTokens(b"k" * 32, 300), clock
         )
         self.access.replace_accounts({name: hashed("secret") for name in ("alice", "bob")})
-        self.access.change(Seat(name="alice", daily=DAILY))
+        self.give(Seat(name="alice", daily=DAILY))
         self.front = Front(self.mktemp(), Setting(private=True, access=self.access))
         self.addCleanup(self.front.stop)
         self.front.clock.advance(clock.seconds() - self.front.clock.seconds())
@@ -77,6 +54,10 @@ class QuotaGateCase(SynchronousTestCase):
         main.add_manifest("org/app", "1", IMAGE, OCI_MANIFEST)
         main.add_manifest("org/app", "list", INDEX, OCI_INDEX)
         main.add(BLOB)
+
+    def give(self, seat: Seat) -> None:
+        """Change the file of seats."""
+        self.access.replace_seats({seat.name: seat})
 
     def ask(self, method: str, target: str, *lines: str, who: str = ALICE) -> Answer:
         """Ask as somebody."""
@@ -173,13 +154,13 @@ class CourseTests(QuotaGateCase):
     def test_changed(self) -> None:
         """A quota that is changed, taken away or given counts at once."""
         self.use_up()
-        self.access.change(Seat(name="alice", daily=DAILY + 10**6))
+        self.give(Seat(name="alice", daily=DAILY + 10**6))
         self.assertEqual(self.ask("GET", TAG).status, 200)
-        self.access.change(Seat(name="alice", monthly=1))
+        self.give(Seat(name="alice", monthly=1))
         answer = self.ask("GET", TAG)
         self.assertIn("monthly quota of 1 B", answer.json["errors"][0]["message"])
         self.assertEqual(answer.headers["retry-after"], str(30 * 86400 + 6 * 3600))
-        self.access.change(Seat(name="alice"))
+        self.give(Seat(name="alice"))
         self.assertEqual(self.ask("GET", TAG).status, 200)
 
 

@@ -65,6 +65,7 @@ from regcache.store.recount import Recount
 from regcache.store.soundness import Reading
 from regcache.store.space import SpaceLedger, SpaceMonitor
 from regcache.store.sync import FileSystem
+from regcache.web.answer_limits import AnswerLimits
 from regcache.web.pacing.pacing import Pacing
 from regcache.web.rounds import Rounds
 from regcache.web.send_threads import SendThreads, threads_for, usable_cores
@@ -137,14 +138,10 @@ class Engine:
         self.system.close()
         self.lock.release()
 
-    def limit_rate(self, rate: int | None) -> None:
-        """Send no more than that from now on, including the answers under way.
-
-        :param rate: bytes a second of all answers together; None for no limit.
-        """
-        self.pacing.limit(rate)
-        for sender in list(self.feeding):
-            sender.limit()
+    @property
+    def answer_limits(self) -> AnswerLimits:
+        """What changes the limits of the answers under way."""
+        return AnswerLimits(self.pacing, self.feeding)
 
     def follow(self, storage: StorageSettings) -> None:
         """Go by other limits and times, from now on; the directory stays."""

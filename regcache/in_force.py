@@ -9,7 +9,7 @@ it began, so nothing has to be stopped when that is replaced.
 # (Twisted's services have no annotations)
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from regcache.metrics import Metrics
 from regcache.probing import TellProbe
 from regcache.upstream_health import UpstreamHealth
 from regcache.upstreams import BuiltUpstreams, build_upstreams
+from regcache.web.answer_limits import AnswerLimits
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.cached_view import CachedView
 from regcache.web.cors import CrossOrigin
@@ -94,17 +95,15 @@ class CurrentConfiguration(MultiService):
     As a service it runs the watchers that belong to it.
 
     :param metrics: is told which upstreams there are.
-    :param limit_rate: is told how fast all answers together may be sent.
+    :param answer_limits: is told how fast answers may be sent.
     """
 
     _log = Logger()
 
-    def __init__(
-        self, first: InForce, metrics: Metrics, limit_rate: Callable[[int | None], object]
-    ) -> None:
+    def __init__(self, first: InForce, metrics: Metrics, answer_limits: AnswerLimits) -> None:
         super().__init__()
         self._metrics = metrics
-        self._limit_rate = limit_rate
+        self._answer_limits = answer_limits
         self._take(first)
 
     @property
@@ -119,7 +118,7 @@ class CurrentConfiguration(MultiService):
     def is_account(self, name: str) -> bool:
         """Whether there is such an account in our own files, in the same way."""
         access = self._in_force.access
-        return access is not None and access.access.exists(name)
+        return access is not None and access.access.accounts.exists(name)
 
     def upstreams(self) -> Mapping[str, UpstreamIdentity]:
         """What each configured name stands for, by the configuration then in force."""
@@ -161,10 +160,19 @@ class CurrentConfiguration(MultiService):
     def _take(self, in_force: InForce, renewed: Sequence[str] = ()) -> None:
         self._in_force = in_force
         self._metrics.set_upstreams(in_force.upstreams, renewed)
-        self._limit_rate(in_force.config.limits.rate)
+        self._answer_limits.limit_rate(in_force.config.limits.rate)
+        if in_force.access is not None:
+            in_force.access.access.changed = self._limit_accounts
+            self._limit_accounts()
         for watcher in in_force.watchers:
             if watcher.parent is not self:
                 watcher.setServiceParent(self)
+
+    def _limit_accounts(self) -> None:
+        """The limits of accounts may have changed."""
+        access = self._in_force.access
+        if access is not None:
+            self._answer_limits.limit_accounts(access.access.accounts.limits)
 
     async def hang_up(self) -> None:
         """Close idle connections to upstreams."""

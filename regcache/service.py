@@ -63,7 +63,7 @@ def build_daemon(
     engine = build_engine(config.storage, reactor)
     try:
         current = CurrentConfiguration(
-            build_in_force(config, engine), engine.metrics, engine.limit_rate
+            build_in_force(config, engine), engine.metrics, engine.answer_limits
         )
         output = DaemonOutput.writing_to(writer, reactor)
         built = _Builder(loaded, engine, current, output=output, environment=environment)

@@ -71,7 +71,7 @@ class InForceCase(SynchronousTestCase):
 
     def start(self, first: InForce) -> CurrentConfiguration:
         """Put a configuration in force."""
-        self.current = CurrentConfiguration(first, self.engine.metrics, self.engine.limit_rate)
+        self.current = CurrentConfiguration(first, self.engine.metrics, self.engine.answer_limits)
         dispatch = self.current.dispatch(ENDPOINT)
         self.site = make_site(dispatch, self.network, pacing=self.engine.pacing)
         return self.current

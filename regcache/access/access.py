@@ -16,7 +16,7 @@ A decision is kept for a minute at most under a keyed hash of what was shown, so
 a known principal costs no thread and no file. All of them are dropped whenever an account changes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
@@ -48,6 +48,7 @@ class Access:
     :ivar decisions: makes them of proofs.
     :ivar tokens: our own.
     :ivar kept: decisions on what was shown lately.
+    :ivar changed: called when accounts, seats or keys have changed.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Access:
         self.decisions = Decisions(rules, self.accounts, clock, knocking)
         self._changes = 0
         self.kept = KeptDecisions(clock)
+        self.changed: Callable[[], object] = lambda: None
 
     @property
     def rules(self) -> Rules:
@@ -87,15 +89,12 @@ class Access:
         self._passwords.replace(self.accounts.hashes)
         self.forget()
 
-    def exists(self, name: str) -> bool:
-        """Whether there is such an account in our own files."""
-        return self.accounts.exists(name)
-
     def forget(self) -> None:
         """Decide everything anew: accounts or keys have changed."""
         self._changes += 1
         self.kept.clear()
         self.decisions.forget()
+        self.changed()
 
     def decide_at_once(self, asker: Asker) -> Decision | None:
         """The decision, if it needs neither a password to be checked nor a token to be read."""

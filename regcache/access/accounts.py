@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
+from regcache.access.principals import TransferLimits, limits_of_seat
 from regcache.seats import RobotKey, Seat, Seats, end_of_day
 
 #: Stands before each robot key, so that people and scanners for secrets know one.
@@ -87,6 +88,10 @@ class Accounts:
     def exists(self, name: str) -> bool:
         """Whether there is such an account, be it one that has ended."""
         return name in self.hashes
+
+    def limits(self, name: str) -> TransferLimits | None:
+        """What the answers to an account may take; None if there is no such account."""
+        return limits_of_seat(self.seat(name)) if self.exists(name) else None
 
     def by_password(self, name: str) -> AccountProof | None:
         """The proof that any right password of an account is; None without that account.

@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,7 @@ class QuotaCase(PullThroughCase):
         self.folder = self.workspace()
         config: dict[str, Any] = {
             **upstream_config(self.upstream.url),
+            "limits": {"drain": "1s"},
             "access": {"seats": str(self.write_seats(daily=f"{DAILY}B"))},
         }
         self.daemon: Regcache = self.regcache(config)
@@ -128,3 +130,48 @@ class QuotaTests(QuotaCase):
         self.write_seats(daily="100MiB")
         wait_until(lambda: self.alice.get(TAG).status == 200, "there is more")
         self.assert_arrived(IMAGE, containerd().pull(reference, *options), whole=False)
+
+
+class DownloadsTests(QuotaCase):
+    """How many bodies a seat has at once."""
+
+    def test_waiting(self) -> None:
+        """Heads come at once; a body waits for its turn, also if its client or the seat goes."""
+        self.write_seats(downloads=1)
+        release = threading.Event()
+        self.addCleanup(release.set)
+        running = self.download(lambda _: release.wait())
+        wait_until(lambda: running.received > 0, "a body")
+        leaving = self.alice.connect()
+        leaving.request("GET", self.layer, headers={"Authorization": basic("alice", KEY)})
+        self.assertEqual(leaving.getresponse().status, 200)
+        waiting = self.download(lambda _: None)
+        wait_until(lambda: waiting.status == 200, "a head")
+        self.assertEqual(self.alice.get(TAG).status, 200)
+        leaving.close()
+        self.write_seats(downloads=1, until="2020-01-01")
+        wait_until(lambda: self.alice.get(TAG).status == 401, "the seat has ended")
+        self.assertEqual((waiting.received, waiting.is_alive()), (0, True))
+        release.set()
+        for each in (running, waiting):
+            each.wait()
+            self.assertEqual((each.error, each.digest), (None, self.digest))
+
+    def test_stop(self) -> None:
+        """A stop cuts who still waits when its time is over."""
+        self.write_seats(downloads=1)
+        release = threading.Event()
+        self.addCleanup(release.set)
+        running = self.download(lambda _: release.wait())
+        wait_until(lambda: running.received > 0, "a body")
+        waiting = self.download(lambda _: None)
+        wait_until(lambda: waiting.status == 200, "a head")
+        self.assertEqual(self.daemon.stop(), 0)
+        release.set()
+        self.assertIsNotNone(waiting.wait().error)
+        running.wait()
+
+    def download(self, pace: Callable[[int], object]) -> Download:
+        """A download of alice, by a client that takes little at a time."""
+        headers = {"Authorization": basic("alice", KEY)}
+        return Download(self.daemon.client(), self.layer, pace, 65536, headers=headers)

@@ -98,6 +98,14 @@ class FairShare:
         self._give_back(member)
         self.admit(party, now)
 
+    def renew(self, party: Party, now: float) -> None:
+        """The limits of a party have changed: nothing waits for what is due by the former ones."""
+        if party.set_aside:
+            party.set_aside = False
+            self._set_aside = sorted(each for each in self._set_aside if each[2] is not party)
+            self._line_up(party, now)
+        self.admit(party, now)
+
     def admit(self, party: Party, now: float) -> None:
         """Let queued downloads begin if there is a place for them."""
         while party.queued and party.has_place:
@@ -163,6 +171,8 @@ class FairShare:
             self._line_up(party, now)
 
     def _line_up(self, party: Party, now: float) -> None:
+        if not party.waiting:
+            return
         rate = 0 if self._all is None else self._all.rate
         self._line.add(party, now, credit=rate * PERIOD / (len(self._line) + 1))
 
@@ -180,8 +190,7 @@ class FairShare:
                 return
             heapq.heappop(self._set_aside)
             party.set_aside = False
-            if party.waiting:
-                self._line_up(party, now)
+            self._line_up(party, now)
 
     def _head(self, now: float) -> tuple[Member, int] | None:
         """The member whose turn it is, and how much it is to be given."""

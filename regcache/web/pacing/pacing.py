@@ -93,6 +93,13 @@ class Pacing:
         now = self._clock.seconds()
         return self._share.charge(self._parties.find(payer, limits, now), count, now)
 
+    def follow(self, payer: Hashable, limits: TransferLimits) -> None:
+        """Give a principal other limits, for its transfers under way as well."""
+        now = self._clock.seconds()
+        party = self._parties.find(payer, limits, now)
+        self._share.renew(party, now)
+        self._set_timer()
+
     def ask(self, member: Member) -> bool:
         """Whether a member may send now. If not, it is called when it may."""
         now = self._clock.seconds()

@@ -15,6 +15,7 @@ from regcache.access.principals import (
     TransferLimits,
 )
 from regcache.cache.download.reader import FileSource, Reader
+from regcache.web.answer_limits import AnswerLimits
 from regcache.web.pacing.bucket import SAVED
 from regcache.web.pacing.fair_share import PERIOD
 from regcache.web.pacing.pacing import Pacing
@@ -326,6 +327,46 @@ class LateLimitTests(AnswersCase):
         self.pass_time(2)
         self.assertEqual(self.body(client), CONTENT[:300000])
         self.assert_at_rest()
+
+    def test_account_under_way(self) -> None:
+        """An account that gets a rate is held to it; one that is gone goes on as it was."""
+        limits = {name: TransferLimits(rate=RATE) for name in ("alice", "bob")}
+        self.pacing.limit(10 * RATE)
+        alice, bob = (self.ask(f"/blob/3000000/{name}") for name in limits)
+        self.pass_time(0.5)
+        answers = AnswerLimits(self.pacing, set(self.senders))
+        answers.limit_accounts(lambda name: limits["alice"] if name == "alice" else None)
+        before = [len(self.body(each)) for each in (alice, bob)]
+        self.pass_time(1)
+        grown = [len(self.body(each)) - at for each, at in zip((alice, bob), before, strict=True)]
+        self.assert_near(grown[0], 1, 0.5)
+        self.assert_near(grown[1], 9, 0.15)
+        answers.limit_accounts(lambda name: UNLIMITED)
+        self.pacing.limit(None)
+        self.pass_time(1)
+        for each in (alice, bob):
+            self.assertEqual(self.body(each), CONTENT[:3000000])
+        self.assert_at_rest()
+
+    def test_account_without_limit(self) -> None:
+        """An answer that had no limit at all is limited from then on."""
+        client = MemoryClient(self.site)
+        write = client.transport.write
+
+        def write_and_fill(data: bytes) -> None:
+            write(data)
+            client.channel.pauseProducing()
+
+        client.transport.write = write_and_fill  # type: ignore[method-assign]
+        client.request("GET", "/blob/300000/alice")
+        client.transport.write = write  # type: ignore[method-assign]
+        count = len(self.body(client))
+        self.assertLess(count, 300000)
+        answers = AnswerLimits(self.pacing, set(self.senders))
+        answers.limit_accounts(lambda name: TransferLimits(rate=RATE))
+        client.channel.resumeProducing()
+        self.pass_time(1)
+        self.assert_near(len(self.body(client)) - count, 1 + SAVED, 0.1)
 
     def test_before_and_after(self) -> None:
         """Answers that have ended, or are limited already, are left alone."""

@@ -174,6 +174,25 @@ class ShareTests(PacingCase):
         self.assert_near(bob.total, 30 * MIB, 0.05)
         self.assertIsNone(self.pacing.open("carol", UNLIMITED, is_download=True))
 
+    def test_own_rate_is_lifted(self) -> None:
+        """Another rate holds at once for who waits for what is due by the former one."""
+        self.begin(None)
+        alice = self.transfer("alice", limits=TransferLimits(rate=10), size=9 * MIB)
+        pass_time(self.clock, 1)
+        self.assertLess(alice.total, 100)
+        self.pacing.follow("alice", TransferLimits(rate=MIB))
+        before = alice.total
+        pass_time(self.clock, 2)
+        self.assert_near(alice.total - before, 2 * MIB, 0.15)
+        self.pacing.follow("alice", TransferLimits(rate=10))
+        pass_time(self.clock, 5)
+        before = alice.total
+        pass_time(self.clock, 5)
+        self.assertLess(alice.total - before, 100)
+        self.pacing.follow("alice", UNLIMITED)
+        pass_time(self.clock, TICK + STEP)
+        self.assertEqual(alice.total, 9 * MIB)
+
     def test_own_rate_is_changed(self) -> None:
         """A rate of an account that changes holds with its next request, for all it sends."""
         one = self.transfer("alice", limits=TransferLimits(rate=MIB))
@@ -309,6 +328,25 @@ class DownloadTests(PacingCase):
         self.transfer("alice", limits=TransferLimits(downloads=4), size=1000)
         pass_time(self.clock, TICK + STEP)
         self.assertEqual(third.total, 1000)
+
+    def test_changed_meanwhile(self) -> None:
+        """Another number holds without a further request: who waits begins, who runs goes on."""
+        running = [self.start(100 * MIB, MIB) for _ in range(3)]
+        last = self.start(1000)
+        self.pacing.follow("alice", TransferLimits(downloads=3))
+        pass_time(self.clock, 1)
+        self.assertEqual((running[2].total > 0, last.total), (True, 0))
+        self.pacing.follow("alice", TransferLimits(downloads=1))
+        before = total(running)
+        pass_time(self.clock, 30)
+        self.assertEqual(last.total, 0)
+        self.assert_near(total(running) - before, 90 * MIB, 0.2)
+        for each in running:
+            pass_time(self.clock, TICK + STEP)
+            self.assertEqual(last.total, 0)
+            each.leave()
+        pass_time(self.clock, TICK + STEP)
+        self.assertEqual(last.total, 1000)
 
 
 class AlwaysTests(PacingCase):

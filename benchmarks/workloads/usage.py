@@ -1,22 +1,25 @@
 """The call that tells who used how much, with 1,000 accounts and a year of days."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import date, timedelta
 from http.client import HTTPConnection
+from itertools import product
 from statistics import median
 
 from benchmarks.load import LoadFailedError
 from benchmarks.peers import Peer, Regcache
 from benchmarks.processes import free_port
 from benchmarks.workload import Workload
-from regcache.store.usage_file import UsageFile
-from regcache.usage import Usage, UsageKey
+from regcache.store.usage_file import UsageFile, day_number, month_number
 
 ACCOUNTS, DAYS = 1000, 365
 UPSTREAMS = ("docker.io", "ghcr.io")
+#: Requests, pulls, bytes served and fetched, and refusals of each row.
+_SUMS = (40, 3, 10**9, 10**7, 0)
 REPEATED = 15
 """Requests of each kind, of which the median counts."""
 
@@ -72,12 +75,17 @@ class UsagePage(Workload):
 def fill(path: str, today: date, accounts: int = ACCOUNTS, days: int = DAYS) -> None:
     """Make a file in which every account has used every upstream on every day."""
     file = UsageFile(path)
-    for back in range(days):
-        day = today - timedelta(days=back)
-        batch = {
-            UsageKey(day, f"seat-{number:04}", "", upstream): Usage(40, 3, 10**9 + number, 10**7, 0)
-            for number in range(accounts)
-            for upstream in UPSTREAMS
-        }
-        file.add(batch, today)
+    file.add({}, today)
     file.close()
+    past = [today - timedelta(days=back) for back in range(days)]
+    names = [f"seat-{number:04}" for number in range(accounts)]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        for table, periods in (
+            ("days", sorted(map(day_number, past))),
+            ("months", sorted(set(map(month_number, past)))),
+        ):
+            keys = product(names, periods, UPSTREAMS)
+            rows = ((period, name, "", upstream, *_SUMS) for name, period, upstream in keys)
+            connection.executemany(f"INSERT INTO {table} VALUES (?,?,?,?,1,?,?,?,?,?)", rows)
+        connection.commit()

@@ -1,7 +1,17 @@
 """An event for which many wait, each by a Deferred of its own."""
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
+
+
+def has_result(waiting: "Deferred[Any]") -> bool:
+    """Whether a Deferred has fired with a result, so that to chain or await it is not needed.
+
+    Each costs about twenty calls. Where small things are mostly there at once, that is saved.
+    """
+    return waiting.called and not waiting.paused and type(waiting.result) is not Failure
 
 
 class Gate:

@@ -1,9 +1,10 @@
 """Tests for things that many wait for."""
 
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.gate import Gate
+from regcache.gate import Gate, has_result
 
 
 class GateTests(SynchronousTestCase):
@@ -62,3 +63,19 @@ class GateTests(SynchronousTestCase):
         again = gate.wait().addCallback(lambda _: gate.wait())
         gate.succeed()
         self.successResultOf(again)
+
+
+class ResultTests(SynchronousTestCase):
+    """Whether somebody has to wait."""
+
+    def test_result(self) -> None:
+        """Only what has fired with a result, and waits for nothing more, has one."""
+        chained = succeed(None).addCallback(lambda _: Deferred())
+        failing = fail(ValueError())
+        paused = succeed(None)
+        paused.pause()
+        for waiting in (Deferred(), chained, failing, paused):
+            self.assertFalse(has_result(waiting))
+        self.failureResultOf(failing, ValueError)
+        self.assertTrue(has_result(succeed(False)))
+        self.assertTrue(has_result(succeed(None).addCallback(lambda _: succeed(1))))

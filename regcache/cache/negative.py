@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.bounded import BoundedTable
@@ -181,16 +182,23 @@ class NegativeCachingRegistry:
         known = self._refusals.find(key)
         if known is not None:
             return fail(known)
-        return Deferred.fromCoroutine(self._answer(key, question))
-
-    async def _answer(self, key: RefusalKey, question: "Callable[[], Deferred[T]]") -> T:
         try:
-            answer = await question()
-        except UpstreamFailure as failure:
-            await self._learn(key, failure)
-            raise
+            asking = question()
+        except ValueError:
+            return fail()
+        return asking.addCallbacks(
+            self._answered, self._refused, callbackArgs=(key,), errbackArgs=(key,)
+        )
+
+    def _answered(self, answer: T, key: RefusalKey) -> T:
         self._refusals.forget(key)
         return answer
+
+    def _refused(self, failure: Failure, key: RefusalKey) -> "Failure | Deferred[Failure]":
+        if not isinstance(failure.value, UpstreamFailure):
+            return failure
+        learning = Deferred.fromCoroutine(self._learn(key, failure.value))
+        return learning.addCallback(lambda _: failure)
 
     async def _learn(self, key: RefusalKey, failure: UpstreamFailure) -> None:
         repository, _, kind, reference = key

@@ -95,7 +95,8 @@ class ContentLookUp:
             shared = await self._share(digest, size)
         if shared is not None:
             return Found(shared, False, self._check_meanwhile(digest))
-        with self._open.opening(digest) as opening:
+        opening = self._open.begin_opening(digest)
+        try:
             found = await self._looking.run(((digest, size), key))
             if isinstance(found, bool):
                 return Found(None, found)
@@ -105,6 +106,8 @@ class ContentLookUp:
             compared = described if size is None and described == found.size else size
             file = await self._sound(digest, found, compared, opening)
             return Found(file, False, self._check_meanwhile(digest) if file else None)
+        finally:
+            self._open.end_opening(digest, opening)
 
     async def _share(self, digest: Digest, size: int | None) -> IContentFile | None:
         """Content that is open already, unless its file was changed since."""

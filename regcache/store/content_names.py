@@ -84,8 +84,10 @@ class ContentNames:
         """Run a step to its end. No other step about the same content runs meanwhile."""
 
         async def run() -> Any:
-            await self.leaving.over(digest)
-            await self._locks.acquire(digest)
+            if digest in self.leaving:
+                await self.leaving.over(digest)
+            if not self._locks.take(digest):
+                await self._locks.acquire(digest)
             try:
                 return await step()
             finally:

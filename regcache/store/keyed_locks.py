@@ -22,12 +22,22 @@ class KeyedLocks(Generic[Key]):
         """The keys whose locks are held."""
         return iter(self._locks)
 
+    def take(self, key: Key) -> bool:
+        """Whether the caller has the lock now, since nobody else had. Else :meth:`acquire` it."""
+        if key in self._locks:
+            return False
+        self.acquire(key)
+        return True
+
     def acquire(self, key: Key) -> "Deferred[DeferredLock]":
         """Fires when the caller has the lock. May be cancelled while it waits."""
         return self._locks.setdefault(key, DeferredLock()).acquire()
 
     def release(self, key: Key) -> None:
-        """Give the lock to the next caller. Call it once for each :meth:`acquire` that fired."""
+        """Give the lock to the next caller. Call it once for each :meth:`acquire` that fired.
+
+        And for each :meth:`take` that was granted.
+        """
         lock = self._locks[key]
         if not lock.waiting:
             del self._locks[key]

@@ -6,7 +6,6 @@ thousand descriptors.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,18 +124,20 @@ class OpenContents:
         opening.waiting.append(waiter)
         return waiter
 
-    @contextmanager
-    def opening(self, digest: Digest) -> Iterator[Opening]:
-        """A context in which content is looked up and opened; for :meth:`add`."""
-        opening = self._opening.setdefault(digest, Opening())
+    def begin_opening(self, digest: Digest) -> Opening:
+        """Content is going to be looked up and opened; for :meth:`add`. End it in any case."""
+        opening = self._opening.get(digest)
+        if opening is None:
+            opening = self._opening[digest] = Opening()
         opening.count += 1
-        try:
-            yield opening
-        finally:
-            opening.count -= 1
-            if not opening.count and self._opening.get(digest) is opening:
-                del self._opening[digest]
-            opening.tell(digest in self._open)
+        return opening
+
+    def end_opening(self, digest: Digest, opening: Opening) -> None:
+        """It was looked up, and opened if it is here."""
+        opening.count -= 1
+        if not opening.count and self._opening.get(digest) is opening:
+            del self._opening[digest]
+        opening.tell(digest in self._open)
 
     def find(self, digest: Digest) -> "SharedFile | None":
         """The open file behind the readers of some content; None if it is not open."""

@@ -12,7 +12,7 @@ from regcache.cache.download.readers import Readers
 from regcache.cache.download.target import FillTarget, PartialClaim
 from regcache.cache.sight.proofs import agrees
 from regcache.errors import WRONG_BYTES, UpstreamFailure, UpstreamWrongBytes
-from regcache.gate import Gate
+from regcache.gate import Gate, has_result
 from regcache.interfaces import IPartialFile
 
 
@@ -200,7 +200,8 @@ class Verification:
         :raises UpstreamWrongBytes: if it has another digest; answers that have begun are aborted.
         :raises OSError: if the disk fails.
         """
-        if not await self._file.verify():
+        verifying = self._file.verify()
+        if not (verifying.result if has_result(verifying) else await verifying):
             return self._reject(answers, target)
         keeping = self._closing.keeping(target)
         if keeping is not Keeping.STORE or not self._file.crowded:

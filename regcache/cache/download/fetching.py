@@ -25,6 +25,7 @@ from regcache.cache.download.planning import MOST_FILLS, FillPlan, Stretch
 from regcache.cache.download.retries import Retries
 from regcache.cache.download.target import FillTarget
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
+from regcache.gate import has_result
 from regcache.interfaces import IBlobBody, NoRoomError
 
 
@@ -144,8 +145,9 @@ class Fetching:
             self._events.not_stored(error)
         else:
             if accepted:
+                answered = self._target.answered
                 self._prepare(body, fill)
-                if self._target.answered and not self._stopping:
+                if answered and not self._stopping:
                     self._target.changed()  # where the size is news, readers may have more
 
     def _accept(self, body: IBlobBody, fill: Fill) -> bool:
@@ -163,9 +165,12 @@ class Fetching:
     def _prepare(self, body: IBlobBody, fill: Fill) -> None:
         """Reserve the first step, then let the body flow."""
         given = (body, fill)
-        self._target.prepare(body.start, body.end).addCallbacks(
-            self._begin_flow, self._not_prepared, given, errbackArgs=given
-        ).addErrback(self._events.failed)
+        ready = self._target.prepare(body.start, body.end)
+        if has_result(ready):
+            self._begin_flow(None, *given)
+            return
+        ready.addCallbacks(self._begin_flow, self._not_prepared, given, errbackArgs=given)
+        ready.addErrback(self._events.failed)
 
     def _begin_flow(self, _: None, body: IBlobBody, fill: Fill) -> None:
         if fill not in self._plan.fills:

@@ -31,6 +31,7 @@ from zope.interface import implementer
 from regcache.cache.download.planning import Stretch
 from regcache.cache.download.target import FillTarget
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
+from regcache.gate import has_result
 from regcache.interfaces import IBlobBody, IBodyConsumer
 
 #: The upstream is paused when more than this waits for the disk (bytes).
@@ -248,7 +249,10 @@ class Fill:
             self._linger_no_more()
         self._writing = True
         writing = self._target.file.write(run.offset, run.chunks)
-        writing.addCallbacks(self._wrote, self._write_failed, callbackArgs=(run.length,))
+        if has_result(writing):
+            self._wrote(None, run.length)
+        else:
+            writing.addCallbacks(self._wrote, self._write_failed, callbackArgs=(run.length,))
 
     def _wrote(self, _: None, length: int) -> None:
         self._writing = False

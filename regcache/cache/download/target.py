@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from regcache.cache.download.context import WITHHELD, NotStoredError
 from regcache.cache.download.readers import Readers
+from regcache.gate import has_result
 from regcache.interfaces import IBlobBody, IPartialFile, ISpace, ISpaceClaim
 
 #: How much is allocated at most in one step, and ahead of a fill (bytes).
@@ -224,7 +225,11 @@ class FillTarget:
 
     def prepare(self, start: int, end: int | None) -> "Deferred[None]":
         """Prepare for the bytes of ``[start, end)``. Fails with OSError, and with NoRoomError."""
-        ready = self.partial_claim.room().addCallback(lambda _: self.file.prepare())
+        room = self.partial_claim.room()
+        if has_result(room):
+            ready = self.file.prepare()
+        else:
+            ready = room.addCallback(lambda _: self.file.prepare())
         if (self.file.size or 0) <= UNRESERVED:
             return ready
         allocation = self._allocation

@@ -40,6 +40,9 @@ _lib: Any = SSL._lib  # type: ignore[attr-defined]
 _ffi: Any = SSL._ffi  # type: ignore[attr-defined]
 #: Shared by all connections: used and read within one call, in the reactor's thread.
 _buffer: Any = _ffi.new("char[]", MOST)
+#: Without a traceback: that has the frame of the caller, which has the exception. In such a cycle
+#: what the socket gave would be kept until the collector comes, up to 1 MiB for each read.
+_NOTHING_MORE = WantReadError()
 
 
 class TLSClientStream(BufferingTLSTransport):
@@ -68,8 +71,10 @@ class TLSClientStream(BufferingTLSTransport):
             if count <= 0:
                 try:
                     connection._raise_ssl_error(ssl, count)
+                except WantReadError:
+                    return length, _NOTHING_MORE
                 except Error as error:
-                    return length, error
+                    return length, error.with_traceback(None)
             length += count
         return length, None
 

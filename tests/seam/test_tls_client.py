@@ -1,5 +1,7 @@
 """What a client gets over TLS, between two ends in memory."""
 
+import gc
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,17 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(b"".join(self.client.chunks), CONTENT)
         self.assertEqual(len(self.client.chunks), len(CONTENT) // MOST)
         self.assertLessEqual(max(map(len, self.client.chunks)), MOST)
+
+    def test_nothing_is_kept(self) -> None:
+        """What a read brought is free when it was delivered, before Python's collector comes."""
+        self.connect()
+        sent = self.send(CONTENT[: 3 * RECORD])
+        self.addCleanup(gc.enable if gc.isenabled() else gc.disable)
+        gc.disable()
+        users = sys.getrefcount(sent)
+        self.stream.dataReceived(sent)
+        self.assertEqual(sys.getrefcount(sent), users)
+        self.assertEqual(self.client.chunks, [CONTENT[: 3 * RECORD]])
 
     def test_any_cut(self) -> None:
         """Nothing is lost wherever the reads cut the records."""

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.web.admission import Admission, address_key
+from regcache.web.admission import MOST_KNOWN, Admission, address_key, text_key
 from regcache.web.request import Request
 from regcache.web.respond import send_text
 from tests.support.http2_client import Http2Client, make_http2_site
@@ -41,6 +41,13 @@ class AdmissionTests(SynchronousTestCase):
         ):
             self.assertEqual(address_key(peer(host)), key)
         self.assertIsNone(address_key(UNIXAddress(None)))
+
+    def test_many_addresses(self) -> None:
+        """However many come, only the keys of the latest are remembered."""
+        for number in range(MOST_KNOWN + 50):
+            address = f"10.0.{number // 256}.{number % 256}"
+            self.assertEqual(text_key(address), address)
+        self.assertEqual(text_key.cache_info().currsize, MOST_KNOWN)
 
     def test_per_address(self) -> None:
         """One address has no more than its share, whatever its ports, and others have theirs."""

@@ -19,7 +19,12 @@ from regcache.open_files import raise_limit
 from regcache.reloading import Reloader
 from regcache.seam.exit_status import FAILED, ExitDeadline, exit_in_failure
 from regcache.service import build_daemon
-from regcache.service_manager import first_environment, keep_from_children, read_environment
+from regcache.service_manager import (
+    first_environment,
+    keep_from_children,
+    read_environment,
+    turn_away,
+)
 from regcache.store.lock import StoreLockedError
 from regcache.store.paths import StorageUnusableError
 from regcache.tls_context import CertificateError
@@ -70,6 +75,7 @@ class _Root(MultiService):
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except ListenError as error:
             print(error, file=self._errors, flush=True)
+            turn_away()
             sys.excepthook = lambda *_: None
             raise
 
@@ -123,6 +129,7 @@ class _Stop:
     def fail(self, message: str) -> None:
         """Say why, and stop in order, with the exit status 1."""
         print(message, file=self._errors, flush=True)
+        turn_away()
         self._failed = True
         exit_in_failure()
         self._reactor.callWhenRunning(self.begin)

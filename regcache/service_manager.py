@@ -6,6 +6,7 @@ Sources: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3).
 import fcntl
 import os
 import socket
+import struct
 from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,10 @@ FIRST_DESCRIPTOR = 3
 _MICROSECONDS = 1_000_000
 _MOST_DESCRIPTORS = 1024
 _MOST_WAITING = 16
+#: More than a queue of connections may hold.
+_MOST_CUT_OFF = 65_536
+#: Close a connection by a reset (socket(7), SO_LINGER).
+_RESET = struct.pack("ii", 1, 0)
 _SEND_BUFFER = 256 * 1024
 _OURS = (
     *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"),
@@ -86,6 +91,28 @@ def keep_from_children(environ: MutableMapping[str, str], found: ServiceEnvironm
         with suppress(OSError):  # it is not open
             flags = fcntl.fcntl(descriptor, fcntl.F_GETFD)
             fcntl.fcntl(descriptor, fcntl.F_SETFD, flags | fcntl.FD_CLOEXEC)
+
+
+def turn_away(environ: Mapping[str, str] | None = None) -> None:
+    """Cut off who waits at the sockets that were passed: this start has failed.
+
+    Clients wait for an answer for half a minute, and for one that cannot be reached not at all.
+
+    :param environ: with which the process was started; None: found out.
+    """
+    found = read_environment(first_environment() if environ is None else environ, os.getpid())
+    for descriptor, _ in found.descriptors:
+        with suppress(OSError):  # it is not open, or no listening socket
+            _cut_off(descriptor)
+
+
+def _cut_off(descriptor: int) -> None:
+    with socket.socket(fileno=os.dup(descriptor)) as listening:
+        listening.setblocking(False)
+        for _ in range(_MOST_CUT_OFF):
+            waiting, _ = listening.accept()
+            with waiting:
+                waiting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 class Notifications:

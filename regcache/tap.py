@@ -11,6 +11,7 @@ from regcache import __version__
 from regcache.collecting import without_collections
 from regcache.config.loading import Loaded, load
 from regcache.config.problems import ConfigError
+from regcache.service_manager import turn_away
 
 
 class Options(usage.Options):
@@ -35,6 +36,7 @@ class Options(usage.Options):
         try:
             self.loaded = load(self["config"], os.environ)
         except ConfigError as error:
+            turn_away()
             raise SystemExit("\n".join(error.lines)) from None
 
 
@@ -44,4 +46,8 @@ def makeService(options: Options) -> IService:
     with without_collections():
         # The rest of the program, and most of what it takes to start.
         from regcache.process import build_process
-    return build_process(options.loaded, reactor)
+    try:
+        return build_process(options.loaded, reactor)
+    except SystemExit:
+        turn_away()
+        raise

@@ -12,6 +12,7 @@ from tests.support.downloads import Download
 from tests.support.images import MIB, mixed_image
 from tests.support.processes import free_port, require_root, unavailable, wait_until
 from tests.support.servers import Regcache
+from tests.support.service_manager import ServiceManager
 
 REPOSITORY = "team/app"
 MANIFEST = f"/v2/{REPOSITORY}/manifests"
@@ -349,6 +350,32 @@ class LineTests(PullThroughCase):
                 with self.assertRaises(ConnectionRefusedError):
                     socket.create_connection(("127.0.0.1", daemon.port), timeout=5).close()
             self.assertEqual(daemon.process.wait(), 1)
+
+    def test_nobody_waits_at_a_passed_socket(self) -> None:
+        """Who connects to a socket that outlives the process is cut off when its start fails."""
+        import sqlite3
+
+        port = free_port()
+        manager = ServiceManager({"regcache.socket": port})
+        self.addCleanup(manager.close)
+        daemon = self.daemon()
+        daemon.manager = manager
+        self.addCleanup(daemon.close)
+        with sqlite3.connect(daemon.directory / "index.sqlite") as connection:
+            connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        for wrong in (
+            {"surprise": 1},
+            {"storage": {"directory": "/etc/passwd"}},
+            {},  # the index is that of a newer version
+        ):
+            config, daemon.config = daemon.config, {**daemon.config, **wrong}
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+                daemon.launch()
+                self.assertEqual(daemon.process.wait(), 1, daemon.log())
+                with self.assertRaises(ConnectionResetError):
+                    client.recv(1)
+            daemon.config = config
 
     def test_certificate_that_is_replaced_meanwhile(self) -> None:
         """A renewal between the reading of the files and the first look at them is in use soon."""

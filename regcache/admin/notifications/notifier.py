@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -106,7 +106,8 @@ class Notifier(Service):
         self._told = told
         self._conditions = Conditions()
         self._waiting: deque[Message] = deque()
-        self._sending: Deferred[None] | None = None
+        self._sending: Deferred[None] = succeed(None)
+        self._is_sending = False
         self._pause: Deferred[None] | None = None
         self._seen: NotifySettings | None = None
         self._sparingly = Sparingly(clock, SAID_EVERY)
@@ -145,16 +146,26 @@ class Notifier(Service):
             self._waiting.popleft()
             self._told("dropped")
         self._waiting.append(message)
-        if self._sending is None:
+        if not self._is_sending:
+            self._is_sending = True
             self._sending = Deferred.fromCoroutine(self._send())
-            self._sending.addErrback(self._failed)
+            self._sending.addErrback(lambda failure: failure.trap(CancelledError))
 
     async def _send(self) -> None:
         try:
             while self._waiting:
-                await self._deliver(self._waiting.popleft())
+                await self._deliver_or_log(self._waiting.popleft())
         finally:
-            self._sending = None
+            self._is_sending = False
+
+    async def _deliver_or_log(self, message: Message) -> None:
+        try:
+            await self._deliver(message)
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - a fault with one message is none of the others'
+            self._told("failed")
+            self._log.failure("telling notify.url", Failure())
 
     async def _deliver(self, message: Message) -> None:
         content = content_of(message)
@@ -196,15 +207,9 @@ class Notifier(Service):
                 more=more,
             )
 
-    def _failed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._told("failed")
-            self._log.failure("telling notify.url", failure)
-
     def _forget(self) -> None:
         self._waiting.clear()
-        if self._sending is not None:
-            self._sending.cancel()
+        self._sending.cancel()
 
 
 def content_of(message: Message) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class NotifierTests(SynchronousTestCase):
         self.damages: list[Occurrence] = []
         self.posts: list[tuple[str, Mapping[str, Any], Deferred[None]]] = []
         self.results: list[str] = []
+        self.taken = False
         self.lines: list[LogEvent] = []
         globalLogPublisher.addObserver(self.note)
         self.addCleanup(globalLogPublisher.removeObserver, self.note)
@@ -63,6 +64,8 @@ class NotifierTests(SynchronousTestCase):
         """One try, whose end the test says."""
         done: Deferred[None] = Deferred()
         self.posts.append((url, content, done))
+        if self.taken:
+            done.callback(None)
         return done
 
     def look(self) -> None:
@@ -173,6 +176,21 @@ class NotifierTests(SynchronousTestCase):
         self.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.lines, [])
+
+    def test_at_once(self) -> None:
+        """An address that takes a message before the call returns gets the later ones, too."""
+        for number in range(3):
+            self.taken = True
+            self.begin(REFUSED._replace(subject=f"u{number}"))
+        self.assertEqual(self.results, 5 * ["sent"])  # three begin, two are over
+
+    def test_fault(self) -> None:
+        """A fault of the program costs one message, and is logged."""
+        self.begin(REFUSED, REFUSED._replace(subject="ghcr.io"))
+        self.posts[0][2].errback(KeyError("x"))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.answer()
+        self.assertEqual(self.results, ["failed", "sent"])
 
     def test_secret(self) -> None:
         """The address is in no repr."""

@@ -30,6 +30,7 @@ from regcache.config.seats_text import REMOVED, ItemAdded, SeatValueError
 from regcache.engine import Engine
 from regcache.in_force import CurrentConfiguration
 from regcache.new_secrets import (
+    LONGEST_PASSWORD,
     bcrypt_of,
     hash_of,
     new_key,
@@ -143,6 +144,8 @@ class SeatAdmin:
         if password is NOTHING:
             making.changes["password"] = REMOVED
         elif password is not None:
+            if len(password.encode()) > LONGEST_PASSWORD:
+                raise InvalidProblem("password", f"it has more than {LONGEST_PASSWORD} bytes")
             making.changes["password"] = await pool.run(bcrypt_of, password)
         if seat_calls.CERTIFICATE in change.make:
             making.certificate = await self._engine.disk_pool.run(self._issue, change)

@@ -201,6 +201,7 @@ class RefusalTests(SeatCallCase):
             {"knock": "x" * 71},
             {"note": "two\nlines"},
             {"unknown": 1},
+            {"password": "ü" * 37},
         ):
             self.refused(400, "INVALID", name="alice", **body)
 

@@ -23,7 +23,7 @@ def advise(config: Config, file: str | None, context: Context) -> None:
     _advise_certificates(config, context)
     _advise_ends(context)
     _advise_client_ca(config, context)
-    _advise_knock(config, context)
+    _advise_seats(config, context)
     _advise_proxies(config, context)
     _advise_webhook(config, context)
     for upstream in config.upstreams:
@@ -91,7 +91,11 @@ def _advise_client_ca(config: Config, context: Context) -> None:
             context.warn(path if context.is_set("listeners") else ("tls", "client_ca"), why)
 
 
-def _advise_knock(config: Config, context: Context) -> None:
+def _advise_seats(config: Config, context: Context) -> None:
+    seats = config.access.seats
+    if seats is not None and world_readable(seats):
+        why = f"every local user may read {seats}, and so the hosts of seats: chmod 600 {seats}"
+        context.warn(("access", "seats"), why)
     if config.access.knock is not None and config.access.seats is None:
         context.warn(("access", "knock"), "has no effect without access.seats")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access import knocks as knocking
@@ -329,9 +330,12 @@ class KnockTests(SeatCase):
         """The seat that knocked last has the address; many seats at one are told of once."""
         seats = [Seat(name=f"s{n}", knock=digest_of(f"secret{n}")) for n in range(MANY_SEATS)]
         self.put(*seats)
-        for number, seat in enumerate(seats):
-            self.knock(f"secret{number}")
-            self.assertEqual(self.name(asker()), seat.name)
+        with capturedLogs() as logs:
+            for number, seat in enumerate([*seats, *seats]):
+                self.knock(f"secret{number % MANY_SEATS}")
+                self.assertEqual(self.name(asker()), seat.name)
+        warned = [each for each in logs if each["log_level"] is LogLevel.warn]
+        self.assertEqual([(each["count"], each["place"]) for each in warned], [(MANY_SEATS, HOME)])
 
     def test_network(self) -> None:
         """A /64 of IPv6 is one address."""

@@ -140,6 +140,26 @@ class ListenerTests(SynchronousTestCase):
         (found,) = errors("access: {trusted_proxies: [proxy.example.com]}")
         self.assertIn("1: access.trusted_proxies[0]: 'proxy.example.com' is no network", found)
 
+    def test_seats(self) -> None:
+        """A file of seats that others may read is a warning, one with a fault an error."""
+        path = Path(self.mktemp()).absolute()
+        text = f"access: {{seats: '{path}'}}"
+        told = [each for each in warnings(text) if "seats" in each]
+        self.assertEqual(told, [])  # it is made when the daemon starts
+        path.write_text("alice: {host: k3j9x2fq7m}")
+        path.chmod(0o600)
+        self.assertEqual([each for each in warnings(text) if "seats" in each], [])
+        path.chmod(0o644)
+        (told_now,) = (each for each in warnings(text) if "seats" in each)
+        self.assertIn(f"every local user may read {path}", told_now)
+        path.write_text("alice: {hst: x}")
+        (found,) = errors(text)
+        self.assertIn(f"access.seats: {path}:1: alice.hst: unknown key", found)
+        self.assertIn(
+            "1: access.knock: has no effect without access.seats",
+            warnings("access: {knock: 24h, rules: [{accounts: [anonymous]}]}"),
+        )
+
     def test_client_ca(self) -> None:
         """It must hold authorities; without accounts nobody is anybody by a certificate."""
         files = self.authority.issue("a.example")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, cast
 
 from regcache.config import names
@@ -43,8 +44,9 @@ def read_seats(content: bytes, path: str) -> Seats:
         raise SeatsError([f"{path}:{line}: is not UTF-8"]) from None
 
 
+@lru_cache(maxsize=2)
 def parse_seats(text: str, path: str) -> Seats:
-    """The seats in a text.
+    """The seats in a text. A thousand take a quarter of a second, so the last texts are known.
 
     :param path: stands for the file in messages.
     :raises SeatsError: with all that is wrong.

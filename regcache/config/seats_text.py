@@ -20,6 +20,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -118,7 +119,8 @@ def _meant(text: str, path: str, name: str, changes: Changes) -> Seats:
     values = _changed_values({} if seat is None else _inline_values(seat[1]), changes)
     lines = [] if defaults is None else [f"{flow(DEFAULTS)}: {_inline(defaults[1])}"]
     try:
-        return parse_seats("\n".join([*lines, f"{flow(name)}: {_joined(values)}"]), path)
+        text = "\n".join([*lines, f"{flow(name)}: {_joined(values)}"])
+        return parse_seats.__wrapped__(text, path)  # the file itself stays among the known ones
     except SeatsError as error:
         raise SeatValueError(error.lines) from None
 
@@ -148,6 +150,7 @@ def _joined(values: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{flow(key)}: {value}" for key, value in values.items()) + "}"
 
 
+@lru_cache(maxsize=1)
 def _composed(text: str) -> Any:
     """The nodes of a text, by libyaml where that counts as we do: it is ten times as fast."""
     fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

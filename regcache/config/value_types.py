@@ -58,6 +58,10 @@ def as_it_is(value: Any) -> Any:
     return value
 
 
+#: Control characters (C0, DEL, C1), and halves of characters.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
 @dataclass(frozen=True)
 class Scalar(Generic[T]):
     """One value.
@@ -89,7 +93,7 @@ def _expanded(node: Node, context: Context) -> Node:
     if node.kind != "text":
         return node
     text = expand(node.value, context.environ)
-    if any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in text):
+    if _CONTROL.search(text):
         raise ValueError("control characters are not allowed")
     if len(text) > 4096:
         raise ValueError("longer than 4096 characters")

@@ -78,7 +78,7 @@ GET_CLIENTS = ApiCall(
     path="clients",
     role=Role.READ,
     text="Who asked lately, the latest first, and what was asked last; and for administrators what "
-    "became of the requests of the address since the start, and whether it passes the cache by.",
+    "became of the requests of the address since its first trouble, and whether it passes by.",
     parameters=(Parameter("since", Instant(), "24 hours ago where it is absent."),),
     answer=record(
         items=array(

@@ -130,16 +130,21 @@ class AddressCounts:
 
 
 class ClientCounts:
-    """What happened to each address. A :data:`~regcache.web.records.Recorder`."""
+    """What happened to each address, from its first trouble or ``/v2/`` on.
+
+    A :data:`~regcache.web.records.Recorder`. It is called for every request, so those that are
+    simply served cost next to nothing, and make nobody else be forgotten.
+    """
 
     def __init__(self, most: int = MOST_ADDRESSES) -> None:
         self._counts: BoundedTable[str, AddressCounts] = BoundedTable(most)
 
     def __call__(self, record: RequestRecord) -> None:
-        if not record.peer:
-            return
         found = self._counts.get(record.peer)
         if found is None:
+            is_served = record.status < 400 and record.kind != "ping"
+            if is_served or not record.peer:
+                return
             found = AddressCounts(record.peer)
             self._counts.put(record.peer, found)
         found.take(record)

@@ -97,6 +97,16 @@ class TableTests(SynchronousTestCase):
         self.assertIn("2001:db8::3e7", counts.known())
         self.assertNotIn("2001:db8::1", counts.known())
 
+    def test_served(self) -> None:
+        """Who is simply served takes no place; who had trouble is counted from then on."""
+        counts = ClientCounts()
+        for _ in range(3):
+            counts(row(peer="a", **BLOB))
+        self.assertEqual(len(counts), 0)
+        counts(row(peer="a", **ERROR))
+        counts(row(peer="a", **BLOB))
+        self.assertEqual(counts.known()["a"].layers, 1)
+
     def test_bypassing(self) -> None:
         """Those that pass by, the latest first; a unix socket has no address."""
         counts = ClientCounts()

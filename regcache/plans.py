@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
@@ -63,9 +64,8 @@ class PlanItem:
     shared_with: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PlanEntry:
-    """Something that goes and is not described yet.
+class PlanEntry(NamedTuple):
+    """Something that goes and is not described yet. There may be very many.
 
     :ivar number: of an image of a sweep in the index; 0 for what a deletion names.
     :ivar last_use: Unix seconds; 0 where that is not known.
@@ -73,7 +73,6 @@ class PlanEntry:
         free with it alone.
     """
 
-    _: KW_ONLY
     number: int = 0
     last_use: float = 0.0
     target: RemovalTarget | None = None

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 
 from regcache.digests import Digest
 from regcache.plans import Savings
@@ -39,15 +40,20 @@ SELECT digest FROM contents c
 WHERE id = ? AND NOT EXISTS (SELECT 1 FROM pinned p WHERE p.digest = c.digest)
 """
 
-WHERE_SELECTED = """
+_IN_RANGE = """
 +p.place = 'disk' AND p.content_id > :after AND p.content_id <= :end AND p.since <= :before
-AND (+p.needed, +p.priority, +p.content_id) <= (:needed, :worth, :number)
+"""
+_UP_TO = "AND (+p.needed, +p.priority, +p.content_id) <= (:needed, :worth, :number)"
+_UNUSED = """
 AND ifnull((SELECT max(last_use) FROM uses WHERE content_id = p.content_id), p.since) <= :last_use
+"""
+_OF_UPSTREAM = """
 AND (:upstream = '' OR EXISTS (
     SELECT 1 FROM links l JOIN upstreams u ON u.key = l.upstream
     WHERE l.content_id = p.content_id AND u.name = :upstream
 ))
 """
+WHERE_SELECTED = f"{_IN_RANGE} {_UP_TO} {_UNUSED} {_OF_UPSTREAM}"
 
 _SELECTED = f"""
 SELECT p.content_id, p.needed, p.priority, p.size, p.since, c.digest
@@ -189,6 +195,21 @@ def parameters(selection: Selection, after: int, end: int) -> dict[str, object]:
         "worth": worth,
         "number": number,
     }
+
+
+def where_planned(selection: Selection) -> str:
+    """The same condition for plans, with what it has to compare alone.
+
+    What is used at this very moment may be among it; it is seen when it would go.
+    """
+    found = [_IN_RANGE]
+    if selection.until is not None:
+        found.append(_UP_TO)
+    if isfinite(selection.unused_since):
+        found.append(_UNUSED)
+    if selection.upstream:
+        found.append(_OF_UPSTREAM)
+    return " ".join(found)
 
 
 def note_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:

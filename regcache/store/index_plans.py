@@ -4,7 +4,6 @@ Sums are added up over ranges of numbers, in steps that leave the index's thread
 between. Functions take the connection first, and run in that thread.
 """
 
-import heapq
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,12 @@ from regcache.identity import Repository
 from regcache.plans import PlanEntry, PlanItem, PlanSkipped, PlanSums
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.retention import FIRST, Position, Selection
-from regcache.store.index_eviction import IN_ORDER, MOST_LOOKED_AT, WHERE_SELECTED
+from regcache.store.index_eviction import (
+    IN_ORDER,
+    MOST_LOOKED_AT,
+    WHERE_SELECTED,
+    where_planned,
+)
 from regcache.store.index_eviction import parameters as selection_parameters
 from regcache.store.index_holdings import begin
 from regcache.store.index_removal import remove
@@ -47,17 +51,18 @@ MOST_NAMES, MOST_TAGS = 10, 50
 
 _NOT_PINNED = "AND NOT EXISTS (SELECT 1 FROM pinned n WHERE n.digest = c.digest)"
 
-_SUMS = f"""
-SELECT count(*), ifnull(sum((p.size + 4095) / 4096), 0) * 4096
-FROM places p CROSS JOIN contents c ON c.id = p.content_id
-WHERE {WHERE_SELECTED} {_NOT_PINNED}
+_PLACES = "places p"
+_CONTENTS = "places p CROSS JOIN contents c ON c.id = p.content_id"
+
+_SUMS = """
+SELECT count(*), ifnull(sum((p.size + 4095) / 4096), 0) * 4096 FROM {} WHERE {}
 """
 
-_IMAGES = f"""
+_IMAGES = """
 SELECT p.content_id, ifnull((SELECT max(last_use) FROM uses WHERE content_id = p.content_id), 0),
     (SELECT count(*) FROM tags t WHERE t.digest = c.digest)
 FROM contents c CROSS JOIN places p ON p.content_id = c.id
-WHERE c.id > :after AND c.id <= :end AND c.media_type != '' AND {WHERE_SELECTED} {_NOT_PINNED}
+WHERE c.id > :after AND c.id <= :end AND c.media_type != '' AND {}
 AND NOT EXISTS (
     SELECT 1 FROM mentions m JOIN places q ON q.content_id = m.manifest_id
     WHERE m.digest = c.digest
@@ -142,8 +147,7 @@ def step(connection: sqlite3.Connection, work: PlanWork) -> None:
         if work.after is not None:
             work.after = _add_range(connection, work, work.after)
         elif work.entries is None:
-            found = sorted(work.longest_unused, reverse=True)
-            work.entries = [PlanEntry(number=number, last_use=-use) for use, number in found]
+            work.entries = [PlanEntry(number, -use) for use, number in _ranked(work)]
         else:
             entry = work.entries[len(work.items)]
             work.items.append(describe(connection, entry.number, entry.last_use))
@@ -152,21 +156,27 @@ def step(connection: sqlite3.Connection, work: PlanWork) -> None:
 def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> int | None:
     (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
     names = selection_parameters(work.selection, after, after + RANGE)
-    contents, freed = connection.execute(_SUMS, names).fetchone()
+    (has_pins,) = connection.execute("SELECT EXISTS (SELECT 1 FROM pinned)").fetchone()
+    where = where_planned(work.selection) + (_NOT_PINNED if has_pins else "")
+    sums_of = _SUMS.format(_CONTENTS if has_pins else _PLACES, where)
+    contents, freed = connection.execute(sums_of, names).fetchone()
     images = tags = 0
-    for number, last_use, tag_count in connection.execute(_IMAGES, names):
+    for number, last_use, tag_count in connection.execute(_IMAGES.format(where), names):
         images += 1
         tags += tag_count
-        entry = (-last_use, number)
-        if len(work.longest_unused) < MOST_ENTRIES:
-            heapq.heappush(work.longest_unused, entry)
-        else:
-            heapq.heappushpop(work.longest_unused, entry)
+        work.longest_unused.append((-last_use, number))
+    if len(work.longest_unused) >= 2 * MOST_ENTRIES:
+        work.longest_unused = _ranked(work)
     sums = work.sums
     work.sums = PlanSums(
         sums.contents + contents, sums.freed + freed, sums.images + images, sums.tags + tags
     )
     return after + RANGE if after + RANGE < last else None
+
+
+def _ranked(work: PlanWork) -> list[tuple[float, int]]:
+    """The images that were unused for longest, in this order; so many as can be told of."""
+    return sorted(work.longest_unused, reverse=True)[:MOST_ENTRIES]
 
 
 def describe(connection: sqlite3.Connection, number: int, last_use: float) -> PlanItem:

@@ -86,7 +86,11 @@ class GrantedTests(RemovalCase):
 
     def test_everything(self) -> None:
         """A tag, a manifest and a blob: 202, and the disk is free when it is there."""
-        for tail in ("manifests/1", f"manifests/{self.manifest}", f"blobs/{self.blob}"):
+        escaped = str(self.manifest).replace(":", "%3A"), str(self.blob).replace(":", "%3a")
+        for tail in (
+            *("manifests/1", f"manifests/{self.manifest}", f"blobs/{self.blob}"),
+            *(f"manifests/{escaped[0]}", f"blobs/{escaped[1]}"),
+        ):
             self.pull()
             before = len(self.names())
             answer = self.delete(f"/v2/{REPOSITORY}/{tail}")

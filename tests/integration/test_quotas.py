@@ -28,7 +28,12 @@ containerd = shared(Containerd)
 
 
 class QuotaCase(PullThroughCase):
-    """Two seats, of which alice has a quota."""
+    """Two seats, of which alice has limits: a quota at first.
+
+    :cvar limits: these.
+    """
+
+    limits: dict[str, Any] = {"daily": f"{DAILY}B"}
 
     def setUp(self) -> None:
         self.upstream = self.faulty_upstream()
@@ -39,7 +44,7 @@ class QuotaCase(PullThroughCase):
         config: dict[str, Any] = {
             **upstream_config(self.upstream.url),
             "limits": {"drain": "1s"},
-            "access": {"seats": str(self.write_seats(daily=f"{DAILY}B"))},
+            "access": {"seats": str(self.write_seats(**self.limits))},
         }
         self.daemon: Regcache = self.regcache(config)
         self.alice = self.daemon.client(credentials=("alice", KEY))
@@ -135,9 +140,10 @@ class QuotaTests(QuotaCase):
 class DownloadsTests(QuotaCase):
     """How many bodies a seat has at once."""
 
+    limits = {"downloads": 1}
+
     def test_waiting(self) -> None:
         """Heads come at once; a body waits for its turn, also if its client or the seat goes."""
-        self.write_seats(downloads=1)
         release = threading.Event()
         self.addCleanup(release.set)
         running = self.download(lambda _: release.wait())
@@ -159,7 +165,6 @@ class DownloadsTests(QuotaCase):
 
     def test_stop(self) -> None:
         """A stop cuts who still waits when its time is over."""
-        self.write_seats(downloads=1)
         release = threading.Event()
         self.addCleanup(release.set)
         running = self.download(lambda _: release.wait())

@@ -1,6 +1,7 @@
 # make run    the daemon in the foreground, on 127.0.0.1:5000, its cache in ./var
 # make demo   an upstream, the daemon and a client on this machine alone: MISS, then HIT
 # make test   the whole suite; UNIT=1 leaves the real servers and clients out
+# make pictures  those of the README, of the web UI
 # make lint   ruff and mypy, and TypeScript for the web UI
 # make docs   writes docs/configuration.md and etc/regcache.yml anew from the schema
 # make package-test  the Debian package, built and tried in a clean Debian 13; as root
@@ -17,7 +18,7 @@ OTHER_LOG := build/other-tests.log
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
 INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
-.PHONY: package-test venv run demo test other-tests test-one bench docs lint format clean
+.PHONY: package-test venv run demo test other-tests test-one bench docs pictures lint format clean
 
 venv: $(VENV)/.installed
 
@@ -94,6 +95,9 @@ bench: venv
 # docs/configuration.md and etc/regcache.yml, from the keys in regcache/config
 docs: venv
 	$(VENV)/bin/python tools/write_reference.py
+
+pictures: venv
+	$(VENV)/bin/python tools/ui_pictures.py
 
 lint: venv $(UI_TOOLS)/node_modules/.installed
 	$(VENV)/bin/ruff check

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tests.integration.ui_base import HUB, NGINX, OTHER, SITE, UiCase, shelf
+from tests.support import images
 from tests.support.devtools import Tab
 from tests.support.processes import wait_until
 from tests.support.registry_client import RegistryClient
@@ -157,3 +158,24 @@ class ImageTests(ImagesCase):
         tab.wait_text("is not in the cache")
         self.assertIn("\\u202e\\u0000", tab.text())
         self.check(tab, expected=("400", "404"))
+
+
+class ChangedPlanTests(ImagesCase):
+    """A plan that would remove more than was shown."""
+
+    def test_changed(self) -> None:
+        """It is shown again, says why, and only then is it run."""
+        more = images.mixed_image("site-3")
+        shelf().registry.client().push(SITE, more, "3")
+        tab = self.open(f"#/images/{OTHER}/{SITE}", admin=True)
+        tab.click("button", "Delete repository…")
+        tab.wait_text("image, tags: 1")
+        self.pull(SITE, more, "3", upstream=OTHER)
+        tab.click("dialog .dangerp")
+        tab.wait_text("Meanwhile more would go than was shown before.")
+        self.assertEqual(self.told("repositories")["total"], 2)
+        tab.click("dialog .dangerp:not(:disabled)")
+        tab.wait_text("freed")
+        tab.press("Escape")
+        wait_until(lambda: self.told("repositories")["total"] == 1, "it is gone")
+        self.check(tab, expected=("409", "404"))

@@ -29,6 +29,8 @@ let opened = "";
 let openedRest = "";
 /** @type {number | null} since when the daemon does not answer */
 let awaySince = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let retry;
 
 function drawAll() {
   const isAlone = ["login", "link"].includes(opened.split(" ")[0]);
@@ -101,14 +103,18 @@ function noteAway(error) {
   if (!error.isAway) return;
   awaySince ??= Date.now();
   if (Date.now() - awaySince >= AWAY_MS) shared.away = error;
-  setTimeout(shared.session ? () => refresh(loadStatus) : start, RETRY_MS);
+  clearTimeout(retry);
+  retry = setTimeout(shared.session ? () => refresh(loadStatus) : start, RETRY_MS);
   paint();
 }
 
 stream.on("status", takeStatus);
 stream.on("job", takeJob);
 stream.on("reset", reset);
-stream.on("state", paint);
+stream.on("state", (isLive) => {
+  if (!isLive) refresh(loadStatus);
+  paint();
+});
 stream.on("bye", () => loadSession().then(navigate, noteAway));
 for (const topic of TOPICS) {
   stream.on(topic, (data) => {

@@ -10,7 +10,7 @@ const WRITINGS = [
   [/bytes_per_s$/, rate],
   [/bytes$/, size],
   [/_ms$/, duration],
-  [/^(until|time|since|resets|expires|next_try|started|begun)$|_at$/, clock],
+  [/^(until|time|since|resets|expires|next_try|started|begun|ends|last)$|_at$/, clock],
   [/ratio$/, percent],
 ];
 
@@ -32,5 +32,7 @@ export function sentence({ code, params }, family = "code") {
   const key = `${family}.${code}`;
   if (!hasText(key)) return [hostile(`${code} ${JSON.stringify(params)}`)];
   const values = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, written(name, value)]));
+  const numbers = Object.values(params).filter((each) => typeof each === "number");
+  if (numbers.length === 1) values.n ??= numbers[0]; // what the form of the sentence depends on
   return tc(key, new Proxy(values, { get: (all, name) => all[String(name)] ?? UNKNOWN }));
 }

@@ -1,9 +1,9 @@
 /** The top bar: the search, whether figures are live, colours, language. */
-import { html } from "../../vendor/lit-html/lit-html.js";
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { clock } from "../core/format.js";
 import { language, loadTexts, t } from "../core/i18n.js";
 import { paint } from "../core/painting.js";
-import { chooseLanguage, nextTheme, preferences } from "../core/preferences.js";
+import { chooseLanguage, chooseSlash, nextTheme, preferences } from "../core/preferences.js";
 import { go, link } from "../core/router.js";
 import { icon, spoken } from "../widgets/basics.js";
 import { menu } from "./side_bar.js";
@@ -12,8 +12,17 @@ import { menu } from "./side_bar.js";
 export function topBar(stream) {
   return html`<header class="top">
     <button class="btn q menu" type="button" aria-expanded=${menu.isOpen} aria-controls="side" @click=${turnMenu}>${icon("menu")}${spoken(t("menu"))}</button>
-    <form class="find" role="search" @submit=${find}>${icon("search")}<input name="q" type="search" autocomplete="off" spellcheck="false" placeholder=${t("find.placeholder")} aria-label=${t("find.label")} aria-keyshortcuts="/"><kbd>/</kbd></form>
+    <form class="find" role="search" @submit=${find}>${icon("search")}<input name="q" type="search" autocomplete="off" spellcheck="false" placeholder=${t("find.placeholder")} aria-label=${t("find.label")} aria-keyshortcuts=${preferences.hasSlash ? "/" : nothing}>${slash()}</form>
     <span class="sp"></span>${live(stream)}${theme()}${otherLanguage()}</header>`;
+}
+
+/** The key that leads to the search; a click switches it off, and on. */
+function slash() {
+  const turn = () => {
+    chooseSlash(!preferences.hasSlash);
+    paint();
+  };
+  return html`<button class="slash" type="button" aria-pressed=${preferences.hasSlash} title=${t(preferences.hasSlash ? "slash.on" : "slash.off")} @click=${turn}><kbd>/</kbd>${spoken(t("slash"))}</button>`;
 }
 
 /** @param {import("../core/events.js").EventStream} stream */

@@ -23,7 +23,7 @@ export function selectionBar(selection, rows, changed) {
     ${actionButton("delete", { label: t("delete"), icon: "trash", classes: "danger", run: () => deleteAll(chosen, () => { selection.clear(); changed(); }) })}</div>`;
 }
 
-/** @param {Repository[]} chosen @param {() => void} done */
+/** Plan to delete whole repositories. @param {Array<{ name: string }>} chosen @param {() => void} done */
 export function deleteAll(chosen, done) {
   openPlan(
     { action: "delete", targets: chosen.map(({ name }) => ({ name })) },

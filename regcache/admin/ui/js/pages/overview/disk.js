@@ -19,7 +19,7 @@ export function diskParts(disk) {
   const young = (/** @type {{ to_days: number | null }} */ { to_days: days }) => days !== null && days <= WEEK_DAYS;
   const recent = ages.filter(young).reduce((all, each) => all + each.bytes, 0);
   const older = disk.by_age ? ages.filter((each) => !young(each)).reduce((all, each) => all + each.bytes, 0) : 0;
-  const other = Math.max(0, disk.used_bytes - pinned - recent - older);
+  const other = Math.max(0, disk.used_bytes - pinned - recent - older); // came since the ages were summed up
   const free = disk.limit_bytes === null ? null : Math.max(0, disk.limit_bytes - disk.used_bytes);
   return { pinned, recent, older, other, free };
 }
@@ -61,7 +61,7 @@ function parts(disk) {
   const isKnown = disk.by_age !== null;
   /** @type {Array<[string, string, number]>} */
   const shown = isKnown
-    ? [["d1", t("disk.pinned"), pinned], ["d2", t("disk.recent"), recent], ["d3", t("disk.older"), older + other]]
+    ? [["d1", t("disk.pinned"), pinned], ["d2", t("disk.recent"), recent + other], ["d3", t("disk.older"), older]]
     : [["d1", t("disk.pinned"), pinned], ["d2", t("disk.other"), other]];
   const bars = /** @type {Array<[number, string]>} */ (shown.map(([colour, , bytes]) => [bytes / whole, colour.replace("d", "f")]));
   return html`${meter(bars, "thick")}<ul class="legend small">${shown.map(([colour, title, bytes]) => row(colour, title, bytes))}${free === null ? nothing : row("d4", t("disk.free"), free)}</ul>`;

@@ -60,6 +60,7 @@ class WatchedFile(Service):
         self._apply = apply
         self._pool = pool
         self._state: State = None
+        self._begun = self._taken = 0
         self._looks = Looks(self.look, INTERVAL, clock=clock, what=f"looking at {path}")
         self._events = events
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -87,9 +88,13 @@ class WatchedFile(Service):
         self._looks.stop()
 
     async def look(self) -> None:
-        """Read the file if it is not the one that was read last."""
+        """Read the file if it is not the one that was read last.
+
+        Looks may overtake one another: what an earlier one has found counts for nothing then.
+        """
         if self.running:
-            await self._pool.run(self._look_again).addCallback(self._looked)
+            self._begun += 1
+            await self._pool.run(self._look_again).addCallback(self._looked, self._begun)
 
     def _look_again(self) -> tuple[State, Any] | None:
         if state_of(self._path) == self._state:
@@ -117,9 +122,11 @@ class WatchedFile(Service):
         except ValueError as error:
             return state, error
 
-    def _looked(self, found: tuple[State, Any] | None) -> None:
-        if found is None or not self.running:
+    def _looked(self, found: tuple[State, Any] | None, number: int) -> None:
+        """:param number: of the look, in the order in which they began."""
+        if found is None or not self.running or number < self._taken:
             return
+        self._taken = number
         self._state, content = found
         if isinstance(content, Exception):
             self._log.warn(

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -59,6 +60,23 @@ class WatchedFileTests(SynchronousTestCase):
             error = self.assertRaises(FileUnusableError, self.file.load)
             self.assertIn(str(self.path), str(error))
         self.assertEqual(self.applied, [])
+
+    def test_overtaken(self) -> None:
+        """What a look finds that a later one has overtaken is not put in force again."""
+        pool = HeldPool()
+        self.file = self.watch(pool)
+        self.begin()
+        self.replace("second")
+        early = Deferred.fromCoroutine(self.file.look())
+        result, function, args = pool.jobs.pop()
+        found = function(*args)  # it has read the file, and its thread waits
+        self.replace("third")
+        late = Deferred.fromCoroutine(self.file.look())
+        pool.release()
+        result.callback(found)
+        self.successResultOf(early)
+        self.successResultOf(late)
+        self.assertEqual(self.applied, ["first", "third"])
 
     def test_changed(self) -> None:
         """A file that was replaced, or written in place, is read again, once."""

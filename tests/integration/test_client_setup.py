@@ -148,7 +148,7 @@ class ProveTests(PullThroughCase):
 
     def prove(self, *words: str) -> tuple[int, dict[str, Any]]:
         """Exit status and result. It runs in this process, which takes less than to start one."""
-        options = parser().parse_args(["prove", "--json", "--timeout", "60", *words])
+        options = parser().parse_args(["prove", "--json", "--timeout", "240", *words])
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             status: int = options.run(options)
@@ -215,12 +215,14 @@ class DoctorTests(PullThroughCase):
         status, found = self.doctor("--socket", str(socket))
         levels = {check: each["level"] for check, each in found.items()}
         names = ("disk", "ports", "clients")
-        fine = dict.fromkeys((*names, UPSTREAM, f"{UPSTREAM} manifest", f"{UPSTREAM} speed"), "ok")
+        fine = dict.fromkeys((*names, UPSTREAM, f"{UPSTREAM} manifest"), "ok")
         # The certificate is good for two days, and this upstream does not tell the time.
         wanted = fine | {"certificates": "look", "clock": "look"}
         self.assertEqual((status, levels | wanted), (0, levels), found)
         self.assertIn(f"{UPSTREAM}/{MULTI}:1", found[f"{UPSTREAM} manifest"]["text"])
         self.assertIn("/v2/", found[UPSTREAM]["text"])
+        # How fast that was depends on how busy the machine is.
+        self.assertRegex(found[f"{UPSTREAM} speed"]["text"], r"127\.0\.0\.1 sent 1\.0 MiB in ")
         upstream.close()
         status, found = self.doctor("--socket", str(socket))
         self.assertEqual((status, found[UPSTREAM]["level"]), (1, "bad"), found)

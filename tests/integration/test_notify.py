@@ -1,17 +1,41 @@
 """What happens is told to an address that takes it, hangs, refuses, or leads elsewhere."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tests.integration.base import certificates
 from tests.integration.test_reload import RIGHT, ReloadCase
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import CHECKOUT, free_port, wait_until
 from tests.support.registry_client import RegistryClient
+from tests.support.servers import Regcache
 from tests.support.webhook_server import TOKEN, WebhookServer
+
+#: Looks often, and waits for little.
+_HASTY = """
+import sys
+
+if any("twistd" in one for one in sys.orig_argv):
+    import regcache.admin.notifications.notifier as notifier
+    import regcache.admin.notifications.webhook as webhook
+
+    notifier.INTERVAL, notifier.PAUSES, webhook.SECONDS = 0.3, (0.5,) * 20, 3.0
+"""
 
 
 class NotifyTests(ReloadCase):
     """A daemon whose certificate ends soon, which is told at once."""
+
+    def regcache(
+        self, config: Mapping[str, Any], *, tls: bool = False, port: int | None = None
+    ) -> Regcache:
+        """One that looks often."""
+        folder = self.workspace()
+        folder.file("sitecustomize.py", _HASTY)
+        daemon = Regcache(config, None, port)
+        self.addCleanup(daemon.close)
+        daemon.environment = {"PYTHONPATH": f"{folder.path}:{CHECKOUT}"}
+        return daemon.start()
 
     def hook(self) -> WebhookServer:
         """An address."""

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -137,7 +136,8 @@ class SeatAdmin:
         """Make what is wanted anew."""
         making, pool = _Making(), self._engine.password_pool
         given = {key: value for key, value in change.values.items() if key != "password"}
-        making.changes.update({key: _file_value(key, value) for key, value in given.items()})
+        now = self._engine.reactor.seconds()
+        making.changes.update({key: _file_value(key, value, now) for key, value in given.items()})
         password = change.values.get("password")
         if seat_calls.PASSWORD in change.make:
             password = making.password = new_password()
@@ -263,12 +263,15 @@ def _assert_there(change: SeatChange, created: bool) -> None:
         raise UnknownSeatProblem(f"there is no seat {change.name}")
 
 
-def _file_value(key: str, value: Any) -> Any:
-    """A value of the API as the file has it."""
+def _file_value(key: str, value: Any, now: float) -> Any:
+    """A value of the API as the file has it.
+
+    :param now: Unix seconds.
+    """
     if value is NOTHING:
         return None if key in _LIMITS else REMOVED
     if key == "ended":
-        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return time_text(now)
     if key == "keys":
         return [_key_entry(each) for each in value]
     return value

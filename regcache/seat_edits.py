@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from regcache.config.seats_file import decoded
 from regcache.config.seats_text import Changes, changed_text
 from regcache.whole_file import alone_in, replace_whole
 
@@ -66,8 +67,7 @@ class SeatEdits:
             content = _read(path)
             if versions and version_of(content) not in versions:
                 raise OtherSeatsError
-            text = content.decode("utf-8-sig")
-            changed = changed_text(text, path, name, changes).encode()
+            changed = changed_text(decoded(content, path), path, name, changes).encode()
             if changed != content:
                 _replace(path, changed)
         return version_of(changed)

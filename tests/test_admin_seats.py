@@ -221,6 +221,13 @@ class RefusalTests(SeatCallCase):
         problem = assert_problem(self, answer, 422, "WRONG_SEATS")
         self.assertIn(":1: alice.nte: unknown key", problem["params"]["errors"][0])
 
+    def test_no_text(self) -> None:
+        """So is one that is no text."""
+        self.file.write_bytes(b"alice: {note: \xff}\n")
+        answer = self.call("POST", "seats", {"name": "alice", "note": "y"})
+        problem = assert_problem(self, answer, 422, "WRONG_SEATS")
+        self.assertIn(":1: is not UTF-8", problem["params"]["errors"][0])
+
     def test_no_links(self) -> None:
         """Without access.knock there are no links, and it is said which key to set."""
         self.begin_without_links()

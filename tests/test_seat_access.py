@@ -86,12 +86,12 @@ class HostTests(SeatDaemonCase):
 
     def test_ended_label(self) -> None:
         """So does one of a seat that has ended."""
-        self.write(seats_text(ended="2026-11-30T10:00:00Z"))
+        self.write(seats_text(ended="2020-11-30T10:00:00Z"))
         self.network.advance(INTERVAL)
         self.assertEqual(self.status(host=SEAT_HOST), 401)
         answer = self.get("/v2/", f"Authorization: {basic('alice', 'secret')}")
         self.assertEqual(answer.status, 403)
-        self.assertIn("2026-11-30", answer.json["errors"][0]["message"])
+        self.assertIn("2020-11-30", answer.json["errors"][0]["message"])
         answer = self.get("/token", f"Authorization: {basic('alice', 'secret')}")
         self.assertEqual(answer.status, 403)
 

@@ -117,8 +117,9 @@ class Accounts:
         :param common_name: where it speaks for an account by its name; else "".
         """
         name = self._certificates.get(fingerprint)
-        if name is not None and self._is_present(name):
-            return AccountProof(name, _mark("certificate", name, fingerprint.encode()))
+        if name is not None:  # whatever its common name is, also when the seat has ended
+            mark = _mark("certificate", name, fingerprint.encode())
+            return AccountProof(name, mark) if self._is_present(name) else None
         return self.by_password(common_name) if self._is_present(common_name) else None
 
     def by_host(self, label: str) -> AccountProof | None:

@@ -37,8 +37,16 @@ def read_seats(content: bytes, path: str) -> Seats:
 
     :raises SeatsError: with all that is wrong.
     """
+    return parse_seats(decoded(content, path), path)
+
+
+def decoded(content: bytes, path: str) -> str:
+    """The text of a file.
+
+    :raises SeatsError: if it is none.
+    """
     try:
-        return parse_seats(content.decode("utf-8-sig"), path)
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
         raise SeatsError([f"{path}:{line}: is not UTF-8"]) from None

@@ -205,6 +205,12 @@ class IdentityTests(SeatCase):
             self.name(asker(certificate=ClientCertificate(FINGERPRINT, "bob"))), "alice"
         )
 
+    def test_ended_certificate(self) -> None:
+        """One that an ended seat lists is nobody's, also where its common name is an account."""
+        self.put(alice(ended=datetime.now(UTC) - timedelta(hours=1)))
+        shown = ClientCertificate(FINGERPRINT, "bob")
+        self.assertEqual(self.name(asker(certificate=shown)), "")
+
     def test_key_without_bcrypt(self) -> None:
         """A right key costs no check of a password; a wrong one costs as much as any."""
         self.assertEqual(self.name(asker(basic("alice", KEY))), "alice")
@@ -248,7 +254,7 @@ class EndTests(SeatCase):
     def test_ended(self) -> None:
         """An ended seat: its password is told so; everything else that it had is nobody's."""
         for change in (
-            {"ended": datetime.now(UTC) - timedelta(seconds=1)},
+            {"ended": datetime.now(UTC) - timedelta(hours=1)},
             {"until": datetime.now().date() - timedelta(days=1)},
         ):
             self.put(alice())

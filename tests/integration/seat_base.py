@@ -85,7 +85,7 @@ class Seated(Restricted):
             knock=hash_of(LINK),
             certificates=[fingerprint(client_authority().issued(WHOEVER).chain)],
         )
-        ended = "2026-11-30T10:00:00Z"
+        ended = "2020-11-30T10:00:00Z"
         self.seats.put("past", password=hashed(PAST[1]).decode(), ended=ended)
         self.seats.put("spent", password=hashed(SPENT[1]).decode(), daily="1B")
         names = [SEATED[0], PAST[0], SPENT[0]]

@@ -26,7 +26,7 @@ class OverviewTests(UiCase):
         tab.wait("document.querySelector('.live:not(.off)')")
         self.pull(NGINX, shelf().nginx, "1.29")
         self.pull(SITE, shelf().site, "2", upstream=OTHER)
-        tab.wait_text("Working.")
+        tab.wait_text("Working. 2 of 3 upstreams answer")
         client = self.daemon.client()
         self.assertEqual(client.get(f"/v2/{DOWN}/a/b/manifests/1").status, 502)
         tab.wait_text(f"{DOWN} does not answer and this is not in the cache.")

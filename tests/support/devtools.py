@@ -254,6 +254,7 @@ class Tab:
         """Keep a picture of the page."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         path = PICTURES / f"{name}.png"
+        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         taken = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(taken["data"]))
         return path

@@ -6,7 +6,7 @@ import { t } from "../../core/i18n.js";
 import { Resource } from "../../core/resource.js";
 import { sentence } from "../../core/sentences.js";
 import { shared } from "../../core/session.js";
-import { every } from "../../core/timer.js";
+import { every, rarely } from "../../core/timer.js";
 import { changedTransfers } from "../../core/transfer_list.js";
 import { notices, verdict } from "../../widgets/notices.js";
 import { skeleton } from "../../widgets/panel.js";
@@ -16,6 +16,8 @@ import { TrafficPanel } from "./traffic.js";
 import { upstreamsPanel } from "./upstreams.js";
 
 const MINUTE_MS = 60_000;
+/** Milliseconds between two looks at what was counted, while requests come in. */
+const COUNTED_MS = 10_000;
 /** Rows of the list of what was slow or failed. */
 const LATELY = 4;
 
@@ -35,14 +37,18 @@ export function overviewPage() {
   const all = [...counted, lists.upstreams, lists.transfers, lists.slow];
   const refresh = () => all.forEach((each) => each.refresh());
   refresh();
-  const end = every(MINUTE_MS, () => counted.forEach((each) => each.refresh()));
+  const recount = () => counted.forEach((each) => each.refresh());
+  const end = every(MINUTE_MS, recount), soon = rarely(COUNTED_MS, recount);
   return {
     title: () => t("nav.overview"),
     view: () => view(shared.status, traffic, disk, lists),
     on: {
       transfer: (changes) => lists.transfers.take(changedTransfers(lists.transfers.value ?? [], changes)),
       upstream: (changed) => lists.upstreams.take(replaced(lists.upstreams.value ?? [], changed)),
-      request: (told) => lists.slow.take(withNew(lists.slow.value ?? [], told)),
+      request: (told) => {
+        lists.slow.take(withNew(lists.slow.value ?? [], told));
+        soon();
+      },
     },
     refresh,
     close: () => {
@@ -88,10 +94,17 @@ function replaced(known, changed) {
 function view(status, traffic, disk, lists) {
   if (!status) return html`<h1 class="sr" tabindex="-1">${t("nav.overview")}</h1>${skeleton(4)}`;
   const isEmpty = isUnused(status);
-  return html`${verdict(status.verdict.level, isEmpty ? t("empty.ready") : sentence(status.verdict), isEmpty ? t("empty.ready.why") : hourLine(status))}
+  return html`${verdict(status.verdict.level, isEmpty ? t("empty.ready") : title(status.verdict, lists.upstreams.value), isEmpty ? t("empty.ready.why") : hourLine(status))}
     ${notices(status.notices)}
     <div class="grid">${traffic.view()}${disk.view(status.disk)}${upstreamsPanel(lists.upstreams)}
     ${isEmpty ? nothing : html`${comingIn(lists.transfers)}${slowOrFailed(lists.slow)}${mostServed(lists.served)}${whoUsed(lists.used)}`}</div>`;
+}
+
+/** The verdict; upstreams that nobody has asked yet are not said to answer. @param {Status["verdict"]} told @param {import("../../core/shapes.js").Upstream[] | null} upstreams */
+function title(told, upstreams) {
+  const answering = upstreams?.filter((each) => each.state !== "unasked").length ?? 0;
+  if (told.code !== "ok" || !upstreams || answering === upstreams.length) return sentence(told);
+  return t("ok.some", { answering, upstreams: upstreams.length });
 }
 
 /** Nothing was ever pulled. @param {Status} status */

@@ -15,6 +15,9 @@ from regcache.digests import Digest
 from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
 from regcache.store.contents import Signature, signature_of
 
+#: Look-ups of one content that go on side by side; whoever comes then waits for one of them.
+MOST_TOGETHER = 4
+
 
 @dataclass(slots=True)
 class SharedFile:
@@ -40,7 +43,7 @@ class Opening:
     """Look-ups of one content that are under way.
 
     :ivar outdated: whether the content was removed or replaced meanwhile.
-    :ivar waiting: who wants to share what the first of them opens.
+    :ivar waiting: who wants to share what one of them opens.
     """
 
     count: int = 0
@@ -48,7 +51,7 @@ class Opening:
     waiting: "list[Deferred[bool]]" = field(default_factory=list)
 
     def tell(self, is_open: bool) -> None:
-        """Let those go on who wait for the first look-up to end."""
+        """Let those go on who wait for a look-up to end."""
         waiting, self.waiting = self.waiting, []
         for each in waiting:
             each.callback(is_open)
@@ -114,11 +117,11 @@ class OpenContents:
     def opened_soon(self, digest: Digest) -> "Deferred[bool] | None":
         """Fires when a look-up that is under way ends, with whether the content is open now.
 
-        Hundreds of streams may ask for one content before its file is open. Each would open it.
-        None if no look-up is under way.
+        Hundreds of streams may ask for one content before its file is open, and each would open
+        it. None if few look-ups are under way: one that is slow holds up nobody else.
         """
         opening = self._opening.get(digest)
-        if opening is None:
+        if opening is None or opening.count < MOST_TOGETHER:
             return None
         waiter: Deferred[bool] = Deferred()
         opening.waiting.append(waiter)

@@ -139,4 +139,7 @@ class OpenFilesTests(PullThroughCase):
                 answers = client.begin([LAYER_PATH] * 100)
                 client.read_until(lambda answers=answers: all(each.headers for each in answers))
                 self.assertEqual({each.status for each in answers}, {200})
-            self.assertIn(daemon.cache_files(), range(1, most + 1))
+            # Some are open for a moment only: a few may look for the same content at once.
+            wait_until(
+                lambda daemon=daemon, most=most: 1 <= daemon.cache_files() <= most, "a descriptor"
+            )

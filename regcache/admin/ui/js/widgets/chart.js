@@ -172,6 +172,12 @@ class TimeChart extends HTMLElement {
   }
 }
 
+/** Values without a neighbour, of which a line would show nothing. @param {Array<number | null>} values @returns {number[]} their places */
+function alone(values) {
+  const isGap = (/** @type {number} */ i) => values[i] == null;
+  return values.flatMap((value, i) => (value != null && isGap(i - 1) && isGap(i + 1) ? [i] : []));
+}
+
 /** @param {Series} series @returns {any} */
 function seriesOptions(series) {
   const stroke = colourOf(series.colour);
@@ -181,7 +187,7 @@ function seriesOptions(series) {
     width: series.width ?? 1.6,
     fill: series.fill ? faded(stroke, series.fill) : undefined,
     dash: series.dash,
-    points: { show: false },
+    points: { show: true, size: 5, fill: stroke, filter: () => alone(series.values) },
   };
 }
 

@@ -77,6 +77,11 @@ export function clock(time) {
   return new Intl.DateTimeFormat(language(), { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(date);
 }
 
+/** Hours, minutes and seconds. @param {string | number} time @returns {string} */
+export function timeOfDay(time) {
+  return new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(new Date(time));
+}
+
 /** A day. @param {string | number} time @returns {string} */
 export function day(time) {
   return new Intl.DateTimeFormat(language(), { month: "short", day: "numeric" }).format(new Date(time));

@@ -1,7 +1,7 @@
 /** Words for what the API says in codes and parameters. Texts are `code.<code>` of the locales. */
 import { clock, duration, percent, rate, size, UNKNOWN } from "./format.js";
 import { hostile } from "./hostile.js";
-import { hasText, tc } from "./i18n.js";
+import { hasText, number, tc } from "./i18n.js";
 
 /** @typedef {import("./i18n.js").Value} Value */
 
@@ -12,6 +12,7 @@ const WRITINGS = [
   [/_ms$/, duration],
   [/^(until|time|since|resets|expires|next_try|started|begun|ends|last)$|_at$/, clock],
   [/ratio$/, percent],
+  [/^seconds$/, (value) => number(value, value < 10 ? 1 : 0)],
 ];
 
 /** @param {string} name @param {any} value @returns {Value} */

@@ -90,6 +90,21 @@
  * @property {number} duration_ms
  * @property {boolean} open
  *
+ * @typedef {{ phase: string, start_ms: number, duration_ms: number, host: string | null }} Phase
+ *
+ * @typedef {object} RequestDetails
+ * @property {string | null} cache_status
+ * @property {string | null} error
+ * @property {string[]} hosts
+ * @property {Phase[] | null} phases
+ * @property {{ upstream_ms: number, client_ms: number, disk_ms: number } | null} waits
+ * @property {{ step_ms: number, bytes: number[] } | null} samples
+ * @property {number | null} median_bytes_per_s_7d
+ * @property {Array<{ at_ms: number, kind: string, offset_bytes: number | null, text: string | null }> | null} events
+ * @property {{ name: string, reference: string, platform: string | null } | null} image
+ *
+ * @typedef {RequestItem & RequestDetails} OpenedRequest
+ *
  * @typedef {object} Top
  * @property {string} name
  * @property {number} served_bytes

@@ -17,6 +17,8 @@ import { imagesPage } from "./images/images.js";
 import { linkPage, loginPage } from "./login.js";
 import { missingPage } from "./missing.js";
 import { overviewPage } from "./overview/overview.js";
+import { requestsPage } from "./requests/requests.js";
+import { transfersPage } from "./transfers.js";
 
 /** @type {Record<string, OpenPage>} */
 const PAGES = {
@@ -24,6 +26,8 @@ const PAGES = {
   images: imagesPage,
   login: loginPage,
   link: linkPage,
+  requests: requestsPage,
+  transfers: transfersPage,
 };
 
 /** @param {import("../core/router.js").Place} place @returns {Page} */

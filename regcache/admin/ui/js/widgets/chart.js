@@ -24,6 +24,7 @@ import { announce } from "./basics.js";
  * @property {(time: number) => string} timeText of an axis
  * @property {(time: number) => string} pointText of one point
  * @property {(value: number | null) => string} valueText
+ * @property {boolean} [isElapsed] times are seconds since something began
  * @property {number[]} [splits] values at which there are lines
  */
 
@@ -127,7 +128,7 @@ class TimeChart extends HTMLElement {
       padding: [8, 4, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 7, width: 2 }, drag: { x: false, y: false } },
-      scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, (most || 1) * 1.12] } },
+      scales: { x: { time: !model.isElapsed }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, (most || 1) * 1.12] } },
       series: [{}, ...model.series.map(seriesOptions)],
       bands: model.hasBand ? [{ series: [1, 2], fill: faded(colourOf("--accent"), 0.16) }] : [],
       axes: [

@@ -19,6 +19,7 @@ import { skeleton, whenThere } from "./panel.js";
  * @property {"narrow" | "medium"} [fold] hidden on windows under 800 or 1080 px
  * @property {(row: T) => Content} [folded] what the first column says of it then
  * @property {string} [classes]
+ * @property {boolean} [isMain] shows what the folded columns say; else the first does
  */
 
 /** @typedef {{ by: string, order: "asc" | "desc" }} Sort */
@@ -53,10 +54,10 @@ export function table(model) {
 function tableRow(row, model, order) {
   const { columns, selection, keyOf } = model;
   const key = keyOf(row), isSelected = selection?.has(key) ?? false;
-  const detail = model.detail?.(row) ?? nothing;
+  const detail = model.detail?.(row) ?? nothing, main = Math.max(0, columns.findIndex((each) => each.isMain));
   return html`<tr class=${`r ${isSelected ? "sel" : ""} ${model.rowClasses?.(row) ?? ""}`}>
     ${selection ? html`<td class="pick"><input type="checkbox" aria-label=${t("table.select.row", { name: model.nameOf?.(row) ?? key })} .checked=${isSelected} @click=${(/** @type {MouseEvent} */ event) => selection.toggle(key, order, event.shiftKey)} @keydown=${selectRange}></td>` : nothing}
-    ${columns.map((column, i) => html`<td class=${classesOf(column)}>${column.cell(row)}${i === 0 ? foldedCells(row, columns) : nothing}</td>`)}</tr>
+    ${columns.map((column, i) => html`<td class=${classesOf(column)}>${column.cell(row)}${i === main ? foldedCells(row, columns) : nothing}</td>`)}</tr>
     ${detail === nothing ? nothing : html`<tr class="detail"><td colspan=${columns.length + (selection ? 1 : 0)}>${detail}</td></tr>`}`;
 }
 

@@ -133,7 +133,7 @@ class TimeChart extends HTMLElement {
       bands: model.hasBand ? [{ series: [1, 2], fill: faded(colourOf("--accent"), 0.16) }] : [],
       axes: [
         { ...axis, size: 26, grid: { show: false }, values: (/** @type {any} */ _, /** @type {number[]} */ found) => found.map(model.timeText) },
-        { ...axis, size: 60, splits: splits && (() => splits), values: (/** @type {any} */ _, /** @type {number[]} */ found) => found.map((each) => (each ? model.valueText(each) : "0")) },
+        { ...axis, size: model.isElapsed ? 74 : 60, splits: splits && (() => splits), values: (/** @type {any} */ _, /** @type {number[]} */ found) => found.map((each) => (each ? model.valueText(each) : "0")) },
       ],
       hooks: { setCursor: [(/** @type {any} */ plot) => this.point(plot)] },
     };

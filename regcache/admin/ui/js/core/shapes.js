@@ -38,6 +38,7 @@
  *
  * @typedef {object} Upstream
  * @property {string} name
+ * @property {string[]} aliases
  * @property {"ok" | "slow" | "limited" | "down" | "unasked"} state
  * @property {string | null} since
  * @property {number | null} answer_p50_ms

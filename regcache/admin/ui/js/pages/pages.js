@@ -14,20 +14,24 @@
  * @typedef {(place: import("../core/router.js").Place) => Page} OpenPage
  */
 import { imagesPage } from "./images/images.js";
+import { clientsPage } from "./clients/clients.js";
 import { linkPage, loginPage } from "./login.js";
 import { missingPage } from "./missing.js";
 import { overviewPage } from "./overview/overview.js";
 import { requestsPage } from "./requests/requests.js";
 import { transfersPage } from "./transfers.js";
+import { upstreamsPage } from "./upstreams/upstreams.js";
 
 /** @type {Record<string, OpenPage>} */
 const PAGES = {
   "": overviewPage,
   images: imagesPage,
   login: loginPage,
+  clients: clientsPage,
   link: linkPage,
   requests: requestsPage,
   transfers: transfersPage,
+  upstreams: upstreamsPage,
 };
 
 /** @param {import("../core/router.js").Place} place @returns {Page} */

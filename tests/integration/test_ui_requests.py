@@ -133,3 +133,16 @@ class SlowUpstreamTests(UiCase):
         tab = self.open("#/transfers")
         tab.wait_text(REPOSITORY)
         tab.wait_text("nobody waits")
+        tab.wait_text("of 64.0\u00a0MiB")
+        self.check(tab)
+
+    def test_jobs(self) -> None:
+        """What goes on behind the answers is listed on the page of transfers."""
+        tab = self.open("#/transfers", admin=True)
+        tab.wait_text("Nothing is being fetched")
+        tab.run(
+            "fetch('/api/v1/verify', {method: 'POST', body: '{}',"
+            " headers: {'X-Regcache': '1', 'Content-Type': 'application/json'}}), 1"
+        )
+        tab.wait_text("Verification")
+        self.check(tab)

@@ -29,6 +29,7 @@ export function requestsPage(place) {
     on: { request: (told) => list.told(told) },
     refresh: () => list.refresh(),
     moved: (to) => list.moved(to),
+    covers: () => true,
     close: () => list.close(),
   };
 }

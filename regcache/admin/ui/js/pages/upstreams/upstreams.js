@@ -5,6 +5,7 @@ import { get, Problem, post } from "../../core/api.js";
 import { t } from "../../core/i18n.js";
 import { paint } from "../../core/painting.js";
 import { Resource } from "../../core/resource.js";
+import { followJob } from "../../widgets/job.js";
 import { pageHead, panel, whenThere } from "../../widgets/panel.js";
 import { upstreamPanel } from "./card.js";
 
@@ -51,7 +52,10 @@ export class Tests {
   async begin(name) {
     this.problems.delete(name);
     try {
-      this.jobs.set(name, (await post("upstreams/test", { name })).job);
+      const { job } = await post("upstreams/test", { name });
+      this.jobs.set(name, job);
+      paint();
+      await followJob(job);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this.problems.set(name, error);

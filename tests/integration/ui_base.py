@@ -80,17 +80,21 @@ class UiCase(PullThroughCase):
         ):
             self.assertEqual(client.get(f"{path}/{tail}").status, 200, tail)
 
-    def link(self) -> str:
-        """A link that signs in as an administrator."""
+    def ctl(self, *words: str) -> str:
+        """What a command of regcachectl prints."""
         done = subprocess.run(
-            [sys.executable, "-m", "regcache.ctl", "ui", "--socket", str(self.socket)],
+            [sys.executable, "-m", "regcache.ctl", *words, "--socket", str(self.socket)],
             capture_output=True,
             text=True,
             timeout=120,
             env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         )
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.split()[0]
+        return done.stdout
+
+    def link(self) -> str:
+        """A link that signs in as an administrator."""
+        return self.ctl("ui").split()[0]
 
     def open(self, place: str = "#/", *, admin: bool = False, **options: Any) -> Tab:
         """A tab at one page.

@@ -19,6 +19,7 @@ import { linkPage, loginPage } from "./login.js";
 import { missingPage } from "./missing.js";
 import { overviewPage } from "./overview/overview.js";
 import { requestsPage } from "./requests/requests.js";
+import { storagePage } from "./storage/storage.js";
 import { transfersPage } from "./transfers.js";
 import { upstreamsPage } from "./upstreams/upstreams.js";
 
@@ -30,6 +31,7 @@ const PAGES = {
   clients: clientsPage,
   link: linkPage,
   requests: requestsPage,
+  storage: storagePage,
   transfers: transfersPage,
   upstreams: upstreamsPage,
 };

@@ -1,0 +1,58 @@
+"""The page of storage in a real browser."""
+
+from tests.integration.ui_base import HUB, NGINX, OTHER, SITE, UiCase, shelf
+
+
+class StorageTests(UiCase):
+    """What can go, what is pinned?"""
+
+    def setUp(self) -> None:
+        """With two images of two upstreams in the cache."""
+        super().setUp()
+        self.pull(NGINX, shelf().nginx, "1.29")
+        self.pull(SITE, shelf().site, "2", upstream=OTHER)
+
+    def test_purge(self) -> None:
+        """What a sweep would remove is shown; a purge removes what its plan has shown."""
+        tab = self.open("#/storage", admin=True)
+        tab.wait_text("A sweep would remove nothing now")
+        tab.wait_text("Rules in force")
+        tab.wait_text("Nothing is pinned by hand")
+        self.check(tab)
+        tab.wait(f"document.querySelector('button[title=\"Remove all that {OTHER} has here…\"]')")
+        tab.click(f"button[title='Remove all that {OTHER} has here…']")
+        tab.wait_text(f"Remove all of {OTHER} from the cache?")
+        self.pictures(tab, "storage-purge")
+        self.check_access(tab)
+        tab.click("dialog .do button.dangerp")
+        tab.wait_text("freed")
+        tab.click("dialog .do button")
+        client = self.daemon.client()
+        found = client.get(f"/v2/{OTHER}/{SITE}/tags/list")
+        self.assertEqual(found.status, 200)
+        self.pictures(tab, "storage")
+
+    def test_pins(self) -> None:
+        """What is pinned is listed, and can be unpinned by the keyboard alone."""
+        self.ctl("pin", f"{HUB}/{NGINX}:1.29")
+        tab = self.open("#/storage", admin=True)
+        tab.wait_text("Unpin")
+        tab.run("[...document.querySelectorAll('.act button')].pop().focus()")
+        tab.press("Enter")
+        tab.wait_text("Nothing is pinned by hand")
+        self.check(tab)
+
+    def test_verify(self) -> None:
+        """All that is stored is verified, with its progress; the page says what came of it."""
+        tab = self.open("#/storage", admin=True)
+        tab.wait_text("Last verification")
+        tab.click(".head button", "Verify all")
+        tab.wait_text("none damaged")
+        self.check(tab)
+
+    def test_reader(self) -> None:
+        """Who may only read sees the disk, and how to get rights for the rest."""
+        tab = self.open("#/storage")
+        tab.wait_text("Only an admin sees what a sweep would remove")
+        tab.wait_text("By upstream")
+        self.check(tab)

@@ -6,7 +6,6 @@ Sources: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3).
 import fcntl
 import os
 import socket
-import struct
 from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
@@ -17,10 +16,6 @@ FIRST_DESCRIPTOR = 3
 _MICROSECONDS = 1_000_000
 _MOST_DESCRIPTORS = 1024
 _MOST_WAITING = 16
-#: More than a queue of connections may hold.
-_MOST_CUT_OFF = 65_536
-#: Close a connection by a reset (socket(7), SO_LINGER).
-_RESET = struct.pack("ii", 1, 0)
 _SEND_BUFFER = 256 * 1024
 _OURS = (
     *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"),
@@ -94,25 +89,20 @@ def keep_from_children(environ: MutableMapping[str, str], found: ServiceEnvironm
 
 
 def turn_away(environ: Mapping[str, str] | None = None) -> None:
-    """Cut off who waits at the sockets that were passed: this start has failed.
+    """Have the sockets that were passed refuse clients: this start has failed.
 
-    Clients wait for an answer for half a minute, and for one that cannot be reached not at all.
+    Clients wait for an answer for half a minute, and for one that cannot be reached not at all. In
+    Linux a listening socket that is shut down resets who waits, refuses who comes, and may listen
+    again: the next process that starts has it do so.
 
     :param environ: with which the process was started; None: found out.
     """
     found = read_environment(first_environment() if environ is None else environ, os.getpid())
     for descriptor, _ in found.descriptors:
-        with suppress(OSError):  # it is not open, or no listening socket
-            _cut_off(descriptor)
-
-
-def _cut_off(descriptor: int) -> None:
-    with socket.socket(fileno=os.dup(descriptor)) as listening:
-        listening.setblocking(False)
-        for _ in range(_MOST_CUT_OFF):
-            waiting, _ = listening.accept()
-            with waiting:
-                waiting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        # It may not be open, be no socket, or have been shut down already.
+        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as listening:
+            if listening.family != socket.AF_UNIX:  # these would never listen again
+                listening.shutdown(socket.SHUT_RDWR)
 
 
 class Notifications:

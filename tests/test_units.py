@@ -51,7 +51,7 @@ class UnitTests(SynchronousTestCase):
         }.items():
             self.assertEqual(settings[key], [value], key)
         self.assertIn("check-config", settings["ExecReload"][0])
-        for key in ("LimitNOFILE", "OOMPolicy", "WatchdogSec", "StartLimitBurst"):
+        for key in ("LimitNOFILE", "OOMPolicy", "WatchdogSec", "RestartMaxDelaySec"):
             self.assertIn(key, settings)
 
     def test_sockets(self) -> None:

@@ -21,6 +21,9 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from regcache.web.passed_sockets import PassedSocket, PassedSockets, stop_accepting
 
+BACKLOG = 1024
+"""Connections that the kernel may hold until they are accepted."""
+
 Bind = Callable[[str, int], socket.socket]
 
 
@@ -97,7 +100,7 @@ class BoundSocket:
         :raises CannotListenError: if another process has begun to listen there.
         """
         try:
-            if self.passed is None:
+            if self.passed is None or not self.passed.listens:
                 self.socket.listen(self.backlog)
         except OSError as error:
             self.socket.close()
@@ -158,4 +161,4 @@ class Binder:
     def take(self, passed: PassedSocket) -> None:
         """Take a socket that was passed."""
         host, number = passed.address
-        self.bound.append(BoundSocket(self._passed.take(passed), host, number, 0, passed))
+        self.bound.append(BoundSocket(self._passed.take(passed), host, number, BACKLOG, passed))

@@ -70,6 +70,11 @@ class PassedSocket:
         return _normal(found[0]), found[1]
 
     @property
+    def listens(self) -> bool:
+        """Whether it takes clients: a process that could not start has it refuse them."""
+        return self.socket.getsockopt(socket.SOL_SOCKET, _SO_ACCEPTCONN) == 1
+
+    @property
     def title(self) -> str:
         """What messages call it."""
         named = f" ({self.name})" if self.name else ""
@@ -88,7 +93,7 @@ def open_passed(descriptors: Sequence[tuple[int, str]]) -> list[PassedSocket]:
             passed = socket.socket(fileno=descriptor)
             if not _is_usable(passed):
                 passed.detach()
-                raise OSError("it is no listening stream socket")
+                raise OSError("it is no stream socket with an address")
         except OSError as error:
             log.warn(
                 "descriptor {number} ({name}) of the service manager cannot be used: {why}",
@@ -103,8 +108,10 @@ def open_passed(descriptors: Sequence[tuple[int, str]]) -> list[PassedSocket]:
 
 
 def _is_usable(passed: socket.socket) -> bool:
-    is_stream = passed.type == socket.SOCK_STREAM and passed.family in _FAMILIES
-    return is_stream and passed.getsockopt(socket.SOL_SOCKET, _SO_ACCEPTCONN) == 1
+    if passed.type != socket.SOCK_STREAM or passed.family not in _FAMILIES:
+        return False
+    address: Any = passed.getsockname()
+    return bool(address if passed.family == socket.AF_UNIX else address[1])
 
 
 def address_text(address: SocketAddress) -> str:
@@ -180,7 +187,7 @@ class PassedSockets:
     def turn_away(self) -> None:
         """Let nobody wait at those that no listener has."""
         for passed in self._given:
-            if passed.in_use or passed.closing is not None:
+            if passed.in_use or passed.closing is not None or not passed.listens:
                 continue
             factory = _NobodyFactory()
             passed.closing = self._reactor.adoptStreamPort(

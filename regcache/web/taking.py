@@ -14,12 +14,10 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.interfaces import IStreamServerEndpoint
 
-from regcache.web.binding import Bind, Binder, BoundSocket
+from regcache.web.binding import BACKLOG, Bind, Binder, BoundSocket
 from regcache.web.listener_spec import ListenError, ListenerSpec, NoIPv6Error, at_once
 from regcache.web.passed_sockets import NoSuchSocketError, PassedSockets
 
-BACKLOG = 1024
-"""Connections that the kernel may hold until they are accepted."""
 PROXIED = "haproxy:"
 """Begins the endpoint of a listener behind a proxy that says who its clients are."""
 _BY_NAME = "systemd:"

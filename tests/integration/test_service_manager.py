@@ -149,6 +149,23 @@ class SocketTests(ManagedCase):
         asked = [one for one in self.upstream.asked() if "/blobs/" in one.path]
         self.assertEqual(len(asked), len(blobs), "nothing was fetched twice")
 
+    def test_cannot_start(self) -> None:
+        """Clients of a daemon that cannot start are refused, and answered when it can."""
+        port = free_port()
+        daemon = self.managed(ServiceManager({"regcache.socket": port}), port)
+        self.assertEqual(daemon.stop(), 0)
+        right = daemon.config
+        for wrong in ({"limits": 7}, {"admin": {"socket": "/nowhere/x"}}):
+            daemon.config = {**right, **wrong}
+            daemon.launch()
+            self.assertEqual(daemon.process.wait(), 1)
+            with self.assertRaises(ConnectionRefusedError):
+                daemon.client().get("/v2/")
+            daemon.config = right
+            daemon.start()
+            self.assertEqual(self.status(port), 200)
+            self.assertEqual(daemon.stop(), 0)
+
     def test_reload(self) -> None:
         """A listener that goes leaves nobody waiting at its socket; it may come back."""
         port, other = free_port(), free_port()

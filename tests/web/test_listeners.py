@@ -13,9 +13,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.tls import CertificateStore
+from regcache.web.binding import BACKLOG
 from regcache.web.listener_spec import ListenError, ListenerSpec
 from regcache.web.listeners import ACCEPT_PAUSE, Listeners
-from regcache.web.taking import BACKLOG
 from tests.support.bound_sockets import FakeSocket
 from tests.support.web_client import make_site
 

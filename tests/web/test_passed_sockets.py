@@ -10,6 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.web.binding import BACKLOG
 from regcache.web.listener_spec import ListenError, ListenerSpec, socket_spec
 from regcache.web.listeners import Listeners
 from regcache.web.passed_sockets import PassedSocket, PassedSockets, open_passed
@@ -34,6 +35,12 @@ class FakePassed(FakeSocket):
     def getsockname(self) -> Any:
         """Its address."""
         return self.address[0] if self.family == socket.AF_UNIX else self.address
+
+    def getsockopt(self, level: int, option: int) -> int:
+        """Whether it listens, and the one option that others are asked for."""
+        if option == 30:  # SO_ACCEPTCONN
+            return int(self.backlog is not None)
+        return super().getsockopt(level, option)
 
     def dup(self) -> "FakePassed":
         """The same once more."""
@@ -130,6 +137,15 @@ class TakingTests(PassedCase):
             self.assertEqual(self.sockets[0].backlog, 77, "its backlog is its own")
             (line,) = [formatEvent(one) for one in logged]
             self.assertIn("a socket of the service manager", line)
+
+    def test_shut_down(self) -> None:
+        """One that a process has shut down, which could not start, listens again."""
+        self.give(("127.0.0.1", 80, "a"), ("127.0.0.1", 81, "b"))
+        for one in self.sockets:
+            one.backlog = None
+        self.listen("tcp:80:interface=127.0.0.1")
+        self.assertEqual([one.backlog for one in self.sockets], [BACKLOG, None])
+        self.assertEqual(self.reactor.turning_away(), [], "nobody can come there")
 
     def test_both_families(self) -> None:
         """A bare port whose socket for IPv6 takes no IPv4 has the other one, too."""
@@ -253,7 +269,7 @@ class DescriptorTests(SynchronousTestCase):
             self.addCleanup(self._close, listening, silent, datagrams, reading, writing)
             self.assertEqual([each.address for each in found], [(path, 0)])
             self.assertEqual(len(logged), 4)
-            self.assertEqual(str(logged).count("it is no listening stream socket"), 2)
+            self.assertEqual(str(logged).count("it is no stream socket with an address"), 2)
             found[0].socket.detach()
 
     def _close(self, *opened: Any) -> None:

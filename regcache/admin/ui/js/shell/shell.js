@@ -25,6 +25,6 @@ function lost(stream) {
 
 /** The daemon cannot be asked at all. @param {() => void} again */
 function away(again) {
-  return html`<section class="panel"><div class="empty" role="alert">${icon("bad")}<p class="title">${t("away.title")}</p><p>${t("away.text")}</p>
+  return html`<section class="panel"><div class="empty" role="alert">${icon("bad")}<h1 class="title">${t("away.title")}</h1><p>${t("away.text")}</p>
     <p><code>systemctl status regcache</code></p><div class="row">${button({ label: t("again"), icon: "refresh", run: again })}</div></div></section>`;
 }

@@ -86,3 +86,18 @@ export function timeOfDay(time) {
 export function day(time) {
   return new Intl.DateTimeFormat(language(), { month: "short", day: "numeric" }).format(new Date(time));
 }
+
+/** A day of the calendar, whatever the zone. @param {string} text such as 2026-11-30 @returns {string} */
+export function calendarDay(text) {
+  return new Intl.DateTimeFormat(language(), { dateStyle: "medium" }).format(new Date(`${text}T12:00`));
+}
+
+/** A day as the API has it: 2026-11-30. @param {Date} date in local time @returns {string} */
+export function dayText(date) {
+  return [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((each) => String(each).padStart(2, "0")).join("-");
+}
+
+/** A month with its year. @param {Date} date in it @returns {string} */
+export function monthName(date) {
+  return new Intl.DateTimeFormat(language(), { year: "numeric", month: "long" }).format(date);
+}

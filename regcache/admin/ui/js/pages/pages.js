@@ -13,6 +13,7 @@
  *
  * @typedef {(place: import("../core/router.js").Place) => Page} OpenPage
  */
+import { accountsPage } from "./accounts/accounts.js";
 import { imagesPage } from "./images/images.js";
 import { clientsPage } from "./clients/clients.js";
 import { linkPage, loginPage } from "./login.js";
@@ -26,6 +27,7 @@ import { upstreamsPage } from "./upstreams/upstreams.js";
 /** @type {Record<string, OpenPage>} */
 const PAGES = {
   "": overviewPage,
+  accounts: accountsPage,
   images: imagesPage,
   login: loginPage,
   clients: clientsPage,

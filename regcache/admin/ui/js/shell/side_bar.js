@@ -32,7 +32,7 @@ function entries() {
     ["upstreams", "upstreams", ill ? t("nav.ill", { n: ill }) : "", status?.verdict.level === "bad" ? "bad" : "warn"],
     null,
     ["clients", "clients", "", ""],
-    ...(shared.session?.role === "admin" ? [/** @type {[string, string, string, string]} */ (["accounts", "accounts", "", ""])] : []),
+    ["accounts", "accounts", "", ""],
   ];
 }
 

@@ -54,8 +54,12 @@ export function button({ label, icon: symbol, run, classes = "", isIcon = false,
  * @param {ButtonOptions} options
  */
 export function actionButton(ability, options) {
-  if (can(ability)) return button(options);
-  return html`<button class="btn" type="button" aria-disabled="true" title=${t("reader.hint")}>${icon("lock")}${options.label}</button>`;
+  return can(ability) ? button(options) : lockedButton(options.label);
+}
+
+/** A button that says how to get the rights for it. @param {string} label */
+export function lockedButton(label) {
+  return html`<button class="btn" type="button" aria-disabled="true" title=${t("reader.hint")}>${icon("lock")}${label}</button>`;
 }
 
 /** Tell those who hear the page. @param {string} text */

@@ -1,0 +1,95 @@
+"""The page of accounts in a real browser."""
+
+from typing import Any
+
+from tests.integration.ui_base import NGINX, UiCase, shelf
+
+_NAME = "alice"
+
+
+class AccountsTests(UiCase):
+    """Who may pull, who uses how much?"""
+
+    def configuration(self) -> dict[str, Any]:
+        """With seats, and pulls for everybody."""
+        rules = [{"accounts": ["anonymous"]}, {"accounts": ["*"]}]
+        path = self.workspace().path / "seats.yml"
+        return {**super().configuration(), "access": {"seats": str(path), "rules": rules}}
+
+    def test_create_and_end(self) -> None:
+        """A new account has a page that is shown once, and another key; its end is at once."""
+        tab = self.open("#/accounts", admin=True)
+        tab.wait_text("No account yet")
+        tab.click(".head button", "New account")
+        for field, text in (("name", _NAME), ("daily", "much")):
+            tab.fill(f"dialog input[name={field}]", text)
+        tab.click("dialog button[type=submit]")
+        tab.wait("document.querySelector('dialog .failed')")
+        tab.fill("dialog input[name=daily]", "20GiB")
+        tab.fill("dialog input[name=note]", "paid to <b>January</b>")
+        self.pictures(tab, "accounts-new")
+        self.check_access(tab)
+        tab.click("dialog button[type=submit]")
+        tab.wait_text("This is shown once")
+        self.pictures(tab, "accounts-page")
+        self.check_access(tab)
+        page = tab.run("document.querySelector('dialog pre').innerText")
+        tab.press("Escape")
+        tab.click("dialog .do button", "Done")
+        tab.wait_text("of 20.0")
+        self.assertNotIn(page, tab.text())
+        password = page.partition("password:")[2].split()[0]
+        client = self.daemon.client(credentials=(_NAME, password))
+        self.assertEqual(client.get(f"/v2/docker.io/{NGINX}/manifests/1.29").status, 200)
+        tab.go(f"#/accounts/{_NAME}")
+        tab.wait_text("No key was made yet")
+        tab.click(".head button", "New key")
+        tab.fill("dialog input[name=key_name]", "ci")
+        tab.click("dialog button[type=submit]")
+        tab.wait("document.querySelector('dialog pre')?.innerText.startsWith('rc_')")
+        tab.click("dialog .do button", "Done")
+        tab.wait_text("…")
+        tab.click(".head button", "End…")
+        tab.wait_text(f"End {_NAME}?")
+        self.check_access(tab)
+        tab.click("dialog button[type=submit]")
+        tab.wait_text("ended")
+        self.assertEqual(client.get("/v2/").status, 403)
+        self.pictures(tab, "accounts-one")
+        self.check(tab, expected=("400",))
+
+    def test_list(self) -> None:
+        """All accounts with what they used of their quotas, and who used how much as CSV."""
+        self.ctl("seat", "add", _NAME, "--daily", "1MiB", "--monthly", "10MiB", "--key")
+        self.ctl("seat", "add", "bob", "--until", "2020-01-31", "--note", "has left")
+        self.pull(NGINX, shelf().nginx, "1.29")
+        tab = self.open("#/accounts", admin=True)
+        tab.wait_text("password, key")
+        tab.wait_text("ended")
+        tab.wait_text("has left")
+        tab.wait_text("Who used how much")
+        link = "document.querySelector('a[download]').href"
+        table = tab.run(f"fetch({link}).then(answer => answer.text())")
+        self.assertEqual(table.splitlines()[0].split(",")[:2], ["day", "account"])
+        self.pictures(tab, "accounts")
+        self.check(tab)
+
+    def test_reader(self) -> None:
+        """Who may only read sees usage, and how to get rights for the rest."""
+        tab = self.open("#/accounts")
+        tab.wait("document.querySelector('.head button[aria-disabled=true]')")
+        tab.wait_text("Who used how much")
+        tab.go(f"#/accounts/{_NAME}")
+        tab.wait_text("Nothing was used in the last 31 days")
+        self.check(tab)
+
+
+class NoSeatsTests(UiCase):
+    """Where there are no seats."""
+
+    def test_not_set(self) -> None:
+        """The page says what to write into the configuration."""
+        tab = self.open("#/accounts", admin=True)
+        tab.wait_text("Accounts with limits are switched off")
+        tab.wait_text("seats: /var/lib/regcache/seats.yml")
+        self.check(tab, expected=("409",))

@@ -103,8 +103,11 @@ class Browser:
         return tab
 
     def close_context(self, context: str) -> None:
-        """Close the tabs of a context and forget its cookies."""
-        self.ask("Target.disposeBrowserContext", browserContextId=context)
+        """Close the tabs of a context and forget its cookies; no answer is waited for."""
+        self._last += 1
+        params = {"browserContextId": context}
+        message = {"id": self._last, "method": "Target.disposeBrowserContext", "params": params}
+        os.write(self._pipe[1], json.dumps(message).encode() + b"\0")
 
     def close(self) -> None:
         """End it."""

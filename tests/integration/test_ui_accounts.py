@@ -7,6 +7,11 @@ from tests.integration.ui_base import NGINX, UiCase, shelf
 _NAME = "alice"
 
 
+def _password(page: str) -> str:
+    """The one that the page for a person tells."""
+    return page.partition("password:")[2].split()[0]
+
+
 class AccountsTests(UiCase):
     """Who may pull, who uses how much?"""
 
@@ -16,8 +21,8 @@ class AccountsTests(UiCase):
         path = self.workspace().path / "seats.yml"
         return {**super().configuration(), "access": {"seats": str(path), "rules": rules}}
 
-    def test_create_and_end(self) -> None:
-        """A new account has a page that is shown once, and another key; its end is at once."""
+    def test_create(self) -> None:
+        """A new account has a page for its person, which is shown once; what is wrong is said."""
         tab = self.open("#/accounts", admin=True)
         tab.wait_text("No account yet")
         tab.click(".head button", "New account")
@@ -34,13 +39,22 @@ class AccountsTests(UiCase):
         self.pictures(tab, "accounts-page")
         self.check_access(tab)
         page = tab.run("document.querySelector('dialog pre').innerText")
+        self.assertIn("-- docker --", page)
+        self.assertIn("-- containerd --", page)
         tab.press("Escape")
         tab.click("dialog .do button", "Done")
         tab.wait_text("of 20.0")
         self.assertNotIn(page, tab.text())
-        password = page.partition("password:")[2].split()[0]
-        client = self.daemon.client(credentials=(_NAME, password))
+        client = self.daemon.client(credentials=(_NAME, _password(page)))
         self.assertEqual(client.get(f"/v2/docker.io/{NGINX}/manifests/1.29").status, 200)
+        self.check(tab, expected=("400",))
+
+    def test_key_and_end(self) -> None:
+        """One account gets another key, which is shown once; it ends at once."""
+        page = self.ctl("seat", "add", _NAME, "--daily", "20GiB")
+        client = self.daemon.client(credentials=(_NAME, _password(page)))
+        self.assertEqual(client.get(f"/v2/docker.io/{NGINX}/manifests/1.29").status, 200)
+        tab = self.open("#/accounts", admin=True)
         tab.go(f"#/accounts/{_NAME}")
         tab.wait_text("No key was made yet")
         tab.click(".head button", "New key")
@@ -56,7 +70,7 @@ class AccountsTests(UiCase):
         tab.wait_text("ended")
         self.assertEqual(client.get("/v2/").status, 403)
         self.pictures(tab, "accounts-one")
-        self.check(tab, expected=("400",))
+        self.check(tab)
 
     def test_list(self) -> None:
         """All accounts with what they used of their quotas, and who used how much as CSV."""
@@ -81,6 +95,25 @@ class AccountsTests(UiCase):
         tab.wait_text("Who used how much")
         tab.go(f"#/accounts/{_NAME}")
         tab.wait_text("Nothing was used in the last 31 days")
+        self.check(tab)
+
+    def test_own_usage(self) -> None:
+        """An account that signs in sees its own usage, and nobody else's; here in Chinese."""
+        page = self.ctl("seat", "add", _NAME, "--daily", "1GiB")
+        password = page.partition("password:")[2].split()[0]
+        self.pull(NGINX, shelf().nginx, "1.29")
+        client = self.daemon.client(credentials=(_NAME, password))
+        self.assertEqual(client.get(f"/v2/docker.io/{NGINX}/manifests/1.29").status, 200)
+        tab = self.open("#/login", language="zh-CN")
+        tab.fill("input[name=account]", _NAME)
+        tab.fill("input[name=password]", _password(page))
+        tab.press("Enter")
+        tab.wait("document.querySelector('.side')")
+        tab.go("#/accounts")
+        tab.wait_text("您的用量")
+        tab.wait(f"document.querySelector('td.name')?.innerText === '{_NAME}'")
+        self.assertEqual(tab.run("document.querySelectorAll('td.name').length"), 1)
+        self.pictures(tab, "accounts-own-zh")
         self.check(tab)
 
 

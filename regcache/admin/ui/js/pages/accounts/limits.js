@@ -35,5 +35,5 @@ export function identities({ password, keys, certificates, host, knock }) {
     host ? t("accounts.by.host") : "",
     knock ? t("accounts.by.link") : "",
   ].filter(Boolean);
-  return found.length ? found.join(", ") : t("accounts.by.none");
+  return found.length ? found.join(t("accounts.by.comma")) : t("accounts.by.none");
 }

@@ -18,8 +18,8 @@ from tests.client_setup.cases import files
 from tests.support.certificates import Authority
 from tests.support.processes import CHECKOUT, Workspace
 
-READMES = ("README.md",)
-GUIDES = READMES
+READMES = ("README.md", "README.zh-CN.md")
+GUIDES = (*READMES, "docs/install.md")
 #: All that people read; their links are looked at.
 DOCUMENTS = (*GUIDES, "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
 SERVED = ServedHere(
@@ -119,7 +119,7 @@ class DocumentTests(SynchronousTestCase):
             self.assertLessEqual(set(named), targets, name)
 
     def test_files_of_clients(self) -> None:
-        """The files for clients in the README are those that client-config makes."""
+        """The files for clients in both READMEs are those that client-config makes."""
         set_up = SetUp(locate_registries(SERVED))
         for name in READMES:
             for tool, language in (("docker", "json"), ("containerd", "toml")):
@@ -155,3 +155,14 @@ class DocumentTests(SynchronousTestCase):
         for name in DOCUMENTS:
             for path in re.findall(r"(?<![\w/.])((?:etc|debian)/[\w./-]*\w)", text_of(name)):
                 self.assertTrue((CHECKOUT / path).exists(), (name, path))
+
+    def test_the_same_in_both_languages(self) -> None:
+        """Both READMEs have the same blocks, in the same order, but for comments."""
+        first, second = (
+            [
+                (language, re.sub(r"(?m)\s*#.*$", "", body).strip())
+                for language, body in _FENCED.findall(text_of(name))
+            ]
+            for name in READMES
+        )
+        self.assertEqual(first, second)

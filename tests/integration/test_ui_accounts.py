@@ -62,7 +62,7 @@ class AccountsTests(UiCase):
         tab.click("dialog button[type=submit]")
         tab.wait("document.querySelector('dialog pre')?.innerText.startsWith('rc_')")
         tab.click("dialog .do button", "Done")
-        tab.wait_text("…")
+        tab.wait("document.querySelectorAll('table code').length === 1")
         tab.click(".head button", "End…")
         tab.wait_text(f"End {_NAME}?")
         self.check_access(tab)

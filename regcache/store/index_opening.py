@@ -51,7 +51,8 @@ def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connect
     :param immutable: read it without locks, and without the files that SQLite keeps beside it.
     :raises OSError: if it cannot be begun.
     """
-    if create:
+    # One that is there may be on a file system that cannot be written: it is read then.
+    if create and not os.path.exists(path):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
     mode = "ro&immutable=1" if immutable else "rwc" if create else "rw"
     return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}")

@@ -355,11 +355,7 @@ class LineTests(PullThroughCase):
         """Who connects to a socket that outlives the process is cut off when its start fails."""
         import sqlite3
 
-        port = free_port()
-        manager = ServiceManager({"regcache.socket": port})
-        self.addCleanup(manager.close)
         daemon = self.daemon()
-        daemon.manager = manager
         self.addCleanup(daemon.close)
         with sqlite3.connect(daemon.directory / "index.sqlite") as connection:
             connection.execute("PRAGMA user_version = 99")
@@ -369,6 +365,9 @@ class LineTests(PullThroughCase):
             {"storage": {"directory": "/etc/passwd"}},
             {},  # the index is that of a newer version
         ):
+            port = free_port()
+            daemon.manager = manager = ServiceManager({"regcache.socket": port})
+            self.addCleanup(manager.close)
             config, daemon.config = daemon.config, {**daemon.config, **wrong}
             with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
                 daemon.launch()

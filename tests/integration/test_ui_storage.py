@@ -25,7 +25,7 @@ class StorageTests(UiCase):
         self.pictures(tab, "storage-purge")
         self.check_access(tab)
         tab.click("dialog .do button.dangerp")
-        tab.wait_text("freed")
+        tab.wait("document.querySelector('dialog h2')?.textContent.endsWith(' freed')")
         tab.click("dialog .do button")
         client = self.daemon.client()
         found = client.get(f"/v2/{OTHER}/{SITE}/tags/list")

@@ -232,8 +232,8 @@ class Tab:
             f"[...document.querySelectorAll({json.dumps(selector)})]"
             f".find(each => each.textContent.includes({json.dumps(text)}))"
         )
-        self.wait(found)
-        self.run(f"{found}.click()")
+        # Found and clicked in one turn of the page, which may be painted anew in between.
+        self.wait(f"(each => each && (each.click(), true))({found})")
 
     def fill(self, selector: str, text: str) -> None:
         """Put the focus on a field and type."""

@@ -6,6 +6,7 @@ import { t } from "../../core/i18n.js";
 import { paint } from "../../core/painting.js";
 import { PagedResource, Resource } from "../../core/resource.js";
 import { shared } from "../../core/session.js";
+import { every } from "../../core/timer.js";
 import { actionButton, bigSize } from "../../widgets/basics.js";
 import { followJob, jobProgress } from "../../widgets/job.js";
 import { meter } from "../../widgets/meter.js";
@@ -16,6 +17,9 @@ import { Preview } from "./preview.js";
 import { rulesPanel, upstreamsPanel } from "./rules.js";
 
 /** @typedef {import("./shapes.js").Storage} Storage */
+
+/** Milliseconds between two looks at sums, which follow what was pulled after a while. */
+const LOOK_MS = 10_000;
 
 /** @returns {import("../pages.js").Page} */
 export function storagePage() {
@@ -31,12 +35,16 @@ export function storagePage() {
   const verification = new Verification(refresh);
   refresh();
   preview.make();
+  const end = every(LOOK_MS, () => storage.refresh());
   return {
     title: () => t("nav.storage"),
     view: () => view({ storage, pins, preview, verification, refresh }),
     on: { changed: () => refresh() },
     refresh,
-    close: () => [storage, pins, preview.plan].forEach((each) => each.close()),
+    close: () => {
+      end();
+      [storage, pins, preview.plan].forEach((each) => each.close());
+    },
   };
 }
 

@@ -16,6 +16,11 @@ def hashed(password: str) -> bytes:
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4))
 
 
+def htpasswd(*names: str) -> str:
+    """A file of accounts, each of which has its name for a password."""
+    return "".join(f"{each}:{hashed(each).decode()}\n" for each in names)
+
+
 def basic(name: str, password: str) -> str:
     """The value of an Authorization header."""
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()

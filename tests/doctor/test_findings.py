@@ -26,7 +26,8 @@ from regcache.doctor.machine import (
     port_findings,
 )
 from regcache.probing import ProbedUrl, ProbeStep
-from regcache.upstream_health import UpstreamHealth, UrlError, UrlHealth
+from regcache.upstream_health import UrlError
+from tests.support.health import health, url_health
 
 GIB = 1024**3
 NOW = 1_800_000_000.0
@@ -186,32 +187,14 @@ class UpstreamFindingTests(FindingCase):
 
     def test_health(self) -> None:
         """What is known without asking."""
-
-        def health(credentials: bool | None = None, **changes: object) -> UpstreamHealth:
-            known: dict[str, object] = {
-                "asked": True,
-                "breaker": "closed",
-                "next_try": None,
-                "limited_until": None,
-                "limit": None,
-                "remaining": None,
-                "failing_since": None,
-                "last_error": None,
-            }
-            return UpstreamHealth(
-                "r.test",
-                "me",
-                credentials,
-                [UrlHealth("https://r.test", **(known | changes))],  # type: ignore[arg-type]
-            )
-
         error = UrlError(NOW, "unreachable", "no route")
-        for state, level in (
-            (health(), "ok"),
-            (health(asked=False), "ok"),
-            (health(False), "bad"),
-            (health(last_error=error), "ok"),
-            (health(last_error=error, failing_since=NOW), "bad"),
-            (health(limited_until=NOW), "look"),
+        for changes, level in (
+            ({}, "ok"),
+            ({"asked": False}, "ok"),
+            ({"last_error": error}, "ok"),
+            ({"last_error": error, "failing_since": NOW}, "bad"),
+            ({"limited_until": NOW}, "look"),
         ):
-            self.assert_levels(health_findings(state), level)
+            known = health("r.test", url_health(**changes))
+            self.assert_levels(health_findings(known), level)
+        self.assert_levels(health_findings(health("r.test", ok=False)), "bad")

@@ -6,7 +6,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 
 import bcrypt
 
@@ -15,7 +14,8 @@ from regcache.admin.api.calls import PREFIX
 from regcache.admin_api import CALLS
 from tests.integration.base import UPSTREAM, PullThroughCase, upstream_config
 from tests.support.api import assert_answers
-from tests.support.processes import CHECKOUT, Workspace
+from tests.support.ctl import run_ctl
+from tests.support.processes import Workspace
 from tests.support.registry_client import RegistryClient
 from tests.support.servers import Regcache
 
@@ -49,14 +49,7 @@ class AdminCase(PullThroughCase):
 
     def ctl(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run regcachectl."""
-        return subprocess.run(
-            [sys.executable, "-m", "regcache.ctl", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
-        )
+        return run_ctl(*arguments, **environment)
 
     def over_socket(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it over the socket."""

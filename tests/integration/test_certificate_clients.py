@@ -2,19 +2,16 @@
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tests.access.accounts import hashed
 from tests.integration.base import (
     UPSTREAM,
-    PullThroughCase,
-    catalog,
     certificates,
-    platform_image,
     public_upstream,
     shared,
 )
+from tests.integration.identity_base import REPOSITORY, IdentityCase
 from tests.integration.test_containerd import containerd
 from tests.support.certificates import Authority, Certificate
 from tests.support.clients import Buildah, Client, Podman, Pulled, Skopeo, Trust
@@ -23,8 +20,6 @@ from tests.support.network_namespace import NetworkNamespace
 from tests.support.processes import Workspace, free_port, wait_until
 from tests.support.registry_client import RegistryClient
 from tests.support.servers import Regcache
-
-REPOSITORY = "team/multi"
 
 
 class Issuers:
@@ -77,27 +72,13 @@ class Protected:
         self._workspace.remove()
 
 
-class CertificateCase(PullThroughCase):
+class CertificateCase(IdentityCase):
     """A daemon for each test."""
 
     def setUp(self) -> None:
         self.protected = Protected()
         self.addCleanup(self.protected.close)
         self.daemon = self.protected.daemon
-
-    def folder(self, shown: Certificate | None) -> Path:
-        """What docker, podman and skopeo read: an authority, and a certificate with its key."""
-        folder = self.workspace().path
-        shutil.copy(certificates().authority.file, folder / "ca.crt")
-        if shown is not None:
-            shutil.copy(shown.chain, folder / "client.cert")
-            shutil.copy(shown.key, folder / "client.key")
-        return folder
-
-    def assert_arrives(self, pull: Callable[[], Pulled]) -> None:
-        """What was pushed arrives."""
-        pulled, image = pull(), catalog().images[REPOSITORY]
-        self.assertTrue({image.digest, platform_image(image).digest} & pulled.digests, pulled)
 
     def assert_only_alice(self, pull: Callable[[Certificate | None], Pulled]) -> None:
         """alice pulls until her account is removed; with anything else the client fails."""

@@ -4,8 +4,6 @@ import contextlib
 import io
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,30 +22,18 @@ from tests.integration.base import (
 )
 from tests.integration.test_containerd import containerd
 from tests.support.clients import Buildah, Podman, Skopeo, Trust
+from tests.support.ctl import run_ctl
 from tests.support.engines import Dockerd
-from tests.support.processes import CHECKOUT
 from tests.support.servers import Regcache
 
 MULTI = "team/multi"
-
-
-def ctl(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run regcachectl."""
-    return subprocess.run(
-        [sys.executable, "-m", "regcache.ctl", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
-    )
 
 
 def write_setup(daemon: Regcache, tool: str, root: Path, *options: str, **environment: str) -> str:
     """Have the files of a client written below a root; what was said."""
     url = f"http://127.0.0.1:{daemon.admin_port}"
     words = ("client-config", tool, "--url", url, "--write", "--root", str(root), *options)
-    ran = ctl(*words, **environment)
+    ran = run_ctl(*words, **environment)
     assert ran.returncode == 0, (ran.stdout, ran.stderr)
     return ran.stdout
 
@@ -198,7 +184,7 @@ class DoctorTests(PullThroughCase):
 
     def doctor(self, *words: str) -> tuple[int, dict[str, dict[str, Any]]]:
         """Status, and the lines by what was looked at."""
-        ran = ctl("doctor", "--json", *words)
+        ran = run_ctl("doctor", "--json", *words)
         found = json.loads(ran.stdout)["items"]
         return ran.returncode, {each["check"]: each for each in found}
 
@@ -210,7 +196,7 @@ class DoctorTests(PullThroughCase):
         admin = {"endpoint": None, "socket": str(socket)}
         config = upstream_config(upstream.url) | {"admin": admin}
         daemon = self.regcache(config, tls=True)
-        ran = ctl("prove", f"http://{daemon.address}", f"{UPSTREAM}/{MULTI}:1")
+        ran = run_ctl("prove", f"http://{daemon.address}", f"{UPSTREAM}/{MULTI}:1")
         self.assertEqual(ran.returncode, 0, ran.stdout)
         status, found = self.doctor("--socket", str(socket))
         levels = {check: each["level"] for check, each in found.items()}
@@ -231,4 +217,4 @@ class DoctorTests(PullThroughCase):
         status, found = self.doctor("-c", str(daemon.file))
         self.assertEqual((status, found["daemon"]["level"]), (1, "look"), found)
         self.assertEqual(found[UPSTREAM]["level"], "bad")
-        self.assertEqual(ctl("doctor", "--socket", str(socket)).returncode, 3)
+        self.assertEqual(run_ctl("doctor", "--socket", str(socket)).returncode, 3)

@@ -6,10 +6,10 @@ import ssl
 import time
 from typing import Any
 
-import bcrypt
 from h2 import events
 
 from regcache.web.pacing.bucket import SAVED
+from tests.access.accounts import htpasswd
 from tests.integration.base import PullThroughCase, certificates, upstream_config
 from tests.support.downloads import Download
 from tests.support.generated import GeneratedContent
@@ -71,15 +71,11 @@ class PacingTests(PullThroughCase):
     def setUp(self) -> None:
         """Start it, in front of an upstream that is faster. Accounts are not needed."""
         self.upstream = self.faulty_upstream()
-        lines = [
-            f"{name}:{bcrypt.hashpw(name.encode(), bcrypt.gensalt(4)).decode()}\n"
-            for name in ACCOUNTS
-        ]
         config: dict[str, Any] = {
             **upstream_config(self.upstream.url),
             "limits": {"rate": "8MiB", "drain": "0s"},
             "access": {
-                "htpasswd": str(self.workspace().file("htpasswd", "".join(lines))),
+                "htpasswd": str(self.workspace().file("htpasswd", htpasswd(*ACCOUNTS))),
                 "rules": [{"accounts": ["anonymous"]}],
             },
         }

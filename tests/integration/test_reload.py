@@ -6,7 +6,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 import yaml
 
 from tests.integration.base import PullThroughCase, certificates
+from tests.support.ctl import run_ctl
 from tests.support.downloads import Download
 from tests.support.images import MIB
-from tests.support.processes import CHECKOUT, free_port, wait_until
+from tests.support.processes import free_port, wait_until
 from tests.support.registry_client import RegistryClient
 
 REPOSITORY = "team/app"
@@ -341,7 +341,4 @@ class SignalTests(ReloadCase):
 
     def ctl(self, path: str) -> "subprocess.CompletedProcess[str]":
         """Run regcachectl reload."""
-        command = [sys.executable, "-m", "regcache.ctl", "reload", "--socket", path]
-        return subprocess.run(
-            command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
-        )
+        return run_ctl("reload", "--socket", path)

@@ -8,17 +8,15 @@ from typing import Any
 
 from tests.integration.base import (
     UPSTREAM,
-    PullThroughCase,
-    catalog,
     certificates,
-    platform_image,
     public_upstream,
 )
-from tests.integration.test_certificate_clients import REPOSITORY, network
-from tests.integration.test_client_setup import ctl
+from tests.integration.identity_base import REPOSITORY, IdentityCase
+from tests.integration.test_certificate_clients import network
 from tests.integration.test_containerd import containerd
 from tests.support.certificates import Certificate
 from tests.support.clients import Podman, Pulled, Trust
+from tests.support.ctl import run_ctl
 from tests.support.engines import Dockerd
 from tests.support.processes import free_port, require, run
 from tests.support.registry_client import RegistryClient, basic
@@ -28,7 +26,7 @@ HUB_HOST, HOST = "hub.proxy.example", "up.proxy.example"
 MAKE = ("--key", "--certificate", "--host", "--knock")
 
 
-class SeatCase(PullThroughCase):
+class SeatCase(IdentityCase):
     """A daemon that only seats may pull from, and the seat of alice."""
 
     def setUp(self) -> None:
@@ -54,7 +52,7 @@ class SeatCase(PullThroughCase):
 
     def seat(self, *arguments: str) -> Any:
         """What ``regcachectl seat`` says; its secrets are looked for in the log afterwards."""
-        ran = ctl("seat", *arguments, "--json", "--socket", str(self.socket))
+        ran = run_ctl("seat", *arguments, "--json", "--socket", str(self.socket))
         assert ran.returncode == 0, (ran.stdout, ran.stderr)
         told = json.loads(ran.stdout)
         link = told["link"] and told["link"]["urls"][0].rpartition("/")[2]
@@ -86,20 +84,6 @@ class SeatCase(PullThroughCase):
         shown.chain.write_text(made["certificate"])
         shown.key.write_text(made["key"])
         return shown
-
-    def folder(self, shown: Certificate | None = None) -> Path:
-        """What docker and podman read: an authority, and a certificate with its key."""
-        folder = self.workspace().path
-        shutil.copy(certificates().authority.file, folder / "ca.crt")
-        if shown is not None:
-            shutil.copy(shown.chain, folder / "client.cert")
-            shutil.copy(shown.key, folder / "client.key")
-        return folder
-
-    def assert_arrives(self, pull: Callable[[], Pulled]) -> None:
-        """What was pushed arrives."""
-        pulled, image = pull(), catalog().images[REPOSITORY]
-        self.assertTrue({image.digest, platform_image(image).digest} & pulled.digests, pulled)
 
     def assert_each(
         self, pulls: Mapping[str, Callable[[], Pulled]], nobody: Callable[[], Pulled]

@@ -8,12 +8,11 @@ import time
 from collections import Counter
 from typing import Any
 
-import bcrypt
-
 from regcache.admin.api.calls import PREFIX
 from regcache.admin.api.usage_calls import GET_USAGE
 from regcache.times import parse_time
 from regcache.usage import NOBODY
+from tests.access.accounts import htpasswd
 from tests.integration.base import UPSTREAM, PullThroughCase, certificates, upstream_config
 from tests.support.api import assert_answers
 from tests.support.downloads import Download
@@ -44,16 +43,12 @@ class UsageCase(PullThroughCase):
         self.upstream.add_image(REPOSITORY, IMAGE, "1")
         self.blob = self.upstream.add_generated_blob(REPOSITORY, LAYER, "usage")
         self.layer = f"{BASE}/blobs/{self.blob.digest}"
-        lines = [
-            f"{name}:{bcrypt.hashpw(name.encode(), bcrypt.gensalt(4)).decode()}\n"
-            for name in ACCOUNTS
-        ]
         config: dict[str, Any] = {
             **upstream_config(self.upstream.url),
             "log": {"format": "json"},
             "limits": {"drain": "0s"},
             "access": {
-                "htpasswd": str(self.workspace().file("htpasswd", "".join(lines))),
+                "htpasswd": str(self.workspace().file("htpasswd", htpasswd(*ACCOUNTS))),
                 "admins": ["bob"],
                 "rules": [{"accounts": ["anonymous"]}],
             },

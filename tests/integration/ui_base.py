@@ -6,13 +6,11 @@ Pictures go to build/ui.
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 from tests.integration.base import PullThroughCase, shared
 from tests.support import images
+from tests.support.ctl import run_ctl
 from tests.support.devtools import Browser, Tab
 from tests.support.processes import CHECKOUT, unavailable, wait_until
 from tests.support.servers import DockerRegistry, Regcache
@@ -84,13 +82,7 @@ class UiCase(PullThroughCase):
 
     def ctl(self, *words: str) -> str:
         """What a command of regcachectl prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "regcache.ctl", *words, "--socket", str(self.socket)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        )
+        done = run_ctl(*words, "--socket", str(self.socket))
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 

@@ -1,24 +1,19 @@
 """Counts requests: for the last hour in memory, for a month on the disk, written behind.
 
 What a recorder does is done for every request, so it only adds to a few numbers. They are taken
-away every :data:`INTERVAL` seconds: that is how exact their time is. What cannot be written is
+away every few seconds: that is how exact their time is. What cannot be written is
 kept, and written with what follows; there are at most :data:`MOST_NAMES` names in it.
 """
-
-# mypy: disable-error-code="no-untyped-call"
-# (Twisted's services have no annotations)
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from regcache.admin.requests.verdicts import is_failed
-from regcache.admin.requests.written_behind import WrittenBehind
+from regcache.admin.requests.written_behind import WritingService, WrittenBehind
 from regcache.counts import (
     MINUTE,
     QUARTER,
@@ -35,8 +30,6 @@ from regcache.interfaces import IWorkPool
 from regcache.medians import BOUNDS, added_up, median, place_of
 from regcache.web.records import RequestRecord
 
-#: Seconds between two batches.
-INTERVAL = 5.0
 #: Seconds between two looks at the sums of a week.
 WEEK_INTERVAL = 60.0
 _WEEK, _HOUR_MINUTES = 7 * 86_400, 60
@@ -205,7 +198,7 @@ class _Week(NamedTuple):
     growth: float | None
 
 
-class CountHistory(Service):
+class CountHistory(WritingService):
     """Writes what is counted, and reads it again.
 
     :param pool: for the disk.
@@ -226,32 +219,14 @@ class CountHistory(Service):
     ) -> None:
         self.counting = counting
         self._file = file
-        self._clock = clock
         self._disk = disk
-        self._behind: WrittenBehind[CountBatch, _Week | None] = WrittenBehind(
+        behind: WrittenBehind[CountBatch, _Week | None] = WrittenBehind(
             pool, self._add, _merged, what="what is counted"
         )
+        super().__init__(clock, behind, file.close)
         self._week_at = float("-inf")
         self.week: Mapping[str, Sums] = {}
         self.growth: float | None = None
-        self._loop = LoopingCall(self._write_now)
-        self._loop.clock = clock
-
-    def startService(self) -> None:
-        """Write regularly from now on."""
-        super().startService()
-        self._loop.start(INTERVAL, now=True)
-
-    def stopService(self) -> "Deferred[Any]":
-        """Write what was counted, and close the file."""
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
-        return self.write().addCallback(lambda _: self._behind.run(self._file.close))
-
-    def _write_now(self) -> None:
-        # Not returned: a slow disk delays no later batch of memory.
-        self.write()
 
     def write(self) -> "Deferred[Any]":
         """Write what was counted; it waits for another time if that fails."""

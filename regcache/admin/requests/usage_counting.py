@@ -1,7 +1,7 @@
 """Counts what accounts use: in memory, and written behind every few seconds.
 
 What a recorder does is done for every request, so it only adds to a few numbers. A kill -9 loses
-what ended in the last :data:`INTERVAL` seconds, and what was being written.
+what ended in the last seconds, and what was being written.
 
 =================  =======================  ==================================================
 the file           event                    what holds afterwards
@@ -18,21 +18,16 @@ any                the service stops        the same once more, and the file is 
 So what was read never includes what this process has counted.
 """
 
-# mypy: disable-error-code="no-untyped-call"
-# (Twisted's services have no annotations)
-
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from regcache.access.quotas import QuotaBook
-from regcache.admin.requests.written_behind import WrittenBehind
+from regcache.admin.requests.written_behind import WritingService, WrittenBehind
 from regcache.interfaces import IWorkPool
 from regcache.local_days import LocalDays
 from regcache.usage import (
@@ -48,8 +43,6 @@ from regcache.usage import (
 )
 from regcache.web.records import RequestRecord
 
-#: Seconds between two batches; with a slow disk it may be twice as long.
-INTERVAL = 5.0
 #: Accounts of an external token server that are told apart each day; further ones count as one.
 MOST_OTHERS = 1000
 _FETCHED = frozenset({"miss", "relay"})
@@ -109,8 +102,8 @@ class UsageCounting:
         return batch
 
 
-class UsageHistory(Service):
-    """Writes what is counted, and reads it again.
+class UsageHistory(WritingService):
+    """Writes what is counted, and reads it again; what was served before is read first.
 
     :param pool: for the disk.
     :param told: gets each batch as it is taken.
@@ -131,30 +124,12 @@ class UsageHistory(Service):
         self.counting = counting
         self._book = book
         self._file = file
-        self._clock = clock
         self._days = days
-        self._behind: WrittenBehind[UsageBatch, None] = WrittenBehind(
+        behind: WrittenBehind[UsageBatch, None] = WrittenBehind(
             pool, file.add, merged, what="usage"
         )
+        super().__init__(clock, behind, file.close)
         self._is_read = False
-        self._loop = LoopingCall(self._write_now)
-        self._loop.clock = clock
-
-    def startService(self) -> None:
-        """Read what was served before, and write regularly from now on."""
-        super().startService()
-        self._loop.start(INTERVAL, now=True)
-
-    def stopService(self) -> "Deferred[Any]":
-        """Write what was counted, and close the file."""
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
-        return self.write().addCallback(lambda _: self._behind.run(self._file.close))
-
-    def _write_now(self) -> None:
-        # Not returned: while a disk is slow the next batch is taken in time.
-        self.write()
 
     def write(self) -> "Deferred[Any]":
         """Write what was counted."""

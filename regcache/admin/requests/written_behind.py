@@ -1,16 +1,25 @@
-"""Writes batches to a file, in a thread and one after the other. Nobody waits for it."""
+"""Writes batches to a file every few seconds, in a thread and one after the other.
+
+Nobody waits for it.
+"""
 
 # mypy: disable-error-code="no-untyped-call"
-# (Twisted's locks have no annotations)
+# (Twisted's services and locks have no annotations)
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.interfaces import IWorkPool
+
+#: Seconds between two batches; with a slow disk it may be more.
+INTERVAL = 5.0
 
 Batch = TypeVar("Batch")
 Told = TypeVar("Told")
@@ -77,3 +86,40 @@ class WrittenBehind(Generic[Batch, Told]):
         if not self._is_failing:
             self._log.warn("{what} cannot be written: {why}", what=self._what, why=failure.value)
         self._is_failing = True
+
+
+class WritingService(Service):
+    """Writes every :data:`INTERVAL` seconds what was counted, and once more at the stop.
+
+    :param behind: does it.
+    :param close: closes the file, in a thread.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, behind: WrittenBehind[Any, Any], close: Callable[[], object]
+    ) -> None:
+        self._clock = clock
+        self._behind = behind
+        self._close = close
+        self._loop = LoopingCall(self._write_now)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Write regularly from now on."""
+        super().startService()
+        self._loop.start(INTERVAL, now=True)
+
+    def stopService(self) -> "Deferred[Any]":
+        """Write what was counted, and close the file."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+        return self.write().addCallback(lambda _: self._behind.run(self._close))
+
+    def _write_now(self) -> None:
+        # Not returned: while a disk is slow the next batch is taken in time.
+        self.write()
+
+    def write(self) -> "Deferred[Any]":
+        """Write what was counted since the last time."""
+        raise NotImplementedError

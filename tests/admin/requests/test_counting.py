@@ -5,7 +5,8 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.admin.requests.counting import INTERVAL, MOST_NAMES, CountHistory, RequestCounting
+from regcache.admin.requests.counting import MOST_NAMES, CountHistory, RequestCounting
+from regcache.admin.requests.written_behind import INTERVAL
 from regcache.counts import SPANS, CountBatch, NameKind, Sums
 from regcache.store.count_file import CountFile
 from tests.admin.requests.rows import row

@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.quotas import QuotaBook
 from regcache.admin.requests.usage_counting import (
-    INTERVAL,
     MOST_OTHERS,
     UsageCounting,
     UsageHistory,
 )
+from regcache.admin.requests.written_behind import INTERVAL
 from regcache.local_days import LocalDays
 from regcache.store.usage_file import UsageFile
 from regcache.usage import (

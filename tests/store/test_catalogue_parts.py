@@ -92,15 +92,12 @@ class PartTests(CatalogueCase):
         """An image tells for whom it was fetched, by the first fetch since it is here."""
         image = image_of("a", [BASE])
         for account in ("alice", "bob"):
-            done = self.index.record_manifest(
-                repository_of(A),
+            self.manifest(
                 image.manifest,
-                image.descriptors,
-                subject=None,
-                credentials="",
+                *image.descriptors,
+                repository=A,
                 now=self.clock.seconds(),
                 asked_by=account,
             )
-            self.successResultOf(done)
         self.assertEqual(image.manifest.media_type, OCI_MANIFEST)
         self.assertEqual(self.shown(A, image.digest).fetched_by, "alice")

@@ -90,6 +90,7 @@ class IndexCase(SynchronousTestCase):
         subject: Subject | None = None,
         credentials: str = "",
         now: float = 100.0,
+        asked_by: str = "",
     ) -> None:
         """Record a manifest."""
         self.successResultOf(
@@ -100,6 +101,7 @@ class IndexCase(SynchronousTestCase):
                 subject=subject,
                 credentials=credentials,
                 now=now,
+                asked_by=asked_by,
             )
         )
 

@@ -78,6 +78,13 @@ class Caller:
         """
         return self.role is Role.ADMIN or (self.sees_all and self.decision is None)
 
+    def sees_who(self, account: str) -> bool:
+        """Whether it may be seen what an account did: who sees accounts may, and it itself.
+
+        :param account: its name, or "" or an address for who has none.
+        """
+        return self.sees_accounts or (bool(account) and account == self.account)
+
     def may_pull(self, upstream: str, repository: str) -> bool:
         """Whether something of a repository may be seen.
 

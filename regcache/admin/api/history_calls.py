@@ -119,7 +119,7 @@ async def _kept(asking: Awaitable[Any]) -> Any:
 
 def _is_seen(kind: str, name: str, caller: Caller) -> bool:
     if kind == NameKind.PRINCIPAL:
-        return caller.sees_accounts or name == caller.account
+        return caller.sees_who(name)
     upstream, _, repository = name.partition("/")
     return caller.may_pull(upstream, repository)
 

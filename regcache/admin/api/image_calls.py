@@ -174,7 +174,7 @@ class _Calls:
             "shared_bytes": found.stored - found.own if sees_all else None,
             "shared_with": found.shared_with if sees_all else None,
             "first_fetched": time_or_null(found.since),
-            "fetched_by": (found.fetched_by or None) if sees_all else None,
+            "fetched_by": _who(found.fetched_by, caller),
             "last_used": time_or_null(found.last_used),
             "pulls_30d": found.pulls,
             **told_freshness(found.tags, upstream, self._catalogued.fresh_for),
@@ -220,9 +220,12 @@ class _Calls:
 
 
 def _pin(pin: ImagePin, caller: Caller) -> dict[str, Any]:
-    """Who pinned it is told to who sees everything, and to that one."""
-    told = caller.sees_all or pin.by == caller.account
-    return {"by": (pin.by or None) if told else None, "since": time_or_null(pin.since)}
+    return {"by": _who(pin.by, caller), "since": time_or_null(pin.since)}
+
+
+def _who(name: str, caller: Caller) -> str | None:
+    """Who did something, where that may be seen and is known."""
+    return name if name and caller.sees_who(name) else None
 
 
 def _settings(settings: ImageSettings) -> dict[str, Any]:

@@ -67,16 +67,16 @@ def job_routes(jobs: Jobs) -> list[CallRoute]:
 
     def list_jobs(asked: AskedCall) -> dict[str, Any]:
         seen = [each for each in jobs.all() if _is_seen(each, asked.caller)]
-        return {"items": [_told(each) for each in seen], "next": None}
+        return {"items": [_told(each, asked.caller) for each in seen], "next": None}
 
     def cancel(asked: AskedCall) -> dict[str, Any]:
         job = find(asked)
         jobs.cancel(job)
-        return _told(job)
+        return _told(job, asked.caller)
 
     return [
         CallRoute(GET_JOBS, list_jobs),
-        CallRoute(GET_JOB, lambda asked: _told(find(asked))),
+        CallRoute(GET_JOB, lambda asked: _told(find(asked), asked.caller)),
         CallRoute(CANCEL_JOB, cancel),
     ]
 
@@ -98,15 +98,15 @@ def begin_job(
 
 
 def _is_seen(job: Job, caller: Caller) -> bool:
-    """Administrators see all jobs, others those that tell of no repository that is hidden."""
-    return caller.sees_all or (bool(job.by) and job.by == caller.account)
+    """Who sees every repository sees all jobs, since they hide nothing; others their own."""
+    return caller.sees_all or caller.sees_who(job.by)
 
 
-def _told(job: Job) -> dict[str, Any]:
+def _told(job: Job, caller: Caller) -> dict[str, Any]:
     return {
         "id": job.id,
         "kind": job.kind,
-        "by": job.by or None,
+        "by": job.by if job.by and caller.sees_who(job.by) else None,
         "state": job.state.value,
         "began": time_text(job.began),
         "ended": time_or_null(job.ended),

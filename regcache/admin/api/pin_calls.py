@@ -136,7 +136,7 @@ class PinCalls:
             "reference": pin.reference,
             "digest": None if pin.digest is None else str(pin.digest),
             "own_bytes": None if image is None else image.frees,
-            "by": (pin.by or None) if caller.sees_all or pin.by == caller.account else None,
+            "by": pin.by if pin.by and caller.sees_who(pin.by) else None,
             "since": time_text(pin.since),
         }
 

@@ -175,8 +175,7 @@ class RequestCalls:
             since = self.log.seconds() - _DAY
         size = _ROW_BYTES * len(rows)
         found = await self.parser.run(size, clients, rows, Sight(asked.caller), since)
-        sees = asked.caller.role is Role.ADMIN or not asked.caller.account
-        known = self.log.ring.clients.known() if sees else {}
+        known = self.log.ring.clients.known() if asked.caller.sees_accounts else {}
         now = self.log.seconds()
         items = [each | _told(known.get(each["address"]), now) for each in found]
         return {"items": items, "next": None}

@@ -63,14 +63,10 @@ class Sight:
 
     def sees(self, row: RequestRecord) -> bool:
         """Whether anything of a request may be seen."""
-        if self.caller.sees_all or self.owns(row):
+        if self.caller.sees_all or self.sees_who(row):
             return True
         named = row.upstream and row.repository
         return bool(named) and self.caller.may_pull(row.upstream, row.repository)
-
-    def owns(self, row: RequestRecord) -> bool:
-        """Whether the caller asked it."""
-        return bool(row.account) and row.account == self.caller.account
 
     def sees_image(self, row: RequestRecord) -> bool:
         """Whether it may be seen what the index knows of it: who asked may have been refused."""
@@ -78,7 +74,7 @@ class Sight:
 
     def sees_who(self, row: RequestRecord) -> bool:
         """Whether it may be seen who asked."""
-        return self.caller.sees_accounts or self.owns(row)
+        return self.caller.sees_who(row.account)
 
 
 def part_of(found: ImagePart | None) -> dict[str, int] | None:

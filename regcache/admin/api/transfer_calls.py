@@ -153,9 +153,8 @@ def _item(facts: TransferFacts, part: ImagePart | None, caller: Caller) -> dict[
 
 
 def _reader(principal: str, request: str, caller: Caller) -> dict[str, str | None]:
-    """Who reads; an account with few rights is told only of itself."""
-    told = caller.sees_all or principal == caller.account
-    return {"principal": principal if told else None, "request": request}
+    """Who reads; an account is told only of itself."""
+    return {"principal": principal if caller.sees_who(principal) else None, "request": request}
 
 
 def _longest(intervals: Sequence[tuple[int, int]]) -> list[list[int]]:

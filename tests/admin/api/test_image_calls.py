@@ -273,3 +273,27 @@ class VisibilityTests(ImageCallCase):
         call = "image?name=docker.io/team/a&reference=1"
         found = self.answered(GET_IMAGE, self.get(call, ALICE))
         self.assertEqual([each["platform"] for each in found["platforms"]], ["linux/amd64"])
+
+
+class EverythingTests(ImageCallCase):
+    """An account that may pull everything, as without any rules."""
+
+    def test_who(self) -> None:
+        """It is told what others share, but not who fetched or pinned it, unless itself."""
+        for name in ("bob", "alice"):
+            where, image = repository_of(f"library/{name}"), image_of(name, [(name, 10)])
+            self.manifest(
+                image.manifest, *image.descriptors, repository=where.name, asked_by=name
+            )
+            self.put(where.name, image, tag="1")
+            self.successResultOf(self.index.pins.pin(where, "1", Pin(name, 1.0)))
+        for who, name, told in (
+            (ALICE, "bob", None),
+            (ALICE, "alice", "alice"),
+            (ROOT, "bob", "bob"),
+            ("", "bob", "bob"),
+        ):
+            call = f"image?name=docker.io/library/{name}&reference=1"
+            found = self.answered(GET_IMAGE, self.get(call, who))
+            self.assertEqual((found["fetched_by"], found["pinned"]["by"]), (told, told), who)
+            self.assertIsNotNone(found["own_bytes"])

@@ -111,3 +111,16 @@ class HiddenJobTests(JobCase):
         told = self.answered(GET_JOBS, self.get("jobs", ALICE))
         self.assertEqual(told["items"], [])
         self.assert_problem(self.get(f"job?id={job}", ALICE), 404, "NOT_CACHED")
+
+
+class EverythingTests(JobCase):
+    """An account that may pull everything, as without any rules."""
+
+    def test_by(self) -> None:
+        """It sees all jobs, and not whose they are."""
+        job = self.begin()
+        for who, by in ((ALICE, None), (ROOT, "root"), ("", "root")):
+            (told,) = self.answered(GET_JOBS, self.get("jobs", who))["items"]
+            self.assertEqual(told["by"], by, who)
+            told = self.answered(GET_JOB, self.get(f"job?id={job}", who))
+            self.assertEqual(told["by"], by, who)

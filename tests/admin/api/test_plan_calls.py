@@ -287,6 +287,21 @@ class PinCallTests(StorageApiCase):
         self.assert_problem(self.post("pin", {"targets": []}, ALICE), 403, "FORBIDDEN")
 
 
+class EverythingTests(StorageApiCase):
+    """An account that may pull everything, as without any rules."""
+
+    rules = ()
+
+    def test_by(self) -> None:
+        """It sees all pins, what they take, and not who set them."""
+        self.storage.tag("1", self.image[0])
+        body = {"targets": [{"name": NAME, "reference": "1"}]}
+        self.answered(PIN, self.post("pin", body, ROOT))
+        for who, by in ((ALICE, None), (ROOT, "root"), ("", "root")):
+            (pin,) = self.answered(GET_PINS, self.get("pins", who))["items"]
+            self.assertEqual((pin["by"], pin["own_bytes"] // MIB), (by, 2), who)
+
+
 class StorageCallTests(StorageApiCase):
     """The disk."""
 

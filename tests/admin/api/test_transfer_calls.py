@@ -15,7 +15,7 @@ from regcache.cache.download.progress import Progress
 from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.images import ImagePart
-from tests.support.api import ALICE, ApiCase
+from tests.support.api import ALICE, ROOT, ApiCase
 from tests.support.image_parts import KnownParts
 
 PULL = frozenset({Action.PULL})
@@ -121,3 +121,19 @@ class SightTests(TransferCase):
         self.assertEqual(item["names"], ["a.test/org/app"])
         self.assertEqual([each["principal"] for each in item["readers"]], ["alice", None])
         self.assertEqual(len(self.told()["items"]), 2)
+
+
+class EverythingTests(TransferCase):
+    """An account that may pull everything, as without any rules."""
+
+    def test_readers(self) -> None:
+        """It sees the sums, and of the readers itself alone; who asks on the machine sees all."""
+        told = self.told(ALICE)
+        self.assertEqual((told["in_bytes_per_s"], told["out_bytes_per_s"]), (7, 9))
+        for who, seen in (
+            (ALICE, ["alice", None]),
+            (ROOT, ["alice", "192.0.2.7"]),
+            ("", ["alice", "192.0.2.7"]),
+        ):
+            (item,) = self.told(who)["items"]
+            self.assertEqual([each["principal"] for each in item["readers"]], seen, who)

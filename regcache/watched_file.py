@@ -11,11 +11,10 @@ from twisted.logger import Logger
 from regcache.file_events import NO_FILE_EVENTS, IFileEvents
 from regcache.interfaces import IWorkPool
 from regcache.looks import Looks
+from regcache.whole_file import read_whole
 
 #: How often its state is looked at (seconds).
 INTERVAL = 1.0
-#: A file that is larger is not read (bytes).
-MOST_BYTES = 4 * 1024 * 1024
 
 #: Device, inode, size, and both times of a change; None where the file is missing.
 State = tuple[int, int, int, int, int] | None
@@ -111,9 +110,7 @@ class WatchedFile(Service):
             with open(self._path, "rb") as file:
                 status = os.fstat(file.fileno())
                 state = _state(status)
-                content = file.read(MOST_BYTES + 1)
-            if len(content) > MOST_BYTES:
-                raise ValueError(f"it is larger than {MOST_BYTES} bytes")
+                content = read_whole(file)
             return state, self._read(content)
         except FileNotFoundError as error:
             return state, _MissingError(error.strerror)

@@ -5,6 +5,33 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+#: A file of accounts, seats or keys that is larger is neither read nor written (bytes).
+MOST_BYTES = 4 * 1024 * 1024
+
+
+class FileTooLargeError(ValueError):
+    """A file has more than :data:`MOST_BYTES`."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it is larger than {MOST_BYTES // 1024**2} MiB, the most that is read")
+
+
+def read_whole(file: BinaryIO) -> bytes:
+    """All of an open file. Blocks. Raises OSError.
+
+    :raises FileTooLargeError: if that is too much.
+    """
+    content = file.read(MOST_BYTES + 1)
+    if not fits(content):
+        raise FileTooLargeError
+    return content
+
+
+def fits(content: bytes) -> bool:
+    """Whether :func:`read_whole` would read it again: nothing else may be written."""
+    return len(content) <= MOST_BYTES
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.watched_file import INTERVAL, MOST_BYTES, FileUnusableError, WatchedFile
+from regcache.watched_file import INTERVAL, FileUnusableError, WatchedFile
+from regcache.whole_file import MOST_BYTES
 from tests.support.pools import HeldPool, ImmediatePool
 
 

@@ -9,10 +9,11 @@ from OpenSSL import SSL, crypto
 from regcache.client_setup.served import ListeningPlace, LoginNeed, ServedHere, ServedRegistry
 from regcache.config.access_settings import AccessSettings, RuleSettings
 from regcache.config.endpoints import tcp_address
-from regcache.config.files import MAXIMUM_FILE, covered_names, load_certificates, read_bounded
+from regcache.config.files import covered_names, load_certificates, read_bounded
 from regcache.config.known import KNOWN
 from regcache.config.model import Config, Listener
 from regcache.htpasswd import ANYBODY
+from regcache.whole_file import MOST_BYTES
 
 #: X509_V_FLAG_NO_CHECK_TIME: whether a certificate has expired is another question.
 _ANY_TIME = 0x200000
@@ -84,7 +85,7 @@ def unknown_authority(chain: str) -> str:
         which clients take as well.
     """
     try:
-        certificates = load_certificates(read_bounded(chain, MAXIMUM_FILE))
+        certificates = load_certificates(read_bounded(chain, MOST_BYTES))
     except ValueError:
         return ""
     if _is_trusted(certificates):

@@ -16,8 +16,8 @@ from regcache.config.value_types import Scalar
 from regcache.htpasswd import parse_htpasswd
 from regcache.renewals import changed_lately
 from regcache.token_keys import parse_keys
+from regcache.whole_file import MOST_BYTES
 
-MAXIMUM_FILE = 4 * 1024**2
 MAXIMUM_PASSWORD = 4096
 BEING_RENEWED = "it was changed a moment ago, so what was read before stays in use meanwhile"
 
@@ -64,7 +64,7 @@ def readable(check: Callable[[bytes], object] | None = None) -> Scalar[str]:
 
     def parse(node: Node, context: Context) -> str:
         found = _path(node, context)
-        content = read_bounded(found, MAXIMUM_FILE)
+        content = read_bounded(found, MOST_BYTES)
         if check is not None:
             try:
                 check(content)
@@ -108,7 +108,7 @@ def seats_file() -> Scalar[str]:
     def parse(node: Node, context: Context) -> str:
         found = _path(node, context)
         if os.path.lexists(found):
-            read_seats(read_bounded(found, MAXIMUM_FILE), found)
+            read_seats(read_bounded(found, MOST_BYTES), found)
         return found
 
     return Scalar(parse, "file")
@@ -131,7 +131,7 @@ def _file_of(check: Callable[[str, bytes], object]) -> Scalar[str]:
 
     def parse(node: Node, context: Context) -> str:
         found = _path(node, context)
-        check(found, read_bounded(found, MAXIMUM_FILE))
+        check(found, read_bounded(found, MOST_BYTES))
         return found
 
     return Scalar(parse, "file")
@@ -201,8 +201,8 @@ def check_pair(chain: str, key: str) -> str | None:
     A renewal writes one after the other, so a reload may want to wait and ask again.
     """
     try:
-        leaf = load_certificates(read_bounded(chain, MAXIMUM_FILE))[0]
-        public = _load_public(read_bounded(key, MAXIMUM_FILE))
+        leaf = load_certificates(read_bounded(chain, MOST_BYTES))[0]
+        public = _load_public(read_bounded(key, MOST_BYTES))
     except ValueError as fault:
         return str(fault)
     if _public_bytes(leaf.public_key()) != public:
@@ -215,13 +215,13 @@ def end_of(chain: str) -> datetime:
 
     :raises ValueError: if it cannot be read.
     """
-    leaf = load_certificates(read_bounded(chain, MAXIMUM_FILE))[0]
+    leaf = load_certificates(read_bounded(chain, MOST_BYTES))[0]
     return leaf.not_valid_after_utc
 
 
 def covered_names(chain: str) -> set[str]:
     """The DNS names and addresses in the first certificate, lower case."""
-    leaf = load_certificates(read_bounded(chain, MAXIMUM_FILE))[0]
+    leaf = load_certificates(read_bounded(chain, MOST_BYTES))[0]
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):

@@ -11,14 +11,19 @@ import bcrypt
 from regcache.config import names
 from regcache.ctl.check_config import Commands
 from regcache.htpasswd import HtpasswdError, parse_htpasswd
-from regcache.whole_file import alone_in, replace_whole
+from regcache.whole_file import (
+    MOST_BYTES,
+    FileTooLargeError,
+    alone_in,
+    fits,
+    read_whole,
+    replace_whole,
+)
 
 #: How slow a hash is to be checked: about 50 ms. The daemon checks logins in two threads.
 COST = 10
 #: What bcrypt looks at of a password (bytes).
 LONGEST = 72
-#: A file that is larger is none of accounts (bytes).
-LARGEST_FILE = 4 * 1024 * 1024
 #: Stands for a hash while a name is checked.
 _SOME_HASH = "$2y$10$" + 53 * "."
 
@@ -125,7 +130,11 @@ def _change(path: str, user: str, hashed: str | None) -> str:
         status, text = _present(path)
         changed, done = _with_line(text, user, hashed)
         parse_htpasswd(changed, path)
-        _replace(path, changed.encode("utf-8"), status)
+        content = changed.encode("utf-8")
+        if not fits(content):
+            why = f"it would be larger than {MOST_BYTES} bytes, and not be read any more"
+            raise PasswdError(f"{path}: {why}: remove accounts first")
+        _replace(path, content, status)
     return done
 
 
@@ -137,12 +146,14 @@ def _present(path: str) -> tuple[os.stat_result | None, str]:
         return None, ""
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
+        if not stat.S_ISREG(status.st_mode):
             raise PasswdError(f"{path}: is no file of accounts")
         try:
-            return status, file.read().decode("utf-8")
+            return status, read_whole(file).decode("utf-8")
         except UnicodeDecodeError:
             raise PasswdError(f"{path}: is not UTF-8") from None
+        except FileTooLargeError as error:
+            raise PasswdError(f"{path}: {error}: is no file of accounts") from None
 
 
 def _with_line(text: str, user: str, hashed: str | None) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.ctl.main import main
 from regcache.htpasswd import parse_htpasswd
+from regcache.whole_file import MOST_BYTES
 from tests.access.accounts import hashed
 
 SECRET = "correct horse"
@@ -82,6 +83,14 @@ class ChangeTests(PasswdCase):
         self.assertTrue(self.is_right("alice", SECRET))
         self.assertEqual(self.passwd("alice", "--remove"), 0)
         self.assertEqual(self.file.read_bytes(), before + after)
+
+    def test_too_large(self) -> None:
+        """A file that is larger than what the daemon reads is neither changed nor made."""
+        for size, why in ((MOST_BYTES, "it would be larger"), (MOST_BYTES + 1, "it is larger")):
+            self.file.write_bytes(b"#" * (size - 1) + b"\n")
+            self.assertEqual(self.passwd("alice"), 1)
+            self.assertIn(why, self.err)
+            self.assertEqual(self.file.stat().st_size, size)
 
     def test_mode_and_link(self) -> None:
         """Mode and a symbolic link stay; the file is another one, and nothing else is left."""

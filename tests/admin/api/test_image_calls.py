@@ -282,9 +282,7 @@ class EverythingTests(ImageCallCase):
         """It is told what others share, but not who fetched or pinned it, unless itself."""
         for name in ("bob", "alice"):
             where, image = repository_of(f"library/{name}"), image_of(name, [(name, 10)])
-            self.manifest(
-                image.manifest, *image.descriptors, repository=where.name, asked_by=name
-            )
+            self.manifest(image.manifest, *image.descriptors, repository=where.name, asked_by=name)
             self.put(where.name, image, tag="1")
             self.successResultOf(self.index.pins.pin(where, "1", Pin(name, 1.0)))
         for who, name, told in (

@@ -45,6 +45,7 @@ from regcache.own_authority import (
 )
 from regcache.seat_edits import OtherSeatsError, SeatEdits
 from regcache.seats import HASH_PREFIX, Seat, Seats
+from regcache.store.pool import handed_over
 from regcache.times import time_text
 
 #: Limits, of which null is a value: none.
@@ -104,14 +105,25 @@ class SeatAdmin:
         return {} if access is None else access.access.accounts.seats
 
     async def listed(self) -> tuple[str, list[dict[str, Any]]]:
-        """The version of the file, and all seats."""
+        """The version of the file, and all its seats.
+
+        Where it cannot be used they are those in force, of no version that could be changed.
+        """
         self._path()
-        version = await self._engine.disk_pool.run(self._edits.version)
+        version, seats = await self._engine.disk_pool.run(self._present)
+        if seats is None:
+            seats = self._seats()
         knocks = defaultdict(list)
         for knock in self._engine.short_lived.knocks.all():
             knocks[knock.account].append(knock)
-        seats = self._seats()
         return version, [self._told(seats[name], knocks[name]) for name in sorted(seats)]
+
+    def _present(self) -> tuple[str, Seats | None]:
+        """In a thread."""
+        try:
+            return self._edits.present()
+        except (OSError, SeatsError):
+            return "", None
 
     async def change(self, change: SeatChange) -> dict[str, Any]:
         """Change a seat, or add one."""
@@ -121,9 +133,12 @@ class SeatAdmin:
             created = change.name not in self._seats()
             _assert_there(change, created)
             making = await self._make(change)
-            await self._write(change, making)
-        finally:
+        except BaseException:
             self._turn.release()
+            raise
+        # What is being written will be there: it has to come into force, whoever has left.
+        writing: Deferred[None] = Deferred.fromCoroutine(self._write_in_turn(change, making))
+        await handed_over(writing)
         return await self._answer(change.name, making, created)
 
     def _assert_possible(self, change: SeatChange) -> None:
@@ -173,6 +188,12 @@ class SeatAdmin:
             raise UnavailableProblem(f"no certificate can be issued: {error}") from None
         return issue_certificate(authority, change.name, change.days)
 
+    async def _write_in_turn(self, change: SeatChange, making: _Making) -> None:
+        try:
+            await self._write(change, making)
+        finally:
+            self._turn.release()
+
     async def _write(self, change: SeatChange, making: _Making) -> None:
         """Have the change in the file, and in force."""
         writing = self._engine.disk_pool.run(
@@ -220,31 +241,9 @@ class SeatAdmin:
         }
 
     def _told(self, seat: Seat, knocks: Sequence[Knock]) -> dict[str, Any]:
-        """A seat as the API has it."""
         used = self._engine.metering.book.used(seat.name)
         return {
-            "name": seat.name,
-            "password": seat.password is not None,
-            "keys": [
-                {
-                    "key": HASH_PREFIX + each.digest,
-                    "name": each.name,
-                    "until": each.until and each.until.isoformat(),
-                }
-                for each in seat.keys
-            ],
-            "knock": seat.knock is not None,
-            "certificates": [HASH_PREFIX + each for each in seat.certificates],
-            "host": seat.host is not None,
-            "until": seat.until and seat.until.isoformat(),
-            "ended": None if seat.ended is None else time_text(seat.ended.timestamp()),
-            "has_ended": seat.has_ended(self._engine.reactor.seconds()),
-            "daily": seat.daily,
-            "monthly": seat.monthly,
-            "rate": seat.rate,
-            "downloads": seat.downloads,
-            "upstreams": None if seat.upstreams is None else list(seat.upstreams),
-            "note": seat.note,
+            **_told(seat, self._engine.reactor.seconds()),
             "used": {"daily_bytes": used.day, "monthly_bytes": used.month},
             "left": {
                 "daily_bytes": _left(seat.daily, used.day),
@@ -254,6 +253,37 @@ class SeatAdmin:
                 {"address": each.place, "until": time_text(each.until)} for each in knocks
             ],
         }
+
+
+def _told(seat: Seat, now: float) -> dict[str, Any]:
+    """What the file says of a seat, as the API has it.
+
+    :param now: Unix seconds.
+    """
+    return {
+        "name": seat.name,
+        "password": seat.password is not None,
+        "keys": [
+            {
+                "key": HASH_PREFIX + each.digest,
+                "name": each.name,
+                "until": each.until and each.until.isoformat(),
+            }
+            for each in seat.keys
+        ],
+        "knock": seat.knock is not None,
+        "certificates": [HASH_PREFIX + each for each in seat.certificates],
+        "host": seat.host is not None,
+        "until": seat.until and seat.until.isoformat(),
+        "ended": None if seat.ended is None else time_text(seat.ended.timestamp()),
+        "has_ended": seat.has_ended(now),
+        "daily": seat.daily,
+        "monthly": seat.monthly,
+        "rate": seat.rate,
+        "downloads": seat.downloads,
+        "upstreams": None if seat.upstreams is None else list(seat.upstreams),
+        "note": seat.note,
+    }
 
 
 def _assert_there(change: SeatChange, created: bool) -> None:

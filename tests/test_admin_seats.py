@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -15,11 +16,13 @@ from regcache.admin.api.calls import PREFIX
 from regcache.admin.api.router import Api
 from regcache.admin_seats import SeatAdmin
 from regcache.config.client_facts import served_here
+from regcache.new_secrets import hash_of
 from regcache.own_authority import load_or_make_authority
 from regcache.parsing import Parser
+from regcache.whole_file import MOST_BYTES
 from tests.access.accounts import basic
 from tests.support.api import CHANGE, assert_answers, assert_problem
-from tests.support.pools import ImmediatePool
+from tests.support.pools import HeldPool, ImmediatePool
 from tests.support.web_client import Answer, MemoryClient, make_site
 from tests.test_seat_access import SeatDaemonCase
 
@@ -37,17 +40,21 @@ class SeatCallCase(SeatDaemonCase):
         self.engine.metering.book.load({}, date.today())
         folder = self.file.with_name("ca-of-test")
         self.folder = str(folder)
-        seats = SeatAdmin(
-            self.engine,
-            self.current,
-            lambda: succeed(served_here(self.current.in_force.config, "box")),
-            lambda: self.folder,
-        )
+        seats = self.make_admin()
         sessions = Sessions(self.engine.short_lived.entries, self.network)
         callers = Callers(self.current.gatekeeper, sessions, lambda: 0)
         api = Api(seat_calls.seat_routes(seats), callers, Parser(ImmediatePool()))
         self.api_site = make_site(lambda request: api.at(Reach.SOCKET)(request), self.network)
         self.patch(Callers, "find", _as_root)
+
+    def make_admin(self) -> SeatAdmin:
+        """What the calls are answered by."""
+        return SeatAdmin(
+            self.engine,
+            self.current,
+            lambda: succeed(served_here(self.current.in_force.config, "box")),
+            lambda: self.folder,
+        )
 
     def call(self, method: str, path: str, body: Any = None, *lines: str) -> Answer:
         """Ask the API."""
@@ -170,6 +177,84 @@ class ChangeTests(SeatCallCase):
         self.assertEqual(self.status("/v2/", shown), 401)
 
 
+class HandEditTests(SeatCallCase):
+    """The file was edited by hand a moment ago, and the daemon has not looked yet."""
+
+    def test_version(self) -> None:
+        """The version is that of the seats that are told: no change brings back what is revoked."""
+        first = self.change("seats/key", name="alice")["key"]
+        self.change("seats/key", name="alice")
+        before = self.call("GET", "seats")
+        keys = before.json["items"][0]["keys"]
+        revoked = {"key": "sha256:" + hashlib.sha256(first.encode()).hexdigest()}
+        lines = self.file.read_text().splitlines()
+        self.write("\n".join(each for each in lines if "keys" not in each))
+        after = self.call("GET", "seats")
+        self.assertEqual(after.json["items"][0]["keys"], [])
+        self.assertNotEqual(after.headers["etag"], before.headers["etag"])
+        for answer, given, status in ((before, keys, 412), (after, [], 200)):
+            tag = f"If-Match: {answer.headers['etag']}"
+            told = self.call("POST", "seats", {"name": "alice", "keys": given, "note": "z"}, tag)
+            self.assertEqual(told.status, status, told.body)
+        self.assertNotIn(revoked["key"], self.file.read_text())
+
+    def test_fault(self) -> None:
+        """Of a file with a fault those in force are told; a change says where the fault is."""
+        self.write("alice: {nte: x}\n")
+        told = self.call("GET", "seats")
+        self.assertEqual([each["note"] for each in told.json["items"]], ["x"])
+        tag = f"If-Match: {told.headers['etag']}"
+        answer = self.call("POST", "seats", {"name": "alice", "note": "y"}, tag)
+        assert_problem(self, answer, 422, "WRONG_SEATS")
+        self.write(FILE)
+        answer = self.call("POST", "seats", {"name": "alice", "note": "y"}, tag)
+        assert_problem(self, answer, 412, "CHANGED")
+        self.assertEqual(self.file.read_text(), FILE)
+
+
+class LeavingTests(SeatCallCase):
+    """The client leaves while its change is being written by a slow disk."""
+
+    def make_admin(self) -> SeatAdmin:
+        """Over a disk that waits for the test; the daemon's own looks do not."""
+        self.disk = HeldPool()
+        self.engine = replace(self.engine, disk_pool=self.disk)
+        return super().make_admin()
+
+    def begin_change(self, path: str, **body: Any) -> MemoryClient:
+        """Ask for a change."""
+        client = MemoryClient(self.api_site)
+        content = json.dumps(body).encode()
+        return client.request("POST", PREFIX + path, *CHANGE, body=content)
+
+    def test_left(self) -> None:
+        """The change comes into force whole; the next one waits for its end, and finds it there."""
+        secret = "s" * 43
+        self.write(FILE + f"  knock: {hash_of(secret)}\n")
+        self.network.advance(1)
+        self.get(f"/knock/{secret}", method="POST")
+        knocks = self.engine.short_lived.knocks
+        self.assertEqual(len(knocks.all()), 1)
+        self.begin_change("seats/end", name="alice").leave()
+        following = self.begin_change("seats", name="alice", note="paid")
+        self.assertEqual(len(self.disk.jobs), 1)
+        self.disk.release()
+        self.assertEqual(knocks.all(), [])
+        self.assertEqual(self.status(), 401)
+        self.disk.release_all()
+        self.assertTrue(following.answer().json["seat"]["has_ended"])
+        self.assertIn("note: paid", self.file.read_text())
+
+    def test_failed(self) -> None:
+        """A change that fails after that keeps nobody waiting."""
+        self.write("alice: {nte: x}\n")
+        self.begin_change("seats", name="alice", note="y").leave()
+        self.disk.release()
+        following = self.begin_change("seats", name="alice", note="paid")
+        self.disk.release()
+        assert_problem(self, following.answer(), 422, "WRONG_SEATS")
+
+
 class RefusalTests(SeatCallCase):
     """What is refused, and leaves the file as it was."""
 
@@ -220,6 +305,20 @@ class RefusalTests(SeatCallCase):
         answer = self.call("POST", "seats", {"name": "alice", "note": "y"})
         problem = assert_problem(self, answer, 422, "WRONG_SEATS")
         self.assertIn(":1: alice.nte: unknown key", problem["params"]["errors"][0])
+
+    def test_too_large(self) -> None:
+        """A file that is not read whole is not written either, nor one made that would not be."""
+        line = "# " + "x" * 1021 + "\n"
+        whole = FILE + line * (MOST_BYTES // len(line) - 1)
+        for more, why in ((MOST_BYTES - len(whole), "would be"), (2 * len(line), "it is")):
+            text = whole + "#" * (more - 1) + "\n"
+            self.write(text)
+            body = {"name": "bob", "note": "y"}
+            problem = assert_problem(self, self.call("POST", "seats", body), 422, "WRONG_SEATS")
+            (error,) = problem["params"]["errors"]
+            self.assertIn(f"{why} larger than", error)
+            self.assertIn("take out seats that have ended", error)
+            self.assertEqual(self.file.stat().st_size, len(text))
 
     def test_no_text(self) -> None:
         """So is one that is no text."""

@@ -8,7 +8,8 @@ client does not get over, any other error, a redirect, no
 ``Cache-Status`` of regcache
 bytes that are not those of their digest                   bypass
 an answer that was fetched, or passed through              miss
-all from the cache                                         hit
+all from the cache, also what is stale there since the     hit
+upstream was asked in vain
 =========================================================  ==========
 
 Bypass means that the client goes to the registry itself, or fails where it cannot.
@@ -53,6 +54,8 @@ class ProvedPart:
     def was_fetched(self) -> bool:
         """Whether the upstream had to give something new for it."""
         words = [word.strip() for word in self.cache_status.split(";")]
+        if "fwd=stale" in words and "fwd-status=200" not in words:
+            return False  # it was asked and gave nothing: the answer is what was here
         return "hit" not in words and any(word.startswith("fwd=") for word in words)
 
     @property

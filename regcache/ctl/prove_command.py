@@ -78,7 +78,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def prove(wishes: list[PullWish], connect: Connect) -> tuple[SplitResult, PullProof]:
-    """Pull what is wished, at the first place that speaks its scheme."""
+    """Pull what is wished, at the first place that speaks its scheme.
+
+    A login goes no further than to the first: that no TLS is spoken there can be forged on the way.
+    """
     for number, wish in enumerate(wishes):
         proof = PullProof()
         try:
@@ -86,7 +89,10 @@ def prove(wishes: list[PullWish], connect: Connect) -> tuple[SplitResult, PullPr
         except NoTLSError as error:
             proof.bypass = str(error)
             if number + 1 < len(wishes):
-                continue
+                if wish.login is None:
+                    continue
+                plain = wishes[number + 1].url.geturl().rstrip("/")
+                proof.bypass += f"; the login goes without TLS only if you write {plain}"
         except BypassError as error:
             proof.bypass = str(error)
         break

@@ -10,7 +10,6 @@ k3s, BuildKit                 no     yes     yes   by the host of the cache
 ============================  =====  ======  ====  ==================================
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from regcache.ctl.registry_connection import Connect, RegistryAnswer
 from regcache.digests import Digest, InvalidDigestError, is_digest
 from regcache.manifest_body import InvalidManifestError, ManifestBody, parse_manifest
 from regcache.media_types import MANIFEST_TYPES
+from regcache.parsing import load_json
 
 _ACCEPT = ", ".join((*MANIFEST_TYPES, "*/*"))
 _PING = "/v2/"
@@ -157,7 +157,8 @@ class ClientPull:
         if answer.status == 401:
             raise BypassError(f"401 to the login: {_message(answer)}")
         if 300 <= answer.status < 400:
-            where = urlsplit(answer.headers.get("location", "")).netloc
+            url = _url(answer.headers.get("location", ""))
+            where = "what is no URL" if url is None else url.netloc
             raise BypassError(f"it redirects to {where}, as the cache does not (https?)")
         if answer.status != 200:
             raise BypassError(f"{answer.status}: {_message(answer)}")
@@ -184,8 +185,8 @@ class ClientPull:
 
     def _token(self, challenge: Challenge) -> str:
         parameters = challenge.parameters
-        realm = urlsplit(parameters["realm"])
-        if realm.scheme not in ("http", "https"):
+        realm = _url(parameters["realm"])
+        if realm is None or realm.scheme not in ("http", "https"):
             raise BypassError("the token realm is no URL")
         names = [name for name in parameters if name in ("service", "scope")]
         query = {name: parameters[name] for name in names}
@@ -197,14 +198,24 @@ class ClientPull:
         if answer.status != 200:
             raise BypassError(f"the token realm {realm.netloc} answers {answer.status}")
         try:
-            found = json.loads(answer.body)
+            found = load_json(answer.body)
             return str(found.get("token") or found["access_token"])
         except (ValueError, KeyError, AttributeError):
             raise BypassError(f"the token realm {realm.netloc} gives no token") from None
 
     def _may_see_login(self, realm: SplitResult) -> bool:
-        """Over TLS, or where it would be shown anyway."""
-        return realm.scheme == "https" or realm.netloc == self._wish.url.netloc
+        """Over TLS, or where it is shown without it already."""
+        url = self._wish.url
+        return realm.scheme == "https" or (realm.scheme, realm.netloc) == (url.scheme, url.netloc)
+
+
+def _url(text: str) -> SplitResult | None:
+    """A URL that an answer names; None where it is none, or has no host."""
+    try:
+        url = urlsplit(text)
+        return url if url.hostname and url.port != 0 else None
+    except ValueError:
+        return None
 
 
 def _challenges(answer: RegistryAnswer) -> dict[str, Challenge]:
@@ -225,7 +236,7 @@ def _digest(text: str) -> Digest:
 def _message(answer: RegistryAnswer) -> str:
     """What an error says of itself."""
     try:
-        error = json.loads(answer.body)["errors"][0]
+        error = load_json(answer.body)["errors"][0]
         return f"{error['code']}: {error['message']}"[:_MOST_TOLD]
     except (ValueError, KeyError, IndexError, TypeError):
         return "without a word that a registry would say"

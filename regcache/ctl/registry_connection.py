@@ -99,6 +99,10 @@ class RegistryConnection:
             self._abort()
             self._connection.close()
             raise self._failure(error) from None
+        except ValueError:
+            # The target, a token or a host that another answer named; it is not told, being one.
+            self._connection.close()
+            raise BypassError(f"{self._place} cannot be asked for what was named") from None
         finally:
             ending.cancel()
         named = {name.lower(): value for name, value in response.getheaders()}

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.client_setup.steps import ClientLogin
 from regcache.ctl import prove_command
+from regcache.ctl.client_config_command import PASSWORD_VARIABLE
 from regcache.ctl.main import parser
 from regcache.ctl.naming import image_name
 from regcache.ctl.proof import BypassError, PullProof
@@ -55,6 +57,7 @@ class FakeCache:
     """Answers as a cache does that has an image.
 
     :ivar status: the Cache-Status of its answers.
+    :ivar urls: all that were connected to.
     :ivar answers: other answers, by method and path without query.
     :ivar challenge: asked of whoever shows no proof of ``proofs``.
     :ivar asked: method, target and ``Authorization`` of each request.
@@ -62,6 +65,7 @@ class FakeCache:
 
     def __init__(self) -> None:
         self.status = HIT
+        self.urls: list[SplitResult] = []
         self.answers: dict[str, RegistryAnswer | Exception] = {}
         self.challenge = ""
         self.proofs = {ALICE.basic, "Bearer T"}
@@ -78,6 +82,7 @@ class FakeCache:
     def connect(self, url: SplitResult) -> "FakeCache":
         """A connection to it."""
         self.url = url
+        self.urls.append(url)
         return self
 
     def ask(
@@ -149,13 +154,17 @@ class VerdictTests(ProveCase):
         self.assertEqual(kinds, ["tag", "manifest", "manifest", "config", "layer"])
 
     def test_miss(self) -> None:
-        """Something had to be fetched; a revalidated or stale tag is a hit."""
+        """Something had to be fetched; a tag that is revalidated, or stale as it was, is a hit."""
         for status, verdict in (
             (MISS, "miss"),
             ("regcache; fwd=uri-miss; detail=relay", "miss"),
             ("regcache; fwd=uri-miss; stored; collapsed", "miss"),
             ("regcache; hit; detail=revalidated", "hit"),
             ("regcache; hit; ttl=-90; detail=stale", "hit"),
+            ("regcache; fwd=stale; fwd-status=503", "hit"),
+            ("regcache; fwd=stale; detail=deadline", "hit"),
+            ("regcache; fwd=stale; detail=unreachable", "hit"),
+            ("regcache; fwd=stale; fwd-status=200", "miss"),
         ):
             self.cache.status = status
             self.assertEqual(self.prove().verdict, verdict, status)
@@ -177,6 +186,8 @@ class VerdictTests(ProveCase):
             (RegistryAnswer(502, {}, b"<html>"), "502: without a word"),
             (RegistryAnswer(200, {"cache-status": HIT}, b"", 7), "is not sha256:"),
             (RegistryAnswer(307, {"location": "https://cdn.test/x?sig=secret"}), "to cdn.test"),
+            (RegistryAnswer(307, {"location": "http://["}), "to what is no URL"),
+            (RegistryAnswer(403, {}, b"[" * 100_000), "403: without a word"),
             (BypassError("cache.test does not answer"), "does not answer"),
         ):
             self.cache.answers[path] = answer
@@ -262,6 +273,15 @@ class LoginTests(ProveCase):
             asked = ("GET", "/token?service=s&scope=a%3Ab+c", seen)
             self.assertEqual(self.cache.asked[1], asked)
 
+    def test_token_over_less(self) -> None:
+        """Who connects with TLS shows the account to no realm without, be it the same host."""
+        self.cache.answers["GET /token"] = RegistryAnswer(200, {}, b'{"token": "T"}')
+        for realm in ("http://cache.test/token", "http://cache.test:443/token"):
+            self.cache.challenge = f'Bearer realm="{realm}"'
+            self.cache.asked.clear()
+            self.prove("podman", ALICE, f"https://{urlsplit(realm).netloc}")
+            self.assertEqual(self.cache.asked[1], ("GET", "/token?", ""))
+
     def test_no_token(self) -> None:
         """A realm that gives none, or is none."""
         self.cache.challenge = 'Bearer realm="http://cache.test:5000/token"'
@@ -269,11 +289,13 @@ class LoginTests(ProveCase):
             (RegistryAnswer(503), "answers 503"),
             (RegistryAnswer(200, {}, b"[]"), "gives no token"),
             (RegistryAnswer(200, {}, b"{}"), "gives no token"),
+            (RegistryAnswer(200, {}, b"[" * 100_000), "gives no token"),
         ):
             self.cache.answers["GET /token"] = answer
             self.assert_bypass(why)
-        self.cache.challenge = 'Bearer realm="ftp://x"'
-        self.assert_bypass("is no URL")
+        for realm in ("ftp://x", "https://h:abc/", "https://h:99999/", "http://[", "https:///t"):
+            self.cache.challenge = f'Bearer realm="{realm}"'
+            self.assert_bypass("is no URL")
         self.cache.challenge = "Negotiate"
         self.assert_bypass("not what proof is wanted")
 
@@ -317,6 +339,32 @@ class CommandTests(ProveCase):
         self.cache.answers.clear()
         _, out, _ = self.command("cache.test:5000", "--json")
         self.assertEqual(json.loads(out)["url"], "https://cache.test:5000/")
+
+    def test_plain_with_a_login(self) -> None:
+        """A login goes without TLS only where that was typed; else it is said what to type."""
+        with patch.dict(os.environ, {PASSWORD_VARIABLE: ALICE.password}):
+            for tool in MANNERS:
+                self.cache.answers = {
+                    f"{method} {path}": NoTLSError("cache.test:5000 does not speak TLS")
+                    for method, path in (
+                        ("GET", "/v2/"),
+                        ("HEAD", "/v2/library/hello-world/manifests/latest"),
+                    )
+                }
+                words = ("--as", tool, "--account", "alice")
+                self.cache.urls.clear()
+                status, out, _ = self.command(*words, "cache.test:5000")
+                self.assertEqual(
+                    (status, {each.scheme for each in self.cache.urls}), (1, {"https"})
+                )
+                self.assertIn("bypass: cache.test:5000 does not speak TLS", out)
+                self.assertIn(
+                    "the login goes without TLS only if you write http://cache.test:5000", out
+                )
+                self.cache.answers.clear()
+                options = ("--platform", "linux/amd64")
+                self.assertEqual(self.command(*words, *options, "http://cache.test:5000")[0], 0)
+                self.assertEqual(self.cache.url.scheme, "http")
 
     def test_wrong(self) -> None:
         """What is no host, no image, or no authority."""

@@ -129,6 +129,19 @@ class ConnectionTests(SynchronousTestCase):
 
             self.assertIn(why, self.refused(serve))
 
+    def test_nothing_that_can_be_asked(self) -> None:
+        """What another answer named, and no request can hold, is told without it."""
+        for target, headers in (("/\u20ac", {}), ("/a b", {}), ("/", {"A": "secret\r\nB: c"})):
+            url = urlsplit("http://cache.test")
+            connection = RegistryConnection(
+                url, ssl.create_default_context(), time.monotonic() + PLENTY
+            )
+            connection._connection._create_connection = (  # type: ignore[attr-defined]
+                lambda *_: Line(fileno=socket.socketpair()[0].detach())
+            )
+            error = self.assertRaises(BypassError, connection.ask, "GET", target, headers)
+            self.assertNotIn("secret", str(error))
+
     def test_no_tls(self) -> None:
         """A server without TLS is told from one that does not answer."""
         plain = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"

@@ -1,7 +1,7 @@
 """Looks at what can be looked at where no daemon runs: the file, and what it names.
 
-What only the daemon knows how to do (tokens, manifests, its outgoing proxies and name servers) is
-left out, and that is said.
+What only the daemon knows how to do (tokens, manifests, its outgoing proxies, name servers and
+families of addresses) is left out, and that is said.
 """
 
 import os
@@ -84,18 +84,35 @@ def _answers(address: tuple[str, int] | None) -> bool | None:
 def _upstreams(config: Config, environ: Mapping[str, str]) -> list[Finding]:
     proxied = any(environ.get(name) for name in _PROXIES)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = list(pool.map(lambda each: _upstream(each, proxied), config.upstreams))
+        asked = list(
+            pool.map(
+                lambda each: _left_out(config, each, proxied) or _upstream(each), config.upstreams
+            )
+        )
     skews = [skew for _, skew in asked if skew is not None]
     found = [clock_finding(skews)] if skews else []
     return [*found, *(finding for finding, _ in asked)]
 
 
-def _upstream(settings: UpstreamSettings, proxied: bool) -> tuple[Finding, float | None]:
+def _left_out(
+    config: Config, settings: UpstreamSettings, proxied: bool
+) -> tuple[Finding, None] | None:
+    """Why it is not asked: as the daemon does it, it cannot be; None if it can."""
+    if settings.proxy not in (None, "direct") or (settings.proxy is None and proxied):
+        how = "it is asked through a proxy"
+    elif config.dns:
+        how = "its name is resolved by 'dns'"
+    elif settings.address_family != "any":
+        how = f"only its addresses of 'address_family' {settings.address_family} are used"
+    else:
+        return None
+    return look(settings.name, f"{how}, which only the daemon does", _STARTS), None
+
+
+def _upstream(settings: UpstreamSettings) -> tuple[Finding, float | None]:
     """What its first URL answers, and how far our clock is ahead of its."""
     name, url = settings.name, urlsplit(settings.urls[0].url)
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
-    if settings.proxy not in (None, "direct") or (settings.proxy is None and proxied):
-        return look(name, "it is asked through a proxy, which only the daemon does", _STARTS), None
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:

@@ -114,6 +114,20 @@ class NoDaemonTests(CommandCase):
         status, found = self.doctor()
         self.assertEqual((status, found["r.test"]["level"]), (0, "look"))
 
+    def test_names_as_the_daemon_resolves_them(self) -> None:
+        """Name servers and a family of addresses of its own are left to the daemon, too."""
+        usual = "upstreams: {r.test: {urls: [https://r.test], proxy: direct%s}}\n"
+        self.answer = BypassError("r.test does not answer")
+        for text, word in (
+            ("dns: [203.0.113.53]\n" + usual % "", "'dns'"),
+            (usual % ", address_family: ipv6", "'address_family'"),
+        ):
+            self.write(text)
+            status, found = self.doctor()
+            self.assertEqual((status, found["r.test"]["level"]), (0, "look"), found)
+            self.assertIn(word, found["r.test"]["text"])
+            self.assertIn("which only the daemon does", found["r.test"]["text"])
+
     def test_wrong_file(self) -> None:
         """A file that is wrong is bad; where there is none, nothing can be said."""
         self.write("nonsense: 1\n")

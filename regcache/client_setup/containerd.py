@@ -20,6 +20,7 @@ from regcache.client_setup.steps import (
 
 FOLDER = "/etc/containerd/certs.d"
 AUTHORITY = FOLDER + "/{}/ca.crt"
+HOSTS = FOLDER + "/{}/hosts.toml"
 CONFIG = "/etc/containerd/config.toml"
 #: A cache that does not answer is passed over after so long.
 DIAL_TIMEOUT = "5s"
@@ -53,7 +54,7 @@ def kubelet_steps(setup: SetUp) -> list[GuideStep]:
 def _files(setup: SetUp, title: str) -> list[GuideStep]:
     located = setup.located
     blocks = [
-        file(f"{FOLDER}/{name}/hosts.toml", _hosts(setup, each), secret=setup.needs_login)
+        file(HOSTS.format(name), _hosts(setup, each), secret=setup.needs_login)
         for each in located.mirrored
         for name in each.names
     ]

@@ -20,7 +20,9 @@ from regcache.client_setup.steps import (
 
 REGISTRIES = "/etc/containers/registries.conf.d/50-regcache.conf"
 AUTHORITY = "/etc/containers/certs.d/{}/ca.crt"
-CRIO_CONFIG = "/etc/crio/crio.conf.d/50-regcache.conf"
+#: CRI-O reads every file in it, whatever its name; of registries.conf.d only *.conf is read.
+CRIO_FOLDER = "/etc/crio/crio.conf.d"
+CRIO_CONFIG = f"{CRIO_FOLDER}/50-regcache.conf"
 CRIO_LOGINS = "/etc/crio/regcache-auth.json"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from regcache.client_setup.guide import TOOLS, guide_for
+from regcache.client_setup.guide_files import StrangeFileError, check_files
 from regcache.client_setup.located import NoSuchHostError, locate_registries
 from regcache.client_setup.steps import ANY_NAME, ClientLogin, SetUp, fill_in
 from regcache.client_setup.told import told_guide
@@ -85,7 +86,7 @@ async def client_config(options: argparse.Namespace, daemon: IAsksDaemon, printe
     if login is not None:
         _fill_in(guide, login)
     if options.write:
-        return _write(guide, options.root, printer)
+        return _write(guide, options, printer)
     _print(guide, printer)
     return DONE
 
@@ -145,7 +146,10 @@ def _fill_in(guide: Mapping[str, Any], login: ClientLogin) -> None:
     for step in guide["steps"]:
         step["text_code"] = FILLED.get(step["text_code"], step["text_code"])
     for block in _blocks(guide):
-        block["text"] = fill_in(block["text"], block["kind"], login)
+        filled = fill_in(block["text"], block["kind"], login)
+        if block["kind"] == "file" and filled != block["text"]:
+            block["secret"] = True
+        block["text"] = filled
 
 
 def _print(guide: Mapping[str, Any], printer: Printer) -> None:
@@ -176,13 +180,19 @@ def _tell_notes(guide: Mapping[str, Any], printer: Printer) -> None:
         printer.error(f"look: {_words(NOTES, note)}")
 
 
-def _write(guide: Mapping[str, Any], root: str, printer: Printer) -> int:
+def _write(guide: Mapping[str, Any], options: argparse.Namespace, printer: Printer) -> int:
     blocks = _blocks(guide)
     if any(block["secret"] and ANY_NAME in block["text"] for block in blocks):
         printer.error("the cache wants an account, which stands in the files: --account NAME")
         return USAGE
     try:
-        done = write_files(plan_files(blocks, root))
+        check_files(options.tool, blocks)
+        done = write_files(plan_files(blocks, options.root))
+    except StrangeFileError as error:
+        printer.error(f"the answer has what its guide cannot have: {error}")
+        printer.error("nothing is written; is it regcache, and of this version? Without --write")
+        printer.error("the files are only shown")
+        return FAILED
     except SetupFileError as error:
         printer.error(str(error))
         return FAILED

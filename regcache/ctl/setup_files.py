@@ -13,7 +13,8 @@ anything else, and what is no file     nothing at all is written, and what to ty
 =====================================  ====================================================
 
 Everything is looked at before anything is written. A file is replaced by a rename, so that it is
-there whole at each moment.
+there whole at each moment. Where a program reads all files of a folder, whatever their names, the
+file that is to be renamed and the ``.bak`` are in the folder above.
 """
 
 import json
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from regcache.client_setup.containers import CRIO_FOLDER
 from regcache.client_setup.docker import DAEMON_JSON
 from regcache.client_setup.steps import MARK
 
@@ -35,6 +37,9 @@ _MOST_KEPT = 1000
 #: Keys of daemon.json that are lists, of which others may have a part.
 _LISTS = ("registry-mirrors", "insecure-registries")
 _OPEN, _SECRET = 0o644, 0o600
+#: Folders of which a program reads every file. It reads registries.conf.d by ``*.conf``, folders of
+#: certificates by ``*.crt``, ``*.cert`` and ``*.key``; containerd knows its files by name.
+_READ_WHOLE = (CRIO_FOLDER,)
 
 
 class SetupFileError(Exception):
@@ -56,12 +61,14 @@ class PlannedFile:
     :ivar path: where it is, below the root.
     :ivar content: that it will have; for what is to be added, the addition.
     :ivar former: what it has now; None where there is none.
+    :ivar spare: the path that what is kept of it stands beside.
     """
 
     path: str
     action: FileAction
     content: bytes
     former: bytes | None
+    spare: str
     is_secret: bool = False
 
 
@@ -75,22 +82,40 @@ def plan_files(blocks: Iterable[Mapping[str, Any]], root: str) -> list[PlannedFi
 
 
 def _plan(block: Mapping[str, Any], root: str) -> PlannedFile:
-    path = os.path.join(root, str(block["path"]).lstrip("/"))
+    path = _below(root, str(block["path"]))
     content, former = str(block["text"]).encode("utf-8"), _read(path)
-    secret = bool(block["secret"])
+    spare, secret = _spare(path, str(block["path"])), bool(block["secret"])
     if former is None:
-        return PlannedFile(path, FileAction.WRITE, content, None, secret)
+        return PlannedFile(path, FileAction.WRITE, content, None, spare, secret)
     if block["part"]:
         action = FileAction.KEEP if _has_lines(former, content) else FileAction.ADD
-        return PlannedFile(path, action, content, former, secret)
+        return PlannedFile(path, action, content, former, spare, secret)
     if block["path"] == DAEMON_JSON:
         content = _merged(path, former, content)
     elif former != content and not (_is_ours(former) or path.endswith(".crt")):
-        kept = shlex.quote(f"{path}.mine")
+        kept = shlex.quote(f"{spare}.mine")
         why = f"{path}: has been written by others, and would be lost"
         raise SetupFileError(f"{why}; move it away first: mv {shlex.quote(path)} {kept}")
     action = FileAction.KEEP if former == content else FileAction.WRITE
-    return PlannedFile(path, action, content, former, secret)
+    return PlannedFile(path, action, content, former, spare, secret)
+
+
+def _below(root: str, path: str) -> str:
+    """A path below the root. :raises SetupFileError: if it may lead anywhere else."""
+    parts = path.strip("/").split("/")
+    if not path.isprintable() or not {"", ".", ".."}.isdisjoint(parts):
+        raise SetupFileError(f"{path!a}: is no path of a file that may be written")
+    return os.path.join(root, *parts)
+
+
+def _spare(path: str, told: str) -> str:
+    """Where what is kept of a file is put beside.
+
+    :param told: its path, without the root.
+    """
+    folder, name = os.path.split(path)
+    is_read_whole = os.path.dirname(told) in _READ_WHOLE
+    return os.path.join(os.path.dirname(folder), name) if is_read_whole else path
 
 
 def _read(path: str) -> bytes | None:
@@ -163,11 +188,13 @@ def _write(planned: PlannedFile) -> str:
     path = planned.path
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = _temporary(planned)
+        folder, name = os.path.split(planned.spare)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
         try:
+            _fill(descriptor, planned)
             if _read(path) != planned.former:
                 raise SetupFileError(f"{path}: somebody else changes it; try again")
-            kept = "" if planned.former is None else _keep(path)
+            kept = "" if planned.former is None else _keep(planned)
             os.rename(temporary, path)
         except BaseException:
             os.unlink(temporary)
@@ -177,10 +204,8 @@ def _write(planned: PlannedFile) -> str:
     return kept
 
 
-def _temporary(planned: PlannedFile) -> str:
-    """A file beside it, with its content, mode and owner."""
-    folder, name = os.path.split(planned.path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+def _fill(descriptor: int, planned: PlannedFile) -> None:
+    """Give a new file, which it closes, the content, mode and owner of one."""
     with open(descriptor, "wb") as file:
         file.write(planned.content)
         mode = _SECRET if planned.is_secret else _OPEN
@@ -192,13 +217,13 @@ def _temporary(planned: PlannedFile) -> str:
         os.fchmod(descriptor, mode)
         file.flush()
         os.fsync(descriptor)
-    return temporary
 
 
-def _keep(path: str) -> str:
+def _keep(planned: PlannedFile) -> str:
     """Keep what a file is, under a name that is not there yet."""
+    path, spare = planned.path, planned.spare
     for number in range(_MOST_KEPT):
-        kept = f"{path}.bak" if number == 0 else f"{path}.bak.{number}"
+        kept = f"{spare}.bak" if number == 0 else f"{spare}.bak.{number}"
         try:
             os.link(path, kept, follow_symlinks=False)
             return kept
@@ -208,4 +233,4 @@ def _keep(path: str) -> str:
             if not os.path.lexists(kept):
                 shutil.copy2(path, kept)
                 return kept
-    raise SetupFileError(f"{path}: there are {_MOST_KEPT} copies beside it; remove some")
+    raise SetupFileError(f"{path}: there are {_MOST_KEPT} copies, {spare}.bak…; remove some")

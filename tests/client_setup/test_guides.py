@@ -49,15 +49,15 @@ class GuideCase(SynchronousTestCase):
             return yaml.safe_load(text)
         return tomllib.loads(text)
 
-
-class EveryGuideTests(GuideCase):
-    """What holds for all of them."""
-
     def each(self) -> list[tuple[str, Guide]]:
         """Each program in each situation."""
         texts = [PLAIN, NAMED, PLAIN + _HTPASSWD, NAMED + _SOME, self.tls(), self.tls() + _HTPASSWD]
         found = [(tool, guide(tool, text)) for text in texts for tool in TOOLS]
         return found + [(tool, guide(tool, texts[0], "", True)) for tool in TOOLS]
+
+
+class EveryGuideTests(GuideCase):
+    """What holds for all of them."""
 
     def test_codes(self) -> None:
         """Every code has words, and all words are used."""

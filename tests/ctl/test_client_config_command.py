@@ -104,6 +104,35 @@ class ClientConfigTests(CommandCase):
         self.assertEqual(status, 1)
         self.assertIn("written by others", errors)
 
+    def test_hostile(self) -> None:
+        """An answer with a file that is not of this guide is refused, and nothing is written."""
+        for tool, path, text in (
+            ("docker", "/etc/cron.d/x", "x"),
+            ("docker", "/etc/docker/daemon.json", '{"hosts": ["tcp://0.0.0.0:2375"]}'),
+            ("podman", "/etc/containers/certs.d/../../x/ca.crt", "x"),
+        ):
+            self.serve(tool)
+            answer = self.daemon.answers["GET", "client-config"]
+            assert isinstance(answer, dict)
+            more = {"kind": "file", "path": path, "text": text, "part": False, "secret": False}
+            answer["steps"][-1]["blocks"].append(more)
+            status, out, errors = self.command(tool, "--write", "--root", str(self.root))
+            self.assertEqual((status, out), (1, ""), path)
+            self.assertIn("nothing is written", errors)
+            self.assertFalse((self.root / "etc").exists())
+
+    def test_secret(self) -> None:
+        """A file that an account was put into is a secret, whatever the answer says of it."""
+        self.serve("containerd", with_login=True)
+        answer = self.daemon.answers["GET", "client-config"]
+        assert isinstance(answer, dict)
+        for each in answer["steps"][0]["blocks"]:
+            each["secret"] = False
+        with patch.dict(os.environ, _PASSWORD):
+            words = ("--account", "alice", "--write", "--root", str(self.root))
+            self.command("containerd", *words)
+        self.assertEqual((self.root / _CONTAINERD).stat().st_mode & 0o777, 0o600)
+
     def test_without_daemon(self) -> None:
         """The configuration file is enough."""
         self.daemon.answers["GET", "client-config"] = _GONE

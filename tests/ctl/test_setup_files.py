@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.client_setup.containers import CRIO_CONFIG
 from regcache.client_setup.steps import MARK
 from regcache.ctl.setup_files import (
     FileAction,
@@ -126,6 +127,47 @@ class WritingTests(SetupFileCase):
         self.assertIn("somebody else", str(error))
         self.assertEqual([each.name for each in file.parent.iterdir()], ["hosts.toml"])
         self.assertEqual(file.read_text(), "theirs")
+
+    def test_outside(self) -> None:
+        """No path leads out of the root."""
+        for path in ("/etc/../../x", "../x", "/etc/a\nb", "", "/"):
+            self.assertIn("is no path", self.refused(block(path, OURS)))
+
+    def test_folder_that_is_read_whole(self) -> None:
+        """CRI-O reads every file of its folder: nothing else is ever in it, nor told to be."""
+        former = self.there(CRIO_CONFIG, OURS)
+        made: list[str] = []
+
+        def listed(source: str, target: str) -> None:
+            made.extend(os.listdir(former.parent))
+            real(source, target)
+
+        real = os.rename
+        with patch("os.rename", listed):
+            done = write_files(plan_files([block(CRIO_CONFIG, f"{OURS}1")], str(self.root)))
+        self.assertEqual(made, [former.name])
+        self.assertEqual(os.listdir(former.parent), [former.name])
+        kept = self.root / "etc/crio/50-regcache.conf.bak"
+        self.assertEqual([each for _, each in done], [str(kept)])
+        self.assertEqual(kept.read_text(), OURS)
+        former.write_text("theirs")
+        why = self.refused(block(CRIO_CONFIG, OURS))
+        self.assertIn(f"mv {former} {kept.with_suffix('.mine')}", why)
+
+    def test_nothing_left(self) -> None:
+        """Whatever fails, no file with a password stays behind."""
+        self.there(HOSTS, OURS)
+        for failing in ("os.fsync", "os.fchmod", "os.link", "os.rename"):
+            planned = plan_files([block(HOSTS, f"{OURS}1", secret=True)], str(self.root))
+            with (
+                patch(failing, side_effect=OSError(28, "No space left on device")),
+                patch("shutil.copy2", side_effect=OSError(28, "No space left on device")),
+            ):
+                error = self.assertRaises(SetupFileError, write_files, planned)
+            self.assertIn("No space left", str(error))
+            folder = self.root / HOSTS[1:].rpartition("/")[0]
+            self.assertEqual([each.name for each in folder.glob(".*")], [], failing)
+            self.assertEqual(self.read(HOSTS), OURS)
 
     def test_denied(self) -> None:
         """Where nothing may be written it is said how it may."""

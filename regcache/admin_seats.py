@@ -27,9 +27,9 @@ from regcache.config import access_settings
 from regcache.config.seats_file import SeatsError
 from regcache.config.seats_text import REMOVED, ItemAdded, SeatValueError
 from regcache.engine import Engine
+from regcache.htpasswd import LONGEST_PASSWORD
 from regcache.in_force import CurrentConfiguration
 from regcache.new_secrets import (
-    LONGEST_PASSWORD,
     bcrypt_of,
     hash_of,
     new_key,

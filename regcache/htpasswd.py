@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
+#: What bcrypt looks at of a password (bytes).
+LONGEST_PASSWORD = 72
 #: In a rule: everybody, with an account or not.
 ANYBODY = "anonymous"
 #: In a rule: everybody who has an account.

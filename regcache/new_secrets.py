@@ -9,8 +9,6 @@ from regcache.seats import HASH_PREFIX
 
 #: How slow a hash is to be checked: about 50 ms.
 COST = 10
-#: What bcrypt looks at of a password (bytes).
-LONGEST_PASSWORD = 72
 #: Letters and digits that nobody takes for others.
 _READABLE = "abcdefghijkmnpqrstuvwxyz23456789"
 _PASSWORD_LENGTH, _LABEL_LENGTH = 20, 10

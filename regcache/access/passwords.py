@@ -14,6 +14,7 @@ unknown                     a check; the outcome is remembered if the file is st
 A name that no account has is checked against hashes that nothing matches, which takes as long as
 real ones: as many as any account has. What is remembered is a keyed hash of name, password and
 stored hashes: nobody can tell the password from it, and with other hashes it is not found any more.
+So where a file changes, only those have to be checked again whose passwords have.
 """
 
 import hmac
@@ -26,6 +27,7 @@ from twisted.internet.interfaces import IReactorTime
 from regcache.access.attempts import Attempts
 from regcache.bounded import BoundedTable
 from regcache.errors import ServiceUnavailableError, TooManyRequestsError
+from regcache.htpasswd import LONGEST_PASSWORD
 from regcache.interfaces import IWorkPool
 from regcache.single_flight import Flights
 
@@ -35,8 +37,6 @@ REMEMBERED = 60.0
 MOST_REMEMBERED = 10_000
 #: Checks that are under way or wait for a thread.
 MOST_WAITING = 100
-#: What bcrypt looks at of a password (bytes).
-_LOOKED_AT = 72
 #: A hash that no password matches, by cost: a check takes as long as one of the file's.
 _NOBODY = b"$2b$%02d$" + b"R9h/cIPz0gi.URNNX3kh2O" + b"PST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 _DEFAULT_COST = 10
@@ -59,12 +59,14 @@ class Passwords:
         self._checks: Flights[bool] = Flights(clock)
 
     def replace(self, accounts: Mapping[str, Sequence[bytes]]) -> None:
-        """Take other accounts and their hashes; nothing is remembered of the former ones."""
+        """Take other accounts and their hashes.
+
+        Nothing that is remembered of one with other hashes is found again; of the rest it holds.
+        """
         self._accounts = dict(accounts)
         costs = [_cost(each) for hashes in accounts.values() for each in hashes]
         self._nobody = _NOBODY % max(costs, default=_DEFAULT_COST)
         self._most = max(1, *map(len, accounts.values())) if accounts else 1
-        self._remembered.clear()
 
     def known(self, name: str, password: bytes) -> bool | None:
         """What is remembered of a login; None if nothing is."""
@@ -147,7 +149,7 @@ def _matches_any(password: bytes, hashes: Sequence[bytes]) -> bool:
 def _matches(password: bytes, hashed: bytes) -> bool:
     if b"\0" in password:
         return False
-    return bcrypt.checkpw(password[:_LOOKED_AT], hashed)
+    return bcrypt.checkpw(password[:LONGEST_PASSWORD], hashed)
 
 
 def _cost(hashed: bytes) -> int:

@@ -47,16 +47,15 @@ class _Total:
     month: int = 0
 
     def move_to(self, day: date) -> None:
-        """Forget what was on other days, and in other months."""
-        if day == self.day:
-            return
-        if first_of_month(day) != first_of_month(self.day):
-            self.month = 0
-        self.day, self.today = day, 0
+        """Forget what was on other days of the month."""
+        if day != self.day:
+            self.day, self.today = day, 0
 
 
 class QuotaBook:
-    """Keeps the sums of all accounts.
+    """Keeps the sums of all accounts that were served something this month.
+
+    These are accounts of our own files, and as many others as are told apart each day.
 
     :ivar opened: what was served before this process is known, or cannot be found out.
     """
@@ -65,21 +64,25 @@ class QuotaBook:
         self._clock = clock
         self._days = days
         self._totals: dict[str, _Total] = {}
+        self._month = date.min
         self._open: dict[str, dict[int, Callable[[], int]]] = {}
         self.opened = Gate()
+
+    def __len__(self) -> int:
+        return len(self._totals)
 
     def load(self, served: Mapping[str, ServedTo], day: date) -> None:
         """Add what was served before this process, once.
 
         :param day: on which it was read.
         """
-        today = self._days.day(self._clock.seconds())
-        for account, sums in served.items():
+        today = self._today()
+        is_past = first_of_month(today) != first_of_month(day)
+        for account, sums in {} if is_past else served.items():
             total = self._total(account, today)
+            total.month += sums.month
             if today == day:
                 total.today += sums.day
-            if first_of_month(today) == first_of_month(day):
-                total.month += sums.month
         self.opened.succeed()
 
     def begin(self, account: str, serial: int, sent: Callable[[], int]) -> None:
@@ -90,27 +93,29 @@ class QuotaBook:
         """
         self._open.setdefault(account, {})[serial] = sent
 
-    def end(self, account: str, serial: int, count: int) -> None:
+    def end(self, account: str, serial: int, count: int, *, counted_for: str = "") -> None:
         """An answer has ended, be it one that was not told of before.
 
         :param count: bytes of its body that were sent.
+        :param counted_for: the name under which they count, if it is another one by now.
         """
         answers = self._open.get(account)
         if answers is not None:
             answers.pop(serial, None)
             if not answers:
                 del self._open[account]
-        total = self._total(account, self._days.day(self._clock.seconds()))
+        total = self._total(counted_for or account, self._today())
         total.today += count
         total.month += count
 
     def used(self, account: str) -> ServedTo:
         """How much was served to an account today and this month, answers under way included."""
+        today = self._today()
         total = self._totals.get(account)
         under_way = sum(sent() for sent in self._open.get(account, {}).values())
         if total is None:
             return ServedTo(under_way, under_way)
-        total.move_to(self._days.day(self._clock.seconds()))
+        total.move_to(today)
         return ServedTo(total.today + under_way, total.month + under_way)
 
     def reached(self, seat: Seat) -> ReachedQuota | None:
@@ -121,6 +126,14 @@ class QuotaBook:
         if seat.daily is not None and used.day >= seat.daily:
             return ReachedQuota(DAILY, seat.daily, self._days.next_day(now) - now)
         return None
+
+    def _today(self) -> date:
+        """The day; nothing of another month is known any more."""
+        day = self._days.day(self._clock.seconds())
+        if first_of_month(day) != self._month:
+            self._month = first_of_month(day)
+            self._totals.clear()
+        return day
 
     def _total(self, account: str, day: date) -> _Total:
         total = self._totals.get(account)

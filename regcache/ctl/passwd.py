@@ -10,7 +10,7 @@ import bcrypt
 
 from regcache.config import names
 from regcache.ctl.check_config import Commands
-from regcache.htpasswd import HtpasswdError, parse_htpasswd
+from regcache.htpasswd import LONGEST_PASSWORD, HtpasswdError, parse_htpasswd
 from regcache.whole_file import (
     MOST_BYTES,
     FileTooLargeError,
@@ -22,8 +22,6 @@ from regcache.whole_file import (
 
 #: How slow a hash is to be checked: about 50 ms. The daemon checks logins in two threads.
 COST = 10
-#: What bcrypt looks at of a password (bytes).
-LONGEST = 72
 #: Stands for a hash while a name is checked.
 _SOME_HASH = "$2y$10$" + 53 * "."
 
@@ -90,8 +88,8 @@ def _password() -> bytes:
     password = _asked() if sys.stdin.isatty() else _read()
     if not password:
         raise PasswdError("the password is empty")
-    if len(password) > LONGEST:
-        raise PasswdError(f"the password is too long: bcrypt takes {LONGEST} bytes")
+    if len(password) > LONGEST_PASSWORD:
+        raise PasswdError(f"the password is too long: bcrypt takes {LONGEST_PASSWORD} bytes")
     if any(byte < 32 or byte == 127 for byte in password):
         raise PasswdError("the password holds more than one line, or control characters")
     return password

@@ -48,9 +48,9 @@ class SumsFile:
         if self._connection is None:
             try:
                 self._connection = self._connect()
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError as error:
+            except sqlite3.Error as error:
+                if not _is_damage(error):
+                    raise
                 self._begin_anew(str(error))
                 self._connection = self._connect()
         return self._connection
@@ -65,9 +65,7 @@ class SumsFile:
     def failed(self, error: sqlite3.Error) -> OSError:
         """The error to raise; a damaged file is out of the way after that."""
         self.close()
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, sqlite3.OperationalError
-        ):
+        if _is_damage(error):
             self._begin_anew(str(error))
         return OSError(errno.EIO, f"{self.path}: {error}")
 
@@ -104,3 +102,9 @@ class SumsFile:
         for path in (self.path, *(self.path + end for end in _BESIDE)):
             with suppress(FileNotFoundError):
                 os.unlink(path)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether it is of the file itself, and no state of the disk that passes."""
+    is_passing = isinstance(error, sqlite3.OperationalError)
+    return isinstance(error, sqlite3.DatabaseError) and not is_passing

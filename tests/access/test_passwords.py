@@ -93,6 +93,19 @@ class PasswordTests(SynchronousTestCase):
         self.passwords.replace({})
         self.assertFalse(self.result("alice", "other"))
 
+    def test_others_changed(self) -> None:
+        """Where the file has others than before, who has the same password costs no check."""
+        self.assertTrue(self.result("alice", "secret"))
+        self.assertFalse(self.result("alice", "wrong"))
+        self.pool.jobs.clear()
+        self.passwords.replace({"alice": [ALICE], "bob": [hashed("other")]})
+        self.assertTrue(self.result("alice", "secret"))
+        self.assertFalse(self.result("alice", "wrong"))
+        self.assertEqual(len(self.pool.jobs), 0)
+        self.assertTrue(self.result("bob", "other"))
+        self.passwords.replace({"alice": [ALICE]})
+        self.assertFalse(self.result("bob", "other"))
+
     def test_several(self) -> None:
         """Any password of an account is right; every other check takes as many comparisons."""
         self.passwords.replace({"alice": [ALICE, hashed("other")], "bob": [ALICE], "carol": []})

@@ -91,6 +91,24 @@ class QuotaBookTests(SynchronousTestCase):
         self.book.end("alice", 1, 90)
         self.assertEqual(self.book.used("alice"), ServedTo(90, 90))
 
+    def test_other_name(self) -> None:
+        """What ends under another name than it began with, of who was removed, is not kept."""
+        self.book.begin("alice", 1, lambda: 80)
+        self.book.end("alice", 1, 90, counted_for="*")
+        self.assertEqual(self.book.used("alice"), ServedTo(0, 0))
+        self.assertEqual(self.book.used("*"), ServedTo(90, 90))
+
+    def test_overfilled(self) -> None:
+        """Who was served something in another month takes no room in this one."""
+        for number in range(5000):
+            self.book.end(f"job-{number}", number, 1)
+        self.assertEqual(len(self.book), 5000)
+        self.clock.advance(DAY)
+        self.assertEqual(self.book.used("job-1"), ServedTo(0, 0))
+        self.assertEqual(len(self.book), 0)
+        self.book.end("alice", 1, 1)
+        self.assertEqual(len(self.book), 1)
+
     def test_load(self) -> None:
         """What was served before the start is added to what was counted meanwhile."""
         self.assertFalse(self.book.opened.open)

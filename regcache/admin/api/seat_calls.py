@@ -9,10 +9,9 @@ from regcache.admin.api.calls import ApiCall, AskedCall, CallAnswer, CallRoute
 from regcache.admin.api.kinds import ArrayOf, Choice, Fields, Flag, Integer, Parameter, Text
 from regcache.admin.api.schemas import COUNT, FLAG, TEXT, TIME, array, nullable, record
 from regcache.admin.api.seat_kinds import DayValue, OrNothing, SizeValue
+from regcache.htpasswd import LONGEST_PASSWORD
 
 _LONGEST_NAME = 255
-#: Bytes that bcrypt looks at.
-_LONGEST_PASSWORD = 72
 PASSWORD, KEY, CERTIFICATE, HOST, LINK = "password", "key", "certificate", "host", "link"
 MADE = (PASSWORD, KEY, CERTIFICATE, HOST, LINK)
 #: For how long a certificate is good where nothing else is asked (days).
@@ -75,7 +74,7 @@ VALUES = (
     Parameter("certificates", ArrayOf(Text(71, 71), 1000), "Fingerprints: those that are to stay."),
     Parameter("host", OrNothing(Text(40, 6)), "The label of its host."),
     Parameter("knock", OrNothing(Text(71, 71)), "The hash of its link's secret."),
-    Parameter("password", OrNothing(Text(_LONGEST_PASSWORD, 1)), "Its password itself."),
+    Parameter("password", OrNothing(Text(LONGEST_PASSWORD, 1)), "Its password itself."),
 )
 GET_SEATS = ApiCall(
     method="GET",

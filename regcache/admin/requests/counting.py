@@ -35,8 +35,9 @@ WEEK_INTERVAL = 60.0
 _WEEK, _HOUR_MINUTES = 7 * 86_400, 60
 #: Names that wait to be written; others are not counted meanwhile.
 MOST_NAMES = 1000
-_HITS = frozenset({"hit", "revalidated", "stale"})
-_FETCHED, _BAD = frozenset({"miss", "relay"}), frozenset({"error", "denied"})
+#: Outcomes of requests whose bytes came from an upstream.
+FETCHED = frozenset({"miss", "relay"})
+_HITS, _BAD = frozenset({"hit", "revalidated", "stale"}), frozenset({"error", "denied"})
 #: Kinds of requests that wait to be added up.
 MOST_GROUPS = 2000
 
@@ -137,7 +138,7 @@ class RequestCounting:
                 if found is not None:
                     _count(found, group, outcome)
                     found.pulls += group.count * is_pull
-                    found.fetched += group.bytes * (outcome in _FETCHED)
+                    found.fetched += group.bytes * (outcome in FETCHED)
 
     def _sums_of(self, key: tuple[str, str]) -> Sums | None:
         sums = self._names.get(key)

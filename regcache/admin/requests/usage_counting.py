@@ -27,6 +27,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from regcache.access.quotas import QuotaBook
+from regcache.admin.requests.counting import FETCHED
 from regcache.admin.requests.written_behind import WritingService, WrittenBehind
 from regcache.interfaces import IWorkPool
 from regcache.local_days import LocalDays
@@ -45,7 +46,6 @@ from regcache.web.records import RequestRecord
 
 #: Accounts of an external token server that are told apart each day; further ones count as one.
 MOST_OTHERS = 1000
-_FETCHED = frozenset({"miss", "relay"})
 
 
 class UsageCounting:
@@ -73,7 +73,7 @@ class UsageCounting:
         account = record.account
         if account:
             name, where = self._name(account), ""
-            self._book.end(name, record.serial, record.body_bytes)
+            self._book.end(account, record.serial, record.body_bytes, counted_for=name)
         else:
             name, where = NOBODY, address_class(record.peer)
         key = UsageKey(day, name, where, record.upstream)
@@ -83,7 +83,7 @@ class UsageCounting:
         usage.requests += 1
         usage.pulls += record.is_pull
         usage.served += record.body_bytes
-        if record.outcome in _FETCHED:
+        if record.outcome in FETCHED:
             usage.fetched += record.body_bytes
         elif record.outcome == "denied":
             usage.refused += record.shows_login

@@ -11,31 +11,33 @@ line. The exit status is 0 only if something passed and nothing failed.
 """
 
 import argparse
-import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
 from unittest import TestCase, TestSuite
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(CHECKOUT)
+# What is compiled is kept, for the many programs in Python that the tests start; wherever
+# the checkout is, and whatever the environment says of it.
+BYTECODE = CHECKOUT / "build" / "bytecode"
+sys.dont_write_bytecode, sys.pycache_prefix = False, str(BYTECODE)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
 
-from twisted.python.failure import Failure  # noqa: E402
-from twisted.trial.reporter import TreeReporter  # noqa: E402
 from twisted.trial.runner import TestLoader, TrialRunner  # noqa: E402
 
-Counts = dict[str, int]
-
-#: How many lines of each failure the end of a run shows again.
-LAST_LINES = 12
-
-
-class Outcome(TypedDict):
-    """What one run ended with: its counts, and what failed, each as text with its name."""
-
-    counts: Counts
-    failures: list[str]
+from tests.support.outcomes import (  # noqa: E402
+    Outcome,
+    is_good,
+    keep,
+    kept,
+    lines,
+    outcome,
+    total,
+)
+from tests.support.timed_reporter import TimedReporter  # noqa: E402
 
 
 def _part(suite: TestSuite, integration: bool) -> TestSuite:
@@ -89,50 +91,17 @@ def run(
     suite: TestSuite = TestLoader().loadByNames(names, recurse=True)
     if integration is not None:
         suite = _thirds(_part(suite, integration), thirds)
-    result = TrialRunner(TreeReporter, workingDirectory=directory).run(suite)
-    assert isinstance(result, TreeReporter)
+    result = TrialRunner(TimedReporter, workingDirectory=directory).run(suite)
+    assert isinstance(result, TimedReporter)
     if result.shouldStop:
         sys.exit("interrupted")
-    counts = {
-        "passed": result.successes + len(result.expectedFailures),
-        "failed": len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses),
-        "skipped": len(result.skips),
-    }
-    return {"counts": counts, "failures": _failures(result)}
+    return outcome(result)
 
 
-def _failures(result: TreeReporter) -> list[str]:
-    texts = [
-        f"{test.id()}:\n" + "\n".join(f"    {line}" for line in _last_lines(reason))
-        for test, reason in [*result.failures, *result.errors]
-    ]
-    return texts + [f"{test.id()}: passed unexpectedly" for test, _ in result.unexpectedSuccesses]
-
-
-def _last_lines(reason: object) -> list[str]:
-    text = reason.getTraceback() if isinstance(reason, Failure) else str(reason)
-    return text.rstrip().splitlines()[-LAST_LINES:]
-
-
-def closing(outcome: Outcome) -> int:
-    """Print what failed, then the closing line; the exit status that it stands for."""
-    for failure in outcome["failures"]:
-        print(f"failed: {failure}")
-    counts = outcome["counts"]
-    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    print(f"{counts['passed']} passed, {counts['failed']} failed{skipped}", flush=True)
-    return 0 if counts["passed"] and not counts["failed"] else 1
-
-
-def total(tally: Path) -> Outcome:
-    """The sum of the runs in a tally file."""
-    runs: list[Outcome] = [json.loads(line) for line in tally.read_text().splitlines()]
-    return {
-        "counts": {
-            key: sum(one["counts"][key] for one in runs) for key in ("passed", "failed", "skipped")
-        },
-        "failures": [failure for one in runs for failure in one["failures"]],
-    }
+def closing(one: Outcome) -> int:
+    """Print what was slow, what failed and the closing line; the exit status that it stands for."""
+    print("\n".join(lines(one)), flush=True)
+    return 0 if is_good(one) else 1
 
 
 def main() -> int:
@@ -150,18 +119,13 @@ def main() -> int:
     parser.add_argument("names", nargs="*", default=["tests"])
     options = parser.parse_args()
     if options.closing:
-        return closing(total(options.closing))
+        return closing(total(kept(options.closing)))
     integration = options.integration if options.unit or options.integration else None
-    outcome = run(
-        options.names, options.temp_directory, integration=integration, thirds=options.thirds
-    )
+    one = run(options.names, options.temp_directory, integration=integration, thirds=options.thirds)
     if options.tally is None:
-        return closing(outcome)
-    options.tally.parent.mkdir(parents=True, exist_ok=True)
-    with options.tally.open("a") as tally:
-        tally.write(json.dumps(outcome) + "\n")
-    counts = outcome["counts"]
-    return 0 if counts["passed"] and not counts["failed"] else 1
+        return closing(one)
+    keep(options.tally, one)
+    return 0 if is_good(one) else 1
 
 
 if __name__ == "__main__":

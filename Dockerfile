@@ -34,7 +34,8 @@ RUN apt-get update \
         python3-twisted \
         python3-yaml \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 5000 --user-group --home-dir /var/lib/regcache regcache \
+    && groupadd --system --gid 5000 regcache \
+    && useradd --system --uid 5000 --gid regcache --home-dir /var/lib/regcache regcache \
     && install -d -o regcache -g regcache -m 750 /var/lib/regcache /run/regcache
 COPY --from=build /installed/usr/ /usr/
 COPY etc/container.yml /etc/regcache/regcache.yml

@@ -34,9 +34,9 @@ $(OLDEST)/.installed: setup.cfg pyproject.toml
 	touch $@
 
 # Programs that tests use and that want other versions of libraries than the tests do.
-$(TOOLS)/.installed:
+$(TOOLS)/.installed: Makefile
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check sslyze
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check sslyze kubernetes-validate
 	touch $@
 
 # What checks the scripts of the web UI and looks at its pages; nothing of it is shipped.

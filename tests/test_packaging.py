@@ -18,8 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache import __version__
 from tests.support.processes import CHECKOUT, Workspace, run, unavailable
 
-#: Folders of etc/ that are installed.
-SHARED = ("systemd", "prometheus", "grafana")
+#: Folders of etc/ that are installed. That of Docker Compose is for a checkout.
+SHARED = ("systemd", "prometheus", "grafana", "kubernetes", "proxy")
 PLUGIN = "twisted/plugins/regcache_plugin.py"
 #: What the wheel is built from.
 SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "etc", "regcache", "twisted")

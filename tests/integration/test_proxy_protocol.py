@@ -6,8 +6,9 @@ import ssl
 import struct
 
 from tests.integration.base import PullThroughCase, certificates, upstream_config
+from tests.support.front_proxies import haproxy
 from tests.support.images import MIB, mixed_image
-from tests.support.processes import Server, Workspace, free_port, require, wait_until
+from tests.support.processes import free_port, wait_until
 from tests.support.servers import Regcache
 
 IMAGE = mixed_image("proxied", 4 * MIB)
@@ -16,13 +17,6 @@ LAYER_PATH = f"/v2/team/app/blobs/{LAYER.digest}"
 REQUEST = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 
-_CONFIG = """
-defaults
-  mode tcp
-  timeout connect 10s
-  timeout client 60s
-  timeout server 60s
-"""
 _FORWARDING = """
 listen {name}
   bind 127.0.0.1:{port}
@@ -120,22 +114,16 @@ class ProxyProtocolTests(PullThroughCase):
 
     def test_haproxy(self) -> None:
         """Behind HAProxy, over both versions and with TLS, blobs come whole to known clients."""
-        require("haproxy")
-        workspace = Workspace()
-        self.addCleanup(workspace.remove)
         fronts = {
             (self.plain, "send-proxy"): free_port(),
             (self.plain, "send-proxy-v2"): free_port(),
             (self.tls, "send-proxy-v2"): free_port(),
         }
-        text = _CONFIG + "".join(
+        text = "".join(
             _FORWARDING.format(name=f"front{port}", port=port, behind=behind, option=option)
             for (behind, option), port in fronts.items()
         )
-        file = workspace.file("haproxy.cfg", text)
-        haproxy = Server(["haproxy", "-db", "-f", str(file)], workspace.path / "log")
-        self.addCleanup(haproxy.kill)
-        haproxy.wait_ready(lambda: all(_is_open(port) for port in fronts.values()))
+        self.addCleanup(haproxy(text, *fronts.values()).close)
         for number, ((behind, _), port) in enumerate(fronts.items()):
             # An address of this machine that the daemon sees only if the proxy says so.
             source = (f"127.0.0.{9 - number}", 0)
@@ -152,12 +140,3 @@ class ProxyProtocolTests(PullThroughCase):
             connection.close()
             self.wait_for_peer(source[0])
         self.assertNotIn("Traceback", self.daemon.log())
-
-
-def _is_open(port: int) -> bool:
-    """Whether somebody listens at a port."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except OSError:
-        return False
-    return True

@@ -13,32 +13,24 @@ from tests.integration.base import (
     public_upstream,
     upstream_config,
 )
-from tests.support.processes import Server, find_program, free_port, require
+from tests.support.front_proxies import nginx
+from tests.support.processes import free_port
 
 PROXY, INSIDE, OUTSIDE = "127.0.0.9", "127.0.0.2", "127.0.0.3"
 TARGET = "/v2/team/multi/manifests/1"
 
 _NGINX = """
-daemon off;
-pid {folder}/pid;
-error_log {folder}/error.log;
-events {{ worker_connections 256; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
-  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-  server {{
-    listen 127.0.0.1:{port} ssl;
-    ssl_certificate {chain};
-    ssl_certificate_key {key};
-    location / {{
-      proxy_pass http://127.0.0.1:{behind};
-      proxy_bind 127.0.0.9;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-    }}
+server {{
+  listen 127.0.0.1:{port} ssl;
+  ssl_certificate {chain};
+  ssl_certificate_key {key};
+  location / {{
+    proxy_pass http://127.0.0.1:{behind};
+    proxy_bind 127.0.0.9;
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
   }}
 }}
 """
@@ -62,28 +54,14 @@ class TrustedProxiesTests(PullThroughCase):
 
     def nginx(self) -> int:
         """Start it; its port."""
-        require("nginx")
-        place, port = self.workspace(), free_port()
-        certificate = certificates().certificate
-        config = place.file(
-            "nginx.conf",
-            _NGINX.format(
-                folder=place.path,
-                port=port,
-                behind=self.daemon.port,
-                chain=certificate.chain,
-                key=certificate.key,
-            ),
+        port, certificate = free_port(), certificates().certificate
+        text = _NGINX.format(
+            port=port,
+            behind=self.daemon.port,
+            chain=certificate.chain,
+            key=certificate.key,
         )
-        program = find_program("nginx") or "nginx"
-        server = Server([program, "-c", str(config)], place.path / "log")
-        self.addCleanup(server.kill)
-
-        def ready() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        server.wait_ready(ready)
+        self.addCleanup(nginx(text, port).close)
         return port
 
     def ask(

@@ -13,10 +13,13 @@ import jwt
 from regcache.access.challenges import ExternalRealm
 from regcache.access.own_tokens import LONGEST_TOKEN, BadTokenError
 from regcache.access.scopes import Scope, parse_scopes
+from regcache.htpasswd import is_account_name
 from regcache.token_keys import VerificationKey
 
 #: By how much the server's clock may differ (seconds).
 LEEWAY = 60
+#: The longest name of an account (characters), as in our own files.
+LONGEST_NAME = 255
 #: Entries of a token's access list that are looked at.
 MOST_ENTRIES = 100
 
@@ -98,11 +101,23 @@ class ExternalTokens:
         services = [audience] if isinstance(audience, str) else list(audience)
         upstreams = frozenset(self._services[each] for each in services if each in self._services)
         return ExternalClaims(
-            str(payload.get("sub") or ""),
+            _account(payload.get("sub")),
             None if self._shared else upstreams,
             tuple(_scopes(payload.get("access") or [])),
             float(payload["exp"]),
         )
+
+
+def _account(subject: object) -> str:
+    """The account; "" for a token of nobody in particular.
+
+    :raises ValueError: for what no account of ours may be called: rules, logs and files have it.
+    """
+    if subject is None or subject == "":
+        return ""
+    if not isinstance(subject, str) or len(subject) > LONGEST_NAME or not is_account_name(subject):
+        raise ValueError("the subject cannot be the name of an account")
+    return subject
 
 
 def _scopes(access: Sequence[Mapping[str, Any]]) -> Sequence[Scope]:

@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
+from twisted.logger import Logger
+
 from regcache.local_days import first_of_month, last_of_month
 from regcache.store.sums_file import SumsFile
 from regcache.usage import (
@@ -60,12 +62,15 @@ _WHO = "(SELECT DISTINCT account, class FROM months WHERE month BETWEEN ? AND ?)
 class UsageFile:
     """See :class:`regcache.usage.IUsageFile`."""
 
+    _log = Logger()
+
     def __init__(self, path: str) -> None:
         self._file = SumsFile(path, _SCHEMA, VERSION, pragmas=_PRAGMAS, keeps=True)
         self._tidied: date | None = None
 
     def add(self, batch: UsageBatch, today: date) -> None:
         """Add a batch, all of it or nothing, and drop what is too old."""
+        batch = {key: usage for key, usage in batch.items() if self._can_be_kept(key)}
         try:
             with self._file.open() as connection:
                 for table, number in (("day", day_number), ("month", month_number)):
@@ -76,6 +81,19 @@ class UsageFile:
             self._tidied = today
         except sqlite3.Error as error:
             raise self._file.failed(error) from error
+
+    def _can_be_kept(self, key: UsageKey) -> bool:
+        """Whether SQLite takes the names of a row: with one that it does not, no row is written."""
+        try:
+            f"{key.account}{key.upstream}".encode()
+        except UnicodeEncodeError:
+            self._log.error(
+                "what {account} used of {upstream} is not kept: the name is no Unicode text",
+                account=ascii(key.account),
+                upstream=ascii(key.upstream),
+            )
+            return False
+        return True
 
     def rows(self, question: UsageQuestion, most: int) -> Sequence[UsageRow]:
         """The sums that are asked for."""

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.challenges import ExternalRealm
-from regcache.access.external_tokens import LEEWAY, MOST_ENTRIES, ExternalTokens
+from regcache.access.external_tokens import LEEWAY, LONGEST_NAME, MOST_ENTRIES, ExternalTokens
 from regcache.access.own_tokens import LONGEST_TOKEN, BadTokenError
 from regcache.access.scopes import repository_scope
 from regcache.token_keys import MOST_KEYS, KeysFileError, parse_keys
@@ -124,6 +124,18 @@ class TokenTests(SynchronousTestCase):
             claims = self.tokens.read(self.sign(algorithm))
             self.assertEqual((claims.account, claims.upstreams), ("carol", {"docker.io"}))
             self.assertEqual(claims.scopes, (repository_scope("org/app", "pull", "push"),))
+
+    def test_subject(self) -> None:
+        """A subject is what an account may be called, or is left out for nobody in particular."""
+        for good in ("carol", "c" * LONGEST_NAME, "Käte"):
+            self.assertEqual(self.tokens.read(self.sign(sub=good)).account, good)
+        for nobody in ("", None):
+            self.assertEqual(self.tokens.read(self.sign(sub=nobody)).account, "")
+        for bad in ("anonymous", "*", "\ud800", "a\nb", "a\0", "c" * (LONGEST_NAME + 1), "a:b"):
+            self.refused(self.sign(sub=bad))
+        body = json.dumps({"iss": "auth.example.com", "aud": "regcache/docker.io", "sub": 5,
+                           "exp": int(time.time()) + 300, "access": []})  # fmt: skip
+        self.refused(jwt.api_jws.encode(body.encode(), RSA, algorithm="RS256"))
 
     def test_named_key(self) -> None:
         """A name of a key is only a hint; a key that is named is the only one that counts."""

@@ -149,7 +149,6 @@ class UsageHistory(WritingService):
         return self._behind.write({}, today)
 
     def _not_read(self, failure: Failure) -> None:
-        failure.trap(OSError)
         self._behind.say(failure)
         self._book.opened.succeed()
 

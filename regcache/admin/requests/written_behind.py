@@ -28,6 +28,8 @@ Told = TypeVar("Told")
 class WrittenBehind(Generic[Batch, Told]):
     """What cannot be written is kept, and written with the batch that follows.
 
+    So it is whatever the error was; one that is no fault of the disk is logged as one of ours.
+
     :param add: writes a batch, in a thread; raises OSError if the disk fails. It gives something.
     :param merge: makes one batch of an earlier and a later one.
     :param what: that is written, for the log.
@@ -76,15 +78,16 @@ class WrittenBehind(Generic[Batch, Told]):
         return told
 
     def _not_written(self, failure: Failure, batch: Batch) -> None:
-        failure.trap(OSError)
         later, self._waiting = self._waiting, None
         self._waiting = batch if later is None else self._merge(batch, later)
         self.say(failure)
 
     def say(self, failure: Failure) -> None:
         """Say that the file fails, once until it is well again."""
-        if not self._is_failing:
+        if not self._is_failing and failure.check(OSError):
             self._log.warn("{what} cannot be written: {why}", what=self._what, why=failure.value)
+        elif not self._is_failing:
+            self._log.failure("{what} cannot be written", failure=failure, what=self._what)
         self._is_failing = True
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.quotas import QuotaBook
@@ -123,18 +124,22 @@ class CountingTests(UsageCase):
 class BrokenFile(UsageFile):
     """Fails as long as it is told to."""
 
-    cannot_read = cannot_write = False
+    cannot_read = cannot_write = is_wrong = False
 
     def add(self, batch: Any, today: date) -> None:
         """Add, or fail."""
         if self.cannot_write:
             raise OSError("the disk is full")
+        if self.is_wrong:
+            raise ValueError("a fault of ours")
         super().add(batch, today)
 
     def served(self, today: date) -> Any:
         """Read, or fail."""
         if self.cannot_read:
             raise OSError("the disk is ill")
+        if self.is_wrong:
+            raise ValueError("a fault of ours")
         return super().served(today)
 
 
@@ -233,6 +238,39 @@ class HistoryTests(UsageCase):
         self.file.cannot_write = False
         self.clock.advance(INTERVAL)
         self.assertEqual(self.served(), 3000)
+
+    def test_wrong(self) -> None:
+        """An error that is no fault of the disk loses no batch either, and is logged once."""
+        self.file.is_wrong = True
+        for _ in range(3):
+            self.counting(row(account="alice"))
+            self.clock.advance(INTERVAL)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.file.is_wrong = False
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.served(), 3000)
+
+    def test_wrong_at_the_start(self) -> None:
+        """So it is while the file is read: the quotas go by what is counted until it can be."""
+        self.counting(row(account="alice"))
+        self.successResultOf(self.history.stopService())
+        self.start(is_wrong=True)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertTrue(self.book.opened.open)
+        self.file.is_wrong = False
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.book.used("alice"), ServedTo(1000, 1000))
+
+    def test_no_text(self) -> None:
+        """A name that the file cannot have is left out of it, and told; the rest is written."""
+        self.counting(row(account="\ud800"))
+        self.counting(row(account="alice"))
+        with capturedLogs() as logs:
+            self.clock.advance(INTERVAL)
+        told = [formatEvent(each) for each in logs if each["log_level"] is LogLevel.error]
+        self.assertEqual(len(told), 1)
+        self.assertIn("'\\ud800'", told[0])
+        self.assertEqual(self.rows(), [(self.key("alice"), Usage(1, 0, 1000, 0, 0))])
 
     def test_unreadable(self) -> None:
         """A file that cannot be read stops nobody; what was in it counts when it can be."""

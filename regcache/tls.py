@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from regcache.access.client_issuers import ClientIssuers
 from regcache.file_events import NO_FILE_EVENTS, IFileEvents
+from regcache.host_rules import plain_host
 from regcache.interfaces import IWorkPool
 from regcache.looks import Looks
 from regcache.renewals import PATIENCE, changed_lately
@@ -173,18 +174,14 @@ class CertificateStore:
         if context is not None:
             connection.set_context(context)
             connection.issuers = self._issuers
-        if _plain(name) in self._never_asked:
+        if plain_host(name) in self._never_asked:
             connection.set_verify(SSL.VERIFY_NONE)
             connection.issuers = None
 
     def _find(self, host: str) -> SSL.Context | None:
         """An exact name, else a wildcard that stands for exactly the first label."""
-        host = _plain(host)
+        host = plain_host(host)
         return self._contexts.get(host) or self._contexts.get("*." + host.partition(".")[2])
-
-
-def _plain(host: str) -> str:
-    return host.lower().removesuffix(".")
 
 
 def _stat(path: str) -> tuple[int, int, int] | None:

@@ -28,6 +28,7 @@ from regcache.sparingly import Sparingly
 from regcache.token_key import LENGTH, KeyFileError, load_or_make_key
 from regcache.token_keys import VerificationKey, parse_keys
 from regcache.watched_file import FileUnusableError, WatchedFile
+from regcache.web.forwarded import TrustedProxies
 
 _log = Logger()
 
@@ -66,14 +67,12 @@ def build_access(config: model.Config, engine: Engine) -> BuiltAccess | None:
     external = _external(chosen.token, config)
     names = {name: each.name for each in config.upstreams for name in (each.name, *each.aliases)}
     access = Access(
-        Rules(True, chosen.admins, [_rule(each, config) for each in chosen.rules], names),
+        Rules(True, chosen.admins, [_rule(each, names) for each in chosen.rules], names),
         Passwords(engine.password_pool, engine.reactor),
         OwnTokens(_key(chosen, config.storage.directory), chosen.token_ttl),
         engine.reactor,
         external=external,
-        knocking=None
-        if chosen.knock is None
-        else Knocking(engine.short_lived.knocks, chosen.knock),
+        knocking=_knocking(chosen, engine),
     )
     _make_seats(chosen.seats)
     watchers = _watchers(chosen, access, external, engine)
@@ -89,8 +88,11 @@ def build_access(config: model.Config, engine: Engine) -> BuiltAccess | None:
     return BuiltAccess(access, permission, external is None and has_accounts, watchers)
 
 
-def _knocking(seconds: float | None, engine: Engine) -> Knocking | None:
-    return None if seconds is None else Knocking(engine.short_lived.knocks, seconds)
+def _knocking(chosen: settings.AccessSettings, engine: Engine) -> Knocking | None:
+    if chosen.knock is None:
+        return None
+    proxies = TrustedProxies(chosen.trusted_proxies)
+    return Knocking(engine.short_lived.knocks, chosen.knock, proxies.client_address)
 
 
 def _make_seats(path: str | None) -> None:
@@ -107,18 +109,12 @@ def _make_seats(path: str | None) -> None:
         raise AccessSetupError(f"access.seats: {why}: make it, or name another place") from None
 
 
-def _rule(rule: settings.RuleSettings, config: model.Config) -> Rule:
+def _rule(rule: settings.RuleSettings, names: Mapping[str, str]) -> Rule:
     actions = frozenset(Action(each) for each in rule.actions)
-    upstreams = frozenset(_upstream_name(each, config) for each in rule.upstreams)
+    upstreams = frozenset(names.get(each, each) for each in rule.upstreams)
     grant = Grant(actions, upstreams or None, rule.repositories or None)
     networks = tuple(ip_network(each, strict=False) for each in rule.networks)
     return Rule(frozenset(rule.accounts), grant, networks)
-
-
-def _upstream_name(name: str, config: model.Config) -> str:
-    """The name of the upstream that a name or alias means."""
-    found = (each.name for each in config.upstreams if name in (each.name, *each.aliases))
-    return next(found, name)
 
 
 def _realm(token: settings.TokenAccess) -> ExternalRealm:

@@ -128,6 +128,12 @@ class CurrentConfiguration(MultiService):
         """The proxies that are believed, by the configuration then in force."""
         return self._in_force.proxies
 
+    def shown_host(self, host: str) -> str:
+        """A host as it may be told, without the whole label of a seat, in the same way."""
+        gatekeeper = self._in_force.gatekeeper
+        seats = None if gatekeeper is None else gatekeeper.seat_hosts
+        return host if seats is None else seats.shown(host)
+
     def is_admin_host(self, host: str | None) -> bool:
         """Whether a normalised host is one of ``admin.hosts``, in the same way."""
         return self._in_force.table.is_admin_host(host)
@@ -293,7 +299,7 @@ def _distribution(
         seat_hosts = None
         if config.access.seats is not None:
             accounts = access.access.accounts
-            seat_hosts = SeatHosts(table, accounts.is_label, accounts.was_label)
+            seat_hosts = SeatHosts(table, accounts.is_present_label, accounts.is_any_label)
         gatekeeper = Gatekeeper(
             access.access,
             access.permission,

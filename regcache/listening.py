@@ -211,6 +211,7 @@ class _Making:
             recorders=self._builder.recorders,
             limits=self._builder.limits(self._config),
             proxies=self._builder.current.proxies,
+            shown_host=self._builder.current.shown_host,
             **more,
         )
 

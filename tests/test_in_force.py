@@ -28,7 +28,7 @@ from tests.cache.cases import manifest_of
 from tests.support import caches
 from tests.support.pools import ImmediatePool
 from tests.support.senders import make_terms
-from tests.support.web_client import MemoryClient, make_site
+from tests.support.web_client import MemoryClient, RecordList, make_site
 from tests.upstream.network import Network, Seen, response
 
 OLD, NEW = "203.0.113.5", "203.0.113.6"
@@ -73,7 +73,15 @@ class InForceCase(SynchronousTestCase):
         """Put a configuration in force."""
         self.current = CurrentConfiguration(first, self.engine.metrics, self.engine.answer_limits)
         dispatch = self.current.dispatch(ENDPOINT)
-        self.site = make_site(dispatch, self.network, pacing=self.engine.pacing)
+        self.records = RecordList()
+        self.site = make_site(
+            dispatch,
+            self.network,
+            pacing=self.engine.pacing,
+            recorders=[self.records],
+            proxies=self.current.proxies,
+            shown_host=self.current.shown_host,
+        )
         return self.current
 
     def serve(self, address: str, answer: Callable[[Seen], bytes | None]) -> None:

@@ -6,11 +6,16 @@ import os
 import time
 from pathlib import Path
 
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
+
 from regcache.access_control import AccessSetupError
+from regcache.admin.health import HealthPages
 from regcache.saved_knocks import DELAY
 from regcache.watched_file import INTERVAL
+from regcache.web.redirect import RedirectDispatch
 from tests.access.accounts import basic, hashed
-from tests.support.web_client import Answer, MemoryClient
+from tests.support.web_client import PEER, Answer, MemoryClient
 from tests.test_in_force import InForceCase
 
 LABEL, SECRET = "k3j9x2fq7m", "s" * 43
@@ -42,7 +47,7 @@ class SeatDaemonCase(InForceCase):
 
     def begin(self, more: str = "") -> None:
         """Start with this file."""
-        access = f"access: {{seats: '{self.file}', knock: 24h}}\n"
+        access = f"access:\n  seats: '{self.file}'\n  knock: 24h\n"
         keys = f"urls: ['http://old.test'], hosts: [{HOST}]"
         self.start(self.build(keys, access + more)).startService()
         self.addCleanup(self.current.stopService)
@@ -100,6 +105,28 @@ class HostTests(SeatDaemonCase):
         for host in (f"other-{LABEL}.example.com", f"docker-{LABEL}.example.org", LABEL):
             self.assertEqual(self.status(host=host), 401, host)
 
+    def test_records(self) -> None:
+        """Nothing that is recorded of a request has a whole label, however it was answered."""
+        dispatch = self.site.dispatch
+        health = HealthPages(lambda: [])
+        for dispatcher, target, status in (
+            (dispatch, "/v2/", 200),
+            (health.before(dispatch), "/healthz", 200),
+            (health.before(dispatch), "/readyz", 200),
+            (RedirectDispatch(), "/v2/", 308),
+            (dispatch, "http://other.example/", 400),
+        ):
+            self.site.dispatch = dispatcher
+            self.assertEqual(self.status(target, host=SEAT_HOST), status, target)
+            self.assertEqual(self.records.last.host, f"docker-{LABEL[:3]}....example.com")
+        self.site.dispatch = dispatch
+        client = MemoryClient(self.site).request("POST", "/v2/", host=SEAT_HOST, body=b"x" * 70_000)
+        self.assertEqual(client.answer().status, 405)
+        self.assertNotIn(LABEL, repr(self.records.records))
+        twice = f"docker-{LABEL}-{LABEL}.example.com"
+        self.get("/v2/", host=twice)
+        self.assertEqual(self.records.last.host, f"docker-{LABEL}-{LABEL[:3]}....example.com")
+
     def test_tokens(self) -> None:
         """There are tokens of a seat's host for it alone."""
         scope = "scope=repository:org/app:pull,delete"
@@ -128,11 +155,73 @@ class LinkTests(SeatDaemonCase):
         page = self.get(f"/knock/{SECRET}")
         self.assertEqual(page.status, 200)
         self.assertIn('<form method="post"><button>', page.body.decode())
-        self.assertEqual(page.headers["referrer-policy"], "no-referrer")
+        self.assertEqual(page.headers["referrer-policy"], "same-origin")
         self.assertEqual(page.headers["cache-control"], "no-store")
         self.assertEqual(self.status(), 401)
         self.assertEqual(self.get(f"/knock/{SECRET}", method="POST").status, 200)
         self.assertEqual(self.status(), 200)
+
+    def test_foreign_pages(self) -> None:
+        """A page of another site lets no address in through the browser of a visitor."""
+        own = f"Origin: http://{HOST}"
+        for lines in (
+            ["Origin: https://evil.example"],
+            [f"Origin: https://{HOST}.evil.example"],
+            [f"Origin: https://{HOST}:8443"],
+            ["Origin: null"],
+            ["Origin: "],
+            [own, "Origin: https://evil.example"],
+            ["Origin: null", "Sec-Fetch-Site: cross-site"],
+            [own, "Sec-Fetch-Site: same-site"],
+            ["Sec-Fetch-Site: cross-site"],
+            ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"],
+            ["Sec-Fetch-Site: same-origin", "Origin: https://evil.example"],
+        ):
+            answer = self.get(f"/knock/{SECRET}", *lines, method="POST")
+            self.assertEqual(answer.status, 403, lines)
+            self.assertIn("A page of another site", answer.body.decode())
+        for number in range(20):
+            self.get(f"/knock/{number}", "Sec-Fetch-Site: cross-site", method="POST")
+        self.assertEqual(self.status(), 401)
+        self.assertEqual(self.status(f"/knock/{SECRET}", "Sec-Fetch-Site: cross-site"), 200)
+
+    def test_own_pages(self) -> None:
+        """The button of the page does, by what its browser tells, and so do other programs."""
+        for lines in (
+            [],
+            [f"Origin: http://{HOST}"],
+            [f"Origin: https://{HOST}", "Sec-Fetch-Site: same-origin"],
+            ["Origin: null", "Sec-Fetch-Site: same-origin"],
+            ["Sec-Fetch-Site: none"],
+        ):
+            self.forget()
+            self.assertEqual(self.get(f"/knock/{SECRET}", *lines, method="POST").status, 200)
+            self.assertEqual(self.status(), 200, lines)
+
+    def test_shared_addresses(self) -> None:
+        """Where a request has no address of its own nobody is let in, and the page says why."""
+        self.begin("  trusted_proxies: [192.0.2.7/32]\n")
+        peers: list[tuple[IAddress, list[str], int]] = [
+            (UNIXAddress("/run/x.sock"), [], 403),
+            (PEER, [], 403),
+            (PEER, ["X-Forwarded-For: unknown"], 403),
+            (PEER, ["X-Forwarded-For: 192.0.2.7"], 403),
+            (PEER, ["X-Forwarded-For: 198.51.100.9"], 200),
+            (IPv4Address("TCP", "198.51.100.10", 9), [], 200),
+        ]
+        for peer, lines, status in peers:
+            for method in ("GET", "POST"):
+                client = MemoryClient(self.site, peer=peer)
+                answer = client.request(method, f"/knock/{SECRET}", *lines, host=HOST).answer()
+                self.assertEqual(answer.status, status, (peer, lines, method))
+                self.assertEqual("no address of its own" in answer.body.decode(), status == 403)
+        places = {each.place for each in self.engine.short_lived.knocks.all()}
+        self.assertEqual(places, {"198.51.100.9", "198.51.100.10"})
+
+    def forget(self) -> None:
+        """No address is a seat."""
+        self.engine.short_lived.knocks.forget("alice")
+        self.current.in_force.access.access.forget()  # type: ignore[union-attr]
 
     def test_wrong(self) -> None:
         """Other secrets are no pages, and too many of them are refused, with any method."""
@@ -154,8 +243,7 @@ class LinkTests(SeatDaemonCase):
         self.addCleanup(path.unlink)
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
         self.assertNotIn(SECRET, path.read_text())
-        self.engine.short_lived.knocks.forget("alice")
-        self.current.in_force.access.access.forget()  # type: ignore[union-attr]
+        self.forget()
         self.assertEqual(self.status(), 401)
         saved.load()
         self.current.in_force.access.access.forget()  # type: ignore[union-attr]

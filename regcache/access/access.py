@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.access.accounts import AccountProof, Accounts
+from regcache.access.accounts import AccountProof, Accounts, ProofKind
 from regcache.access.credentials import (
     Asker,
     Credentials,
@@ -120,15 +120,16 @@ class Access:
         return decision
 
     def decide_by_refresh(self, asker: Asker, token: str) -> Decision:
-        """The decision on a refresh token that is shown instead of a password."""
+        """The decision on a refresh token instead of a password; it ends with that."""
         try:
             claims = self.tokens.read_refresh(token, asker.host)
         except BadTokenError:
             return self.wrong_token(asker)
         proof = self.accounts.by_mark(claims.account, claims.mark) if claims.account else None
-        if proof is None:
+        if proof is None or proof.pull_only:
             return self.wrong_token(asker)
-        return self.decisions.account(proof, asker.address)
+        until = min(proof.until, claims.until)
+        return self.decisions.account(replace(proof, until=until), asker.address)
 
     def knock(self, secret: str, address: str | None) -> AccountProof | None:
         """The seat that the secret of a link is of; None if it is of none, which counts as wrong.
@@ -141,10 +142,11 @@ class Access:
             self._passwords.refuse(address, self._passwords.fingerprint("", secret.encode()))
         return proof
 
-    def admit_address(self, proof: AccountProof, address: str | None) -> Knock:
+    def admit_address(self, proof: AccountProof, address: str) -> Knock:
         """Let an address pull as a seat from now on.
 
         :param proof: of :meth:`knock`.
+        :param address: of ``knocking.client_address``.
         """
         assert self.knocking is not None, "nobody may knock"
         former = self.knocking.knocks.find(address)
@@ -186,9 +188,9 @@ class Access:
         """A certificate of no account, or that has expired since the handshake, counts as none."""
         shown = asker.certificate
         if shown is not None and shown.until > self._clock.seconds():
-            proof = self.accounts.by_certificate(shown.fingerprint, shown.account)
+            proof = self.accounts.by_certificate(shown)
             if proof is not None:
-                return self.decisions.account(proof, asker.address, until=shown.until)
+                return self.decisions.account(proof, asker.address)
         return self.decisions.unproved(asker.address, asker.seat_label)
 
     async def _by_password(self, asker: Asker, credentials: Credentials) -> Decision:
@@ -213,9 +215,8 @@ class Access:
     def _by_external(self, asker: Asker, claims: ExternalClaims) -> Decision:
         """The server's access list decides, and the rules where there are some."""
         if claims.account:
-            decision = self.decisions.account(
-                AccountProof(claims.account, ""), asker.address, until=claims.until
-            )
+            proof = AccountProof(claims.account, "", ProofKind.EXTERNAL, claims.until)
+            decision = self.decisions.account(proof, asker.address)
         else:
             decision = self.decisions.anonymous(asker.address, until=claims.until)
         grants = decision.grants
@@ -226,7 +227,7 @@ class Access:
         return replace(decision, grants=grants, scopes=claims.scopes, upstreams=claims.upstreams)
 
     def _by_claims(self, asker: Asker, claims: TokenClaims) -> Decision:
-        proof = self.accounts.by_mark(claims.account, claims.mark) if claims.account else None
+        proof = self.decisions.proof_of(claims.account, claims.mark, asker.address)
         if proof is not None:
             decision = self.decisions.account(proof, asker.address)
         elif claims.account:

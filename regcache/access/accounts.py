@@ -1,26 +1,32 @@
 """All accounts, each once: those of a htpasswd file, and seats; and what proves to be one.
 
-=========================  ===================  =================================
-proof                      what it may be for   it ends
-=========================  ===================  =================================
-a password of either file  all                  with any password of the account
-a robot key                all                  with its line, or its last day
-a certificate of a seat    all                  with its fingerprint
-the host name of a seat    pulls                with its label
-an address that knocked    pulls                with the secret of the link
-=========================  ===================  =================================
+============================  ===================  ======================================
+proof                         what it may be for   it ends
+============================  ===================  ======================================
+a password of either file     all                  with any password of the account
+a robot key                   all                  with its line, or its last day
+a certificate of a seat       all                  with its fingerprint, or when it expires
+a certificate with the        all                  with any password of the account, or when
+account's name                                     it expires
+the host name of a seat       pulls                with its label
+an address that knocked       pulls                with the secret of the link, or its time
+============================  ===================  ======================================
 
 All of them end with the account, and when its seat ends. What is made of a proof, a token or a
-session, carries its mark: it is good as long as the account has that proof.
+session, carries its mark: it is good as long as the account has that proof. The mark does not tell
+when a certificate expires: what is made of one has to end with it by itself. Nor does it tell which
+address knocked: a token of one has to come from such an address.
 """
 
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 
 from twisted.internet.interfaces import IReactorTime
 
+from regcache.access.credentials import ClientCertificate
 from regcache.access.principals import TransferLimits, limits_of_seat
 from regcache.seats import RobotKey, Seat, Seats, end_of_day
 
@@ -28,19 +34,39 @@ from regcache.seats import RobotKey, Seat, Seats, end_of_day
 KEY_PREFIX = b"rc_"
 
 
+class ProofKind(Enum):
+    """By what somebody is known as an account; each is a part of the marks of its kind."""
+
+    PASSWORD = "password"
+    KEY = "key"
+    CERTIFICATE = "certificate"
+    COMMON_NAME = "common name"
+    HOST = "host"
+    KNOCK = "knock"
+    #: A token of an external server.
+    EXTERNAL = "external"
+
+
+_WEAK = frozenset({ProofKind.HOST, ProofKind.KNOCK})
+
+
 @dataclass(frozen=True, slots=True)
 class AccountProof:
     """What shows that somebody is an account.
 
     :ivar mark: by what it is known elsewhere; no secret can be found from it.
-    :ivar pull_only: it is weak: others may see it, so it is good for pulls alone.
     :ivar until: its own end (Unix seconds).
     """
 
     account: str
     mark: str
-    pull_only: bool = False
+    kind: ProofKind
     until: float = math.inf
+
+    @property
+    def pull_only(self) -> bool:
+        """Whether it is weak: others may see it, so it is good for pulls alone."""
+        return self.kind in _WEAK
 
 
 class Accounts:
@@ -100,7 +126,7 @@ class Accounts:
         """
         if not self.exists(name):
             return None
-        return AccountProof(name, _mark("mark", name, b"\0".join(self.hashes[name])))
+        return self._by_hashes(ProofKind.PASSWORD, name)
 
     def by_key(self, name: str, shown: bytes) -> AccountProof | None:
         """The proof that a robot key is; None if it is no key of that account now."""
@@ -111,39 +137,34 @@ class Accounts:
         found = [] if seat is None else [each for each in seat.keys if each.digest == digest]
         return next(iter(self._key_proofs(name, found)), None)
 
-    def by_certificate(self, fingerprint: str, common_name: str) -> AccountProof | None:
-        """The proof that a client certificate is; None if it is nobody's.
-
-        :param common_name: where it speaks for an account by its name; else "".
-        """
-        name = self._certificates.get(fingerprint)
-        if name is not None:  # whatever its common name is, also when the seat has ended
-            mark = _mark("certificate", name, fingerprint.encode())
-            return AccountProof(name, mark) if self._is_present(name) else None
-        return self.by_password(common_name) if self._is_present(common_name) else None
+    def by_certificate(self, shown: ClientCertificate) -> AccountProof | None:
+        """The proof that a client certificate is, with its end; None if it is nobody's."""
+        name = self._certificates.get(shown.fingerprint)
+        if name is None:
+            name, kind, digest = shown.account, ProofKind.COMMON_NAME, ""
+        else:  # whatever its common name is, also when the seat has ended
+            kind, digest = ProofKind.CERTIFICATE, shown.fingerprint
+        if not self._is_present(name):
+            return None
+        found = _proof(kind, name, digest) if digest else self._by_hashes(kind, name)
+        return replace(found, until=shown.until)
 
     def by_host(self, label: str) -> AccountProof | None:
         """The proof that the host name of a seat is; None if the label is of none, or ended."""
-        name = self._hosts.get(label)
-        if name is None or not self._is_present(name):
-            return None
-        return AccountProof(name, _mark("host", name, label.encode()), pull_only=True)
+        return self._of_present(ProofKind.HOST, self._hosts.get(label), label)
 
-    def was_label(self, label: str) -> bool:
+    def is_any_label(self, label: str) -> bool:
         """Whether a text is the label of a seat, be it one that has ended."""
         return label in self._hosts
 
-    def is_label(self, label: str) -> bool:
+    def is_present_label(self, label: str) -> bool:
         """Whether a text is the label of a seat that has not ended."""
         return label in self._hosts and self._is_present(self._hosts[label])
 
     def by_knock(self, secret: str) -> AccountProof | None:
         """The proof that the secret of a link is; None if it is of no seat, or of an ended one."""
         digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-        name = self._knocks.get(digest)
-        if name is None or not self._is_present(name):
-            return None
-        return _knock_proof(name, digest)
+        return self._of_present(ProofKind.KNOCK, self._knocks.get(digest), digest)
 
     def by_mark(self, name: str, mark: str) -> AccountProof | None:
         """The proof of an account that has this mark; None if it has none such any more."""
@@ -152,26 +173,37 @@ class Accounts:
         return next((each for each in self._proofs(name) if each.mark == mark), None)
 
     def _proofs(self, name: str) -> Iterator[AccountProof]:
-        """All that an account has now."""
-        password, seat = self.by_password(name), self._seats.get(name)
-        if password is not None:
-            yield password
+        """All that an account has now. Which of its certificates is shown, and so when that ends,
+        is not known here.
+        """
+        for kind in (ProofKind.PASSWORD, ProofKind.COMMON_NAME):
+            yield self._by_hashes(kind, name)
+        seat = self._seats.get(name)
         if seat is None:
             return
         yield from self._key_proofs(name, seat.keys)
         for each in seat.certificates:
-            yield AccountProof(name, _mark("certificate", name, each.encode()))
+            yield _proof(ProofKind.CERTIFICATE, name, each)
         if seat.host is not None:
-            yield AccountProof(name, _mark("host", name, seat.host.encode()), pull_only=True)
+            yield _proof(ProofKind.HOST, name, seat.host)
         if seat.knock is not None:
-            yield _knock_proof(name, seat.knock)
+            yield _proof(ProofKind.KNOCK, name, seat.knock)
+
+    def _of_present(self, kind: ProofKind, name: str | None, shown: str) -> AccountProof | None:
+        if name is None or not self._is_present(name):
+            return None
+        return _proof(kind, name, shown)
+
+    def _by_hashes(self, kind: ProofKind, name: str) -> AccountProof:
+        """A proof that ends with any password of an account."""
+        return AccountProof(name, _mark(kind, name, b"\0".join(self.hashes[name])), kind)
 
     def _key_proofs(self, name: str, keys: Sequence[RobotKey]) -> Iterator[AccountProof]:
         for each in keys:
             end = end_of_day(each.until)
             if end is None or end > self._clock.seconds():
-                mark = _mark("key", name, each.digest.encode())
-                yield AccountProof(name, mark, until=math.inf if end is None else end)
+                found = _proof(ProofKind.KEY, name, each.digest)
+                yield replace(found, until=math.inf if end is None else end)
 
     def _present(self, name: str) -> Seat | None:
         """A seat that has not ended."""
@@ -185,10 +217,10 @@ class Accounts:
         )
 
 
-def _knock_proof(name: str, digest: str) -> AccountProof:
-    return AccountProof(name, _mark("knock", name, digest.encode()), pull_only=True)
+def _proof(kind: ProofKind, name: str, shown: str) -> AccountProof:
+    return AccountProof(name, _mark(kind, name, shown.encode()), kind)
 
 
-def _mark(kind: str, name: str, proof: bytes) -> str:
-    text = b"\0".join((kind.encode(), name.encode(), proof))
+def _mark(kind: ProofKind, name: str, shown: bytes) -> str:
+    text = b"\0".join((kind.value.encode(), name.encode(), shown))
     return hashlib.sha256(text).hexdigest()[:32]

@@ -62,7 +62,7 @@ class Asker:
     :ivar seat_label: the label of a seat in the Host; "" without one.
     """
 
-    authorization: str | None
+    authorization: str | None = field(repr=False)
     address: str | None
     host: str
     certificate: ClientCertificate | None = None

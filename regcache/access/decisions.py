@@ -1,14 +1,15 @@
 """What a proof comes to: the decision for an account, an address or nobody."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from twisted.internet.interfaces import IReactorTime
 
-from regcache.access.accounts import AccountProof, Accounts
+from regcache.access.accounts import AccountProof, Accounts, ProofKind
 from regcache.access.grants import Action, Grant, Rules
 from regcache.access.kept_decisions import MOST_DECISIONS
-from regcache.access.knocks import Knocks
+from regcache.access.knocks import Knock, Knocks
 from regcache.access.principals import (
     LONGEST_DECISION,
     Decision,
@@ -27,10 +28,18 @@ class Knocking:
     """How addresses come to be seats.
 
     :ivar seconds: for how long: ``access.knock``.
+    :ivar client_address: gives the address of a peer where that is one client's own; None where
+        strangers share it, or there is none. No such place is ever a seat.
     """
 
     knocks: Knocks
     seconds: float
+    client_address: Callable[[str | None], str | None] = lambda address: address
+
+    def find(self, address: str | None) -> Knock | None:
+        """What is known of an address; None if nobody knocked there, or it is over."""
+        own = self.client_address(address)
+        return None if own is None else self.knocks.find(own)
 
 
 class Decisions:
@@ -71,16 +80,11 @@ class Decisions:
                 self._unproved.put((address, seat_label), known, seconds=seconds)
         return known
 
-    def account(
-        self, proof: AccountProof, address: str | None, *, until: float = math.inf
-    ) -> Decision:
-        """The decision for an account.
-
-        :param until: the end of what was shown, besides that of the proof (Unix seconds).
-        """
+    def account(self, proof: AccountProof, address: str | None) -> Decision:
+        """The decision for an account."""
         name, now, seat = proof.account, self._clock.seconds(), self._accounts.seat(proof.account)
         principal = Principal(PrincipalKind.ACCOUNT, name, address)
-        latest = min(now + LONGEST_DECISION, until, proof.until)
+        latest = min(now + LONGEST_DECISION, proof.until)
         if seat is not None and seat.has_ended(now):
             return Decision(principal, (), latest, mark=proof.mark, seat=seat, ended=True)
         grants = self.narrowed(self.rules.granted(name, address), seat)
@@ -96,6 +100,7 @@ class Decisions:
             limits=limits,
             seat=seat,
             pull_only=proof.pull_only,
+            proof_until=min(proof.until, end),
         )
 
     def narrowed(self, grants: tuple[Grant, ...], seat: Seat | None) -> tuple[Grant, ...]:
@@ -110,11 +115,24 @@ class Decisions:
 
     def _at_address(self, address: str | None) -> Decision:
         """Who shows nothing: the seat that knocked there, else anonymous."""
-        knock = None if self._knocking is None else self._knocking.knocks.find(address)
+        proof = self.proof_at(address)
+        return self.anonymous(address) if proof is None else self.account(proof, address)
+
+    def proof_at(self, address: str | None) -> AccountProof | None:
+        """The proof that an address is where a seat's link was opened, with its end; else None."""
+        knock = None if self._knocking is None else self._knocking.find(address)
         proof = None if knock is None else self._accounts.by_mark(knock.account, knock.mark)
-        if knock is not None and proof is not None:
-            return self.account(proof, address, until=knock.until)
-        return self.anonymous(address)
+        if knock is None or proof is None:
+            return None
+        return replace(proof, until=min(proof.until, knock.until))
+
+    def proof_of(self, account: str, mark: str, address: str | None) -> AccountProof | None:
+        """The proof of a token; None without one. What an address got is good at such a one."""
+        proof = self._accounts.by_mark(account, mark) if account else None
+        if proof is None or proof.kind is not ProofKind.KNOCK:
+            return proof
+        here = self.proof_at(address)
+        return here if here is not None and here.mark == mark else None
 
     def anonymous(self, address: str | None, *, until: float = math.inf) -> Decision:
         """The decision for nobody in particular at an address."""

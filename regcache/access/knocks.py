@@ -58,14 +58,14 @@ class Knocks:
         self._sparingly = Sparingly(clock, _SAID_EVERY)
         self._any = False
 
-    def find(self, address: str | None) -> Knock | None:
+    def find(self, address: str) -> Knock | None:
         """What is known of an address; None if nobody knocked there, or it is over."""
         if not self._any:
             return None
         found: Knock | None = self._entries.get(_KNOCK, source(address))
         return found
 
-    def add(self, account: str, mark: str, address: str | None, seconds: float) -> Knock:
+    def add(self, account: str, mark: str, address: str, seconds: float) -> Knock:
         """Let an address be a seat for so long. The seat that knocks last has it."""
         knock = Knock(source(address), account, mark, self._clock.seconds() + seconds)
         self._make_room(knock)
@@ -87,7 +87,7 @@ class Knocks:
     def restore(self, knocks: Iterable[Knock]) -> None:
         """Take what was saved."""
         for each in knocks:
-            if each.until > self._clock.seconds():
+            if each.place and each.until > self._clock.seconds():
                 self._put(each)
 
     def forget(self, account: str) -> None:
@@ -119,7 +119,7 @@ class Knocks:
                 "the links of {count} seats were opened at {place}: pulls from there count for the"
                 " last one, {account}; give them certificates or hosts of their own{more}",
                 count=len(seats),
-                place=knock.place or "a local client",
+                place=knock.place,
                 account=knock.account,
                 more=more,
             )

@@ -4,6 +4,7 @@ A token says which account logged in, for which host, and which scopes it is lim
 account may do is looked up when the token is used: it is a proof, not a permission.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,14 +38,15 @@ class TokenClaims:
     :ivar account: "" for a token of who has none.
     :ivar mark: of the account's proof when the token was made.
     :ivar host: that it is good for, with the port.
-    :ivar until: its end (Unix seconds).
+    :ivar until: of a token that is to be made, the end of its proof; of one that was read, its own
+        end (Unix seconds).
     """
 
     account: str
     mark: str
     host: str
     scopes: tuple[Scope, ...]
-    until: float = 0.0
+    until: float = math.inf
 
 
 class OwnTokens:
@@ -59,11 +61,15 @@ class OwnTokens:
         self.life = max(SHORTEST_LIFE, int(life))
 
     def issue(self, claims: TokenClaims, now: float) -> str:
-        """An access token.
+        """An access token. It ends with its proof at the latest.
 
         :param now: Unix seconds.
         """
         return self._sign(_ACCESS, claims, now, self.life)
+
+    def life_of(self, claims: TokenClaims, now: float) -> int:
+        """For how long an access token of these claims is good (seconds)."""
+        return max(0, _end(claims, now, self.life) - int(now))
 
     def issue_refresh(self, claims: TokenClaims, now: float) -> str:
         """A token that gets access tokens instead of a password. Its scopes mean nothing."""
@@ -92,7 +98,7 @@ class OwnTokens:
             "mark": claims.mark,
             "iat": int(now),
             "nbf": int(now) - _LEEWAY,
-            "exp": int(now) + int(life),
+            "exp": _end(claims, now, life),
             "access": [_entry(scope) for scope in claims.scopes],
         }
         return jwt.encode(payload, self._key, algorithm=_ALGORITHM)
@@ -127,6 +133,12 @@ def is_own(token: str) -> bool:
 def issued_at(now: float) -> str:
     """A time as token answers have it (RFC 3339)."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+
+
+def _end(claims: TokenClaims, now: float, life: float) -> int:
+    """The end of a token: that of its proof comes first, also for who takes a token longer."""
+    latest = int(now) + int(life)
+    return min(latest, math.floor(claims.until) - _LEEWAY) if claims.until < math.inf else latest
 
 
 def _entry(scope: Scope) -> dict[str, Any]:

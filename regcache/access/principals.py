@@ -1,5 +1,6 @@
 """Who asks, and what that one may do: plain values that are decided once per request."""
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -87,11 +88,12 @@ class Decision:
     :ivar attempt: tells a wrong login from others; b"" for anything else.
     :ivar bad_token: they are a token. It never counts as none, as a wrong login may.
     :ivar until: when it has to be made again (Unix seconds).
-    :ivar mark: of the account's password; if that is replaced the decision is void.
+    :ivar mark: of the account's proof; if that is taken back the decision is void.
     :ivar limits: of what is sent to the principal.
     :ivar seat: of the account, where it has one: its quotas are there.
     :ivar ended: its seat has ended: nothing is granted, and it is told so.
     :ivar pull_only: the proof is weak: a host name or an address; it is good for pulls alone.
+    :ivar proof_until: when what was shown ends by itself (Unix seconds): no token of it is longer.
     """
 
     principal: Principal
@@ -105,6 +107,7 @@ class Decision:
     seat: Seat | None = None
     ended: bool = False
     pull_only: bool = False
+    proof_until: float = math.inf
     bad_token: bool = False
     attempt: bytes = field(default=b"", repr=False)
     #: Repositories of which it is known that they may be pulled: a client asks for one many times.

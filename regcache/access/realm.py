@@ -11,6 +11,9 @@ a wrong login, scopes asked       the anonymous token, where everybody may pull 
 wrong credentials otherwise       401: a login is checked here
 a service that is not ours        400
 ================================  =================================================================
+
+No token is longer than what was shown for it: a certificate, or a refresh token. The host name of a
+seat, or an address, gets no refresh token.
 """
 
 from collections.abc import Callable, Sequence
@@ -68,12 +71,14 @@ class TokenGiver:
         now = self._clock.seconds()
         granted = [self._granted(decision, each, locate) for each in request.scopes]
         scopes = tuple(each for each in granted if each is not None)
-        claims = TokenClaims(decision.principal.name, decision.mark, request.host, scopes)
+        claims = TokenClaims(
+            decision.principal.name, decision.mark, request.host, scopes, decision.proof_until
+        )
         token = self._tokens.issue(claims, now)
         found: dict[str, Any] = {
             "token": token,
             "access_token": token,
-            "expires_in": self._tokens.life,
+            "expires_in": self._tokens.life_of(claims, now),
             "issued_at": issued_at(now),
             "scope": " ".join(map(str, scopes)),
         }

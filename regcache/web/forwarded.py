@@ -67,6 +67,13 @@ class TrustedProxies:
             parsed.version == each.version and parsed in each for each in self._networks
         )
 
+    def client_address(self, address: str | None) -> str | None:
+        """The address of a peer or a client, where that is one client's own.
+
+        None on a unix socket, and for a proxy of which no more is known: strangers share these.
+        """
+        return None if address is None or self.trusts(address) else address
+
     def read(self, peer: str | None, headers: Headers) -> Forwarded | None:
         """What they say about the client of a request; None if nothing, or nothing trusted.
 

@@ -1,4 +1,15 @@
-"""``/knock/<secret>``: the page of a seat's link; its button lets an address pull as the seat."""
+"""``/knock/<secret>``: the page of a seat's link; its button lets an address pull as the seat.
+
+============================  ====================================================================
+what is not let in            why
+============================  ====================================================================
+a peer without an address,    strangers come by the same way, and all of them would be the seat
+or a trusted proxy that does
+not tell its client
+what a page of another site   whoever looks at such a page would pull as the seat of its author
+sends
+============================  ====================================================================
+"""
 
 import html
 from dataclasses import dataclass
@@ -6,22 +17,34 @@ from typing import Any
 
 from regcache.access.access import Access
 from regcache.access.accounts import AccountProof
-from regcache.errors import NameUnknownError, UnsupportedError
+from regcache.errors import DeniedError, NameUnknownError, UnsupportedError
+from regcache.web.own_pages import is_from_foreign_page
 from regcache.web.request import Dispatch, Request
-from regcache.web.respond import send_body
+from regcache.web.respond import note_error, send_body
 
 PREFIX = b"/knock/"
 METHODS = frozenset({b"GET", b"HEAD", b"POST"})
 #: The longest secret that is looked at (bytes).
 _LONGEST = 128
 _TYPE = "text/html; charset=utf-8"
-#: The address of the page is a secret: it goes to no other page, and none has it in a frame.
+#: The address of the page is a secret: it goes to no other site, and none has it in a frame. With
+#: ``no-referrer`` its button would hide the origin, too, as that of a foreign page can.
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
     " frame-ancestors 'none'; base-uri 'none'",
 }
+_SHARED = (
+    "This request came with no address of its own: by a unix socket, or through a proxy that did"
+    " not tell who its client is (X-Forwarded-For). All who come that way would count as you, so it"
+    " is not let in. Open the link by a way that shows your address, or ask the operator of this"
+    " registry to have the proxy send it."
+)
+_FOREIGN = (
+    "A page of another site sent this request, so this address is not let in. Open the link itself"
+    " and use its button."
+)
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -67,15 +90,26 @@ class KnockHandler:
         """
         if request.method not in METHODS:
             raise UnsupportedError("a link takes GET and POST")
+        if request.method == b"POST" and is_from_foreign_page(request):
+            self._refuse(request, _FOREIGN)
+            return
         proof = self._proof(request)
-        if request.method == b"POST":
-            self.access.admit_address(proof, request.peer_address)
+        address = self._address(request)
+        if address is None:
+            self._refuse(request, _SHARED)
+        elif request.method != b"POST":
+            self._send(request, self._question(address, proof))
+        else:
+            self.access.admit_address(proof, address)
             text = (
                 f"This address may pull as {proof.account} for {_period(self._seconds)} from now."
             )
             self._send(request, f"<p>{html.escape(text)}</p>")
-        else:
-            self._send(request, self._question(request, proof))
+
+    def _address(self, request: Request) -> str | None:
+        """The address of the client; None where strangers have it, too."""
+        knocking, peer = self.access.knocking, request.peer_address
+        return None if knocking is None else knocking.client_address(peer)
 
     @property
     def _seconds(self) -> float:
@@ -91,18 +125,21 @@ class KnockHandler:
                 return proof
         raise NameUnknownError("there is no such link, or it has ended")
 
-    def _question(self, request: Request, proof: AccountProof) -> str:
-        address = html.escape(request.peer_address or "a local client")
+    def _question(self, address: str, proof: AccountProof) -> str:
         account, period = html.escape(proof.account), _period(self._seconds)
         return (
-            f"<p>All that pulls from the address <b>{address}</b> will count as"
+            f"<p>All that pulls from the address <b>{html.escape(address)}</b> will count as"
             f" <b>{account}</b> for {period}: other machines behind the same router, too.</p>\n"
             '<form method="post"><button>Let this address pull</button></form>'
         )
 
-    def _send(self, request: Request, body: str) -> None:
+    def _refuse(self, request: Request, why: str) -> None:
+        note_error(request, DeniedError(why))
+        self._send(request, f"<p>{html.escape(why)}</p>", status=403)
+
+    def _send(self, request: Request, body: str, status: int = 200) -> None:
         page = _PAGE.format(title=html.escape(self.title), body=body)
-        send_body(request, page.encode("utf-8"), _TYPE, headers=_HEADERS)
+        send_body(request, page.encode("utf-8"), _TYPE, status=status, headers=_HEADERS)
 
 
 def _period(seconds: float) -> str:

@@ -213,7 +213,9 @@ class Request(ConnectedRequest):
 
     def _dispatch(self) -> Any:
         lines = self.requestHeaders.getRawHeaders(b"Host", [])
-        self.hostname = checked_host(lines, self.clientproto)
+        host = self.hostname = checked_host(lines, self.clientproto)
+        if host is not None:
+            self.facts.host = self.site.shown_host(host)
         if self.forwarded is not None:
             self.site.count_forwarded(self, self.forwarded.address)
         if self.uri[:1] != b"/":
@@ -368,7 +370,7 @@ def record_of(request: Request, now: float, *, is_open: bool = False) -> Request
             now - request.arrived_at,
             facts.ended_early,
             facts.error,
-            facts.host or request.hostname or "",
+            facts.host,
             told_path(request.path),
             request.site.name,
             facts.principal,

@@ -12,13 +12,13 @@ from regcache.web.request import Dispatch, Request
 class SeatHosts:
     """The host names of seats.
 
-    :ivar is_label: whether a text is the label of a seat that has not ended.
-    :ivar was_label: whether it is the label of any seat.
+    :ivar is_present_label: whether a text is the label of a seat that has not ended.
+    :ivar is_any_label: whether it is the label of any seat.
     """
 
     table: RoutingTable
-    is_label: Callable[[str], bool]
-    was_label: Callable[[str], bool]
+    is_present_label: Callable[[str], bool]
+    is_any_label: Callable[[str], bool]
 
     def find(self, host: str | None) -> tuple[str, str] | None:
         """The host that a seat's one stands for, and the seat's label; None for all others.
@@ -26,13 +26,14 @@ class SeatHosts:
         A label that is unknown, or whose seat has ended, makes a name like any other.
         """
         split = None if host is None or "-" not in host else self.table.split_seat_host(host)
-        return split if split is not None and self.is_label(split[1]) else None
+        return split if split is not None and self.is_present_label(split[1]) else None
 
     def shown(self, host: str) -> str:
         """A host as it may be told: with no more than the beginning of what may be a label."""
-        label = host.partition(".")[0].rpartition("-")[2]
-        if self.was_label(label) or self.table.split_seat_host(host) is not None:
-            return host.replace(f"-{label}", f"-{label[:3]}...", 1)
+        first, dot, rest = host.partition(".")
+        name, dash, label = first.rpartition("-")
+        if dash and (self.is_any_label(label) or self.table.split_seat_host(host) is not None):
+            return f"{name}-{label[:3]}...{dot}{rest}"
         return host
 
     def before(self, others: Dispatch) -> Dispatch:
@@ -44,8 +45,8 @@ class SeatHosts:
         def answer(request: Request) -> Any:
             host = request.hostname
             if host is not None and "-" in host:
-                shown = request.facts.host = self.shown(host)
-                request.hostname, request.seat_label = self.find(host) or (shown, "")
+                found = self.find(host) or (self.shown(host), "")
+                request.hostname, request.seat_label = found
             return others(request)
 
         return answer

@@ -58,6 +58,7 @@ class Site(http.HTTPFactory):
 
     :ivar name: what the log calls the listener.
     :ivar dispatch: gets every request, of any method; see :data:`regcache.web.request.Dispatch`.
+    :ivar shown_host: gives a host as it may be told, without the whole label of a seat.
     :ivar active_requests: requests that have arrived whole and have not ended.
     :ivar channels: the open connections.
     :ivar refused_certificates: tells of those of clients.
@@ -79,12 +80,12 @@ class Site(http.HTTPFactory):
         proxies: Callable[[], TrustedProxies] = TrustedProxies,
         pacing: Pacing | None = None,
         name: str = "",
+        shown_host: Callable[[str], str] = lambda host: host,
     ) -> None:
         """
         :param name: what the log calls the listener.
         :param admission: counts the connections, with those of other sites; None: no limit.
-        :param pacing: says how fast answers may be sent, with those of other sites; None: as
-            fast as clients take them.
+        :param pacing: says how fast answers may be sent; None: as fast as clients take them.
         :param hsts: value of Strict-Transport-Security; sent over TLS only.
         :param proxies: gives those that are believed now.
         """
@@ -97,6 +98,7 @@ class Site(http.HTTPFactory):
         self.channels: set[Connection] = set()
         self.admission = admission
         self.proxies = proxies
+        self.shown_host = shown_host
         self._forwarded: dict[http.Request, str] = {}
         self.pacing = pacing
         self.draining = False
@@ -158,8 +160,9 @@ class Site(http.HTTPFactory):
 
         :raises ServiceUnavailableError: if there are too many of that client.
         """
-        key = text_key(address)
-        if self.admission is not None and not self.proxies().trusts(address):
+        own = self.proxies().client_address(address)
+        if self.admission is not None and own is not None:
+            key = text_key(own)
             if not self.admission.enter_request(key):
                 raise ServiceUnavailableError(
                     "too many requests at once from this address", headers={"Retry-After": "1"}

@@ -1,5 +1,6 @@
 """What our realm gives to whom."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.grants import Action, Grant
-from regcache.access.own_tokens import OwnTokens
+from regcache.access.own_tokens import REFRESH_LIFE, OwnTokens
 from regcache.access.principals import Decision, Principal, PrincipalKind, Wanted
 from regcache.access.realm import TokenGiver, TokenRequest
 from regcache.access.scopes import parse_scopes
@@ -27,11 +28,14 @@ def locate(name: str) -> Sequence[Wanted]:
     return (official, Wanted("quay.io", name, name))
 
 
-def who(*grants: Grant, account: str = "", wrong: bool = False) -> Decision:
+def who(
+    *grants: Grant, account: str = "", wrong: bool = False, until: float = math.inf
+) -> Decision:
     """Somebody, and what the rules grant."""
     kind = PrincipalKind.ACCOUNT if account else PrincipalKind.ANONYMOUS
     mark = "mark" if account else ""
-    return Decision(Principal(kind, account, None), grants, 0.0, None, None, wrong, mark)
+    principal = Principal(kind, account, None)
+    return Decision(principal, grants, 0.0, None, None, wrong, mark, proof_until=until)
 
 
 class RealmTests(SynchronousTestCase):
@@ -124,4 +128,24 @@ class RealmTests(SynchronousTestCase):
         answer = self.giver.answer(who(ALL, account="alice"), request, locate)
         claims = self.tokens.read_refresh(answer["refresh_token"], HOST)
         self.assertEqual((claims.account, claims.mark), ("alice", "mark"))
+        self.assertEqual(claims.until, int(self.clock.seconds()) + REFRESH_LIFE)
         self.assertNotIn("refresh_token", self.giver.answer(who(LIBRARY), request, locate))
+
+    def test_end_of_proof(self) -> None:
+        """No token is longer than what was shown for it, nor does the answer say so."""
+        now = self.clock.seconds()
+        request = TokenRequest(HOST, (), offline=True)
+        answer = self.giver.answer(who(ALL, account="alice", until=now + 90), request, locate)
+        for claims in (
+            self.tokens.read(answer["token"], HOST),
+            self.tokens.read_refresh(answer["refresh_token"], HOST),
+        ):
+            self.assertLessEqual(claims.until, now + 90)
+            self.assertGreater(claims.until, now + 80)
+        self.assertLessEqual(answer["expires_in"], 90)
+
+    def test_weak(self) -> None:
+        """A weak proof gets no refresh token."""
+        request = TokenRequest(HOST, (), offline=True)
+        shown = replace(who(ALL, account="alice"), pull_only=True)
+        self.assertNotIn("refresh_token", self.giver.answer(shown, request, locate))

@@ -1,8 +1,8 @@
 """Who asks, where accounts are seats: by what they are known, and what they may do."""
 
 import hashlib
-import math
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,10 +19,10 @@ from regcache.access.credentials import Asker, ClientCertificate
 from regcache.access.decisions import Knocking
 from regcache.access.entries import Entries
 from regcache.access.grants import Action, Grant, Rule, Rules
-from regcache.access.knocks import MANY_SEATS, MOST_OF_SEAT, Knocks
+from regcache.access.knocks import MANY_SEATS, MOST_OF_SEAT, Knock, Knocks
 from regcache.access.own_tokens import OwnTokens, TokenClaims
 from regcache.access.passwords import Passwords
-from regcache.access.principals import Decision, PrincipalKind, TransferLimits, Wanted
+from regcache.access.principals import Decision, TransferLimits, Wanted
 from regcache.access.realm import TokenGiver, TokenRequest
 from regcache.errors import TooManyRequestsError
 from regcache.seats import RobotKey, Seat
@@ -75,15 +75,20 @@ class SeatCase(SynchronousTestCase):
         self.access.replace_accounts({"bob": hashed("word"), "root": hashed("toor")})
         self.put(alice())
 
-    def build(self, admins: list[str]) -> Access:
-        """The access of this set-up."""
+    def build(self, admins: list[str], shared: Collection[str] = ()) -> Access:
+        """The access of this set-up.
+
+        :param shared: addresses that many clients have.
+        """
         names = {"docker.io": "docker.io", "hub": "docker.io"}
         return Access(
             Rules(True, admins, RULES, names),
             self.passwords,
             self.tokens,
             self.clock,
-            knocking=Knocking(self.knocks, DAY),
+            knocking=Knocking(
+                self.knocks, DAY, lambda address: None if address in shared else address
+            ),
         )
 
     def put(self, *seats: Seat) -> None:
@@ -129,10 +134,14 @@ class SeatCase(SynchronousTestCase):
         }
 
     def token(self, who: Asker) -> Asker:
-        """Somebody with a token of somebody."""
-        decision = self.decide(who)
-        claims = TokenClaims(decision.principal.name, decision.mark, HOST, ())
-        return asker("Bearer " + self.tokens.issue(claims, self.clock.seconds()))
+        """The same address with a token of somebody."""
+        token = self.answer(who)["token"]
+        return asker(f"Bearer {token}", address=who.address)
+
+    def answer(self, who: Asker) -> Any:
+        """What our realm gives to somebody who wants a refresh token, too."""
+        giver = TokenGiver(self.tokens, self.clock)
+        return giver.answer(self.decide(who), TokenRequest(HOST, (), offline=True), lambda name: ())
 
 
 class IdentityTests(SeatCase):
@@ -367,11 +376,106 @@ class KnockTests(SeatCase):
 
     def test_no_refresh_token(self) -> None:
         """A host or an address gets tokens for a moment, and none that lasts."""
-        giver = TokenGiver(self.tokens, self.clock)
+        self.knock(address="192.0.2.9")
+        ways = self._proofs()
+        ways["common name"] = asker(certificate=ClientCertificate("cd" * 32, "alice"))
+        for way, who in ways.items():
+            self.assertEqual(self.decide(who).principal.name, "alice", way)
+            found = "refresh_token" in self.answer(who)
+            self.assertEqual(found, way not in ("host", "address"), way)
+
+    def test_former_refresh_token(self) -> None:
+        """A refresh token with the mark of a host or an address is good for nothing."""
+        self.knock(address="192.0.2.9")
         for way, who in self._proofs().items():
-            self.knock(address="192.0.2.9")
-            decision = self.decide(who)
-            answer = giver.answer(decision, TokenRequest(HOST, (), offline=True), lambda name: ())
-            self.assertEqual("refresh_token" in answer, not decision.pull_only, way)
-        self.assertEqual(decision.principal.kind, PrincipalKind.ACCOUNT)
-        self.assertLess(decision.until, math.inf)
+            decision, now = self.decide(who), self.clock.seconds()
+            claims = TokenClaims("alice", decision.mark, HOST, ())
+            token = self.tokens.issue_refresh(claims, now)
+            again = self.access.decide_by_refresh(replace(who, authorization=None), token)
+            self.assertEqual(again.is_account, way not in ("host", "address"), way)
+
+    def test_token_elsewhere(self) -> None:
+        """A token that a knocked address got is good where the seat's link was opened alone."""
+        self.knock()
+        token = self.token(asker())
+        self.assertEqual(self.name(token), "alice")
+        away = replace(token, address="192.0.2.8")
+        self.assertEqual(self.name(away), "wrong")
+        self.knock(address="192.0.2.8")
+        self.assertEqual(self.name(away), "alice")
+        self.put(alice(), Seat(name="carol", knock=digest_of("c")))
+        self.knock("c")
+        self.assertEqual(self.name(token), "wrong")
+
+    def test_token_after_the_knock(self) -> None:
+        """It ends with the time of the address, though it was good for longer."""
+        self.knock()
+        self.clock.advance(DAY - 100)
+        answer = self.answer(asker())
+        self.assertLessEqual(answer["expires_in"], 100)
+        self.assertGreaterEqual(answer["expires_in"], 90)
+        token = self.token(asker())
+        self.clock.advance(100)
+        self.assertEqual(self.name(token), "wrong")
+
+    def test_shared_address(self) -> None:
+        """A place that strangers share is no seat, also if it was one before."""
+        self.knock()
+        self.knock(address="192.0.2.8")
+        self.access = self.build([], shared={HOME})
+        self.put(alice())
+        self.assertEqual(self.name(asker()), "")
+        self.assertEqual(self.name(asker(address="192.0.2.8")), "alice")
+        self.knocks.restore([Knock("", "alice", "mark", self.clock.seconds() + DAY)])
+        self.assertEqual(self.name(asker(address=None)), "")
+        self.assertEqual(len(self.knocks.all()), 2)
+
+
+class CertificateTests(SeatCase):
+    """Tokens of certificates."""
+
+    def shown(self, left: float, account: str = "") -> Asker:
+        """Somebody with a certificate that is good for so many seconds more."""
+        fingerprint = "cd" * 32 if account else FINGERPRINT
+        return asker(
+            certificate=ClientCertificate(fingerprint, account, self.clock.seconds() + left)
+        )
+
+    def test_end(self) -> None:
+        """A token ends with the certificate for which it was given."""
+        for account in ("", "alice", "bob"):
+            who = self.shown(80, account)
+            answer, end = self.answer(who), self.clock.seconds() + 80
+            self.assertLessEqual(self.tokens.read(answer["token"], HOST).until, end)
+            self.assertLessEqual(answer["expires_in"], 80)
+            refresh = answer["refresh_token"]
+            self.assertLessEqual(self.tokens.read_refresh(refresh, HOST).until, end)
+
+    def test_refreshed(self) -> None:
+        """So do the tokens for which its refresh token is exchanged, however often."""
+        who, end = self.shown(200), self.clock.seconds() + 200
+        refresh = self.answer(who)["refresh_token"]
+        giver, request = TokenGiver(self.tokens, self.clock), TokenRequest(HOST, (), offline=True)
+        for _ in range(3):
+            decision = self.access.decide_by_refresh(asker(), refresh)
+            answer = giver.answer(decision, request, lambda name: ())
+            self.assertLessEqual(self.tokens.read(answer["token"], HOST).until, end)
+            refresh = answer["refresh_token"]
+            self.assertLessEqual(self.tokens.read_refresh(refresh, HOST).until, end)
+        self.assertLessEqual(answer["expires_in"], 190)
+
+    def test_lives(self) -> None:
+        """An answer never says that a token is good for longer than it is."""
+        for left, life in ((1, 0), (50, 45), (5000, 300)):
+            self.access.forget()
+            self.assertEqual(self.answer(self.shown(left))["expires_in"], life)
+
+    def test_own_mark(self) -> None:
+        """What a common name proves is no password: it has another mark, and ends with either."""
+        by_name, by_password = self.shown(1000, "alice"), asker(basic("alice", "secret"))
+        marks = {self.decide(each).mark for each in (by_name, by_password)}
+        self.assertEqual(len(marks), 2)
+        token = self.token(by_name)
+        self.assertEqual(self.name(token), "alice")
+        self.put(alice(password=hashed("another")))
+        self.assertEqual(self.name(token), "wrong")

@@ -5,17 +5,13 @@ machine. It cannot give them a header of its own, or a body of type JSON, withou
 (CORS), which is never answered here; and it cannot hide where it comes from.
 """
 
-import re
-
 from regcache.admin.api.call_problems import ForeignPageProblem
+from regcache.web.own_pages import says_foreign_origin, says_foreign_site
 from regcache.web.request import Request
 
 #: Methods that change nothing.
 SAFE = frozenset({b"GET", b"HEAD"})
 _JSON = "application/json"
-_OWN_SITES = frozenset({"same-origin", "none"})
-_USUAL_PORT = {"http": ":80", "https": ":443"}
-_ORIGIN = re.compile(r"(https?)://([^/?#\s]+)\Z")
 
 
 def refuse_foreign_pages(request: Request) -> None:
@@ -30,24 +26,7 @@ def refuse_foreign_pages(request: Request) -> None:
     kinds = request.field_lines(b"content-type")
     if [kind.partition(";")[0].strip().lower() for kind in kinds] != [_JSON]:
         raise ForeignPageProblem(f"the header Content-Type: {_JSON} is needed")
-    origins = request.field_lines(b"origin")
-    if origins and [_plain_origin(each) for each in origins] != [_own_origin(request)]:
+    if says_foreign_origin(request):
         raise ForeignPageProblem("the header Origin names another site")
-    sites = request.field_lines(b"sec-fetch-site")
-    if sites and (len(sites) > 1 or sites[0].lower() not in _OWN_SITES):
+    if says_foreign_site(request):
         raise ForeignPageProblem("the header Sec-Fetch-Site says that a foreign page sent this")
-
-
-def _own_origin(request: Request) -> str:
-    """The origin of the pages that are served where the request came in (RFC 6454, 4)."""
-    lines = request.field_lines(b"host")
-    return _plain_origin(f"{request.scheme}://{lines[0]}" if lines else "")
-
-
-def _plain_origin(text: str) -> str:
-    """An origin in lower case without the usual port; "-" for what is none."""
-    match = _ORIGIN.match(text.strip().lower())
-    if match is None:
-        return "-"
-    scheme, authority = match.groups()
-    return f"{scheme}://{authority.removesuffix(_USUAL_PORT[scheme])}"

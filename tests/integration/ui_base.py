@@ -90,14 +90,19 @@ class UiCase(PullThroughCase):
         """A link that signs in as an administrator."""
         return self.ctl("ui").split()[0]
 
-    def open(self, place: str = "#/", *, admin: bool = False, **options: Any) -> Tab:
+    def open(
+        self, place: str = "#/", *, admin: bool = False, script: str = "", **options: Any
+    ) -> Tab:
         """A tab at one page.
 
         :param admin: sign in first.
+        :param script: runs before those of the page.
         :param options: width, height, language, theme of the tab.
         """
         tab = browser().tab(**options)
         self.addCleanup(tab.close)
+        if script:
+            tab.ask("Page.addScriptToEvaluateOnNewDocument", source=script)
         if admin:
             tab.open(self.link())
             tab.wait("document.querySelector('.side')")

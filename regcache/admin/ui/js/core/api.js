@@ -4,11 +4,13 @@ const BASE = new URL("api/v1/", document.baseURI);
 const TIMEOUT_MS = 15_000;
 /** Answers that are kept to be asked for conditionally. */
 const MOST_KEPT = 64;
+/** No account at all; or one that may not do it, as where without a session one may read. */
+const REFUSED = [401, 403];
 
 /** @type {Map<string, { etag: string, value: any }>} */
 const kept = new Map();
 /** @type {() => void} */
-let unauthenticated = () => {};
+let refused = () => {};
 
 /** What the daemon refused with, or why it could not be asked. */
 export class Problem extends Error {
@@ -31,9 +33,9 @@ export class Problem extends Error {
   }
 }
 
-/** Say what is done when a session is over. @param {() => void} listener */
-export function onUnauthenticated(listener) {
-  unauthenticated = listener;
+/** Say what is done when the daemon refuses who asks: the session may be over. @param {() => void} listener */
+export function onRefused(listener) {
+  refused = listener;
 }
 
 /** @param {string} path @param {Record<string, unknown>} [query] @returns {URL} of a call */
@@ -91,7 +93,7 @@ async function readAnswer(answer) {
   const value = parsed(text);
   if (answer.ok) return value;
   const told = value && typeof value.code === "string" ? value : { code: `HTTP_${answer.status}` };
-  if (answer.status === 401 && !answer.url.endsWith("/session")) unauthenticated();
+  if (REFUSED.includes(answer.status) && !answer.url.endsWith("/session")) refused();
   throw new Problem(answer.status, told);
 }
 

@@ -6,7 +6,7 @@
  * closed   start                        open or lost, as the browser says
  * open     it breaks                    lost: tried again every 3 s
  * lost     it is there again            open: everything is asked for anew
- * open     hidden for 30 s              closed: a browser has six connections only
+ * any      hidden for 30 s              closed: a browser has six connections only
  * closed   seen again                   open: everything is asked for anew
  * any      the daemon sends `reset`     everything is asked for anew
  */
@@ -32,8 +32,10 @@ export class EventStream {
     /** Closed because nobody looks. */
     this.isPaused = false;
     this.isStarted = false;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.timer = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} until it is tried again */
+    this.retry = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} until it is closed, since nobody looks */
+    this.patience = undefined;
     document.addEventListener("visibilitychange", () => this.seenOrHidden());
   }
 
@@ -49,14 +51,14 @@ export class EventStream {
     this.stop();
     this.isStarted = true;
     this.open();
+    this.seenOrHidden();
   }
 
   /** End it. */
   stop() {
-    clearTimeout(this.timer);
-    this.isStarted = false;
-    this.source?.close();
-    this.source = null;
+    clearTimeout(this.patience);
+    this.isStarted = this.isLive = false;
+    this.pause();
   }
 
   open() {
@@ -82,8 +84,8 @@ export class EventStream {
     if (source !== this.source) return;
     this.setLive(false);
     source.close(); // its own retries end at a status of 4xx or 5xx; ours do not
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.open(), RETRY_MS);
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.open(), RETRY_MS);
   }
 
   /** @param {string} reason */
@@ -99,15 +101,17 @@ export class EventStream {
 
   seenOrHidden() {
     if (!this.isStarted) return;
-    clearTimeout(this.timer);
+    clearTimeout(this.patience);
     if (document.hidden) {
-      this.timer = setTimeout(() => this.pause(), HIDDEN_MS);
+      this.patience = setTimeout(() => this.pause(), HIDDEN_MS);
     } else if (!this.source || this.source.readyState === EventSource.CLOSED) {
+      clearTimeout(this.retry);
       this.open();
     }
   }
 
   pause() {
+    clearTimeout(this.retry);
     this.isPaused = true;
     this.source?.close();
     this.source = null;

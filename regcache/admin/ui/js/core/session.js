@@ -1,5 +1,6 @@
 /** Who is signed in, and how the daemon is: what all pages share. */
 import { forgetAnswers, get, post, remove } from "./api.js";
+import { plain } from "./hostile.js";
 import { paint, paintRarely } from "./painting.js";
 
 /**
@@ -24,8 +25,13 @@ export const shared = {
 
 /** Ask who we are. */
 export async function loadSession() {
-  shared.session = await get("session");
+  shared.session = await askSession();
   paint();
+}
+
+/** Who the daemon takes us for. @returns {Promise<Session>} */
+export function askSession() {
+  return get("session");
 }
 
 /** Ask how the daemon is. */
@@ -64,10 +70,23 @@ export async function signIn(proof) {
   forgetAnswers();
 }
 
-/** End the session. */
+/** End the session. Until it is known what is left without it, nobody is signed in. */
 export async function signOut() {
-  await remove("session");
+  const before = shared.session;
+  shared.session = null;
+  try {
+    await remove("session");
+  } catch (error) {
+    shared.session = before;
+    throw error;
+  }
   forgetAnswers();
   shared.status = null;
   await loadSession();
+}
+
+/** The title of all pages. @returns {string} */
+export function siteTitle() {
+  const told = document.querySelector('meta[name="application-name"]')?.getAttribute("content");
+  return plain(shared.status?.title ?? told ?? "regcache");
 }

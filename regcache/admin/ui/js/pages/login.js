@@ -1,11 +1,12 @@
 /** Signing in: with an account, or with the link that `regcachectl ui` prints. */
-import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { html } from "../../vendor/lit-html/lit-html.js";
 import { t } from "../core/i18n.js";
 import { paint } from "../core/painting.js";
 import { eraseHash, go } from "../core/router.js";
-import { signIn } from "../core/session.js";
+import { signIn, siteTitle } from "../core/session.js";
 import { icon } from "../widgets/basics.js";
 import { failure } from "../widgets/panel.js";
+import { SignIn } from "../widgets/sign_in.js";
 
 /** Where to go when signed in. */
 const after = { hash: "#/" };
@@ -17,30 +18,18 @@ export function returnTo(hash) {
 
 /** @returns {import("./pages.js").Page} */
 export function loginPage() {
-  /** @type {import("../core/api.js").Problem | null} */
-  let problem = null;
-  const submit = async (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    const form = new FormData(/** @type {HTMLFormElement} */ (event.target));
-    try {
-      await signIn({ account: String(form.get("account")), password: String(form.get("password")) });
-      go(after.hash);
-    } catch (error) {
-      problem = /** @type {import("../core/api.js").Problem} */ (error);
-    }
-    paint();
-  };
+  const form = new SignIn(() => {
+    if (location.hash !== after.hash) go(after.hash);
+    else window.dispatchEvent(new HashChangeEvent("hashchange")); // the login stood in its place
+  });
   return {
     title: () => t("sign.in"),
-    view: () => html`<main class="login" id="main"><form @submit=${submit}><h1 tabindex="-1">${t("sign.in")}</h1>
-      ${problem ? failure(problem) : nothing}
-      <label>${t("login.account")}<input name="account" autocomplete="username" required autocapitalize="none" spellcheck="false"></label>
-      <label>${t("login.password")}<input name="password" type="password" autocomplete="current-password" required></label>
-      <button class="btn p" type="submit">${t("sign.in")}</button>
+    view: () => html`<main class="login" id="main"><form class="sign" @submit=${(/** @type {SubmitEvent} */ event) => form.submit(event)}><h1 tabindex="-1">${t("sign.in.to", { title: siteTitle() })}</h1>
+      ${form.fields()}
+      <button class="btn p" type="submit" ?disabled=${form.isRunning}>${t("sign.in")}</button>
       <p class="small t2">${icon("info")} ${t("login.hint")}</p></form></main>`,
   };
 }
-
 /** A one-time link: the token is posted, and taken out of the address at once. @param {import("../core/router.js").Place} place @returns {import("./pages.js").Page} */
 export function linkPage({ rest }) {
   /** @type {import("../core/api.js").Problem | null} */

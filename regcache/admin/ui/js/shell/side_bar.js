@@ -1,22 +1,15 @@
 /** The side bar: the pages, with quiet numbers; who is signed in; the version. */
 import { html, nothing, svg } from "../../vendor/lit-html/lit-html.js";
 import { ago, count, percent } from "../core/format.js";
-import { hostile, plain } from "../core/hostile.js";
+import { hostile } from "../core/hostile.js";
 import { t } from "../core/i18n.js";
-import { paint } from "../core/painting.js";
 import { link, place } from "../core/router.js";
-import { shared, signOut } from "../core/session.js";
+import { shared, signOut, siteTitle } from "../core/session.js";
 import { icon } from "../widgets/basics.js";
 
 export const menu = { isOpen: false };
 
 const LOGO = svg`<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" fill="var(--accent)"></rect><g fill="var(--accent-ink)"><rect x="7" y="8" width="18" height="4" rx="1.5"></rect><rect x="7" y="14" width="18" height="4" rx="1.5"></rect><rect x="7" y="20" width="10" height="4" rx="1.5"></rect><rect x="19" y="20" width="6" height="4" rx="1.5" opacity=".45"></rect></g></svg>`;
-
-/** The title of all pages. @returns {string} */
-export function siteTitle() {
-  const told = document.querySelector('meta[name="application-name"]')?.getAttribute("content");
-  return plain(shared.status?.title ?? told ?? "regcache");
-}
 
 /** Name of the page, its icon, the number beside it and its colour. @returns {Array<[string, string, string, string] | null>} */
 function entries() {
@@ -56,7 +49,7 @@ function who() {
   const name = session.account ? hostile(session.account) : isAdmin ? t("role.admin") : t("role.read");
   const leave = async () => {
     await signOut();
-    paint();
+    window.dispatchEvent(new HashChangeEvent("hashchange"));
   };
   const way = session.via === "loopback" || !session.via ? (isAdmin ? nothing : html` · <a href="#/login">${t("sign.in")}</a>`) : html` · <button class="as-link" type="button" @click=${leave}>${t("sign.out")}</button>`;
   return html`<div>${icon(isAdmin ? "user" : "lock")} ${name}${way}</div>`;

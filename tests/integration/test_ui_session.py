@@ -1,0 +1,173 @@
+"""Sessions and the stream of events in a real browser: what stays when they end or break."""
+
+from typing import Any
+
+from tests.access.accounts import hashed
+from tests.integration.ui_base import NGINX, UiCase, shelf
+from tests.support.devtools import Tab
+
+_ACCOUNTS = {"root": "Radon-of-root-4713", "alice": "Xenon-of-alice-4711"}
+_HOST = "cache.localhost"
+#: Ends the session as another window would: the page does not know of it.
+_END = """fetch('/api/v1/session', {method: 'DELETE', body: '{}',
+ headers: {'X-Regcache': '1', 'Content-Type': 'application/json'}}).then(answer => answer.status)"""
+_DIALOG = "dialog form.sign"
+#: A page that can be hidden, whose half minutes pass when the test says so, and whose streams
+#: are counted.
+_CLOCK = """
+let isHidden = false;
+const opened = [];
+window.EventSource = class extends EventSource {
+  constructor(url) { super(url); opened.push(this); }
+};
+window.streams = () => opened.filter((each) => each.readyState === 1).length;
+const waiting = new Map(), start = window.setTimeout, end = window.clearTimeout;
+Object.defineProperty(document, 'hidden', { get: () => isHidden });
+window.setTimeout = (work, ms, ...more) => {
+  const timer = start(work, ms, ...more);
+  if (ms === 30000) waiting.set(timer, work);
+  return timer;
+};
+window.clearTimeout = (timer) => { waiting.delete(timer); end(timer); };
+window.hide = (now) => { isHidden = now; document.dispatchEvent(new Event('visibilitychange')); };
+window.halfMinute = () => {
+  for (const [timer, work] of waiting) { clearTimeout(timer); work(); }
+};
+"""
+
+
+class SessionTests(UiCase):
+    """A page on a host for accounts alone."""
+
+    def configuration(self) -> dict[str, Any]:
+        """With two accounts, one of them an administrator's."""
+        lines = [f"{name}:{hashed(word).decode()}\n" for name, word in _ACCOUNTS.items()]
+        path = self.workspace().file("htpasswd", "".join(lines))
+        rules = [{"accounts": ["anonymous", "*"]}]
+        access = {"htpasswd": str(path), "admins": ["root"], "rules": rules}
+        return {**super().configuration(), "access": access}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pull(NGINX, shelf().nginx, "1.29")
+        self.url = f"http://{_HOST}:{self.daemon.port}/"
+
+    def start_daemon(self) -> Any:
+        """With a host name for the web UI."""
+        daemon = super().start_daemon()
+        daemon.stop()
+        daemon.config["admin"]["hosts"] = [_HOST]
+        return daemon.start()
+
+    def sign_in(self, tab: Tab, name: str, form: str = "form.sign") -> None:
+        """Type an account and its password."""
+        tab.fill(f"{form} input[name=account]", name)
+        tab.fill(f"{form} input[name=password]", _ACCOUNTS[name])
+        tab.press("Enter")
+
+    def test_login(self) -> None:
+        """Who comes with an address signs in first, and is led to what was asked for."""
+        tab = self.open("#/images?q=nginx")
+        tab.wait_text("Sign in to Our registry")
+        tab.fill("input[name=account]", "root")
+        tab.fill("input[name=password]", "wrong")
+        tab.press("Enter")
+        tab.wait_text("The account or the password is wrong.")
+        self.pictures(tab, "login")
+        self.check_access(tab)
+        self.sign_in(tab, "root")
+        tab.wait_text("library/nginx")
+        self.assertTrue(tab.run("location.hash").endswith("q=nginx"))
+        tab.click("button", "Sign out")
+        tab.wait_text("Sign in to Our registry")
+        self.check(tab, expected=("401",))
+
+    def test_end(self) -> None:
+        """A session that ends leaves the page as it is, and its dialog; then it all goes on."""
+        tab = self.open("#/requests", height=400)
+        self.sign_in(tab, "root")
+        tab.wait_text("library/nginx")
+        tab.run("document.querySelector('main').dataset.mark = 'kept'")
+        tab.fill(".filters input", "nginx")
+        tab.wait("location.hash.includes('q=nginx')")
+        tab.run("scrollTo(0, 90)")
+        self.assertEqual(tab.run(_END), 204)
+        tab.wait(f"document.querySelector('{_DIALOG}')")
+        tab.wait_text("Your session has ended")
+        tab.press("Escape")
+        tab.wait("document.activeElement.name === 'password'")
+        self.check_access(tab)
+        self.assertIn("library/nginx", tab.text())
+        self.sign_in(tab, "root", _DIALOG)
+        tab.wait("!document.querySelector('dialog')")
+        tab.wait("document.querySelector('.live:not(.off)')")
+        self.assertEqual(tab.run("document.querySelector('main').dataset.mark"), "kept")
+        self.assertEqual(tab.run("document.querySelector('.filters input').value"), "nginx")
+        self.assertEqual(tab.run("scrollY"), 90)
+        self.check(tab, expected=("401",))
+
+    def test_dialog_stays(self) -> None:
+        """What is typed into a dialog of the page is there still, below and afterwards."""
+        tab = self.open("#/images")
+        self.sign_in(tab, "root")
+        tab.click(".head button", "Pull an image")
+        tab.fill("dialog input[name=image]", "team/app:1")
+        self.assertEqual(tab.run(_END), 204)
+        tab.wait(f"document.querySelector('{_DIALOG}')")
+        self.sign_in(tab, "root", _DIALOG)
+        tab.wait("document.querySelectorAll('dialog').length === 1")
+        self.assertEqual(tab.run("document.querySelector('dialog input').value"), "team/app:1")
+        tab.wait("document.querySelector('dialog').contains(document.activeElement)")
+
+    def test_somebody_else(self) -> None:
+        """Another account gets the page anew, with its own rights."""
+        tab = self.open("#/images")
+        self.sign_in(tab, "root")
+        tab.wait("document.querySelector('.head button:not([aria-disabled])')")
+        self.assertEqual(tab.run(_END), 204)
+        tab.wait(f"document.querySelector('{_DIALOG}')")
+        self.sign_in(tab, "alice", _DIALOG)
+        tab.wait("document.querySelector('.head button[aria-disabled=true]')")
+        self.assertFalse(tab.run("Boolean(document.querySelector('dialog'))"))
+
+
+class ReaderTests(UiCase):
+    """On the machine itself, where everybody may read."""
+
+    def test_end(self) -> None:
+        """Without a session one may go on reading, or come with another link."""
+        tab = self.open("#/storage", admin=True)
+        tab.wait_text("Rules in force")
+        self.assertEqual(tab.run(_END), 204)
+        tab.wait(f"document.querySelector('{_DIALOG}')")
+        self.pictures(tab, "session-over")
+        tab.click(f"{_DIALOG} button", "Go on reading only")
+        tab.wait_text("Only an admin sees what a sweep would remove")
+        tab.go(self.link().partition("#")[2])
+        tab.wait_text("Sign out")
+        self.assertEqual(tab.run(_END), 204)
+        tab.wait(f"document.querySelector('{_DIALOG}')")
+        tab.go(self.link().partition("#")[2])
+        tab.wait("!document.querySelector('dialog')")
+        tab.wait_text("Sign out")
+        self.assertEqual(tab.problems, [])
+
+
+class HiddenTests(UiCase):
+    """A page that nobody looks at."""
+
+    def test_hidden(self) -> None:
+        """After half a minute nothing is told any more; who looks again sees what is new."""
+        tab = self.open("#/requests", script=_CLOCK)
+        tab.wait("document.querySelector('.live:not(.off)')")
+        tab.run("hide(true), hide(false), halfMinute()")
+        self.assertEqual(tab.run("streams()"), 1)
+        tab.run("hide(true), halfMinute()")
+        self.assertEqual(tab.run("streams()"), 0)
+        self.pull(NGINX, shelf().nginx, "1.29")
+        self.assertNotIn("library/nginx", tab.text())
+        tab.run("hide(false)")
+        tab.wait_text("library/nginx")
+        self.assertEqual(tab.run("streams()"), 1)
+        tab.wait("document.querySelector('.live:not(.off)')")
+        self.check(tab)

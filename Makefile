@@ -1,7 +1,7 @@
 # make run    the daemon in the foreground, on 127.0.0.1:5000, its cache in ./var
 # make demo   an upstream, the daemon and a client on this machine alone: MISS, then HIT
 # make test   the whole suite; UNIT=1 leaves the real servers and clients out
-# make pictures  those of the README, of the web UI
+# make pictures  those of the README, of the web UI; and every page of it, under build/ui
 # make lint   ruff and mypy, and TypeScript for the web UI
 # make docs   writes docs/configuration.md and etc/regcache.yml anew from the schema
 # make package-test  the Debian package, built and tried in a clean Debian 13; as root
@@ -98,6 +98,7 @@ docs: venv
 
 pictures: venv
 	$(VENV)/bin/python tools/ui_pictures.py
+	$(VENV)/bin/python tools/ui_pages.py
 
 lint: venv $(UI_TOOLS)/node_modules/.installed
 	$(VENV)/bin/ruff check

@@ -52,6 +52,7 @@ from regcache.admin.requests.usage_counting import UsageHistory
 from regcache.admin.stored_sums import StoredSumsKeeper
 from regcache.admin_reloads import Reloads
 from regcache.admin_seats import SeatAdmin
+from regcache.client_setup.seat_guide import SeatClient
 from regcache.client_setup.served import ServedHere
 from regcache.config import model
 from regcache.config.client_facts import served_here
@@ -68,6 +69,7 @@ from regcache.own_authority import authority_folder
 from regcache.plans import UpstreamSums
 from regcache.rates import RecentRates
 from regcache.references import looks_like_registry
+from regcache.seat_clients import find_seat_client
 from regcache.store.index_file import IndexUnavailableError
 from regcache.store.store_check import CheckResult
 from regcache.web.flow_watch import FlowWatch
@@ -154,7 +156,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
         *upstream_test_call.upstream_test_routes(jobs, sources.test),
         *transfer_calls.transfer_routes(sources.traffic, images),
         *request_calls.request_routes(parts.requests, images, engine.parser),
-        *client_config_call.client_config_routes(sources.served),
+        *client_config_call.client_config_routes(sources.served, sources.seat),
         *seat_calls.seat_routes(SeatAdmin(engine, current, sources.served, sources.authority)),
         *_history_routes(history, current, engine.reactor.seconds),
         *usage_calls.usage_routes(usage_calls.UsageSources(parts.usage.rows, parts.usage.today)),
@@ -331,6 +333,10 @@ class _Sources:
         """What clients have to know of the configuration in force."""
         config = self._current.in_force.config
         return self._engine.disk_pool.run(served_here, config, socket.gethostname())
+
+    def seat(self, name: str) -> SeatClient:
+        """What the clients of a seat can show. :raises Problem: if there is no such seat."""
+        return find_seat_client(self._current, self._engine.reactor.seconds(), name)
 
     def authority(self) -> str:
         """The folder of our own authority."""

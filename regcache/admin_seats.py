@@ -21,9 +21,11 @@ from regcache.admin.api.call_problems import (
 from regcache.admin.api.seat_calls import SeatChange
 from regcache.admin.api.seat_kinds import NOTHING
 from regcache.client_setup.located import Located, locate_registries
-from regcache.client_setup.seat_page import SeatPaper, link_urls, seat_page, seat_urls
+from regcache.client_setup.seat_guide import for_seat, seat_urls
+from regcache.client_setup.seat_page import SeatPaper, link_urls, seat_page
 from regcache.client_setup.served import ServedHere
 from regcache.config import access_settings
+from regcache.config.client_facts import seat_client
 from regcache.config.seats_file import SeatsError
 from regcache.config.seats_text import REMOVED, ItemAdded, SeatValueError
 from regcache.engine import Engine
@@ -220,7 +222,8 @@ class SeatAdmin:
         seat = self._seats().get(name)
         if seat is None:
             raise UnavailableProblem("the seat is written, and not in force yet: look again")
-        located = locate_registries(await self._served())
+        served = for_seat(await self._served(), seat_client(self._settings, seat))
+        located = locate_registries(served)
         issued = making.certificate
         paper = SeatPaper(
             name,

@@ -49,6 +49,7 @@ ROOT = frozenset(
         "reloading",
         "replaced_file",
         "saved_knocks",
+        "seat_clients",
         "seat_edits",
         "short_lived",
         "service",

@@ -30,7 +30,7 @@ def buildkit_steps(setup: SetUp) -> list[GuideStep]:
         *authority_step(setup.located, AUTHORITY),
         GuideStep("buildkit.toml", "buildkit.toml", [file(CONFIG, _config(setup)), shell(_CREATE)]),
         *login_step(setup, "docker login", "buildkit.login"),
-        *check_step(setup, "buildkit", "echo FROM {} | docker buildx build -"),
+        *check_step(setup, "buildkit", "echo FROM {} | docker buildx build -", authority=AUTHORITY),
     ]
 
 

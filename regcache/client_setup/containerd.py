@@ -19,7 +19,8 @@ from regcache.client_setup.steps import (
 )
 
 FOLDER = "/etc/containerd/certs.d"
-AUTHORITY = FOLDER + "/{}/ca.crt"
+CERTIFICATES = FOLDER + "/{}"
+AUTHORITY = CERTIFICATES + "/ca.crt"
 HOSTS = FOLDER + "/{}/hosts.toml"
 CONFIG = "/etc/containerd/config.toml"
 #: A cache that does not answer is passed over after so long.
@@ -36,19 +37,23 @@ version = 2
 def containerd_steps(setup: SetUp) -> list[GuideStep]:
     """The guide for containerd with its own client, or any other that goes by its files."""
     pull = f"ctr images pull --hosts-dir {FOLDER} {{}}"
-    return [*_files(setup, "containerd.hosts"), *_config(), *check_step(setup, "containerd", pull)]
+    return [*_files(setup, "containerd.hosts"), *_config(), *_check(setup, "containerd", pull)]
 
 
 def nerdctl_steps(setup: SetUp) -> list[GuideStep]:
     """The guide for nerdctl, which looks into that folder without being told."""
     pull = "nerdctl pull {}"
-    return [*_files(setup, "nerdctl.hosts"), *check_step(setup, "nerdctl", pull)]
+    return [*_files(setup, "nerdctl.hosts"), *_check(setup, "nerdctl", pull)]
 
 
 def kubelet_steps(setup: SetUp) -> list[GuideStep]:
     """The guide for nodes: the kubelet has no mirrors, its runtime has."""
     pull = "crictl pull {}"
-    return [*_files(setup, "kubelet.hosts"), *_config(), *check_step(setup, "kubelet", pull)]
+    return [*_files(setup, "kubelet.hosts"), *_config(), *_check(setup, "kubelet", pull)]
+
+
+def _check(setup: SetUp, tool: str, pull: str) -> list[GuideStep]:
+    return check_step(setup, tool, pull, authority=AUTHORITY)
 
 
 def _files(setup: SetUp, title: str) -> list[GuideStep]:
@@ -71,6 +76,8 @@ def _hosts(setup: SetUp, location: Location) -> str:
     lines.append(f"  dial_timeout = {quoted(DIAL_TIMEOUT)}")
     if place.authority:
         lines.append(f"  ca = {quoted(AUTHORITY.format(place.address))}")
+    if pair := setup.client_pair(place):
+        lines.append(f"  client = [[{quoted(pair[0])}, {quoted(pair[1])}]]")
     if setup.needs_login:
         lines += [f"  [host.{url}.header]", f"    Authorization = {quoted(ANY_BASIC)}"]
     return "".join(f"{line}\n" for line in lines)

@@ -19,7 +19,8 @@ from regcache.client_setup.steps import (
 )
 
 REGISTRIES = "/etc/containers/registries.conf.d/50-regcache.conf"
-AUTHORITY = "/etc/containers/certs.d/{}/ca.crt"
+CERTIFICATES = "/etc/containers/certs.d/{}"
+AUTHORITY = CERTIFICATES + "/ca.crt"
 #: CRI-O reads every file in it, whatever its name; of registries.conf.d only *.conf is read.
 CRIO_FOLDER = "/etc/crio/crio.conf.d"
 CRIO_CONFIG = f"{CRIO_FOLDER}/50-regcache.conf"
@@ -31,7 +32,7 @@ def podman_steps(setup: SetUp) -> list[GuideStep]:
     return [
         *_files(setup, "podman.registries"),
         *login_step(setup, "podman login"),
-        *check_step(setup, "podman", "podman pull {}", prefix=True),
+        *_check(setup, "podman", "podman pull {}"),
     ]
 
 
@@ -41,8 +42,12 @@ def crio_steps(setup: SetUp) -> list[GuideStep]:
         *_files(setup, "crio.registries"),
         *_crio_login(setup),
         GuideStep("restart", "", [shell("systemctl reload crio || systemctl restart crio")]),
-        *check_step(setup, "crio", "crictl pull {}", prefix=True),
+        *_check(setup, "crio", "crictl pull {}"),
     ]
+
+
+def _check(setup: SetUp, tool: str, pull: str) -> list[GuideStep]:
+    return check_step(setup, tool, pull, authority=AUTHORITY, prefix=True)
 
 
 def _files(setup: SetUp, title: str) -> list[GuideStep]:

@@ -23,7 +23,8 @@ from regcache.client_setup.steps import (
 from regcache.sample_images import sample_image
 
 DAEMON_JSON = "/etc/docker/daemon.json"
-AUTHORITY = "/etc/docker/certs.d/{}/ca.crt"
+CERTIFICATES = "/etc/docker/certs.d/{}"
+AUTHORITY = CERTIFICATES + "/ca.crt"
 _RELOAD = "systemctl reload docker || systemctl restart docker"
 
 
@@ -66,11 +67,12 @@ def _check(setup: SetUp, others: list[Location]) -> list[GuideStep]:
     located = setup.located
     hub = next((each for each in located.locations if each.registry.name == HUB), None)
     if hub is not None and located.hub is not None:
-        proof = prove(setup, "docker", hub, f"{HUB}/{_sample(hub)}")
+        image = f"{HUB}/{_sample(hub)}"
+        proof = prove(setup, "docker", hub, image, authority=AUTHORITY)
         return [GuideStep("check", "docker.check", [shell("docker pull hello-world", proof)])]
     if not others:
         return []
     first = others[0]
     image = f"{first.registry.name}/{_sample(first)}"
-    proof = prove(setup, "docker", first, image, prefix=True)
+    proof = prove(setup, "docker", first, image, authority=AUTHORITY, prefix=True)
     return [GuideStep("check", "docker.check", [shell(proof)])]

@@ -154,6 +154,7 @@ _HOSTS_TOML: Keys = {
             "capabilities": re.compile("pull|resolve"),
             "dial_timeout": re.compile("[0-9]+m?s"),
             "ca": _path(containerd.AUTHORITY),
+            "client": re.compile(f"{_path(containerd.CERTIFICATES).pattern}/client\\.(?:cert|key)"),
             "header": {"Authorization": _TEXT},
         }
     },

@@ -35,7 +35,7 @@ def k3s_steps(setup: SetUp) -> list[GuideStep]:
             "k3s.restart",
             [shell("systemctl restart k3s || systemctl restart k3s-agent")],
         ),
-        *check_step(setup, "k3s", "k3s crictl pull {}"),
+        *check_step(setup, "k3s", "k3s crictl pull {}", authority=AUTHORITY),
     ]
 
 

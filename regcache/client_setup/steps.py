@@ -69,15 +69,25 @@ class SetUp:
     """What is to be set up.
 
     :ivar with_login: the client shows an account, also where not everybody has to.
+    :ivar client_folder: where it has a certificate of its own, ``client.cert``, and the key,
+        ``client.key``; with ``{}`` for host and port. "" where it shows none.
     """
 
     located: Located
     with_login: bool = False
+    client_folder: str = ""
 
     @property
     def needs_login(self) -> bool:
         """Whether the client has to show an account."""
         return self.with_login or self.located.login is LoginNeed.ALWAYS
+
+    def client_pair(self, place: CachePlace) -> tuple[str, str] | None:
+        """Certificate and key that the client shows at a place; None for none."""
+        if place.is_plain or not self.client_folder:
+            return None
+        folder = self.client_folder.format(place.address)
+        return f"{folder}/client.cert", f"{folder}/client.key"
 
 
 def fill_in(text: str, kind: str, login: ClientLogin) -> str:
@@ -138,10 +148,13 @@ def login_step(setup: SetUp, command: str, text: str = "login") -> list[GuideSte
     return [GuideStep("login", text, [shell(*lines)])]
 
 
-def check_step(setup: SetUp, tool: str, pull: str, *, prefix: bool = False) -> list[GuideStep]:
+def check_step(
+    setup: SetUp, tool: str, pull: str, *, authority: str, prefix: bool = False
+) -> list[GuideStep]:
     """A pull, and the command that proves that it went through the cache.
 
     :param pull: a command of the client, with ``{}`` for the image.
+    :param authority: the file of the authority that is trusted, with ``{}`` for host and port.
     :param prefix: whether the client puts the name of the registry before the repository.
     """
     location = _tried(setup.located)
@@ -149,20 +162,24 @@ def check_step(setup: SetUp, tool: str, pull: str, *, prefix: bool = False) -> l
         return []
     repository, tag = SAMPLES.get(location.registry.name, ("ORG/IMAGE", "TAG"))
     image = f"{location.names[0]}/{repository}:{tag}"
-    return [
-        GuideStep(
-            "check",
-            "check",
-            [shell(pull.format(image), prove(setup, tool, location, image, prefix=prefix))],
-        )
-    ]
+    proof = prove(setup, tool, location, image, authority=authority, prefix=prefix)
+    return [GuideStep("check", "check", [shell(pull.format(image), proof)])]
 
 
-def prove(setup: SetUp, tool: str, location: Location, image: str, *, prefix: bool = False) -> str:
-    """The command that proves it."""
+def prove(
+    setup: SetUp, tool: str, location: Location, image: str, *, authority: str, prefix: bool = False
+) -> str:
+    """The command that proves it.
+
+    :param authority: see :func:`check_step`.
+    """
     place = location.place
     where = place.url + (f"/{location.prefix}" if prefix and location.prefix else "")
     words = ["regcachectl", "prove", "--as", tool]
+    if place.authority:
+        words += ["--ca", authority.format(place.address)]
+    if pair := setup.client_pair(place):
+        words += ["--cert", pair[0], "--key", pair[1]]
     if setup.needs_login:
         words += ["--account", ANY_NAME]
     return shlex.join([*words, where, image])

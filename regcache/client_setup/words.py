@@ -5,6 +5,7 @@ from collections.abc import Mapping
 TITLES: Mapping[str, str] = {
     "authority": "Trust the authority of the cache's certificate",
     "buildkit.toml": "A configuration for builders",
+    "certificate": "The certificate that says who you are, and its key",
     "check": "Check",
     "containerd.config_path": "Have the CRI plugin of containerd read that folder",
     "containerd.hosts": "One file for each registry",
@@ -12,6 +13,7 @@ TITLES: Mapping[str, str] = {
     "docker.insecure": "Let Docker use plain HTTP",
     "docker.mirror": "Use it as Docker Hub's mirror",
     "docker.names": "Name the cache for every other registry",
+    "identity": "What Docker can show a mirror",
     "k3s.registries": "One file with all registries",
     "kubelet.hosts": "One file for each registry, on every node",
     "login": "Log in",
@@ -25,6 +27,8 @@ TEXTS: Mapping[str, str] = {
     "buildkit.login": "BuildKit takes the login of whoever builds, by the name of the cache.",
     "buildkit.toml": "A builder does not read daemon.json. Where the cache fails, it asks the "
     "registry itself.",
+    "certificate.place": "'regcachectl seat certificate NAME' makes both, and shows them once. "
+    "Save them as client.cert and client.key, and type this beside them.",
     "check": "The second line pulls as this client would, and says whether the cache answered. A "
     "pull that works proves nothing: after an error the client asks the registry itself.",
     "containerd.config_path": "Kubernetes needs it; ctr and nerdctl do not. Put it into the file "
@@ -41,6 +45,8 @@ TEXTS: Mapping[str, str] = {
     "docker.check": "A pull that works proves nothing: after an error of its mirror Docker asks "
     "Docker Hub. The last line asks as Docker would, and says whether the cache answered.",
     "docker.insecure": "Without it Docker expects TLS.",
+    "docker.link": "The address that Docker pulls from has to be let in by the link of this "
+    "account first.",
     "docker.login": "For what is pulled by the name of the cache.",
     "docker.mirror": "Plain names work as before, for Docker Hub only. If the cache fails, "
     "Docker asks Docker Hub itself; how long it waits cannot be set.",
@@ -51,6 +57,9 @@ TEXTS: Mapping[str, str] = {
     "docker.mirror_some": "Docker sends mirrors no login. It gets what may be pulled without an "
     "account from its address, and asks Docker Hub itself for all else.",
     "docker.names": "Put this in the place of the registry's name.",
+    "docker.none": "Docker sends no login to a mirror, so it needs a certificate, a host name or a "
+    "link of this account; ask for one. Until then: docker login, and pull by the name of the "
+    "cache.",
     "k3s.login": "Fill in the account: k3s sends it to the cache.",
     "k3s.registries": "RKE2 has the same file in /etc/rancher/rke2. If the cache fails, the "
     "registry itself is asked.",

@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
+from regcache.client_setup.seat_guide import SeatClient
 from regcache.client_setup.served import ListeningPlace, LoginNeed, ServedHere, ServedRegistry
 from regcache.config.access_settings import AccessSettings, RuleSettings
 from regcache.config.endpoints import tcp_address
@@ -13,6 +14,7 @@ from regcache.config.files import covered_names, load_certificates, read_bounded
 from regcache.config.known import KNOWN
 from regcache.config.model import Config, Listener
 from regcache.htpasswd import ANYBODY
+from regcache.seats import Seat
 from regcache.whole_file import MOST_BYTES
 
 #: X509_V_FLAG_NO_CHECK_TIME: whether a certificate has expired is another question.
@@ -41,6 +43,16 @@ def served_here(config: Config, machine: str) -> ServedHere:
         domain=config.domain,
         admin_hosts=config.admin.hosts,
         machine=machine,
+    )
+
+
+def seat_client(access: AccessSettings, seat: Seat) -> SeatClient:
+    """What the clients of a seat can show, and may use."""
+    return SeatClient(
+        seat.host or "",
+        has_certificate=bool(seat.certificates),
+        has_link=seat.knock is not None and access.knock is not None,
+        upstreams=None if seat.name in access.admins else seat.upstreams,
     )
 
 

@@ -3,22 +3,18 @@
 import argparse
 import getpass
 import os
-import socket
 import sys
 import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from regcache.client_setup.guide import TOOLS, guide_for
+from regcache.client_setup.guide import TOOLS
 from regcache.client_setup.guide_files import StrangeFileError, check_files
-from regcache.client_setup.located import NoSuchHostError, locate_registries
-from regcache.client_setup.steps import ANY_NAME, ClientLogin, SetUp, fill_in
-from regcache.client_setup.told import told_guide
+from regcache.client_setup.steps import ANY_NAME, ClientLogin, fill_in
 from regcache.client_setup.words import FILLED, NOTES, TEXTS, TITLES
-from regcache.config import ConfigError, load
-from regcache.config.client_facts import served_here
 from regcache.ctl.client import IAsksDaemon, NoDaemonError
 from regcache.ctl.command import DONE, FAILED, USAGE, add_daemon_parser
+from regcache.ctl.guide_of_file import GuideWish, NoGuideError, guide_of_file
 from regcache.ctl.locating import configuration_without_daemon
 from regcache.ctl.printer import Printer
 from regcache.ctl.setup_files import (
@@ -31,10 +27,6 @@ from regcache.ctl.setup_files import (
 
 PASSWORD_VARIABLE = "REGCACHE_CLIENT_PASSWORD"
 _WIDTH = 92
-
-
-class NoGuideError(Exception):
-    """No guide can be made; the text is what to print."""
 
 
 def add_parser(commands: Any) -> None:
@@ -60,23 +52,35 @@ def add_parser(commands: Any) -> None:
         metavar="NAME",
         help="only this registry; may be given again",
     )
-    parser.add_argument(
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument(
         "--account",
         metavar="NAME",
         help=f"the account that the client uses; {PASSWORD_VARIABLE} or a prompt has its password",
+    )
+    who.add_argument(
+        "--seat",
+        metavar="NAME",
+        help="the seat that the client is, by the one proof that it can send",
     )
     parser.add_argument("--write", action="store_true", help="write the files; none is lost")
     parser.add_argument("--root", metavar="DIR", default="/", help="write them below this folder")
 
 
 async def client_config(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
-    """Ask for the guide, and print or write it.
-
-    A seat (``--seat``) has its place here: its host is that of the guide, its key the password.
-    """
+    """Ask for the guide, and print or write it."""
     try:
         login = ask_login(options.account)
         guide = await _guide(options, daemon, printer, with_login=login is not None)
+        if options.write:
+            check_files(options.tool, _blocks(guide))
+        if options.seat and guide["login_needed"]:
+            login = ask_login(options.seat)
+    except StrangeFileError as error:
+        printer.error(f"the answer has what its guide cannot have: {error}")
+        printer.error("nothing is written; is it regcache, and of this version? Without --write")
+        printer.error("the files are only shown")
+        return FAILED
     except ValueError as error:
         printer.error(str(error))
         return USAGE
@@ -116,6 +120,7 @@ async def _guide(
             host=options.host,
             upstreams=",".join(options.upstream) or None,
             login=with_login or None,
+            seat=options.seat,
         )
         return found
     except NoDaemonError as error:
@@ -123,19 +128,11 @@ async def _guide(
         if file is None:
             raise
         printer.error(f"{error}; {file} is read instead")
-        return _guide_of_file(file, options, with_login)
-
-
-def _guide_of_file(file: str, options: argparse.Namespace, with_login: bool) -> dict[str, Any]:
-    try:
-        config = load(file, os.environ).config
-        served = served_here(config, socket.gethostname())
-        located = locate_registries(served, options.host or "", options.upstream)
-    except ConfigError as error:
-        raise NoGuideError("\n".join(error.lines)) from None
-    except NoSuchHostError as error:
-        raise NoGuideError(str(error)) from None
-    return told_guide(guide_for(options.tool, SetUp(located, with_login)))
+        return guide_of_file(
+            file,
+            options.tool,
+            GuideWish(options.host or "", options.upstream, options.seat or "", with_login),
+        )
 
 
 def _blocks(guide: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -186,13 +183,7 @@ def _write(guide: Mapping[str, Any], options: argparse.Namespace, printer: Print
         printer.error("the cache wants an account, which stands in the files: --account NAME")
         return USAGE
     try:
-        check_files(options.tool, blocks)
         done = write_files(plan_files(blocks, options.root))
-    except StrangeFileError as error:
-        printer.error(f"the answer has what its guide cannot have: {error}")
-        printer.error("nothing is written; is it regcache, and of this version? Without --write")
-        printer.error("the files are only shown")
-        return FAILED
     except SetupFileError as error:
         printer.error(str(error))
         return FAILED

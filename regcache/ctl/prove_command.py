@@ -41,6 +41,8 @@ def add_parser(commands: Any) -> None:
         help=f"log in there; {PASSWORD_VARIABLE} or a prompt has the password",
     )
     add("--ca", metavar="FILE", help="certificates of an authority that is trusted, too")
+    add("--cert", metavar="FILE", help="the certificate that the client shows there")
+    add("--key", metavar="FILE", help="its key")
     usual = f"linux/{_MACHINES.get(platform.machine(), platform.machine())}"
     add("--platform", default=usual, help=f"of several ({usual})")
     add("--timeout", type=int, default=USUAL_SECONDS, metavar="SECONDS", help="for all of it")
@@ -60,14 +62,16 @@ def run(options: argparse.Namespace) -> int:
     try:
         urls = _urls(options.host)
         login = ask_login(options.account)
-        context = _context(options.ca)
+        anonymous = _context(options.ca)
+        shown = _shown(options)
     except ValueError as error:
         printer.error(str(error))
         return USAGE
     deadline = time.monotonic() + options.timeout
 
     def connect(url: SplitResult) -> RegistryConnection:
-        return RegistryConnection(url, context, deadline)
+        is_cache = url.netloc in {each.netloc for each in urls}
+        return RegistryConnection(url, shown if is_cache else anonymous, deadline)
 
     def wish(url: SplitResult) -> PullWish:
         return PullWish(url, options.image, MANNERS[options.tool], options.platform, login)
@@ -120,9 +124,28 @@ def _context(file: str | None) -> ssl.SSLContext:
     if file is not None:
         try:
             context.load_verify_locations(file)
-        except (OSError, ssl.SSLError) as error:
-            why = getattr(error, "strerror", None) or "it holds no certificate"
-            raise ValueError(f"--ca: {file}: {why}") from None
+        except ssl.SSLError:
+            raise ValueError(f"--ca: {file}: it holds no certificate") from None
+        except OSError as error:
+            raise ValueError(f"--ca: {file}: {error.strerror}") from None
+    return context
+
+
+def _shown(options: argparse.Namespace) -> ssl.SSLContext:
+    """What the cache is shown, and nobody else."""
+    context = _context(options.ca)
+    if bool(options.cert) != bool(options.key):
+        raise ValueError("--cert and --key belong together")
+    if options.cert:
+        try:
+            # Without a password nobody is asked for one.
+            context.load_cert_chain(options.cert, options.key, password="")
+        except ssl.SSLError:
+            raise ValueError("--cert, --key: they are no certificate and its key") from None
+        except OSError as error:
+            raise ValueError(
+                f"--cert {options.cert} --key {options.key}: {error.strerror}"
+            ) from None
     return context
 
 

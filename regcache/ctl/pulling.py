@@ -3,7 +3,7 @@
 ============================  =====  ======  ====  ==================================
 client                        /v2/   ``ns``  HEAD  login
 ============================  =====  ======  ====  ==================================
-docker                        first  no      yes   none to a mirror
+docker                        first  no      yes   none to a mirror (of Docker Hub)
 podman, CRI-O                 first  no      no    by the host of the cache
 containerd, nerdctl, kubelet  no     yes     yes   the header of its file, at once
 k3s, BuildKit                 no     yes     yes   by the host of the cache
@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from regcache.challenge import Challenge, ChallengeError, parse_challenges
 from regcache.client_setup.steps import ClientLogin
-from regcache.ctl.naming import ImageName
+from regcache.ctl.naming import HUB, ImageName
 from regcache.ctl.proof import BypassError, ProvedPart, PullProof
 from regcache.ctl.registry_connection import Connect, RegistryAnswer
 from regcache.digests import Digest, InvalidDigestError, is_digest
@@ -38,12 +38,14 @@ class Manner:
     :ivar sends_ns: names the registry by ``?ns=``.
     :ivar heads: asks for a tag with HEAD, then by digest.
     :ivar sends_header: shows the login without being asked.
+    :ivar logs_in_to_mirrors: shows the login where the cache stands in for Docker Hub.
     """
 
     pings: bool = False
     sends_ns: bool = True
     heads: bool = True
     sends_header: bool = False
+    logs_in_to_mirrors: bool = True
 
 
 _CONTAINERD, _CONTAINERS = (
@@ -51,7 +53,7 @@ _CONTAINERD, _CONTAINERS = (
     Manner(pings=True, sends_ns=False, heads=False),
 )
 MANNERS: Mapping[str, Manner] = {
-    "docker": Manner(pings=True, sends_ns=False),
+    "docker": Manner(pings=True, sends_ns=False, logs_in_to_mirrors=False),
     "containerd": _CONTAINERD,
     "podman": _CONTAINERS,
     "crio": _CONTAINERS,
@@ -85,12 +87,19 @@ class ClientPull:
         self._connect = connect
         self._proof = proof
         self._registry = connect(wish.url)
-        login = wish.login
-        self._authorization = login.basic if login and wish.manner.sends_header else ""
         registry, _, repository = wish.image.name.partition("/")
         prefix = wish.url.path.strip("/")
+        # Docker has mirrors for its own registry alone; all else it pulls by the cache's name.
+        is_mirror = registry == HUB and not prefix
+        self._login = wish.login if wish.manner.logs_in_to_mirrors or not is_mirror else None
+        login = self._login if wish.manner.sends_header else None
+        self._authorization = "" if login is None else login.basic
         self._base = f"/v2/{prefix}/{repository}" if prefix else f"/v2/{repository}"
-        has_ns = wish.manner.sends_ns and not prefix and registry != wish.url.hostname
+        has_ns = (
+            wish.manner.sends_ns
+            and not prefix
+            and registry not in (wish.url.hostname, wish.url.netloc)
+        )
         self._query = f"?{urlencode({'ns': registry})}" if has_ns else ""
 
     def run(self) -> None:
@@ -178,10 +187,12 @@ class ClientPull:
             self._authorization = f"Bearer {self._token(bearer)}"
         elif "basic" not in challenges:
             raise BypassError("401, but not what proof is wanted")
-        elif self._wish.login is None:
-            raise BypassError("401: an account is needed (--account); Docker shows mirrors none")
+        elif self._login is not None:
+            self._authorization = self._login.basic
+        elif self._wish.login is not None:
+            raise BypassError("401: an account is needed, and Docker shows mirrors none")
         else:
-            self._authorization = self._wish.login.basic
+            raise BypassError("401: an account is needed (--account); Docker shows mirrors none")
 
     def _token(self, challenge: Challenge) -> str:
         parameters = challenge.parameters
@@ -192,8 +203,8 @@ class ClientPull:
         query = {name: parameters[name] for name in names}
         target = f"{realm.path or '/'}?{urlencode(query)}"
         headers = {"User-Agent": "regcachectl"}
-        if self._wish.login is not None and self._may_see_login(realm):
-            headers["Authorization"] = self._wish.login.basic
+        if self._login is not None and self._may_see_login(realm):
+            headers["Authorization"] = self._login.basic
         answer = self._connect(realm).ask("GET", target, headers)
         if answer.status != 200:
             raise BypassError(f"the token realm {realm.netloc} answers {answer.status}")

@@ -13,15 +13,23 @@ from regcache.client_setup.containers import REGISTRIES
 from regcache.client_setup.docker import DAEMON_JSON
 from regcache.client_setup.guide import TOOLS, Guide, guide_for
 from regcache.client_setup.located import locate_registries
+from regcache.client_setup.seat_guide import SeatClient, seat_guide
 from regcache.client_setup.served import ServedHere
 from regcache.client_setup.steps import ClientLogin, SetUp, fill_in
 from regcache.client_setup.words import NOTES, TEXTS, TITLES
-from tests.client_setup.cases import NAMED, PLAIN, blocks, commands, files, guide
+from tests.client_setup.cases import NAMED, PLAIN, blocks, commands, files, guide, located
 from tests.support.certificates import Authority
 
 _HTPASSWD = "access: {htpasswd: accounts}\n"
 _SOME = _HTPASSWD.replace("}", ", rules: [{accounts: [anonymous], networks: [10.0.0.0/8]}]}")
 ALICE = ClientLogin("alice", 'p"a:ss $`\\')
+#: Accounts with limits: what each can show.
+CLIENTS = (
+    SeatClient(),
+    SeatClient(has_link=True),
+    SeatClient("k3j9x2fq7m", has_link=True),
+    SeatClient("k3j9x2fq7m", has_certificate=True),
+)
 
 
 class GuideCase(SynchronousTestCase):
@@ -53,7 +61,10 @@ class GuideCase(SynchronousTestCase):
         """Each program in each situation."""
         texts = [PLAIN, NAMED, PLAIN + _HTPASSWD, NAMED + _SOME, self.tls(), self.tls() + _HTPASSWD]
         found = [(tool, guide(tool, text)) for text in texts for tool in TOOLS]
-        return found + [(tool, guide(tool, texts[0], "", True)) for tool in TOOLS]
+        found += [(tool, guide(tool, texts[0], "", True)) for tool in TOOLS]
+        for client in CLIENTS:
+            found += [(tool, seat_guide(tool, client, located(texts[-1]))) for tool in TOOLS]
+        return found
 
 
 class EveryGuideTests(GuideCase):

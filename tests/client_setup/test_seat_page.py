@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.client_setup.seat_page import SeatPaper, seat_host, seat_page, seat_urls
+from regcache.client_setup.seat_guide import seat_host, seat_urls
+from regcache.client_setup.seat_page import SeatPaper, seat_page
 from tests.client_setup.cases import NAMED, PLAIN, located
 
 PAPER = SeatPaper(
@@ -46,7 +47,7 @@ class PageTests(SynchronousTestCase):
         """A link lets docker's address in, which is told there."""
         page = seat_page(replace(PAPER, label="", link="s3cret"), located(NAMED))
         self.assertIn("http://docker.example.com:5000/knock/s3cret", page)
-        self.assertIn("let in by the link above", section(page, "docker"))
+        self.assertIn("let in by the link of this", section(page, "docker"))
         self.assertIn("registry-mirrors", section(page, "docker"))
 
     def test_certificate(self) -> None:

@@ -1,12 +1,15 @@
 """regcachectl client-config."""
 
+import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 from regcache.admin.api.client_config_call import GET_CLIENT_CONFIG
 from regcache.client_setup.guide import guide_for
+from regcache.client_setup.seat_guide import SeatClient, seat_guide
 from regcache.client_setup.steps import SetUp
 from regcache.client_setup.told import told_guide
 from regcache.ctl.client import NoDaemonError
@@ -16,11 +19,12 @@ from tests.ctl.cases import CommandCase
 
 _GONE = NoDaemonError("no daemon answers")
 _PASSWORD = {PASSWORD_VARIABLE: "secret"}
+_LABEL = "k3j9x2fq7m"
 _CONTAINERD = "etc/containerd/certs.d/docker.io/hosts.toml"
 
 
-class ClientConfigTests(CommandCase):
-    """With a daemon, and without."""
+class ClientConfigCase(CommandCase):
+    """A configuration, and a folder to write to."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -32,6 +36,10 @@ class ClientConfigTests(CommandCase):
     def command(self, *words: str) -> tuple[int, str, str]:
         """Run it."""
         return self.run_work(client_config, "client-config", *words)
+
+
+class ClientConfigTests(ClientConfigCase):
+    """With a daemon, and without."""
 
     def serve(self, tool: str, with_login: bool = False) -> None:
         """The daemon answers for one program."""
@@ -53,6 +61,7 @@ class ClientConfigTests(CommandCase):
             "host": "a.test",
             "upstreams": "docker.io,ghcr.io",
             "login": None,
+            "seat": None,
         }
         self.assertEqual(self.daemon.asked, [("GET", "client-config", asked)])
 
@@ -133,6 +142,19 @@ class ClientConfigTests(CommandCase):
             self.command("containerd", *words)
         self.assertEqual((self.root / _CONTAINERD).stat().st_mode & 0o777, 0o600)
 
+    def test_checked_before_filled_in(self) -> None:
+        """What the password is put into was checked before: a strange place gets none."""
+        self.serve("containerd", with_login=True)
+        answer = self.daemon.answers["GET", "client-config"]
+        assert isinstance(answer, dict)
+        answer["steps"][0]["blocks"][0]["text"] += 'x = "ACCOUNT_PASSWORD"\n'
+        with patch.dict(os.environ, _PASSWORD):
+            words = ("--account", "alice", "--write", "--root", str(self.root))
+            status, out, errors = self.command("containerd", *words)
+        self.assertEqual((status, out), (1, ""))
+        self.assertNotIn("secret", errors)
+        self.assertFalse((self.root / "etc").exists())
+
     def test_without_daemon(self) -> None:
         """The configuration file is enough."""
         self.daemon.answers["GET", "client-config"] = _GONE
@@ -159,3 +181,79 @@ class ClientConfigTests(CommandCase):
         status, _, errors = self.command("k3s", "--url", "https://registry.example.com")
         self.assertEqual(status, 3)
         self.assertIn("no daemon answers", errors)
+
+
+class SeatTests(ClientConfigCase):
+    """``--seat``: an account with limits, by the one proof that the client can send."""
+
+    def serve_seat(self, tool: str, client: SeatClient) -> None:
+        """The daemon answers for a seat."""
+        found = located(PLAIN, "a.test")
+        places = [
+            replace(each, place=replace(each.place, scheme="https")) for each in found.locations
+        ]
+        found = replace(found, locations=places)
+        self.daemon.answer(GET_CLIENT_CONFIG, told_guide(seat_guide(tool, client, found)))
+
+    def test_host(self) -> None:
+        """Where its host says who it is, no password is asked for."""
+        self.serve_seat("containerd", SeatClient(_LABEL))
+        status, _, errors = self.command(
+            "containerd", "--seat", "alice", "--write", "--root", str(self.root)
+        )
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(self.daemon.asked[0][2]["seat"], "alice")
+        self.assertIn(f"a-{_LABEL}.test", (self.root / _CONTAINERD).read_text())
+
+    def test_certificate(self) -> None:
+        """It is said how the certificate comes to where the written files name it."""
+        self.serve_seat("containerd", SeatClient(_LABEL, has_certificate=True))
+        status, out, errors = self.command(
+            "containerd", "--seat", "alice", "--write", "--root", str(self.root)
+        )
+        self.assertEqual((status, errors), (0, ""))
+        place = "/etc/containerd/certs.d/a.test:5000/client.key"
+        self.assertIn(f"install -D -m 0600 client.key {place}", out)
+        self.assertIn(place, (self.root / _CONTAINERD).read_text())
+        self.assertNotIn(_LABEL, out)
+
+    def test_login(self) -> None:
+        """Where it has to log in, it does so under its own name."""
+        self.serve_seat("containerd", SeatClient())
+        words = ("containerd", "--seat", "alice", "--write", "--root", str(self.root))
+        status, _, errors = self.command(*words)
+        self.assertEqual(status, 2)
+        self.assertIn(PASSWORD_VARIABLE, errors)
+        with patch.dict(os.environ, _PASSWORD):
+            status, out, errors = self.command(*words)
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("YWxpY2U6c2VjcmV0", (self.root / _CONTAINERD).read_text())
+        self.assertIn("--account alice", out)
+
+    def test_one_of_both(self) -> None:
+        """A client is one account."""
+        with patch("sys.stderr", io.StringIO()) as errors:
+            error = self.assertRaises(
+                SystemExit, self.options, "client-config", "k3s", "--seat", "a", "--account", "b"
+            )
+        self.assertEqual(error.code, 2)
+        self.assertIn("not allowed with", errors.getvalue())
+
+    def test_without_daemon(self) -> None:
+        """The file of seats says it, or that there is no such seat."""
+        self.daemon.answers["GET", "client-config"] = _GONE
+        seats = self.root / "seats.yml"
+        words = ("docker", "-c", str(self.file), "--host", "a.test", "--seat")
+        self.assertIn("set access.seats", self.command(*words, "alice")[2])
+        self.file.write_text(f"{PLAIN}access: {{seats: {seats}}}\n")
+        self.assertIn("seats.yml cannot be read", self.command(*words, "alice")[2])
+        alice = f"alice: {{host: {_LABEL}, upstreams: [docker.io]}}\n"
+        seats.write_text(f"{alice}bob: {{ended: 2020-01-01T00:00:00Z}}\n")
+        status, out, _ = self.command(*words, "alice")
+        self.assertEqual(status, 0)
+        self.assertIn(f"http://a-{_LABEL}.test:5000", out)
+        self.assertNotIn("ghcr.io", out)
+        for name, why in (("bob", "bob has ended"), ("eve", "no seat eve")):
+            status, out, errors = self.command(*words, name)
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn(why, errors)

@@ -5,7 +5,9 @@ import hashlib
 import io
 import json
 import os
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import SplitResult, urlsplit
@@ -23,6 +25,7 @@ from regcache.ctl.pulling import MANNERS, PullWish
 from regcache.ctl.registry_connection import NoTLSError, RegistryAnswer
 from regcache.digests import Digest, Hasher
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
+from tests.support.certificates import Authority
 
 HIT, MISS = "regcache; hit", "regcache; fwd=uri-miss; stored"
 CONFIG, LAYER = b'{"os": "linux"}', b"layer" * 1000
@@ -126,11 +129,15 @@ class ProveCase(SynchronousTestCase):
         self.cache = FakeCache()
 
     def prove(
-        self, tool: str = "containerd", login: ClientLogin | None = None, url: str = _PLAIN
+        self,
+        tool: str = "containerd",
+        login: ClientLogin | None = None,
+        url: str = _PLAIN,
+        image: str = "hello-world",
     ) -> PullProof:
         """Pull it."""
-        image = image_name("hello-world")
-        wish = PullWish(urlsplit(url), image, MANNERS[tool], "linux/amd64", login)
+        named = image_name(image)
+        wish = PullWish(urlsplit(url), named, MANNERS[tool], "linux/amd64", login)
         return prove([wish], self.cache.connect)[1]
 
     def assert_bypass(self, why: str, **how: Any) -> None:
@@ -259,6 +266,26 @@ class LoginTests(ProveCase):
         self.assert_bypass("an account is needed")
         self.assert_bypass("401 to the login", login=ClientLogin("alice", "wrong"))
 
+    def test_docker_mirror(self) -> None:
+        """Docker shows a mirror no login, given or not; what is pulled by name it does."""
+        path = "/library/hello-world"
+        for challenge in ('Basic realm="x"', 'Bearer realm="http://cache.test:5000/token"'):
+            self.cache.challenge = challenge
+            self.cache.answers["GET /token"] = RegistryAnswer(401, {}, b"{}")
+            self.cache.asked.clear()
+            self.assertEqual(self.prove("docker", ALICE).verdict, "bypass")
+            self.assertEqual({shown for _, _, shown in self.cache.asked}, {""})
+        self.cache.challenge = 'Basic realm="x"'
+        self.assertIn("Docker shows mirrors none", self.prove("docker", ALICE).reason)
+        for url, base, image in (
+            (f"{_PLAIN}/docker.io", f"/v2/docker.io{path}", f"docker.io{path}"),
+            (_PLAIN, f"/v2{path}", f"cache.test:5000{path}"),
+            (_PLAIN, f"/v2{path}", f"ghcr.io{path}"),
+        ):
+            self.cache.base = base
+            proof = self.prove("docker", ALICE, url, image)
+            self.assertEqual(proof.verdict, "hit", (url, image))
+
     def test_token(self) -> None:
         """A token is fetched from the realm, by the account where it may be shown there."""
         for realm, seen in (
@@ -307,10 +334,14 @@ class CommandTests(ProveCase):
         """Status, output and errors."""
         options = parser().parse_args(["prove", *words])
         out, errors = io.StringIO(), io.StringIO()
+        self.contexts: dict[str, ssl.SSLContext] = {}
+
+        def connect(url: SplitResult, context: ssl.SSLContext, _: float) -> FakeCache:
+            self.contexts[url.netloc] = context
+            return self.cache.connect(url)
+
         with (
-            patch.object(
-                prove_command, "RegistryConnection", lambda url, *_: self.cache.connect(url)
-            ),
+            patch.object(prove_command, "RegistryConnection", connect),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(errors),
         ):
@@ -366,9 +397,33 @@ class CommandTests(ProveCase):
                 self.assertEqual(self.command(*words, *options, "http://cache.test:5000")[0], 0)
                 self.assertEqual(self.cache.url.scheme, "http")
 
+    def test_certificate(self) -> None:
+        """The certificate is loaded for the cache, and for no other host that is asked."""
+        pair = Authority(Path(self.mktemp())).issue("alice")
+        self.cache.challenge = 'Bearer realm="https://auth.test/token"'
+        self.cache.answers["GET /token"] = RegistryAnswer(200, {}, b'{"token": "T"}')
+        shown = []
+
+        def load(context: ssl.SSLContext, *files: str, **_: object) -> None:
+            shown.append((context, *files))
+
+        words = ("--platform", "linux/amd64", "https://cache.test")
+        with patch.object(ssl.SSLContext, "load_cert_chain", load):
+            options = ("--cert", str(pair.chain), "--key", str(pair.key))
+            self.assertEqual(self.command(*options, *words)[0], 0)
+        self.assertEqual(set(self.contexts), {"cache.test", "auth.test"})
+        self.assertEqual(shown, [(self.contexts["cache.test"], str(pair.chain), str(pair.key))])
+        self.assertIsNot(self.contexts["auth.test"], self.contexts["cache.test"])
+
     def test_wrong(self) -> None:
         """What is no host, no image, or no authority."""
         self.assertEqual(self.command("http://a b")[0], 2)
         self.assertEqual(self.command("ftp://a")[0], 2)
         self.assertEqual(self.command("a", "--ca", "missing.pem")[0], 2)
         self.assertEqual(self.command("a", "--account", "alice")[0], 2)
+        self.assertEqual(self.command("a", "--ca", __file__)[0], 2)
+        self.assertEqual(self.command("a", "--cert", __file__)[0], 2)
+        for key in ("missing.pem", __file__):
+            status, _, errors = self.command("a", "--cert", __file__, "--key", key)
+            self.assertEqual(status, 2)
+            self.assertIn("--cert", errors)

@@ -1,6 +1,7 @@
 """Real clients as a seat, by each identity that they can send, until it is taken away."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,6 +77,16 @@ class SeatCase(IdentityCase):
     def link(self) -> str:
         """The path of the seat's link."""
         return "/knock/" + self.made["link"]["urls"][0].rpartition("/")[2]
+
+    def written(self, tool: str, host: str, **environment: str) -> tuple[Path, list[str]]:
+        """What client-config writes for the seat: its root, and what is to be typed next."""
+        root = self.workspace().path
+        words = ("client-config", tool, "--seat", "alice", "--host", host, "--write")
+        options = ("--root", str(root), "--json", "--socket", str(self.socket))
+        ran = run_ctl(*words, *options, **environment)
+        assert ran.returncode == 0, (ran.stdout, ran.stderr)
+        commands: list[str] = json.loads(ran.stdout)["commands"]
+        return root, commands
 
     def certificate(self) -> Certificate:
         """The seat's certificate, as files."""
@@ -163,16 +174,54 @@ class LibraryTests(SeatCase):
         }
         self.assert_each(pulls, lambda: pull(HOST))
 
+    def test_written(self) -> None:
+        """client-config writes the first proof that the seat has, until it is taken away."""
+        self.start()
+        names = self.hosts_file(HOST, self.at_seat(HOST))
+        address = f"{HOST}:{self.daemon.tls_port}"
+        folder = "/etc/containerd/certs.d"
+
+        def pull(secret: str = "") -> Pulled:
+            root, commands = self.written("containerd", address, REGCACHE_CLIENT_PASSWORD=secret)
+            for words in map(shlex.split, commands):
+                if words[0] == "install":
+                    file = shown.key if words[-2] == "client.key" else shown.chain
+                    shutil.copy(file, f"{root}{words[-1]}")
+            file = root / f"{folder[1:]}/{UPSTREAM}/hosts.toml"
+            file.write_text(file.read_text().replace(folder, f"{root}{folder}"))
+            option = f"--hosts-dir={root}{folder}"
+            return containerd().pull(f"{UPSTREAM}/{REPOSITORY}:1", option, hosts_file=names)
+
+        shown = self.certificate()
+        place = f"https://{self.daemon.tls_address}/{UPSTREAM}"
+        trust = ("prove", "--ca", str(certificates().authority.file))
+        pair = ("--cert", str(shown.chain), "--key", str(shown.key))
+        image = f"{UPSTREAM}/{REPOSITORY}:1"
+        self.assert_arrives(pull)
+        self.assertEqual(run_ctl(*trust, *pair, place, image).returncode, 0)
+        gone = ("--remove-certificate", self.made["certificate"]["fingerprint"])
+        self.seat("change", "alice", *gone)
+        self.assertIn("401", run_ctl(*trust, *pair, place, image).stdout)
+        self.assert_arrives(pull)
+        self.seat("change", "alice", "--remove-host")
+        self.assert_arrives(lambda: pull(self.made["key"]))
+
 
 class _DockerTests:
     """dockerd as a mirror's client in a network of its own: it sends no login."""
 
     containerd_store: bool
 
+    def mirrors(self: Any, address: str) -> Any:
+        """Those that client-config writes for the seat."""
+        root, _ = self.written("docker", address)
+        return json.loads((root / "etc/docker/daemon.json").read_text())["registry-mirrors"]
+
     def test_mirror(self: Any) -> None:
         """A host, a certificate and an address, each until it is taken away."""
         require("curl")
         place, port = network(), free_port()
+        remove = ("change", "alice", "--remove-certificate")
         authority = certificates().authority
         pair = authority.issue("*.proxy.example")
         tls = {"certificates": [{"chain": str(pair.chain), "key": str(pair.key)}]}
@@ -180,6 +229,13 @@ class _DockerTests:
         self.daemon.config["listeners"].append({"endpoint": endpoint, "tls": tls})
         self.start()
         address, at_seat = f"{HUB_HOST}:{port}", f"{self.at_seat(HUB_HOST)}:{port}"
+        by_certificate = self.mirrors(address)
+        self.seat(*remove, self.made["certificate"]["fingerprint"])
+        by_host = self.mirrors(address)
+        self.assertEqual(
+            (by_certificate, by_host), ([f"https://{address}"], [f"https://{at_seat}"])
+        )
+        self.made["certificate"] = self.seat("certificate", "alice")["certificate"]
         settings = self.workspace().path
         docker = Dockerd(
             self.containerd_store,
@@ -187,7 +243,7 @@ class _DockerTests:
             settings=settings,
             prefix=place.prefix,
             names={place.outside: [HUB_HOST, self.at_seat(HUB_HOST)]},
-            configure=lambda path: _use_mirrors(path, f"https://{at_seat}", f"https://{address}"),
+            configure=lambda path: _use_mirrors(path, *by_host, *by_certificate),
         )
         self.addCleanup(docker.close)
 
@@ -199,9 +255,7 @@ class _DockerTests:
         self.assertRaises(AssertionError, pull)
         shutil.copytree(self.folder(self.certificate()), settings / "certs.d" / address)
         self.assert_arrives(pull)
-        self.seat(
-            "change", "alice", "--remove-certificate", self.made["certificate"]["fingerprint"]
-        )
+        self.seat(*remove, self.made["certificate"]["fingerprint"])
         self.assertRaises(AssertionError, pull)
         there = f"{address}:{place.outside}"
         knock = ["curl", "-fsS", "-X", "POST", "--cacert", str(authority.file), "--resolve", there]

@@ -6,13 +6,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from regcache.admin.api.call_problems import InvalidProblem
+from regcache.admin.api.call_problems import ForbiddenProblem, InvalidProblem
 from regcache.admin.api.callers import Caller, Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
 from regcache.admin.api.kinds import Choice, Flag, Parameter, Text
 from regcache.admin.api.schemas import FLAG, TEXT, array, nullable, record, words
 from regcache.client_setup.guide import TOOLS, guide_for
-from regcache.client_setup.located import NoSuchHostError, locate_registries
+from regcache.client_setup.located import Located, NoSuchHostError, locate_registries
+from regcache.client_setup.seat_guide import SeatClient, for_seat, seat_guide
 from regcache.client_setup.served import ServedHere
 from regcache.client_setup.steps import SetUp
 from regcache.client_setup.told import told_guide
@@ -34,6 +35,12 @@ GET_CLIENT_CONFIG = ApiCall(
         ),
         Parameter("login", Flag(), "Have a place for an account in any case.", default=False),
         Parameter("upstreams", Text(2048, 1), "Names of upstreams, with commas; else all."),
+        Parameter(
+            "seat",
+            Text(255, 1),
+            "For administrators: a seat, with the one proof that the program can send; that may "
+            "be its host.",
+        ),
     ),
     answer=record(
         steps=array(_STEP),
@@ -49,20 +56,38 @@ FindServed = Callable[[], "Deferred[ServedHere]"]
 """Gives what the configuration in force serves."""
 
 
-def client_config_routes(find: FindServed) -> list[CallRoute]:
+FindSeat = Callable[[str], SeatClient]
+"""Gives a seat by its name. It raises a problem if there is none, or if it has ended."""
+
+
+def client_config_routes(find: FindServed, find_seat: FindSeat) -> list[CallRoute]:
     """The call."""
 
     async def handle(asked: AskedCall) -> dict[str, Any]:
-        served = _seen(await find(), asked.caller)
-        try:
-            located = locate_registries(served, asked.values["host"] or "", _names(asked))
-        except NoSuchHostError as error:
-            field = "host" if asked.values["host"] else "upstreams"
-            raise InvalidProblem(field, str(error)) from None
-        setup = SetUp(located, asked.values["login"])
-        return told_guide(guide_for(asked.values["tool"], setup))
+        served, tool, seat = _seen(await find(), asked.caller), asked.values["tool"], None
+        if asked.values["seat"] is not None:
+            seat = _seat(asked, find_seat)
+            served = for_seat(served, seat)
+        located = _located(asked, served)
+        if seat is not None:
+            return told_guide(seat_guide(tool, seat, located))
+        return told_guide(guide_for(tool, SetUp(located, asked.values["login"])))
 
     return [CallRoute(GET_CLIENT_CONFIG, handle)]
+
+
+def _seat(asked: AskedCall, find: FindSeat) -> SeatClient:
+    if asked.caller.role is not Role.ADMIN:
+        raise ForbiddenProblem("what a seat can show is for administrators")
+    return find(asked.values["seat"])
+
+
+def _located(asked: AskedCall, served: ServedHere) -> Located:
+    try:
+        return locate_registries(served, asked.values["host"] or "", _names(asked))
+    except NoSuchHostError as error:
+        field = "host" if asked.values["host"] else "upstreams"
+        raise InvalidProblem(field, str(error)) from None
 
 
 def _names(asked: AskedCall) -> list[str]:

@@ -1,5 +1,6 @@
 """The page of accounts in a real browser."""
 
+import json
 from typing import Any
 
 from tests.integration.ui_base import NGINX, UiCase, shelf
@@ -12,14 +13,24 @@ def _password(page: str) -> str:
     return page.partition("password:")[2].split()[0]
 
 
+def _field(name: str) -> str:
+    """Where it is typed."""
+    return f"dialog input[name={name}]"
+
+
 class AccountsTests(UiCase):
     """Who may pull, who uses how much?"""
 
     def configuration(self) -> dict[str, Any]:
         """With seats, and pulls for everybody."""
         rules = [{"accounts": ["anonymous"]}, {"accounts": ["*"]}]
-        path = self.workspace().path / "seats.yml"
-        return {**super().configuration(), "access": {"seats": str(path), "rules": rules}}
+        self.seats = self.workspace().path / "seats.yml"
+        return {**super().configuration(), "access": {"seats": str(self.seats), "rules": rules}}
+
+    def seat(self) -> Any:
+        """What the file holds of the account."""
+        (found,) = json.loads(self.ctl("seat", "list", "--json"))["items"]
+        return found
 
     def test_create(self) -> None:
         """A new account has a page for its person, which is shown once; what is wrong is said."""
@@ -71,6 +82,59 @@ class AccountsTests(UiCase):
         self.assertEqual(client.get("/v2/").status, 403)
         self.pictures(tab, "accounts-one")
         self.check(tab)
+
+    def test_change(self) -> None:
+        """An account is changed; where the file was changed meanwhile what is typed stays."""
+        self.ctl("seat", "add", _NAME, "--daily", "20GiB", "--rate", "5MiB", "--note", "paid")
+        tab = self.open("#/accounts", admin=True)
+        tab.go(f"#/accounts/{_NAME}")
+        tab.click(".head button", "Change")
+        for field, text in (("daily", "much"), ("rate", ""), ("note", "<b>paid</b>")):
+            tab.fill(_field(field), text)
+        tab.run(f"void (document.querySelector('{_field('until')}').value = '2131-01-31')")
+        tab.click("dialog button[type=submit]")
+        tab.wait("document.querySelector('dialog input[aria-invalid=true]').name === 'daily'")
+        self.ctl("seat", "change", _NAME, "--monthly", "1TiB", "--note", "owes")
+        tab.fill(_field("daily"), "30GiB")
+        tab.click("dialog button[type=submit]")
+        tab.wait_text("This was changed meanwhile")
+        tab.wait_text("Now: owes")
+        self.assertEqual(self.seat()["daily"], 20 * 2**30)
+        for field, text in (("monthly", "1TiB"), ("daily", "30GiB"), ("note", "<b>paid</b>")):
+            tab.wait(f"document.querySelector('{_field(field)}').value === '{text}'")
+        self.pictures(tab, "accounts-change")
+        self.check_access(tab)
+        self.check_narrow(tab)
+        tab.click("dialog button[type=submit]")
+        tab.wait_text("30.0")
+        changed = {"daily": 30 * 2**30, "monthly": 2**40, "rate": None, "until": "2131-01-31"}
+        told = self.seat()
+        self.assertEqual({each: told[each] for each in changed}, changed)
+        self.assertEqual(told["note"], "<b>paid</b>")
+        self.check(tab, expected=("400", "412"))
+
+    def test_reopen(self) -> None:
+        """One that has ended goes on; if it is gone meanwhile that is said. Here in Chinese."""
+        self.ctl("seat", "add", _NAME, "--note", "paid")
+        self.ctl("seat", "end", _NAME)
+        tab = self.open("#/accounts", admin=True, language="zh-CN")
+        tab.go(f"#/accounts/{_NAME}")
+        tab.click(".head button", "修改")
+        tab.click("dialog input[name=reopen]")
+        self.pictures(tab, "accounts-reopen-zh")
+        self.check_access(tab)
+        tab.click("dialog button[type=submit]")
+        tab.click(".head button", "停用")
+        tab.wait_text("其密码、密钥")
+        self.assertIsNone(self.seat()["ended"])
+        tab.press("Escape")
+        tab.click(".head button", "修改")
+        tab.fill(_field("note"), "more")
+        self.seats.write_text("bob: {}\n", encoding="utf-8")
+        tab.click("dialog button[type=submit]")
+        tab.wait_text("此账号已不存在")
+        self.assertEqual(tab.run(f"document.querySelector('{_field('note')}').value"), "more")
+        self.check(tab, expected=("404", "412"))
 
     def test_list(self) -> None:
         """All accounts with what they used of their quotas, and who used how much as CSV."""

@@ -57,6 +57,7 @@ class ModuleTests(UiCase):
             "duration": {7: "7 ms", 1500: "1.50 s", 59000: "59.0 s", 61000: "1 min 1 s",
                          7260000: "2 h 1 min", 172800000: "2 days"},
             "percent": {0.5: "50 %", 1: "100 %"},
+            "typedSize": {0: "0B", 1023: "1023B", 20 * 2**30: "20GiB", 2**20 + 2**19: "1536KiB"},
         }  # fmt: skip
         for name, values in expected.items():
             found = self.told(

@@ -1,5 +1,7 @@
 """All pages of the web UI in a real browser: what looking costs, and a daemon that is away."""
 
+from typing import Any
+
 from tests.integration.ui_base import HUB, NGINX, OTHER, SITE, SIZES, UiCase, shelf
 from tests.support.processes import wait_until
 
@@ -13,6 +15,8 @@ PAGES = {
     "#/requests": "library/nginx",
     "#/storage": "Rules in force",
     "#/upstreams": "answers",
+    "#/accounts": "password",
+    "#/accounts/alice": "No key was made yet",
     "#/clients": "daemon.json",
     "#/clients/containerd": "hosts.toml",
     "#/nowhere": "There is no such page",
@@ -22,10 +26,17 @@ PAGES = {
 class VisitTests(UiCase):
     """Somebody who looks at everything."""
 
+    def configuration(self) -> dict[str, Any]:
+        """With an account, and pulls for everybody."""
+        path = self.workspace().path / "seats.yml"
+        access = {"seats": str(path), "rules": [{"accounts": ["anonymous"]}]}
+        return {**super().configuration(), "access": access}
+
     def test_looking_is_free(self) -> None:
         """All pages, light and dark, wide and narrow, ask no upstream, and suit everybody."""
         self.pull(NGINX, shelf().nginx, "1.29")
         self.pull(SITE, shelf().site, "2", upstream=OTHER)
+        self.ctl("seat", "add", "alice", "--daily", "20GiB", "--until", "2131-01-31")
         asked = len(shelf().registry.requests())
         tab = self.open(admin=True)
         for place, text in PAGES.items():

@@ -49,19 +49,24 @@ export function callUrl(path, query = {}) {
 
 /** @param {string} path @param {Record<string, unknown>} [query] @returns {Promise<any>} */
 export async function get(path, query) {
+  return (await getVersion(path, query)).value;
+}
+
+/** An answer with its version, which a change may name. @param {string} path @param {Record<string, unknown>} [query] @returns {Promise<{ value: any, version: string | null }>} */
+export async function getVersion(path, query) {
   const url = callUrl(path, query).href, known = kept.get(url);
   /** @type {Record<string, string>} */
   const headers = known ? { "If-None-Match": known.etag } : {};
   const answer = await ask(url, { headers });
-  if (answer.status === 304 && known) return known.value;
-  const value = await readAnswer(answer);
-  keep(url, answer.headers.get("ETag"), value);
-  return value;
+  if (answer.status === 304 && known) return { value: known.value, version: known.etag };
+  const value = await readAnswer(answer), version = answer.headers.get("ETag");
+  keep(url, version, value);
+  return { value, version };
 }
 
-/** @param {string} path @param {unknown} [body] @returns {Promise<any>} */
-export function post(path, body = {}) {
-  return change("POST", path, body);
+/** @param {string} path @param {unknown} [body] @param {string | null} [version] of what is changed: with another one it is refused @returns {Promise<any>} */
+export function post(path, body = {}, version = null) {
+  return change("POST", path, body, version);
 }
 
 /** @param {string} path @returns {Promise<any>} */
@@ -69,9 +74,11 @@ export function remove(path) {
   return change("DELETE", path, {});
 }
 
-/** @param {string} method @param {string} path @param {unknown} body */
-async function change(method, path, body) {
+/** @param {string} method @param {string} path @param {unknown} body @param {string | null} [version] */
+async function change(method, path, body, version = null) {
+  /** @type {Record<string, string>} */
   const headers = { "X-Regcache": "1", "Content-Type": "application/json" };
+  if (version) headers["If-Match"] = version;
   const answer = await ask(callUrl(path).href, { method, headers, body: JSON.stringify(body) });
   return readAnswer(answer);
 }

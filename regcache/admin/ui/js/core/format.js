@@ -25,6 +25,16 @@ export function size(count) {
   return count == null ? UNKNOWN : sizeParts(count).join(GAP);
 }
 
+/** A size as it is typed: exactly that many bytes. @param {number} count @returns {string} such as 20GiB */
+export function typedSize(count) {
+  let value = count, unit = 0;
+  while (value && value % 1024 === 0 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value}${UNITS[unit]}`;
+}
+
 /** @param {Count} count bytes a second @returns {string} */
 export function rate(count) {
   return count == null ? UNKNOWN : `${size(count)}/s`;

@@ -11,17 +11,19 @@ import { table } from "../../widgets/table.js";
 import { adminButton, isAdmin } from "./admin_button.js";
 import { openEnd, openNewKey } from "./changes.js";
 import { identities, quota, validity } from "./limits.js";
+import { findSeat, openSeatChange } from "./seat_change.js";
 import { daysQuery, usageByDay } from "./usage.js";
 
 /** @typedef {import("./shapes.js").Seat} Seat */
+/** @typedef {import("./seat_change.js").Found} Found */
 /** @typedef {import("../../widgets/basics.js").Content} Content */
 
 const MINUTE_MS = 60_000;
 
 /** @param {string} name @returns {import("../pages.js").Page} */
 export function accountPage(name) {
-  /** @type {Resource<{ seat: Seat | null }>} */
-  const found = new Resource(async () => ({ seat: (await get("seats")).items.find((/** @type {Seat} */ each) => each.name === name) ?? null }));
+  /** @type {Resource<Found>} */
+  const found = new Resource(() => findSeat(name));
   /** @type {Resource<import("./shapes.js").UsageRow[]>} */
   const usage = new Resource(async () => (await get("usage", daysQuery(name))).items);
   const refresh = () => [...(isAdmin() ? [found] : []), usage].forEach((each) => each.refresh());
@@ -38,18 +40,24 @@ export function accountPage(name) {
   };
 }
 
-/** @param {string} name @param {Resource<{ seat: Seat | null }>} found @param {Resource<any[]>} usage @param {() => void} refresh */
+/** @param {string} name @param {Resource<Found>} found @param {Resource<any[]>} usage @param {() => void} refresh */
 function view(name, found, usage, refresh) {
-  const seat = found.value?.seat, canChange = isAdmin() ? seat && !seat.has_ended : true;
-  const tools = html`${adminButton({ label: t("accounts.key.new"), icon: "lock", run: () => openNewKey(name, refresh) })}
-    ${adminButton({ label: t("accounts.end"), icon: "x", classes: "danger", run: () => openEnd(name, refresh) })}`;
+  const seat = found.value?.seat, isShown = seat || !isAdmin();
   const crumb = html`<p class="crumb"><a href="#/accounts">${t("nav.accounts")}</a></p>`;
-  return html`${crumb}${pageHead(hostile(name), nothing, canChange ? tools : nothing, seat?.note ? hostile(seat.note) : nothing)}
+  return html`${crumb}${pageHead(hostile(name), nothing, isShown ? tools(name, found.value, refresh) : nothing, seat?.note ? hostile(seat.note) : nothing)}
     <div class="grid">${isAdmin() ? seatPanels(found) : nothing}
     ${panel({ title: t("accounts.days"), content: whenThere(usage, usageByDay, 5) })}</div>`;
 }
 
-/** @param {Resource<{ seat: Seat | null }>} found */
+/** What may be done: one that has ended can be changed, so that it goes on. @param {string} name @param {Found | null} found @param {() => void} refresh */
+function tools(name, found, refresh) {
+  const change = adminButton({ label: t("accounts.change"), icon: "pencil", run: () => { if (found?.seat) openSeatChange(found.seat, found.version, refresh); } });
+  if (found?.seat?.has_ended) return change;
+  return html`${change}${adminButton({ label: t("accounts.key.new"), icon: "lock", run: () => openNewKey(name, refresh) })}
+    ${adminButton({ label: t("accounts.end"), icon: "x", classes: "danger", run: () => openEnd(name, refresh) })}`;
+}
+
+/** @param {Resource<Found>} found */
 function seatPanels(found) {
   const isOff = found.problem?.code === "NOT_SET";
   const limits = isOff || (found.value && !found.value.seat) ? noSeat() : whenThere(found, ({ seat }) => (seat ? facts(seat) : nothing), 6);

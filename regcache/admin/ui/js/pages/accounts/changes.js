@@ -14,10 +14,12 @@ import { shownOnce } from "./made.js";
 /**
  * @typedef {object} Change
  * @property {string} title
- * @property {Content} content the fields, or what is asked
+ * @property {(problem: Problem | null) => Content} content the fields, or what is asked
  * @property {string} run what the button says
  * @property {string} call
- * @property {(form: FormData) => Record<string, unknown>} body
+ * @property {(form: FormData) => Record<string, unknown> | null} body null if there is nothing to do
+ * @property {() => string | null} [version] of what is changed
+ * @property {() => Promise<void>} [reload] looks at it again, where it has another version
  * @property {(made: Made) => string | null} secret what is shown once; null for nothing
  * @property {(made: Made) => string} told
  * @property {boolean} [isDanger]
@@ -39,23 +41,33 @@ class ChangeDialog {
   async submit(event) {
     event.preventDefault();
     if (this.isRunning) return;
-    const { call, body, done, secret, told } = this.change;
+    const body = this.change.body(new FormData(/** @type {HTMLFormElement} */ (event.target)));
+    if (!body) return closeDialog();
     this.isRunning = true;
     this.problem = null;
-    const asked = post(call, body(new FormData(/** @type {HTMLFormElement} */ (event.target))));
     paint();
-    try {
-      const made = await asked;
-      announce(told(made));
-      if (secret(made) === null) closeDialog();
-      else this.made = made;
-      done();
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      this.problem = error;
-    }
+    await this.run(body).catch((error) => this.fail(error));
     this.isRunning = false;
     paint();
+  }
+
+  /** @param {Record<string, unknown>} body */
+  async run(body) {
+    const { call, version, done, secret, told } = this.change;
+    const made = await post(call, body, version?.());
+    announce(told(made));
+    if (secret(made) === null) closeDialog();
+    else this.made = made;
+    done();
+  }
+
+  /** @param {unknown} error @returns {Promise<void>} */
+  async fail(error) {
+    if (!(error instanceof Problem)) throw error;
+    this.problem = error;
+    const { reload } = this.change;
+    if (error.code === "CHANGED" && reload) await reload().catch((later) => this.fail(later));
+    requestAnimationFrame(() => document.querySelector("dialog .failed")?.scrollIntoView({ block: "nearest" }));
   }
 
   view() {
@@ -67,7 +79,7 @@ class ChangeDialog {
     const { title, content, run, isDanger } = this.change;
     return html`<form @submit=${(/** @type {SubmitEvent} */ event) => this.submit(event)}>${dialogFrame({
       title,
-      content: html`${this.problem ? failure(this.problem) : nothing}${content}`,
+      content: html`${this.problem ? failure(this.problem) : nothing}${content(this.problem)}`,
       buttons: html`<button class="btn" type="button" autofocus @click=${closeDialog}>${t("cancel")}</button><button class=${`btn ${isDanger ? "dangerp" : "p"}`} type="submit" ?disabled=${this.isRunning}>${run}</button>`,
     })}</form>`;
   }
@@ -89,7 +101,7 @@ export function filled(form, names) {
 export function openEnd(name, done) {
   openChange({
     title: t("accounts.end.ask", { name }),
-    content: html`<p>${t("accounts.end.means")}</p><p class="small t2">${t("accounts.end.back")} <code>regcachectl seat change ${name} --reopen</code></p>`,
+    content: () => html`<p>${t("accounts.end.means")}</p><p class="small t2">${t("accounts.end.back")} <code>regcachectl seat change ${name} --reopen</code></p>`,
     run: t("accounts.end.run"),
     isDanger: true,
     call: "seats/end",
@@ -104,7 +116,7 @@ export function openEnd(name, done) {
 export function openNewKey(name, done) {
   openChange({
     title: t("accounts.key.ask", { name }),
-    content: html`<p class="small t2">${t("accounts.key.means")}</p>
+    content: () => html`<p class="small t2">${t("accounts.key.means")}</p>
       <label class="small t2">${t("accounts.key.name")}<input class="w100" name="key_name" maxlength="100" autocomplete="off"></label>
       <label class="small t2">${t("accounts.until.field")}<input class="w100" type="date" name="key_until"></label>`,
     run: t("accounts.key.run"),

@@ -16,7 +16,7 @@ const IDENTITIES = [
 export function openCreation(done) {
   openChange({
     title: t("accounts.new"),
-    content: fields(),
+    content: fields,
     run: t("accounts.new.run"),
     call: "seats",
     body: (form) => ({ ...filled(form, ["name", "daily", "monthly", "until", "note"]), make: form.getAll("make").map(String), new: true }),

@@ -1,140 +1,236 @@
-"""README and the guide to installing: what is to be typed or copied from them is right."""
+"""What is to be copied from the documents is right, and what they lead to is there."""
 
+import configparser
 import json
 import re
-import shlex
 import tomllib
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.client_setup.guide import guide_for
+from regcache.admin.notifications.conditions import Message
+from regcache.admin.notifications.notifier import content_of
+from regcache.client_setup.guide import TOOLS, guide_for
 from regcache.client_setup.located import locate_registries
 from regcache.client_setup.served import ListeningPlace, ServedHere, ServedRegistry
 from regcache.client_setup.steps import MARK, SetUp
 from regcache.config import load
-from regcache.ctl.main import parser
+from regcache.config.notify_settings import EVENTS
+from regcache.config.seats_file import parse_seats
 from tests.client_setup.cases import files
+from tests.client_setup.test_document import SERVED as SERVED_WITH_TLS
 from tests.support.certificates import Authority
-from tests.support.processes import CHECKOUT, Workspace
+from tests.support.documents import (
+    DOCUMENTS,
+    GUIDES,
+    READMES,
+    Block,
+    all_blocks,
+    blocks_of,
+    lines_without_comments,
+    text_of,
+    without_blocks,
+)
+from tests.support.processes import CHECKOUT, Workspace, require, run
 
-READMES = ("README.md", "README.zh-CN.md")
-GUIDES = (*READMES, "docs/install.md")
-#: All that people read; their links are looked at.
-DOCUMENTS = (*GUIDES, "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
+#: Documents that have at least one configuration.
+CONFIGURING = (*READMES, *(f"docs/{name}.md" for name in ("access", "clients", "configuration")))
 SERVED = ServedHere(
     [ListeningPlace("http", 5000, names=("127.0.0.1",))],
     [ServedRegistry("docker.io", server="https://registry-1.docker.io")],
     default_upstream="docker.io",
 )
-_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_INDENTED = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 _FOLDER = "/etc/regcache/"
-
-
-def text_of(name: str) -> str:
-    """A document."""
-    return (CHECKOUT / name).read_text(encoding="utf-8")
-
-
-def blocks(name: str, language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return [body for found, body in _FENCED.findall(text_of(name)) if found == language]
-
-
-def typed(name: str) -> list[list[str]]:
-    """The words of all lines that are to be typed, without what comes before the program."""
-    plain = _FENCED.sub("", text_of(name))
-    shell = [*blocks(name, "sh"), *_INDENTED.findall(plain)]
-    joined = "".join(shell).replace("\\\n", " ")
-    lines = [_words(line.strip()) for line in joined.splitlines()]
-    return [words for words in lines if words]
-
-
-def _words(line: str) -> list[str]:
-    try:
-        words = shlex.split(line, comments=True)
-    except ValueError:
-        return []
-    while words and (words[0] == "sudo" or re.match(r"[A-Z_]+=", words[0])):
-        del words[0]
-    return words
+_DEMO = re.compile(
+    r"  (?:MISS|HIT ) {2}(.{26}) +([\d,]+) bytes +[\d.]+ ms|        in all +([\d,]+) .*"
+)
 
 
 def anchors(name: str) -> set[str]:
     """What a link may name behind "#"."""
-    heads = re.findall("^#+ (.*)$", _FENCED.sub("", text_of(name)), re.MULTILINE)
+    heads = re.findall("^#+ (.*)$", without_blocks(name), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-class DocumentTests(SynchronousTestCase):
-    """What is written there, taken out and tried as far as no network is needed."""
+def made_for_clients(served: ServedHere) -> set[str]:
+    """All files that client-config makes."""
+    made: dict[str, str] = {}
+    for tool in TOOLS:
+        made |= files(guide_for(tool, SetUp(locate_registries(served))))
+    return {text.removeprefix(f"{MARK}\n").lstrip("\n") for text in made.values()}
+
+
+class FileTests(SynchronousTestCase):
+    """Files to be copied, each read by what it is for."""
 
     def setUp(self) -> None:
         workspace = Workspace()
         self.addCleanup(workspace.remove)
         self.folder = workspace.path
+        self.clients = made_for_clients(SERVED) | made_for_clients(SERVED_WITH_TLS)
 
     def _etc(self) -> Path:
         """A folder with all files that the configurations name."""
-        made = Authority(self.folder).issue("example.com")
-        for name in ("hub.password", "htpasswd", "ca.pem"):
+        authority = Authority(self.folder)
+        made = authority.issue("example.com")
+        for name in ("htpasswd", "seats.yml"):
             (self.folder / name).write_text("")
         (self.folder / "hub.password").write_text("secret\n")
         (self.folder / "tls").mkdir()
-        for name in ("fullchain.pem", "fullchain.cer"):
-            (self.folder / "tls" / name).write_bytes(made.chain.read_bytes())
+        chain, key = made.chain.read_bytes(), made.key.read_bytes()
+        for name in ("tls/fullchain.pem", "tls/fullchain.cer", "token-keys.pem"):
+            (self.folder / name).write_bytes(chain)
+        for name in ("tls/clients.pem", "internal-ca.pem"):
+            (self.folder / name).write_bytes(authority.file.read_bytes())
         for name in ("key.pem", "example.com.key"):
-            (self.folder / "tls" / name).write_bytes(made.key.read_bytes())
+            (self.folder / "tls" / name).write_bytes(key)
         return self.folder
 
-    def test_configurations(self) -> None:
-        """Each YAML block is a configuration that is taken."""
-        etc = self._etc()
-        for name in GUIDES:
-            found = blocks(name, "yaml")
-            self.assertTrue(found, name)
-            for block in found:
-                file = etc / "regcache.yml"
-                file.write_text(block.replace(_FOLDER, f"{etc}/"), encoding="utf-8")
-                load(str(file), {})
+    def test_yaml(self) -> None:
+        """Each is a configuration that is taken, or is taken by what else it is for."""
+        etc, configurations = self._etc(), set()
+        for block in all_blocks("yaml"):
+            content = yaml.safe_load(block.text)
+            if block.text in self.clients:
+                continue
+            if "scrape_configs" in content:
+                self.assert_prometheus(block)
+            elif "machine" in content:
+                self.assert_talos(content)
+            elif "*" in content:
+                self.assert_seats(block)
+            else:
+                self.assert_configuration(etc, block)
+                configurations.add(block.document)
+        self.assertEqual(configurations, {*CONFIGURING, "docs/install.md"})
 
-    def test_commands(self) -> None:
-        """Each line that begins with regcachectl is one that it understands."""
-        for name in GUIDES:
-            commands = [words for words in typed(name) if Path(words[0]).name == "regcachectl"]
-            self.assertTrue(commands, name)
-            for words in commands:
-                try:
-                    parser().parse_args(words[1:])
-                except SystemExit:
-                    self.fail(f"{name}: {words}")
+    def assert_configuration(self, etc: Path, block: Block) -> None:
+        """It is one of regcache."""
+        file = etc / "regcache.yml"
+        text = block.text.replace(_FOLDER, f"{etc}/").replace("/var/lib/regcache/", f"{etc}/")
+        file.write_text(text, encoding="utf-8")
+        load(str(file), {"HUB_PASSWORD": "secret"})
+
+    def assert_seats(self, block: Block) -> None:
+        """It is a file of seats, with hashes in the place of dots."""
+        text = block.text.replace("sha256:…", f"sha256:{64 * 'a'}").replace("$…", f"${53 * 'a'}")
+        self.assertIn("alice", parse_seats(text, "seats.yml"))
+
+    def assert_prometheus(self, block: Block) -> None:
+        """promtool takes it, with the rules that are shipped."""
+        require("promtool")
+        rules = CHECKOUT / "etc" / "prometheus" / "alerts.yml"
+        file = self.folder / "prometheus.yml"
+        file.write_text(block.text.replace("/etc/prometheus/alerts.yml", str(rules)))
+        run(["promtool", "check", "config", str(file)])
+
+    def assert_talos(self, content: dict[str, Any]) -> None:
+        """The mirrors are those of k3s, which are made by client-config."""
+        mirrors = content["machine"]["registries"]["mirrors"]
+        k3s = guide_for("k3s", SetUp(locate_registries(SERVED_WITH_TLS)))
+        made = [yaml.safe_load(text) for text in files(k3s).values()]
+        given = [
+            {name: {"endpoints": each["endpoint"]} for name, each in one["mirrors"].items()}
+            for one in made
+        ]
+        self.assertIn(mirrors, given)
+
+    def test_json(self) -> None:
+        """Each is made by client-config, or is what notify.url is told."""
+        message = Message(EVENTS[0], "", "begun", "text", 0.0)
+        for block in all_blocks("json"):
+            content = json.loads(block.text)
+            if block.text not in self.clients:
+                self.assertEqual(list(content), list(content_of(message)), block.text)
+                self.assertIn(content["event"], EVENTS)
+
+    def test_toml(self) -> None:
+        """Each is made by client-config."""
+        for block in all_blocks("toml"):
+            tomllib.loads(block.text)
+            self.assertIn(block.text, self.clients)
+
+    def test_proxies(self) -> None:
+        """What is for HAProxy and nginx is in a file of etc/proxy, which is tried."""
+        shipped = [
+            lines_without_comments(path.read_text(encoding="utf-8"))
+            for path in (CHECKOUT / "etc" / "proxy").iterdir()
+        ]
+        found = all_blocks("haproxy", "nginx")
+        self.assertGreaterEqual(len(found), 4)
+        for block in found:
+            lines = lines_without_comments(block.text)
+            self.assertTrue(any(_holds(each, lines) for each in shipped), block.text)
+
+    def test_proxied(self) -> None:
+        """So are the configurations that belong to them."""
+        shown = [lines_without_comments(each.text) for each in all_blocks("yaml")]
+        for path in (CHECKOUT / "etc" / "proxy").glob("*.yml"):
+            self.assertIn(lines_without_comments(path.read_text(encoding="utf-8")), shown, path)
+
+    def test_overrides(self) -> None:
+        """Each override of the unit changes what the unit has, and runs the same programs."""
+        unit = text_of("etc/systemd/regcache.service")
+        for block in all_blocks("ini"):
+            override = configparser.RawConfigParser(strict=False)
+            override.read_string(block.text)
+            self.assertEqual(override.sections(), ["Service"])
+            for line in block.text.splitlines()[1:]:
+                key, _, value = line.partition("=")
+                if key == "ReadWritePaths":
+                    continue
+                self.assertIn(f"\n{key}=", unit)
+                there = value.replace("/opt/regcache/bin/twistd", "/usr/bin/twistd3")
+                there = there.replace("/opt/regcache/bin/", "/usr/bin/")
+                self.assertIn(f"\n{key}={there}\n" if value else f"\n{key}=", unit)
+
+    def test_texts(self) -> None:
+        """Each is what the demonstration prints, or what the daemon logs."""
+        known: list[Callable[[str], bool]] = [self.is_of_demonstration, self.is_of_log]
+        for block in all_blocks("text"):
+            self.assertTrue(any(each(block.text) for each in known), block.text)
+
+    def is_of_demonstration(self, text: str) -> bool:
+        """Its lines are printed by tools/demo.py, and its sums are right."""
+        demo = text_of("tools/demo.py")
+        if not text.startswith("first pull\n"):
+            return False
+        for part in text.split("\n\n"):
+            title, *rows = part.strip().splitlines()
+            self.assertIn(title.partition(":")[0], demo)
+            found = [match for match in map(_DEMO.fullmatch, rows) if match]
+            self.assertEqual(len(found), len(rows), part)
+            sizes = [int((each[2] or each[3]).replace(",", "")) for each in found]
+            self.assertEqual(sum(sizes[:-1]), sum(sizes[-1:]), part)
+        return True
+
+    def is_of_log(self, text: str) -> bool:
+        """The daemon has such a line."""
+        begins, _, _ = text.partition(": ")
+        sources = (CHECKOUT / "regcache").rglob("*.py")
+        return any(begins in path.read_text(encoding="utf-8") for path in sources)
+
+
+def _holds(lines: list[str], part: list[str]) -> bool:
+    """Whether lines follow each other in a file."""
+    size = len(part)
+    return any(lines[start : start + size] == part for start in range(len(lines)))
+
+
+class DocumentTests(SynchronousTestCase):
+    """What documents lead to, and what they have in common."""
 
     def test_targets(self) -> None:
-        """Each target of make is there."""
+        """Each target of make that a text names is there."""
         targets = set(re.findall(r"^([\w-]+):", text_of("Makefile"), re.MULTILINE))
         for name in DOCUMENTS:
-            named = re.findall(r"(?:^    |`|^)make ([a-z][\w-]*)", text_of(name), re.MULTILINE)
+            named = re.findall(r"`make ([a-z][\w-]*)", text_of(name))
             self.assertLessEqual(set(named), targets, name)
-
-    def test_files_of_clients(self) -> None:
-        """The files for clients in both READMEs are those that client-config makes."""
-        set_up = SetUp(locate_registries(SERVED))
-        for name in READMES:
-            for tool, language in (("docker", "json"), ("containerd", "toml")):
-                made = files(guide_for(tool, set_up)).values()
-                plain = [text.removeprefix(f"{MARK}\n").lstrip("\n") for text in made]
-                (shown,) = blocks(name, language)
-                self.assertIn(shown, plain)
-
-    def test_files_parse(self) -> None:
-        """JSON and TOML are what they say."""
-        for name in GUIDES:
-            for block in blocks(name, "json"):
-                json.loads(block)
-            for block in blocks(name, "toml"):
-                tomllib.loads(block)
 
     def test_links(self) -> None:
         """Each link within the checkout leads to a file that is there, and to a head in it."""
@@ -156,12 +252,19 @@ class DocumentTests(SynchronousTestCase):
             for path in re.findall(r"(?<![\w/.])((?:etc|debian)/[\w./-]*\w)", text_of(name)):
                 self.assertTrue((CHECKOUT / path).exists(), (name, path))
 
+    def test_heads(self) -> None:
+        """No document has two heads of one name, and no level is left out."""
+        for name in GUIDES:
+            found = re.findall("^(#+) (.*)$", without_blocks(name), re.MULTILINE)
+            for (before, _), (mark, head) in pairwise(found):
+                self.assertLessEqual(len(mark), len(before) + 1, (name, head))
+
     def test_the_same_in_both_languages(self) -> None:
         """Both READMEs have the same blocks, in the same order, but for comments."""
         first, second = (
             [
-                (language, re.sub(r"(?m)\s*#.*$", "", body).strip())
-                for language, body in _FENCED.findall(text_of(name))
+                (each.language, re.sub(r"(?m)\s*#.*$", "", each.text).strip())
+                for each in blocks_of(name)
             ]
             for name in READMES
         )

@@ -1,11 +1,17 @@
 """The alerts and the dashboard that are shipped, and the names that they ask for."""
 
 import json
+import re
+from datetime import date
 
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.account_metrics import AccountMetrics
 from regcache.metrics import Metrics
+from regcache.usage import Usage, UsageKey
+from tests.support.documents import GUIDES, text_of
 from tests.support.processes import CHECKOUT
 from tests.support.prometheus import DASHBOARD, alerts, dashboard_queries, metric_names
 
@@ -13,8 +19,8 @@ TESTS = CHECKOUT / "tests" / "integration" / "alerts_test.yml"
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
 
 
-def known_names() -> set[str]:
-    """The names of all samples that there may be."""
+def all_samples() -> list[str]:
+    """The lines of all samples that there may be."""
     metrics = Metrics(["docker.io"])
     metrics.certificates.ends = lambda: {"chain": 1.0}
     metrics.ratelimit_remaining("docker.io", 1)
@@ -27,8 +33,21 @@ def known_names() -> set[str]:
         first_byte=1.0,
         body_bytes=1,
     )
-    text = metrics.render().decode()
-    return {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()}
+    return metrics.render().decode().splitlines()
+
+
+def known_names() -> set[str]:
+    """Their names."""
+    return {line.partition("{")[0].partition(" ")[0] for line in all_samples()}
+
+
+def of_accounts() -> list[str]:
+    """The lines of what accounts use."""
+    accounts = AccountMetrics()
+    accounts.add({UsageKey(date(2026, 12, 1), "alice", "", "docker.io"): Usage(requests=1)})
+    registry = CollectorRegistry()
+    registry.register(accounts)
+    return generate_latest(registry).decode().splitlines()
 
 
 class NameTests(SynchronousTestCase):
@@ -41,6 +60,20 @@ class NameTests(SynchronousTestCase):
         for query in queries:
             self.assertEqual(metric_names(query) - known, set(), query)
             self.assertTrue(metric_names(query) or "up{" in query, query)
+
+    def test_documents(self) -> None:
+        """Each metric that a document names is there, with the labels that it says."""
+        samples, found = [*all_samples(), *of_accounts()], 0
+        for name in GUIDES:
+            for metric, labels in re.findall(
+                r"`(regcache_[a-z_]+)(?:{([a-z,]+)})?`", text_of(name)
+            ):
+                found += 1
+                own = [line for line in samples if line.startswith(metric)]
+                wanted = [f'{label}="' for label in labels.split(",") if label]
+                fits = (all(label in line for label in wanted) for line in own)
+                self.assertTrue(any(fits), (name, metric, labels))
+        self.assertGreater(found, 30)
 
     def test_all_are_used(self) -> None:
         """Each of our metrics is in a panel or an alert, so that none is forgotten."""

@@ -1,7 +1,7 @@
 """Tests one URL of an upstream: its name, a connection, TLS, a token, and ``/v2/``.
 
-Each step happens once, over a connection of its own as far as TLS. The breaker neither hinders a
-test nor learns of it: who tests wants to know how it is now.
+Each step happens once, over a connection of its own as far as TLS. The breaker does not hinder a
+test: who tests wants to know how it is now. It learns of a test that found nothing wrong.
 """
 
 from collections.abc import Callable, Coroutine, Sequence

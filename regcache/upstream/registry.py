@@ -158,7 +158,11 @@ class Registry:
             remote.note_overdue(repository, reference)
 
     async def test(self, tell: TellProbe) -> None:
-        """Test each URL, step by step. What fails is told, and not raised."""
+        """Test each URL, step by step. What fails is told, and not raised.
+
+        A URL that passes all of them is up again, whatever happened before: else one that nobody
+        asks for anything would be told as down for ever. One that fails is no worse for it.
+        """
         found = [ProbedUrl(remote.chain.probe.url, ()) for remote in self._remotes]
         for number, remote in enumerate(self._remotes):
             probe = remote.chain.probe
@@ -169,6 +173,8 @@ class Registry:
 
             skew = await probe.run(note)
             found[number] = replace(found[number], skew=skew)
+            if not found[number].problem:
+                remote.note_answer()
             tell(tuple(found))
 
     def close(self) -> "Deferred[None]":

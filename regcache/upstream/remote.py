@@ -132,6 +132,11 @@ class Remote:
         """HEAD was refused as such: GET is asked instead, for an hour."""
         self._no_head_until = self._clock.seconds() + _NO_HEAD_SECONDS
 
+    def note_answer(self) -> None:
+        """It answered to a question beside all others: it is up."""
+        self.record.answered()
+        self.chain.breaker.close()
+
     def note_overdue(self, repository: str, reference: str) -> None:
         """A question about a manifest has outlasted the deadline, if it is this URL's at all."""
         path = self.url(repository, f"manifests/{reference}").path

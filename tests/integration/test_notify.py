@@ -1,12 +1,18 @@
 """What happens is told to an address that takes it, hangs, refuses, or leads elsewhere."""
 
+import contextlib
+import subprocess
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.integration.base import certificates
-from tests.integration.test_reload import RIGHT, ReloadCase
-from tests.support.processes import CHECKOUT, free_port, wait_until
+from tests.integration.test_reload import RIGHT, WRONG, ReloadCase
+from tests.support.ctl import run_ctl
+from tests.support.faults import Fault
+from tests.support.images import MIB
+from tests.support.processes import CHECKOUT, free_port, require_root, unavailable, wait_until
 from tests.support.registry_client import RegistryClient
 from tests.support.servers import Regcache
 from tests.support.webhook_server import TOKEN, WebhookServer
@@ -16,9 +22,11 @@ _HASTY = """
 import sys
 
 if any("twistd" in one for one in sys.orig_argv):
+    import regcache.admin.notifications.conditions as conditions
     import regcache.admin.notifications.notifier as notifier
     import regcache.admin.notifications.webhook as webhook
 
+    conditions.HOLD = {"disk": 0.5, "upstream_down": 0.5}
     notifier.INTERVAL, notifier.PAUSES, webhook.SECONDS = 0.3, (0.5,) * 20, 3.0
 """
 
@@ -34,6 +42,8 @@ class NotifyTests(ReloadCase):
         folder.file("sitecustomize.py", _HASTY)
         daemon = Regcache(config, None, port)
         self.addCleanup(daemon.close)
+        self.socket = str(folder.path / "admin.sock")
+        daemon.config["admin"]["socket"] = self.socket
         daemon.environment = {"PYTHONPATH": f"{folder.path}:{CHECKOUT}"}
         return daemon.start()
 
@@ -45,7 +55,7 @@ class NotifyTests(ReloadCase):
 
     def begin_with(self, url: str, **more: Any) -> None:
         """Start it."""
-        pair = certificates().certificate
+        self.pair = pair = certificates().certificate
         tls = {"certificates": [{"chain": str(pair.chain), "key": str(pair.key)}]}
         self.secure = {"endpoint": f"tcp:{free_port()}:interface=127.0.0.1", "tls": tls}
         self.begin(notify={"url": url}, **more)
@@ -79,6 +89,49 @@ class NotifyTests(ReloadCase):
         self.assertEqual(hook.taken[1]["state"], "over")
         self.assertEqual(self.told("sent"), 2)
         self.assertNotIn("Starting factory", self.daemon.log())
+        self.assert_secret()
+
+    def small_disk(self) -> Path:
+        """A file system of its own for what is cached."""
+        require_root("mounting a small file system")
+        folder = self.workspace().path
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={64 * MIB}", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True).returncode:
+            unavailable("no file system can be mounted")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
+        return folder
+
+    def test_evening(self) -> None:
+        """What befalls a daemon is told as it begins and ends, and a wrong file is not a part."""
+        hook, disk = self.hook(), self.small_disk()
+        self.begin_with(hook.url, storage={"directory": str(disk), "min_free": "1MiB"})
+
+        def expect(event: str, state: str, subject: str) -> str:
+            """The next message; its text."""
+            expected.append((event, state, subject))
+            wait_until(lambda: len(hook.taken) >= len(expected), f"{event} {state} is told")
+            found = [(one["event"], one["state"], one["subject"]) for one in hook.taken]
+            self.assertEqual(found, expected)
+            return str(hook.taken[-1]["text"])
+
+        expected: list[tuple[str, str, str]] = []
+        self.assertIn("renew it", expect("certificate", "begun", str(self.pair.chain)))
+        with contextlib.suppress(OSError):
+            (disk / "others").write_bytes(bytes(64 * MIB))
+        self.assertIn("new content is not kept", expect("disk", "begun", ""))
+        (disk / "others").unlink()
+        expect("disk", "over", "")
+        self.upstream.faults.always("*", Fault(reset=True))
+        for number in range(3):
+            self.assertIn(self.status("one.test", f"sha256:{number:064}"), (502, 503))
+        self.assertIn("it cannot be asked", expect("upstream_down", "begun", "one.test"))
+        self.upstream.faults.clear()
+        self.write({}, more="frobnicate: true\n")
+        self.expect(WRONG, 1)
+        tested = run_ctl("test", "one.test", "--socket", self.socket)
+        self.assertEqual(tested.returncode, 0, tested.stdout + tested.stderr)
+        expect("upstream_down", "over", "one.test")
+        self.assertEqual(self.daemon.metric("regcache_upstream_up", upstream="one.test"), 1)
         self.assert_secret()
 
     def test_wrong_bytes(self) -> None:

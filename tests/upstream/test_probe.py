@@ -163,6 +163,24 @@ class ProbeTests(UpstreamTestCase):
         self.assertEqual([found[0][:9], found[-1]], ["bad DNS: ", "ok /v2/: it is a registry"])
         self.assertEqual([bool(each.problem) for each in self.last], [True, False])
 
+    def test_up_again(self) -> None:
+        """A test that passes ends what failures began; one that fails changes nothing."""
+        registry = self.registry()
+        for _ in range(3):
+            asking = registry.get_manifest("library/x", "latest")
+            self.network.settle()
+            self.failureResultOf(asking)
+        answers: list[bytes | None] = []
+        self.serve(lambda seen: answers[-1])
+        for answer, state in ((None, "open"), (response(503), "open"), (response(200), "closed")):
+            answers.append(answer)
+            testing = Deferred.fromCoroutine(registry.test(lambda _: None))
+            self.network.pass_time(21.0)
+            self.successResultOf(testing)
+            self.assertEqual(registry.health.urls[0].breaker, state, answer)
+        self.assertIsNone(registry.health.urls[0].failing_since)
+        self.assertEqual(self.meter.states[-1:], [True])
+
     def begin_manifest(self) -> "Deferred[object]":
         """Ask for a manifest in vain."""
         asking = self.registry().get_manifest("library/x", "latest")

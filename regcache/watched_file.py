@@ -18,6 +18,11 @@ INTERVAL = 1.0
 
 #: Device, inode, size, and both times of a change; None where the file is missing.
 State = tuple[int, int, int, int, int] | None
+#: It cannot be told, as where its folder may not be searched. No file has it: what was found with
+#: it is looked for again as soon as the state can be told.
+_NO_STATE: State = (-1, -1, -1, -1, -1)
+#: They hold until the file changes. Others, as where no descriptor is left, may pass by themselves.
+_OF_THE_FILE = (PermissionError, IsADirectoryError)
 
 
 class FileUnusableError(Exception):
@@ -59,6 +64,7 @@ class WatchedFile(Service):
         self._apply = apply
         self._pool = pool
         self._state: State = None
+        self._said: tuple[State, str] | None = None
         self._begun = self._taken = 0
         self._looks = Looks(self.look, INTERVAL, clock=clock, what=f"looking at {path}")
         self._events = events
@@ -105,7 +111,7 @@ class WatchedFile(Service):
 
     def _look(self) -> tuple[State, Any]:
         """Its state, and what it holds, or the error that prevents its use."""
-        state: State = None
+        state = state_of(self._path)  # before: what changes while it is opened is another one
         try:
             with open(self._path, "rb") as file:
                 status = os.fstat(file.fileno())
@@ -113,9 +119,10 @@ class WatchedFile(Service):
                 content = read_whole(file)
             return state, self._read(content)
         except FileNotFoundError as error:
-            return state, _MissingError(error.strerror)
+            return None, _MissingError(error.strerror)
         except OSError as error:
-            return state, ValueError(error.strerror or type(error).__name__)
+            why = ValueError(error.strerror or type(error).__name__)
+            return state if isinstance(error, _OF_THE_FILE) else _NO_STATE, why
         except ValueError as error:
             return state, error
 
@@ -126,25 +133,33 @@ class WatchedFile(Service):
         self._taken = number
         self._state, content = found
         if isinstance(content, Exception):
-            self._log.warn(
-                "{path} was changed and is not used; what was read before stays in force: {why}",
-                path=self._path,
-                why=str(content),
-            )
+            self._say(str(content))
             return
+        self._said = None
         self._apply(content)
         if self._state is None:
             self._log.warn("{path} is gone, and so nothing of it is in force", path=self._path)
         else:
             self._log.info("{path} was changed and is in use", path=self._path)
 
+    def _say(self, why: str) -> None:
+        said, self._said = self._said, (self._state, why)
+        if said != self._said:
+            self._log.warn(
+                "{path} was changed and is not used; what was read before stays in force: {why}",
+                path=self._path,
+                why=why,
+            )
+
 
 def state_of(path: str) -> State:
     """By what a file is known again."""
     try:
         return _state(os.stat(path))
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError:
+        return _NO_STATE
 
 
 def _state(status: os.stat_result) -> State:

@@ -1,10 +1,13 @@
 """Files that are read again when they change."""
 
+import errno
 import os
 from pathlib import Path
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.watched_file import INTERVAL, FileUnusableError, WatchedFile
@@ -45,6 +48,22 @@ class WatchedFileTests(SynchronousTestCase):
         self.file.load()
         self.file.startService()
         self.addCleanup(self.file.stopService)
+
+    def failing(self, error: OSError) -> "mock._patch[mock.Mock]":
+        """It cannot be opened."""
+        return mock.patch("regcache.watched_file.open", create=True, side_effect=error)
+
+    def said(self) -> list[str]:
+        """Why it is not used, as it will be logged."""
+        lines: list[str] = []
+
+        def note(event: LogEvent) -> None:
+            if event.get("path") == str(self.path) and "why" in event:
+                lines.append(event["why"])
+
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
+        return lines
 
     def test_load(self) -> None:
         """The file is read before the daemon runs."""
@@ -101,6 +120,85 @@ class WatchedFileTests(SynchronousTestCase):
         self.path.write_text("again")
         self.clock.advance(INTERVAL)
         self.assertEqual(self.applied, ["first", "again"])
+
+    def test_may_not_be_read(self) -> None:
+        """What may not be opened is tried and said once, until it changes."""
+        self.begin()
+        lines = self.said()
+        self.replace("second")
+        with self.failing(PermissionError(errno.EACCES, "Permission denied")) as opened:
+            self.clock.pump([INTERVAL] * 5)
+            self.assertEqual((opened.call_count, lines), (1, ["Permission denied"]))
+            self.replace("third")
+            self.clock.pump([INTERVAL] * 5)
+            self.assertEqual((opened.call_count, len(lines)), (2, 2))
+        self.path.chmod(0o640)
+        self.clock.pump([INTERVAL] * 2)
+        self.assertEqual(self.applied, ["first", "third"])
+
+    def test_directory(self) -> None:
+        """A folder in its place is said once, and the file that comes back is read."""
+        self.begin()
+        lines = self.said()
+        self.path.unlink()
+        self.path.mkdir()
+        self.clock.pump([INTERVAL] * 5)
+        self.assertEqual(lines, ["Is a directory"])
+        self.path.rmdir()
+        self.path.write_text("second")
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.applied, ["first", "second"])
+
+    def test_changed_as_it_was_tried(self) -> None:
+        """What may be read a moment after it was tried is read at the next look."""
+        self.begin()
+        self.replace("second")
+
+        def refuse(*_: object) -> None:
+            self.replace("third")
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        with mock.patch("regcache.watched_file.open", create=True, side_effect=refuse):
+            self.clock.advance(INTERVAL)
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.applied, ["first", "third"])
+
+    def test_passing_fault(self) -> None:
+        """Where no descriptor is left it is tried again each second, and said once."""
+        self.begin()
+        lines = self.said()
+        self.replace("second")
+        with self.failing(OSError(errno.EMFILE, "Too many open files")):
+            self.clock.pump([INTERVAL] * 5)
+        self.assertEqual(lines, ["Too many open files"])
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.applied, ["first", "second"])
+
+    def test_gone_after_a_fault(self) -> None:
+        """A file that is removed while it cannot be opened is not in force any more."""
+        searched, refused = os.stat, PermissionError(errno.EACCES, "the folder, too")
+        for error, stat in (
+            (errno.EACCES, searched),
+            (errno.EMFILE, searched),
+            (errno.EACCES, refused),
+        ):
+            self.setUp()
+            self.file = WatchedFile(
+                str(self.path),
+                read,
+                self.applied.append,
+                pool=ImmediatePool(),
+                clock=self.clock,
+                gone=lambda: "nothing",
+            )
+            self.begin()
+            self.replace("second")
+            fault = OSError(error, "fault")
+            with self.failing(fault), mock.patch("regcache.watched_file.os.stat", side_effect=stat):
+                self.clock.pump([INTERVAL] * 2)
+            self.path.unlink()
+            self.clock.pump([INTERVAL] * 2)
+            self.assertEqual(self.applied, ["first", "nothing"])
 
     def test_gone(self) -> None:
         """Where it is said what then holds, a file that is gone is not in force any more."""

@@ -11,7 +11,8 @@ sending    it is not taken, and another  waiting: after each pause of :data:`PAU
            try may help                  sent again
 sending    it is not taken               it is given up, with a line in the log
 waiting    another configuration         it is sent at once, to the address that is set now
-any        no address is set, or a stop  all messages are forgotten; idle
+any        no address is set, or a stop  all messages are forgotten; idle. However a post
+                                         ends that was under way, nothing follows
 =========  ============================  ===================================================
 
 Nothing else waits for it, and nobody who pulls notices.
@@ -30,7 +31,6 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from regcache import __version__
 from regcache.admin.notifications.conditions import Condition, Conditions, Message, Occurrence
@@ -108,6 +108,7 @@ class Notifier(Service):
         self._waiting: deque[Message] = deque()
         self._sending: Deferred[None] = succeed(None)
         self._is_sending = False
+        self._generation = 0
         self._pause: Deferred[None] | None = None
         self._seen: NotifySettings | None = None
         self._sparingly = Sparingly(clock, SAID_EVERY)
@@ -148,26 +149,33 @@ class Notifier(Service):
         self._waiting.append(message)
         if not self._is_sending:
             self._is_sending = True
-            self._sending = Deferred.fromCoroutine(self._send())
+            self._sending = Deferred.fromCoroutine(self._send(self._generation))
             self._sending.addErrback(lambda failure: failure.trap(CancelledError))
 
-    async def _send(self) -> None:
-        try:
-            while self._waiting:
-                await self._deliver_or_log(self._waiting.popleft())
-        finally:
-            self._is_sending = False
+    async def _send(self, generation: int) -> None:
+        """Send what waits, and what comes.
 
-    async def _deliver_or_log(self, message: Message) -> None:
+        :param generation: another one begins where all is forgotten: this one sends no more then.
+        """
         try:
-            await self._deliver(message)
+            while self._waiting and generation == self._generation:
+                await self._deliver_or_log(self._waiting.popleft(), generation)
+        finally:
+            if generation == self._generation:
+                self._is_sending = False
+
+    async def _deliver_or_log(self, message: Message, generation: int) -> None:
+        try:
+            await self._deliver(message, generation)
         except CancelledError:
             raise
-        except Exception:  # noqa: BLE001 - a fault with one message is none of the others'
-            self._told("failed")
-            self._log.failure("telling notify.url", Failure())
+        except Exception as error:  # noqa: BLE001 - a fault with one message is none of the others'
+            if generation == self._generation:
+                self._told("failed")
+                # Neither its text nor where it arose: both may have the address, with its token.
+                self._log.error("telling notify.url failed: {kind}", kind=type(error).__name__)
 
-    async def _deliver(self, message: Message) -> None:
+    async def _deliver(self, message: Message, generation: int) -> None:
         content = content_of(message)
         for pause in (*PAUSES, None):
             url = self._settings().url
@@ -176,6 +184,8 @@ class Notifier(Service):
             try:
                 await self._post(url, content)
             except NotTakenError as error:
+                if generation != self._generation:
+                    return  # a cancel may look like a broken connection
                 if not error.again or pause is None:
                     self._give_up(message, error)
                     return
@@ -209,6 +219,8 @@ class Notifier(Service):
 
     def _forget(self) -> None:
         self._waiting.clear()
+        self._generation += 1
+        self._is_sending = False
         self._sending.cancel()
 
 

@@ -1,12 +1,20 @@
 """Sends a JSON object to a URL, over a connection of its own."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+)
 from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
 from twisted.web.http_headers import Headers
 
@@ -32,19 +40,21 @@ class Webhook:
         """Send it.
 
         :raises NotTakenError: unless the answer is 2xx.
+        :raises CancelledError: if it is called off, however the connection tells that.
         """
         posting: Deferred[int] = Deferred.fromCoroutine(self._post(url, content))
-        posting.addTimeout(SECONDS, self._reactor)
+        posting.addTimeout(SECONDS, self._reactor, _not_answered)
         try:
             status = await posting
-        except TimeoutError:
-            raise NotTakenError(f"no answer within {SECONDS:g} s", again=True) from None
         except DNSLookupError:
             raise NotTakenError("its host name cannot be resolved", again=True) from None
-        except ConnectError as error:
-            raise NotTakenError(error.osError or _plain(error), again=True) from None
-        except (ConnectionDone, ConnectionLost, ResponseFailed, OSError) as error:
-            raise NotTakenError(_plain(error), again=True) from None
+        except ConnectingCancelledError:
+            raise CancelledError from None
+        except (ConnectError, ConnectionDone, ConnectionLost, ResponseFailed, OSError) as error:
+            inner = _inner(error)
+            if isinstance(inner, CancelledError):
+                raise CancelledError from None
+            raise NotTakenError(_plain(inner), again=True) from None
         if 300 <= status < 400:
             why = f"it answered {status}: redirects are not followed, so write where it leads to"
             raise NotTakenError(why, again=False)
@@ -77,11 +87,24 @@ class _Unread(Protocol):
         self.transport.loseConnection()
 
 
-def _plain(error: Exception) -> str:
-    """Why a connection ended, without the address."""
+def _not_answered(result: Any, seconds: float) -> Any:
+    """What a post comes to whose time is over."""
+    if not isinstance(result, Failure):
+        return result
+    return Failure(NotTakenError(f"no answer within {seconds:g} s", again=True))
+
+
+def _inner(error: Exception) -> BaseException:
+    """What a failed request comes from."""
     reasons = getattr(error, "reasons", None)
-    inner = reasons[0].value if reasons else error
-    kind = type(inner).__name__
-    if type(inner).__module__.startswith("OpenSSL"):
+    inner: BaseException = reasons[0].value if reasons else error
+    return inner
+
+
+def _plain(error: BaseException) -> str:
+    """Why a connection ended, without the address."""
+    if type(error).__module__.startswith("OpenSSL"):
         return "its certificate is not valid, or TLS fails"
-    return f"the connection fails ({kind})"
+    if isinstance(error, ConnectError) and isinstance(error.osError, int):
+        return f"the connection fails ({os.strerror(error.osError)})"
+    return f"the connection fails ({type(error).__name__})"

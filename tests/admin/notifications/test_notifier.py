@@ -1,11 +1,11 @@
 """Messages to an address that takes them, or not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEventAsClassicLogText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.admin.notifications.conditions import Condition, Occurrence
@@ -17,6 +17,7 @@ from regcache.admin.notifications.notifier import (
     NotifySettings,
     NotTakenError,
 )
+from regcache.admin.notifications.webhook import Webhook
 
 URL = "https://hooks.test/T0KEN"
 ALL = ("disk", "credentials", "certificate", "upstream_down", "corruption", "quota")
@@ -36,6 +37,8 @@ class NotifierTests(SynchronousTestCase):
         self.posts: list[tuple[str, Mapping[str, Any], Deferred[None]]] = []
         self.results: list[str] = []
         self.taken = False
+        self.cancelled: Callable[[Deferred[None]], None] | None = None
+        self.late: Deferred[None] | None = None
         self.lines: list[LogEvent] = []
         globalLogPublisher.addObserver(self.note)
         self.addCleanup(globalLogPublisher.removeObserver, self.note)
@@ -62,11 +65,19 @@ class NotifierTests(SynchronousTestCase):
 
     def post(self, url: str, content: Mapping[str, Any]) -> "Deferred[None]":
         """One try, whose end the test says."""
-        done: Deferred[None] = Deferred()
+        done: Deferred[None] = Deferred(self.cancelled)
         self.posts.append((url, content, done))
         if self.taken:
             done.callback(None)
-        return done
+        return done if self.late is None else Deferred.fromCoroutine(self.linger(done, self.late))
+
+    async def linger(self, done: "Deferred[None]", late: "Deferred[None]") -> None:
+        """A failure is told late."""
+        try:
+            await done
+        except NotTakenError:
+            await late
+            raise
 
     def look(self) -> None:
         """Have it look once."""
@@ -177,6 +188,46 @@ class NotifierTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.lines, [])
 
+    def test_cancel_that_fails(self) -> None:
+        """A post that takes a cancel for a broken connection is not made again, however it ends."""
+        for fault in (NotTakenError("broken", again=True), KeyError(URL)):
+            self.cancelled = lambda done, fault=fault: done.errback(fault)
+            before = len(self.posts)
+            self.notifier.startService()
+            self.begin(REFUSED)
+            self.stop()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+            self.assertEqual(len(self.posts), before + 1)
+            self.present = []
+            self.notifier.startService()
+            self.look()
+            self.answer()
+            self.stop()
+            self.results.clear()
+        self.assertEqual(self.lines, [])
+
+    def test_address_is_back(self) -> None:
+        """What was being sent as the address was removed is not sent to the next one."""
+        for late in (None, Deferred()):
+            self.cancelled, self.late = (lambda done: done.errback(BUSY)), late
+            self.posts.clear()
+            self.begin(REFUSED)
+            self.settings = NotifySettings(None, ALL)
+            self.look()
+            self.settings = NotifySettings(URL, ALL)
+            self.begin(REFUSED._replace(subject="new"))
+            if late is not None:
+                late.callback(None)
+            self.clock.pump([PAUSES[0]] * 3)
+            subjects = [post[1]["subject"] for post in self.posts]
+            self.assertEqual(subjects, ["docker.io", "new"])
+            self.late = None
+            self.answer()
+            self.begin()
+            self.answer()
+            self.assertEqual(self.results, ["sent", "sent"])
+            self.results.clear()
+
     def test_at_once(self) -> None:
         """An address that takes a message before the call returns gets the later ones, too."""
         for number in range(3):
@@ -187,10 +238,26 @@ class NotifierTests(SynchronousTestCase):
     def test_fault(self) -> None:
         """A fault of the program costs one message, and is logged."""
         self.begin(REFUSED, REFUSED._replace(subject="ghcr.io"))
-        self.posts[0][2].errback(KeyError("x"))
-        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.posts[0][2].errback(KeyError(URL))
         self.answer()
         self.assertEqual(self.results, ["failed", "sent"])
+        (line,) = self.lines
+        self.assertEqual(line["kind"], "KeyError")
+        self.assertNotIn("T0KEN", str(line))
+
+    def test_cannot_be_posted(self) -> None:
+        """What a library says of a URL that it cannot use is not logged: it has the token."""
+        url = "http://[T0KEN/"
+        self.settings = NotifySettings(url, ALL)
+        self.begin(REFUSED)
+        posting = Deferred.fromCoroutine(Webhook(self.clock).post(url, {}))
+        failure = self.failureResultOf(posting)
+        self.assertIn("T0KEN", str(failure.value))
+        self.posts[0][2].errback(failure)
+        (line,) = self.lines
+        self.assertEqual(line["kind"], failure.type.__name__)
+        self.assertNotIn("T0KEN", str(line) + formatEventAsClassicLogText(line))
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_secret(self) -> None:
         """The address is in no repr."""

@@ -1,10 +1,13 @@
 """What becomes of a post: each way in which it may fail has words without the address."""
 
+import errno
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.address import HostnameAddress
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.error import (
+    ConnectingCancelledError,
     ConnectionLost,
     ConnectionRefusedError,
     DNSLookupError,
@@ -77,7 +80,8 @@ class PostTests(SynchronousTestCase):
         lost = ResponseNeverReceived([Failure(ConnectionLost())])
         for fault, words in (
             (ConnectionRefusedError(), "ConnectionRefusedError"),
-            (ConnectionRefusedError("refused by hooks.test"), "refused"),
+            (ConnectionRefusedError(errno.ECONNREFUSED), "Connection refused"),
+            (ConnectionRefusedError("refused by T0KEN"), "ConnectionRefusedError"),
             (DNSLookupError("no results for hooks.test"), "cannot be resolved"),
             (tls, "its certificate is not valid"),
             (lost, "the connection fails (ConnectionLost)"),
@@ -95,3 +99,22 @@ class PostTests(SynchronousTestCase):
         self.clock.advance(2)
         self.assertIn("no answer within 10 s", str(self.failureResultOf(posting).value))
         self.assertTrue(self.result.called)
+
+    def test_called_off(self) -> None:
+        """As Twisted tells of a cancel while it connects or waits, time is over or it is ended."""
+        address = HostnameAddress(b"hooks.test", 443)
+        for fault in (
+            ResponseNeverReceived([Failure(CancelledError())]),
+            ConnectingCancelledError(address),
+        ):
+            for ended in (False, True):
+                self.result = Deferred(lambda result, fault=fault: result.errback(fault))
+                posting = self.post()
+                if ended:
+                    posting.cancel()
+                    self.failureResultOf(posting, CancelledError)
+                else:
+                    self.clock.advance(SECONDS)
+                    error = self.failureResultOf(posting, NotTakenError).value
+                    self.assertEqual(str(error), "no answer within 10 s")
+                self.assertEqual(self.clock.getDelayedCalls(), [])

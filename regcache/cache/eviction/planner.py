@@ -7,8 +7,11 @@ is refused, and the new plan is told instead.
 =======  ===============================  =====================================================
 state    event                            what holds afterwards
 =======  ===============================  =====================================================
-shown    it is run                        running; the plan cannot be run again
-shown    it would remove more now         refused; there is a new plan, shown
+shown    it is run                        looked at if it is a deletion, else running
+looked   nothing more would go            running; the plan cannot be run again
+looked   it would remove more now         refused, shown; there is a new plan, shown, too
+looked   index or asker fail              shown
+looked   it is run by another one, too    the other one is told that there is no such plan
 shown    five minutes pass                expired
 shown    too many others are made         expired
 running  another run is not over yet      shown
@@ -113,10 +116,14 @@ class Planner:
         plan = self._plans.get(plan_id)
         if plan is None:
             raise PlanExpiredError("there is no such plan any more: make it anew")
+        self._plans.drop(plan_id)  # before it is looked at: who asks meanwhile gets none
         checked_at = self._clock.seconds()
-        if plan.selection is None:
-            await self._check(plan)
-        self._plans.drop(plan_id)
+        try:
+            if plan.selection is None:
+                await self._check(plan)
+        except BaseException:  # the asker may have left, too
+            self.give_back(plan)
+            raise
         return replace(plan, checked_at=checked_at)
 
     async def confirm(self, plan: Plan) -> None:
@@ -130,7 +137,9 @@ class Planner:
 
     def give_back(self, plan: Plan) -> None:
         """A plan that was taken is not run now; it can be taken again until it expires."""
-        self._plans.put(plan.id, plan, seconds=max(0.0, plan.expires - self._clock.seconds()))
+        left = plan.expires - self._clock.seconds()
+        if left > 0:
+            self._plans.put(plan.id, plan, seconds=left)
 
     async def run(self, plan: Plan, progress: Callable[[int], None]) -> PlanOutcome:
         """Do what a plan has shown.

@@ -1,8 +1,10 @@
 """Plans: what they show, and that no more than that is done."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -334,6 +336,92 @@ class DeletionPlanTests(PlannerCase):
         self.assertEqual(self.gone(), set())
         self.run_plan(changed.plan)
         self.assertEqual(self.gone(), {*self.image, *self.new})
+
+    @contextmanager
+    def held_looks(self) -> "Iterator[list[Deferred[None]]]":
+        """Each look at a plan begins when the test says so."""
+        held: list[Deferred[None]] = []
+
+        def settle() -> "Deferred[None]":
+            held.append(Deferred())
+            return held[-1]
+
+        with mock.patch.object(self.storage.index.pins, "settle", settle):
+            yield held
+
+    def begin(self, plan: Plan) -> "Deferred[Plan]":
+        """Take it; it is being looked at."""
+        taking = Deferred.fromCoroutine(self.storage.planner.take(plan.id))
+        self.clock.pump([0] * 50)
+        return taking
+
+    def release(self, waiting: "Deferred[None]") -> None:
+        """A look goes on to its end."""
+        waiting.callback(None)
+        self.clock.pump([0] * 50)
+
+    def test_taken_twice(self) -> None:
+        """Of two who run a plan at once the first gets it, whether it is looked at yet or not."""
+        for looked_first in (True, False):
+            plan = self.plan(PlanAction.DELETE, targets=(tag_of(APP, "old"),))
+            self.storage.tag(f"kept {looked_first}", self.image[0])
+            with self.held_looks() as held:
+                first = self.begin(plan)
+                if looked_first:
+                    self.release(held.pop())
+                second = self.begin(plan)
+                self.failureResultOf(second, PlanExpiredError)
+                while held:
+                    self.release(held.pop())
+            self.assertEqual(self.successResultOf(first).id, plan.id)
+            self.refusal(self.storage.planner.take(plan.id), PlanExpiredError)
+
+    def test_given_back(self) -> None:
+        """A plan that changed, could not be looked at, or whose asker left, can be taken again."""
+        plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+        with self.held_looks() as held:
+            failing = self.begin(plan)
+            held.pop().errback(OSError())
+            self.failureResultOf(failing, OSError)
+            leaving = self.begin(plan)
+            leaving.cancel()
+            self.failureResultOf(leaving, CancelledError)
+            held.clear()
+            self.storage.tag("later", self.newer.digest)
+            changing = self.begin(plan)
+            self.release(held.pop())
+            self.failureResultOf(changing, PlanChangedError)
+        self.run_plan(self.plan(PlanAction.DELETE, targets=(tag_of(APP, "later"),)))
+        self.assertEqual(self.result(self.storage.planner.take(plan.id)).id, plan.id)
+
+    def test_expired_meanwhile(self) -> None:
+        """A plan that expires while it is looked at is run, or else is not there any more."""
+        for fails in (False, True):
+            plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+            with self.held_looks() as held:
+                taking = self.begin(plan)
+                self.clock.advance(LASTS)
+                if fails:
+                    held.pop().errback(OSError())
+                    self.failureResultOf(taking, OSError)
+                else:
+                    self.release(held.pop())
+                    self.assertEqual(self.successResultOf(taking).id, plan.id)
+            self.refusal(self.storage.planner.take(plan.id), PlanExpiredError)
+
+    def test_reloaded_meanwhile(self) -> None:
+        """What another configuration pins while a plan is looked at stays."""
+        plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+        with self.held_looks() as held:
+            taking = self.begin(plan)
+            self.storage.index.pins.set_patterns(["docker.io/a:old"])
+            waiting = held.pop()
+        self.successResultOf(self.storage.index.pins.settle())
+        self.release(waiting)
+        taken = self.successResultOf(taking)
+        outcome = self.result(self.storage.planner.run(taken, lambda freed: None))
+        self.assertEqual({each.why for each in outcome.skipped}, {"pinned"})
+        self.assertFalse(set(self.image) & self.gone())
 
     def test_less(self) -> None:
         """If less is there than was shown, that goes."""

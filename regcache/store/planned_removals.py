@@ -19,7 +19,7 @@ It is done in steps that leave the index's thread to others in between.
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,10 @@ STEP = 0.01
 """Seconds after which a step ends, once what it has begun is done."""
 
 MOST_DEEP, MOST_ABOVE = 4, 1000
-"""How far manifests above another are looked at, and how many."""
+"""How far manifests above another are looked at, and how many of each level."""
+
+MOST_READ = 10_000
+"""Rows that are read to find a level of them: manifests may list the same ones again and again."""
 
 _STORED = """
 SELECT c.id, p.size, c.media_type
@@ -47,23 +50,45 @@ SELECT digest FROM mentions WHERE manifest_id = :manifest
 UNION SELECT c.digest FROM referrers r JOIN contents c ON c.id = r.manifest_id
 WHERE r.repository_id = :repository AND r.subject = :digest
 """
-_LISTERS = """
-SELECT c.digest, EXISTS (SELECT 1 FROM places WHERE content_id = c.id)
-FROM mentions m JOIN contents c ON c.id = m.manifest_id WHERE m.digest = ?
+# Each of those that may keep something: its place in their order, and what decides. They are read
+# one by one, until one keeps it.
+_FROM = "{0} >= :first AND (:end IS NULL OR {0} < :end)"
+_LISTERS = "mentions m CROSS JOIN contents c ON c.id = m.manifest_id"
+_LISTED = f"m.digest = :digest AND {_FROM.format('m.manifest_id')} ORDER BY m.manifest_id"
+_TAGS_HERE = f"""
+SELECT tag, tag FROM tags
+WHERE digest = :digest AND repository_id = :repository AND {_FROM.format("tag")} ORDER BY tag
 """
-_SHOWN_BY = """
-SELECT c.digest FROM shown s JOIN contents c ON c.id = s.manifest_id
-WHERE s.repository_id = ? AND s.digest = ?
+_SHOWN_BY = f"""
+SELECT s.manifest_id, c.digest FROM shown s CROSS JOIN contents c ON c.id = s.manifest_id
+WHERE s.repository_id = :repository AND s.digest = :digest AND {_FROM.format("s.manifest_id")}
 """
-_TAGS_HERE = "SELECT tag FROM tags WHERE digest = ? AND repository_id = ?"
-_TAGS = "SELECT repository_id, tag FROM tags WHERE digest = ?"
-_LINKS = """
-SELECT l.repository_id FROM contents c JOIN links l ON l.content_id = c.id WHERE c.digest = ?
+_TAGGED_LISTERS = f"""
+SELECT m.manifest_id, c.digest, t.tag FROM {_LISTERS}
+CROSS JOIN tags t ON t.digest = c.digest AND t.repository_id = :repository
+WHERE {_LISTED}
+"""
+_SHOWN_LISTERS = f"""
+SELECT m.manifest_id, c.digest, i.digest FROM {_LISTERS}
+CROSS JOIN shown s ON s.repository_id = :repository AND s.digest = c.digest
+CROSS JOIN contents i ON i.id = s.manifest_id
+WHERE {_LISTED}
+"""
+_STORED_LISTERS = f"""
+SELECT m.manifest_id, c.digest FROM {_LISTERS}
+WHERE EXISTS (SELECT 1 FROM places WHERE content_id = c.id) AND {_LISTED}
+"""
+
+_ABOVE = f"SELECT c.digest FROM {_LISTERS} WHERE m.digest IN ({{}}) LIMIT ?"
+_TAGGED = "SELECT repository_id, tag FROM tags WHERE digest IN ({}) AND +repository_id != ?"
+_LINKED = """
+SELECT l.repository_id, c.digest FROM contents c CROSS JOIN links l ON l.content_id = c.id
+WHERE c.digest IN ({}) AND +l.repository_id != ?
 """
 _PINNED = "SELECT 1 FROM pinned WHERE digest = ?"
 _PINNED_HERE = "SELECT 1 FROM pins WHERE repository_id = ? AND reference = ?"
 
-_RIGHT, _LISTED, _BYTES = "right", "listed", "bytes"
+_RIGHT, _BELOW, _BYTES = "right", "below", "bytes"
 _Task = tuple[str, int, bytes]
 
 
@@ -79,6 +104,8 @@ class RemovalWork:
     :ivar withdrawn: rights that end: repositories and digests.
     :ivar gone: bytes that leave the disk.
     :ivar targets: what each removal names, and where.
+    :ivar keepers: by statement, repository and digest, what was found last that keeps it. It is
+        looked at first, since most removals leave it: else each would read all that went before it.
     """
 
     waiting: Sequence[tuple[RemovalTarget, RemovalEffect]]
@@ -92,6 +119,7 @@ class RemovalWork:
     withdrawn: set[tuple[int, bytes]] = field(default_factory=set)
     gone: dict[bytes, int] = field(default_factory=dict)
     targets: list[tuple[int, bytes]] = field(default_factory=list)
+    keepers: dict[tuple[str, int, bytes], int | str] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -113,10 +141,10 @@ class RemovalWork:
 
 
 def step(connection: sqlite3.Connection, work: RemovalWork) -> None:
-    """Do a part of it."""
+    """Do a part of it: one thing at least."""
     end = time.perf_counter() + STEP
     looking = _Looking(connection, work)
-    while not work.over and time.perf_counter() < end:
+    while not work.over:
         if work.tasks:
             task = work.tasks.popleft()
             work.pending.discard(task)
@@ -124,6 +152,8 @@ def step(connection: sqlite3.Connection, work: RemovalWork) -> None:
         else:
             looking.take(*work.waiting[work.taken])
             work.taken += 1
+        if time.perf_counter() >= end:
+            break
 
 
 class _Looking:
@@ -153,7 +183,7 @@ class _Looking:
 
     def do(self, kind: str, repository: int, key: bytes) -> None:
         """Look at one thing."""
-        if kind == _LISTED:
+        if kind == _BELOW:
             self._look_below(repository, key)
         elif kind == _BYTES:
             self._look_at_bytes(key)
@@ -164,7 +194,7 @@ class _Looking:
         if (repository, key) not in self._work.withdrawn:
             self._work.withdrawn.add((repository, key))
             self._work.ending.add(key)
-        self._work.add((_LISTED, repository, key), (_BYTES, 0, key))
+        self._work.add((_BELOW, repository, key), (_BYTES, 0, key))
 
     def _look_below(self, repository: int, key: bytes) -> None:
         row = self._row(_STORED, key)
@@ -194,7 +224,7 @@ class _Looking:
         names = {"content": number, "repository": repository}
         if key in work.ending and self._row_by(f"SELECT {HAS_RIGHT}", names)[0]:
             return True
-        return not self._is_held(self._above(key), repository)
+        return not self._is_held_above(key, repository)
 
     def _is_kept(self, repository: int, key: bytes) -> bool:
         """Whether something in a repository keeps content there."""
@@ -202,23 +232,45 @@ class _Looking:
             return True
         if self._row(_PINNED_HERE, repository, str(digest_from_key(key))):
             return True
-        if any(self._stays(repository, each) for each in self._column(_SHOWN_BY, repository, key)):
-            return True
-        return any(
-            self._stays(repository, each) and self._is_there(repository, each)
-            for each in self._column(_LISTERS, key)
+        return (
+            self._is_kept_by(_SHOWN_BY, repository, key, lambda one: self._stays(repository, one))
+            or self._is_kept_by(
+                _TAGGED_LISTERS,
+                repository,
+                key,
+                lambda one, tag: self._stays(repository, one) and self._keeps(repository, tag),
+            )
+            or self._is_kept_by(
+                _SHOWN_LISTERS,
+                repository,
+                key,
+                lambda one, above: self._stays(repository, one) and self._stays(repository, above),
+            )
         )
 
-    def _is_there(self, repository: int, manifest: bytes) -> bool:
-        """Whether a repository has a manifest by a tag, or by another one that lists it."""
-        if self._is_tagged(repository, manifest):
-            return True
-        above = self._column(_SHOWN_BY, repository, manifest)
-        return any(self._stays(repository, each) for each in above)
+    def _is_kept_by(
+        self, statement: str, repository: int, key: bytes, keeps: Callable[..., bool]
+    ) -> bool:
+        """Whether something keeps content, the last of them first."""
+        place = (statement, repository, key)
+        names = {"repository": repository, "digest": key}
+        least = "" if statement is _TAGS_HERE else 0
+        last = self._work.keepers.get(place, least)
+        for first, end in ((last, None), (least, last))[: 1 if last == least else 2]:
+            rows = self._connection.execute(statement, {**names, "first": first, "end": end})
+            for number, *found in rows:
+                if keeps(*found):
+                    self._work.keepers[place] = number
+                    return True
+        return False
 
     def _is_tagged(self, repository: int, key: bytes) -> bool:
-        tags = self._column(_TAGS_HERE, key, repository)
-        return any((repository, tag) not in self._work.tags for tag in tags)
+        return self._is_kept_by(
+            _TAGS_HERE, repository, key, lambda tag: self._keeps(repository, tag)
+        )
+
+    def _keeps(self, repository: int, tag: str) -> bool:
+        return (repository, tag) not in self._work.tags
 
     def _stays(self, repository: int, key: bytes) -> bool:
         return key not in self._work.gone and (repository, key) not in self._work.withdrawn
@@ -228,40 +280,45 @@ class _Looking:
         if self._row(_PINNED, key):
             return True
         if key == self._work.named:
-            return self._is_held(self._above(key), self._work.repository)
-        listers = self._connection.execute(_LISTERS, (key,)).fetchall()
-        if any(stored and each not in self._work.gone for each, stored in listers):
+            return self._is_held_above(key, self._work.repository)
+        if self._is_kept_by(_STORED_LISTERS, 0, key, lambda one: one not in self._work.gone):
             return True
         return is_manifest and self._is_held([key], 0)
 
-    def _is_held(self, keys: Iterable[bytes], besides: int) -> bool:
+    def _is_held_above(self, key: bytes, besides: int) -> bool:
+        """The same, of content and of the manifests above it that stay."""
+        level, found = [key], {key}
+        for _ in range(MOST_DEEP + 1):
+            if not level:
+                break
+            if self._is_held(level, besides):
+                return True
+            level = self._level_above(level, found)
+            found.update(level)
+        return False
+
+    def _level_above(self, level: Collection[bytes], found: Collection[bytes]) -> list[bytes]:
+        rows = self._rows_of(_ABOVE, level, MOST_READ)
+        above = dict.fromkeys(each for (each,) in rows if each not in found)
+        return [each for each in above if each not in self._work.gone][:MOST_ABOVE]
+
+    def _is_held(self, keys: Collection[bytes], besides: int) -> bool:
         """Whether a repository has one of them, by a tag or a link.
 
         :param besides: the repository that does not count.
         """
-        work = self._work
-        for key in keys:
-            rows = self._connection.execute(_TAGS, (key,)).fetchall()
-            if any(row[0] != besides and tuple(row) not in work.tags for row in rows):
-                return True
-            if any(
-                number != besides and (number, key) not in work.withdrawn
-                for number in self._column(_LINKS, key)
-            ):
-                return True
-        return False
+        if any(self._keeps(*row) for row in self._rows_of(_TAGGED, keys, besides)):
+            return True
+        links = self._rows_of(_LINKED, keys, besides)
+        return any(row not in self._work.withdrawn for row in links)
 
-    def _above(self, key: bytes) -> list[bytes]:
-        """The content, and the manifests above it that stay."""
-        found, level = {key: None}, [key]
-        for _ in range(MOST_DEEP):
-            level = [above for each in level for above in self._column(_LISTERS, each)]
-            level = [each for each in level if each not in self._work.gone and each not in found]
-            found.update(dict.fromkeys(level[:MOST_ABOVE]))
-        return list(found)
+    def _rows_of(self, statement: str, keys: Collection[bytes], last: int) -> sqlite3.Cursor:
+        """Rows about some contents.
 
-    def _column(self, statement: str, *arguments: object) -> list[Any]:
-        return [row[0] for row in self._connection.execute(statement, arguments).fetchall()]
+        :param last: the last argument.
+        """
+        marks = ", ".join("?" * len(keys))
+        return self._connection.execute(statement.format(marks), (*keys, last))
 
     def _row_by(self, statement: str, names: dict[str, int]) -> Any:
         return self._connection.execute(statement, names).fetchone()

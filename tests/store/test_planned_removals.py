@@ -23,7 +23,7 @@ from tests.store.test_catalogue_sums import (
     never,
     undone,
 )
-from tests.support.catalogued import blob_named
+from tests.support.catalogued import blob_named, image_of, index_of
 from tests.support.index_cases import repository_of
 
 TARGETS = st.lists(
@@ -113,6 +113,47 @@ class PlannedRemovalTests(CacheStepsCase):
         targets = [tag_of(repository_of("team/a"), tag) for tag in ("1", "2")]
         self.file.read(self.compare, targets)
         self.assertIn(IMAGES[4].digest, self.file.read(self.planned, targets))
+
+    def test_many_listers(self) -> None:
+        """One look takes few statements, however many manifests list the same layer."""
+        tags = [str(number) for number in range(60)]
+        for number in tags:
+            self._put("team/a", image_of(f"many {number}", LAYERS[:1]), number, None)
+            self._put("team/b", image_of(f"others {number}", LAYERS[:1]), number, None)
+        every = [tag_of(repository_of("team/a"), each) for each in tags]
+        for targets in (every, every[:-1], every[:1]):
+            self.file.read(self.compare, targets)
+            self.assertLess(self.file.read(self.statements, targets), 12)
+
+    def statements(self, connection: sqlite3.Connection, targets: Sequence[RemovalTarget]) -> int:
+        """How many the longest of its looks takes."""
+        effects = [index_plans.look(connection, [each], never)[0] for each in targets]
+        work = RemovalWork(list(zip(targets, effects, strict=True)))
+        most, said = 0, list[str]()
+        self.patch(planned_removals, "STEP", 0.0)  # a step is one look
+        connection.set_trace_callback(said.append)
+        try:
+            while not work.over:
+                said.clear()
+                planned_removals.step(connection, work)
+                most = max(most, len(said))
+        finally:
+            connection.set_trace_callback(None)
+        return most
+
+    def test_many_above(self) -> None:
+        """So many manifests above one are looked at, each once, and no more."""
+        images = [image_of(f"many {number}", LAYERS[:1]) for number in range(20)]
+        every = [(f"linux/v{number}", image) for number, image in enumerate(images)]
+        for number in range(20):
+            self._put("team/b", index_of(f"many {number}", every), "", None)
+        for image in images:
+            self._put("team/a", image, "", None)
+        targets = [manifest_of(repository_of("team/a"), each.digest) for each in images]
+        self.file.read(self.compare, targets)
+        for most in (1, 30, 1000):
+            self.patch(planned_removals, "MOST_ABOVE", most)
+            self.assertLess(self.file.read(self.statements, targets), 12)
 
     @settings(
         max_examples=int(os.environ.get("REGCACHE_EXAMPLES", "40")),

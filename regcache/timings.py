@@ -7,8 +7,8 @@ it. Without one nothing is measured.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, Token
 from typing import NamedTuple
 
 QUEUE, DNS, CONNECT, TLS, TOKEN, REDIRECT, FIRST_BYTE = PHASES = (
@@ -117,7 +117,7 @@ class FetchTimings:
         try:
             yield
         finally:
-            _current.reset(token)
+            _reset(token)
 
 
 def begin_timings(seconds: Callable[[], float], asked_by: str = "") -> FetchTimings:
@@ -164,5 +164,15 @@ def measured(name: str, host: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _current.reset(token)
+        _reset(token)
         timings.add(name, start, timings.seconds(), host)
+
+
+def _reset(token: "Token[FetchTimings | None]") -> None:
+    """Have the record again that was there before.
+
+    A coroutine that nobody waits for any more is ended by the collector, in the context of whoever
+    runs then: nothing was set there, and its own context is gone with it.
+    """
+    with suppress(ValueError):  # the token is of another context
+        _current.reset(token)

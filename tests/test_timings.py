@@ -1,5 +1,8 @@
 """What took how long until an upstream answered."""
 
+import gc
+from unittest import mock
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -58,6 +61,27 @@ class TimingsTests(SynchronousTestCase):
                 (CONNECT, 2.0, 3.0, "a.test"),
             ],
         )
+
+    def test_collected(self) -> None:
+        """A coroutine that nobody waits for any more is collected without a word."""
+        for kind in ("phase", "record"):
+            timings = FetchTimings(self.clock.seconds)
+
+            async def connect(kind: str, timings: FetchTimings) -> None:
+                if kind == "phase":
+                    begin_timings(self.clock.seconds)
+                    with measured(DNS, "a.test"):
+                        await Deferred()
+                else:
+                    with timings.active():
+                        await Deferred()
+
+            said: list[object] = []
+            with mock.patch("sys.unraisablehook", said.append):
+                Deferred.fromCoroutine(connect(kind, timings))
+                gc.collect()
+            self.assertEqual(said, [], kind)
+            self.assertIsNone(current_timings())
 
     def test_failure(self) -> None:
         """What fails took its time, too."""

@@ -262,7 +262,10 @@ class _Sources:
     def catalogued(self) -> repository_calls.Catalogued:
         """What is cached of images."""
         return repository_calls.Catalogued(
-            self._engine.shown_images, self._current.upstreams, self.fresh_for
+            self._engine.shown_images,
+            self._current.upstreams,
+            self.fresh_for,
+            self._engine.removal.gone,
         )
 
     def fresh_for(self, upstream: str, tag: str) -> float:

@@ -34,6 +34,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from regcache.cache.forgetting import Forgetting, Kind
+from regcache.cache.gone import GoneLately
 from regcache.digests import Digest
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IBlobStore, IRemovalIndex
@@ -97,7 +98,10 @@ class Removed:
 
 @dataclass(slots=True)
 class Removal:
-    """Removes tags, manifests, blobs, repositories, and all that an upstream has."""
+    """Removes tags, manifests, blobs, repositories, and all that an upstream has.
+
+    :ivar gone: what left the cache lately.
+    """
 
     _log = Logger()
 
@@ -107,9 +111,12 @@ class Removal:
     clock: IReactorTime
     _turns: DeferredLock = field(default_factory=DeferredLock, init=False)
     _flights: Flights[Removed] = field(init=False)
+    gone: GoneLately = field(init=False)
 
     def __post_init__(self) -> None:
         self._flights = Flights(self.clock)
+        self.gone = GoneLately(self.clock.seconds)
+        self.forgetting.subscribe(self.gone)
 
     async def resume(self) -> None:
         """Remove the files that an earlier process could not remove any more.
@@ -124,14 +131,15 @@ class Removal:
         """What a removal would do."""
         return await self.index.look(target)
 
-    async def remove(self, target: RemovalTarget) -> Removed:
+    async def remove(self, target: RemovalTarget, by: str = "") -> Removed:
         """Remove one thing. Fires when its files are gone.
 
+        :param by: the account that wishes it; "" for none.
         :raises NotHereError: if the repository does not have it.
         :raises PinnedError: if it is pinned, or something pinned needs it.
         :raises OSError: if the index or the disk refuses.
         """
-        return await self._flights.join(target, lambda: self._in_turn(target))
+        return await self._flights.join(target, lambda: self._in_turn(target, by))
 
     async def remove_repository(self, repository: Repository) -> Removed:
         """Remove all that a repository has, except what is pinned. Fails with OSError."""
@@ -161,14 +169,14 @@ class Removal:
         await self.forgetting.remove(Kind.REPOSITORY, repository)
         return removed
 
-    async def _in_turn(self, target: RemovalTarget) -> Removed:
+    async def _in_turn(self, target: RemovalTarget, by: str) -> Removed:
         await self._turns.acquire()
         try:
-            return await self._remove(target)
+            return await self._remove(target, by)
         finally:
             self._turns.release()
 
-    async def _remove(self, target: RemovalTarget) -> Removed:
+    async def _remove(self, target: RemovalTarget, by: str) -> Removed:
         seen = await self.index.look(target)
         if seen.pinned:
             raise PinnedError(f"{target} is pinned")
@@ -180,6 +188,7 @@ class Removal:
             raise PinnedError(f"{target} is pinned by now")
         if not effect.found:
             raise NotHereError(f"{target} is not here any more")
+        self.gone.note_deleted(target.repository, effect, by)
         await self._forget(target.repository, effect)
         await self._free([each.digest for each in effect.gone])
         freed = sum(each.size for each in effect.gone)

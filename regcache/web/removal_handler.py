@@ -26,7 +26,7 @@ class RemovalHandler:
         """
         removed = _removed_by(repository, target)
         try:
-            await self.removal.remove(removed)
+            await self.removal.remove(removed, request.facts.account or "")
         except NotHereError:
             unknown = BlobUnknownError if target.kind is TargetKind.BLOB else ManifestUnknownError
             raise unknown("the cache has no such thing in this repository") from None

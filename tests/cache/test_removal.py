@@ -134,9 +134,9 @@ class RemovalCase(SynchronousTestCase):
         """Its identity."""
         return self.caches.served(name, up).identity
 
-    def remove(self, target: RemovalTarget) -> Removed:
+    def remove(self, target: RemovalTarget, by: str = "") -> Removed:
         """Remove it."""
-        removed: Removed = self.result(self.caches.removal.remove(target))
+        removed: Removed = self.result(self.caches.removal.remove(target, by))
         return removed
 
     def refusal(self, target: RemovalTarget, kind: type[Exception]) -> None:
@@ -175,7 +175,9 @@ class WholeTests(RemovalCase):
         self.up.manifests["org/a", "2"] = self.up.manifests["org/a", "1"]
         self.pull()
         self.pull(tag="2")
-        self.remove(tag_of(self.repository(), "1"))
+        self.remove(tag_of(self.repository(), "1"), "root")
+        gone = self.caches.removal.gone.find(self.repository(), "1")
+        self.assertEqual((gone and gone.by), "root")
         self.assertIsNone(self.caches.tag_table.in_memory(self.repository(), "1"))
         self.assertEqual(
             self.successResultOf(self.caches.index.tags(self.repository(), "", 9)), ["2"]

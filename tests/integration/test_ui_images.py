@@ -159,6 +159,27 @@ class ImageTests(ImagesCase):
         self.assertIn("\\u202e\\u0000", tab.text())
         self.check(tab, expected=("400", "404"))
 
+    def test_deleted(self) -> None:
+        """What was deleted or swept says when; it can be pulled from there."""
+        self.ctl("rm", f"{HUB}/{NGINX}:1.29", "--yes")
+        self.ctl("purge", "--yes")
+        tab = self.open(f"#/images/{HUB}/{NGINX}:1.29", admin=True)
+        tab.wait_text("is not in the cache any more")
+        tab.wait_text("Deleted at")
+        self.pictures(tab, "gone")
+        self.check(tab, expected=("404",))
+        tab.go(f"#/images/{HUB}/{NGINX}")
+        tab.wait_text("Deleted at")
+        tab.go(f"#/images/{OTHER}/{SITE}:2")
+        tab.wait_text("Swept at")
+        self.pictures(tab, "swept")
+        self.check(tab, expected=("404",))
+        tab.click(".note button", "Pull it now")
+        tab.click("dialog button[type=submit]")
+        tab.wait_text("Done")
+        tab.press("Escape")
+        tab.wait("!document.body.innerText.includes('Swept at')")
+
 
 class ChangedPlanTests(ImagesCase):
     """A plan that would remove more than was shown."""

@@ -8,10 +8,12 @@ from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
 from regcache.admin.api.kinds import DigestText, Named, Parameter, Text
 from regcache.admin.api.named_repositories import find_repository, not_cached, read_reference
 from regcache.admin.api.repository_calls import (
+    GONE,
     NAME,
     PLATFORM,
     Catalogued,
     told_freshness,
+    told_gone,
     told_platform,
 )
 from regcache.admin.api.schemas import (
@@ -25,6 +27,7 @@ from regcache.admin.api.schemas import (
     record,
     words,
 )
+from regcache.cache.gone import Gone
 from regcache.cache.image_details import ImageSettings, Step
 from regcache.cache.shown_images import ShownPlatform
 from regcache.images import ImageFacts, ImagePin, ListedLayer
@@ -62,6 +65,7 @@ GET_IMAGE = ApiCall(
         checked=nullable(TIME),
         fresh_until=nullable(TIME),
         pinned=nullable(record(by=nullable(TEXT), since=nullable(TIME))),
+        gone=GONE,
     ),
 )
 _TEXTS = array(TEXT)
@@ -146,9 +150,11 @@ class _Calls:
         named: Named = asked.values["name"]
         text: str = asked.values["reference"]
         repository = find_repository(asked.caller, self._catalogued.upstreams, named)
-        found = await self._catalogued.images.image(repository, read_reference(text))
+        reference = read_reference(text)
+        found = await self._catalogued.images.image(repository, reference)
         if found is None:
-            raise not_cached(named, text)
+            gone = self._catalogued.gone.find(repository, reference)
+            raise not_cached(named, text, told_gone(gone, asked.caller))
         tag = text if ":" not in text else (found.tags[0].tag if found.tags else "")
         return {
             "name": str(named),
@@ -179,7 +185,11 @@ class _Calls:
             "pulls_30d": found.pulls,
             **told_freshness(found.tags, upstream, self._catalogued.fresh_for),
             "pinned": None if found.pin is None else _pin(found.pin, caller),
+            "gone": None if found.stored else told_gone(self._swept(found), caller),
         }
+
+    def _swept(self, found: ImageFacts) -> Gone | None:
+        return self._catalogued.gone.swept(found.digest)
 
     def _pull(self, named: Named, tag: str, digest: str) -> dict[str, str]:
         name = f"{self._pull_host(named.upstream)}/{named.repository}"
@@ -204,9 +214,11 @@ class _Calls:
         """What a tag has named."""
         named: Named = asked.values["name"]
         repository = find_repository(asked.caller, self._catalogued.upstreams, named)
-        found = await self._catalogued.images.history(repository, asked.values["tag"])
+        tag: str = asked.values["tag"]
+        found = await self._catalogued.images.history(repository, tag)
         if not found:
-            raise not_cached(named, asked.values["tag"])
+            gone = self._catalogued.gone.find(repository, tag)
+            raise not_cached(named, tag, told_gone(gone, asked.caller))
         items = [
             {
                 "digest": str(each.digest),

@@ -1,6 +1,7 @@
 """Finds what calls name: the repositories of configured upstreams, as far as they may be seen."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from regcache.admin.api.call_problems import (
     InvalidProblem,
@@ -58,8 +59,13 @@ def read_reference(text: str) -> str | Digest:
     return text
 
 
-def not_cached(named: Named, reference: str = "") -> NotCachedProblem:
-    """What is said of what is not here."""
+def not_cached(
+    named: Named, reference: str = "", gone: dict[str, Any] | None = None
+) -> NotCachedProblem:
+    """What is said of what is not here.
+
+    :param gone: when it left, and how; None where that is not known.
+    """
     sign = "@" if ":" in reference else ":"
     name = f"{named}{sign}{reference}" if reference else str(named)
-    return NotCachedProblem(f"{name} is not in the cache", params={"name": name})
+    return NotCachedProblem(f"{name} is not in the cache", params={"name": name, "gone": gone})

@@ -138,7 +138,7 @@ class PlanService(Protocol):
     def give_back(self, plan: Plan) -> None:
         """It is not run now."""
 
-    async def run(self, plan: Plan, progress: Callable[[int], None]) -> PlanOutcome:
+    async def run(self, plan: Plan, progress: Callable[[int], None], by: str = "") -> PlanOutcome:
         """Do what it has shown."""
 
 
@@ -211,7 +211,8 @@ class PlanCalls:
                 await self._plans.confirm(plan)
             except PlanChangedError:
                 raise WorkFailedError("it would remove more by now than was shown") from None
-            outcome = await self._plans.run(plan, lambda freed: _note(job, freed))
+            progress = lambda freed: _note(job, freed)  # noqa: E731
+            outcome = await self._plans.run(plan, progress, job.by)
             job.done_bytes = outcome.freed
             job.result = {
                 "contents": outcome.contents,

@@ -24,8 +24,11 @@ from regcache.admin.api.schemas import (
     nullable,
     page,
     record,
+    words,
 )
+from regcache.cache.gone import Gone, GoneHow, GoneLately
 from regcache.cache.shown_images import ShownImages
+from regcache.identity import Repository
 from regcache.images import (
     ImagePlatform,
     ImageQuery,
@@ -34,7 +37,7 @@ from regcache.images import (
     RepositoryQuery,
     RepositorySummary,
 )
-from regcache.times import time_or_null
+from regcache.times import time_or_null, time_text
 
 #: Why an upstream has closed a repository.
 CLOSED_REASON = "denied"
@@ -74,6 +77,7 @@ PLATFORM = record(
     complete=FLAG,
     last_used=nullable(TIME),
 )
+GONE = nullable(record(time=TIME, how=words(*(each.value for each in GoneHow)), by=nullable(TEXT)))
 NAME = Parameter("name", RepositoryName(), "`<upstream>/<repository>`.", required=True)
 
 GET_REPOSITORIES = ApiCall(
@@ -140,11 +144,13 @@ class Catalogued:
 
     :ivar upstreams: gives those of the configuration in force.
     :ivar fresh_for: says how long tags are fresh.
+    :ivar gone: what left lately.
     """
 
     images: ShownImages
     upstreams: Upstreams
     fresh_for: Freshness
+    gone: GoneLately
 
 
 def repository_routes(catalogued: Catalogued) -> list[CallRoute]:
@@ -189,7 +195,7 @@ class _Calls:
         repository = find_repository(asked.caller, self._catalogued.upstreams, named)
         found = await self._catalogued.images.repository(repository)
         if found is None:
-            raise not_cached(named)
+            raise not_cached(named, "", self._gone(repository, asked.caller))
         since = time_or_null(found.closed_since)
         closed = None if since is None else {"since": since, "reason": CLOSED_REASON}
         return {**_repository(found, asked.caller), "upstream_closed": closed}
@@ -207,9 +213,12 @@ class _Calls:
         )
         found = await self._catalogued.images.images(repository, query)
         if found is None:
-            raise not_cached(named)
+            raise not_cached(named, "", self._gone(repository, asked.caller))
         items = [self._image(each, named.upstream, asked.caller) for each in found.items]
         return asked.page(items, found.after, found.total)
+
+    def _gone(self, repository: Repository, caller: Caller) -> dict[str, Any] | None:
+        return told_gone(self._catalogued.gone.find(repository), caller)
 
     def _image(self, row: ImageRow, upstream: str, caller: Caller) -> dict[str, Any]:
         return {
@@ -254,6 +263,14 @@ def _repository(found: RepositorySummary, caller: Caller) -> dict[str, Any]:
         "last_used": time_or_null(found.last_used),
         "pinned_tags": found.pinned,
     }
+
+
+def told_gone(gone: Gone | None, caller: Caller) -> dict[str, Any] | None:
+    """When something left, and how; who deleted it is told to those who see that one."""
+    if gone is None:
+        return None
+    by = gone.by if gone.by and caller.sees_who(gone.by) else None
+    return {"time": time_text(gone.time), "how": gone.how.value, "by": by}
 
 
 def told_platform(found: ImagePlatform) -> dict[str, Any]:

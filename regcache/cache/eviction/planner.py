@@ -141,14 +141,15 @@ class Planner:
         if left > 0:
             self._plans.put(plan.id, plan, seconds=left)
 
-    async def run(self, plan: Plan, progress: Callable[[int], None]) -> PlanOutcome:
+    async def run(self, plan: Plan, progress: Callable[[int], None], by: str = "") -> PlanOutcome:
         """Do what a plan has shown.
 
         :param progress: told how many bytes went until then.
+        :param by: the account that wishes it; "" for none.
         :raises OSError: if index or disk fail.
         """
         if plan.selection is None:
-            return await self._delete(plan, progress)
+            return await self._delete(plan, progress, by)
         return await self._evict(plan.selection, progress)
 
     async def _check(self, plan: Plan) -> None:
@@ -170,12 +171,12 @@ class Planner:
         more = len(swept.busy) - len(skipped)
         return PlanOutcome(swept.contents, swept.freed, tuple(skipped), more)
 
-    async def _delete(self, plan: Plan, progress: Callable[[int], None]) -> PlanOutcome:
+    async def _delete(self, plan: Plan, progress: Callable[[int], None], by: str) -> PlanOutcome:
         contents = freed = 0
         skipped = []
         for target in plan.targets:
             try:
-                removed = await self._removal.remove(target)
+                removed = await self._removal.remove(target, by)
             except NotHereError:
                 continue  # it went along with another one
             except PinnedError:

@@ -16,6 +16,8 @@ from regcache.admin.api.repository_calls import (
     Catalogued,
     repository_routes,
 )
+from regcache.cache.forgetting import Forgotten, Kind
+from regcache.cache.gone import GoneLately
 from regcache.cache.image_details import LONGEST_TEXT, MOST_TEXT
 from regcache.cache.shown_images import ShownImages
 from regcache.digests import Digest
@@ -24,6 +26,7 @@ from regcache.images import CONFIG_TYPES
 from regcache.media_types import OCI_MANIFEST
 from regcache.parsing import Parser
 from regcache.pins import Pin
+from regcache.removals import RemovalEffect
 from regcache.times import time_text
 from tests.support.api import ALICE, ROOT, ApiCase, BusyError
 from tests.support.catalogued import LAYER, CatalogueCase, MadeImage, image_of, index_of
@@ -54,7 +57,8 @@ class ImageCallCase(ApiCase, CatalogueCase):
         store: Any = self.store
         images = ShownImages(index.catalogue, store, Parser(ImmediatePool()))
         index.catalogue.summaries.describe = images.describe
-        self.catalogued = Catalogued(images, lambda: {"docker.io": HUB}, lambda *_: 60.0)
+        self.gone = GoneLately(lambda: 1_000_000.0)
+        self.catalogued = Catalogued(images, lambda: {"docker.io": HUB}, lambda *_: 60.0, self.gone)
         ApiCase.setUp(self)
         self.index = index
 
@@ -122,6 +126,41 @@ class AnswerTests(ImageCallCase):
         tags = self.answered(GET_TAGS, self.get(f"tags?name={NAME}"))
         self.assertEqual(tags["items"][0]["tags"], ["1"])
 
+    def gone_of(self, call: str, credentials: str = "") -> Any:
+        """What the 404 of a call says of when it left."""
+        answer = self.get(call, credentials)
+        return self.assert_problem(answer, 404, "NOT_CACHED")["params"]["gone"]
+
+    def test_deleted(self) -> None:
+        """404 says when it was deleted, and by whom, to those who see accounts."""
+        effect = RemovalEffect(found=True, named=Digest.of(b"gone"), tags=("2", "3"))
+        self.gone.note_deleted(repository_of("library/z"), effect, "root")
+        told = {"time": "1970-01-12T13:46:40Z", "how": "deleted", "by": "root"}
+        name = "docker.io/library/z"
+        for call in (
+            f"repository?name={name}",
+            f"tags?name={name}",
+            f"image?name={name}&reference=2",
+            f"image?name={name}&reference={Digest.of(b'gone')}",
+            f"tag/history?name={name}&tag=3",
+        ):
+            self.assertEqual(self.gone_of(call), told, call)
+        self.assertIsNone(self.gone_of(f"image?name={name}&reference=4"))
+        seen = self.gone_of(f"image?name={name}&reference=2", ALICE)
+        self.assertEqual(seen, {**told, "by": None})
+
+    def test_swept(self) -> None:
+        """Of an image that was swept it is told when, as long as nothing of it is here."""
+        made = image_of("a", [("a", 10)])
+        self.put("library/a", made, tag="1")
+        self.gone.forget(Forgotten(Kind.CONTENT, made.manifest.digest, evicted=True))
+        call = f"image?name={NAME}&reference=1"
+        self.assertIsNone(self.answered(GET_IMAGE, self.get(call))["gone"])
+        for each in (made.manifest.digest, *(one.digest for one in made.descriptors)):
+            self.successResultOf(self.index.forget_content(each))
+        told = self.answered(GET_IMAGE, self.get(call))["gone"]
+        self.assertEqual(told, {"time": "1970-01-12T13:46:40Z", "how": "swept", "by": None})
+
     def test_not_cached(self) -> None:
         """404 for what is not here, 400 for what cannot be."""
         self.put("library/a", image_of("a", [("a", 10)]), tag="1")
@@ -135,6 +174,7 @@ class AnswerTests(ImageCallCase):
         ):
             self.assert_problem(self.get(call), 404, "NOT_CACHED")
         self.assert_problem(self.get("repository?name=none/x"), 404, "UNKNOWN_UPSTREAM")
+        self.assertIsNone(self.gone_of(f"image?name={NAME}&reference=2"))
         for reference in ("%20", "sha256:12", "a/b"):
             call = f"image?name={NAME}&reference={reference}"
             self.assert_problem(self.get(call), 400, "INVALID")

@@ -15,7 +15,7 @@ import { openPull } from "../../widgets/pull_dialog.js";
 import { configurationPanel } from "./configuration.js";
 import { factsPanel } from "./facts.js";
 import { layersPanel } from "./layers.js";
-import { notHere } from "./not_here.js";
+import { notHere, sweptNote } from "./not_here.js";
 import { isPartly, platformsPanel } from "./platforms_panel.js";
 import { concerns, crumb } from "./repository.js";
 
@@ -84,10 +84,10 @@ class ImagePage {
 
   view() {
     const { image } = this;
-    if (["NOT_CACHED", "UNKNOWN_UPSTREAM", "INVALID"].includes(image.problem?.code ?? "")) return notHere(this.name, this.reference, () => this.refresh());
+    if (["NOT_CACHED", "UNKNOWN_UPSTREAM", "INVALID"].includes(image.problem?.code ?? "")) return notHere(this.name, this.reference, image.problem?.params.gone, () => this.refresh());
     if (!image.value) return html`${this.head(null)}<section class="panel">${image.problem ? failure(image.problem, () => image.refresh()) : skeleton(6)}</section>`;
     const found = image.value, chosen = found.platforms.find((each) => each.digest === this.chosen);
-    return html`${this.head(found)}${image.problem ? failure(image.problem, () => image.refresh()) : nothing}
+    return html`${this.head(found)}${sweptNote(found, () => openPull(this.whole, [], () => this.refresh()))}${image.problem ? failure(image.problem, () => image.refresh()) : nothing}
       <div class="grid">${platformsPanel(found, this.chosen, (each) => this.choose(each))}${factsPanel(found)}
       ${chosen ? whenThere(this.details, (details) => html`${layersPanel(details.steps, chosen)}${configurationPanel(details)}`, 4) : nothing}</div>`;
   }

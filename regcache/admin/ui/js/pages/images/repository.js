@@ -30,7 +30,7 @@ export function repositoryPage(name) {
   refresh();
   return {
     title: () => plain(name),
-    view: () => (["NOT_CACHED", "UNKNOWN_UPSTREAM", "INVALID"].includes(repository.problem?.code ?? "") ? notHere(name, null, refresh) : view(name, repository, tags)),
+    view: () => (["NOT_CACHED", "UNKNOWN_UPSTREAM", "INVALID"].includes(repository.problem?.code ?? "") ? notHere(name, null, repository.problem?.params.gone, refresh) : view(name, repository, tags)),
     on: { changed: ({ repositories }) => concerns(repositories, name) && again() },
     refresh,
     close: () => [repository, tags].forEach((each) => each.close()),

@@ -22,6 +22,8 @@
  * @property {number} pinned_tags
  * @property {{ since: string, reason: string } | null} [upstream_closed]
  *
+ * @typedef {{ time: string, how: "deleted" | "swept", by: string | null }} Gone
+ *
  * @typedef {object} Platform
  * @property {string | null} platform
  * @property {string | null} variant
@@ -66,6 +68,7 @@
  * @property {string | null} checked
  * @property {string | null} fresh_until
  * @property {{ by: string, since: string | null } | null} pinned
+ * @property {Gone | null} gone when all of it left
  *
  * @typedef {object} Step
  * @property {string | null} created_by

@@ -13,12 +13,11 @@ OLDEST := .venv-oldest
 OLDEST_TWISTED := 24.11.0
 TOOLS := .venv-tools
 UI_TOOLS := tools/ui
-TALLY := build/tally
-OTHER_LOG := build/other-tests.log
+LANES := 2
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
 INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
-.PHONY: package-test venv run demo test other-tests test-one bench docs pictures lint format clean
+.PHONY: package-test venv run demo test test-one bench docs pictures lint format clean
 
 venv: $(VENV)/.installed
 
@@ -51,32 +50,14 @@ run: venv
 demo: venv
 	exec $(VENV)/bin/python tools/demo.py
 
-# Everything on the newest Twisted, the unit tests once more on the oldest supported one. Two
-# runs side by side; what the other one prints is shown at the end.
+# Everything on the newest Twisted, the unit tests once more on the oldest supported one. As
+# many modules of the integration tests as LANES run side by side: they mostly wait.
 ifdef UNIT
 test: venv
 	$(VENV)/bin/python tests/run.py --unit
 else
 test: venv $(OLDEST)/.installed $(TOOLS)/.installed $(UI_TOOLS)/node_modules/.installed
-	@mkdir -p build; rm -f $(TALLY); status=0; \
-	$(MAKE) --no-print-directory other-tests >$(OTHER_LOG) 2>&1 & others=$$!; \
-	trap 'kill $$others 2>/dev/null' EXIT; \
-	$(VENV)/bin/python tests/run.py --integration --thirds 1 2 --tally $(TALLY) || status=1; \
-	wait $$others || status=1; \
-	cat $(OTHER_LOG); \
-	$(VENV)/bin/python tests/run.py --closing $(TALLY) || status=1; \
-	exit $$status
-
-OTHERS := --tally $(TALLY) --temp-directory _trial_temp_others
-
-# Beside two thirds of the integration tests, which mostly wait for servers and clients.
-other-tests: export REGCACHE_TEST_PORTS = 26000
-other-tests:
-	status=0; \
-	$(VENV)/bin/python tests/run.py --unit $(OTHERS) || status=1; \
-	$(OLDEST)/bin/python tests/run.py --unit $(OTHERS) || status=1; \
-	$(VENV)/bin/python tests/run.py --integration --thirds 3 $(OTHERS) || status=1; \
-	exit $$status
+	exec $(VENV)/bin/python tests/run.py --lanes $(LANES) --oldest $(OLDEST)/bin/python
 endif
 
 # make test-one NAME=tests.integration.test_thin_thread

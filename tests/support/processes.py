@@ -46,14 +46,21 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that is free now, is not given to outgoing connections, nor given again.
+def given_ports() -> range:
+    """The ports that this test run may use, none of which is given to outgoing connections.
 
-    Test runs that go on side by side have ports of their own, by ``REGCACHE_TEST_PORTS``.
+    Test runs that go on side by side have ports of their own, by ``REGCACHE_TEST_PORTS``: the
+    first one, for 6000, or the first and the last: ``20000-22999``.
     """
-    lowest = int(os.environ.get("REGCACHE_TEST_PORTS", "20000"))
+    first, _, last = os.environ.get("REGCACHE_TEST_PORTS", "20000-31999").partition("-")
+    return range(int(first), int(last) + 1 if last else int(first) + 6000)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that is free now, and is not given again."""
+    ports = given_ports()
     while True:
-        port = random.randrange(lowest, lowest + 6000)
+        port = random.choice(ports)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

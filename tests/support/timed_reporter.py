@@ -59,6 +59,7 @@ class TimedReporter(TreeReporter):
     def stopTest(self, test: TestCase) -> None:
         """Note what it took."""
         super().stopTest(test)
-        took, module = _since(self._begun), type(test).__module__
-        self.tests[test.id()] = took
+        took, name = _since(self._begun), test.id()
+        module = name.rsplit(".", 2)[0]  # trial wraps the test, but not its name
+        self.tests[name] = took
         self.modules[module] = added(self.modules.get(module, NOTHING), took)

@@ -19,7 +19,7 @@ from regcache.client_setup.steps import (
 
 CONFIG = "/etc/buildkit/buildkitd.toml"
 AUTHORITY = "/etc/buildkit/regcache-{}.crt"
-_CREATE = f"docker buildx create --use --name regcache --buildkitd-config {CONFIG}"
+CREATE = f"docker buildx create --use --name regcache --buildkitd-config {CONFIG}"
 
 
 def buildkit_steps(setup: SetUp) -> list[GuideStep]:
@@ -28,7 +28,7 @@ def buildkit_steps(setup: SetUp) -> list[GuideStep]:
         return []
     return [
         *authority_step(setup.located, AUTHORITY),
-        GuideStep("buildkit.toml", "buildkit.toml", [file(CONFIG, _config(setup)), shell(_CREATE)]),
+        GuideStep("buildkit.toml", "buildkit.toml", [file(CONFIG, _config(setup)), shell(CREATE)]),
         *login_step(setup, "docker login", "buildkit.login"),
         *check_step(setup, "buildkit", "echo FROM {} | docker buildx build -", authority=AUTHORITY),
     ]

@@ -23,6 +23,7 @@ CERTIFICATES = FOLDER + "/{}"
 AUTHORITY = CERTIFICATES + "/ca.crt"
 HOSTS = FOLDER + "/{}/hosts.toml"
 CONFIG = "/etc/containerd/config.toml"
+RESTART = "systemctl restart containerd"
 #: A cache that does not answer is passed over after so long.
 DIAL_TIMEOUT = "5s"
 _CONFIG = f"""\
@@ -84,6 +85,6 @@ def _hosts(setup: SetUp, location: Location) -> str:
 
 
 def _config() -> list[GuideStep]:
-    restart = shell("systemctl restart containerd")
+    restart = shell(RESTART)
     block = file(CONFIG, _CONFIG, part=True)
     return [GuideStep("containerd.config_path", "containerd.config_path", [block, restart])]

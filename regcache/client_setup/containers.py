@@ -24,6 +24,7 @@ AUTHORITY = CERTIFICATES + "/ca.crt"
 #: CRI-O reads every file in it, whatever its name; of registries.conf.d only *.conf is read.
 CRIO_FOLDER = "/etc/crio/crio.conf.d"
 CRIO_CONFIG = f"{CRIO_FOLDER}/50-regcache.conf"
+RELOAD = "systemctl reload crio || systemctl restart crio"
 CRIO_LOGINS = "/etc/crio/regcache-auth.json"
 
 
@@ -41,7 +42,7 @@ def crio_steps(setup: SetUp) -> list[GuideStep]:
     return [
         *_files(setup, "crio.registries"),
         *_crio_login(setup),
-        GuideStep("restart", "", [shell("systemctl reload crio || systemctl restart crio")]),
+        GuideStep("restart", "", [shell(RELOAD)]),
         *_check(setup, "crio", "crictl pull {}"),
     ]
 

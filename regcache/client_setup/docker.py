@@ -25,7 +25,7 @@ from regcache.sample_images import sample_image
 DAEMON_JSON = "/etc/docker/daemon.json"
 CERTIFICATES = "/etc/docker/certs.d/{}"
 AUTHORITY = CERTIFICATES + "/ca.crt"
-_RELOAD = "systemctl reload docker || systemctl restart docker"
+RELOAD = "systemctl reload docker || systemctl restart docker"
 
 
 def docker_steps(setup: SetUp) -> list[GuideStep]:
@@ -60,7 +60,7 @@ def _settings(setup: SetUp) -> list[GuideStep]:
         title = why = "docker.insecure"
     elif located.login is not LoginNeed.NONE:
         why = "docker.mirror_login" if located.login is LoginNeed.ALWAYS else "docker.mirror_some"
-    return [GuideStep(title, why, [file(DAEMON_JSON, text), shell(_RELOAD)])]
+    return [GuideStep(title, why, [file(DAEMON_JSON, text), shell(RELOAD)])]
 
 
 def _check(setup: SetUp, others: list[Location]) -> list[GuideStep]:

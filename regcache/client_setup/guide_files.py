@@ -1,4 +1,4 @@
-"""Which files a guide may have, and which keys they may set.
+"""Which files a guide may have, which keys they may set, and what it may say to type.
 
 What answers ``GET client-config`` may be anything, and what is written is read by programs that run
 as root: a runtime that CRI-O starts, or a socket that dockerd opens, is a setting like a mirror. So
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from regcache.client_setup import buildkit, containerd, containers, docker, k3s
+from regcache.client_setup.steps import ANY_NAME
 from regcache.parsing import load_json
 
 _LARGEST = 1024 * 1024
@@ -29,7 +30,7 @@ _CERTIFICATES = re.compile(
 
 
 class StrangeFileError(ValueError):
-    """An answer has a file that no guide has; the text is one line."""
+    """An answer has a file, or a command, that no guide has; the text is one line."""
 
 
 Keys: TypeAlias = "re.Pattern[str] | Mapping[str, Keys]"
@@ -64,18 +65,26 @@ class GuideFile:
 
 
 def check_files(tool: str, blocks: Sequence[Mapping[str, Any]]) -> None:
-    """Check the files of a guide.
+    """Check the files and commands of a guide, before an account is filled in.
 
     :param blocks: of a guide, as the API has them.
     :raises StrangeFileError: if no guide for this program has one of them.
     """
     seen: set[str] = set()
     for each in blocks:
-        if each["kind"] == "file":
-            path = _checked_path(tool, each)
-            if path in seen:
-                raise StrangeFileError(f"{path} is there twice")
-            seen.add(path)
+        if each["kind"] != "file":
+            _check_commands(each["text"])
+            continue
+        path = _checked_path(tool, each)
+        if path in seen:
+            raise StrangeFileError(f"{path} is there twice")
+        seen.add(path)
+
+
+def _check_commands(text: object) -> None:
+    for line in str(text).splitlines():
+        if _COMMAND.fullmatch(line) is None:
+            raise StrangeFileError(f"{ascii(line)[:_MOST_TOLD]} is no command of a guide")
 
 
 def _checked_path(tool: str, block: Mapping[str, Any]) -> str:
@@ -145,6 +154,29 @@ _TEXT, _SECRET = re.compile("[ -~]*"), re.compile("(?s:.*)")
 _FLAG, _HOST = re.compile("True|False"), re.compile(_ADDRESS)
 _URL = re.compile(rf"https?://{_ADDRESS}(?:/[!-~]*)?")
 _PULLED_AS = re.compile(rf"{_ADDRESS}(?:/[A-Za-z0-9._:/-]+)?")
+
+#: As a shell takes it, in quotes or without: nothing in it is more than a word to it.
+_WORD = r"(?:[A-Za-z0-9_@%+=:,./\[\]-]+|'[A-Za-z0-9_@%+=:,./\[\]-]+')"
+_PAIR = "|".join(
+    f"{_path(each).pattern}/client"
+    for each in (docker.CERTIFICATES, containerd.CERTIFICATES, containers.CERTIFICATES)
+)
+_COMMAND = re.compile(
+    "|".join(
+        (
+            *map(re.escape, (docker.RELOAD, k3s.RESTART, containers.RELOAD, containerd.RESTART)),
+            re.escape(buildkit.CREATE),
+            rf"(?:docker|nerdctl|podman|crictl|k3s crictl) pull {_WORD}",
+            rf"ctr images pull --hosts-dir {re.escape(containerd.FOLDER)} {_WORD}",
+            rf"echo FROM {_WORD} \| docker buildx build -",
+            rf"(?:docker|podman) login(?: --authfile {re.escape(containers.CRIO_LOGINS)})?"
+            rf" --username {ANY_NAME} {_ADDRESS}",
+            rf"regcachectl prove(?: {_WORD})+",
+            rf"install -D -m 0644 client\.cert '?(?:{_PAIR})\.cert'?",
+            rf"install -D -m 0600 client\.key '?(?:{_PAIR})\.key'?",
+        )
+    )
+)
 
 _DAEMON_JSON: Keys = {"registry-mirrors": _URL, "insecure-registries": _HOST}
 _HOSTS_TOML: Keys = {

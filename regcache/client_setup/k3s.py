@@ -18,6 +18,7 @@ from regcache.client_setup.steps import (
 )
 
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
+RESTART = "systemctl restart k3s || systemctl restart k3s-agent"
 AUTHORITY = "/etc/rancher/k3s/regcache-{}.crt"
 
 
@@ -33,7 +34,7 @@ def k3s_steps(setup: SetUp) -> list[GuideStep]:
         GuideStep(
             "restart",
             "k3s.restart",
-            [shell("systemctl restart k3s || systemctl restart k3s-agent")],
+            [shell(RESTART)],
         ),
         *check_step(setup, "k3s", "k3s crictl pull {}", authority=AUTHORITY),
     ]

@@ -1,10 +1,14 @@
-"""Asks the daemon's API, over its unix socket or a URL."""
+"""Asks the daemon's API, over its unix socket or a URL.
+
+What answers may be anything: an answer has a bounded size and time, and no redirect is followed.
+"""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from twisted.internet.defer import CancelledError
+from twisted.internet import defer
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import (
     ConnectError,
@@ -23,6 +27,8 @@ from regcache.ctl.locating import DaemonAddress
 PREFIX = "/api/v1/"
 #: Seconds to connect, and for an answer: the daemon itself gives up after 25.
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 40.0
+#: For all of an answer: a list of a year's usage is large.
+BODY_SECONDS, MOST_BYTES = 120.0, 64 * 1024 * 1024
 _JSON = "application/json"
 _CHANGE = {"X-Regcache": ["1"], "Content-Type": [_JSON]}
 _GONE = (
@@ -32,7 +38,8 @@ _GONE = (
     ConnectingCancelledError,
     DNSLookupError,
     ResponseFailed,
-    CancelledError,
+    defer.CancelledError,
+    defer.TimeoutError,
     OSError,  # the path of a socket is too long, for instance
 )
 
@@ -139,25 +146,56 @@ class DaemonClient:
                 self._base + PREFIX + call,
                 auth=self._login,
                 timeout=ANSWER_SECONDS,
+                allow_redirects=False,
+                unbuffered=True,
                 **options,
             )
-            content = await response.content()
+            content = await self._body(response)
         except _GONE as error:
             raise NoDaemonError(_why_gone(self._address, error)) from None
         if response.code == 204:
             return None
+        if 300 <= response.code < 400:
+            raise RefusedError({"detail": _redirection(self._address, response)})
         return _read(response.code, content)
+
+    async def _body(self, response: Any) -> bytes:
+        pieces, size = [], 0
+
+        def take(piece: bytes) -> None:
+            nonlocal size
+            size += len(piece)
+            if size > MOST_BYTES:
+                why = f"{self._address} answers with more than {MOST_BYTES} bytes"
+                raise RefusedError({"detail": why})
+            pieces.append(piece)
+
+        await response.collect(take).addTimeout(BODY_SECONDS, self._reactor)
+        return b"".join(pieces)
 
 
 def _read(status: int, content: bytes) -> Any:
     """The JSON of an answer. :raises RefusedError: where it is a problem."""
     try:
         answer = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RefusedError({"detail": f"no answer of regcache ({status})"}) from None
     if status >= 400:
         raise RefusedError(answer if isinstance(answer, dict) else {})
     return answer
+
+
+def _redirection(address: DaemonAddress, response: Any) -> str:
+    """What is said of one, without its path: it may have a secret in it."""
+    locations = response.headers.getRawHeaders("location", [""])
+    try:
+        url = urlsplit(locations[0])
+    except ValueError:
+        url = urlsplit("")
+    where = f"{url.scheme}://{url.hostname}" if url.scheme and url.hostname else "elsewhere"
+    return (
+        f"{address} redirects to {where}, which is not followed; if that is right, --url names it"
+    )
 
 
 def _text(value: Any) -> str:

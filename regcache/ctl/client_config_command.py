@@ -72,15 +72,14 @@ async def client_config(options: argparse.Namespace, daemon: IAsksDaemon, printe
     try:
         login = ask_login(options.account)
         guide = await _guide(options, daemon, printer, with_login=login is not None)
-        if options.write:
-            check_files(options.tool, _blocks(guide))
+        strange = _strange(options.tool, guide)
+        if strange and options.write:
+            printer.error(strange)
+            printer.error("nothing is written; is it regcache, and of this version? Without")
+            printer.error("--write it is only shown")
+            return FAILED
         if options.seat and guide["login_needed"]:
             login = ask_login(options.seat)
-    except StrangeFileError as error:
-        printer.error(f"the answer has what its guide cannot have: {error}")
-        printer.error("nothing is written; is it regcache, and of this version? Without --write")
-        printer.error("the files are only shown")
-        return FAILED
     except ValueError as error:
         printer.error(str(error))
         return USAGE
@@ -91,8 +90,19 @@ async def client_config(options: argparse.Namespace, daemon: IAsksDaemon, printe
         _fill_in(guide, login)
     if options.write:
         return _write(guide, options, printer)
+    if strange:
+        printer.error(f"look: {strange}; is it regcache, and of this version?")
     _print(guide, printer)
     return DONE
+
+
+def _strange(tool: str, guide: Mapping[str, Any]) -> str:
+    """What an answer has that no guide of this version has; "" for nothing."""
+    try:
+        check_files(tool, _blocks(guide))
+    except StrangeFileError as error:
+        return f"the answer has what its guide cannot have: {error}"
+    return ""
 
 
 def ask_login(account: str | None) -> ClientLogin | None:

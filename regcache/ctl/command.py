@@ -43,6 +43,10 @@ _WHERE = (
     ("--link", "link", "LINK", "a one-time link of 'regcachectl ui', for --url"),
 )
 
+#: What reading an answer raises that has not what the API says.
+_STRANGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_MOST_TOLD = 200
+
 Work = Callable[[argparse.Namespace, IAsksDaemon, Printer], Awaitable[int]]
 """Does what a command is for; gives the exit status.
 
@@ -147,6 +151,10 @@ async def supervise(
         return NO_DAEMON
     except RefusedError as error:
         printer.error(str(error))
+        return FAILED
+    except _STRANGE as error:
+        why = f"{type(error).__name__}: {error}"[:_MOST_TOLD]
+        printer.error(f"the answer is not regcache's, or that of another version ({why})")
         return FAILED
 
 

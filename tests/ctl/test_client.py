@@ -1,11 +1,19 @@
-"""What is said where no daemon answers."""
+"""What is said where no daemon answers, or something else does."""
+
+import json
+from typing import Any
+from unittest.mock import patch
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from regcache.ctl.client import DaemonClient, NoDaemonError
+from regcache.ctl import client as client_module
+from regcache.ctl.client import BODY_SECONDS, DaemonClient, NoDaemonError, RefusedError
 from regcache.ctl.locating import DaemonAddress
+
+_OK = b"HTTP/1.1 200 OK\r\n"
 
 
 class NoDaemonTests(TestCase):
@@ -21,3 +29,63 @@ class NoDaemonTests(TestCase):
             str(caught.exception),
             f"^no daemon answers at {path}: .*No such file.*; --socket, --url or -c says where",
         )
+
+
+class AnswerTests(SynchronousTestCase):
+    """Whatever answers."""
+
+    def ask(self, content: bytes) -> "Deferred[Any]":
+        """Ask for the status, and be sent this."""
+        self.reactor = MemoryReactorClock()
+        client = DaemonClient(self.reactor, DaemonAddress("/admin.sock"), ("root", "hunter2"))
+        asked = Deferred.fromCoroutine(client.get("status"))
+        factory = self.reactor.unixClients[0][1]
+        protocol = factory.buildProtocol(None)
+        self.transport = StringTransport()
+        protocol.makeConnection(self.transport)
+        self.assertIn(b"GET /api/v1/status", self.transport.value())
+        protocol.dataReceived(content)
+        self.protocol = protocol
+        return asked
+
+    def test_answer(self) -> None:
+        """What a daemon answers."""
+        body = json.dumps({"a": 1}).encode()
+        head = _OK + b"Content-Length: %d\r\n\r\n" % len(body)
+        self.assertEqual(self.successResultOf(self.ask(head + body)), {"a": 1})
+
+    def test_redirect(self) -> None:
+        """None is followed; it is told without its path, in which a secret may be."""
+        for location, where in (
+            (b"https://other.test/a?secret", "to https://other.test, which"),
+            (b"/a?secret", "to elsewhere"),
+            (b"http://[", "to elsewhere"),
+        ):
+            head = b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % location
+            error = self.failureResultOf(self.ask(head), RefusedError)
+            self.assertIn(where, str(error.value))
+            self.assertNotIn("secret", str(error.value))
+            connected = len(self.reactor.unixClients) + len(self.reactor.tcpClients)
+            self.assertEqual(connected, 1)
+
+    def test_endless(self) -> None:
+        """An answer that does not end, in bytes or in time, is given up."""
+        asked = self.ask(_OK + b"\r\n")
+        with patch.object(client_module, "MOST_BYTES", 100_000):
+            self.protocol.dataReceived(b"[" * 100_000)
+            self.assertNoResult(asked)
+            self.protocol.dataReceived(b"[")
+        self.assertIn("more than", str(self.failureResultOf(asked, RefusedError).value))
+        asked = self.ask(_OK + b"\r\n")
+        self.reactor.advance(BODY_SECONDS - 1)
+        self.protocol.dataReceived(b"[")
+        self.assertNoResult(asked)
+        self.reactor.advance(1)
+        self.failureResultOf(asked, NoDaemonError)
+
+    def test_no_json(self) -> None:
+        """What is no JSON, or is nested without end, is no answer."""
+        for body in (b"<html>", b"[" * 200_000, b"\xff\xfe"):
+            head = _OK + b"Content-Length: %d\r\n\r\n" % len(body)
+            error = self.failureResultOf(self.ask(head + body), RefusedError)
+            self.assertIn("no answer of regcache", str(error.value))

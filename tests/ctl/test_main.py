@@ -3,11 +3,23 @@
 import argparse
 import io
 import shlex
+from collections.abc import Mapping
 from contextlib import redirect_stdout
+from typing import Any
+from unittest.mock import patch
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.ctl import command as command_module
+from regcache.ctl.command import Work, supervise
 from regcache.ctl.main import parser
+from regcache.ctl.printer import Printer
+from tests.ctl.cases import FakeDaemon
+
+_ITEM = {"items": [None], "next": None, "total": -1}
+#: Answers that no daemon gives.
+STRANGE = (None, [], {}, "x", -1, float("inf"), [[]], {"items": 5}, _ITEM, {"steps": [{}]})
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
@@ -54,3 +66,44 @@ class CommandLineTests(SynchronousTestCase):
             self.assertRaises(SystemExit, parser().parse_args, ["--help"])
         for name in _within(parser()):
             self.assertIn(f"    {name} ", shown.getvalue().replace("\n", " \n"))
+
+
+class StrangeDaemon(FakeDaemon):
+    """Answers everything with one thing, for a bounded number of times."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def _take(self, method: str, call: str, values: Mapping[str, Any]) -> Any:
+        self.asked.append((method, call, values))
+        if len(self.asked) > 100:
+            raise AssertionError(f"{call} is asked again and again")
+        return self._answer
+
+
+class StrangeAnswerTests(SynchronousTestCase):
+    """What answers to ``--url`` is something else."""
+
+    def test_all(self) -> None:
+        """No command ends with a traceback, whatever comes."""
+        self.daemon: FakeDaemon
+
+        def run(options: argparse.Namespace, work: Work) -> int:
+            streams = (io.StringIO(), io.StringIO(), io.StringIO())
+            printer = Printer(options.json, *streams)
+            running: Any = supervise(options, self.daemon, printer, work)  # type: ignore[arg-type]
+            return int(self.successResultOf(Deferred.fromCoroutine(running)))
+
+        self.patch(command_module, "run", run)
+        for name, made in commands().items():
+            if name in ("check-config", "passwd", "prove"):
+                continue
+            words = shlex.split((made.epilog or "").partition(": ")[2])[1:]
+            for more in ((), ("--json",)):
+                for answer in STRANGE:
+                    self.daemon = StrangeDaemon(answer)
+                    options = parser().parse_args([*words, *more])
+                    with patch("sys.stdin", io.StringIO("secret\n")):
+                        self.assertIn(options.run(options), (0, 1, 2), (name, answer))
+                    self.assertTrue(self.daemon.asked, name)

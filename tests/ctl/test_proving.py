@@ -320,7 +320,10 @@ class LoginTests(ProveCase):
         ):
             self.cache.answers["GET /token"] = answer
             self.assert_bypass(why)
-        for realm in ("ftp://x", "https://h:abc/", "https://h:99999/", "http://[", "https:///t"):
+        for realm in (
+            *("ftp://x", "https://h:abc/", "https://h:99999/", "http://[", "https:///t"),
+            *("https://a b/", "https://h:0/", "https://a..b/", "https://u:p@h/", "//h/t"),
+        ):
             self.cache.challenge = f'Bearer realm="{realm}"'
             self.assert_bypass("is no URL")
         self.cache.challenge = "Negotiate"

@@ -95,6 +95,7 @@ IMAGE: dict[str, Any] = {
     "checked": None,
     "fresh_until": None,
     "pinned": {"by": "alice", "since": None},
+    "gone": None,
 }
 DETAIL: dict[str, Any] = {
     "config": {

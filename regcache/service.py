@@ -137,6 +137,7 @@ class _Builder:
         )
         usage = engine.metering.history(paths.usage, clock, engine.disk_pool, current.is_account)
         ring, changes = RequestRing(), Changes()
+        engine.index.catalogue.summaries.told_late = changes.note_any
         ids = EventIds(ring, changes)
         requests = RequestLog(ring, lambda: active_requests(sites()), clock.seconds)
         reloads = Reloads(lambda: self._steps.loaded, lambda: self.reloader)

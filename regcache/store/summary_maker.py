@@ -47,6 +47,7 @@ class SummaryMaker:
 
     :param reader: for this alone, in the background.
     :param patterns: gives those of what is pinned.
+    :ivar told_late: is called when there is more than somebody was told who did not wait for it.
     :ivar describe: looks into manifests of which too little is known; None: nobody does.
     """
 
@@ -69,6 +70,8 @@ class SummaryMaker:
         self._stopping = False
         self._asking = 0
         self._pause: Gate | None = None
+        self._is_late = False
+        self.told_late: Callable[[], object] = lambda: None
         self.describe: Describe | None = None
         self._loop = LoopingCall(self._request)
         self._loop.clock = clock
@@ -95,6 +98,7 @@ class SummaryMaker:
         try:
             await made
         except CancelledError:
+            self._is_late = True
             return
         finally:
             self._asking -= 1
@@ -146,8 +150,10 @@ class SummaryMaker:
         resting = list(self._resting)
         made: list[Summary] = await self._reader.read(catalogue_summaries.make_some, view, resting)
         if not made:
+            self._is_late = False
             return None
         await self._thread.write(catalogue_summaries.write, made)
+        self._tell_late()
         self._resting |= {
             each.number: view.now + RESTS * each.seconds for each in made if each.seconds > LONG
         }
@@ -155,6 +161,11 @@ class SummaryMaker:
         if undescribed and self.describe is not None:
             await self.describe(undescribed)
         return sum(each.seconds for each in made)
+
+    def _tell_late(self) -> None:
+        was_late, self._is_late = self._is_late, False
+        if was_late:
+            self.told_late()
 
     def _wake(self, now: float) -> None:
         if len(self._resting) > MOST_RESTING:

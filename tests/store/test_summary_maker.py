@@ -44,6 +44,30 @@ class MakerTests(CatalogueCase):
         working[0].callback([])
         self.successResultOf(third)
 
+    def test_late(self) -> None:
+        """Who asked and did not wait is told when there is more; who waited has it."""
+        maker, told = self.index.catalogue.summaries, Mock()
+        maker.told_late = told
+        self.put("library/a", image_of("a", [BASE]), tag="1")
+        self.assertEqual(self.repositories(), ["library/a"])
+        told.assert_not_called()
+        held = Deferred[Any]()
+        waiting = [held]
+        read = maker._reader.read
+
+        def slow(*asked: Any) -> Any:
+            return waiting.pop().addCallback(lambda _: read(*asked)) if waiting else read(*asked)
+
+        self.put("library/b", image_of("b", [BASE]), tag="1")
+        self.patch(maker._reader, "read", slow)
+        asked = Deferred.fromCoroutine(maker.make())
+        self.clock.advance(PATIENCE)
+        self.successResultOf(asked)
+        told.assert_not_called()
+        held.callback(None)
+        told.assert_called_once_with()
+        self.assertEqual(self.repositories(), ["library/a", "library/b"])
+
     def test_stopped(self) -> None:
         """A stop waits for the step that runs, and begins no other."""
         reader, working = Mock(), Deferred[Any]()

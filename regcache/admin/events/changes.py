@@ -20,14 +20,18 @@ class Changed(NamedTuple):
 
 
 class Changes:
-    """Remembers them, numbered. A subscriber of :mod:`regcache.cache.forgetting`.
-
-    :ivar count: how many there were since the start.
-    """
+    """Remembers them, numbered. A subscriber of :mod:`regcache.cache.forgetting`."""
 
     def __init__(self, most: int = MOST_KEPT) -> None:
         self._kept: deque[Changed] = deque(maxlen=most)
-        self.count = 0
+        self._count = 0
+        self._is_told = False
+
+    @property
+    def count(self) -> int:
+        """How many there were since the start. Whoever has it is to be told of what follows."""
+        self._is_told = True
+        return self._count
 
     def forget(self, message: Forgotten) -> "Deferred[None] | None":
         """Something is removed, or has made room."""
@@ -35,14 +39,19 @@ class Changes:
         return None
 
     def note(self, changed: Changed) -> None:
-        """Something has changed; the same again is one change."""
-        if not self._kept or self._kept[-1] != changed:
+        """Something has changed; the same again, before anybody was told, is one change."""
+        if self._is_told or not self._kept or self._kept[-1] != changed:
             self._kept.append(changed)
-            self.count += 1
+            self._count += 1
+            self._is_told = False
+
+    def note_any(self) -> None:
+        """Something has changed, and it is not known where."""
+        self.note(Changed())
 
     def since(self, count: int) -> list[Changed] | None:
         """What has changed since there were so many; None where that is not known any more."""
-        more = self.count - count
+        more = self._count - count
         if not 0 <= more <= len(self._kept):
             return None
         return list(self._kept)[len(self._kept) - more :]

@@ -334,6 +334,15 @@ class TopicTests(EventCase):
         self.wait(2)
         self.assertEqual(events.take(), [("changed", {"repositories": []})])
 
+    def test_again(self) -> None:
+        """What changes again after that was told is told again."""
+        events = self.listen("?topics=changed")
+        where = Repository(UpstreamIdentity("docker.io"), "b")
+        for _ in range(2):
+            self.changes.forget(Forgotten(Kind.TAG, (where, "latest"), 1))
+            self.wait(2)
+            self.assertEqual(events.take(), [("changed", {"repositories": ["docker.io/b"]})])
+
     def test_many_changes(self) -> None:
         """More changes than are remembered may be any."""
         changes = Changes(3)

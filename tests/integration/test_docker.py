@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from tests.integration.base import (
     UPSTREAM,
@@ -12,6 +13,7 @@ from tests.integration.base import (
     shared,
 )
 from tests.integration.test_clients import REPOSITORIES
+from tests.integration.test_quotas import KEY, LAYERED, SPENT, QuotaCase
 from tests.support.engines import Dockerd
 
 
@@ -57,6 +59,39 @@ class GraphDriverStoreTests(_DockerTests, PullThroughCase):
 
 
 class ContainerdStoreTests(_DockerTests, PullThroughCase):
+    """The containerd image store."""
+
+    dockerd = staticmethod(containerd_dockerd)
+
+
+class _QuotaTests:
+    """dockerd as a seat that reaches its quota."""
+
+    dockerd: Callable[[], Dockerd]
+
+    def test_quota(self: Any) -> None:
+        """docker says which quota is used up, and pulls when there is more."""
+        docker = type(self).dockerd()
+        self.upstream.add_image("team/layers", LAYERED, "1")
+        address = self.daemon.address
+        docker.login(address, ("alice", KEY))
+        self.addCleanup(docker.forget_logins)
+        with self.assertRaises(AssertionError) as caught:
+            docker.pull(f"{address}/team/layers:1")
+        self.assertIn(f"toomanyrequests: {SPENT}", str(caught.exception))
+        self.check_refused()
+        self.give_more()
+        pulled = docker.pull(f"{address}/team/layers:1")
+        self.assert_arrived(LAYERED, pulled, whole=False)
+
+
+class GraphDriverQuotaTests(_QuotaTests, QuotaCase):
+    """The classic image store."""
+
+    dockerd = staticmethod(graph_driver_dockerd)
+
+
+class ContainerdQuotaTests(_QuotaTests, QuotaCase):
     """The containerd image store."""
 
     dockerd = staticmethod(containerd_dockerd)

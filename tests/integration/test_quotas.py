@@ -1,6 +1,7 @@
 """Quotas of seats, by real clients: what runs is finished, and what comes next is refused."""
 
 import hashlib
+import re
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from typing import Any
 import yaml
 
 from tests.integration.base import PullThroughCase, shared, upstream_config
+from tests.support.clients import podman_command
 from tests.support.downloads import Download
 from tests.support.engines import Containerd
-from tests.support.images import MIB, mixed_image
-from tests.support.processes import wait_until
+from tests.support.images import MIB, gzip_layer, image, mixed_image
+from tests.support.processes import Server, wait_until
 from tests.support.registry_client import Answer, basic
 from tests.support.servers import Regcache
 
@@ -22,7 +24,10 @@ BASE = f"/v2/{REPOSITORY}"
 TAG = f"{BASE}/manifests/1"
 IMAGE = mixed_image("quota", 1000)
 KEY = "rc_" + "q" * 40
-LAYER, DAILY = 8 * MIB, 2 * MIB
+LAYER, DAILY = 8 * MIB, 3 * MIB // 2
+#: More layers than a client asks for at once, each smaller than the quota.
+LAYERED = image([gzip_layer(f"quota-{number}", MIB) for number in range(6)], seed="layered")
+SPENT = "the daily quota of 1.5 MiB is used up"
 
 containerd = shared(Containerd)
 
@@ -58,6 +63,20 @@ class QuotaCase(PullThroughCase):
         new = self.folder.file("seats.new", text)
         new.chmod(0o600)
         return new.rename(new.with_name("seats.yml"))
+
+    def check_refused(self) -> None:
+        """New bodies are refused; HEAD and what the client has already are not, nor are others."""
+        for target in (TAG, self.layer, f"{BASE}/manifests/{IMAGE.digest}"):
+            self.assert_refused(self.alice.get(target))
+            self.assertEqual(self.alice.head(target).status, 200, target)
+        same = {"If_None_Match": f'"{IMAGE.digest}"'}
+        self.assertEqual(self.alice.get(TAG, **same).status, 304)
+        self.assertEqual(self.bob.get(TAG).status, 200)
+
+    def give_more(self) -> None:
+        """Raise the quota."""
+        self.write_seats(daily="100MiB")
+        wait_until(lambda: self.alice.get(TAG).status == 200, "there is more")
 
     def assert_refused(self, answer: Answer, quota: str = "daily") -> None:
         """429, with the quota and the time until there is more."""
@@ -108,20 +127,10 @@ class QuotaTests(QuotaCase):
         self.write_seats(monthly=f"{DAILY}B")
         wait_until(lambda: "monthly" in self.alice.get(TAG).body.decode(), "the file is read")
         self.assert_refused(self.alice.get(TAG), "monthly")
-        self.write_seats(daily="100MiB")
-        wait_until(lambda: self.alice.get(TAG).status == 200, "there is more")
+        self.give_more()
         log = self.daemon.log()
         for secret in (KEY, hashlib.sha256(KEY.encode()).hexdigest(), login["Authorization"]):
             self.assertNotIn(secret, log)
-
-    def check_refused(self) -> None:
-        """New bodies are refused; HEAD and what the client has already are not, nor are others."""
-        for target in (TAG, self.layer, f"{BASE}/manifests/{IMAGE.digest}"):
-            self.assert_refused(self.alice.get(target))
-            self.assertEqual(self.alice.head(target).status, 200, target)
-        same = {"If_None_Match": f'"{IMAGE.digest}"'}
-        self.assertEqual(self.alice.get(TAG, **same).status, 304)
-        self.assertEqual(self.bob.get(TAG).status, 200)
 
     def test_containerd(self) -> None:
         """A pull that reaches the quota fails with 429; it works when there is more."""
@@ -132,9 +141,28 @@ class QuotaTests(QuotaCase):
         with self.assertRaises(AssertionError) as caught:
             containerd().pull(reference, *options)
         self.assertIn("429", str(caught.exception))
-        self.write_seats(daily="100MiB")
-        wait_until(lambda: self.alice.get(TAG).status == 200, "there is more")
+        self.give_more()
         self.assert_arrived(IMAGE, containerd().pull(reference, *options), whole=False)
+
+    def test_podman(self) -> None:
+        """What crosses the quota is finished; podman waits before it asks for the rest again."""
+        self.upstream.add_image("team/layers", LAYERED, "1")
+        reference = f"{self.daemon.address}/team/layers:1"
+        settings = self.folder.file("containers.conf", "[engine]\nimage_parallel_copies = 1\n")
+        environment = {"HOME": str(self.folder.path), "CONTAINERS_CONF": str(settings)}
+        command = [*podman_command(self.folder.path), "--log-level=debug", "pull"]
+        command += ["--tls-verify=false", f"--creds=alice:{KEY}", reference]
+        podman = Server(command, self.folder.path / "podman.log", environment=environment)
+        self.addCleanup(podman.kill)
+        wait_until(lambda: "Too many requests to " in podman.log(), "podman waits")
+        podman.kill()
+        lines = self.assert_logged(
+            self.daemon, "repository=team/layers", "kind=blob", "status=200", times=3
+        )
+        for line in lines:
+            ((digest, size),) = re.findall(r"reference=(\S+) .* bytes=(\d+) ", line)
+            self.assertEqual(int(size), len(LAYERED.all_blobs()[digest].data), line)
+        self.check_refused()
 
 
 class DownloadsTests(QuotaCase):

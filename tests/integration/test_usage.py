@@ -114,6 +114,9 @@ class ByteTests(UsageCase):
         self.break_off()
         self.over_tls()
         self.assertEqual(self.admin.get("/healthz").status, 200)
+        login = {"Authorization": basic("alice", "alice")}
+        told = self.admin.get("/api/v1/status", **login)
+        self.assertEqual(told.status, 200)
         self.told()
         open_ones = [self.leave_open() for _ in range(2)]
         self.daemon.stop()
@@ -121,6 +124,7 @@ class ByteTests(UsageCase):
             each.wait()
         self.assertEqual(self.used(), self.logged())
         served, _ = self.used()
+        self.assertGreaterEqual(served["alice", ""], len(told.body))
         self.assertGreater(served["alice", UPSTREAM], LAYER)
         self.assertGreater(served["bob", UPSTREAM], MIB // 2)
         self.assertGreater(served[NOBODY, UPSTREAM], 2 * LAYER)

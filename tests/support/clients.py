@@ -142,6 +142,12 @@ class Skopeo(Client):
             workspace.remove()
 
 
+def podman_command(folder: Path) -> list[str]:
+    """podman with all of its data in a folder."""
+    command = ["podman", f"--root={folder}/root", f"--runroot={folder}/run"]
+    return [*command, "--storage-driver=vfs", "--cgroup-manager=cgroupfs"]
+
+
 @dataclass
 class Podman(Client):
     """``podman pull`` with the vfs storage driver."""
@@ -152,8 +158,7 @@ class Podman(Client):
         """Pull the image of this machine's architecture into an empty store."""
         workspace = Workspace()
         try:
-            podman = ["podman", f"--root={workspace.path}/root", "--storage-driver=vfs"]
-            podman += [f"--runroot={workspace.path}/run", "--cgroup-manager=cgroupfs"]
+            podman = podman_command(workspace.path)
             mirrors = self.mirror_file(workspace)
             environment = {"CONTAINERS_REGISTRIES_CONF": str(mirrors)} if mirrors else {}
             options = self.trust_options() if self.trust.tls or not mirrors else []

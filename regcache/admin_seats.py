@@ -21,7 +21,7 @@ from regcache.admin.api.call_problems import (
 from regcache.admin.api.seat_calls import SeatChange
 from regcache.admin.api.seat_kinds import NOTHING
 from regcache.client_setup.located import Located, locate_registries
-from regcache.client_setup.seat_guide import for_seat, seat_urls
+from regcache.client_setup.seat_guide import for_seat, seat_places, seat_urls
 from regcache.client_setup.seat_page import SeatPaper, link_urls, seat_page
 from regcache.client_setup.served import ServedHere
 from regcache.config import access_settings
@@ -371,6 +371,8 @@ def _warnings(making: _Making, located: Located) -> Sequence[str]:
         found.append("no listener has TLS, so no client can show a certificate")
     if making.label and not seat_urls(located, making.label):
         found.append("the cache is known by an address alone: seats need a host name")
+    if making.label and any(each.is_uncovered for each in seat_places(located, making.label)):
+        found.append("no certificate covers the hosts of seats: they need a wildcard")
     if making.link and any(each.is_plain for each in located.places):
         found.append("the link goes over plain HTTP, where others can read it")
     return found

@@ -4,7 +4,7 @@ All hosts are normalised: in lower case, without port and trailing dot, IPv6 wit
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -75,3 +75,12 @@ def is_address(host: str) -> bool:
 def plain_host(host: str) -> str:
     """A host name in lower case, without the dot at its end."""
     return host.lower().removesuffix(".")
+
+
+def covers(names: Collection[str], host: str) -> bool:
+    """Whether certificate names cover a host or a wildcard (RFC 6125, section 6.4.3)."""
+    plain = host.strip("[]")
+    if plain in names:
+        return True
+    _, dot, parent = plain.partition(".")
+    return bool(dot) and not plain.startswith("*.") and f"*.{parent}" in names

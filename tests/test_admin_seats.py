@@ -15,6 +15,7 @@ from regcache.admin.api.callers import Callers, Reach
 from regcache.admin.api.calls import PREFIX
 from regcache.admin.api.router import Api
 from regcache.admin_seats import SeatAdmin
+from regcache.client_setup.served import ListeningPlace, ServedHere, ServedRegistry
 from regcache.config.client_facts import served_here
 from regcache.new_secrets import hash_of
 from regcache.own_authority import load_or_make_authority
@@ -338,3 +339,31 @@ class RefusalTests(SeatCallCase):
         keys = "urls: ['http://old.test'], hosts: [docker.example.com]"
         following = self.build(keys, f"access: {{seats: '{self.file}'}}\n")
         self.current.replace(following)
+
+
+class WarningTests(SeatCallCase):
+    """What was made, but will be of no use as the cache is set up."""
+
+    def make_admin(self) -> SeatAdmin:
+        """It listens as a test says."""
+        served = lambda: succeed(self.served)  # noqa: E731
+        return SeatAdmin(self.engine, self.current, served, lambda: self.folder)
+
+    def warnings(self, place: ListeningPlace, host: str) -> list[str]:
+        """Of a certificate, a host and a link."""
+        self.served = ServedHere([place], [ServedRegistry("docker.io", hosts=[host])])
+        found: list[str] = self.change(name="alice", make=["certificate", "host", "link"])[
+            "warnings"
+        ]
+        return found
+
+    def test_warnings(self) -> None:
+        """Each says what is missing; with TLS and a wildcard nothing is."""
+        for names, wanted in ((["docker.example.com"], 1), (["*.example.com"], 0), ([], 0)):
+            place = ListeningPlace("https", 443, names=names)
+            found = self.warnings(place, "docker.example.com")
+            self.assertEqual(len(found), wanted, (names, found))
+            self.assertTrue(all("they need a wildcard" in each for each in found))
+        found = self.warnings(ListeningPlace("http", 5000), "192.0.2.1")
+        for words, each in zip(("has TLS", "need a host name", "plain HTTP"), found, strict=True):
+            self.assertIn(words, each)

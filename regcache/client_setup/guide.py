@@ -45,4 +45,6 @@ def guide_for(tool: str, setup: SetUp) -> Guide:
         notes.append("host_guessed")
     if any(each.is_loopback for each in located.places):
         notes.append("loopback")
+    if any(each.is_uncovered for each in located.places):
+        notes.append("not_covered")
     return Guide(TOOLS[tool](setup), names, setup.needs_login, notes)

@@ -28,7 +28,7 @@ from regcache.client_setup.served import (
     ServedRegistry,
     is_loopback,
 )
-from regcache.host_rules import plain_host
+from regcache.host_rules import covers, plain_host
 from regcache.references import looks_like_registry
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -51,6 +51,7 @@ class CachePlace:
     :ivar port: None for the usual one of the scheme.
     :ivar authority: certificates in PEM that the client has to trust; "" for none.
     :ivar is_guessed: nothing says that this machine is known under this name.
+    :ivar names: of the certificates that are shown there; none where that is not known.
     """
 
     scheme: str
@@ -58,6 +59,7 @@ class CachePlace:
     port: int | None = None
     authority: str = ""
     is_guessed: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -74,6 +76,11 @@ class CachePlace:
     def is_plain(self) -> bool:
         """Whether it is HTTP without TLS."""
         return self.scheme == "http"
+
+    @property
+    def is_uncovered(self) -> bool:
+        """Whether no certificate that is shown there has its name."""
+        return not self.is_plain and bool(self.names) and not covers(self.names, self.host)
 
     @property
     def is_loopback(self) -> bool:
@@ -259,6 +266,7 @@ def _place(
         _unusual(listener.scheme, chosen),
         listener.authority,
         is_guessed,
+        tuple(listener.names),
     )
 
 

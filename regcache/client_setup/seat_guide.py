@@ -88,7 +88,13 @@ def seat_host(host: str, label: str) -> str:
 
 def seat_urls(located: Located, label: str) -> list[str]:
     """Where an account pulls by host names of its own."""
-    return [_of_seat(each, label).url for each in located.places if _of_seat(each, label) != each]
+    return [each.url for each in seat_places(located, label)]
+
+
+def seat_places(located: Located, label: str) -> list[CachePlace]:
+    """The same, as places."""
+    pairs = [(each, _of_seat(each, label)) for each in located.places]
+    return [own for each, own in pairs if own != each]
 
 
 def _is_plain(located: Located) -> bool:

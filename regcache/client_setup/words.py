@@ -75,6 +75,8 @@ TEXTS: Mapping[str, str] = {
 
 NOTES: Mapping[str, str] = {
     "host_guessed": "Nothing says under which name clients reach this machine; --host does.",
+    "not_covered": "No certificate of the cache has this host, so clients would pass it by. Name "
+    "one that it has (--host), or add it; hosts of seats need a wildcard, *.example.com.",
     "loopback": "The cache listens on loopback only: clients on other machines do not reach it. "
     "See 'listeners' in the configuration.",
 }

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from regcache.config.endpoints import parse_endpoint
-from regcache.config.files import covered_names, covers, end_of, world_readable
+from regcache.config.files import covered_names, end_of, world_readable
 from regcache.config.model import Config
 from regcache.config.problems import KeyPath
 from regcache.config.reading import INVALID, Context
 from regcache.config.upstream_settings import UpstreamSettings
+from regcache.host_rules import covers
 
 #: A certificate with fewer days left is told: renewals are due long before.
 EXPIRES_SOON = 7

@@ -228,12 +228,3 @@ def covered_names(chain: str) -> set[str]:
         return set()
     found = {name.lower() for name in names.get_values_for_type(x509.DNSName)}
     return found | {str(address) for address in names.get_values_for_type(x509.IPAddress)}
-
-
-def covers(names: set[str], host: str) -> bool:
-    """Whether certificate names cover a host or a wildcard (RFC 6125, section 6.4.3)."""
-    plain = host.strip("[]")
-    if plain in names:
-        return True
-    _, dot, parent = plain.partition(".")
-    return bool(dot) and not plain.startswith("*.") and f"*.{parent}" in names

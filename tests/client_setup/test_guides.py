@@ -42,10 +42,14 @@ class GuideCase(SynchronousTestCase):
         authority = Authority(Path(self.mktemp()))
         self.pair = authority.issue("cache.lan", "*.example.com")
         self.authority = authority.file.read_text()
+        self.issue = authority.issue
 
-    def tls(self) -> str:
-        """Everything over TLS, with a certificate that no system trusts."""
-        pair = self.pair
+    def tls(self, *names: str) -> str:
+        """Everything over TLS, with a certificate that no system trusts.
+
+        :param names: of the certificate; without it has a name and a wildcard.
+        """
+        pair = self.issue(*names) if names else self.pair
         names = f"[{{chain: {pair.chain.absolute()}, key: {pair.key.absolute()}}}]"
         return NAMED.replace("endpoint: 5000", f"endpoint: 443, tls: {{certificates: {names}}}")
 
@@ -122,7 +126,23 @@ class EveryGuideTests(GuideCase):
         self.assertEqual(guide("docker", loopback).notes, ["loopback"])
         self.assertEqual(guide("docker", PLAIN).notes, ["host_guessed"])
         self.assertEqual(guide("docker", PLAIN, "a.test").notes, [])
-        self.assertEqual(set(NOTES), {"loopback", "host_guessed"})
+        self.assertEqual(set(NOTES), {"loopback", "host_guessed", "not_covered"})
+
+    def test_not_covered(self) -> None:
+        """It is said where no certificate has the host, since that client passes the cache by."""
+        for host, wanted in (
+            ("docker.example.com", []),
+            ("cache.lan", []),
+            ("other.lan", ["not_covered"]),
+            ("a.b.example.com", ["not_covered"]),
+            ("192.0.2.1", ["not_covered"]),
+            ("other.lan:8443", []),  # something in front of it, whose certificate is not known
+        ):
+            self.assertEqual(guide("docker", self.tls(), host).notes, wanted, host)
+        for text, wanted in ((self.tls(), []), (self.tls("docker.example.com"), ["not_covered"])):
+            place = located(text, "docker.example.com")
+            made = seat_guide("docker", SeatClient("k3j9x2fq7m"), place)
+            self.assertEqual(made.notes, wanted)
 
     def test_nothing_is_served(self) -> None:
         """Whoever may see no upstream gets no steps with files."""

@@ -57,11 +57,8 @@ class CountFile:
 
     def add(self, batch: CountBatch) -> None:
         """Add a batch to the periods of its time, and drop what is too old."""
-        try:
-            with self._file.open() as connection:
-                self._add(connection, batch)
-        except sqlite3.Error as error:
-            raise self._file.failed(error) from error
+        with self._file.writing() as connection:
+            self._add(connection, batch)
 
     def _add(self, connection: sqlite3.Connection, batch: CountBatch) -> None:
         now = int(batch.time)

@@ -7,8 +7,8 @@ waits for it, or misses anything. Writing it never waits for the index.
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from twisted.logger import Logger
@@ -54,6 +54,15 @@ class SumsFile:
                 self._begin_anew(str(error))
                 self._connection = self._connect()
         return self._connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """All that is written in it, or nothing. :raises OSError: if the disk fails."""
+        try:
+            with self.open() as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise self.failed(error) from error
 
     def read(self, query: str, arguments: Iterable[object] = ()) -> list[Any]:
         """All rows of a query. :raises OSError: if the disk fails."""

@@ -71,16 +71,13 @@ class UsageFile:
     def add(self, batch: UsageBatch, today: date) -> None:
         """Add a batch, all of it or nothing, and drop what is too old."""
         batch = {key: usage for key, usage in batch.items() if self._can_be_kept(key)}
-        try:
-            with self._file.open() as connection:
-                for table, number in (("day", day_number), ("month", month_number)):
-                    rows = [_row(number(key.day), key, usage) for key, usage in batch.items()]
-                    connection.executemany(_ADD[table], rows)
-                if self._tidied != today:
-                    _drop_before(connection, today - timedelta(days=KEPT_DAYS - 1))
-            self._tidied = today
-        except sqlite3.Error as error:
-            raise self._file.failed(error) from error
+        with self._file.writing() as connection:
+            for table, number in (("day", day_number), ("month", month_number)):
+                rows = [_row(number(key.day), key, usage) for key, usage in batch.items()]
+                connection.executemany(_ADD[table], rows)
+            if self._tidied != today:
+                _drop_before(connection, today - timedelta(days=KEPT_DAYS - 1))
+        self._tidied = today
 
     def _can_be_kept(self, key: UsageKey) -> bool:
         """Whether SQLite takes the names of a row: with one that it does not, no row is written."""

@@ -49,6 +49,47 @@ class ModuleTests(UiCase):
         self.assertEqual(lines[0], "a\\u000a\\u0009b")
         self.assertEqual((lone[0], tag[0], kept), ("\\ud800", "\\u{e0041}", "a\n\tb"))
 
+    def test_code_block(self) -> None:
+        """A file to copy is shown whole, however long, and copied whole."""
+        text = "line\n" * 2000
+        shown = self.told(
+            "widgets/code.js",
+            "const lit = await import(new URL('../vendor/lit-html/lit-html.js', base).href);"
+            "const at = document.createElement('div'); let copied = '';"
+            "navigator.clipboard.writeText = async (text) => { copied = text; };"
+            f"const block = {{ kind: 'file', path: '/etc/x', text: {json.dumps(text)} }};"
+            "lit.render(m.codeBlock(block), at); at.querySelector('button').click();"
+            "return [at.querySelector('pre').textContent, copied,"
+            " at.querySelectorAll('button').length];",
+        )
+        self.assertEqual(shown, [text, text, 1])
+
+    def test_sentences(self) -> None:
+        """A sentence leaves out what is not known, where it can."""
+        params = {"upstream": "up.test", "host": "h", "bytes_per_s": 1 << 20}
+        for median, end in ((None, "/s."), (1 << 21, "days is 2.00\u00a0MiB/s.")):
+            told = {"code": "slow.upstream", "params": {**params, "median_bytes_per_s": median}}
+            shown = self.told(
+                "core/sentences.js",
+                "const lit = await import(new URL('../vendor/lit-html/lit-html.js', base).href);"
+                "const at = document.createElement('p');"
+                f"lit.render(lit.html`${{m.sentence({json.dumps(told)})}}`, at);"
+                "return at.textContent;",
+            )
+            self.assertTrue(shown.endswith(end), shown)
+
+    def test_upstream_state(self) -> None:
+        """An upstream that failed when it was asked last is not said to answer."""
+        shown = self.told(
+            "widgets/upstream_state.js",
+            "const lit = await import(new URL('../vendor/lit-html/lit-html.js', base).href);"
+            "const at = document.createElement('p');"
+            "return ['2026-01-01T00:00:00Z', null].map((since) => {"
+            " lit.render(m.upstreamState({ state: 'ok', since }), at);"
+            " return at.textContent.trim(); });",
+        )
+        self.assertEqual(shown, ["failed last", "answers"])
+
     def test_formats(self) -> None:
         """Sizes are binary and have three figures; what is unknown is a dash."""
         expected = {

@@ -32,11 +32,11 @@ export function plain(value) {
  * For the page.
  *
  * @param {unknown} value
- * @param {{ hasLines?: boolean }} [options] hasLines: line breaks and tabs are meant
+ * @param {{ hasLines?: boolean, isWhole?: boolean }} [options] hasLines: line breaks and tabs are meant; isWhole: nothing is cut, for what the daemon itself wrote
  */
-export function hostile(value, { hasLines = false } = {}) {
+export function hostile(value, { hasLines = false, isWhole = false } = {}) {
   const text = String(value ?? "");
-  const isCut = text.length > CUT && !whole.has(text);
+  const isCut = !isWhole && text.length > CUT && !whole.has(text);
   const shown = isCut ? text.slice(0, CUT) : text;
   return html`<bdi>${pieces(shown, hasLines)}</bdi>${isCut ? showAll(text) : nothing}`;
 }

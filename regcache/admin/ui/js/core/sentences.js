@@ -30,7 +30,8 @@ function written(name, value) {
  * @param {string} [family] of texts
  */
 export function sentence({ code, params }, family = "code") {
-  const key = `${family}.${code}`;
+  const whole = `${family}.${code}`, alone = `${whole}.alone`; // where one of its values is not known
+  const key = Object.values(params).includes(null) && hasText(alone) ? alone : whole;
   if (!hasText(key)) return [hostile(`${code} ${JSON.stringify(params)}`)];
   const values = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, written(name, value)]));
   const numbers = Object.values(params).filter((each) => typeof each === "number");

@@ -6,9 +6,9 @@ import { copyButton } from "./basics.js";
 
 /** @typedef {{ kind: "file" | "shell", path: string | null, text: string, part?: boolean, secret?: boolean }} Block */
 
-/** @param {Block} block */
+/** All of it, in a part of the page that scrolls: it is to be read before it is copied. @param {Block} block */
 export function codeBlock({ kind, path, text, part = false, secret = false }) {
   const caption = kind === "file" ? html`<code>${hostile(path ?? "")}</code>` : t("block.shell");
   return html`<div class="code"><div class="cap">${caption}${part ? html`<span class="tag">${t("block.part")}</span>` : nothing}${secret ? html`<span class="tag w">${t("block.secret")}</span>` : nothing}<span class="sp"></span>${copyButton(text)}</div>
-    <pre tabindex="0">${hostile(text, { hasLines: true })}</pre></div>`;
+    <pre tabindex="0">${hostile(text, { hasLines: true, isWhole: true })}</pre></div>`;
 }

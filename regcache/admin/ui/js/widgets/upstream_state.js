@@ -11,8 +11,14 @@ const SHAPES = { ok: ["ok", "ok"], slow: ["clock", "warn"], limited: ["clock", "
 export function upstreamState({ state, since }) {
   const shape = SHAPES[state];
   if (!shape) return html`<span class="t3 nw">${t(`upstream.${state}`)}</span>`;
+  if (hasFailed({ state, since })) return html`<span class="nw warn" title=${t("upstream.since", { time: clock(since) })}>${icon("warn")} ${t("upstream.failed")}</span>`;
   const title = since ? t("upstream.since", { time: clock(since) }) : "";
   return html`<span class=${`nw ${shape[1]}`} title=${title}>${icon(shape[0])} ${t(`upstream.${state}`)}</span>`;
+}
+
+/** Whether it failed when it was asked last, though not often enough to be down. @param {Pick<import("../core/shapes.js").Upstream, "state" | "since">} upstream */
+export function hasFailed({ state, since }) {
+  return state === "ok" && since !== null;
 }
 
 /** What is left of a rate limit. @param {import("../core/shapes.js").Upstream} upstream */

@@ -10,6 +10,7 @@ import { every, rarely } from "../../core/timer.js";
 import { changedTransfers } from "../../core/transfer_list.js";
 import { notices, verdict } from "../../widgets/notices.js";
 import { skeleton } from "../../widgets/panel.js";
+import { hasFailed } from "../../widgets/upstream_state.js";
 import { DiskPanel } from "./disk.js";
 import { comingIn, mostServed, slowOrFailed, whoUsed } from "./lists.js";
 import { TrafficPanel } from "./traffic.js";
@@ -102,7 +103,7 @@ function view(status, traffic, disk, lists) {
 
 /** The verdict; upstreams that nobody has asked yet are not said to answer. @param {Status["verdict"]} told @param {import("../../core/shapes.js").Upstream[] | null} upstreams */
 function title(told, upstreams) {
-  const answering = upstreams?.filter((each) => each.state !== "unasked").length ?? 0;
+  const answering = upstreams?.filter((each) => each.state !== "unasked" && !hasFailed(each)).length ?? 0;
   if (told.code !== "ok" || !upstreams || answering === upstreams.length) return sentence(told);
   return t("ok.some", { answering, upstreams: upstreams.length });
 }

@@ -1,0 +1,192 @@
+"""How soon pages of the web UI are there, and what one that is left open costs.
+
+    python -m benchmarks.ui [--contents 100000] [--seconds 120]
+
+The index is as large as it says, with five contents to a repository; the daemon and a Chromium are
+on this machine, and each page is opened five times in a window that has seen nothing before. Then
+the overview is left open. It needs chromium.
+"""
+
+import argparse
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from benchmarks.index_maker import make_index
+from tests.support.devtools import Browser, Tab
+from tests.support.registry_client import RegistryClient
+from tests.support.servers import Regcache
+
+BUILD = Path(__file__).resolve().parent.parent / "build"
+UPSTREAM = "upstream.test"
+ROUNDS = 5
+LONGEST = 600.0
+"""Seconds for which the summaries of a new index are waited for."""
+MIB = 1 << 20
+
+#: Seconds until a page shows its data, of which painting something is a part.
+SOON = 1.0
+#: The share of a core that a page which is left open may cost the daemon.
+LEAST = 0.01
+#: By how much what the daemon and the page hold may have grown between two halves (MiB).
+GROWTH = 2.0
+
+_READY = " && !document.querySelector('.waiting')"
+#: Where a page is, and what is there when it shows its data.
+PAGES = {
+    "overview": ("#/", "document.querySelector('.say h1')" + _READY),
+    "images": ("#/images", "document.querySelectorAll('tbody tr.r').length >= 50"),
+    "storage": ("#/storage", "document.querySelectorAll('.panel').length > 3" + _READY),
+}
+#: Notes when the condition holds first, as soon as the page is changed to that.
+_WATCH = """
+addEventListener('DOMContentLoaded', () => {
+  const look = () => {
+    if (window.shownAt || !(%s)) return;
+    window.shownAt = performance.now();
+    watcher.disconnect();
+  };
+  const watcher = new MutationObserver(look);
+  watcher.observe(document, { childList: true, subtree: true });
+});
+"""
+_PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]"
+
+
+class Sample(NamedTuple):
+    """One page, opened once: milliseconds since it was asked for."""
+
+    painted: float
+    shown: float
+
+
+@contextmanager
+def running(index: Path) -> Iterator[Regcache]:
+    """A daemon with an index."""
+    config = {
+        "upstreams": {UPSTREAM: {"urls": ["http://127.0.0.1:1"]}},
+        "default_upstream": UPSTREAM,
+    }
+    daemon = Regcache(config)
+    try:
+        shutil.copyfile(index, daemon.directory / "index.sqlite")
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.close()
+
+
+def settled_index(contents: int) -> Path:
+    """An index of which the daemon has made all the summaries: made once, and kept."""
+    made = make_index(BUILD / "bench" / "index.sqlite", contents // 5)
+    settled = made.with_suffix(".settled.sqlite")
+    if not settled.exists():
+        with running(made) as daemon:
+            began = time.monotonic()
+            while left := outdated(daemon.directory / "index.sqlite"):
+                if time.monotonic() - began > LONGEST:
+                    raise SystemExit(f"{left} summaries were not made in {LONGEST} s")
+                time.sleep(1.0)
+            print(f"all summaries were made after {time.monotonic() - began:.0f} s")
+            daemon.stop()
+            shutil.copyfile(daemon.directory / "index.sqlite", settled)
+    return settled
+
+
+def outdated(index: Path) -> int:
+    """How many summaries are to be made."""
+    with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM outdated").fetchone()[0])
+
+
+def opened(browser: Browser, daemon: Regcache, name: str) -> Sample:
+    """Open a page in a window of its own, and look when it is there."""
+    place, there = PAGES[name]
+    tab = browser.tab()
+    try:
+        tab.ask("Page.addScriptToEvaluateOnNewDocument", source=_WATCH % there)
+        tab.open(f"http://127.0.0.1:{daemon.admin_port}/{place}")
+        tab.wait(f"window.shownAt && {_PAINTED}")
+        return Sample(tab.run(f"{_PAINTED}.startTime"), tab.run("shownAt"))
+    finally:
+        tab.close()
+
+
+def cpu_seconds(daemon: Regcache) -> float:
+    """What the daemon's process has had."""
+    fields = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(daemon: Regcache) -> float:
+    """What it holds in memory (MiB)."""
+    text = Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1]
+    return int(text) * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+def heap(tab: Tab) -> float:
+    """What the page holds, after a collection (MiB)."""
+    tab.ask("HeapProfiler.collectGarbage")
+    return float(tab.ask("Runtime.getHeapUsage")["usedSize"]) / MIB
+
+
+def nodes(tab: Tab) -> int:
+    """How many nodes there are."""
+    return int(tab.ask("Memory.getDOMCounters")["nodes"])
+
+
+def left_open(browser: Browser, daemon: Regcache, seconds: float) -> bool:
+    """Leave the overview open while a client asks now and then; whether that is cheap."""
+    tab = browser.tab()
+    tab.open(f"http://127.0.0.1:{daemon.admin_port}/")
+    tab.wait(PAGES["overview"][1])
+    client = RegistryClient(f"http://{daemon.address}")
+    held = []
+    used = cpu_seconds(daemon)
+    for _ in range(2):
+        until = time.monotonic() + seconds / 2
+        while time.monotonic() < until:
+            client.get("/v2/")
+            time.sleep(min(5.0, max(0.0, until - time.monotonic())))
+        held.append((resident(daemon), heap(tab), nodes(tab)))
+    share = (cpu_seconds(daemon) - used) / seconds
+    (memory, page, count), (memory_later, page_later, count_later) = held
+    print(f"overview left open for {seconds:.0f} s: {share:.2%} of a core for the daemon")
+    print(f"daemon: {memory:.1f} MiB halfway, {memory_later:.1f} MiB at the end")
+    print(f"page: {page:.2f} MiB, {count} nodes halfway; {page_later:.2f} MiB, {count_later} nodes")
+    tab.close()
+    grown = max(memory_later - memory, page_later - page)
+    return share < LEAST and grown < GROWTH
+
+
+def main() -> int:
+    """Measure, and print; 1 where it falls short."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ui")
+    parser.add_argument("--contents", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    arguments = parser.parse_args()
+    browser = Browser()
+    good = True
+    try:
+        with running(settled_index(arguments.contents)) as daemon:
+            for name in PAGES:
+                samples = [opened(browser, daemon, name) for _ in range(ROUNDS)]
+                painted, shown = (median(each) for each in zip(*samples, strict=True))
+                worst = max(each.shown for each in samples)
+                print(f"{name}: painted {painted:.0f} ms, data {shown:.0f} ms (worst {worst:.0f})")
+                good = good and shown < SOON * 1000
+            if arguments.seconds:
+                good = left_open(browser, daemon, arguments.seconds) and good
+    finally:
+        browser.close()
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -18,7 +18,7 @@ from regcache.ctl.registry_connection import Connect, NoTLSError, RegistryConnec
 
 USUAL_IMAGE = "docker.io/library/hello-world"
 #: For all of it (seconds).
-USUAL_SECONDS = 300
+USUAL_SECONDS, MOST_SECONDS = 300, 86_400
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 _EXAMPLE = "example: regcachectl prove --as docker https://docker.example.com"
 
@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
     add("--key", metavar="FILE", help="its key")
     usual = f"linux/{_MACHINES.get(platform.machine(), platform.machine())}"
     add("--platform", default=usual, help=f"of several ({usual})")
-    add("--timeout", type=int, default=USUAL_SECONDS, metavar="SECONDS", help="for all of it")
+    add("--timeout", type=_seconds, default=USUAL_SECONDS, metavar="SECONDS", help="for all of it")
     add("--json", action="store_true", help="print the result as JSON")
     add(
         "host",
@@ -77,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
         return PullWish(url, options.image, MANNERS[options.tool], options.platform, login)
 
     url, proof = prove([wish(each) for each in urls], connect)
+    if proof.bypass and not proof.parts and options.host.isalnum():
+        proof.notes.append(f"{options.host} is taken for the cache; an image stands behind it")
     _print(options, url, proof, printer)
     return FAILED if proof.bypass else DONE
 
@@ -103,6 +105,14 @@ def prove(wishes: list[PullWish], connect: Connect) -> tuple[SplitResult, PullPr
     if len(wishes) > 1 and wish.url.scheme == "http":
         proof.notes.append("it is plain HTTP, which the client has to be told")
     return wish.url, proof
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MOST_SECONDS):
+        raise argparse.ArgumentTypeError(
+            f"{text}: write a number of seconds, at most {MOST_SECONDS}"
+        )
+    return int(text)
 
 
 def _urls(text: str) -> list[SplitResult]:

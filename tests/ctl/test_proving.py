@@ -400,6 +400,21 @@ class CommandTests(ProveCase):
                 self.assertEqual(self.command(*words, *options, "http://cache.test:5000")[0], 0)
                 self.assertEqual(self.cache.url.scheme, "http")
 
+    def test_seconds(self) -> None:
+        """A time that no clock takes is refused."""
+        for text in ("0", "-5", "86401", "9" * 30, "x", ""):
+            with contextlib.redirect_stderr(io.StringIO()) as errors:
+                words = ["prove", "a", f"--timeout={text}"]
+                self.assertRaises(SystemExit, parser().parse_args, words)
+            self.assertIn("a number of seconds", errors.getvalue())
+        self.assertEqual(parser().parse_args(["prove", "a", "--timeout=86400"]).timeout, 86_400)
+
+    def test_image_alone(self) -> None:
+        """Who names an image alone is told what it was taken for."""
+        self.cache.answers["HEAD /v2/library/hello-world/manifests/latest"] = BypassError("no")
+        self.assertIn("nginx is taken for the cache", self.command("nginx")[2])
+        self.assertNotIn("taken for", self.command("cache.test:5000")[2])
+
     def test_certificate(self) -> None:
         """The certificate is loaded for the cache, and for no other host that is asked."""
         pair = Authority(Path(self.mktemp())).issue("alice")

@@ -44,8 +44,14 @@ _IN_RANGE = """
 +p.place = 'disk' AND p.content_id > :after AND p.content_id <= :end AND p.since <= :before
 """
 _UP_TO = "AND (+p.needed, +p.priority, +p.content_id) <= (:needed, :worth, :number)"
+# What was used since is looked up for the whole range at once; what was never used counts from when
+# it came.
 _UNUSED = """
-AND ifnull((SELECT max(last_use) FROM uses WHERE content_id = p.content_id), p.since) <= :last_use
+AND p.content_id NOT IN (
+    SELECT content_id FROM uses
+    WHERE content_id > :after AND content_id <= :end AND last_use > :last_use
+)
+AND (p.since <= :last_use OR EXISTS (SELECT 1 FROM uses WHERE content_id = p.content_id))
 """
 _OF_UPSTREAM = """
 AND (:upstream = '' OR EXISTS (

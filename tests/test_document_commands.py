@@ -14,7 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.admin.api.calls import PREFIX
 from regcache.admin_api import CALLS
+from regcache.config import load
 from regcache.ctl.main import parser
+from regcache.tap import Options
 from tests.support.documents import (
     GUIDES,
     Command,
@@ -111,7 +113,9 @@ class CommandTests(SynchronousTestCase):
             "sqlite3": self.assert_backup,
             "dpkg-buildpackage": self.assert_built_so,
             "cp": self.assert_installed,
-            "echo": lambda command: None,
+            "echo": self.assert_written,
+            "mkdir": lambda command: self.assertEqual(command.options, []),
+            "twistd": self.assert_daemon,
         }
 
     def check(self, command: Command) -> None:
@@ -295,6 +299,21 @@ class CommandTests(SynchronousTestCase):
     def assert_backup(self, command: Command) -> None:
         """The file is one of the storage directory."""
         self.assertIn(f"| `{Path(command.words[1]).name}`", text_of(OPERATIONS), command)
+
+    def assert_written(self, command: Command) -> None:
+        """What goes into a file is a configuration; a secret is only passed on."""
+        if ">" not in command.words:
+            return
+        self.assertEqual(command.words[3:], ("regcache.yml",), command)
+        file = self.workspace.file("regcache.yml", command.words[1])
+        (self.workspace.path / "cache").mkdir(exist_ok=True)
+        load(str(file), {})
+
+    def assert_daemon(self, command: Command) -> None:
+        """twistd knows the daemon, and that its option."""
+        self.assertEqual(command.words[1:3], ("-n", "regcache"), command)
+        known = {f"-{short}" for _, short, *_ in Options.optParameters}
+        self.assertLessEqual(set(command.options), {"-n", *known}, command)
 
     def assert_built_so(self, command: Command) -> None:
         """The package is built and tried by the very same line."""

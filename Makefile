@@ -13,7 +13,7 @@ OLDEST := .venv-oldest
 OLDEST_TWISTED := 24.11.0
 TOOLS := .venv-tools
 UI_TOOLS := tools/ui
-LANES := 2
+LANES := 4
 # "compat" puts the checkout itself on the path, so that twistd finds the plugin in it.
 INSTALL := -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
@@ -51,7 +51,7 @@ demo: venv
 	exec $(VENV)/bin/python tools/demo.py
 
 # Everything on the newest Twisted, the unit tests once more on the oldest supported one. As
-# many modules of the integration tests as LANES run side by side: they mostly wait.
+# many modules of the integration tests as LANES run side by side; 4 keep two cores busy.
 ifdef UNIT
 test: venv
 	$(VENV)/bin/python tests/run.py --unit

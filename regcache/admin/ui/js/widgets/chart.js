@@ -125,7 +125,7 @@ class TimeChart extends HTMLElement {
     return {
       width: this.clientWidth,
       height: this.clientHeight,
-      padding: [8, 4, 0, 0],
+      padding: [8, model.isElapsed ? 22 : 4, 0, 0], // the last label stands at the right end
       legend: { show: false },
       cursor: { y: false, points: { size: 7, width: 2 }, drag: { x: false, y: false } },
       scales: { x: { time: !model.isElapsed }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, (most || 1) * 1.12] } },

@@ -35,6 +35,16 @@ export function imageLink(name, reference = null, content = repositoryName(name)
   return href ? html`<a href=${href} title=${plain(name)}>${content}</a>` : html`<span>${content}</span>`;
 }
 
+/** A tag, or the beginning of a digest. @param {string} reference @returns {string} */
+export function shortReference(reference) {
+  return reference.includes(":") ? reference.slice(0, 19) : reference;
+}
+
+/** The name of a host, with what stands behind it; it breaks where its parts end. @param {string} text */
+export function hostName(text) {
+  return html`<bdi>${plain(text).split(/(?<=[/.])/).map((each, i) => html`${i ? html`<wbr>` : nothing}${each}`)}</bdi>`;
+}
+
 /** The first letters of a digest. @param {string} digest */
 export function shortDigest(digest) {
   return html`<code class="nw t2" title=${plain(digest)}>${hostile(digest.replace(/^sha256:/, "").slice(0, 12))}</code>`;

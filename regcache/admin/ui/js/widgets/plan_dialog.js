@@ -12,13 +12,13 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { post, Problem } from "../core/api.js";
 import { size } from "../core/format.js";
-import { hostile } from "../core/hostile.js";
+import { hostile, plain } from "../core/hostile.js";
 import { t } from "../core/i18n.js";
 import { paint } from "../core/painting.js";
 import { bigSize, button, icon } from "./basics.js";
 import { closeDialog, dialogFrame, openDialog } from "./dialog.js";
 import { followJob, jobOf, jobProgress } from "./job.js";
-import { repositoryName } from "./names.js";
+import { repositoryName, shortReference } from "./names.js";
 import { failure, skeleton } from "./panel.js";
 
 /**
@@ -150,7 +150,7 @@ export function planRows(plan) {
 
 /** @param {Plan["items"][number]} item */
 function itemRow({ name, tags, digest, unused_days: days, size_bytes: whole, frees_bytes: frees, shared_with: others }) {
-  const called = tags.length ? tags.join(", ") : (digest ?? "").slice(0, 19);
+  const called = tags.length ? tags.join(", ") : shortReference(digest ?? "");
   const used = days === null ? t("plan.never") : days === 0 ? t("plan.today") : t("plan.unused", { n: days });
   return html`<li><span>${name ? repositoryName(name) : t("plan.nameless")} <span class="t3">${hostile(called)}</span></span><span class="num">${size(frees)}</span>
     <small>${used}${whole > frees ? html` · ${t("plan.stays", { size: size(whole - frees) })}` : nothing}${others.length ? html` · ${t("plan.shared")} ${others.map((each, i) => html`${i ? ", " : nothing}${hostile(each)}`)}` : nothing}</small></li>`;
@@ -158,6 +158,6 @@ function itemRow({ name, tags, digest, unused_days: days, size_bytes: whole, fre
 
 /** @param {Plan["skipped"][number]} item */
 function skippedRow({ name, reference, why }) {
-  return html`<li><span>${name ? repositoryName(name) : nothing} <span class="t3">${hostile(reference)}</span></span><span class="num">–</span>
+  return html`<li><span>${name ? repositoryName(name) : nothing} <span class="t3" title=${plain(reference)}>${hostile(shortReference(reference))}</span></span><span class="num">–</span>
     <small class="warn">${icon(why === "pinned" ? "pin" : "clock")} ${t(`plan.skipped.${why}`)}</small></li>`;
 }

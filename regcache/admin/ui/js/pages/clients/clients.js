@@ -1,12 +1,12 @@
 /** Set up a client: how do I use it, and does it work? */
 import { html, nothing } from "../../../vendor/lit-html/lit-html.js";
 import { get } from "../../core/api.js";
-import { hostile } from "../../core/hostile.js";
 import { hasText, t } from "../../core/i18n.js";
 import { Resource } from "../../core/resource.js";
 import { every } from "../../core/timer.js";
 import { icon } from "../../widgets/basics.js";
 import { codeBlock } from "../../widgets/code.js";
+import { hostName } from "../../widgets/names.js";
 import { pageHead, whenThere } from "../../widgets/panel.js";
 import { table } from "../../widgets/table.js";
 import { Heard } from "./heard.js";
@@ -91,8 +91,8 @@ function names({ names: all }) {
     rows: all,
     keyOf: (row) => row.registry,
     columns: [
-      { title: t("clients.instead"), cell: (row) => hostile(row.registry) },
-      { title: t("clients.write"), cell: (row) => html`<code>${hostile(row.host)}</code>` },
+      { title: t("clients.instead"), cell: (row) => hostName(row.registry) },
+      { title: t("clients.write"), cell: (row) => html`<code>${hostName(row.host)}</code>` },
     ],
   });
 }

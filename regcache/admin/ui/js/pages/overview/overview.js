@@ -2,6 +2,7 @@
 import { html, nothing } from "../../../vendor/lit-html/lit-html.js";
 import { get } from "../../core/api.js";
 import { count, duration } from "../../core/format.js";
+import { plain } from "../../core/hostile.js";
 import { t } from "../../core/i18n.js";
 import { Resource } from "../../core/resource.js";
 import { sentence } from "../../core/sentences.js";
@@ -101,11 +102,12 @@ function view(status, traffic, disk, lists) {
     ${isEmpty ? nothing : html`${comingIn(lists.transfers)}${slowOrFailed(lists.slow)}${mostServed(lists.served)}${whoUsed(lists.used)}`}</div>`;
 }
 
-/** The verdict; upstreams that nobody has asked yet are not said to answer. @param {Status["verdict"]} told @param {import("../../core/shapes.js").Upstream[] | null} upstreams */
+/** The verdict; upstreams that nobody has asked yet, or that failed last, are not said to answer. @param {Status["verdict"]} told @param {import("../../core/shapes.js").Upstream[] | null} upstreams */
 function title(told, upstreams) {
   const answering = upstreams?.filter((each) => each.state !== "unasked" && !hasFailed(each)).length ?? 0;
   if (told.code !== "ok" || !upstreams || answering === upstreams.length) return sentence(told);
-  return t("ok.some", { answering, upstreams: upstreams.length });
+  const failed = upstreams.filter(hasFailed).map((each) => plain(each.name)).join(", ");
+  return t(failed ? "ok.failed" : "ok.some", { answering, upstreams: upstreams.length, names: failed });
 }
 
 /** Nothing was ever pulled. @param {Status} status */

@@ -1,8 +1,8 @@
 /** The upstreams in a line each. */
 import { html } from "../../../vendor/lit-html/lit-html.js";
 import { duration, percent, size } from "../../core/format.js";
-import { hostile } from "../../core/hostile.js";
 import { t } from "../../core/i18n.js";
+import { hostName } from "../../widgets/names.js";
 import { panel, whenThere } from "../../widgets/panel.js";
 import { sparkline } from "../../widgets/sparkline.js";
 import { table } from "../../widgets/table.js";
@@ -22,7 +22,7 @@ export function upstreamsPanel(upstreams) {
 /** @returns {Array<import("../../widgets/table.js").Column<Upstream>>} */
 function columns() {
   return [
-    { title: t("name"), classes: "name", cell: (row) => html`<a href="#/upstreams">${hostile(row.name)}</a>` },
+    { title: t("name"), classes: "name", cell: (row) => html`<a href="#/upstreams">${hostName(row.name)}</a>` },
     { title: t("state"), cell: upstreamState },
     { title: t("answers.in"), isNumber: true, cell: (row) => duration(row.answer_p50_ms) },
     { title: t("trend"), isSpoken: true, fold: "narrow", cell: (row) => sparkline(row.answer_series_ms, row.state === "slow" ? "w" : "") },

@@ -8,7 +8,7 @@ import { paint } from "../../core/painting.js";
 import { Resource } from "../../core/resource.js";
 import { can } from "../../core/session.js";
 import { actionButton, icon } from "../../widgets/basics.js";
-import { imageLink } from "../../widgets/names.js";
+import { imageLink, shortReference } from "../../widgets/names.js";
 import { empty, whenThere } from "../../widgets/panel.js";
 import { openPlan, planSums } from "../../widgets/plan_dialog.js";
 import { table } from "../../widgets/table.js";
@@ -86,7 +86,7 @@ function rowsOf(plan) {
     why: "",
     others: item.shared_with,
   }));
-  const staying = plan.skipped.slice(0, MOST).map(({ name, reference, why }) => ({ key: `skipped ${name} ${reference}`, name, called: reference, days: null, size: null, frees: null, why, others: [] }));
+  const staying = plan.skipped.slice(0, MOST).map(({ name, reference, why }) => ({ key: `skipped ${name} ${reference}`, name, called: shortReference(reference), days: null, size: null, frees: null, why, others: [] }));
   return [...going, ...staying];
 }
 

@@ -34,6 +34,8 @@ MIB = 1 << 20
 SOON = 1.0
 #: The share of a core that a page which is left open may cost the daemon.
 LEAST = 0.01
+#: Seconds after which what opening the page began has ended.
+SETTLING = 15.0
 #: By how much what the daemon and the page hold may have grown between two halves (MiB).
 GROWTH = 2.0
 
@@ -74,6 +76,7 @@ def running(index: Path) -> Iterator[Regcache]:
         "default_upstream": UPSTREAM,
     }
     daemon = Regcache(config)
+    daemon.config["storage"]["scrub"] = None  # it would find that there are no files
     try:
         shutil.copyfile(index, daemon.directory / "index.sqlite")
         daemon.start()
@@ -147,6 +150,7 @@ def left_open(browser: Browser, daemon: Regcache, seconds: float) -> bool:
     tab.open(f"http://127.0.0.1:{daemon.admin_port}/")
     tab.wait(PAGES["overview"][1])
     client = RegistryClient(f"http://{daemon.address}")
+    time.sleep(SETTLING)
     held = []
     used = cpu_seconds(daemon)
     for _ in range(2):
@@ -175,6 +179,7 @@ def main() -> int:
     good = True
     try:
         with running(settled_index(arguments.contents)) as daemon:
+            opened(browser, daemon, "images")  # the browser itself has not started whole before
             for name in PAGES:
                 samples = [opened(browser, daemon, name) for _ in range(ROUNDS)]
                 painted, shown = (median(each) for each in zip(*samples, strict=True))

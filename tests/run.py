@@ -40,7 +40,7 @@ from tests.support.outcomes import (  # noqa: E402
     outcome,
     total,
 )
-from tests.support.timed_reporter import TimedReporter  # noqa: E402
+from tests.support.timed_reporter import TimedReporter, interrupt  # noqa: E402
 from tests.support.whole_suite import run_whole  # noqa: E402
 
 
@@ -95,7 +95,7 @@ def main() -> int:
     """Parse the command line and do what it says."""
     options = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nothing is left behind
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, interrupt)
     if options.closing:
         return closing(total(kept(options.closing)))
     if options.lanes:
@@ -112,4 +112,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

@@ -1,10 +1,12 @@
 """tests.support.outcomes and tests.support.timed_reporter: what a run of tests tells at its end."""
 
 import io
+import threading
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import timed_reporter
 from tests.support.outcomes import Outcome, failed, is_good, keep, kept, lines, outcome, total
 from tests.support.timed_reporter import Seconds, TimedReporter
 
@@ -70,6 +72,10 @@ class Sample(SynchronousTestCase):
         """It fails."""
         self.assertEqual(1, 2)
 
+    def interrupted(self) -> None:
+        """A signal arrives."""
+        timed_reporter.interrupt(2, None)
+
 
 class TimedReporterTests(SynchronousTestCase):
     """The reporter."""
@@ -86,3 +92,11 @@ class TimedReporterTests(SynchronousTestCase):
         self.assertEqual(found["counts"], {"passed": 1, "failed": 1, "skipped": 0})
         self.assertIn("Sample.wrong", found["failures"][0])
         self.assertIn("1 != 2", found["failures"][0])
+
+    def test_interrupt(self) -> None:
+        """An interrupt ends the test that runs, and no other one begins."""
+        self.patch(timed_reporter, "interrupted", threading.Event())
+        result = TimedReporter(io.StringIO())
+        Sample("interrupted").run(result)
+        self.assertTrue(result.shouldStop)
+        self.assertEqual(len(result.errors), 1)

@@ -212,17 +212,20 @@ def run_all(
             done[one.part] = one.outcome
             tell(one)
 
-    threads = [threading.Thread(target=_run_lane, args=(each, waiting, note)) for each in lanes]
-    try:
-        for thread in threads:
-            thread.start()
-    finally:
-        _join(threads, lanes)
+    ended = queue.SimpleQueue[Lane]()
+    for lane in lanes:
+        threading.Thread(target=_run_lane, args=(lane, waiting, note, ended)).start()
+    _wait(lanes, ended)
     missing = [part for part in parts if part not in done]
     return [*done.values(), *(failed(f"{part.name}: it was not run") for part in missing)]
 
 
-def _run_lane(lane: Lane, waiting: "queue.SimpleQueue[Part]", note: Callable[[Done], None]) -> None:
+def _run_lane(
+    lane: Lane,
+    waiting: "queue.SimpleQueue[Part]",
+    note: Callable[[Done], None],
+    ended: "queue.SimpleQueue[Lane]",
+) -> None:
     try:
         while True:
             note(lane.run(waiting.get_nowait()))
@@ -230,15 +233,18 @@ def _run_lane(lane: Lane, waiting: "queue.SimpleQueue[Part]", note: Callable[[Do
         pass
     finally:
         lane.close()
+        ended.put(lane)
 
 
-def _join(threads: Sequence[threading.Thread], lanes: Sequence[Lane]) -> None:
+def _wait(lanes: Sequence[Lane], ended: "queue.SimpleQueue[Lane]") -> None:
+    """Until all have ended. Not by joining threads, which an interrupt breaks in Python 3.11."""
+    running = set(lanes)
     try:
-        for thread in threads:
-            thread.join()
+        while running:
+            running.remove(ended.get())
     except KeyboardInterrupt:
-        for lane in lanes:
+        for lane in running:
             lane.interrupt()
-        for thread in threads:
-            thread.join()
+        while running:
+            running.remove(ended.get())
         raise

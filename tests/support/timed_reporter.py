@@ -1,6 +1,7 @@
 """A reporter of trial that notes what each test took: seconds on the clock, and of processors."""
 
 import os
+import threading
 import time
 from typing import Any, TypedDict
 from unittest import TestCase
@@ -17,6 +18,16 @@ class Seconds(TypedDict):
 
     wall: float
     cpu: float
+
+
+#: Set by :func:`interrupt`. trial takes an interrupt for the error of one test, and goes on.
+interrupted = threading.Event()
+
+
+def interrupt(number: int, frame: object) -> None:
+    """The handler of a signal: ends the test that runs, which cleans up, and the whole run."""
+    interrupted.set()
+    raise KeyboardInterrupt
 
 
 NOTHING: Seconds = {"wall": 0.0, "cpu": 0.0}
@@ -59,6 +70,8 @@ class TimedReporter(TreeReporter):
     def stopTest(self, test: TestCase) -> None:
         """Note what it took."""
         super().stopTest(test)
+        if interrupted.is_set():
+            self.stop()
         took, name = _since(self._begun), test.id()
         module = name.rsplit(".", 2)[0]  # trial wraps the test, but not its name
         self.tests[name] = took

@@ -4,7 +4,8 @@
 
 The index is as large as it says, with five contents to a repository; the daemon and a Chromium are
 on this machine, and each page is opened five times in a window that has seen nothing before. Then
-the overview is left open. It needs chromium.
+the overview of a daemon with an empty store is left open: the large index has no files, and finding
+that out is work which no real store has. It needs chromium.
 """
 
 import argparse
@@ -34,8 +35,8 @@ MIB = 1 << 20
 SOON = 1.0
 #: The share of a core that a page which is left open may cost the daemon.
 LEAST = 0.01
-#: Seconds after which what opening the page began has ended.
-SETTLING = 15.0
+#: Seconds after which what the start and opening the page began has ended.
+SETTLING = 60.0
 #: By how much what the daemon and the page hold may have grown between two halves (MiB).
 GROWTH = 2.0
 
@@ -69,8 +70,8 @@ class Sample(NamedTuple):
 
 
 @contextmanager
-def running(index: Path) -> Iterator[Regcache]:
-    """A daemon with an index."""
+def running(index: Path | None) -> Iterator[Regcache]:
+    """A daemon with an index, or a new one."""
     config = {
         "upstreams": {UPSTREAM: {"urls": ["http://127.0.0.1:1"]}},
         "default_upstream": UPSTREAM,
@@ -78,7 +79,8 @@ def running(index: Path) -> Iterator[Regcache]:
     daemon = Regcache(config)
     daemon.config["storage"]["scrub"] = None  # it would find that there are no files
     try:
-        shutil.copyfile(index, daemon.directory / "index.sqlite")
+        if index is not None:
+            shutil.copyfile(index, daemon.directory / "index.sqlite")
         daemon.start()
         yield daemon
     finally:
@@ -186,7 +188,8 @@ def main() -> int:
                 worst = max(each.shown for each in samples)
                 print(f"{name}: painted {painted:.0f} ms, data {shown:.0f} ms (worst {worst:.0f})")
                 good = good and shown < SOON * 1000
-            if arguments.seconds:
+        if arguments.seconds:
+            with running(None) as daemon:
                 good = left_open(browser, daemon, arguments.seconds) and good
     finally:
         browser.close()

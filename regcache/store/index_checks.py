@@ -10,9 +10,10 @@ from regcache.store.identities import find_names
 from regcache.store.index_contents import store_content
 from regcache.store.index_schema import digest_from_key, digest_key
 
-_STORED = """
+# CROSS keeps the order: a folder has few digests, and an index has all that is on the disk.
+STORED = """
 SELECT c.digest, p.size
-FROM contents c JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+FROM contents c CROSS JOIN places p ON p.content_id = c.id AND p.place = 'disk'
 WHERE c.digest >= :low AND c.digest < :high
 """
 
@@ -29,7 +30,7 @@ def stored_between(
     :param upstream: only of those that some repository of it has a link to.
     """
     names: dict[str, object] = {"low": digest_key(first), "high": digest_key(last) + b"\0"}
-    statement = _STORED
+    statement = STORED
     if upstream is not None:
         statement += _OF_UPSTREAM
         names["upstream"] = find_names(connection, Repository(upstream, ""))[0]
@@ -64,9 +65,9 @@ def adopt(connection: sqlite3.Connection, digest: Digest, size: int, now: float)
 def stored_bytes(connection: sqlite3.Connection, upstream: UpstreamIdentity | None) -> int:
     """The sum of the sizes of all stored contents, or of those of an upstream."""
     names: dict[str, object] = {"low": b"", "high": b"\xff"}
-    statement = f"SELECT ifnull(sum(size), 0) FROM ({_STORED})"
+    statement = f"SELECT ifnull(sum(size), 0) FROM ({STORED})"
     if upstream is not None:
-        statement = f"SELECT ifnull(sum(size), 0) FROM ({_STORED} {_OF_UPSTREAM})"
+        statement = f"SELECT ifnull(sum(size), 0) FROM ({STORED} {_OF_UPSTREAM})"
         names["upstream"] = find_names(connection, Repository(upstream, ""))[0]
     (total,) = connection.execute(statement, names).fetchone()
     return int(total)

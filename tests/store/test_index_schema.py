@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, Subject
-from regcache.store import index_contents, index_names
+from regcache.store import index_checks, index_contents, index_names
 from regcache.store.index_names import (
     LONGEST_MEDIA_TYPE,
     MOST_ANNOTATIONS,
@@ -37,6 +37,7 @@ class PlanTests(SynchronousTestCase):
         """The steps, without those that read no table."""
         names = {"upstream": "", "repository": "", "digest": b"", "name": "", "most": 1}
         names["identity"] = ""
+        names["low"] = names["high"] = b""
         arguments = names if ":" in statement else ("",) * statement.count("?")
         rows = self.connection.execute(f"EXPLAIN QUERY PLAN {statement}", arguments)
         return [
@@ -82,6 +83,12 @@ class PlanTests(SynchronousTestCase):
         """A page of repositories is read from an index that has no empty ones."""
         (step,) = self.plan(index_names.REPOSITORIES)
         self.assertIn("USING INDEX repositories_listed", step)
+
+    def test_folder(self) -> None:
+        """What a folder should have is found by its digests, not in all that is on the disk."""
+        content, place = self.plan(index_checks.STORED)
+        self.assertIn("sqlite_autoindex_contents_1 (digest>? AND digest<?)", content)
+        self.assertIn("SEARCH p USING PRIMARY KEY (content_id=? AND place=?)", place)
 
     def test_keys(self) -> None:
         """A digest is what its key says."""

@@ -150,6 +150,7 @@ TARGETS: list[Target] = [
     _ratio("long-link-tls", "8 together, MB/s ÷ N", "together_mb_s", "N", least=0.9),
     *_limited("rate-plain"),
     *_limited("rate-tls"),
+    *_limited("rate-h2"),
     *_limited("rate-seat"),
     Target("rate-fair", "part of 1 connection beside 10, at least", "share", 0.45, least=True),
     Target("rate-fair", "part of 1 connection beside 10, at most", "share", 0.55, least=False),

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from shutil import which
 
 from benchmarks.content import blob_path
-from benchmarks.load import Fetch
+from benchmarks.http2_fetch import Http2Fetch
+from benchmarks.load import Fetch, Fetched
 from benchmarks.peers import Peer, Regcache
-from benchmarks.workload import GIB, Workload, transfer
-from benchmarks.workloads.http2 import H2loadWorkload
+from benchmarks.workload import GIB, UnavailableError, Workload, transfer
 
 SECONDS = 10
 """How long the large blob takes at the rate."""
@@ -18,6 +18,7 @@ class RatePlain(Workload):
     """One client that takes all it gets; a daemon without a limit, with one that takes as much.
 
     :cvar header: of the requests to the limited one.
+    :cvar http2: whether the client speaks HTTP/2.
     """
 
     name = "rate-plain"
@@ -26,6 +27,7 @@ class RatePlain(Workload):
     counted = False
     watched = False
     header = ""
+    http2 = False
 
     @property
     def rate(self) -> int:
@@ -38,6 +40,7 @@ class RatePlain(Workload):
         folder.mkdir(parents=True, exist_ok=True)
         certificate = self.bench.certificate if self.tls else None
         self._open = Regcache(folder, self.upstream_port, certificate)
+        self._open.http2 = self.http2
         self._open.start()
         try:
             self.warm_up(self._open, [self.bench.content.big])
@@ -49,28 +52,30 @@ class RatePlain(Workload):
     def furnish(self, peer: Peer) -> None:
         if isinstance(peer, Regcache):
             peer.more = f"limits: {{rate: {self.rate}B}}"
+            peer.http2 = self.http2
 
     def prepare(self, peer: Peer) -> None:
         self.warm_up(peer, [self.bench.content.big])
 
+    def fetch_big(self, port: int, *, rate: int = 0, header: str = "") -> Fetched:
+        """Fetch the blob, taking no more than ``rate`` bytes a second if it is not 0."""
+        paths = [blob_path(self.bench.content.big)]
+        return Fetch(port, paths, tls=self.tls, rate=rate, header=header).run(self.bench.sink)
+
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
-        fetch = Fetch(
-            peer.port, [blob_path(self.bench.content.big)], tls=self.tls, header=self.header
-        )
-        limited = fetch.run(self.bench.sink)
-        without = replace(fetch, port=self._open.port, header="")
+        limited = self.fetch_big(peer.port, header=self.header)
         return {
             **transfer(limited),
             "of_rate": limited.bytes / limited.seconds / self.rate,
             "gap_ms": limited.longest_gap_ms,
-            "open_cpu_s_gib": self._cost(replace(without, rate=self.rate)),
-            "fastest_cpu_s_gib": self._cost(without),
+            "open_cpu_s_gib": self._cost(self.rate),
+            "fastest_cpu_s_gib": self._cost(0),
         }
 
-    def _cost(self, fetch: Fetch) -> float:
+    def _cost(self, rate: int) -> float:
         """What the daemon without a limit takes for it (CPU seconds per GiB)."""
         before = self._open.server.cpu_seconds()
-        fetched = fetch.run(self.bench.sink)
+        fetched = self.fetch_big(self._open.port, rate=rate)
         return (self._open.server.cpu_seconds() - before) / fetched.bytes * GIB
 
 
@@ -82,35 +87,19 @@ class RateTls(RatePlain):
     tls = True
 
 
-class RateHttp2(H2loadWorkload):
+class RateHttp2(RateTls):
     """One stream of HTTP/2."""
 
     name = "rate-h2"
     title = "the same over HTTP/2"
-    peers = "R"
-    options = ("-c1", "-m1", "-W30", "-w22")
-    pinned = False
-    counted = False
+    http2 = True
 
-    def furnish(self, peer: Peer) -> None:
-        super().furnish(peer)
-        if isinstance(peer, Regcache):
-            peer.more = f"limits: {{rate: {self._rate}B}}"
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        if which("curl") is None:
+            raise UnavailableError("curl is not here: apt install curl")
+        with super().surroundings():
+            yield
 
-    def prepare(self, peer: Peer) -> None:
-        self.warm_up(peer, [self.bench.content.big])
-
-    def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
-        size = self.bench.content.sizes.big
-        seconds = self.load(peer, blob_path(self.bench.content.big), 1)["seconds"]
-        speed = size / seconds
-        return {
-            "mb_s": speed / 1e6,
-            "seconds": seconds,
-            "bytes": size,
-            "of_rate": speed / self._rate,
-        }
-
-    @property
-    def _rate(self) -> int:
-        return self.bench.content.sizes.big // SECONDS
+    def fetch_big(self, port: int, *, rate: int = 0, header: str = "") -> Fetched:
+        return Http2Fetch(port, blob_path(self.bench.content.big), rate).run()

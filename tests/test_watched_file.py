@@ -37,6 +37,17 @@ class WatchedFileTests(SynchronousTestCase):
         """A watcher of the file."""
         return WatchedFile(str(self.path), read, self.applied.append, pool=pool, clock=self.clock)
 
+    def say_what_holds(self) -> None:
+        """Have a watcher that knows what holds where the file is gone."""
+        self.file = WatchedFile(
+            str(self.path),
+            read,
+            self.applied.append,
+            pool=ImmediatePool(),
+            clock=self.clock,
+            gone=lambda: "nothing",
+        )
+
     def replace(self, text: str) -> None:
         """Another file takes its place, as editors and configuration maps do it."""
         other = self.path.with_name(self.path.name + ".new")
@@ -183,14 +194,7 @@ class WatchedFileTests(SynchronousTestCase):
             (errno.EACCES, refused),
         ):
             self.setUp()
-            self.file = WatchedFile(
-                str(self.path),
-                read,
-                self.applied.append,
-                pool=ImmediatePool(),
-                clock=self.clock,
-                gone=lambda: "nothing",
-            )
+            self.say_what_holds()
             self.begin()
             self.replace("second")
             fault = OSError(error, "fault")
@@ -202,14 +206,7 @@ class WatchedFileTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """Where it is said what then holds, a file that is gone is not in force any more."""
-        self.file = WatchedFile(
-            str(self.path),
-            read,
-            self.applied.append,
-            pool=ImmediatePool(),
-            clock=self.clock,
-            gone=lambda: "nothing",
-        )
+        self.say_what_holds()
         self.begin()
         self.path.unlink()
         self.clock.pump([INTERVAL] * 3)

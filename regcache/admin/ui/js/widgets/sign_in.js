@@ -1,39 +1,24 @@
 /** The fields by which somebody signs in: on a page of its own, and where a session has ended. */
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { Problem } from "../core/api.js";
 import { t } from "../core/i18n.js";
-import { paint } from "../core/painting.js";
 import { signIn } from "../core/session.js";
 import { icon } from "./basics.js";
 import { failure } from "./panel.js";
+import { SentForm } from "./sent_form.js";
 
-export class SignIn {
+/** @typedef {import("../core/api.js").Problem} Problem */
+
+export class SignIn extends SentForm {
   /** @param {() => void} done what follows */
   constructor(done) {
+    super();
     this.done = done;
-    /** @type {Problem | null} */
-    this.problem = null;
-    this.isRunning = false;
   }
 
-  /** @param {SubmitEvent} event */
-  async submit(event) {
-    event.preventDefault();
-    if (this.isRunning) return;
-    const form = new FormData(/** @type {HTMLFormElement} */ (event.target));
-    this.isRunning = true;
-    this.problem = null;
-    paint();
-    try {
-      await signIn({ account: String(form.get("account")), password: String(form.get("password")) });
-      this.done();
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      this.problem = error;
-    } finally {
-      this.isRunning = false;
-      paint();
-    }
+  /** @override @param {FormData} form */
+  async send(form) {
+    await signIn({ account: String(form.get("account")), password: String(form.get("password")) });
+    this.done();
   }
 
   /** @param {string} [account] whose session it was */

@@ -2,10 +2,10 @@
 import { html, nothing } from "../../../vendor/lit-html/lit-html.js";
 import { post, Problem } from "../../core/api.js";
 import { t } from "../../core/i18n.js";
-import { paint } from "../../core/painting.js";
 import { announce } from "../../widgets/basics.js";
 import { closeDialog, dialogFrame, openDialog } from "../../widgets/dialog.js";
 import { failure } from "../../widgets/panel.js";
+import { SentForm } from "../../widgets/sent_form.js";
 import { shownOnce } from "./made.js";
 
 /** @typedef {import("../../widgets/basics.js").Content} Content */
@@ -26,47 +26,32 @@ import { shownOnce } from "./made.js";
  * @property {() => void} done
  */
 
-class ChangeDialog {
+class ChangeDialog extends SentForm {
   /** @param {Change} change */
   constructor(change) {
+    super();
     this.change = change;
-    this.isRunning = false;
-    /** @type {Problem | null} */
-    this.problem = null;
     /** @type {Made | null} */
     this.made = null;
   }
 
-  /** @param {SubmitEvent} event */
-  async submit(event) {
-    event.preventDefault();
-    if (this.isRunning) return;
-    const body = this.change.body(new FormData(/** @type {HTMLFormElement} */ (event.target)));
-    if (!body) return closeDialog();
-    this.isRunning = true;
-    this.problem = null;
-    paint();
-    await this.run(body).catch((error) => this.fail(error));
-    this.isRunning = false;
-    paint();
-  }
-
-  /** @param {Record<string, unknown>} body */
-  async run(body) {
-    const { call, version, done, secret, told } = this.change;
-    const made = await post(call, body, version?.());
+  /** @override @param {FormData} form */
+  async send(form) {
+    const { call, body, version, done, secret, told } = this.change;
+    const wanted = body(form);
+    if (!wanted) return closeDialog();
+    const made = await post(call, wanted, version?.());
     announce(told(made));
     if (secret(made) === null) closeDialog();
     else this.made = made;
     done();
   }
 
-  /** @param {unknown} error @returns {Promise<void>} */
+  /** @override @param {unknown} error @returns {Promise<void>} */
   async fail(error) {
-    if (!(error instanceof Problem)) throw error;
-    this.problem = error;
+    await super.fail(error);
     const { reload } = this.change;
-    if (error.code === "CHANGED" && reload) await reload().catch((later) => this.fail(later));
+    if (error instanceof Problem && error.code === "CHANGED" && reload) await reload().catch((later) => this.fail(later));
     requestAnimationFrame(() => document.querySelector("dialog .failed")?.scrollIntoView({ block: "nearest" }));
   }
 

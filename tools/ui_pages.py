@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -203,6 +203,19 @@ class Scene:
             Download(client, target, most=MIB if number == 2 else None)
 
 
+@contextmanager
+def used_scene() -> Iterator[Scene]:
+    """One that has been used, until it is not needed any more."""
+    made = Scene()
+    try:
+        made.accounts()
+        made.pull()
+        made.fail()
+        yield made
+    finally:
+        made.ends.close()
+
+
 def take(scene: Scene, language: str, only: str) -> Iterator[str]:
     """Take the pictures of one language; gives their names."""
     tab = browser().tab(language=language)
@@ -246,16 +259,11 @@ def main(language: str = "", page: str = "") -> None:
     """Start everything, and take the pictures."""
     if not subprocess.run(["fc-list", ":lang=zh"], capture_output=True).stdout:
         print("no Chinese font: apt-get install fonts-wqy-zenhei", file=sys.stderr)
-    scene = Scene()
-    try:
-        scene.accounts()
-        scene.pull()
-        scene.fail()
-        for each in ("en", "zh-CN"):
-            if language in ("", each):
-                print(sum(1 for _ in take(scene, each, page)), "pictures in", each)
-    finally:
-        scene.ends.close()
+    for each in ("en", "zh-CN"):
+        if language in ("", each):
+            # A new one: downloads that are held in the first are slow requests in the second.
+            with used_scene() as made:
+                print(sum(1 for _ in take(made, each, page)), "pictures in", each)
 
 
 if __name__ == "__main__":

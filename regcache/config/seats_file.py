@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any, cast
 
 from regcache.config import names
@@ -16,6 +17,7 @@ from regcache.seats import DEFAULTS, RobotKey, Seat, Seats
 
 #: Values in a file: some ten thousand seats.
 MOST_VALUES = 200_000
+_one_at_a_time = Lock()
 _SEAT = section(SeatSettings)
 _LIMITS = section(LimitSettings)
 
@@ -52,13 +54,21 @@ def decoded(content: bytes, path: str) -> str:
         raise SeatsError([f"{path}:{line}: is not UTF-8"]) from None
 
 
-@lru_cache(maxsize=2)
 def parse_seats(text: str, path: str) -> Seats:
     """The seats in a text. A thousand take a quarter of a second, so the last texts are known.
+
+    Who asks for a text that another thread is reading waits for that: a file that has changed is
+    looked at and asked for at once, and each would take twice as long.
 
     :param path: stands for the file in messages.
     :raises SeatsError: with all that is wrong.
     """
+    with _one_at_a_time:
+        return _known(text, path)
+
+
+def parse_anew(text: str, path: str) -> Seats:
+    """The same of a text that nobody will ask for again: those that are known stay known."""
     problems = Problems(path)
     context = Context(problems, _AsItIs(), "/")
     root = parse_document(text, problems, most_values=MOST_VALUES)
@@ -66,6 +76,9 @@ def parse_seats(text: str, path: str) -> Seats:
     if problems.errors:
         raise SeatsError(problems.errors)
     return seats
+
+
+_known = lru_cache(maxsize=2)(parse_anew)
 
 
 class _AsItIs(Mapping[str, str]):

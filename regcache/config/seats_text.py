@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from regcache.config.seats_file import SeatsError, parse_seats
+from regcache.config.seats_file import SeatsError, parse_anew, parse_seats
 from regcache.seats import DEFAULTS, Seat, Seats
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
@@ -120,7 +120,7 @@ def _meant(text: str, path: str, name: str, changes: Changes) -> Seats:
     lines = [] if defaults is None else [f"{flow(DEFAULTS)}: {_inline(defaults[1])}"]
     try:
         text = "\n".join([*lines, f"{flow(name)}: {_joined(values)}"])
-        return parse_seats.__wrapped__(text, path)  # the file itself stays among the known ones
+        return parse_anew(text, path)
     except SeatsError as error:
         raise SeatValueError(error.lines) from None
 

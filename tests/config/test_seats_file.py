@@ -1,10 +1,12 @@
 """The file of seats: what it says, and what is wrong with it."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.config import seats_file
+from regcache.config.document import Node, parse_document
 from regcache.config.seats_file import SeatsError, parse_seats, read_seats
 from regcache.seats import RobotKey, Seat
 
@@ -43,6 +45,19 @@ def problems(text: str) -> list[str]:
 
 class ReadTests(SynchronousTestCase):
     """Files that can be used."""
+
+    def test_one_thread(self) -> None:
+        """Of threads that ask at once one reads, and the others wait for what it finds."""
+        alone = []
+
+        def parse(*args: Any, **options: Any) -> Node:
+            alone.append(seats_file._one_at_a_time.locked())
+            return parse_document(*args, **options)
+
+        self.patch(seats_file, "parse_document", parse)
+        for _ in range(2):
+            parse_seats("asked-for-twice: {}", "seats.yml")
+        self.assertEqual(alone, [True])
 
     def test_whole(self) -> None:
         """All keys are read, and limits that a seat does not state are the defaults."""

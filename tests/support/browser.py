@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.processes import Server, Workspace, find_program, require
+from tests.support.without_netlink import undisturbed
 
 #: How long a page may take (seconds); it tells when it is ready.
 PATIENCE = 120
@@ -92,8 +93,9 @@ class Chromium:
         self._workspace = Workspace()
         profile: Path = self._workspace.path / "profile"
         program = find_program("chromium") or "chromium"
+        options = [f"--user-data-dir={profile}", "--remote-debugging-port=0"]
         self._server = Server(
-            [program, *OPTIONS, f"--user-data-dir={profile}", "--remote-debugging-port=0", url],
+            undisturbed([program, *OPTIONS, *options, url]),
             self._workspace.path / "log",
             environment={"HOME": str(self._workspace.path), "PATH": os.environ["PATH"]},
         )

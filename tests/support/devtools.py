@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.support.browser import OPTIONS, PATIENCE
 from tests.support.processes import CHECKOUT, Workspace, find_program, require
+from tests.support.without_netlink import undisturbed
 
 #: Where pictures go.
 PICTURES = CHECKOUT / "build" / "ui"
@@ -275,7 +276,7 @@ def _start(command: list[str]) -> tuple[tuple[int, int], subprocess.Popen[bytes]
         os.close(each)
     places = f'exec "$@" 3<&{for_browser[0]} 4>&{for_browser[1]}'
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "bash", "-c", places, "bash", *command],
+        ["setpriv", "--pdeathsig", "KILL", "bash", "-c", places, "bash", *undisturbed(command)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ from tests.integration.ui_base import NGINX, UiCase, shelf
 from tests.support.devtools import Tab
 
 _ACCOUNTS = {"root": "Radon-of-root-4713", "alice": "Xenon-of-alice-4711"}
-_HOST = "cache.localhost"
+_HOST, _PLAIN_HOST = "cache.localhost", "cache.test"
 #: Ends the session as another window would: the page does not know of it.
 _END = """fetch('/api/v1/session', {method: 'DELETE', body: '{}',
  headers: {'X-Regcache': '1', 'Content-Type': 'application/json'}}).then(answer => answer.status)"""
@@ -56,7 +56,7 @@ class SessionTests(UiCase):
         """With a host name for the web UI."""
         daemon = super().start_daemon()
         daemon.stop()
-        daemon.config["admin"]["hosts"] = [_HOST]
+        daemon.config["admin"]["hosts"] = [_HOST, _PLAIN_HOST]
         return daemon.start()
 
     def sign_in(self, tab: Tab, name: str, form: str = "form.sign") -> None:
@@ -81,6 +81,31 @@ class SessionTests(UiCase):
         tab.click("button", "Sign out")
         tab.wait_text("Sign in to Our registry")
         self.check(tab, expected=("401",))
+
+    def test_copy(self) -> None:
+        """Without TLS and off the machine a text is copied as well; where that is refused it is
+        selected, and the page says so."""
+        self.url = f"http://{_PLAIN_HOST}:{self.daemon.port}/"
+        tab = self.open("#/clients")
+        self.sign_in(tab, "root")
+        tab.wait("document.querySelector('.code .copy')")
+        self.assertFalse(tab.run("isSecureContext || 'clipboard' in navigator"))
+        shown = tab.run("document.querySelector('.code pre').textContent")
+        tab.run("document.querySelector('.code .copy button').focus()")
+        tab.press("Enter")
+        tab.wait_text("Copied")
+        self.check_access(tab)
+        tab.fill(".find input", "")
+        tab.paste()
+        pasted = tab.run("document.querySelector('.find input').value")
+        self.assertEqual(pasted.split(), shown.split())
+        tab.run("document.execCommand = () => false")
+        tab.click(".top button", "中文")
+        tab.click(".code .copy button")
+        tab.wait_text("请按 Ctrl+C")
+        self.assertEqual(tab.run("getSelection().toString()").split(), shown.split())
+        self.pictures(tab, "copied-zh")
+        self.check(tab, expected=("Cross-Origin-Opener-Policy",))  # has no meaning without TLS
 
     def test_end(self) -> None:
         """A session that ends leaves the page as it is, and its dialog; then it all goes on."""

@@ -21,7 +21,13 @@ NGINX, SITE = "library/nginx", "team/site"
 #: Every size at which pages are looked at, by name.
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
 _WIDTH = "document.documentElement.scrollWidth"
-_AXE = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
+#: What is below a dialog cannot be used, and is looked at without it.
+_AXE = """axe.run(document.querySelector('dialog:last-of-type') ?? document,
+ {resultTypes: ['violations']}).then(found => found.violations)"""
+_STICKS_OUT = """[...document.querySelectorAll('dialog, dialog *')]
+ .filter(each => !each.closest('pre'))
+ .filter(each => each.getBoundingClientRect().right > innerWidth + 1)
+ .map(each => each.outerHTML.slice(0, 150))"""
 
 
 class Shelf:
@@ -137,6 +143,17 @@ class UiCase(PullThroughCase):
             for node in each["nodes"]
         ]
         self.assertEqual(told, [], "\n".join(told))
+
+    def check_looks(self, tab: Tab) -> None:
+        """What axe-core finds, light and dark, wide and narrow; and that dialogs fit."""
+        for size in SIZES.values():
+            tab.resize(*size)
+            for theme in ("light", "dark"):
+                tab.colours(theme)
+                self.check_access(tab)
+            self.assertEqual(tab.run(_STICKS_OUT), [])
+        tab.resize(*SIZES["wide"])
+        tab.colours("light")
 
     def check_narrow(self, tab: Tab) -> None:
         """Nothing sticks out of a window of 360 px."""

@@ -25,6 +25,7 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-proxy-server",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",  # hosts that are no loopback to a browser
 )
 _PAGE = b"<!doctype html><meta charset=utf-8><title>page</title><script src=/script.js></script>"
 _FRAME = """

@@ -31,7 +31,7 @@ _KEYS = {
     "ArrowLeft": ("ArrowLeft", 37, ""),
     "ArrowRight": ("ArrowRight", 39, ""),
 }
-_SHIFT = 8
+_SHIFT, _CONTROL = 8, 2
 
 
 class DevtoolsError(Exception):
@@ -244,6 +244,12 @@ class Tab:
             f"(each => {{ each.focus(); each.select?.(); }})(document.querySelector({chosen}))"
         )
         self.ask("Input.insertText", text=text)
+
+    def paste(self) -> None:
+        """Put what the clipboard has where the focus is."""
+        fields = {"key": "v", "code": "KeyV", "modifiers": _CONTROL, "commands": ["paste"]}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", **fields)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **fields)
 
     def press(self, key: str, *, shift: bool = False) -> None:
         """Press and release a key."""

@@ -18,10 +18,12 @@ export class Resource {
     /** Whether it takes long enough to say so. */
     this.isSlow = false;
     this.turn = 0;
+    this.isClosed = false;
   }
 
   /** Ask, or ask again. An older answer that comes later is dropped. */
   async refresh() {
+    if (this.isClosed) return;
     const turn = ++this.turn;
     this.isLoading = true;
     const timer = setTimeout(() => this.slow(turn), PATIENCE_MS);
@@ -60,8 +62,9 @@ export class Resource {
     paint();
   }
 
-  /** Take no answer any more: the page is left. */
+  /** Take no answer any more, and ask for none: the page is left. */
   close() {
+    this.isClosed = true;
     this.turn += 1;
   }
 }

@@ -33,7 +33,7 @@ export function since(time) {
  * @typedef {object} ButtonOptions
  * @property {string} label
  * @property {string} [icon]
- * @property {() => void} run
+ * @property {(event: MouseEvent) => void} run
  * @property {string} [classes] p, danger, dangerp, q
  * @property {boolean} [isIcon] the label is spoken only
  * @property {boolean | undefined} [isPressed]
@@ -62,25 +62,10 @@ export function lockedButton(label) {
   return html`<button class="btn" type="button" aria-disabled="true" title=${t("reader.hint")}>${icon("lock")}${label}</button>`;
 }
 
-/** Tell those who hear the page. @param {string} text */
+/** Tell those who hear the page; a dialog has a place of its own for it, since nothing below it is heard. @param {string} text */
 export function announce(text) {
-  const place = document.getElementById("announced");
+  const place = [...document.querySelectorAll("#announced, dialog > .announced")].pop();
   if (place) place.textContent = text;
-}
-
-/** A button that copies a text. @param {string} text @param {string} [label] */
-export function copyButton(text, label = t("copy")) {
-  return button({ label, icon: "copy", classes: "q", isIcon: true, run: () => copy(text) });
-}
-
-/** @param {string} text */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    announce(t("copied"));
-  } catch {
-    announce(t("copy.failed")); // without TLS browsers have no clipboard
-  }
 }
 
 /** One choice of a few. @template {string} T @param {string} label @param {Array<[T, string]>} choices @param {T} chosen @param {(value: T) => void} choose */

@@ -2,7 +2,7 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { hostile } from "../core/hostile.js";
 import { t } from "../core/i18n.js";
-import { copyButton } from "./basics.js";
+import { copyButton } from "./copying.js";
 
 /** @typedef {{ kind: "file" | "shell", path: string | null, text: string, part?: boolean, secret?: boolean }} Block */
 

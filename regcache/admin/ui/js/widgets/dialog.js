@@ -22,6 +22,7 @@ class DialogPlace {
       event.preventDefault();
       if (model.canClose?.() ?? true) this.close();
     });
+    element.append(spokenPlace());
     document.body.append(element);
     this.shown = { element, model, from: document.activeElement };
     this.paint();
@@ -66,6 +67,14 @@ export function closeDialog() {
 export function paintDialogs() {
   ofPage.paint();
   above.paint();
+}
+
+/** Where what is announced is put. */
+function spokenPlace() {
+  const place = document.createElement("div");
+  place.className = "sr announced";
+  place.setAttribute("role", "status");
+  return place;
 }
 
 /** @param {HTMLDialogElement} element */

@@ -41,9 +41,9 @@ class ChangeDialog extends SentForm {
     const wanted = body(form);
     if (!wanted) return closeDialog();
     const made = await post(call, wanted, version?.());
-    announce(told(made));
     if (secret(made) === null) closeDialog();
     else this.made = made;
+    announce(told(made));
     done();
   }
 

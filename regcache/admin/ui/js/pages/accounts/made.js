@@ -2,7 +2,8 @@
 import { html, nothing } from "../../../vendor/lit-html/lit-html.js";
 import { hostile } from "../../core/hostile.js";
 import { t } from "../../core/i18n.js";
-import { button, copyButton, icon } from "../../widgets/basics.js";
+import { button, icon } from "../../widgets/basics.js";
+import { copyButton } from "../../widgets/copying.js";
 import { closeDialog, dialogFrame } from "../../widgets/dialog.js";
 
 /** All lines, however many: it is to be printed. The focus begins on the text: a button that closes would lose it. @param {import("./shapes.js").Made} made @param {string} title @param {string} text what is shown */

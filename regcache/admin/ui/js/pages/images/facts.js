@@ -3,7 +3,8 @@ import { html, nothing } from "../../../vendor/lit-html/lit-html.js";
 import { ago, exactTime, size } from "../../core/format.js";
 import { hostile } from "../../core/hostile.js";
 import { t } from "../../core/i18n.js";
-import { copyButton, since } from "../../widgets/basics.js";
+import { since } from "../../widgets/basics.js";
+import { copyButton } from "../../widgets/copying.js";
 import { imageLink } from "../../widgets/names.js";
 import { panel } from "../../widgets/panel.js";
 

@@ -18,7 +18,7 @@ import { TrafficPanel } from "./traffic.js";
 import { upstreamsPanel } from "./upstreams.js";
 
 const MINUTE_MS = 60_000;
-/** Milliseconds between two looks at what was counted, while requests come in. */
+/** Milliseconds between two looks at what was counted, while there are more requests. */
 const COUNTED_MS = 10_000;
 /** Rows of the list of what was slow or failed. */
 const LATELY = 4;
@@ -41,6 +41,7 @@ export function overviewPage() {
   refresh();
   const recount = () => counted.forEach((each) => each.refresh());
   const end = every(MINUTE_MS, recount), soon = rarely(COUNTED_MS, recount);
+  let known = shared.status?.hour.requests;
   return {
     title: () => t("nav.overview"),
     view: () => view(shared.status, traffic, disk, lists),
@@ -49,7 +50,11 @@ export function overviewPage() {
       upstream: (changed) => lists.upstreams.take(replaced(lists.upstreams.value ?? [], changed)),
       request: (told) => {
         lists.slow.take(withNew(lists.slow.value ?? [], told));
-        soon();
+        if (shared.status?.hour.requests === null) soon(); // who is not told how many there were
+      },
+      status: ({ hour }) => {
+        if (known != null && known !== hour.requests) soon(); // it was counted, which it is after a while
+        known = hour.requests;
       },
     },
     refresh,

@@ -194,6 +194,9 @@ class ISpaceClaim(Interface):
     def grow(size: int) -> bool:
         """Change it to a claim of ``size`` bytes in all. Returns whether that was granted."""
 
+    def holds(count: int) -> None:
+        """Note that so many bytes of the claim are on the disk from before."""
+
     def wrote(count: int) -> None:
         """Note that so many further bytes of the claim are on the disk now."""
 

@@ -37,7 +37,7 @@ class BlobStore:
     :param paths: prepared already.
     :param boot_id: see :func:`~regcache.store.partial_names.read_boot_id`.
     :param changed: called when content was stored or removed, with its digest, and with how many
-        more bytes of disk are used now, in whole blocks.
+        more bytes of disk are used now, in whole blocks, and whether no download claimed them.
     :param parked: called with each change of the bytes that partial files take which are not open.
     :param damaged: called with the digest and size of content that was found to be damaged;
         it is removed, if that is possible.
@@ -58,7 +58,7 @@ class BlobStore:
         paths: StorePaths,
         *,
         boot_id: str,
-        changed: Callable[[Digest, int], None] = _nobody,
+        changed: Callable[[Digest, int, bool], None] = _nobody,
         parked: Callable[[int], None] = _nobody,
         damaged: Callable[[Digest, int], None] = _nobody,
         reading: Reading = Reading.SMALL,
@@ -72,7 +72,7 @@ class BlobStore:
         system = system or FileSystem(paths.directory)
         self._syncs = SyncQueue(clock, pool, paths, system, lost=self._not_synced)
         self._names = ContentNames(
-            pool, paths, stored=self._stored, removed=self._removed, later=later
+            pool, paths, stored=self._kept, removed=self._removed, later=later
         )
         leaving, self.removals = self._names.leaving, self._names.removals
         soundness = Soundness(self._syncs.__contains__, reading, clock)
@@ -88,7 +88,7 @@ class BlobStore:
             boot_id=boot_id,
             cached=cached,
             leaving=leaving,
-            committed=self._stored,
+            committed=partial(self._stored, unclaimed=False),
             changed=parked,
         )
 
@@ -200,18 +200,22 @@ class BlobStore:
         """Bring everything that is complete to the disk, and stop. The pool must still run."""
         return self._syncs.close()
 
-    def _stored(self, digest: Digest, size: int, replaced: int) -> None:
+    def _kept(self, digest: Digest, size: int, replaced: int) -> None:
+        """Small content was stored. It may belong to a claim: then it counts twice for a second."""
+        self._stored(digest, size, replaced, unclaimed=True)
+
+    def _stored(self, digest: Digest, size: int, replaced: int, *, unclaimed: bool) -> None:
         """Verified content has got its final name."""
         self._contents.forget(digest)
         self._syncs.add(digest)
-        self._changed(digest, in_blocks(size) - in_blocks(replaced))
+        self._changed(digest, in_blocks(size) - in_blocks(replaced), unclaimed)
 
     def _removed(self, digest: Digest, size: int | None) -> None:
         """Content has lost its name, if it had one."""
         self._syncs.discard(digest)
         self._contents.forget(digest)
         if size is not None:
-            self._changed(digest, -in_blocks(size))
+            self._changed(digest, -in_blocks(size), False)
 
     def _not_synced(self, digest: Digest, size: int) -> None:
         self.log.error(
@@ -223,5 +227,5 @@ class BlobStore:
     def _lost(self, digest: Digest, size: int, removed: bool) -> None:
         self._contents.forget(digest)
         if removed:
-            self._changed(digest, -in_blocks(size))
+            self._changed(digest, -in_blocks(size), False)
         self._damaged(digest, size)

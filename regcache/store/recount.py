@@ -114,9 +114,12 @@ class Recount(Service):
         if due < timer.getTime():
             timer.reset(due - now)
 
-    def changed(self, digest: Digest, difference: int) -> None:
-        """Content was stored or removed: so many more bytes are used; negative: fewer."""
-        self._ledger.change_contents(difference)
+    def changed(self, digest: Digest, difference: int, unclaimed: bool) -> None:
+        """Content was stored or removed: so many more bytes are used; negative: fewer.
+
+        :param unclaimed: see :meth:`SpaceLedger.change_contents`.
+        """
+        self._ledger.change_contents(difference, unclaimed=unclaimed)
         folder = folder_of(digest)
         if self._waiting and folder == self._waiting[0]:
             self._disturbed = True

@@ -82,6 +82,11 @@ class SpaceClaim:
         """Fires when there is room for all that is claimed. Fails with NoRoomError."""
         return self._ledger.room()
 
+    def holds(self, count: int) -> None:
+        """Note that ``count`` bytes of it are on the disk from before."""
+        if not self.released:
+            self._ledger.holds(self, self._at_most(count))
+
     def wrote(self, count: int) -> None:
         """Note that ``count`` further bytes of it were written, or allocated on disk.
 
@@ -89,7 +94,10 @@ class SpaceClaim:
         be refused too early, but never too late.
         """
         if not self.released:
-            self._ledger.wrote(self, max(0, min(count, self.size - self.written)))
+            self._ledger.wrote(self, self._at_most(count))
+
+    def _at_most(self, count: int) -> int:
+        return max(0, min(count, self.size - self.written))
 
     def release(self) -> None:
         """End the claim: its bytes are stored and counted, or not needed. Idempotent."""
@@ -173,15 +181,19 @@ class SpaceLedger:
         """How many bytes are stored, without those that belong to a claim."""
         return self.contents + self.parked
 
-    def change_contents(self, difference: int) -> None:
-        """Note that files under blobs/ take so many more bytes; negative: fewer."""
+    def change_contents(self, difference: int, *, unclaimed: bool = False) -> None:
+        """Note that files under blobs/ take so many more bytes; negative: fewer.
+
+        :param unclaimed: they were written just now, and belonged to no claim, which would have
+            noted that already (:meth:`SpaceClaim.wrote`).
+        """
         self.contents = max(0, self.contents + difference)
-        self.consumed += max(0, difference)
+        if unclaimed:
+            self.consumed += max(0, difference)
 
     def change_parked(self, difference: int) -> None:
-        """The same for partial files that are not open."""
+        """The same for partial files that are not open. What they take was claimed before."""
         self.parked = max(0, self.parked + difference)
-        self.consumed += max(0, difference)
 
     def max_size(self) -> int:
         """The limit of all stored bytes; 0 before the first measurement."""
@@ -250,10 +262,14 @@ class SpaceLedger:
         free = self._space.free - (self.consumed - self._consumed_before)
         return max(taken + more - self._largest, self._spare + promised - free)
 
-    def wrote(self, claim: SpaceClaim, count: int) -> None:
-        """For :class:`SpaceClaim`: part of it is on the disk now."""
+    def holds(self, claim: SpaceClaim, count: int) -> None:
+        """For :class:`SpaceClaim`: part of it is on the disk."""
         claim.written += count
         self._written += count
+
+    def wrote(self, claim: SpaceClaim, count: int) -> None:
+        """For :class:`SpaceClaim`: part of it has come to the disk just now."""
+        self.holds(claim, count)
         self.consumed += count
 
     def released(self, claim: SpaceClaim) -> None:

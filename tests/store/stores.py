@@ -48,7 +48,7 @@ class StoreTestCase(SynchronousTestCase):
             pool or ImmediatePool(),
             self.paths,
             boot_id=boot_id,
-            changed=lambda digest, difference: self.changes.append(difference),
+            changed=lambda digest, difference, unclaimed: self.changes.append(difference),
             parked=self.parked.append,
             damaged=lambda digest, size: self.damages.append((digest, size)),
             reading=reading,

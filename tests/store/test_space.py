@@ -192,9 +192,24 @@ class SpaceLedgerTests(SynchronousTestCase):
         """Bytes written while the file system was asked are deducted from its answer."""
         space = ledger(free=500)
         consumed = space.consumed
-        space.change_contents(300)
+        space.change_contents(300, unclaimed=True)
         space.measured(FileSystemSpace(20_000, 500), consumed)
         self.assertEqual(self.claims(space, 101, 100), [False, True])
+
+    def test_each_byte_is_deducted_once(self) -> None:
+        """What a claim wrote is not deducted again as it is stored, set aside or taken up."""
+        space = ledger(max_size=10_000, max_blob=10_000, free=1000)
+        for after in (space.change_contents, space.change_parked):
+            claim = space.claim(200)
+            assert claim is not None
+            claim.wrote(200)
+            after(200)
+            claim.release()
+        space.change_parked(-200)
+        resumed = space.claim(300)
+        assert resumed is not None
+        resumed.holds(200)
+        self.assertEqual(self.claims(space, 401, 400), [False, True])
 
     def test_wrote_too_much(self) -> None:
         """A claim never counts more bytes than it has."""
@@ -228,7 +243,7 @@ class SpaceLedgerTests(SynchronousTestCase):
                 claims += [claim] if claim else []
             elif action == "change":
                 disk_free -= max(amount, -space.used)
-                space.change_contents(amount)
+                space.change_contents(amount, unclaimed=True)
             elif claims and action == "grow":
                 granted = claims[-1].grow(amount) and amount > 0
             elif claims and action == "wrote":
@@ -238,6 +253,7 @@ class SpaceLedgerTests(SynchronousTestCase):
             elif claims and action == "store":
                 claim = claims.pop()
                 disk_free -= claim.size - claim.written
+                claim.wrote(claim.size - claim.written)
                 space.change_contents(claim.size)
                 claim.release()
             elif claims:

@@ -81,6 +81,9 @@ class FakeClaim:
         """There is room, unless the space says otherwise."""
         return self._space.room()
 
+    def holds(self, count: int) -> None:
+        """Nothing to account for."""
+
     def wrote(self, count: int) -> None:
         """Nothing to account for."""
 

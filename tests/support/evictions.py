@@ -88,7 +88,7 @@ class Storage:
             pool,
             self.paths,
             boot_id="boot",
-            changed=lambda _, difference: self.ledger.change_contents(difference),
+            changed=lambda _, *change: self.ledger.change_contents(change[0], unclaimed=change[1]),
             parked=self.ledger.change_parked,
         )
         removed: Generations[Hashable] = Generations(100)

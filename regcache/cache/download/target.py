@@ -91,8 +91,7 @@ class PartialClaim:
             self._claim = self._space.claim(size)
             if self._claim is not None:
                 self._claimed = size
-                if self._written:
-                    self._claim.wrote(self._written)
+                self._claim.holds(self._written)
             return self._claim is not None
         if size > self._claimed:
             if not self._claim.grow(size):
@@ -132,8 +131,9 @@ class PartialClaim:
         self.release()
 
     def release(self) -> None:
-        """Release the claim. Idempotent."""
+        """Release the claim. Idempotent. What is claimed later begins with nothing."""
         claim, self._claim = self._claim, None
+        self._written = 0
         if claim is not None:
             claim.release()
 

@@ -36,6 +36,7 @@ _LONG = {
     "rate-seat",
     "rate-fair",
     "usage",
+    "operating",
     "warm-h2",
     "warm-h1",
     "digest-h2",

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, react
 
 from benchmarks.index_maker import make_index
+from regcache.collecting import spare_what_is_there
 from regcache.retention import Selection
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
@@ -97,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=int, default=20_000)
     arguments = parser.parse_args()
+    spare_what_is_there()  # as the daemon does
     with tempfile.TemporaryDirectory() as folder:
         made = make_index(Path(folder) / "made.sqlite", arguments.images)
         path = str(Path(folder) / "index.sqlite")

@@ -162,6 +162,10 @@ TARGETS: list[Target] = [
     _most("start", "idle RSS, MiB", "idle_rss_mib", 70),
     _most("growth", "seconds until /v2/ answers", "seconds", 1.5),
     _most("growth", "idle RSS, MiB", "idle_rss_mib", 130),
+    _most("operating", "status, ms", "status_ms", 200),
+    _most("operating", "first page of repositories by last use, ms", "by_use_ms", 200),
+    _most("operating", "a search, ms", "search_ms", 200),
+    _most("operating", "the plan of a purge, ms", "plan_ms", 200),
     _most("usage", "all accounts of a month, ms", "month_ms", 200),
     _most("usage", "a year of one account, ms", "account_ms", 200),
 ]

@@ -119,6 +119,14 @@ class PlanSums:
     images: int = 0
     tags: int = 0
 
+    def __add__(self, more: "PlanSums") -> "PlanSums":
+        return PlanSums(
+            self.contents + more.contents,
+            self.freed + more.freed,
+            self.images + more.images,
+            self.tags + more.tags,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Savings:

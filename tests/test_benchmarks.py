@@ -332,7 +332,8 @@ class CommandTests(SynchronousTestCase):
         http2 = {"warm-h2", "warm-h1", "digest-h2", "digest-h1"}
         rates = {"rate-plain", "rate-tls", "rate-h2", "rate-seat", "rate-fair"}
         self.assertEqual(
-            left_out, {"growth", "usage", "long-link", "long-link-tls"} | http2 | rates
+            left_out,
+            {"growth", "usage", "operating", "long-link", "long-link-tls"} | http2 | rates,
         )
 
     def test_one_round(self) -> None:

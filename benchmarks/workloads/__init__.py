@@ -17,6 +17,7 @@ from benchmarks.workloads.cold import (
 )
 from benchmarks.workloads.distant import LongLink, LongLinkTls
 from benchmarks.workloads.http2 import DigestHttp1, DigestHttp2, WarmHttp1, WarmHttp2
+from benchmarks.workloads.operating import Operating
 from benchmarks.workloads.rates import RateHttp2, RatePlain, RateTls
 from benchmarks.workloads.seats import FairShares, SeatRate
 from benchmarks.workloads.starting import Growth, Start
@@ -67,6 +68,7 @@ _CLASSES: list[type[Workload]] = [
     TinyTls,
     Start,
     Growth,
+    Operating,
     UsagePage,
 ]
 

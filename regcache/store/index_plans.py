@@ -7,9 +7,9 @@ between. Functions take the connection first, and run in that thread.
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from regcache.identity import Repository
@@ -55,19 +55,19 @@ _PLACES = "places p"
 _CONTENTS = "places p CROSS JOIN contents c ON c.id = p.content_id"
 
 _SUMS = """
-SELECT count(*), ifnull(sum((p.size + 4095) / 4096), 0) * 4096 FROM {} WHERE {}
+SELECT count(*), ifnull(sum((p.size + 4095) / 4096), 0) * 4096,
+    count(p.tags), ifnull(sum(p.tags), 0)
+FROM {} WHERE {}
 """
 
 _IMAGES = """
-SELECT p.content_id, ifnull((SELECT max(last_use) FROM uses WHERE content_id = p.content_id), 0),
-    (SELECT count(*) FROM tags t WHERE t.digest = c.digest)
-FROM contents c CROSS JOIN places p ON p.content_id = c.id
-WHERE c.id > :after AND c.id <= :end AND c.media_type != '' AND {}
-AND NOT EXISTS (
-    SELECT 1 FROM mentions m JOIN places q ON q.content_id = m.manifest_id
-    WHERE m.digest = c.digest
-)
+SELECT p.content_id, ifnull(max(u.last_use), 0)
+FROM {} LEFT JOIN uses u ON u.content_id = p.content_id
+WHERE p.tags IS NOT NULL AND {} GROUP BY p.content_id HAVING {}
 """
+
+# As index_eviction says it, of a last use that is looked up anyway.
+_LAST_USED_BEFORE = "ifnull(max(u.last_use), p.since) <= :last_use"
 
 _IS_PINNED = """
 SELECT 1 FROM contents c JOIN pinned n ON n.digest = c.digest WHERE c.id = ?
@@ -168,20 +168,17 @@ def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> in
     (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
     names = selection_parameters(work.selection, after, after + RANGE)
     (has_pins,) = connection.execute("SELECT EXISTS (SELECT 1 FROM pinned)").fetchone()
-    where = where_planned(work.selection) + (_NOT_PINNED if has_pins else "")
-    sums_of = _SUMS.format(_CONTENTS if has_pins else _PLACES, where)
-    contents, freed = connection.execute(sums_of, names).fetchone()
-    images = tags = 0
-    for number, last_use, tag_count in connection.execute(_IMAGES.format(where), names):
-        images += 1
-        tags += tag_count
-        work.longest_unused.append((-last_use, number))
+    tables, unpinned = (_CONTENTS, _NOT_PINNED) if has_pins else (_PLACES, "")
+    sums_of = _SUMS.format(tables, where_planned(work.selection) + unpinned)
+    found = PlanSums(*connection.execute(sums_of, names).fetchone())
+    if found.images:
+        where = where_planned(replace(work.selection, unused_since=inf)) + unpinned
+        having = _LAST_USED_BEFORE if isfinite(work.selection.unused_since) else "true"
+        images = connection.execute(_IMAGES.format(tables, where, having), names)
+        work.longest_unused.extend((-last_use, number) for number, last_use in images)
     if len(work.longest_unused) >= 2 * MOST_ENTRIES:
         work.longest_unused = _ranked(work)
-    sums = work.sums
-    work.sums = PlanSums(
-        sums.contents + contents, sums.freed + freed, sums.images + images, sums.tags + tags
-    )
+    work.sums += found
     return after + RANGE if after + RANGE < last else None
 
 

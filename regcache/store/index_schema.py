@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from regcache.digests import Digest
 from regcache.store.catalogue_schema import CATALOGUE
+from regcache.store.image_schema import IMAGES
 
 _ALGORITHM_BYTES = {"sha256": b"\x01", "sha512": b"\x02"}
 _ALGORITHM_NAMES = {code[0]: name for name, code in _ALGORITHM_BYTES.items()}
@@ -271,6 +272,7 @@ ALTER TABLE mentions ADD COLUMN position INTEGER;  -- in the manifest; NULL: not
 
 MIGRATIONS: Sequence[str] = (
     *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS, CATALOGUE, _FETCHES),
+    IMAGES,
 )
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
@@ -282,7 +284,7 @@ _PROBES = (
     "SELECT id FROM contents ORDER BY digest LIMIT 1",
     "SELECT content_id FROM links ORDER BY content_id DESC LIMIT 1",
     "SELECT position FROM mentions LIMIT 1",
-    "SELECT fetched_by FROM places ORDER BY content_id DESC LIMIT 1",
+    "SELECT fetched_by, tags FROM places ORDER BY content_id DESC LIMIT 1",
     "SELECT content_id FROM places ORDER BY place, needed, priority LIMIT 1",
     "SELECT count FROM uses LIMIT 1",
     "SELECT content_id FROM ghosts LIMIT 1",

@@ -18,14 +18,18 @@ RANGE = 1000
 AGES = (1, 7, 30, 90)
 """Days since the last use, by which what is stored is divided."""
 
+# Where nothing is pinned no content is looked at.
+_IS_PINNED = """(EXISTS (SELECT 1 FROM pinned) AND EXISTS (
+        SELECT 1 FROM pinned n JOIN contents c ON c.digest = n.digest WHERE c.id = p.content_id
+    ))"""
+
 # Materialized: else the last use is looked up again for each age that it is compared with.
-_BY_AGE = """
+_BY_AGE = f"""
 WITH aged AS MATERIALIZED (
     SELECT p.size, (:now - ifnull(
         (SELECT max(last_use) FROM uses WHERE content_id = p.content_id), p.since
     )) / 86400.0 AS age,
-    EXISTS (SELECT 1 FROM pinned n JOIN contents c ON c.digest = n.digest WHERE c.id = p.content_id)
-        AS pinned
+    {_IS_PINNED} AS pinned
     FROM places p WHERE p.content_id > :after AND p.content_id <= :end AND +p.place = 'disk'
 )
 SELECT CASE
@@ -34,11 +38,10 @@ SELECT CASE
 FROM aged GROUP BY place
 """
 
-_BY_UPSTREAM = """
+_BY_UPSTREAM = f"""
 SELECT upstream, sum(size), sum(iif(pinned, size, 0)) FROM (
     SELECT DISTINCT l.content_id, u.name AS upstream, p.size,
-        EXISTS (SELECT 1 FROM pinned n JOIN contents c ON c.digest = n.digest
-                WHERE c.id = p.content_id) AS pinned
+        {_IS_PINNED} AS pinned
     FROM places p CROSS JOIN links l ON l.content_id = p.content_id
     CROSS JOIN upstreams u ON u.key = l.upstream
     WHERE p.content_id > :after AND p.content_id <= :end AND +p.place = 'disk'

@@ -1,6 +1,6 @@
 # regcache from a checkout:  docker build -t regcache .
 #
-#   docker run -d --name regcache -p 5000:5000 -v regcache:/var/lib/regcache regcache
+#   docker run -d --name regcache -p 127.0.0.1:5000:5000 -v regcache:/var/lib/regcache regcache
 #
 # The configuration is /etc/regcache/regcache.yml: mount a folder there for one of your own.
 # `docker exec regcache regcachectl status` asks the daemon.

@@ -3,6 +3,7 @@ import { html, render } from "../vendor/lit-html/lit-html.js";
 import { onRefused, Problem } from "./core/api.js";
 import { EventStream, TOPICS } from "./core/events.js";
 import { cutAgain } from "./core/hostile.js";
+import { showBeginnings } from "./core/more.js";
 import { loadTexts } from "./core/i18n.js";
 import { paint, paintRarely, paintWith } from "./core/painting.js";
 import { applyTheme } from "./core/preferences.js";
@@ -83,6 +84,7 @@ function leave() {
   closeDialog();
   page?.close?.();
   cutAgain();
+  showBeginnings();
 }
 
 function focusTitle() {

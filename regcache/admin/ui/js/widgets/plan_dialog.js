@@ -17,6 +17,7 @@ import { t } from "../core/i18n.js";
 import { paint } from "../core/painting.js";
 import { bigSize, button, icon } from "./basics.js";
 import { closeDialog, dialogFrame, openDialog } from "./dialog.js";
+import { few } from "./few.js";
 import { followJob, jobOf, jobProgress } from "./job.js";
 import { repositoryName, shortReference } from "./names.js";
 import { failure, skeleton } from "./panel.js";
@@ -145,15 +146,15 @@ export function planRows(plan) {
   const hidden = plan.images - Math.min(SHOWN, plan.items.length);
   return html`<ul class="plan" tabindex="0" aria-label=${t("plan.label")}>${plan.skipped.slice(0, SHOWN).map(skippedRow)}${plan.items.slice(0, SHOWN).map(itemRow)}
     ${hidden > 0 ? html`<li class="t2">${t("plan.more", { n: hidden })}</li>` : nothing}</ul>
-    ${plan.also_lost_tags.length ? html`<p class="small warn">${icon("warn")} ${t("plan.also")} ${plan.also_lost_tags.map((each, i) => html`${i ? ", " : nothing}${hostile(each)}`)}</p>` : nothing}`;
+    ${plan.also_lost_tags.length ? html`<p class="small warn">${icon("warn")} ${t("plan.also")} ${few("also lost", plan.also_lost_tags, (each) => hostile(each))}</p>` : nothing}`;
 }
 
 /** @param {Plan["items"][number]} item */
 function itemRow({ name, tags, digest, unused_days: days, size_bytes: whole, frees_bytes: frees, shared_with: others }) {
-  const called = tags.length ? tags.join(", ") : shortReference(digest ?? "");
+  const called = few(`called ${name} ${digest}`, tags.length ? tags : [shortReference(digest ?? "")], (each) => hostile(each));
   const used = days === null ? t("plan.never") : days === 0 ? t("plan.today") : t("plan.unused", { n: days });
-  return html`<li><span>${name ? repositoryName(name) : t("plan.nameless")} <span class="t3">${hostile(called)}</span></span><span class="num">${size(frees)}</span>
-    <small>${used}${whole > frees ? html` · ${t("plan.stays", { size: size(whole - frees) })}` : nothing}${others.length ? html` · ${t("plan.shared")} ${others.map((each, i) => html`${i ? ", " : nothing}${hostile(each)}`)}` : nothing}</small></li>`;
+  return html`<li><span>${name ? repositoryName(name) : t("plan.nameless")} <span class="t3">${called}</span></span><span class="num">${size(frees)}</span>
+    <small>${used}${whole > frees ? html` · ${t("plan.stays", { size: size(whole - frees) })}` : nothing}${others.length ? html` · ${t("plan.shared")} ${few(`shared ${name} ${digest}`, others, (each) => hostile(each))}` : nothing}</small></li>`;
 }
 
 /** @param {Plan["skipped"][number]} item */

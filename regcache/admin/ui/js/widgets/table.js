@@ -1,8 +1,10 @@
 /** Tables: headers that sort, rows that can be selected, columns that fold on narrow windows. */
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
-import { count } from "../core/format.js";
+import { count as countText } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { showUpTo, shownOf } from "../core/more.js";
+import { paint } from "../core/painting.js";
 import { button, spoken } from "./basics.js";
 import { skeleton, whenThere } from "./panel.js";
 
@@ -89,6 +91,20 @@ function header(column, { sort, resort }) {
     <button type="button" @click=${turned}>${title}${isChosen ? html` <span aria-hidden="true">${isDown ? "↓" : "↑"}</span>` : nothing}</button></th>`;
 }
 
+/** Rows that are shown at once of those that came all together. */
+const ROWS = 100;
+
+/** A table that may be long: its first rows, and more of them when somebody asks. @template T @param {string} key what it is of, on this page @param {TableModel<T>} model */
+export function longTable(key, model) {
+  const { rows } = model, count = shownOf(key, ROWS);
+  if (rows.length <= count) return table(model);
+  const show = () => {
+    showUpTo(key, count + ROWS);
+    paint();
+  };
+  return html`${table({ ...model, rows: rows.slice(0, count) })}<footer>${t("table.shown.of", { n: count, total: countText(rows.length) })} · ${button({ label: t("table.more"), run: show, classes: "q" })}</footer>`;
+}
+
 /**
  * A table of rows that come page by page, with what stands below it.
  *
@@ -106,6 +122,6 @@ export function pagedTable(resource, model, whenEmpty) {
 /** @template T @param {import("../core/resource.js").PagedResource<T>} resource @param {number} shown */
 function below(resource, shown) {
   const more = resource.next ? html` · ${button({ label: t("table.more"), run: () => resource.more(), classes: "q" })}` : nothing;
-  const text = resource.total == null ? t("table.shown", { n: shown }) : t("table.shown.of", { n: shown, total: count(resource.total) });
+  const text = resource.total == null ? t("table.shown", { n: shown }) : t("table.shown.of", { n: shown, total: countText(resource.total) });
   return html`<footer>${text}${more}${resource.isLoading && resource.isSlow ? skeleton(1) : nothing}</footer>`;
 }

@@ -3,12 +3,16 @@ import { html, nothing } from "../../../vendor/lit-html/lit-html.js";
 import { count, size } from "../../core/format.js";
 import { t } from "../../core/i18n.js";
 import { since } from "../../widgets/basics.js";
+import { few } from "../../widgets/few.js";
 import { imageLink, pinMark } from "../../widgets/names.js";
 import { platform } from "../../widgets/platforms.js";
 import { sparkline } from "../../widgets/sparkline.js";
 
 /** @typedef {import("./shapes.js").Repository} Repository */
 /** @typedef {import("./shapes.js").Platform} Platform */
+
+/** Platforms that a row shows at first. */
+const IN_A_ROW = { most: 8, between: " " };
 
 /** @returns {Array<import("../../widgets/table.js").Column<Repository>>} */
 export function columns() {
@@ -26,7 +30,7 @@ export function columns() {
 
 /** Full only if it is full for every tag that lists it. @param {Repository} row */
 function sums(row) {
-  const shown = row.platforms.map((each) => platform(each.platform ?? t("platform.unknown"), { isWhole: each.partial_tags === 0 && each.complete_tags > 0, share: shareOf(each.here_bytes, each.all_bytes) }));
+  const shown = few(`platforms ${row.name}`, row.platforms, (each) => platform(each.platform ?? t("platform.unknown"), { isWhole: each.partial_tags === 0 && each.complete_tags > 0, share: shareOf(each.here_bytes, each.all_bytes) }), IN_A_ROW);
   return html`${shown}${row.absent_platforms ? html`<span class="t3 small nw" title=${t("absent.title")}>${t("absent", { n: row.absent_platforms })}</span>` : nothing}`;
 }
 
@@ -36,11 +40,11 @@ export function shareOf(here, all) {
   return all ? Math.min(0.99, here / all) : 0.5;
 }
 
-/** The platforms of one image. @param {Platform[]} platforms */
-export function platformList(platforms) {
+/** The platforms of one image. @param {Platform[]} platforms @param {string} digest of it */
+export function platformList(platforms, digest) {
   const here = platforms.filter((each) => each.manifest_here || each.here_bytes > 0);
   const absent = platforms.length - here.length;
-  return html`${here.map((each) => onePlatform(each))}${absent ? html`<span class="t3 small nw" title=${t("absent.title")}>${t("absent", { n: absent })}</span>` : nothing}`;
+  return html`${few(`platforms ${digest}`, here, (each) => onePlatform(each), IN_A_ROW)}${absent ? html`<span class="t3 small nw" title=${t("absent.title")}>${t("absent", { n: absent })}</span>` : nothing}`;
 }
 
 /** @param {Platform} each @param {boolean} [isLong] */

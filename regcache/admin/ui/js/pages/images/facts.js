@@ -5,6 +5,7 @@ import { hostile } from "../../core/hostile.js";
 import { t } from "../../core/i18n.js";
 import { since } from "../../widgets/basics.js";
 import { copyButton } from "../../widgets/copying.js";
+import { few } from "../../widgets/few.js";
 import { imageLink } from "../../widgets/names.js";
 import { panel } from "../../widgets/panel.js";
 
@@ -18,7 +19,7 @@ export function factsPanel(image) {
     classes: "c5",
     content: html`<div class="in"><dl class="facts">
       ${copied(t("facts.pull"), image.pull.docker)}${copied(t("digest"), image.digest)}
-      ${others.length ? fact(t("facts.same"), others.map((each, i) => html`${i ? ", " : nothing}${imageLink(image.name, each, hostile(each))}`)) : nothing}
+      ${others.length ? fact(t("facts.same"), few("same", others, (each) => imageLink(image.name, each, hostile(each)))) : nothing}
       ${fact(t("on.disk"), onDisk(image))}
       ${image.first_fetched ? fact(t("facts.first"), html`${exactTime(image.first_fetched)}${image.fetched_by ? html` <span class="t3">${t("facts.by")} ${hostile(image.fetched_by)}</span>` : nothing}`) : nothing}
       ${fact(t("last.used"), html`${since(image.last_used)}${image.pulls_30d == null ? nothing : html` · ${t("facts.pulls", { n: image.pulls_30d })}`}`)}

@@ -24,6 +24,8 @@ import { concerns, crumb } from "./repository.js";
 /** @typedef {import("./shapes.js").PlatformDetails} PlatformDetails */
 
 const CHANGED_MS = 2000;
+/** Platforms that the sentence names. */
+const TOLD = 6;
 
 /** @param {string} name @param {string} reference @returns {import("../pages.js").Page} */
 export function imagePage(name, reference) {
@@ -139,10 +141,11 @@ function firstHere(platforms) {
 function summary(platforms) {
   const whole = platforms.filter((each) => each.complete), partly = platforms.filter(isPartly);
   const absent = platforms.length - whole.length - partly.length;
-  const names = (/** @type {Platform[]} */ some) => some.map((each) => plain(each.platform ?? t("platform.unknown"))).join(", ");
+  const names = (/** @type {Platform[]} */ some) => some.slice(0, TOLD).map((each) => plain(each.platform ?? t("platform.unknown"))).join(", ") + (some.length > TOLD ? ` ${t("few.more", { n: some.length - TOLD })}` : "");
   const parts = [
     whole.length ? t("summary.whole", { platforms: names(whole) }) : t("summary.none"),
-    ...partly.map((each) => t(each.layers === null ? "summary.part.unknown" : "summary.part", { platform: names([each]), n: each.layers_here, layers: each.layers ?? "", here: size(each.here_bytes), all: size(each.all_bytes) })),
+    ...partly.slice(0, TOLD).map((each) => t(each.layers === null ? "summary.part.unknown" : "summary.part", { platform: names([each]), n: each.layers_here, layers: each.layers ?? "", here: size(each.here_bytes), all: size(each.all_bytes) })),
+    partly.length > TOLD ? t("summary.parts", { n: partly.length - TOLD }) : "",
     absent ? t("summary.absent", { n: absent }) : "",
   ];
   return parts.filter(Boolean).join(" ");

@@ -6,20 +6,19 @@ import { t } from "../../core/i18n.js";
 import { shortDigest } from "../../widgets/names.js";
 import { panel } from "../../widgets/panel.js";
 import { platform } from "../../widgets/platforms.js";
-import { table } from "../../widgets/table.js";
+import { longTable } from "../../widgets/table.js";
 
 /** @typedef {import("./shapes.js").Step} Step */
 
 /** @param {Step[]} steps @param {import("./shapes.js").Platform} chosen */
 export function layersPanel(steps, chosen) {
   const numbered = steps.map((step, i) => ({ ...step, number: i + 1 }));
-  const layers = steps.flatMap(({ layer }) => (layer ? [layer] : []));
-  const whole = layers.filter((each) => each.size_bytes !== null && each.here_bytes >= each.size_bytes).length;
+  const all = chosen.layers ?? steps.filter(({ layer }) => layer !== null).length;
   return panel({
     title: t("history"),
     note: chosen.platform ?? "",
-    tools: html`<span class="small t2">${t("history.here", { n: layers.length, here: whole })}</span>`,
-    content: table({ label: t("history"), rows: numbered, keyOf: (row) => String(row.number), classes: "hist", rowClasses: (row) => (row.layer ? "" : "dim"), columns: columns() }),
+    tools: html`<span class="small t2">${t("history.here", { n: all, here: chosen.layers_here })}</span>`,
+    content: longTable(`layers ${chosen.digest}`, { label: t("history"), rows: numbered, keyOf: (row) => String(row.number), classes: "hist", rowClasses: (row) => (row.layer ? "" : "dim"), columns: columns() }),
   });
 }
 

@@ -5,7 +5,7 @@ import { t } from "../../core/i18n.js";
 import { since } from "../../widgets/basics.js";
 import { meter } from "../../widgets/meter.js";
 import { panel } from "../../widgets/panel.js";
-import { table } from "../../widgets/table.js";
+import { longTable } from "../../widgets/table.js";
 import { onePlatform } from "./columns.js";
 
 /** @typedef {import("./shapes.js").Platform} Platform */
@@ -17,9 +17,10 @@ export function isPartly(each) {
 
 /** @param {import("./shapes.js").Image} image @param {string | null} chosen @param {(platform: Platform) => void} choose */
 export function platformsPanel(image, chosen, choose) {
-  const rows = table({
+  const there = image.platforms.filter((each) => each.manifest_here), absent = image.platforms.filter((each) => !each.manifest_here);
+  const rows = longTable("platforms", {
     label: t("platforms"),
-    rows: image.platforms,
+    rows: [...there, ...absent],
     keyOf: (row) => row.digest,
     rowClasses: (row) => (row.digest === chosen ? "sel" : ""),
     columns: [

@@ -8,6 +8,7 @@ import { PagedResource, Resource } from "../../core/resource.js";
 import { go, link } from "../../core/router.js";
 import { rarely } from "../../core/timer.js";
 import { actionButton, icon, since } from "../../widgets/basics.js";
+import { few } from "../../widgets/few.js";
 import { imageLink, pinMark } from "../../widgets/names.js";
 import { failure } from "../../widgets/panel.js";
 import { pagedTable } from "../../widgets/table.js";
@@ -62,7 +63,7 @@ function view(name, repository, tags) {
 function columns(name) {
   return [
     { title: t("tags"), classes: "name", cell: (row) => tagCell(name, row) },
-    { title: t("platforms.cached"), fold: "narrow", cell: (row) => platformList(row.platforms), folded: (row) => platformList(row.platforms) },
+    { title: t("platforms.cached"), fold: "narrow", cell: (row) => platformList(row.platforms, row.digest), folded: (row) => platformList(row.platforms, row.digest) },
     { title: t("frees.alone"), isNumber: true, cell: (row) => size(row.frees_bytes) },
     { title: t("checked"), isNumber: true, fold: "narrow", classes: "t2", cell: (row) => since(row.checked) },
     { title: t("last.used"), isNumber: true, cell: (row) => since(row.last_used) },
@@ -73,5 +74,5 @@ function columns(name) {
 function tagCell(name, { tags, digest, pinned }) {
   const [first, ...more] = tags;
   const named = first ? imageLink(name, first, hostile(first)) : imageLink(name, digest, html`<code>${hostile(digest.slice(0, 19))}</code>`);
-  return html`${named}${more.length ? html` <span class="t3 small">${more.map((each, i) => html`${i ? ", " : nothing}${hostile(each)}`)}</span>` : nothing}${pinned ? pinMark() : nothing}`;
+  return html`${named}${more.length ? html` <span class="t3 small">${few(`tags ${digest}`, more, (each) => hostile(each))}</span>` : nothing}${pinned ? pinMark() : nothing}`;
 }

@@ -36,9 +36,10 @@ class FileClosedError(OSError):
 
 
 class Sampled:
-    """Which parts of a file were found in the page cache a moment ago.
+    """Which parts of a file were found in the page cache, or written to it, a moment ago.
 
-    This saves system calls: fifty readers of a growing file ask for the same bytes in turn.
+    This saves system calls: fifty readers of a growing file ask for the same bytes in turn. Each
+    call gives the interpreter's lock away, and waits for it afterwards.
 
     :ivar steps: the numbers of the steps whose first byte was there.
     """
@@ -52,6 +53,10 @@ class Sampled:
         if not 0 <= now - self._since <= REMEMBERED:
             self.steps.clear()
             self._since = now
+
+    def add(self, offset: int, end: int) -> None:
+        """Note all steps whose first byte lies in ``[offset, end)``."""
+        self.steps.update(range(-(-offset // _PROBE_STEP), -(-end // _PROBE_STEP)))
 
 
 class CachedReads:
@@ -70,6 +75,7 @@ class CachedReads:
         self._seconds = seconds
         self._byte = memoryview(bytearray(1))
         self._flag: int | None = getattr(os, "RWF_NOWAIT", None)
+        self._proven = False  # something was read so
         self._buffer = bytearray()
 
     def read(self, descriptor: int, offset: int, length: int) -> bytes | None:
@@ -93,12 +99,20 @@ class CachedReads:
                 return False
         return True
 
+    def wrote(self, offset: int, end: int, sampled: Sampled) -> None:
+        """Take what was written just now for present, where files are read from the page cache."""
+        if self._proven:
+            sampled.forget_old(self._seconds())
+            sampled.add(offset, end)
+
     def _fill(self, view: memoryview, descriptor: int, offset: int) -> bool:
         """Whether the whole view was read without blocking."""
         if self._flag is None:
             return False
         try:
-            return self._preadv(descriptor, [view], offset, self._flag) == len(view)
+            filled = self._preadv(descriptor, [view], offset, self._flag) == len(view)
+            self._proven = self._proven or filled
+            return filled
         except OSError as error:  # EAGAIN above all; other faults show again in the pool
             if error.errno in _UNSUPPORTED:
                 self._flag = None
@@ -258,6 +272,10 @@ class ContentFile:
         if not length or self._opened.closing or self._readable(offset, length) != length:
             return False
         return self._cached.has(self._opened.fileno(), offset, length, self._sampled)
+
+    def _wrote(self, offset: int, end: int) -> None:
+        """These bytes were written just now."""
+        self._cached.wrote(offset, end, self._sampled)
 
     def fileno(self) -> int:
         """The descriptor. :raises FileClosedError: after :meth:`close`."""

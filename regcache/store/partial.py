@@ -160,6 +160,7 @@ class PartialFile(ContentFile):
         def mark() -> bool:
             if generation == self._generation:
                 self.present.add(offset, end)
+                self._wrote(offset, end)
                 self._saver.wrote()
             return generation == self._generation
 

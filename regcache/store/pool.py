@@ -7,6 +7,7 @@ job itself.
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -93,6 +94,8 @@ class WorkPool(Service):
         self._gathers = gathers
         self._gathered: list[_Job] = []
         self._threads: _Threads | None = None
+        self._outcomes: deque[tuple[Deferred[Any], Any]] = deque()
+        self._delivery_due = False
         self._jobs = 0
         self._idle: Deferred[None] | None = None
 
@@ -127,8 +130,19 @@ class WorkPool(Service):
                 self._deliver(job[0], Failure())
 
     def _done(self, result: "Deferred[Any]", outcome: Any) -> None:
-        """Hand an outcome to the reactor's thread. Called in the job's thread."""
-        self._reactor.callFromThread(self._deliver, result, outcome)
+        """Hand an outcome to the reactor's thread. Called in the job's thread.
+
+        To wake the reactor is a call of the system; outcomes that it has not taken yet share one.
+        """
+        self._outcomes.append((result, outcome))
+        if not self._delivery_due:
+            self._delivery_due = True
+            self._reactor.callFromThread(self._deliver_all)
+
+    def _deliver_all(self) -> None:
+        self._delivery_due = False  # first: what comes from here on has a call of its own
+        for _ in range(len(self._outcomes)):
+            self._deliver(*self._outcomes.popleft())
 
     def _deliver(self, result: "Deferred[Any]", outcome: Any) -> None:
         """Deliver outcomes. Called in the reactor's thread."""

@@ -18,6 +18,7 @@ from regcache.store.content_file import (
     ContentFile,
     FileClosedError,
     OpenFile,
+    Sampled,
 )
 from regcache.store.pool import PoolStoppedError
 from tests.support.pools import HeldPool, ImmediatePool
@@ -192,6 +193,21 @@ class ContentFileTests(SynchronousTestCase):
         self.assertFalse(file.cached(0, STEP))
         cache.held = range(STEP)
         self.assertTrue(file.cached(0, STEP))
+
+    def test_written(self) -> None:
+        """What was written just now is not asked for, once something was found in memory."""
+        cache = FakePageCache(range(1))
+        cached, sampled = CachedReads(cache.preadv, lambda: cache.now), Sampled()
+        cached.wrote(0, 4 * STEP, sampled)
+        self.assertFalse(cached.has(3, 1, 1, sampled))
+        self.assertTrue(cached.has(3, 0, 1, sampled))
+        cached.wrote(STEP // 2, 3 * STEP + 1, sampled)
+        cache.asked.clear()
+        self.assertTrue(cached.has(3, STEP + 5, 3 * STEP - 9, sampled))
+        self.assertEqual(cache.asked, [])
+        self.assertFalse(cached.has(3, STEP, 3 * STEP + 1, sampled))
+        cache.now += REMEMBERED + 0.01
+        self.assertFalse(cached.has(3, STEP, 1, sampled))
 
     def large(self, cache: "FakePageCache") -> ContentFile:
         """Content of which a page cache holds a part."""

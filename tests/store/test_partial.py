@@ -405,17 +405,42 @@ class Owner:
 class FaultyDiskTests(StoreTestCase):
     """Tests for :class:`PartialFile` on disks that do not do as they are told."""
 
-    def faulty(self, disk: Any, pool: Any = None) -> PartialFile:
+    def faulty(self, disk: Any, pool: Any = None, cached: CachedReads | None = None) -> PartialFile:
         """A file on such a disk."""
         names = PartialNames(self.paths, PartialKey(DIGEST), "boot")
         raw, state, _ = names.open()
         opened = OpenFile(raw, pool or ImmediatePool())
         self.owner = Owner()
         file = PartialFile(
-            names, opened, cached=CachedReads(), state=state, owner=self.owner, pwritev=disk
+            names,
+            opened,
+            cached=cached or CachedReads(),
+            state=state,
+            owner=self.owner,
+            pwritev=disk,
         )
         self.addCleanup(file.close)
         return file
+
+    def test_written_is_cached(self) -> None:
+        """The page cache is not asked for what was written just now, but for a failed write."""
+        asked: list[int] = []
+
+        def preadv(descriptor: int, buffers: Any, offset: int, flags: int) -> int:
+            asked.append(offset)
+            return 1
+
+        step = 128 * 1024
+        disk = FaultyDisk(4 * step, 4 * step)
+        file = self.faulty(disk, cached=CachedReads(preadv, lambda: 1.0))
+        file.set_size(5 * step)
+        self.successResultOf(file.write(0, [bytes(step)]))
+        self.assertTrue(file.cached(0, 100))
+        self.successResultOf(file.write(step, [bytes(3 * step)]))
+        self.failureResultOf(file.write(4 * step, [bytes(step)]), OSError)
+        self.assertTrue(file.cached(100, 4 * step - 100))
+        self.assertFalse(file.cached(4 * step - 1, 2))
+        self.assertEqual(asked, [0, 99])
 
     def test_short_writes(self) -> None:
         """Bytes that the disk takes bit by bit all arrive."""

@@ -3,6 +3,8 @@
 import os
 import sys
 import threading
+from queue import SimpleQueue
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -18,6 +20,26 @@ from tests.support.pools import HeldPool, ImmediatePool, RecordingPool, SlowPool
 def _niceness() -> int:
     """That of the thread that asks."""
     return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+class BusyReactor(Clock):
+    """A reactor that makes the calls of threads one by one.
+
+    :ivar calls: those that wait for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+
+    def callFromThread(self, *call: Any) -> None:
+        """In a later turn."""
+        self.calls.put(call)
+
+    def turn(self) -> None:
+        """Make the next call, which may be on its way."""
+        function, *arguments = self.calls.get(timeout=60)
+        function(*arguments)
 
 
 def _refuse(thread: threading.Thread) -> None:
@@ -115,6 +137,24 @@ class WorkPoolTests(TestCase):
         barrier.wait()
         await gatherResults(jobs)
         self.assertEqual(await third, 1)
+
+    def test_shared_wake_up(self) -> None:
+        """Outcomes that come while the reactor is busy share one call of it, in their order."""
+        due, reactor = threading.Event(), BusyReactor()
+        pool = WorkPool(reactor, "index", 1)
+        pool.startService()
+        done = list[int]()
+        for number in range(3):
+            pool.run(abs, -number).addCallback(done.append)
+        pool.run(due.set)
+        due.wait(60)
+        self.assertEqual((reactor.calls.qsize(), done), (1, []))
+        reactor.turn()
+        self.assertEqual(done, [0, 1, 2])
+        stopping = pool.stopService()
+        if stopping is not None:  # the last outcome came too late for that call
+            reactor.turn()
+            self.successResultOf(stopping)
 
     async def test_gathers(self) -> None:
         """In a pool that gathers, a job begins when the reactor's turn is over."""

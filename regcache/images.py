@@ -7,6 +7,7 @@ configuration and every layer are here; there is no "complete" for a tag.
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from typing import NamedTuple
 
 from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
@@ -131,17 +132,26 @@ class RepositoryQuery:
     visible: Callable[[str, str], bool] | None = None
 
 
+class SummariesMade(NamedTuple):
+    """How far the lists of repositories are: of so many out of all there is a summary."""
+
+    made: int
+    repositories: int
+
+
 @dataclass(frozen=True, slots=True)
 class RepositoryPage:
     """Some repositories.
 
     :ivar after: the position of the last; None where no more follow.
     :ivar total: of all pages; None where that is not known.
+    :ivar missing: how far the list is, where some are not in it yet; None where none is missing.
     """
 
     items: Sequence[RepositorySummary]
     after: Sequence[object] | None
     total: int | None
+    missing: SummariesMade | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from regcache.identity import Repository, UpstreamIdentity
-from regcache.images import RepositoryPage, RepositoryPlatform, RepositoryQuery, RepositorySummary
+from regcache.images import (
+    RepositoryPage,
+    RepositoryPlatform,
+    RepositoryQuery,
+    RepositorySummary,
+    SummariesMade,
+)
 from regcache.store.catalogue_pins import View
 from regcache.store.catalogue_summaries import values_of
 from regcache.store.identities import find_names
@@ -29,6 +35,11 @@ SELECT r.upstream, r.name, r.closed_since, s.tags, s.stored, s.own, s.last_used,
 _HAS_TAG = """
 EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = r.id
     AND t.tag >= :tag AND t.tag < :tag || char(1114111))
+"""
+_UNMADE = """
+SELECT count(*) FROM outdated o JOIN repositories r ON r.id = o.repository_id
+WHERE r.upstream IN ({among})
+    AND NOT EXISTS (SELECT 1 FROM summaries s WHERE s.repository_id = o.repository_id)
 """
 
 
@@ -58,7 +69,20 @@ def page(connection: sqlite3.Connection, query: RepositoryQuery, now: float) -> 
     )
     chosen, after = _choose(rows, query, keys)
     found = [_read(connection, number, keys, now) for number in chosen]
-    return RepositoryPage([each for each in found if each is not None], after, total)
+    missing = None if query.visible else _missing(connection, keys)
+    return RepositoryPage([each for each in found if each is not None], after, total, missing)
+
+
+def _missing(connection: sqlite3.Connection, keys: Mapping[str, str]) -> SummariesMade | None:
+    """How many summaries there are while some were never made, as those of a new index."""
+    among = ", ".join("?" * len(keys))
+    (unmade,) = connection.execute(_UNMADE.format(among=among), list(keys)).fetchone()
+    if not unmade:
+        return None
+    (count,) = connection.execute(
+        f"SELECT count(*) FROM repositories WHERE upstream IN ({among})", list(keys)
+    ).fetchone()
+    return SummariesMade(count - unmade, count)
 
 
 def _choose(

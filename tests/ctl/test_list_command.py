@@ -130,7 +130,7 @@ DETAIL: dict[str, Any] = {
 
 def page(*items: Any) -> dict[str, Any]:
     """One page of a list."""
-    return {"items": list(items), "next": None, "total": len(items)}
+    return {"items": list(items), "next": None, "total": len(items), "counting": None}
 
 
 class ListTests(CommandCase):

@@ -1,13 +1,16 @@
 """The web UI in a real browser: images, repositories, one image; pins, pulls and deletions."""
 
 import json
+import shutil
 from typing import Any
 
+from benchmarks.index_maker import make_index
 from tests.integration.ui_base import HUB, NGINX, OTHER, SITE, UiCase, shelf
 from tests.support import images
 from tests.support.devtools import Tab
 from tests.support.processes import wait_until
 from tests.support.registry_client import RegistryClient
+from tests.support.servers import Regcache
 
 
 class ImagesCase(UiCase):
@@ -200,3 +203,35 @@ class ChangedPlanTests(ImagesCase):
         tab.press("Escape")
         wait_until(lambda: self.told("repositories")["total"] == 1, "it is gone")
         self.check(tab, expected=("409", "404"))
+
+
+class CountingTests(UiCase):
+    """A large index of an older version, of which nothing is added up yet."""
+
+    #: Repositories of the index.
+    COUNT = 1500
+
+    def start_daemon(self) -> Regcache:
+        """With that index, whose images have no files; nobody looks for those."""
+        daemon = super().start_daemon()
+        daemon.stop()
+        for each in daemon.directory.glob("index.sqlite*"):
+            each.unlink()
+        made = make_index(self.workspace().path / "index.sqlite", self.COUNT)
+        shutil.move(made, daemon.directory / "index.sqlite")
+        daemon.config["storage"]["scrub"] = None
+        daemon.config["upstreams"]["upstream.test"] = {"urls": ["http://127.0.0.1:1"]}
+        return daemon.start()
+
+    def test_progress(self) -> None:
+        """The page says how far it is and shows what there is, until all are counted."""
+        tab = self.open("#/images?q=no-such-image")
+        tab.wait_text("not everything is counted yet")
+        self.assertNotIn("is not in the cache", tab.text())
+        tab.go("#/images")
+        tab.wait_text(f"of {self.COUNT:,} repositories")
+        tab.wait("document.querySelectorAll('tbody tr.r').length")
+        tab.picture("images-counting")
+        tab.wait("!document.querySelector('.counting')")
+        tab.wait_text(f"50 of {self.COUNT:,}")
+        self.check(tab)

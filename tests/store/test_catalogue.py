@@ -5,6 +5,7 @@ import sqlite3
 from regcache.digests import Digest
 from regcache.facts import ManifestUse, Subject
 from regcache.images import Attached, NamedTag, RepositoryPlatform, TagPast
+from regcache.store import catalogue_summaries
 from regcache.store.index_pulls import SLOT
 from regcache.store.summary_maker import EVERY
 from tests.support.catalogued import CatalogueCase, blob_named, image_of, index_of
@@ -126,6 +127,18 @@ class RepositoryTests(CatalogueCase):
         for each in (image_of("a", [BASE]).digest, blob_named("base"), blob_named("config of a")):
             self.successResultOf(self.index.forget_content(each))
         self.assertEqual(self.repositories(), [])
+
+    def test_missing(self) -> None:
+        """While some were never added up, a page says so, to those who may see all."""
+        self.assertIsNone(self.page().missing)
+        for name in ("library/a", "library/b"):
+            self.put(name, image_of(name, [BASE]), tag="1")
+        self.patch(catalogue_summaries, "MOST_DUE", 0)
+        page = self.page()
+        self.assertEqual((page.items, page.missing), ([], (0, 2)))
+        self.assertIsNone(self.page(visible=lambda *_: True).missing)
+        self.patch(catalogue_summaries, "MOST_DUE", 64)
+        self.assertEqual((len(self.page().items), self.page().missing), (2, None))
 
     def test_unasked(self) -> None:
         """Summaries are made by and by, before anybody asks."""

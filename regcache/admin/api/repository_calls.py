@@ -36,6 +36,7 @@ from regcache.images import (
     NamedTag,
     RepositoryQuery,
     RepositorySummary,
+    SummariesMade,
 )
 from regcache.times import time_or_null, time_text
 
@@ -84,7 +85,8 @@ GET_REPOSITORIES = ApiCall(
     method="GET",
     path="repositories",
     role=Role.READ,
-    text="The repositories of which something is cached.",
+    text="The repositories of which something is cached. While they are counted for the first "
+    "time, as in a large index of an older version, counting says how far that is: others follow.",
     parameters=(
         Parameter("q", Text(), "A part of the name; behind a colon, the beginning of a tag."),
         Parameter("upstream", Text(), "Only those of this upstream."),
@@ -95,7 +97,10 @@ GET_REPOSITORIES = ApiCall(
         ),
         Parameter("order", Choice(("asc", "desc")), "Names ascend, all else descends by default."),
     ),
-    answer=page(record(**_REPOSITORY)),
+    answer=page(
+        record(**_REPOSITORY),
+        counting=nullable(record(counted=COUNT, repositories=COUNT)),
+    ),
     paged=True,
 )
 GET_REPOSITORY = ApiCall(
@@ -187,7 +192,8 @@ class _Calls:
         )
         found = await self._catalogued.images.repositories(query)
         items = [_repository(each, caller) for each in found.items]
-        return asked.page(items, found.after, found.total)
+        counting = None if found.missing is None else _counting(found.missing)
+        return {**asked.page(items, found.after, found.total), "counting": counting}
 
     async def repository(self, asked: AskedCall) -> dict[str, Any]:
         """One of them."""
@@ -237,6 +243,10 @@ def position_of(asked: AskedCall) -> Position:
     """Where the page of a paged call begins."""
     assert asked.position is not None, "this call has no pages"
     return asked.position
+
+
+def _counting(missing: SummariesMade) -> dict[str, int]:
+    return {"counted": missing.made, "repositories": missing.repositories}
 
 
 def _repository(found: RepositorySummary, caller: Caller) -> dict[str, Any]:

@@ -42,9 +42,9 @@ def nullable(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def page(items: Schema) -> Schema:
-    """A page of a list."""
-    return record(items=array(items), next=nullable(TEXT), total=nullable(COUNT))
+def page(items: Schema, **more: Schema) -> Schema:
+    """A page of a list, with further fields."""
+    return record(items=array(items), next=nullable(TEXT), total=nullable(COUNT), **more)
 
 
 CODED = record(code=TEXT, params={"type": "object"})

@@ -8,7 +8,8 @@ import { paint } from "../../core/painting.js";
 import { PagedResource, Resource } from "../../core/resource.js";
 import { setQuery } from "../../core/router.js";
 import { shared } from "../../core/session.js";
-import { rarely } from "../../core/timer.js";
+import { every, rarely } from "../../core/timer.js";
+import { meter } from "../../widgets/meter.js";
 import { actionButton } from "../../widgets/basics.js";
 import { empty, pageHead } from "../../widgets/panel.js";
 import { openPull } from "../../widgets/pull_dialog.js";
@@ -18,6 +19,7 @@ import { columns } from "./columns.js";
 import { selectionBar } from "./selection_bar.js";
 
 /** @typedef {import("./shapes.js").Repository} Repository */
+/** @typedef {{ counted: number, repositories: number }} Counting how far the first count of a large index is */
 
 const PAGE = 50;
 /** Milliseconds after the last key before the filter is asked for. */
@@ -30,13 +32,17 @@ export function repositoriesPage(place) {
   const page = new RepositoriesPage(place.query);
   const again = rarely(CHANGED_MS, () => page.changed());
   page.refresh();
+  const end = every(CHANGED_MS, () => page.counting && page.changed());
   return {
     title: () => t("nav.images"),
     view: () => page.view(),
     on: { changed: again },
     refresh: () => page.refresh(),
     moved: ({ query }) => page.filter(query),
-    close: () => page.close(),
+    close: () => {
+      end();
+      page.close();
+    },
   };
 }
 
@@ -47,12 +53,21 @@ class RepositoriesPage {
     this.typed = query.get("q") ?? "";
     this.selection = new Selection();
     /** @type {PagedResource<Repository>} */
-    this.rows = new PagedResource((cursor) => get("repositories", { ...this.asked(), limit: PAGE, cursor }));
+    this.rows = new PagedResource((cursor) => this.page(cursor));
+    /** @type {Counting | null} while not all are in the list */
+    this.counting = null;
     this.partial = new Resource(() => this.total({ part: true }));
     this.pinned = new Resource(() => this.total({ pinned: true }));
     this.upstreams = new Resource(async () => (await get("upstreams")).items.map((/** @type {any} */ each) => each.name));
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
+  }
+
+  /** @param {string | null} cursor */
+  async page(cursor) {
+    const answer = await get("repositories", { ...this.asked(), limit: PAGE, cursor });
+    this.counting = answer.counting;
+    return answer;
   }
 
   /** What the address asks for. @returns {Record<string, unknown>} */
@@ -70,7 +85,9 @@ class RepositoriesPage {
 
   /** How many there are of a kind. @param {Record<string, unknown>} query @returns {Promise<number | null>} */
   async total(query) {
-    return (await get("repositories", { ...query, limit: 1 })).total;
+    const { total, counting } = await get("repositories", { ...query, limit: 1 });
+    this.counting = counting;
+    return total;
   }
 
   refresh() {
@@ -110,7 +127,7 @@ class RepositoriesPage {
     const counts = shared.status?.counts;
     const note = counts?.repositories == null ? nothing : t("images.note", { n: counts.repositories, tags: count(counts.tags), size: size(shared.status?.disk.used_bytes) });
     return html`${pageHead(t("nav.images"), note, actionButton("pull", { label: t("pull.title.short"), icon: "transfers", classes: "p", run: () => openPull("", [], () => this.refresh()) }))}
-      <section class="panel"><h2 class="sr">${t("images.list")}</h2>${this.filters()}${selectionBar(this.selection, this.rows.value ?? [], () => this.refresh())}
+      <section class="panel"><h2 class="sr">${t("images.list")}</h2>${this.filters()}${this.counting ? progress(this.counting) : nothing}${selectionBar(this.selection, this.rows.value ?? [], () => this.refresh())}
       ${pagedTable(this.rows, { label: t("nav.images"), classes: "imgs", columns: columns(), keyOf: (row) => row.name, nameOf: (row) => row.name, sort: this.sort(), resort: (sort) => setQuery({ sort: sort.by, order: sort.order }), selection: this.selection }, () => this.nothingThere())}</section>`;
   }
 
@@ -126,6 +143,7 @@ class RepositoriesPage {
 
   nothingThere() {
     const { q, upstream, part, pinned } = this.asked();
+    if (this.counting) return empty("clock", t("images.counting.none"), t("images.counting.why"));
     if (!q && !upstream && !part && !pinned) {
       return empty("images", t("images.empty"), t("images.empty.why"), html`<a class="btn p" href="#/clients">${t("nav.clients")}</a>${actionButton("pull", { label: t("pull.title.short"), icon: "transfers", run: () => openPull() })}`);
     }
@@ -134,6 +152,11 @@ class RepositoriesPage {
     const pull = actionButton("pull", { label: t("pull.now"), icon: "transfers", classes: "p", run: () => openPull(String(q), [], () => this.refresh()) });
     return empty("search", html`${tc("not.here", { q: hostile(q) })}`, t("not.here.why"), html`${pull}${clear}`);
   }
+}
+
+/** Not all are in the list yet. @param {Counting} counting */
+function progress({ counted, repositories }) {
+  return html`<div class="counting"><div class="h4"><span>${t("images.counting")}</span><b>${t("images.counting.of", { n: counted, all: repositories })}</b></div>${meter([[counted / repositories, "f1"]])}<p class="small t2">${t("images.counting.why")}</p></div>`;
 }
 
 /** @param {string} label @param {number | null} total @param {boolean} isOn @param {(isOn: boolean) => void} turn */

@@ -91,6 +91,8 @@ class Diagnosis:
             used=engine.ledger.used,
             limit=engine.ledger.max_size() or None,
             problems=engine.problems,
+            refused=engine.evictor.refusal,
+            remark=engine.ledger.beyond_file_system,
         )
 
     async def _ports(self, config: model.Config) -> list[PortState]:

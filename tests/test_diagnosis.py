@@ -32,10 +32,12 @@ class DiagnosisTests(OverMemoryCase):
         super().setUp()
         self.reloader: Any = FakeReloader()
         images: Any = FakeImages(None)
-        room = Mock(free=50 * GIB, used=GIB)
+        self.room = room = Mock(free=50 * GIB, used=GIB, beyond_file_system="")
+        self.evictor = Mock(refusal="")
         room.min_free.return_value, room.max_size.return_value = GIB, 100 * GIB
         for name, part in (
             ("ledger", room),
+            ("evictor", self.evictor),
             ("space", Mock(problem="")),
             ("shown_images", images),
         ):
@@ -63,6 +65,13 @@ class DiagnosisTests(OverMemoryCase):
     def levels(self, asks: bool = False) -> dict[str, str]:
         """How well it is."""
         return {check: each.level.value for check, each in self.look(asks).items()}
+
+    def test_disk(self) -> None:
+        """What is odd about the limits is told, and before that why something was refused."""
+        self.room.beyond_file_system = "the limit is larger than the disk"
+        self.assertIn("larger than the disk", self.look()["disk"].text)
+        self.evictor.refusal = "there is no space for it"
+        self.assertIn("no space for it", self.look()["disk"].text)
 
     def test_quiet(self) -> None:
         """Without asking, what is known is told, and nothing reaches an upstream."""

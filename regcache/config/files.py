@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from regcache.config.document import Node
 from regcache.config.reading import Context, expected
 from regcache.config.seats_file import read_seats
+from regcache.config.unreadable import why_unreadable
 from regcache.config.value_types import Scalar
 from regcache.htpasswd import parse_htpasswd
 from regcache.renewals import changed_lately
@@ -31,7 +32,7 @@ def read_bounded(path: str, limit: int) -> bytes:
         with open(path, "rb") as stream:
             content = stream.read(limit + 1)
     except OSError as fault:
-        raise ValueError(f"{path} cannot be read: {fault.strerror}") from None
+        raise ValueError(f"{path} cannot be read: {why_unreadable(path, fault)}") from None
     if len(content) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
     return content

@@ -13,6 +13,7 @@ from regcache.config.longform import expand_short_form
 from regcache.config.model import ROOT, Config
 from regcache.config.problems import ConfigError, KeyPath, Problems, printable, render_path
 from regcache.config.reading import INVALID, Context
+from regcache.config.unreadable import why_unreadable
 
 #: Far more than a configuration of thousands of rules needs.
 MAXIMUM_FILE = 1024**2
@@ -50,7 +51,7 @@ def load(path: str, environ: Mapping[str, str], in_use: frozenset[str] = frozens
             status = os.fstat(stream.fileno())
             content = stream.read(MAXIMUM_FILE + 1)
     except (OSError, ValueError) as fault:
-        why = getattr(fault, "strerror", None) or "not a path"
+        why = why_unreadable(path, fault) if isinstance(fault, OSError) else "not a path"
         raise ConfigError([f"{printable(path, 1000)}:1: cannot be read: {why}"]) from None
     if len(content) > MAXIMUM_FILE:
         raise ConfigError([f"{printable(path, 1000)}:1: is larger than 1 MiB"])

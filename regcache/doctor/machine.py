@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from regcache.doctor.findings import Finding, bad, look, ok
+from regcache.facts import in_units
 from regcache.times import time_text
 
 #: Days before the end of a certificate from which on it is said.
@@ -25,6 +26,8 @@ class DiskState:
     :ivar used: by the cache (bytes); None where that is not known.
     :ivar limit: of ``max_size`` (bytes); None where it is not known.
     :ivar problems: why nothing new is kept.
+    :ivar refused: why there was no space for something a moment ago; "" if there was.
+    :ivar remark: what is odd about the limits; "" for nothing.
     """
 
     directory: str
@@ -34,6 +37,8 @@ class DiskState:
     used: int | None = None
     limit: int | None = None
     problems: Sequence[str] = ()
+    refused: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +111,19 @@ def disk_findings(state: DiskState) -> list[Finding]:
         return found
     if state.free is None:
         return [bad("disk", f"{state.directory} cannot be looked at", where)]
-    text = f"{state.directory}: {_gib(state.free)} free"
+    text = f"{state.directory}: {in_units(state.free)} free"
     if state.used is not None and state.limit is not None:
-        text += f", {_gib(state.used)} used of {_gib(state.limit)}"
+        text += f", {in_units(state.used)} used of {in_units(state.limit)}"
     if state.free < state.min_free:
-        why = f"{text}; storage.min_free is {_gib(state.min_free)}, so nothing new may be kept"
+        why = f"{text}; storage.min_free is {in_units(state.min_free)}, so nothing new may be kept"
         return [bad("disk", why, "regcachectl sweep --unused-for 7")]
+    if state.refused:
+        return [bad("disk", f"{text}; what is new is passed through: {state.refused}", where)]
+    if state.remark:
+        return [look("disk", f"{text}; {state.remark}", where)]
     if state.limit is not None and state.limit < _GIB:
         return [look("disk", f"{text}; that is little", "storage.max_size")]
     return [ok("disk", text)]
-
-
-def _gib(count: int) -> str:
-    return f"{count / _GIB:.1f} GiB"
 
 
 def certificate_findings(states: Sequence[CertificateState], now: float) -> list[Finding]:

@@ -177,6 +177,17 @@ class SpaceLedger:
         return None if self._space is None else self._space.free
 
     @property
+    def beyond_file_system(self) -> str:
+        """That ``max_size`` is never reached, since the file system is smaller; "" if it is not."""
+        limit, total = self.max_size(), self._space.total if self._space else 0
+        if not 0 < total < limit:
+            return ""
+        return (
+            f"storage.max_size {in_units(limit)}: the file system has {in_units(total)} in all, so"
+            f" that storage.min_free, {in_units(self.min_free())}, decides"
+        )
+
+    @property
     def used(self) -> int:
         """How many bytes are stored, without those that belong to a claim."""
         return self.contents + self.parked
@@ -239,9 +250,10 @@ class SpaceLedger:
                 f" which {evictable} can be evicted"
             )
         free = self._space.free - (self.consumed - self._consumed_before)
+        wanted = self.reserved - self._written + size
         return (
-            f"storage.min_free {in_units(self.min_free())}: {in_units(free)} are free, and"
-            f" {evictable} can be evicted"
+            f"storage.min_free {in_units(self.min_free())}: {in_units(free)} are free,"
+            f" {in_units(wanted)} are wanted, and {evictable} can be evicted"
         )
 
     def shortfall(self) -> int:
@@ -352,6 +364,8 @@ class SpaceMonitor(Service):
         if is_first and not problem and self._ledger.shortfall() > self._ledger.used:
             # Not even if all that is stored went.
             self.log.warn("nothing new is stored: {why}", why=self._ledger.why_not(1))
+        if is_first and self._ledger.beyond_file_system:
+            self.log.warn("{why}", why=self._ledger.beyond_file_system)
 
     @property
     def problem(self) -> str:

@@ -2,11 +2,15 @@
 
 import contextlib
 import io
+import os
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.ctl.check_config import service_errors
 from regcache.ctl.main import main
+from tests.support.processes import Workspace, require_root
 
 
 class CheckConfigTests(SynchronousTestCase):
@@ -39,6 +43,29 @@ class CheckConfigTests(SynchronousTestCase):
         key = "upstreams.quay.io.serve_private"
         warning = f"warning: {path}:1: {key}: has no effect without credentials\n"
         self.assertEqual(self.run_command(path), (0, "ok\n", warning))
+
+    def test_service_user(self) -> None:
+        """Root, who may read everything, is told what the user of the service may not."""
+        require_root("the rights of another user")
+        place = Workspace()
+        self.addCleanup(place.remove)
+        place.path.chmod(0o755)
+        accounts = place.file("htpasswd", "")
+        accounts.chmod(0o600)
+        path = place.file("regcache.yml", f"access: {{htpasswd: {accounts}}}")
+        path.chmod(0o644)
+        with patch("regcache.ctl.check_config.SERVICE_USER", "nobody"):
+            status, out, err = self.run_command(str(path))
+            self.assertEqual((status, out), (0, "ok\n"))
+            self.assertIn("the service would not start, as its user is nobody: ", err)
+            self.assertIn(f"{path}:1: access.htpasswd: {accounts} cannot be read: Permission", err)
+            self.assertIn(f"; type: chgrp nogroup {accounts} && chmod g+r {accounts}\n", err)
+            self.assertEqual((os.geteuid(), os.getegid()), (0, 0))
+            accounts.chmod(0o644)
+            self.assertNotIn("would not start", self.run_command(str(path))[2])
+        path.chmod(0o600)
+        self.assertEqual(service_errors(str(path), "nobody"), [], "it is another's file")
+        self.assertEqual(service_errors(str(path), "nobody-at-all"), [])
 
     def test_bad(self) -> None:
         """A bad file prints every error to stderr and exits with 1."""

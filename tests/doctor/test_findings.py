@@ -1,6 +1,7 @@
 """What is found, from plain facts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -79,6 +80,10 @@ class MachineTests(FindingCase):
                 "/d", free=free, min_free=2 * GIB, used=GIB, limit=limit, problems=problems
             )
             self.assert_levels(disk_findings(state), level)
+        state = DiskState("/d", free=9 * GIB, min_free=GIB, limit=90 * GIB, remark="it is smaller")
+        self.assertIn("it is smaller", self.assert_levels(disk_findings(state), "look"))
+        state = replace(state, refused="storage.min_free 1.0 GiB: 9.0 GiB are free")
+        self.assertIn(state.refused, self.assert_levels(disk_findings(state), "bad"))
 
     def test_certificates(self) -> None:
         """Those that have ended, end soon, or cannot be read."""

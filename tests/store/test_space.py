@@ -144,7 +144,20 @@ class SpaceLedgerTests(SynchronousTestCase):
         space.measured(FileSystemSpace(20_000, 150), space.consumed)
         self.assertEqual(
             space.why_not(100),
-            "storage.min_free 100 B: 150 B are free, and 10 B can be evicted",
+            "storage.min_free 100 B: 150 B are free, 100 B are wanted, and 10 B can be evicted",
+        )
+
+    def test_beyond_the_file_system(self) -> None:
+        """A limit that is never reached is told, with what decides instead."""
+        space = SpaceLedger(SpaceLimits(1000, 10, 100))
+        self.assertEqual(space.beyond_file_system, "")
+        space.measured(FileSystemSpace(1000, 500), 0)
+        self.assertEqual(space.beyond_file_system, "")
+        space.measured(FileSystemSpace(999, 500), 0)
+        self.assertEqual(
+            space.beyond_file_system,
+            "storage.max_size 1000 B: the file system has 999 B in all, so that storage.min_free,"
+            " 100 B, decides",
         )
 
     def test_why_not_as_the_log_has_it(self) -> None:
@@ -273,9 +286,9 @@ class SpaceLedgerTests(SynchronousTestCase):
 class FirstMeasurementTests(SynchronousTestCase):
     """What is said at the start."""
 
-    def said(self, min_free: int, stored: int = 0) -> list[str]:
+    def said(self, min_free: int, stored: int = 0, most: int = 5000) -> list[str]:
         """The warnings of two measurements, with 1000 bytes free."""
-        space = SpaceLedger(SpaceLimits(5000, 5000, min_free))
+        space = SpaceLedger(SpaceLimits(most, 5000, min_free))
         space.change_contents(stored)
         monitor = SpaceMonitor(
             Clock(), ImmediatePool(), "/", space, measure=lambda _: FileSystemSpace(9000, 1000)
@@ -291,6 +304,11 @@ class FirstMeasurementTests(SynchronousTestCase):
         self.assertEqual(self.said(1500, stored=600), [])
         (line,) = self.said(4096, stored=600)
         self.assertIn("nothing new is stored: storage.min_free 4.0 KiB: 1000 B are free", line)
+
+    def test_beyond_the_file_system(self) -> None:
+        """So is a limit that is larger than the file system."""
+        (line,) = self.said(100, most=9001)
+        self.assertIn("storage.max_size 8.8 KiB: the file system has 8.8 KiB in all", line)
 
 
 class SpaceMonitorTests(SynchronousTestCase):

@@ -110,6 +110,12 @@ class Evictor(Service):
         self._loop.clock = clock
         self._sayings = Sparingly(clock, SAID_EVERY)
         self.relaying_since: float | None = None
+        self._reason = ""
+
+    @property
+    def refusal(self) -> str:
+        """Why there was no space for something a moment ago; "" if there was."""
+        return self._reason if self.relaying_since is not None else ""
 
     def startService(self) -> None:
         """Look now and then."""
@@ -136,6 +142,7 @@ class Evictor(Service):
         """There is no space for something: say so, but not each time."""
         if self.relaying_since is None:
             self.relaying_since = self._clock.seconds()
+        self._reason = reason
         suffix = self._sayings.turn()
         if suffix is not None:
             self.log.warn(
@@ -186,7 +193,7 @@ class Evictor(Service):
 
     async def _make_room(self) -> None:
         """Evict what is lacking and a little more, some at a time."""
-        freed = spare = 0
+        freed, spare, reason = 0, 0, self._ledger.why_not(0)
         self._order.outdated()
         while self.running and (lacking := self._ledger.excess(0)) + spare > 0:
             if lacking > 0:
@@ -199,7 +206,12 @@ class Evictor(Service):
             await self._measure()
             self._let_go_on()
         if freed:
-            self.log.info("evicted {size} to make room", size=in_units(freed))
+            size = in_units(freed)
+            self.log.info(
+                "evicted {size} to make room, since there was none: {reason}",
+                size=size,
+                reason=reason,
+            )
         if self._ledger.excess(0) > 0:
             raise NoRoomError(self._ledger.why_not(0))
 

@@ -159,6 +159,15 @@ class ClaimTests(EvictorCase):
         self.assertEqual(len(lines), 2, lines)
         self.assertIn("storage.max_blob 10.0 MiB: it has 11.0 MiB", lines[0])
 
+    def test_refusal(self) -> None:
+        """Why there was no space is known until there is."""
+        evictor = self.storage.evictor
+        self.assertEqual(evictor.refusal, "")
+        self.storage.claim(11 * MIB)
+        self.assertEqual(evictor.refusal, "storage.max_blob 10.0 MiB: it has 11.0 MiB")
+        self.clock.advance(LOOK)
+        self.assertEqual(evictor.refusal, "")
+
     def test_min_free(self) -> None:
         """Where others fill the disk content makes way, down to what has to stay free."""
         self.storage.others = 990 * MIB
@@ -199,10 +208,14 @@ class LookTests(EvictorCase):
             storage.add_blob(f"{number}", MIB)
         storage.others = 75 * MIB
         self.clock.advance(30)
-        self.successResultOf(storage.monitor.refresh())
-        self.clock.advance(30)
+        with capturedLogs() as logged:
+            self.successResultOf(storage.monitor.refresh())
+            self.clock.advance(30)
         self.assertLessEqual(storage.ledger.excess(0), 0)
         self.assertGreaterEqual(len(storage.files()), 4)
+        lines = [formatEvent(event) for event in logged]
+        why = "to make room, since there was none: storage.min_free 20.0 MiB: "
+        self.assertTrue([line for line in lines if why in str(line)], lines)
 
     def test_stopped(self) -> None:
         """A daemon that stops evicts nothing."""

@@ -37,6 +37,7 @@ _LONG = {
     "rate-fair",
     "usage",
     "operating",
+    "recording",
     "warm-h2",
     "warm-h1",
     "digest-h2",

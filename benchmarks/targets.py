@@ -80,6 +80,13 @@ def _beside_open(who: str, text: str) -> Target:
     return Target("access", text, f"{who}_requests_s", 0.8, True, Comparison.RATIO, other)
 
 
+def _kept(kind: str, text: str) -> Target:
+    """Requests per second beside those of a daemon that keeps none for the API."""
+    other = ("R", f"{kind}_unrecorded_requests_s")
+    metric = f"{kind}_requests_s"
+    return Target("recording", f"{text} ÷ none kept", metric, 0.97, True, Comparison.RATIO, other)
+
+
 def _added_ms(text: str, metric: str, calm: str) -> Target:
     return Target("wrong-logins", text, metric, 100, False, Comparison.DIFFERENCE, ("R", calm))
 
@@ -166,6 +173,8 @@ TARGETS: list[Target] = [
     _most("operating", "first page of repositories by last use, ms", "by_use_ms", 200),
     _most("operating", "a search, ms", "search_ms", 200),
     _most("operating", "the plan of a purge, ms", "plan_ms", 200),
+    _kept("manifest", "manifests/s"),
+    _kept("blob", "4 KiB blobs/s"),
     _most("usage", "all accounts of a month, ms", "month_ms", 200),
     _most("usage", "a year of one account, ms", "account_ms", 200),
 ]

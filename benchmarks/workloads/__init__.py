@@ -19,6 +19,7 @@ from benchmarks.workloads.distant import LongLink, LongLinkTls
 from benchmarks.workloads.http2 import DigestHttp1, DigestHttp2, WarmHttp1, WarmHttp2
 from benchmarks.workloads.operating import Operating
 from benchmarks.workloads.rates import RateHttp2, RatePlain, RateTls
+from benchmarks.workloads.recording import Recording
 from benchmarks.workloads.seats import FairShares, SeatRate
 from benchmarks.workloads.starting import Growth, Start
 from benchmarks.workloads.usage import UsagePage
@@ -69,6 +70,7 @@ _CLASSES: list[type[Workload]] = [
     Start,
     Growth,
     Operating,
+    Recording,
     UsagePage,
 ]
 

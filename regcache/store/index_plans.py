@@ -24,7 +24,7 @@ from regcache.store.index_eviction import (
 )
 from regcache.store.index_eviction import parameters as selection_parameters
 from regcache.store.index_holdings import begin
-from regcache.store.index_removal import remove
+from regcache.store.index_removal import remove, undone
 from regcache.store.index_schema import digest_from_key
 from regcache.store.space import in_blocks
 
@@ -325,12 +325,8 @@ def look(
     :param by_pattern: whether a pattern pins a tag.
     """
     begin(connection)  # outside, since what is rolled back would have to be made again
-    connection.execute("SAVEPOINT planned")
-    try:
+    with undone(connection):
         return [
             remove(connection, target, 0, partial(by_pattern, target.repository))
             for target in targets
         ]
-    finally:
-        connection.execute("ROLLBACK TO planned")
-        connection.execute("RELEASE planned")

@@ -35,7 +35,8 @@ the content was stored again  recording it has removed the mark: the file stays
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from regcache.digests import Digest
@@ -148,12 +149,23 @@ def look(
 ) -> RemovalEffect:
     """What a removal would do. Nothing is changed."""
     begin(connection)  # outside, since what is rolled back would have to be made again
-    connection.execute("SAVEPOINT looked")
-    try:
+    with undone(connection):
         return remove(connection, target, 0, by_pattern)
+
+
+@contextmanager
+def undone(connection: sqlite3.Connection) -> Iterator[None]:
+    """Take back what is changed inside, which is in no transaction.
+
+    Nothing is written, so that there is an answer on a full disk. To release a savepoint would
+    write the pages that were changed and changed back.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
     finally:
-        connection.execute("ROLLBACK TO looked")
-        connection.execute("RELEASE looked")
+        if connection.in_transaction:  # SQLite ends it by itself for some errors
+            connection.execute("ROLLBACK")
 
 
 def remove(

@@ -1,5 +1,6 @@
 """What goes with what is removed, and what something else keeps; on the real index."""
 
+import os
 from typing import Any
 
 from regcache.digests import Digest
@@ -100,6 +101,17 @@ class TagTests(RemovalCase):
         self.assertEqual(self.gone(tag_of(A, "2")), {digest, BASE, OWN})
         self.assertEqual(self.stored(digest, BASE, OWN), [False, False, False])
         self.assertEqual(self.listed("", 10), [])
+
+    def test_looked_at(self) -> None:
+        """A look writes not a page, since the disk may be full, and changes nothing."""
+        digest = self.put(A, image(BASE, OWN), "1")
+        self.file.read(lambda found: found.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        effect = self.successResultOf(self.index.removals.look(tag_of(A, "1")))
+        (planned,) = self.successResultOf(self.index.plans.look([tag_of(A, "1")]))
+        self.assertEqual({each.digest for each in effect.gone}, {digest, BASE, OWN})
+        self.assertEqual(planned, effect)
+        self.assertEqual(os.path.getsize(f"{self.path}-wal"), 0)
+        self.assertEqual(self.stored(digest, BASE, OWN), [True, True, True])
 
     def test_unknown(self) -> None:
         """A tag that is not here is not found, nor is one of an unknown repository."""

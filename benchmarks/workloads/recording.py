@@ -1,0 +1,86 @@
+"""What it costs to keep requests for the API: the ring, and the counts by minute and account."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from benchmarks.content import MANIFEST_TYPE, blob_path, manifest_path
+from benchmarks.load import Fetch, LoadFailedError, run_wrk
+from benchmarks.peers import Peer, Regcache
+from benchmarks.workload import Workload
+
+CONNECTIONS, TURNS = 64, 12
+"""Connections that are kept, and turns of each daemon. The best turn counts: of two alike daemons
+the medians differed by 5 to 19 % on a virtual machine, the best by 1 to 7 %."""
+
+
+class _Unrecorded(Regcache):
+    """A daemon that hands requests to its metrics and its access log alone."""
+
+    def _command(self) -> list[str]:
+        _twistd, *options = super()._command()
+        return [sys.executable, "-m", "benchmarks.unrecorded", *options]
+
+
+class Recording(Workload):
+    """A manifest and a small blob in memory or on the disk, with and without records; by turns."""
+
+    name = "recording"
+    title = f"requests that are kept for the API, {CONNECTIONS} connections"
+    peers = "R"
+    counted = False
+    watched = False
+
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        folder = self.bench.folder / "unrecorded"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._without = _Unrecorded(folder, self.upstream_port)
+        self._without.start()
+        try:
+            self.prepare(self._without)
+            yield
+        finally:
+            self._without.stop()
+            self._without.wipe()
+
+    def prepare(self, peer: Peer) -> None:
+        super().prepare(peer)
+        paths = [manifest_path(self.bench.content.manifest), blob_path(self.bench.content.tiny[0])]
+        for _ in range(3):
+            Fetch(peer.port, paths, header=f"Accept: {MANIFEST_TYPE}").run(self.bench.sink)
+
+    def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
+        content, found = self.bench.content, {"seconds": 0.0}
+        for kind, path in (
+            ("manifest", manifest_path(content.manifest)),
+            ("blob", blob_path(content.tiny[0])),
+        ):
+            with_records, without = self._by_turns(peer, path)
+            found |= {
+                f"{kind}_requests_s": max(rate for rate, _ in with_records),
+                f"{kind}_cpu_us": min(cost for _, cost in with_records),
+                f"{kind}_unrecorded_requests_s": max(rate for rate, _ in without),
+                f"{kind}_unrecorded_cpu_us": min(cost for _, cost in without),
+            }
+            found["seconds"] += 2.0 * TURNS
+        return found
+
+    def _by_turns(
+        self, peer: Peer, path: str
+    ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        seen: dict[Peer, list[tuple[float, float]]] = {peer: [], self._without: []}
+        for turn in range(TURNS):
+            for one in (peer, self._without) if turn % 2 else (self._without, peer):
+                seen[one].append(_turn(one, path))
+        return seen[peer], seen[self._without]
+
+
+def _turn(peer: Peer, path: str) -> tuple[float, float]:
+    """Requests per second, and the processor time of each (microseconds)."""
+    before = peer.server.cpu_seconds()
+    rate = run_wrk(f"http://127.0.0.1:{peer.port}{path}", CONNECTIONS, 1).per_second
+    used = peer.server.cpu_seconds() - before
+    if not rate:
+        raise LoadFailedError("no request was answered")
+    return rate, used / rate * 1e6

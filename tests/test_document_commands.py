@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.admin.api.calls import PREFIX
 from regcache.admin_api import CALLS
-from regcache.config import load
+from regcache.config.loading import load
 from regcache.ctl.main import parser
 from regcache.tap import Options
 from tests.support.documents import (

@@ -18,7 +18,7 @@ from regcache.client_setup.guide import TOOLS, guide_for
 from regcache.client_setup.located import locate_registries
 from regcache.client_setup.served import ListeningPlace, ServedHere, ServedRegistry
 from regcache.client_setup.steps import MARK, SetUp
-from regcache.config import load
+from regcache.config.loading import load
 from regcache.config.notify_settings import EVENTS
 from regcache.config.seats_file import parse_seats
 from tests.client_setup.cases import files

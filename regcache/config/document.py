@@ -16,6 +16,9 @@ from regcache.config.problems import KeyPath, Problems, printable
 
 Kind = Literal["mapping", "list", "null", "boolean", "number", "fraction", "text", "bad"]
 
+#: Far more than a configuration of thousands of rules needs (bytes).
+MAXIMUM_FILE = 1024**2
+
 #: No schema here is deeper than seven levels.
 MAXIMUM_DEPTH = 16
 

@@ -7,16 +7,13 @@ from typing import Any
 
 from regcache.config.advice import advise
 from regcache.config.checks import check
-from regcache.config.document import parse_document
+from regcache.config.document import MAXIMUM_FILE, parse_document
 from regcache.config.enforcement import enforce
 from regcache.config.longform import expand_short_form
 from regcache.config.model import ROOT, Config
 from regcache.config.problems import ConfigError, KeyPath, Problems, printable, render_path
 from regcache.config.reading import INVALID, Context
 from regcache.config.unreadable import why_unreadable
-
-#: Far more than a configuration of thousands of rules needs.
-MAXIMUM_FILE = 1024**2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What all commands that ask the daemon have in common: their options, their run, their exit.
+"""What all commands that ask the daemon have in common: their options, and their exit.
 
 ======  ==================================================================
 status  meaning
@@ -11,17 +11,10 @@ status  meaning
 """
 
 import argparse
-import getpass
-import os
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-
-from regcache.ctl.client import DaemonClient, IAsksDaemon, NoDaemonError, RefusedError
-from regcache.ctl.locating import NoAddressError, locate
+from regcache.ctl.client import IAsksDaemon
 from regcache.ctl.printer import Printer
 
 DONE, FAILED, USAGE, NO_DAEMON = 0, 1, 2, 3
@@ -42,10 +35,6 @@ _WHERE = (
     ),
     ("--link", "link", "LINK", "a one-time link of 'regcachectl ui', for --url"),
 )
-
-#: What reading an answer raises that has not what the API says.
-_STRANGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-_MOST_TOLD = 200
 
 Work = Callable[[argparse.Namespace, IAsksDaemon, Printer], Awaitable[int]]
 """Does what a command is for; gives the exit status.
@@ -70,7 +59,7 @@ def add_daemon_parser(
         epilog=f"example: {example}",
     )
     add_common_options(parser)
-    parser.set_defaults(run=lambda options: run(options, work))
+    parser.set_defaults(work=work)
     return parser
 
 
@@ -94,73 +83,3 @@ def take_early_options(root: argparse.ArgumentParser, options: argparse.Namespac
             root.error("-c, --url and the like are for commands that ask the daemon")
         if given and not getattr(options, name):
             setattr(options, name, given)
-
-
-def run(options: argparse.Namespace, work: Work) -> int:
-    """Run a command to its end; gives the exit status."""
-    printer = Printer(options.json)
-    try:
-        address = locate(options.socket, options.url, options.file)
-    except NoAddressError as error:
-        printer.error(str(error))
-        return USAGE
-    if (options.user or options.link) and not address.url:
-        printer.error("--user and --link are for --url")
-        return USAGE
-    login = None
-    if options.user:
-        password = _password(options.user)
-        if password is None:
-            printer.error(f"--user: without a terminal {PASSWORD_VARIABLE} has to be set")
-            return USAGE
-        login = (options.user, password)
-
-    ended = False
-
-    async def ask(reactor: Any) -> None:
-        nonlocal ended
-        client = DaemonClient(reactor, address, login)
-        status = await supervise(options, client, printer, work)
-        ended = True
-        raise SystemExit(status)  # so the reactor learns it
-
-    try:
-        react(lambda reactor: Deferred.fromCoroutine(ask(reactor)))
-    except SystemExit as stop:
-        if ended or stop.code:
-            return int(stop.code or 0)
-        printer.error("interrupted; what was begun in the daemon goes on: see regcachectl jobs")
-        return FAILED
-
-
-async def supervise(
-    options: argparse.Namespace, client: DaemonClient, printer: Printer, work: Work
-) -> int:
-    """Do the work of a command, and say how it failed. Gives the exit status."""
-    try:
-        if options.link:
-            await client.open_link(options.link)
-        status = await work(options, client, printer)
-        printer.flush()
-        return status
-    except BrokenPipeError:
-        printer.abandon()
-        return FAILED
-    except NoDaemonError as error:
-        printer.error(str(error))
-        return NO_DAEMON
-    except RefusedError as error:
-        printer.error(str(error))
-        return FAILED
-    except _STRANGE as error:
-        why = f"{type(error).__name__}: {error}"[:_MOST_TOLD]
-        printer.error(f"the answer is not regcache's, or that of another version ({why})")
-        return FAILED
-
-
-def _password(user: str) -> str | None:
-    """The password of an account; None if there is no terminal to ask at."""
-    password = os.environ.get(PASSWORD_VARIABLE)
-    if password is None and sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {user}: ")
-    return password

@@ -6,9 +6,8 @@ from typing import Any
 
 from regcache.ctl.client import IAsksDaemon, NoDaemonError, RefusedError
 from regcache.ctl.command import DONE, FAILED, add_daemon_parser
-from regcache.ctl.local_doctor import local_findings
-from regcache.ctl.locating import configuration_without_daemon
 from regcache.ctl.printer import Printer
+from regcache.ctl.usual_files import configuration_without_daemon
 from regcache.doctor.findings import Level
 
 _REFUSALS = ("FORBIDDEN", "UNAUTHENTICATED", "UNAVAILABLE")
@@ -41,6 +40,9 @@ async def doctor(options: argparse.Namespace, daemon: IAsksDaemon, printer: Prin
         if file is None:
             raise
         printer.error(str(error))
+        # This loads all of the configuration's rules, which a daemon that answers has itself.
+        from regcache.ctl.local_doctor import local_findings
+
         items = [each.told() for each in local_findings(file, os.environ)]
     if printer.as_json:
         printer.json({"items": items})

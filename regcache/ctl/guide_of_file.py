@@ -12,11 +12,12 @@ from regcache.client_setup.located import NoSuchHostError, locate_registries
 from regcache.client_setup.seat_guide import SeatClient, for_seat, seat_guide
 from regcache.client_setup.steps import SetUp
 from regcache.client_setup.told import told_guide
-from regcache.config import ConfigError, load
 from regcache.config.access_settings import AccessSettings
 from regcache.config.client_facts import seat_client, served_here
 from regcache.config.files import read_bounded
+from regcache.config.loading import load
 from regcache.config.model import Config
+from regcache.config.problems import ConfigError
 from regcache.config.seats_file import read_seats
 from regcache.whole_file import MOST_BYTES
 

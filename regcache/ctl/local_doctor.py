@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
-from regcache.config import ConfigError, load
 from regcache.config.endpoints import tcp_address
+from regcache.config.loading import load
 from regcache.config.local_state import certificate_states, dialled, port_state
 from regcache.config.model import Config
+from regcache.config.problems import ConfigError
 from regcache.config.upstream_settings import UpstreamSettings
 from regcache.ctl.proof import BypassError
 from regcache.ctl.registry_connection import RegistryConnection

@@ -1,17 +1,14 @@
 """Where the daemon is: its unix socket, or a URL."""
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from regcache.config.document import Node, parse_document
-from regcache.config.loading import MAXIMUM_FILE
+from regcache.config.document import MAXIMUM_FILE, Node, parse_document
 from regcache.config.problems import Problems
+from regcache.ctl.usual_files import FILES
 
 VARIABLE = "REGCACHE_SOCKET"
-#: Where packages put the configuration file.
-FILES = ("/etc/regcache.yml", "/etc/regcache/regcache.yml")
 USUAL_SOCKET = "/run/regcache/admin.sock"
 
 
@@ -63,18 +60,6 @@ def locate(
         except OSError as error:
             raise NoAddressError(f"{file}: cannot be read: {error.strerror}") from None
     return DaemonAddress(_of_usual_files(files) or USUAL_SOCKET)
-
-
-def configuration_without_daemon(options: argparse.Namespace) -> str | None:
-    """The file that tells what can be told without a daemon; None where another one was meant.
-
-    :param options: of a command that asks the daemon.
-    """
-    if options.file:
-        return str(options.file)
-    if options.url or options.socket:
-        return None
-    return next((path for path in FILES if os.access(path, os.R_OK)), None)
 
 
 def _of_usual_files(files: Sequence[str]) -> str | None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from regcache import __version__
+from regcache.collecting import without_collections
 from regcache.ctl import (
     check_config,
     client_config_command,
@@ -29,7 +30,8 @@ from regcache.ctl import (
 )
 from regcache.ctl.command import EARLY, add_common_options, take_early_options
 
-#: Each module adds its own parser, whose ``run`` takes the arguments and gives the exit status.
+#: Each module adds its own parser. It sets ``work``, if it asks the daemon, or else ``run``, which
+#: takes the arguments and gives the exit status.
 COMMANDS = (
     status_command,
     list_command,
@@ -70,8 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = parser()
     options = root.parse_args(arguments)
     take_early_options(root, options)
-    status: int = options.run(options)
-    return status
+    if "work" not in options:
+        status: int = options.run(options)
+        return status
+    with without_collections():
+        # This loads what connects, which takes longer than all else that a command does.
+        from regcache.ctl.asking import run
+    return run(options, options.work)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import os
 import stat
 import sys
 
-import bcrypt
-
 from regcache.config import names
 from regcache.ctl.check_config import Commands
 from regcache.htpasswd import LONGEST_PASSWORD, HtpasswdError, parse_htpasswd
@@ -113,6 +111,8 @@ def _read() -> bytes:
 
 def _hash(password: bytes) -> str:
     """A bcrypt hash. ``$2y$`` is the same as ``$2b$``, and read by more programs."""
+    import bcrypt  # no other command needs it
+
     hashed = bcrypt.hashpw(password, bcrypt.gensalt(COST)).decode("ascii")
     return hashed.replace("$2b$", "$2y$", 1)
 

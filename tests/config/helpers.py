@@ -2,7 +2,8 @@
 
 from textwrap import dedent
 
-from regcache.config import ConfigError, Loaded, loads
+from regcache.config.loading import Loaded, loads
+from regcache.config.problems import ConfigError
 
 NAME = "x.yml"
 

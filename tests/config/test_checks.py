@@ -7,7 +7,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.config import ConfigError, load
+from regcache.config.loading import load
+from regcache.config.problems import ConfigError
 from tests.config.helpers import errors, loaded, warnings
 from tests.support.certificates import Authority, Certificate
 

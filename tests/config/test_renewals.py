@@ -5,8 +5,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.config import ConfigError, load
 from regcache.config import files as config_files
+from regcache.config.loading import load
+from regcache.config.problems import ConfigError
 from regcache.renewals import PATIENCE, changed_lately
 from tests.support.certificates import Authority
 

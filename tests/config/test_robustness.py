@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.config import ConfigError, loads
+from regcache.config.loading import loads
 from regcache.config.model import ROOT
 from regcache.config.printing import render
+from regcache.config.problems import ConfigError
 from tests.config.schema_walk import every_key
 
 NAMES = {path.rpartition(".")[2] for path in every_key()}

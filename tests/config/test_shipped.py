@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.config import load, loads
 from regcache.config.example import render_example
+from regcache.config.loading import load, loads
 from regcache.config.reference import fill_in
 from tests.config.schema_walk import every_key
 

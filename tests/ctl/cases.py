@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.admin.api.calls import ApiCall
-from regcache.ctl.command import Work, supervise
+from regcache.ctl.asking import supervise
+from regcache.ctl.command import Work
 from regcache.ctl.main import parser
 from regcache.ctl.printer import Printer
 from tests.support.api import assert_answers

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.ctl.check_config import service_errors
+from regcache.ctl.file_check import service_errors
 from regcache.ctl.main import main
 from tests.support.processes import Workspace, require_root
 
@@ -54,7 +54,7 @@ class CheckConfigTests(SynchronousTestCase):
         accounts.chmod(0o600)
         path = place.file("regcache.yml", f"access: {{htpasswd: {accounts}}}")
         path.chmod(0o644)
-        with patch("regcache.ctl.check_config.SERVICE_USER", "nobody"):
+        with patch("regcache.ctl.file_check.SERVICE_USER", "nobody"):
             status, out, err = self.run_command(str(path))
             self.assertEqual((status, out), (0, "ok\n"))
             self.assertIn("the service would not start, as its user is nobody: ", err)

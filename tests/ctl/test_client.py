@@ -9,8 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from regcache.ctl import client as client_module
-from regcache.ctl.client import BODY_SECONDS, DaemonClient, NoDaemonError, RefusedError
+from regcache.ctl import daemon_client
+from regcache.ctl.client import NoDaemonError, RefusedError
+from regcache.ctl.daemon_client import BODY_SECONDS, DaemonClient
 from regcache.ctl.locating import DaemonAddress
 
 _OK = b"HTTP/1.1 200 OK\r\n"
@@ -71,7 +72,7 @@ class AnswerTests(SynchronousTestCase):
     def test_endless(self) -> None:
         """An answer that does not end, in bytes or in time, is given up."""
         asked = self.ask(_OK + b"\r\n")
-        with patch.object(client_module, "MOST_BYTES", 100_000):
+        with patch.object(daemon_client, "MOST_BYTES", 100_000):
             self.protocol.dataReceived(b"[" * 100_000)
             self.assertNoResult(asked)
             self.protocol.dataReceived(b"[")

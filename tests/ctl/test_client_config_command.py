@@ -13,7 +13,8 @@ from regcache.client_setup.seat_guide import SeatClient, seat_guide
 from regcache.client_setup.steps import SetUp
 from regcache.client_setup.told import told_guide
 from regcache.ctl.client import NoDaemonError
-from regcache.ctl.client_config_command import PASSWORD_VARIABLE, client_config
+from regcache.ctl.client_config_command import client_config
+from regcache.ctl.client_password import PASSWORD_VARIABLE
 from tests.client_setup.cases import PLAIN, located
 from tests.ctl.cases import CommandCase
 

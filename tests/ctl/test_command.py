@@ -7,7 +7,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.ctl.command import FAILED, supervise
+from regcache.ctl.asking import supervise
+from regcache.ctl.command import FAILED
 from regcache.ctl.printer import Printer
 
 

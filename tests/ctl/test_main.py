@@ -11,8 +11,7 @@ from unittest.mock import patch
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.ctl import command as command_module
-from regcache.ctl.command import Work, supervise
+from regcache.ctl.asking import supervise
 from regcache.ctl.main import parser
 from regcache.ctl.printer import Printer
 from tests.ctl.cases import FakeDaemon
@@ -41,6 +40,7 @@ class CommandLineTests(SynchronousTestCase):
 
     def test_examples(self) -> None:
         """Each command that asks the daemon shows an example, which is right."""
+        root = parser()
         for name, command in commands().items():
             if name in ("check-config", "passwd"):
                 continue
@@ -49,7 +49,7 @@ class CommandLineTests(SynchronousTestCase):
             program, *arguments = shlex.split(example)
             self.assertEqual(program, "regcachectl")
             self.assertEqual(arguments[: len(name.split())], name.split())
-            parser().parse_args(arguments)
+            root.parse_args(arguments)
 
     def test_json(self) -> None:
         """Each of them takes --json, and says where the daemon is."""
@@ -87,23 +87,20 @@ class StrangeAnswerTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """No command ends with a traceback, whatever comes."""
-        self.daemon: FakeDaemon
-
-        def run(options: argparse.Namespace, work: Work) -> int:
-            streams = (io.StringIO(), io.StringIO(), io.StringIO())
-            printer = Printer(options.json, *streams)
-            running: Any = supervise(options, self.daemon, printer, work)  # type: ignore[arg-type]
-            return int(self.successResultOf(Deferred.fromCoroutine(running)))
-
-        self.patch(command_module, "run", run)
+        root = parser()
         for name, made in commands().items():
             if name in ("check-config", "passwd", "prove"):
                 continue
             words = shlex.split((made.epilog or "").partition(": ")[2])[1:]
             for more in ((), ("--json",)):
                 for answer in STRANGE:
-                    self.daemon = StrangeDaemon(answer)
-                    options = parser().parse_args([*words, *more])
+                    daemon = StrangeDaemon(answer)
                     with patch("sys.stdin", io.StringIO("secret\n")):
-                        self.assertIn(options.run(options), (0, 1, 2), (name, answer))
-                    self.assertTrue(self.daemon.asked, name)
+                        status = self._status(root.parse_args([*words, *more]), daemon)
+                    self.assertIn(status, (0, 1, 2), (name, answer))
+                    self.assertTrue(daemon.asked, name)
+
+    def _status(self, options: argparse.Namespace, daemon: FakeDaemon) -> int:
+        printer = Printer(options.json, io.StringIO(), io.StringIO(), io.StringIO())
+        running: Any = supervise(options, daemon, printer, options.work)  # type: ignore[arg-type]
+        return int(self.successResultOf(Deferred.fromCoroutine(running)))

@@ -15,12 +15,12 @@ from urllib.parse import SplitResult, urlsplit
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.client_setup.steps import ClientLogin
-from regcache.ctl import prove_command
-from regcache.ctl.client_config_command import PASSWORD_VARIABLE
+from regcache.ctl import proving
+from regcache.ctl.client_password import PASSWORD_VARIABLE
 from regcache.ctl.main import parser
 from regcache.ctl.naming import image_name
 from regcache.ctl.proof import BypassError, PullProof
-from regcache.ctl.prove_command import prove
+from regcache.ctl.proving import prove
 from regcache.ctl.pulling import MANNERS, PullWish
 from regcache.ctl.registry_connection import NoTLSError, RegistryAnswer
 from regcache.digests import Digest, Hasher
@@ -344,7 +344,7 @@ class CommandTests(ProveCase):
             return self.cache.connect(url)
 
         with (
-            patch.object(prove_command, "RegistryConnection", connect),
+            patch.object(proving, "RegistryConnection", connect),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(errors),
         ):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from regcache.ctl.client_config_command import PASSWORD_VARIABLE
+from regcache.ctl.client_password import PASSWORD_VARIABLE
 from regcache.ctl.main import parser
 from tests.integration.access_base import ALICE, AccountsFile
 from tests.integration.base import (

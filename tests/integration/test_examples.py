@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from regcache.config import load
+from regcache.config.loading import load
 from tests.access.accounts import hashed
 from tests.integration.base import UPSTREAM, PullThroughCase, certificates
 from tests.support.clients import Skopeo

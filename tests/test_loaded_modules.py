@@ -1,0 +1,91 @@
+"""What the programs load at their start: it is most of what a start costs."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.processes import CHECKOUT
+
+#: What the modules of a command need not wait for.
+HEAVY = frozenset(
+    {
+        "OpenSSL",
+        "asyncio",
+        "bcrypt",
+        "cryptography",
+        "http.client",
+        "prometheus_client",
+        "regcache.client_setup.guide",
+        "regcache.config.loading",
+        "regcache.config.model",
+        "rich",
+        "ssl",
+        "treq",
+        "twisted",
+        "unittest",
+        "yaml",
+    }
+)
+#: Of these, what asks the daemon; cryptography loads bcrypt itself, for keys of SSH.
+ASKING = frozenset(
+    {"OpenSSL", "asyncio", "bcrypt", "cryptography", "http.client", "ssl", "treq", "twisted"}
+)
+#: A configuration file of this machine is looked into.
+LOCATING = frozenset({"yaml"})
+
+_RUN = """
+import sys
+from regcache.ctl.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+print("\\n".join(sys.modules), file=sys.stderr)
+"""
+
+
+def loaded(code: str, arguments: Sequence[str] = ()) -> set[str]:
+    """The modules that are there once a program in Python has ended."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+class LoadedModulesTests(SynchronousTestCase):
+    """What is loaded though nobody needs it."""
+
+    def test_help(self) -> None:
+        """The help of regcachectl loads nothing that is heavy."""
+        there = loaded(_RUN, ["--help"])
+        self.assertIn("regcache.ctl.status_command", there)
+        self.assertEqual(there & HEAVY, set())
+
+    def test_status(self) -> None:
+        """A command that asks the daemon loads what asks, and no rules of the configuration."""
+        there = loaded(_RUN, ["status", "--socket", "/nonexistent/socket"])
+        self.assertIn("regcache.ctl.daemon_client", there)
+        self.assertEqual(there & (HEAVY - ASKING - LOCATING), set())
+
+    def test_version(self) -> None:
+        """Where twistd only reads its options, nothing of the daemon is loaded but these."""
+        there = loaded('import sys, regcache.tap\nprint("\\n".join(sys.modules), file=sys.stderr)')
+        self.assertIn("regcache.config.loading", there)
+        self.assertEqual(there & {"prometheus_client", "regcache.service", "rich", "treq"}, set())
+
+    def test_daemon(self) -> None:
+        """The daemon loads nothing of other programs, of tests, or of what is seldom asked for."""
+        there = loaded(
+            "import sys, regcache.tap, regcache.process\n"
+            'print("\\n".join(sys.modules), file=sys.stderr)'
+        )
+        self.assertIn("regcache.service", there)
+        foreign = {"regcache.ctl", "rich", "tests", "treq", "unittest"}
+        self.assertEqual(there & foreign, set())

@@ -184,6 +184,25 @@ class ImageTests(ImagesCase):
         tab.wait("!document.body.innerText.includes('Swept at')")
 
 
+class OthersTests(ImagesCase):
+    """Somebody else deletes meanwhile."""
+
+    def test_deleted(self) -> None:
+        """A plan of what another has deleted removes nothing; what came of it stays to be read."""
+        tab = self.open(f"#/images/{OTHER}/{SITE}", admin=True)
+        tab.click("button", "Delete repository…")
+        tab.wait_text("image, tags: 1")
+        self.ctl("rm", f"{OTHER}/{SITE}", "--yes")
+        tab.click("dialog .dangerp")
+        tab.wait_text("0\u00a0B freed")
+        tab.press("Escape")
+        tab.wait("location.hash === '#/images'")
+        tab.wait("document.querySelectorAll('tbody tr.r').length === 1")
+        tab.run("history.back()")
+        tab.wait_text("is not in the cache any more")
+        self.check(tab, expected=("404",))
+
+
 class ChangedPlanTests(ImagesCase):
     """A plan that would remove more than was shown."""
 

@@ -42,6 +42,24 @@ class StorageTests(UiCase):
         tab.wait_text("Nothing is pinned by hand")
         self.check(tab)
 
+    def test_failure(self) -> None:
+        """What cannot be done says why; once it can be done it is done."""
+        self.ctl("pin", f"{HUB}/{NGINX}:1.29")
+        tab = self.open("#/storage", admin=True)
+        tab.wait_text("Unpin")
+        tab.run("window.whole = fetch, void (window.fetch = async (url, options) => {"
+                " if (String(url).endsWith('unpin')) throw new TypeError('broken');"
+                " return whole(url, options); })")  # fmt: skip
+        tab.click(".act button", "Unpin")
+        tab.wait_text("This did not work")
+        tab.wait("document.activeElement.closest('dialog')")
+        self.check_access(tab)
+        tab.press("Escape")
+        tab.run("void (window.fetch = whole)")
+        tab.click(".act button", "Unpin")
+        tab.wait_text("Nothing is pinned by hand")
+        self.check(tab)
+
     def test_verify(self) -> None:
         """All that is stored is verified, with its progress; the page says what came of it."""
         tab = self.open("#/storage", admin=True)

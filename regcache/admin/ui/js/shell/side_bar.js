@@ -5,6 +5,7 @@ import { hostile } from "../core/hostile.js";
 import { t } from "../core/i18n.js";
 import { link, place } from "../core/router.js";
 import { shared, signOut, siteTitle } from "../core/session.js";
+import { attempt } from "../widgets/attempt.js";
 import { icon } from "../widgets/basics.js";
 
 export const menu = { isOpen: false };
@@ -47,10 +48,11 @@ function who() {
   if (!session) return nothing;
   const isAdmin = session.role === "admin";
   const name = session.account ? hostile(session.account) : isAdmin ? t("role.admin") : t("role.read");
-  const leave = async () => {
-    await signOut();
-    window.dispatchEvent(new HashChangeEvent("hashchange"));
-  };
+  const leave = () =>
+    attempt(async () => {
+      await signOut();
+      window.dispatchEvent(new HashChangeEvent("hashchange"));
+    });
   const way = session.via === "loopback" || !session.via ? (isAdmin ? nothing : html` · <a href="#/login">${t("sign.in")}</a>`) : html` · <button class="as-link" type="button" @click=${leave}>${t("sign.out")}</button>`;
   return html`<div>${icon(isAdmin ? "user" : "lock")} ${name}${way}</div>`;
 }

@@ -5,6 +5,7 @@ import { percent, size } from "../core/format.js";
 import { hostile } from "../core/hostile.js";
 import { t } from "../core/i18n.js";
 import { shared, takeJob } from "../core/session.js";
+import { attempt } from "./attempt.js";
 import { announce, button, icon } from "./basics.js";
 import { meter } from "./meter.js";
 
@@ -71,5 +72,5 @@ export function stateMark({ state }) {
 
 /** @param {Job} job */
 export function cancelButton(job) {
-  return hasEnded(job) ? nothing : button({ label: t("cancel"), icon: "x", run: () => cancelJob(job.id) });
+  return hasEnded(job) ? nothing : button({ label: t("cancel"), icon: "x", run: () => attempt(() => cancelJob(job.id)) });
 }

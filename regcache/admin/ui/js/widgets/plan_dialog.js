@@ -42,7 +42,7 @@ const SHOWN = 100;
 export class PlanRun {
   /**
    * @param {Record<string, unknown>} request of POST plans
-   * @param {{ title: (plan: Plan) => import("./basics.js").Content, note?: string, done?: () => void }} words
+   * @param {{ title: (plan: Plan) => import("./basics.js").Content, note?: string, done?: () => void, closed?: () => void }} words done: it was removed; closed: that was read, too
    */
   constructor(request, words) {
     this.request = request;
@@ -79,6 +79,11 @@ export class PlanRun {
     });
     this.isBusy = false;
     paint();
+  }
+
+  /** Whether all of it was removed, however that was told. */
+  get isDone() {
+    return this.job !== null && jobOf(this.job)?.state === "done";
   }
 
   /** @param {() => Promise<void>} work */
@@ -129,8 +134,9 @@ function closing(label = t("cancel")) {
 
 /** Plan something, show it, and run it if wanted. @param {Record<string, unknown>} request @param {PlanRun["words"]} words */
 export function openPlan(request, words) {
-  const run = new PlanRun(request, words);
-  openDialog({ label: t("plan.label"), view: () => run.view() });
+  const run = new PlanRun(request, words), here = location.hash;
+  const closed = () => run.isDone && location.hash === here && words.closed?.();
+  openDialog({ label: t("plan.label"), view: () => run.view(), closed });
   run.make();
 }
 

@@ -22,10 +22,10 @@ export function linePaths(values, { width = WIDTH, height = HEIGHT, top = null }
   };
 }
 
-/** @param {Array<number | null> | null | undefined} values @param {string} [classes] w: a warning */
+/** Nothing where there was nothing. @param {Array<number | null> | null | undefined} values @param {string} [classes] w: a warning */
 export function sparkline(values, classes = "") {
   const known = (values ?? []).filter((each) => each != null);
-  if (!values || known.length < 2) return html`<svg class=${`spark ${classes}`} aria-hidden="true"></svg>`;
+  if (!values || known.length < 2 || known.every((each) => each === 0)) return html`<svg class=${`spark ${classes}`} aria-hidden="true"></svg>`;
   const { line, area } = linePaths(values);
   return html`<svg class=${`spark ${classes}`} viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true">
     <path class="a" d=${area}></path><path d=${line}></path></svg>`;

@@ -128,7 +128,7 @@ class ImagePage {
 
   remove() {
     const { name, reference } = this;
-    openPlan({ action: "delete", targets: [{ name, reference }] }, { title: () => t("delete.one", { name: plain(this.whole) }), done: () => go(link("images", name)) });
+    openPlan({ action: "delete", targets: [{ name, reference }] }, { title: () => t("delete.one", { name: plain(this.whole) }), closed: () => go(link("images", name)) });
   }
 }
 

@@ -51,7 +51,7 @@ export function crumb(name, isLink = false) {
 /** @param {string} name @param {Resource<import("./shapes.js").Repository>} repository @param {PagedResource<TagRow>} tags */
 function view(name, repository, tags) {
   const known = repository.value;
-  const remove = () => deleteAll([{ name }], () => go("#/images"));
+  const remove = () => deleteAll([{ name }], { closed: () => go("#/images") });
   return html`<div class="head">${crumb(name)}<h1 tabindex="-1">${hostile(name.slice(name.indexOf("/") + 1))}</h1><span class="sp"></span>
     ${actionButton("delete", { label: t("delete.repository"), icon: "trash", classes: "danger", run: remove })}<p>${t("repository.note")}</p></div>
     ${repository.problem ? failure(repository.problem, () => repository.refresh()) : nothing}

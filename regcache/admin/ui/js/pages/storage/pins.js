@@ -1,9 +1,10 @@
 /** What is pinned by hand: it never leaves by itself. */
 import { html } from "../../../vendor/lit-html/lit-html.js";
-import { Problem, post } from "../../core/api.js";
+import { post } from "../../core/api.js";
 import { size } from "../../core/format.js";
 import { hostile } from "../../core/hostile.js";
 import { t } from "../../core/i18n.js";
+import { attempt } from "../../widgets/attempt.js";
 import { actionButton, announce, since } from "../../widgets/basics.js";
 import { imageLink } from "../../widgets/names.js";
 import { empty } from "../../widgets/panel.js";
@@ -27,12 +28,9 @@ export function pinsPanel(pins, changed) {
 
 /** @param {Pinned} row @param {() => void} changed */
 async function unpin({ name, reference }, changed) {
-  try {
+  await attempt(async () => {
     await post("unpin", { targets: [{ name, reference }] });
     announce(t("storage.unpinned", { name: `${name} ${reference}` }));
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    announce(error.message);
-  }
+  });
   changed();
 }

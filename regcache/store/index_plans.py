@@ -120,10 +120,15 @@ JOIN repositories r ON r.id = l.repository_id JOIN upstreams u ON u.key = r.upst
 WHERE l.content_id = ? LIMIT ?
 """
 
+# What is being downloaded has no link yet: the repository of what lists it is told.
 _NAMES = """
 SELECT u.name || '/' || r.name FROM contents c JOIN links l ON l.content_id = c.id
 JOIN repositories r ON r.id = l.repository_id JOIN upstreams u ON u.key = r.upstream
-WHERE c.digest = ? LIMIT 1
+WHERE c.digest = :key
+UNION ALL
+SELECT u.name || '/' || r.name FROM mentions m JOIN links l ON l.content_id = m.manifest_id
+JOIN repositories r ON r.id = l.repository_id JOIN upstreams u ON u.key = r.upstream
+WHERE m.digest = :key LIMIT 1
 """
 
 
@@ -248,7 +253,7 @@ def pinned_tags(connection: sqlite3.Connection) -> tuple[list[PlanSkipped], int]
 
 def name_of(connection: sqlite3.Connection, key: bytes) -> str:
     """The name of a repository that has content; "" where none has."""
-    row = connection.execute(_NAMES, (key,)).fetchone()
+    row = connection.execute(_NAMES, {"key": key}).fetchone()
     return "" if row is None else str(row[0])
 
 

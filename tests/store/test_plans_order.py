@@ -6,6 +6,7 @@ from regcache.retention import FIRST, Position, Selection
 from regcache.store import index_plans
 from regcache.store.space import in_blocks
 from tests.store.test_index_eviction import APP, EvictionCase
+from tests.support.index_cases import BLOB, manifest_of, mention
 
 BEFORE = 1e12
 
@@ -54,6 +55,14 @@ class PlanOrderTests(EvictionCase):
         """Where more is wanted than is stored, all goes."""
         last = self.successResultOf(self.index.places.candidates(FIRST, BEFORE)).candidates[-1]
         self.assertEqual(self.end_of(10**12), last.position)
+
+    def test_named(self) -> None:
+        """What is in use is told by its repository; what is still to come by what lists it."""
+        later, unknown = Digest.of(b"later"), Digest.of(b"unknown")
+        self.manifest(manifest_of(later=1), mention(later, 9), repository="library/b")
+        for digest, name in ((BLOB, "library/a"), (later, "library/b"), (unknown, "")):
+            found = self.successResultOf(self.index.plans.name_of(digest))
+            self.assertEqual(found, f"docker.io/{name}" if name else "")
 
     def test_unused(self) -> None:
         """By age goes what was neither used since nor came since, whoever noted the use."""

@@ -39,8 +39,9 @@ RUN apt-get update \
     && install -d -o regcache -g regcache -m 750 /var/lib/regcache /run/regcache
 COPY --from=build /installed/usr/ /usr/
 COPY etc/container.yml /etc/regcache/regcache.yml
-# The cache of Twisted's plugins: the user of the daemon cannot write it.
-RUN python3 -c 'from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))'
+# Bytecode, and the cache of Twisted's plugins: the user of the daemon cannot write them.
+RUN python3 -m compileall -q "$(python3 -c 'import regcache; print(*regcache.__path__)')" \
+    && python3 -c 'from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))'
 
 USER regcache
 WORKDIR /var/lib/regcache

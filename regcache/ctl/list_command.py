@@ -7,7 +7,7 @@ from typing import Any
 from regcache.ctl.client import IAsksDaemon
 from regcache.ctl.command import DONE, add_daemon_parser
 from regcache.ctl.naming import ImageName, image_name
-from regcache.ctl.paging import all_pages
+from regcache.ctl.paging import all_pages, all_repositories
 from regcache.ctl.printer import Printer, size_text
 
 SORTS = ("name", "size", "last_used", "pulls", "tags")
@@ -43,15 +43,16 @@ async def list_images(options: argparse.Namespace, daemon: IAsksDaemon, printer:
     """Print them."""
     if options.tags is not None:
         return await _list_tags(options.tags, options, daemon, printer)
-    found = await all_pages(
+    found, missing = await all_repositories(
         daemon,
-        "repositories",
         q=options.text,
         upstream=options.upstream,
         part="true" if options.part else None,
         pinned="true" if options.pinned else None,
         sort=options.sort,
     )
+    if missing:
+        printer.error(missing)
     if printer.as_json:
         printer.json_rows(found)
         return DONE

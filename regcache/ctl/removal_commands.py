@@ -8,7 +8,7 @@ from typing import Any
 from regcache.ctl.client import IAsksDaemon
 from regcache.ctl.command import FAILED, USAGE, add_daemon_parser
 from regcache.ctl.naming import NamedTarget, named_target
-from regcache.ctl.paging import all_pages
+from regcache.ctl.paging import all_pages, all_repositories
 from regcache.ctl.plan_run import add_plan_arguments, plan_and_run
 from regcache.ctl.printer import Printer
 from regcache.globs import glob_matches
@@ -113,7 +113,11 @@ async def remove(options: argparse.Namespace, daemon: IAsksDaemon, printer: Prin
     if upstreams:
         wanted = {"action": "delete", "upstream": upstreams[0]}
         return await plan_and_run(options, daemon, printer, wanted)
-    targets = await _expand(options.targets, daemon)
+    repositories, missing = await _listed_for(options.targets, daemon)
+    if missing:
+        printer.error(missing)
+        return FAILED
+    targets = await _expand(options.targets, repositories, daemon)
     if not targets:
         printer.error("nothing in the cache has such a name")
         return FAILED
@@ -121,23 +125,34 @@ async def remove(options: argparse.Namespace, daemon: IAsksDaemon, printer: Prin
     return await plan_and_run(options, daemon, printer, wanted)
 
 
-async def _expand(targets: Sequence[NamedTarget], daemon: IAsksDaemon) -> list[dict[str, str]]:
+async def _listed_for(targets: Sequence[NamedTarget], daemon: IAsksDaemon) -> tuple[list[str], str]:
+    """The repositories that patterns are compared with, and what is missing there."""
+    if all(each.image is not None for each in targets):
+        return [], ""
+    rows, missing = await all_repositories(daemon)
+    return [each["name"] for each in rows], missing
+
+
+async def _expand(
+    targets: Sequence[NamedTarget], repositories: Sequence[str], daemon: IAsksDaemon
+) -> list[dict[str, str]]:
     """Targets as the API takes them, each once."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for target in targets:
-        async for name, reference in _named_by(target, daemon):
+        async for name, reference in _named_by(target, repositories, daemon):
             body = {"name": name, "reference": reference} if reference else {"name": name}
             found[name, reference] = body
     return list(found.values())
 
 
-async def _named_by(target: NamedTarget, daemon: IAsksDaemon) -> AsyncIterator[tuple[str, str]]:
+async def _named_by(
+    target: NamedTarget, repositories: Sequence[str], daemon: IAsksDaemon
+) -> AsyncIterator[tuple[str, str]]:
     image = target.image
     if image is not None:
         yield image.name, "" if image.is_repository else image.reference
         return
-    for repository in await all_pages(daemon, "repositories"):
-        name = repository["name"]
+    for name in repositories:
         if not glob_matches(target.name_pattern, name):
             continue
         if not target.tag_pattern:

@@ -158,6 +158,14 @@ class ListTests(CommandCase):
         wanted = {"q": "nginx", "part": "true", "pinned": None, "sort": "size"}
         self.assertEqual({name: asked[name] for name in wanted}, wanted)
 
+    def test_not_counted(self) -> None:
+        """While repositories are being counted it says that some are missing."""
+        counting = {"counted": 40, "repositories": 1500}
+        self.daemon.answer(GET_REPOSITORIES, page(REPOSITORY) | {"counting": counting})
+        code, out, errors = self.run_work(list_images, "ls")
+        self.assertEqual((code, len(out.splitlines())), (0, 1))
+        self.assertIn("being counted (40 of 1500)", errors)
+
     def test_tags(self) -> None:
         """A line for each digest."""
         self.daemon.answer(GET_TAGS, page(ROW))

@@ -228,8 +228,8 @@ class TargetTests(RemovalCase):
         """A pattern stands for what is in the cache, page by page."""
         other = "docker.io/library/redis"
         self.daemon.answers["GET", "repositories"] = [
-            {"items": [{"name": NAME}], "next": "c"},
-            {"items": [{"name": other}, {"name": "quay.io/x/y"}], "next": None},
+            {"items": [{"name": NAME}], "next": "c", "counting": None},
+            {"items": [{"name": other}, {"name": "quay.io/x/y"}], "next": None, "counting": None},
         ]
         rows = {"items": [{"tags": ["1.27", "1.29"]}, {"tags": ["2"]}], "next": None}
         self.daemon.answers["GET", "tags"] = rows
@@ -238,14 +238,23 @@ class TargetTests(RemovalCase):
         self.assertEqual(self.planned()["targets"], tags)
         self.daemon.asked.clear()
         pages = self.daemon.answers["GET", "repositories"] = [
-            {"items": [{"name": NAME}], "next": "c"},
-            {"items": [{"name": other}, {"name": "quay.io/x/y"}], "next": None},
+            {"items": [{"name": NAME}], "next": "c", "counting": None},
+            {"items": [{"name": other}, {"name": "quay.io/x/y"}], "next": None, "counting": None},
         ]
         self.run_work(remove, "rm", "docker.io/*", "--dry-run")
         self.assertEqual(self.planned()["targets"], [{"name": NAME}, {"name": other}])
         self.assertEqual(len(pages), 1)
         code, _, errors = self.run_work(remove, "rm", "ghcr.io/*", "--yes")
         self.assertEqual((code, errors), (1, "nothing in the cache has such a name\n"))
+
+    def test_not_counted(self) -> None:
+        """While repositories are being counted a pattern would miss some, so nothing is removed."""
+        counting = {"counted": 40, "repositories": 1500}
+        page = {"items": [{"name": NAME}], "next": None, "counting": counting}
+        self.daemon.answers["GET", "repositories"] = page
+        code, _, errors = self.run_work(remove, "rm", "docker.io/*", "--yes")
+        self.assertEqual((code, self.calls()), (1, ["repositories"]))
+        self.assertIn("being counted (40 of 1500)", errors)
 
 
 class SweepTests(RemovalCase):

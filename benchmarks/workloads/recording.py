@@ -76,11 +76,12 @@ class Recording(Workload):
         _turn(self._daemon, path)  # not counted: all is loaded behind it
         with_records: list[tuple[float, float]] = []
         without: list[tuple[float, float]] = []
-        for _ in range(TURNS):
+        for _ in range(TURNS // 2):  # first with, then without, and the other way round
             with_records.append(_turn(self._daemon, path))
             self._daemon.switch()
-            without.append(_turn(self._daemon, path))
+            without += [_turn(self._daemon, path) for _ in range(2)]
             self._daemon.switch()
+            with_records.append(_turn(self._daemon, path))
         return with_records, without
 
 

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -25,9 +25,8 @@ TAG = f"{BASE}/manifests/1"
 IMAGE = mixed_image("quota", 1000)
 KEY = "rc_" + "q" * 40
 LAYER, DAILY = 8 * MIB, 3 * MIB // 2
-#: More layers than a client asks for at once, each smaller than the quota.
+#: More layers than podman asks for at once, each smaller than the quota.
 LAYERED = image([gzip_layer(f"quota-{number}", MIB) for number in range(6)], seed="layered")
-SPENT = "the daily quota of 1.5 MiB is used up"
 
 containerd = shared(Containerd)
 
@@ -38,7 +37,7 @@ class QuotaCase(PullThroughCase):
     :cvar limits: these.
     """
 
-    limits: dict[str, Any] = {"daily": f"{DAILY}B"}
+    limits: ClassVar[dict[str, Any]] = {"daily": f"{DAILY}B"}
 
     def setUp(self) -> None:
         self.upstream = self.faulty_upstream()

@@ -32,18 +32,23 @@ class RemovalTests(PullThroughCase):
         return self.daemon.client(credentials=ADMIN)
 
     def pull(self, repository: str = REPOSITORY) -> None:
-        """Take all of an image."""
+        """Take all of an image, until it is stored, which is a moment after the last byte."""
         client, image = self.client(), catalog().images[repository]
         digests = [one.digest for one in image.all_manifests()]
         targets = [f"manifests/{each}" for each in ("1", *digests)]
         for tail in (*targets, *(f"blobs/{each}" for each in image.all_blobs())):
             self.assertEqual(client.get(f"/v2/{repository}/{tail}").status, 200, tail)
+        wanted = {each.partition(":")[2] for each in (*digests, *image.all_blobs())}
+        wait_until(lambda: wanted <= {each.name for each in self.files("blobs")}, "all is stored")
+
+    def files(self, *parts: str) -> list[Path]:
+        """Those in some folders of the cache."""
+        folders = [Path(self.daemon.directory, part) for part in parts]
+        return [each for folder in folders for each in folder.rglob("*") if each.is_file()]
 
     def blocks(self) -> int:
         """What the files of contents take on the disk, in blocks of 512 bytes."""
-        folders = [Path(self.daemon.directory, part) for part in ("blobs", "partial")]
-        files = [each for folder in folders for each in folder.rglob("*") if each.is_file()]
-        return sum(os.stat(each).st_blocks for each in files)
+        return sum(os.stat(each).st_blocks for each in self.files("blobs", "partial"))
 
     def delete(self, tail: str) -> Any:
         """The status of a deletion."""

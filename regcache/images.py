@@ -54,16 +54,19 @@ class ImagePart:
 
 @dataclass(frozen=True, slots=True)
 class Undescribed:
-    """A stored manifest whose platforms are not known yet.
+    """A stored manifest whose platforms are not known yet, or not all that it lists.
 
     :ivar size: in bytes.
     :ivar config: of an image, which is here; None for an index.
+    :ivar partly: only a part of what it lists is known.
     """
 
     digest: Digest
     media_type: str
     size: int
     config: Digest | None
+    _: KW_ONLY
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

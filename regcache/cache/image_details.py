@@ -9,12 +9,13 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from regcache.digests import Digest, InvalidDigestError
+from regcache.manifest_body import MOST_DESCRIPTORS
 from regcache.parsing import load_json
 from regcache.times import parse_time
 
 #: Characters of one text that are shown; and of all settings, all labels, and all steps.
 LONGEST_TEXT, MOST_TEXT = 16 * 1024, 256 * 1024
-#: Entries of one list, labels, and steps that are shown.
+#: Entries of one list, labels, and steps that are shown, besides layers of which no step is known.
 MOST_ENTRIES, MOST_STEPS = 256, 1024
 
 
@@ -157,7 +158,7 @@ def _layers(manifest: Mapping[str, Any]) -> Iterator[Digest]:
 
 def _steps(history: Any, layers: Sequence[Digest], room: _Room) -> Iterator[Step]:
     """The history, with the layers that its steps made; layers of which it says nothing follow."""
-    waiting = iter(layers[:MOST_STEPS])
+    waiting = iter(layers[:MOST_DESCRIPTORS])
     for each in (history if isinstance(history, list) else [])[:MOST_STEPS]:
         said = each if isinstance(each, dict) else {}
         empty = said.get("empty_layer") is True

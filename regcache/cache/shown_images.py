@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from regcache.cache.image_details import ImageDetails, details_of, platform_of
 from regcache.digests import Digest
+from regcache.facts import Descriptor
 from regcache.identity import Repository
 from regcache.images import (
     CONFIG_TYPES,
@@ -112,9 +113,11 @@ class ShownImages:
         return ShownPlatform(details, listed)
 
     async def describe(self, manifests: Sequence[Undescribed]) -> None:
-        """Find out the platforms of manifests, and record them."""
+        """Find out the platforms of manifests, or all that they list, and record that."""
         for each in manifests:
-            if each.config is None:
+            if each.partly:
+                await self._complete_list(each)
+            elif each.config is None:
                 await self._describe_index(each)
             else:
                 await self._describe_image(each.digest, each.config)
@@ -126,16 +129,28 @@ class ShownImages:
             # What is known is shown.
             self._log.debug("platforms of {name}: {error}", name=repository, error=error)
 
+    async def _complete_list(self, manifest: Undescribed) -> None:
+        descriptors = await self._descriptors(manifest)
+        if descriptors:
+            await self._index.complete_list(manifest.digest, descriptors)
+
     async def _describe_index(self, index: Undescribed) -> None:
-        content = await self._load(index.digest, MOST_BYTES, index.size)
+        descriptors = await self._descriptors(index)
+        if descriptors is not None:
+            await self._index.describe_index(index.digest, descriptors)
+
+    async def _descriptors(self, manifest: Undescribed) -> Sequence[Descriptor] | None:
+        """What a manifest lists: None if it cannot be read, nothing if it is none."""
+        content = await self._load(manifest.digest, MOST_BYTES, manifest.size)
         if content is None:
-            return
+            return None
         try:
-            body = await self._parser.run(len(content), parse_manifest, content, index.media_type)
-            descriptors = body.descriptors
+            body = await self._parser.run(
+                len(content), parse_manifest, content, manifest.media_type
+            )
         except InvalidManifestError:
-            descriptors = ()
-        await self._index.describe_index(index.digest, descriptors)
+            return ()
+        return body.descriptors
 
     async def _describe_image(self, manifest: Digest, config: Digest) -> None:
         content = await self._load(config, LARGEST_CONFIG, None)

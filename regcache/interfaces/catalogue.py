@@ -58,5 +58,8 @@ class ICatalogueIndex(Interface):
     def describe_index(digest: Digest, descriptors: Sequence[Descriptor]) -> "Deferred[None]":
         """Record what an index says of its manifests."""
 
+    def complete_list(digest: Digest, descriptors: Sequence[Descriptor]) -> "Deferred[None]":
+        """Record all that a stored manifest lists, where only a part of it is known."""
+
     def describe_image(digest: Digest, platform: str) -> "Deferred[None]":
         """Record the platform of an image; "" where its configuration says none."""

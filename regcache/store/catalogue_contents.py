@@ -31,7 +31,8 @@ LEFT JOIN withdrawn w ON w.content_id = c.id AND w.repository_id = :repository
 
 _CONTENT = f"""
 SELECT c.id, c.media_type, {_STATE},
-    ifnull((SELECT platform FROM described WHERE manifest_id = c.id), ''), ifnull(p.fetched_by, '')
+    ifnull((SELECT platform FROM described WHERE manifest_id = c.id), ''), ifnull(p.fetched_by, ''),
+    NOT EXISTS (SELECT 1 FROM partly_known WHERE manifest_id = c.id)
 FROM contents c {_JOINS} WHERE c.digest = :digest
 """
 
@@ -116,6 +117,7 @@ class KnownManifest:
     """A manifest that was stored at some time; see :class:`Listed`.
 
     :ivar platform: that it says itself.
+    :ivar whole: all that it lists is known.
     """
 
     key: bytes
@@ -127,6 +129,7 @@ class KnownManifest:
     last_use: float | None
     platform: str
     fetched_by: str = ""
+    whole: bool = True
     listed: list[Listed] = field(default_factory=list)
     members: list[IndexMember] = field(default_factory=list)
 

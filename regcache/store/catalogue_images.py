@@ -138,7 +138,7 @@ def _platform(contents: RepositoryContents, key: bytes, platform: str) -> ImageP
         manifest_here=True,
         config_here=configs[0].here if configs else None,
         layers_here=sum(each.here for each in layers),
-        layers=len(layers),
+        layers=len(layers) if found.whole else None,
         here=here,
         size=size,
         complete=complete,

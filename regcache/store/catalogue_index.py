@@ -28,6 +28,7 @@ from regcache.store import (
     catalogue_members,
     catalogue_pages,
     catalogue_parts,
+    index_names,
 )
 from regcache.store.catalogue_pins import View
 from regcache.store.index_file import IndexFile
@@ -123,6 +124,10 @@ class CatalogueIndex:
     def describe_image(self, digest: Digest, platform: str) -> "Deferred[None]":
         """Record the platform of an image."""
         return self._thread.write(catalogue_members.describe_image, digest, platform)
+
+    def complete_list(self, digest: Digest, descriptors: Sequence[Descriptor]) -> "Deferred[None]":
+        """Record all that a manifest lists."""
+        return self._thread.write(index_names.complete_list, digest, descriptors)
 
     def _view(self) -> View:
         return View(self._patterns(), self._clock.seconds())

@@ -15,9 +15,6 @@ from regcache.media_types import INDEX_TYPES
 from regcache.store.index_contents import content_id
 from regcache.store.index_schema import digest_from_key, digest_key
 
-MOST_MEMBERS = 1024
-"""Manifests of one index that are kept."""
-
 _ADD = """
 INSERT OR REPLACE INTO members (manifest_id, digest, position, platform, attests)
 VALUES (?, ?, ?, ?, ?)
@@ -25,18 +22,21 @@ VALUES (?, ?, ?, ?, ?)
 
 _DESCRIBE = "INSERT OR REPLACE INTO described (manifest_id, platform) VALUES (?, ?)"
 
-# An index, or a manifest whose configuration is here; what has none needs not be looked at.
+# What was recorded in part, an index, or a manifest whose configuration is here; what has none
+# needs not be looked at.
 _UNDESCRIBED = f"""
 SELECT c.digest, c.media_type, p.size, (
     SELECT m.digest FROM mentions m JOIN contents k ON k.digest = m.digest
     JOIN places kp ON kp.content_id = k.id AND kp.place = 'disk'
     WHERE m.manifest_id = c.id AND m.media_type IN ({",".join("?" * len(CONFIG_TYPES))}) LIMIT 1
-) AS config
+) AS config, EXISTS (SELECT 1 FROM partly_known k WHERE k.manifest_id = c.id) AS partly
 FROM links l
 JOIN contents c ON c.id = l.content_id AND c.media_type != ''
 JOIN places p ON p.content_id = c.id AND p.place = 'disk'
-WHERE l.repository_id = ? AND NOT EXISTS (SELECT 1 FROM described d WHERE d.manifest_id = c.id)
-AND (config IS NOT NULL OR c.media_type IN ({",".join("?" * len(INDEX_TYPES))}))
+WHERE l.repository_id = ? AND (
+    partly OR NOT EXISTS (SELECT 1 FROM described d WHERE d.manifest_id = c.id)
+    AND (config IS NOT NULL OR c.media_type IN ({",".join("?" * len(INDEX_TYPES))}))
+)
 LIMIT ?
 """
 
@@ -49,7 +49,7 @@ def note_members(
         return
     rows = [
         (number, digest_key(each.digest), position, each.platform, _attests(each))
-        for position, each in enumerate(descriptors[:MOST_MEMBERS])
+        for position, each in enumerate(descriptors)
     ]
     connection.executemany(_ADD, rows)
     connection.execute(_DESCRIBE, (number, ""))
@@ -59,14 +59,14 @@ def describe_index(
     connection: sqlite3.Connection, digest: Digest, descriptors: Sequence[Descriptor]
 ) -> None:
     """Record what an index says that an earlier version stored."""
-    found = _described(connection, digest)
+    found = find_stored(connection, digest)
     if found is not None:
         note_members(connection, *found, descriptors)
 
 
 def describe_image(connection: sqlite3.Connection, digest: Digest, platform: str) -> None:
     """Record the platform of an image; "" where its configuration says none."""
-    found = _described(connection, digest)
+    found = find_stored(connection, digest)
     if found is not None:
         connection.execute(_DESCRIBE, (found[0], platform))
 
@@ -82,12 +82,13 @@ def find_undescribed(
             media_type,
             size,
             None if config is None else digest_from_key(config),
+            partly=bool(partly),
         )
-        for key, media_type, size, config in connection.execute(_UNDESCRIBED, arguments)
+        for key, media_type, size, config, partly in connection.execute(_UNDESCRIBED, arguments)
     ]
 
 
-def _described(connection: sqlite3.Connection, digest: Digest) -> tuple[int, str] | None:
+def find_stored(connection: sqlite3.Connection, digest: Digest) -> tuple[int, str] | None:
     """Number and type of a stored manifest; None where it was removed meanwhile."""
     number = content_id(connection, digest)
     row = connection.execute(

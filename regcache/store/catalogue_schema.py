@@ -13,6 +13,8 @@ a right, a tag, a pin         the repository's, and of two others that have the 
 content comes or goes         all that have a right to it, or have what lists it
 a stored manifest lists       those of one more manifest that lists it: with more of them it was,
 content, or does so no more   and stays, shared
+all is known that a manifest  as where it comes
+lists
 ============================  ====================================================================
 """
 
@@ -218,3 +220,18 @@ END;
     )
 )
 """The script that adds all of this to an index."""
+
+# Earlier versions kept so many of what a manifest lists.
+_KEPT_EARLIER = 1024
+
+LISTS = f"""
+CREATE TABLE partly_known (             -- manifests that list more than is recorded
+    manifest_id INTEGER PRIMARY KEY
+);
+INSERT INTO partly_known
+SELECT manifest_id FROM mentions GROUP BY manifest_id HAVING count(*) >= {_KEPT_EARLIER};
+INSERT INTO outdated (repository_id)
+SELECT DISTINCT l.repository_id FROM partly_known k JOIN links l ON l.content_id = k.manifest_id
+WHERE true ON CONFLICT DO UPDATE SET changes = changes + 1;
+""" + _trigger("lists_completed", "DELETE ON partly_known", _ALL_HAVING.format("OLD.manifest_id"))
+"""The script that finds what earlier versions recorded in part. It is read again from the disk."""

@@ -103,6 +103,8 @@ def platform_state(contents: RepositoryContents, key: bytes) -> tuple[int, int |
         return 0, None, False
     parts = found.listed
     here = (found.stored or 0) + sum(each.size for each in parts if each.here)
+    if not found.whole:
+        return here, None, False
     size = (found.stored or 0) + sum(each.size for each in parts)
     return here, size, all(each.here for each in parts)
 

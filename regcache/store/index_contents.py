@@ -213,11 +213,11 @@ def link_content(
     )
     (is_manifest,) = connection.execute(_IS_MANIFEST, {"content": content}).fetchone()
     if is_manifest:
-        _show_mentions(connection, content, number)
+        show_mentions(connection, content, number)
     return number
 
 
-def _show_mentions(connection: sqlite3.Connection, content: int, number: int) -> None:
+def show_mentions(connection: sqlite3.Connection, content: int, number: int) -> None:
     """Record for a repository what a manifest mentions."""
     connection.execute(
         "INSERT OR IGNORE INTO shown (repository_id, digest, size, manifest_id)"
@@ -326,7 +326,7 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> bool:
         (content,),
     )
     connection.execute("DELETE FROM mentions WHERE manifest_id = ?", (content,))
-    for table in ("subjects", "members", "described"):
+    for table in ("subjects", "members", "described", "partly_known"):
         connection.execute(f"DELETE FROM {table} WHERE manifest_id = ?", (content,))
     return dropped
 

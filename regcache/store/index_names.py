@@ -13,20 +13,17 @@ from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.store import index_pins, index_places
-from regcache.store.catalogue_members import note_members
+from regcache.store.catalogue_members import find_stored, note_members
 from regcache.store.identities import find_names, note_names
 from regcache.store.index_contents import (
     Proof,
     is_outdated,
     link_content,
     repository_id,
+    show_mentions,
     store_content,
 )
 from regcache.store.index_schema import digest_from_key, digest_key
-
-MOST_MENTIONS = 1024
-"""Descriptors of one manifest that are kept. Real ones have some dozens, and a manifest of
-4 MiB, which has room for 40,000, would hold the index's thread for seconds."""
 
 MOST_REFERRERS = 1000
 """Referrers of one subject that are answered."""
@@ -188,19 +185,40 @@ def record_manifest(
     link_content(connection, repository, content, proof)
 
 
+def complete_list(
+    connection: sqlite3.Connection, digest: Digest, descriptors: Sequence[Descriptor]
+) -> None:
+    """Record all that a stored manifest lists, of which an earlier version recorded a part."""
+    found = find_stored(connection, digest)
+    if found is None:
+        return
+    manifest, media_type = found
+    _record_mentions(connection, manifest, descriptors)
+    index_pins.manifest_noted(connection, digest_key(digest))
+    note_members(connection, manifest, media_type, descriptors)
+    rows = connection.execute("SELECT repository_id FROM links WHERE content_id = ?", (manifest,))
+    for (repository,) in rows.fetchall():
+        show_mentions(connection, manifest, repository)
+
+
 def _record_mentions(
     connection: sqlite3.Connection, manifest: int, descriptors: Sequence[Descriptor]
 ) -> None:
+    """Record what a manifest lists: all of it, since what is complete has to be known.
+
+    :mod:`regcache.manifest_body` takes none that lists more than ``MOST_DESCRIPTORS``.
+    """
     connection.executemany(
         "INSERT INTO mentions (manifest_id, digest, size, media_type, position)"
         " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position"
         " WHERE position IS NULL",
         [
             (manifest, digest_key(each.digest), each.size, clean_media_type(each.media_type), place)
-            for place, each in enumerate(descriptors[:MOST_MENTIONS])
+            for place, each in enumerate(descriptors)
             if 0 <= each.size <= _LARGEST_SIZE
         ],
     )
+    connection.execute("DELETE FROM partly_known WHERE manifest_id = ?", (manifest,))
     index_places.note_needed(connection, manifest)
 
 

@@ -23,8 +23,9 @@ from regcache.store.index_schema import digest_from_key, digest_key
 STEP = 0.01
 """Seconds after which a step of a round ends, once what it has begun is done."""
 
-MOST_COVERED = 5000
-"""Contents that one pin covers. Real images have some dozens, and indexes some hundreds."""
+MOST_COVERED = 50_000
+"""Contents that one pin covers: ten images of the largest that there may be. Real ones have some
+dozens, and indexes some hundreds."""
 
 PAGE = 500
 """Rows that are looked at between two looks at the clock."""

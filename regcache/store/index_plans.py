@@ -26,6 +26,7 @@ from regcache.store.index_eviction import parameters as selection_parameters
 from regcache.store.index_holdings import begin
 from regcache.store.index_removal import remove, undone
 from regcache.store.index_schema import digest_from_key
+from regcache.store.index_uses import MOST_REACHED
 from regcache.store.space import in_blocks
 
 STEP = 0.01
@@ -98,13 +99,13 @@ WHERE {WHERE_SELECTED} {_NOT_PINNED}
 """
 
 # What an image lists, and of each of that another stored manifest that lists it, if there is one.
-_REACHED = """
+_REACHED = f"""
 WITH RECURSIVE reached (id) AS (
     VALUES (:image)
     UNION
     SELECT c.id FROM reached r CROSS JOIN mentions m ON m.manifest_id = r.id
     CROSS JOIN contents c ON c.digest = m.digest
-    LIMIT 1024
+    LIMIT {MOST_REACHED}
 )
 SELECT p.size, (
     SELECT m.manifest_id FROM mentions m CROSS JOIN places q ON q.content_id = m.manifest_id

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from regcache.digests import Digest
-from regcache.store.catalogue_schema import CATALOGUE
+from regcache.store.catalogue_schema import CATALOGUE, LISTS
 from regcache.store.image_schema import IMAGES
 
 _ALGORITHM_BYTES = {"sha256": b"\x01", "sha512": b"\x02"}
@@ -273,6 +273,7 @@ ALTER TABLE mentions ADD COLUMN position INTEGER;  -- in the manifest; NULL: not
 MIGRATIONS: Sequence[str] = (
     *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS, CATALOGUE, _FETCHES),
     IMAGES,
+    LISTS,
 )
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
@@ -299,6 +300,7 @@ _PROBES = (
     "SELECT name FROM progress LIMIT 1",
     "SELECT digest FROM members LIMIT 1",
     "SELECT platform FROM described LIMIT 1",
+    "SELECT manifest_id FROM partly_known LIMIT 1",
     "SELECT digest FROM tag_history LIMIT 1",
     "SELECT last_used FROM summaries LIMIT 1",
     "SELECT count FROM pulls LIMIT 1",

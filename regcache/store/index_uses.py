@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from regcache.digests import Digest
+from regcache.manifest_body import MOST_DESCRIPTORS
 from regcache.retention import MOST_DOUBLINGS, count_now, priority, weight
 from regcache.store.index_schema import digest_key
 
 STEP = 0.005
 """Seconds after which a step ends, once what it has begun is done."""
 
-MOST_REACHED = 1024
-"""Contents that one use may reach. Real images have some dozens."""
+MOST_REACHED = MOST_DESCRIPTORS + 2
+"""Contents that one use may reach: the largest image, and an index. Real ones have some dozens."""
 
 MOST_ABOVE = 16
 """Indexes above a manifest that are looked at."""

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, Subject
+from regcache.manifest_body import MOST_DESCRIPTORS
 from regcache.store import index_checks, index_contents, index_names
 from regcache.store.index_names import (
     LONGEST_MEDIA_TYPE,
@@ -111,13 +112,11 @@ class BoundTests(SqliteIndexCase):
     """What a manifest's author chooses."""
 
     def test_mentions(self) -> None:
-        """Of very many descriptors only the first are kept."""
-        many = [
-            mention(Digest.of(b"%d" % number), 1) for number in range(index_names.MOST_MENTIONS)
-        ]
+        """As many descriptors are kept as a manifest may have."""
+        many = [mention(Digest.of(b"%d" % number), 1) for number in range(MOST_DESCRIPTORS - 1)]
         self.manifest(manifest_of(a=1), *many, mention(BLOB, 5))
         self.assertEqual(self.facts("library/a", many[-1].digest).mentioned_size, 1)
-        self.assertIsNone(self.facts("library/a", BLOB).mentioned_size)
+        self.assertEqual(self.facts("library/a", BLOB).mentioned_size, 5)
 
     def test_long_media_type(self) -> None:
         """A media type is kept up to the length that one can have."""

@@ -276,12 +276,15 @@ class _Builder:
             finish=finish,
             removed=self._removed,
         )
-        self._downloads = DownloadTable(
+        downloads = self._downloads = DownloadTable(
             context,
             DistrustedUrls(self._reactor),
             lambda fetched: record(self._index, fetched, self._reactor),
         )
-        self._relays = Relays(self._downloads, context, self._index.record_size)
+        self._relays = Relays(downloads, context, self._index.record_size)
+        self._removal = Removal(
+            self._index.removals, self._store, self._forgetting, self._reactor, downloads=downloads
+        )
 
     def engine(self, lock: StoreLock) -> Engine:
         """Everything, ready to be started."""
@@ -308,7 +311,7 @@ class _Builder:
             checking=self._checking,
             downloads=self._downloads,
             caches=self._caches(),
-            removal=Removal(self._index.removals, self._store, self._forgetting, self._reactor),
+            removal=self._removal,
             cached_only=_cached_only(self._index, self._store, self._parser, self._reactor),
             shown_images=_shown_images(self._index, self._store, self._parser),
             refusals=NegativeCache(self._reactor),

@@ -21,6 +21,8 @@ class RemovalTarget:
 
     :ivar tag: of :attr:`RemovedKind.TAG`, else "".
     :ivar digest: of the other kinds, else None.
+    :ivar arriving: of a blob: it is being fetched now, and so is to be removed although its bytes
+        are not here yet.
     """
 
     kind: RemovedKind
@@ -28,6 +30,7 @@ class RemovalTarget:
     _: KW_ONLY
     tag: str = ""
     digest: Digest | None = None
+    arriving: bool = False
 
     def __str__(self) -> str:
         reference = f":{self.tag}" if self.digest is None else f"@{self.digest}"

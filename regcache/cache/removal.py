@@ -5,6 +5,8 @@ step          event                                 what holds afterwards
 ============  ====================================  ==========================================
 waiting       the removals before it are done       looking
 looking       it is not here, or it is pinned       over: refused; nothing has changed
+looking       it is a blob that is being fetched,   over: forgotten, so that its readers get it
+              and nothing here lists it             and it is not kept; done
 looking       the index says what goes              forgetting
 forgetting    all subscribers have acknowledged     removing: earlier work keeps nothing
 removing      it is not here any more, or pinned    over: refused; it was only forgotten
@@ -26,19 +28,21 @@ Answers that are being sent get all of the removed content.
 
 import errno
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Protocol
 
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from regcache.cache.download.download import Download
 from regcache.cache.forgetting import Forgetting, Kind
 from regcache.cache.gone import GoneLately
 from regcache.digests import Digest
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IBlobStore, IRemovalIndex
-from regcache.removals import RemovalEffect, RemovalTarget
+from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 from regcache.single_flight import Flights
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -96,6 +100,13 @@ class Removed:
         )
 
 
+class RunningDownloads(Protocol):
+    """Finds what is being fetched."""
+
+    async def find(self, digest: Digest, upstream: UpstreamIdentity) -> Download | None:
+        """The download from an upstream. Waits for one that is just being stored."""
+
+
 @dataclass(slots=True)
 class Removal:
     """Removes tags, manifests, blobs, repositories, and all that an upstream has.
@@ -109,6 +120,8 @@ class Removal:
     store: IBlobStore
     forgetting: Forgetting
     clock: IReactorTime
+    _: KW_ONLY
+    downloads: RunningDownloads
     _turns: DeferredLock = field(default_factory=DeferredLock, init=False)
     _flights: Flights[Removed] = field(init=False)
     gone: GoneLately = field(init=False)
@@ -176,10 +189,22 @@ class Removal:
         finally:
             self._turns.release()
 
+    async def _fetched_for(self, target: RemovalTarget) -> Repository | None:
+        """For which repository what is to be removed is only being fetched, if it is a blob."""
+        if target.kind is not RemovedKind.BLOB or target.digest is None:
+            return None
+        download = await self.downloads.find(target.digest, target.repository.upstream)
+        return None if download is None else download.task.source.repository
+
     async def _remove(self, target: RemovalTarget, by: str) -> Removed:
+        fetched_for = await self._fetched_for(target)
+        target = replace(target, arriving=fetched_for is not None)
         seen = await self.index.look(target)
         if seen.pinned:
             raise PinnedError(f"{target} is pinned")
+        if not seen.found and fetched_for == target.repository:
+            await self.forgetting.remove(Kind.CONTENT, target.digest)
+            return Removed()
         if not seen.found:
             raise NotHereError(f"{target} is not here")
         await self._forget(target.repository, seen)

@@ -278,7 +278,8 @@ class _Removing:
                 (self._repository, digest),
             )
             tags = [tag for (tag,) in rows]
-        return tags, digest if tags or self._has(digest, target.kind) else None
+        arrives = target.arriving and self._asks(HELD, digest)
+        return tags, digest if tags or arrives or self._has(digest, target.kind) else None
 
     def _has(self, digest: bytes, kind: RemovedKind) -> bool:
         """Whether the repository has content of a kind, and the bytes are here."""

@@ -318,6 +318,54 @@ class MeanwhileTests(RemovalCase):
         self.assertEqual((bytes(sink.data), sink.ended), (layer, True))
         self.assertEqual(self.names(), set())
 
+    def test_named_blob_is_fetched(self) -> None:
+        """So does a blob that is named itself, with its manifest here and without."""
+        layer, single = self.layer(300 * KIB), self.layer(300 * KIB)
+        digest, layers = self.image(self.layer(KIB), layer)
+        self.result(self.caches.tags.by_tag(self.caches.served("org/a"), "1"))
+        for blob, content in ((layers[1], layer), (self.up.add(single), single)):
+            sink = self.begin(blob)
+            self.assertEqual(self.remove(blob_of(self.repository(), blob)).freed, 0)
+            self.assertEqual((bytes(sink.data), sink.ended), (content, True))
+            self.assertEqual(self.names(), {digest.hex})
+            self.refusal(blob_of(self.repository(), blob), NotHereError)
+        self.assertEqual(self.blob(layers[1]), layer)
+        self.assertEqual(self.names(), {digest.hex, layers[1].hex})
+
+    def test_pinned_blob_is_fetched(self) -> None:
+        """A blob of a pinned image is refused while it is fetched, and is kept."""
+        layer = self.layer(300 * KIB)
+        _, layers = self.image(self.layer(KIB), layer)
+        self.result(self.caches.tags.by_tag(self.caches.served("org/a"), "1"))
+        self.successResultOf(self.caches.index.pins.pin(self.repository(), "1", Pin("", 1.0)))
+        sink = self.begin(layers[1])
+        self.refusal(blob_of(self.repository(), layers[1]), PinnedError)
+        self.assertEqual(bytes(sink.data), layer)
+        self.assertIn(layers[1].hex, self.names())
+
+    def test_blob_is_fetched_for_another(self) -> None:
+        """Who does not have it removes nothing of what another repository is fetching."""
+        single = self.up.add(self.layer(300 * KIB))
+        self.begin(single)
+        self.refusal(blob_of(self.repository("org/b"), single), NotHereError)
+        self.refusal(blob_of(self.repository("org/a", "quay.test"), single), NotHereError)
+        self.assertEqual(self.names(), {single.hex})
+
+    def test_blob_is_needed_by_another(self) -> None:
+        """What another image lists is kept for that, and the right to it is proved again."""
+        layer = self.layer(300 * KIB)
+        _, layers = self.image(layer)
+        self.image(layer, self.layer(KIB), repository="org/b")
+        for name in ("org/a", "org/b"):
+            self.result(self.caches.tags.by_tag(self.caches.served(name), "1"))
+        self.begin(layers[0])
+        self.remove(blob_of(self.repository(), layers[0]))
+        self.assertIn(layers[0].hex, self.names())
+        self.asked()
+        self.assertEqual(self.blob(layers[0]), layer)
+        (_, _, _, start, end) = self.up.requests[-1]
+        self.assertEqual((self.asked(), end - start), (["get_blob"], 4 * KIB), "a piece of it")
+
     def test_blob_is_read(self) -> None:
         """Who reads a stored blob gets all of it."""
         layer = self.layer(300 * KIB)

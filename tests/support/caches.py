@@ -238,7 +238,6 @@ class Caches:
         }
         self.removed: Generations[Hashable] = Generations(100)
         self.forgetting = Forgetting(self.removed)
-        self.removal = Removal(removals, self.store, self.forgetting, clock)
         self.cached_only = CachedOnly(
             self.index, removals, self.store, parser=Parser(pool), clock=clock
         )
@@ -253,6 +252,9 @@ class Caches:
         )
         self.downloads = DownloadTable(
             context, DistrustedUrls(clock), lambda fetched: record(self.index, fetched, clock)
+        )
+        self.removal = Removal(
+            removals, self.store, self.forgetting, clock, downloads=self.downloads
         )
         self.relays = Relays(self.downloads, context, self.index.record_size)
         self.rights = Rights(self.index, clock, random.Random(2).random, self.removed)

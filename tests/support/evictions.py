@@ -15,7 +15,7 @@ from regcache.cache.removal import Removal
 from regcache.digests import Digest
 from regcache.facts import Manifest, Percentage
 from regcache.generations import Generations
-from regcache.identity import Repository, RepositoryContent
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IWorkPool
 from regcache.retention import YOUNG_FOR
 from regcache.store.blob_store import BlobStore
@@ -46,6 +46,13 @@ class Memories:
     def forget(self, message: Forgotten) -> None:
         """Note it."""
         self.told.append(message)
+
+
+class NoDownloads:
+    """No blobs are on their way."""
+
+    async def find(self, digest: Digest, upstream: UpstreamIdentity) -> None:
+        """None."""
 
 
 class Storage:
@@ -117,7 +124,9 @@ class Storage:
             evicted=self.evicted.append,
         )
 
-        self.removal = Removal(self.index.removals, self.store, self.forgetting, clock)
+        self.removal = Removal(
+            self.index.removals, self.store, self.forgetting, clock, downloads=NoDownloads()
+        )
         self.busy: list[tuple[Digest, str]] = []
         self.planner = Planner(clock, self.sources(), self.sweeper, self.removal)
 

@@ -17,7 +17,8 @@ from benchmarks.content import FULL, QUICK, Content
 from benchmarks.figures import Figures
 from benchmarks.load import build_sink
 from benchmarks.machine import busy_cores, client_alone, describe, extend_path, missing_packages
-from benchmarks.processes import stop_all
+from benchmarks.peers import compile_checkout
+from benchmarks.processes import ServerFailedError, stop_all
 from benchmarks.report import Report
 from benchmarks.runner import Runner
 from benchmarks.targets import missed
@@ -53,6 +54,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=0, help="default 5, or 2 with --quick")
     parser.add_argument("--peers", default="", help="letters of D N V R; default all (quick: DNR)")
     parser.add_argument("--output", type=Path, default=CHECKOUT / "build")
+    parser.add_argument(
+        "--other", type=Path, help="a checkout of regcache that takes part as O; no watchdog then"
+    )
     parser.add_argument("--no-watchdog", action="store_true")
     parser.add_argument(
         "--profile", action="store_true", help="profile the workloads that miss a target"
@@ -63,6 +67,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"no workload is called {', '.join(sorted(unknown))}")
     options.rounds = options.rounds or (2 if options.quick else 5)
     options.peers = options.peers or ("DNR" if options.quick else "DNVR")
+    if "O" in options.peers and options.other is None:
+        parser.error("peer O needs --other")
+    if options.other is not None:
+        options.other = options.other.resolve()
+        options.no_watchdog = True  # quick: it would look on at R alone
+        options.peers += "" if "O" in options.peers else "O"
     wanted = options.workloads or [
         name for name in WORKLOADS if not (options.quick and name in _LONG)
     ]
@@ -81,6 +91,8 @@ def prepare(options: argparse.Namespace, stack: ExitStack) -> Bench:
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     stack.callback(stop_all)
     compileall.compile_dir(CHECKOUT / "regcache", quiet=2)
+    if options.other is not None:
+        compile_checkout(options.other)
     cores = sorted(os.sched_getaffinity(0))
     certificate = make_certificate(kept / "tls")
     return Bench(
@@ -94,6 +106,7 @@ def prepare(options: argparse.Namespace, stack: ExitStack) -> Bench:
         quick=options.quick,
         server_cores=frozenset(cores[:1]),
         client_cores=frozenset(cores[1:] or cores),
+        other=options.other,
     )
 
 
@@ -110,7 +123,11 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began, figures, busy = time.monotonic(), Figures(), busy_cores()
     with ExitStack() as stack:
-        bench = prepare(options, stack)
+        try:
+            bench = prepare(options, stack)
+        except ServerFailedError as error:
+            print(error, file=sys.stderr)
+            return 1
         client = client_alone(bench)
         runner = Runner(bench, figures, options.peers, options.rounds, not options.no_watchdog)
         for name in options.workloads:
@@ -120,7 +137,7 @@ def main(arguments: list[str]) -> int:
                 runner.profile(WORKLOADS[name], options.output)
     about = {
         "date": time.strftime("%Y-%m-%d"),
-        **describe(),
+        **describe(options.other),
         "command": f"python -m benchmarks {' '.join(arguments)}".strip(),
         "rounds": str(options.rounds),
         "cores that others used before the start": f"{busy:.1f}",

@@ -56,14 +56,18 @@ def have_memory(size: int) -> None:
             memory[page] = 1
 
 
-def describe() -> dict[str, str]:
-    """What the figures depend on."""
+def describe(other: Path | None = None) -> dict[str, str]:
+    """What the figures depend on.
+
+    :param other: the checkout of regcache that takes part, too.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return {
         "processor": f"{os.cpu_count()} x {_processor()}",
         "memory": f"{memory:.0f} GiB",
         "system": f"{_release()}, Linux {platform.release()}",
-        "regcache": _revision(),
+        "regcache": _revision(Path(__file__).parent),
+        **({"regcache of another checkout": _revision(other)} if other else {}),
         "Python": platform.python_version(),
         "Twisted": version("Twisted"),
         "docker-registry": _first_line("docker-registry", "--version"),
@@ -114,9 +118,8 @@ def _release() -> str:
     return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
 
 
-def _revision() -> str:
+def _revision(here: Path) -> str:
     """The commit that is measured, with a plus where the tree differs from it."""
-    here = Path(__file__).parent
     command = ["git", "-C", str(here), "describe", "--always", "--dirty=+"]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout.strip() or "unknown"

@@ -7,6 +7,7 @@ they send the right one with every request.
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.certificate import Certificate
-from benchmarks.processes import AT_REST, Server, free_port
+from benchmarks.processes import AT_REST, Server, ServerFailedError, free_port
 from benchmarks.tokens import TOKEN
 from benchmarks.upstreams import CHECKOUT
 
@@ -22,6 +23,7 @@ NAMES = {
     "D": "docker-registry in proxy mode",
     "N": "nginx: proxy_cache, proxy_cache_lock, sendfile",
     "V": "Varnish, in memory",
+    "O": "regcache of another checkout",
     "R": "regcache",
 }
 
@@ -88,6 +90,40 @@ upstreams:
 default_upstream: upstream.test
 {more}
 """
+
+
+def python_of(checkout: Path) -> Path:
+    """The interpreter of a checkout's own environment; ours, if it has none."""
+    own = checkout / ".venv" / "bin" / "python"
+    return own if own.exists() else Path(sys.executable)
+
+
+def environment_of(checkout: Path) -> dict[str, str]:
+    """What lets an interpreter find a checkout's regcache before one that is installed.
+
+    Bytecode is kept, as it is beside what is installed.
+    """
+    return {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": ""}
+
+
+def compile_checkout(checkout: Path) -> None:
+    """Compile the regcache of another checkout, once it is seen that its daemon would run that.
+
+    :raises ServerFailedError: if it has none, or another one is found first.
+    """
+    python, environment = str(python_of(checkout)), {**os.environ, **environment_of(checkout)}
+    done = subprocess.run(
+        [python, "-c", "import regcache.tap; print(regcache.__file__)"],
+        capture_output=True,
+        cwd="/",
+        env=environment,
+        text=True,
+    )
+    found = done.stdout.strip()
+    if found != str(checkout / "regcache" / "__init__.py"):
+        reason = f"{found} is found" if found else done.stderr.strip().rpartition("\n")[2]
+        raise ServerFailedError(f"{checkout} has no regcache that could be started: {reason}")
+    subprocess.run([python, "-m", "compileall", "-qq", str(checkout / "regcache")], env=environment)
 
 
 class Peer(ABC):
@@ -232,6 +268,7 @@ class Regcache(Peer):
     :ivar more: further lines of configuration.
     :ivar admin: what that has of the admin endpoint.
     :ivar twistd_options: further options of twistd.
+    :ivar checkout: whose daemon it is.
     """
 
     name = "R"
@@ -240,6 +277,7 @@ class Regcache(Peer):
     more = ""
     admin = "{endpoint: null}"
     twistd_options: Sequence[str] = ()
+    checkout = CHECKOUT
 
     @property
     def gaps(self) -> Path:
@@ -247,9 +285,7 @@ class Regcache(Peer):
         return self.folder / "gaps"
 
     def _environment(self) -> dict[str, str]:
-        # What is installed has its bytecode beside it.
-        paths = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": ""}
-        return {**paths, "PYTHONUNBUFFERED": "1"}
+        return {**environment_of(self.checkout), "PYTHONUNBUFFERED": "1"}
 
     def _at_rest(self) -> float:
         # The watchdog alone takes 3 to 4 % of a core: without that it would never be at rest.
@@ -265,12 +301,18 @@ class Regcache(Peer):
         config = self._file(
             "regcache.yml", _REGCACHE, tls=tls, trusted=trusted, more=self.more, admin=self.admin
         )
-        twistd = [str(Path(sys.executable).parent / "twistd")]
+        twistd = [str(python_of(self.checkout).with_name("twistd"))]
         if self.watched:
             twistd = [sys.executable, "-m", "benchmarks.watchdog", str(self.gaps)]
         return [*twistd, "-n", "--pidfile=", *self.twistd_options, "regcache", "-c", config]
 
 
+class OtherRegcache(Regcache):
+    """The daemon of another checkout, started as ours is: both must know the configuration."""
+
+    name = "O"
+
+
 KINDS: dict[str, type[Peer]] = {
-    kind.name: kind for kind in (Distribution, Nginx, Varnish, Regcache)
+    kind.name: kind for kind in (Distribution, Nginx, Varnish, OtherRegcache, Regcache)
 }

@@ -134,6 +134,7 @@ class Report:
 
     def markdown(self) -> str:
         """The tables."""
+        other = any("O" in servers for servers in self._figures.samples.values())
         parts = [
             "# Benchmarks",
             "\n".join(f"- {name}: {value}" for name, value in self._about.items()),
@@ -144,7 +145,7 @@ class Report:
             *self._causes(),
             *self._profile_list(),
             "## Figures",
-            "; ".join(f"{letter} {name}" for letter, name in NAMES.items())
+            "; ".join(f"{letter} {NAMES[letter]}" for letter in NAMES if letter != "O" or other)
             + "; direct: no cache between.",
             *(self._figure_table(name) for name in self._titles),
             "## What the load clients can do alone",
@@ -208,10 +209,18 @@ class Report:
         for metric, (text, decimals) in _METRICS.items():
             cells = [self._cell(workload, server, metric, decimals) for server in servers]
             if any(cells):
-                rows.append((text, *cells))
+                rows.append((text, *cells, *self._beside_other(workload, metric, servers)))
         rows.extend(self._fractions(workload, servers))
         took = f"took {self._timings.line(workload)}"
-        return f"### {self._titles[workload]}\n\n{table(('', *servers), rows)}\n\n{took}"
+        head = ("", *servers, *(["R ÷ O"] if "O" in servers else []))
+        return f"### {self._titles[workload]}\n\n{table(head, rows)}\n\n{took}"
+
+    def _beside_other(self, workload: str, metric: str, servers: Sequence[str]) -> list[str]:
+        """A figure of regcache as a multiple of that of another checkout, where one took part."""
+        if "O" not in servers:
+            return []
+        own, other = (self._figures.median(workload, server, metric) for server in "RO")
+        return [f"{own / other:.3f}" if own is not None and other else ""]
 
     def _cell(self, workload: str, server: str, metric: str, decimals: int) -> str:
         value = self._figures.median(workload, server, metric)
@@ -223,7 +232,8 @@ class Report:
         if not direct:
             return []
         speeds = [self._figures.median(workload, server, "mb_s") or 0.0 for server in servers]
-        return [("speed ÷ direct", *(f"{speed / direct:.2f}" for speed in speeds))]
+        cells = [f"{speed / direct:.2f}" for speed in speeds]
+        return [("speed ÷ direct", *cells, *([""] if "O" in servers else []))]
 
 
 def _quoted(failure: str) -> str:

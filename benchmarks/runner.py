@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.figures import DIRECT, Figures
 from benchmarks.gaps import Gaps, read_gaps
 from benchmarks.load import LoadFailedError
-from benchmarks.peers import KINDS, Peer, Regcache
+from benchmarks.peers import KINDS, OtherRegcache, Peer, Regcache
 from benchmarks.processes import ServerFailedError
 from benchmarks.profiling import make_profiler
 from benchmarks.sampler import Sampler
@@ -48,7 +48,7 @@ class Runner:
     def run(self, kind: type[Workload]) -> None:
         """All rounds of one workload, and the watchdog's."""
         workload = kind(self._bench)
-        names = [name for name in workload.peers if name in self._peers]
+        names = [name for name in taking_part(workload.peers) if name in self._peers]
         _say(f"{workload.name}: {workload.title}")
         try:
             with self.timings.step(workload.name, TOTAL), workload.surroundings():
@@ -65,8 +65,10 @@ class Runner:
             for peer in peers:
                 stack.callback(self._sampler.end, workload, peer)
             limit = self._bench.content.sizes.once_seconds if workload.shortened else inf
-            for _ in range(self._rounds):
-                for peer in peers:
+            for number in range(self._rounds):
+                # Two that differ by little: neither is always the first.
+                backwards = self._bench.other is not None and number % 2
+                for peer in reversed(peers) if backwards else peers:
                     if not has_long_sample(self._figures, workload.name, peer.name, limit):
                         self._try(self._round, workload, peer)
                 self._direct(workload)
@@ -86,6 +88,8 @@ class Runner:
         upstream_certificate = self._bench.certificate if workload.upstream_tls else None
         peer = KINDS[name](folder, workload.upstream_port, certificate, upstream_certificate)
         peer.sets_aside = workload.many_files
+        if isinstance(peer, OtherRegcache) and self._bench.other:
+            peer.checkout = self._bench.other
         if isinstance(peer, Regcache) and self._bench.quick:
             peer.watched = self._watchdog and workload.watched
         return peer
@@ -171,6 +175,11 @@ class Runner:
             found = read_gaps(peer.gaps, began, time.monotonic())
             known = self.gaps.get(workload.name)
             self.gaps[workload.name] = known.worse(found) if known else found
+
+
+def taking_part(peers: str) -> str:
+    """Who may take part in a workload: that of another checkout wherever regcache does."""
+    return peers.replace("R", "OR")
 
 
 def has_long_sample(figures: Figures, workload: str, server: str, limit: float) -> bool:

@@ -27,6 +27,7 @@ class Bench:
 
     :ivar folder: for what the servers store.
     :ivar kept: for what later runs may use again.
+    :ivar other: the checkout of regcache that takes part beside this one, if any.
     :ivar server_cores: where a pinned server runs; the client runs on ``client_cores`` then.
     """
 
@@ -40,6 +41,7 @@ class Bench:
     quick: bool
     server_cores: frozenset[int]
     client_cores: frozenset[int]
+    other: Path | None = None
 
     @property
     def all_cores(self) -> frozenset[int]:

@@ -1,7 +1,9 @@
 """The parts of the benchmarks that measure nothing: reading, comparing, drawing."""
 
+import os
 import sys
 from contextlib import closing
+from io import StringIO
 from math import inf
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,9 +17,11 @@ from benchmarks.figures import DIRECT, Figures
 from benchmarks.gaps import Gaps, parse_gaps
 from benchmarks.index_maker import make_index
 from benchmarks.load import Fetched, LoadFailedError, Requests, read_h2load
+from benchmarks.peers import OtherRegcache, compile_checkout
+from benchmarks.processes import ServerFailedError
 from benchmarks.profiling import summary
 from benchmarks.report import Report, number, shortfall, table
-from benchmarks.runner import has_long_sample
+from benchmarks.runner import has_long_sample, taking_part
 from benchmarks.sockets import parse_queued
 from benchmarks.targets import TARGETS, Comparison, Target, missed
 from benchmarks.timings import TOTAL, Timings
@@ -212,6 +216,63 @@ class TimingTests(SynchronousTestCase):
         self.assertFalse(has_long_sample(figures, "tiny", "D", 2.5))
 
 
+class OtherCheckoutTests(SynchronousTestCase):
+    """The regcache of another checkout beside ours."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).resolve()
+        (self.folder / "regcache").mkdir(parents=True)
+        (self.folder / "regcache" / "__init__.py").touch()
+
+    def test_options(self) -> None:
+        """It takes part once it is named, by its whole path, and the watchdog does not then."""
+        options = parse(["--other", str(self.folder), "--peers", "R", "cold"])
+        self.assertEqual((options.peers, options.other), ("RO", self.folder))
+        self.assertTrue(options.no_watchdog)
+        self.assertFalse(parse(["cold"]).no_watchdog)
+        self.assertNotIn("O", parse(["cold"]).peers)
+
+    def test_unnamed(self) -> None:
+        """Its letter alone is an error."""
+        self.patch(sys, "stderr", StringIO())
+        self.assertRaises(SystemExit, parse, ["--peers", "OR", "cold"])
+
+    def test_takes_part(self) -> None:
+        """It has its turn beside ours, and only where ours has one."""
+        self.assertEqual([taking_part(each) for each in ("DNVR", "R", "DN")], ["DNVOR", "OR", "DN"])
+
+    def test_daemon(self) -> None:
+        """Its daemon is found by its own path, and started by its own environment if it has one."""
+        peer = OtherRegcache(self.folder, 1)
+        peer.checkout = self.folder
+        self.assertEqual(peer._environment()["PYTHONPATH"], str(self.folder))
+        self.assertEqual(peer._command()[0], str(Path(sys.executable).with_name("twistd")))
+        own = self.folder / ".venv" / "bin" / "python"
+        own.parent.mkdir(parents=True)
+        own.touch()
+        self.assertEqual(peer._command()[0], str(own.with_name("twistd")))
+
+    def test_found_first(self) -> None:
+        """Its regcache is found before the one that is installed, and compiled."""
+        (self.folder / "regcache" / "tap.py").touch()
+        bytecode = Path(self.mktemp()).resolve()
+        self.patch(os, "environ", {**os.environ, "PYTHONPYCACHEPREFIX": str(bytecode)})
+        compile_checkout(self.folder)
+        self.assertTrue(list(bytecode.rglob("tap.*.pyc")))
+
+    def test_incomplete(self) -> None:
+        """A checkout whose regcache cannot be started is refused, and the reason told."""
+        error = self.assertRaises(ServerFailedError, compile_checkout, self.folder)
+        self.assertIn("No module named 'regcache.tap'", str(error))
+
+    def test_none(self) -> None:
+        """A folder without regcache is refused: ours would be measured as the other."""
+        empty = Path(self.mktemp()).resolve()
+        empty.mkdir()
+        error = self.assertRaises(ServerFailedError, compile_checkout, empty)
+        self.assertIn(f"{empty} has no regcache", str(error))
+
+
 class SocketTests(SynchronousTestCase):
     """The output of ss."""
 
@@ -284,6 +345,21 @@ class ReportTests(SynchronousTestCase):
         self.assertIn("| 50 <clients> | 25 | waiting: a |", text)
         self.assertIn("| sink, MB/s | 5,000 |", text)
         self.assertIn("- 50 <clients>: profile-crowd-paced.txt", text)
+
+    def test_without_other(self) -> None:
+        """Where no other checkout took part, nothing is said of one."""
+        self.assertNotIn("another checkout", self.report.markdown())
+        self.assertNotIn("R ÷ O", self.report.markdown())
+
+    def test_other(self) -> None:
+        """What another checkout was measured with stands beside ours, with the ratio."""
+        self.figures.add("crowd-paced", "O", {"seconds": 0.8, "mb_s": 62.5})
+        text = self.report.markdown()
+        self.assertIn("O regcache of another checkout", text)
+        self.assertIn("|  | direct | N | O | R | R ÷ O |", text)
+        self.assertIn("| seconds | 0.500 | 2.000 | 0.800 | 1.000 | 1.250 |", text)
+        self.assertIn("| upstream blob GETs |  |  |  | 2 |  |", text)
+        self.assertIn("| speed ÷ direct | 1.00 | 0.25 | 0.62 | 0.50 |  |", text)
 
     def test_shortfall(self) -> None:
         """How far a target was missed is in per cent of it, unless nothing at all was wanted."""

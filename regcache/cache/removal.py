@@ -5,8 +5,11 @@ step          event                                 what holds afterwards
 ============  ====================================  ==========================================
 waiting       the removals before it are done       looking
 looking       it is not here, or it is pinned       over: refused; nothing has changed
-looking       it is a blob that is being fetched,   over: forgotten, so that its readers get it
-              and nothing here lists it             and it is not kept; done
+looking       it is a blob that is being fetched,   forgotten, so that its readers get it and
+              and nothing here lists it             it is not kept; looking again
+again         it is not here                        over: done
+again         it was stored before all have         forgetting
+              acknowledged
 looking       the index says what goes              forgetting
 forgetting    all subscribers have acknowledged     removing: earlier work keeps nothing
 removing      it is not here any more, or pinned    over: refused; it was only forgotten
@@ -200,11 +203,13 @@ class Removal:
         fetched_for = await self._fetched_for(target)
         target = replace(target, arriving=fetched_for is not None)
         seen = await self.index.look(target)
-        if seen.pinned:
-            raise PinnedError(f"{target} is pinned")
         if not seen.found and fetched_for == target.repository:
             await self.forgetting.remove(Kind.CONTENT, target.digest)
-            return Removed()
+            seen = await self.index.look(target)
+            if not seen.found:
+                return Removed()
+        if seen.pinned:
+            raise PinnedError(f"{target} is pinned")
         if not seen.found:
             raise NotHereError(f"{target} is not here")
         await self._forget(target.repository, seen)

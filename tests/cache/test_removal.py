@@ -332,6 +332,29 @@ class MeanwhileTests(RemovalCase):
         self.assertEqual(self.blob(layers[1]), layer)
         self.assertEqual(self.names(), {digest.hex, layers[1].hex})
 
+    def test_stored_while_it_is_looked_for(self) -> None:
+        """A blob that nothing lists, and that is stored while the index is asked, is removed."""
+        single = self.up.add(self.layer(300 * KIB))
+        sink = self.begin(single)
+        removals, waiting = self.caches.index.removals, Deferred[None]()
+        look = removals.look
+
+        def slow_look(target: RemovalTarget) -> "Deferred[Any]":
+            self.patch(removals, "look", look)
+            seen = self.successResultOf(look(target))
+            return waiting.addCallback(lambda _: seen)
+
+        self.patch(removals, "look", slow_look)
+        removing = Deferred.fromCoroutine(
+            self.caches.removal.remove(blob_of(self.repository(), single))
+        )
+        self.caches.run()
+        self.assertEqual((sink.ended, self.names()), (True, {single.hex}))
+        waiting.callback(None)
+        self.caches.run()
+        self.assertEqual(self.successResultOf(removing).contents, 1)
+        self.assertEqual(self.names(), set())
+
     def test_pinned_blob_is_fetched(self) -> None:
         """A blob of a pinned image is refused while it is fetched, and is kept."""
         layer = self.layer(300 * KIB)

@@ -163,6 +163,7 @@ class ReaderTests(UiCase):
         """Without a session one may go on reading, or come with another link."""
         tab = self.open("#/storage", admin=True)
         tab.wait_text("Rules in force")
+        tab.wait_text("Sign out")
         self.assertEqual(tab.run(_END), 204)
         tab.wait(f"document.querySelector('{_DIALOG}')")
         self.pictures(tab, "session-over")

@@ -70,7 +70,7 @@ class PlanEntry(NamedTuple):
     :ivar number: of an image of a sweep in the index; 0 for what a deletion names.
     :ivar last_use: Unix seconds; 0 where that is not known.
     :ivar target: of a deletion, with what it names, and the ``tags`` that go and bytes that come
-        free with it alone.
+        free with it, behind those before it.
     """
 
     number: int = 0
@@ -81,17 +81,29 @@ class PlanEntry(NamedTuple):
     frees: int = 0
 
 
+class PlannedRemoval(NamedTuple):
+    """What one of several removals comes to, behind those before it.
+
+    :ivar lost: the repository loses its right to what it names, with it or with another one.
+    :ivar freed: bytes that come free with it.
+    :ivar done: those before it have left nothing to be done.
+    """
+
+    lost: bool
+    freed: int
+    done: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedRemovals:
     """What several removals come to together.
 
     :ivar gone: what leaves the disk, in bytes; ``freed_disk`` is what that takes there.
-    :ivar lost: of each removal, whether the repository loses its right to what it names.
     """
 
     gone: Mapping[Digest, int]
     freed_disk: int
-    lost: Sequence[bool]
+    each: Sequence[PlannedRemoval]
 
 
 @dataclass(frozen=True, slots=True)

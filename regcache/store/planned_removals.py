@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regcache.digests import Digest
-from regcache.plans import PlannedRemovals
+from regcache.plans import PlannedRemoval, PlannedRemovals
 from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 from regcache.store.index_holdings import number_of
 from regcache.store.index_removal import HAS_RIGHT
@@ -104,6 +104,8 @@ class RemovalWork:
     :ivar withdrawn: rights that end: repositories and digests.
     :ivar gone: bytes that leave the disk.
     :ivar targets: what each removal names, and where.
+    :ivar freed: the bytes that come free with each, behind those before it.
+    :ivar done: of each, whether those before it take along what it names.
     :ivar keepers: by statement, repository and digest, what was found last that keeps it. It is
         looked at first, since most removals leave it: else each would read all that went before it.
     """
@@ -119,6 +121,8 @@ class RemovalWork:
     withdrawn: set[tuple[int, bytes]] = field(default_factory=set)
     gone: dict[bytes, int] = field(default_factory=dict)
     targets: list[tuple[int, bytes]] = field(default_factory=list)
+    freed: list[int] = field(default_factory=list)
+    done: list[bool] = field(default_factory=list)
     keepers: dict[tuple[str, int, bytes], int | str] = field(default_factory=dict)
 
     @property
@@ -133,11 +137,19 @@ class RemovalWork:
                 self.pending.add(task)
                 self.tasks.append(task)
 
+    def goes(self, key: bytes, size: int) -> None:
+        """Bytes leave the disk with the present removal."""
+        self.freed[-1] += 0 if key in self.gone else size
+        self.gone[key] = size
+
     def result(self) -> PlannedRemovals:
         """What all of it comes to."""
         gone: dict[Digest, int] = {digest_from_key(key): size for key, size in self.gone.items()}
-        lost = [each in self.withdrawn for each in self.targets]
-        return PlannedRemovals(gone, sum(map(in_blocks, gone.values())), lost)
+        each = [
+            PlannedRemoval(target in self.withdrawn, freed, is_done and not freed)
+            for target, freed, is_done in zip(self.targets, self.freed, self.done, strict=True)
+        ]
+        return PlannedRemovals(gone, sum(map(in_blocks, gone.values())), each)
 
 
 def step(connection: sqlite3.Connection, work: RemovalWork) -> None:
@@ -168,17 +180,20 @@ class _Looking:
         work, repository = self._work, number_of(self._connection, target.repository) or 0
         named = b"" if effect.named is None else digest_key(effect.named)
         work.targets.append((repository, named))
+        work.freed.append(0)
+        is_tag = target.kind is RemovedKind.TAG
+        work.done.append(not is_tag and (repository, named) in work.withdrawn)
         work.repository, work.ending = repository, set()
-        work.named = b"" if target.kind is RemovedKind.TAG else named
+        work.named = b"" if is_tag else named
         work.tags.update((repository, tag) for tag in effect.tags)
         for each in effect.gone:
             key = digest_key(each.digest)
             # Not what was evicted before, nor what the repository had lost its right to before.
             if each.size and (key == work.named or (repository, key) not in work.withdrawn):
-                work.gone[key] = each.size
+                work.goes(key, each.size)
         for digest in effect.withdrawn:
             self._withdraw(repository, digest_key(digest))
-        if named and target.kind is RemovedKind.TAG:
+        if named and is_tag:
             work.add((_RIGHT, repository, named))
 
     def do(self, kind: str, repository: int, key: bytes) -> None:
@@ -209,7 +224,7 @@ class _Looking:
         if row is None or row[1] is None or key in self._work.gone:
             return
         if self._is_own(key, row[0]) and not self._is_needed(key, is_manifest=bool(row[2])):
-            self._work.gone[key] = row[1]
+            self._work.goes(key, row[1])
             names = {"manifest": row[0], "repository": 0, "digest": key}
             for (each,) in self._connection.execute(_LISTS, names).fetchall():
                 self._work.add((_BYTES, 0, each))

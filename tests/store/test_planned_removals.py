@@ -73,7 +73,8 @@ class PlannedRemovalTests(CacheStepsCase):
         while not work.over:
             planned_removals.step(connection, work)
         found = work.result()
-        self.assertEqual(len(found.lost), len(work.waiting))
+        self.assertEqual(len(found.each), len(work.waiting))
+        self.assertEqual(sum(each.freed for each in found.each), sum(found.gone.values()))
         return dict(found.gone)
 
     def compare(self, connection: sqlite3.Connection, targets: Sequence[RemovalTarget]) -> None:

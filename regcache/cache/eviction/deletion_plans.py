@@ -1,6 +1,6 @@
 """Plans of deletions: what the removal of many things comes to, looked at before it is done."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +14,7 @@ from regcache.plans import (
     Plan,
     PlanEntry,
     PlanItem,
+    PlannedRemoval,
     PlanRequest,
     PlanSkipped,
     PlanSums,
@@ -68,22 +69,21 @@ class DeletionPlans:
         :raises OSError: if the index cannot be read.
         """
         targets = await self._targets(request)
-        effects: list[RemovalEffect] = []
-        for start in range(0, len(targets), AT_ONCE):
-            effects += await self._sources.plans.look(targets[start : start + AT_ONCE])
-        both = list(zip(targets, effects, strict=True))
-        found = [(target, effect) for target, effect in both if effect.found and not effect.pinned]
-        pinned = [target for target, effect in both if effect.pinned]
+        looked = await self._look(targets)
+        found = [one for one in looked if one[1].found and not one[1].pinned]
+        pinned = [target for target, effect in looked if effect.pinned]
         if not found and not pinned:
             raise NothingPlannedError("nothing of it is here")
         together = await self._sources.plans.together(found)
+        both = zip(found, together.each, strict=True)
+        going = [(*one, planned) for one, planned in both if not planned.done]
         images = {
             effect.named
-            for (target, effect), is_lost in zip(found, together.lost, strict=True)
-            if is_lost and target.kind is not RemovedKind.BLOB
+            for target, effect, planned in going
+            if planned.lost and target.kind is not RemovedKind.BLOB
         }
-        entries, gone = tuple(_entry(*each) for each in found), together.gone
-        tags = {(target.repository, tag) for target, effect in found for tag in effect.tags}
+        entries, gone = tuple(_entry(*each) for each in going), together.gone
+        tags = {(target.repository, tag) for target, effect, _ in going for tag in effect.tags}
         named = {(target.repository, target.tag) for target in targets if target.tag}
         return Plan(
             plan_id,
@@ -97,9 +97,18 @@ class DeletionPlans:
             skipped_more=len(pinned[MOST_SKIPPED:]),
             also_lost=tuple(sorted({tag for _, tag in tags - named})),
             targets=tuple(targets),
-            meant=frozenset((target, effect.named) for target, effect in found),
+            meant=frozenset((target, effect.named) for target, effect, _ in going),
             tags=frozenset(tags),
         )
+
+    async def _look(
+        self, targets: Sequence[RemovalTarget]
+    ) -> list[tuple[RemovalTarget, RemovalEffect]]:
+        """What each of them comes to, alone or with some of those before it."""
+        effects: list[RemovalEffect] = []
+        for start in range(0, len(targets), AT_ONCE):
+            effects += await self._sources.plans.look(targets[start : start + AT_ONCE])
+        return list(zip(targets, effects, strict=True))
 
     async def _targets(self, request: PlanRequest) -> list[RemovalTarget]:
         """All that is to be deleted, one by one."""
@@ -138,9 +147,8 @@ class DeletionPlans:
         )
 
 
-def _entry(target: RemovalTarget, effect: RemovalEffect) -> PlanEntry:
-    frees = sum(each.size for each in effect.gone)
-    return PlanEntry(target=target, named=effect.named, tags=effect.tags, frees=frees)
+def _entry(target: RemovalTarget, effect: RemovalEffect, planned: PlannedRemoval) -> PlanEntry:
+    return PlanEntry(target=target, named=effect.named, tags=effect.tags, frees=planned.freed)
 
 
 def skipped_target(target: RemovalTarget) -> PlanSkipped:

@@ -8,6 +8,7 @@ from unittest import mock
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from regcache.cache.eviction import deletion_plans
 from regcache.cache.eviction.deletion_plans import MOST_ITEMS, MOST_SKIPPED
 from regcache.cache.eviction.planner import MOST_PLANS
 from regcache.cache.forgetting import Forgotten
@@ -288,6 +289,29 @@ class DeletionPlanTests(PlannerCase):
         self.storage.tag("old", self.newer.digest, "b")
         targets = (manifest_of(APP, self.image[0]), tag_of(other, "old"))
         self.assertEqual(self.plan(PlanAction.DELETE, targets=targets).also_lost, ("old",))
+
+    def test_one_by_one(self) -> None:
+        """What a removal takes along is no item of its own, however many are looked at at once."""
+        for number in range(3):
+            self.storage.tag(f"t{number}", self.newer.digest)
+        for at_once in (1, 2, 20):
+            self.patch(deletion_plans, "AT_ONCE", at_once)
+            plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+            named = [each.tags for each in plan.items]
+            self.assertEqual(named, [("new",), ("old",), ("t0",), ("t1",), ("t2",)], at_once)
+            self.assertEqual(sum(each.frees for each in plan.items), plan.sums.freed, at_once)
+
+    def test_less_meanwhile(self) -> None:
+        """What went meanwhile is no change, though other removals are looked at together then."""
+        for number in range(7):
+            self.storage.tag(f"a{number}", self.image[0])
+        self.patch(
+            deletion_plans, "AT_ONCE", 7
+        )  # the last tag and all below it are looked at at once
+        plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+        self.run_plan(self.plan(PlanAction.DELETE, targets=(tag_of(APP, "a0"),)))
+        self.run_plan(plan)
+        self.assertEqual(self.storage.files(), {})
 
     def test_repository(self) -> None:
         """All of a repository, but for what is pinned."""

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
 from typing import Any
@@ -23,6 +22,7 @@ from regcache.config import model
 from regcache.config.seats_file import read_seats
 from regcache.engine import Engine
 from regcache.htpasswd import parse_htpasswd
+from regcache.light_dataclass import dataclass
 from regcache.seat_edits import make_seats_file
 from regcache.sparingly import Sparingly
 from regcache.token_key import LENGTH, KeyFileError, load_or_make_key

@@ -7,7 +7,6 @@ functions; what these functions read is chosen here.
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -65,6 +64,7 @@ from regcache.globs import glob_matches
 from regcache.identity import UpstreamIdentity
 from regcache.image_pulls import ImagePulls
 from regcache.in_force import CurrentConfiguration
+from regcache.light_dataclass import dataclass
 from regcache.own_authority import authority_folder
 from regcache.plans import UpstreamSums
 from regcache.rates import RecentRates

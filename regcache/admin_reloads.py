@@ -1,7 +1,6 @@
 """What the API knows of the configuration file, and reloads: a part of the composition root."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,6 +11,7 @@ from regcache.admin.api.call_problems import UnavailableProblem, WrongConfigProb
 from regcache.config import model
 from regcache.config.loading import Loaded
 from regcache.config.printing import long_form
+from regcache.light_dataclass import dataclass
 from regcache.reloading import Reloaded, Reloader, ReloadRefusedError, WrongConfigurationError
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -31,6 +31,7 @@ from regcache.config.seats_text import REMOVED, ItemAdded, SeatValueError
 from regcache.engine import Engine
 from regcache.htpasswd import LONGEST_PASSWORD
 from regcache.in_force import CurrentConfiguration
+from regcache.light_dataclass import dataclass
 from regcache.new_secrets import (
     bcrypt_of,
     hash_of,

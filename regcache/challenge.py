@@ -6,7 +6,9 @@ that was understood in part could send credentials to the wrong place.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from regcache.light_dataclass import dataclass
 
 LONGEST_HEADER = 8192
 MOST_CHALLENGES = 16

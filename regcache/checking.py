@@ -1,13 +1,14 @@
 """Puts together what finds out whether stored content is right: a part of the composition root."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from regcache.cache.suspicions import Suspicions
 from regcache.damage import DamageRecord
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
+from regcache.light_dataclass import dataclass
 from regcache.store.blob_store import BlobStore
 from regcache.store.checks_index import ChecksIndex
 from regcache.store.idle_threads import IdlePool

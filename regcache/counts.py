@@ -1,8 +1,10 @@
 """What is counted of requests over time: periods, sums, and who keeps them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, Protocol
+
+from regcache.light_dataclass import dataclass
 
 #: Lengths of periods, and how long sums over each are kept (seconds).
 MINUTE, QUARTER, QUARTER_DAY = 60, 900, 21_600

@@ -1,15 +1,14 @@
 """What lives as long as the process, whatever its configuration is: a part of the composition root.
 
 These are the storage, the index, the downloads, and all tables in memory. None of them depends on
-routes, listeners or the settings of upstreams: callers pass the upstream to ask, and everything is
-kept under its identity. So several configurations may use one engine, one after another, and for a
-while at the same time.
+routes, listeners or settings of upstreams: callers pass the upstream to ask, and all is kept under
+its identity. So several configurations may use one engine, in turn and for a while at once.
 """
 
 import os
 import random
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -50,6 +49,7 @@ from regcache.digests import Digest
 from regcache.evicting import SpaceParts, limits_of, rules_of
 from regcache.file_events import FileEvents
 from regcache.generations import Generations
+from regcache.light_dataclass import dataclass
 from regcache.metering import Metering, build_metering
 from regcache.metrics import Metrics
 from regcache.parsing import Parser

@@ -1,9 +1,10 @@
 """Small immutable records that the layers pass to each other."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from enum import Enum
 
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ All hosts are normalised: in lower case, without port and trailing dot, IPv6 wit
 
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
+
+from regcache.light_dataclass import dataclass
 
 _HOSTS_KEPT = 1024  # clients choose them
 

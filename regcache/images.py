@@ -6,11 +6,12 @@ configuration and every layer are here; there is no "complete" for a tag.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import NamedTuple
 
 from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
+from regcache.light_dataclass import dataclass
 
 CONFIG_TYPES = (
     "application/vnd.oci.image.config.v1+json",

@@ -10,7 +10,6 @@ it began, so nothing has to be stopped when that is replaced.
 
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import MultiService, Service
@@ -26,6 +25,7 @@ from regcache.config.client_facts import served_here
 from regcache.engine import Engine
 from regcache.errors import ServiceUnavailableError
 from regcache.identity import UpstreamIdentity
+from regcache.light_dataclass import dataclass
 from regcache.metrics import Metrics
 from regcache.probing import TellProbe
 from regcache.upstream_health import UpstreamHealth

@@ -22,7 +22,6 @@ A failure while opening stops the reactor and gives the process the exit status 
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from twisted.application.service import Service
 from twisted.internet.defer import (
@@ -39,6 +38,7 @@ from twisted.python.failure import Failure
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.removal import Removal
 from regcache.gate import Gate
+from regcache.light_dataclass import dataclass
 from regcache.listener_set import ListenerSet
 from regcache.manager_reports import ManagerReports
 from regcache.store.blob_store import BlobStore

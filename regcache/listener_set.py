@@ -20,13 +20,13 @@ form (``443``, ``tcp:443``)   if that cannot be
 # (Twisted's services have no annotations)
 
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from regcache.light_dataclass import dataclass
 from regcache.web.listener_spec import ListenError, ListenerSpec
 from regcache.web.listeners import Listeners
 from regcache.web.passed_sockets import PassedSockets

@@ -1,7 +1,6 @@
 """Puts the listeners of the configuration together: a part of the composition root."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +22,7 @@ from regcache.config.endpoints import parse_endpoint
 from regcache.config.tls_settings import ListenerTLS
 from regcache.engine import Engine
 from regcache.in_force import CurrentConfiguration
+from regcache.light_dataclass import dataclass
 from regcache.listener_set import BuiltListener
 from regcache.metrics import CONTENT_TYPE
 from regcache.own_authority import AuthorityError, authority_folder, load_or_make_authority

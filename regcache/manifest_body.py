@@ -5,10 +5,10 @@ is refused (GHSA-77vh-xpmg-72qh: one client would read an index, another a manif
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from regcache.digests import Digest, InvalidDigestError
 from regcache.facts import Descriptor, Subject
+from regcache.light_dataclass import dataclass
 from regcache.media_types import (
     DOCKER_LIST,
     DOCKER_MANIFEST,

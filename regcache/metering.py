@@ -1,13 +1,13 @@
 """Puts together what counts usage and keeps to quotas: a part of the composition root."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.access.quotas import QuotaBook
 from regcache.account_metrics import AccountMetrics
 from regcache.admin.requests.usage_counting import UsageCounting, UsageHistory
 from regcache.interfaces import IWorkPool
+from regcache.light_dataclass import dataclass
 from regcache.local_days import LocalDays
 from regcache.metrics import Metrics
 from regcache.store.usage_file import UsageFile

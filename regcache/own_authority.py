@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import tempfile
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from regcache.light_dataclass import dataclass
 
 #: Name of the folder in the storage directory.
 _FOLDER_NAME = "ca"

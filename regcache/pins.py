@@ -1,8 +1,7 @@
 """What keeps images from leaving the disk: plain values."""
 
-from dataclasses import dataclass
-
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """What a sweep, a purge or a deletion would remove: plain values, shown before it is done."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from enum import Enum
 from typing import NamedTuple
 
 from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
+from regcache.light_dataclass import dataclass
 from regcache.removals import RemovalTarget
 from regcache.retention import Selection
 

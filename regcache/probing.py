@@ -1,7 +1,9 @@
 """What a test of an upstream finds, step by step: plain values."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
+
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Byte ranges as clients ask for them (RFC 9110, 14.1 and 14.2)."""
 
 import re
-from dataclasses import dataclass
+
+from regcache.light_dataclass import dataclass
 
 #: White space of HTTP (RFC 9110, 5.6.3). Python's own includes bytes that are no ASCII.
 _BLANK = " \t"

@@ -7,12 +7,13 @@ outside the query. Only the colon of a digest may be escaped, as many libraries 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
 from regcache.digests import Digest, InvalidDigestError, is_digest
 from regcache.errors import DigestInvalidError, NameInvalidError, TagInvalidError
+from regcache.light_dataclass import dataclass
 
 MAX_NAME_LENGTH = 255
 """Characters in a repository name (OCI distribution specification, "Pulling manifests")."""

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.access_control import AccessSetupError
@@ -11,6 +10,7 @@ from regcache.config.loading import Loaded, load
 from regcache.config.problems import ConfigError
 from regcache.engine import Engine
 from regcache.in_force import CurrentConfiguration, InForce, build_in_force
+from regcache.light_dataclass import dataclass
 from regcache.listener_set import BuiltListener, ListenerSet
 from regcache.listening import ListenerBuilder, listener_options
 from regcache.logs import LineWriter

@@ -20,7 +20,6 @@ In the reactor's thread only the opening of new listeners can fail, and that com
 # (Twisted's services have no annotations)
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -31,6 +30,7 @@ from twisted.python.failure import Failure
 
 from regcache.file_events import NO_FILE_EVENTS, IFileEvents
 from regcache.interfaces import IWorkPool
+from regcache.light_dataclass import dataclass
 from regcache.looks import Looks
 from regcache.replaced_file import Identity, ReplacedFile
 

@@ -1,10 +1,11 @@
 """What is to be removed from the cache, and what such a removal comes to: plain values."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from enum import Enum
 
 from regcache.digests import Digest
 from regcache.identity import Repository
+from regcache.light_dataclass import dataclass
 
 
 class RemovedKind(Enum):

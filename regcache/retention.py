@@ -12,10 +12,10 @@ evicted last, so what is used no more is passed by what is. A priority is set wh
 used, and lasts: the index finds what goes first without a walk.
 """
 
-from dataclasses import dataclass
 from math import inf
 
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 
 HALF_LIFE = 7 * 86_400.0
 """Seconds in which a count of uses halves."""

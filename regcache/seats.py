@@ -1,8 +1,10 @@
 """Seats: accounts with limits, as their file states them (docs/access.md)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time, timedelta
+
+from regcache.light_dataclass import dataclass
 
 #: Stands before each hash in the file.
 HASH_PREFIX = "sha256:"

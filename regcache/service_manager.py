@@ -9,7 +9,8 @@ import socket
 from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from regcache.light_dataclass import dataclass
 
 FIRST_DESCRIPTOR = 3
 """The first of the sockets that are passed; the others follow it."""

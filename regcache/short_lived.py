@@ -1,13 +1,13 @@
 """What expires, in one table: sessions, links, and the addresses that are seats."""
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.access import knocks as knocking
 from regcache.access import sessions
 from regcache.access.entries import Entries
 from regcache.interfaces import IWorkPool
+from regcache.light_dataclass import dataclass
 from regcache.saved_knocks import FILE_NAME, SavedKnocks
 
 

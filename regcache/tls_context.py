@@ -6,7 +6,6 @@
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from OpenSSL import SSL, crypto
 
+from regcache.light_dataclass import dataclass
 from regcache.remedies import for_file
 from regcache.seam.key_exchange import limit_groups
 from regcache.seam.whole_tls_writes import take_whole_writes

@@ -1,7 +1,9 @@
 """How the upstreams are, as far as what they were asked for tells: plain values."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
+
+from regcache.light_dataclass import dataclass
 
 #: Hours of which it is known how fast answers came.
 ANSWER_HOURS = 24

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from OpenSSL import SSL
@@ -18,6 +18,7 @@ from regcache.environment import environment_proxies, proxy_of
 from regcache.file_events import NO_FILE_EVENTS, IFileEvents
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter, IWorkPool
+from regcache.light_dataclass import dataclass
 from regcache.parsing import Parser
 from regcache.remedies import for_file
 from regcache.upstream.agent import tls_policy

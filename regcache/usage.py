@@ -3,11 +3,12 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple, Protocol
+
+from regcache.light_dataclass import dataclass
 
 #: How long it is kept (days).
 KEPT_DAYS = 400

@@ -211,6 +211,16 @@ class ArrowTests(SynchronousTestCase):
         ]
         self.assertEqual(users, ["regcache.tap"])
 
+    def test_dataclasses(self) -> None:
+        """Dataclasses are those that take little to define, since a start defines them all."""
+        users = [
+            module.name
+            for module in modules().values()
+            for each in imports(module)
+            if (each.module, each.name) == ("dataclasses", "dataclass")
+        ]
+        self.assertEqual(users, ["regcache.light_dataclass"])
+
     def test_cycles(self) -> None:
         """No module imports itself by way of others, be it for types only."""
         done: set[str] = set()

@@ -21,13 +21,14 @@ address knocked: a token of one has to come from such an address.
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.access.credentials import ClientCertificate
 from regcache.access.principals import TransferLimits, limits_of_seat
+from regcache.light_dataclass import dataclass
 from regcache.seats import RobotKey, Seat, Seats, end_of_day
 
 #: Stands before each robot key, so that people and scanners for secrets know one.

@@ -14,8 +14,9 @@ the host that was asked is not ours    Basic: a realm there would send credentia
 ``access.challenge`` may say ``basic`` or ``bearer`` in place of ``auto``.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+from regcache.light_dataclass import dataclass
 
 
 class ChallengeKind(Enum):

@@ -3,8 +3,10 @@
 import base64
 import binascii
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
+
+from regcache.light_dataclass import dataclass
 
 #: Longer values are no credentials (characters): tokens have at most 16 KiB.
 LONGEST = 24 * 1024

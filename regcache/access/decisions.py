@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -18,6 +18,7 @@ from regcache.access.principals import (
     limits_of_seat,
 )
 from regcache.bounded import BoundedTable
+from regcache.light_dataclass import dataclass
 from regcache.seats import Seat
 
 _PULL = frozenset({Action.PULL})

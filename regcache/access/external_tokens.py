@@ -5,7 +5,6 @@ looked at, and each key is used with its one algorithm alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -14,6 +13,7 @@ from regcache.access.challenges import ExternalRealm
 from regcache.access.own_tokens import LONGEST_TOKEN, BadTokenError
 from regcache.access.scopes import Scope, parse_scopes
 from regcache.htpasswd import is_account_name
+from regcache.light_dataclass import dataclass
 from regcache.token_keys import VerificationKey
 
 #: By how much the server's clock may differ (seconds).

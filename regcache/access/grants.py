@@ -1,12 +1,12 @@
 """Grants: which action is allowed on which repositories, and to whom (the rules)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from regcache.globs import glob_matches
 from regcache.htpasswd import ANYBODY, EVERY_ACCOUNT
+from regcache.light_dataclass import dataclass
 
 Network = IPv4Network | IPv6Network
 

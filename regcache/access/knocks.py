@@ -1,13 +1,13 @@
 """Addresses that pull as a seat, since its link was opened there."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.access.attempts import source
 from regcache.access.entries import Entries
+from regcache.light_dataclass import dataclass
 from regcache.sparingly import Sparingly
 
 #: Addresses of one seat at once; with one more the one that ends first is forgotten.

@@ -7,12 +7,12 @@ account may do is looked up when the token is used: it is a proof, not a permiss
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
 from regcache.access.scopes import Scope, parse_scopes
+from regcache.light_dataclass import dataclass
 
 #: The longest token that is looked at (bytes).
 LONGEST_TOKEN = 16 * 1024

@@ -21,7 +21,6 @@ The answer is the same whether the thing exists or not.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from regcache import causes
 from regcache.access.challenges import Asked, Challenger
@@ -29,6 +28,7 @@ from regcache.access.grants import Action
 from regcache.access.principals import Decision, Wanted
 from regcache.access.scopes import repository_scope
 from regcache.errors import DeniedError, RegistryError, UnauthorizedError
+from regcache.light_dataclass import dataclass
 
 _CATALOG_SCOPE = "registry:catalog:*"
 

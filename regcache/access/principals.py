@@ -1,11 +1,12 @@
 """Who asks, and what that one may do: plain values that are decided once per request."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from regcache.access.grants import Action, Grant
 from regcache.access.scopes import CATALOG, REGISTRY, REPOSITORY, Scope
+from regcache.light_dataclass import dataclass
 from regcache.seats import Seat
 
 #: A decision is good for this long at most (seconds).

@@ -6,13 +6,13 @@ an answer sends counts on the day on which it ends.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.gate import Gate
+from regcache.light_dataclass import dataclass
 from regcache.local_days import LocalDays, first_of_month
 from regcache.seats import Seat
 from regcache.usage import ServedTo

@@ -17,7 +17,6 @@ seat, or an address, gets no refresh token.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -26,6 +25,7 @@ from regcache.access.grants import Action
 from regcache.access.own_tokens import OwnTokens, TokenClaims, issued_at
 from regcache.access.principals import Decision, Wanted
 from regcache.access.scopes import CATALOG, EVERYTHING, REGISTRY, REPOSITORY, Scope
+from regcache.light_dataclass import dataclass
 
 #: What a name may mean on a host: clients do not tell a realm which upstream their ``ns`` names. So
 #: a scope is given if it is for any of them; what is pulled in the end decides once more.

@@ -1,7 +1,8 @@
 """Scopes of tokens (distribution's token scope documentation): what is asked for, or granted."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from regcache.light_dataclass import dataclass
 
 #: Scopes of one request that are looked at; clients ask for a few.
 MOST_SCOPES = 32

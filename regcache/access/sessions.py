@@ -5,11 +5,11 @@ Tokens are kept hashed: who reads the memory of the table cannot use them.
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.access.entries import Entries
+from regcache.light_dataclass import dataclass
 
 #: How long a session lasts (seconds).
 SESSION_LIFE = 12 * 3600

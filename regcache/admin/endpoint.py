@@ -1,13 +1,13 @@
 """What operators get where: on the admin endpoint, the unix socket and the admin hosts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.admin.api.callers import Reach
 from regcache.admin.health import METHODS, HealthPages
 from regcache.admin.ui_pages import UiPages
 from regcache.errors import DeniedError, UnsupportedError
+from regcache.light_dataclass import dataclass
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.problem_details import API_PATH
 from regcache.web.request import Dispatch, Request

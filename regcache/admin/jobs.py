@@ -23,7 +23,7 @@ The same job never runs twice at a time, and the jobs of each kind that run or w
 
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from enum import Enum
 from typing import Any
 
@@ -33,6 +33,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.light_dataclass import dataclass
 from regcache.timings import begin_timings
 
 #: Jobs that have ended and are still told of.

@@ -7,9 +7,10 @@ so that a browser may keep it for good, and never mixes files of two versions.
 import hashlib
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from regcache.light_dataclass import dataclass
 
 #: Where the files are.
 FOLDER = Path(__file__).parent / "ui"

@@ -5,7 +5,6 @@ per request. A request that has begun keeps them, even if the configuration is r
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from regcache.cache.blobs import BlobCache
@@ -17,6 +16,7 @@ from regcache.cache.tags import TagCache
 from regcache.digests import Digest
 from regcache.facts import ManifestUse
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.light_dataclass import dataclass
 
 Answered = TypeVar("Answered", Served, Served | None, Served | ServedHead)
 

@@ -16,7 +16,6 @@ right to them keeps it. Of evicted content the index knows before everybody else
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -28,6 +27,7 @@ from regcache.digests import Digest
 from regcache.generations import Generations
 from regcache.identity import RepositoryContent
 from regcache.interfaces import IIndex
+from regcache.light_dataclass import dataclass
 
 #: Removals whose generation is remembered; see :class:`regcache.generations.Generations`.
 MOST_REMOVED = 10_000

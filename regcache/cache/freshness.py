@@ -24,12 +24,12 @@ connection error, time-out, 5xx,      stale, asked in vain
 ====================================  ======================================================
 """
 
-from dataclasses import dataclass
 from enum import Enum
 
 from regcache.cache.policy import Policy
 from regcache.digests import Digest
 from regcache.errors import UpstreamDenied, UpstreamFailure, UpstreamNotFound
+from regcache.light_dataclass import dataclass
 
 
 class TagDecision(Enum):

@@ -4,7 +4,6 @@ A restart forgets it.
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from enum import Enum
 
 from twisted.internet.defer import Deferred
@@ -13,6 +12,7 @@ from regcache.bounded import BoundedTable
 from regcache.cache.forgetting import Forgotten
 from regcache.digests import Digest
 from regcache.identity import Repository, RepositoryContent
+from regcache.light_dataclass import dataclass
 from regcache.removals import RemovalEffect
 
 #: Names and digests that are remembered; the latest ones stay.

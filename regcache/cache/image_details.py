@@ -5,10 +5,11 @@ is too long is cut, what has another type than it should counts as absent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 
 from regcache.digests import Digest, InvalidDigestError
+from regcache.light_dataclass import dataclass
 from regcache.manifest_body import MOST_DESCRIPTORS
 from regcache.parsing import load_json
 from regcache.times import parse_time

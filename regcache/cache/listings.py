@@ -8,7 +8,7 @@ is kept; of lists of one kind at most :data:`MOST_LEFT` go on like that.
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import merge
 from itertools import groupby, islice
 from typing import Generic, TypeVar
@@ -29,6 +29,7 @@ from regcache.errors import (
 from regcache.facts import Descriptor, ManifestAnswer
 from regcache.identity import Repository
 from regcache.interfaces import IIndex
+from regcache.light_dataclass import dataclass
 from regcache.manifest_body import InvalidManifestError, parse_manifest
 from regcache.media_types import OCI_INDEX
 from regcache.parsing import Parser

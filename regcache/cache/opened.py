@@ -1,7 +1,6 @@
 """Blobs as they are handed to requests."""
 
 import errno
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -10,6 +9,7 @@ from regcache.cache.download.reader import FileSource, Reader
 from regcache.cache.status import CacheStatus, hit
 from regcache.digests import Digest
 from regcache.interfaces import IContentFile, IReader
+from regcache.light_dataclass import dataclass
 from regcache.timings import FetchTimings
 
 

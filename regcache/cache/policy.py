@@ -1,12 +1,12 @@
 """What the operator wants of one upstream: plain values, read from the configuration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from regcache.digests import Digest
 from regcache.globs import glob_matches
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IRegistry
+from regcache.light_dataclass import dataclass
 
 #: How long a list of tags or referrers is kept at most (seconds).
 LONGEST_LIST = 60.0

@@ -31,7 +31,7 @@ Answers that are being sent get all of the removed content.
 
 import errno
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, field, replace
 from typing import Protocol
 
 from twisted.internet.defer import DeferredLock
@@ -45,6 +45,7 @@ from regcache.cache.gone import GoneLately
 from regcache.digests import Digest
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IBlobStore, IRemovalIndex
+from regcache.light_dataclass import dataclass
 from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 from regcache.single_flight import Flights
 

@@ -1,10 +1,9 @@
 """Manifests as they are handed to requests."""
 
-from dataclasses import dataclass
-
 from regcache.cache.status import CacheStatus
 from regcache.digests import Digest
 from regcache.facts import Manifest
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

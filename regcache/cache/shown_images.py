@@ -6,7 +6,6 @@ the order of layers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from twisted.logger import Logger
 
@@ -29,6 +28,7 @@ from regcache.images import (
     Undescribed,
 )
 from regcache.interfaces import IBlobStore, ICatalogueIndex
+from regcache.light_dataclass import dataclass
 from regcache.manifest_body import MOST_BYTES, InvalidManifestError, parse_manifest
 from regcache.parsing import Parser
 

@@ -16,13 +16,12 @@ any             :data:`KEPT_FOR` is over       nothing is kept
 ==============  =============================  ================================================
 """
 
-from dataclasses import dataclass
-
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
 from regcache.facts import ContentHead, ManifestAnswer
 from regcache.identity import Repository
+from regcache.light_dataclass import dataclass
 from regcache.media_types import MANIFEST_TYPES
 
 #: How long a body is kept (seconds): as long as the steps of one request take.

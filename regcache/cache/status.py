@@ -1,6 +1,5 @@
 """The cache status of an answer, for Cache-Status (RFC 9211), metrics and the access log."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from regcache import causes
@@ -11,6 +10,7 @@ from regcache.errors import (
     UpstreamRateLimited,
     UpstreamTimedOut,
 )
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Nobody reads the bytes; a pull that is called off is a client that leaves.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
@@ -20,6 +20,7 @@ from regcache.errors import ManifestUnknownError, RegistryError, UpstreamFailure
 from regcache.facts import Descriptor, Manifest
 from regcache.identity import Repository, RepositoryContent
 from regcache.interfaces import IContentFile, IIndex, IReaderSink
+from regcache.light_dataclass import dataclass
 from regcache.manifest_body import InvalidManifestError, ManifestBody, parse_manifest
 from regcache.media_types import INDEX_TYPES
 from regcache.parsing import Parser

@@ -1,7 +1,6 @@
 """The guide for a client program: its steps, and under which name each registry is pulled."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from regcache.client_setup.buildkit import buildkit_steps
 from regcache.client_setup.containerd import containerd_steps, kubelet_steps, nerdctl_steps
@@ -9,6 +8,7 @@ from regcache.client_setup.containers import crio_steps, podman_steps
 from regcache.client_setup.docker import docker_steps
 from regcache.client_setup.k3s import k3s_steps
 from regcache.client_setup.steps import GuideStep, SetUp
+from regcache.light_dataclass import dataclass
 
 #: What makes the steps, by the name of the program.
 TOOLS: Mapping[str, Callable[[SetUp], list[GuideStep]]] = {

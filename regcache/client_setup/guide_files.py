@@ -9,13 +9,13 @@ where a path or a value has a host in it, anything that is a host.
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import yaml
 
 from regcache.client_setup import buildkit, containerd, containers, docker, k3s
 from regcache.client_setup.steps import ANY_NAME
+from regcache.light_dataclass import dataclass
 from regcache.parsing import load_json
 
 _LARGEST = 1024 * 1024

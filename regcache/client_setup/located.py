@@ -18,7 +18,6 @@ the machine.
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from regcache.client_setup.served import (
     LOOPBACK_HOST,
@@ -29,6 +28,7 @@ from regcache.client_setup.served import (
     is_loopback,
 )
 from regcache.host_rules import covers, plain_host
+from regcache.light_dataclass import dataclass
 from regcache.references import looks_like_registry
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

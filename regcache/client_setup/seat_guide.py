@@ -16,13 +16,14 @@ A certificate needs TLS, a host name a cache that is known by a name.
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from regcache.client_setup import containerd, containers, docker
 from regcache.client_setup.guide import Guide, guide_for
 from regcache.client_setup.located import CachePlace, Located
 from regcache.client_setup.served import LoginNeed, ServedHere
 from regcache.client_setup.steps import GuideStep, SetUp, file, shell
+from regcache.light_dataclass import dataclass
 
 #: Where a client has its certificate and key, with ``{}`` for host and port.
 _FOLDERS = {

@@ -5,12 +5,13 @@ Each client has the one identity that it can send (:mod:`.seat_guide`).
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 
 from regcache.client_setup.located import Located
 from regcache.client_setup.seat_guide import SeatClient, seat_guide, seat_urls
 from regcache.client_setup.steps import ANY_PASSWORD, ClientLogin, GuideStep, fill_in
 from regcache.client_setup.words import FILLED, TEXTS, TITLES
+from regcache.light_dataclass import dataclass
 
 _WIDTH = 80
 

@@ -1,10 +1,11 @@
 """What clients have to know of a configuration: where it listens, and what it serves."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from enum import Enum
 
 from regcache.host_rules import HostRules, answers_by_default
+from regcache.light_dataclass import dataclass
 
 #: Where a listener has no port that is known: of systemd, for instance.
 USUAL_PORTS = {"https": 443, "http": 5000}

@@ -4,11 +4,12 @@ import base64
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Literal
 
 from regcache.client_setup.located import CachePlace, Located, Location
 from regcache.client_setup.served import LoginNeed
+from regcache.light_dataclass import dataclass
 from regcache.sample_images import SAMPLES
 
 #: The first line of files that are ours alone.

@@ -1,13 +1,12 @@
 """What may be set of accounts and grants."""
 
-from dataclasses import dataclass
-
 from regcache.config import names
 from regcache.config.files import accounts_file, path, seats_file, token_keys_file
 from regcache.config.keys import key_field, section
 from regcache.config.scalars import choice, duration, glob, text, text_like
 from regcache.config.value_types import ListOf, Nullable
 from regcache.config.values import DAY
+from regcache.light_dataclass import dataclass
 
 _ACCOUNT = text_like(names.account, "account")
 

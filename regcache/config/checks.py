@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 
 from regcache.config.endpoints import parse_endpoint
@@ -12,6 +11,7 @@ from regcache.config.model import Config, Listener
 from regcache.config.problems import KeyPath, render_path
 from regcache.config.reading import INVALID, Context
 from regcache.config.upstream_settings import UpstreamSettings
+from regcache.light_dataclass import dataclass
 
 #: Bytes that the path of a unix socket may have (unix(7)).
 LONGEST_SOCKET = 107

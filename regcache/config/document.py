@@ -7,12 +7,13 @@ that YAML 1.1 takes for something else than they look like (``no``, ``0123``, ``
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 import yaml
 
 from regcache.config.problems import KeyPath, Problems, printable
+from regcache.light_dataclass import dataclass
 
 Kind = Literal["mapping", "list", "null", "boolean", "number", "fraction", "text", "bad"]
 

@@ -6,7 +6,6 @@ A string of digits is a bare port number. The rest is Twisted's notation,
 
 import ipaddress
 import re
-from dataclasses import dataclass
 
 from twisted.internet.interfaces import IStreamServerEndpointStringParser
 from twisted.plugin import getPlugins
@@ -14,6 +13,7 @@ from twisted.plugin import getPlugins
 from regcache.config.document import Node
 from regcache.config.reading import Context, expected
 from regcache.config.value_types import Scalar
+from regcache.light_dataclass import dataclass
 
 _PART = re.compile(r"((?:[^\\:]|\\.)*)(:|\Z)")
 

@@ -5,13 +5,13 @@ The change that builds the feature deletes the mark of its key.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.config.keys import REQUIRED, Pending, Section, sections_in
 from regcache.config.model import ROOT
 from regcache.config.problems import KeyPath
 from regcache.config.reading import INVALID, Context, Setting
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ etc/regcache.yml.
 import dataclasses
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -22,6 +21,7 @@ from regcache.config.value_types import (
     Nullable,
     ValueType,
 )
+from regcache.light_dataclass import dataclass
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """The public registries whose particulars are known."""
 
-from dataclasses import dataclass
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

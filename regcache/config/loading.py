@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from regcache.config.advice import advise
@@ -14,6 +14,7 @@ from regcache.config.model import ROOT, Config
 from regcache.config.problems import ConfigError, KeyPath, Problems, printable, render_path
 from regcache.config.reading import INVALID, Context
 from regcache.config.unreadable import why_unreadable
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ absolute. Every key of the file is stated here, or in :mod:`regcache.config.upst
 :mod:`regcache.config.access_settings`, and nowhere else. Secrets stay out of every ``repr``.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from regcache.config import names
@@ -30,6 +29,7 @@ from regcache.config.tls_settings import ListenerTLS, ShortTLS
 from regcache.config.upstream_settings import UPSTREAM, UpstreamSettings
 from regcache.config.value_types import ListOf, MappingOf, Nullable, ValueType
 from regcache.config.values import DAY, HOUR, KIB, NameServerAddress
+from regcache.light_dataclass import dataclass
 
 DEFAULT_ENDPOINT = "tcp:5000:interface=127.0.0.1"
 

@@ -1,11 +1,10 @@
 """The keys of ``notify``."""
 
-from dataclasses import dataclass
-
 from regcache.config import names
 from regcache.config.keys import key_field
 from regcache.config.scalars import choice, text_like
 from regcache.config.value_types import ListOf, Nullable
+from regcache.light_dataclass import dataclass
 
 #: All that may be told of.
 EVENTS = ("disk", "credentials", "certificate", "upstream_down", "corruption", "quota")

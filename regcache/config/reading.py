@@ -3,12 +3,13 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, Final, Literal
 
 from regcache.config.document import Node
 from regcache.config.problems import KeyPath, Problems, printable
+from regcache.light_dataclass import dataclass
 
 
 class _Invalid(Enum):

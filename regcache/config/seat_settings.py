@@ -1,7 +1,6 @@
 """What a file of seats may hold (docs/access.md)."""
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Final
@@ -11,6 +10,7 @@ from regcache.config.keys import key_field, section
 from regcache.config.scalars import size, text, text_like, whole_number
 from regcache.config.value_types import ByShape, ListOf, Nullable, Scalar
 from regcache.htpasswd import is_bcrypt
+from regcache.light_dataclass import dataclass
 from regcache.seats import HASH_PREFIX, RobotKey
 
 #: Bodies of blobs at once, at most.

@@ -19,13 +19,13 @@ key; if that is not right either nothing is changed.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import yaml
 
 from regcache.config.seats_file import SeatsError, parse_anew, parse_seats
+from regcache.light_dataclass import dataclass
 from regcache.seats import DEFAULTS, Seat, Seats
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")

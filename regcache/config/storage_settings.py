@@ -1,6 +1,5 @@
 """The keys of ``storage``."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from regcache.config.files import path
@@ -9,6 +8,7 @@ from regcache.config.scalars import choice, cron, duration, schedule, size, size
 from regcache.config.value_types import ListOf, Nullable, ValueType
 from regcache.config.values import DAY, GIB, HOUR, Cron, Size
 from regcache.facts import AtMostATenth, Percentage
+from regcache.light_dataclass import dataclass
 from regcache.pins import check_pattern
 
 _SIZE: ValueType[Size] = size_or_share()

@@ -1,6 +1,5 @@
 """What may be set of TLS on listeners."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from regcache.client_ca import parse_issuers
@@ -8,6 +7,7 @@ from regcache.config.files import certificate_file, check_key, load_certificates
 from regcache.config.keys import key_field, section
 from regcache.config.scalars import choice
 from regcache.config.value_types import ListOf, Nullable
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """What may be set of one upstream, and of each of its URLs."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from regcache.config import names
@@ -19,6 +18,7 @@ from regcache.config.scalars import (
 )
 from regcache.config.value_types import ByShape, ListOf, Nullable, Scalar
 from regcache.config.values import HOUR, ProxyAddress
+from regcache.light_dataclass import dataclass
 
 DEFAULT_TAG_TTL = 300.0
 

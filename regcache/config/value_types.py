@@ -7,7 +7,6 @@ one pass finds them all.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -21,6 +20,7 @@ from regcache.config.reading import (
     expected,
     quoted,
 )
+from regcache.light_dataclass import dataclass
 
 T = TypeVar("T")
 

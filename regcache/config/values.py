@@ -1,9 +1,10 @@
 """Values of the configuration that are neither numbers nor texts."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from regcache.facts import CronLine, Percentage
+from regcache.light_dataclass import dataclass
 
 #: What is written where a secret would stand.
 REDACTED = "***"

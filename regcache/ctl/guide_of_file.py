@@ -4,7 +4,6 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.client_setup.guide import guide_for
@@ -19,6 +18,7 @@ from regcache.config.loading import load
 from regcache.config.model import Config
 from regcache.config.problems import ConfigError
 from regcache.config.seats_file import read_seats
+from regcache.light_dataclass import dataclass
 from regcache.whole_file import MOST_BYTES
 
 

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from regcache.config.document import MAXIMUM_FILE, Node, parse_document
 from regcache.config.problems import Problems
 from regcache.ctl.usual_files import FILES
+from regcache.light_dataclass import dataclass
 
 VARIABLE = "REGCACHE_SOCKET"
 USUAL_SOCKET = "/run/regcache/admin.sock"

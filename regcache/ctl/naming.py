@@ -1,10 +1,10 @@
 """Names of images, as people write them: ``nginx`` is ``docker.io/library/nginx``."""
 
 import argparse
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.digests import Digest, InvalidDigestError
+from regcache.light_dataclass import dataclass
 from regcache.references import is_repository_name, is_tag, looks_like_registry
 
 #: What a name without a registry means, and where a name of one part is there.

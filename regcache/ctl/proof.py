@@ -16,8 +16,10 @@ Bypass means that the client goes to the registry itself, or fails where it cann
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from regcache.light_dataclass import dataclass
 
 _OURS = "regcache"
 

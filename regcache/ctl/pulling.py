@@ -11,7 +11,6 @@ k3s, BuildKit                 no     yes     yes   by the host of the cache
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -22,6 +21,7 @@ from regcache.ctl.naming import HUB, ImageName
 from regcache.ctl.proof import BypassError, ProvedPart, PullProof
 from regcache.ctl.registry_connection import Connect, RegistryAnswer
 from regcache.digests import Digest, InvalidDigestError, is_digest
+from regcache.light_dataclass import dataclass
 from regcache.manifest_body import InvalidManifestError, ManifestBody, parse_manifest
 from regcache.media_types import MANIFEST_TYPES
 from regcache.parsing import load_json

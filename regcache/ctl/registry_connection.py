@@ -10,12 +10,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 from urllib.parse import SplitResult
 
 from regcache.ctl.proof import BypassError
 from regcache.digests import Hasher
+from regcache.light_dataclass import dataclass
 
 #: Seconds for the next bytes.
 STALL_SECONDS = 30.0

@@ -24,13 +24,13 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from regcache.client_setup.containers import CRIO_FOLDER
 from regcache.client_setup.docker import DAEMON_JSON
 from regcache.client_setup.steps import MARK
+from regcache.light_dataclass import dataclass
 
 _LARGEST = 4 * 1024 * 1024
 _MOST_KEPT = 1000

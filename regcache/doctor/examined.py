@@ -1,9 +1,10 @@
 """Findings on one upstream that was asked: step by step, a manifest, a sample of a layer."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 
 from regcache.doctor.findings import Finding, bad, look, ok
+from regcache.light_dataclass import dataclass
 from regcache.probing import ProbedUrl
 from regcache.upstream_health import UpstreamHealth
 

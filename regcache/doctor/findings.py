@@ -1,9 +1,10 @@
 """One thing that was found, with what to type where it is not well."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from regcache.light_dataclass import dataclass
 
 
 class Level(Enum):

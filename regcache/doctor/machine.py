@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 
 from regcache.doctor.findings import Finding, bad, look, ok
 from regcache.facts import in_units
+from regcache.light_dataclass import dataclass
 from regcache.times import time_text
 
 #: Days before the end of a certificate from which on it is said.

@@ -3,7 +3,6 @@
 # ruff: noqa: N805 - methods of a zope interface have no self
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from twisted.internet.defer import Deferred
@@ -13,6 +12,7 @@ from regcache.digests import Digest
 from regcache.generations import Generations
 from regcache.identity import UpstreamIdentity
 from regcache.intervals import Intervals
+from regcache.light_dataclass import dataclass
 
 
 class IContentFile(Interface):

@@ -7,10 +7,11 @@ repository has a right to them: so what is complete can be pulled without its up
 import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from regcache.images import UNKNOWN_PLATFORM
+from regcache.light_dataclass import dataclass
 from regcache.media_types import INDEX_TYPES
 
 MOST_DEEP = 4

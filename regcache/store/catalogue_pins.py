@@ -3,9 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from regcache.images import ImagePin
+from regcache.light_dataclass import dataclass
 from regcache.store.index_pins import matches
 from regcache.store.index_schema import digest_from_key
 

@@ -8,10 +8,11 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from regcache.images import RepositoryPlatform, Undescribed
+from regcache.light_dataclass import dataclass
 from regcache.store import index_pulls
 from regcache.store.catalogue_contents import KnownManifest, RepositoryContents
 from regcache.store.catalogue_freed import FreedContents

@@ -3,10 +3,10 @@
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 from regcache.store.aside import NotOursError, open_regular
 from regcache.store.file_operations import is_settled, read_exactly, remove, remove_same, write_all
 from regcache.store.paths import PartialKey, StorePaths

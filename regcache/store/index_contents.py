@@ -5,11 +5,11 @@ its transaction.
 """
 
 import sqlite3
-from dataclasses import dataclass
 
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, IndexCounts, Link
 from regcache.identity import Repository, RepositoryContent
+from regcache.light_dataclass import dataclass
 from regcache.store import index_places
 from regcache.store.identities import CERTAIN, NOBODY, certain_names, find_names, note_names
 from regcache.store.index_places import IS_NEEDED, Stored

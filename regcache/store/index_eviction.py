@@ -8,10 +8,11 @@ file that nobody knows of. Functions take the connection first, and run in the i
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 from regcache.plans import Savings
 from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
 from regcache.store.index_places import DAY, GHOST_UNIT_BITS, drop_place

@@ -6,8 +6,8 @@ as it may come again. Functions take the connection first, and run in the index'
 
 import sqlite3
 import time
-from dataclasses import dataclass
 
+from regcache.light_dataclass import dataclass
 from regcache.store.index_contents import forget_content
 from regcache.store.index_holdings import VANISH
 from regcache.store.index_schema import digest_from_key

@@ -7,11 +7,11 @@ rest of the manifest, in another thread: the index's thread only writes it.
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest, Subject, TagFact, Verdict
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.light_dataclass import dataclass
 from regcache.store import index_pins, index_places
 from regcache.store.catalogue_members import find_stored, note_members
 from regcache.store.identities import find_names, note_names

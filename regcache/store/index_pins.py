@@ -10,11 +10,12 @@ connection first, and run in the index's thread.
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from regcache.digests import Digest, InvalidDigestError, is_digest
 from regcache.globs import glob_matches
 from regcache.identity import Repository
+from regcache.light_dataclass import dataclass
 from regcache.pins import Pin
 from regcache.store.identities import find_names, note_names
 from regcache.store.index_contents import repository_id

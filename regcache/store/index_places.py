@@ -5,8 +5,8 @@ functions take the connection first, and run in the index's thread.
 """
 
 import sqlite3
-from dataclasses import dataclass
 
+from regcache.light_dataclass import dataclass
 from regcache.retention import priority
 from regcache.store.index_uses import count_of, note_stored
 

@@ -7,12 +7,13 @@ between. Functions take the connection first, and run in that thread.
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from math import inf, isfinite
 from typing import Any
 
 from regcache.identity import Repository
+from regcache.light_dataclass import dataclass
 from regcache.plans import PlanEntry, PlanItem, PlanSkipped, PlanSums
 from regcache.removals import RemovalEffect, RemovalTarget
 from regcache.retention import FIRST, Position, Selection

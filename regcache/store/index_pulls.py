@@ -7,10 +7,10 @@ one's pull.
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from regcache.digests import Digest
 from regcache.identity import Repository
+from regcache.light_dataclass import dataclass
 from regcache.store.identities import find_names
 from regcache.store.index_schema import digest_key
 

@@ -5,8 +5,9 @@ Ranges of numbers are added up in steps that leave the index's thread to others 
 
 import sqlite3
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from regcache.light_dataclass import dataclass
 from regcache.plans import StoredSums, UpstreamSums
 
 STEP = 0.01

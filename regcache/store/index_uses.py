@@ -8,9 +8,10 @@ All functions take the connection first, and run in that thread.
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 from regcache.manifest_body import MOST_DESCRIPTORS
 from regcache.retention import MOST_DOUBLINGS, count_now, priority, weight
 from regcache.store.index_schema import digest_key

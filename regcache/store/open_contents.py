@@ -6,12 +6,13 @@ thousand descriptors.
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
 from regcache.store.contents import Signature, signature_of
 

@@ -8,12 +8,13 @@ import io
 import json
 import os
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.intervals import Intervals
+from regcache.light_dataclass import dataclass
 from regcache.store.aside import open_regular
 from regcache.store.file_operations import remove
 from regcache.store.identities import describe, understand

@@ -7,7 +7,6 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
@@ -21,6 +20,7 @@ from twisted.python.failure import Failure
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IWorkPool
+from regcache.light_dataclass import dataclass
 from regcache.store.aside import NotOursError
 from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.identities import describe

@@ -10,9 +10,9 @@ import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from regcache.digests import Digest, InvalidDigestError
+from regcache.light_dataclass import dataclass
 from regcache.remedies import user_name
 from regcache.store.aside import Aside, NotOursError, open_regular
 from regcache.store.file_operations import MODE_GROWING, write_all

@@ -20,10 +20,11 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 from regcache.plans import PlannedRemoval, PlannedRemovals
 from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 from regcache.store.index_holdings import number_of

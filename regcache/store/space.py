@@ -9,7 +9,6 @@ index, and files that are not ours, are not included.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, succeed
@@ -21,6 +20,7 @@ from zope.interface import implementer
 
 from regcache.facts import AtMostATenth, Percentage, in_units
 from regcache.interfaces import ISpace, ISpaceClaim, IWorkPool, NoRoomError
+from regcache.light_dataclass import dataclass
 
 BLOCK = 4096
 """What a file takes is a multiple of this (bytes), as on nearly all file systems."""

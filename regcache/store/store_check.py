@@ -21,7 +21,7 @@ Files that the index knows are hashed only if the check is a thorough one.
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 
 from twisted.internet.interfaces import IReactorTime
@@ -30,6 +30,7 @@ from twisted.logger import Logger
 from regcache.digests import Digest, InvalidDigestError
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IWorkPool, Verified
+from regcache.light_dataclass import dataclass
 from regcache.store.blob_store import BlobStore
 from regcache.store.checks_index import ChecksIndex
 from regcache.store.paths import ALGORITHMS, StorePaths

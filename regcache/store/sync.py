@@ -12,7 +12,7 @@ nothing was committed for a moment, but not much later than the first commit.
 import ctypes
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from regcache.digests import Digest
 from regcache.interfaces import IWorkPool
+from regcache.light_dataclass import dataclass
 from regcache.store.aside import NotOursError, open_regular
 from regcache.store.file_operations import mark_settled, remove_same, settle, sync_folder
 from regcache.store.paths import StorePaths

@@ -1,6 +1,6 @@
 """The plain agent at the end of the chain: connects to checked addresses, sends, maps failures."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from regcache.errors import UpstreamTimedOut
 from regcache.interfaces import IUpstreamMeter
+from regcache.light_dataclass import dataclass
 from regcache.seam.abort import abort_response
 from regcache.seam.tls_client import TLSClientEndpoint
 from regcache.seam.trust_roots import PlatformAndFile

@@ -1,7 +1,6 @@
 """Authorisation of requests: only the upstream's own origin gets credentials, if it asks."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -17,6 +16,7 @@ from regcache.errors import (
     UpstreamRateLimited,
     UpstreamTimedOut,
 )
+from regcache.light_dataclass import dataclass
 from regcache.timings import TOKEN, measured
 from regcache.upstream.bodies import BodyReader
 from regcache.upstream.credentials import ANONYMOUS, Identity

@@ -1,7 +1,6 @@
 """The body of an answer with a blob: delivered, paused, and aborted if it is too slow."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol
@@ -12,6 +11,7 @@ from zope.interface import implementer
 
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
 from regcache.interfaces import IBlobBody, IBodyConsumer, IUpstreamMeter
+from regcache.light_dataclass import dataclass
 from regcache.upstream.exchange import Answer, BodyEnd
 from regcache.upstream.failures import failure_from
 from regcache.upstream.fields import media_type, only_value

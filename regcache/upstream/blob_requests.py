@@ -1,11 +1,12 @@
 """Requests for blobs from one URL of an upstream, and the checks of the answers."""
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer
 from regcache.facts import ContentHead
+from regcache.light_dataclass import dataclass
 from regcache.upstream.blob_body import BlobBody, Extent
 from regcache.upstream.exchange import Answer, UpstreamRequest
 from regcache.upstream.fields import content_range, only_value

@@ -20,8 +20,9 @@ host that sends heads, but no bodies, rests longer each time.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+
+from regcache.light_dataclass import dataclass
 
 FAILURES_TO_OPEN = 3
 FIRST_REST = 5.0

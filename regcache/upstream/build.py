@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import IUpstreamMeter
+from regcache.light_dataclass import dataclass
 from regcache.parsing import Parser
 from regcache.upstream.agent import ConnectionSettings, EndpointFactory, PlainAgent
 from regcache.upstream.answer_times import AnswerTimes

@@ -1,7 +1,6 @@
 """Connections to upstreams: HTTP/1.1 whose headers are bounded in size and in time."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -11,6 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
 from zope.interface import implementer
 
+from regcache.light_dataclass import dataclass
 from regcache.seam.client_connection import ClientConnection
 from regcache.seam.connection_pool import drop_idle, make_pool
 from regcache.seam.streams import set_read_size, stream_below

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from regcache.light_dataclass import dataclass
 
 _PURPOSE = b"regcache upstream credentials\0"
 _USER_PURPOSE = b"regcache upstream user\0"

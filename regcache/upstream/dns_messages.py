@@ -5,9 +5,10 @@ Pure and bounded: the number of steps to read an answer is limited.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import ip_address
+
+from regcache.light_dataclass import dataclass
 
 LONGEST_MESSAGE = 65535
 MOST_RECORDS = 100

@@ -1,7 +1,7 @@
 """One request to an upstream and its answer, as the agents of a chain pass them on."""
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, field, replace
 from enum import Enum
 
 from twisted.internet.interfaces import IProtocol
@@ -9,6 +9,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import Interface
 
+from regcache.light_dataclass import dataclass
 from regcache.seam.abort import abort_response
 from regcache.upstream.places import Place
 from regcache.upstream.rate_limits import Limited

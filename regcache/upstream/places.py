@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from twisted.internet.defer import Deferred
+
+from regcache.light_dataclass import dataclass
 
 #: How many requests may wait for a place; further ones are refused (entries).
 MOST_WAITING = 2000

@@ -5,7 +5,6 @@ test: who tests wants to know how it is now. It learns of a test that found noth
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +22,7 @@ from regcache.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
+from regcache.light_dataclass import dataclass
 from regcache.probing import ProbeStep
 from regcache.upstream.addresses import is_address
 from regcache.upstream.agent import ConnectionSettings, EndpointFactory

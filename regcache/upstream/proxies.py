@@ -3,11 +3,12 @@
 # ruff: noqa: N805 - methods of a zope interface have no self
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address, ip_network
 
 from zope.interface import Interface, implementer
 
+from regcache.light_dataclass import dataclass
 from regcache.upstream.addresses import address_class, is_address, is_local_name
 from regcache.upstream.urls import Origin
 

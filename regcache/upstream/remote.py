@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from regcache.errors import (
     UpstreamServerError,
 )
 from regcache.interfaces import IUpstreamMeter
+from regcache.light_dataclass import dataclass
 from regcache.parsing import Parser
 from regcache.upstream.answer_times import AnswerTimes
 from regcache.upstream.bodies import BodyReader

@@ -1,7 +1,6 @@
 """Addresses of names from configured name servers, kept until they expire."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -12,6 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.bounded import BoundedTable
+from regcache.light_dataclass import dataclass
 from regcache.single_flight import Flights
 from regcache.upstream.addresses import is_address, is_local_name
 from regcache.upstream.deadlines import within

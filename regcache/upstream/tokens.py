@@ -1,12 +1,13 @@
 """Bearer tokens: kept until they expire, and fetched once for all requests that wait for one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
+from regcache.light_dataclass import dataclass
 from regcache.single_flight import Flights
 
 MOST_TOKENS = 1000

@@ -6,8 +6,9 @@ are all taken from the same parse. So no second parser can see another host in t
 """
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
+
+from regcache.light_dataclass import dataclass
 
 LONGEST_URL = 16384
 _PORTS = {"http": 80, "https": 443}

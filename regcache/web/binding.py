@@ -13,12 +13,12 @@ import os
 import socket
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from regcache.light_dataclass import dataclass
 from regcache.web.passed_sockets import PassedSocket, PassedSockets, stop_accepting
 
 BACKLOG = 1024

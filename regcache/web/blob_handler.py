@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from regcache.digests import Digest
 from regcache.errors import RangeNotSatisfiableError
 from regcache.identity import Repository, RepositoryContent
 from regcache.interfaces import IReader
+from regcache.light_dataclass import dataclass
 from regcache.ranges import UnsatisfiableRangeError, parse_range, resolve_ranges
 from regcache.timings import begin_timings
 from regcache.web.content_headers import (

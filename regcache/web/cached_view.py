@@ -6,13 +6,14 @@ know the password, too.
 """
 
 from collections.abc import Coroutine, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 
 from regcache.access.grants import Action
 from regcache.access.principals import Wanted
 from regcache.errors import DeniedError, NameUnknownError, UnsupportedError
 from regcache.identity import Repository, UpstreamIdentity
+from regcache.light_dataclass import dataclass
 from regcache.references import Target, TargetKind, parse_target
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.gatekeeper import Gatekeeper

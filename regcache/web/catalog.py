@@ -6,8 +6,8 @@ catalog is sorted by these names, so ``last`` says for every upstream where the 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from regcache.light_dataclass import dataclass
 from regcache.references import looks_like_registry
 from regcache.web.hosts import RoutingTable
 

@@ -1,7 +1,7 @@
 """Routes the requests on a listener to their handlers: the distribution API."""
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from regcache.access.grants import Action
@@ -9,6 +9,7 @@ from regcache.access.principals import Decision, Wanted
 from regcache.bounded import BoundedTable
 from regcache.errors import NameUnknownError, UnsupportedError
 from regcache.identity import Repository, UpstreamIdentity
+from regcache.light_dataclass import dataclass
 from regcache.references import Target, TargetKind, parse_target
 from regcache.web.blob_handler import BlobHandler
 from regcache.web.gatekeeper import Gatekeeper

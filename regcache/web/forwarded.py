@@ -17,13 +17,13 @@ If the peer is no trusted proxy, these headers are ignored.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from twisted.web.http_headers import Headers
 
 from regcache.access.grants import parse_address
+from regcache.light_dataclass import dataclass
 
 #: How many entries are read, from the end: more proxies in a row do not occur.
 MOST_ENTRIES = 64

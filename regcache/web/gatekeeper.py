@@ -4,13 +4,12 @@ If the decision is remembered, or the rules alone give it, it is there at once, 
 or a coroutine. Otherwise the request waits until its password or token was checked.
 """
 
-from dataclasses import dataclass
-
 from regcache.access.access import Access
 from regcache.access.credentials import Asker
 from regcache.access.grants import Action
 from regcache.access.permission import Permission, Situation
 from regcache.access.principals import Decision, Wanted
+from regcache.light_dataclass import dataclass
 from regcache.web.hosts import RoutingTable
 from regcache.web.quota_gate import QuotaGate
 from regcache.web.request import Request

@@ -8,13 +8,14 @@ address to connect to.
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from functools import lru_cache
 
 from regcache import causes
 from regcache.errors import NameInvalidError, NameUnknownError
 from regcache.globs import glob_matches
 from regcache.host_rules import HostRules, answers_by_default, plain_host
+from regcache.light_dataclass import dataclass
 from regcache.references import Target, is_repository_name, looks_like_registry
 
 _REG_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?\.?\Z")

@@ -12,12 +12,12 @@ sends
 """
 
 import html
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.access.access import Access
 from regcache.access.accounts import AccountProof
 from regcache.errors import DeniedError, NameUnknownError, UnsupportedError
+from regcache.light_dataclass import dataclass
 from regcache.web.own_pages import is_from_foreign_page
 from regcache.web.request import Dispatch, Request
 from regcache.web.respond import note_error, send_body

@@ -4,7 +4,6 @@
 # (Twisted's services have no annotations)
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.logger import Logger
 
+from regcache.light_dataclass import dataclass
 from regcache.seam.accepting import bound_accepts
 from regcache.seam.streams import socket_of
 from regcache.sparingly import Sparingly

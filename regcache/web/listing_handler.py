@@ -1,7 +1,6 @@
 """GET and HEAD of tags/list, referrers and _catalog, paged."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from regcache.access.grants import Action
@@ -11,6 +10,7 @@ from regcache.cache.listings import LOCAL
 from regcache.digests import Digest
 from regcache.errors import PaginationInvalidError
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.light_dataclass import dataclass
 from regcache.media_types import OCI_INDEX
 from regcache.references import Target
 from regcache.web.catalog import Shelf, place, shelves

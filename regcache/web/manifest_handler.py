@@ -1,7 +1,7 @@
 """GET and HEAD of manifests."""
 
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from regcache.cache.served_manifests import Served, ServedHead
 from regcache.digests import Digest, is_digest
 from regcache.errors import ManifestUnknownError
 from regcache.identity import Repository, RepositoryContent
+from regcache.light_dataclass import dataclass
 from regcache.media_types import INDEX_TYPES, accepts
 from regcache.timings import begin_timings
 from regcache.web.content_headers import content_headers, note_status, set_content_headers

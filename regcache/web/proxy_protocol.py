@@ -28,7 +28,6 @@ checks do that.
 import ipaddress
 import re
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -42,6 +41,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.light_dataclass import dataclass
 from regcache.seam.hand_over import hand_over_stream
 
 HEADER_TIMEOUT = 10.0

@@ -17,12 +17,12 @@ HEAD is none: whoever asks so has the image already, or asks for it with GET nex
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 
 #: How long a client may take to fetch the parts of an image (seconds).
 LONGEST_PULL = 600.0

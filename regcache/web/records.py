@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -15,6 +14,7 @@ from regcache.access.principals import UNLIMITED, Decision, Principal, TransferL
 from regcache.causes import Cause
 from regcache.digests import Digest
 from regcache.errors import RegistryError
+from regcache.light_dataclass import dataclass
 from regcache.timings import FetchTimings
 from regcache.web.flow import Flow
 

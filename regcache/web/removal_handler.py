@@ -1,11 +1,10 @@
 """DELETE of manifests and blobs (OCI distribution specification, "Content Management")."""
 
-from dataclasses import dataclass
-
 from regcache.cache.removal import NotHereError, PinnedError, Removal
 from regcache.digests import Digest, is_digest
 from regcache.errors import BlobUnknownError, DeniedError, ManifestUnknownError
 from regcache.identity import Repository
+from regcache.light_dataclass import dataclass
 from regcache.references import Target, TargetKind
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
 from regcache.web.request import Request

@@ -1,9 +1,9 @@
 """Host names that are those of seats: a name of ours with the label of a seat in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from regcache.light_dataclass import dataclass
 from regcache.web.hosts import RoutingTable
 from regcache.web.request import Dispatch, Request
 

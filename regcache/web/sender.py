@@ -26,7 +26,6 @@ Events after the end are ignored.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -34,6 +33,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.interfaces import IContentFile, IReader, IReaderSink, Wait
+from regcache.light_dataclass import dataclass
 from regcache.seam.write_takeover import is_plain_stream
 from regcache.web.pacing.paced_reader import PacedReader
 from regcache.web.request import Request, open_allowance

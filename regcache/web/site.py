@@ -4,7 +4,6 @@
 # (much of twisted.web has no annotations)
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -12,6 +11,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web import http
 
 from regcache.errors import ServiceUnavailableError
+from regcache.light_dataclass import dataclass
 from regcache.web.admission import Admission, text_key
 from regcache.web.error_answers import ErrorAnswers
 from regcache.web.forwarded import TrustedProxies

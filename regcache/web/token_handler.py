@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 from regcache.access.access import Access
@@ -11,6 +11,7 @@ from regcache.access.principals import Decision, Wanted
 from regcache.access.realm import TokenGiver, TokenRequest
 from regcache.access.scopes import parse_scopes
 from regcache.errors import NameUnknownError, RegistryError
+from regcache.light_dataclass import dataclass
 from regcache.references import Target, TargetKind, is_repository_name
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.hosts import InvalidHostError, normalise_host, resolve

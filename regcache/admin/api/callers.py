@@ -16,7 +16,6 @@ nothing, elsewhere                  the role ``none``
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from regcache.access.credentials import Asker, Scheme, parse_authorization
@@ -25,6 +24,7 @@ from regcache.access.principals import Decision
 from regcache.access.sessions import Session, Sessions
 from regcache.admin.api.call_problems import ForbiddenProblem, UnauthenticatedProblem
 from regcache.admin.api.cookies import session_token
+from regcache.light_dataclass import dataclass
 from regcache.web.gatekeeper import Gatekeeper
 from regcache.web.peer_user import peer_user
 from regcache.web.request import Request

@@ -6,13 +6,14 @@ come the reading of parameters, openapi.json and the table in docs/api.md.
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from regcache.admin.api.callers import Caller, Reach, Role
 from regcache.admin.api.cursors import Position
 from regcache.admin.api.kinds import Fields, Integer, Parameter, Text
 from regcache.admin.api.schemas import Schema
+from regcache.light_dataclass import dataclass
 from regcache.web.request import Request
 from regcache.web.respond import JSON_TYPE
 

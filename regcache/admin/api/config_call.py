@@ -1,13 +1,14 @@
 """GET config: the configuration in force, without its secrets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from regcache.admin.api.call_problems import ForbiddenProblem
 from regcache.admin.api.callers import Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
 from regcache.admin.api.schemas import COUNT, TEXT, TIME, array, nullable, record
+from regcache.light_dataclass import dataclass
 from regcache.times import time_or_null, time_text
 
 GET_CONFIG = ApiCall(

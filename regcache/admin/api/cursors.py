@@ -11,13 +11,13 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from regcache.admin.api.call_problems import CursorProblem
+from regcache.light_dataclass import dataclass
 
 _KEY_BITS = 512
 

@@ -1,7 +1,7 @@
 """GET events: what changes, as it changes (server-sent events)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, replace
 from typing import Any
 
 from regcache.admin.api.call_problems import InvalidProblem, UnavailableProblem
@@ -21,6 +21,7 @@ from regcache.admin.events.topics import (
 )
 from regcache.admin.requests.image_finder import ImageFinder
 from regcache.admin.requests.ring import RequestRing
+from regcache.light_dataclass import dataclass
 
 TOPICS = ("status", "transfer", "request", "upstream", "job", "changed")
 

@@ -1,7 +1,6 @@
 """GET history and top: how much was asked for, when, of what, and by whom."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.admin.api.call_problems import UnavailableProblem, UnknownUpstreamProblem
@@ -10,6 +9,7 @@ from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
 from regcache.admin.api.kinds import Choice, Integer, Parameter, Text
 from regcache.admin.api.schemas import COUNT, RATIO, TEXT, TIME, array, nullable, record
 from regcache.counts import SPANS, CountPeriod, NameKind, Span, Sums
+from regcache.light_dataclass import dataclass
 from regcache.times import time_text
 
 _SERIES = array(nullable(COUNT))

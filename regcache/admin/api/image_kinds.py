@@ -1,13 +1,13 @@
 """What parameters say of an image: a tag or digest, and platforms."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.admin.api.call_problems import InvalidProblem
 from regcache.admin.api.kinds import ArrayOf, Text
 from regcache.admin.api.schemas import Schema
 from regcache.digests import Digest, InvalidDigestError, is_digest
+from regcache.light_dataclass import dataclass
 from regcache.references import is_tag
 
 _LONGEST_REFERENCE = 192

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Any, Protocol
 
 from regcache.admin.api.call_problems import InvalidProblem
 from regcache.admin.api.schemas import DAY, Schema
 from regcache.digests import Digest
+from regcache.light_dataclass import dataclass
 from regcache.references import is_repository_name
 from regcache.times import parse_time
 

@@ -20,10 +20,11 @@ index.problem         bad    what is learnt is not kept             text
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from regcache.admin.api.upstream_calls import state_of
+from regcache.light_dataclass import dataclass
 from regcache.times import time_or_null, time_text
 from regcache.upstream_health import UpstreamHealth
 

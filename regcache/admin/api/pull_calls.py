@@ -1,7 +1,6 @@
 """POST pull: fetches an image into the cache. POST refresh: asks what a tag names now."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from regcache.admin.api.call_problems import UpstreamProblem
@@ -16,6 +15,7 @@ from regcache.cache.remembered_manifests import DEFAULT_PLATFORM
 from regcache.cache.warming import WarmedImage, WarmedSoFar, WarmingError
 from regcache.errors import ManifestUnknownError, UpstreamFailure
 from regcache.identity import Repository
+from regcache.light_dataclass import dataclass
 from regcache.times import time_text
 
 _NAME = Parameter("name", RepositoryName(), "Of the repository.", required=True)

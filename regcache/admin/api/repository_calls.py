@@ -1,7 +1,6 @@
 """GET repositories, repository and tags: which images are here, and how much of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.admin.api.callers import Caller, Role
@@ -38,6 +37,7 @@ from regcache.images import (
     RepositorySummary,
     SummariesMade,
 )
+from regcache.light_dataclass import dataclass
 from regcache.times import time_or_null, time_text
 
 #: Why an upstream has closed a repository.

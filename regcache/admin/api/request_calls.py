@@ -1,7 +1,7 @@
 """GET requests, request and clients: what clients asked lately, and what became of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from regcache.admin.requests.bypassing import AddressCounts
 from regcache.admin.requests.image_finder import ImageFinder, asked_contents
 from regcache.admin.requests.ring import RequestLog
 from regcache.images import ImagePart
+from regcache.light_dataclass import dataclass
 from regcache.metrics import KINDS, OUTCOMES
 from regcache.parsing import Parser
 from regcache.times import time_text

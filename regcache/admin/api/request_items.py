@@ -1,7 +1,6 @@
 """How the API tells of a request, and what of it somebody may see."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.admin.api.callers import Caller
@@ -17,6 +16,7 @@ from regcache.admin.api.schemas import (
 )
 from regcache.admin.requests.verdicts import is_failed, is_slow, verdict_of
 from regcache.images import ImagePart
+from regcache.light_dataclass import dataclass
 from regcache.metrics import KINDS, OUTCOMES
 from regcache.times import time_text
 from regcache.web.records import RequestRecord

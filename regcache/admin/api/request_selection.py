@@ -4,11 +4,12 @@ It reads some ten thousand rows, so it runs in a thread. All of it is pure.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 
 from regcache.admin.api.request_items import Sight, agent_text, digest_of, outcome_of
 from regcache.admin.requests.verdicts import is_failed, is_slow
+from regcache.light_dataclass import dataclass
 from regcache.times import time_or_null, time_text
 from regcache.web.records import RequestRecord
 

@@ -1,7 +1,7 @@
 """The calls about seats: accounts with limits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from regcache.admin.api.callers import Role
@@ -10,6 +10,7 @@ from regcache.admin.api.kinds import ArrayOf, Choice, Fields, Flag, Integer, Par
 from regcache.admin.api.schemas import COUNT, FLAG, TEXT, TIME, array, nullable, record
 from regcache.admin.api.seat_kinds import DayValue, OrNothing, SizeValue
 from regcache.htpasswd import LONGEST_PASSWORD
+from regcache.light_dataclass import dataclass
 
 _LONGEST_NAME = 255
 PASSWORD, KEY, CERTIFICATE, HOST, LINK = "password", "key", "certificate", "host", "link"

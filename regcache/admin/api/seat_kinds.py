@@ -1,13 +1,13 @@
 """Kinds of the fields of a seat: as in its file, sizes as text or integers."""
 
 import re
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
 from regcache.admin.api.call_problems import InvalidProblem
 from regcache.admin.api.kinds import ValueKind
 from regcache.admin.api.schemas import Schema
+from regcache.light_dataclass import dataclass
 
 _SIZE = r"[0-9]{1,19}(\.[0-9]{1,6})? ?([kKMGTP]i?)?B"
 _SIZE_TEXT = re.compile(_SIZE + r"\Z")

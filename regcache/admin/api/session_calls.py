@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.access.sessions import Sessions
@@ -12,6 +11,7 @@ from regcache.admin.api.calls import ApiCall, AskedCall, CallAnswer, CallRoute
 from regcache.admin.api.cookies import end_cookie, session_token, set_cookie
 from regcache.admin.api.kinds import Parameter, Text
 from regcache.admin.api.schemas import TEXT, TIME, array, nullable, record, words
+from regcache.light_dataclass import dataclass
 from regcache.times import time_or_null, time_text
 
 #: What an administrator may do.

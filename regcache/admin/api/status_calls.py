@@ -1,7 +1,7 @@
 """GET status: whether it works, how full it is, and how much there is."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 
 from regcache.admin.api.callers import Role
@@ -19,6 +19,7 @@ from regcache.admin.api.schemas import (
 from regcache.admin.api.upstream_calls import state_of
 from regcache.admin.requests.counting import HourCounts
 from regcache.facts import IndexCounts
+from regcache.light_dataclass import dataclass
 from regcache.times import time_or_null, time_text
 from regcache.upstream_health import UpstreamHealth
 

@@ -1,13 +1,14 @@
 """GET storage and advice: how the disk is used, and what a larger one would save."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 
 from regcache.admin.api.callers import Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
 from regcache.admin.api.schemas import ANY, COUNT, TEXT, TIME, array, nullable, record
 from regcache.admin.api.status_calls import DISK, DiskFacts
+from regcache.light_dataclass import dataclass
 from regcache.plans import Savings, UpstreamSums
 from regcache.times import time_or_null
 

@@ -1,7 +1,7 @@
 """GET transfers: what comes in now, how fast, and for whom."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from regcache.cache.download.progress import Progress
 from regcache.digests import Digest
 from regcache.identity import Repository
 from regcache.images import AskedContent, ImagePart
+from regcache.light_dataclass import dataclass
 from regcache.times import time_text
 
 #: Intervals of one download that are told: the longest of them.

@@ -1,7 +1,6 @@
 """GET upstreams: how each upstream is, without asking it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from regcache.admin.api.callers import Caller, Role
@@ -19,6 +18,7 @@ from regcache.admin.api.schemas import (
     words,
 )
 from regcache.counts import Sums
+from regcache.light_dataclass import dataclass
 from regcache.plans import UpstreamSums
 from regcache.times import time_or_null, time_text
 from regcache.upstream_health import UpstreamHealth, UrlError, UrlHealth

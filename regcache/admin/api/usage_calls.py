@@ -1,7 +1,6 @@
 """GET usage: who used how much, of which upstream, on which day or in which month."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -14,6 +13,7 @@ from regcache.admin.api.callers import Caller, Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallAnswer, CallRoute, encode_json
 from regcache.admin.api.kinds import Choice, Day, Parameter, Text
 from regcache.admin.api.schemas import COUNT, DAY, TEXT, array, nullable, record, words
+from regcache.light_dataclass import dataclass
 from regcache.local_days import first_of_month, last_of_month
 from regcache.usage import (
     ADDRESS_CLASSES,

@@ -1,7 +1,7 @@
 """POST verify: hashes all that is stored, at once."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, Protocol
 
 from regcache.admin.api.call_problems import UnknownUpstreamProblem
@@ -11,6 +11,7 @@ from regcache.admin.api.job_calls import BEGUN, begin_job
 from regcache.admin.api.kinds import Parameter, Text
 from regcache.admin.jobs import Job, Jobs
 from regcache.identity import UpstreamIdentity
+from regcache.light_dataclass import dataclass
 
 VERIFY = ApiCall(
     method="POST",

@@ -6,7 +6,6 @@ the call of its subject answers, so both say the same.
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from regcache.admin.api.callers import Caller
@@ -15,6 +14,7 @@ from regcache.admin.events.changes import Changes
 from regcache.admin.requests.image_finder import ImageFinder, asked_contents
 from regcache.admin.requests.ring import RequestRing
 from regcache.admin.requests.verdicts import is_failed
+from regcache.light_dataclass import dataclass
 from regcache.web.records import RequestRecord
 
 Look = Callable[[Caller], Awaitable[Any]]

@@ -24,7 +24,6 @@ Nothing else waits for it, and nobody who pulls notices.
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
@@ -34,6 +33,7 @@ from twisted.logger import Logger
 
 from regcache import __version__
 from regcache.admin.notifications.conditions import Condition, Conditions, Message, Occurrence
+from regcache.light_dataclass import dataclass
 from regcache.looks import Looks
 from regcache.sparingly import Sparingly
 from regcache.times import time_text

@@ -16,10 +16,9 @@ What the upstream itself does not have is no failure of ours. The table is bound
 network chooses its keys: addresses that were heard of least lately are forgotten.
 """
 
-from dataclasses import dataclass
-
 from regcache.bounded import BoundedTable
 from regcache.causes import NOT_FOUND
+from regcache.light_dataclass import dataclass
 from regcache.web.records import CLIENT_LEFT, RequestRecord
 
 MOST_ADDRESSES = 4096

@@ -1,7 +1,7 @@
 """What a download needs besides its digest: its source, shared services, and event handlers."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -10,6 +10,7 @@ from regcache.digests import Digest
 from regcache.generations import Generations
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IBlobBody, IBlobStore, ICacheEvents, IRegistry, ISpace
+from regcache.light_dataclass import dataclass
 from regcache.timings import FetchTimings, present_timings
 
 #: The last bytes of each blob are withheld from clients until size and digest were verified: so

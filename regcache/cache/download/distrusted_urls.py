@@ -19,13 +19,12 @@ nothing about the registry. To ask again costs a few kilobytes, so the rest can 
 bytes of the right size may cost as much traffic as the blob, and their cause seldom ends by itself.
 """
 
-from dataclasses import dataclass
-
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
 from regcache.digests import Digest
 from regcache.identity import UpstreamIdentity
+from regcache.light_dataclass import dataclass
 
 #: The weight of a wrong answer, and of a page.
 WRONG, PAGE = 2, 1

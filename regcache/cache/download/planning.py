@@ -6,11 +6,11 @@ to be written, so two fills that meet never write the same place twice.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from regcache.interfaces import IPartialFile
 from regcache.intervals import Intervals
+from regcache.light_dataclass import dataclass
 
 #: A reader that is at most this far ahead of a fill waits for that fill (bytes).
 NEAR = 4 * 1024 * 1024

@@ -1,12 +1,13 @@
 """How far a download is: a plain value."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 
 from regcache.cache.download.download import Download
 from regcache.cache.download.target import FillTarget
 from regcache.digests import Digest
 from regcache.identity import Repository
+from regcache.light_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Plans of deletions: what the removal of many things comes to, looked at before it is done."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.digests import Digest
 from regcache.identity import Repository
 from regcache.interfaces import IPins, IPlaces, IPlanIndex, IRemovalIndex
+from regcache.light_dataclass import dataclass
 from regcache.plans import (
     LASTS,
     NothingPlannedError,

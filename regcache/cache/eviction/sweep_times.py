@@ -4,7 +4,6 @@
 # (Twisted's services have no annotations)
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
 from twisted.application.service import Service
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 
 from regcache.cache.eviction.sweeper import Sweeper
 from regcache.facts import CronLine
+from regcache.light_dataclass import dataclass
 from regcache.retention import Selection
 from regcache.timetables import next_time
 

@@ -1,7 +1,6 @@
 """Evicts what is selected: for its age, or all of it, or what a plan has shown."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -12,6 +11,7 @@ from regcache.cache.eviction.content_eviction import AT_ONCE, ContentEviction
 from regcache.digests import Digest
 from regcache.facts import in_units
 from regcache.interfaces import IPins, IPlaces
+from regcache.light_dataclass import dataclass
 from regcache.retention import Candidate, Selection
 
 MOST_BUSY = 1000

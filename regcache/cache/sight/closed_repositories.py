@@ -23,7 +23,6 @@ closed  no answer                            closed
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -38,6 +37,7 @@ from regcache.errors import DeniedError, UpstreamDenied, UpstreamFailure, Upstre
 from regcache.facts import ContentHead
 from regcache.identity import Repository
 from regcache.interfaces import IIndex, IRegistry
+from regcache.light_dataclass import dataclass
 from regcache.single_flight import Flights, OverdueError
 
 #: How many repositories are remembered in memory; the index has all that are closed.

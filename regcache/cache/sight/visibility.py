@@ -36,7 +36,6 @@ answer concerns one tag or digest alone, the requests for others ask again, for 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -58,6 +57,7 @@ from regcache.errors import (
 from regcache.facts import ContentHead, Verdict
 from regcache.identity import Repository
 from regcache.interfaces import IIndex
+from regcache.light_dataclass import dataclass
 from regcache.single_flight import Flights, OverdueError
 
 #: How long "can be read without credentials" holds for what is cached (seconds).

@@ -6,10 +6,10 @@ must have exactly one Host (RFC 9113, 8.2 and 8.3).
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from twisted.web.http_headers import Headers
 
+from regcache.light_dataclass import dataclass
 from regcache.web.header_block import HeaderBlock
 from regcache.web.http2.limits import MOST_FIELDS
 

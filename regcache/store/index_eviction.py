@@ -8,7 +8,7 @@ file that nobody knows of. Functions take the connection first, and run in the i
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import field
+from dataclasses import replace
 from math import isfinite
 
 from regcache.digests import Digest
@@ -88,9 +88,9 @@ class PinnedWork:
     size: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class EvictionBatch:
-    """Content that is losing its place. While a step runs it belongs to the index's thread.
+    """Content that is losing its place.
 
     :ivar waiting: what has its place still.
     :ivar selection: what it has to be among still; None: unless its priority has been raised.
@@ -99,7 +99,7 @@ class EvictionBatch:
 
     waiting: Sequence[Candidate]
     selection: Selection | None = None
-    gone: list[Candidate] = field(default_factory=list)
+    gone: Sequence[Candidate] = ()
 
 
 def candidates(connection: sqlite3.Connection, after: Position, before: float) -> CandidatePage:
@@ -123,8 +123,10 @@ def _unpinned(connection: sqlite3.Connection, number: int) -> bytes | None:
     return None if row is None else row[0]
 
 
-def evict(connection: sqlite3.Connection, batch: EvictionBatch) -> None:
+def evict(connection: sqlite3.Connection, batch: EvictionBatch) -> EvictionBatch:
     """Take their places from some contents of a batch; as many as there is time for.
+
+    Returns how far it is then.
 
     What was pinned or used since it was found stays.
     """
@@ -138,7 +140,7 @@ def evict(connection: sqlite3.Connection, batch: EvictionBatch) -> None:
             gone.append(candidate)
         if time.perf_counter() > end:
             break
-    batch.waiting, batch.gone = waiting, gone
+    return replace(batch, waiting=waiting, gone=gone)
 
 
 def _may_go(

@@ -10,6 +10,8 @@ closed      the disk is full, or may not be        substitute: the file, without
 closed      a newer program wrote it               closed
 open        damage is found                        moved aside, as above; then the statement is
                                                    tried again
+open        the disk is full                       open; the change is tried again in the place of
+                                                   what the log had
 open        a change cannot be written             open; the change fails
 substitute  something is asked for ``RETRY``       open, if that is possible by now; the facts in
             seconds later                          memory are lost
@@ -40,6 +42,7 @@ from regcache.store.index_opening import (
     UNOPENED,
     UNUSABLE,
     begin_in_memory,
+    empty_log,
     is_damage,
     open_index,
     open_substitute,
@@ -48,6 +51,9 @@ from regcache.store.index_schema import MIGRATIONS, IndexDamagedError, IndexVers
 
 Operation = Callable[[sqlite3.Connection], Any]
 """One change, to be made within a transaction."""
+
+FULL_FOR = 1.0
+"""Seconds for which no room is looked for again after there was none: it costs a few writes."""
 
 RETRY = 10.0
 """Seconds until a file that could not be opened is tried again, when something is asked for."""
@@ -86,7 +92,7 @@ class IndexFile:
         self._seconds = seconds
         self._connection: sqlite3.Connection | None = None
         self._in_memory = False
-        self._retry_at = 0.0
+        self._retry_at = self._full_till = 0.0
         self.problem = ""
 
     def open(self) -> None:
@@ -223,12 +229,23 @@ class IndexFile:
 
     def _transact(self, operations: Sequence[Operation]) -> IndexWriteError | None:
         try:
-            self._attempt(lambda connection: _in_transaction(connection, operations))
+            self._attempt_twice(lambda connection: _in_transaction(connection, operations))
         except _UNUSABLE as error:
-            full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-            code = errno.ENOSPC if full else errno.EIO
+            code = errno.ENOSPC if _is_full(error) else errno.EIO
             return IndexWriteError(code, f"cannot write the index: {error}")
         return None
+
+    def _attempt_twice(self, change: Operation) -> None:
+        """Make a change; where there is no room for it, in the place of former ones in the log."""
+        try:
+            self._attempt(change)
+        except sqlite3.Error as error:
+            if not _is_full(error) or self._connection is None or self._seconds() < self._full_till:
+                raise
+            self._full_till = self._seconds() + FULL_FOR
+            empty_log(self._connection)
+            self._attempt(change)
+            self._full_till = 0.0
 
     def _restored(self) -> bool:
         """Put the last copy into the file's place, if there is one and it is not damaged."""
@@ -252,6 +269,10 @@ class IndexFile:
             remove_database(self.path)
             return False
         return True
+
+
+def _is_full(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _in_transaction(connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:

@@ -6,6 +6,7 @@ as it may come again. Functions take the connection first, and run in the index'
 
 import sqlite3
 import time
+from dataclasses import replace
 
 from regcache.light_dataclass import dataclass
 from regcache.store.index_contents import forget_content
@@ -35,9 +36,9 @@ AND NOT EXISTS (SELECT 1 FROM leaving WHERE digest = c.digest)
 _HOLDERS = "SELECT repository_id FROM links WHERE content_id = ?"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ForgettingWork:
-    """Content that is being forgotten. While a step runs it belongs to the index's thread.
+    """Content that is being forgotten.
 
     :ivar before: Unix seconds of the last use or proof.
     :ivar after: behind which number it goes on; None: it is over.
@@ -48,16 +49,18 @@ class ForgettingWork:
     forgotten: int = 0
 
 
-def step(connection: sqlite3.Connection, work: ForgettingWork) -> None:
-    """Forget some of it."""
+def step(connection: sqlite3.Connection, work: ForgettingWork) -> ForgettingWork:
+    """Forget some of it. Returns how far it is then."""
     end = time.perf_counter() + STEP
     (last,) = connection.execute("SELECT ifnull(max(id), 0) FROM contents").fetchone()
-    while work.after is not None and time.perf_counter() < end:
-        names = {"after": work.after, "end": work.after + RANGE, "before": work.before}
+    after, forgotten = work.after, work.forgotten
+    while after is not None and time.perf_counter() < end:
+        names = {"after": after, "end": after + RANGE, "before": work.before}
         for number, key in connection.execute(_FORGOTTEN, names).fetchall():
             _forget(connection, number, key)
-            work.forgotten += 1
-        work.after = work.after + RANGE if work.after + RANGE < last else None
+            forgotten += 1
+        after = after + RANGE if after + RANGE < last else None
+    return replace(work, after=after, forgotten=forgotten)
 
 
 def _forget(connection: sqlite3.Connection, number: int, key: bytes) -> None:

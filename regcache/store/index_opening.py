@@ -58,6 +58,15 @@ def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connect
     return _connect(f"file:{quote(os.path.abspath(path))}?mode={mode}")
 
 
+def empty_log(connection: sqlite3.Connection) -> None:
+    """Put what was written into the file itself, as far as can be, so that the log begins anew.
+
+    On a full disk changes have room then: where former ones were in the log. Nobody is waited for.
+    """
+    with suppress(sqlite3.Error):  # the file may need more room; then all is as before
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
 def connect_memory() -> sqlite3.Connection:
     """Begin a database in memory."""
     return _connect("file::memory:")
@@ -76,7 +85,9 @@ def open_index(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
     :raises sqlite3.Error, IndexDamagedError, OSError: if it cannot be used.
     """
     _restrict(path)
-    return _prepared(connect(path, create=True), migrations, _PRAGMAS)
+    connection = _prepared(connect(path, create=True), migrations, _PRAGMAS)
+    empty_log(connection)
+    return connection
 
 
 def _restrict(path: str) -> None:

@@ -10,7 +10,7 @@ connection first, and run in the index's thread.
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import replace
 
 from regcache.digests import Digest, InvalidDigestError, is_digest
 from regcache.globs import glob_matches
@@ -74,9 +74,9 @@ DELETE FROM pinned WHERE digest IN (SELECT digest FROM pinned WHERE round < ? LI
 """
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PinRound:
-    """A round in progress. While a step runs it belongs to the index's thread.
+    """A round in progress.
 
     :ivar number: of the round; 0 before its first step.
     :ivar by_hand: behind which pin it goes on; None: with the tags that patterns match.
@@ -87,7 +87,7 @@ class PinRound:
     number: int = 0
     by_hand: tuple[int, str] | None = (0, "")
     tags: tuple[int, str] | None = (0, "")
-    over: bool = field(default=False)
+    over: bool = False
 
 
 def pin(connection: sqlite3.Connection, repository: Repository, reference: str, pin: Pin) -> None:
@@ -149,17 +149,19 @@ def cover(connection: sqlite3.Connection, key: bytes, number: int | None = None)
     connection.execute(_COVER, {"digest": key, "round": number})
 
 
-def step(connection: sqlite3.Connection, work: PinRound) -> None:
-    """Do a part of a round."""
+def step(connection: sqlite3.Connection, work: PinRound) -> PinRound:
+    """Do a part of a round. Returns how far it is then; where it is not committed it is not."""
     end = time.perf_counter() + STEP
-    work.number = work.number or _last_round(connection) + 1
+    work = replace(work, number=work.number or _last_round(connection) + 1)
     while not work.over and time.perf_counter() < end:
         if work.by_hand is not None:
-            work.by_hand = _cover_by_hand(connection, work.number, work.by_hand)
+            work = replace(work, by_hand=_cover_by_hand(connection, work.number, work.by_hand))
         elif work.tags is not None and work.patterns:
-            work.tags = _cover_matches(connection, work, work.tags)
+            work = replace(work, tags=_cover_matches(connection, work, work.tags))
         else:
-            work.over = connection.execute(_DROP, (work.number, PAGE)).rowcount < PAGE
+            dropped = connection.execute(_DROP, (work.number, PAGE)).rowcount
+            work = replace(work, over=dropped < PAGE)
+    return work
 
 
 def _cover_by_hand(

@@ -174,6 +174,18 @@ class IndexThread:
 
         return self._collect(change).addErrback(self._complain)
 
+    def write_for(self, function: Callable[..., Any], *arguments: Any) -> "Deferred[Any]":
+        """The same. Gives what the function returned.
+
+        A change that is taken back is tried again, so it must leave its arguments as they are.
+        """
+        made: list[Any] = []
+
+        def change(connection: Any) -> None:
+            made[:] = [function(connection, *arguments)]
+
+        return self.write(change).addCallback(lambda _: made[0])
+
     def recover(self, reason: str) -> "Deferred[None]":
         """Replace a file that was found damaged. Fails with OSError or sqlite3.Error."""
         if not self._open:

@@ -80,7 +80,7 @@ class Use:
 
 @dataclass(slots=True)
 class UseBatch:
-    """Uses that are being recorded. While a step runs it belongs to the index's thread.
+    """Uses that are being recorded.
 
     :ivar waiting: uses that are not recorded yet.
     :ivar noted: how many uses of each content are recorded. A pull of an image uses its index, its
@@ -91,15 +91,17 @@ class UseBatch:
     noted: dict[int, int] = field(default_factory=dict)
 
 
-def note_uses(connection: sqlite3.Connection, batch: UseBatch) -> None:
-    """Record some of the uses of a batch; as many as there is time for."""
+def note_uses(connection: sqlite3.Connection, given: UseBatch) -> UseBatch:
+    """Record some of the uses of a batch; as many as there is time for. Returns what is left."""
+    batch = UseBatch(list(given.waiting), dict(given.noted))
     end = time.perf_counter() + STEP
     (floor,) = connection.execute("SELECT floor FROM eviction").fetchone()
     while batch.waiting:
         digest, use = batch.waiting.pop()
         _note_use(connection, batch, digest, use, floor)
         if time.perf_counter() > end:
-            return
+            break
+    return batch
 
 
 def _note_use(

@@ -55,7 +55,7 @@ class PinsIndex:
         work = PinRound(self._patterns)
         try:
             while not work.over:
-                await self._thread.write(index_pins.step, work)
+                work = await self._thread.write_for(index_pins.step, work)
         except OSError:
             # On a full disk what is covered too much stays; too little must never be.
             if not self._settled:

@@ -40,7 +40,7 @@ class PlacesIndex:
     async def _evict(self, batch: EvictionBatch) -> Sequence[Candidate]:
         gone: list[Candidate] = []
         while batch.waiting:
-            await self._thread.write(index_eviction.evict, batch)
+            batch = await self._thread.write_for(index_eviction.evict, batch)
             gone += batch.gone
         return gone
 
@@ -49,7 +49,7 @@ class PlacesIndex:
 
     async def _forget(self, work: ForgettingWork) -> int:
         while work.after is not None:
-            await self._thread.write(index_forgetting.step, work)
+            work = await self._thread.write_for(index_forgetting.step, work)
         return work.forgotten
 
     def left(self, digests: Sequence[Digest]) -> "Deferred[None]":

@@ -58,4 +58,4 @@ class UseWriter:
         batch = UseBatch(list(self._pending.items()))
         self._pending = {}
         while batch.waiting:
-            await self._thread.write(index_uses.note_uses, batch)
+            batch = await self._thread.write_for(index_uses.note_uses, batch)

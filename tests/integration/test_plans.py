@@ -198,3 +198,11 @@ class FullDiskTests(PlansCase):
         for name, image in images.items():
             self.pull(name, "1", image)
         self.assertEqual(self.used(), self.on_disk())
+
+    def test_pinned(self) -> None:
+        """He can pin what is there, and take that back: no byte more is needed for it."""
+        self.image("team/a", "1")
+        self.fill_up()
+        targets = {"targets": [{"name": f"{UPSTREAM}/team/a", "reference": "1"}]}
+        for call in ("pin", "unpin") * 10:
+            self.assertEqual(self.post(call, targets)["changed"], 1)

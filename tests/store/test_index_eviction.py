@@ -59,6 +59,14 @@ class EvictTests(EvictionCase):
         self.assertEqual((after.link, after.mentioned_size), (before.link, 5 * MIB))
         self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 4096)
 
+    def test_tried_again(self) -> None:
+        """What could be noted at the second attempt alone is gone all the same, and forgotten."""
+        self.find_full_at_first()
+        self.assertEqual(self.evict(BLOB, OTHER), [BLOB, OTHER])
+        self.successResultOf(self.index.drop_tag(APP, "1"))
+        late = 10.0 + FORGET_AFTER + DAY
+        self.assertEqual(self.successResultOf(self.index.places.forget_unstored(late)), 2)
+
     def test_used_meanwhile(self) -> None:
         """What was used since it was found stays."""
         found = self.candidates()[BLOB]

@@ -2,9 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from itertools import count
+from unittest.mock import Mock
 
 from regcache.digests import Digest
 from regcache.pins import Pin, check_pattern
+from regcache.store import index_pins
 from regcache.store.index_schema import digest_from_key
 from regcache.store.pins_index import PinsIndex
 from tests.support.index_cases import (
@@ -156,6 +159,21 @@ class PatternTests(PinsCase):
         self.pins.set_patterns(["docker.io/library/app:t1100"])
         self.settle()
         self.assertEqual(self.pinned(), {OLD.digest, BLOB})
+
+    def test_tried_again(self) -> None:
+        """Nothing loses its pin where each step of a round is taken back, and done once more."""
+        self.tag(NEW.digest, "2")
+        self.pins.set_patterns(["docker.io/library/app:1"])
+        self.successResultOf(self.pins.pin(APP, "2", SOMEBODY))
+        self.settle()
+        self.find_full_at_first()
+        moments = count()
+        self.patch(index_pins, "PAGE", 1)
+        self.patch(index_pins, "STEP", 1.5)
+        clock = Mock(perf_counter=lambda: float(next(moments)))
+        self.patch(index_pins, "time", clock)  # a step does one thing
+        self.settle()
+        self.assertEqual(self.pinned(), {OLD.digest, BLOB, NEW.digest})
 
     def test_checked(self) -> None:
         """A pattern has to name a tag."""

@@ -99,6 +99,13 @@ class SpreadTests(UsesCase):
         for digest in (INDEX.digest, CHILD.digest, BLOB, OTHER):
             self.assertEqual(self.count(digest, 50.0), 1.0)
 
+    def test_tried_again(self) -> None:
+        """A batch that is written at the second attempt is written whole."""
+        self.find_full_at_first()
+        self.used(BLOB, 50.0)
+        self.used(OTHER, 60.0)
+        self.assertEqual((self.last_use(BLOB), self.last_use(OTHER)), (50.0, 60.0))
+
     def test_counts_halve(self) -> None:
         """What was used a half-life ago counts half."""
         self.used(BLOB, 50.0, 50.0)

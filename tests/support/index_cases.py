@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache.digests import Digest
 from regcache.facts import ContentFacts, Descriptor, Manifest, Subject
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
+from regcache.store import index_file
 from regcache.store.index import SqliteIndex
 from regcache.store.index_contents import Proof, find_content, record_blob
 from regcache.store.index_copy import copy_index
@@ -147,6 +149,25 @@ class SqliteIndexCase(IndexCase):
         self.addCleanup(index.close)
         self.successResultOf(index.open())
         return index
+
+    def find_full_at_first(self) -> None:
+        """From now on have each change taken back, as on a full disk, and tried once more."""
+        transact, taken_back = index_file._in_transaction, list[Sequence[Operation]]()
+
+        def full_at_first(connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
+            if any(each is operations for each in taken_back):
+                return transact(connection, operations)
+            taken_back.append(operations)
+            connection.execute("BEGIN")
+            for each in operations:
+                each(connection)
+            connection.execute("ROLLBACK")
+            error = sqlite3.OperationalError("full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+
+        self.patch(index_file, "FULL_FOR", 0.0)
+        self.patch(index_file, "_in_transaction", full_at_first)
 
 
 def blob(digest: Digest = BLOB, size: int = 5) -> Operation:

@@ -142,7 +142,7 @@ class InternalProblem(Problem):
 
 
 class IndexBusyProblem(Problem):
-    """The index cannot answer now."""
+    """The index cannot answer now; or the disk is full: ``reason`` in the params is disk_full."""
 
     status, code = 503, "INDEX_BUSY"
 

@@ -4,6 +4,7 @@ The order is always the same: a foreign page is refused first; then there is suc
 this method, who asks may ask it, the parameters are right. What an answer shows is the handler's.
 """
 
+import errno
 import hashlib
 import inspect
 import json
@@ -33,6 +34,7 @@ _MOST_FIELDS = 32
 _COUNTED, _BYTES_EACH = 400, 32
 #: Seconds after which who met a busy index may ask again.
 _ASK_AGAIN = "2"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Api:
@@ -83,9 +85,8 @@ class Api:
             answer = route.handle(asked)
             if inspect.isawaitable(answer):
                 answer = await answer
-        except self._busy:
-            busy = {"Retry-After": _ASK_AGAIN}
-            raise IndexBusyProblem("the index cannot answer now", headers=busy) from None
+        except self._busy as error:
+            raise _index_problem(error) from None
         await self._send(
             request, route, answer if isinstance(answer, CallAnswer) else CallAnswer(answer)
         )
@@ -119,6 +120,19 @@ class Api:
             etag=etag if request.method in SAFE else "",
             headers=answer.headers,
         )
+
+
+def _index_problem(error: Exception) -> IndexBusyProblem:
+    """Why the index does not answer, or does not take a change, and what to do."""
+    headers = {"Retry-After": _ASK_AGAIN}
+    if getattr(error, "errno", None) in _FULL:
+        return IndexBusyProblem(
+            "the disk of storage.directory is full, so that nothing more can be noted in the index:"
+            " make room on it, by regcachectl rm or sweep, or of other files, and ask again",
+            params={"reason": "disk_full"},
+            headers=headers,
+        )
+    return IndexBusyProblem("the index cannot answer now", headers=headers)
 
 
 def _check_role(route: CallRoute, caller: Caller) -> None:

@@ -1,5 +1,6 @@
 """What all calls have in common: the order of refusals, parameters, pages, answers."""
 
+import errno
 import json
 from typing import Any
 
@@ -349,6 +350,10 @@ class AnswerTests(RouterCase):
         answer = self.get("seen")
         self.assert_problem(answer, 503, "INDEX_BUSY")
         self.assertEqual(answer.headers["retry-after"], "2")
+        self.outcome = BusyError(errno.ENOSPC, "no room")
+        problem = self.assert_problem(self.get("seen"), 503, "INDEX_BUSY")
+        self.assertEqual(problem["params"], {"reason": "disk_full"})
+        self.assertIn("storage.directory is full", problem["detail"])
 
     def test_fault(self) -> None:
         """A fault of ours is told by an id that the log has, and nothing else of it."""

@@ -46,7 +46,9 @@ function blank(rows) {
 
 /** Why something failed: its code, its text, the id of the request. @param {import("../core/api.js").Problem} problem @param {() => void} [again] */
 export function failure(problem, again) {
-  const key = `problem.${problem.code}`;
+  const code = `problem.${problem.code}`;
+  const reason = `${code}.${problem.params.reason}`;
+  const key = hasText(reason) ? reason : code;
   return html`<div class="failed" role="alert">${icon("bad", "bad")}<div><b>${hasText(key) ? t(key) : t("problem.other")}</b>
     <p class="small t2">${hostile(problem.message)}</p>
     <p class="xs t3"><code>${hostile(problem.code)}</code>${problem.requestId ? html` · ${t("problem.request")} <code>${hostile(problem.requestId)}</code>` : nothing}</p></div>

@@ -1,9 +1,9 @@
 """Does the work of one command with a daemon, in a reactor that runs for it alone."""
 
 import argparse
-import getpass
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,12 +12,17 @@ from twisted.internet.task import react
 from regcache.ctl.client import NoDaemonError, RefusedError
 from regcache.ctl.command import FAILED, NO_DAEMON, PASSWORD_VARIABLE, USAGE, Work
 from regcache.ctl.daemon_client import DaemonClient
-from regcache.ctl.locating import NoAddressError, locate
+from regcache.ctl.locating import DaemonAddress, NoAddressError, locate
 from regcache.ctl.printer import Printer
+from regcache.ctl.prompts import NoPasswordError, ask_password
 
 #: What reading an answer raises that has not what the API says.
 _STRANGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _MOST_TOLD = 200
+
+
+class NoLoginError(Exception):
+    """What the options say of a login cannot be done."""
 
 
 def run(options: argparse.Namespace, work: Work) -> int:
@@ -25,36 +30,43 @@ def run(options: argparse.Namespace, work: Work) -> int:
     printer = Printer(options.json)
     try:
         address = locate(options.socket, options.url, options.file)
-    except NoAddressError as error:
+        login = _login(options, address)
+    except (NoAddressError, NoLoginError) as error:
         printer.error(str(error))
         return USAGE
-    if (options.user or options.link) and not address.url:
-        printer.error("--user and --link are for --url")
-        return USAGE
-    login = None
-    if options.user:
-        password = _password(options.user)
-        if password is None:
-            printer.error(f"--user: without a terminal {PASSWORD_VARIABLE} has to be set")
-            return USAGE
-        login = (options.user, password)
+    except NoPasswordError as error:
+        printer.error(str(error))
+        return FAILED
 
-    ended = False
+    async def begin(reactor: Any) -> int:
+        return await supervise(options, DaemonClient(reactor, address, login), printer, work)
 
-    async def ask(reactor: Any) -> None:
-        nonlocal ended
-        client = DaemonClient(reactor, address, login)
-        status = await supervise(options, client, printer, work)
-        ended = True
-        raise SystemExit(status)  # so the reactor learns it
+    return _run_in_reactor(begin, printer)
+
+
+def _run_in_reactor(begin: Callable[[Any], Coroutine[Any, Any, int]], printer: Printer) -> int:
+    """Run something until it ends, or is interrupted; gives the exit status."""
+    statuses: list[int] = []
+    begun: list[Coroutine[Any, Any, None]] = []
+
+    async def do(reactor: Any) -> None:
+        statuses.append(await begin(reactor))
+        raise SystemExit(statuses[0])  # so the reactor learns it
+
+    def start(reactor: Any) -> Deferred[None]:
+        begun.append(do(reactor))
+        return Deferred.fromCoroutine(begun[0])
 
     try:
-        react(lambda reactor: Deferred.fromCoroutine(ask(reactor)))
-    except SystemExit as stop:
-        if ended or stop.code:
-            return int(stop.code or 0)
-        printer.error("interrupted; what was begun in the daemon goes on: see regcachectl jobs")
-        return FAILED
+        react(start)
+    except (SystemExit, KeyboardInterrupt) as stop:
+        for each in begun:
+            each.close()  # what it shows ends: a bar has hidden the cursor
+        if statuses:
+            return statuses[0]
+        if isinstance(stop, KeyboardInterrupt) or not stop.code:
+            printer.error("interrupted; what was begun in the daemon goes on: see regcachectl jobs")
+    return FAILED
 
 
 async def supervise(
@@ -82,9 +94,19 @@ async def supervise(
         return FAILED
 
 
-def _password(user: str) -> str | None:
-    """The password of an account; None if there is no terminal to ask at."""
+def _login(options: argparse.Namespace, address: DaemonAddress) -> tuple[str, str] | None:
+    """The account and password that are shown; None for none.
+
+    :raises NoLoginError: if that cannot be.
+    :raises NoPasswordError: if somebody was asked for it in vain.
+    """
+    if (options.user or options.link) and not address.url:
+        raise NoLoginError("--user and --link are for --url")
+    if not options.user:
+        return None
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is None and sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {user}: ")
-    return password
+        password = ask_password(f"Password of {options.user}: ")
+    if password is None:
+        raise NoLoginError(f"--user: without a terminal {PASSWORD_VARIABLE} has to be set")
+    return options.user, password

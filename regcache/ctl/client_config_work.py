@@ -1,7 +1,6 @@
 """Shows how a client program is set up, or writes its files."""
 
 import argparse
-import getpass
 import os
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from regcache.ctl.client_password import PASSWORD_VARIABLE
 from regcache.ctl.command import DONE, FAILED, USAGE
 from regcache.ctl.guide_of_file import GuideWish, NoGuideError, guide_of_file
 from regcache.ctl.printer import Printer
+from regcache.ctl.prompts import NoPasswordError, ask_password
 from regcache.ctl.setup_files import (
     FileAction,
     PlannedFile,
@@ -44,7 +44,7 @@ async def show_or_write(options: argparse.Namespace, daemon: IAsksDaemon, printe
     except ValueError as error:
         printer.error(str(error))
         return USAGE
-    except NoGuideError as error:
+    except (NoGuideError, NoPasswordError) as error:
         printer.error(str(error))
         return FAILED
     if login is not None:
@@ -70,12 +70,13 @@ def ask_login(account: str | None) -> ClientLogin | None:
     """The account that a client uses at the cache; None for none.
 
     :raises ValueError: if there is no terminal to ask its password at.
+    :raises NoPasswordError: if it was not given there.
     """
     if not account:
         return None
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is None and sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {account} at the cache: ")
+        password = ask_password(f"Password of {account} at the cache: ")
     if password is None:
         raise ValueError(f"--account: without a terminal {PASSWORD_VARIABLE} has to be set")
     return ClientLogin(account, password)

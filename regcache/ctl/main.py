@@ -28,7 +28,7 @@ from regcache.ctl import (
     usage_command,
     verify_command,
 )
-from regcache.ctl.command import EARLY, add_common_options, take_early_options
+from regcache.ctl.command import EARLY, FAILED, add_common_options, take_early_options
 
 #: Each module adds its own parser. It sets ``work``, if it asks the daemon, or else ``run``, which
 #: takes the arguments and gives the exit status.
@@ -73,12 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = root.parse_args(arguments)
     take_early_options(root, options)
     if "work" not in options:
-        status: int = options.run(options)
-        return status
+        return _run(options)
     with without_collections():
         # This loads what connects, which takes longer than all else that a command does.
         from regcache.ctl.asking import run
     return run(options, options.work)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return FAILED
+    return status
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from regcache.ctl.prompts import interruptible
+
 Part = tuple[str, int, int]
 """Something that is under way: what, how much is done, and of how much."""
 Show = Callable[[int, int | None, Sequence[Part]], object]
@@ -89,9 +91,16 @@ class Printer:
         return self.is_terminal and not self.as_json and self._answers.isatty()
 
     def ask(self, question: str) -> bool:
-        """Ask for yes or no; anything else is no."""
-        print(harmless(f"{question} [y/N] "), end="", file=self._errors, flush=True)
-        return self._answers.readline().strip().lower() in ("y", "yes")
+        """Ask for yes or no; anything else is no, and so is Ctrl-C."""
+        try:
+            with interruptible():
+                print(harmless(f"{question} [y/N] "), end="", file=self._errors, flush=True)
+                answer = self._answers.readline()
+        except KeyboardInterrupt:
+            answer = ""
+        if not answer.endswith("\n"):
+            self.error("")  # what follows begins a line
+        return answer.strip().lower() in ("y", "yes")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print rows under their columns; elsewhere as lines with tabs, without a head."""
@@ -99,15 +108,9 @@ class Printer:
             for row in rows:
                 self.line("\t".join(cell.replace("\t", " ") for cell in row))
             return
-        from rich.console import Console
-        from rich.table import Column, Table
-        from rich.text import Text
+        from regcache.ctl.tables import print_table  # loads what only terminals need
 
-        heads = [Column(each, overflow="fold") for each in columns]
-        table = Table(*heads, box=None, header_style="bold", pad_edge=False)
-        for row in rows:
-            table.add_row(*(Text(harmless(cell)) for cell in row))
-        Console(file=self._stream).print(table)
+        print_table(self._stream, columns, [[harmless(cell) for cell in row] for row in rows])
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from regcache.client_setup.located import NoSuchHostError, parse_host
 from regcache.ctl.client_config_work import ask_login
 from regcache.ctl.command import DONE, FAILED, USAGE
 from regcache.ctl.printer import Printer, size_text
+from regcache.ctl.prompts import NoPasswordError
 from regcache.ctl.proof import BypassError, PullProof
 from regcache.ctl.pulling import MANNERS, ClientPull, PullWish
 from regcache.ctl.registry_connection import Connect, NoTLSError, RegistryConnection
@@ -25,6 +26,9 @@ def prove_image(options: argparse.Namespace) -> int:
     except ValueError as error:
         printer.error(str(error))
         return USAGE
+    except NoPasswordError as error:
+        printer.error(str(error))
+        return FAILED
     deadline = time.monotonic() + options.timeout
 
     def connect(url: SplitResult) -> RegistryConnection:

@@ -8,7 +8,7 @@ from twisted.internet import reactor as _reactor
 from twisted.python import usage
 
 from regcache import __version__
-from regcache.collecting import without_collections
+from regcache.collecting import spare_what_is_there, without_collections
 from regcache.config.loading import Loaded, load
 from regcache.config.problems import ConfigError
 from regcache.service_manager import turn_away
@@ -46,8 +46,12 @@ def makeService(options: Options) -> IService:
     with without_collections():
         # The rest of the program, and most of what it takes to start.
         from regcache.process import build_process
-    try:
-        return build_process(options.loaded, reactor)
-    except SystemExit:
-        turn_away()
-        raise
+
+        try:
+            return build_process(options.loaded, reactor)
+        except SystemExit:
+            turn_away()
+            raise
+        finally:
+            # Else the first collection would walk over all of it.
+            spare_what_is_there()

@@ -1,12 +1,13 @@
 """What the programs load at their start: it is most of what a start costs."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.processes import CHECKOUT
+from tests.support.processes import CHECKOUT, Workspace
 
 #: What the modules of a command need not wait for.
 HEAVY = frozenset(
@@ -46,8 +47,8 @@ print("\\n".join(sys.modules), file=sys.stderr)
 """
 
 
-def loaded(code: str, arguments: Sequence[str] = ()) -> set[str]:
-    """The modules that are there once a program in Python has ended."""
+def printed(code: str, arguments: Sequence[str] = ()) -> list[str]:
+    """The words that a program in Python says on standard error."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=CHECKOUT,
@@ -56,7 +57,12 @@ def loaded(code: str, arguments: Sequence[str] = ()) -> set[str]:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return set(done.stderr.split())
+    return done.stderr.split()
+
+
+def loaded(code: str, arguments: Sequence[str] = ()) -> set[str]:
+    """The modules that are there once a program in Python has ended."""
+    return set(printed(code, arguments))
 
 
 class LoadedModulesTests(SynchronousTestCase):
@@ -89,3 +95,34 @@ class LoadedModulesTests(SynchronousTestCase):
         self.assertIn("regcache.service", there)
         foreign = {"regcache.ctl", "rich", "tests", "treq", "unittest"}
         self.assertEqual(there & foreign, set())
+
+
+_MAKE = """
+import gc, sys
+from regcache.tap import Options, makeService
+options = Options()
+options.parseOptions(["-c", sys.argv[1]])
+walks = []
+gc.callbacks.append(lambda phase, info: walks.append(info))
+makeService(options)
+print(len(walks), len(gc.get_objects()), gc.isenabled(), file=sys.stderr)
+"""
+
+
+class CollectorTests(SynchronousTestCase):
+    """Python's collector, while much is loaded that stays."""
+
+    def test_daemon(self) -> None:
+        """It rests until the daemon is made, and walks over nothing of that afterwards."""
+        folder = Workspace()
+        self.addCleanup(folder.remove)
+        config = {
+            "listeners": [{"endpoint": "tcp:0:interface=127.0.0.1"}],
+            "admin": {"endpoint": None},
+            "storage": {"directory": str(folder.path / "cache")},
+            "upstreams": {"up.test": {"urls": ["http://127.0.0.1:1"]}},
+        }
+        file = folder.file("regcache.yml", json.dumps(config))  # JSON is YAML
+        walks, remaining, is_enabled = printed(_MAKE, [str(file)])
+        self.assertEqual((walks, is_enabled), ("0", "True"))
+        self.assertLess(int(remaining), 1000)

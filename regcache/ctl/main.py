@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from regcache import __version__
-from regcache.collecting import without_collections
+from regcache.collecting import spare_what_is_there, without_collections
 from regcache.ctl import (
     check_config,
     client_config_command,
@@ -77,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with without_collections():
         # This loads what connects, which takes longer than all else that a command does.
         from regcache.ctl.asking import run
+
+        # Else the first collection, and those at the end, would walk over all of it.
+        spare_what_is_there()
     return run(options, options.work)
 
 

@@ -16,6 +16,7 @@ from tests.support.downloads import Download
 from tests.support.faults import Fault
 from tests.support.images import Image
 from tests.support.processes import CHECKOUT, wait_until
+from tests.support.servers import Regcache
 
 #: After so many bytes a blob is held (bytes).
 HELD = 600_000
@@ -36,9 +37,13 @@ class EveningTests(PullThroughCase):
         for repository in (MULTI, MIXED):
             self.upstream.add_image(repository, catalog().images[repository], "1")
         self.socket = self.workspace().path / "admin.sock"
-        config = upstream_config(self.upstream.url)
+        # What is held stays held, however busy the machine is, and what nobody wants stops at once.
+        config = upstream_config(self.upstream.url, stall_timeout="10m")
         admin = {"endpoint": None, "socket": str(self.socket)}
-        self.daemon = self.regcache({**config, "admin": admin})
+        self.daemon = Regcache({**config, "admin": admin})
+        self.addCleanup(self.daemon.close)
+        self.daemon.config["storage"]["finish"] = 0
+        self.daemon.start()
 
     # What is typed
 

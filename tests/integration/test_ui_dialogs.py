@@ -7,9 +7,6 @@ from tests.support.devtools import Tab
 
 _SUBMIT = "dialog button[type=submit]"
 _REPOSITORY = f"#/images/{HUB}/{NGINX}"
-#: Ends the session as another window would: the page does not know of it.
-_END = """fetch('/api/v1/session', {method: 'DELETE', body: '{}',
- headers: {'X-Regcache': '1', 'Content-Type': 'application/json'}}).then(answer => answer.status)"""
 #: Has an upstream tested.
 _TEST = """name => [...document.querySelectorAll('section.panel')]
  .filter(each => each.querySelector('h2').innerText === name)
@@ -56,20 +53,15 @@ class DialogTests(UiCase):
         tab.wait("document.querySelector('dialog:not(:has(.waiting))')")
         self.check_looks(tab)
 
-    def _close(self, tab: Tab) -> None:
-        """The dialog goes by Esc."""
-        tab.press("Escape")
-        tab.wait("!document.querySelector('dialog')")
-
     def _images(self, tab: Tab) -> None:
         """Plans of removals, pulls, what is selected, and what went wrong."""
         tab.click(".head button", "Delete repository…")
         self._dialog(tab, "image, tags: 1")
-        self._close(tab)
+        self.close_dialog(tab)
         tab.go(f"#/images/{OTHER}/{SITE}:2")
         tab.click(".head button", "Delete…")
         self._dialog(tab, "All of it is pinned")
-        self._close(tab)
+        self.close_dialog(tab)
         tab.go("#/images?sort=name")
         tab.wait("document.querySelectorAll('tbody input').length === 2")
         tab.click("tbody input")
@@ -82,7 +74,7 @@ class DialogTests(UiCase):
         tab.fill("dialog input[name=image]", f"{HUB}/{NGINX}:latest")
         tab.click(_SUBMIT)
         self._dialog(tab, "Done")
-        self._close(tab)
+        self.close_dialog(tab)
 
     def _storage(self, tab: Tab) -> None:
         """A purge before and after it, a verification, a pin; in Chinese as well."""
@@ -92,12 +84,13 @@ class DialogTests(UiCase):
         tab.click(f"button[title='Remove all that {HUB} has here…']")
         self._dialog(tab, f"Remove all of {HUB} from the cache?")
         tab.click("dialog .dangerp")
-        self._dialog(tab, " freed")
-        self._close(tab)
-        tab.click(".top button", "中文")
+        self.freed(tab)
+        self.check_looks(tab)
+        self.close_dialog(tab)
+        tab.in_chinese()
         tab.click(f"button[title*='{OTHER}']")
         self._dialog(tab, "固定")
-        self._close(tab)
+        self.close_dialog(tab)
 
     def _accounts(self, tab: Tab) -> None:
         """What makes, changes and ends an account, and what is shown once."""
@@ -119,7 +112,7 @@ class DialogTests(UiCase):
         tab.click("dialog .do button", "Done")
         tab.click(".head button", "Change")
         self._dialog(tab, "Change alice")
-        self._close(tab)
+        self.close_dialog(tab)
         tab.click(".head button", "End…")
         self._dialog(tab, "End alice?")
         tab.click(_SUBMIT)
@@ -127,7 +120,7 @@ class DialogTests(UiCase):
         tab.click(".head button", "Change")
         tab.click("dialog input[name=reopen]")
         self.check_looks(tab)
-        self._close(tab)
+        self.close_dialog(tab)
 
     def _panels(self, tab: Tab) -> None:
         """A request opened, traffic as a table, an upstream tested, the menu, a session ended."""
@@ -151,5 +144,5 @@ class DialogTests(UiCase):
             tab.colours(theme)
             self.check_access(tab)
         tab.resize(1280, 800)
-        self.assertEqual(tab.run(_END), 204)
+        self.end_session(tab)
         self._dialog(tab, "Your session has ended")

@@ -1,5 +1,7 @@
 """The web UI in a real browser: its shell, and the overview."""
 
+import signal
+
 from tests.integration.ui_base import DOWN, NGINX, OTHER, SITE, UiCase, shelf
 from tests.support.processes import wait_until
 
@@ -23,14 +25,14 @@ class OverviewTests(UiCase):
         """What was pulled is told within seconds, without the page being asked for again."""
         tab = self.open()
         tab.wait_text("Ready.")
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         self.pull(NGINX, shelf().nginx, "1.29")
         self.pull(SITE, shelf().site, "2", upstream=OTHER)
         tab.wait_text("Working. 2 of 3 upstreams answer")
         client = self.daemon.client()
         self.assertEqual(client.get(f"/v2/{DOWN}/a/b/manifests/1").status, 502)
         tab.wait_text(f"{DOWN} does not answer and this is not in the cache.")
-        tab.run("location.reload()")
+        tab.reload()
         tab.wait("document.querySelector('time-chart canvas')")
         tab.wait_text("library/nginx")
         self.pictures(tab, "overview")
@@ -46,7 +48,7 @@ class OverviewTests(UiCase):
         self.check(tab)
         tab.click(".top button", "EN")
         tab.wait_text("Working.")
-        tab.run("location.reload()")
+        tab.reload()
         tab.wait_text("Working.")
 
     def test_chart(self) -> None:
@@ -56,7 +58,7 @@ class OverviewTests(UiCase):
         tab.wait(
             "document.querySelector('time-chart[aria-label^=\"Traffic of the last 24 hours\"]')"
         )
-        tab.run("document.querySelector('time-chart').focus()")
+        tab.focus("document.querySelector('time-chart')")
         tab.press("ArrowLeft")
         tab.wait("document.getElementById('announced').textContent.includes('Served')")
         tab.click("button[title='Show as table']")
@@ -97,11 +99,13 @@ class ShellTests(UiCase):
         self.pull(NGINX, shelf().nginx, "1.29")
         tab = self.open()
         tab.wait_text("Working.")
-        tab.wait("document.querySelector('.live:not(.off)')")
-        self.daemon.stop()
+        self.live(tab)
+        self.daemon.process.signal(signal.SIGTERM)
+        # Twelve seconds later it would say that nobody answers, and its end may take as long.
         tab.wait_text("The live connection broke at")
         self.assertIn("Working.", tab.text())
+        self.daemon.stop()
         self.daemon.start()
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         wait_until(lambda: "The live connection broke" not in tab.text(), "live again")
         self.check(tab, expected=("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE", "ERR_EMPTY"))

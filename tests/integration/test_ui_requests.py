@@ -17,7 +17,7 @@ class RequestsTests(UiCase):
     def test_list(self) -> None:
         """What clients ask appears by itself; filters narrow the list and live in the address."""
         tab = self.open("#/requests")
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         self.pull(NGINX, shelf().nginx, "1.29")
         client = self.daemon.client()
         self.assertEqual(client.get(f"/v2/{DOWN}/a/b/manifests/1").status, 502)
@@ -40,7 +40,7 @@ class RequestsTests(UiCase):
         client = self.daemon.client()
         self.assertEqual(client.get(f"/v2/{DOWN}/a/b/manifests/1").status, 502)
         tab = self.open("#/requests")
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         tab.wait_text("a/b")
         tab.click("td.name a")
         tab.wait("document.querySelector('.dossier')")
@@ -80,8 +80,10 @@ class SlowUpstreamTests(UiCase):
 
     def configuration(self) -> dict[str, object]:
         """With the slow one."""
-        urls = {"slow.test": {"urls": [self.upstream.url]}}
-        return {"upstreams": urls, "default_upstream": "slow.test", "ui": {"title": "Slow"}}
+        # What is held stays held, however long pictures take.
+        name = "slow.test"
+        upstreams = {name: {"urls": [self.upstream.url], "stall_timeout": "10m"}}
+        return {"upstreams": upstreams, "default_upstream": name, "ui": {"title": "Slow"}}
 
     def test_why_it_was_slow(self) -> None:
         """One request, opened: the verdict, its phases, and who was waited for."""
@@ -98,7 +100,7 @@ class SlowUpstreamTests(UiCase):
         tab.wait_text("Who was waited for")
         self.pictures(tab, "request")
         self.check(tab)
-        tab.click(".top button", "中文")
+        tab.in_chinese()
         tab.wait_text("首字节之前")
         self.pictures(tab, "request-zh")
 
@@ -106,7 +108,7 @@ class SlowUpstreamTests(UiCase):
         """A download that is running is shown with its size, and is gone when it has ended."""
         tab = self.open("#/transfers")
         tab.wait_text("Nothing is being fetched")
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         blob = self.upstream.add_generated_blob(REPOSITORY, 8 * MIB, "held")
         target = f"/v2/{REPOSITORY}/blobs/{blob.digest}"
         held = Fault(hold_at=2 * MIB)

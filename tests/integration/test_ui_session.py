@@ -3,14 +3,11 @@
 from typing import Any
 
 from tests.access.accounts import hashed
-from tests.integration.ui_base import NGINX, UiCase, shelf
+from tests.integration.ui_base import NGINX, UiCase, browser, shelf
 from tests.support.devtools import Tab
 
 _ACCOUNTS = {"root": "Radon-of-root-4713", "alice": "Xenon-of-alice-4711"}
 _HOST, _PLAIN_HOST = "cache.localhost", "cache.test"
-#: Ends the session as another window would: the page does not know of it.
-_END = """fetch('/api/v1/session', {method: 'DELETE', body: '{}',
- headers: {'X-Regcache': '1', 'Content-Type': 'application/json'}}).then(answer => answer.status)"""
 _DIALOG = "dialog form.sign"
 #: A page that can be hidden, whose half minutes pass when the test says so, and whose streams
 #: are counted.
@@ -34,6 +31,18 @@ window.halfMinute = () => {
   for (const [timer, work] of waiting) { clearTimeout(timer); work(); }
 };
 """
+
+#: Texts that come when the test says so.
+_HELD_TEXTS = """
+const ask = window.fetch;
+window.released = new Promise((done) => { window.release = done; });
+window.fetch = async (url, options) => {
+  if (String(url).includes('/locales/')) await window.released;
+  return ask(url, options);
+};
+"""
+_SESSION_IS_KNOWN = """performance.getEntriesByType('resource')
+ .some((each) => each.name.endsWith('/api/v1/session') && each.responseEnd)"""
 
 
 class SessionTests(UiCase):
@@ -90,17 +99,17 @@ class SessionTests(UiCase):
         self.sign_in(tab, "root")
         tab.wait("document.querySelector('.code .copy')")
         self.assertFalse(tab.run("isSecureContext || 'clipboard' in navigator"))
-        shown = tab.run("document.querySelector('.code pre').textContent")
-        tab.run("document.querySelector('.code .copy button').focus()")
+        shown = tab.value("document.querySelector('.code pre').textContent")
+        tab.focus("document.querySelector('.code .copy button')")
         tab.press("Enter")
         tab.wait_text("Copied")
         self.check_access(tab)
         tab.fill(".find input", "")
         tab.paste()
-        pasted = tab.run("document.querySelector('.find input').value")
+        pasted = tab.value("document.querySelector('.find input').value || null")
         self.assertEqual(pasted.split(), shown.split())
         tab.run("document.execCommand = () => false")
-        tab.click(".top button", "中文")
+        tab.in_chinese()
         tab.click(".code .copy button")
         tab.wait_text("请按 Ctrl+C")
         self.assertEqual(tab.run("getSelection().toString()").split(), shown.split())
@@ -116,8 +125,7 @@ class SessionTests(UiCase):
         tab.fill(".filters input", "nginx")
         tab.wait("location.hash.includes('q=nginx')")
         tab.run("scrollTo(0, 90)")
-        self.assertEqual(tab.run(_END), 204)
-        tab.wait(f"document.querySelector('{_DIALOG}')")
+        self.end_session(tab)
         tab.wait_text("Your session has ended")
         tab.press("Escape")
         tab.wait("document.activeElement.name === 'password'")
@@ -125,7 +133,7 @@ class SessionTests(UiCase):
         self.assertIn("library/nginx", tab.text())
         self.sign_in(tab, "root", _DIALOG)
         tab.wait("!document.querySelector('dialog')")
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         self.assertEqual(tab.run("document.querySelector('main').dataset.mark"), "kept")
         self.assertEqual(tab.run("document.querySelector('.filters input').value"), "nginx")
         self.assertEqual(tab.run("scrollY"), 90)
@@ -137,8 +145,7 @@ class SessionTests(UiCase):
         self.sign_in(tab, "root")
         tab.click(".head button", "Pull an image")
         tab.fill("dialog input[name=image]", "team/app:1")
-        self.assertEqual(tab.run(_END), 204)
-        tab.wait(f"document.querySelector('{_DIALOG}')")
+        self.end_session(tab)
         self.sign_in(tab, "root", _DIALOG)
         tab.wait("document.querySelectorAll('dialog').length === 1")
         self.assertEqual(tab.run("document.querySelector('dialog input').value"), "team/app:1")
@@ -149,8 +156,7 @@ class SessionTests(UiCase):
         tab = self.open("#/images")
         self.sign_in(tab, "root")
         tab.wait("document.querySelector('.head button:not([aria-disabled])')")
-        self.assertEqual(tab.run(_END), 204)
-        tab.wait(f"document.querySelector('{_DIALOG}')")
+        self.end_session(tab)
         self.sign_in(tab, "alice", _DIALOG)
         tab.wait("document.querySelector('.head button[aria-disabled=true]')")
         self.assertFalse(tab.run("Boolean(document.querySelector('dialog'))"))
@@ -163,20 +169,29 @@ class ReaderTests(UiCase):
         """Without a session one may go on reading, or come with another link."""
         tab = self.open("#/storage", admin=True)
         tab.wait_text("Rules in force")
-        tab.wait_text("Sign out")
-        self.assertEqual(tab.run(_END), 204)
-        tab.wait(f"document.querySelector('{_DIALOG}')")
+        self.end_session(tab)
         self.pictures(tab, "session-over")
         tab.click(f"{_DIALOG} button", "Go on reading only")
         tab.wait_text("Only an admin sees what a sweep would remove")
         tab.go(self.link().partition("#")[2])
         tab.wait_text("Sign out")
-        self.assertEqual(tab.run(_END), 204)
-        tab.wait(f"document.querySelector('{_DIALOG}')")
+        self.end_session(tab)
         tab.go(self.link().partition("#")[2])
         tab.wait("!document.querySelector('dialog')")
         tab.wait_text("Sign out")
         self.assertEqual(tab.problems, [])
+
+    def test_nothing_before(self) -> None:
+        """As long as the texts are missing no page is shown that the address does not name."""
+        tab = browser().tab()
+        self.addCleanup(tab.close)
+        tab.ask("Page.addScriptToEvaluateOnNewDocument", source=_HELD_TEXTS)
+        tab.open(self.link())
+        tab.wait(_SESSION_IS_KNOWN)
+        tab.picture("before")  # waits for two frames
+        self.assertFalse(tab.run("Boolean(document.querySelector('.side'))"))
+        tab.run("release()")
+        tab.wait_text("Sign out")
 
 
 class HiddenTests(UiCase):
@@ -185,7 +200,7 @@ class HiddenTests(UiCase):
     def test_hidden(self) -> None:
         """After half a minute nothing is told any more; who looks again sees what is new."""
         tab = self.open("#/requests", script=_CLOCK)
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         tab.run("hide(true), hide(false), halfMinute()")
         self.assertEqual(tab.run("streams()"), 1)
         tab.run("hide(true), halfMinute()")
@@ -195,5 +210,5 @@ class HiddenTests(UiCase):
         tab.run("hide(false)")
         tab.wait_text("library/nginx")
         self.assertEqual(tab.run("streams()"), 1)
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         self.check(tab)

@@ -19,13 +19,12 @@ class StorageTests(UiCase):
         tab.wait_text("Rules in force")
         tab.wait_text("Nothing is pinned by hand")
         self.check(tab)
-        tab.wait(f"document.querySelector('button[title=\"Remove all that {OTHER} has here…\"]')")
         tab.click(f"button[title='Remove all that {OTHER} has here…']")
         tab.wait_text(f"Remove all of {OTHER} from the cache?")
         self.pictures(tab, "storage-purge")
         self.check_access(tab)
         tab.click("dialog .do button.dangerp")
-        tab.wait("document.querySelector('dialog h2')?.textContent.endsWith(' freed')")
+        self.freed(tab)
         tab.click("dialog .do button")
         client = self.daemon.client()
         found = client.get(f"/v2/{OTHER}/{SITE}/tags/list")
@@ -36,9 +35,10 @@ class StorageTests(UiCase):
         """What is pinned is listed, and can be unpinned by the keyboard alone."""
         self.ctl("pin", f"{HUB}/{NGINX}:1.29")
         tab = self.open("#/storage", admin=True)
-        button = "[...document.querySelectorAll('.act button')].pop()"
-        tab.wait(f"{button}?.textContent.includes('Unpin')")  # the plan says "Unpin", too
-        tab.run(f"{button}.focus()")
+        tab.focus(
+            "[...document.querySelectorAll('.act button')]"
+            ".find(each => each.textContent.includes('Unpin'))"
+        )
         tab.press("Enter")
         tab.wait_text("Nothing is pinned by hand")
         self.check(tab)
@@ -47,7 +47,7 @@ class StorageTests(UiCase):
         """What cannot be done says why; once it can be done it is done."""
         self.ctl("pin", f"{HUB}/{NGINX}:1.29")
         tab = self.open("#/storage", admin=True)
-        tab.wait_text("Unpin")
+        tab.wait("document.querySelector('.act button')")
         tab.run("window.whole = fetch, void (window.fetch = async (url, options) => {"
                 " if (String(url).endsWith('unpin')) throw new TypeError('broken');"
                 " return whole(url, options); })")  # fmt: skip
@@ -55,7 +55,7 @@ class StorageTests(UiCase):
         tab.wait_text("This did not work")
         tab.wait("document.activeElement.closest('dialog')")
         self.check_access(tab)
-        tab.press("Escape")
+        self.close_dialog(tab)
         tab.run("void (window.fetch = whole)")
         tab.click(".act button", "Unpin")
         tab.wait_text("Nothing is pinned by hand")

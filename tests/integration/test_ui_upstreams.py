@@ -30,10 +30,10 @@ class UpstreamsTests(UiCase):
         tab.click("section.panel button", "Test")
         tab.wait("document.querySelector('.tested')")
         tab.wait_text("it answers")
-        tab.run(
+        tab.wait(
             "[...document.querySelectorAll('section.panel')]"
             f".find(each => each.querySelector('h2').innerText === '{DOWN}')"
-            ".querySelector('button').click()"
+            ".querySelector('button').click() === undefined"
         )
         tab.wait_text("it failed")
         self.check(tab)
@@ -56,7 +56,7 @@ class ClientsTests(UiCase):
         tab.wait_text("daemon.json")
         tab.wait_text("regcachectl client-config docker")
         tab.wait_text("Waiting for the first request")
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         agent = {"User-Agent": "docker/28.3.1 go/go1.24"}
         self.daemon.client().get(f"/v2/{HUB}/{NGINX}/manifests/1.29", **agent)
         tab.wait_text("Heard from")

@@ -55,7 +55,7 @@ class VisitTests(UiCase):
         """A daemon that stays away is said to be away, with what to type; then all goes on."""
         self.pull(NGINX, shelf().nginx, "1.29")
         tab = self.open()
-        tab.wait("document.querySelector('.live:not(.off)')")
+        self.live(tab)
         self.daemon.stop()
         tab.wait_text("regcache does not answer")
         tab.wait_text("systemctl status regcache")

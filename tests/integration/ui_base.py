@@ -20,6 +20,11 @@ HUB, OTHER, DOWN = "docker.io", "ghcr.io", "quay.io"
 NGINX, SITE = "library/nginx", "team/site"
 #: Every size at which pages are looked at, by name.
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
+#: The link was used, and has left the address.
+_HAS_SIGNED_IN = "location.hash === '#/' && document.querySelector('.side button.as-link')"
+#: Ends the session as another window would: the page does not know of it.
+_END = """fetch('/api/v1/session', {method: 'DELETE', body: '{}',
+ headers: {'X-Regcache': '1', 'Content-Type': 'application/json'}}).then(answer => answer.status)"""
 _WIDTH = "document.documentElement.scrollWidth"
 #: What is below a dialog cannot be used, and is looked at without it.
 _AXE = """axe.run(document.querySelector('dialog:last-of-type') ?? document,
@@ -111,12 +116,31 @@ class UiCase(PullThroughCase):
             tab.ask("Page.addScriptToEvaluateOnNewDocument", source=script)
         if admin:
             tab.open(self.link())
-            tab.wait("document.querySelector('.side')")
+            tab.wait(_HAS_SIGNED_IN)
             tab.go(place)
         else:
             tab.open(self.url + place)
         tab.wait("document.querySelector('h1')")
         return tab
+
+    def live(self, tab: Tab) -> None:
+        """Wait until the page is told what happens."""
+        tab.wait("document.querySelector('.live:not(.off)')")
+
+    def end_session(self, tab: Tab) -> None:
+        """End it behind the page's back; the page is told, and asks to sign in again."""
+        self.live(tab)
+        self.assertEqual(tab.run(_END), 204)
+        tab.wait("document.querySelector('dialog form.sign')")
+
+    def freed(self, tab: Tab) -> None:
+        """Wait until a plan has been run; before that it says what would be freed."""
+        tab.wait("document.querySelector('dialog h2')?.textContent.endsWith(' freed')")
+
+    def close_dialog(self, tab: Tab) -> None:
+        """It goes by Esc."""
+        tab.press("Escape")
+        tab.wait("!document.querySelector('dialog')")
 
     def check(self, tab: Tab, *, expected: tuple[str, ...] = ()) -> None:
         """Nothing went wrong, the page can be used by everybody, and fits into 360 px.
@@ -158,9 +182,8 @@ class UiCase(PullThroughCase):
     def check_narrow(self, tab: Tab) -> None:
         """Nothing sticks out of a window of 360 px."""
         tab.resize(360, 740)
-        tab.wait("innerWidth === 360")
         with contextlib.suppress(AssertionError):  # charts follow in the next frames
-            wait_until(lambda: tab.run(_WIDTH) <= 360, "it fits", 20.0)
+            wait_until(lambda: tab.run(_WIDTH) <= 360, "it fits")
         width = tab.run(_WIDTH)
         wide = tab.run(
             "[...document.querySelectorAll('main *')]"

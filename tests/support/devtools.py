@@ -32,6 +32,14 @@ _KEYS = {
     "ArrowRight": ("ArrowRight", 39, ""),
 }
 _SHIFT, _CONTROL = 8, 2
+#: Goes to a place behind ``#``, and waits until the page has heard of it and was painted: its
+#: listener comes first, and it paints in a microtask.
+_GO = """new Promise((done) => {
+  const before = location.hash;
+  addEventListener('hashchange', () => setTimeout(done), { once: true });
+  location.hash = %s;
+  if (location.hash === before) done();
+})"""
 
 
 class DevtoolsError(Exception):
@@ -181,6 +189,7 @@ class Tab:
             deviceScaleFactor=1,
             mobile=False,
         )
+        self.wait(f"innerWidth === {width}")
 
     def colours(self, theme: str) -> None:
         """``light`` or ``dark``, and nothing moves."""
@@ -200,6 +209,11 @@ class Tab:
         if "exceptionDetails" in found:
             raise DevtoolsError(json.dumps(found["exceptionDetails"])[:2000])
         return found["result"].get("value")
+
+    def value(self, expression: str) -> Any:
+        """What an expression gives, as soon as it gives anything: neither null nor an error."""
+        self.wait(f"(found => found !== null && found !== undefined)({expression})")
+        return self.run(expression)
 
     def wait(self, condition: str) -> None:
         """Until a condition in JavaScript holds."""
@@ -224,26 +238,38 @@ class Tab:
         return str(self.run("document.body?.innerText ?? ''"))
 
     def go(self, place: str) -> None:
-        """Change the part of the address behind ``#``."""
-        self.run(f"void (location.hash = {json.dumps(place)})")
+        """Change the part of the address behind ``#``; the page has left the one before."""
+        self.run(_GO % json.dumps(place))
+
+    def reload(self) -> None:
+        """Ask for the page anew; the one before is gone."""
+        self.run("window.isOld = true; location.reload()")
+        self.wait("!window.isOld && document.readyState === 'complete'")
+
+    def in_chinese(self) -> None:
+        """Switch to Chinese; the texts are there."""
+        self.click(".top button", "中文")
+        self.wait("document.documentElement.lang === 'zh-CN'")
 
     def click(self, selector: str, text: str = "") -> None:
-        """Click the first element that a selector finds, with this text in it, once it is there."""
+        """Click the first element that a selector finds, with this text in it, once it is there
+        and can be used."""
         found = (
             f"[...document.querySelectorAll({json.dumps(selector)})]"
-            f".find(each => each.textContent.includes({json.dumps(text)}))"
+            f".find(each => !each.disabled && each.textContent.includes({json.dumps(text)}))"
         )
         # Found and clicked in one turn of the page, which may be painted anew in between.
         self.wait(f"(each => each && (each.click(), true))({found})")
 
     def fill(self, selector: str, text: str) -> None:
         """Put the focus on a field and type."""
-        chosen = json.dumps(selector)
-        self.wait(f"document.querySelector({chosen})")
-        self.run(
-            f"(each => {{ each.focus(); each.select?.(); }})(document.querySelector({chosen}))"
-        )
+        chosen = f"document.querySelector({json.dumps(selector)})"
+        self.wait(f"(each => each && (each.focus(), each.select?.(), true))({chosen})")
         self.ask("Input.insertText", text=text)
+
+    def focus(self, element: str) -> None:
+        """Put the focus on what an expression gives, once it is there."""
+        self.wait(f"(each => each && (each.focus(), document.activeElement === each))({element})")
 
     def paste(self) -> None:
         """Put what the clipboard has where the focus is."""

@@ -8,7 +8,7 @@ import { loadTexts } from "./core/i18n.js";
 import { paint, paintRarely, paintWith } from "./core/painting.js";
 import { applyTheme } from "./core/preferences.js";
 import { place } from "./core/router.js";
-import { askSession, isSignedIn, loadSession, loadStatus, shared, siteTitle, takeJob, takeStatus } from "./core/session.js";
+import { askSession, isSignedIn, loadStatus, shared, siteTitle, takeJob, takeStatus } from "./core/session.js";
 import { hasEnded, mayGoOn } from "./core/session_end.js";
 import { openPage } from "./pages/pages.js";
 import { returnTo } from "./pages/login.js";
@@ -198,7 +198,8 @@ addEventListener("keydown", searchByKey);
 
 async function start() {
   try {
-    await Promise.all([loadTexts(), loadSession()]);
+    // Nothing is painted before it is known which page it is: a link is used before others are shown.
+    [, shared.session] = await Promise.all([loadTexts(), askSession()]);
     shared.away = awaySince = null;
     navigate();
   } catch (error) {

@@ -1,7 +1,7 @@
 """``regcachectl status``: whether it works, and how full it is."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regcache.ctl.client import IAsksDaemon
@@ -10,7 +10,7 @@ from regcache.ctl.printer import Printer, size_text
 
 #: What notices and verdicts mean, by their code.
 SENTENCES = {
-    "ok": "It works. No upstream is known to be ill ({upstreams} in all).",
+    "ok": "It works.",
     "upstream.down": "{upstream} does not answer. Cached images are still served.",
     "upstream.limited": "{upstream} wants a pause: its rate limit is used up.",
     "upstream.slow": "{upstream} answers slowly.",
@@ -43,9 +43,10 @@ async def show_status(_: argparse.Namespace, daemon: IAsksDaemon, printer: Print
     if printer.as_json:
         printer.json(status)
         return DONE
-    notices = status["notices"]
-    for each in notices or [status["verdict"]]:
+    for each in status["notices"] or [status["verdict"]]:
         printer.line(sentence(each))
+    if upstreams := (await daemon.get("upstreams"))["items"]:
+        printer.line(upstreams_sentence(upstreams))
     disk, counts = status["disk"], status["counts"]
     rows = [
         ("version", status["version"]),
@@ -66,6 +67,23 @@ def sentence(notice: Mapping[str, Any]) -> str:
         return str(notice["code"]) if words is None else words.format_map(notice["params"])
     except KeyError:
         return str(notice["code"])
+
+
+def upstreams_sentence(upstreams: Sequence[Mapping[str, Any]]) -> str:
+    """What is known of the upstreams: how they answered when somebody asked them last.
+
+    :param upstreams: as the API tells of them.
+    """
+    asked = [each for each in upstreams if each["state"] != "unasked"]
+    failed = [each for each in asked if each["since"] is not None]
+    answered = len(asked) - len(failed)
+    noun = "upstream" if len(upstreams) == 1 else "upstreams"
+    parts = [f"{answered} of {len(upstreams)} {noun} answered when asked last"]
+    if failed:
+        parts.append(f"failed: {', '.join(str(each['name']) for each in failed)}")
+    if unasked := len(upstreams) - len(asked):
+        parts.append(f"not asked yet: {unasked}")
+    return f"{'; '.join(parts)}."
 
 
 def _count(number: int | None) -> str:

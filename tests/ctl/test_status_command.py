@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from regcache.admin.api.status_calls import GET_STATUS
+from regcache.admin.api.upstream_calls import GET_UPSTREAMS
 from regcache.ctl.client import NoDaemonError, RefusedError
 from regcache.ctl.main import main
 from regcache.ctl.status_command import SENTENCES, sentence, show_status
@@ -41,12 +42,42 @@ WELL: dict[str, Any] = {
 }
 
 
+def upstream(name: str, state: str = "ok", since: str | None = None) -> dict[str, Any]:
+    """An upstream as the API tells of it."""
+    url = {"url": f"https://{name}", "state": state, "breaker": "closed"}
+    return {
+        "name": name,
+        "aliases": [],
+        "hosts": [],
+        "state": state,
+        "since": since,
+        "answer_p50_ms": None,
+        "answer_series_ms": [None] * 24,
+        "account": None,
+        "credentials_ok": None,
+        "ratelimit": None,
+        "hit_ratio_7d": None,
+        "served_bytes_7d": None,
+        "fetched_bytes_7d": None,
+        "stored_bytes": None,
+        "repositories": None,
+        "downloads": 0,
+        "max_downloads": 8,
+        "urls": [url | {"next_try": None, "last_error": None}],
+    }
+
+
 class StatusTests(CommandCase):
     """What is printed."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.upstreams = [upstream("a"), upstream("b")]
 
     def show(self, status: Any = WELL, *arguments: str) -> tuple[int, str, str]:
         """Run it."""
         self.daemon.answer(GET_STATUS, status)
+        self.daemon.answer(GET_UPSTREAMS, {"items": self.upstreams, "next": None})
         return self.run_work(show_status, "status", *arguments)
 
     def test_well(self) -> None:
@@ -54,9 +85,25 @@ class StatusTests(CommandCase):
         code, out, errors = self.show()
         lines = out.splitlines()
         self.assertEqual((code, errors), (0, ""))
-        self.assertEqual(lines[0], "It works. No upstream is known to be ill (2 in all).")
+        self.assertEqual(lines[0], "It works.")
+        self.assertEqual(lines[1], "2 of 2 upstreams answered when asked last.")
         for line in ("version\t1.2", "stored\t3.0 GiB of 50.0 GiB", "blobs\t?", "tags\t8"):
             self.assertIn(line, lines)
+
+    def test_upstreams(self) -> None:
+        """One that failed once, and one that nobody asked, are not said to be well."""
+        self.upstreams = []
+        self.assertIn("version", self.show()[1].splitlines()[1])
+        self.upstreams = [
+            upstream("a", since="2026-12-02T08:00:00Z"),
+            upstream("b", state="unasked"),
+            upstream("c", state="down", since="2026-12-02T08:00:00Z"),
+            upstream("d", state="slow"),
+        ]
+        lines = self.show()[1].splitlines()
+        self.assertEqual(
+            lines[1], "1 of 4 upstreams answered when asked last; failed: a, c; not asked yet: 1."
+        )
 
     def test_terminal(self) -> None:
         """On a terminal it is a table."""
@@ -85,6 +132,7 @@ class StatusTests(CommandCase):
         self.assertEqual(lines[0], "a does not answer. Cached images are still served.")
         self.assertIn("\\x1b[2J", lines[1])
         self.assertEqual(lines[2], "new.code")
+        self.assertEqual(lines[3], "2 of 2 upstreams answered when asked last.")
 
     def test_json(self) -> None:
         """--json prints the answer."""

@@ -28,7 +28,7 @@ class ImagePulls:
         in_force = self._current.in_force
         identity = in_force.upstreams.get(named.upstream)
         if identity is None:
-            raise UnknownUpstreamProblem("no upstream has this name")
+            raise UnknownUpstreamProblem(named.upstream)
         try:
             name = permitted_name(in_force.table.upstreams[named.upstream], named.repository)
         except NameUnknownError:

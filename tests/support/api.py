@@ -131,4 +131,6 @@ def assert_problem(case: TestCase, answer: Answer, status: int, code: str) -> di
     for name in ("type", "title", "detail", "request_id"):
         case.assertTrue(problem[name], name)
     case.assertIsInstance(problem["params"], dict)
+    if code == "UNKNOWN_UPSTREAM":
+        case.assertTrue(problem["params"]["name"], "it says which name that is")
     return problem

@@ -46,9 +46,15 @@ class NotCachedProblem(Problem):
 
 
 class UnknownUpstreamProblem(Problem):
-    """No upstream has this name."""
+    """No upstream has this name.
+
+    :param name: which one; it is in the params, too.
+    """
 
     status, code = 404, "UNKNOWN_UPSTREAM"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no upstream is named {name}", params={"name": name})
 
 
 class UnknownSeatProblem(Problem):

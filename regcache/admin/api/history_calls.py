@@ -81,7 +81,7 @@ async def _history(asked: AskedCall, sources: HistorySources) -> dict[str, Any]:
     upstream, span = asked.values["upstream"], SPANS[asked.values["range"]]
     known = [name for name in sources.upstreams() if asked.caller.sees_upstream(name)]
     if upstream is not None and upstream not in known:
-        raise UnknownUpstreamProblem("no upstream has this name")
+        raise UnknownUpstreamProblem(upstream)
     start = span.start(sources.now())
     found = await _kept(sources.series(span, upstream)) if asked.caller.sees_all else []
     periods = {each.start: each for each in found}

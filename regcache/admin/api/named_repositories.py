@@ -28,7 +28,7 @@ def find_repository(caller: Caller, upstreams: Upstreams, named: Named) -> Repos
     if not caller.may_pull(named.upstream, named.repository):
         raise not_cached(named)
     if named.upstream not in known:
-        raise UnknownUpstreamProblem(f"no upstream is named {named.upstream}")
+        raise UnknownUpstreamProblem(named.upstream)
     return Repository(known[named.upstream], named.repository)
 
 
@@ -43,7 +43,7 @@ def seen_upstreams(
     if name is None:
         return list(seen.values())
     if name not in seen:
-        raise UnknownUpstreamProblem(f"no upstream is named {name}")
+        raise UnknownUpstreamProblem(name)
     return [seen[name]]
 
 

@@ -165,9 +165,7 @@ class PinCalls:
             name, reference = each["name"], each["reference"]
             upstream = upstreams.get(name.upstream)
             if upstream is None:
-                raise UnknownUpstreamProblem(
-                    "no upstream has this name", params={"name": name.upstream}
-                )
+                raise UnknownUpstreamProblem(name.upstream)
             if not (_is_digest(reference) if is_digest(reference) else is_tag(reference)):
                 field = f"targets[{number}].reference"
                 raise InvalidProblem(field, "a tag or a digest is needed")

@@ -274,7 +274,7 @@ class PlanCalls:
     def _upstream(self, name: str) -> UpstreamIdentity:
         found = self._upstreams().get(name)
         if found is None:
-            raise UnknownUpstreamProblem("no upstream has this name", params={"name": name})
+            raise UnknownUpstreamProblem(name)
         return found
 
     def _told(self, plan: Plan, shown: int | None = None) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def upstream_test_routes(jobs: Jobs, find: Callable[[str], Test | None]) -> list
         name = asked.values["name"]
         test = find(name)
         if test is None:
-            raise UnknownUpstreamProblem("no upstream has this name")
+            raise UnknownUpstreamProblem(name)
 
         async def work(job: Job) -> None:
             await test(lambda urls: _note(job, name, urls))

@@ -67,7 +67,7 @@ def verify_routes(
         name = asked.values["upstream"]
         upstream = None if name is None else upstreams().get(name)
         if name is not None and upstream is None:
-            raise UnknownUpstreamProblem("no upstream has this name")
+            raise UnknownUpstreamProblem(name)
 
         async def work(job: Job) -> None:
             await verify(lambda found: _note(job, found), upstream)

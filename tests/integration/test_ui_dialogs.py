@@ -56,7 +56,7 @@ class DialogTests(UiCase):
     def _images(self, tab: Tab) -> None:
         """Plans of removals, pulls, what is selected, and what went wrong."""
         tab.click(".head button", "Delete repository…")
-        self._dialog(tab, "image, tags: 1")
+        self._dialog(tab, "image, 1 tag")
         self.close_dialog(tab)
         tab.go(f"#/images/{OTHER}/{SITE}:2")
         tab.click(".head button", "Delete…")

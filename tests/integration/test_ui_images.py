@@ -190,7 +190,7 @@ class OthersTests(ImagesCase):
         """A plan of what another has deleted removes nothing; what came of it stays to be read."""
         tab = self.open(f"#/images/{OTHER}/{SITE}", admin=True)
         tab.click("button", "Delete repository…")
-        tab.wait_text("image, tags: 1")
+        tab.wait_text("image, 1 tag")
         self.ctl("rm", f"{OTHER}/{SITE}", "--yes")
         tab.click("dialog .dangerp")
         tab.wait_text("0\u00a0B freed")
@@ -211,7 +211,7 @@ class ChangedPlanTests(ImagesCase):
         shelf().registry.client().push(SITE, more, "3")
         tab = self.open(f"#/images/{OTHER}/{SITE}", admin=True)
         tab.click("button", "Delete repository…")
-        tab.wait_text("image, tags: 1")
+        tab.wait_text("image, 1 tag")
         self.pull(SITE, more, "3", upstream=OTHER)
         tab.click("dialog .dangerp")
         tab.wait_text("Meanwhile more would go than was shown before.")

@@ -50,9 +50,10 @@ export function percent(ratio, digits = 0) {
   return ratio == null ? UNKNOWN : number(ratio * 100, digits) + GAP + "%";
 }
 
-/** @param {Count} ms milliseconds @returns {string} */
+/** How long something took; nothing takes no time at all. @param {Count} ms milliseconds @returns {string} */
 export function duration(ms) {
   if (ms == null) return UNKNOWN;
+  if (ms < 1) return `<${GAP}1${GAP}ms`;
   if (ms < 1000) return number(ms, ms < 10 && ms % 1 ? 1 : 0) + GAP + "ms";
   if (ms < MINUTE) return number(ms / 1000, ms < 10_000 ? 2 : 1) + GAP + "s";
   if (ms < HOUR) return t("time.minutes", { minutes: Math.floor(ms / MINUTE), seconds: Math.floor((ms % MINUTE) / 1000) });

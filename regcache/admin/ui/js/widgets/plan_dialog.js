@@ -144,7 +144,7 @@ export function openPlan(request, words) {
 export function planSums(plan) {
   return html`<div class="sum"><div><b>${bigSize(plan.freed_bytes)}</b><span>${t("plan.freed")}</span></div>
     ${plan.kept_bytes ? html`<div><b>${bigSize(plan.kept_bytes)}</b><span>${t("plan.kept")}</span></div>` : nothing}
-    <div><b>${plan.images}</b><span>${t("plan.images", { n: plan.images, tags: plan.tags })}</span></div></div>`;
+    <div><b>${plan.images}</b><span>${t("plan.images", { n: plan.images, tags: t("plan.tags", { n: plan.tags }) })}</span></div></div>`;
 }
 
 /** @param {Plan} plan */

@@ -26,11 +26,16 @@ function chartModel({ samples, median_bytes_per_s_7d: median }) {
     times: rates.map((_, i) => (i * step) / 1000),
     series,
     splits: sizeSplits(Math.max(...rates, median ?? 0)),
-    timeText: (seconds) => duration(seconds * 1000),
-    pointText: (seconds) => duration(seconds * 1000),
+    timeText: elapsed,
+    pointText: elapsed,
     valueText: rate,
     isElapsed: true,
   };
+}
+
+/** @param {number} seconds since the beginning */
+function elapsed(seconds) {
+  return seconds ? duration(seconds * 1000) : "0";
 }
 
 const DASHED = { width: 1, dash: [4, 4], fill: 0 };

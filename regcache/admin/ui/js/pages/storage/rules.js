@@ -19,7 +19,7 @@ export function rulesPanel({ rules, last_sweep: swept, last_verify: verified }) 
 /** @param {Storage["rules"][number]} rule */
 function rule({ key, value, effective }) {
   const shown = value === null ? t("storage.rule.none") : hostile(typeof value === "object" ? JSON.stringify(value) : value);
-  const means = effective === null ? "" : isTime(key) ? duration(effective * 1000) : size(effective);
+  const means = effective === null || (isTime(key) && !effective) ? "" : isTime(key) ? duration(effective * 1000) : size(effective);
   const note = `storage.rule.${key.replace(/^storage\./, "")}`;
   const notes = [means && means !== String(value) ? means : "", hasText(note) ? t(note) : ""].filter(Boolean);
   return html`<dt><code>${hostile(key)}</code></dt><dd>${shown}${notes.map((each) => html` <span class="t3">· ${each}</span>`)}</dd>`;

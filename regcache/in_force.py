@@ -333,7 +333,7 @@ def _view(engine: Engine, distribution: Distribution) -> CachedView:
         ManifestHandler(cache, True),
         BlobHandler(cache, distribution.blobs.terms, True, engine.feeding),
         ListingHandler(cache, table),
-        removals=RemovalHandler(engine.removal),
+        removals=distribution.removals,
         gatekeeper=distribution.gatekeeper,
     )
 

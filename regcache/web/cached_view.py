@@ -33,6 +33,7 @@ class CachedView:
     """The dispatcher of the view.
 
     :ivar table: of :meth:`RoutingTable.view`.
+    :ivar removals: None if nobody may delete.
     :ivar gatekeeper: checks accounts; None if there are none.
     """
 
@@ -42,7 +43,7 @@ class CachedView:
     blobs: BlobHandler
     listings: ListingHandler
     _: KW_ONLY
-    removals: RemovalHandler
+    removals: RemovalHandler | None
     gatekeeper: Gatekeeper | None
 
     def for_operators(self, request: Request) -> Coroutine[Any, Any, None]:
@@ -55,7 +56,7 @@ class CachedView:
 
     async def _answer(self, request: Request, *, read_by_all: bool) -> None:
         removing = request.method == b"DELETE"
-        if not (removing or request.method in _READ) or (removing and self.gatekeeper is None):
+        if self.removals is None if removing else request.method not in _READ:
             raise UnsupportedError("this is a view of what is cached: only GET and HEAD")
         target = parse_target(request.uri)
         request.facts.kind = target.kind.value
@@ -110,7 +111,7 @@ class CachedView:
         request.facts.upstream, request.facts.repository = route.upstream, route.repository
         repository = Repository(upstream, route.repository)
         answering: Any
-        if request.method == b"DELETE":
+        if request.method == b"DELETE" and self.removals is not None:
             answering = self.removals.answer(request, repository, target)
         elif target.kind is TargetKind.MANIFEST:
             answering = self.manifests.answer(request, repository, target.reference)

@@ -207,10 +207,7 @@ def resolve(table: RoutingTable, host: str | None, target: Target) -> Route:
         named, repository = _strip_prefix(table, named, target.name)
     if named is None:
         if table.default_upstream is None or not table.answers_by_default(host):
-            named_host = "no host name"
-            if host is not None:
-                named_host = f"the host name {host[:255]}"
-            raise NameUnknownError(f"no upstream is served under {named_host}")
+            raise NameUnknownError(_nothing_named(host))
         named = table.default_upstream
     namespaces = target.query.get("ns", ())
     return Route(
@@ -218,6 +215,12 @@ def resolve(table: RoutingTable, host: str | None, target: Target) -> Route:
         permitted_name(table.upstreams[named], repository),
         namespaces[0] if namespaces else None,
     )
+
+
+def _nothing_named(host: str | None) -> str:
+    if host is None:  # the view of what is cached, or HTTP/1.0
+        return "the name has to begin with that of an upstream"
+    return f"no upstream is served under the host name {host[:255]}"
 
 
 def _strip_prefix(table: RoutingTable, named: str | None, name: str) -> tuple[str | None, str]:

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.access.accounts import hashed
-from tests.integration.base import PullThroughCase, catalog, public_upstream, upstream_config
+from tests.integration.base import (
+    UPSTREAM,
+    PullThroughCase,
+    catalog,
+    public_upstream,
+    upstream_config,
+)
 from tests.support.downloads import Download
 from tests.support.images import MIB, mixed_image
 from tests.support.processes import wait_until
@@ -105,7 +111,14 @@ class RemovalTests(PullThroughCase):
         wait_until(lambda: not self.blocks(), "nothing of it is on the disk")
 
     def test_nobody_may(self) -> None:
-        """Without a grant to anyone the answer is 405."""
-        daemon = self.regcache(upstream_config(public_upstream().url))
-        answer = daemon.client().ask("DELETE", f"/v2/{REPOSITORY}/manifests/1")
-        self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD"))
+        """Without a grant to anyone the answer is 405: with accounts or without, and wherever."""
+        accounts = self.workspace().file("htpasswd", f"admin:{hashed(ADMIN[1]).decode()}\n")
+        targets = [f"{REPOSITORY}/manifests/1", f"{UPSTREAM}/{REPOSITORY}/manifests/1/", "UPPER/x"]
+        for access in ({}, {"htpasswd": str(accounts)}):
+            daemon = self.regcache({**upstream_config(public_upstream().url), "access": access})
+            view = RegistryClient(f"http://127.0.0.1:{daemon.admin_port}", ADMIN)
+            for client in (daemon.client(credentials=ADMIN), view):
+                for target in targets:
+                    answer = client.ask("DELETE", f"/v2/{target}")
+                    found = (answer.status, answer.headers["allow"])
+                    self.assertEqual(found, (405, "GET, HEAD"), (access, target))

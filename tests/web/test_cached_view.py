@@ -63,7 +63,12 @@ INDEX = body(
 
 
 class ViewCase(SynchronousTestCase):
-    """Two upstreams with images, which clients have pulled; both are gone by now."""
+    """Two upstreams with images, which clients have pulled; both are gone by now.
+
+    :ivar may_delete: whether anybody may.
+    """
+
+    may_delete = True
 
     def setUp(self) -> None:
         """The index of an image with one of its platforms, and another image elsewhere."""
@@ -119,7 +124,7 @@ class ViewCase(SynchronousTestCase):
             ManifestHandler(cache, True),
             BlobHandler(cache, make_terms(self.front.clock, 60.0), True),
             ListingHandler(cache, table),
-            removals=RemovalHandler(self.front.caches.removal),
+            removals=RemovalHandler(self.front.caches.removal) if self.may_delete else None,
             gatekeeper=distribution.gatekeeper,
         )
         return view.for_operators, view.for_loopback
@@ -256,6 +261,32 @@ class RemovalTests(ViewCase):
         self.assertEqual(self.get(f"/v2/{OTHER}/team/x/blobs/{self.layer}").body, LAYER)
         answer = self.get(f"/v2/{MAIN}/library/app/blobs/{self.layer}")
         self.assertEqual(answer.status, 404)
+
+    def test_nobody(self) -> None:
+        """Where nobody may delete: 405 before any name or account is looked at, as on listeners."""
+        self.may_delete = False
+        self.setUp()
+        for target in (
+            f"/v2/{MAIN}/library/app/manifests/latest",
+            f"/v2/{MAIN}/library/app/manifests/{self.index}",
+            f"/v2/{MAIN}/library/app/manifests/latest/",
+            f"/v2/{MAIN}/library%2Fapp/manifests/latest",
+            f"/v2/{MAIN}/library/app/blobs/{self.layer}",
+            "/v2/app/manifests/latest",
+            "/v2/no.such.registry/x/manifests/1",
+            "/v2/UPPER/manifests/../1",
+        ):
+            for credentials in (ADMIN, ALICE, ""):
+                for local in (False, True):
+                    answer = self.ask("DELETE", target, credentials=credentials, local=local)
+                    found = (answer.status, answer.code, answer.headers["allow"])
+                    self.assertEqual(found, (405, "UNSUPPORTED", "GET, HEAD"), target)
+        self.assertEqual(self.get(f"/v2/{MAIN}/library/app/manifests/latest").status, 200)
+
+    def test_no_upstream(self) -> None:
+        """What names none is told how names begin here."""
+        answer = self.get("/v2/library/app/manifests/latest")
+        self.assertIn("has to begin with that of an upstream", answer.body.decode())
 
 
 class AccessTests(ViewCase):

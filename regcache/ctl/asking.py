@@ -86,7 +86,7 @@ async def supervise(
         printer.error(str(error))
         return NO_DAEMON
     except RefusedError as error:
-        printer.error(str(error))
+        printer.problem(str(error), error.problem)
         return FAILED
     except _STRANGE as error:
         why = f"{type(error).__name__}: {error}"[:_MOST_TOLD]

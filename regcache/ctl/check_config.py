@@ -7,7 +7,9 @@ from typing import Protocol
 class Commands(Protocol):
     """What :meth:`argparse.ArgumentParser.add_subparsers` gives."""
 
-    def add_parser(self, name: str, *, help: str, description: str) -> argparse.ArgumentParser:
+    def add_parser(
+        self, name: str, *, help: str, description: str, epilog: str = ""
+    ) -> argparse.ArgumentParser:
         """The parser of one more command."""
 
 
@@ -18,6 +20,7 @@ def add_parser(commands: Commands) -> None:
         help="check a configuration file",
         description="Check a configuration file as a start would. Prints ok, or every error as "
         "file:line: key.path: why, and exits 0 or 1.",
+        epilog="example: regcachectl check-config --print /etc/regcache/regcache.yml",
     )
     parser.add_argument(
         "--print",
@@ -25,6 +28,8 @@ def add_parser(commands: Commands) -> None:
         action="store_true",
         help="show the long form that the file stands for, without secrets",
     )
+    text = "print ok, errors and warnings as JSON, and with --print the long form as config"
+    parser.add_argument("--json", action="store_true", help=text)
     parser.add_argument("file", metavar="FILE")
     parser.set_defaults(run=run)
 

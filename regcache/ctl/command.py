@@ -79,7 +79,7 @@ def take_early_options(root: argparse.ArgumentParser, options: argparse.Namespac
     """Let options before the command count as those behind it, which go first."""
     for name in (*(name for _, name, _, _ in _WHERE), "json"):
         given = getattr(options, EARLY + name)
-        if given and not hasattr(options, "json"):
+        if given and not hasattr(options, "json" if name == "json" else "socket"):
             root.error("-c, --url and the like are for commands that ask the daemon")
         if given and not getattr(options, name):
             setattr(options, name, given)

@@ -4,6 +4,7 @@ What answers may be anything: an answer has a bounded size and time, and no redi
 """
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,7 +116,7 @@ class DaemonClient:
             return None
         if 300 <= response.code < 400:
             raise RefusedError({"detail": _redirection(self._address, response)})
-        return _read(response.code, content)
+        return _read(self._address, response.code, content)
 
     async def _body(self, response: Any) -> bytes:
         pieces, size = [], 0
@@ -132,15 +133,25 @@ class DaemonClient:
         return b"".join(pieces)
 
 
-def _read(status: int, content: bytes) -> Any:
+def _read(address: DaemonAddress, status: int, content: bytes) -> Any:
     """The JSON of an answer. :raises RefusedError: where it is a problem."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
-        raise RefusedError({"detail": f"no answer of regcache ({status})"}) from None
-    if status >= 400:
-        raise RefusedError(answer if isinstance(answer, dict) else {})
-    return answer
+        raise RefusedError({"detail": _strange(address, status)}) from None
+    if status < 400:
+        return answer
+    if not isinstance(answer, dict) or answer.get("code") in (None, "UNKNOWN_CALL"):
+        raise RefusedError({"detail": _strange(address, status)})
+    raise RefusedError(answer)
+
+
+def _strange(address: DaemonAddress, status: int) -> str:
+    """What is said where another server answers, or a listener for clients."""
+    return (
+        f"{address} gives no answer of regcache's API ({status}); --url is that of its admin "
+        "endpoint, or of one of admin.hosts"
+    )
 
 
 def _redirection(address: DaemonAddress, response: Any) -> str:
@@ -164,4 +175,7 @@ def _why_gone(address: DaemonAddress, error: BaseException) -> str:
     if isinstance(error, ResponseFailed) and error.reasons:
         error = error.reasons[0].value  # what broke it off, where TLS did, for instance
     reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+    number = getattr(error, "osError", None)
+    if isinstance(number, int):
+        reason = os.strerror(number)  # without what Twisted puts before it
     return f"no daemon answers at {address}: {reason}; --socket, --url or -c says where it is"

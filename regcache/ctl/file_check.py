@@ -1,11 +1,15 @@
 """Says what is wrong with a configuration file, to whom starts the daemon and to its service."""
 
 import argparse
+import json
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
+
+import yaml
 
 from regcache.config.loading import load
 from regcache.config.printing import render
@@ -58,13 +62,31 @@ def _for_service(file: str) -> list[str]:
 
 
 def check_file(options: argparse.Namespace) -> int:
-    """Check the file: results to stdout, errors and warnings to stderr."""
+    """Check the file: results to stdout, errors and warnings to stderr; as JSON all to stdout."""
+    config, errors, warnings = None, list[str](), list[str]()
     try:
         loaded = load(options.file, os.environ)
     except ConfigError as fault:
-        print("\n".join(fault.lines), file=sys.stderr)
-        return 1
-    for warning in (*loaded.warnings, *_for_service(options.file)):
-        print(f"warning: {warning}", file=sys.stderr)
-    sys.stdout.write(render(loaded.config) if options.print_long_form else "ok\n")
-    return 0
+        errors = fault.lines
+    else:
+        warnings = [*loaded.warnings, *_for_service(options.file)]
+        config = render(loaded.config) if options.print_long_form else None
+    if options.json:
+        _print_json(config, errors, warnings)
+    else:
+        _print(config, errors, warnings)
+    return 1 if errors else 0
+
+
+def _print(config: str | None, errors: Sequence[str], warnings: Sequence[str]) -> None:
+    for line in (*errors, *(f"warning: {each}" for each in warnings)):
+        print(line, file=sys.stderr)
+    if not errors:
+        sys.stdout.write("ok\n" if config is None else config)
+
+
+def _print_json(config: str | None, errors: Sequence[str], warnings: Sequence[str]) -> None:
+    told: dict[str, Any] = {"ok": not errors, "errors": errors, "warnings": warnings}
+    if config is not None:
+        told["config"] = yaml.safe_load(config)
+    print(json.dumps(told, indent=2))

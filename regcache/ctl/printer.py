@@ -7,7 +7,7 @@ could steer it.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -36,7 +36,7 @@ class Printer:
         errors: TextIO | None = None,
         answers: TextIO | None = None,
     ) -> None:
-        self.as_json = as_json
+        self.as_json, self._is_unused = as_json, True
         self._answers = sys.stdin if answers is None else answers
         self._stream = sys.stdout if stream is None else stream
         self._errors = sys.stderr if errors is None else errors
@@ -44,6 +44,7 @@ class Printer:
 
     def json(self, value: Any) -> None:
         """Print an answer."""
+        self._is_unused = False
         print(json.dumps(value, indent=2), file=self._stream)
 
     def json_rows(self, rows: Sequence[Any]) -> None:
@@ -52,6 +53,7 @@ class Printer:
 
     def line(self, text: str) -> None:
         """Print a line."""
+        self._is_unused = False
         print(harmless(text), file=self._stream)
 
     def line_now(self, text: str) -> None:
@@ -75,6 +77,12 @@ class Printer:
     def error(self, text: str) -> None:
         """Print a line for people, beside the output."""
         print(harmless(text), file=self._errors, flush=True)
+
+    def problem(self, text: str, problem: Mapping[str, Any]) -> None:
+        """Say that something was refused; as JSON the problem is printed, where nothing was."""
+        self.error(text)
+        if self.as_json and self._is_unused and "code" in problem:
+            self.json(problem)
 
     @contextmanager
     def progress(self, text: str, quiet: bool = False) -> Iterator[Show]:

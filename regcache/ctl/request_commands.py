@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--failed", action="store_true", help="only failed ones")
     parser.add_argument("--upstream", help="only those of one upstream")
     parser.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="how many at most (20; up to 200)"
+        "--limit", type=limit, default=20, metavar="N", help="how many at most (20; up to 200)"
     )
     top = add_daemon_parser(
         commands,
@@ -48,7 +48,8 @@ def add_parser(commands: Any) -> None:
     )
     top.add_argument("--by", choices=("repository", "principal"), default="repository")
     top.add_argument("--range", choices=_RANGES, default="7d")
-    top.add_argument("--limit", type=int, default=10, metavar="N", help="how many (10; up to 200)")
+    text = "how many (10; up to 200)"
+    top.add_argument("--limit", type=limit, default=10, metavar="N", help=text)
     history = add_daemon_parser(
         commands,
         "history",
@@ -58,6 +59,16 @@ def add_parser(commands: Any) -> None:
     )
     history.add_argument("--range", choices=_RANGES, default="24h")
     history.add_argument("--upstream", help="only what is of one upstream")
+
+
+def limit(text: str) -> int:
+    """How many rows are wanted.
+
+    :raises argparse.ArgumentTypeError: where the API has no such page.
+    """
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= MOST_AT_ONCE):
+        raise argparse.ArgumentTypeError(f"{text}: a number from 1 to {MOST_AT_ONCE} is needed")
+    return int(text[:4])
 
 
 async def show_requests(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:

@@ -25,6 +25,7 @@ def add_parser(commands: Any) -> None:
         "seat",
         help="accounts with limits: list, add, change, end them",
         description="Accounts with limits (access.seats): list, add, change and end them.",
+        epilog="example: regcachectl seat add alice --daily 20GiB",
     )
     seats = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_daemon_parser(

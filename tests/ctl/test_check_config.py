@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 from pathlib import Path
 from unittest.mock import patch
@@ -43,6 +44,21 @@ class CheckConfigTests(SynchronousTestCase):
         key = "upstreams.quay.io.serve_private"
         warning = f"warning: {path}:1: {key}: has no effect without credentials\n"
         self.assertEqual(self.run_command(path), (0, "ok\n", warning))
+
+    def test_json(self) -> None:
+        """--json is one document on stdout: errors, warnings, and with --print the long form."""
+        good = self.write("upstreams: {quay.io: {serve_private: true}}")
+        wrong = self.write("log: {acces: false}\nlimits: 5")
+        status, out, err = self.run_command(good, "--json")
+        told = json.loads(out)
+        self.assertEqual((status, err, told["ok"], told["errors"]), (0, "", True, []))
+        self.assertIn("has no effect without credentials", told["warnings"][0])
+        self.assertNotIn("config", told)
+        told = json.loads(self.run_command(good, "--json", "--print")[1])
+        self.assertEqual(list(told["config"]["upstreams"]), ["quay.io"])
+        status, out, err = self.run_command(wrong, "--json", "--print")
+        told = json.loads(out)
+        self.assertEqual((status, err, told["ok"], len(told["errors"])), (1, "", False, 2))
 
     def test_service_user(self) -> None:
         """Root, who may read everything, is told what the user of the service may not."""

@@ -28,7 +28,7 @@ class NoDaemonTests(TestCase):
             await Deferred.fromCoroutine(client.get("status"))
         self.assertRegex(
             str(caught.exception),
-            f"^no daemon answers at {path}: .*No such file.*; --socket, --url or -c says where",
+            f"^no daemon answers at {path}: No such file or directory; --socket, --url or -c says",
         )
 
 
@@ -90,3 +90,12 @@ class AnswerTests(SynchronousTestCase):
             head = _OK + b"Content-Length: %d\r\n\r\n" % len(body)
             error = self.failureResultOf(self.ask(head + body), RefusedError)
             self.assertIn("no answer of regcache", str(error.value))
+
+    def test_another_server(self) -> None:
+        """A refusal of another server, or of a listener for clients, says what --url has to be."""
+        unknown = {"code": "UNKNOWN_CALL", "detail": "there is nothing under this path"}
+        for answer in ({"errors": [{"code": "UNSUPPORTED"}]}, [], unknown):
+            body = json.dumps(answer).encode()
+            head = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body)
+            error = self.failureResultOf(self.ask(head + body), RefusedError)
+            self.assertRegex(str(error.value), r"^/admin.sock gives no answer .*\(404\); --url is")

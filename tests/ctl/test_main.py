@@ -2,9 +2,10 @@
 
 import argparse
 import io
+import json
 import shlex
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.ctl.asking import supervise
-from regcache.ctl.main import parser
+from regcache.ctl.main import main, parser
 from regcache.ctl.printer import Printer
 from tests.ctl.cases import FakeDaemon
 
@@ -39,10 +40,10 @@ class CommandLineTests(SynchronousTestCase):
     """What all commands have in common."""
 
     def test_examples(self) -> None:
-        """Each command that asks the daemon shows an example, which is right."""
+        """Each command shows an example, which is right; passwd has several."""
         root = parser()
         for name, command in commands().items():
-            if name in ("check-config", "passwd"):
+            if name == "passwd":
                 continue
             first, _, example = (command.epilog or "").partition(": ")
             self.assertEqual(first, "example", name)
@@ -52,12 +53,29 @@ class CommandLineTests(SynchronousTestCase):
             root.parse_args(arguments)
 
     def test_json(self) -> None:
-        """Each of them takes --json, and says where the daemon is."""
+        """Each that asks the daemon takes --json, and says where that is."""
         for name, command in commands().items():
             if name not in ("check-config", "passwd", "prove"):
                 text = command.format_help()
                 for option in ("--json", "--socket", "--url"):
                     self.assertIn(option, text, name)
+
+    def test_early_options(self) -> None:
+        """Options before the command are refused where it cannot have them, and count else."""
+        for words in (
+            ("--socket", "/x", "prove", "127.0.0.1"),
+            ("--socket", "/x", "check-config", "file"),
+            ("-c", "/x", "check-config", "file"),
+            ("--json", "passwd", "file", "alice"),
+        ):
+            told = io.StringIO()
+            with redirect_stderr(told), self.assertRaises(SystemExit) as ended:
+                main(words)
+            self.assertEqual(ended.exception.code, 2, words)
+            self.assertIn("for commands that ask the daemon", told.getvalue())
+        with redirect_stdout(io.StringIO()) as shown:
+            self.assertEqual(main(["--json", "check-config", "/nowhere/regcache.yml"]), 1)
+        self.assertFalse(json.loads(shown.getvalue())["ok"])
 
     def test_help(self) -> None:
         """All of them are listed."""

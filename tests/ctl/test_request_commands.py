@@ -1,7 +1,9 @@
 """Tests for regcachectl requests, top and history."""
 
+import io
 import json
 import re
+from contextlib import redirect_stderr
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -120,6 +122,14 @@ class RequestTests(CommandCase):
         ((_, _, asked),) = self.daemon.asked
         expected = {"q": "nginx", "slow": True, "failed": True, "upstream": "ghcr.io", "limit": 5}
         self.assertEqual(asked, expected)
+
+    def test_limit(self) -> None:
+        """More, or fewer, than the API gives at a time is wrong usage."""
+        for command in ("requests", "top"):
+            for limit in ("0", "-1", "201", "1e2", "x", "9" * 9):
+                with redirect_stderr(io.StringIO()), self.assertRaises(SystemExit) as ended:
+                    self.options(command, "--limit", limit)
+                self.assertEqual(ended.exception.code, 2, limit)
 
     def test_json(self) -> None:
         """--json prints the answer."""

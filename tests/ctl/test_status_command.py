@@ -140,9 +140,12 @@ class StatusTests(CommandCase):
         self.assertEqual((code, json.loads(out)), (0, WELL))
 
     def test_failures(self) -> None:
-        """1 where it is refused, 3 where nobody answers; both say why."""
+        """1 where it is refused, 3 where nobody answers; both say why, a refusal as JSON, too."""
         refused = RefusedError({"detail": "an account is needed"})
         self.assertEqual(self.show(refused), (1, "", "an account is needed\n"))
+        problem = {"code": "UNAUTHENTICATED", "detail": "an account is needed"}
+        status, out, errors = self.show(RefusedError(problem), "--json")
+        self.assertEqual((status, json.loads(out), errors), (1, problem, "an account is needed\n"))
         gone = NoDaemonError("no daemon answers at /x: no")
         self.assertEqual(self.show(gone), (3, "", "no daemon answers at /x: no\n"))
 

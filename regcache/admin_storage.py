@@ -119,7 +119,7 @@ class StorageSources:
             disk=self.disk(),
             upstreams=sums.upstreams,
             rules=self._rules(),
-            swept=None if swept is None else (swept.began, swept.freed, swept.seconds),
+            swept=None if swept is None else (swept.began, swept.all_freed, swept.seconds),
             verified=None
             if verified is None
             else (verified[0], verified[1].contents, [str(each) for each in verified[1].damaged]),

@@ -29,6 +29,15 @@ class CronLine:
     expression: str
 
 
+BLOCK = 4096
+"""What a file takes is a multiple of this (bytes), as on nearly all file systems."""
+
+
+def in_blocks(size: int) -> int:
+    """The bytes of disk that a complete file of ``size`` bytes takes."""
+    return -(-size // BLOCK) * BLOCK
+
+
 def in_units(size: int) -> str:
     """A size for people: ``1.1 GiB``."""
     amount, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]

@@ -48,7 +48,7 @@ class PlanItem:
     """An image that goes, or content that belongs to none.
 
     :ivar name: ``<upstream>/<repository>``; "" if it is in no repository.
-    :ivar size: of all that it lists and is stored (bytes).
+    :ivar size: of all that it lists and is stored (bytes of whole blocks, as the disk counts).
     :ivar frees: what of that nothing else lists.
     :ivar last_use: Unix seconds; None where that is not known.
     :ivar shared_with: some names of what shares the rest.
@@ -86,7 +86,7 @@ class PlannedRemoval(NamedTuple):
     """What one of several removals comes to, behind those before it.
 
     :ivar lost: the repository loses its right to what it names, with it or with another one.
-    :ivar freed: bytes that come free with it.
+    :ivar freed: bytes of disk that come free with it.
     :ivar done: those before it have left nothing to be done.
     """
 
@@ -99,11 +99,10 @@ class PlannedRemoval(NamedTuple):
 class PlannedRemovals:
     """What several removals come to together.
 
-    :ivar gone: what leaves the disk, in bytes; ``freed_disk`` is what that takes there.
+    :ivar gone: what leaves the disk, and what it takes there (bytes of whole blocks).
     """
 
     gone: Mapping[Digest, int]
-    freed_disk: int
     each: Sequence[PlannedRemoval]
 
 
@@ -123,7 +122,7 @@ class PlanSkipped:
 class PlanSums:
     """How much goes.
 
-    :ivar contents: manifests and blobs; ``freed`` bytes of them.
+    :ivar contents: manifests and blobs, and bytes of disk that come ``freed`` with them.
     :ivar images: manifests that no other one lists; ``tags`` name them.
     """
 
@@ -244,6 +243,7 @@ class NothingPlannedError(Exception):
 class PlanOutcome:
     """What a run has come to.
 
+    :ivar freed: bytes of disk, counted as the plan counts them.
     :ivar skipped: what stayed though it was shown; ``skipped_more`` are not named.
     """
 

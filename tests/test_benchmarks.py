@@ -28,6 +28,7 @@ from benchmarks.timings import TOTAL, Timings
 from benchmarks.watchdog import describe
 from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.identity import UpstreamIdentity
 from regcache.retention import FIRST
 from regcache.store.index_contents import occupied_bytes
@@ -35,7 +36,6 @@ from regcache.store.index_eviction import candidates
 from regcache.store.index_names import list_repositories
 from regcache.store.index_opening import connect
 from regcache.store.index_schema import check
-from regcache.store.space import in_blocks
 
 WRK = """Running 1s test @ http://127.0.0.1:1/v2/
   Thread Stats   Avg      Stdev     Max   +/- Stdev

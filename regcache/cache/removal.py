@@ -43,6 +43,7 @@ from regcache.cache.download.download import Download
 from regcache.cache.forgetting import Forgetting, Kind
 from regcache.cache.gone import GoneLately
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IBlobStore, IRemovalIndex
 from regcache.light_dataclass import dataclass
@@ -85,7 +86,7 @@ class Removed:
 
     :ivar tags: how many tags were removed.
     :ivar contents: how many manifests and blobs were removed from the disk.
-    :ivar freed: their bytes.
+    :ivar freed: what they took there (bytes of whole blocks).
     :ivar pinned: what was not removed, since it is pinned.
     """
 
@@ -222,7 +223,7 @@ class Removal:
         self.gone.note_deleted(target.repository, effect, by)
         await self._forget(target.repository, effect)
         await self._free([each.digest for each in effect.gone])
-        freed = sum(each.size for each in effect.gone)
+        freed = sum(in_blocks(each.size) for each in effect.gone)
         self._log.info(
             "removed {target}: {tags} tags, {contents} manifests and blobs, {freed} bytes",
             target=str(target),

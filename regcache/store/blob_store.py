@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.identity import UpstreamIdentity
 from regcache.interfaces import Found, IBlobStore, IPartialFile, IWorkPool, Verified
 from regcache.store.content_file import CachedReads
@@ -20,7 +21,6 @@ from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
 from regcache.store.shared_jobs import Later
 from regcache.store.soundness import Pace, Reading, Soundness, at_once
-from regcache.store.space import in_blocks
 from regcache.store.spooled import Backlog, SpooledFile
 from regcache.store.sync import FileSystem, SyncQueue
 

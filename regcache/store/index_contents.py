@@ -7,14 +7,13 @@ its transaction.
 import sqlite3
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, IndexCounts, Link
+from regcache.facts import BLOCK, ContentFacts, IndexCounts, Link
 from regcache.identity import Repository, RepositoryContent
 from regcache.light_dataclass import dataclass
 from regcache.store import index_places
 from regcache.store.identities import CERTAIN, NOBODY, certain_names, find_names, note_names
 from regcache.store.index_places import IS_NEEDED, Stored
 from regcache.store.index_schema import digest_key
-from regcache.store.space import BLOCK
 
 CONTENT = f"""
 SELECT k.key, p.size, c.media_type, c.public AND w.content_id IS NULL, w.content_id IS NOT NULL,

@@ -12,6 +12,7 @@ from functools import partial
 from math import inf, isfinite
 from typing import Any
 
+from regcache.facts import in_blocks
 from regcache.identity import Repository
 from regcache.light_dataclass import dataclass
 from regcache.plans import PlanEntry, PlanItem, PlanSkipped, PlanSums
@@ -28,7 +29,6 @@ from regcache.store.index_holdings import begin
 from regcache.store.index_removal import remove, undone
 from regcache.store.index_schema import digest_from_key
 from regcache.store.index_uses import MOST_REACHED
-from regcache.store.space import in_blocks
 
 STEP = 0.01
 """Seconds after which a step ends, once what it has begun is done."""
@@ -83,7 +83,7 @@ CROSS JOIN upstreams u ON u.key = r.upstream
 LIMIT ?
 """
 
-# What pins cover is left out. 4096: as regcache.store.space.BLOCK
+# What pins cover is left out. 4096: as regcache.facts.BLOCK
 _SUM_IN_ORDER = f"""
 SELECT count(*), ifnull(sum(iif(
     EXISTS (SELECT 1 FROM pinned)
@@ -217,8 +217,8 @@ def describe(connection: sqlite3.Connection, number: int, last_use: float) -> Pl
         holders[0][0] if holders else "",
         digest_from_key(key),
         tags=tuple(tag for (tag,) in tags),
-        size=sum(size for size, _ in reached),
-        frees=sum(size for size, other in reached if other is None),
+        size=sum(in_blocks(size) for size, _ in reached),
+        frees=sum(in_blocks(size) for size, other in reached if other is None),
         last_use=last_use or None,
         shared_with=tuple(others)[:MOST_NAMES],
     )

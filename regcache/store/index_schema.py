@@ -131,7 +131,7 @@ INSERT INTO upstreams (name, key)
 SELECT upstream, upstream FROM repositories UNION SELECT upstream, upstream FROM verdicts;
 """
 
-# 4096: as regcache.store.space.BLOCK
+# 4096: as regcache.facts.BLOCK
 _BLOCKS = """
 DROP TRIGGER contents_added;
 DROP TRIGGER contents_resized;

@@ -24,13 +24,13 @@ from dataclasses import field
 from typing import Any
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.light_dataclass import dataclass
 from regcache.plans import PlannedRemoval, PlannedRemovals
 from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 from regcache.store.index_holdings import number_of
 from regcache.store.index_removal import HAS_RIGHT
 from regcache.store.index_schema import digest_from_key, digest_key
-from regcache.store.space import in_blocks
 
 STEP = 0.01
 """Seconds after which a step ends, once what it has begun is done."""
@@ -103,7 +103,7 @@ class RemovalWork:
         ``ending``.
     :ivar tags: that are removed, by the numbers of repositories.
     :ivar withdrawn: rights that end: repositories and digests.
-    :ivar gone: bytes that leave the disk.
+    :ivar gone: contents that leave the disk, and what they take there (bytes of whole blocks).
     :ivar targets: what each removal names, and where.
     :ivar freed: the bytes that come free with each, behind those before it.
     :ivar done: of each, whether those before it take along what it names.
@@ -139,9 +139,10 @@ class RemovalWork:
                 self.tasks.append(task)
 
     def goes(self, key: bytes, size: int) -> None:
-        """Bytes leave the disk with the present removal."""
-        self.freed[-1] += 0 if key in self.gone else size
-        self.gone[key] = size
+        """Content of so many bytes leaves the disk with the present removal."""
+        taken = in_blocks(size)
+        self.freed[-1] += 0 if key in self.gone else taken
+        self.gone[key] = taken
 
     def result(self) -> PlannedRemovals:
         """What all of it comes to."""
@@ -150,7 +151,7 @@ class RemovalWork:
             PlannedRemoval(target in self.withdrawn, freed, is_done and not freed)
             for target, freed, is_done in zip(self.targets, self.freed, self.done, strict=True)
         ]
-        return PlannedRemovals(gone, sum(map(in_blocks, gone.values())), each)
+        return PlannedRemovals(gone, each)
 
 
 def step(connection: sqlite3.Connection, work: RemovalWork) -> None:

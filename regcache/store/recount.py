@@ -35,9 +35,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.interfaces import IWorkPool
 from regcache.store.paths import ALGORITHMS, StorePaths
-from regcache.store.space import SpaceLedger, in_blocks
+from regcache.store.space import SpaceLedger
 
 FIRST = 30.0
 """Seconds from the start to the first count."""

@@ -22,16 +22,8 @@ from regcache.facts import AtMostATenth, Percentage, in_units
 from regcache.interfaces import ISpace, ISpaceClaim, IWorkPool, NoRoomError
 from regcache.light_dataclass import dataclass
 
-BLOCK = 4096
-"""What a file takes is a multiple of this (bytes), as on nearly all file systems."""
-
 INTERVAL = 1.0
 """Seconds between two measurements of the file system."""
-
-
-def in_blocks(size: int) -> int:
-    """The bytes of disk that a complete file of ``size`` bytes takes."""
-    return -(-size // BLOCK) * BLOCK
 
 
 @dataclass(frozen=True, slots=True)

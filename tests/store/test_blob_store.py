@@ -7,9 +7,9 @@ import stat
 from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.interfaces import IBlobStore
 from regcache.store.paths import PartialKey
-from regcache.store.space import in_blocks
 from regcache.store.sync import QUIET
 from tests.store.stores import BadDisk, StoreTestCase
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool

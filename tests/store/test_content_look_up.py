@@ -10,9 +10,9 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import capturedLogs, formatEvent
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.store.blob_store import BlobStore
 from regcache.store.soundness import Reading
-from regcache.store.space import in_blocks
 from tests.store.stores import BadDisk, StoreTestCase, open_descriptors, raiser
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
 

@@ -14,6 +14,7 @@ from twisted.logger import capturedLogs
 from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.interfaces import IPartialFile
 from regcache.store import aside, interval_saver
 from regcache.store.content_file import CachedReads, FileClosedError, OpenFile
@@ -21,7 +22,6 @@ from regcache.store.partial import PartialFile
 from regcache.store.partial_names import PartialNames, read_sidecar
 from regcache.store.partials import PartialInUseError
 from regcache.store.paths import PartialKey
-from regcache.store.space import in_blocks
 from tests.store.stores import StoreTestCase
 from tests.support.pools import HeldPool, ImmediatePool, RecordingPool
 

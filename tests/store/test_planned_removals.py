@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
 from regcache.store import index_plans, index_removal, planned_removals
 from regcache.store.planned_removals import RemovalWork
@@ -54,7 +55,7 @@ def freed(connection: sqlite3.Connection, targets: Sequence[RemovalTarget]) -> d
     gone: dict[Digest, int] = {}
     for target in targets:
         effect = index_removal.remove(connection, target, 1, never)
-        gone.update({each.digest: each.size for each in effect.gone if each.size})
+        gone.update({each.digest: in_blocks(each.size) for each in effect.gone if each.size})
     return gone
 
 
@@ -89,7 +90,8 @@ class PlannedRemovalTests(CacheStepsCase):
         self._put("team/a", image, "2", None)
         targets = [tag_of(repository_of("team/a"), tag) for tag in ("1", "2")]
         (shown,) = [self.file.read(self.planned, targets)]
-        self.assertEqual(sum(shown.values()), image.size)
+        sizes = [len(image.manifest.content), *(each.size for each in image.descriptors)]
+        self.assertEqual(sum(shown.values()), sum(map(in_blocks, sizes)))
         self.file.read(self.compare, targets)
 
     def test_shared(self) -> None:

@@ -1,10 +1,10 @@
 """How far a plan has to go in the order of eviction, and what it takes by its last use."""
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.pins import Pin
 from regcache.retention import FIRST, Position, Selection
 from regcache.store import index_plans
-from regcache.store.space import in_blocks
 from tests.store.test_index_eviction import APP, EvictionCase
 from tests.support.index_cases import BLOB, manifest_of, mention
 

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.store.blob_store import BlobStore
 from regcache.store.recount import (
     AGAIN,
@@ -18,7 +19,7 @@ from regcache.store.recount import (
     count_folder,
     folder_of,
 )
-from regcache.store.space import SpaceLedger, SpaceLimits, in_blocks
+from regcache.store.space import SpaceLedger, SpaceLimits
 from tests.store.stores import StoreTestCase
 from tests.support.pools import HeldPool
 

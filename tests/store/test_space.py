@@ -14,18 +14,16 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from regcache.facts import AtMostATenth, Percentage
+from regcache.facts import BLOCK, AtMostATenth, Percentage, in_blocks
 from regcache.interfaces import ISpace, ISpaceClaim
 from regcache.store.growing import STEP, allocate
 from regcache.store.space import (
-    BLOCK,
     INTERVAL,
     FileSystemSpace,
     SpaceClaim,
     SpaceLedger,
     SpaceLimits,
     SpaceMonitor,
-    in_blocks,
     measure_space,
 )
 from tests.support.pools import HeldPool, ImmediatePool

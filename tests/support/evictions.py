@@ -13,7 +13,7 @@ from regcache.cache.eviction.sweeper import Sweeper
 from regcache.cache.forgetting import Forgetting, Forgotten, IndexOfContent
 from regcache.cache.removal import Removal
 from regcache.digests import Digest
-from regcache.facts import Manifest, Percentage
+from regcache.facts import Manifest, Percentage, in_blocks
 from regcache.generations import Generations
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IWorkPool
@@ -28,7 +28,6 @@ from regcache.store.space import (
     SpaceLedger,
     SpaceLimits,
     SpaceMonitor,
-    in_blocks,
 )
 from tests.support.index_cases import manifest_of, mention, repository_of
 from tests.support.pools import ImmediatePool

@@ -8,12 +8,20 @@ from twisted.internet.defer import Deferred, execute, fail, maybeDeferred, succe
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.facts import ContentFacts, Descriptor, Link, Manifest, Subject, TagFact, Verdict
+from regcache.facts import (
+    ContentFacts,
+    Descriptor,
+    Link,
+    Manifest,
+    Subject,
+    TagFact,
+    Verdict,
+    in_blocks,
+)
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IIndex, IWorkPool
 from regcache.media_types import INDEX_TYPES
 from regcache.store.identities import predecessor
-from regcache.store.space import in_blocks
 
 
 @implementer(IWorkPool)

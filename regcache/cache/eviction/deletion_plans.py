@@ -86,12 +86,13 @@ class DeletionPlans:
         entries, gone = tuple(_entry(*each) for each in going), together.gone
         tags = {(target.repository, tag) for target, effect, _ in going for tag in effect.tags}
         named = {(target.repository, target.tag) for target in targets if target.tag}
+        sums = PlanSums(len(gone), sum(gone.values()), len(images), len(tags))
         return Plan(
             plan_id,
             request,
             self._clock.seconds() + LASTS,
-            sums=PlanSums(len(gone), sum(gone.values()), len(images), len(tags)),
-            kept=max(0, self._sources.stored() - together.freed_disk),
+            sums=sums,
+            kept=max(0, self._sources.stored() - sums.freed),
             entries=entries,
             items=tuple([await self.describe(each) for each in entries[:MOST_ITEMS]]),
             skipped=tuple(map(skipped_target, pinned[:MOST_SKIPPED])),

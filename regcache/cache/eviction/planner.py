@@ -144,7 +144,7 @@ class Planner:
     async def run(self, plan: Plan, progress: Callable[[int], None], by: str = "") -> PlanOutcome:
         """Do what a plan has shown.
 
-        :param progress: told how many bytes went until then.
+        :param progress: told how many bytes of disk are free until then.
         :param by: the account that wishes it; "" for none.
         :raises OSError: if index or disk fail.
         """

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from regcache.cache.eviction.content_eviction import AT_ONCE, ContentEviction
 from regcache.digests import Digest
-from regcache.facts import in_units
+from regcache.facts import in_blocks, in_units
 from regcache.interfaces import IPins, IPlaces
 from regcache.light_dataclass import dataclass
 from regcache.retention import Candidate, Selection
@@ -23,7 +23,8 @@ class Swept:
     """What a sweep has come to.
 
     :ivar began: Unix seconds; ``seconds`` later it had ended.
-    :ivar contents: how many contents went, of ``freed`` bytes.
+    :ivar contents: how many contents went; ``freed`` is what they took on the disk (bytes of whole
+        blocks), and ``partials`` what was left of downloads did.
     :ivar busy: some of those that stayed, since they were open or being fetched.
     """
 
@@ -31,7 +32,13 @@ class Swept:
     seconds: float
     contents: int
     freed: int
+    partials: int = 0
     busy: tuple[Digest, ...] = ()
+
+    @property
+    def all_freed(self) -> int:
+        """Bytes of disk that came free."""
+        return self.freed + self.partials
 
 
 class Sweeper:
@@ -68,7 +75,7 @@ class Sweeper:
     ) -> Swept:
         """Evict what is selected, but for what is in use at its turn.
 
-        :param progress: told how many bytes went until then.
+        :param progress: told how many bytes of disk are free until then.
         :raises OSError: if index or disk fail.
         """
         await self._turns.acquire()
@@ -80,7 +87,7 @@ class Sweeper:
         if swept.contents:
             self._log.info(
                 "swept {size}, {contents} manifests and blobs, in {seconds:.1f} s",
-                size=in_units(swept.freed),
+                size=in_units(swept.all_freed),
                 contents=swept.contents,
                 seconds=swept.seconds,
             )
@@ -93,7 +100,7 @@ class Sweeper:
     async def _sweep(self, selection: Selection, progress: Callable[[int], None]) -> Swept:
         began = self._clock.seconds()
         await self._pins.settle()
-        contents = freed = 0
+        contents = freed = partials = 0
         busy: list[Digest] = []
         after: int | None = 0
         while after is not None:
@@ -103,13 +110,13 @@ class Sweeper:
                 some = page.candidates[start : start + AT_ONCE]
                 gone = await self._evict(some, selection, busy)
                 contents += len(gone)
-                freed += sum(each.size for each in gone)
+                freed += sum(in_blocks(each.size) for each in gone)
                 progress(freed)
                 await deferLater(self._clock, 0)  # others have their turn
         if not selection.upstream and selection.until is None:
-            freed += await self._sweep_partials(selection.last_use)
+            partials = await self._sweep_partials(selection.last_use)
         seconds = self._clock.seconds() - began
-        return Swept(began, seconds, contents, freed, tuple(busy))
+        return Swept(began, seconds, contents, freed, partials, tuple(busy))
 
     async def _evict(
         self, some: tuple[Candidate, ...], selection: Selection, busy: list[Digest]

@@ -65,11 +65,16 @@ class PlannerCase(SweepCase):
     def run_plan(self, plan: Plan) -> PlanOutcome:
         """Run it."""
 
+        before, told = self.storage.on_disk(), [0]
+
         async def run() -> PlanOutcome:
             taken = await self.storage.planner.take(plan.id)
-            return await self.storage.planner.run(taken, lambda freed: None)
+            return await self.storage.planner.run(taken, told.append)
 
         outcome: PlanOutcome = self.result(run())
+        self.assertEqual(told, sorted(told))
+        freed = before - self.storage.on_disk()
+        self.assertEqual((told[-1], outcome.freed), (freed, freed))
         return outcome
 
     def gone(self) -> set[Digest]:
@@ -94,6 +99,7 @@ class SweepPlanTests(PlannerCase):
         outcome = self.run_plan(plan)
         self.assertEqual(self.gone(), {self.image[0], self.image[2]})
         self.assertEqual((outcome.contents, outcome.skipped), (2, ()))
+        self.assertEqual(outcome.freed, plan.sums.freed)
 
     def test_purge(self) -> None:
         """A purge takes all but pins, and names those."""
@@ -261,8 +267,7 @@ class DeletionPlanTests(PlannerCase):
         plan = self.plan(PlanAction.DELETE, repositories=(APP,))
         self.assertEqual(len(plan.items), MOST_ITEMS)
         self.assertEqual((plan.sums.tags, plan.sums.images), (MOST_ITEMS + 3, 2))
-        self.assertEqual(plan.sums.freed, sum(self.storage.files().values()))
-        self.assertEqual(plan.kept, 0)
+        self.assertEqual((plan.sums.freed, plan.kept), (self.storage.on_disk(), 0))
         _, rest = self.result(self.storage.planner.page(plan.id, MOST_ITEMS, 50))
         tags = {tag for each in (*plan.items, *rest) for tag in each.tags}
         self.assertEqual(len(tags), MOST_ITEMS + 3)

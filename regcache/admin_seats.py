@@ -139,7 +139,7 @@ class SeatAdmin:
         except BaseException:
             self._turn.release()
             raise
-        # What is being written will be there: it has to come into force, whoever has left.
+        # The write cannot be taken back, so it comes into force even if the client has left.
         writing: Deferred[None] = Deferred.fromCoroutine(self._write_in_turn(change, making))
         await handed_over(writing)
         return await self._answer(change.name, making, created)

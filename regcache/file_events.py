@@ -1,8 +1,8 @@
 """Tells at once that a file may have changed (inotify(7)): a part of the composition root.
 
-Whoever watches a file looks at it now and then in any case. This only says when a look is worth
-while: what it cannot see (a network file system, a bind mount, a directory that may not be read,
-no inotify at all) is found later.
+Watched files are looked at now and then in any case. These events only make that happen sooner.
+What they do not tell (on a network file system, behind a bind mount, in a directory that may not
+be read, without inotify) is found later.
 
 Watched are all directories on the way to a file, and the links on it: so a swapped link counts,
 of the file or of a folder above it, as ConfigMaps of Kubernetes are changed.

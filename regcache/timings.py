@@ -171,8 +171,8 @@ def measured(name: str, host: str) -> Iterator[None]:
 def _reset(token: "Token[FetchTimings | None]") -> None:
     """Have the record again that was there before.
 
-    A coroutine that nobody waits for any more is ended by the collector, in the context of whoever
-    runs then: nothing was set there, and its own context is gone with it.
+    The garbage collector ends coroutines that nobody waits for any more, in the context of the code
+    that runs at that moment. Nothing was set there, and the coroutine's own context is gone.
     """
     with suppress(ValueError):  # the token is of another context
         _current.reset(token)

@@ -64,6 +64,7 @@ class _Row:
     def __init__(self, clock: IReactorTime, most: int) -> None:
         self._clock = clock
         self._most = most
+        # Of one address: the fingerprints in the order of their times, at most ``most``.
         self._table: BoundedTable[str, OrderedDict[bytes, float]] = BoundedTable(MOST_NOTED, clock)
 
     def wait(self, place: str) -> float:

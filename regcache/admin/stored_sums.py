@@ -1,7 +1,7 @@
 """Sums over all that is stored: added up anew when they are old and somebody looks.
 
-Whoever looks is told of the sums that there are, and waits for none; only the first ones after a
-start are missing for a moment. Adding up rests in proportion to what it takes.
+A request gets the sums that were added up last, and does not wait for new ones. Only after a start
+there are none for a moment. The longer it takes to add up, the longer the pause after it.
 """
 
 # mypy: disable-error-code="no-untyped-call"

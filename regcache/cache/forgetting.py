@@ -11,8 +11,8 @@ removal is a message with a number, its generation:
 Content that another repository still needs stays: then only the right to it is removed.
 
 If content is damaged or missing, or is evicted, the same message is sent with generation 0. Then
-work under way may still be kept, since it may be fetching these bytes again, and whoever has a
-right to them keeps it. Of evicted content the index knows before everybody else.
+work under way may still be kept, since it may be fetching these bytes again, and rights to the
+content stay. The index is told of an eviction before this message is sent.
 """
 
 from collections.abc import Hashable

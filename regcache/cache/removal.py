@@ -240,7 +240,7 @@ class Removal:
         except OSError as error:
             if error.errno not in _FULL or not seen.gone:
                 raise
-        # Until the index can say so, whoever asks for them finds out that they are gone.
+        # The index may say so later: requests for these files find out that they are gone.
         for each in seen.gone:
             await self.store.remove(each.digest)
         return await self.index.remove(target, generation)

@@ -24,7 +24,7 @@ TITLES: Mapping[str, str] = {
 
 TEXTS: Mapping[str, str] = {
     "authority": "Systems do not know who issued the certificate, so this client has to be told.",
-    "buildkit.login": "BuildKit takes the login of whoever builds, by the name of the cache.",
+    "buildkit.login": "BuildKit uses the login of the user who builds, by the name of the cache.",
     "buildkit.toml": "A builder does not read daemon.json. Where the cache fails, it asks the "
     "registry itself.",
     "certificate.place": "'regcachectl seat certificate NAME' makes both, and shows them once. "

@@ -174,7 +174,7 @@ class IBlobStore(Interface):
     def leave(digest: Digest, remove: bool) -> "Deferred[bool]":
         """Remove what was set out, or let it stay; whether a file was removed.
 
-        Whoever waits for it goes on then, in either case.
+        Requests that wait for it go on then, in either case.
         """
 
     def remove_partials(digest: Digest) -> "Deferred[int]":

@@ -42,7 +42,7 @@ def _close(file: IContentFile | None) -> None:
 class ContentLookUp:
     """Opens and reads complete content, after checking it. For the reactor thread.
 
-    :param leaving: content that is being evicted: whoever looks for it waits.
+    :param leaving: content that is being evicted: look-ups of it wait.
     :param lost: called with the digest and size of content that was found to be damaged, and
         whether it was removed.
     """

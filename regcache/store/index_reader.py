@@ -1,4 +1,4 @@
-"""Reads the index beside its own thread, so that whoever looks at much delays nobody who pulls.
+"""Reads the index in another thread than its own, so that long lists do not delay pulls.
 
 It has a thread and a connection of its own; a reading sees one state of the file, and no writer
 waits for it (SQLite, "Write-Ahead Logging"). While the file cannot be read so, since the index
@@ -19,7 +19,7 @@ from regcache.store.index_opening import connect
 from regcache.store.index_thread import IndexThread
 
 MOST_WAITING = 64
-"""Readings that wait; whoever comes then is told to come again."""
+"""How many readings may wait. Further ones are refused, and may be tried again."""
 
 _CACHE = "PRAGMA cache_size = -8192"
 _ONLY = "PRAGMA query_only = ON"

@@ -16,7 +16,7 @@ from regcache.light_dataclass import dataclass
 from regcache.store.content_file import CachedReads, ContentFile, FileClosedError, OpenFile
 from regcache.store.contents import Signature, signature_of
 
-#: Look-ups of one content that go on side by side; whoever comes then waits for one of them.
+#: Look-ups of one content that go on side by side; further ones wait for one of them.
 MOST_TOGETHER = 4
 
 

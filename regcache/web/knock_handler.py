@@ -6,7 +6,7 @@ what is not let in            why
 a peer without an address,    strangers come by the same way, and all of them would be the seat
 or a trusted proxy that does
 not tell its client
-what a page of another site   whoever looks at such a page would pull as the seat of its author
+what a page of another site   who looks at such a page would pull as the seat of its author
 sends
 ============================  ====================================================================
 """

@@ -1,8 +1,8 @@
 """Whether a browser sent a request for a page of ours, or for one of another site.
 
-A page can make a browser send requests to any host, from the machine and the address of whoever
-looks at it. It cannot choose what the browser says of where they come from (Fetch standard,
-"Origin header"; Fetch Metadata, "Sec-Fetch-Site").
+A page can make a browser send requests to any host. They come from the machine and the address of
+the person who looks at the page. But the page cannot choose what the browser says of where they
+come from (Fetch standard, "Origin header"; Fetch Metadata, "Sec-Fetch-Site").
 """
 
 import re

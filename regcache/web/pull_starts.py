@@ -13,7 +13,7 @@ this repository
 by digest, of an image otherwise       a pull
 =====================================  ==================================================
 
-HEAD is none: whoever asks so has the image already, or asks for it with GET next.
+HEAD is none: a client that sends it has the image already, or asks for it with GET next.
 """
 
 from collections.abc import Hashable

@@ -133,8 +133,8 @@ def _document(host: str, body: str) -> str:
 def _restricted(address: str) -> str:
     shown = escape(address)
     return (
-        "<p>Some images, or all of them, need an account here. Whoever runs this has it, and says "
-        f"which images there are.</p><pre>docker login {shown}\ndocker pull {shown}/IMAGE</pre>"
+        "<p>Some images, or all of them, need an account here. Ask who runs this registry for one, "
+        f"and which images there are.</p><pre>docker login {shown}\ndocker pull {shown}/IMAGE</pre>"
     )
 
 

@@ -591,6 +591,21 @@ class BreakerTests(PullThroughCase):
         )
         self.assertEqual(client.get(well).body, CACHED.data)
 
+    def test_bodies_that_stall(self) -> None:
+        """Heads come, and bodies do not: before long it is not asked any more."""
+        upstream = self.faulty_upstream()
+        tags = [f"tag-{number}" for number in range(FAILURES)]
+        for repository in REPOSITORIES:
+            upstream.add_image(repository, CACHED, *tags)
+        upstream.faults.always("*", Fault(stall_at=20))
+        daemon = self.regcache(upstream_config(upstream.url, **times("stall_timeout")))
+        client = daemon.client()
+        for number in range(FAILURES):
+            self.assertEqual(client.get(self.tag(number)).status, 504)
+        # A busy machine may let its first rest pass; each further one is twice as long.
+        wait_until(lambda: client.get(self.tag(0)).status == 503, "it is not asked")
+        self.assertEqual(daemon.metric("regcache_upstream_up", upstream=UPSTREAM), 0)
+
     def test_dead_redirect_target(self) -> None:
         """It rests by itself: the registry that leads there is asked as before, and is up."""
         upstream = self.faulty_upstream()

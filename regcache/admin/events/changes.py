@@ -29,7 +29,7 @@ class Changes:
 
     @property
     def count(self) -> int:
-        """How many there were since the start. Whoever has it is to be told of what follows."""
+        """How many there were since the start. After this was read, further changes are told."""
         self._is_told = True
         return self._count
 

@@ -66,7 +66,7 @@ class ContentEviction:
         :param selection: what they have to be among still.
         :raises OSError: if neither index nor disk let us.
         """
-        # Half of it would leave files that are set out for ever: whoever asks for them would wait.
+        # If it were cancelled half-way, files would stay set out, and requests for them would hang.
         told: Deferred[Sequence[Candidate]] = Deferred()
         Deferred.fromCoroutine(self._evict(candidates, selection)).chainDeferred(told)
         return await told
@@ -95,7 +95,7 @@ class ContentEviction:
     async def _note_left(
         self, left: Sequence[Candidate], noted: bool, selection: Selection | None
     ) -> None:
-        """Where it cannot be noted still, whoever asks for it finds out that it is gone."""
+        """Note it. If that fails again, the next request for it finds out that it is gone."""
         try:
             if not noted:
                 await self._places.evict(left, selection)

@@ -19,8 +19,8 @@ from regcache.retention import Selection
 from regcache.timetables import next_time
 
 FIRST = 600.0
-"""Seconds from the start to the first sweep for age, if it is not more often: whoever restarts a
-daemon each day has it sweep, too."""
+"""Seconds from the start to the first sweep for age, if it is not more often. So a daemon that
+is restarted each day sweeps, too."""
 
 DAY = 86_400.0
 

@@ -52,6 +52,8 @@ class Line(Generic[AnyClaimant]):
         self._entries: list[tuple[float, int, Any]] = []
         self._numbers = itertools.count()
         # Since when each has stood here, in that order, and when those away were given something.
+        # These are queues: unlike in a BoundedTable, a look-up must not change the order, and
+        # nothing may be dropped to make room.
         self._since: OrderedDict[AnyClaimant, float] = OrderedDict()
         self._away: OrderedDict[AnyClaimant, float] = OrderedDict()
         self._level = self._highest = 0.0

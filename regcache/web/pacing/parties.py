@@ -94,6 +94,7 @@ class Parties:
     def __init__(self, most: int = MOST_PARTIES) -> None:
         self._most = most
         self._known: dict[Hashable, Party] = {}
+        # Not a BoundedTable: a party with transfers must stay, however long ago it came.
         self._idle: OrderedDict[Hashable, Party] = OrderedDict()
         self._crowd = Party(None)
 

@@ -11,6 +11,7 @@ from regcache import __version__
 from regcache.collecting import spare_what_is_there, without_collections
 from regcache.config.loading import Loaded, load
 from regcache.config.problems import ConfigError
+from regcache.seam.http_without_http2 import load_http
 from regcache.service_manager import turn_away
 
 
@@ -44,6 +45,7 @@ def makeService(options: Options) -> IService:
     """Build the daemon that a configuration describes."""
     reactor: Any = _reactor
     with without_collections():
+        load_http()
         # The rest of the program, and most of what it takes to start.
         from regcache.process import build_process
 

@@ -86,7 +86,7 @@ _layer("access", "values")
 _layer("web", "client_setup", "access", "cache", *_VALUES)
 # The operator's pages are answered by the same sites as those of clients.
 _layer("admin", "client_setup", "doctor", "web", "access", "cache", *_VALUES)
-_layer("ctl", "client_setup", "doctor", "config", "values")
+_layer("ctl", "client_setup", "doctor", "config", *_VALUES)
 _BELOW_ROOT = (
     "admin",
     "web",

@@ -6,7 +6,6 @@ etc/regcache.yml.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar, cast
@@ -155,6 +154,8 @@ class Section(Generic[T]):
             return "; merge keys are not supported"
         if context.problems.many or len(name) > 40:
             return ""
+        import difflib  # for mistakes alone
+
         close = difflib.get_close_matches(name.lower(), self.keys, n=1)
         return f"; is {close[0]} meant?" if close else ""
 

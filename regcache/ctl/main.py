@@ -29,6 +29,7 @@ from regcache.ctl import (
     verify_command,
 )
 from regcache.ctl.command import EARLY, FAILED, add_common_options, take_early_options
+from regcache.seam.http_without_http2 import load_http
 
 #: Each module adds its own parser. It sets ``work``, if it asks the daemon, or else ``run``, which
 #: takes the arguments and gives the exit status.
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     with without_collections():
         # This loads what connects, which takes longer than all else that a command does.
+        load_http()
         from regcache.ctl.asking import run
 
         # Else the first collection, and those at the end, would walk over all of it.

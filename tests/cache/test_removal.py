@@ -23,6 +23,7 @@ from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
 from regcache.retention import FIRST, Position
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
+from regcache.store.partial_names import PartialNames
 from tests.support.caches import Caches, Sink
 from tests.support.pools import ImmediatePool
 from tests.support.registries import FakeRegistry
@@ -354,6 +355,33 @@ class MeanwhileTests(RemovalCase):
         self.caches.run()
         self.assertEqual(self.successResultOf(removing).contents, 1)
         self.assertEqual(self.names(), set())
+
+    def test_removed_while_it_is_stored(self) -> None:
+        """A blob, named itself or with its manifest, is removed while its file gets its name."""
+        layer, single = self.layer(300 * KIB), self.layer(300 * KIB)
+        digest, layers = self.image(self.layer(KIB), layer)
+        self.result(self.caches.tags.by_tag(self.caches.served("org/a"), "1"))
+        by_manifest = manifest_of(self.repository(), digest)
+        named = blob_of(self.repository(), self.up.add(single))
+        for target, blob in ((by_manifest, layers[1]), (named, self.up.add(single))):
+            sink = self.begin(blob)
+            self.remove_at_name(target)
+            self.caches.run()
+            self.successResultOf(self.removing)
+            self.assertTrue(sink.ended)
+            self.assertEqual(self.names(), set())
+
+    def remove_at_name(self, target: RemovalTarget) -> None:
+        """Remove something as soon as the next file has its final name."""
+        install = PartialNames.install
+
+        def install_and_remove(names: PartialNames) -> int:
+            self.patch(PartialNames, "install", install)
+            replaced = install(names)
+            self.removing = Deferred.fromCoroutine(self.caches.removal.remove(target))
+            return replaced
+
+        self.patch(PartialNames, "install", install_and_remove)
 
     def test_pinned_blob_is_fetched(self) -> None:
         """A blob of a pinned image is refused while it is fetched, and is kept."""

@@ -43,7 +43,8 @@ any        another download of     as before; when it is verified only the right
            the digest has stored
 any        removed by an operator  as before, but no reader may join, the names on the disk are
                                    given up, and nothing is kept; over, if it has no readers.
-                                   If it is being stored, the removal waits for that
+                                   If it is being stored, the removal waits for that, and its
+                                   file goes at once
 any        daemon stops            checking goes on; else over, intervals saved
 =========  ======================  =====================================================
 

@@ -221,6 +221,8 @@ class Verification:
         if self._closing.keeping(target) is not Keeping.NOTHING:
             self._closing.storing = True
             await self._events.fetched(answers.result())
+        elif keeping is Keeping.STORE and not self._closing.superseded:
+            await self._context.store.remove(self._task.digest)  # of which the index is not told
         return True
 
     async def _commit(self) -> None:

@@ -52,6 +52,17 @@ class Intervals:
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
 
+    def remove(self, start: int, end: int) -> None:
+        """Take ``[start, end)`` out."""
+        first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
+        if start >= end or first >= last:
+            return
+        kept = [(self._starts[first], start), (end, self._ends[last - 1])]
+        self.total -= sum(self._ends[first:last]) - sum(self._starts[first:last])
+        del self._starts[first:last], self._ends[first:last]
+        for piece in kept:
+            self.add(*piece)
+
     def clear(self) -> None:
         """Take everything out."""
         self._starts.clear()

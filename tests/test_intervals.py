@@ -41,6 +41,18 @@ class IntervalsTests(SynchronousTestCase):
         flat = [edge for pair in intervals for edge in pair]
         self.assertEqual(flat, sorted(set(flat)))
 
+    @given(PAIRS, PAIRS)
+    def test_removal(self, pairs: list[tuple[int, int]], removed: list[tuple[int, int]]) -> None:
+        """What is taken out is not there any more, and nothing else changes."""
+        intervals = Intervals(pairs)
+        for start, end in removed:
+            intervals.remove(start, end)
+        expected = members(pairs) - members(removed)
+        self.assertEqual(members(list(intervals)), expected)
+        self.assertEqual(intervals.total, len(expected))
+        flat = [edge for pair in intervals for edge in pair]
+        self.assertEqual(flat, sorted(set(flat)))
+
     @given(PAIRS, st.integers(0, 70), st.integers(0, 70))
     def test_questions(self, pairs: list[tuple[int, int]], start: int, end: int) -> None:
         """Covers, gaps, end_of and next_start agree with the plain set."""

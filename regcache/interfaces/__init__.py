@@ -13,6 +13,7 @@ from regcache.interfaces.plan_index import IPlanIndex
 from regcache.interfaces.pools import IWorkPool
 from regcache.interfaces.serving import ICacheEvents, IReader, IReaderSink, Wait
 from regcache.interfaces.store import (
+    PIECES_BEHIND,
     Found,
     IBlobStore,
     IContentFile,
@@ -20,15 +21,24 @@ from regcache.interfaces.store import (
     ISpace,
     ISpaceClaim,
     NoRoomError,
+    Received,
     Verified,
 )
-from regcache.interfaces.upstream import IBlobBody, IBodyConsumer, IRegistry, IUpstreamMeter
+from regcache.interfaces.upstream import (
+    IBlobBody,
+    IBodyConsumer,
+    IBodyLoan,
+    IRegistry,
+    IUpstreamMeter,
+)
 
 __all__ = [
+    "PIECES_BEHIND",
     "Found",
     "IBlobBody",
     "IBlobStore",
     "IBodyConsumer",
+    "IBodyLoan",
     "ICacheEvents",
     "ICatalogueIndex",
     "IContentFile",
@@ -46,6 +56,7 @@ __all__ = [
     "IUpstreamMeter",
     "IWorkPool",
     "NoRoomError",
+    "Received",
     "Verified",
     "Wait",
 ]

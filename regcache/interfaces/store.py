@@ -2,7 +2,7 @@
 
 # ruff: noqa: N805 - methods of a zope interface have no self
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 from twisted.internet.defer import Deferred
@@ -37,6 +37,22 @@ class IContentFile(Interface):
         """Close the file, after reads that are under way. Idempotent."""
 
 
+PIECES_BEHIND = 2
+"""How many pieces that were put may be in use, while the next one is made in another buffer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a thread has received and written.
+
+    :ivar count: how many bytes.
+    :ivar fault: what prevented more; None if nothing did.
+    """
+
+    count: int
+    fault: BaseException | None = None
+
+
 class IPartialFile(IContentFile):
     """Content that is being fetched: a sparse file, and the intervals that are present.
 
@@ -60,6 +76,17 @@ class IPartialFile(IContentFile):
 
         When it fires, ``present`` has grown. Fails with OSError. One call at a time for each fill;
         several fills may write at the same time, to different intervals.
+        """
+
+    def receive(
+        offset: int, end: int, source: Callable[[Callable[[memoryview], None], int], None]
+    ) -> "Deferred[Received]":
+        """Have a thread call ``source(put, most)``, and write what that puts from ``offset`` on.
+
+        A piece is used until ``PIECES_BEHIND`` more were put; the last ones until this fires.
+
+        It is hashed then, or later. When it fires, ``present`` has grown by what was written,
+        before a fault of the disk, too. Nothing is done if a byte before ``end`` is present.
         """
 
     def prepare() -> "Deferred[None]":

@@ -2,6 +2,8 @@
 
 # ruff: noqa: N805 - methods of a zope interface have no self
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -22,6 +24,20 @@ class IBodyConsumer(Interface):
 
     def body_failed(failure: UpstreamFailure) -> None:
         """The body broke off, stalled or was malformed. Nothing follows."""
+
+
+class IBodyLoan(Interface):
+    """A body whose connection is lent to a thread, which receives a part of it by itself."""
+
+    def receive(put: Callable[[memoryview], None], most: int) -> None:
+        """In a thread: receive at most ``most`` bytes, for some milliseconds, and put each piece.
+
+        Ends early if no more comes for now, if the connection has ended, or if the body is aborted:
+        its consumer learns of an end when it is resumed. Raises as ``put`` does.
+        """
+
+    def give_back() -> None:
+        """The thread is done, or was never begun. The body is paused, as before."""
 
 
 class IBlobBody(Interface):
@@ -48,6 +64,14 @@ class IBlobBody(Interface):
 
     def resume() -> None:
         """Read on. Idempotent."""
+
+    def lend() -> "IBodyLoan | None":
+        """Lend the connection to a thread; None where that is not possible now.
+
+        Only while it is paused, and only for bytes before its last. It must not be resumed before
+        it is given back. If it is aborted, the thread returns soon, and the loan is to be given
+        back all the same.
+        """
 
     def abort() -> None:
         """Close the connection. The consumer is not told anything any more. Idempotent."""

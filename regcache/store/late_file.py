@@ -1,13 +1,15 @@
 """A file that is opened only when it is needed."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from regcache.gate import Gate
 from regcache.store.partial import PartialFile
+
+T = TypeVar("T")
 
 
 class LateFile:
@@ -34,10 +36,10 @@ class LateFile:
             opening.addCallbacks(self._succeeded, self._refused)
         return self._opened.wait()
 
-    def run(self, step: Callable[[PartialFile], "Deferred[None]"]) -> "Deferred[None]":
+    def run(self, step: Callable[[PartialFile], "Deferred[T]"]) -> "Deferred[T]":
         """Do something with the file as soon as it is there. Fails with OSError."""
 
-        def opened(_: None) -> "Deferred[None]":
+        def opened(_: None) -> "Deferred[T]":
             assert self.file is not None
             return step(self.file)
 

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
@@ -11,12 +12,14 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.interfaces import IPartialFile
-from regcache.store.content_file import CachedReads, ContentFile, FileTurns, OpenFile
+from regcache.interfaces import IPartialFile, Received
+from regcache.intervals import Intervals
+from regcache.store.content_file import REMEMBERED, CachedReads, ContentFile, FileTurns, OpenFile
 from regcache.store.file_operations import VectorWrite
 from regcache.store.growing import GrowingContent, allocate, cut
 from regcache.store.interval_saver import IntervalSaver
 from regcache.store.partial_names import PartialNames, Sidecar
+from regcache.store.receiving import Receiving, Source
 from regcache.store.trailing_hash import TrailingHash
 
 
@@ -24,9 +27,11 @@ class PartialOwner(Protocol):
     """The interface of what opened a partial file, for that file.
 
     :ivar background_syncs: limits the syncs in the background.
+    :ivar receiving: limits how many bodies are received by threads.
     """
 
     background_syncs: DeferredSemaphore
+    receiving: DeferredSemaphore
     clock: IReactorTime
 
     def save_pause(self) -> float:
@@ -45,8 +50,42 @@ class PartialOwner(Protocol):
         """The names in partial/ are free, after a commit or discard. Called at most once."""
 
 
+class PresentContent(ContentFile):
+    """What can be read of content of which only parts are there.
+
+    :ivar present: the parts.
+    """
+
+    present: Intervals
+    _generation = 0  # counts how often it was begun anew
+
+    @property
+    def closing(self) -> bool:
+        """Whether :meth:`close` was called. The last uses may still be under way."""
+        return self._opened.closing
+
+    def _readable(self, offset: int, length: int) -> int | None:
+        wanted = min(length, self.present.end_of(offset) - offset)
+        if wanted > 0:
+            return wanted
+        at_end = self.size is not None and offset >= self.size
+        return 0 if at_end or length <= 0 else None
+
+    def read(self, offset: int, length: int) -> "Deferred[bytes]":
+        """Read in the pool what is present from ``offset`` on, at most ``length`` bytes.
+
+        Fails as :meth:`ContentFile.read`, and with ESTALE if :meth:`clear` was called meanwhile.
+        """
+        return super().read(offset, length).addCallback(self._still_meant, self._generation)
+
+    def _still_meant(self, content: bytes, generation: int) -> bytes:
+        if generation != self._generation:
+            raise OSError(errno.ESTALE, "the content was begun anew")
+        return content
+
+
 @implementer(IPartialFile)
-class PartialFile(ContentFile):
+class PartialFile(PresentContent):
     """Content that is being fetched. It can be read up to the first byte that is not present."""
 
     _opened: OpenFile
@@ -69,8 +108,8 @@ class PartialFile(ContentFile):
         self.present = state.present
         self._names = names
         self._owner = owner
-        growing = GrowingContent(names.digest, pwritev)
-        self._hash = TrailingHash(opened, growing, self.present)
+        self._growing = GrowingContent(names.digest, pwritev)
+        self._hash = TrailingHash(opened, self._growing, self.present)
         self._turns = FileTurns(opened)
         self._saver = IntervalSaver(
             names,
@@ -82,14 +121,8 @@ class PartialFile(ContentFile):
             clock=owner.clock,
             pause=owner.save_pause,
         )
-        self._generation = 0  # counts the calls of clear
         self._verified = False
         self._attached = True
-
-    @property
-    def closing(self) -> bool:
-        """Whether :meth:`close` was called. The last uses may still be under way."""
-        return self._opened.closing
 
     def close(self) -> None:
         """Give the file back; what is under way ends first. Idempotent."""
@@ -117,25 +150,6 @@ class PartialFile(ContentFile):
     def to_disk(self) -> "Deferred[None]":
         """Nothing to do: it is on the disk already."""
         return succeed(None)
-
-    def _readable(self, offset: int, length: int) -> int | None:
-        wanted = min(length, self.present.end_of(offset) - offset)
-        if wanted > 0:
-            return wanted
-        at_end = self.size is not None and offset >= self.size
-        return 0 if at_end or length <= 0 else None
-
-    def read(self, offset: int, length: int) -> "Deferred[bytes]":
-        """Read in the pool what is present from ``offset`` on, at most ``length`` bytes.
-
-        Fails as :meth:`ContentFile.read`, and with ESTALE if :meth:`clear` was called meanwhile.
-        """
-        return super().read(offset, length).addCallback(self._still_meant, self._generation)
-
-    def _still_meant(self, content: bytes, generation: int) -> bytes:
-        if generation != self._generation:
-            raise OSError(errno.ESTALE, "the content was begun anew")
-        return content
 
     def write(self, offset: int, chunks: Sequence[bytes]) -> "Deferred[None]":
         """Write the chunks from ``offset`` on, except for bytes that are present already.
@@ -165,6 +179,34 @@ class PartialFile(ContentFile):
             return generation == self._generation
 
         return self._hash.write(pieces, mark)
+
+    def receive(self, offset: int, end: int, source: Source) -> "Deferred[Received]":
+        """Have threads write what a source puts from ``offset`` on. Fails with FileClosedError.
+
+        Nothing is done if :meth:`clear` was called meanwhile, or a byte before ``end`` is present
+        or outside: each is written only once.
+        """
+        step = partial(self._receive, offset, end, source, self._generation)
+        return self._turns.run_plain(lambda: self._owner.receiving.run(step))
+
+    def _receive(
+        self, offset: int, end: int, source: Source, generation: int
+    ) -> "Deferred[Received]":
+        fits = generation == self._generation and 0 <= offset < end <= (self.size or 0)
+        if not fits or self.present.gaps(offset, end) != [(offset, end)]:
+            return succeed(Received(0))
+        began = self._owner.clock.seconds()
+        receiving = self._hash.receive(Receiving(self._growing, offset, end), source)
+        return receiving.addCallback(self._mark, offset, generation, began)
+
+    def _mark(self, received: Received, offset: int, generation: int, began: float) -> Received:
+        end = offset + received.count
+        if generation == self._generation and received.count:
+            self.present.add(offset, end)
+            if self._owner.clock.seconds() - began <= REMEMBERED:
+                self._wrote(offset, end)
+            self._saver.wrote()
+        return received
 
     def allocate(self, start: int, end: int) -> "Deferred[None]":
         """Reserve disk space for ``[start, end)``, if that is supported. Fails with OSError."""

@@ -38,6 +38,10 @@ SAVE_PAUSE, SAVE_PAUSE_EACH, SAVE_PAUSE_MOST = 0.05, 0.02, 1.0
 """Seconds from bytes that were written to the note of them: at least, for each open file, and
 at most. So there are at most 50 notes a second, or one for each of more than 50 files."""
 
+MOST_RECEIVING = 4
+"""How many bodies threads receive at the same moment. Others have their turn after some
+milliseconds; meanwhile there are threads left for all else."""
+
 
 class PartialInUseError(OSError):
     """A partial file is open already: one download at a time fetches a digest from an upstream.
@@ -87,6 +91,7 @@ class PartialFiles:
         changed: Callable[[int], None],
     ) -> None:
         self.background_syncs = DeferredSemaphore(1)
+        self.receiving = DeferredSemaphore(MOST_RECEIVING)
         self.clock = clock
         self._pool = pool
         self._paths = paths

@@ -29,10 +29,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.digests import Digest
-from regcache.interfaces import IPartialFile
+from regcache.interfaces import IPartialFile, Received
 from regcache.intervals import Intervals
 from regcache.store.late_file import LateFile
 from regcache.store.partial import PartialFile
+from regcache.store.receiving import Source
 
 #: How much stays in memory (bytes). Clients get no byte of it before all of it was verified.
 MEMORY = 64 * 1024
@@ -181,6 +182,10 @@ class SpooledFile:
         self._length = end
         self.present.add(offset, end)
         return succeed(None)
+
+    def receive(self, offset: int, end: int, source: Source) -> "Deferred[Received]":
+        """Have threads write what a source puts; on the disk only."""
+        return self._disk.run(lambda file: file.receive(offset, end, source))
 
     def save(self, sync: bool = True) -> "Deferred[None]":
         """Move to the disk and record what is there, for a later download. Fails with OSError."""

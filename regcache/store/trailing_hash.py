@@ -18,6 +18,7 @@ a store fails       nothing of it is handed over     nothing of it is handed ove
 a job ends                                           a job for what waits, or level
 a job fails                                          level: what waits is dropped, and read
                                                      again; the next write fails as the job
+receive             one job stores and hashes it     begins when level
 verify              begins at once                   begins when level
 clear               forgets the hash at once         drops what waits; forgets when level
 discard             nothing                          drops what waits
@@ -25,8 +26,8 @@ close               nothing                          drops what waits when the j
                                                      then the descriptor may be closed
 ==================  ===============================  ======================================
 
-Writes, verify, clear and discard have the file's turn until they fire. So at most one of them
-waits for the hash, and no two threads ever use it.
+Writes, receive, verify, clear and discard have the file's turn until they fire. So at most one of
+them waits for the hash, and no two threads ever use it.
 
 Bytes that are to be hashed are kept in memory: at most ``MOST_BEHIND`` of a file, or one write if
 that is larger.
@@ -37,9 +38,11 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from regcache.interfaces import Received
 from regcache.intervals import Intervals
 from regcache.store.content_file import FileClosedError, OpenFile
 from regcache.store.growing import GrowingContent, Piece, Stretch, length_of
+from regcache.store.receiving import Receiving, Source
 
 LARGE = 512 * 1024
 """From here on (bytes) hashing a write is worth a job of its own.
@@ -163,6 +166,16 @@ class TrailingHash:
         if self._waiter is not None and self._has_room(self._waiter[0]):
             (_, ready), self._waiter = self._waiter, None
             ready.callback(None)
+
+    def receive(self, job: Receiving, source: Source) -> "Deferred[Received]":
+        """Have a source's bytes written and hashed by one job. In the file's turn."""
+        return self._room(_NOTHING).addCallback(lambda _: self._receive(job, source))
+
+    def _receive(self, job: Receiving, source: Source) -> "Deferred[Received]":
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            return succeed(Received(0, fault))
+        return self._opened.work(job.run, source, self._present.end_of(self._content.hashed_to))
 
     def let_go(self) -> None:
         """Drop what waits to be hashed. If it is needed later it is read again."""

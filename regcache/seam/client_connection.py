@@ -17,7 +17,8 @@ Replaced by: a client of Twisted with limits, or another client.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.web._newclient import HTTP11ClientProtocol
+from twisted.web._newclient import BODY, HTTP11ClientProtocol
+from twisted.web.http import _IdentityTransferDecoder
 
 
 class ClientConnection(HTTP11ClientProtocol):
@@ -42,6 +43,26 @@ class ClientConnection(HTTP11ClientProtocol):
         """
         if self._transportProxy is not None:
             self._transportProxy._producer = producer
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether a body is arriving that has a length, and of which nothing is in store."""
+        parser = self._parser
+        if parser is None or parser.state != BODY or parser._buffer:
+            return False
+        decoder = parser.bodyDecoder
+        return isinstance(decoder, _IdentityTransferDecoder) and bool(decoder.contentLength)
+
+    def took(self, count: int) -> None:
+        """So many bytes of the body were taken past the parser. It must be steady, and longer."""
+        parser: Any = self._parser
+        parser.bodyDecoder.contentLength -= count
+
+    def replace_producer(self, producer: Any) -> Any:
+        """As :meth:`produce_by`; returns the former one."""
+        proxy: Any = self._transportProxy
+        former, proxy._producer = proxy._producer, producer
+        return former
 
     def is_last(self, version: tuple[Any, int, int], options: Sequence[bytes], rest: bytes) -> bool:
         """Whether the connection is closed behind an answer that has come whole.

@@ -46,11 +46,58 @@ _NOTHING_MORE = WantReadError()
 
 
 class TLSClientStream(BufferingTLSTransport):
-    """Client side of one TLS connection."""
+    """Client side of one TLS connection.
+
+    :ivar is_lent: whether a thread may be using it (:mod:`regcache.seam.lent_connection`).
+    :ivar fault: why nothing can be decrypted any more, as a thread has found; None if it can.
+    """
+
+    is_lent = _delivering = _leftover = False
+    fault: Exception | None = None
+    _refusal: Failure | None = None
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it can be lent: it is open, and is not just delivering something."""
+        settled = self._handshakeDone and not self._appSendBuffer and not self._delivering
+        return bool(
+            settled and self.connected and not (self.disconnecting or self._lostTLSConnection)
+        )
+
+    def given_back(self) -> None:
+        """No thread uses it any more. What that left is delivered when the reactor reads on."""
+        self.is_lent, self._leftover = False, True
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            self.failVerification(refusal)
+        else:
+            self._flushSendBIO()
+
+    def failVerification(self, reason: Failure) -> None:
+        """The peer has shown another certificate; a thread that has found it goes on."""
+        if self.is_lent:
+            self._refusal = reason
+        else:
+            super().failVerification(reason)
+
+    def resumeProducing(self) -> None:
+        """Read on, and deliver first what a thread has left."""
+        below: Any = self.transport
+        below.resumeProducing()
+        if self._leftover:
+            self._leftover = False
+            self._flushReceiveBIO()
 
     def _flushReceiveBIO(self) -> None:
         """Deliver what has come, as few times as possible, then how it ended if it has."""
-        end: Exception | None = None
+        self._delivering = True
+        try:
+            self._deliver()
+        finally:
+            self._delivering = False
+
+    def _deliver(self) -> None:
+        end, self.fault = self.fault, None
         while end is None and not self._lostTLSConnection:
             length, end = self._decrypt()
             if length and not self._aborted:
@@ -77,6 +124,49 @@ class TLSClientStream(BufferingTLSTransport):
                     return length, error.with_traceback(None)
             length += count
         return length, None
+
+
+class Decryption:
+    """Decrypts what a lent stream has received, in the thread that uses it."""
+
+    def __init__(self, stream: TLSClientStream) -> None:
+        self._stream = stream
+        self._connection: Any = stream._tlsConnection
+        _lib.ERR_clear_error()  # OpenSSL keeps errors by thread
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can be decrypted any more: the stream has a fault then."""
+        return self._stream.fault is not None
+
+    def read_on(self, piece: memoryview, length: int) -> int:
+        """Decrypt until a buffer is full, or there is no more; how many bytes there are then.
+
+        :param length: how many there are already.
+        """
+        ssl, read, most = self._connection._ssl, _lib.SSL_read, len(piece)
+        into = _ffi.from_buffer("char[]", piece)
+        while length < most:
+            count = read(ssl, into + length, most - length)
+            if count <= 0:
+                self._examine(count)
+                return length
+            length += count
+        return length
+
+    def _examine(self, count: int) -> None:
+        """Note why there is no more, unless it is only that no more has come."""
+        connection = self._connection
+        if _lib.SSL_get_error(connection._ssl, count) == _lib.SSL_ERROR_WANT_READ:
+            return
+        try:
+            connection._raise_ssl_error(connection._ssl, count)
+        except Error as error:
+            self._stream.fault = error.with_traceback(None)
+
+    def take(self, encrypted: memoryview) -> None:
+        """Take what the socket gave."""
+        self._connection.bio_write(encrypted)
 
 
 class TLSClientFactory(TLSMemoryBIOFactory):

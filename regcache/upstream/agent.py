@@ -180,7 +180,12 @@ class PlainAgent:
         asked_at = _measure(wire, origin.host, response.code)
         if asked_at is not None:
             self._times.answered(origin, asked_at)
-        answer = Answer(response, request.url, lambda: wire.connection.read_little())
+        answer = Answer(
+            response,
+            request.url,
+            lambda: wire.connection.read_little(),
+            lambda: wire.connection.lend(),
+        )
 
         def ended(end: BodyEnd) -> None:
             if end is BodyEnd.TIMED_OUT:

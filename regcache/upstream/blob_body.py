@@ -10,8 +10,9 @@ from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamTimedOut
-from regcache.interfaces import IBlobBody, IBodyConsumer, IUpstreamMeter
+from regcache.interfaces import IBlobBody, IBodyConsumer, IBodyLoan, IUpstreamMeter
 from regcache.light_dataclass import dataclass
+from regcache.seam.lent_connection import LentConnection
 from regcache.upstream.exchange import Answer, BodyEnd
 from regcache.upstream.failures import failure_from
 from regcache.upstream.fields import media_type, only_value
@@ -21,6 +22,8 @@ from regcache.upstream.remote import Remote
 SLOWEST = 1024
 #: ... measured over so long (seconds).
 WINDOW = 60.0
+#: For so long a thread receives a body, until others have their turn (seconds).
+LOAN = 0.05
 
 
 class Pace:
@@ -90,6 +93,24 @@ class Extent:
     start: int
     end: int | None
     size: int | None
+
+
+@implementer(IBodyLoan)
+class BodyLoan:
+    """A body whose connection is lent to a thread."""
+
+    def __init__(self, body: "BlobBody", lent: LentConnection) -> None:
+        self._body = body
+        self._lent = lent
+
+    def receive(self, put: Callable[[memoryview], None], most: int) -> None:
+        """Receive at most ``most`` bytes. In a thread."""
+        self._lent.receive(put, most, LOAN)
+
+    def give_back(self) -> None:
+        """The threads are done."""
+        self._body.took(self._lent.taken)
+        self._lent.give_back()
 
 
 @implementer(IBlobBody)
@@ -167,6 +188,20 @@ class BlobBody(Protocol):
         self._pace.start()
         if self.transport is not None:
             self.transport.resumeProducing()  # type: ignore[attr-defined]
+
+    def lend(self) -> "BodyLoan | None":
+        """Lend the connection to a thread. Only while it is paused; it stays so."""
+        if self._over or not self._paused or self._consumer is None or self.end is None:
+            return None
+        lent = self._answer.lend()
+        return None if lent is None else BodyLoan(self, lent)
+
+    def took(self, count: int) -> None:
+        """A thread took so many bytes."""
+        if not self._over:
+            self._pace.progress(count)
+        self._meter.upstream_sent(self._remote.upstream, count)
+        self._position += count
 
     def abort(self) -> None:
         """Close the connection, and say nothing more."""

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from regcache.light_dataclass import dataclass
 from regcache.seam.client_connection import ClientConnection
 from regcache.seam.connection_pool import drop_idle, make_pool
+from regcache.seam.lent_connection import LentConnection, lend
 from regcache.seam.streams import set_read_size, stream_below
 from regcache.upstream.failures import HeadersTooLongError
 from regcache.upstream.urls import Origin
@@ -146,6 +147,16 @@ class BoundedClientProtocol(ClientConnection):
         if self._header_bytes > LONGEST_HEADERS:
             self._too_long = True
             self._awaited.cancel()
+
+    def lend(self) -> LentConnection | None:
+        """Lend it to a thread, where that is possible: see :func:`~..seam.lent_connection.lend`."""
+        return None if self._receiving or self._awaited is not None else lend(self)
+
+    def took(self, count: int) -> None:
+        """A thread took so many bytes of the body."""
+        super().took(count)
+        if count:
+            self._heard.at = self._clock.seconds()
 
     def is_last(self, version: tuple[Any, int, int], options: Sequence[bytes], rest: bytes) -> bool:
         """Whether no answer follows (RFC 9112, 9.3), or more came than was asked for.

@@ -11,6 +11,7 @@ from zope.interface import Interface
 
 from regcache.light_dataclass import dataclass
 from regcache.seam.abort import abort_response
+from regcache.seam.lent_connection import LentConnection
 from regcache.upstream.places import Place
 from regcache.upstream.rate_limits import Limited
 from regcache.upstream.urls import Url
@@ -65,13 +66,19 @@ class Answer:
     :ivar place: what it holds among the exchanges, if anything.
 
     :param read_little: has the rest of the body read in small pieces.
+    :param lend: lends the connection to a thread, where that is possible.
     """
 
     def __init__(
-        self, response: IResponse, url: Url, read_little: Callable[[], None] = lambda: None
+        self,
+        response: IResponse,
+        url: Url,
+        read_little: Callable[[], None] = lambda: None,
+        lend: Callable[[], LentConnection | None] = lambda: None,
     ) -> None:
         self._response = response
         self._read_little = read_little
+        self._lend = lend
         self._finalizers: list[Callable[[BodyEnd], None]] = []
         self._end: BodyEnd | None = None
         self.url = url
@@ -97,6 +104,10 @@ class Answer:
         """Read the rest in small pieces, since each may wait in memory for long."""
         if self._end is None:
             self._read_little()
+
+    def lend(self) -> LentConnection | None:
+        """Lend its connection to a thread. The body has to be paused, and have a length."""
+        return None if self._end is not None else self._lend()
 
     def deliver(self, protocol: IProtocol) -> None:
         """Begin to deliver the body to a protocol, which calls :meth:`finish` at its end."""

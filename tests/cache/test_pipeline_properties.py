@@ -9,12 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from regcache.cache.download import (
     fetching,
     fill,
+    lending,
     planning,
     reader,
     readers,
     relay,
     retries,
     target,
+    unwritten,
 )
 from regcache.cache.sight import rights
 from regcache.errors import UpstreamNotFound
@@ -34,8 +36,13 @@ SMALL: list[tuple[Any, str, int]] = [
     (fetching, "MOST_FILLS", 4),
     (fill, "QUEUE_HIGH", 8 * KIB),
     (fill, "QUEUE_LOW", 2 * KIB),
-    (fill, "WRITE_SIZE", 4 * KIB),
-    (fill, "BATCH", 1 * KIB),
+    (unwritten, "WRITE_SIZE", 4 * KIB),
+    (unwritten, "BATCH", 1 * KIB),
+    (lending, "MOST", 8 * KIB),
+    (lending, "LEAST", 1 * KIB),
+    (lending, "TAIL", 4 * KIB),
+    (lending, "HEAD", 2 * KIB),
+    (lending, "LARGE", 1400),
     (readers, "WITHHELD", 4 * KIB),
     (readers, "WOKEN_AT_ONCE", 2),
     (target, "WITHHELD", 4 * KIB),

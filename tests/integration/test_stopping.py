@@ -58,10 +58,10 @@ class StoppingTests(PullThroughCase):
         """From now on the disk does not answer."""
         Path(self.folder.path / "hung").touch()
 
-    def download(self, rate: float | None = None) -> Download:
+    def download(self, rate: float | None = None, size: int = 16 * MIB) -> Download:
         """A download that has begun."""
         self.upstream.rate = rate
-        blob = self.upstream.add_generated_blob("team/app", 16 * MIB)
+        blob = self.upstream.add_generated_blob("team/app", size)
         one = Download(self.daemon.client(), f"/v2/team/app/blobs/{blob.digest}")
         wait_until(lambda: one.received > 0, "the first bytes")
         return one
@@ -75,7 +75,15 @@ class StoppingTests(PullThroughCase):
     def test_hung_disk(self) -> None:
         """A disk that hangs delays the stop by no more than 10 s beyond ``drain``; status 1."""
         self.daemon.start()
-        one = self.download(rate=4e6)
+        self.assert_delayed(self.download(rate=4e6))
+
+    def test_hung_disk_behind_a_fast_upstream(self) -> None:
+        """So does one that hangs while threads receive."""
+        self.daemon.start()
+        self.assert_delayed(self.download(size=256 * MIB))
+
+    def assert_delayed(self, one: Download) -> None:
+        """What the disk does to a download delays the stop for a while, and ends it."""
         self.hang()
         wait_until(lambda: "HANGS" in self.daemon.log(), "something hangs")
         self.daemon.process.signal(signal.SIGTERM)

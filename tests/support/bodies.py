@@ -3,6 +3,7 @@
 Bodies arrive chunk by chunk, one for each turn of the clock.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from regcache.errors import UpstreamFailure, UpstreamTimedOut, UpstreamUnreachable
-from regcache.interfaces import IBlobBody, IBodyConsumer
+from regcache.interfaces import IBlobBody, IBodyConsumer, IBodyLoan
 
 
 class BodyOwner(Protocol):
@@ -24,6 +25,7 @@ class BodyOwner(Protocol):
     pace: float
     stall_timeout: float | None
     relays_left: int
+    loans: int
 
     def note_sent(self, content: bytes, start: int, data: bytes) -> None:
         """Some bytes of a body went out."""
@@ -64,9 +66,28 @@ class Fault:
     media_type: str = ""
 
 
+@implementer(IBodyLoan)
+class FakeLoan:
+    """A body whose connection is lent."""
+
+    def __init__(self, body: "FakeBody") -> None:
+        self._body = body
+
+    def receive(self, put: Callable[[memoryview], None], most: int) -> None:
+        """Bring it."""
+        self._body.bring(put, most)
+
+    def give_back(self) -> None:
+        """Once."""
+        assert self._body.lent
+        self._body.lent = False
+
+
 @implementer(IBlobBody)
 class FakeBody:
     """A body in memory.
+
+    :ivar lent: a thread may be receiving it.
 
     :ivar open: the connection is still held.
     :ivar relayed: it has a place among the relays, and none among the downloads.
@@ -91,13 +112,14 @@ class FakeBody:
         self.paused = False
         self.aborted = False
         self.open = True
-        self.delivered = False
+        self.delivered = self.lent = False
         self.relayed = relayed
         self._registry = registry
         self._content = content
         self._fault = fault
         self._first = self._position = start
         self._stop = end
+        self._owed = False
         self._consumer: IBodyConsumer | None = None
         self._call: IDelayedCall | None = None
 
@@ -124,9 +146,45 @@ class FakeBody:
 
     def resume(self) -> None:
         """Go on."""
+        assert not self.lent
         if self.paused:
             self.paused = False
             self._later()
+
+    def lend(self) -> "FakeLoan | None":
+        """Lend it."""
+        assert self.paused
+        assert not self.lent
+        if not self.open:
+            return None
+        self.lent = True
+        self._registry.loans += 1
+        return FakeLoan(self)
+
+    def bring(self, put: Callable[[memoryview], None], most: int) -> None:
+        """As a thread receives: one chunk a turn of the clock, in pieces, up to the fault."""
+        if self._owed:
+            return
+        self._owed = True
+        most = min(most, self._registry.chunk)
+        limit, end = self._limit(), min(self._stop, self._position + most)
+        if limit is not None:
+            end = min(end, self._first + limit)
+        size = max(1, most // 5)
+        while self._position < end:
+            start, stop = self._position, min(end, self._position + size)
+            data = self._piece(start, stop)
+            put(memoryview(data))
+            self._registry.note_sent(self._content, start, data)
+            self._position = stop
+
+    def _piece(self, start: int, stop: int) -> bytes:
+        fault = self._fault
+        data = bytearray(self._content[start + fault.shift : stop + fault.shift])
+        data += bytes(max(0, stop - start - len(data)))
+        if fault.flip is not None and start <= fault.flip < stop:
+            data[fault.flip - start] ^= 0xFF
+        return bytes(data)
 
     def abort(self) -> None:
         """Close."""
@@ -136,7 +194,8 @@ class FakeBody:
 
     def _later(self) -> None:
         if self._call is None and self.delivered and not self.paused and self.open:
-            self._call = self._registry.clock.callLater(self._registry.pace, self._send)
+            turns, self._owed = 1 + self._owed, False
+            self._call = self._registry.clock.callLater(turns * self._registry.pace, self._send)
 
     def _limit(self) -> int | None:
         """Where the fault is, counted from the first byte."""
@@ -145,18 +204,15 @@ class FakeBody:
 
     def _send(self) -> None:
         self._call = None
-        fault, limit, start = self._fault, self._limit(), self._position
+        limit, start = self._limit(), self._position
         stop = min(self._stop, start + self._registry.chunk)
         if limit is not None:
             stop = min(stop, self._first + limit)
-        data = bytearray(self._content[start + fault.shift : stop + fault.shift])
-        data += bytes(max(0, stop - start - len(data)))
-        if fault.flip is not None and start <= fault.flip < stop:
-            data[fault.flip - start] ^= 0xFF
+        data = self._piece(start, stop)
         self._position = stop
-        self._registry.note_sent(self._content, start, bytes(data))
+        self._registry.note_sent(self._content, start, data)
         if data:
-            self._consumer_now().body_chunk(bytes(data))
+            self._consumer_now().body_chunk(data)
         self._go_on(limit is not None and stop - self._first >= limit)
 
     def _go_on(self, at_limit: bool) -> None:

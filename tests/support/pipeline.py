@@ -38,6 +38,7 @@ FALLIBLE = (
     "GrowingContent.store",
     "GrowingContent.hash",
     "GrowingContent.matches",
+    "Receiving.run",
     "PartialFile._commit",
     "PartialFile._discard",
     "PartialFile._clear",
@@ -245,7 +246,7 @@ class Daemon:
         download = self._download(number)
         if download is None or not download._opened:
             return 0
-        return sum(each._queued for each in download._fetching._plan.fills)
+        return sum(each._unwritten.queued for each in download._fetching.plan.fills)
 
     def present(self, number: int) -> int:
         """Bytes of a blob that are being fetched and were written."""
@@ -272,7 +273,7 @@ class Daemon:
             if isinstance(taker, Fill):
                 if body._position == body._stop:
                     continue  # all has come but the end, or what ends it
-                assert taker in taker._owner._plan.fills, "an upstream sends to nobody"
+                assert taker in taker._owner.plan.fills, "an upstream sends to nobody"
                 assert not taker._no_more, "an upstream sends what is not taken"
             elif isinstance(taker, ContinuedBody):
                 assert not taker._over, "an upstream sends to a client that is gone"

@@ -53,6 +53,7 @@ class FakeRegistry:
     :ivar asked: which of its URLs each question for a blob was put to.
     :ivar stall_timeout: after how long a stalled body fails (seconds); None: never.
     :ivar relays_left: how many more bodies may become relays.
+    :ivar loans: how many times one was.
     :ivar sent_wrong: (offset, bytes) of what was sent and is not the content.
     """
 
@@ -75,6 +76,7 @@ class FakeRegistry:
     login_page: Callable[[str, bool], bool] = lambda repository, anonymous: False
     claims: dict[str, Digest | None] = field(default_factory=dict)
     holds: Callable[[str, Digest], bool] = lambda repository, digest: True
+    loans: int = 0
     faults: list[Fault] = field(default_factory=list)
     takes_head: bool = True
     failure: UpstreamFailure | None = None

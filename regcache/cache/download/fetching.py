@@ -64,7 +64,7 @@ class Fetching:
         self._file = target.file
         self._clock = context.clock
         self._events = events
-        self._plan: FillPlan[Fill] = FillPlan(target.file, target.claimed)
+        self.plan: FillPlan[Fill] = FillPlan(target.file, target.claimed)
         self._retries = Retries(
             context.clock,
             context.random,
@@ -83,13 +83,13 @@ class Fetching:
     def wanted(self, position: int) -> None:
         """A reader waits for bytes at a position: ask for them, unless that was done."""
         if self._target.answered:
-            self._request(self._plan.beside(position))
+            self._request(self.plan.beside(position))
 
     def stop(self) -> None:
         """Ask for nothing more. ``drained`` is called when the last write is done."""
         self._stopping = True
         self._retries.cancel()
-        for fill in list(self._plan.fills):
+        for fill in list(self.plan.fills):
             fill.stop()
         self._check_drained()
 
@@ -97,13 +97,13 @@ class Fetching:
         """End all fills at once. No event is reported any more."""
         self._stopping = True
         self._retries.cancel()
-        for fill in list(self._plan.fills):
-            self._plan.remove(fill)
+        for fill in list(self.plan.fills):
+            self.plan.remove(fill)
             fill.drop()
 
     def _step(self) -> None:
         """Ask for what is missing and was not asked for yet. Idempotent."""
-        self._request(self._plan.next_main(), main=True)
+        self._request(self.plan.next_main(), main=True)
 
     def _pause_over(self) -> None:
         self._step()
@@ -111,13 +111,13 @@ class Fetching:
             self._target.changed()  # so that who waits far ahead asks again
 
     def _request(self, stretch: Stretch | None, main: bool = False) -> None:
-        if stretch is None or len(self._plan.fills) >= MOST_FILLS:
+        if stretch is None or len(self.plan.fills) >= MOST_FILLS:
             return
         if self._stopping or self._retries.waiting:  # perhaps since an answer that came at once
             return
         task = self._task
         fill = Fill(self, self._target, stretch, upstream=task.upstream.name, clock=self._clock)
-        self._plan.add(fill, main)
+        self.plan.add(fill, main)
         source, digest, skip = task.source, task.digest, self._retries.skipped()
         with task.timings.active():
             asking = source.registry.get_blob(
@@ -130,18 +130,18 @@ class Fetching:
         asking.addErrback(self._events.failed)
 
     def _answered(self, body: IBlobBody, fill: Fill) -> None:
-        if fill not in self._plan.fills:
+        if fill not in self.plan.fills:
             body.abort()
             return
         try:
             accepted = self._accept(body, fill)
         except UpstreamFailure as failure:
             body.abort()
-            self._plan.remove(fill)
+            self.plan.remove(fill)
             failure.url_index = body.url_index
             self._turned_down(failure)
         except NotStoredError as error:
-            self._plan.remove(fill)
+            self.plan.remove(fill)
             self._events.not_stored(error)
         else:
             if accepted:
@@ -153,9 +153,9 @@ class Fetching:
     def _accept(self, body: IBlobBody, fill: Fill) -> bool:
         """Check an answer against what is known. Returns whether its body is needed."""
         size = self.answers.check(body, fill.position)
-        if body.start < fill.position and self._plan.is_needless(fill):
+        if body.start < fill.position and self.plan.is_needless(fill):
             body.abort()
-            self._plan.remove(fill)
+            self.plan.remove(fill)
             return False
         self._target.announced(body)
         if size is not None:
@@ -173,7 +173,7 @@ class Fetching:
         ready.addErrback(self._events.failed)
 
     def _begin_flow(self, _: None, body: IBlobBody, fill: Fill) -> None:
-        if fill not in self._plan.fills:
+        if fill not in self.plan.fills:
             body.abort()
             return
         self._task.timings.goes_on(body.start)
@@ -182,22 +182,22 @@ class Fetching:
         fill.flow(body)
 
     def _not_prepared(self, failure: Failure, body: IBlobBody, fill: Fill) -> None:
-        if fill not in self._plan.fills or not failure.check(OSError, NoRoomError):
+        if fill not in self.plan.fills or not failure.check(OSError, NoRoomError):
             body.abort()
             return
         self.drop()
         self._events.storage_failed(failure.value, body)
 
     def _refused(self, failure: Failure, fill: Fill) -> None:
-        if fill not in self._plan.fills:
+        if fill not in self.plan.fills:
             return
-        self._plan.remove(fill)
+        self.plan.remove(fill)
         if failure.check(CancelledError):
             self._check_drained()
         elif not isinstance(failure.value, UpstreamFailure):
             self._events.failed(failure)
         elif failure.value.status == RANGE_NOT_SATISFIABLE:
-            self._plan.no_remainder |= self.answers.is_credible(failure.value)
+            self.plan.no_remainder |= self.answers.is_credible(failure.value)
             self._turned_down(self.answers.nothing_at(fill.position, failure.value))
         else:
             self._turned_down(failure.value)
@@ -212,8 +212,8 @@ class Fetching:
             self._check_drained()
             return
         present, answered = self._target.claimed.total, self._target.answered
-        if self._plan.fills and again:
-            self._plan.side_failures += 1
+        if self.plan.fills and again:
+            self.plan.side_failures += 1
         elif not (again and self._retries.count(present, answered)):
             self._events.gave_up(failure)
             return
@@ -221,17 +221,13 @@ class Fetching:
         self._target.hold_nothing()
 
     def _check_drained(self) -> None:
-        if self._stopping and not self._plan.fills:
+        if self._stopping and not self.plan.fills:
             self._events.drained()
-
-    def met_present(self, position: int) -> bool:
-        """Whether a fill may stop at bytes that are claimed from ``position`` on."""
-        return self._plan.met_present(position)
 
     def fill_over(self, fill: Fill, failure: UpstreamFailure | None) -> None:
         """A fill has ended; all bytes that it claimed are written."""
-        self._plan.remove(fill)
-        if failure is None and self._plan.fell_short(fill):
+        self.plan.remove(fill)
+        if failure is None and self.plan.fell_short(fill):
             failure = UpstreamBadAnswer(self._task.upstream.name, "the body ended early")
         if failure is not None:
             self._task.timings.broke_off(fill.position, failure.reason)

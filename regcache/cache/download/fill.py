@@ -13,23 +13,21 @@ The queue of bytes to be written is bounded. With more than ``QUEUE_HIGH`` bytes
 paused, and at ``QUEUE_LOW`` it is read again, so a fill has at most the high mark and one read of
 the socket in memory. The low mark is the size of one write: so the disk has work while the upstream
 begins to send again. The file may keep written bytes longer, until they are hashed; that has a
-bound of its own (``store/trailing_hash.py``).
-
-A write costs about as much as receiving 64 KiB, and each wakes the readers. So a body that comes
-in small pieces is written in batches: of ``BATCH`` bytes, or what has come within ``LINGER`` of the
-first piece. The beginning and the end of a body are written at once.
+bound of its own (``store/trailing_hash.py``). A large body that comes fast is received by threads
+instead, stretch by stretch (``cache/download/lending.py``).
 """
 
-from collections import deque
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regcache.cache.download.planning import Stretch
+from regcache.cache.download.lending import Lending
+from regcache.cache.download.planning import FillPlan, Stretch
 from regcache.cache.download.target import FillTarget
+from regcache.cache.download.unwritten import Run, Unwritten
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.gate import has_result
 from regcache.interfaces import IBlobBody, IBodyConsumer
@@ -38,19 +36,15 @@ from regcache.interfaces import IBlobBody, IBodyConsumer
 QUEUE_HIGH = 2 * 1024 * 1024
 #: ... and read again when no more than this is left (bytes).
 QUEUE_LOW = 1024 * 1024
-#: A job in the pool writes about this much (bytes); a chunk is not divided.
-WRITE_SIZE = 1024 * 1024
-#: So many bytes are written without waiting for more; so are so many at the beginning of a body.
-BATCH = 256 * 1024
-#: How long fewer bytes wait for more (seconds).
-LINGER = 0.002
 
 
 class FillOwner(Protocol):
-    """The interface of what began a fill, for that fill."""
+    """The interface of what began a fill, for that fill.
 
-    def met_present(self, position: int) -> bool:
-        """Whether a fill may stop at bytes that are claimed from ``position`` on."""
+    :ivar plan: what other fills of the download bring.
+    """
+
+    plan: "FillPlan[Fill]"
 
     def fill_over(self, fill: "Fill", failure: UpstreamFailure | None) -> None:
         """The fill has ended; all bytes that it claimed are written."""
@@ -59,15 +53,10 @@ class FillOwner(Protocol):
         """The disk refused a write."""
 
 
-class _Run:
-    """Contiguous chunks that wait to be written."""
-
-    __slots__ = ("chunks", "length", "offset")
-
-    def __init__(self, offset: int) -> None:
-        self.offset = offset
-        self.length = 0
-        self.chunks: list[bytes] = []
+def _is_surplus(position: int, size: int | None, body: IBlobBody | None) -> bool:
+    """Whether bytes before ``position`` were not announced."""
+    ends = (size, None if body is None else body.end)
+    return any(end is not None and position > end for end in ends)
 
 
 @implementer(IBodyConsumer)
@@ -85,13 +74,9 @@ class Fill:
     ) -> None:
         self._owner = owner
         self._target = target
-        self._clock = clock
-        self._lingering: IDelayedCall | None = None
-        self._eager_to = stretch.start + BATCH
         self.end = stretch.end
         self._upstream = upstream
-        self._runs: deque[_Run] = deque()
-        self._queued = 0
+        self._unwritten = Unwritten(clock, stretch.start, self._lingered)
         self._writing = False
         self._no_more = False
         self._over = False
@@ -100,11 +85,12 @@ class Fill:
         self._asking: Deferred[IBlobBody] | None = None
         self.body: IBlobBody | None = None
         self.position = stretch.start
+        self._lending = Lending(target, owner.plan.next_fill, self._received)
 
     @property
     def stretch(self) -> Stretch:
         """The part that this fill will still bring."""
-        return Stretch(self.position, self.end)
+        return Stretch(self._lending.end or self.position, self.end)
 
     def ask(self, asking: "Deferred[IBlobBody]") -> None:
         """Wait for the upstream's answer, which :meth:`stop` cancels."""
@@ -119,7 +105,8 @@ class Fill:
         """Begin to take the body."""
         self.body = body
         self.position = body.start
-        self._eager_to = body.start + BATCH
+        self._unwritten.begin(body.start)
+        self._lending.flow(body)
         if self._over:
             body.abort()
         else:
@@ -145,28 +132,22 @@ class Fill:
             else:
                 body.abort()
 
-    def _let_go_of_surplus(self) -> None:
-        """Abort a body that goes on although all of it should have come."""
-        if self.body is not None:
-            self.body.abort()
-
     def drop(self) -> None:
         """Stop, and drop bytes that have arrived. The owner is not told anything any more."""
         self._over = True
-        self._runs.clear()
-        if self._lingering is not None:
-            self._linger_no_more()
+        self._unwritten.clear()
         self._let_go()
         self._no_more = True
 
     def body_chunk(self, data: bytes) -> None:
         """Queue the new parts of a chunk. Stop if all that follows is present."""
         if self._no_more:
-            self._let_go_of_surplus()
+            if self.body is not None:  # which goes on although all of it should have come
+                self.body.abort()
             return
         start, end = self.position, self.position + len(data)
         self.position = end
-        if self._is_surplus(end):
+        if _is_surplus(end, self._target.file.size, self.body):
             self._break(UpstreamBadAnswer(self._upstream, "more bytes than announced"))
             return
         claimed = self._target.claimed
@@ -174,21 +155,16 @@ class Fill:
         claimed.add(start, end)
         for gap_start, gap_end in gaps:
             whole = gap_end - gap_start == len(data)
-            self._queue(gap_start, data if whole else data[gap_start - start : gap_end - start])
-        if claimed.end_of(end) > end and self._owner.met_present(end):
-            self.stop()
+            part = data if whole else data[gap_start - start : gap_end - start]
+            self._unwritten.put(gap_start, part)
+        if self._meets_present():
             return
-        if self._queued > QUEUE_HIGH and self.body is not None:
-            self.body.pause()
+        body = self.body
+        if body is not None:
+            lend = self._lending.consider(body, end, len(data))
+            if lend or self._unwritten.queued > QUEUE_HIGH:
+                body.pause()
         self._pump()
-
-    def _is_surplus(self, position: int) -> bool:
-        """Whether bytes before ``position`` were not announced."""
-        size = self._target.file.size
-        if size is not None and position > size:
-            return True
-        end = None if self.body is None else self.body.end
-        return end is not None and position > end
 
     def body_ended(self) -> None:
         """The upstream sent all that it announced."""
@@ -209,44 +185,49 @@ class Fill:
             self._failure = failure
         self._pump()
 
-    def _queue(self, offset: int, data: bytes) -> None:
-        run = self._runs[-1] if self._runs else None
-        if run is None or run.offset + run.length != offset or run.length >= WRITE_SIZE:
-            run = _Run(offset)
-            self._runs.append(run)
-        run.chunks.append(data)
-        run.length += len(data)
-        self._queued += len(data)
-
     def _pump(self) -> None:
-        if self._writing or self._over:
+        if self._writing or self._over or self._lending.end is not None:
             return
-        if self._runs:
-            self._write_or_linger()
+        if self._unwritten:
+            run = self._unwritten.take_batch(self._no_more)
+            if run is not None:
+                self._write(run)
         elif self._no_more:
             self._over = True
             self._owner.fill_over(self, self._failure)
+        elif self._lending.wanted and self.body is not None:
+            self._lending.lend_or_resume(self.body, self.position)
 
-    def _write_or_linger(self) -> None:
-        eager = self._no_more or self._runs[0].offset < self._eager_to
-        if eager or self._queued >= BATCH:
-            self._write(self._runs.popleft())
-        elif self._lingering is None:
-            self._lingering = self._clock.callLater(LINGER, self._lingered)
+    def _received(self, count: int, fault: BaseException | None) -> None:
+        """Threads have received so many bytes of the body. It is lent again before all else."""
+        self.position += count
+        if self._over:
+            return
+        if fault is not None:
+            self._cannot_write(fault)
+            return
+        position = self.position
+        if self._no_more or self._meets_present() or self.body is None:
+            self._pump()
+        elif self._lending.is_fast(count):
+            self._lending.lend_or_resume(self.body, self.position)
+        else:
+            self.body.resume()
+        self._target.wrote(position, self.end)
+
+    def _meets_present(self) -> bool:
+        """Stop if all that follows is present."""
+        position = self.position
+        met = self._target.claimed.end_of(position) > position
+        if met and self._owner.plan.met_present(position):
+            self.stop()
+        return self._no_more
 
     def _lingered(self) -> None:
-        self._lingering = None
-        if self._runs and not self._writing:
-            self._write(self._runs.popleft())
+        if self._unwritten and not self._writing:
+            self._write(self._unwritten.take())
 
-    def _linger_no_more(self) -> None:
-        lingering, self._lingering = self._lingering, None
-        if lingering is not None:
-            lingering.cancel()
-
-    def _write(self, run: _Run) -> None:
-        if self._lingering is not None:
-            self._linger_no_more()
+    def _write(self, run: Run) -> None:
         self._writing = True
         writing = self._target.file.write(run.offset, run.chunks)
         if has_result(writing):
@@ -256,10 +237,11 @@ class Fill:
 
     def _wrote(self, _: None, length: int) -> None:
         self._writing = False
-        self._queued -= length
+        self._unwritten.written(length)
         if self._over:
             return
-        if self._queued <= QUEUE_LOW and self.body is not None and not self._no_more:
+        more = self._unwritten.queued <= QUEUE_LOW and not self._no_more
+        if more and self.body is not None and not self._lending.wanted:
             self.body.resume()
         self._target.wrote(self.position, self.end)
         self._pump()
@@ -267,7 +249,10 @@ class Fill:
     def _write_failed(self, failure: Failure) -> None:
         self._writing = False
         if not self._over:
-            self._over = True
-            self._runs.clear()
-            self._let_go()
-            self._owner.fill_cannot_write(failure.value)
+            self._cannot_write(failure.value)
+
+    def _cannot_write(self, error: BaseException | None) -> None:
+        self._over = True
+        self._unwritten.clear()
+        self._let_go()
+        self._owner.fill_cannot_write(error)

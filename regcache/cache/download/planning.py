@@ -161,6 +161,11 @@ class FillPlan(Generic[F]):
             return False
         return met_present(self._claimed, position, self._file.size)
 
+    def next_fill(self, position: int) -> int | None:
+        """Where the first fill behind ``position`` is; None if there is none."""
+        starts = [each.start for each in self._stretches() if each.start > position]
+        return min(starts, default=None)
+
     def is_needless(self, fill: F) -> bool:
         """Note that ranges are ignored. Returns whether another fill brings everything anyway."""
         self.ranges_ignored = True

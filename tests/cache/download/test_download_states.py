@@ -244,7 +244,9 @@ class FillingLastReaderLeavesMuch(state_rows.Row):
     def reach(self) -> None:
         self.client = self.pull()
         self.until(lambda: self.client.data)
-        self.until(lambda: any(fill._queued for fill in self.download._fetching._plan.fills))
+        self.until(
+            lambda: any(fill._unwritten.queued for fill in self.download._fetching.plan.fills)
+        )
         self.client.leave()
         self.assertEqual(self.state(), "parking")
         self.assertFalse(self.registry.bodies[0].open)

@@ -7,8 +7,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.download.fill import BATCH, LINGER, QUEUE_HIGH, QUEUE_LOW, WRITE_SIZE, Fill
+from regcache.cache.download.fill import QUEUE_HIGH, QUEUE_LOW, Fill
 from regcache.cache.download.planning import Stretch
+from regcache.cache.download.unwritten import BATCH, LINGER, WRITE_SIZE
 from regcache.errors import UpstreamFailure
 from regcache.intervals import Intervals
 
@@ -47,6 +48,11 @@ class Owner:
 
     def __init__(self) -> None:
         self.over: list[UpstreamFailure | None] = []
+        self.plan: Any = self
+
+    def next_fill(self, position: int) -> int | None:
+        """There is no other one."""
+        return None
 
     def met_present(self, position: int) -> bool:
         """Nothing is here."""

@@ -1,0 +1,119 @@
+"""Lends the connection of a fill to a thread, for large bodies that come fast.
+
+==========  ========================================================================
+state       meaning
+==========  ========================================================================
+reading     the reactor receives the body, piece by piece
+wanted      the body is paused; it is lent when what has come is written
+lent        threads receive, decrypt, hash and write a stretch of the content
+==========  ========================================================================
+
+===================  =====================  ======================  ==========================
+event                reading                wanted                  lent
+===================  =====================  ======================  ==========================
+a large piece        wanted, if enough is   reading on is not       (none comes)
+                     to come                worth it: stays
+nothing to write                            lent; reading, if the
+                                            body cannot be lent
+the job ends                                                        see below
+stop, drop           reading                reading                 the body is aborted, so the
+                                                                    job ends soon
+===================  =====================  ======================  ==========================
+
+The stretch is claimed before the job, so no other fill writes there; what the job did not bring is
+given back after it. It ends where anything is claimed, and where another fill begins, even if that
+has no answer yet: no byte is fetched twice. It ends before the last bytes of the body, which come
+through the parser of HTTP: so that sees the end of each body. Behind a job that brought much there
+is another one; else the reactor receives again, until the pieces are large.
+"""
+
+from collections.abc import Callable
+
+from twisted.python.failure import Failure
+
+from regcache.cache.download.target import FillTarget
+from regcache.interfaces import IBlobBody, IBodyLoan, Received
+
+#: What a job receives at most (bytes). Readers are woken after each.
+MOST = 16 * 1024 * 1024
+#: What it has to bring, so that there is another one; and less than that is not lent (bytes).
+LEAST = 1024 * 1024
+#: The last bytes of each body are not lent.
+TAIL = 64 * 1024
+#: Nor are the first, so that readers have them at once (bytes).
+HEAD = 1024 * 1024
+#: A body that comes in pieces of this size is fast (bytes).
+LARGE = 128 * 1024
+
+
+class Lending:
+    """What of one body is received by threads.
+
+    :param target: where the bytes belong.
+    :param next_fill: where the first other fill behind an offset is; None if there is none.
+    :param received: called when a thread has received so many bytes, with the fault, if any.
+    :ivar wanted: whether the body is to be lent as soon as nothing waits to be written.
+    :ivar end: behind the stretch that is lent; None when none is.
+    """
+
+    def __init__(
+        self,
+        target: FillTarget,
+        next_fill: Callable[[int], int | None],
+        received: Callable[[int, BaseException | None], None],
+    ) -> None:
+        self._target = target
+        self._next_fill = next_fill
+        self._received = received
+        self._not_before = 0
+        self.wanted = False
+        self.end: int | None = None
+
+    def flow(self, body: IBlobBody) -> None:
+        """A body begins."""
+        self._not_before = body.start + HEAD
+
+    def consider(self, body: IBlobBody, position: int, length: int) -> bool:
+        """Whether to pause the body and to lend it: a piece of this length has come."""
+        if length >= LARGE and position >= self._not_before:
+            self.wanted = self._stretch_end(body, position) - position >= LEAST
+        return self.wanted
+
+    def lend_or_resume(self, body: IBlobBody, position: int) -> None:
+        """Lend the body, from ``position`` on, or have the reactor read on."""
+        if not self._begin(body, position):
+            body.resume()
+
+    def _begin(self, body: IBlobBody, position: int) -> bool:
+        """Lend the body. Returns whether it was; then its job may have ended already."""
+        self.wanted = False
+        end = self._stretch_end(body, position)
+        loan = body.lend() if end - position >= LEAST else None
+        if loan is None:
+            self._not_before = position + MOST
+            return False
+        self.end = end
+        self._target.claimed.add(position, end)
+        receiving = self._target.file.receive(position, end, loan.receive)
+        receiving.addBoth(self._ended, loan, position)
+        return True
+
+    def is_fast(self, count: int) -> bool:
+        """Whether a job that brought so many bytes is worth another one."""
+        return count >= LEAST
+
+    def _stretch_end(self, body: IBlobBody, position: int) -> int:
+        """The end of what may be lent: not claimed, asked for by another fill, or of the last."""
+        if body.end is None or self._target.file.size is None or self._target.file.in_memory:
+            return position
+        end = min(position + MOST, body.end - TAIL)
+        met = self._target.claimed.next_start(position), self._next_fill(position)
+        return min([end, *(each for each in met if each is not None)])
+
+    def _ended(self, outcome: Received | Failure, loan: IBodyLoan, position: int) -> None:
+        received = Received(0, outcome.value) if isinstance(outcome, Failure) else outcome
+        end, self.end = self.end, None
+        assert end is not None
+        self._target.claimed.remove(position + received.count, end)
+        loan.give_back()
+        self._received(received.count, received.fault)

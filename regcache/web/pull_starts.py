@@ -22,7 +22,6 @@ from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
 from regcache.digests import Digest
-from regcache.light_dataclass import dataclass
 
 #: How long a client may take to fetch the parts of an image (seconds).
 LONGEST_PULL = 600.0
@@ -30,18 +29,25 @@ LONGEST_PULL = 600.0
 MOST_PULLS = 8192
 
 
-@dataclass(frozen=True, slots=True)
 class _Start:
-    digest: Digest
-    is_index: bool
-    by_tag: bool
+    """What a client was given last of a repository, and when (clock seconds)."""
+
+    __slots__ = ("at", "by_tag", "digest", "is_index")
+
+    def __init__(self, at: float, digest: Digest, is_index: bool, by_tag: bool) -> None:
+        self.at, self.digest = at, digest
+        self.is_index, self.by_tag = is_index, by_tag
 
 
 class PullStarts:
-    """Remembers what clients began to pull. They choose the keys, so it is bounded."""
+    """Remembers what clients began to pull. They choose the keys, so it is bounded.
+
+    It is asked for each manifest, so what is known of a client is changed in its place.
+    """
 
     def __init__(self, clock: IReactorTime, most: int = MOST_PULLS) -> None:
-        self._starts: BoundedTable[Hashable, _Start] = BoundedTable(most, clock)
+        self._clock = clock
+        self._starts: BoundedTable[Hashable, _Start] = BoundedTable(most)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -51,15 +57,15 @@ class PullStarts:
 
         :param key: the client and the repository.
         """
-        if not by_tag:
-            begun = self._starts.get(key)
-            if begun is not None and begun.by_tag and begun.digest == digest:
-                self._put(key, _Start(digest, is_index, False))
+        now, begun = self._clock.seconds(), self._starts.get(key)
+        if begun is None:
+            self._starts.put(key, _Start(now, digest, is_index, by_tag))
+            return True
+        is_part = False
+        if not by_tag and begun.at <= now < begun.at + LONGEST_PULL:
+            is_part = begun.by_tag and begun.digest == digest
+            if begun.is_index and not is_index and not is_part:
                 return False
-            if begun is not None and begun.is_index and not is_index:
-                return False
-        self._put(key, _Start(digest, is_index, by_tag))
-        return True
-
-    def _put(self, key: Hashable, start: _Start) -> None:
-        self._starts.put(key, start, seconds=LONGEST_PULL)
+        begun.at, begun.digest = now, digest
+        begun.is_index, begun.by_tag = is_index, by_tag
+        return not is_part

@@ -29,6 +29,7 @@ LONGEST_AGENT = 200
 LONGEST_PATH = 256
 #: Paths of which the rest is a secret.
 _SECRET_PATH = re.compile(rb"/+knock/", re.IGNORECASE)
+_ADDRESSES = (IPv4Address, IPv6Address)
 #: What clients say they are, of which there are few.
 MOST_AGENTS = 256
 _agents: dict[bytes, bytes] = {}
@@ -177,7 +178,7 @@ def agent_of(headers: Headers) -> bytes:
 
 def describe_peer(address: IAddress | None) -> str:
     """An address without its port; IPv4 mapped into IPv6 as IPv4; ``unix`` for a unix socket."""
-    if isinstance(address, IPv4Address | IPv6Address):
+    if isinstance(address, _ADDRESSES):
         return str(address.host).removeprefix("::ffff:")
     return "unix"
 

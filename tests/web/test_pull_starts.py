@@ -51,6 +51,16 @@ class PullStartTests(SynchronousTestCase):
         self.clock.advance(LONGEST_PULL)
         self.assertTrue(self.digest(ONE, "one"))
 
+    def test_time(self) -> None:
+        """What a client was given counts from the last time, and not if the clock was set back."""
+        self.tag(LIST, is_index=True)
+        self.clock.advance(LONGEST_PULL - 1)
+        self.tag(LIST, is_index=True)
+        self.clock.advance(LONGEST_PULL - 1)
+        self.assertFalse(self.digest(ONE))
+        self.clock.rightNow = 0.0
+        self.assertTrue(self.digest(ONE))
+
     def test_overfilled(self) -> None:
         """Clients that make up keys take no more memory."""
         starts = PullStarts(self.clock, 10)

@@ -22,8 +22,8 @@ class RemovalTarget:
 
     :ivar tag: of :attr:`RemovedKind.TAG`, else "".
     :ivar digest: of the other kinds, else None.
-    :ivar arriving: of a blob: it is being fetched now, and so is to be removed although its bytes
-        are not here yet.
+    :ivar arriving: of a blob: it is being fetched now, or was in part, and so is to be removed
+        although its bytes are not here yet.
     """
 
     kind: RemovedKind

@@ -6,7 +6,8 @@ step          event                                 what holds afterwards
 waiting       the removals before it are done       looking
 looking       it is not here, or it is pinned       over: refused; nothing has changed
 looking       it is a blob that is being fetched,   forgotten, so that its readers get it and
-              and nothing here lists it             it is not kept; looking again
+              or was in part, and nothing here      it is not kept, nor its partial files; looking
+              lists it                              again
 again         it is not here                        over: done
 again         it was stored before all have         forgetting
               acknowledged
@@ -194,19 +195,22 @@ class Removal:
         finally:
             self._turns.release()
 
-    async def _fetched_for(self, target: RemovalTarget) -> Repository | None:
-        """For which repository what is to be removed is only being fetched, if it is a blob."""
+    async def _fetched_for(self, target: RemovalTarget) -> set[Repository]:
+        """For which repositories what is to be removed is being fetched, or was in part."""
         if target.kind is not RemovedKind.BLOB or target.digest is None:
-            return None
+            return set()
         download = await self.downloads.find(target.digest, target.repository.upstream)
-        return None if download is None else download.task.source.repository
+        if download is not None:
+            return {download.task.source.repository}
+        return await self.store.parked_for(target.digest)
 
     async def _remove(self, target: RemovalTarget, by: str) -> Removed:
         fetched_for = await self._fetched_for(target)
-        target = replace(target, arriving=fetched_for is not None)
+        target = replace(target, arriving=bool(fetched_for))
         seen = await self.index.look(target)
-        if not seen.found and fetched_for == target.repository:
+        if not seen.found and target.digest and target.repository in fetched_for:
             await self.forgetting.remove(Kind.CONTENT, target.digest)
+            await self.store.remove_partials(target.digest)
             seen = await self.index.look(target)
             if not seen.found:
                 return Removed()

@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface
 
 from regcache.digests import Digest
 from regcache.generations import Generations
-from regcache.identity import UpstreamIdentity
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.intervals import Intervals
 from regcache.light_dataclass import dataclass
 
@@ -61,6 +61,7 @@ class IPartialFile(IContentFile):
 
     present: Intervals = Attribute("What has been written. Changed in the reactor thread only.")
     anonymous: bool = Attribute("Every byte so far was given without credentials.")
+    repository: str = Attribute("For which repository of its upstream it is fetched.")
 
     content: bytes | None = Attribute("All of it, where it is in memory; else None.")
     in_memory: bool = Attribute("Nothing of it is on the disk.")
@@ -203,6 +204,9 @@ class IBlobStore(Interface):
 
         Requests that wait for it go on then, in either case.
         """
+
+    def parked_for(digest: Digest) -> "Deferred[set[Repository]]":
+        """For which repositories partial files of a digest were fetched that are not open."""
 
     def remove_partials(digest: Digest) -> "Deferred[int]":
         """Delete partial files that are not open. Gives how many bytes that freed."""

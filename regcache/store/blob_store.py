@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.facts import in_blocks
-from regcache.identity import UpstreamIdentity
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import Found, IBlobStore, IPartialFile, IWorkPool, Verified
 from regcache.store.content_file import CachedReads
 from regcache.store.content_look_up import ContentLookUp
@@ -169,15 +169,11 @@ class BlobStore:
         return succeed(SpooledFile(digest, begin_file, self.keep, self.backlog))
 
     def partials(self) -> "Deferred[list[PartialFact]]":
-        """The partial files on disk; a bounded number. Fails with OSError."""
+        """The partial files; a bounded number. Fails with OSError."""
         return self._partials.facts()
 
     def sweep_partials(self, before: float) -> "Deferred[int]":
-        """Remove partial files that are not open and were last written before that time.
-
-        :param before: Unix seconds.
-        :returns: how many bytes of disk that freed. Fails with OSError.
-        """
+        """Remove partial files that are closed and older. Gives the bytes of disk that it freed."""
         return self._partials.sweep(before)
 
     def reading(self) -> Iterator[Digest]:
@@ -187,6 +183,10 @@ class BlobStore:
     def changing(self) -> Iterator[Digest]:
         """The digests of contents that are being stored or removed."""
         return chain(self._names, self._partials.under_commit)
+
+    def parked_for(self, digest: Digest) -> "Deferred[set[Repository]]":
+        """For which repositories partial files of a digest were fetched that are not open."""
+        return self._partials.sources(digest)
 
     def remove_partials(self, digest: Digest) -> "Deferred[int]":
         """Remove the partial files of a digest that are not open. Gives the bytes that it freed."""

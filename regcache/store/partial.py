@@ -104,6 +104,7 @@ class PartialFile(PresentContent):
     ) -> None:
         super().__init__(names.digest, state.size, opened, cached)
         self.anonymous = state.anonymous
+        self.repository = ""
         self._upstream = state.upstream
         self.present = state.present
         self._names = names
@@ -135,6 +136,7 @@ class PartialFile(PresentContent):
             anonymous=self.anonymous,
             present=self.present,
             upstream=self._upstream,
+            repository=self.repository,
         )
 
     def set_size(self, size: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, field
 from typing import Any
 
 from regcache.digests import Digest
-from regcache.identity import UpstreamIdentity
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.intervals import Intervals
 from regcache.light_dataclass import dataclass
 from regcache.store.aside import open_regular
@@ -40,6 +40,7 @@ class Sidecar:
     :ivar present: the intervals that were written; a crash of the machine may lose them.
     :ivar synced: those of them that are on the disk for certain.
     :ivar upstream: the one that gave all of it.
+    :ivar repository: of it, for which it was asked last; "" where that is not known.
     """
 
     size: int | None = None
@@ -48,6 +49,7 @@ class Sidecar:
     present: Intervals = field(default_factory=Intervals)
     synced: Intervals = field(default_factory=Intervals)
     upstream: UpstreamIdentity | None = None
+    repository: str = ""
 
 
 def read_boot_id() -> str:
@@ -68,6 +70,7 @@ def encode_sidecar(sidecar: Sidecar, digest: Digest, boot_id: str) -> bytes:
         "size": sidecar.size,
         "anonymous": sidecar.anonymous,
         "upstream": sidecar.upstream and describe(sidecar.upstream),
+        "repository": sidecar.repository,
         "present": list(sidecar.present)[:_MOST_INTERVALS],
         "synced": list(sidecar.synced)[:_MOST_INTERVALS],
     }
@@ -91,14 +94,30 @@ def read_sidecar(
     :param file_size: of the partial file, in bytes.
     """
     with suppress(OSError, ValueError, RecursionError):
-        descriptor, status = open_regular(path, os.O_RDONLY)
-        with open(descriptor, "rb") as source:
-            text = source.read(_MOST_BYTES)
-        if status.st_size <= _MOST_BYTES:
-            return _interpret(
-                json.loads(text), digest, boot_id=boot_id, file_size=file_size, upstream=upstream
-            )
+        return _interpret(
+            _load(path), digest, boot_id=boot_id, file_size=file_size, upstream=upstream
+        )
     return None
+
+
+def read_source(path: str, digest: Digest) -> Repository | None:
+    """For which repository the content beside a sidecar was asked; None if unknown. Blocks."""
+    with suppress(OSError, ValueError, RecursionError):
+        document = _load(path)
+        _require(isinstance(document, dict) and document.get("digest") == str(digest))
+        repository = document.get("repository")
+        _require(isinstance(repository, str) and repository != "")
+        return Repository(understand(document.get("upstream")), repository)
+    return None
+
+
+def _load(path: str) -> Any:
+    """:raises OSError, ValueError, RecursionError: if it is none, or too large for one."""
+    descriptor, status = open_regular(path, os.O_RDONLY)
+    with open(descriptor, "rb") as source:
+        text = source.read(_MOST_BYTES)
+    _require(status.st_size <= _MOST_BYTES)
+    return json.loads(text)
 
 
 def _interpret(
@@ -189,6 +208,10 @@ class PartialNames:
             raw.close()
             raise
         return raw, state, status.st_blocks * _BLOCK
+
+    def source(self) -> Repository | None:
+        """For which repository it was asked last; None if unknown."""
+        return read_source(self._sidecar, self.digest)
 
     def save(self, state: Sidecar, durable: bool) -> None:
         """Write the sidecar."""

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regcache.digests import Digest
-from regcache.identity import UpstreamIdentity
+from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IWorkPool
 from regcache.light_dataclass import dataclass
 from regcache.store.aside import NotOursError
@@ -211,6 +211,17 @@ class PartialFiles:
     async def _sweep(self, before: float) -> int:
         await self._pool.run(_remove_temporaries, self._paths, before)
         return await self._remove_all(await self._pool.run(_list_keys, self._paths), before)
+
+    def sources(self, digest: Digest) -> "Deferred[set[Repository]]":
+        """For which repositories files of a digest were fetched that are not open, as they say."""
+        return handed_over(Deferred.fromCoroutine(self._sources(digest)))
+
+    async def _sources(self, digest: Digest) -> set[Repository]:
+        keys: list[PartialKey] = await self._pool.run(_list_keys, self._paths)
+        names = [self._names(each) for each in keys if each.digest == digest]
+        parked = [each for each in names if each.key not in self._locks]
+        found = [await self._pool.run(each.source) for each in parked]
+        return {each for each in found if each is not None}
 
     def remove(self, digest: Digest) -> "Deferred[int]":
         """Remove the files of a digest that are not open, of any upstream.

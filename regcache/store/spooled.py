@@ -84,7 +84,7 @@ class SpooledFile:
         self._begin_file = begin_file
         self._keep = keep
         self._backlog = backlog
-        self._anonymous = True
+        self._anonymous, self.repository = True, ""
         self._chunks: list[bytes] = []
         self._length = 0
         self._disk = LateFile(self._move)
@@ -152,7 +152,7 @@ class SpooledFile:
                 await file.discard()
             if file.present:  # of an earlier attempt that was not known
                 await file.clear()
-            file.anonymous = self._anonymous
+            file.anonymous, file.repository = self._anonymous, self.repository
             if self._length:
                 await file.write(0, self._chunks)
             if self.size is not None:
@@ -162,7 +162,7 @@ class SpooledFile:
                 await file.discard()
             file.close()
             raise
-        file.anonymous = self._anonymous
+        file.anonymous, file.repository = self._anonymous, self.repository
         self.present = file.present
         self._chunks, self._length = [], 0
         if self._closed:

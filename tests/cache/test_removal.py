@@ -333,6 +333,31 @@ class MeanwhileTests(RemovalCase):
         self.assertEqual(self.blob(layers[1]), layer)
         self.assertEqual(self.names(), {digest.hex, layers[1].hex})
 
+    def park(self, digest: Digest, repository: str = "org/a") -> None:
+        """A client leaves when it has some of a blob; the daemon stops, and starts again."""
+        served = self.caches.served(repository)
+        opened = Deferred.fromCoroutine(self.caches.blobs.open(served, digest))
+        self.caches.run(turns=15)
+        sink = Sink()
+        reader = self.successResultOf(opened).reader
+        reader.begin(0, reader.size, sink)
+        reader.leave()
+        self.stop()
+        self.start()
+        self.assertTrue(any(digest.hex in each for each in self.names()), self.names())
+
+    def test_parked_blob(self) -> None:
+        """Of a blob that is here in part nothing stays, with its manifest here and without."""
+        digest, layers = self.image(self.layer(KIB), self.layer(600 * KIB))
+        self.result(self.caches.tags.by_tag(self.caches.served("org/a"), "1"))
+        for blob in (layers[1], self.up.add(self.layer(600 * KIB))):
+            self.park(blob)
+            self.refusal(blob_of(self.repository("org/b"), blob), NotHereError)
+            self.assertEqual(len(self.names()), 3)
+            self.assertEqual(self.remove(blob_of(self.repository(), blob)).freed, 0)
+            self.assertEqual(self.names(), {digest.hex})
+            self.refusal(blob_of(self.repository(), blob), NotHereError)
+
     def test_stored_while_it_is_looked_for(self) -> None:
         """A blob that nothing lists, and that is stored while the index is asked, is removed."""
         single = self.up.add(self.layer(300 * KIB))

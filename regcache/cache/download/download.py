@@ -154,6 +154,7 @@ class Download:
         except OSError as error:
             self.storage_failed(error)
             return
+        file.repository = task.source.repository.name
         self.readers.file = file
         self._verification = self.closing.opened(file)
         await self._fill(file)

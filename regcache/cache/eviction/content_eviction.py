@@ -79,6 +79,8 @@ class ContentEviction:
         try:
             gone = await self._places.evict(candidates, selection)
         except OSError as error:
+            if error.errno is None:  # it is closed, as the daemon stops: pins are not known
+                raise
             self._log.warn("what is evicted cannot be noted yet: {error}", error=error)
             gone, noted = candidates, False
         finally:

@@ -10,7 +10,9 @@ from regcache.cache.eviction.sweep_times import FIRST, SweepRules, SweepTimes
 from regcache.cache.eviction.sweeper import Swept
 from regcache.digests import Digest
 from regcache.facts import CronLine
+from regcache.retention import FIRST as START
 from regcache.retention import Selection
+from regcache.store.index_file import IndexUnavailableError
 from regcache.timetables import next_time
 from tests.support.evictions import MIB, Storage
 
@@ -68,6 +70,17 @@ class SweeperTests(SweepCase):
         self.assertEqual((swept.contents, swept.freed // MIB), (3, 2))
         self.assertEqual(self.storage.ledger.contents, self.storage.on_disk())
         self.assertEqual(self.storage.sweeper.last, swept)
+
+    def test_index_is_closed(self) -> None:
+        """Where the daemon stops meanwhile nothing goes that the index could not look at."""
+        self.clock.advance(DAY)
+        found = self.storage.index.places.candidates(START, self.clock.seconds())
+        candidates = self.successResultOf(found).candidates
+        self.assertTrue(all(self.storage.eviction.may_go(each.digest) for each in candidates))
+        self.successResultOf(self.storage.index.close())
+        self.refusal(self.storage.eviction.evict(candidates), IndexUnavailableError)
+        self.assertEqual(self.stored(*self.image), [True] * 3)
+        self.assertTrue(all(self.storage.eviction.may_go(each.digest) for each in candidates))
 
     def test_used_at_its_turn(self) -> None:
         """A use that was noted a moment ago, and is not written yet, counts."""

@@ -39,16 +39,23 @@ SELECT CASE
 FROM aged GROUP BY place
 """
 
-_BY_UPSTREAM = f"""
-SELECT upstream, sum(size), sum(iif(pinned, size, 0)) FROM (
-    SELECT DISTINCT l.content_id, u.name AS upstream, p.size,
-        {_IS_PINNED} AS pinned
-    FROM places p CROSS JOIN links l ON l.content_id = p.content_id
-    CROSS JOIN upstreams u ON u.key = l.upstream
-    WHERE p.content_id > :after AND p.content_id <= :end AND +p.place = 'disk'
-)
-GROUP BY upstream
+# Each content once for an upstream, in the order of the table: no row is sorted for that.
+_GIVEN = """
+SELECT DISTINCT content_id, upstream FROM links WHERE content_id > :after AND content_id <= :end
 """
+# Where several upstreams have had the same name it counts once for all of them.
+_GIVEN_BY_NAME = """
+SELECT DISTINCT l.content_id, u.name AS upstream
+FROM links l CROSS JOIN upstreams u ON u.key = l.upstream
+WHERE l.content_id > :after AND l.content_id <= :end
+"""
+_BY_UPSTREAM = f"""
+WITH given AS MATERIALIZED ({{}})
+SELECT g.upstream, sum(p.size), sum(iif({_IS_PINNED}, p.size, 0))
+FROM given g CROSS JOIN places p ON p.content_id = g.content_id AND p.place = 'disk'
+GROUP BY g.upstream
+"""
+_ARE_SAME = "SELECT count(*) > count(DISTINCT name) OR count(*) > sum(key = name) FROM upstreams"
 
 _REPOSITORIES = """
 SELECT u.name, count(*) FROM repositories r JOIN upstreams u ON u.key = r.upstream
@@ -86,12 +93,14 @@ def step(connection: sqlite3.Connection, work: SumsWork) -> None:
     """Add up a part of it."""
     end = time.perf_counter() + STEP
     (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
+    (are_same,) = connection.execute(_ARE_SAME).fetchone()
+    by_upstream = _BY_UPSTREAM.format(_GIVEN_BY_NAME if are_same else _GIVEN)
     while work.after is not None and time.perf_counter() < end:
         names = {"now": work.now, "after": work.after, "end": work.after + RANGE}
         for place, size, pinned in connection.execute(_BY_AGE, names):
             work.by_age[place] += size
             work.pinned += pinned
-        for upstream, size, pinned in connection.execute(_BY_UPSTREAM, names):
+        for upstream, size, pinned in connection.execute(by_upstream, names):
             sums = work.upstreams.setdefault(upstream, [0, 0])
             sums[0] += size
             sums[1] += pinned

@@ -104,7 +104,7 @@ class Site(http.HTTPFactory):
         self.draining = False
         self.errors = ErrorAnswers(clock)
         self.refused_certificates = RefusedCertificates(clock)
-        self._recorders = recorders
+        self._recorders = _methods(recorders)
         self._waiting: list[Deferred[None]] = []
         self._second = -1
         self._standard: dict[tuple[bool, bool], HeaderBlock] = {}
@@ -220,3 +220,8 @@ class Site(http.HTTPFactory):
             waiting, self._waiting = self._waiting, []
             for each in waiting:
                 each.callback(None)
+
+
+def _methods(recorders: Sequence[Recorder]) -> list[Recorder]:
+    """What calls these: Python calls a method in a third of the time that an object takes."""
+    return [each.__call__ for each in recorders]  # type: ignore[operator]

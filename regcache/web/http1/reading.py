@@ -40,11 +40,13 @@ class PlainHead(NamedTuple):
     """The head of an HTTP/1.1 request without a body.
 
     :ivar fields: names, as they were sent, with their values.
+    :ivar has_connection: whether a field says something of the connection.
     """
 
     method: bytes
     target: bytes
     fields: list[tuple[bytes, bytes]]
+    has_connection: bool
 
 
 def parse_plain_head(data: bytes) -> PlainHead | None:
@@ -57,10 +59,14 @@ def parse_plain_head(data: bytes) -> PlainHead | None:
     ends = len(fields) + 2
     if first is None or not 2 < ends == data.count(b"\r") == data.count(b"\n") <= MOST_FIELDS + 2:
         return None
+    has_connection = False
     for name, value in fields:
-        if name.lower() in _UNUSUAL or value[-1:] in _BLANKS:
+        lowered = name.lower()
+        if lowered in _UNUSUAL or value[-1:] in _BLANKS:
             return None
-    return PlainHead(first[1], first[2], fields)
+        if lowered == b"connection":
+            has_connection = True
+    return PlainHead(first[1], first[2], fields, has_connection)
 
 
 def _plain_answer(status: HTTPStatus, body: bytes) -> bytes:
@@ -102,7 +108,8 @@ class StrictChannel(ServerChannel):
         for name, value in head.fields:
             request.requestHeaders.addRawHeader(name, value)
         self.set_request_line(head.method, head.target, b"HTTP/1.1")
-        self.persistent = self.checkPersistence(request, b"HTTP/1.1")
+        if head.has_connection:  # else it is HTTP/1.1 that stays open
+            self.persistent = self.checkPersistence(request, b"HTTP/1.1")
         self.request_received()
         return True
 

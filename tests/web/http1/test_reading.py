@@ -25,6 +25,15 @@ class PlainTests(SynchronousTestCase):
         self.assertEqual((head.method, head.target), (b"GET", b"/v2/a/manifests/1?ns=x"))
         self.assertEqual(head.fields, [(b"Host", b"a"), (b"Accept", b"b, c"), (b"accept", b"d")])
 
+    def test_connection(self) -> None:
+        """Whether a field concerns the connection is told, in whatever case its name is."""
+        for name in (b"Connection", b"connection", b"CONNECTION"):
+            head = parse_plain_head(PLAIN.replace(b"accept", name))
+            self.assertTrue(head is not None and head.has_connection, name)
+        for name in (b"accept", b"Proxy-Connection"):
+            head = parse_plain_head(PLAIN.replace(b"accept", name))
+            self.assertTrue(head is not None and not head.has_connection, name)
+
     def test_not_plain(self) -> None:
         """Whatever is odd, has or may have a body, or is not one whole head, is left alone."""
         for data in (

@@ -154,6 +154,8 @@ class Request(ConnectedRequest):
     :ivar first_byte_at: when the headers of the answer were written (clock seconds), or None.
     """
 
+    # Python keeps up to 30 other attributes without a table for each request, which costs much.
+    __slots__ = ("_aborted", "_due", "_received", "_recorded", "_work", "facts", "serial", "site")
     _logger = Logger()
 
     def __init__(self, channel: AnswerChannel, queued: object = False) -> None:

@@ -196,6 +196,17 @@ class FailureTests(RequestCase):
         self.assertEqual(cancelled, [])
 
 
+class RoomTests(RequestCase):
+    """The attributes of requests."""
+
+    def test_attributes(self) -> None:
+        """Python keeps 30 without a table for each request; Twisted sets some late."""
+        request = self.begin()
+        request.send_whole((), b"done")
+        self.assertIn("sentLength", vars(request))
+        self.assertLess(len(vars(request)), 28, sorted(vars(request)))
+
+
 class LateTests(RequestCase):
     """Answers whose head is due."""
 

@@ -302,6 +302,13 @@ def record_link(connection: sqlite3.Connection, content: RepositoryContent, proo
     link_content(connection, content.repository, number, proof)
 
 
+_IS_MANIFEST = """
+SELECT (SELECT media_type != '' FROM contents WHERE id = :content)
+    OR EXISTS (SELECT 1 FROM mentions WHERE manifest_id = :content)
+    OR EXISTS (SELECT 1 FROM subjects WHERE manifest_id = :content)
+"""
+
+
 def forget_content(connection: sqlite3.Connection, digest: Digest) -> bool:
     """Record that the bytes are gone; if they were a manifest's, forget what it mentioned, too.
 
@@ -311,6 +318,13 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> bool:
     if content is None:
         return False
     dropped = index_places.drop_place(connection, content)
+    if connection.execute(_IS_MANIFEST, {"content": content}).fetchone()[0]:
+        _forget_list(connection, content)
+    return dropped
+
+
+def _forget_list(connection: sqlite3.Connection, content: int) -> None:
+    """Forget what a manifest says. A blob says nothing, and most of what goes are blobs."""
     connection.execute("UPDATE contents SET media_type = '' WHERE id = ?", (content,))
     connection.execute(
         "DELETE FROM shown WHERE (repository_id, digest, size, manifest_id) IN"
@@ -327,7 +341,6 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> bool:
     connection.execute("DELETE FROM mentions WHERE manifest_id = ?", (content,))
     for table in ("subjects", "members", "described", "partly_known"):
         connection.execute(f"DELETE FROM {table} WHERE manifest_id = ?", (content,))
-    return dropped
 
 
 def occupied_bytes(connection: sqlite3.Connection) -> int:

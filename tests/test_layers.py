@@ -138,8 +138,13 @@ def modules() -> dict[str, Module]:
     return found
 
 
-def imports(module: Module) -> Iterator[Import]:
-    """What a module imports of ours, wherever it does so."""
+@cache  # to walk over all of the code takes seconds
+def imports(module: Module) -> tuple[Import, ...]:
+    """What a module imports, wherever it does so."""
+    return tuple(_walk_imports(module))
+
+
+def _walk_imports(module: Module) -> Iterator[Import]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -158,10 +163,11 @@ def target(imported: Import) -> str | None:
     return None
 
 
-def loaded(module: Module) -> set[str]:
+@cache
+def loaded(module: Module) -> frozenset[str]:
     """The modules of ours that a module imports."""
     found = {target(each) for each in imports(module)}
-    return {name for name in found if name is not None and name != module.name}
+    return frozenset(name for name in found if name is not None and name != module.name)
 
 
 class ArrowTests(SynchronousTestCase):

@@ -1,10 +1,14 @@
 """``regcachectl passwd``: sets, changes or removes an account of a htpasswd file."""
 
 import argparse
+import contextlib
 import getpass
+import io
 import os
+import select
 import stat
 import sys
+from typing import cast
 
 from regcache.config import names
 from regcache.ctl.check_config import Commands
@@ -20,11 +24,16 @@ from regcache.whole_file import (
 
 #: How slow a hash is to be checked: about 50 ms. The daemon checks logins in two threads.
 COST = 10
+#: Where a password is taken from.
+_WHERE = "it is one line of standard input, or asked for on a terminal"
+#: Seconds after which somebody who does not know that is told.
+_SOON = 1.0
+_AT_ONCE = 4096
 #: Stands for a hash while a name is checked.
 _SOME_HASH = "$2y$10$" + 53 * "."
 
 _EXAMPLES = """\
-On a terminal the password is asked for twice; else it is the one line of standard input.
+On a terminal the password is asked for twice; else it is one line of standard input.
 A running daemon takes the change within two seconds; who is removed is out at once.
 
 examples:
@@ -83,9 +92,11 @@ def _user(text: str) -> str:
 
 def _password() -> bytes:
     """The new password. :raises PasswdError: if none can be had."""
+    if sys.stdin is None:  # its descriptor was closed
+        raise PasswdError(f"there is no password: {_WHERE}")
     password = _asked() if sys.stdin.isatty() else _read()
     if not password:
-        raise PasswdError("the password is empty")
+        raise PasswdError(f"the password is empty: {_WHERE}")
     if len(password) > LONGEST_PASSWORD:
         raise PasswdError(f"the password is too long: bcrypt takes {LONGEST_PASSWORD} bytes")
     if any(byte < 32 or byte == 127 for byte in password):
@@ -105,8 +116,26 @@ def _asked() -> bytes:
 
 
 def _read() -> bytes:
-    """One line, whose end does not belong to it."""
-    return sys.stdin.buffer.read(4096).removesuffix(b"\n").removesuffix(b"\r")
+    """One line, whose end does not belong to it; and what came with it.
+
+    Whoever writes it may keep the pipe open, so its end is not waited for.
+    """
+    given, least = b"", LONGEST_PASSWORD + len(b"\r\n")
+    source = cast(io.BufferedReader, sys.stdin.buffer)
+    _wait_for_input()
+    while b"\n" not in given and len(given) <= least:
+        more = source.read1(_AT_ONCE)
+        if not more:
+            break
+        given += more
+    return given.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _wait_for_input() -> None:
+    """Where nothing comes, say so: somebody may sit there."""
+    with contextlib.suppress(OSError, ValueError):  # not all can be waited for
+        if not select.select([sys.stdin], [], [], _SOON)[0]:
+            print(f"waiting for the password: {_WHERE}", file=sys.stderr, flush=True)
 
 
 def _hash(password: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
 
@@ -48,6 +49,45 @@ class PasswdTests(PullThroughCase):
         self.assertTrue(self.file.read_bytes().startswith(before))
         self.assertTrue(self.verified("bob", "of bob"))
         self.assertTrue(self.verified("alice", "of alice"))
+
+    def _on_pipe(self, *lines: bytes) -> tuple[int, str]:
+        """Run it with a pipe that stays open, as ssh without a terminal has it.
+
+        Each line is written once it says that it waits. The exit status, and what it said.
+        """
+        process = subprocess.Popen(
+            [*COMMAND, str(self.file), "alice"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdin is not None
+        assert process.stderr is not None
+        said = b""
+        for line in lines:
+            said += process.stderr.readline()
+            process.stdin.write(line)
+            process.stdin.flush()
+        said += process.stderr.read()
+        status = process.wait(60)
+        process.stdin.close()
+        process.stderr.close()
+        return status, said.decode()
+
+    def test_open_pipe(self) -> None:
+        """On a pipe it says what it waits for, takes one line, and waits for no end."""
+        status, said = self._on_pipe(b"of the pipe\n")
+        self.assertEqual(status, 0, said)
+        self.assertIn("one line of standard input", said)
+        self.assertTrue(self.verified("alice", "of the pipe"))
+
+    def test_nothing(self) -> None:
+        """Without any standard input it says what to do, in one line."""
+        command = shlex.join([*COMMAND, str(self.file), "alice"])
+        for redirection in ("<&-", "</dev/null"):
+            done = subprocess.run(
+                ["sh", "-c", f"{command} {redirection}"], capture_output=True, text=True, timeout=60
+            )
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+            self.assertIn("one line of standard input", done.stderr)
+        self.assertFalse(self.file.exists())
 
     def _on_terminal(self, *answers: str) -> tuple[int, str]:
         """Run it on a terminal of its own, and type; the exit status and what was shown."""

@@ -52,6 +52,7 @@ class PlanItem:
     :ivar frees: what of that nothing else lists.
     :ivar last_use: Unix seconds; None where that is not known.
     :ivar shared_with: some names of what shares the rest.
+    :ivar whole: it goes itself; else it stays, and only ``frees`` bytes of what it lists go.
     """
 
     name: str
@@ -63,12 +64,14 @@ class PlanItem:
     last_use: float | None = None
     reason: str = "asked"
     shared_with: tuple[str, ...] = ()
+    whole: bool = True
 
 
 class PlanEntry(NamedTuple):
     """Something that goes and is not described yet. There may be very many.
 
-    :ivar number: of an image of a sweep in the index; 0 for what a deletion names.
+    :ivar number: of an image of a sweep in the index; 0 for what a deletion names. If the image
+        stays, ``frees`` is what it loses.
     :ivar last_use: Unix seconds; 0 where that is not known.
     :ivar target: of a deletion, with what it names, and the ``tags`` that go and bytes that come
         free with it, behind those before it.

@@ -88,15 +88,17 @@ def show_plan(printer: Printer, plan: Mapping[str, Any]) -> None:
         printer.line("nothing is to be removed")
     columns = ("image", "unused for", "size", "comes free", "shared with")
     printer.table(columns, [_row(each) for each in plan["items"]])
-    shown = {each["digest"] for each in plan["items"]}
+    parts = [each for each in plan["items"] if not each["whole"]]
+    shown = {each["digest"] for each in plan["items"] if each["whole"]}
     if plan["images"] > len(shown):
         printer.line(f"and {plan['images'] - len(shown)} more images")
     for name in plan["also_lost_tags"]:
         printer.line(f"goes along: {name}")
     _show_skipped(printer, plan)
     if _removes(plan):
+        others = f", and parts of {len(parts)} that stay" if parts else ""
         printer.line(
-            f"{_counted(plan['images'], 'image')}, {_counted(plan['tags'], 'tag')}: "
+            f"{_counted(plan['images'], 'image')}, {_counted(plan['tags'], 'tag')}{others}: "
             f"{size_text(plan['freed_bytes'])} come free, {size_text(plan['kept_bytes'])} stay"
         )
 
@@ -122,7 +124,7 @@ def _row(item: Mapping[str, Any]) -> tuple[str, ...]:
     unused = "?" if days is None else f"{days} d"
     shared = ", ".join(item["shared_with"])
     sizes = size_text(item["size_bytes"]), size_text(item["frees_bytes"])
-    return (_image(item), unused, *sizes, shared)
+    return (_image(item) + ("" if item["whole"] else " (part)"), unused, *sizes, shared)
 
 
 def _image(item: Mapping[str, Any]) -> str:

@@ -21,7 +21,6 @@ from regcache.retention import FIRST, Position, Selection
 from regcache.store.index_eviction import (
     IN_ORDER,
     MOST_LOOKED_AT,
-    WHERE_SELECTED,
     where_planned,
 )
 from regcache.store.index_eviction import parameters as selection_parameters
@@ -29,6 +28,7 @@ from regcache.store.index_holdings import begin
 from regcache.store.index_removal import remove, undone
 from regcache.store.index_schema import digest_from_key
 from regcache.store.index_uses import MOST_REACHED
+from regcache.store.planned_parts import IS_SELECTED, NOT_PINNED, lost, staying
 
 STEP = 0.01
 """Seconds after which a step ends, once what it has begun is done."""
@@ -50,8 +50,6 @@ MOST_COMPARED = 400
 
 MOST_NAMES, MOST_TAGS = 10, 50
 """Names of one item that it shares something with, and tags of it."""
-
-_NOT_PINNED = "AND NOT EXISTS (SELECT 1 FROM pinned n WHERE n.digest = c.digest)"
 
 _PLACES = "places p"
 _CONTENTS = "places p CROSS JOIN contents c ON c.id = p.content_id"
@@ -93,11 +91,6 @@ SELECT count(*), ifnull(sum(iif(
 )), 0) * 4096 FROM ({IN_ORDER})
 """
 _ONE_IN_ORDER = f"{IN_ORDER} OFFSET ?"
-
-_IS_SELECTED = f"""
-SELECT 1 FROM places p JOIN contents c ON c.id = p.content_id
-WHERE {WHERE_SELECTED} {_NOT_PINNED}
-"""
 
 # What an image lists, and of each of that another stored manifest that lists it, if there is one.
 _REACHED = f"""
@@ -143,6 +136,8 @@ class PlanWork:
     :ivar longest_unused: of the images, by (minus the last use, number).
     :ivar entries: the same, the longest unused first; None before they are in order.
     :ivar items: those that were described.
+    :ivar staying: images that may lose a part and are still to be looked at.
+    :ivar parts: those that do, with what they lose.
     """
 
     selection: Selection
@@ -151,6 +146,8 @@ class PlanWork:
     longest_unused: list[tuple[float, int]] = field(default_factory=list)
     entries: list[PlanEntry] | None = None
     items: list[PlanItem] = field(default_factory=list)
+    staying: set[int] = field(default_factory=set)
+    parts: list[PlanEntry] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -164,18 +161,20 @@ def step(connection: sqlite3.Connection, work: PlanWork) -> None:
     while not work.over and time.perf_counter() < end:
         if work.after is not None:
             work.after = _add_range(connection, work, work.after)
+        elif work.staying:
+            _look_at_parts(connection, work, work.staying.pop())
         elif work.entries is None:
             work.entries = [PlanEntry(number, -use) for use, number in _ranked(work)]
+            work.entries += sorted(work.parts, key=lambda each: each.last_use)
         else:
-            entry = work.entries[len(work.items)]
-            work.items.append(describe(connection, entry.number, entry.last_use))
+            work.items.append(_described(connection, work.entries[len(work.items)]))
 
 
 def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> int | None:
     (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
     names = selection_parameters(work.selection, after, after + RANGE)
     (has_pins,) = connection.execute("SELECT EXISTS (SELECT 1 FROM pinned)").fetchone()
-    tables, unpinned = (_CONTENTS, _NOT_PINNED) if has_pins else (_PLACES, "")
+    tables, unpinned = (_CONTENTS, NOT_PINNED) if has_pins else (_PLACES, "")
     sums_of = _SUMS.format(tables, where_planned(work.selection) + unpinned)
     found = PlanSums(*connection.execute(sums_of, names).fetchone())
     if found.images:
@@ -183,10 +182,24 @@ def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> in
         having = _LAST_USED_BEFORE if isfinite(work.selection.unused_since) else "true"
         images = connection.execute(_IMAGES.format(tables, where, having), names)
         work.longest_unused.extend((-last_use, number) for number, last_use in images)
+    # The first page is full of images that go, or of those that lose a part.
+    if max(len(work.longest_unused), len(work.staying)) < MOST_ITEMS:
+        work.staying |= staying(connection, work.selection, after, after + RANGE)
     if len(work.longest_unused) >= 2 * MOST_ENTRIES:
         work.longest_unused = _ranked(work)
     work.sums += found
     return after + RANGE if after + RANGE < last else None
+
+
+def _look_at_parts(connection: sqlite3.Connection, work: PlanWork, number: int) -> None:
+    size, last_use = lost(connection, work.selection, number)
+    if size:
+        work.parts.append(PlanEntry(number, last_use, frees=size))
+
+
+def _described(connection: sqlite3.Connection, entry: PlanEntry) -> PlanItem:
+    item = describe(connection, entry.number, entry.last_use)
+    return replace(item, frees=entry.frees, whole=False) if entry.frees else item
 
 
 def _ranked(work: PlanWork) -> list[tuple[float, int]]:
@@ -240,7 +253,7 @@ def describe_entries(
     """Images of a sweep, as they are by now; those that are known no more are left out."""
     known = "SELECT 1 FROM contents WHERE id = ?"
     return [
-        describe(connection, each.number, each.last_use)
+        _described(connection, each)
         for each in entries
         if connection.execute(known, (each.number,)).fetchone()
     ]
@@ -318,7 +331,7 @@ def _look_for_end(connection: sqlite3.Connection, work: OrderWork) -> None:
 def _counts(connection: sqlite3.Connection, work: OrderWork, number: int, has_pins: bool) -> bool:
     if work.compares:
         names = selection_parameters(work.selection, number - 1, number)
-        return connection.execute(_IS_SELECTED, names).fetchone() is not None
+        return connection.execute(IS_SELECTED, names).fetchone() is not None
     return not has_pins or connection.execute(_IS_PINNED, (number,)).fetchone() is None
 
 

@@ -24,6 +24,7 @@ ITEM = {
     "unused_days": 12,
     "size_bytes": 3 * MIB,
     "frees_bytes": 2 * MIB,
+    "whole": True,
     "reason": "asked",
     "shared_with": ["docker.io/library/debian"],
 }
@@ -278,6 +279,17 @@ class SweepTests(RemovalCase):
             code, out, errors = self.run_work(sweep, "sweep", *more)
             self.assertEqual((code, out, errors), (0, "nothing is to be removed\n", ""))
         self.assertNotIn("plans/run", self.calls())
+
+    def test_part(self) -> None:
+        """An image that stays without a layer is told of, and counts for none that goes."""
+        plan = plan_of(
+            images=3, items=[ITEM, {**ITEM, "digest": "sha256:" + "9" * 64, "whole": False}]
+        )
+        self.daemon.answer(MAKE_PLAN, plan)
+        _, out, _ = self.run_work(sweep, "sweep", "--to", "20GiB", "--dry-run")
+        rows = [ROW, ROW.replace(":1.27,old", ":1.27,old (part)"), "and 2 more images"]
+        sums = "3 images, 2 tags, and parts of 1 that stay: 2.0 MiB come free, 1.0 MiB stay"
+        self.assertEqual(out.splitlines(), [*rows, sums])
 
     def test_no_image(self) -> None:
         """Blobs that belong to no image are shown by their size, and go."""

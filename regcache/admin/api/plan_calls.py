@@ -27,7 +27,17 @@ from regcache.admin.api.kinds import (
     RepositoryName,
     Text,
 )
-from regcache.admin.api.schemas import COUNT, DIGEST, TEXT, TIME, array, nullable, record, words
+from regcache.admin.api.schemas import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    TEXT,
+    TIME,
+    array,
+    nullable,
+    record,
+    words,
+)
 from regcache.admin.jobs import Job, Jobs, WorkFailedError
 from regcache.digests import Digest, is_digest
 from regcache.identity import Repository, UpstreamIdentity
@@ -66,6 +76,7 @@ ITEM = record(
     frees_bytes=COUNT,
     reason=words("age", "size", "asked"),
     shared_with=array(TEXT),
+    whole=FLAG,
 )
 SKIPPED = record(name=TEXT, reference=TEXT, why=words("pinned", "open", "downloading"))
 PLAN = record(
@@ -316,6 +327,7 @@ def _item(item: PlanItem, now: float) -> dict[str, Any]:
         "frees_bytes": item.frees,
         "reason": item.reason,
         "shared_with": list(item.shared_with),
+        "whole": item.whole,
     }
 
 

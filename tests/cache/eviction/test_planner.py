@@ -150,6 +150,24 @@ class SweepPlanTests(PlannerCase):
         self.run_plan(plan)
         self.refusal(self.storage.planner.page(plan.id, 0, 50), PlanExpiredError)
 
+    def test_part(self) -> None:
+        """An image that stays without a layer is told of, with what it loses."""
+        for digest in (self.newer.digest, self.image[0]):
+            self.storage.index.touch(digest, self.clock.seconds())
+        left = self.storage.ledger.contents - MIB // 2
+        plan = self.plan(PlanAction.SWEEP, to_bytes=left)
+        self.assertEqual((plan.sums.contents, plan.sums.images), (1, 0))
+        (freed,) = {each.frees for each in plan.items}
+        self.assertEqual({(each.whole, each.reason) for each in plan.items}, {(False, "size")})
+        self.assertEqual(freed, plan.sums.freed)
+        self.assertEqual({each.name for each in plan.items}, {"docker.io/a"})
+        _, page = self.result(self.storage.planner.page(plan.id, 0, 50))
+        self.assertEqual(page, list(plan.items))
+        self.run_plan(plan)
+        named = {each.digest for each in plan.items}
+        self.assertEqual(len(self.gone()), 1)
+        self.assertFalse(named & self.gone())
+
     def test_of_an_upstream(self) -> None:
         """Only what one upstream gave."""
         self.assertEqual(self.plan(PlanAction.PURGE, upstream=QUAY).sums.contents, 0)

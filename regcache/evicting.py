@@ -57,7 +57,7 @@ class SpaceParts:
             limits_of(storage),
             evictable=lambda: self.evictor.evictable(),
             make_room=lambda: self.evictor.make_room(),
-            refused=lambda reason: self.evictor.refused(reason),
+            refused=lambda reason, too_large: self.evictor.refused(reason, too_large),
         )
         self.monitor = SpaceMonitor(reactor, pool, paths.directory, self.ledger)
         self.recount = Recount(

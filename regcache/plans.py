@@ -113,7 +113,8 @@ class PlannedRemovals:
 class PlanSkipped:
     """Something that stays.
 
-    :ivar why: ``pinned``, ``open`` or ``downloading``.
+    :ivar why: ``pinned``, ``open`` or ``downloading``; of what a run has left, ``used``, too: since
+        it was shown.
     """
 
     name: str

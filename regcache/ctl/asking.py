@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from regcache.ctl.client import NoDaemonError, RefusedError
-from regcache.ctl.command import FAILED, NO_DAEMON, PASSWORD_VARIABLE, USAGE, Work
+from regcache.ctl.command import DONE, FAILED, NO_DAEMON, PASSWORD_VARIABLE, USAGE, Work
 from regcache.ctl.daemon_client import DaemonClient
 from regcache.ctl.locating import DaemonAddress, NoAddressError, locate
 from regcache.ctl.printer import Printer
@@ -41,11 +41,16 @@ def run(options: argparse.Namespace, work: Work) -> int:
     async def begin(reactor: Any) -> int:
         return await supervise(options, DaemonClient(reactor, address, login), printer, work)
 
-    return _run_in_reactor(begin, printer)
+    status = _run_in_reactor(begin)
+    if status is None and getattr(options, "follow", False):
+        return DONE  # it has no other end
+    if status is None:
+        printer.error("interrupted; what was begun in the daemon goes on: see regcachectl jobs")
+    return FAILED if status is None else status
 
 
-def _run_in_reactor(begin: Callable[[Any], Coroutine[Any, Any, int]], printer: Printer) -> int:
-    """Run something until it ends, or is interrupted; gives the exit status."""
+def _run_in_reactor(begin: Callable[[Any], Coroutine[Any, Any, int]]) -> int | None:
+    """Run something until it ends; gives the exit status, or None if it was interrupted."""
     statuses: list[int] = []
     begun: list[Coroutine[Any, Any, None]] = []
 
@@ -65,7 +70,7 @@ def _run_in_reactor(begin: Callable[[Any], Coroutine[Any, Any, int]], printer: P
         if statuses:
             return statuses[0]
         if isinstance(stop, KeyboardInterrupt) or not stop.code:
-            printer.error("interrupted; what was begun in the daemon goes on: see regcachectl jobs")
+            return None
     return FAILED
 
 

@@ -51,6 +51,9 @@ class IPlanIndex(Interface):
     def pinned_tags() -> "Deferred[tuple[Sequence[PlanSkipped], int]]":
         """Some of the tags that are pinned, and how many more there are."""
 
+    def stayed(entries: Sequence[PlanEntry]) -> "Deferred[Sequence[tuple[Digest, str]]]":
+        """Those of some images that are stored still, and why: ``pinned`` or ``used``."""
+
     def name_of(digest: Digest) -> "Deferred[str]":
         """The name of a repository that has content; "" where none has."""
 

@@ -12,6 +12,7 @@ from functools import partial
 from math import inf, isfinite
 from typing import Any
 
+from regcache.digests import Digest
 from regcache.facts import in_blocks
 from regcache.identity import Repository
 from regcache.light_dataclass import dataclass
@@ -71,6 +72,11 @@ _LAST_USED_BEFORE = "ifnull(max(u.last_use), p.since) <= :last_use"
 
 _IS_PINNED = """
 SELECT 1 FROM contents c JOIN pinned n ON n.digest = c.digest WHERE c.id = ?
+"""
+
+_STORED = """
+SELECT c.digest, EXISTS (SELECT 1 FROM pinned n WHERE n.digest = c.digest)
+FROM contents c JOIN places p ON p.content_id = c.id AND p.place = 'disk' WHERE c.id = ?
 """
 
 _PINNED_TAGS = """
@@ -264,6 +270,18 @@ def pinned_tags(connection: sqlite3.Connection) -> tuple[list[PlanSkipped], int]
     rows = connection.execute(_PINNED_TAGS, (MOST_PINNED,)).fetchall()
     named = [PlanSkipped(name, tag, "pinned") for name, tag in rows[:MOST_SKIPPED]]
     return named, len(rows) - len(named)
+
+
+def stayed(
+    connection: sqlite3.Connection, entries: Sequence[PlanEntry]
+) -> list[tuple[Digest, str]]:
+    """The images of a sweep that are stored still, and why: ``pinned`` or ``used``."""
+    found = [connection.execute(_STORED, (each.number,)).fetchone() for each in entries]
+    return [
+        (digest_from_key(row[0]), "pinned" if row[1] else "used")
+        for row in found
+        if row is not None
+    ]
 
 
 def name_of(connection: sqlite3.Connection, key: bytes) -> str:

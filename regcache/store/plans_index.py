@@ -77,6 +77,9 @@ class PlansIndex:
     def pinned_tags(self) -> "Deferred[tuple[Sequence[PlanSkipped], int]]":
         return self._thread.read(index_plans.pinned_tags)
 
+    def stayed(self, entries: Sequence[PlanEntry]) -> "Deferred[Sequence[tuple[Digest, str]]]":
+        return self._thread.read(index_plans.stayed, entries)
+
     def name_of(self, digest: Digest) -> "Deferred[str]":
         return self._thread.read(index_plans.name_of, digest_key(digest))
 

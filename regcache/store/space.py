@@ -106,7 +106,7 @@ def _no_room() -> "Deferred[None]":
     return fail(NoRoomError("nothing is ever evicted"))
 
 
-def _nobody(reason: str) -> None:
+def _nobody(reason: str, too_large: bool) -> None:
     """Nobody wants to know."""
 
 
@@ -118,7 +118,8 @@ class SpaceLedger:
 
     :param evictable: how many of the stored bytes could be evicted now.
     :param make_room: evicts until no limit is exceeded. Fails with NoRoomError.
-    :param refused: told why there is no space for something, if eviction cannot help.
+    :param refused: told why something is not stored, if eviction cannot help; and whether it is
+        only too large, so that there is space for what is smaller.
     :ivar contents: how many bytes the files under blobs/ take.
     :ivar parked: how many bytes the partial files take that are not open.
     :ivar reserved: how many bytes are claimed.
@@ -131,7 +132,7 @@ class SpaceLedger:
         limits: SpaceLimits,
         evictable: Callable[[], int] = _nothing,
         make_room: "Callable[[], Deferred[None]]" = _no_room,
-        refused: Callable[[str], None] = _nobody,
+        refused: Callable[[str, bool], None] = _nobody,
     ) -> None:
         self.limits = limits
         self.contents = self.parked = 0
@@ -217,12 +218,17 @@ class SpaceLedger:
     def grow(self, claim: SpaceClaim, size: int) -> bool:
         """For :class:`SpaceClaim`: whether its size was raised to ``size``."""
         more = size - claim.size
-        if self.closed or size > self.max_blob() or self.excess(more) > self._evictable():
-            self._refused(self.why_not(size))
+        too_large = self._is_too_large(size)
+        if self.closed or too_large or self.excess(more) > self._evictable():
+            self._refused(self.why_not(size), too_large)
             return False
         claim.size = size
         self.reserved += more
         return True
+
+    def _is_too_large(self, size: int) -> bool:
+        """Whether ``max_blob`` alone refuses so much."""
+        return not self.closed and self._space is not None and size > self.max_blob()
 
     def room(self) -> "Deferred[None]":
         """Fires when nothing has to be evicted any more. Fails with NoRoomError."""
@@ -232,9 +238,9 @@ class SpaceLedger:
         """Why there is no space for ``size`` bytes, with the key and the numbers."""
         if self.closed or self._space is None:
             return f"storage.directory: {self.closed or 'its file system does not answer'}"
-        limit, evictable = self.max_blob(), in_units(self._evictable())
-        if size > limit:
-            return f"storage.max_blob {in_units(limit)}: it has {in_units(size)}"
+        if self._is_too_large(size):
+            return f"storage.max_blob {in_units(self.max_blob())}: it has {in_units(size)}"
+        evictable = in_units(self._evictable())
         limit, taken = self.max_size(), self.used + self.reserved
         if taken + size > limit:
             return (

@@ -23,7 +23,8 @@ from regcache.ctl.asking import run
 async def work(options, client, printer):
 {work}
 options = argparse.Namespace(
-    json=False, socket={socket!r}, url={url!r}, file=None, user={user!r}, link=None
+    json=False, socket={socket!r}, url={url!r}, file=None, user={user!r}, link=None,
+    follow={follow!r},
 )
 sys.exit(run(options, work))
 """
@@ -32,6 +33,11 @@ SHOWS = """
     with printer.progress("waiting") as show:
         show(1, 2, ())
         await Deferred()
+"""
+FOLLOWS = """
+    await client.pause(0.01)
+    printer.line_now("one request")
+    await Deferred()
 """
 ASKS = """
     await client.pause(0.01)
@@ -49,11 +55,17 @@ class InterruptTests(SynchronousTestCase):
                 yield shown.decode()
 
     def interrupted(
-        self, work: str, shown: str, *, url: str | None = None, user: str | None = None
+        self,
+        work: str,
+        shown: str,
+        *,
+        url: str | None = None,
+        user: str | None = None,
+        follow: bool = False,
     ) -> tuple[int, str]:
         """Press Ctrl-C once something is shown; its exit status, and all that was shown."""
         socket = None if url else "/nowhere"
-        script = SCRIPT.format(work=work, socket=socket, url=url, user=user)
+        script = SCRIPT.format(work=work, socket=socket, url=url, user=user, follow=follow)
         environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(CHECKOUT)}
         environment.pop("REGCACHE_PASSWORD", None)
         ours, its = pty.openpty()
@@ -86,6 +98,11 @@ class InterruptTests(SynchronousTestCase):
         self.assertEqual(status, 1)
         self.assertGreater(text.rfind("\x1b[?25h"), text.rfind("\x1b[?25l"))
         self.assertIn("interrupted", text.splitlines()[-1], text)
+
+    def test_follow(self) -> None:
+        """What goes on without end ends as it should, without a word."""
+        status, text = self.interrupted(FOLLOWS, "one request", follow=True)
+        self.assertEqual((status, text), (0, "one request\n^C"))
 
     def test_question(self) -> None:
         """It is no."""

@@ -159,11 +159,17 @@ class SpaceLedgerTests(SynchronousTestCase):
         )
 
     def test_why_not_as_the_log_has_it(self) -> None:
-        """Whoever is told of refusals is told why."""
-        told: list[str] = []
-        space = SpaceLedger(SpaceLimits(10, 10, 0), refused=told.append)
+        """Whoever is told of refusals is told why, and whether there is space for less."""
+        told: list[tuple[str, bool]] = []
+        space = SpaceLedger(SpaceLimits(100, 10, 0), refused=lambda *refusal: told.append(refusal))
         space.claim(1)
-        self.assertEqual(told, ["storage.directory: its file system does not answer"])
+        self.assertEqual(told, [("storage.directory: its file system does not answer", False)])
+        space.measured(FileSystemSpace(1000, 500), 0)
+        space.claim(11)
+        self.assertEqual(told[1:], [("storage.max_blob 10 B: it has 11 B", True)])
+        space.closed = "closed for now"
+        space.claim(11)
+        self.assertEqual(told[2:], [("storage.directory: closed for now", False)])
 
     def test_release(self) -> None:
         """A claim that was released counts no more, and only once."""

@@ -87,7 +87,7 @@ class Storage:
             SpaceLimits(max_size, Percentage(100.0), min_free),
             evictable=lambda: self.evictor.evictable(),
             make_room=lambda: self.evictor.make_room(),
-            refused=lambda reason: self.evictor.refused(reason),
+            refused=lambda *refusal: self.evictor.refused(*refusal),
         )
         self.store = BlobStore(
             clock,

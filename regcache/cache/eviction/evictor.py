@@ -49,7 +49,7 @@ STUCK_FOR = 60.0
 """Seconds for which what could not be evicted does not count as evictable."""
 
 SAID_EVERY = 60.0
-"""Seconds between two lines of the log that say that there is no space."""
+"""Seconds between two lines of the log that say that there is no space, or not for so much."""
 
 
 class Ledger(Protocol):
@@ -109,6 +109,7 @@ class Evictor(Service):
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._sayings = Sparingly(clock, SAID_EVERY)
+        self._sayings_of_size = Sparingly(clock, SAID_EVERY)
         self.relaying_since: float | None = None
         self._reason = ""
 
@@ -138,18 +139,24 @@ class Evictor(Service):
     def _note_pinned(self, size: int) -> None:
         self.pinned_bytes = size
 
-    def refused(self, reason: str) -> None:
-        """There is no space for something: say so, but not each time."""
+    def refused(self, reason: str, too_large: bool = False) -> None:
+        """Something is not stored: say so, but not each time.
+
+        :param too_large: it is larger than a blob may be; else there is no space.
+        """
+        if too_large:
+            self._say(self._sayings_of_size, "too large to be kept, so passed through", reason)
+            return
         if self.relaying_since is None:
             self.relaying_since = self._clock.seconds()
         self._reason = reason
-        suffix = self._sayings.turn()
+        what = "there is no space, so what is new is passed through"
+        self._say(self._sayings, what, reason)
+
+    def _say(self, sayings: Sparingly, what: str, reason: str) -> None:
+        suffix = sayings.turn()
         if suffix is not None:
-            self.log.warn(
-                "there is no space, so what is new is passed through: {reason}{suffix}",
-                reason=reason,
-                suffix=suffix,
-            )
+            self.log.warn("{what}: {reason}{suffix}", what=what, reason=reason, suffix=suffix)
 
     def make_room(self) -> "Deferred[None]":
         """Evict until nothing is lacking. Fails with NoRoomError if that is not possible."""

@@ -35,6 +35,7 @@ from regcache.cache.eviction.deletion_plans import (
 )
 from regcache.cache.eviction.sweeper import Sweeper
 from regcache.cache.removal import NotHereError, PinnedError, Removal
+from regcache.digests import Digest
 from regcache.plans import (
     LASTS,
     NothingPlannedError,
@@ -57,8 +58,11 @@ SOON = 1.0
 MOST_PLANS = 64
 """Plans that can be run at a time."""
 
-MOST_BUSY = 50
-"""Contents in use that are named in a plan."""
+MOST_NAMED = 50
+"""Contents that stay and are named, in a plan and in what its run came to."""
+
+AT_ONCE = 500
+"""Images that the index is asked about at a time, whether they have stayed."""
 
 
 class Planner:
@@ -150,7 +154,7 @@ class Planner:
         """
         if plan.selection is None:
             return await self._delete(plan, progress, by)
-        return await self._evict(plan.selection, progress)
+        return await self._evict(plan, plan.selection, progress)
 
     async def _check(self, plan: Plan) -> None:
         """:raises PlanChangedError: if more would go than was shown."""
@@ -162,14 +166,17 @@ class Planner:
             raise PlanChangedError(now)
         self._plans.drop(now.id)
 
-    async def _evict(self, selection: Selection, progress: Callable[[int], None]) -> PlanOutcome:
+    async def _evict(
+        self, plan: Plan, selection: Selection, progress: Callable[[int], None]
+    ) -> PlanOutcome:
         swept = await self._sweeper.sweep(selection, progress)
-        skipped = [
-            PlanSkipped(await self._sources.plans.name_of(digest), str(digest), "open")
-            for digest in swept.busy[:MOST_BUSY]
-        ]
-        more = len(swept.busy) - len(skipped)
-        return PlanOutcome(swept.contents, swept.freed, tuple(skipped), more)
+        stayed = dict.fromkeys(swept.busy, "open")
+        whole = [each for each in plan.entries if not each.frees]
+        for start in range(0, len(whole), AT_ONCE):
+            for digest, why in await self._sources.plans.stayed(whole[start : start + AT_ONCE]):
+                stayed.setdefault(digest, why)
+        named, more = await self._named(list(stayed.items()))
+        return PlanOutcome(swept.contents, swept.freed, tuple(named), more)
 
     async def _delete(self, plan: Plan, progress: Callable[[int], None], by: str) -> PlanOutcome:
         contents = freed = 0
@@ -201,7 +208,7 @@ class Planner:
         if selection is not None:
             sums, entries, items = await self._sources.plans.sums(selection)
         pinned, more_pinned = await self._sources.plans.pinned_tags()
-        busy, more_busy = await self._busy()
+        busy, more_busy = await self._named(list(self._sources.busy()))
         return Plan(
             self._new_id(),
             request,
@@ -230,14 +237,13 @@ class Planner:
             selection = replace(selection, until=until)
         return selection
 
-    async def _busy(self) -> tuple[list[PlanSkipped], int]:
-        """Some of what is in use, and how much more there is."""
-        busy = list(self._sources.busy())
+    async def _named(self, staying: Sequence[tuple[Digest, str]]) -> tuple[list[PlanSkipped], int]:
+        """Some of what stays and why, and how much more there is."""
         named = [
             PlanSkipped(await self._sources.plans.name_of(digest), str(digest), why)
-            for digest, why in busy[:MOST_BUSY]
+            for digest, why in staying[:MOST_NAMED]
         ]
-        return named, len(busy) - len(named)
+        return named, len(staying) - len(named)
 
 
 def _reason(request: PlanRequest) -> str:

@@ -157,14 +157,20 @@ class ClaimTests(EvictorCase):
             self.storage.claim(11 * MIB)
         lines = [formatEvent(event) for event in logged]
         self.assertEqual(len(lines), 2, lines)
-        self.assertIn("storage.max_blob 10.0 MiB: it has 11.0 MiB", lines[0])
+        self.assertEqual(
+            lines[0],
+            "too large to be kept, so passed through: storage.max_blob 10.0 MiB: it has 11.0 MiB",
+        )
 
     def test_refusal(self) -> None:
-        """Why there was no space is known until there is."""
+        """Why there was no space is known until there is; what is too large says nothing of it."""
         evictor = self.storage.evictor
-        self.assertEqual(evictor.refusal, "")
         self.storage.claim(11 * MIB)
-        self.assertEqual(evictor.refusal, "storage.max_blob 10.0 MiB: it has 11.0 MiB")
+        self.assertEqual((evictor.refusal, evictor.relaying_since), ("", None))
+        self.storage.ledger.closed = "closed for now"
+        self.storage.claim(MIB)
+        self.assertEqual(evictor.refusal, "storage.directory: closed for now")
+        self.storage.ledger.closed = ""
         self.clock.advance(LOOK)
         self.assertEqual(evictor.refusal, "")
 

@@ -186,14 +186,22 @@ class SweepPlanTests(PlannerCase):
         file.close()
 
     def test_between_plan_and_run(self) -> None:
-        """What is used, pinned or comes between plan and run stays."""
+        """What is used, pinned or comes between plan and run stays; what was shown is reported."""
         plan = self.plan(PlanAction.PURGE)
         self.clock.advance(1)
         self.storage.index.touch(self.newer.digest, self.clock.seconds())
         pinning = self.storage.index.pins.pin(APP, str(self.image[0]), Pin("", 1.0))
         self.successResultOf(pinning)
         later = self.storage.add_blob("later", MIB)
-        self.assertEqual(self.run_plan(plan).contents, 0)
+        outcome = self.run_plan(plan)
+        self.assertEqual((outcome.contents, outcome.skipped_more), (0, 0))
+        self.assertEqual(
+            {(each.name, each.reference, each.why) for each in outcome.skipped},
+            {
+                ("docker.io/a", str(self.image[0]), "pinned"),
+                ("docker.io/a", str(self.newer.digest), "used"),
+            },
+        )
         self.assertIn(later, self.storage.files())
         self.assertEqual(self.gone(), set())
 

@@ -16,18 +16,18 @@ from regcache.gate import Gate, has_result
 from regcache.interfaces import IPartialFile
 
 
-class Keeping(Enum):
-    """What is kept of content that was verified.
+class StorageDecision(Enum):
+    """What is stored of content that was verified.
 
-    =======  ==================================================================================
-    STORE    it gets its name, and the index is told
-    NOTE     another download has stored it meanwhile: only the right is recorded
-    NOTHING  there is no space, or it was removed by an operator since the download began
-    =======  ==================================================================================
+    ==========  ===============================================================================
+    STORE       the file gets its final name, and the index is told
+    LINK_ONLY   another download has stored it meanwhile: only the right to it is recorded
+    NOTHING     there is no space, or it was removed by an operator since the download began
+    ==========  ===============================================================================
     """
 
     STORE = "store"
-    NOTE = "note"
+    LINK_ONLY = "link only"
     NOTHING = "nothing"
 
 
@@ -63,11 +63,11 @@ class Closing:
         removed, since = self._context.removed, self._task.generation
         return since != removed.current and removed.concerns(self._task.digest, since)
 
-    def keeping(self, target: FillTarget) -> Keeping:
-        """What is to be kept of the content, at this moment."""
+    def decide(self, target: FillTarget) -> StorageDecision:
+        """What is to be stored of the content, at this moment."""
         if self.forsaken or not target.stored:
-            return Keeping.NOTHING
-        return Keeping.NOTE if self.superseded else Keeping.STORE
+            return StorageDecision.NOTHING
+        return StorageDecision.LINK_ONLY if self.superseded else StorageDecision.STORE
 
     def opened(self, file: IPartialFile) -> "Verification":
         """There is a file; who verifies it."""
@@ -203,10 +203,10 @@ class Verification:
         verifying = self._file.verify()
         if not (verifying.result if has_result(verifying) else await verifying):
             return self._reject(answers, target)
-        keeping = self._closing.keeping(target)
-        if keeping is not Keeping.STORE or not self._file.crowded:
+        decision = self._closing.decide(target)
+        if decision is not StorageDecision.STORE or not self._file.crowded:
             self._readers.release_all()
-        if keeping is Keeping.STORE:
+        if decision is StorageDecision.STORE:
             await self._commit()
         else:
             await self._file.discard()
@@ -218,10 +218,10 @@ class Verification:
             )
         target.partial_claim.release()
         # Decided again, since it may have been removed meanwhile; the removal waits for our end.
-        if self._closing.keeping(target) is not Keeping.NOTHING:
+        if self._closing.decide(target) is not StorageDecision.NOTHING:
             self._closing.storing = True
             await self._events.fetched(answers.result())
-        elif keeping is Keeping.STORE and not self._closing.superseded:
+        elif decision is StorageDecision.STORE and not self._closing.superseded:
             await self._context.store.remove(self._task.digest)  # of which the index is not told
         return True
 

@@ -94,7 +94,7 @@ class RelayedBody(Protocol):
 
 
 class RelayEvents(Protocol):
-    """The interface of whoever remembers what came of relays."""
+    """Remembers how relays ended."""
 
     def wrong_bytes(self) -> None:
         """The whole content fails its digest."""

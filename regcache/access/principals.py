@@ -20,7 +20,6 @@ class PrincipalKind(Enum):
 
     ACCOUNT = "account"
     ANONYMOUS = "anonymous"
-    NODE = "node"
 
 
 @dataclass(frozen=True, slots=True)

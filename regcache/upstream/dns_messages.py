@@ -10,7 +10,6 @@ from ipaddress import ip_address
 
 from regcache.light_dataclass import dataclass
 
-LONGEST_MESSAGE = 65535
 MOST_RECORDS = 100
 MOST_ALIASES = 16
 MOST_ADDRESSES = 8

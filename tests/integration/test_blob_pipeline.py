@@ -247,6 +247,7 @@ class ColdRangeTests(SharedPairCase):
                 (2, {"Range": "bytes=10-19", "If_Range": '"another"'}),
                 (3, {"Range": "pages=1-2"}),
                 (3, {"Range": "bytes=9-1"}),
+                (3, {"Range": "bytes=\xb2-"}),
             ):
                 blob, target = others[number]
                 answer = self.client.get(target, **headers)

@@ -81,10 +81,10 @@ def _beside_open(who: str, text: str) -> Target:
 
 
 def _kept(kind: str, text: str) -> Target:
-    """Requests per second beside those of a daemon that keeps none for the API."""
+    """Requests per second beside those that are not kept for the API."""
     other = ("R", f"{kind}_unrecorded_requests_s")
     metric = f"{kind}_requests_s"
-    return Target("recording", f"{text} ÷ none kept", metric, 0.97, True, Comparison.RATIO, other)
+    return Target("recording", f"{text} ÷ not kept", metric, 0.97, True, Comparison.RATIO, other)
 
 
 def _added_ms(text: str, metric: str, calm: str) -> Target:

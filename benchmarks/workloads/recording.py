@@ -1,35 +1,56 @@
 """What it costs to keep requests for the API: the ring, and the counts by minute and account."""
 
+import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import median
 
 from benchmarks.content import MANIFEST_TYPE, blob_path, manifest_path
 from benchmarks.load import Fetch, LoadFailedError, run_wrk
 from benchmarks.peers import Peer, Regcache
-from benchmarks.switched_recorders import SWITCH
+from benchmarks.switched_recorders import TELL
 from benchmarks.workload import Workload
 
-CONNECTIONS, TURNS = 64, 12
-"""Connections that are kept, and turns with records and without."""
+CONNECTIONS, SECONDS = 64, 20
+"""Connections that are kept, and how long they ask for each of both."""
+
+PATIENCE = 10.0
+"""Seconds in which the daemon has to tell what it has seen."""
+
+Slices = Sequence[tuple[float, float]]
+"""Microseconds of a request, by slice: (clock, processor)."""
 
 
 class _Switched(Regcache):
-    """A daemon that hands requests to its metrics and its access log alone, where it is told to."""
+    """A daemon that keeps requests in every other slice."""
+
+    @property
+    def _told(self) -> str:
+        return str(self.folder / "slices.json")
 
     def _command(self) -> list[str]:
         _twistd, *options = super()._command()
-        return [sys.executable, "-m", "benchmarks.switched_recorders", *options]
+        return [sys.executable, "-m", "benchmarks.switched_recorders", self._told, *options]
 
-    def switch(self) -> None:
-        """Have it keep requests no more, or again."""
-        os.kill(self.server.tree()[0], SWITCH)
+    def told(self) -> dict[str, Slices]:
+        """What was seen since it was asked last."""
+        os.kill(self.server.tree()[0], TELL)
+        end = time.monotonic() + PATIENCE
+        while not os.path.exists(self._told):
+            if time.monotonic() > end:
+                raise LoadFailedError("the daemon does not tell what it has seen")
+            time.sleep(0.05)
+        with open(self._told, encoding="ascii") as file:
+            seen: dict[str, Slices] = json.load(file)
+        os.remove(self._told)
+        return seen
 
 
 class Recording(Workload):
-    """A manifest and a small blob in memory or on the disk, with and without records; by turns."""
+    """A manifest and a small blob in memory or on the disk, kept and not kept by turns."""
 
     name = "recording"
     title = f"requests that are kept for the API, {CONNECTIONS} connections"
@@ -57,39 +78,19 @@ class Recording(Workload):
             Fetch(peer.port, paths, header=f"Accept: {MANIFEST_TYPE}").run(self.bench.sink)
 
     def measure(self, peer: Peer, start_seconds: float) -> Mapping[str, float]:
-        content, found = self.bench.content, {"seconds": 0.0}
+        content, found = self.bench.content, {"seconds": 2.0 * SECONDS}
         for kind, path in (
             ("manifest", manifest_path(content.manifest)),
             ("blob", blob_path(content.tiny[0])),
         ):
-            with_records, without = self._by_turns(path)
-            found |= {
-                f"{kind}_requests_s": median(rate for rate, _ in with_records),
-                f"{kind}_cpu_us": median(cost for _, cost in with_records),
-                f"{kind}_unrecorded_requests_s": median(rate for rate, _ in without),
-                f"{kind}_unrecorded_cpu_us": median(cost for _, cost in without),
-            }
-            found["seconds"] += 2.0 * TURNS
+            self._load(path, 2)  # not counted: all is loaded behind it
+            self._daemon.told()
+            self._load(path, SECONDS)
+            seen = self._daemon.told()
+            for name, slices in ((kind, seen["kept"]), (f"{kind}_unrecorded", seen["not_kept"])):
+                clock, processor = (median(each) for each in zip(*slices, strict=True))
+                found |= {f"{name}_requests_s": 1e6 / clock, f"{name}_cpu_us": processor}
         return found
 
-    def _by_turns(self, path: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-        _turn(self._daemon, path)  # not counted: all is loaded behind it
-        with_records: list[tuple[float, float]] = []
-        without: list[tuple[float, float]] = []
-        for _ in range(TURNS // 2):  # first with, then without, and the other way round
-            with_records.append(_turn(self._daemon, path))
-            self._daemon.switch()
-            without += [_turn(self._daemon, path) for _ in range(2)]
-            self._daemon.switch()
-            with_records.append(_turn(self._daemon, path))
-        return with_records, without
-
-
-def _turn(peer: Peer, path: str) -> tuple[float, float]:
-    """Requests per second, and the processor time of each (microseconds)."""
-    before = peer.server.cpu_seconds()
-    rate = run_wrk(f"http://127.0.0.1:{peer.port}{path}", CONNECTIONS, 1).per_second
-    used = peer.server.cpu_seconds() - before
-    if not rate:
-        raise LoadFailedError("no request was answered")
-    return rate, used / rate * 1e6
+    def _load(self, path: str, seconds: int) -> None:
+        run_wrk(f"http://127.0.0.1:{self._daemon.port}{path}", CONNECTIONS, seconds)

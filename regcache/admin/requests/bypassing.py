@@ -74,11 +74,18 @@ class AddressCounts:
     def take(self, record: RequestRecord) -> None:
         """Count one request."""
         self.last, self.agent = record.arrived, record.agent
-        if record.kind == "ping":
-            self._take_ping(record)
-        elif record.kind in ("manifest", "blob"):
+        kind = record.kind
+        if kind == "manifest" or kind == "blob":
             self._pings_alone = 0
-            self._take_content(record)
+            if record.status >= 400:
+                self._take_failure(record)
+                return
+            self._manifest_trouble = None
+            if kind == "blob":
+                self._blob_trouble = None
+                self.layers += record.method == "GET"
+        elif kind == "ping":
+            self._take_ping(record)
 
     def _take_ping(self, record: RequestRecord) -> None:
         self.pings += 1
@@ -88,17 +95,12 @@ class AddressCounts:
         if record.status == 401:
             self._trouble(record, "challenged")
 
-    def _take_content(self, record: RequestRecord) -> None:
+    def _take_failure(self, record: RequestRecord) -> None:
+        """Count an answer without a manifest or blob."""
         if record.status == 401:
             self._trouble(record, "challenged")
-        elif record.status >= 400 and record.status != CLIENT_LEFT:
-            if record.cause is not NOT_FOUND:
-                self._trouble(record, "failed")
-        elif record.status < 400:
-            self._manifest_trouble = None
-            if record.kind == "blob":
-                self._blob_trouble = None
-                self.layers += record.method == "GET"
+        elif record.status != CLIENT_LEFT and record.cause is not NOT_FOUND:
+            self._trouble(record, "failed")
 
     def _trouble(self, record: RequestRecord, reason: str) -> None:
         if reason == "challenged":
@@ -137,16 +139,26 @@ class ClientCounts:
 
     def __init__(self, most: int = MOST_ADDRESSES) -> None:
         self._counts: BoundedTable[str, AddressCounts] = BoundedTable(most)
+        self._latest: AddressCounts | None = None  # the one used last: it needs no look-up
 
     def __call__(self, record: RequestRecord) -> None:
+        found = self._latest
+        if found is None or found.peer != record.peer:
+            found = self._find(record)
+        if found is not None:
+            found.take(record)
+
+    def _find(self, record: RequestRecord) -> AddressCounts | None:
+        """What is counted of the address; None if nothing is to be."""
         found = self._counts.get(record.peer)
         if found is None:
             is_served = record.status < 400 and record.kind != "ping"
             if is_served or not record.peer:
-                return
+                return None
             found = AddressCounts(record.peer)
             self._counts.put(record.peer, found)
-        found.take(record)
+        self._latest = found
+        return found
 
     def __len__(self) -> int:
         """How many addresses are known."""

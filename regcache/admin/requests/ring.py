@@ -35,13 +35,14 @@ class RequestRing:
         self.count = 0
         self.details = RequestDetails()
         self.clients = ClientCounts()
+        self._count_client = self.clients.__call__
 
     def __call__(self, record: RequestRecord) -> None:
         if record.is_distribution:
             if record.timings is not None or record.flow is not None:
                 record = self.details.take_off(record)
             self.count += 1
-            self.clients(record)
+            self._count_client(record)
             self._rows.append(record)
 
     def __len__(self) -> int:

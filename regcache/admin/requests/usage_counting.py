@@ -63,23 +63,26 @@ class UsageCounting:
         self._book = book
         self._is_known = is_known
         self._batch: dict[UsageKey, Usage] = {}
+        self._today: dict[tuple[str, str, str], Usage] = {}  # of the batch, what is of the day
         self._others: set[str] = set()
         self._day = date.min
+        self._begin = self._end = 0.0
 
     def __call__(self, record: RequestRecord) -> None:
-        day = self._days.day(self._clock.seconds())
-        if day != self._day:
-            self._day, self._others = day, set()
+        now = self._clock.seconds()
+        if not self._begin <= now < self._end:
+            self._look_at_the_day(now)
         account = record.account
         if account:
             name, where = self._name(account), ""
             self._book.end(account, record.serial, record.body_bytes, counted_for=name)
         else:
             name, where = NOBODY, address_class(record.peer)
-        key = UsageKey(day, name, where, record.upstream)
-        usage = self._batch.get(key)
+        upstream = record.upstream
+        usage = self._today.get((name, where, upstream))
         if usage is None:
-            usage = self._batch[key] = Usage()
+            usage = self._today[name, where, upstream] = Usage()
+            self._batch[UsageKey(self._day, name, where, upstream)] = usage
         usage.requests += 1
         usage.pulls += record.is_pull
         usage.served += record.body_bytes
@@ -87,6 +90,12 @@ class UsageCounting:
             usage.fetched += record.body_bytes
         elif record.outcome == "denied":
             usage.refused += record.shows_login
+
+    def _look_at_the_day(self, now: float) -> None:
+        day = self._days.day(now)
+        if day != self._day:
+            self._day, self._others, self._today = day, set(), {}
+        self._begin, self._end = now, self._days.next_day(now)
 
     def _name(self, account: str) -> str:
         if account in self._others or self._is_known(account):
@@ -98,7 +107,7 @@ class UsageCounting:
 
     def take(self) -> UsageBatch:
         """What was counted since the last time."""
-        batch, self._batch = self._batch, {}
+        batch, self._batch, self._today = self._batch, {}, {}
         return batch
 
 

@@ -24,7 +24,10 @@ MOST_MARKED = 5000
 MOST_REMEMBERED = 20
 """What one tag named before: so many digests are kept."""
 
-_DUE = "INSERT INTO outdated (repository_id) {} ON CONFLICT DO UPDATE SET changes = changes + 1;"
+MARK_DUE = "INSERT INTO outdated (repository_id) {} ON CONFLICT DO UPDATE SET changes = changes + 1"
+"""Note of some repositories that their rows are due."""
+
+_DUE = f"{MARK_DUE};"
 
 # Upsert from a SELECT needs a WHERE (SQLite, "Parsing Ambiguity").
 _HAVING = """SELECT repository_id FROM (
@@ -60,6 +63,12 @@ _OTHERS_HAVING = """SELECT r.id FROM mentions m JOIN repositories r ON r.id IN (
         SELECT l.repository_id FROM contents c JOIN links l ON l.content_id = c.id
         WHERE c.digest = m.digest LIMIT 3)
         WHERE m.manifest_id = {0}"""
+
+MARK_LISTED = (
+    MARK_DUE.format(_OTHER_LISTERS.format(":manifest")),
+    MARK_DUE.format(_OTHERS_HAVING.format(":manifest")),
+)
+"""Note whom it concerns that a manifest lists what it lists, or does so no more."""
 
 
 def _trigger(name: str, event: str, *selects: str, before: str = "") -> str:

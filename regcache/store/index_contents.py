@@ -11,9 +11,11 @@ from regcache.facts import BLOCK, ContentFacts, IndexCounts, Link
 from regcache.identity import Repository, RepositoryContent
 from regcache.light_dataclass import dataclass
 from regcache.store import index_places
+from regcache.store.catalogue_schema import MARK_LISTED
 from regcache.store.identities import CERTAIN, NOBODY, certain_names, find_names, note_names
 from regcache.store.index_places import IS_NEEDED, Stored
 from regcache.store.index_schema import digest_key
+from regcache.store.index_triggers import MANY, without_triggers
 
 CONTENT = f"""
 SELECT k.key, p.size, c.media_type, c.public AND w.content_id IS NULL, w.content_id IS NOT NULL,
@@ -309,6 +311,13 @@ SELECT (SELECT media_type != '' FROM contents WHERE id = :content)
 """
 
 
+_COUNT_MENTIONS = "SELECT count(*) FROM mentions WHERE manifest_id = ?"
+_FORGET_MENTIONS = "DELETE FROM mentions WHERE manifest_id = ?"
+
+# Without a place a manifest makes no image of what it lists, and none less.
+_MENTION_TRIGGERS = ("mentions_unseen", "images_listed_no_more")
+
+
 def forget_content(connection: sqlite3.Connection, digest: Digest) -> bool:
     """Record that the bytes are gone; if they were a manifest's, forget what it mentioned, too.
 
@@ -319,12 +328,15 @@ def forget_content(connection: sqlite3.Connection, digest: Digest) -> bool:
         return False
     dropped = index_places.drop_place(connection, content)
     if connection.execute(_IS_MANIFEST, {"content": content}).fetchone()[0]:
-        _forget_list(connection, content)
+        _forget_list(connection, content, noted=dropped)
     return dropped
 
 
-def _forget_list(connection: sqlite3.Connection, content: int) -> None:
-    """Forget what a manifest says. A blob says nothing, and most of what goes are blobs."""
+def _forget_list(connection: sqlite3.Connection, content: int, noted: bool) -> None:
+    """Forget what a manifest says. A blob says nothing, and most of what goes are blobs.
+
+    :param noted: whether the manifest has just lost its place, which marks whom that concerns.
+    """
     connection.execute("UPDATE contents SET media_type = '' WHERE id = ?", (content,))
     connection.execute(
         "DELETE FROM shown WHERE (repository_id, digest, size, manifest_id) IN"
@@ -338,9 +350,21 @@ def _forget_list(connection: sqlite3.Connection, content: int) -> None:
         "  FROM subjects s JOIN links l ON l.content_id = s.manifest_id WHERE s.manifest_id = ?)",
         (content,),
     )
-    connection.execute("DELETE FROM mentions WHERE manifest_id = ?", (content,))
+    _forget_mentions(connection, content, noted)
     for table in ("subjects", "members", "described", "partly_known"):
         connection.execute(f"DELETE FROM {table} WHERE manifest_id = ?", (content,))
+
+
+def _forget_mentions(connection: sqlite3.Connection, content: int, noted: bool) -> None:
+    """Forget what a manifest lists: at once, if that is very much."""
+    (count,) = connection.execute(_COUNT_MENTIONS, (content,)).fetchone()
+    if count < MANY:
+        connection.execute(_FORGET_MENTIONS, (content,))
+        return
+    for statement in () if noted else MARK_LISTED:
+        connection.execute(statement, {"manifest": content})
+    with without_triggers(connection, _MENTION_TRIGGERS):
+        connection.execute(_FORGET_MENTIONS, (content,))
 
 
 def occupied_bytes(connection: sqlite3.Connection) -> int:

@@ -47,8 +47,18 @@ from regcache.removals import (
     RemovedKind,
 )
 from regcache.store.index_contents import forget_content
-from regcache.store.index_holdings import ABOVE, HELD, VANISH, begin, number_of
+from regcache.store.index_holdings import HELD, VANISH, begin, number_of
 from regcache.store.index_schema import digest_from_key, digest_key
+from regcache.store.removal_conditions import (
+    HELD_ELSEWHERE,
+    IS_OF_OTHERS,
+    LINKED_OR_TAGGED_ELSEWHERE,
+    LISTED,
+    LISTED_HERE,
+    SHOWN_BY_OTHERS,
+    TAGGED_HERE,
+)
+from regcache.store.removed_blobs import RemovedBlobs, begin_blobs
 from regcache.store.repository_pins import PinnedTag, RepositoryPins
 
 MOST_LEAVING = 1000
@@ -57,84 +67,16 @@ MOST_LEAVING = 1000
 MOST_WITHDRAWN = 20_000
 """Contents that go with one removal. What is left of an image that lists more is evicted first."""
 
-_HELD_ELSEWHERE = (
-    ABOVE
-    + """
-SELECT EXISTS (
-    SELECT 1 FROM above a CROSS JOIN tags t ON t.digest = a.digest
-    WHERE +t.repository_id != :repository
-) OR EXISTS (
-    SELECT 1 FROM above a CROSS JOIN contents c ON c.digest = a.digest
-    CROSS JOIN links l ON l.content_id = c.id AND +l.repository_id != :repository
-)
-"""
-)
-
-# By a manifest that a tag of the repository names, or that another one of it lists.
-_LISTED_HERE = """
-SELECT EXISTS (
-    SELECT 1 FROM mentions m JOIN contents c ON c.id = m.manifest_id
-    WHERE m.digest = :digest AND c.digest NOT IN (SELECT digest FROM temp.dropped)
-    AND (
-        EXISTS (SELECT 1 FROM tags WHERE repository_id = :repository AND digest = c.digest)
-        OR EXISTS (
-            SELECT 1 FROM shown s JOIN contents i ON i.id = s.manifest_id
-            WHERE s.repository_id = :repository AND s.digest = c.digest
-                AND i.digest NOT IN (SELECT digest FROM temp.dropped)
-        )
-    )
-)
-"""
-
-_SHOWN_BY_OTHERS = """
-SELECT EXISTS (
-    SELECT 1 FROM shown s JOIN contents c ON c.id = s.manifest_id
-    WHERE s.repository_id = :repository AND s.digest = :digest
-        AND c.digest NOT IN (SELECT digest FROM temp.dropped)
-)
-"""
-
-_LISTED = """
-SELECT EXISTS (
-    SELECT 1 FROM mentions m JOIN places p ON p.content_id = m.manifest_id
-    WHERE m.digest = :digest
-)
-"""
-
-_LINKED_OR_TAGGED_ELSEWHERE = """
-SELECT EXISTS (SELECT 1 FROM tags WHERE digest = :digest)
-    OR EXISTS (
-        SELECT 1 FROM contents c JOIN links l ON l.content_id = c.id
-        WHERE c.digest = :digest AND +l.repository_id != :repository
-    )
-"""
-
-HAS_RIGHT = """
-(
-    EXISTS (SELECT 1 FROM links WHERE content_id = :content AND repository_id = :repository)
-    OR (SELECT public FROM contents WHERE id = :content) AND NOT EXISTS (
-        SELECT 1 FROM withdrawn WHERE content_id = :content AND repository_id = :repository)
-)
-"""
-
-# What the repository drops of lists is what others may have still.
-_IS_OF_OTHERS = f"""
-WITH RECURSIVE above (digest, depth) AS (
-    VALUES (:digest, 0)
-    UNION
-    SELECT c.digest, a.depth + 1
-    FROM above a CROSS JOIN mentions m ON m.digest = a.digest
-    CROSS JOIN contents c ON c.id = m.manifest_id WHERE a.depth < 4
-)
-SELECT NOT {HAS_RIGHT} AND EXISTS (
-    SELECT 1 FROM above a
-    WHERE EXISTS (
-        SELECT 1 FROM tags t WHERE t.digest = a.digest AND +t.repository_id != :repository
-    ) OR EXISTS (
-        SELECT 1 FROM contents c JOIN links l ON l.content_id = c.id
-        WHERE c.digest = a.digest AND +l.repository_id != :repository
-    )
-)
+# What says nothing itself is a blob.
+_LISTS = """
+SELECT l.digest, ifnull(c.media_type, '') = ''
+    AND NOT EXISTS (SELECT 1 FROM mentions WHERE manifest_id = c.id)
+    AND NOT EXISTS (SELECT 1 FROM subjects WHERE manifest_id = c.id)
+FROM (
+    SELECT digest FROM mentions WHERE manifest_id = :manifest
+    UNION SELECT c.digest FROM referrers r JOIN contents c ON c.id = r.manifest_id
+    WHERE r.repository_id = :repository AND r.subject = :digest
+) l LEFT JOIN contents c ON c.digest = l.digest
 """
 
 _STORED = """
@@ -149,6 +91,7 @@ def look(
 ) -> RemovalEffect:
     """What a removal would do. Nothing is changed."""
     begin(connection)  # outside, since what is rolled back would have to be made again
+    begin_blobs(connection)
     with undone(connection):
         return remove(connection, target, 0, by_pattern)
 
@@ -278,7 +221,7 @@ class _Removing:
                 (self._repository, digest),
             )
             tags = [tag for (tag,) in rows]
-        arrives = target.arriving and self._asks(HELD, digest)
+        arrives = target.arriving and self._is_held(digest)
         return tags, digest if tags or arrives or self._has(digest, target.kind) else None
 
     def _has(self, digest: bytes, kind: RemovedKind) -> bool:
@@ -287,7 +230,7 @@ class _Removing:
         if row is None or row[1] is None:
             return False
         is_manifest = row[2] != ""
-        return is_manifest == (kind is RemovedKind.MANIFEST) and self._asks(HELD, digest)
+        return is_manifest == (kind is RemovedKind.MANIFEST) and self._is_held(digest)
 
     def _drop_tag(self, tag: str) -> None:
         self._connection.execute(
@@ -301,13 +244,27 @@ class _Removing:
         :param named: by who removes it; all else goes along.
         """
         waiting = deque(self._drop_one(digest, named))
-        while waiting and len(self._withdrawn) < MOST_WITHDRAWN:
-            following = waiting.popleft()
-            if not self._is_kept_here(following):
+        blobs: dict[bytes, None] = {}
+        while waiting and len(self._withdrawn) + len(blobs) < MOST_WITHDRAWN:
+            following, is_blob = waiting.popleft()
+            if is_blob:
+                blobs[following] = None
+            elif not self._is_kept_here(following):
                 waiting.extend(self._drop_one(following, named=False))
+        self._drop_blobs(blobs)
 
-    def _drop_one(self, digest: bytes, named: bool) -> list[bytes]:
-        """The same for one content alone. Returns what it lists."""
+    def _drop_blobs(self, blobs: Iterable[bytes]) -> None:
+        """The same for what lists nothing: all at once, behind what lists it."""
+        pinned = self._pins.digests()
+        left = [each for each in blobs if each not in pinned and each not in self._withdrawn]
+        removed = RemovedBlobs(self._connection, self._repository, self._generation)
+        for digest, size in removed.remove(left) if left else ():
+            self._withdrawn[digest] = None
+            if size is not None:
+                self._gone[digest] = size
+
+    def _drop_one(self, digest: bytes, named: bool) -> list[tuple[bytes, bool]]:
+        """The same for one content alone. Returns what it lists, and which of that are blobs."""
         # What is only being fetched is not known yet: it is from now on, by its generation.
         self._connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (digest,))
         number, size, media_type = self._row(_STORED, digest)
@@ -318,28 +275,21 @@ class _Removing:
             self._erase(digest, number, size)
         return listed
 
-    def _listed_by(self, number: int, digest: bytes) -> list[bytes]:
+    def _listed_by(self, number: int, digest: bytes) -> list[tuple[bytes, bool]]:
         """What a manifest lists, and what refers to it in this repository."""
-        rows = self._connection.execute(
-            "SELECT digest FROM mentions WHERE manifest_id = ?"
-            " UNION SELECT c.digest FROM referrers r JOIN contents c ON c.id = r.manifest_id"
-            " WHERE r.repository_id = ? AND r.subject = ?",
-            (number, self._repository, digest),
-        )
-        return [key for (key,) in rows]
+        names = {"manifest": number, "repository": self._repository, "digest": digest}
+        rows = self._connection.execute(_LISTS, names)
+        return [(key, bool(is_blob)) for key, is_blob in rows]
 
     def _is_kept_here(self, digest: bytes) -> bool:
         """Whether something else in the repository keeps the content there."""
         if digest in self._withdrawn:
             return True  # it has been seen to
-        tagged = self._row(
-            "SELECT 1 FROM tags WHERE repository_id = ? AND digest = ?", self._repository, digest
-        )
-        if tagged or self._asks(_SHOWN_BY_OTHERS, digest):
+        if self._asks(TAGGED_HERE, digest) or self._asks(SHOWN_BY_OTHERS, digest):
             return True
         if self._pins.has(str(digest_from_key(digest))):
             return True
-        return self._asks(_LISTED_HERE, digest)
+        return self._asks(LISTED_HERE, digest)
 
     def _withdraw(self, digest: bytes, number: int) -> None:
         """Remove the repository's right to content, and the facts that it was shown by that."""
@@ -360,17 +310,17 @@ class _Removing:
     def _is_of_others(self, digest: bytes, number: int) -> bool:
         """Whether others have content, or what lists it, and this one has no right to it."""
         names = {"repository": self._repository, "content": number, "digest": digest}
-        return bool(self._connection.execute(_IS_OF_OTHERS, names).fetchone()[0])
+        return bool(self._connection.execute(f"SELECT {IS_OF_OTHERS}", names).fetchone()[0])
 
     def _is_needed(self, digest: bytes, is_manifest: bool, named: bool) -> bool:
         """Whether something else needs the bytes."""
         if self._pins.cover(digest):
             return True
         if named:
-            return self._asks(_HELD_ELSEWHERE, digest)
-        if self._asks(_LISTED, digest):
+            return self._asks(HELD_ELSEWHERE, digest)
+        if self._asks(LISTED, digest):
             return True
-        return is_manifest and self._asks(_LINKED_OR_TAGGED_ELSEWHERE, digest)
+        return is_manifest and self._asks(LINKED_OR_TAGGED_ELSEWHERE, digest)
 
     def _erase(self, digest: bytes, number: int, size: int | None) -> None:
         """Forget content whose file will be removed, except for its generation."""
@@ -392,6 +342,10 @@ class _Removing:
     def _row(self, statement: str, *arguments: object) -> Any:
         return self._connection.execute(statement, arguments).fetchone()
 
-    def _asks(self, statement: str, digest: bytes) -> bool:
+    def _is_held(self, digest: bytes) -> bool:
         names = {"repository": self._repository, "digest": digest}
-        return bool(self._connection.execute(statement, names).fetchone()[0])
+        return bool(self._connection.execute(HELD, names).fetchone()[0])
+
+    def _asks(self, condition: str, digest: bytes) -> bool:
+        names = {"repository": self._repository, "digest": digest}
+        return bool(self._connection.execute(f"SELECT {condition}", names).fetchone()[0])

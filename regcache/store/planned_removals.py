@@ -29,8 +29,8 @@ from regcache.light_dataclass import dataclass
 from regcache.plans import PlannedRemoval, PlannedRemovals
 from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 from regcache.store.index_holdings import number_of
-from regcache.store.index_removal import HAS_RIGHT
 from regcache.store.index_schema import digest_from_key, digest_key
+from regcache.store.removal_conditions import HAS_RIGHT
 
 STEP = 0.01
 """Seconds after which a step ends, once what it has begun is done."""

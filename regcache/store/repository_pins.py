@@ -62,6 +62,11 @@ class RepositoryPins:
         """Whether a tag or digest was pinned by hand."""
         return self._is(_PIN, self._repository, reference)
 
+    def digests(self) -> set[bytes]:
+        """The digests that were pinned by hand."""
+        pins = self._connection.execute(_DIGEST_PINS, (self._repository,)).fetchall()
+        return {digest_key(Digest.parse(reference)) for (reference,) in pins}
+
     def hold(self, digest: bytes) -> bool:
         """Whether something that is pinned here is this content, or lists it."""
         if not self.cover(digest):
@@ -70,9 +75,7 @@ class RepositoryPins:
         rows = self._connection.execute(_TAGS_ABOVE, names).fetchall()
         if any(self._is_pinned_tag(tag) for (tag,) in rows):
             return True
-        pins = self._connection.execute(_DIGEST_PINS, (self._repository,)).fetchall()
-        keys = [digest_key(Digest.parse(reference)) for (reference,) in pins]
-        return any(self._is_above(digest, key) for key in keys)
+        return any(self._is_above(digest, key) for key in self.digests())
 
     def _is_pinned_tag(self, tag: str) -> bool:
         return self._by_pattern(tag) or self.has(tag)

@@ -4,14 +4,16 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from regcache.ctl.client import IAsksDaemon
+from regcache.ctl.client import IAsksDaemon, RefusedError
 from regcache.ctl.command import DONE, FAILED, add_daemon_parser
 from regcache.ctl.list_command import platform_text
-from regcache.ctl.naming import add_image_argument
+from regcache.ctl.naming import ImageName, add_image_argument
 from regcache.ctl.printer import Printer, size_text
 
 _PLATFORMS = ("platform", "here", "layers", "last used", "digest")
 _STEPS = ("size", "here", "used by", "step")
+#: Tags that are named where another one was asked for.
+_TAGS = 5
 #: Characters of a command that are shown.
 _LONGEST = 160
 
@@ -34,7 +36,14 @@ def add_parser(commands: Any) -> None:
 async def inspect(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
     """Print it."""
     name = options.image.name
-    image = await daemon.get("image", name=name, reference=options.image.reference)
+    try:
+        image = await daemon.get("image", name=name, reference=options.image.reference)
+    except RefusedError as error:
+        if error.code != "NOT_CACHED":
+            raise
+        printer.problem(str(error), error.problem)
+        printer.error(await _hint(options.image, daemon))
+        return FAILED
     if options.platform:
         return await _inspect_platform(image, options.platform, daemon, printer)
     if printer.as_json:
@@ -44,6 +53,26 @@ async def inspect(options: argparse.Namespace, daemon: IAsksDaemon, printer: Pri
     printer.line("")
     printer.table(_PLATFORMS, [_platform(each) for each in image["platforms"]])
     return DONE
+
+
+async def _hint(image: ImageName, daemon: IAsksDaemon) -> str:
+    """What to look at instead of an image that is not here."""
+    try:
+        told = await daemon.get("tags", name=image.name, sort="last_used", limit=_TAGS)
+    except RefusedError:
+        told = {"items": [], "next": None}
+    here = [each for each in told["items"] if not _is_gone(each)]
+    tags = [tag for each in here for tag in each["tags"]]
+    if not tags:
+        return "regcachectl ls shows what is"
+    more = ", …" if told["next"] or len(tags) > _TAGS else ""
+    return f"here of {image.name}: {', '.join(tags[:_TAGS])}{more}"
+
+
+def _is_gone(row: Mapping[str, Any]) -> bool:
+    """Whether nothing of an image is here any more, though its tag is known."""
+    platforms = row["platforms"]
+    return bool(platforms) and not any(each["manifest_here"] for each in platforms)
 
 
 async def _inspect_platform(
@@ -67,7 +96,8 @@ async def _inspect_platform(
 
 
 def _facts(image: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "image", f"{image['name']} {image['reference']}"
+    mark = "@" if ":" in image["reference"] else ":"
+    yield "image", f"{image['name']}{mark}{image['reference']}"
     yield "digest", image["digest"]
     yield "tags", ", ".join(image["tags_same_digest"]) or "none"
     yield "stored", size_text(image["stored_bytes"])

@@ -34,7 +34,8 @@ async def show_jobs(_: argparse.Namespace, daemon: IAsksDaemon, printer: Printer
         printer.json(told)
         return DONE
     columns = ("id", "kind", "state", "began", "by", "done", "what")
-    printer.table(columns, [_row(each) for each in told["items"]])
+    none = "no job was begun since the daemon started"
+    printer.table(columns, [_row(each) for each in told["items"]], none)
     return DONE
 
 

@@ -56,7 +56,9 @@ async def list_images(options: argparse.Namespace, daemon: IAsksDaemon, printer:
     if printer.as_json:
         printer.json_rows(found)
         return DONE
-    printer.table(_REPOSITORIES, [_repository(each) for each in found])
+    asked = (options.text, options.upstream, options.part, options.pinned)
+    none = f"nothing {'like this ' if any(asked) else ''}is in the cache; no upstream was asked"
+    printer.table(_REPOSITORIES, [_repository(each) for each in found], none)
     return DONE
 
 
@@ -67,7 +69,8 @@ async def _list_tags(
     if printer.as_json:
         printer.json_rows(found)
         return DONE
-    printer.table(_IMAGES, [_image(each) for each in found])
+    none = f"no such image of {name.name} is in the cache; no upstream was asked"
+    printer.table(_IMAGES, [_image(each) for each in found], none)
     return DONE
 
 

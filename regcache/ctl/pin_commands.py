@@ -3,11 +3,14 @@
 import argparse
 from typing import Any
 
-from regcache.ctl.client import IAsksDaemon
+from regcache.ctl.client import IAsksDaemon, RefusedError
 from regcache.ctl.command import DONE, add_daemon_parser
-from regcache.ctl.naming import add_image_argument
+from regcache.ctl.naming import ImageName, add_image_argument
 from regcache.ctl.paging import all_pages
 from regcache.ctl.printer import Printer, size_text
+
+#: By whom an image is pinned that a pattern of the configuration names.
+_PATTERN = "storage.pin"
 
 
 def add_parser(commands: Any) -> None:
@@ -33,7 +36,7 @@ def add_parser(commands: Any) -> None:
 async def pin(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
     """Pin them, or list what is pinned."""
     if options.image:
-        return await _change(options, daemon, printer, ("pin", "pinned"))
+        return await _change(options, daemon, printer, ("pin", "pinned", "pinned before"))
     items = await all_pages(daemon, "pins")
     if printer.as_json:
         printer.json_rows(items)
@@ -47,25 +50,44 @@ async def pin(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer
         )
         for each in items
     ]
-    printer.table(("image", "its own", "by", "since"), rows)
+    printer.table(("image", "its own", "by", "since"), rows, "nothing is pinned by hand")
     return DONE
 
 
 async def unpin(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
     """Take them back."""
-    return await _change(options, daemon, printer, ("unpin", "no longer pinned"))
+    return await _change(
+        options, daemon, printer, ("unpin", "no longer pinned", "not pinned by hand")
+    )
 
 
 async def _change(
-    options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer, what: tuple[str, str]
+    options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer, what: tuple[str, str, str]
 ) -> int:
-    call, words = what
+    call, words, unchanged = what
     targets = [{"name": each.name, "reference": each.reference} for each in options.image]
     told = await daemon.change("POST", call, {"targets": targets})
     if printer.as_json:
         printer.json(told)
-    else:
-        same = len(targets) - told["changed"]
-        before = f"; {same} were so before" if same else ""
-        printer.line(f"{told['changed']} {words}{before}")
+        return DONE
+    same = len(targets) - told["changed"]
+    before = f"; {same} {'was' if same == 1 else 'were'} {unchanged}" if same else ""
+    printer.line(f"{told['changed']} {words}{before}")
+    for each in options.image:
+        if note := await _note(each, daemon, is_pinned=call == "pin"):
+            printer.line(note)
     return DONE
+
+
+async def _note(image: ImageName, daemon: IAsksDaemon, *, is_pinned: bool) -> str:
+    """What may be meant otherwise of an image that was pinned, or was until now; "" for nothing."""
+    shown = f"{image.name}{'@' if image.digest else ':'}{image.reference}"
+    try:
+        found = await daemon.get("image", name=image.name, reference=image.reference)
+    except RefusedError as error:
+        is_missing = is_pinned and error.code == "NOT_CACHED"
+        return f"{shown} is not in the cache: it is kept once it comes" if is_missing else ""
+    if is_pinned or found["pinned"] is None:
+        return ""
+    by = found["pinned"]["by"]
+    return f"{shown} stays pinned, by {by if by == _PATTERN else 'another pin of what it names'}"

@@ -7,7 +7,8 @@ nothing would go       done, without a question
 ``--dry-run``          the plan is shown, and that is all
 ``--yes``              it is run
 a terminal             the plan is shown; it is run if the answer is yes
-neither of these       the plan is shown; nothing is removed, which is wrong usage
+neither of these       the plan is shown; nothing is removed, which is wrong usage, unless nothing
+                       would go
 PLAN_CHANGED           again, with the new plan
 PLAN_EXPIRED           again, with a plan that is made anew
 =====================  ==================================================================
@@ -63,13 +64,13 @@ async def plan_and_run(
 
 def _decide(options: argparse.Namespace, printer: Printer, plan: Mapping[str, Any]) -> int | None:
     """Show a plan, and ask. Gives the exit status, or None where it is to be run."""
+    if options.yes and printer.as_json:
+        return None  # what it came to is printed
     if printer.as_json:
-        if options.dry_run:
-            printer.json(plan)
-            return DONE
+        printer.json(plan)
     else:
         show_plan(printer, plan)
-    if options.dry_run or not (_removes(plan) or printer.as_json):
+    if options.dry_run or not _removes(plan):
         return DONE
     if options.yes:
         return None
@@ -147,5 +148,5 @@ async def _watch(daemon: IAsksDaemon, printer: Printer, job: str) -> int:
     elif told["result"] is not None:
         result = told["result"]
         _show_skipped(printer, result)
-        printer.line(f"{size_text(result['freed_bytes'])} are free")
+        printer.line(f"{size_text(result['freed_bytes'])} came free")
     return outcome_of(told, printer)

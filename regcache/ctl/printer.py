@@ -110,8 +110,14 @@ class Printer:
             self.error("")  # what follows begins a line
         return answer.strip().lower() in ("y", "yes")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print rows under their columns; elsewhere as lines with tabs, without a head."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], none: str = "") -> None:
+        """Print rows under their columns; elsewhere as lines with tabs, without a head.
+
+        :param none: what a terminal shows where there are no rows; "" for the columns alone.
+        """
+        if self.is_terminal and none and not rows:
+            self.line(none)
+            return
         if not self.is_terminal:
             for row in rows:
                 self.line("\t".join(cell.replace("\t", " ") for cell in row))

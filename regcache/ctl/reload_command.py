@@ -42,5 +42,5 @@ async def reload(_: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -
     for key in answer["changed"]:
         printer.line(f"changed: {key}")
     if not answer["changed"]:
-        printer.line("nothing has changed")
+        printer.line("the file is in force; nothing has changed since it was read last")
     return DONE

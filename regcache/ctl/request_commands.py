@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,8 +14,6 @@ from regcache.ctl.request_words import seconds_text, what, why
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 #: Seconds between two looks with --follow, and requests that one of them may find.
 PAUSE, MOST_AT_ONCE = 1.0, 200
-#: Requests of which it is known that they were printed: more than can come between two looks.
-_REMEMBERED = 20_000
 _COLUMNS = ("time", "outcome", "status", "size", "first byte", "took", "who", "what")
 _RANGES = ("1h", "24h", "7d", "30d")
 
@@ -73,19 +70,31 @@ def limit(text: str) -> int:
 
 async def show_requests(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
     """Print them, the latest last where they are followed."""
+    if options.follow:
+        return await _follow(options, daemon, printer)
     told = await _ask(options, daemon, options.limit)
-    if not options.follow:
-        if printer.as_json:
-            printer.json(told)
-        else:
-            printer.table(_columns(options), [_row(each, options) for each in told["items"]])
-        return DONE
-    printed: deque[str] = deque(maxlen=_REMEMBERED)
+    if printer.as_json:
+        printer.json(told)
+    else:
+        rows = [_row(each, options) for each in told["items"]]
+        printer.table(_columns(options), rows, "no such request is remembered")
+    return DONE
+
+
+async def _follow(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:
+    """Print as many as are wanted of those that are over, and then those that end.
+
+    What has left a page, since enough came after it, never comes back: it is enough to know what
+    the last page had.
+    """
+    told = await _ask(options, daemon, MOST_AT_ONCE)
+    known = {each["id"] for each in told["items"][options.limit :] if not each["open"]}
     while True:
-        ended = [each for each in told["items"] if not each["open"] and each["id"] not in printed]
+        ended = [each for each in told["items"] if not each["open"]]
         for each in reversed(ended):
-            printed.append(each["id"])
-            _print_one(each, options, printer)
+            if each["id"] not in known:
+                _print_one(each, options, printer)
+        known = {each["id"] for each in ended}
         await daemon.pause(PAUSE)
         told = await _ask(options, daemon, MOST_AT_ONCE)
 
@@ -142,7 +151,8 @@ async def show_top(options: argparse.Namespace, daemon: IAsksDaemon, printer: Pr
         )
         for each in told["items"]
     ]
-    printer.table((options.by, "served", "fetched", "pulls", "from the cache"), rows)
+    columns = (options.by, "served", "fetched", "pulls", "from the cache")
+    printer.table(columns, rows, "nothing was served in this time")
     return DONE
 
 

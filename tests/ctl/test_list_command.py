@@ -75,6 +75,7 @@ ROW: dict[str, Any] = {
     "last_used": None,
     "pinned": True,
 }
+GONE = ROW | {"tags": ["0"], "platforms": [ABSENT]}
 IMAGE: dict[str, Any] = {
     "name": NAME,
     "reference": "1.29",
@@ -196,6 +197,15 @@ class ListTests(CommandCase):
         _, out, _ = self.run_work(list_images, "ls")
         self.assertIn("repository", out)
 
+    def test_nothing(self) -> None:
+        """A terminal is told that there is nothing; what reads lines gets none."""
+        self.daemon.answer(GET_REPOSITORIES, page())
+        self.assertEqual(self.run_work(list_images, "ls", "nignx")[1], "")
+        self.terminal = True
+        for words, told in (((), "nothing is"), (("nignx",), "nothing like this is")):
+            _, out, _ = self.run_work(list_images, "ls", *words)
+            self.assertEqual(out, f"{told} in the cache; no upstream was asked\n")
+
 
 class InspectTests(CommandCase):
     """One image."""
@@ -233,6 +243,21 @@ class InspectTests(CommandCase):
         self.daemon.answer(GET_IMAGE, RefusedError({"detail": "it is not in the cache"}))
         code, _, errors = self.run_work(inspect, "inspect", "nginx")
         self.assertEqual((code, errors), (1, "it is not in the cache\n"))
+
+    def test_another_tag(self) -> None:
+        """Where an image is not here, some tags are named that are, or the way to find any."""
+        missing = RefusedError({"code": "NOT_CACHED", "detail": "it is not in the cache"})
+        self.daemon.answer(GET_IMAGE, missing)
+        rows = [ROW | {"tags": ["1.29", "1"]}, ROW | {"tags": ["1.28"]}]
+        for answer, hint in (
+            (page(*rows), f"here of {NAME}: 1.29, 1, 1.28"),
+            (page(GONE, ROW | {"tags": list("123456")}), f"here of {NAME}: 1, 2, 3, 4, 5, …"),
+            (page(), "regcachectl ls shows what is"),
+            (RefusedError({"code": "NOT_CACHED"}), "regcachectl ls shows what is"),
+        ):
+            self.daemon.answer(GET_TAGS, answer)
+            code, _, errors = self.run_work(inspect, "inspect", "nginx")
+            self.assertEqual((code, errors), (1, f"it is not in the cache\n{hint}\n"))
 
     def test_json(self) -> None:
         """--json prints the answer."""

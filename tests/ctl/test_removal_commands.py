@@ -4,6 +4,7 @@ import argparse
 import json
 from typing import Any
 
+from regcache.admin.api.image_calls import GET_IMAGE
 from regcache.admin.api.job_calls import GET_JOB
 from regcache.admin.api.pin_calls import GET_PINS, PIN, UNPIN
 from regcache.admin.api.plan_calls import MAKE_PLAN, RUN_PLAN
@@ -12,6 +13,7 @@ from regcache.ctl.naming import NamedTarget, named_target
 from regcache.ctl.pin_commands import pin, unpin
 from regcache.ctl.removal_commands import purge, remove, sweep
 from tests.ctl.cases import CommandCase
+from tests.ctl.test_list_command import IMAGE
 from tests.ctl.test_verify_command import job
 
 DIGEST = f"sha256:{'ab' * 32}"
@@ -82,7 +84,7 @@ class RemoveTests(RemovalCase):
         """With --yes the plan is shown and run, and what came free is told."""
         code, out, errors = self.run_work(remove, "rm", "nginx:1.27", "--yes")
         self.assertEqual((code, errors), (0, ""))
-        self.assertEqual(out.splitlines(), [ROW, SUMS, "2.0 MiB are free"])
+        self.assertEqual(out.splitlines(), [ROW, SUMS, "2.0 MiB came free"])
         targets = [{"name": NAME, "reference": "1.27"}]
         self.assertEqual(self.planned(), {"action": "delete", "targets": targets})
         self.assertEqual(self.daemon.asked[1], ("POST", "plans/run", {"plan": "p1"}))
@@ -101,6 +103,17 @@ class RemoveTests(RemovalCase):
             code, _, errors = self.run_work(remove, "rm", "nginx", *arguments)
             self.assertEqual((code, self.calls()), (2, ["plans"]))
             self.assertIn("--yes is needed", errors)
+
+    def test_plan_as_json(self) -> None:
+        """With --json and without --yes the plan is the output, and the status as without."""
+        nothing = plan_of(items=[], images=0, tags=0, freed_bytes=0)
+        for plan, status in ((plan_of(), 2), (nothing, 0)):
+            self.daemon.answer(MAKE_PLAN, plan)
+            for work, command in ((remove, "rm nginx"), (sweep, "sweep"), (purge, "purge")):
+                self.daemon.asked.clear()
+                code, out, errors = self.run_work(work, *command.split(), "--json")
+                self.assertEqual((code, json.loads(out), self.calls()), (status, plan, ["plans"]))
+                self.assertEqual("--yes is needed" in errors, status == 2)
 
     def test_asked(self) -> None:
         """On a terminal it asks; only yes is yes."""
@@ -314,17 +327,39 @@ class PinTests(CommandCase):
     def test_pin(self) -> None:
         """Several at once; what was pinned before is told."""
         self.daemon.answer(PIN, {"changed": 1})
+        self.daemon.answer(GET_IMAGE, IMAGE | {"pinned": None})
         code, out, _ = self.run_work(pin, "pin", "nginx:1.29", "nginx")
-        self.assertEqual((code, out), (0, "1 pinned; 1 were so before\n"))
+        self.assertEqual((code, out), (0, "1 pinned; 1 was pinned before\n"))
         targets = [{"name": NAME, "reference": each} for each in ("1.29", "latest")]
         self.assertEqual(self.daemon.asked[0][2], {"targets": targets})
 
     def test_unpin(self) -> None:
         """Taken back."""
         self.daemon.answer(UNPIN, {"changed": 1})
+        self.daemon.answer(GET_IMAGE, IMAGE | {"pinned": None})
         self.assertEqual(self.run_work(unpin, "unpin", "nginx")[1], "1 no longer pinned\n")
         code, out, _ = self.run_work(unpin, "unpin", "nginx", "--json")
         self.assertEqual((code, json.loads(out)), (0, {"changed": 1}))
+
+    def test_not_here(self) -> None:
+        """A pin of what is not in the cache may be a typing error, and is told as that."""
+        self.daemon.answer(PIN, {"changed": 1})
+        self.daemon.answer(GET_IMAGE, RefusedError({"code": "NOT_CACHED", "detail": "no"}))
+        code, out, _ = self.run_work(pin, "pin", "nignx:1.29")
+        note = "docker.io/library/nignx:1.29 is not in the cache: it is kept once it comes"
+        self.assertEqual((code, out.splitlines()), (0, ["1 pinned", note]))
+        self.daemon.answer(UNPIN, {"changed": 1})
+        self.assertEqual(self.run_work(unpin, "unpin", "nignx:1.29")[1], "1 no longer pinned\n")
+
+    def test_stays_pinned(self) -> None:
+        """Who takes a pin back is told where something else keeps the image."""
+        self.daemon.answer(UNPIN, {"changed": 0})
+        for by, why in (("storage.pin", "storage.pin"), (None, "another pin of what it names")):
+            self.daemon.answer(GET_IMAGE, IMAGE | {"pinned": {"by": by, "since": None}})
+            code, out, _ = self.run_work(unpin, "unpin", "nginx:1.29")
+            told = f"{NAME}:1.29 stays pinned, by {why}"
+            expected = ["0 no longer pinned; 1 was not pinned by hand", told]
+            self.assertEqual((code, out.splitlines()), (0, expected))
 
     def test_list(self) -> None:
         """Without a name, what is pinned."""

@@ -151,6 +151,16 @@ class RequestTests(CommandCase):
         printed = [json.loads(line)["id"] for line in out.splitlines()]
         self.assertEqual(printed, ["a-1", "a-3", "a-4"])
 
+    def test_follow_begins_with_few(self) -> None:
+        """What was over before, beyond --limit, is never printed; what was open then is."""
+        before = page(item(5), item(4), item(3), item(2, open=True), item(1))
+        later = page(item(6), item(5), item(4), item(3), item(2), item(1))
+        self.daemon.answer(GET_REQUESTS, [before, later, later, NoDaemonError("it is gone")])
+        command = ("requests", "--follow", "--json", "--limit", "2")
+        code, out, _ = self.run_work(show_requests, *command)
+        printed = [json.loads(line)["id"] for line in out.splitlines()]
+        self.assertEqual((code, printed), (3, ["a-4", "a-5", "a-2", "a-6"]))
+
 
 class SumTests(CommandCase):
     """regcachectl top and history."""

@@ -193,7 +193,7 @@ class PlanCalls:
         except TooManyTargetsError as error:
             raise InvalidProblem("targets", str(error)) from None
         if plan.request.action is PlanAction.DELETE and plan.skipped and not plan.items:
-            raise PinnedProblem("all of it is pinned")
+            raise PinnedProblem("all of it is pinned: unpin it first, by hand or in storage.pin")
         return self._told(plan)
 
     async def _page(self, asked: AskedCall) -> dict[str, Any]:

@@ -144,13 +144,6 @@ class LineObserver:
             self._writer.write_text(level.name, logger, "| " + escape_text(line))
 
 
-def make_observer(
-    stream: TextIO, log_format: str = "text", clock: Callable[[], float] = time.time
-) -> LineObserver:
-    """The observer for a stream; ``log_format`` is ``text`` or ``json``."""
-    return LineObserver(LineWriter(stream, log_format, clock))
-
-
 def describe_event(event: LogEvent) -> tuple[str, str]:
     """The message of an event, and the traceback of its failure where that was not expected."""
     message = formatEvent(event)

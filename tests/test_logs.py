@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from regcache.errors import UpstreamUnreachable
-from regcache.logs import MOST_WAITING, LineObserver, LineWriter, escape_text, make_observer
+from regcache.logs import MOST_WAITING, LineObserver, LineWriter, escape_text
 
 
 class LogCase(SynchronousTestCase):
@@ -20,7 +20,7 @@ class LogCase(SynchronousTestCase):
     def lines(self, log_format: str, emit: Any) -> list[str]:
         """The lines that come of what is done with a logger."""
         stream = io.StringIO()
-        observer = make_observer(stream, log_format, lambda: 0.25)
+        observer = LineObserver(LineWriter(stream, log_format, lambda: 0.25))
         emit(Logger("regcache.test", observer=observer))
         return stream.getvalue().splitlines()
 
@@ -30,7 +30,7 @@ class TextTests(LogCase):
 
     def test_interface(self) -> None:
         """The observer is one for twisted.logger."""
-        self.assertTrue(verifyObject(ILogObserver, make_observer(io.StringIO())))
+        self.assertTrue(verifyObject(ILogObserver, LineObserver(LineWriter(io.StringIO()))))
 
     def test_line(self) -> None:
         """An event is a line with time, level, logger and message."""
@@ -70,7 +70,8 @@ class TextTests(LogCase):
     def test_legacy_event(self) -> None:
         """Events without a level or namespace, as of old code, are lines too."""
         stream = io.StringIO()
-        make_observer(stream, clock=lambda: 0.0)({"log_format": "x", "log_time": 0.0})
+        observer = LineObserver(LineWriter(stream, clock=lambda: 0.0))
+        observer({"log_format": "x", "log_time": 0.0})
         self.assertEqual(stream.getvalue(), "1970-01-01T00:00:00.000Z info - x\n")
 
 

@@ -57,8 +57,6 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 MOST_FREED = 64
 #: How many messages are sent in one turn of the reactor.
 MOST_MESSAGES = 64
-#: How many names of repositories are read at a time.
-PAGE = 200
 
 
 def _messages(repository: Repository, effect: RemovalEffect) -> Iterator[tuple[Kind, Hashable]]:
@@ -83,27 +81,17 @@ class PinnedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The result of removals.
+    """The result of a removal.
 
     :ivar tags: how many tags were removed.
     :ivar contents: how many manifests and blobs were removed from the disk.
     :ivar freed: what they took there (bytes of whole blocks).
-    :ivar pinned: what was not removed, since it is pinned.
     """
 
     _: KW_ONLY
     tags: int = 0
     contents: int = 0
     freed: int = 0
-    pinned: tuple[RemovalTarget, ...] = ()
-
-    def __add__(self, other: "Removed") -> "Removed":
-        return Removed(
-            tags=self.tags + other.tags,
-            contents=self.contents + other.contents,
-            freed=self.freed + other.freed,
-            pinned=self.pinned + other.pinned,
-        )
 
 
 class RunningDownloads(Protocol):
@@ -115,7 +103,7 @@ class RunningDownloads(Protocol):
 
 @dataclass(slots=True)
 class Removal:
-    """Removes tags, manifests, blobs, repositories, and all that an upstream has.
+    """Removes tags, manifests and blobs.
 
     :ivar gone: what left the cache lately.
     """
@@ -160,33 +148,13 @@ class Removal:
         """
         return await self._flights.join(target, lambda: self._in_turn(target, by))
 
-    async def remove_repository(self, repository: Repository) -> Removed:
-        """Remove all that a repository has, except what is pinned. Fails with OSError."""
-        return await self._flights.join(repository, lambda: self._remove_repository(repository))
+    async def clear(self, repository: Repository) -> None:
+        """Forget what is known of a repository, all of which was removed. Fails with OSError.
 
-    async def remove_upstream(self, upstream: UpstreamIdentity) -> Removed:
-        """The same for all repositories of an upstream."""
-        removed, after = Removed(), ""
-        while names := await self.index.repositories(upstream, after, PAGE):
-            for name in names:
-                removed += await self.remove_repository(Repository(upstream, name))
-            after = names[-1]
-        return removed
-
-    async def _remove_repository(self, repository: Repository) -> Removed:
-        removed = Removed()
-        target = await self.index.left_in(repository, None)
-        while target is not None:
-            try:
-                removed += await self.remove(target)
-            except NotHereError:
-                pass  # it went along with something else
-            except PinnedError:
-                removed += Removed(pinned=(target,))
-            target = await self.index.left_in(repository, target)
+        What is stored for it stays, and so does the right to that.
+        """
         await self.index.clear(repository)
         await self.forgetting.remove(Kind.REPOSITORY, repository)
-        return removed
 
     async def _in_turn(self, target: RemovalTarget, by: str) -> Removed:
         await self._turns.acquire()

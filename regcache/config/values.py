@@ -10,7 +10,6 @@ from regcache.light_dataclass import dataclass
 REDACTED = "***"
 
 KIB = 1024
-MIB = 1024**2
 GIB = 1024**3
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -72,7 +72,6 @@ class CheckResult:
     """What a check has found so far.
 
     :ivar contents: how many were hashed.
-    :ivar hashed_bytes: of them.
     :ivar damaged: those that were removed; the first ``MOST_NAMED``.
     :ivar missing: how many had no file.
     :ivar adopted: how many the index did not know.
@@ -80,7 +79,6 @@ class CheckResult:
     """
 
     contents: int = 0
-    hashed_bytes: int = 0
     damaged: list[Digest] = field(default_factory=list)
     damaged_count: int = 0
     missing: int = 0
@@ -144,7 +142,7 @@ class StoreCheck:
         self, digest: Digest, size: int, result: CheckResult, pace: Pace
     ) -> None:
         verified = await self._verify(digest, size, result, pace)
-        self._count(digest, size, verified, result)
+        self._count(digest, verified, result)
         if verified is Verified.MISSING and await self._is_expected(digest):
             result.missing += 1
             self._log.warn("stored content has no file any more: {digest}", digest=str(digest))
@@ -179,19 +177,15 @@ class StoreCheck:
             await pace(hashed)
 
         verified = await self._verify(digest, None, result, count)
-        size = sum(counted)
-        self._count(digest, size, verified, result)
+        self._count(digest, verified, result)
         if verified is Verified.SOUND:
             result.adopted += 1
             self._log.info("stored content that was unknown is kept: {name}", name=str(digest))
-            await self._index.adopt(digest, size, self._clock.seconds())
+            await self._index.adopt(digest, sum(counted), self._clock.seconds())
 
-    def _count(
-        self, digest: Digest, size: int, verified: Verified | None, result: CheckResult
-    ) -> None:
+    def _count(self, digest: Digest, verified: Verified | None, result: CheckResult) -> None:
         if verified in (Verified.SOUND, Verified.DAMAGED):
             result.contents += 1
-            result.hashed_bytes += size
         if verified is Verified.DAMAGED:
             result.damaged_count += 1
             if len(result.damaged) < MOST_NAMED:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TextIO
 
 from regcache.logs import LineWriter, escape_text
 from regcache.metrics import Metrics
@@ -32,11 +31,6 @@ class AccessLog:
         self._later = later
         self.enabled = True
         self._is_due = False
-
-    @classmethod
-    def to_stream(cls, stream: TextIO, log_format: str, clock: Callable[[], float]) -> "AccessLog":
-        """An access log on a text stream; ``log_format`` is ``text`` or ``json``."""
-        return cls(LineWriter(stream, log_format, clock))
 
     def __call__(self, record: RequestRecord) -> None:
         if not self.enabled:

@@ -17,6 +17,7 @@ from regcache.cache.forgetting import Forgotten
 from regcache.cache.removal import NotHereError, PinnedError, Removed
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
+from regcache.identity import Repository
 from regcache.media_types import OCI_MANIFEST
 from regcache.pins import Pin
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
@@ -139,6 +140,16 @@ class RemovalCase(SynchronousTestCase):
         """Remove it."""
         removed: Removed = self.result(self.caches.removal.remove(target, by))
         return removed
+
+    def remove_all(self, repository: Repository) -> tuple[int, int]:
+        """Remove all that a repository has, and forget it; how many tags and contents went."""
+        tags = contents = 0
+        left_in = self.caches.index.removals.left_in
+        while (target := self.successResultOf(left_in(repository, None))) is not None:
+            removed = self.remove(target)
+            tags, contents = tags + removed.tags, contents + removed.contents
+        self.result(self.caches.removal.clear(repository))
+        return tags, contents
 
     def refusal(self, target: RemovalTarget, kind: type[Exception]) -> None:
         """It is not removed."""
@@ -267,7 +278,7 @@ class WholeTests(RemovalCase):
         self.assertEqual(self.asked(), ["get_blob", "get_blob"])
 
     def test_repository(self) -> None:
-        """A whole repository, with what only ever was named by digest, and then an upstream."""
+        """A whole repository, with what only ever was named by digest, and then another one."""
         for number in range(3):
             self.image(self.layer(), tag=str(number))
             self.pull(tag=str(number))
@@ -275,13 +286,21 @@ class WholeTests(RemovalCase):
         self.blob(single)
         self.image(self.layer(), repository="org/b")
         self.pull("org/b")
-        removed = self.result(self.caches.removal.remove_repository(self.repository()))
-        self.assertEqual((removed.tags, removed.contents, len(self.names())), (3, 7, 2))
+        self.assertEqual(self.remove_all(self.repository()), (3, 7))
+        self.assertEqual(len(self.names()), 2)
         upstream = self.repository().upstream
         listed = self.successResultOf(self.caches.index.repositories(upstream, "", 10))
         self.assertEqual(listed, ["org/b"])
-        removed = self.result(self.caches.removal.remove_upstream(upstream))
-        self.assertEqual((removed.tags, removed.contents, self.names()), (1, 2, set()))
+        self.assertEqual(self.remove_all(self.repository("org/b")), (1, 2))
+        self.assertEqual(self.names(), set())
+
+    def test_clear(self) -> None:
+        """A repository that is forgotten has no tags in memory either, whatever put them there."""
+        digest, _ = self.image(self.layer())
+        noting = self.caches.tag_table.note(self.repository(), "late", digest, 0)
+        self.successResultOf(Deferred.fromCoroutine(noting))
+        self.result(self.caches.removal.clear(self.repository()))
+        self.assertIsNone(self.caches.tag_table.in_memory(self.repository(), "late"))
 
 
 class Told:
@@ -612,8 +631,8 @@ class PropertyTests(RemovalCase):
                 self.act(chance)
                 self.check()
         for name in ("up.test", "quay.test"):
-            upstream = self.repository(up=name).upstream
-            self.result(self.caches.removal.remove_upstream(upstream))
+            for number in range(2):
+                self.remove_all(self.repository(f"org/{number}", name))
         self.assertEqual(self.names(), set())
         self.assertEqual(self.successResultOf(self.caches.index.occupied_bytes()), 0)
 

@@ -193,7 +193,7 @@ class Planner:
             progress(freed)
         if plan.request.repositories or plan.request.upstream is not None:
             for repository in dict.fromkeys(each.repository for each in plan.targets):
-                await self._removal.index.clear(repository)
+                await self._removal.clear(repository)
         named = tuple(skipped[:MOST_SKIPPED])
         return PlanOutcome(contents, freed, named, len(skipped) - len(named))
 

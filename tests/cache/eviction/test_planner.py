@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from regcache.cache.eviction import deletion_plans
 from regcache.cache.eviction.deletion_plans import MOST_ITEMS, MOST_SKIPPED
 from regcache.cache.eviction.planner import MOST_PLANS
-from regcache.cache.forgetting import Forgotten
+from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
 from regcache.pins import Pin
 from regcache.plans import (
@@ -345,9 +345,10 @@ class DeletionPlanTests(PlannerCase):
         self.assertEqual(self.storage.files(), {})
 
     def test_repository(self) -> None:
-        """All of a repository, but for what is pinned."""
+        """All of a repository, but for what is pinned, and what memory knows of it."""
         plan = self.plan(PlanAction.DELETE, repositories=(APP,))
         self.run_plan(plan)
+        self.assertIn((Kind.REPOSITORY, APP), [(m.kind, m.key) for m in self.storage.memories.told])
         self.assertEqual(self.gone(), {*self.image, *self.new})
 
     def test_upstream(self) -> None:

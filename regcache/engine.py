@@ -235,6 +235,7 @@ class _Builder:
             every=storage.scrub,
         )
         self._small_blobs = SmallBlobs(reactor)
+        self._spare_bodies = SpareBodies(reactor)
         self._image_sizes = ImageSizes(self._index)
         self._closed_repositories = ClosedRepositories(self._index, reactor)
         self._make_downloads(storage.finish)
@@ -315,7 +316,7 @@ class _Builder:
             cached_only=_cached_only(self._index, self._store, self._parser, self._reactor),
             shown_images=_shown_images(self._index, self._store, self._parser),
             refusals=NegativeCache(self._reactor),
-            spare_bodies=SpareBodies(self._reactor),
+            spare_bodies=self._spare_bodies,
             closed_repositories=self._closed_repositories,
             senders=senders,
             turns=turns,
@@ -350,9 +351,8 @@ class _Builder:
         revalidations = Revalidations(manifests, table, self._reactor)
         cached_tags = CachedTags(manifests, table, revalidations, self._reactor)
         tags = TagCache(manifests, table, cached_tags, self._reactor)
-        self._forgetting.subscribe(
-            self._downloads, self._small_blobs, remembered, table, IndexOfContent(self._index)
-        )
+        self._forgetting.subscribe(self._downloads, self._small_blobs, self._spare_bodies)
+        self._forgetting.subscribe(rights, remembered, table, IndexOfContent(self._index))
         listings = Listings(self._index, visibility, self._parser, self._reactor)
         now = self._reactor.seconds
         pulled = self._index.note_pull

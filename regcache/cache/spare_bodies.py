@@ -12,13 +12,15 @@ nothing         ... with credentials           the body is kept; the head was ju
 head and body   a head is asked for with       the kept head is given; the body is kept
                 credentials
 any             the body is asked for          the kept body is given; nothing is kept
-any             :data:`KEPT_FOR` is over       nothing is kept
+any             :data:`KEPT_FOR` is over, or   nothing is kept
+                an operator removes something
 ==============  =============================  ================================================
 """
 
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.bounded import BoundedTable
+from regcache.cache.forgetting import Forgotten
 from regcache.facts import ContentHead, ManifestAnswer
 from regcache.identity import Repository
 from regcache.light_dataclass import dataclass
@@ -45,7 +47,10 @@ class _Spare:
 
 
 class SpareBodies:
-    """Keeps such bodies for a moment, by repository and reference."""
+    """Keeps such bodies for a moment, by repository and reference.
+
+    A subscriber of :mod:`regcache.cache.forgetting`.
+    """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._spares: BoundedTable[tuple[Repository, str], _Spare] = BoundedTable(MEMORY, clock)
@@ -54,6 +59,11 @@ class SpareBodies:
     def weight(self) -> int:
         """How many bytes they take."""
         return self._spares.weight
+
+    def forget(self, message: Forgotten) -> None:
+        """What is removed must be asked for again. All are dropped, since removals are rare."""
+        if message.generation:
+            self._spares.clear()
 
     def keep(
         self, repository: Repository, reference: str, head: ContentHead, anonymous: bool

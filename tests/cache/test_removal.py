@@ -242,6 +242,18 @@ class WholeTests(RemovalCase):
         self.assertIn("head_blob", self.asked())
         self.successResultOf(opening).reader.leave()
 
+    def test_spare_body(self) -> None:
+        """What came with a question before the removal is no answer after it."""
+        digest, _ = self.image(self.layer())
+        self.up.takes_head = False
+        self.pull()
+        named = self.caches.upstreams["up.test"].registry
+        self.result(_done(named.head_manifest("org/a", "1")))
+        self.asked()
+        self.remove(manifest_of(self.repository(), digest))
+        self.pull()
+        self.assertIn("get_manifest", self.asked())
+
     def test_right_is_refused(self) -> None:
         """Where the upstream does not have it there any more nobody is shown it."""
         base = self.layer()

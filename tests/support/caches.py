@@ -297,6 +297,8 @@ class Caches:
         self.forgetting.subscribe(
             self.downloads,
             self.small_blobs,
+            self.spare_bodies,
+            self.rights,
             self.remembered_manifests,
             self.tag_table,
             IndexOfContent(self.index),

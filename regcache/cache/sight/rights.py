@@ -30,7 +30,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regcache.bounded import BoundedTable
-from regcache.cache.forgetting import is_removed
+from regcache.cache.forgetting import Forgotten, is_removed
 from regcache.cache.freshness import takes_back
 from regcache.cache.policy import RightKey, ServedRepository, ServedUpstream
 from regcache.cache.sight.piece import read_piece
@@ -102,7 +102,10 @@ def holds_while_away(link: Link, upstream: ServedUpstream) -> bool:
 
 
 class Rights:
-    """Proves rights, one proof at a time for each link."""
+    """Proves rights, one proof at a time for each link.
+
+    A subscriber of :mod:`regcache.cache.forgetting`.
+    """
 
     _log = Logger()
 
@@ -127,6 +130,11 @@ class Rights:
         )
         self._head_flights: Flights[ContentHead] = Flights(clock)
         self._heads: BoundedTable[RightKey, ContentHead] = BoundedTable(MOST_HEADS, clock)
+
+    def forget(self, message: Forgotten) -> None:
+        """A right that was removed must be proved again. All heads are dropped: that is rare."""
+        if message.generation:
+            self._heads.clear()
 
     def entitled(self, facts: ContentFacts, upstream: ServedUpstream) -> bool:
         """Whether no proof is needed now."""
@@ -160,8 +168,9 @@ class Rights:
         key = repository.right(digest)
         head = self._heads.get(key)
         if head is None:
+            began = self._removed.current
             head = await self.head_blob(repository, digest)
-            if agrees(head, digest, size):
+            if agrees(head, digest, size) and began == self._removed.current:
                 self._heads.put(key, head, seconds=HEAD_FOR)
         return head
 

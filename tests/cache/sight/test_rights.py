@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, succeed
 
+from regcache.cache.forgetting import Kind
 from regcache.cache.sight import rights
 from regcache.cache.sight.proofs import agrees
 from regcache.cache.sight.rights import HEAD_FOR, PIECE
@@ -161,6 +162,20 @@ class LinkTests(RightsTestCase):
         ]
         self.caches.run(turns=20)
         self.assertEqual({self.successResultOf(each).size for each in asking}, {11})
+        self.assertEqual(self.asked(), ["head_blob"])
+
+    def test_nothing_is_remembered_over_a_removal(self) -> None:
+        """What an operator removes is asked for anew, also by who asked a moment before."""
+        blob, served = self.registry.add(b"not fetched"), self.caches.served(APP)
+        self.holders.add((APP, blob))
+        self.result(self.caches.rights.head_to_join(served, blob, 11))
+        self.caches.forgetting.remove(Kind.RIGHT, served.content(blob))
+        asking = self.start(self.caches.rights.head_to_join(served, blob, 11))
+        self.assertEqual(self.asked(), ["head_blob"] * 2)
+        self.caches.forgetting.remove(Kind.RIGHT, served.content(blob))
+        self.caches.run()
+        self.successResultOf(asking)
+        self.result(self.caches.rights.head_to_join(served, blob, 11))
         self.assertEqual(self.asked(), ["head_blob"])
 
     def test_nothing_is_remembered_of_a_page(self) -> None:

@@ -1,6 +1,7 @@
 """Servers as children: started, measured from outside, pinned to cores, and always ended."""
 
 import atexit
+import json
 import os
 import signal
 import socket
@@ -11,11 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
+from typing import Any
 
 AT_REST = 0.025
 """The part of a core below which a server has nothing to do any more."""
 
 _LOOK = 0.08
+
+_PATIENCE = 10.0
+"""Seconds in which a process has to tell what it was asked by a signal."""
 
 _running: list["Server"] = []
 
@@ -127,6 +132,23 @@ class Server:
         self._process.wait(5)
         if self in _running:
             _running.remove(self)
+
+
+def ask_by_signal(process: int, number: int, path: str) -> Any:
+    """Have a process write a file of JSON, by a signal; what is in it. The file is removed.
+
+    :raises ServerFailedError: if it does not in time.
+    """
+    os.kill(process, number)
+    end = time.monotonic() + _PATIENCE
+    while not os.path.exists(path):
+        if time.monotonic() > end:
+            raise ServerFailedError("the daemon does not tell what it has seen")
+        time.sleep(0.05)
+    with open(path, encoding="ascii") as file:
+        found = json.load(file)
+    os.remove(path)
+    return found
 
 
 def stop_all() -> None:

@@ -1,5 +1,6 @@
 """The parts of the benchmarks that measure nothing: reading, comparing, drawing."""
 
+import json
 import os
 import sys
 from contextlib import closing
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.__main__ import parse
+from benchmarks.call_counter import CallCounter
 from benchmarks.chart import draw, goodness
 from benchmarks.content import FULL, QUICK, Content, Sizes, blob_path, manifest_path
 from benchmarks.figures import DIRECT, Figures
@@ -25,6 +27,7 @@ from benchmarks.runner import has_long_sample, taking_part
 from benchmarks.sockets import parse_queued
 from benchmarks.targets import TARGETS, Comparison, Target, missed
 from benchmarks.timings import TOTAL, Timings
+from benchmarks.walk import Walk, report, walk_of, ways
 from benchmarks.watchdog import describe
 from benchmarks.workloads import WORKLOADS
 from regcache.digests import Digest
@@ -53,6 +56,46 @@ SINK = (
     '{"seconds": 2.0, "bytes": 4000000, "done": 1, "failed": %d, "refused": %d,'
     ' "first_byte_ms": {"p50": 1.5}, "total_ms": {"p50": 2000.0}}'
 )
+
+
+class WalkTests(SynchronousTestCase):
+    """Calls of Python, counted."""
+
+    def test_counted(self) -> None:
+        """What is called from one turn to the next is counted by file, and only that."""
+        counter, before = CallCounter(self.mktemp()), sys.getprofile()
+        path = counter._path
+        json.dumps({})
+        try:
+            counter.turn()
+            for _ in range(3):
+                json.loads("1")
+            counter.turn()
+        finally:
+            sys.setprofile(before)
+        json.loads("1")
+        with open(path, encoding="ascii") as file:
+            counts = json.load(file)
+        self.assertEqual(counts[json.__file__], 3)
+
+    def test_walk(self) -> None:
+        """What is called anyway is no part of it, and ours is what is in our package."""
+        calls = {"/x/regcache/a.py": 30, "/x/regcache/b.py": 5, "/lib/c.py": 10}
+        found = walk_of(calls, {"/x/regcache/b.py": 5, "/lib/c.py": 2}, 4)
+        self.assertEqual(found, Walk(9.5, 7.5, 1))
+        text = report({"before": {"cold": found}, "now": {"cold": Walk(1000.4, 10, 2)}})
+        self.assertEqual(text.splitlines()[2], "| cold | 10 · 8 · 1 | 1,000 · 10 · 2 |")
+
+    def test_ways(self) -> None:
+        """What is counted as a miss is asked for once, and was not before."""
+        content = Content(Path(self.mktemp()), QUICK)
+        content.layers = ["sha256:a"]
+        content.tiny = [f"sha256:{number}" for number in range(QUICK.tiny)]
+        misses = [
+            target for way in ways(content) if "hit" not in way.name for target in way.targets
+        ]
+        self.assertEqual(len(misses) - 1, len(set(misses)), "the layer, cold and warm")
+        self.assertEqual([way.units for way in ways(content)], [16, 16, 1, 100, 1000, 1000])
 
 
 class FiguresTests(SynchronousTestCase):

@@ -1,24 +1,19 @@
 """What it costs to keep requests for the API: the ring, and the counts by minute and account."""
 
-import json
-import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import median
 
 from benchmarks.content import MANIFEST_TYPE, blob_path, manifest_path
-from benchmarks.load import Fetch, LoadFailedError, run_wrk
+from benchmarks.load import Fetch, run_wrk
 from benchmarks.peers import Peer, Regcache
+from benchmarks.processes import ask_by_signal
 from benchmarks.switched_recorders import TELL
 from benchmarks.workload import Workload
 
 CONNECTIONS, SECONDS = 64, 20
 """Connections that are kept, and how long they ask for each of both."""
-
-PATIENCE = 10.0
-"""Seconds in which the daemon has to tell what it has seen."""
 
 Slices = Sequence[tuple[float, float]]
 """Microseconds of a request, by slice: (clock, processor)."""
@@ -37,15 +32,7 @@ class _Switched(Regcache):
 
     def told(self) -> dict[str, Slices]:
         """What was seen since it was asked last."""
-        os.kill(self.server.tree()[0], TELL)
-        end = time.monotonic() + PATIENCE
-        while not os.path.exists(self._told):
-            if time.monotonic() > end:
-                raise LoadFailedError("the daemon does not tell what it has seen")
-            time.sleep(0.05)
-        with open(self._told, encoding="ascii") as file:
-            seen: dict[str, Slices] = json.load(file)
-        os.remove(self._told)
+        seen: dict[str, Slices] = ask_by_signal(self.server.tree()[0], TELL, self._told)
         return seen
 
 

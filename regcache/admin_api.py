@@ -294,7 +294,7 @@ class _Sources:
         readers = {each.source: self._reader(each) for each in engine.feeding}
         sent = sum(each.client.body_bytes_sent for each in engine.feeding)
         downloads = engine.downloads.progress()
-        keys = [(each.digest, each.repository) for each in downloads]
+        keys = [each.content for each in downloads]
         self._rates.keep_only([_IN, _OUT, *keys])
         return transfer_calls.Traffic(
             [

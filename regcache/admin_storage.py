@@ -88,7 +88,7 @@ class StorageSources:
         for digest in self._engine.store.reading():
             yield digest, "open"
         for each in self._engine.downloads.progress():
-            yield each.digest, "downloading"
+            yield each.content.digest, "downloading"
 
     def _upstreams(self) -> Mapping[str, UpstreamIdentity]:
         return self._current.in_force.upstreams

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, field
 from typing import NamedTuple
 
 from regcache.digests import Digest
-from regcache.identity import Repository, UpstreamIdentity
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.light_dataclass import dataclass
 
 CONFIG_TYPES = (
@@ -34,8 +34,7 @@ class AskedContent:
         latest first.
     """
 
-    repository: Repository
-    digest: Digest
+    content: RepositoryContent
     before: Sequence[tuple[str, Digest]] = ()
 
 

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from regcache.cache.shown_images import ShownImages
 from regcache.doctor.examined import ExaminedUpstream, LayerSampled, ManifestAsked
 from regcache.errors import UpstreamFailure
-from regcache.identity import Repository, UpstreamIdentity
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.images import ImageQuery, ListedLayer, RepositoryQuery
 from regcache.interfaces import IBodyConsumer
 from regcache.probing import ProbedUrl
@@ -97,7 +97,7 @@ class UpstreamExamination:
         layers: list[ListedLayer] = []
         for each in image.platforms:
             if each.manifest_here and not layers:
-                shown = await self._images.platform(repository, each.digest)
+                shown = await self._images.platform(RepositoryContent(repository, each.digest))
                 layers = [] if shown is None else list(shown.listed.values())
         largest = max(layers, key=lambda layer: layer.size, default=None)
         return _KnownImage(repository.name, image.tags[0].tag, largest)

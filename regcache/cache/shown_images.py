@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from regcache.cache.image_details import ImageDetails, details_of, platform_of
 from regcache.digests import Digest
 from regcache.facts import Descriptor
-from regcache.identity import Repository
+from regcache.identity import Repository, RepositoryContent
 from regcache.images import (
     CONFIG_TYPES,
     AskedContent,
@@ -95,12 +95,12 @@ class ShownImages:
         found: Sequence[ImagePart | None] = await self._index.parts(asked)
         return found
 
-    async def platform(self, repository: Repository, digest: Digest) -> ShownPlatform | None:
+    async def platform(self, content: RepositoryContent) -> ShownPlatform | None:
         """One platform of an image in detail; None where its manifest is not cached."""
-        found = await self._index.platform(repository, digest)
+        found = await self._index.platform(content)
         if found is None or found.size is None:
             return None
-        manifest = await self._load(digest, MOST_BYTES, found.size)
+        manifest = await self._load(content.digest, MOST_BYTES, found.size)
         if manifest is None:
             return None
         listed = {each.digest: each for each in found.listed}

@@ -9,7 +9,7 @@ from zope.interface import Interface
 
 from regcache.digests import Digest
 from regcache.facts import Descriptor
-from regcache.identity import Repository
+from regcache.identity import Repository, RepositoryContent
 from regcache.images import (
     AskedContent,
     ImageFacts,
@@ -43,7 +43,7 @@ class ICatalogueIndex(Interface):
     def image(repository: Repository, reference: str | Digest) -> "Deferred[ImageFacts | None]":
         """An image by a tag or digest; None where it is not cached."""
 
-    def platform(repository: Repository, digest: Digest) -> "Deferred[PlatformContents | None]":
+    def platform(content: RepositoryContent) -> "Deferred[PlatformContents | None]":
         """What the manifest of a platform lists; None where it is not cached."""
 
     def history(repository: Repository, tag: str) -> "Deferred[list[TagPast]]":

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
 from regcache.digests import Digest
-from regcache.identity import Repository
+from regcache.identity import Repository, RepositoryContent
 from regcache.images import (
     CONFIG_TYPES,
     ImageFacts,
@@ -226,18 +226,18 @@ def _pin(
 
 
 def platform_contents(
-    connection: sqlite3.Connection, repository: Repository, digest: Digest
+    connection: sqlite3.Connection, content: RepositoryContent
 ) -> PlatformContents | None:
     """The manifest of a platform and what it lists; None where the repository does not have it."""
-    contents = open_repository(connection, repository)
+    contents = open_repository(connection, content.repository)
     if contents is None:
         return None
-    key = digest_key(digest)
+    key = digest_key(content.digest)
     found = contents.manifest(key)
     if found is None or not found.here or not _belongs(contents, _tagged(contents), key):
         return None
     return PlatformContents(
-        digest,
+        content.digest,
         found.media_type,
         found.stored,
         [

@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.facts import Descriptor
-from regcache.identity import Repository
+from regcache.identity import Repository, RepositoryContent
 from regcache.images import (
     AskedContent,
     ImageFacts,
@@ -99,11 +99,9 @@ class CatalogueIndex:
         """An image."""
         return self._reader.read(catalogue_images.find_image, repository, reference, self._view())
 
-    def platform(
-        self, repository: Repository, digest: Digest
-    ) -> "Deferred[PlatformContents | None]":
+    def platform(self, content: RepositoryContent) -> "Deferred[PlatformContents | None]":
         """What the manifest of a platform lists."""
-        return self._reader.read(catalogue_images.platform_contents, repository, digest)
+        return self._reader.read(catalogue_images.platform_contents, content)
 
     def history(self, repository: Repository, tag: str) -> "Deferred[list[TagPast]]":
         """What a tag has named."""

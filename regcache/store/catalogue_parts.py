@@ -57,7 +57,7 @@ def find_parts(
 def _find(connection: sqlite3.Connection, asked: AskedContent) -> ImagePart | None:
     row = connection.execute(
         "SELECT id FROM repositories WHERE upstream = ? AND name = ?",
-        find_names(connection, asked.repository),
+        find_names(connection, asked.content.repository),
     ).fetchone()
     return None if row is None else _Parts(connection, row[0], asked).find()
 
@@ -68,7 +68,7 @@ class _Parts:
     def __init__(self, connection: sqlite3.Connection, number: int, asked: AskedContent) -> None:
         self._connection = connection
         self._number = number
-        self._key = digest_key(asked.digest)
+        self._key = digest_key(asked.content.digest)
         self._before = [(reference, digest_key(digest)) for reference, digest in asked.before]
 
     def find(self) -> ImagePart | None:

@@ -1,6 +1,7 @@
 """Which image something belongs to."""
 
 from regcache.digests import Digest
+from regcache.identity import RepositoryContent
 from regcache.images import AskedContent, ImagePart
 from regcache.media_types import OCI_MANIFEST
 from tests.support.catalogued import CatalogueCase, MadeImage, blob_named, image_of, index_of
@@ -18,7 +19,7 @@ class PartTests(CatalogueCase):
     ) -> ImagePart | None:
         """What something is a part of."""
         asked_for = tuple((reference, image.digest) for reference, image in before)
-        asked = AskedContent(repository_of(name), digest, asked_for)
+        asked = AskedContent(RepositoryContent(repository_of(name), digest), asked_for)
         (found,) = self.successResultOf(self.index.catalogue.parts([asked]))
         return found  # type: ignore[no-any-return]
 

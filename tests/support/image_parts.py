@@ -29,4 +29,4 @@ class KnownParts:
         self.asked += [each for each in asked if each is not None]
         if self.fails:
             raise OSError("too many wait")
-        return [None if each is None else self.parts.get(each.digest) for each in asked]
+        return [None if each is None else self.parts.get(each.content.digest) for each in asked]

@@ -30,6 +30,7 @@ from regcache.admin.api.schemas import (
 from regcache.cache.gone import Gone
 from regcache.cache.image_details import ImageSettings, Step
 from regcache.cache.shown_images import ShownPlatform
+from regcache.identity import RepositoryContent
 from regcache.images import ImageFacts, ImagePin, ListedLayer
 from regcache.times import time_or_null, time_text
 
@@ -200,7 +201,8 @@ class _Calls:
         """One platform of an image."""
         named: Named = asked.values["name"]
         repository = find_repository(asked.caller, self._catalogued.upstreams, named)
-        found = await self._catalogued.images.platform(repository, asked.values["digest"])
+        content = RepositoryContent(repository, asked.values["digest"])
+        found = await self._catalogued.images.platform(content)
         if found is None:
             raise not_cached(named, str(asked.values["digest"]))
         settings = found.details.settings

@@ -20,8 +20,7 @@ from regcache.admin.api.schemas import (
 )
 from regcache.admin.requests.image_finder import ImageFinder
 from regcache.cache.download.progress import Progress
-from regcache.digests import Digest
-from regcache.identity import Repository
+from regcache.identity import RepositoryContent
 from regcache.images import AskedContent, ImagePart
 from regcache.light_dataclass import dataclass
 from regcache.times import time_text
@@ -117,13 +116,13 @@ class _Parts:
 
     def __init__(self, images: ImageFinder) -> None:
         self._images = images
-        self._known: dict[tuple[Repository, Digest], ImagePart] = {}
+        self._known: dict[RepositoryContent, ImagePart] = {}
 
     async def of(self, downloads: Sequence[Progress]) -> list[ImagePart | None]:
         """The image of each, as far as it is known."""
-        keys = [(each.repository, each.digest) for each in downloads]
+        keys = [each.content for each in downloads]
         missing = [key for key in keys if key not in self._known]
-        found = await self._images.find([AskedContent(*key) for key in missing])
+        found = await self._images.find([AskedContent(key) for key in missing])
         more = {key: part for key, part in zip(missing, found, strict=True) if part is not None}
         known = self._known | more
         self._known = {key: known[key] for key in keys if key in known}
@@ -131,16 +130,16 @@ class _Parts:
 
 
 def _is_seen(facts: TransferFacts, caller: Caller) -> bool:
-    repository = facts.progress.repository
+    repository = facts.progress.content.repository
     return caller.may_pull(repository.upstream.name, repository.name)
 
 
 def _item(facts: TransferFacts, part: ImagePart | None, caller: Caller) -> dict[str, Any]:
-    progress = facts.progress
+    progress, name = facts.progress, str(facts.progress.content.repository)
     return {
-        "digest": str(progress.digest),
-        "names": [str(progress.repository)],
-        "image": image_of(str(progress.repository), part),
+        "digest": str(progress.content.digest),
+        "names": [name],
+        "image": image_of(name, part),
         "part": part_of(part),
         "size_bytes": progress.size,
         "here_bytes": progress.here,

@@ -7,7 +7,7 @@ requests tell. So all of it is found out when somebody looks.
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 
 from regcache.digests import Digest, InvalidDigestError
-from regcache.identity import Repository, UpstreamIdentity
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.images import AskedContent, ImagePart
 from regcache.web.records import RequestRecord
 
@@ -59,8 +59,7 @@ def asked_contents(
         None
         if digest is None
         else AskedContent(
-            Repository(upstreams[row.upstream], row.repository),
-            digest,
+            RepositoryContent(Repository(upstreams[row.upstream], row.repository), digest),
             _before(row, manifests.get(_client(row), ())),
         )
         for row, digest in zip(rows, digests, strict=True)

@@ -92,7 +92,7 @@ class State(Enum):
 class Download:
     """Fetches one blob and feeds the readers that want it.
 
-    :ivar target: set before an answer may begin.
+    :ivar target: set once ``is_open``, which is before an answer may begin.
     :ivar closing: what is kept of it, and its end.
     """
 
@@ -106,7 +106,7 @@ class Download:
     ) -> None:
         self.task = task
         self.readers = Readers(context.clock, self.unread)
-        self._opened = False
+        self.is_open = False
         self._context = context
         self._events = events
         self.closing = Closing(task, self.readers, context, events)
@@ -121,12 +121,12 @@ class Download:
     @property
     def public(self) -> bool:
         """Whether some answer came, and every byte was given without credentials."""
-        return self._opened and self.target.public
+        return self.is_open and self.target.public
 
     @property
     def size(self) -> int | None:
         """The size of the blob as the upstream states it (bytes); None before it does."""
-        return self.target.file.size if self._opened else None
+        return self.target.file.size if self.is_open else None
 
     def join(self) -> Reader:
         """A new reader. The caller calls its ``leave`` in the end."""
@@ -160,7 +160,7 @@ class Download:
         await self._fill(file)
 
     async def _fill(self, file: IPartialFile) -> None:
-        self._opened = True
+        self.is_open = True
         size = self._events.believed_size(self.task.digest, self.task.expected_size)
         self.target = FillTarget(file, self._context.space, self.readers, self, mentioned=size)
         self._fetching = Fetching(self.task, self.target, self._context, self)
@@ -244,7 +244,7 @@ class Download:
         """There was an internal fault: log it and end."""
         self._log.failure("the download of {digest} failed", failure, digest=self.task.digest)
         reason = "the download failed"
-        self._end(RuntimeError(reason) if self._opened else NotStoredError(reason), discard=True)
+        self._end(RuntimeError(reason) if self.is_open else NotStoredError(reason), discard=True)
 
     def _begin_check(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._state = State.CHECKING
@@ -285,7 +285,7 @@ class Download:
         """
         if self._state is not State.OVER:
             self._state = State.OVER
-            if self._opened:
+            if self.is_open:
                 self._fetching.drop()
             self.readers.dismiss(error)
-            self.closing.begin(self.target.partial_claim if self._opened else None, discard)
+            self.closing.begin(self.target.partial_claim if self.is_open else None, discard)

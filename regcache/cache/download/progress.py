@@ -5,8 +5,7 @@ from dataclasses import KW_ONLY
 
 from regcache.cache.download.download import Download
 from regcache.cache.download.target import FillTarget
-from regcache.digests import Digest
-from regcache.identity import Repository
+from regcache.identity import RepositoryContent
 from regcache.light_dataclass import dataclass
 
 
@@ -14,7 +13,7 @@ from regcache.light_dataclass import dataclass
 class Progress:
     """How far a download is.
 
-    :ivar repository: through which it is fetched.
+    :ivar content: with the repository through which it is fetched.
     :ivar size: of the whole content (bytes); None if it is not known yet.
     :ivar here: bytes that are present.
     :ivar intervals: which ones, sorted.
@@ -24,8 +23,7 @@ class Progress:
     :ivar readers: who waits for it, each as what its sender knows it by.
     """
 
-    digest: Digest
-    repository: Repository
+    content: RepositoryContent
     _: KW_ONLY
     size: int | None
     here: int
@@ -39,11 +37,10 @@ class Progress:
 def progress_of(download: Download) -> Progress:
     """How far a download is."""
     task = download.task
-    target: FillTarget | None = getattr(download, "target", None)  # until its file is open
+    target = download.target if download.is_open else None
     index = None if target is None else target.url_index
     return Progress(
-        task.digest,
-        task.source.repository,
+        RepositoryContent(task.source.repository, task.digest),
         size=task.expected_size if download.size is None else download.size,
         here=0 if target is None else target.file.present.total,
         intervals=() if target is None else tuple(target.file.present),

@@ -80,7 +80,7 @@ class RequestTests(RequestCase):
         self.known.parts[layer] = ImagePart("3.20", "linux/amd64", (1, 4))
         items = {each["id"]: each for each in self.told()["items"]}
         self.assertEqual(items[one]["part"], {"index": 1, "of": 4})
-        (asked,) = [each for each in self.known.asked if each.digest == layer]
+        (asked,) = [each for each in self.known.asked if each.content.digest == layer]
         self.assertEqual(asked.before, (("3.20", manifest),))
         told = self.answered(GET_REQUEST, self.get(f"request?id={one}"))
         self.assertEqual(told["part"], {"index": 1, "of": 4})

@@ -13,7 +13,7 @@ from regcache.admin.api.transfer_calls import (
 )
 from regcache.cache.download.progress import Progress
 from regcache.digests import Digest
-from regcache.identity import Repository, UpstreamIdentity
+from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.images import ImagePart
 from tests.support.api import ALICE, ROOT, ApiCase
 from tests.support.image_parts import KnownParts
@@ -33,7 +33,7 @@ def progress(repository: str = "org/app", **changes: Any) -> Progress:
         "readers": (),
     }
     where = Repository(UpstreamIdentity("a.test"), repository)
-    return Progress(Digest.of(b"x"), where, **(known | changes))
+    return Progress(RepositoryContent(where, Digest.of(b"x")), **(known | changes))
 
 
 class TransferCase(ApiCase):

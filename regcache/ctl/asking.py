@@ -13,7 +13,7 @@ from regcache.ctl.client import NoDaemonError, RefusedError
 from regcache.ctl.command import DONE, FAILED, NO_DAEMON, PASSWORD_VARIABLE, USAGE, Work
 from regcache.ctl.daemon_client import DaemonClient
 from regcache.ctl.locating import DaemonAddress, NoAddressError, locate
-from regcache.ctl.printer import Printer
+from regcache.ctl.printer import NoOutputError, Printer
 from regcache.ctl.prompts import NoPasswordError, ask_password
 
 #: What reading an answer raises that has not what the API says.
@@ -79,14 +79,24 @@ async def supervise(
 ) -> int:
     """Do the work of a command, and say how it failed. Gives the exit status."""
     try:
-        if options.link:
-            await client.open_link(options.link)
-        status = await work(options, client, printer)
+        status = await _work(options, client, printer, work)
         printer.flush()
         return status
     except BrokenPipeError:
         printer.abandon()
-        return FAILED
+    except NoOutputError as error:
+        printer.abandon()
+        printer.error(str(error))
+    return FAILED
+
+
+async def _work(
+    options: argparse.Namespace, client: DaemonClient, printer: Printer, work: Work
+) -> int:
+    try:
+        if options.link:
+            await client.open_link(options.link)
+        return await work(options, client, printer)
     except NoDaemonError as error:
         printer.error(str(error))
         return NO_DAEMON

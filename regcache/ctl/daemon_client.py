@@ -3,6 +3,7 @@
 What answers may be anything: an answer has a bounded size and time, and no redirect is followed.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -105,6 +106,7 @@ class DaemonClient:
                 self._base + PREFIX + call,
                 auth=self._login,
                 timeout=ANSWER_SECONDS,
+                reactor=self._reactor,
                 allow_redirects=False,
                 unbuffered=True,
                 **options,
@@ -174,8 +176,12 @@ def _text(value: Any) -> str:
 def _why_gone(address: DaemonAddress, error: BaseException) -> str:
     if isinstance(error, ResponseFailed) and error.reasons:
         error = error.reasons[0].value  # what broke it off, where TLS did, for instance
+    if isinstance(error, defer.CancelledError | defer.TimeoutError):
+        return f"no daemon answers at {address} in time: it was connected to, and said nothing"
     reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
     number = getattr(error, "osError", None)
     if isinstance(number, int):
         reason = os.strerror(number)  # without what Twisted puts before it
+    if address.socket and number == errno.EACCES:
+        reason = f"{reason}: that takes root, or a member of the group that the socket has"
     return f"no daemon answers at {address}: {reason}; --socket, --url or -c says where it is"

@@ -29,6 +29,8 @@ from regcache.ctl import (
     verify_command,
 )
 from regcache.ctl.command import EARLY, FAILED, add_common_options, take_early_options
+from regcache.ctl.printer import NoOutputError
+from regcache.ctl.standard_streams import abandon_output, prepare_streams
 from regcache.seam.http_without_http2 import load_http
 
 #: Each module adds its own parser. It sets ``work``, if it asks the daemon, or else ``run``, which
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; gives the exit status."""
+    prepare_streams()
     root = parser()
     options = root.parse_args(arguments)
     take_early_options(root, options)
@@ -88,10 +91,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
-        return FAILED
-    return status
+    except BrokenPipeError:
+        abandon_output(sys.stdout)
+    except (NoOutputError, OSError) as error:
+        abandon_output(sys.stdout)
+        print(_why(error), file=sys.stderr)
+    return FAILED
+
+
+def _why(error: NoOutputError | OSError) -> str:
+    """What failed: a file, or else the output."""
+    if isinstance(error, NoOutputError):
+        return str(error)
+    return f"{error.filename or 'the output cannot be written'}: {error.strerror}"
 
 
 if __name__ == "__main__":

@@ -5,18 +5,23 @@ could steer it.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 from regcache.ctl.prompts import interruptible
+from regcache.ctl.standard_streams import abandon_output
 
 Part = tuple[str, int, int]
 """Something that is under way: what, how much is done, and of how much."""
 Show = Callable[[int, int | None, Sequence[Part]], object]
 """Takes how much is done, and of how much (None if not known), and what is under way."""
+
+
+class NoOutputError(Exception):
+    """What is printed cannot be written, to a full disk for instance; the text is one line."""
+
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -44,8 +49,7 @@ class Printer:
 
     def json(self, value: Any) -> None:
         """Print an answer."""
-        self._is_unused = False
-        print(json.dumps(value, indent=2), file=self._stream)
+        self._write(json.dumps(value, indent=2))
 
     def json_rows(self, rows: Sequence[Any]) -> None:
         """Print all rows of a list, in the form of an answer that has one page."""
@@ -53,26 +57,34 @@ class Printer:
 
     def line(self, text: str) -> None:
         """Print a line."""
-        self._is_unused = False
-        print(harmless(text), file=self._stream)
+        self._write(harmless(text))
 
     def line_now(self, text: str) -> None:
         """Print a line that somebody waits for, even behind a pipe."""
         self.line(text)
         self.flush()
 
+    def row_now(self, cells: Sequence[str]) -> None:
+        """Print a row that somebody waits for: below others on a terminal, elsewhere with tabs."""
+        self.line_now("  ".join(cells) if self.is_terminal else _tabbed(cells))
+
     def flush(self) -> None:
-        """Have all reach its reader. :raises BrokenPipeError: if that one reads no more."""
-        self._stream.flush()
+        """Have all reach its reader.
+
+        :raises BrokenPipeError: if that one reads no more.
+        :raises NoOutputError: if it cannot be written.
+        """
+        with _writing():
+            self._stream.flush()
 
     def abandon(self) -> None:
-        """Print nothing more: the program behind the pipe, ``head`` for instance, has ended.
+        """Print nothing more: who reads it, ``head`` for instance, has ended, or a disk is full."""
+        abandon_output(self._stream)
 
-        What is left in the stream goes nowhere, or Python would complain of it at its end.
-        """
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+    def _write(self, text: str) -> None:
+        self._is_unused = False
+        with _writing():
+            print(text, file=self._stream)
 
     def error(self, text: str) -> None:
         """Print a line for people, beside the output."""
@@ -120,11 +132,22 @@ class Printer:
             return
         if not self.is_terminal:
             for row in rows:
-                self.line("\t".join(cell.replace("\t", " ") for cell in row))
+                self.line(_tabbed(row))
             return
         from regcache.ctl.tables import print_table  # loads what only terminals need
 
         print_table(self._stream, columns, [[harmless(cell) for cell in row] for row in rows])
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What fails meanwhile is the output. :raises NoOutputError: but not for a closed pipe."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise NoOutputError(f"the output cannot be written: {error.strerror}") from None
 
 
 @contextmanager
@@ -159,6 +182,10 @@ def _bar(stream: TextIO, text: str) -> Iterator[Show]:
                 progress.update(shown[name], completed=here, total=size)
 
         yield show
+
+
+def _tabbed(cells: Sequence[str]) -> str:
+    return "\t".join(cell.replace("\t", " ") for cell in cells)
 
 
 def harmless(text: str) -> str:

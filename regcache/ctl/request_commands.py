@@ -114,7 +114,7 @@ def _print_one(item: Mapping[str, Any], options: argparse.Namespace, printer: Pr
     if printer.as_json:
         printer.line_now(json.dumps(item))
     else:
-        printer.line_now("  ".join(_row(item, options)))
+        printer.row_now(_row(item, options))
 
 
 def _columns(options: argparse.Namespace) -> Sequence[str]:

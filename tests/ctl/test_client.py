@@ -1,17 +1,20 @@
 """What is said where no daemon answers, or something else does."""
 
+import errno
 import json
 from typing import Any
 from unittest.mock import patch
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from regcache.ctl import daemon_client
 from regcache.ctl.client import NoDaemonError, RefusedError
-from regcache.ctl.daemon_client import BODY_SECONDS, DaemonClient
+from regcache.ctl.daemon_client import ANSWER_SECONDS, BODY_SECONDS, DaemonClient
 from regcache.ctl.locating import DaemonAddress
 
 _OK = b"HTTP/1.1 200 OK\r\n"
@@ -30,6 +33,19 @@ class NoDaemonTests(TestCase):
             str(caught.exception),
             f"^no daemon answers at {path}: No such file or directory; --socket, --url or -c says",
         )
+
+
+class ForbiddenTests(SynchronousTestCase):
+    """Where the socket is not for whoever asks."""
+
+    def test_who_may(self) -> None:
+        """It says whom it is for."""
+        reactor = MemoryReactorClock()
+        asked = Deferred.fromCoroutine(DaemonClient(reactor, DaemonAddress("/s")).get("status"))
+        refused = ConnectError(errno.EACCES, "forbidden")
+        reactor.unixClients[0][1].clientConnectionFailed(reactor.connectors[0], Failure(refused))
+        error = self.failureResultOf(asked, NoDaemonError)
+        self.assertIn("Permission denied: that takes root, or a member of", str(error.value))
 
 
 class AnswerTests(SynchronousTestCase):
@@ -82,7 +98,10 @@ class AnswerTests(SynchronousTestCase):
         self.protocol.dataReceived(b"[")
         self.assertNoResult(asked)
         self.reactor.advance(1)
-        self.failureResultOf(asked, NoDaemonError)
+        self.assertIn("in time", str(self.failureResultOf(asked, NoDaemonError).value))
+        asked = self.ask(b"")
+        self.reactor.advance(ANSWER_SECONDS)
+        self.assertIn("in time", str(self.failureResultOf(asked, NoDaemonError).value))
 
     def test_no_json(self) -> None:
         """What is no JSON, or is nested without end, is no answer."""

@@ -161,6 +161,13 @@ class RequestTests(CommandCase):
         printed = [json.loads(line)["id"] for line in out.splitlines()]
         self.assertEqual((code, printed), (3, ["a-4", "a-5", "a-2", "a-6"]))
 
+    def test_follow_lines(self) -> None:
+        """Elsewhere than on a terminal they have tabs, as those that are not followed."""
+        self.daemon.answer(GET_REQUESTS, [page(item(1)), NoDaemonError("it is gone")])
+        _, followed, _ = self.run_work(show_requests, "requests", "--follow")
+        self.daemon.answer(GET_REQUESTS, page(item(1)))
+        self.assertEqual(followed.splitlines(), self.show())
+
 
 class SumTests(CommandCase):
     """regcachectl top and history."""

@@ -19,24 +19,15 @@ RANGE = 1000
 AGES = (1, 7, 30, 90)
 """Days since the last use, by which what is stored is divided."""
 
-# Where nothing is pinned no content is looked at.
-_IS_PINNED = """(EXISTS (SELECT 1 FROM pinned) AND EXISTS (
-        SELECT 1 FROM pinned n JOIN contents c ON c.digest = n.digest WHERE c.id = p.content_id
-    ))"""
-
-# Materialized: else the last use is looked up again for each age that it is compared with.
+# By conditions on one pass over both tables: rows are neither sorted by age nor kept.
 _BY_AGE = f"""
-WITH aged AS MATERIALIZED (
-    SELECT p.size, (:now - ifnull(
-        (SELECT max(last_use) FROM uses WHERE content_id = p.content_id), p.since
-    )) / 86400.0 AS age,
-    {_IS_PINNED} AS pinned
-    FROM places p WHERE p.content_id > :after AND p.content_id <= :end AND +p.place = 'disk'
+SELECT sum(size), {", ".join(f"sum(iif(age > {days}, size, 0))" for days in AGES)}
+FROM (
+    SELECT p.size AS size, (:now - ifnull(max(u.last_use), p.since)) / 86400.0 AS age
+    FROM places p LEFT JOIN uses u ON u.content_id = p.content_id
+    WHERE p.content_id > :after AND p.content_id <= :end AND +p.place = 'disk'
+    GROUP BY p.content_id
 )
-SELECT CASE
-    WHEN age <= 1 THEN 0 WHEN age <= 7 THEN 1 WHEN age <= 30 THEN 2 WHEN age <= 90 THEN 3 ELSE 4
-    END AS place, sum(size), sum(iif(pinned, size, 0))
-FROM aged GROUP BY place
 """
 
 # Each content once for an upstream, in the order of the table: no row is sorted for that.
@@ -49,12 +40,31 @@ SELECT DISTINCT l.content_id, u.name AS upstream
 FROM links l CROSS JOIN upstreams u ON u.key = l.upstream
 WHERE l.content_id > :after AND l.content_id <= :end
 """
-_BY_UPSTREAM = f"""
-WITH given AS MATERIALIZED ({{}})
-SELECT g.upstream, sum(p.size), sum(iif({_IS_PINNED}, p.size, 0))
-FROM given g CROSS JOIN places p ON p.content_id = g.content_id AND p.place = 'disk'
+_BY_UPSTREAM = """
+SELECT g.upstream, sum(p.size)
+FROM ({}) g CROSS JOIN places p ON p.content_id = g.content_id AND p.place = 'disk'
 GROUP BY g.upstream
 """
+
+# Pins mostly cover little: what they do is found from them, not by a look at each content.
+_PINNED = f"""
+WITH covered AS MATERIALIZED (
+    SELECT p.content_id, p.size
+    FROM (SELECT digest FROM pinned WHERE digest > :key ORDER BY digest LIMIT {RANGE}) n
+    CROSS JOIN contents c ON c.digest = n.digest
+    CROSS JOIN places p ON p.content_id = c.id AND p.place = 'disk'
+)
+SELECT NULL, ifnull(sum(size), 0) FROM covered
+UNION ALL
+SELECT name, sum(size) FROM (
+    SELECT DISTINCT v.content_id, v.size, u.name AS name FROM covered v
+    CROSS JOIN links l ON l.content_id = v.content_id CROSS JOIN upstreams u ON u.key = l.upstream
+) GROUP BY name
+"""
+_NEXT_PINNED = (
+    f"SELECT digest FROM pinned WHERE digest > ? ORDER BY digest LIMIT 1 OFFSET {RANGE - 1}"
+)
+
 _ARE_SAME = "SELECT count(*) > count(DISTINCT name) OR count(*) > sum(key = name) FROM upstreams"
 
 _REPOSITORIES = """
@@ -68,14 +78,22 @@ class SumsWork:
     """Sums in progress. While a step runs they belong to the index's thread.
 
     :ivar now: Unix seconds.
+    :ivar after: behind which number of content they go on; None when all of it is added up.
+    :ivar key: behind which digest what is pinned is added up; None: all of it is.
     """
 
     now: float
     after: int | None = 0
+    key: bytes | None = b""
     by_age: list[int] = field(default_factory=lambda: [0] * (len(AGES) + 1))
     pinned: int = 0
     upstreams: dict[str, list[int]] = field(default_factory=dict)
     repositories: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        """Whether all is added up."""
+        return self.after is None and self.key is None
 
     def result(self) -> StoredSums:
         """What it came to."""
@@ -95,15 +113,35 @@ def step(connection: sqlite3.Connection, work: SumsWork) -> None:
     (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
     (are_same,) = connection.execute(_ARE_SAME).fetchone()
     by_upstream = _BY_UPSTREAM.format(_GIVEN_BY_NAME if are_same else _GIVEN)
-    while work.after is not None and time.perf_counter() < end:
+    while not work.over and time.perf_counter() < end:
+        if work.after is None:
+            _add_pinned(connection, work)
+            continue
         names = {"now": work.now, "after": work.after, "end": work.after + RANGE}
-        for place, size, pinned in connection.execute(_BY_AGE, names):
-            work.by_age[place] += size
-            work.pinned += pinned
-        for upstream, size, pinned in connection.execute(by_upstream, names):
-            sums = work.upstreams.setdefault(upstream, [0, 0])
-            sums[0] += size
-            sums[1] += pinned
+        _add_ages(work, connection.execute(_BY_AGE, names).fetchone())
+        for upstream, size in connection.execute(by_upstream, names):
+            work.upstreams.setdefault(upstream, [0, 0])[0] += size
         work.after = work.after + RANGE if work.after + RANGE < last else None
-    if work.after is None:
+    if work.over:
         work.repositories = dict(connection.execute(_REPOSITORIES).fetchall())
+
+
+def _add_ages(work: SumsWork, older: tuple[int | None, ...]) -> None:
+    """Add what is in each range of ages.
+
+    :param older: the bytes of all, and of what is older than each of ``AGES``.
+    """
+    sizes = [size or 0 for size in older]
+    for place, (size, beyond) in enumerate(zip(sizes, [*sizes[1:], 0], strict=True)):
+        work.by_age[place] += size - beyond
+
+
+def _add_pinned(connection: sqlite3.Connection, work: SumsWork) -> None:
+    assert work.key is not None
+    for upstream, size in connection.execute(_PINNED, {"key": work.key}):
+        if upstream is None:
+            work.pinned += size
+        elif upstream in work.upstreams:
+            work.upstreams[upstream][1] += size
+    following = connection.execute(_NEXT_PINNED, (work.key,)).fetchone()
+    work.key = None if following is None else following[0]

@@ -87,7 +87,7 @@ class PlansIndex:
         return Deferred.fromCoroutine(self._stored(SumsWork(now)))
 
     async def _stored(self, work: SumsWork) -> StoredSums:
-        while work.after is not None:
+        while not work.over:
             await self._thread.read(index_sums.step, work)
         return work.result()
 

@@ -106,7 +106,7 @@ def _conditions(query: RepositoryQuery, keys: Mapping[str, str]) -> tuple[str, d
     """What follows WHERE, and its values."""
     names: dict[str, Any] = {f"key{place}": key for place, key in enumerate(keys)}
     among = ", ".join(f":{name}" for name in names) or "NULL"
-    parts = [f"r.upstream IN ({among})", "(s.tags > 0 OR s.stored > 0)"]
+    parts = [f"r.upstream IN ({among})", "(s.stored > 0 OR s.pinned > 0)"]
     text, tag = _split(query.text)
     if text:
         parts.append("instr(r.upstream || '/' || r.name, :text) > 0")
@@ -142,7 +142,7 @@ def find_summary(
         values = values_of(connection, row[0], key, view)
         values |= {"series": series(connection, row[0], view.now), "closed_since": row[1]}
         found = _summary(repository.upstream.name, name, values)
-    return found if found.tags or found.stored else None
+    return found if found.stored or found.pinned else None
 
 
 def _read(

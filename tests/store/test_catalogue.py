@@ -6,6 +6,8 @@ from regcache.digests import Digest
 from regcache.facts import ManifestUse, Subject
 from regcache.images import Attached, NamedTag, RepositoryPlatform, TagPast
 from regcache.store import catalogue_summaries
+from regcache.store.index_contents import content_id
+from regcache.store.index_places import drop_place
 from regcache.store.index_pulls import SLOT
 from regcache.store.summary_maker import EVERY
 from tests.support.catalogued import CatalogueCase, blob_named, image_of, index_of
@@ -127,6 +129,27 @@ class RepositoryTests(CatalogueCase):
         for each in (image_of("a", [BASE]).digest, blob_named("base"), blob_named("config of a")):
             self.successResultOf(self.index.forget_content(each))
         self.assertEqual(self.repositories(), [])
+
+    def test_swept(self) -> None:
+        """Nothing is left of it: it is not listed; tag and right stay for when it comes again."""
+        image = self.put("library/app", image_of("app", [("layer", 50)]), tag="1")
+        self.assertEqual(self.repositories(), ["library/app"])
+        every = [image.digest, *(each.digest for each in image.descriptors)]
+
+        def evict(connection: sqlite3.Connection) -> None:
+            for digest in every:
+                number = content_id(connection, digest)
+                assert number is not None
+                drop_place(connection, number)
+
+        self.assertEqual(self.file.write([evict]), [None])
+        self.assertEqual((self.repositories(), self.page().total), ([], 0))
+        asked = self.index.catalogue.repository(repository_of("library/app"))
+        self.assertIsNone(self.successResultOf(asked))
+        self.assertEqual(self.tags("library/app"), ["1"])
+        self.assertIsNotNone(self.facts("library/app", image.digest).link)
+        self.blob("library/app", image.descriptors[0].digest, size=100)
+        self.assertEqual(self.repositories(), ["library/app"])
 
     def test_missing(self) -> None:
         """While some were never added up, a page says so, to those who may see all."""

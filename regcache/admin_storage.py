@@ -114,15 +114,14 @@ class StorageSources:
     async def storage(self) -> storage_calls.StorageFacts:
         """How the disk is used."""
         sums = await self._sums.fresh()
-        swept, verified = self._engine.sweeper.last, self._engine.checking.verification.last
+        swept = await self._engine.sweeper.latest()
+        verified = await self._engine.checking.verification.latest()
         return storage_calls.StorageFacts(
             disk=self.disk(),
             upstreams=sums.upstreams,
             rules=self._rules(),
-            swept=None if swept is None else (swept.began, swept.all_freed, swept.seconds),
-            verified=None
-            if verified is None
-            else (verified[0], verified[1].contents, [str(each) for each in verified[1].damaged]),
+            swept=None if swept is None else (swept.began, swept.freed, swept.seconds),
+            verified=verified,
         )
 
     def upstream_sums(self) -> Mapping[str, UpstreamSums] | None:

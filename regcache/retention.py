@@ -13,6 +13,7 @@ used, and lasts: the index finds what goes first without a walk.
 """
 
 from math import inf
+from typing import NamedTuple
 
 from regcache.digests import Digest
 from regcache.light_dataclass import dataclass
@@ -35,6 +36,19 @@ MOST_DOUBLINGS = 500.0
 
 Position = tuple[int, float, int]
 """Where content is in the order of eviction: whether it is needed, its priority, its number."""
+
+
+class SweepNote(NamedTuple):
+    """What is kept of a sweep.
+
+    :ivar began: Unix seconds; ``seconds`` later it had ended.
+    :ivar freed: bytes of disk that came free.
+    """
+
+    began: float
+    seconds: float
+    freed: int
+
 
 FIRST: Position = (0, -inf, 0)
 """In front of all."""

@@ -8,7 +8,14 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from regcache.digests import Digest
-from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
+from regcache.retention import (
+    Candidate,
+    CandidatePage,
+    Position,
+    Selection,
+    SelectionPage,
+    SweepNote,
+)
 
 
 class IPlaces(Interface):
@@ -43,6 +50,12 @@ class IPlaces(Interface):
 
         Gives of how many contents. Fails with OSError.
         """
+
+    def note_sweep(note: SweepNote) -> "Deferred[None]":
+        """Keep what a sweep has come to."""
+
+    def last_sweep() -> "Deferred[SweepNote | None]":
+        """What was kept last."""
 
     def left(digests: Sequence[Digest]) -> "Deferred[None]":
         """The files of evicted contents are removed. Fails with OSError."""

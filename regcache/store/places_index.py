@@ -1,18 +1,33 @@
 """The part of the index that eviction asks: see :class:`~regcache.interfaces.IPlaces`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.interfaces import IPlaces
-from regcache.retention import Candidate, CandidatePage, Position, Selection, SelectionPage
-from regcache.store import index_eviction, index_forgetting
+from regcache.retention import (
+    Candidate,
+    CandidatePage,
+    Position,
+    Selection,
+    SelectionPage,
+    SweepNote,
+)
+from regcache.store import index_checks, index_eviction, index_forgetting
 from regcache.store.index_eviction import EvictionBatch, PinnedWork
 from regcache.store.index_forgetting import FORGET_AFTER, ForgettingWork
 from regcache.store.index_thread import IndexThread
 from regcache.store.use_writer import UseWriter
+
+_SWEPT = "last sweep"
+
+
+def _as_note(noted: dict[str, Any]) -> SweepNote | None:
+    values: list[Any] = [noted.get(each) for each in SweepNote._fields]
+    return SweepNote(*values) if all(isinstance(each, int | float) for each in values) else None
 
 
 @implementer(IPlaces)
@@ -51,6 +66,12 @@ class PlacesIndex:
         while work.after is not None:
             work = await self._thread.write_for(index_forgetting.step, work)
         return work.forgotten
+
+    def note_sweep(self, note: SweepNote) -> "Deferred[None]":
+        return self._thread.write(index_checks.note_progress, _SWEPT, note._asdict())
+
+    def last_sweep(self) -> "Deferred[SweepNote | None]":
+        return self._thread.read(index_checks.find_progress, _SWEPT).addCallback(_as_note)
 
     def left(self, digests: Sequence[Digest]) -> "Deferred[None]":
         return self._thread.write(index_eviction.note_left, digests)

@@ -23,6 +23,7 @@ while the daemon was stopped are hashed later, at the bounded rate.
 # (Twisted's services have no annotations)
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
@@ -34,6 +35,8 @@ from twisted.python.failure import Failure
 from regcache.identity import UpstreamIdentity
 from regcache.store.checks_index import ChecksIndex
 from regcache.store.store_check import FOLDERS, CheckResult, StoreCheck
+
+_LAST = "last verification"
 
 FIRST = 60.0
 """Seconds from the start to the first comparison."""
@@ -178,11 +181,26 @@ class Scrub(Service):
         self._log.warn("stored content cannot be checked: {why}", why=error)
 
 
+class VerificationNote(NamedTuple):
+    """What a verification came to.
+
+    :ivar ended: Unix seconds.
+    :ivar contents: how many were hashed.
+    :ivar damaged: the digests of those that were removed; the first of very many.
+    """
+
+    ended: float
+    contents: int
+    damaged: list[str]
+
+
 class StoreVerification:
     """Verifies all stored content at once, on request.
 
     :ivar last: the result of the last verification, and when it ended (Unix seconds); None before.
     """
+
+    _log = Logger()
 
     def __init__(self, check: StoreCheck, index: ChecksIndex, clock: IReactorTime) -> None:
         self._check = check
@@ -212,4 +230,24 @@ class StoreVerification:
             await self._check.check(folder, result, thorough=True, pace=count, upstream=upstream)
             progress(done, total, result)
         self.last = (self._clock.seconds(), result)
+        await self._note(
+            VerificationNote(self.last[0], result.contents, list(map(str, result.damaged)))
+        )
         return result
+
+    async def latest(self) -> VerificationNote | None:
+        """What the last one came to, of this process or an earlier one. Fails with OSError."""
+        if self.last is not None:
+            ended, result = self.last
+            return VerificationNote(ended, result.contents, list(map(str, result.damaged)))
+        noted = await self._index.progress(_LAST)
+        then, contents, damaged = (noted.get(each) for each in VerificationNote._fields)
+        if not isinstance(then, int | float) or not isinstance(contents, int):
+            return None
+        return VerificationNote(then, contents, damaged if isinstance(damaged, list) else [])
+
+    async def _note(self, verified: VerificationNote) -> None:
+        try:
+            await self._index.note_progress(_LAST, verified._asdict())
+        except OSError as error:
+            self._log.warn("the end of the verification cannot be noted: {why}", why=error)

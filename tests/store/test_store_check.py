@@ -19,6 +19,7 @@ from regcache.store.scrub import (
     Rate,
     Scrub,
     StoreVerification,
+    VerificationNote,
 )
 from regcache.store.store_check import FOLDERS, MOST_UNVERIFIED, CheckResult, StoreCheck
 from tests.store.stores import StoreTestCase
@@ -265,6 +266,27 @@ class VerificationTests(CheckCase):
         self.assertEqual(sorted(told), told)
         self.assertEqual(result.damaged, [damaged])
         self.assertEqual(verification.last, (self.clock.seconds(), result))
+
+    def test_after_a_restart(self) -> None:
+        """What it came to is known after a restart, until there is another one."""
+
+        def latest(verification: StoreVerification) -> VerificationNote | None:
+            asked: Deferred[VerificationNote | None] = Deferred.fromCoroutine(verification.latest())
+            return self.successResultOf(asked)
+
+        damaged = self.put(LARGE)
+        self.flip(damaged, LARGE)
+        first, second = (
+            StoreVerification(self.check, self.index.checks, self.clock) for _ in range(2)
+        )
+        self.assertIsNone(latest(second))
+        self.clock.advance(5.0)
+        running = first.run(lambda *_: None)
+        self.successResultOf(Deferred.fromCoroutine(running))
+        found = VerificationNote(self.clock.seconds(), 1, [str(damaged)])
+        self.assertEqual((latest(first), latest(second)), (found, found))
+        self.successResultOf(self.index.checks.note_progress("last verification", {"ended": "x"}))
+        self.assertIsNone(latest(second))
 
 
 class ScrubTests(CheckCase):

@@ -12,7 +12,7 @@ from regcache.digests import Digest
 from regcache.facts import in_blocks, in_units
 from regcache.interfaces import IPins, IPlaces
 from regcache.light_dataclass import dataclass
-from regcache.retention import Candidate, Selection
+from regcache.retention import Candidate, Selection, SweepNote
 
 MOST_BUSY = 1000
 """Contents that stayed since they were in use, of which it is told which ones they were."""
@@ -84,6 +84,7 @@ class Sweeper:
         finally:
             self._turns.release()
         self.last = swept
+        await self._note(swept)
         if swept.contents:
             self._log.info(
                 "swept {size}, {contents} manifests and blobs, in {seconds:.1f} s",
@@ -92,6 +93,19 @@ class Sweeper:
                 seconds=swept.seconds,
             )
         return swept
+
+    async def latest(self) -> SweepNote | None:
+        """What the last one came to, of this process or an earlier one. Fails with OSError."""
+        if self.last is not None:
+            return SweepNote(self.last.began, self.last.seconds, self.last.all_freed)
+        return await self._places.last_sweep()
+
+    async def _note(self, swept: Swept) -> None:
+        try:
+            note = SweepNote(swept.began, swept.seconds, swept.all_freed)
+            await self._places.note_sweep(note)
+        except OSError as error:
+            self._log.warn("the end of the sweep cannot be noted: {why}", why=error)
 
     def forget_unstored(self, now: float) -> "Deferred[int]":
         """Forget what is known of content that has not been here for long. Fails with OSError."""

@@ -11,7 +11,7 @@ from regcache.cache.eviction.sweeper import Swept
 from regcache.digests import Digest
 from regcache.facts import CronLine
 from regcache.retention import FIRST as START
-from regcache.retention import Selection
+from regcache.retention import Selection, SweepNote
 from regcache.store.index_file import IndexUnavailableError
 from regcache.timetables import next_time
 from tests.support.evictions import MIB, Storage
@@ -70,6 +70,10 @@ class SweeperTests(SweepCase):
         self.assertEqual((swept.contents, swept.freed // MIB), (3, 2))
         self.assertEqual(self.storage.ledger.contents, self.storage.on_disk())
         self.assertEqual(self.storage.sweeper.last, swept)
+        note = SweepNote(swept.began, swept.seconds, swept.all_freed)
+        self.assertEqual(self.result(self.storage.sweeper.latest()), note)
+        self.storage.sweeper.last = None  # the daemon starts again
+        self.assertEqual(self.result(self.storage.sweeper.latest()), note)
 
     def test_index_is_closed(self) -> None:
         """Where the daemon stops meanwhile nothing goes that the index could not look at."""

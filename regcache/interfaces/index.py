@@ -13,6 +13,10 @@ from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.removals import RemovalEffect, RemovalTarget
 
 
+class IndexClosedError(OSError):
+    """The index is closed, or not open yet: nothing that it knows can be asked for."""
+
+
 class IIndex(Interface):
     """Facts on disk. Every call is one job of the index's own thread, and one transaction.
 

@@ -25,6 +25,7 @@ import os
 import shlex
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,6 +55,9 @@ Operation = Callable[[sqlite3.Connection], Any]
 
 FULL_FOR = 1.0
 """Seconds for which no room is looked for again after there was none: it costs a few writes."""
+
+ROOM = 64 * 1024
+"""Bytes for which there has to be room, or the disk is full for the index."""
 
 RETRY = 10.0
 """Seconds until a file that could not be opened is tried again, when something is asked for."""
@@ -231,7 +235,7 @@ class IndexFile:
         try:
             self._attempt_twice(lambda connection: _in_transaction(connection, operations))
         except _UNUSABLE as error:
-            code = errno.ENOSPC if _is_full(error) else errno.EIO
+            code = errno.ENOSPC if _is_full(error, self.path) else errno.EIO
             return IndexWriteError(code, f"cannot write the index: {error}")
         return None
 
@@ -240,10 +244,10 @@ class IndexFile:
         try:
             self._attempt(change)
         except sqlite3.Error as error:
-            if not _is_full(error) or self._connection is None or self._seconds() < self._full_till:
+            if self._seconds() < self._full_till or not _is_full(error, self.path):
                 raise
             self._full_till = self._seconds() + FULL_FOR
-            empty_log(self._connection)
+            empty_log(self._usable())
             self._attempt(change)
             self._full_till = 0.0
 
@@ -271,8 +275,26 @@ class IndexFile:
         return True
 
 
-def _is_full(error: BaseException) -> bool:
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+def _is_full(error: BaseException, path: str) -> bool:
+    """Whether there is no room on the disk, or none in a quota."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return True
+    return _has_no_room(error, os.path.dirname(path))
+
+
+def _has_no_room(error: BaseException, folder: str) -> bool:
+    """Whether a fault of the disk is a quota that is used up, of which SQLite tells as of any.
+
+    It does not give the system's error, so that is asked for by a file of a few blocks.
+    """
+    if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF != sqlite3.SQLITE_IOERR:
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, ROOM)
+    except OSError as fault:
+        return fault.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
 
 
 def _in_transaction(connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:

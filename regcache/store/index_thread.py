@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regcache.interfaces import IWorkPool
+from regcache.interfaces import IndexClosedError, IWorkPool
 from regcache.store.index_file import (
     IndexFile,
     IndexUnavailableError,
@@ -30,6 +30,10 @@ MOST_READINGS = 16
 """Readings that share a job, so that the first of them need not wait long for the last."""
 
 _SECONDS_BETWEEN_COMPLAINTS = 60.0
+
+
+class IndexNotOpenError(IndexUnavailableError, IndexClosedError):
+    """It was not opened yet, or it was closed."""
 
 
 class WriteBatch:
@@ -148,7 +152,7 @@ class IndexThread:
     def read(self, function: Callable[..., Any], *arguments: Any) -> "Deferred[Any]":
         """Call ``function(connection, *arguments)`` in the thread."""
         if not self._open:
-            return fail(IndexUnavailableError("the index is not open"))
+            return fail(IndexNotOpenError("the index is not open"))
         reading = (function, arguments)
         done = self._reads.add(reading) if self._reads else None
         if done is None:
@@ -166,7 +170,7 @@ class IndexThread:
         Fires once it is committed. Fails with IndexWriteError.
         """
         if not self._open:
-            return fail(IndexUnavailableError("the index is not open"))
+            return fail(IndexNotOpenError("the index is not open"))
         self.written += 1
 
         def change(connection: Any) -> None:

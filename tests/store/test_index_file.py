@@ -21,6 +21,7 @@ from regcache.store.index_file import (
 )
 from regcache.store.index_opening import connect
 from regcache.store.index_schema import MIGRATIONS, IndexVersionError, schema_version
+from tests.store.stores import raiser
 from tests.support.index_cases import BLOB, OTHER, IndexFileCase, blob
 from tests.support.pools import ImmediatePool
 
@@ -400,6 +401,23 @@ class FullDiskTests(IndexFileCase):
         self.long_write()
         self.file.read(lambda connection: connection.execute("PRAGMA max_page_count = 1000000"))
         self.assertEqual(set(self.long_write()), {None})
+
+    def test_quota(self) -> None:
+        """A quota that is used up is a full disk; any other fault of the disk is none."""
+        self.file.open()
+
+        def refused(_connection: sqlite3.Connection) -> None:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+            raise error
+
+        for code, told in ((errno.EDQUOT, errno.ENOSPC), (errno.EIO, errno.EIO)):
+            patch = self.patch(os, "posix_fallocate", raiser(code))
+            (failure,) = self.file.write([refused])
+            patch.restore()
+            self.assertEqual(failure and failure.errno, told)
+        (failure,) = self.file.write([refused])
+        self.assertEqual(failure and failure.errno, errno.EIO)
 
     def test_alone(self) -> None:
         """A change that cannot be made takes no other of its transaction with it."""

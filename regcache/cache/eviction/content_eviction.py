@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from regcache.cache.forgetting import Forgetting
 from regcache.digests import Digest
-from regcache.interfaces import IBlobStore, IPlaces
+from regcache.interfaces import IBlobStore, IndexClosedError, IPlaces
 from regcache.retention import Candidate, Selection
 
 AT_ONCE = 16
@@ -78,9 +78,9 @@ class ContentEviction:
         noted = True
         try:
             gone = await self._places.evict(candidates, selection)
+        except IndexClosedError:  # the daemon stops: what is pinned is not known
+            raise
         except OSError as error:
-            if error.errno is None:  # it is closed, as the daemon stops: pins are not known
-                raise
             self._log.warn("what is evicted cannot be noted yet: {error}", error=error)
             gone, noted = candidates, False
         finally:
@@ -100,10 +100,17 @@ class ContentEviction:
         """Note it. If that fails again, the next request for it finds out that it is gone."""
         try:
             if not noted:
-                await self._places.evict(left, selection)
+                await self._note_lost(left, await self._places.evict(left, selection))
             await self._places.left([each.digest for each in left])
         except OSError as error:
             self._log.warn("what was evicted could not be noted: {error}", error=error)
+
+    async def _note_lost(self, left: Sequence[Candidate], evicted: Sequence[Candidate]) -> None:
+        """What was pinned or used since its file went has its place still, without a file."""
+        known = {each.digest for each in evicted}
+        for each in left:
+            if each.digest not in known:
+                await self._forgetting.lost(each.digest)
 
     async def let_stay(self, candidates: Sequence[Candidate]) -> None:
         """They are not to be evicted after all."""

@@ -1,8 +1,9 @@
 """Sweeps: what goes for its age, and when."""
 
+from errno import ENOSPC
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,11 +11,14 @@ from regcache.cache.eviction.sweep_times import FIRST, SweepRules, SweepTimes
 from regcache.cache.eviction.sweeper import Swept
 from regcache.digests import Digest
 from regcache.facts import CronLine
+from regcache.interfaces import IndexClosedError
+from regcache.pins import Pin
 from regcache.retention import FIRST as START
 from regcache.retention import Selection, SweepNote
-from regcache.store.index_file import IndexUnavailableError
+from regcache.store.index_file import IndexWriteError
 from regcache.timetables import next_time
 from tests.support.evictions import MIB, Storage
+from tests.support.index_cases import repository_of
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -82,9 +86,31 @@ class SweeperTests(SweepCase):
         candidates = self.successResultOf(found).candidates
         self.assertTrue(all(self.storage.eviction.may_go(each.digest) for each in candidates))
         self.successResultOf(self.storage.index.close())
-        self.refusal(self.storage.eviction.evict(candidates), IndexUnavailableError)
+        self.refusal(self.storage.eviction.evict(candidates), IndexClosedError)
         self.assertEqual(self.stored(*self.image), [True] * 3)
         self.assertTrue(all(self.storage.eviction.may_go(each.digest) for each in candidates))
+
+    def test_pinned_behind_its_file(self) -> None:
+        """On a full disk the file goes before it is noted: what is pinned meanwhile is not here."""
+        self.clock.advance(DAY)
+        places, pins = self.storage.index.places, self.storage.index.pins
+        candidates = self.successResultOf(places.candidates(START, self.clock.seconds())).candidates
+        self.assertTrue(all(self.storage.eviction.may_go(each.digest) for each in candidates))
+        evict, asked = places.evict, list[object]()
+
+        def full_at_first(*arguments: Any) -> Any:
+            asked.append(arguments)
+            if len(asked) == 1:
+                return fail(IndexWriteError(ENOSPC, "the disk is full"))
+            pin = Pin("somebody", self.clock.seconds())
+            self.successResultOf(pins.pin(repository_of("a"), str(self.image[0]), pin))
+            return evict(*arguments)
+
+        self.patch(places, "evict", full_at_first)
+        self.result(self.storage.eviction.evict(candidates))
+        self.assertEqual(self.stored(*self.image), [False] * 3)
+        known = self.storage.index.occupied_bytes()
+        self.assertEqual(self.successResultOf(known), 0)
 
     def test_used_at_its_turn(self) -> None:
         """A use that was noted a moment ago, and is not written yet, counts."""

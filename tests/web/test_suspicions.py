@@ -4,10 +4,20 @@ import os
 import random
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache.suspicions import MOST_SENT, MOST_VERIFIED, SOON, VERIFIED_FOR, Suspicions
+from regcache.cache.suspicions import (
+    MOST_AT_ONCE,
+    MOST_SENT,
+    MOST_VERIFIED,
+    MOST_WAITING,
+    SOON,
+    VERIFIED_FOR,
+    Suspicions,
+)
 from regcache.digests import Digest
 from regcache.interfaces import Verified
 from tests.support.front import Front
@@ -106,7 +116,7 @@ class SuspicionTests(SynchronousTestCase):
     def test_bounded(self) -> None:
         """However many clients and blobs there are."""
         clock = Clock()
-        store: Any = type("Store", (), {"verify": lambda *_: _Done()})()
+        store: Any = type("Store", (), {"verify": lambda *_: succeed(Verified.SOUND)})()
         suspicions = Suspicions(store, clock)
         for number in range(2 * MOST_SENT):
             digest = Digest.of(str(number).encode())
@@ -114,10 +124,24 @@ class SuspicionTests(SynchronousTestCase):
             suspicions.verify(digest, 1)
         self.assertEqual(len(suspicions), MOST_SENT + MOST_VERIFIED)
 
+    def test_pulled_over_and_over(self) -> None:
+        """Few blobs are verified at once, few more wait, and the others are when asked again."""
+        running: list[Deferred[Verified]] = []
 
-class _Done:
-    """A check that says nothing."""
+        def verify(*_: object) -> "Deferred[Verified]":
+            running.append(Deferred())
+            return running[-1]
 
-    def addCallbacks(self, *_: object, **__: object) -> Verified:
-        """Nothing follows."""
-        return Verified.SOUND
+        store: Any = type("Store", (), {"verify": verify})()
+        suspicions = Suspicions(store, Clock())
+        digests = [Digest.of(b"%d" % number) for number in range(2 * MOST_WAITING)]
+        for digest in digests:
+            suspicions.verify(digest, 1)
+        self.assertEqual(len(running), MOST_AT_ONCE)
+        with capturedLogs() as events:
+            for number, each in enumerate(running):  # it grows meanwhile
+                each.callback(Verified.DAMAGED if number == 5 else Verified.SOUND)
+        self.assertEqual(len(running), MOST_AT_ONCE + MOST_WAITING)
+        self.assertEqual([event["digest"] for event in events], [str(digests[5])])
+        suspicions.verify(digests[-1], 1)
+        self.assertEqual(len(running), MOST_AT_ONCE + MOST_WAITING + 1)

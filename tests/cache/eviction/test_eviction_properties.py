@@ -74,6 +74,7 @@ class Machine:
         self.pinned: set[int] = set()
         self.manifests: dict[int, Digest] = {}
         self.deleted: set[int] = set()  # while they are read, which goes on
+        self.complete = {True: 0, False: 0}  # how many images were shown as such
         self.unknown: set[Digest] = set()  # stored as the daemon was killed, before that was noted
         self.start()
 
@@ -243,12 +244,36 @@ class Machine:
             name, size = LAYERS[number][0]
             content = case.successResultOf(file.read(0, size))
             case.assertEqual(content, name.encode().ljust(size, b"."))
+        self.check_complete(files)
+
+    def check_complete(self, files: set[Digest]) -> None:
+        """An image that is shown as complete is complete."""
+        for number in self.manifests:
+            asked = self.storage.index.catalogue.image(APP, f"v{number}")
+            image = self.case.successResultOf(asked)
+            needed = {self.manifests[number]}
+            needed |= {Digest.of(name.encode().ljust(size, b".")) for name, size in LAYERS[number]}
+            for platform in image.platforms if image else ():
+                self.complete[platform.complete] += 1
+                self.case.assertTrue(not platform.complete or needed <= files)
 
 
 class EvictionPropertyTests(SynchronousTestCase):
     """The ledger equals the disk, what is shown is there, and what is kept stays."""
 
-    @settings(max_examples=40, deadline=None)
+    def test_both_are_shown(self) -> None:
+        """Images are shown as complete, and as incomplete once they lost a layer."""
+        machine = Machine(self, os.path.abspath(self.mktemp()))
+        machine.pull(0)
+        machine.passing(700)
+        machine.check()
+        self.assertEqual(machine.complete, {True: 1, False: 0})
+        machine.delete_base(0)
+        machine.check()
+        self.assertEqual(machine.complete, {True: 1, False: 1})
+        machine.storage.stop()
+
+    @settings(max_examples=int(os.environ.get("REGCACHE_EXAMPLES", "40")), deadline=None)
     @example([("open", 0), ("open", 3), ("claim", LIMIT - 40 * KIB), ("pull", 0)])
     @example([("pin", 0), ("pin", 3), ("claim", LIMIT - 90 * KIB), ("pull", 1)])
     @example([("pin", 0), ("sweep", 600), ("unpin", 0), ("sweep", 600)])

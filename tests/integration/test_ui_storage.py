@@ -1,10 +1,20 @@
 """The page of storage in a real browser."""
 
+import json
+from pathlib import Path
+
 from tests.integration.ui_base import HUB, NGINX, OTHER, SITE, UiCase, shelf
+
+_PART = "The image stays; only some of its layers go"
 
 
 class StorageTests(UiCase):
     """What can go, what is pinned?"""
+
+    def files(self) -> list[Path]:
+        """What is stored."""
+        folder = Path(self.daemon.directory, "blobs", "sha256")
+        return [each for each in folder.rglob("*") if each.is_file()]
 
     def setUp(self) -> None:
         """With two images of two upstreams in the cache."""
@@ -30,6 +40,34 @@ class StorageTests(UiCase):
         found = client.get(f"/v2/{OTHER}/{SITE}/tags/list")
         self.assertEqual(found.status, 200)
         self.pictures(tab, "storage")
+
+    def test_down_to(self) -> None:
+        """A sweep to a size shows which images stay without some of their layers, and does it."""
+        self.daemon.stop()
+        self.daemon.config["storage"] |= {"max_size": "6MiB", "max_blob": "2MiB"}
+        self.daemon.start()
+        tab = self.open("#/storage", admin=True)
+        tab.wait("document.querySelector('optgroup')")
+        tab.choose("header select", "down to 4.50 MiB")
+        tab.wait_text(_PART)
+        self.pictures(tab, "storage-part")
+        self.check(tab)
+        before = sum(each.stat().st_size for each in self.files())
+        tab.click("button", "Remove these now…")
+        tab.wait_text("Remove what is used least? Frees")
+        tab.wait_text("image stays and loses layers")
+        self.assertIn(_PART, tab.run("document.querySelector('dialog').innerText"))
+        self.pictures(tab, "storage-part-dialog")
+        self.check_looks(tab)
+        tab.click("dialog .do button.dangerp")
+        self.freed(tab)
+        left = sum(each.stat().st_size for each in self.files())
+        self.assertLess(left, before)
+        self.assertLessEqual(left, 4.5 * 2**20)
+        self.close_dialog(tab)
+        self.check(tab)
+        found = self.daemon.client().get(f"/v2/{OTHER}/{SITE}/tags/list")
+        self.assertEqual(json.loads(found.body)["tags"], ["2"])
 
     def test_pins(self) -> None:
         """What is pinned is listed, and can be unpinned by the keyboard alone."""

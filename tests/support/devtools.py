@@ -267,6 +267,15 @@ class Tab:
         self.wait(f"(each => each && (each.focus(), each.select?.(), true))({chosen})")
         self.ask("Input.insertText", text=text)
 
+    def choose(self, selector: str, text: str) -> None:
+        """Choose the option with this text of the first select that a selector finds."""
+        found = (
+            f"[...(document.querySelector({json.dumps(selector)})?.options ?? [])]"
+            f".find(each => each.text.replace(/\\s/g, ' ') === {json.dumps(text)})"
+        )
+        change = "each.parentElement.closest('select').dispatchEvent(new Event('change'))"
+        self.wait(f"(each => each && (each.selected = true, {change}, true))({found})")
+
     def focus(self, element: str) -> None:
         """Put the focus on what an expression gives, once it is there."""
         self.wait(f"(each => each && (each.focus(), document.activeElement === each))({element})")

@@ -30,9 +30,10 @@ import { failure, skeleton } from "./panel.js";
  * @property {number} kept_bytes
  * @property {number} tags
  * @property {number} images
- * @property {Array<{ name: string, tags: string[], digest: string | null, unused_days: number | null, size_bytes: number, frees_bytes: number, reason: string, shared_with: string[] }>} items
+ * @property {Array<{ name: string, tags: string[], digest: string | null, unused_days: number | null, size_bytes: number, frees_bytes: number, reason: string, shared_with: string[], whole: boolean }>} items whole: it goes itself, not only layers of it
  * @property {string | null} next
  * @property {Array<{ name: string, reference: string, why: string }>} skipped
+ * @property {number} skipped_more
  * @property {string[]} also_lost_tags
  */
 
@@ -110,7 +111,7 @@ export class PlanRun {
     if (problem) return this.frame(t("plan.impossible"), failure(problem), closing());
     if (!plan) return this.frame(t("plan.making"), skeleton(4), closing());
     if (job) return this.running(job);
-    const run = button({ label: t("plan.run"), icon: "trash", classes: "dangerp", isDisabled: this.isBusy || plan.items.length === 0, run: () => this.run() });
+    const run = button({ label: t("plan.run"), icon: "trash", classes: "dangerp", isDisabled: this.isBusy || !removes(plan), run: () => this.run() });
     return this.frame(this.words.title(plan), html`${this.isChanged ? html`<div class="note">${icon("warn")}<span>${t("plan.changed")}</span></div>` : nothing}${planSums(plan)}${planRows(plan)}<p class="t2">${this.words.note ?? t("plan.note")}</p>`, html`${closing(t("plan.keep"))}${run}`);
   }
 
@@ -140,27 +141,39 @@ export function openPlan(request, words) {
   run.make();
 }
 
+/** Whether something goes: images, layers of them, or what belongs to none and has no row. @param {Plan} plan */
+export function removes(plan) {
+  return plan.items.length > 0 || plan.freed_bytes > 0;
+}
+
+/** How many images go that are not among the first rows. @param {Plan} plan @param {number} shown */
+export function hiddenOf(plan, shown) {
+  return plan.images - plan.items.slice(0, shown).filter((each) => each.whole).length;
+}
+
 /** What goes and what stays. @param {Plan} plan */
 export function planSums(plan) {
+  const parts = plan.items.filter((each) => !each.whole).length;
   return html`<div class="sum"><div><b>${bigSize(plan.freed_bytes)}</b><span>${t("plan.freed")}</span></div>
     ${plan.kept_bytes ? html`<div><b>${bigSize(plan.kept_bytes)}</b><span>${t("plan.kept")}</span></div>` : nothing}
-    <div><b>${plan.images}</b><span>${t("plan.images", { n: plan.images, tags: t("plan.tags", { n: plan.tags }) })}</span></div></div>`;
+    <div><b>${plan.images}</b><span>${t("plan.images", { n: plan.images, tags: t("plan.tags", { n: plan.tags }) })}</span></div>
+    ${parts ? html`<div><b>${parts}</b><span>${t("plan.parts", { n: parts })}</span></div>` : nothing}</div>`;
 }
 
 /** @param {Plan} plan */
 export function planRows(plan) {
-  const hidden = plan.images - Math.min(SHOWN, plan.items.length);
-  return html`<ul class="plan" tabindex="0" aria-label=${t("plan.label")}>${plan.skipped.slice(0, SHOWN).map(skippedRow)}${plan.items.slice(0, SHOWN).map(itemRow)}
+  const hidden = hiddenOf(plan, SHOWN), staying = Math.max(0, plan.skipped.length - SHOWN) + plan.skipped_more;
+  return html`<ul class="plan" tabindex="0" aria-label=${t("plan.label")}>${plan.skipped.slice(0, SHOWN).map(skippedRow)}${staying ? html`<li class="t2">${t("plan.skipped.more", { n: staying })}</li>` : nothing}${plan.items.slice(0, SHOWN).map(itemRow)}
     ${hidden > 0 ? html`<li class="t2">${t("plan.more", { n: hidden })}</li>` : nothing}</ul>
     ${plan.also_lost_tags.length ? html`<p class="small warn">${icon("warn")} ${t("plan.also")} ${few("also lost", plan.also_lost_tags, (each) => hostile(each))}</p>` : nothing}`;
 }
 
 /** @param {Plan["items"][number]} item */
-function itemRow({ name, tags, digest, unused_days: days, size_bytes: whole, frees_bytes: frees, shared_with: others }) {
+function itemRow({ name, tags, digest, unused_days: days, size_bytes: whole, frees_bytes: frees, shared_with: others, whole: goes }) {
   const called = few(`called ${name} ${digest}`, tags.length ? tags : [shortReference(digest ?? "")], (each) => hostile(each));
   const used = days === null ? t("plan.never") : days === 0 ? t("plan.today") : t("plan.unused", { n: days });
   return html`<li><span>${name ? repositoryName(name) : t("plan.nameless")} <span class="t3">${called}</span></span><span class="num">${size(frees)}</span>
-    <small>${used}${whole > frees ? html` · ${t("plan.stays", { size: size(whole - frees) })}` : nothing}${others.length ? html` · ${t("plan.shared")} ${few(`shared ${name} ${digest}`, others, (each) => hostile(each))}` : nothing}</small></li>`;
+    <small>${goes ? nothing : html`<b class="t2">${t("plan.part")}</b> · `}${used}${goes && whole > frees ? html` · ${t("plan.stays", { size: size(whole - frees) })}` : nothing}${others.length ? html` · ${t("plan.shared")} ${few(`shared ${name} ${digest}`, others, (each) => hostile(each))}` : nothing}</small></li>`;
 }
 
 /** @param {Plan["skipped"][number]} item */

@@ -10,12 +10,14 @@ import { can } from "../../core/session.js";
 import { actionButton, icon } from "../../widgets/basics.js";
 import { imageLink, shortReference } from "../../widgets/names.js";
 import { empty, whenThere } from "../../widgets/panel.js";
-import { openPlan, planSums } from "../../widgets/plan_dialog.js";
+import { hiddenOf, openPlan, planSums, removes } from "../../widgets/plan_dialog.js";
 import { table } from "../../widgets/table.js";
 
 /** @typedef {import("../../widgets/plan_dialog.js").Plan} Plan */
 
 const DAYS = ["", "7", "14", "30", "90"];
+/** Shares of storage.max_size to which a sweep may go down. */
+const SHARES = [0.9, 0.75, 0.5];
 /** Rows that are shown. */
 const MOST = 100;
 
@@ -24,11 +26,14 @@ export class Preview {
   constructor(done) {
     this.done = done;
     this.days = "";
+    /** @type {number | null} bytes that are to be left, instead of a number of days */
+    this.left = null;
     /** @type {Resource<Plan>} */
     this.plan = new Resource(() => post("plans", this.request()));
   }
 
   request() {
+    if (this.left !== null) return { action: "sweep", to_bytes: this.left };
     return { action: "sweep", ...(this.days ? { unused_for_days: Number(this.days) } : {}) };
   }
 
@@ -37,16 +42,17 @@ export class Preview {
     if (can("sweep")) this.plan.refresh();
   }
 
-  /** @param {string} days */
-  choose(days) {
-    this.days = days;
+  /** @param {string} chosen a number of days, "" for the rules, or "=" and bytes */
+  choose(chosen) {
+    this.left = chosen.startsWith("=") ? Number(chosen.slice(1)) : null;
+    this.days = this.left === null ? chosen : "";
     this.plan.value = null;
     this.make();
     paint();
   }
 
   sweep() {
-    openPlan(this.request(), { title: (plan) => t("storage.sweep.ask", { size: size(plan.freed_bytes) }), done: this.done });
+    openPlan(this.request(), { title: (plan) => t(this.left === null ? "storage.sweep.ask" : "storage.sweep.least", { size: size(plan.freed_bytes) }), done: this.done });
   }
 
   /** Plan to remove all that an upstream has. @param {string} upstream */
@@ -54,11 +60,21 @@ export class Preview {
     openPlan({ action: "purge", upstream }, { title: (plan) => t("storage.purge.ask", { name: upstream, size: size(plan.freed_bytes) }), done: this.done });
   }
 
+  /** How far down what is used least may go. @param {import("./shapes.js").Storage | null} storage */
+  downTo(storage) {
+    const limit = storage?.disk.limit_bytes, used = storage?.disk.used_bytes;
+    if (!limit || used == null) return nothing;
+    const sizes = SHARES.map((each) => Math.floor(limit * each)).filter((each) => each < used || each === this.left);
+    return sizes.length
+      ? html`<optgroup label=${t("storage.least")}>${sizes.map((each) => html`<option value=${`=${each}`} ?selected=${each === this.left}>${t("storage.down.to", { size: size(each) })}</option>`)}</optgroup>`
+      : nothing;
+  }
+
   /** @param {import("./shapes.js").Storage | null} storage */
   view(storage) {
     const tools = html`<label class="small t2 nw">${t("storage.unused")} <select @change=${(/** @type {Event} */ event) => this.choose(/** @type {HTMLSelectElement} */ (event.target).value)}>
-        ${DAYS.map((each) => html`<option value=${each} ?selected=${each === this.days}>${each ? t("storage.days", { n: Number(each) }) : t("storage.by.rule")}</option>`)}</select></label>
-      ${actionButton("sweep", { label: t("storage.sweep.now"), icon: "trash", classes: "danger", isDisabled: !this.plan.value?.items.length, run: () => this.sweep() })}`;
+        ${DAYS.map((each) => html`<option value=${each} ?selected=${each === this.days && this.left === null}>${each ? t("storage.days", { n: Number(each) }) : t("storage.by.rule")}</option>`)}${this.downTo(storage)}</select></label>
+      ${actionButton("sweep", { label: t("storage.sweep.now"), icon: "trash", classes: "danger", isDisabled: !this.plan.value || !removes(this.plan.value), run: () => this.sweep() })}`;
     const content = can("sweep") ? whenThere(this.plan, (plan) => shownPlan(plan, storage), 5) : empty("lock", t("storage.preview.locked"), t("reader.hint"));
     return html`<section class="panel c12"><header><h2>${t("storage.preview")}</h2><span class="tag a">${t("storage.preview.only")}</span><span class="sp"></span>${tools}</header>${content}</section>`;
   }
@@ -66,13 +82,13 @@ export class Preview {
 
 /** @param {Plan} plan @param {import("./shapes.js").Storage | null} storage */
 function shownPlan(plan, storage) {
-  if (!plan.items.length && !plan.skipped.length) return empty("ok", t("storage.preview.none"), storage?.disk.evictable_bytes ? t("storage.preview.none.why") : t("disk.empty"));
-  const hidden = plan.images - Math.min(MOST, plan.items.length);
+  if (!removes(plan) && !plan.skipped.length) return empty("ok", t("storage.preview.none"), storage?.disk.evictable_bytes ? t("storage.preview.none.why") : t("disk.empty"));
+  const hidden = hiddenOf(plan, MOST);
   return html`<div class="in">${planSums(plan)}</div>${table({ label: t("storage.preview"), rows: rowsOf(plan), keyOf: (row) => row.key, columns: columns(), rowClasses: (row) => (row.why ? "dim" : "") })}
     ${hidden > 0 ? html`<footer>${t("plan.more", { n: hidden })}</footer>` : nothing}`;
 }
 
-/** @typedef {{ key: string, name: string, called: string, days: number | null, size: number | null, frees: number | null, why: string, others: string[] }} Row */
+/** @typedef {{ key: string, name: string, called: string, days: number | null, size: number | null, frees: number | null, why: string, others: string[], isPart: boolean }} Row */
 
 /** @param {Plan} plan @returns {Row[]} what goes, then what stays though it was looked at */
 function rowsOf(plan) {
@@ -85,8 +101,9 @@ function rowsOf(plan) {
     frees: item.frees_bytes,
     why: "",
     others: item.shared_with,
+    isPart: !item.whole,
   }));
-  const staying = plan.skipped.slice(0, MOST).map(({ name, reference, why }) => ({ key: `skipped ${name} ${reference}`, name, called: shortReference(reference), days: null, size: null, frees: null, why, others: [] }));
+  const staying = plan.skipped.slice(0, MOST).map(({ name, reference, why }) => ({ key: `skipped ${name} ${reference}`, name, called: shortReference(reference), days: null, size: null, frees: null, why, others: [], isPart: false }));
   return [...going, ...staying];
 }
 
@@ -97,13 +114,14 @@ function columns() {
     { title: t("storage.unused"), isNumber: true, cell: (row) => (row.days === null ? "–" : t("storage.days", { n: row.days })) },
     { title: t("size"), isNumber: true, fold: "narrow", cell: (row) => size(row.size) },
     { title: t("storage.frees"), isNumber: true, cell: (row) => html`<span class="b">${size(row.frees)}</span>` },
-    { title: t("requests.why"), fold: "narrow", classes: "small t2", cell: reason, folded: (row) => (row.why ? reason(row) : "") },
+    { title: t("requests.why"), fold: "narrow", classes: "small t2", cell: reason, folded: (row) => (row.why || row.isPart ? reason(row) : "") },
   ];
 }
 
 /** @param {Row} row */
-function reason({ why, size: whole, frees }) {
+function reason({ why, size: whole, frees, isPart }) {
   if (why) return html`${icon(why === "pinned" ? "pin" : "clock")} ${t(`plan.skipped.${why}`)}`;
+  if (isPart) return t("plan.part");
   const stays = (whole ?? 0) - (frees ?? 0);
   return stays > 0 ? t("plan.stays", { size: size(stays) }) : t("storage.alone");
 }

@@ -12,10 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from regcache.cache.blob_heads import BlobHeads
-from regcache.cache.blobs import BlobCache, record
+from regcache.cache.blobs import record
 from regcache.cache.cached_only import CachedOnly
-from regcache.cache.cached_tags import CachedTags
 from regcache.cache.configured import Caches
 from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
@@ -24,25 +22,15 @@ from regcache.cache.download.relays import Relays
 from regcache.cache.eviction.evictor import Evictor
 from regcache.cache.eviction.sweep_times import SweepTimes
 from regcache.cache.eviction.sweeper import Sweeper
-from regcache.cache.fetched_blobs import FetchedBlobs
-from regcache.cache.forgetting import MOST_REMOVED, Forgetting, IndexOfContent
+from regcache.cache.forgetting import MOST_REMOVED, Forgetting
 from regcache.cache.image_sizes import ImageSizes
-from regcache.cache.listings import Listings
-from regcache.cache.manifest_checker import ManifestChecker
-from regcache.cache.manifests import ManifestCache
 from regcache.cache.negative import NegativeCache
-from regcache.cache.remembered_manifests import RememberedManifests
 from regcache.cache.removal import Removal
-from regcache.cache.revalidation import Revalidations
 from regcache.cache.shown_images import ShownImages
 from regcache.cache.sight.closed_repositories import ClosedRepositories
-from regcache.cache.sight.rights import Rights
-from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.spare_bodies import SpareBodies
-from regcache.cache.stored_blobs import StoredBlobs
-from regcache.cache.tag_table import TagTable
-from regcache.cache.tags import TagCache
+from regcache.cache_parts import CacheParts
 from regcache.checking import Checking, build_checking
 from regcache.config.storage_settings import StorageSettings
 from regcache.digests import Digest
@@ -329,72 +317,17 @@ class _Builder:
         )
 
     def _caches(self) -> Caches:
-        visibility = Visibility(self._index, self._reactor, self._closed_repositories)
-        # An upstream must not be able to predict which piece of a blob it has to show.
-        unforeseen = random.SystemRandom().random
-        rights = Rights(self._index, self._reactor, unforeseen, self._removed)
-        blobs = self._blob_cache(rights, visibility)
-        remembered = RememberedManifests(self._reactor)
-        manifests = ManifestCache(
-            self._store,
-            self._index,
-            rights=rights,
-            visibility=visibility,
-            remembered=remembered,
-            checker=ManifestChecker(self._parser, self._metrics),
-            sizes=self._image_sizes,
-            events=self._metrics,
-            clock=self._reactor,
-            removed=self._removed,
-        )
-        table = TagTable(self._index, self._reactor, self._removed)
-        revalidations = Revalidations(manifests, table, self._reactor)
-        cached_tags = CachedTags(manifests, table, revalidations, self._reactor)
-        tags = TagCache(manifests, table, cached_tags, self._reactor)
         self._forgetting.subscribe(self._downloads, self._small_blobs, self._spare_bodies)
-        self._forgetting.subscribe(rights, remembered, table, IndexOfContent(self._index))
-        listings = Listings(self._index, visibility, self._parser, self._reactor)
-        now = self._reactor.seconds
-        pulled = self._index.note_pull
-        return Caches(
-            blobs, tags, listings, lambda digest: self._index.touch(digest, now()), pulled
-        )
-
-    def _blob_cache(self, rights: Rights, visibility: Visibility) -> BlobCache:
-        stored = StoredBlobs(
-            store=self._store,
-            index=self._index,
-            downloads=self._downloads,
-            rights=rights,
-            visibility=visibility,
-            small=self._small_blobs,
-            events=self._metrics,
-            clock=self._reactor,
-        )
-        fetched = FetchedBlobs(
+        return CacheParts(
             self._index,
+            self._store,
+            self._reactor,
+            parser=self._parser,
+            metrics=self._metrics,
             downloads=self._downloads,
-            rights=rights,
-            visibility=visibility,
             relays=self._relays,
-            clock=self._reactor,
-            removed=self._removed,
-        )
-        return BlobCache(
-            self._index,
-            downloads=self._downloads,
-            stored=stored,
-            fetched=fetched,
-            heads=BlobHeads(
-                self._index,
-                downloads=self._downloads,
-                stored=stored,
-                rights=rights,
-                visibility=visibility,
-                small=self._small_blobs,
-            ),
-            visibility=visibility,
-            small=self._small_blobs,
-            sizes=self._image_sizes,
-            removed=self._removed,
-        )
+            forgetting=self._forgetting,
+            small_blobs=self._small_blobs,
+            image_sizes=self._image_sizes,
+            closed_repositories=self._closed_repositories,
+        ).build()

@@ -28,6 +28,7 @@ ROOT = frozenset(
         "admin_reloads",
         "admin_seats",
         "admin_storage",
+        "cache_parts",
         "checking",
         "admin_api",
         "diagnosis",

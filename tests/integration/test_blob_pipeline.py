@@ -455,6 +455,30 @@ class KillTests(PipelineCase):
         self.assert_whole(target, blob)
         self.assertLessEqual(self.upstream.sent_bytes(), 1.1 * blob.size)
 
+    def test_kills_in_the_same_blob(self) -> None:
+        """Each costs next to nothing, also where less has come than is recorded by its size."""
+        blob, target = self.blob(12 * MIB)
+        for number in range(1, 6):
+            held = Fault(hold_at=2 * MIB)
+            self.upstream.faults.always(target, held)
+            broken = Download(self.client, target)
+            wait_until(
+                lambda number=number: self.recorded() >= 2 * number * MIB, "it is on record", 30
+            )
+            self.daemon.process.kill()
+            broken.wait()
+            held.release.set()
+            self.daemon.start()
+        self.upstream.faults.clear()
+        self.assert_whole(target, blob)
+        self.assertLessEqual(self.upstream.sent_bytes(), 1.1 * blob.size)
+
+    def recorded(self) -> int:
+        """How many bytes count behind a kill, by what lies beside the partial file."""
+        found = list((self.daemon.directory / "partial").glob("*.json"))
+        present = [json.loads(each.read_text())["present"] for each in found]
+        return sum(end - start for intervals in present for start, end in intervals)
+
 
 class WrongByteTests(SharedPairCase):
     """Bytes that fail their digest."""
@@ -482,6 +506,17 @@ class WrongByteTests(SharedPairCase):
             self.assert_whole(target, blob)
             name = blob.digest.partition(":")[2]
             wait_until(lambda name=name: name in self.stored(), "it is in its place")
+
+    def test_two_pages_of_a_portal(self) -> None:
+        """Login pages in the place of a blob of unknown size shut nobody out of it behind them."""
+        blob, target = self.blob(MIB)
+        page = Fault(body=b"<html>please log in</html>", content_type="text/html")
+        self.upstream.faults.then(target, page, page)
+        asked = len(self.upstream.asked())
+        for _ in range(2):
+            self.assertEqual(self.client.get(target).status, 502)
+        self.assertEqual(len(self.upstream.asked()), asked + 2)
+        self.assert_whole(target, blob)
 
     def test_a_wrong_byte_in_a_resumed_part(self) -> None:
         """Of a blob from two answers nobody gets the last 64 KiB before it was verified."""

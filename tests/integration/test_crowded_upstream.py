@@ -53,6 +53,31 @@ class CrowdTests(PullThroughCase):
         self.assertEqual([one.body for one in answers], bodies)
 
 
+class BlackHoleTests(PullThroughCase):
+    """More at once than there are places, and no answer at all."""
+
+    def test_who_waits_gets_the_rest_of_the_time(self) -> None:
+        """Nobody waits for a place and then once more for an answer."""
+        names, patience = ("blobs.test", "manifests.test"), 10
+        upstreams = {}
+        for name in names:
+            upstream = self.faulty_upstream()
+            upstream.faults.always("*", Fault(silent=True))
+            times = {"connect_timeout": "60s", "first_byte_timeout": f"{patience}s"}
+            upstreams[name] = {"urls": [upstream.url], **times}
+        daemon = self.regcache({"upstreams": upstreams})
+        digests = [f"sha256:{number:064x}" for number in range(CROWD)]
+        pulls = [
+            Download(daemon.client(), f"/v2/{kind}.test/{REPOSITORY}/{kind}/{digest}")
+            for digest in digests
+            for kind in ("blobs", "manifests")
+        ]
+        found = [one.wait() for one in pulls]
+        self.assertEqual({one.status for one in found} - {503, 504}, set())
+        self.assertGreaterEqual(max(one.seconds for one in found), patience)
+        self.assertLess(max(one.seconds for one in found), 1.75 * patience)
+
+
 class SlowLinkTests(PullThroughCase):
     """More layers than places, on a link that is slow and well."""
 

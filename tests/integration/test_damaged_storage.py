@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.integration.base import PullThroughCase, upstream_config
 from tests.support.downloads import Download
+from tests.support.faults import Fault
 from tests.support.generated import GeneratedContent
 from tests.support.images import MIB, mixed_image
 from tests.support.processes import wait_until
@@ -146,12 +147,22 @@ class DamagedStorageTests(PullThroughCase):
 
     def test_no_file_under_partial(self) -> None:
         """Nor does it hold up a download, whether it is the file or the note beside it."""
+        self.upstream.faults.always(self.target(self.large), Fault(hold_at=MIB))
+        Download(self.client, self.target(self.large), most=1000).wait()
+        upstream_part = self.partial_file(self.large).name.partition(".")[2]
         for number, (kind, make) in enumerate(self.strange().items()):
             for suffix in ("", ".json", ".json.tmp"):
                 blob = self.upstream.add_generated_blob(REPOSITORY, MIB, f"{number}{suffix}")
-                name = blob.digest.replace(":", "-") + suffix
-                make(Path(self.daemon.directory) / "partial" / name)
+                name = f"{blob.digest.replace(':', '-')}.{upstream_part}"
+                make(Path(self.daemon.directory) / "partial" / (name + suffix))
                 self.assertEqual(self.pull(blob), MISS, (kind, suffix))
+                self.assertIn("; hit", self.pull(blob), (kind, suffix))
+
+    def partial_file(self, blob: GeneratedContent) -> Path:
+        """The file into which a blob is being fetched, which has its upstream in its name."""
+        found = (Path(self.daemon.directory) / "partial").glob(f"*{blob.digest[7:]}*")
+        [file] = [each for each in found if ".json" not in each.name]
+        return file
 
     def test_no_folders(self) -> None:
         """Files and FIFOs in the places of folders are moved when the daemon starts, and later."""
@@ -191,8 +202,7 @@ class DamagedStorageTests(PullThroughCase):
         wait_until(lambda: one.received > MIB, "a part has come")
         self.daemon.process.kill()
         one.wait(10)
-        name = blob.digest.replace(":", "-")
-        with (Path(self.daemon.directory) / "partial" / name).open("ab") as file:
+        with self.partial_file(blob).open("ab") as file:
             file.write(b"!" * 8 * MIB)
         self.daemon.start()
         self.upstream.rate = None

@@ -742,3 +742,28 @@ class NoHeadTests(PullThroughCase):
     def until_it_moves(self, client: RegistryClient, path: str) -> None:
         """Ask until the tag names the other image."""
         wait_until(lambda: client.get(path).body == MOVED.data, "the tag moves")
+
+
+class LastAnswerTests(PullThroughCase):
+    """Answers behind which an upstream takes nothing more on the same connection."""
+
+    def setUp(self) -> None:
+        """A daemon in front of one."""
+        self.upstream: FaultyUpstream = self.faulty_upstream()
+        self.client = self.regcache(upstream_config(self.upstream.url, **times())).client()
+
+    def connections(self, option: str) -> int:
+        """Of two requests one behind the other, whose answers have such a field Connection."""
+        asked = len(self.upstream.requests)
+        for number in range(2):
+            blob = self.upstream.add_blob(REPOSITORY, f"{option} {number}".encode())
+            path = f"/v2/{REPOSITORY}/blobs/{blob}"
+            self.upstream.faults.then(path, Fault(headers={"Connection": option}))
+            self.assertEqual(self.client.get(path).status, 200)
+        return len({one.port for one in self.upstream.requests[asked:]})
+
+    def test_close_in_any_letters(self) -> None:
+        """The next request has a connection of its own, however the upstream writes it."""
+        self.assertEqual(self.connections("keep-alive"), 1)
+        for option in ("close", "Close", "CLOSE", "Keep-Alive, Close"):
+            self.assertEqual(self.connections(option), 2, option)

@@ -1,5 +1,7 @@
 """Credentials, tokens, private images, and what the operator shuts out."""
 
+import contextlib
+import sqlite3
 import time
 from http.client import HTTPException
 from typing import Any
@@ -216,6 +218,42 @@ class PrivateTests(CredentialsCase):
         self.assertEqual(self.statuses(f"alice.test/{REPOSITORY}"), [200] * 3)
         listed = daemon.client().get("/v2/_catalog?ns=bob.test").json()["repositories"]
         self.assertEqual(listed, [])
+
+
+class TurnedPrivateTests(CredentialsCase):
+    """A repository that everybody could read when the upstream was asked last."""
+
+    def let_pass(self, seconds: float) -> None:
+        """Restart, with "can be read without credentials" that was found out so long ago."""
+        self.assertEqual(self.daemon.stop(), 0)
+        with contextlib.closing(sqlite3.connect(self.daemon.directory / "index.sqlite")) as index:
+            changed = index.execute(
+                "UPDATE verdicts SET public = 1, asked_at = ?", [time.time() - seconds]
+            ).rowcount
+            index.commit()
+        self.assertEqual(changed, 1)
+        self.daemon.start()
+
+    def test_what_is_pushed_then(self) -> None:
+        """After 5 minutes nothing is fetched with our credentials; what is cached is shown."""
+        self.upstream.require_token()  # which the realm gives to everybody
+        self.start(**credentials(ALICE, tag_ttl="1h"))
+        self.assertEqual(self.statuses(), [200] * 3)
+        self.upstream.add_image(REPOSITORY, OTHER, "2")
+        self.upstream.require_token(ALICE)
+        self.upstream.revoke_tokens()
+        for pushed in (
+            "manifests/2",
+            f"manifests/{OTHER.digest}",
+            f"blobs/{OTHER.blobs[0].digest}",
+        ):
+            self.let_pass(301)
+            asked = len(self.upstream.requests)
+            self.assertEqual(self.statuses(), [200] * 3)
+            self.assertEqual(len(self.upstream.requests), asked)
+            self.assertEqual(self.get(pushed).status, 403, pushed)
+            methods = {one.method for one in self.upstream.requests[asked:]}
+            self.assertEqual(methods, {"HEAD"}, pushed)
 
 
 class AwayTests(CredentialsCase):

@@ -39,6 +39,28 @@ if any("twistd" in one for one in sys.orig_argv):
     for each in ("pwritev", "preadv", "pread", "pwrite", "fdatasync", "fsync", "replace"):
         setattr(os, each, slowed(each))
 """
+#: While there is a file LATE the next look at a partial file in place of stored content is told
+#: of only when the file HELD, which it then leaves, is gone. What it found is older by then.
+LATE_ANSWER = """
+import os
+import sys
+import time
+
+FOLDER = os.path.dirname(__file__)
+LATE, HELD = os.path.join(FOLDER, "late"), os.path.join(FOLDER, "held")
+lexists = os.path.lexists
+
+def look_and_wait(path):
+    found = lexists(path)
+    if "/partial/" in str(path) and os.path.exists(LATE):
+        os.rename(LATE, HELD)
+        while os.path.exists(HELD):
+            time.sleep(0.02)
+    return found
+
+if any("twistd" in one for one in sys.orig_argv):
+    os.path.lexists = look_and_wait
+"""
 
 
 class SlowDiskTests(PullThroughCase):
@@ -81,3 +103,30 @@ class SlowDiskTests(PullThroughCase):
                 self.assertEqual((one.error, one.digest), (None, self.blob.digest))
         blocked = [one for one in self.daemon.log().splitlines() if "BLOCKED" in one]
         self.assertEqual(blocked, [])
+
+
+class LateAnswerTests(PullThroughCase):
+    """A look at the disk whose answer comes when it is not true any more."""
+
+    def test_absent_behind_a_whole_download(self) -> None:
+        """What was absent, and was fetched and stored meanwhile, is not fetched again."""
+        upstream, folder = self.faulty_upstream(), self.workspace()
+        folder.file("sitecustomize.py", LATE_ANSWER)
+        daemon = Regcache(upstream_config(upstream.url))
+        self.addCleanup(daemon.close)
+        daemon.environment = {"PYTHONPATH": f"{folder.path}:{CHECKOUT}"}
+        daemon.start()
+        for size in (20_000, MIB):
+            blob = upstream.add_generated_blob(REPOSITORY, size, size)
+            target = f"/v2/{REPOSITORY}/blobs/{blob.digest}"
+            folder.file("late", "")
+            first = Download(daemon.client(), target)
+            wait_until((folder.path / "held").exists, "its look at the disk waits")
+            for outcome in ("stored", "hit"):
+                other = Download(daemon.client(), target).wait()
+                self.assertEqual((other.error, other.digest), (None, blob.digest))
+                self.assertIn(outcome, other.headers["cache-status"])
+            self.assertTrue(first.is_alive())
+            (folder.path / "held").unlink()
+            self.assertEqual((first.wait().error, first.digest), (None, blob.digest))
+            self.assertEqual([one.path for one in upstream.asked()].count(target), 1)

@@ -377,7 +377,10 @@ class LineTests(PullThroughCase):
             daemon.config = config
 
     def test_certificate_that_is_replaced_meanwhile(self) -> None:
-        """A renewal between the reading of the files and the first look at them is in use soon."""
+        """A renewal between the reading of the files and the first look at them is in use soon.
+
+        What the check of the configuration reads does not count: it may be older.
+        """
         place = self.workspace()
         old, new = certificates().certificate, certificates().authority.issue("127.0.0.1")
         for name, source in (("chain", old.chain), ("key", old.key)):
@@ -411,20 +414,21 @@ class LineTests(PullThroughCase):
         return done.stdout.decode().strip()
 
 
-#: Renews the certificate as soon as both its files were read for the first time.
+#: Renews the certificate as soon as both its files were read to be used.
 _RENEW = """
-import builtins, os, sys
+import os, sys
 
 FOLDER = os.path.dirname(__file__)
-opened = builtins.open
-
-def open_and_renew(path, *args, **kwargs):
-    file = opened(path, *args, **kwargs)
-    if path == os.path.join(FOLDER, "key") and os.path.exists(path + ".new"):
-        for name in ("chain", "key"):
-            os.replace(os.path.join(FOLDER, name + ".new"), os.path.join(FOLDER, name))
-    return file
 
 if any("twistd" in one for one in sys.orig_argv):
-    builtins.open = open_and_renew
+    import regcache.tls as tls
+
+    load = tls.CertificateStore.load
+
+    def load_and_renew(*arguments):
+        load(*arguments)
+        for name in ("chain", "key"):
+            os.replace(os.path.join(FOLDER, name + ".new"), os.path.join(FOLDER, name))
+
+    tls.CertificateStore.load = load_and_renew
 """

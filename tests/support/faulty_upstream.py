@@ -150,6 +150,7 @@ class FaultyUpstream:
                 connection = self._context.wrap_socket(connection, server_side=True)
             with connection.makefile("rb") as stream:
                 while (request := read_request(stream, origin)) is not None:
+                    request.port = connection.getpeername()[1]
                     if not self._answer(connection, request):
                         break
         self._open.discard(connection)

@@ -20,7 +20,10 @@ _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 @dataclass
 class Request:
-    """One request as it came, and how many bytes of body it was sent."""
+    """One request as it came, and how many bytes of body it was sent.
+
+    :ivar port: of the client, by which the requests of one connection are known.
+    """
 
     method: str
     target: str
@@ -29,6 +32,7 @@ class Request:
     started: float = field(default_factory=time.monotonic)
     status: int = 0
     sent: int = 0
+    port: int = 0
 
     @property
     def path(self) -> str:

@@ -87,7 +87,7 @@ class SpooledFile:
         self._anonymous, self.repository = True, ""
         self._chunks: list[bytes] = []
         self._length = 0
-        self._disk = LateFile(self._move)
+        self._disk = LateFile()
         self._closed = self._discarded = False
 
     @property
@@ -136,13 +136,13 @@ class SpooledFile:
         fits = self.size is None or self.size <= MEMORY
         if not self._disk.begun and fits and not self._backlog.is_full:
             return succeed(None)
-        return self._disk.wait()
+        return self._disk.wait(self._move)
 
     def to_disk(self) -> "Deferred[None]":
         """Move to the disk, unless it was discarded. Fails with OSError. Idempotent."""
         if self._discarded and not self._disk.begun:
             return succeed(None)
-        return self._disk.wait()
+        return self._disk.wait(self._move)
 
     async def _move(self) -> PartialFile:
         """Open the file and write what is in memory into it."""
@@ -175,7 +175,7 @@ class SpooledFile:
             return self._disk.file.write(offset, chunks)
         end = offset + sum(map(len, chunks))
         if self._disk.begun or offset != self._length or end > MEMORY:
-            return self._disk.run(lambda file: file.write(offset, chunks))
+            return self._disk.run(self._move, lambda file: file.write(offset, chunks))
         if self.size is not None and end > self.size:
             return fail(ValueError("these bytes lie outside of the content"))
         self._chunks += chunks
@@ -185,17 +185,17 @@ class SpooledFile:
 
     def receive(self, offset: int, end: int, source: Source) -> "Deferred[Received]":
         """Have threads write what a source puts; on the disk only."""
-        return self._disk.run(lambda file: file.receive(offset, end, source))
+        return self._disk.run(self._move, lambda file: file.receive(offset, end, source))
 
     def save(self, sync: bool = True) -> "Deferred[None]":
         """Move to the disk and record what is there, for a later download. Fails with OSError."""
         if not self._disk.begun and not self._length:
             return succeed(None)
-        return self._disk.run(lambda file: file.save(sync))
+        return self._disk.run(self._move, lambda file: file.save(sync))
 
     def allocate(self, start: int, end: int) -> "Deferred[None]":
         """Reserve disk space. Fails with OSError."""
-        return self._disk.run(lambda file: file.allocate(start, end))
+        return self._disk.run(self._move, lambda file: file.allocate(start, end))
 
     def verify(self) -> "Deferred[bool]":
         """Whether all of ``size`` is present and has the digest. Fails with OSError."""
@@ -208,7 +208,7 @@ class SpooledFile:
         """Store it. Only after :meth:`verify` gave True. Fails with OSError."""
         content = self.content
         if content is None:
-            return self._disk.run(PartialFile.commit)
+            return self._disk.run(self._move, PartialFile.commit)
         count = len(content)
         self._backlog.add(count)
         return self._keep(self.digest, content).addBoth(self._kept, count)
@@ -224,7 +224,7 @@ class SpooledFile:
             self.size = self._disk.file.size
             return clearing
         if self._disk.begun:
-            return self._disk.wait().addCallback(lambda _: self.clear())
+            return self._disk.wait(self._move).addCallback(lambda _: self.clear())
         self.size, self._anonymous = None, True
         self._chunks, self._length = [], 0
         self.present.clear()
@@ -235,7 +235,7 @@ class SpooledFile:
         self._discarded = True
         if not self._disk.begun or self._disk.failed:
             return succeed(None)
-        return self._disk.run(PartialFile.discard)
+        return self._disk.run(self._move, PartialFile.discard)
 
     def read(self, offset: int, length: int) -> "Deferred[bytes]":
         """Up to ``length`` bytes. Fails with OSError."""

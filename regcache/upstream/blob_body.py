@@ -26,6 +26,10 @@ WINDOW = 60.0
 LOAN = 0.05
 
 
+def _nothing() -> None:
+    """What is over is not too slow."""
+
+
 class Pace:
     """Measures whether a body makes progress.
 
@@ -69,6 +73,11 @@ class Pace:
         if call is not None:
             call.cancel()
             self._spent += self._clock.seconds() - self._since
+
+    def end(self) -> None:
+        """Count no more, and keep nothing of the body. Idempotent."""
+        self.stop()
+        self._too_slow = _nothing
 
     def _look_later(self) -> None:
         due = min(self._last + self._stall, self._since + self._window - self._spent)
@@ -260,6 +269,6 @@ class BlobBody(Protocol):
 
     def _close(self) -> IBodyConsumer | None:
         self._over = True
-        self._pace.stop()
+        self._pace.end()
         consumer, self._consumer = self._consumer, None
         return consumer

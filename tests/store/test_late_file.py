@@ -14,7 +14,7 @@ class LateFileTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A file that is opened when the test says so."""
         self.opening: list[Deferred[Any]] = []
-        self.late = LateFile(self.open)
+        self.late = LateFile()
 
     async def open(self) -> Any:
         """Wait for the test."""
@@ -34,20 +34,24 @@ class LateFileTests(SynchronousTestCase):
             done.append(file)
             return succeed(None)
 
-        waiting = [self.late.run(step), self.late.wait(), self.late.run(step)]
+        waiting = [
+            self.late.run(self.open, step),
+            self.late.wait(self.open),
+            self.late.run(self.open, step),
+        ]
         self.assertTrue(self.late.begun)
         [opening] = self.opening
         self.assertEqual(done, [])
         opening.callback("the file")
-        for each in (*waiting, self.late.run(step)):
+        for each in (*waiting, self.late.run(self.open, step)):
             self.successResultOf(each)
         self.assertEqual((done, self.late.file), (["the file"] * 3, "the file"))
 
     def test_cannot_be_opened(self) -> None:
         """All who wait are told, and all who come later."""
-        waiting = [self.late.wait(), self.late.run(self.fail)]
+        waiting = [self.late.wait(self.open), self.late.run(self.open, self.fail)]
         self.opening[0].errback(OSError(28, "No space left on device"))
-        for each in (*waiting, self.late.wait()):
+        for each in (*waiting, self.late.wait(self.open)):
             self.failureResultOf(each, OSError)
         self.assertEqual((self.late.failed, self.late.file), (True, None))
         self.assertEqual(len(self.opening), 1)

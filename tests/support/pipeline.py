@@ -307,7 +307,7 @@ def _is_download(call: IDelayedCall) -> bool:
     """Whether a call is due to a download, and not to clients who read on without it."""
     function = getattr(call, "func", None)
     module = str(getattr(function, "__module__", ""))
-    asks_again = getattr(getattr(function, "__self__", None), "_again", None)
+    asks_again = next(iter(getattr(call, "args", ())), None)
     if isinstance(getattr(asks_again, "__self__", None), ContinuedBody):
         return False
     ours = module.startswith("regcache.cache.")

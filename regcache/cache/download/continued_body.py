@@ -79,7 +79,6 @@ class ContinuedBody:
         self._retries = Retries(
             clock,
             random,
-            self._ask,
             digest=digest,
             distrusted=skip,
             url_count=source.registry.url_count,
@@ -216,7 +215,7 @@ class ContinuedBody:
         if not (again and self._retries.count(self._position, answered=True)):
             self._give_up(failure)
         else:
-            self._retries.pause(failure)
+            self._retries.pause(failure, self._ask)
 
     def _give_up(self, failure: UpstreamFailure) -> None:
         consumer = self._close()

@@ -133,8 +133,11 @@ class Closing:
 
     def _close(self) -> None:
         """Close the file, unless readers still need its verified content."""
-        if self._file is not None and not (self._readers and self._readers.verified):
+        if self._readers and self._readers.verified:
+            return
+        if self._file is not None:
             self._file.close()
+        self._readers.let_go()
 
     def _failed(self, failure: Failure) -> None:
         digest = self._task.digest

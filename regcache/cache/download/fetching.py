@@ -23,7 +23,7 @@ from regcache.cache.download.context import (
 from regcache.cache.download.fill import Fill
 from regcache.cache.download.planning import MOST_FILLS, FillPlan, Stretch
 from regcache.cache.download.retries import Retries
-from regcache.cache.download.target import FillTarget
+from regcache.cache.download.target import FillTarget, Nobody
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.gate import has_result
 from regcache.interfaces import IBlobBody, NoRoomError
@@ -68,7 +68,6 @@ class Fetching:
         self._retries = Retries(
             context.clock,
             context.random,
-            self._pause_over,
             digest=task.digest,
             distrusted=task.skip,
             url_count=task.source.registry.url_count,
@@ -96,6 +95,8 @@ class Fetching:
     def drop(self) -> None:
         """End all fills at once. No event is reported any more."""
         self._stopping = True
+        self._events = Nobody()
+        self._target.drop()
         self._retries.cancel()
         for fill in list(self.plan.fills):
             self.plan.remove(fill)
@@ -185,8 +186,9 @@ class Fetching:
         if fill not in self.plan.fills or not failure.check(OSError, NoRoomError):
             body.abort()
             return
+        events = self._events
         self.drop()
-        self._events.storage_failed(failure.value, body)
+        events.storage_failed(failure.value, body)
 
     def _refused(self, failure: Failure, fill: Fill) -> None:
         if fill not in self.plan.fills:
@@ -217,7 +219,7 @@ class Fetching:
         elif not (again and self._retries.count(present, answered)):
             self._events.gave_up(failure)
             return
-        self._retries.pause(failure)
+        self._retries.pause(failure, self._pause_over)
         self._target.hold_nothing()
 
     def _check_drained(self) -> None:
@@ -242,5 +244,6 @@ class Fetching:
 
     def fill_cannot_write(self, error: BaseException | None) -> None:
         """The disk refused a write."""
+        events = self._events
         self.drop()
-        self._events.storage_failed(error)
+        events.storage_failed(error)

@@ -76,7 +76,7 @@ class Fill:
         self._target = target
         self.end = stretch.end
         self._upstream = upstream
-        self._unwritten = Unwritten(clock, stretch.start, self._lingered)
+        self._unwritten = Unwritten(clock, stretch.start)
         self._writing = False
         self._no_more = False
         self._over = False
@@ -85,7 +85,7 @@ class Fill:
         self._asking: Deferred[IBlobBody] | None = None
         self.body: IBlobBody | None = None
         self.position = stretch.start
-        self._lending = Lending(target, owner.plan.next_fill, self._received)
+        self._lending = Lending(target, owner.plan)
 
     @property
     def stretch(self) -> Stretch:
@@ -189,14 +189,14 @@ class Fill:
         if self._writing or self._over or self._lending.end is not None:
             return
         if self._unwritten:
-            run = self._unwritten.take_batch(self._no_more)
+            run = self._unwritten.take_batch(self._no_more, self._lingered)
             if run is not None:
                 self._write(run)
         elif self._no_more:
             self._over = True
             self._owner.fill_over(self, self._failure)
         elif self._lending.wanted and self.body is not None:
-            self._lending.lend_or_resume(self.body, self.position)
+            self._lending.lend_or_resume(self.body, self.position, self._received)
 
     def _received(self, count: int, fault: BaseException | None) -> None:
         """Threads have received so many bytes of the body. It is lent again before all else."""
@@ -210,7 +210,7 @@ class Fill:
         if self._no_more or self._meets_present() or self.body is None:
             self._pump()
         elif self._lending.is_fast(count):
-            self._lending.lend_or_resume(self.body, self.position)
+            self._lending.lend_or_resume(self.body, self.position, self._received)
         else:
             self.body.resume()
         self._target.wrote(position, self.end)

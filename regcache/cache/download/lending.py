@@ -28,9 +28,11 @@ is another one; else the reactor receives again, until the pieces are large.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.python.failure import Failure
 
+from regcache.cache.download.planning import FillPlan
 from regcache.cache.download.target import FillTarget
 from regcache.interfaces import IBlobBody, IBodyLoan, Received
 
@@ -46,12 +48,14 @@ HEAD = 1024 * 1024
 LARGE = 128 * 1024
 
 
+Told = Callable[[int, BaseException | None], None]
+
+
 class Lending:
     """What of one body is received by threads.
 
     :param target: where the bytes belong.
-    :param next_fill: where the first other fill behind an offset is; None if there is none.
-    :param received: called when a thread has received so many bytes, with the fault, if any.
+    :param plan: where other fills are.
     :ivar wanted: whether the body is to be lent as soon as nothing waits to be written.
     :ivar end: behind the stretch that is lent; None when none is.
     """
@@ -59,12 +63,10 @@ class Lending:
     def __init__(
         self,
         target: FillTarget,
-        next_fill: Callable[[int], int | None],
-        received: Callable[[int, BaseException | None], None],
+        plan: FillPlan[Any],
     ) -> None:
         self._target = target
-        self._next_fill = next_fill
-        self._received = received
+        self._plan = plan
         self._not_before = 0
         self.wanted = False
         self.end: int | None = None
@@ -79,12 +81,15 @@ class Lending:
             self.wanted = self._stretch_end(body, position) - position >= LEAST
         return self.wanted
 
-    def lend_or_resume(self, body: IBlobBody, position: int) -> None:
-        """Lend the body, from ``position`` on, or have the reactor read on."""
-        if not self._begin(body, position):
+    def lend_or_resume(self, body: IBlobBody, position: int, told: Told) -> None:
+        """Lend the body, from ``position`` on, or have the reactor read on.
+
+        :param told: called when a thread has received so many bytes, with the fault, if any.
+        """
+        if not self._begin(body, position, told):
             body.resume()
 
-    def _begin(self, body: IBlobBody, position: int) -> bool:
+    def _begin(self, body: IBlobBody, position: int, told: Told) -> bool:
         """Lend the body. Returns whether it was; then its job may have ended already."""
         self.wanted = False
         end = self._stretch_end(body, position)
@@ -95,7 +100,7 @@ class Lending:
         self.end = end
         self._target.claimed.add(position, end)
         receiving = self._target.file.receive(position, end, loan.receive)
-        receiving.addBoth(self._ended, loan, position)
+        receiving.addBoth(self._ended, loan, position, told)
         return True
 
     def is_fast(self, count: int) -> bool:
@@ -107,13 +112,15 @@ class Lending:
         if body.end is None or self._target.file.size is None or self._target.file.in_memory:
             return position
         end = min(position + MOST, body.end - TAIL)
-        met = self._target.claimed.next_start(position), self._next_fill(position)
+        met = self._target.claimed.next_start(position), self._plan.next_fill(position)
         return min([end, *(each for each in met if each is not None)])
 
-    def _ended(self, outcome: Received | Failure, loan: IBodyLoan, position: int) -> None:
+    def _ended(
+        self, outcome: Received | Failure, loan: IBodyLoan, position: int, told: Told
+    ) -> None:
         received = Received(0, outcome.value) if isinstance(outcome, Failure) else outcome
         end, self.end = self.end, None
         assert end is not None
         self._target.claimed.remove(position + received.count, end)
         loan.give_back()
-        self._received(received.count, received.fault)
+        told(received.count, received.fault)

@@ -19,12 +19,16 @@ WOKEN_AT_ONCE = 16
 PAUSE = 0.008
 
 
+def _nobody() -> None:
+    """Nobody needs to know any more that a reader left."""
+
+
 class Readers:
     """The readers of one download. It decides for all of them when answers may begin.
 
     It is also their source (regcache.cache.download.reader.Source).
 
-    :param left: called when a reader has left.
+    :ivar left: called when a reader has left.
     :ivar file: set before the head is released.
     :ivar bring: called with the position at which a reader waits; set when bytes can be fetched.
     :ivar verified: whether size and digest were found right, so that everything may be sent.
@@ -35,7 +39,7 @@ class Readers:
 
     def __init__(self, clock: IReactorTime, left: Callable[[], None]) -> None:
         self._clock = clock
-        self._left = left
+        self.left = left
         self._to_wake: dict[Reader, None] = {}
         self._waking: IDelayedCall | None = None
         self._woken_at = -PAUSE
@@ -89,7 +93,7 @@ class Readers:
         if not self._to_wake and self._waking is not None:
             self._waking.cancel()
             self._waking = None
-        self._left()
+        self.left()
 
     def release_head(self) -> None:
         """Let the answers begin."""
@@ -120,6 +124,10 @@ class Readers:
             self._wake_many()
         else:
             self._waking = self._clock.callLater(pause, self._wake_many)
+
+    def let_go(self) -> None:
+        """The download is over, and its file closed: do not keep it until the collector comes."""
+        self.bring, self.left = None, _nobody
 
     def _wake_many(self) -> None:
         self._woken_at = self._clock.seconds()

@@ -48,7 +48,6 @@ class Retries:
     """Counts the tries at one blob that brought nothing, and waits between them.
 
     :param random: gives a number in [0, 1), for jitter.
-    :param again: called when a pause is over.
     :param distrusted: the indexes of the URLs that must not be asked.
     :param url_count: how many URLs there are.
     """
@@ -59,7 +58,6 @@ class Retries:
         self,
         clock: IReactorTime,
         random: Callable[[], float],
-        again: Callable[[], None],
         *,
         digest: Digest,
         distrusted: frozenset[int] = frozenset(),
@@ -67,7 +65,6 @@ class Retries:
     ) -> None:
         self._clock = clock
         self._random = random
-        self._again = again
         self._digest = digest
         self._left_alone = distrusted
         self._url_count = url_count
@@ -124,8 +121,11 @@ class Retries:
         self._tries = 1 if brought >= SKIP else self._tries + 1
         return self._tries <= (MOST_TRIES if answered else MOST_FIRST_TRIES)
 
-    def pause(self, failure: UpstreamFailure) -> float:
-        """Begin a pause, unless there is one. Returns how long it will be (seconds)."""
+    def pause(self, failure: UpstreamFailure, again: Callable[[], None]) -> float:
+        """Begin a pause, unless there is one. Returns how long it will be (seconds).
+
+        :param again: called when it is over.
+        """
         pause: float = FIRST_PAUSE * 2 ** max(0, self._tries - 1) * (0.5 + self._random() / 2)
         if self._turned_back:
             self._turned_back = False  # what one asks for is not for another one to wait
@@ -133,7 +133,7 @@ class Retries:
             pause = max(pause, failure.retry_after)
         pause = min(pause, LONGEST_PAUSE)
         if self._call is None:
-            self._call = self._clock.callLater(pause, self._over)
+            self._call = self._clock.callLater(pause, self._over, again)
         self._log.warn(
             "{digest} from {upstream} broke off: {reason}; asking again in {pause:.1f} s",
             digest=self._digest,
@@ -149,9 +149,9 @@ class Retries:
         if call is not None:
             call.cancel()
 
-    def _over(self) -> None:
+    def _over(self, again: Callable[[], None]) -> None:
         self._call = None
-        self._again()
+        again()
 
 
 def _is_definite(failure: UpstreamFailure) -> bool:

@@ -157,6 +157,19 @@ class TargetEvents(Protocol):
         """The disk refused what is needed to go on."""
 
 
+class Nobody:
+    """Stands for a download whose bytes have come, or that is over: nothing concerns it.
+
+    Else what fetched it and the download would be a circle, which waits for Python's collector.
+    """
+
+    def complete(self, *_: object) -> None:
+        """Nothing is to be done."""
+
+    unread = outgrew = not_stored = disk_refused = drained = complete
+    gave_up = storage_failed = failed = complete
+
+
 class FillTarget:
     """Takes the bytes of one attempt at a blob.
 
@@ -188,6 +201,10 @@ class FillTarget:
         self._events = events
         self._allocation: Allocation | None = None
         self.heads_out = False
+
+    def drop(self) -> None:
+        """Tell the download nothing more."""
+        self._events = Nobody()
 
     @property
     def is_complete(self) -> bool:

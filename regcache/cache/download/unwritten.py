@@ -32,13 +32,11 @@ class Run:
 class Unwritten:
     """The queue of one fill.
 
-    :param lingered: called when what waits has waited long enough.
     :ivar queued: how many bytes were put, and are not :meth:`written`.
     """
 
-    def __init__(self, clock: IReactorTime, start: int, lingered: Callable[[], None]) -> None:
+    def __init__(self, clock: IReactorTime, start: int) -> None:
         self._clock = clock
-        self._tell = lingered
         self._runs: deque[Run] = deque()
         self._lingering: IDelayedCall | None = None
         self.queued = 0
@@ -66,7 +64,7 @@ class Unwritten:
         self._linger_no_more()
         return self._runs.popleft()
 
-    def take_batch(self, is_end: bool) -> Run | None:
+    def take_batch(self, is_end: bool, lingered: Callable[[], None]) -> Run | None:
         """The first of what waits, if it is enough; else ``lingered`` is called soon.
 
         :param is_end: nothing will be put any more.
@@ -74,7 +72,7 @@ class Unwritten:
         if is_end or self._runs[0].offset < self._eager_to or self.queued >= BATCH:
             return self.take()
         if self._lingering is None:
-            self._lingering = self._clock.callLater(LINGER, self._lingered)
+            self._lingering = self._clock.callLater(LINGER, self._lingered, lingered)
         return None
 
     def written(self, length: int) -> None:
@@ -86,9 +84,9 @@ class Unwritten:
         self._linger_no_more()
         self._runs.clear()
 
-    def _lingered(self) -> None:
+    def _lingered(self, tell: Callable[[], None]) -> None:
         self._lingering = None
-        self._tell()
+        tell()
 
     def _linger_no_more(self) -> None:
         lingering, self._lingering = self._lingering, None

@@ -56,10 +56,13 @@ class RetriesCase(SynchronousTestCase):
         self.retries = Retries(
             self.clock,
             lambda: self.jitter,
-            lambda: self.again.append(self.clock.seconds()),
             digest=Digest.of(b"blob"),
             url_count=3,
         )
+
+    def pause(self, failure: UpstreamFailure) -> float:
+        """Begin a pause; its end is noted."""
+        return self.retries.pause(failure, lambda: self.again.append(self.clock.seconds()))
 
 
 class RetriesTests(RetriesCase):
@@ -84,7 +87,7 @@ class RetriesTests(RetriesCase):
         pauses = []
         for _ in range(MOST_TRIES):
             self.retries.count(0, True)
-            pauses.append(self.retries.pause(BROKEN))
+            pauses.append(self.pause(BROKEN))
             self.clock.advance(LONGEST_PAUSE)
         expected = [FIRST_PAUSE / 2 * 2**each for each in range(MOST_TRIES)]
         self.assertEqual(pauses, expected)
@@ -94,7 +97,7 @@ class RetriesTests(RetriesCase):
         """A pause is between half of it and all of it."""
         self.retries.count(0, True)
         self.jitter = 0.999
-        self.assertAlmostEqual(self.retries.pause(BROKEN), FIRST_PAUSE, places=3)
+        self.assertAlmostEqual(self.pause(BROKEN), FIRST_PAUSE, places=3)
 
     def test_upstream_says_when(self) -> None:
         """A longer pause that the upstream asks for is kept, within the limit."""
@@ -103,13 +106,13 @@ class RetriesTests(RetriesCase):
                 UpstreamRateLimited("up.test", "slowly", retry_after=retry_after),
                 UpstreamResting("up.test", "resting", retry_after=retry_after),
             ):
-                self.assertEqual(self.retries.pause(failure), expected)
+                self.assertEqual(self.pause(failure), expected)
                 self.retries.cancel()
 
     def test_one_pause_at_a_time(self) -> None:
         """A further failure meanwhile does not make it ask twice."""
-        self.retries.pause(BROKEN)
-        self.retries.pause(BROKEN)
+        self.pause(BROKEN)
+        self.pause(BROKEN)
         self.assertTrue(self.retries.waiting)
         self.clock.advance(LONGEST_PAUSE)
         self.assertEqual(len(self.again), 1)
@@ -117,7 +120,7 @@ class RetriesTests(RetriesCase):
 
     def test_cancel(self) -> None:
         """After a cancel nothing is asked and no call is left. It may be done twice."""
-        self.retries.pause(BROKEN)
+        self.pause(BROKEN)
         self.retries.cancel()
         self.retries.cancel()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -186,7 +189,7 @@ class ChoiceTests(RetriesCase):
         self.retries.count(0, True)
         slowly = UpstreamRateLimited("up.test", "slowly", retry_after=20)
         self.assertTrue(self.refuse(slowly, 1))
-        self.assertLess(self.retries.pause(slowly), 1.0)
+        self.assertLess(self.pause(slowly), 1.0)
         self.retries.cancel()
         self.assertTrue(self.refuse(slowly, 0))
-        self.assertEqual(self.retries.pause(slowly), 20.0)
+        self.assertEqual(self.pause(slowly), 20.0)

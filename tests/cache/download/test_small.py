@@ -1,6 +1,8 @@
 """Tests for small blobs: into memory first, verified, and answered with."""
 
+import gc
 import os
+import weakref
 
 from regcache.cache.download.context import WITHHELD, BlobSource
 from regcache.errors import UpstreamNotFound
@@ -34,6 +36,24 @@ class AskingTests(SmallCase):
         self.assertEqual((facts.size, facts.public), (len(self.content), True))
         self.assertIsNotNone(facts.link)
         self.assertTrue(all(claim.released for claim in self.caches.space.claims))
+
+    def test_nothing_is_left_to_the_collector(self) -> None:
+        """What fetched a blob goes as soon as that is over, before Python's collector looks."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for content in (self.content, make_content(WITHHELD + 1, seed=12)):
+            opening = self.caches.open(self.registry.add(content))
+            self.caches.run(turns=3)
+            (running,) = self.caches.downloads._all.values()
+            download = weakref.ref(running)
+            del running
+            self.caches.run()
+            self.successResultOf(opening).reader.leave()
+            self.caches.run()
+            self.registry.bodies.pop()._consumer = None  # the real one forgets it at its end
+            del opening
+            self.assertIsNone(download())
 
     def test_credentials_are_recorded(self) -> None:
         """What credentials gave is not public."""

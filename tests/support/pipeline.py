@@ -143,7 +143,7 @@ class Daemon:
             self.faults.append(event)
         if "mixed" in event:  # a download says that its content fails its digest
             for download in self.caches.downloads._all.values():
-                if download._opened and download._verification is event["log_source"]:
+                if download.is_open and download._verification is event["log_source"]:
                     readers = download.readers._readers
                     self.doomed += [reader._sink for reader in readers if reader.begun]
 
@@ -244,14 +244,14 @@ class Daemon:
     def queued(self, number: int) -> int:
         """Bytes of a blob that have arrived and wait for the disk."""
         download = self._download(number)
-        if download is None or not download._opened:
+        if download is None or not download.is_open:
             return 0
         return sum(each._unwritten.queued for each in download._fetching.plan.fills)
 
     def present(self, number: int) -> int:
         """Bytes of a blob that are being fetched and were written."""
         download = self._download(number)
-        if download is None or not download._opened:
+        if download is None or not download.is_open:
             return 0
         present: int = download.target.file.present.total
         return present

@@ -173,7 +173,7 @@ class ContentHead:
 class IndexCounts:
     """How much the index knows.
 
-    :ivar repositories: of which something is stored, or a tag is known: as many as lists show.
+    :ivar repositories: of which something is stored or pinned: as many as lists show.
     :ivar tags: that are known, in all of them, also of images that were evicted.
     :ivar contents: that are stored: blobs and manifests.
     """

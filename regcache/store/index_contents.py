@@ -45,7 +45,7 @@ WHERE {CERTAIN} AND NOT EXISTS (SELECT 1 FROM contents WHERE digest = :digest)
 
 COUNTS = """
 SELECT (SELECT count(*) FROM repositories r
-        WHERE r.stored > 0 OR EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = r.id)),
+        WHERE r.stored > 0 OR EXISTS (SELECT 1 FROM pins p WHERE p.repository_id = r.id)),
     (SELECT count(*) FROM tags),
     (SELECT count(*) FROM places WHERE place = 'disk')
 """

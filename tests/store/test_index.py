@@ -309,7 +309,7 @@ class SqliteContentTests(ContentPromises, SqliteIndexCase):
     """The real index."""
 
     def test_counts(self) -> None:
-        """Repositories that hold something or have tags, tags and contents are counted."""
+        """Repositories that hold something, tags and contents are counted."""
         counts = self.successResultOf(self.index.counts())
         self.assertEqual((counts.repositories, counts.tags, counts.contents), (0, 0, 0))
         manifest = manifest_of(a=1)
@@ -322,7 +322,7 @@ class SqliteContentTests(ContentPromises, SqliteIndexCase):
         self.assertEqual((counts.repositories, counts.tags, counts.contents), (2, 2, 1))
         self.successResultOf(self.index.forget_content(manifest.digest))
         counts = self.successResultOf(self.index.counts())
-        self.assertEqual((counts.repositories, counts.tags, counts.contents), (1, 2, 0))
+        self.assertEqual((counts.repositories, counts.tags, counts.contents), (0, 2, 0))
 
 
 class MemoryContentTests(ContentPromises, MemoryIndexCase):

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from itertools import accumulate
 
 from prometheus_client import (
@@ -217,6 +218,9 @@ class UpstreamMetrics:
         self._digest_mismatches = counter(
             "regcache_digest_mismatches", "Contents from upstreams that failed verification."
         )
+        # The library takes 20 calls to find the counter of an upstream.
+        self._requests_to = cache(self._upstream_requests.labels)
+        self._bytes_from = cache(self._upstream_bytes.labels)
         self._up = gauge("regcache_upstream_up", "Whether the upstream answers: 1 or 0.")
         self._credentials = gauge(
             "regcache_upstream_credentials_ok", "Whether the realm takes our credentials: 1 or 0."
@@ -248,14 +252,14 @@ class UpstreamMetrics:
 
     def upstream_requested(self, upstream: str) -> None:
         """One request was sent."""
-        self._upstream_requests.labels(self._label(upstream)).inc()
+        self._requests_to(self._label(upstream)).inc()
 
     def upstream_sent(self, upstream: str, count: int) -> None:
         """Some body bytes arrived."""
         label = self._label(upstream)
         self.received_bytes += count
         self.received[label] = self.received.get(label, 0) + count
-        self._upstream_bytes.labels(label).inc(count)
+        self._bytes_from(label).inc(count)
 
     def upstream_state(self, upstream: str, up: bool) -> None:
         """The upstream answered, or its breaker opened."""

@@ -42,7 +42,15 @@ class UpstreamRequest:
 
     def authorised(self, authorization: str) -> "UpstreamRequest":
         """The same request with an Authorization header."""
-        return replace(self, authorization=authorization)
+        return UpstreamRequest(
+            self.method,
+            self.url,
+            self.headers,
+            repository=self.repository,
+            anonymous=self.anonymous,
+            what=self.what,
+            authorization=authorization,
+        )
 
 
 class BodyEnd(Enum):

@@ -1,7 +1,6 @@
 """One URL of an upstream: asks it for things, and says in our words how it refused."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import inf
 from typing import Any, TypeVar
 
@@ -160,9 +159,12 @@ class Remote:
 
         :raises UpstreamFailure: for everything else.
         """
-        with self._hinting():
+        try:
             answer = await self._send(self.chain.control, request)
             return await self._accepted(request, answer, (200,))
+        except (UpstreamDenied, UpstreamNotFound, UpstreamRateLimited) as failure:
+            self._hint(failure)
+            raise
 
     async def transfer(self, request: UpstreamRequest, relayed: bool) -> Answer:
         """Send a request for a blob's body; its answer has status 200 or 206.
@@ -171,9 +173,12 @@ class Remote:
         :raises UpstreamFailure: for everything else.
         """
         agent = self.chain.relays if relayed else self.chain.transfers
-        with self._hinting():
+        try:
             answer = await self._send(agent, request)
             return await self._accepted(request, answer, (200, 206))
+        except (UpstreamDenied, UpstreamNotFound, UpstreamRateLimited) as failure:
+            self._hint(failure)
+            raise
 
     async def read(self, answer: Answer, limit: int) -> bytes:
         """Read a body of at most ``limit`` bytes. :raises UpstreamFailure: if it cannot be."""
@@ -188,18 +193,13 @@ class Remote:
         answer.abort()
         return UpstreamBadAnswer(self.upstream, reason, status=answer.status)
 
-    @contextmanager
-    def _hinting(self) -> Iterator[None]:
-        """Add to refusals that our credentials may be why."""
-        try:
-            yield
-        except (UpstreamDenied, UpstreamNotFound, UpstreamRateLimited) as failure:
-            if self.chain.login.ok is False:
-                failure.hint = (
-                    "it was asked without credentials, since it refuses those that are "
-                    f"configured: look at upstreams.{self.upstream}.username and its password"
-                )
-            raise
+    def _hint(self, failure: UpstreamDenied | UpstreamNotFound | UpstreamRateLimited) -> None:
+        """Add to a refusal that our credentials may be why."""
+        if self.chain.login.ok is False:
+            failure.hint = (
+                "it was asked without credentials, since it refuses those that are "
+                f"configured: look at upstreams.{self.upstream}.username and its password"
+            )
 
     async def _send(self, agent: LimitedAgent, request: UpstreamRequest) -> Answer:
         seconds = self.chain.breaker.refusal(asked_for(request))

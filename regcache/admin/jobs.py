@@ -33,6 +33,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regcache.facts import in_units
 from regcache.light_dataclass import dataclass
 from regcache.timings import begin_timings
 
@@ -185,15 +186,17 @@ class Jobs(Service):
             return
         job.error = failure.getErrorMessage()
         if failure.check(OSError, WorkFailedError):
-            self._log.warn("{kind} failed: {why}", kind=job.kind, why=job.error)
+            self._log.warn("{job} failed: {why}", job=_named(job), why=job.error)
         else:
-            self._log.failure("{kind} failed", failure, kind=job.kind)
+            self._log.failure("{job} failed", failure, job=_named(job))
         self._end(job, JobState.FAILED)
 
     def _end(self, job: Job, state: JobState) -> None:
         if self._work.pop(job.id, None) is not None:
             self._start_next(job)
         job.state, job.ended = state, self._clock.seconds()
+        if state is not JobState.FAILED:
+            self._log_end(job)
         for step in job.steps:
             if step.state is JobState.RUNNING:
                 step.state = state
@@ -201,3 +204,20 @@ class Jobs(Service):
         ended.sort(key=lambda each: each.ended or 0.0)
         for oldest in ended[: max(0, len(ended) - KEPT)]:
             del self._jobs[oldest.id]
+
+    def _log_end(self, job: Job) -> None:
+        """Say who had what done, and how much of it was done when it was called off."""
+        whole = "" if job.total_bytes is None else f" of {in_units(job.total_bytes)}"
+        self._log.info(
+            "{job}, begun by {by}: {state}, {done}{whole}, {seconds:.1f} s",
+            job=_named(job),
+            by=job.by or "somebody without an account",
+            state=job.state.value,
+            done=in_units(job.done_bytes),
+            whole=whole,
+            seconds=(job.ended or job.began) - job.began,
+        )
+
+
+def _named(job: Job) -> str:
+    return f"{job.kind} of {job.about}" if job.about else job.kind

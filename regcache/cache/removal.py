@@ -44,7 +44,7 @@ from regcache.cache.download.download import Download
 from regcache.cache.forgetting import Forgetting, Kind
 from regcache.cache.gone import GoneLately
 from regcache.digests import Digest
-from regcache.facts import in_blocks
+from regcache.facts import in_blocks, in_units
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IBlobStore, IRemovalIndex
 from regcache.light_dataclass import dataclass
@@ -197,11 +197,12 @@ class Removal:
         await self._free([each.digest for each in effect.gone])
         freed = sum(in_blocks(each.size) for each in effect.gone)
         self._log.info(
-            "removed {target}: {tags} tags, {contents} manifests and blobs, {freed} bytes",
+            "removed {target} for {by}: {tags} tags, {contents} manifests and blobs, {freed}",
             target=str(target),
+            by=by or "somebody without an account",
             tags=len(effect.tags),
             contents=len(effect.gone),
-            freed=freed,
+            freed=in_units(freed),
         )
         return Removed(tags=len(effect.tags), contents=len(effect.gone), freed=freed)
 

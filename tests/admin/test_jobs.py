@@ -4,6 +4,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.admin.jobs import (
@@ -58,6 +59,23 @@ class JobTests(SynchronousTestCase):
             self.waiting[-1].errback(fault)
             self.assertEqual((job.state, job.error), (JobState.FAILED, str(fault)))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_log(self) -> None:
+        """The log alone says who had what done, and how far it came where it was called off."""
+        with capturedLogs() as events:
+            job = self.begin("purge")
+            job.done_bytes, job.total_bytes = 2048, 4096
+            self.clock.advance(3)
+            self.jobs.cancel(job)
+            self.begin("pull", about="docker.io/library/busybox 1")
+            self.waiting[-1].callback(None)
+        self.assertEqual(
+            [formatEvent(each) for each in events],
+            [
+                "purge, begun by root: cancelled, 2.0 KiB of 4.0 KiB, 3.0 s",
+                "pull of docker.io/library/busybox 1, begun by root: done, 5 B, 0.0 s",
+            ],
+        )
 
     def test_cancelled(self) -> None:
         """It is called off, once."""

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from regcache.cache.download.answers import Answers, SizeConflict
 from regcache.cache.download.context import DownloadContext, DownloadEvents, DownloadTask
 from regcache.cache.download.readers import Readers
-from regcache.cache.download.target import FillTarget, PartialClaim
+from regcache.cache.download.target import NO_ROOM, FillTarget, PartialClaim
 from regcache.cache.sight.proofs import agrees
 from regcache.errors import WRONG_BYTES, UpstreamFailure, UpstreamWrongBytes
 from regcache.gate import Gate, has_result
@@ -215,9 +215,10 @@ class Verification:
             await self._file.discard()
         if not target.stored:
             self._log.info(
-                "{digest} from {upstream} is passed through and not kept: there is no space for it",
+                "{digest} from {upstream} is passed through and not kept: {reason}",
                 digest=self._task.digest,
                 upstream=self._task.upstream.name,
+                reason=NO_ROOM,
             )
         target.partial_claim.release()
         # Decided again, since it may have been removed meanwhile; the removal waits for our end.

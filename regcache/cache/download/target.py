@@ -24,6 +24,9 @@ STEP = 64 * 1024 * 1024
 #: For content up to this size nothing is allocated (bytes): the write itself shows a full disk.
 UNRESERVED = 1024 * 1024
 
+NO_ROOM = "there is no space for it, or it is larger than storage.max_blob"
+"""Why what has no claim is not kept, for the log; the ledger has said before which it is."""
+
 
 class Allocation:
     """Allocates the blocks of one file, step by step.
@@ -237,7 +240,7 @@ class FillTarget:
             return
         small = body.size is not None and body.size <= WITHHELD and body.start == 0
         if not (small and self.file.in_memory) or self.file.crowded:
-            raise NotStoredError("there is no space for it", body)
+            raise NotStoredError(NO_ROOM, body)
         self.stored = False
 
     def prepare(self, start: int, end: int | None) -> "Deferred[None]":
@@ -290,7 +293,7 @@ class FillTarget:
             moving = self.file.to_disk()
             moving.addErrback(lambda failure: self._events.disk_refused(failure.value))
         else:
-            self._events.not_stored(NotStoredError("there is no space for it"))
+            self._events.not_stored(NotStoredError(NO_ROOM))
 
     def _release_heads(self) -> None:
         """Let the answers begin. If the blob is small they wait until it is verified."""

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 
 from regcache.cache.download.context import WITHHELD, BlobSource
 from regcache.cache.download.relay import SLOWEST, WINDOW, Relay
+from regcache.cache.download.target import NO_ROOM
 from regcache.digests import Digest
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure, UpstreamUnreachable
 from regcache.interfaces import IBlobBody, IBodyConsumer, IReader, IReaderSink
@@ -326,7 +327,7 @@ class ReasonTests(DownloadTestCase):
     def test_no_space(self) -> None:
         """There is no space for it."""
         self.caches.space.limit = 100 * KIB
-        self.assertEqual(self.reasons(self.caches.open(self.digest)), ["there is no space for it"])
+        self.assertEqual(self.reasons(self.caches.open(self.digest)), [NO_ROOM])
 
     def test_disk_rests(self) -> None:
         """The disk refused a write a moment ago."""
@@ -344,7 +345,7 @@ class ReasonTests(DownloadTestCase):
         """A small blob for which there is no space is answered from memory, and not kept."""
         self.caches.space.limit = 0
         digest = self.registry.add(b"small")
-        self.assertEqual(self.reasons(self.caches.open(digest)), ["there is no space for it"])
+        self.assertEqual(self.reasons(self.caches.open(digest)), [NO_ROOM])
 
     def test_stored(self) -> None:
         """Of what is kept the log says nothing."""

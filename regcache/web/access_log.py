@@ -1,16 +1,16 @@
 """The access log, with one line per request, and the metrics of requests."""
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from regcache.logs import LineWriter, escape_text
 from regcache.metrics import Metrics
 from regcache.web.records import RequestRecord
 
-#: Values that are written without quotes or escapes.
-_PLAIN = re.compile(r"[!#-<>-\[\]-~]+\Z")
-#: Words that many lines have in common are made once: so many of them, unless they are longer.
+#: Values of nothing else are written without quotes or escapes.
+_PLAIN = bytes(sign for sign in range(0x21, 0x7F) if sign not in b'"=\\')
+#: What many lines have in common is made once: so many of them, unless they are longer.
 MOST_KNOWN, LONGEST_KNOWN = 1024, 256
 
 
@@ -70,16 +70,25 @@ class MetricsRecorder:
 
 def format_record(record: RequestRecord) -> str:
     """A record as ``key=value`` words. Values are escaped, so that clients cannot fake words."""
+    method, upstream, repository = record.method, record.upstream, record.repository
+    account, host = record.account, record.host
+    size = len(method) + len(upstream) + len(repository) + len(account) + len(host)
+    who, where, status, outcome = (_make_common if size > LONGEST_KNOWN else _known_common)(
+        record.peer,
+        account,
+        method,
+        record.kind,
+        upstream,
+        repository,
+        host,
+        record.listener,
+        record.status,
+        record.outcome,
+    )
     first = "-" if record.first_byte is None else f"{record.first_byte:.4f}"
     line = (
-        f"peer={_word(record.peer)} account={_word(record.account)} "
-        f"method={_word(record.method)} kind={_word(record.kind)} "
-        f"upstream={_word(record.upstream)} repository={_word(record.repository)} "
-        f"reference={_make_word(record.reference)} host={_word(record.host)} "
-        f"path={_make_word(record.path.decode('latin-1'))} listener={_word(record.listener)} "
-        f"status={record.status} "
-        f"bytes={record.body_bytes} outcome={_word(record.outcome)} "
-        f"first_byte={first} duration={record.seconds:.4f}"
+        f"{who}{_make_word(record.reference)}{where}{_make_word(record.path.decode('latin-1'))}"
+        f"{status}{record.body_bytes}{outcome}{first} duration={record.seconds:.4f}"
     )
     for name in ("cache_status", "error", "ended_early"):
         if text := getattr(record, name):
@@ -87,15 +96,24 @@ def format_record(record: RequestRecord) -> str:
     return line
 
 
-def _word(text: str) -> str:
-    return _make_word(text) if len(text) > LONGEST_KNOWN else _known_word(text)
+def _make_common(*values: Any) -> tuple[str, str, str, str]:
+    """What stands before, between and behind what differs from line to line."""
+    *texts, status, outcome = values
+    peer, account, method, kind, upstream, repository, host, listener = map(_make_word, texts)
+    return (
+        f"peer={peer} account={account} method={method} kind={kind} "
+        f"upstream={upstream} repository={repository} reference=",
+        f" host={host} path=",
+        f" listener={listener} status={status} bytes=",
+        f" outcome={_make_word(outcome)} first_byte=",
+    )
 
 
 def _make_word(text: str) -> str:
     """A value: as it is if it has no spaces or quotes, else quoted; a dash if it is empty."""
     if not text:
         return "-"
-    if _PLAIN.match(text):
+    if text.isascii() and not text.encode("ascii").translate(None, _PLAIN):
         return text
     return _quoted(text) if any(sign in text for sign in ' "=\\') else escape_text(text)
 
@@ -105,5 +123,5 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-_known_word = lru_cache(MOST_KNOWN)(_make_word)
+_known_common = lru_cache(MOST_KNOWN)(_make_common)
 _known_text = lru_cache(MOST_KNOWN)(_quoted)

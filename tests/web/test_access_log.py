@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.logs import LineWriter
 from regcache.metrics import Metrics
-from regcache.web.access_log import AccessLog, MetricsRecorder, format_record
+from regcache.web.access_log import LONGEST_KNOWN, AccessLog, MetricsRecorder, format_record
 from regcache.web.records import RequestRecord
 
 RECORD = RequestRecord(
@@ -82,6 +82,17 @@ class LineTests(SynchronousTestCase):
         """An endpoint with signs of its own is one value."""
         line = format_record(RECORD._replace(listener="tcp:80:interface=127.0.0.1"))
         self.assertIn(' listener="tcp:80:interface=127.0.0.1" ', line)
+
+    def test_alike(self) -> None:
+        """What lines have in common is that of their own record, however long it is."""
+        long = "a" * (LONGEST_KNOWN + 1)
+        for name in ("account", "method", "upstream", "repository", "host", "outcome"):
+            for value in ("one", "another", "a b", long):
+                line = self.write(RECORD._replace(**{name: value}))
+                word = f'"{value}"' if " " in value else value
+                self.assertIn(f" {name}={word} ", line)
+                self.assertIn(" status=200 bytes=1234 ", line)
+        self.assertIn(" status=404 ", self.write(RECORD._replace(status=404)))
 
     def test_no_injection(self) -> None:
         """No value makes a line of its own, or fakes another value."""

@@ -207,7 +207,7 @@ class SeatAdmin:
         except OtherSeatsError:
             raise ChangedProblem("the seats were changed meanwhile: look at them again") from None
         except SeatValueError as error:
-            raise InvalidProblem("", error.reason) from None
+            raise InvalidProblem(error.field, error.reason) from None
         except SeatsError as error:
             raise WrongSeatsProblem(str(error), params={"errors": error.lines}) from None
         except OSError as error:

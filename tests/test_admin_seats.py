@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -289,7 +290,8 @@ class RefusalTests(SeatCallCase):
             {"unknown": 1},
             {"password": "ü" * 37},
         ):
-            self.refused(400, "INVALID", name="alice", **body)
+            problem = self.refused(400, "INVALID", name="alice", **body)
+            self.assertEqual(re.split(r"[.\[]", problem["params"]["field"])[0], *body)
 
     def test_version(self) -> None:
         """A change of what was changed since it was read is refused."""

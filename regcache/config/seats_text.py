@@ -36,16 +36,21 @@ _DAY_OR_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]+(?:Z|[+-][0-9:
 _INDENT = "  "
 #: Where a fault is, in front of what it is.
 _PLACE = re.compile(r"^.*?:[0-9]+: ")
+_KEY = re.compile(r"[a-z_]+(?=[:.\[])")
 
 
 class SeatValueError(SeatsError):
     """What a seat is to become is wrong.
 
     :ivar reason: why, without a place in a file.
+    :ivar field: the key of the seat whose value is wrong; "" for none.
     """
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], name: str = "") -> None:
         super().__init__(lines)
+        path = _PLACE.sub("", lines[0], count=1).removeprefix(f"{name}.") if name else ""
+        found = _KEY.match(path)
+        self.field = found[0] if found else ""
         self.reason = "; ".join(_PLACE.sub("", each, count=1) for each in lines[:5])
 
 
@@ -122,7 +127,7 @@ def _meant(text: str, path: str, name: str, changes: Changes) -> Seats:
         text = "\n".join([*lines, f"{flow(name)}: {_joined(values)}"])
         return parse_anew(text, path)
     except SeatsError as error:
-        raise SeatValueError(error.lines) from None
+        raise SeatValueError(error.lines, name) from None
 
 
 def flow(value: Any) -> str:

@@ -65,7 +65,12 @@ class CachedView:
             raise NameUnknownError("there is nothing under this path")
         if target.kind is TargetKind.UPLOAD or (removing and target.kind not in _REMOVED):
             raise UnsupportedError("only manifests and blobs can be deleted, and nothing uploaded")
-        route = resolve(self.table, None, target) if target.name else None
+        try:
+            route = resolve(self.table, None, target) if target.name else None
+        except NameUnknownError:
+            if removing or not read_by_all:  # which upstreams there are is not for everybody
+                await self._admit(request, target, None)
+            raise
         if removing or not read_by_all:
             await self._admit(request, target, route)
         elif self.gatekeeper is not None and request.field_lines(b"authorization"):

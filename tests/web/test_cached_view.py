@@ -303,6 +303,16 @@ class AccessTests(ViewCase):
             self.assertEqual(answer.status, 401)
             self.assertTrue(answer.headers["www-authenticate"].startswith("Basic "))
 
+    def test_unknown(self) -> None:
+        """Only they learn which upstreams there are."""
+        target = "/v2/other.example/a/tags/list"
+        for method in ("GET", "DELETE"):
+            path = target if method == "GET" else "/v2/other.example/a/manifests/1"
+            for credentials, status in (("", 401), (ALICE, 403), (ADMIN, 404)):
+                answer = self.ask(method, path, credentials=credentials)
+                self.assertEqual(answer.status, status, (method, credentials))
+        self.assertEqual(self.get(target, credentials="", local=True).status, 404)
+
     def test_loopback(self) -> None:
         """There everybody reads, and only accounts with admin remove."""
         for target in self.TARGETS:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from regcache.ctl.prompts import interruptible
+from regcache.ctl.prompts import interruptible, wait_for_line
 from regcache.ctl.standard_streams import abandon_output
 
 Part = tuple[str, int, int]
@@ -115,6 +115,7 @@ class Printer:
         try:
             with interruptible():
                 print(harmless(f"{question} [y/N] "), end="", file=self._errors, flush=True)
+                wait_for_line(self._answers)
                 answer = self._answers.readline()
         except KeyboardInterrupt:
             answer = ""

@@ -4,10 +4,16 @@ While a reactor runs SIGINT is its own, and would be looked at after the answer.
 """
 
 import getpass
+import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
+
+#: How long Ctrl-C may go unnoticed (seconds).
+_NOTICED = 0.2
 
 
 class NoPasswordError(Exception):
@@ -22,6 +28,25 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def wait_for_line(answers: TextIO) -> None:
+    """Wait until somebody at a terminal has typed a line; elsewhere reading waits.
+
+    What is pressed just before a read begins would be noticed after it. So Python looks for
+    signals again and again.
+
+    :raises KeyboardInterrupt: if Ctrl-C was pressed, where that is interruptible.
+    """
+    while _is_terminal(answers) and not select.select([answers], [], [], _NOTICED)[0]:
+        pass
+
+
+def _is_terminal(answers: TextIO) -> bool:
+    try:
+        return os.isatty(answers.fileno())
+    except OSError:  # there is no file behind it
+        return False
 
 
 def ask_password(question: str) -> str:

@@ -1,8 +1,11 @@
 """Puts together what answers requests, over one store: a part of the composition root."""
 
 import random
+from collections.abc import Hashable
 from dataclasses import KW_ONLY
 from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
 
 from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache
@@ -25,6 +28,8 @@ from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.stored_blobs import StoredBlobs
 from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
+from regcache.generations import Generations
+from regcache.interfaces import IBlobStore, ICacheEvents, IIndex
 from regcache.light_dataclass import dataclass
 from regcache.metrics import Metrics
 from regcache.parsing import Parser
@@ -55,7 +60,7 @@ class CacheParts:
         # An upstream must not be able to predict which piece of a blob it has to show.
         unforeseen = random.SystemRandom().random
         rights = Rights(self.index, self.reactor, unforeseen, self.forgetting.removed)
-        blobs = self._blob_cache(rights, visibility)
+        blobs = self._blobs(rights, visibility)
         remembered = RememberedManifests(self.reactor)
         manifests = ManifestCache(
             self.store,
@@ -79,41 +84,80 @@ class CacheParts:
         pulled = self.index.note_pull
         return Caches(blobs, tags, listings, lambda digest: self.index.touch(digest, now()), pulled)
 
-    def _blob_cache(self, rights: Rights, visibility: Visibility) -> BlobCache:
+    def _blobs(self, rights: Rights, visibility: Visibility) -> BlobCache:
+        return BlobParts(
+            self.index,
+            self.store,
+            downloads=self.downloads,
+            relays=self.relays,
+            rights=rights,
+            visibility=visibility,
+            small=self.small_blobs,
+            sizes=self.image_sizes,
+            events=self.metrics,
+            clock=self.reactor,
+            removed=self.forgetting.removed,
+        ).build()
+
+
+@dataclass(frozen=True, slots=True)
+class BlobParts:
+    """What the parts that answer requests for blobs share."""
+
+    index: IIndex
+    store: IBlobStore
+    _: KW_ONLY
+    downloads: DownloadTable
+    relays: Relays
+    rights: Rights
+    visibility: Visibility
+    small: SmallBlobs
+    sizes: ImageSizes
+    events: ICacheEvents
+    clock: IReactorTime
+    removed: Generations[Hashable]
+
+    def build(self) -> BlobCache:
+        """Put it together."""
         stored = StoredBlobs(
             store=self.store,
             index=self.index,
             downloads=self.downloads,
-            rights=rights,
-            visibility=visibility,
-            small=self.small_blobs,
-            events=self.metrics,
-            clock=self.reactor,
-        )
-        fetched = FetchedBlobs(
-            self.index,
-            downloads=self.downloads,
-            rights=rights,
-            visibility=visibility,
-            relays=self.relays,
-            clock=self.reactor,
-            removed=self.forgetting.removed,
+            rights=self.rights,
+            visibility=self.visibility,
+            small=self.small,
+            events=self.events,
+            clock=self.clock,
         )
         return BlobCache(
             self.index,
             downloads=self.downloads,
             stored=stored,
-            fetched=fetched,
-            heads=BlobHeads(
-                self.index,
-                downloads=self.downloads,
-                stored=stored,
-                rights=rights,
-                visibility=visibility,
-                small=self.small_blobs,
-            ),
-            visibility=visibility,
-            small=self.small_blobs,
-            sizes=self.image_sizes,
-            removed=self.forgetting.removed,
+            fetched=self._fetched(),
+            heads=self._heads(stored),
+            visibility=self.visibility,
+            small=self.small,
+            sizes=self.sizes,
+            removed=self.removed,
+        )
+
+    def _fetched(self) -> FetchedBlobs:
+        return FetchedBlobs(
+            self.index,
+            downloads=self.downloads,
+            rights=self.rights,
+            visibility=self.visibility,
+            relays=self.relays,
+            clock=self.clock,
+            removed=self.removed,
+        )
+
+    def _heads(self, stored: StoredBlobs) -> BlobHeads:
+        return BlobHeads(
+            self.index,
+            downloads=self.downloads,
+            stored=stored,
+            rights=self.rights,
+            visibility=self.visibility,
+            small=self.small,
         )

@@ -101,7 +101,7 @@ class InterruptTests(SynchronousTestCase):
 
     def test_follow(self) -> None:
         """What goes on without end ends as it should, without a word."""
-        status, text = self.interrupted(FOLLOWS, "one request", follow=True)
+        status, text = self.interrupted(FOLLOWS, "one request\r\n", follow=True)
         self.assertEqual((status, text), (0, "one request\n^C"))
 
     def test_question(self) -> None:

@@ -1,6 +1,5 @@
 """The page of storage in a real browser."""
 
-import json
 from pathlib import Path
 
 from tests.integration.ui_base import HUB, NGINX, OTHER, SITE, UiCase, shelf
@@ -66,8 +65,9 @@ class StorageTests(UiCase):
         self.assertLessEqual(left, 4.5 * 2**20)
         self.close_dialog(tab)
         self.check(tab)
-        found = self.daemon.client().get(f"/v2/{OTHER}/{SITE}/tags/list")
-        self.assertEqual(json.loads(found.body)["tags"], ["2"])
+        for reference in (f"{HUB}/{NGINX}/manifests/1.29", f"{OTHER}/{SITE}/manifests/2"):
+            found = self.daemon.client().get(f"/v2/{reference}")
+            self.assertEqual((found.status, found.headers["cache-status"]), (200, "regcache; hit"))
 
     def test_pins(self) -> None:
         """What is pinned is listed, and can be unpinned by the keyboard alone."""

@@ -10,7 +10,6 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from regcache.cache import configured
-from regcache.cache.blob_heads import BlobHeads
 from regcache.cache.blobs import BlobCache, record
 from regcache.cache.cached_only import CachedOnly
 from regcache.cache.cached_tags import CachedTags
@@ -19,7 +18,6 @@ from regcache.cache.download.context import DownloadContext
 from regcache.cache.download.distrusted_urls import DistrustedUrls
 from regcache.cache.download.downloads import DownloadTable
 from regcache.cache.download.relays import Relays
-from regcache.cache.fetched_blobs import FetchedBlobs
 from regcache.cache.forgetting import Forgetting, IndexOfContent
 from regcache.cache.image_sizes import ImageSizes
 from regcache.cache.listings import Listings
@@ -35,9 +33,9 @@ from regcache.cache.sight.rights import Rights
 from regcache.cache.sight.visibility import Visibility
 from regcache.cache.small_blobs import SmallBlobs
 from regcache.cache.spare_bodies import SpareBodies
-from regcache.cache.stored_blobs import StoredBlobs
 from regcache.cache.tag_table import TagTable
 from regcache.cache.tags import TagCache
+from regcache.cache_parts import BlobParts
 from regcache.digests import Digest
 from regcache.facts import ManifestUse
 from regcache.generations import Generations
@@ -305,43 +303,19 @@ class Caches:
         )
 
     def _blob_cache(self) -> BlobCache:
-        stored = StoredBlobs(
-            store=self.store,
-            index=self.index,
-            downloads=self.downloads,
-            rights=self.rights,
-            visibility=self.visibility,
-            small=self.small_blobs,
-            events=self.events,
-            clock=self.clock,
-        )
-        fetched = FetchedBlobs(
+        return BlobParts(
             self.index,
+            self.store,
             downloads=self.downloads,
-            rights=self.rights,
-            visibility=self.visibility,
             relays=self.relays,
-            clock=self.clock,
-            removed=self.removed,
-        )
-        return BlobCache(
-            self.index,
-            downloads=self.downloads,
-            stored=stored,
-            fetched=fetched,
-            heads=BlobHeads(
-                self.index,
-                downloads=self.downloads,
-                stored=stored,
-                rights=self.rights,
-                visibility=self.visibility,
-                small=self.small_blobs,
-            ),
+            rights=self.rights,
             visibility=self.visibility,
             small=self.small_blobs,
             sizes=self.image_sizes,
+            events=self.events,
+            clock=self.clock,
             removed=self.removed,
-        )
+        ).build()
 
     def served(self, repository: str = "org/app", upstream: str = "up.test") -> ServedRepository:
         """A repository of an upstream."""

@@ -72,7 +72,7 @@ export class Preview {
 
   /** @param {import("./shapes.js").Storage | null} storage */
   view(storage) {
-    const tools = html`<label class="small t2 nw">${t("storage.unused")} <select @change=${(/** @type {Event} */ event) => this.choose(/** @type {HTMLSelectElement} */ (event.target).value)}>
+    const tools = html`<label class="small t2 nw">${t(this.left === null ? "storage.unused" : "storage.least")} <select @change=${(/** @type {Event} */ event) => this.choose(/** @type {HTMLSelectElement} */ (event.target).value)}>
         ${DAYS.map((each) => html`<option value=${each} ?selected=${each === this.days && this.left === null}>${each ? t("storage.days", { n: Number(each) }) : t("storage.by.rule")}</option>`)}${this.downTo(storage)}</select></label>
       ${actionButton("sweep", { label: t("storage.sweep.now"), icon: "trash", classes: "danger", isDisabled: !this.plan.value || !removes(this.plan.value), run: () => this.sweep() })}`;
     const content = can("sweep") ? whenThere(this.plan, (plan) => shownPlan(plan, storage), 5) : empty("lock", t("storage.preview.locked"), t("reader.hint"));

@@ -64,6 +64,32 @@ class ModuleTests(UiCase):
         )
         self.assertEqual(shown, [text, text, 1])
 
+    def test_more_rows(self) -> None:
+        """Who asks for more rows gets them, whatever is being asked at that moment."""
+        shown = self.told(
+            "core/resource.js",
+            "const asked = [];"
+            "const page = (cursor) => new Promise((done) => asked.push([cursor, done]));"
+            "const answer = async () => { const [cursor, done] = asked.shift();"
+            " const at = Number(cursor ?? 0);"
+            " done({ items: [at], next: at < 2 ? String(at + 1) : null });"
+            " await new Promise((then) => setTimeout(then)); };"
+            "const rows = new m.PagedResource(page); const found = [];"
+            "const see = () => found.push([...rows.value, rows.isLoading]);"
+            "rows.refresh(); await answer(); see();"
+            "rows.refresh(); rows.more(); await answer(); await answer(); see();"
+            "rows.renew(); see();"
+            "rows.refresh(); await answer(); see();"
+            "rows.more(); rows.renew(); rows.refresh(); asked.shift();"
+            " await answer(); await answer(); see();"
+            "rows.more(); rows.begin(); asked.shift(); await answer(); see();"
+            "rows.renew(); see(); await answer(); see();"
+            "rows.close(); rows.more(); return [found, asked.length];",
+        )
+        expected = [[0, False], [0, 1, False], [0, 1, False], [0, False], [0, 1, False]]
+        expected += [[0, False], [0, True], [0, False]]
+        self.assertEqual(shown, [expected, 0])
+
     def test_sentences(self) -> None:
         """A sentence leaves out what is not known, where it can."""
         params = {"upstream": "up.test", "host": "h", "bytes_per_s": 1 << 20}

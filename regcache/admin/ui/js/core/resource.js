@@ -88,28 +88,61 @@ export class PagedResource extends Resource {
     this.next = null;
     /** @type {number | null} */
     this.total = null;
+    /** Whether rows beyond the first page are there. */
+    this.hasFurther = false;
+    /** Whether somebody asked for the rows that follow and does not have them yet. */
+    this.isMoreWanted = false;
   }
 
   async first() {
     const { items, next, total = null } = await this.loadPage(null);
     this.next = next;
     this.total = total;
+    this.hasFurther = false;
     return items;
   }
 
-  /** Ask for the rows that follow; begins anew where the place is no longer known (410). */
+  /** The list is there, or failed: what was asked for meanwhile comes now. */
+  settle() {
+    super.settle();
+    if (!this.isMoreWanted) return;
+    if (this.next && !this.problem) this.follow();
+    else this.isMoreWanted = false;
+  }
+
+  /** Ask for the first rows of another list: nobody asked for more of that one. */
+  begin() {
+    this.isMoreWanted = false;
+    return this.refresh();
+  }
+
+  /** Ask again, because something changed; who has gone on to further rows keeps them. */
+  async renew() {
+    if (!this.hasFurther && !this.isMoreWanted) await this.refresh();
+  }
+
+  /** Ask for the rows that follow; where the list is being asked for, right after that. */
   async more() {
-    if (!this.next || this.isLoading) return;
+    if (!this.next || this.isClosed) return;
+    this.isMoreWanted = true;
+    if (!this.isLoading) await this.follow();
+  }
+
+  /** Take the rows that follow; begins anew where the place is no longer known (410). */
+  async follow() {
     const turn = ++this.turn;
     this.isLoading = true;
     try {
       const { items, next, total = null } = await this.loadPage(this.next);
       if (turn !== this.turn) return;
-      this.value = [...(this.value ?? []), ...items];
+      this.take([...(this.value ?? []), ...items]);
       this.next = next;
       this.total = total ?? this.total;
+      this.hasFurther = true;
+      this.isMoreWanted = false;
     } catch (error) {
       if (turn !== this.turn) return;
+      this.isMoreWanted = false;
       if (error instanceof Problem && error.status === 410) await this.refresh();
       else this.fail(error);
     } finally {

@@ -94,9 +94,9 @@ class RepositoriesPage {
     for (const each of [this.rows, this.partial, this.pinned, this.upstreams]) each.refresh();
   }
 
-  /** Something was fetched or deleted; who has gone on to further rows keeps them. */
+  /** Something was fetched or deleted. */
   changed() {
-    if ((this.rows.value?.length ?? 0) <= PAGE) this.rows.refresh();
+    this.rows.renew();
     this.partial.refresh();
     this.pinned.refresh();
   }
@@ -107,7 +107,7 @@ class RepositoriesPage {
     if (query.get("q") !== this.query.get("q")) this.typed = query.get("q") ?? "";
     this.query = query;
     this.selection.clear();
-    this.rows.refresh();
+    this.rows.begin();
   }
 
   close() {

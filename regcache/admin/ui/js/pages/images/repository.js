@@ -27,7 +27,7 @@ export function repositoryPage(name) {
   /** @type {PagedResource<TagRow>} */
   const tags = new PagedResource((cursor) => get("tags", { name, cursor }));
   const refresh = () => [repository, tags].forEach((each) => each.refresh());
-  const again = rarely(CHANGED_MS, refresh);
+  const again = rarely(CHANGED_MS, () => [repository.refresh(), tags.renew()]);
   refresh();
   return {
     title: () => plain(name),

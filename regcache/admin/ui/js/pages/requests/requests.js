@@ -75,7 +75,7 @@ class RequestList {
     const isOther = String(query) !== String(this.query);
     this.query = query;
     if (rest !== this.id) this.open(rest);
-    if (isOther) this.rows.refresh();
+    if (isOther) this.rows.begin();
   }
 
   refresh() {

@@ -64,7 +64,7 @@ class FetchTimings:
     :ivar seconds: gives the time (clock seconds).
     """
 
-    __slots__ = ("_is_broken", "_phases", "_shared", "asked_by", "events", "seconds")
+    __slots__ = ("_is_interrupted", "_phases", "_shared", "asked_by", "events", "seconds")
 
     def __init__(self, seconds: Callable[[], float], asked_by: str = "") -> None:
         self.seconds = seconds
@@ -72,7 +72,7 @@ class FetchTimings:
         self._phases: list[Phase] = []
         self._shared: list[FetchTimings] = []
         self.events: list[FetchEvent] = []
-        self._is_broken = False
+        self._is_interrupted = False
 
     @property
     def phases(self) -> list[Phase]:
@@ -97,13 +97,21 @@ class FetchTimings:
 
         :param offset: in the blob (bytes).
         """
-        self._is_broken = True
+        self._is_interrupted = True
         self._note(BROKEN, offset, why)
 
+    def parked(self, offset: int) -> None:
+        """A download is parked: its last client left, and nothing more is asked for.
+
+        :param offset: in the blob, where it will go on (bytes).
+        """
+        self._is_interrupted = True
+        self._note(PARKED, offset, "")
+
     def goes_on(self, offset: int) -> None:
-        """A body begins, perhaps in the place of one that broke off."""
-        if self._is_broken:
-            self._is_broken = False
+        """A body begins, perhaps in the place of one that broke off or was parked."""
+        if self._is_interrupted:
+            self._is_interrupted = False
             self._note(RESUMED, offset, "")
 
     def _note(self, kind: str, offset: int, text: str) -> None:

@@ -14,6 +14,7 @@ from regcache.timings import (
     MOST_EVENTS,
     MOST_PHASES,
     MOST_SHARED,
+    PARKED,
     RESUMED,
     TOKEN,
     FetchTimings,
@@ -127,6 +128,16 @@ class TimingsTests(SynchronousTestCase):
         timings.goes_on(9)
         found = [(each.kind, each.at, each.offset) for each in timings.events]
         self.assertEqual(found, [(BROKEN, 0.0, 7), (RESUMED, 1.0, 7)])
+
+    def test_parked(self) -> None:
+        """A download that is parked says so, and what begins after it resumes it."""
+        timings = FetchTimings(self.clock.seconds)
+        timings.parked(7)
+        self.clock.advance(1)
+        timings.goes_on(7)
+        timings.goes_on(9)
+        found = [(each.kind, each.at, each.offset) for each in timings.events]
+        self.assertEqual(found, [(PARKED, 0.0, 7), (RESUMED, 1.0, 7)])
 
     def test_shared(self) -> None:
         """Phases of work that others wait for, too, count for each, in the order of their ends."""

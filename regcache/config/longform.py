@@ -29,7 +29,7 @@ def expand_short_form(written: dict[str, Any], context: Context) -> Config:
         context.warn(("domain",), why)
     upstreams = resolve_upstreams(values.pop("upstreams", None), domain, context)
     values["upstreams"] = upstreams
-    values.update(_admin(values.pop("admin", Admin()), domain, context))
+    values["admin"] = _resolve_admin(values.pop("admin", Admin()), domain, context)
     config = Config(**values)
     return _with_default_upstream(config, context)
 
@@ -57,19 +57,14 @@ def listeners_for(written: ShortTLS) -> tuple[Listener, ...]:
     )
 
 
-def _admin(admin: Admin, domain: str | None, context: Context) -> dict[str, Any]:
+def _resolve_admin(admin: Admin, domain: str | None, context: Context) -> Admin:
     derived = (names.host_name(f"registry.{domain}"),) if domain else ()
     written = ("admin", "hosts") in context.settings
     if written and admin.hosts == derived:
         # The same as nothing: what --print shows may be loaded again.
         del context.settings["admin", "hosts"]
         written = False
-    if written or not derived:
-        return {"admin": admin, "admin_hosts_derived": False}
-    return {
-        "admin": replace(admin, hosts=derived),
-        "admin_hosts_derived": True,
-    }
+    return admin if written or not derived else replace(admin, hosts=derived)
 
 
 def _with_default_upstream(config: Config, context: Context) -> Config:

@@ -218,7 +218,6 @@ class Config:
     """The whole long form.
 
     :ivar domain: kept, because ``default_hosts`` depends on it.
-    :ivar admin_hosts_derived: ``admin.hosts`` is what ``domain`` gives, not a user's wish.
     :ivar default_upstream: resolved to a configured name; None if there is none.
     """
 
@@ -290,7 +289,6 @@ class Config:
     limits: Limits = key_field(
         section(Limits), "Bounds per peer, and for stopping.", default=Limits()
     )
-    admin_hosts_derived: bool = False
 
 
 #: It stands for listeners, so it is no part of the long form.

@@ -77,7 +77,6 @@ class ShortFormTests(SynchronousTestCase):
             wanted = (f"{FIVE[name]}.example.com",) if name in FIVE else ()
             self.assertEqual(hosts[name], wanted)
         self.assertEqual(result.admin.hosts, ("registry.example.com",))
-        self.assertTrue(result.admin_hosts_derived)
 
     def test_domain_yields_to_hosts(self) -> None:
         """Hosts that are set, even to none, replace those of the domain."""
@@ -91,7 +90,7 @@ class ShortFormTests(SynchronousTestCase):
             """
         )
         self.assertEqual([u.hosts for u in result.upstreams], [("hub.example.net",), ()])
-        self.assertEqual((result.admin.hosts, result.admin_hosts_derived), ((), False))
+        self.assertEqual(result.admin.hosts, ())
 
     def test_tls(self) -> None:
         """One certificate means HTTPS on 443 and a redirect on 80."""

@@ -85,8 +85,9 @@ class Fetching:
             self._request(self.plan.beside(position))
 
     def stop(self) -> None:
-        """Ask for nothing more. ``drained`` is called when the last write is done."""
+        """Park the download: ask for nothing more. ``drained`` is called after the last write."""
         self._stopping = True
+        self._task.timings.parked(self._file.present.end_of(0))
         self._retries.cancel()
         for fill in list(self.plan.fills):
             fill.stop()

@@ -3,6 +3,7 @@
 import os
 
 from regcache.cache.download.context import WITHHELD
+from regcache.timings import PARKED
 from tests.support.bodies import Fault
 from tests.support.caches import Caches, Sink
 from tests.support.download_case import KIB, DownloadTestCase, make_content
@@ -146,6 +147,18 @@ class LeavingTests(DownloadTestCase):
         self.assertEqual(bytes(self.pull().data), self.content)
         self.assertLessEqual(self.registry.sent, len(self.content) + self.registry.chunk)
         self.assertGreater(self.registry.requests[-1][3], 0)
+
+    def test_parking_is_told(self) -> None:
+        """The request that began a download tells that it was parked, and where it will go on."""
+        opening = self.caches.open(self.digest)
+        self.caches.run(turns=12)
+        opened = self.successResultOf(opening)
+        assert opened.timings is not None
+        self.assertEqual(opened.timings.events, [])
+        opened.reader.leave()
+        self.caches.run()
+        (event,) = opened.timings.events
+        self.assertEqual((event.kind, 0 < event.offset <= self.registry.sent), (PARKED, True))
 
     def test_joins_while_parking(self) -> None:
         """Who comes while the last write is under way takes the download over."""

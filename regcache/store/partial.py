@@ -34,9 +34,6 @@ class PartialOwner(Protocol):
     receiving: DeferredSemaphore
     clock: IReactorTime
 
-    def receive_into(self, content: GrowingContent, offset: int, end: int) -> Receiving:
-        """A job that receives content ``[offset, end)``."""
-
     def save_pause(self) -> float:
         """Seconds from the write of bytes to the record of them on the disk."""
 
@@ -201,8 +198,8 @@ class PartialFile(PresentContent):
         if not fits or self.present.gaps(offset, end) != [(offset, end)]:
             return succeed(Received(0))
         began = self._owner.clock.seconds()
-        job = self._owner.receive_into(self._growing, offset, end)
-        return self._hash.receive(job, source).addCallback(self._mark, offset, generation, began)
+        receiving = self._hash.receive(Receiving(self._growing, offset, end), source)
+        return receiving.addCallback(self._mark, offset, generation, began)
 
     def _mark(self, received: Received, offset: int, generation: int, began: float) -> Received:
         end = offset + received.count

@@ -17,14 +17,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regcache.cores import usable_cores
 from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IWorkPool
 from regcache.light_dataclass import dataclass
 from regcache.store.aside import NotOursError
 from regcache.store.content_file import CachedReads, OpenFile
-from regcache.store.growing import GrowingContent
 from regcache.store.identities import describe
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.leaving import LeavingContents
@@ -32,7 +30,6 @@ from regcache.store.partial import PartialFile
 from regcache.store.partial_names import PartialNames
 from regcache.store.paths import TEMPORARY_SUFFIX, PartialKey, StorePaths, partial_key
 from regcache.store.pool import handed_over
-from regcache.store.receiving import Receiving
 
 _MOST_NAMES = 30_000  # looked at in one go; what is behind has its turn after the next sweep
 
@@ -44,15 +41,6 @@ at most. So there are at most 50 notes a second, or one for each of more than 50
 MOST_RECEIVING = 4
 """How many bodies threads receive at the same moment. Others have their turn after some
 milliseconds; meanwhile there are threads left for all else."""
-
-
-def receiving_at_once(cores: int) -> int:
-    """How many bodies threads receive at the same moment on so many cores.
-
-    On a single one each further thread takes its turns from the reactor, which then lets new
-    requests wait.
-    """
-    return MOST_RECEIVING if cores > 1 else 1
 
 
 class PartialInUseError(OSError):
@@ -102,10 +90,8 @@ class PartialFiles:
         committed: Callable[[Digest, int, int], None],
         changed: Callable[[int], None],
     ) -> None:
-        cores = usable_cores()
         self.background_syncs = DeferredSemaphore(1)
-        self.receiving = DeferredSemaphore(receiving_at_once(cores))
-        self._stores_beside = cores > 1
+        self.receiving = DeferredSemaphore(MOST_RECEIVING)
         self.clock = clock
         self._pool = pool
         self._paths = paths
@@ -164,10 +150,6 @@ class PartialFiles:
 
     def _names(self, key: PartialKey) -> PartialNames:
         return PartialNames(self._paths, key, self._boot_id)
-
-    def receive_into(self, content: GrowingContent, offset: int, end: int) -> Receiving:
-        """A job that receives content ``[offset, end)``, in a way that suits the processor."""
-        return Receiving(content, offset, end, stores_beside=self._stores_beside)
 
     def save_pause(self) -> float:
         """Seconds from the write of bytes to the record of them on the disk."""

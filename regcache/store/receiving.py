@@ -13,8 +13,7 @@ the source ends      the job ends when all that was put is stored
 the source raises    the same; what was put before is stored, and the error told
 the disk refuses     nothing after that piece is stored; the source ends at its next one
 more than asked for  the surplus is refused; what was put before is stored
-no thread begins     the first one stores each piece itself; so it does on a single core, of
-                     which two threads would only take turns from the reactor
+no thread begins     the first one stores each piece itself
 ===================  ==================================================================
 """
 
@@ -34,13 +33,9 @@ class Receiving:
     """One job that writes what a source puts.
 
     :param end: it must not put more than that takes.
-    :param stores_beside: whether there is to be a second thread.
     """
 
-    def __init__(
-        self, content: GrowingContent, offset: int, end: int, *, stores_beside: bool = True
-    ) -> None:
-        self._stores_beside = stores_beside
+    def __init__(self, content: GrowingContent, offset: int, end: int) -> None:
         self._content = content
         self._offset = self._put_to = self._stored_to = offset
         self._end = end
@@ -71,8 +66,6 @@ class Receiving:
             self._stored_to += len(piece)
 
         self._store = store
-        if not self._stores_beside:
-            return
         thread = Thread(target=self._store_all, name="storing")
         with suppress(RuntimeError):  # there may be no thread any more
             thread.start()

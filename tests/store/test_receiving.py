@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from regcache.digests import Digest
-from regcache.interfaces import PIECES_BEHIND, Received
-from regcache.store import partials, receiving
+from regcache.interfaces import PIECES_BEHIND
+from regcache.store import receiving
 from regcache.store.content_file import CachedReads, FileClosedError, OpenFile
 from regcache.store.partial import PartialFile
 from regcache.store.partial_names import PartialNames
@@ -40,11 +40,6 @@ def source(start: int, count: int = SIZE) -> Callable[[Put, int], None]:
             put(memoryview(buffer)[: len(piece)])
 
     return put_all
-
-
-def putting(content: bytes) -> Callable[[Put, int], None]:
-    """Puts the beginning of a content in one piece."""
-    return lambda put, most: put(memoryview(content)[:most])
 
 
 class ReceivingTests(StoreTestCase):
@@ -167,23 +162,6 @@ class ReceivingTests(StoreTestCase):
         self.assertEqual((received.count, received.fault), (SIZE, None))
         self.assertTrue(self.verified(file))
 
-    def test_single_core(self) -> None:
-        """On a single core one body at a time is received, by one thread, which stores it."""
-        self.patch(receiving, "Thread", None)
-        pool = HeldPool()
-        contents = [b"a" * SIZE, b"b" * SIZE]
-        files = self.opened(pool, contents, cores=1)
-        jobs = [
-            file.receive(0, SIZE, putting(content))
-            for file, content in zip(files, contents, strict=True)
-        ]
-        self.assertEqual(len(pool.jobs), 1)
-        pool.release_all()
-        self.assertEqual([self.successResultOf(job) for job in jobs], [Received(SIZE)] * 2)
-        verifying = [file.verify() for file in files]
-        pool.release_all()
-        self.assertEqual([self.successResultOf(each) for each in verifying], [True] * 2)
-
     def test_source_fails(self) -> None:
         """What was put before the source failed is there, and what it failed with is told."""
         file = self.open_sized()
@@ -203,8 +181,12 @@ class ReceivingTests(StoreTestCase):
         pool = HeldPool()
         contents = [bytes([number]) * SIZE for number in range(MOST_RECEIVING + 1)]
         files = self.opened(pool, contents)
+
+        def put_all(content: bytes) -> Callable[[Put, int], None]:
+            return lambda put, most: put(memoryview(content)[:most])
+
         jobs = [
-            file.receive(0, SIZE, putting(content))
+            file.receive(0, SIZE, put_all(content))
             for file, content in zip(files, contents, strict=True)
         ]
         self.assertEqual(len(pool.jobs), MOST_RECEIVING)
@@ -217,11 +199,8 @@ class ReceivingTests(StoreTestCase):
         pool.release_all()
         self.assertEqual([self.successResultOf(each) for each in verifying], [True] * 5)
 
-    def opened(
-        self, pool: HeldPool, contents: Sequence[bytes], cores: int = 2
-    ) -> list[PartialFile]:
+    def opened(self, pool: HeldPool, contents: Sequence[bytes]) -> list[PartialFile]:
         """Files of one store, whose jobs wait."""
-        self.patch(partials, "usable_cores", lambda: cores)
         store = self.new_store(pool)
         opening = [store.open_partial(Digest.of(content)) for content in contents]
         pool.release_all()

@@ -90,6 +90,22 @@ class ModuleTests(UiCase):
         expected += [[0, False], [0, True], [0, False]]
         self.assertEqual(shown, [expected, 0])
 
+    def test_older_answer(self) -> None:
+        """What follows the rows of an older answer that comes later is not asked for."""
+        shown = self.told(
+            "core/resource.js",
+            "const asked = [];"
+            "const rows = new m.PagedResource((cursor) =>"
+            " new Promise((done) => asked.push([cursor, done])));"
+            "const answer = async (at, items, next) => { asked[at][1]({ items, next, total: at });"
+            " await new Promise((then) => setTimeout(then)); };"
+            "rows.refresh(); rows.begin();"
+            "await answer(1, ['new'], 'n'); await answer(0, ['old'], 'o');"
+            "const found = [rows.value, rows.next, rows.total];"
+            "rows.more(); return [found, asked[2][0]];",
+        )
+        self.assertEqual(shown, [[["new"], "n", 1], "n"])
+
     def test_sentences(self) -> None:
         """A sentence leaves out what is not known, where it can."""
         params = {"upstream": "up.test", "host": "h", "bytes_per_s": 1 << 20}

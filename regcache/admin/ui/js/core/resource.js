@@ -94,11 +94,11 @@ export class PagedResource extends Resource {
     this.isMoreWanted = false;
   }
 
+  /** The first rows. What follows the rows of an older answer is dropped like these. */
   async first() {
+    const { turn } = this;
     const { items, next, total = null } = await this.loadPage(null);
-    this.next = next;
-    this.total = total;
-    this.hasFurther = false;
+    if (turn === this.turn) Object.assign(this, { next, total, hasFurther: false });
     return items;
   }
 

@@ -39,7 +39,7 @@ export function storagePage() {
   return {
     title: () => t("nav.storage"),
     view: () => view({ storage, pins, preview, verification, refresh }),
-    on: { changed: () => refresh() },
+    on: { changed: () => [storage.refresh(), pins.renew()] },
     refresh,
     close: () => {
       end();

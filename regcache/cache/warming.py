@@ -1,8 +1,8 @@
-"""Warming: fetching an image into the cache, as a client would that pulls it.
+"""Warming: fetches an image into the cache, as a client that pulls it would.
 
-Everything is asked for by the same calls as for clients: what is here is not fetched again, what
-is being fetched is joined, and who may not be shown something does not get it fetched either.
-Nobody reads the bytes; a pull that is called off is a client that leaves.
+It makes the same calls as a client. So nothing is fetched that is here already, a download that is
+under way is joined, and nothing is fetched that may not be shown. The bytes of blobs are not read.
+If a pull is cancelled, its downloads go on or are parked, as when a client leaves.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -25,25 +25,25 @@ from regcache.manifest_body import InvalidManifestError, ManifestBody, parse_man
 from regcache.media_types import INDEX_TYPES
 from regcache.parsing import Parser
 
-#: Blobs of one pull that come at a time, as with clients.
+#: Blobs that one pull fetches at a time, as clients do.
 MOST_AT_ONCE = 3
-#: Manifests of one pull, and blobs that these list. Real indexes have some dozens and hundreds.
+#: Manifests of one pull, and blobs that they list. Real images have dozens, and hundreds.
 MOST_MANIFESTS, MOST_BLOBS = 500, 20_000
-#: Indexes within indexes.
+#: How deep indexes may be nested.
 MOST_NESTED = 3
 #: The platform of attestations.
 _NO_PLATFORM = "unknown/unknown"
-#: Layers that registries do not give: the manifest says where else they are.
+#: Layers that registries do not have: their manifest names another place for them.
 _FOREIGN = ("application/vnd.docker.image.rootfs.foreign.", "nondistributable")
 
 
 class WarmingError(Exception):
-    """It cannot be fetched, or not be kept; the text is one line."""
+    """An image cannot be fetched, or cannot be stored; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArrivingBlob:
-    """A blob that is coming: its size by the manifest, and what is here (bytes)."""
+    """A blob that is being fetched: its size by the manifest, and how much is here (bytes)."""
 
     digest: Digest
     size: int
@@ -69,13 +69,13 @@ class WarmedImage:
 
 @dataclass(frozen=True, slots=True)
 class WarmedSoFar:
-    """How far a pull is.
+    """The progress of a pull.
 
     :ivar digest: what the reference names.
-    :ivar images: which images it is about; empty until their manifests are here.
+    :ivar images: the images that are pulled; empty until their manifests are here.
     :ivar done: bytes of layers and configs that are here.
-    :ivar total: bytes of all of them, each counted once.
-    :ivar arriving: those that are coming now.
+    :ivar total: bytes of all layers and configs, each counted once.
+    :ivar arriving: the blobs that are being fetched now.
     """
 
     digest: Digest
@@ -109,10 +109,10 @@ class Warming:
     ) -> None:
         """Fetch an image; it is stored when this ends.
 
-        :param platforms: which ones of an index, each ``os/architecture[/variant]``; None: all
-            that it lists, attestations too.
-        :param tell: called whenever something has come; must be cheap.
-        :raises WarmingError: if something cannot be had, or not be kept.
+        :param platforms: the platforms to choose from an index, each
+            ``os/architecture[/variant]``; None: all that it lists, attestations too.
+        :param tell: called whenever bytes have arrived; must be cheap.
+        :raises WarmingError: if something cannot be fetched, or cannot be stored.
         """
         try:
             top = await self._manifest(repository, reference)
@@ -130,11 +130,11 @@ class Warming:
         return (await self.cache.tag(repository, reference)).manifest
 
     async def by_digest(self, repository: Repository, digest: Digest) -> Manifest:
-        """A manifest, fetched if it is not here."""
+        """Give a manifest; fetch it if it is not here."""
         return (await self.cache.manifest(RepositoryContent(repository, digest))).manifest
 
     async def parse(self, manifest: Manifest) -> ManifestBody:
-        """What a manifest says. :raises WarmingError: if it is none."""
+        """Parse a manifest. :raises WarmingError: if it is not a manifest."""
         content = manifest.content
         try:
             return await self._parser.run(
@@ -152,7 +152,7 @@ class _Image:
 
 
 class _Images:
-    """Finds the images of an index that are wanted, and fetches their manifests."""
+    """Chooses images from an index by platform, and fetches their manifests."""
 
     def __init__(
         self, warming: Warming, repository: Repository, platforms: Sequence[str] | None
@@ -166,9 +166,9 @@ class _Images:
         self._manifests = 0
 
     async def of(self, top: Manifest) -> list[_Image]:
-        """The images that are wanted.
+        """Give the images that are to be pulled.
 
-        :raises WarmingError: if one of the platforms is missing.
+        :raises WarmingError: if the index lacks one of the platforms.
         """
         await self._collect(top, "", MOST_NESTED)
         missing = set() if self._wanted is None else self._wanted - self._found
@@ -194,7 +194,7 @@ class _Images:
                 await self._collect(child, each.platform or platform, depth - 1)
 
     def _chosen(self, body: ManifestBody) -> list[Descriptor]:
-        """The members that are wanted. Indexes without a platform are looked into."""
+        """The members to pull. An index without a platform is always among them."""
         members = [(_plain(each.platform), each) for each in body.descriptors]
         self._listed.update(name for name, _ in members if name not in ("", _NO_PLATFORM))
         if self._wanted is None:
@@ -212,7 +212,7 @@ class _Images:
 class _Blobs:
     """Fetches the blobs of images, a few at a time, each once.
 
-    :param tell: called when something has come, with what tells how far this is.
+    :param tell: called when bytes have arrived, with a function that gives the progress.
     """
 
     def __init__(
@@ -234,12 +234,12 @@ class _Blobs:
         self._arriving: dict[Digest, _Drain] = {}
 
     async def fetch(self) -> None:
-        """Fetch them. :raises WarmingError: if one cannot be had or kept."""
+        """Fetch them. :raises WarmingError: if one cannot be fetched or stored."""
         self._tell(self.told)
         await _in_turn((self._blob(each) for each in self._all.values()), MOST_AT_ONCE)
 
     def told(self, top: Digest) -> WarmedSoFar:
-        """How far this is."""
+        """The progress."""
         arriving = [
             ArrivingBlob(digest, self._all[digest].size, drain.count)
             for digest, drain in self._arriving.items()
@@ -263,7 +263,7 @@ class _Blobs:
 
     async def _blob(self, blob: Descriptor) -> None:
         kept = await self._fetch(blob.digest)
-        # If somebody else's download of it hindered that, it has ended by now.
+        # A download for another client may have prevented that. It has ended by now.
         if not kept and not await self._fetch(blob.digest):
             raise WarmingError(f"{blob.digest} cannot be kept; the log says why")
         self._done.add(blob.digest)
@@ -272,7 +272,7 @@ class _Blobs:
         self._tell(self.told)
 
     async def _fetch(self, digest: Digest) -> bool:
-        """Have a blob fetched, and wait until it is stored. Gives whether it is."""
+        """Fetch a blob, and wait until it is stored; False if it is not."""
         content = RepositoryContent(self._repository, digest)
         downloads, upstream = self._warming.downloads, self._repository.upstream
         reason = downloads.not_storing(digest)
@@ -285,7 +285,7 @@ class _Blobs:
         except WarmingError:
             if opened.status.outcome != "hit":
                 raise
-            return False  # what was stored is damaged, and removed: it is fetched anew
+            return False  # the stored file was damaged and is removed: fetch it again
         finally:
             opened.reader.leave()
         if not await self._is_stored(content):
@@ -307,9 +307,9 @@ class _Blobs:
 
 @implementer(IReaderSink)
 class _Drain:
-    """A client that wants no bytes: what is there counts as sent, and is not read.
+    """Counts the bytes that are here as sent, and does not read them.
 
-    :ivar ended: fires when all is there and verified; fails with WarmingError.
+    :ivar ended: fires when all bytes are here and verified; fails with WarmingError.
     """
 
     def __init__(self, told: Callable[[], None]) -> None:
@@ -318,23 +318,23 @@ class _Drain:
         self.count = 0
 
     def write(self, data: bytes) -> None:
-        """These are there."""
+        """Count bytes that were read."""
         self._add(len(data))
 
     def send_file(
         self, file: IContentFile, start: int, end: int, sent: Callable[[int], None]
     ) -> bool:
-        """All of these are there."""
+        """Count a stretch of the file."""
         self._add(end - start)
         sent(end - start)
         return True
 
     def range_ended(self) -> None:
-        """All is there."""
+        """All bytes are here, and verified."""
         self._end(None)
 
     def broken(self, reason: str) -> None:
-        """It will not come."""
+        """The download has failed."""
         self._end(WarmingError(reason))
 
     def _add(self, count: int) -> None:
@@ -343,7 +343,7 @@ class _Drain:
 
     def _end(self, outcome: WarmingError | None) -> None:
         if self.ended.called:
-            return  # the pull was called off
+            return  # the pull was cancelled
         if outcome is None:
             self.ended.callback(None)
         else:
@@ -351,7 +351,7 @@ class _Drain:
 
 
 async def _in_turn(works: Iterable[Coroutine[Any, Any, None]], most: int) -> None:
-    """Do all of it, some at a time. The first failure, or a call off, ends all."""
+    """Run all works, at most ``most`` at a time. A failure or a cancellation ends all."""
     waiting = list(works)
     waiting.reverse()
 
@@ -376,6 +376,6 @@ def _is_foreign(blob: Descriptor) -> bool:
 
 
 def _plain(platform: str) -> str:
-    """A platform in the form in which two are compared: v8 is the one variant of arm64."""
+    """The normal form of a platform: arm64/v8 is the same as arm64."""
     lower = platform.lower()
     return lower.removesuffix("/v8") if "/arm64/" in lower else lower

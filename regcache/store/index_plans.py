@@ -1,7 +1,7 @@
-"""Statements that say what a selection comes to, before it is evicted.
+"""Statements that add up, for a plan, what evicting a selection would free.
 
-Sums are added up over ranges of numbers, in steps that leave the index's thread to others in
-between. Functions take the connection first, and run in that thread.
+The sums are made for one range of content ids after the other, in short steps, so that other work
+of the index's thread need not wait. Functions take the connection first, and run in that thread.
 """
 
 import sqlite3
@@ -32,25 +32,25 @@ from regcache.store.index_uses import MOST_REACHED
 from regcache.store.planned_parts import IS_SELECTED, NOT_PINNED, lost, staying
 
 STEP = 0.01
-"""Seconds after which a step ends, once what it has begun is done."""
+"""Seconds after which a step begins nothing more."""
 
 RANGE = 2000
-"""Numbers that are added up in one go."""
+"""Content ids whose sums one statement makes."""
 
 MOST_ITEMS = 200
-"""Images of a plan that are described at first; all of them count."""
+"""Images of a plan that its first page describes; the sums count all of them."""
 
 MOST_ENTRIES = 10_000
-"""Images of a plan that can be described later."""
+"""Images of a plan that its further pages can describe."""
 
 MOST_SKIPPED, MOST_PINNED = 200, 10_000
-"""Pinned tags of a plan that are named, and that are counted."""
+"""How many pinned tags of a plan are named, and how many are counted."""
 
 MOST_COMPARED = 400
-"""Places of the order that are looked at in one step where each is compared with a selection."""
+"""Contents in the order of eviction that one step compares with a selection."""
 
 MOST_NAMES, MOST_TAGS = 10, 50
-"""Names of one item that it shares something with, and tags of it."""
+"""Repositories that one item names as sharing contents with it, and its tags."""
 
 _PLACES = "places p"
 _CONTENTS = "places p CROSS JOIN contents c ON c.id = p.content_id"
@@ -67,7 +67,7 @@ FROM {} LEFT JOIN uses u ON u.content_id = p.content_id
 WHERE p.tags IS NOT NULL AND {} GROUP BY p.content_id HAVING {}
 """
 
-# As index_eviction says it, of a last use that is looked up anyway.
+# The condition of index_eviction, on the last use that the statement has joined already.
 _LAST_USED_BEFORE = "ifnull(max(u.last_use), p.since) <= :last_use"
 
 _IS_PINNED = """
@@ -87,7 +87,7 @@ CROSS JOIN upstreams u ON u.key = r.upstream
 LIMIT ?
 """
 
-# What pins cover is left out. 4096: as regcache.facts.BLOCK
+# Pinned contents are left out. 4096: as regcache.facts.BLOCK
 _SUM_IN_ORDER = f"""
 SELECT count(*), ifnull(sum(iif(
     EXISTS (SELECT 1 FROM pinned)
@@ -98,7 +98,7 @@ SELECT count(*), ifnull(sum(iif(
 """
 _ONE_IN_ORDER = f"{IN_ORDER} OFFSET ?"
 
-# What an image lists, and of each of that another stored manifest that lists it, if there is one.
+# All contents of an image, each with another stored manifest that lists it, if there is one.
 _REACHED = f"""
 WITH RECURSIVE reached (id) AS (
     VALUES (:image)
@@ -121,7 +121,7 @@ JOIN repositories r ON r.id = l.repository_id JOIN upstreams u ON u.key = r.upst
 WHERE l.content_id = ? LIMIT ?
 """
 
-# What is being downloaded has no link yet: the repository of what lists it is told.
+# A blob that is being downloaded has no link yet: then a repository is named that lists it.
 _NAMES = """
 SELECT u.name || '/' || r.name FROM contents c JOIN links l ON l.content_id = c.id
 JOIN repositories r ON r.id = l.repository_id JOIN upstreams u ON u.key = r.upstream
@@ -137,13 +137,13 @@ WHERE m.digest = :key LIMIT 1
 class PlanWork:
     """A plan that is being made. While a step runs it belongs to the index's thread.
 
-    :ivar after: behind which number the sums go on; None when they are done.
-    :ivar sums: of what was added up.
-    :ivar longest_unused: of the images, by (minus the last use, number).
-    :ivar entries: the same, the longest unused first; None before they are in order.
-    :ivar items: those that were described.
-    :ivar staying: images that may lose a part and are still to be looked at.
-    :ivar parts: those that do, with what they lose.
+    :ivar after: up to which content id the sums are made; None when they are complete.
+    :ivar sums: the sums so far.
+    :ivar longest_unused: images that go: (minus the last use, content id).
+    :ivar entries: the images in order, the longest unused first; None before they are sorted.
+    :ivar items: descriptions of the first entries.
+    :ivar staying: images that stay, may lose some of their contents, and were not checked yet.
+    :ivar parts: images that stay and lose some of their contents, with the bytes lost.
     """
 
     selection: Selection
@@ -162,7 +162,7 @@ class PlanWork:
 
 
 def step(connection: sqlite3.Connection, work: PlanWork) -> None:
-    """Do a part of it."""
+    """Do one step of the plan."""
     end = time.perf_counter() + STEP
     while not work.over and time.perf_counter() < end:
         if work.after is not None:
@@ -188,7 +188,7 @@ def _add_range(connection: sqlite3.Connection, work: PlanWork, after: int) -> in
         having = _LAST_USED_BEFORE if isfinite(work.selection.unused_since) else "true"
         images = connection.execute(_IMAGES.format(tables, where, having), names)
         work.longest_unused.extend((-last_use, number) for number, last_use in images)
-    # The first page is full of images that go, or of those that lose a part.
+    # Images that lose a part are looked for until either kind would fill the first page.
     if max(len(work.longest_unused), len(work.staying)) < MOST_ITEMS:
         work.staying |= staying(connection, work.selection, after, after + RANGE)
     if len(work.longest_unused) >= 2 * MOST_ENTRIES:
@@ -209,13 +209,14 @@ def _described(connection: sqlite3.Connection, entry: PlanEntry) -> PlanItem:
 
 
 def _ranked(work: PlanWork) -> list[tuple[float, int]]:
-    """The images that were unused for longest, in this order; so many as can be told of."""
+    """The images that were unused for longest, in this order; as many as can be described."""
     return sorted(work.longest_unused, reverse=True)[:MOST_ENTRIES]
 
 
 def describe(connection: sqlite3.Connection, number: int, last_use: float) -> PlanItem:
-    """An image, by its number.
+    """Describe an image.
 
+    :param number: its content id.
     :param last_use: Unix seconds; 0 where that is not known.
     """
     (key,) = connection.execute("SELECT digest FROM contents WHERE id = ?", (number,)).fetchone()
@@ -244,7 +245,7 @@ def describe(connection: sqlite3.Connection, number: int, last_use: float) -> Pl
 
 
 def image(connection: sqlite3.Connection, key: bytes) -> PlanItem | None:
-    """An image by its digest."""
+    """Describe an image by its digest; None if the index does not know it."""
     row = connection.execute(
         "SELECT id, ifnull((SELECT max(last_use) FROM uses WHERE content_id = id), 0)"
         " FROM contents WHERE digest = ?",
@@ -256,7 +257,7 @@ def image(connection: sqlite3.Connection, key: bytes) -> PlanItem | None:
 def describe_entries(
     connection: sqlite3.Connection, entries: Sequence[PlanEntry]
 ) -> list[PlanItem]:
-    """Images of a sweep, as they are by now; those that are known no more are left out."""
+    """Describe images of a sweep as they are now, without those that were forgotten since."""
     known = "SELECT 1 FROM contents WHERE id = ?"
     return [
         _described(connection, each)
@@ -275,7 +276,7 @@ def pinned_tags(connection: sqlite3.Connection) -> tuple[list[PlanSkipped], int]
 def stayed(
     connection: sqlite3.Connection, entries: Sequence[PlanEntry]
 ) -> list[tuple[Digest, str]]:
-    """The images of a sweep that are stored still, and why: ``pinned`` or ``used``."""
+    """The images of a sweep that are still stored, and why: ``pinned`` or ``used``."""
     found = [connection.execute(_STORED, (each.number,)).fetchone() for each in entries]
     return [
         (digest_from_key(row[0]), "pinned" if row[1] else "used")
@@ -285,18 +286,18 @@ def stayed(
 
 
 def name_of(connection: sqlite3.Connection, key: bytes) -> str:
-    """The name of a repository that has content; "" where none has."""
+    """The name of a repository that has the content; "" if none has."""
     row = connection.execute(_NAMES, {"key": key}).fetchone()
     return "" if row is None else str(row[0])
 
 
 @dataclass(slots=True)
 class OrderWork:
-    """A look for the end of what has to go so that so much is freed.
+    """A search for how far eviction must go in its order to free so many bytes.
 
-    :ivar wanted: bytes that are still to be found, in whole blocks.
-    :ivar selection: what counts.
-    :ivar position: how far they go; None: nothing has to.
+    :ivar wanted: bytes that are still missing, in whole blocks.
+    :ivar selection: the contents that count.
+    :ivar position: the last content so far that has to go; None: nothing has to.
     """
 
     wanted: int
@@ -306,12 +307,12 @@ class OrderWork:
 
     @property
     def compares(self) -> bool:
-        """Whether only a part of what is stored counts."""
+        """Whether only some of the stored contents count."""
         return bool(self.selection.upstream) or isfinite(self.selection.unused_since)
 
 
 def find_end(connection: sqlite3.Connection, work: OrderWork) -> None:
-    """Look at some of the order."""
+    """Do one step of the search."""
     end = time.perf_counter() + STEP
     while not work.over:
         if work.compares or not _go_over(connection, work):
@@ -321,7 +322,7 @@ def find_end(connection: sqlite3.Connection, work: OrderWork) -> None:
 
 
 def _go_over(connection: sqlite3.Connection, work: OrderWork) -> bool:
-    """Add up a part of the order in one go, and go on behind it, unless the end is within it."""
+    """Skip a stretch of the order by one sum; False if the search ends within it."""
     after = work.position or FIRST
     count, freed = connection.execute(_SUM_IN_ORDER, (*after, MOST_LOOKED_AT)).fetchone()
     if count < MOST_LOOKED_AT or freed >= work.wanted:
@@ -358,11 +359,11 @@ def look(
     targets: Sequence[RemovalTarget],
     by_pattern: Callable[[Repository, str], bool],
 ) -> list[RemovalEffect]:
-    """What removals, one after the other, would come to. Nothing is changed.
+    """The effects that removals would have, one after the other. Nothing is changed.
 
     :param by_pattern: whether a pattern pins a tag.
     """
-    begin(connection)  # outside, since what is rolled back would have to be made again
+    begin(connection)  # before it, or the rollback would drop this temporary table each time
     with undone(connection):
         return [
             remove(connection, target, 0, partial(by_pattern, target.repository))

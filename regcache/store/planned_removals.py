@@ -1,11 +1,12 @@
-"""What many removals come to together, found without changing anything.
+"""Works out what many removals have for an effect together, without changing anything.
 
-Each of them is looked at alone, or with a few others (:func:`regcache.store.index_plans.look`). So
-what several of them share seems to stay. Here the tables of :mod:`regcache.store.index_removal` are
-followed for one after the other, with what has gone before; each begins with what it came to:
+:func:`regcache.store.index_plans.look` gives the effect of each removal alone, or with a few
+others. By that, content that several of them share would stay. Here the tables of
+:mod:`regcache.store.index_removal` are followed for one removal after the other, together with what
+earlier ones have removed. Each removal begins with its effect alone:
 
 ======================  ====================================================================
-what has gone           what is looked at then
+what was removed        what is checked then
 ======================  ====================================================================
 a right to a manifest   the rights to what it lists, and whether that is needed still
 a right to anything     whether its bytes are needed
@@ -13,7 +14,7 @@ a manifest's bytes      whether what it lists is needed
 a tag                   the right to what it named
 ======================  ====================================================================
 
-It is done in steps that leave the index's thread to others in between.
+The work is done in short steps, so that other work of the index's thread need not wait.
 """
 
 import sqlite3
@@ -33,13 +34,13 @@ from regcache.store.index_schema import digest_from_key, digest_key
 from regcache.store.removal_conditions import HAS_RIGHT
 
 STEP = 0.01
-"""Seconds after which a step ends, once what it has begun is done."""
+"""Seconds after which a step begins nothing more."""
 
 MOST_DEEP, MOST_ABOVE = 4, 1000
-"""How far manifests above another are looked at, and how many of each level."""
+"""How many levels of manifests above a content are checked, and how many of each level."""
 
 MOST_READ = 10_000
-"""Rows that are read to find a level of them: manifests may list the same ones again and again."""
+"""Rows that are read to find one level: many rows may name the same manifest."""
 
 _STORED = """
 SELECT c.id, p.size, c.media_type
@@ -51,8 +52,8 @@ SELECT digest FROM mentions WHERE manifest_id = :manifest
 UNION SELECT c.digest FROM referrers r JOIN contents c ON c.id = r.manifest_id
 WHERE r.repository_id = :repository AND r.subject = :digest
 """
-# Each of those that may keep something: its place in their order, and what decides. They are read
-# one by one, until one keeps it.
+# Each statement finds rows that may keep a content: first the position in their order, then what
+# decides whether they do. They are read one by one, until one keeps the content.
 _FROM = "{0} >= :first AND (:end IS NULL OR {0} < :end)"
 _LISTERS = "mentions m CROSS JOIN contents c ON c.id = m.manifest_id"
 _LISTED = f"m.digest = :digest AND {_FROM.format('m.manifest_id')} ORDER BY m.manifest_id"
@@ -95,20 +96,22 @@ _Task = tuple[str, int, bytes]
 
 @dataclass(slots=True)
 class RemovalWork:
-    """Removals that are looked at together. While a step runs it belongs to the index's thread.
+    """The removals of a plan. While a step runs this belongs to the index's thread.
 
-    :ivar waiting: those that were not taken in yet.
-    :ivar tasks: what is to be looked at for the present one.
-    :ivar repository: of the present one; it names ``named`` by its digest, and ends the rights to
-        ``ending``.
-    :ivar tags: that are removed, by the numbers of repositories.
-    :ivar withdrawn: rights that end: repositories and digests.
+    :ivar waiting: all removals, each with its effect alone.
+    :ivar taken: how many of them were begun.
+    :ivar tasks: what is still to be checked for the present removal.
+    :ivar repository: the id of its repository.
+    :ivar named: the digest that it names; empty for a tag.
+    :ivar ending: the digests to which it ends rights.
+    :ivar tags: removed tags: repository ids and names.
+    :ivar withdrawn: rights that end: repository ids and digests.
     :ivar gone: contents that leave the disk, and what they take there (bytes of whole blocks).
-    :ivar targets: what each removal names, and where.
-    :ivar freed: the bytes that come free with each, behind those before it.
-    :ivar done: of each, whether those before it take along what it names.
-    :ivar keepers: by statement, repository and digest, what was found last that keeps it. It is
-        looked at first, since most removals leave it: else each would read all that went before it.
+    :ivar targets: what each removal names: repository id and digest.
+    :ivar freed: the bytes that each removal frees after all those before it.
+    :ivar done: whether earlier removals have removed already what this one names.
+    :ivar keepers: by statement, repository and digest, the row that kept the content last. It is
+        read first, since most removals do not change it: else all removed rows would be read again.
     """
 
     waiting: Sequence[tuple[RemovalTarget, RemovalEffect]]
@@ -128,24 +131,24 @@ class RemovalWork:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more goes."""
+        """Whether all removals are worked out."""
         return self.taken == len(self.waiting) and not self.tasks
 
     def add(self, *tasks: _Task) -> None:
-        """Look at something later."""
+        """Add tasks, each of them once."""
         for task in tasks:
             if task not in self.pending:
                 self.pending.add(task)
                 self.tasks.append(task)
 
     def goes(self, key: bytes, size: int) -> None:
-        """Content of so many bytes leaves the disk with the present removal."""
+        """Note that the present removal takes content of so many bytes off the disk."""
         taken = in_blocks(size)
         self.freed[-1] += 0 if key in self.gone else taken
         self.gone[key] = taken
 
     def result(self) -> PlannedRemovals:
-        """What all of it comes to."""
+        """The effect of all removals."""
         gone: dict[Digest, int] = {digest_from_key(key): size for key, size in self.gone.items()}
         each = [
             PlannedRemoval(target in self.withdrawn, freed, is_done and not freed)
@@ -155,30 +158,30 @@ class RemovalWork:
 
 
 def step(connection: sqlite3.Connection, work: RemovalWork) -> None:
-    """Do a part of it: one thing at least."""
+    """Do one step: one task at least."""
     end = time.perf_counter() + STEP
-    looking = _Looking(connection, work)
+    simulation = _Simulation(connection, work)
     while not work.over:
         if work.tasks:
             task = work.tasks.popleft()
             work.pending.discard(task)
-            looking.do(*task)
+            simulation.do(*task)
         else:
-            looking.take(*work.waiting[work.taken])
+            simulation.take(*work.waiting[work.taken])
             work.taken += 1
         if time.perf_counter() >= end:
             break
 
 
-class _Looking:
-    """Looks at the index as it would be."""
+class _Simulation:
+    """Checks the index as it would be after the removals so far."""
 
     def __init__(self, connection: sqlite3.Connection, work: RemovalWork) -> None:
         self._connection = connection
         self._work = work
 
     def take(self, target: RemovalTarget, effect: RemovalEffect) -> None:
-        """One more removal, and what it comes to alone."""
+        """Begin the next removal, with its effect alone."""
         work, repository = self._work, number_of(self._connection, target.repository) or 0
         named = b"" if effect.named is None else digest_key(effect.named)
         work.targets.append((repository, named))
@@ -190,7 +193,7 @@ class _Looking:
         work.tags.update((repository, tag) for tag in effect.tags)
         for each in effect.gone:
             key = digest_key(each.digest)
-            # Not what was evicted before, nor what the repository had lost its right to before.
+            # Not evicted content, nor content to which an earlier removal ended the right.
             if each.size and (key == work.named or (repository, key) not in work.withdrawn):
                 work.goes(key, each.size)
         for digest in effect.withdrawn:
@@ -199,7 +202,7 @@ class _Looking:
             work.add((_RIGHT, repository, named))
 
     def do(self, kind: str, repository: int, key: bytes) -> None:
-        """Look at one thing."""
+        """Do one task."""
         if kind == _BELOW:
             self._look_below(repository, key)
         elif kind == _BYTES:
@@ -232,7 +235,7 @@ class _Looking:
                 self._work.add((_BYTES, 0, each))
 
     def _is_own(self, key: bytes, number: int) -> bool:
-        """Whether the repository names it, had a right to it until now, or nobody else has one."""
+        """Whether the removal names it or ends a right to it, or nobody else has a right."""
         work, repository = self._work, self._work.repository
         if key == work.named:
             return True
@@ -268,7 +271,7 @@ class _Looking:
     def _is_kept_by(
         self, statement: str, repository: int, key: bytes, keeps: Callable[..., bool]
     ) -> bool:
-        """Whether something keeps content, the last of them first."""
+        """Whether a row keeps the content; the row that kept it last is read first."""
         place = (statement, repository, key)
         names = {"repository": repository, "digest": key}
         least = "" if statement is _TAGS_HERE else 0
@@ -303,7 +306,7 @@ class _Looking:
         return is_manifest and self._is_held([key], 0)
 
     def _is_held_above(self, key: bytes, besides: int) -> bool:
-        """The same, of content and of the manifests above it that stay."""
+        """Whether another repository has the content, or a manifest above it that stays."""
         level, found = [key], {key}
         for _ in range(MOST_DEEP + 1):
             if not level:
@@ -320,7 +323,7 @@ class _Looking:
         return [each for each in above if each not in self._work.gone][:MOST_ABOVE]
 
     def _is_held(self, keys: Collection[bytes], besides: int) -> bool:
-        """Whether a repository has one of them, by a tag or a link.
+        """Whether a repository has one of the contents, by a tag or a link.
 
         :param besides: the repository that does not count.
         """

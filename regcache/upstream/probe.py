@@ -1,7 +1,8 @@
 """Tests one URL of an upstream: its name, a connection, TLS, a token, and ``/v2/``.
 
-Each step happens once, over a connection of its own as far as TLS. The breaker does not hinder a
-test: who tests wants to know how it is now. It learns of a test that found nothing wrong.
+Each step is taken once. The connection and TLS are tested on a connection of their own. A test does
+not ask the breaker, since an operator wants to know the present state. A test that passes is
+reported to the breaker.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
@@ -37,7 +38,7 @@ from regcache.upstream.login import Login
 from regcache.upstream.token_client import RealmDeniedError
 from regcache.upstream.urls import Url
 
-#: Addresses of a name that are told.
+#: Addresses of a name that the step shows.
 _MOST_TOLD = 4
 _PING = "/v2/"
 _COMMON = (("Accept-Encoding", "identity"), ("User-Agent", "regcache"))
@@ -47,7 +48,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Done(Generic[T]):
-    """What a step gave; ``seconds`` where another step had taken its time."""
+    """The result of a step.
+
+    :ivar text: shown to the operator.
+    :ivar seconds: how long its work took, if that was done in another step; None: as measured.
+    """
 
     text: str
     result: T
@@ -56,7 +61,10 @@ class _Done(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _First:
-    """The answer to the first request, or the proof that it wanted."""
+    """What the first request gave: the ``Authorization`` that was asked for, or an answer.
+
+    :ivar seconds: the time of that answer.
+    """
 
     header: str = ""
     answer: Answer | None = None
@@ -64,11 +72,11 @@ class _First:
 
 
 class _ProbeFailedError(Exception):
-    """A step failed, and says so."""
+    """A step failed. Its :class:`ProbeStep` has the reason."""
 
 
 class _Steps:
-    """The steps that were taken; tells them whenever one has begun or ended."""
+    """The steps that were taken. All are reported whenever one begins or ends."""
 
     def __init__(
         self, now: Callable[[], float], tell: Callable[[Sequence[ProbeStep]], object]
@@ -96,7 +104,7 @@ class _Steps:
         return done.result
 
     def skip(self, name: str, text: str) -> None:
-        """There is nothing to do for a step."""
+        """Record a step that does not apply as passed."""
         self._put(ProbeStep(name, text=text, seconds=0.0, ok=True))
 
     def _put(self, step: ProbeStep) -> None:
@@ -110,10 +118,10 @@ class _Steps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeParts:
-    """What a test uses of the chain of its URL.
+    """The parts of the chain of a URL that a test uses.
 
-    :ivar agent: sends what it is given, without authorisation.
-    :ivar seconds: for an answer.
+    :ivar agent: sends requests as they are, without authorisation.
+    :ivar seconds: the time limit of an answer.
     """
 
     settings: ConnectionSettings
@@ -126,10 +134,10 @@ class ProbeParts:
 
 
 @implementer(IHandshakeListener)
-class _Line(Protocol):
-    """A connection that nothing is sent over.
+class _TestConnection(Protocol):
+    """A connection over which no request is sent.
 
-    :ivar secure: fires when TLS is up, and the certificate was found to be right.
+    :ivar secure: fires when TLS is up, and the certificate is valid; fails if that is lost.
     """
 
     def __init__(self) -> None:
@@ -141,7 +149,7 @@ class _Line(Protocol):
             self.secure.callback(None)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """There will be none."""
+        """TLS did not come up."""
         if not self.secure.called:
             self.secure.errback(reason)
 
@@ -150,7 +158,7 @@ class Probe:
     """Tests one URL.
 
     :param base: as configured.
-    :ivar url: for people.
+    :ivar url: as messages show it.
     """
 
     def __init__(self, upstream: str, base: Url, parts: ProbeParts) -> None:
@@ -164,8 +172,8 @@ class Probe:
     async def run(self, tell: Callable[[Sequence[ProbeStep]], object]) -> float | None:
         """Take the steps, up to the first that fails.
 
-        :param tell: called with all steps when one has begun or ended.
-        :returns: how far our clock is ahead of that of the URL (seconds), where it tells the time.
+        :param tell: called with all steps when one begins or ends.
+        :returns: by how many seconds our clock is ahead of the upstream's; None if it sends none.
         """
         self._skew = None
         steps = _Steps(self._clock.seconds, tell)
@@ -174,7 +182,7 @@ class Probe:
             await self._connect(steps)
             await self._ask(steps)
         except _ProbeFailedError:
-            pass  # the steps tell it
+            pass  # the steps have the reason
         return self._skew
 
     def _advice(self, *keys: str) -> str:
@@ -198,31 +206,32 @@ class Probe:
         return _Done(f"{', '.join(hosts[:_MOST_TOLD])}{more}", None)
 
     async def _connect(self, steps: "_Steps") -> None:
-        line = await steps.take("connect", self._dial(), self._advice("urls", "proxy"))
+        connection = await steps.take("connect", self._dial(), self._advice("urls", "proxy"))
         try:
             if self._origin.scheme == "https":
-                await steps.take("TLS", self._secure(line), self._advice("ca_file"))
+                await steps.take("TLS", self._secure(connection), self._advice("ca_file"))
             else:
-                line.secure.callback(None)
+                connection.secure.callback(None)
                 steps.skip("TLS", "none: its URL is http")
         finally:
-            hang_up(line)
+            hang_up(connection)
 
-    async def _dial(self) -> "_Done[_Line]":
+    async def _dial(self) -> "_Done[_TestConnection]":
         scheme, host = self._origin.scheme.encode("ascii"), self._origin.host.encode("ascii")
         netloc = self._origin.netloc.encode("ascii")
         uri = URI(scheme, netloc, host, self._origin.port, b"/", b"", b"", b"")
         endpoint = self._parts.endpoints.endpointForURI(uri)
-        factory = Factory.forProtocol(_Line)
+        factory = Factory.forProtocol(_TestConnection)
         factory.noisy = False
         connecting: Any = endpoint.connect(factory)
-        line: _Line = await self._translated(connecting)
-        peer: Any = None if line.transport is None else line.transport.getPeer()
+        connection: _TestConnection = await self._translated(connecting)
+        transport = connection.transport
+        peer: Any = None if transport is None else transport.getPeer()
         where = f"to {getattr(peer, 'host', '?')} port {getattr(peer, 'port', '?')}"
-        return _Done(where, line)
+        return _Done(where, connection)
 
-    async def _secure(self, line: _Line) -> "_Done[None]":
-        await self._within(self._parts.settings.connect_timeout, line.secure)
+    async def _secure(self, connection: _TestConnection) -> "_Done[None]":
+        await self._within(self._parts.settings.connect_timeout, connection.secure)
         return _Done("its certificate is right", None)
 
     async def _ask(self, steps: "_Steps") -> None:
@@ -230,7 +239,7 @@ class Probe:
         await steps.take(_PING, self._ping(first), self._advice("urls"))
 
     async def _first(self) -> "_Done[_First]":
-        """Ask without a proof, and get one if that is wanted."""
+        """Send the first request without authorisation; get a token if it is asked for."""
         began = self._clock.seconds()
         answer = await self._get("")
         if answer.status != 401:
@@ -260,7 +269,7 @@ class Probe:
         return answer
 
     def _skew_of(self, answer: Answer) -> float | None:
-        """How far we are ahead of the ``Date`` of an answer (RFC 9110, 6.6.1)."""
+        """By how many seconds we are ahead of the ``Date`` of an answer (RFC 9110, 6.6.1)."""
         for line in field_values(answer.headers, "date"):
             try:
                 return float(self._clock.seconds()) - parsedate_to_datetime(line).timestamp()
@@ -269,7 +278,7 @@ class Probe:
         return None
 
     async def _judge(self, answer: Answer, header: str) -> None:
-        """:raises UpstreamFailure: if it is not what a registry answers."""
+        """Check that a registry answered. :raises UpstreamFailure: if not."""
         status = answer.status
         await self._parts.reader.beginning(answer, 0)
         if status == 200:
@@ -284,7 +293,7 @@ class Probe:
         raise UpstreamBadAnswer(self._upstream, words, status=status)
 
     async def _challenge(self, answer: Answer) -> Challenge:
-        """What proof it wants. :raises UpstreamFailure: if we have none."""
+        """The challenge to answer. :raises UpstreamFailure: if we cannot answer any."""
         lines = field_values(answer.headers, "www-authenticate")
         await self._parts.reader.beginning(answer, 0)
         try:
@@ -324,7 +333,7 @@ class Probe:
         return await self._translated(limited)
 
     async def _translated(self, waiting: "Deferred[T]") -> T:
-        """:raises UpstreamFailure: in the place of all that Twisted raises of connections."""
+        """Turn what Twisted raises into a failure. :raises UpstreamFailure:"""
         try:
             return await waiting
         except Exception as raised:  # noqa: BLE001 - as in the chain

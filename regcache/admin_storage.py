@@ -79,6 +79,7 @@ class StorageSources:
             engine.index.pins,
             engine.index.removals,
             stored=lambda: engine.ledger.contents,
+            partials=engine.store.old_partials,
             busy=self._busy,
         )
         return Planner(engine.reactor, sources, engine.sweeper, engine.removal)

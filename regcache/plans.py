@@ -126,7 +126,8 @@ class PlanSkipped:
 class PlanSums:
     """How much goes.
 
-    :ivar contents: manifests and blobs, and bytes of disk that come ``freed`` with them.
+    :ivar contents: manifests and blobs.
+    :ivar freed: bytes of disk that come free with all that goes.
     :ivar images: manifests that no other one lists; ``tags`` name them.
     """
 
@@ -142,6 +143,16 @@ class PlanSums:
             self.images + more.images,
             self.tags + more.tags,
         )
+
+
+class PartialSums(NamedTuple):
+    """How many partial files there are, of downloads that were left off, and what they take.
+
+    :ivar bytes: of disk.
+    """
+
+    files: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +197,7 @@ class Plan:
 
     :ivar expires: Unix seconds after which it cannot be run.
     :ivar kept: bytes that stay.
+    :ivar partials: what goes of downloads that were left off.
     :ivar entries: what goes, the longest unused first; a bounded number.
     :ivar items: the first of them.
     :ivar skipped_more: how many more stay than are named.
@@ -203,6 +215,7 @@ class Plan:
     _: KW_ONLY
     sums: PlanSums
     kept: int
+    partials: PartialSums = PartialSums()
     entries: tuple[PlanEntry, ...] = ()
     items: tuple[PlanItem, ...]
     skipped: tuple[PlanSkipped, ...]

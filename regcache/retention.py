@@ -95,6 +95,11 @@ class Selection:
     until: Position | None = None
 
     @property
+    def takes_partials(self) -> bool:
+        """Whether what is left of downloads goes, too: it has no place in the order."""
+        return self.until is None
+
+    @property
     def last_use(self) -> float:
         """The latest last use of what is to go."""
         return min(self.before, self.unused_since)

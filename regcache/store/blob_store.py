@@ -13,6 +13,7 @@ from regcache.digests import Digest
 from regcache.facts import in_blocks
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import Found, IBlobStore, IPartialFile, IWorkPool, Verified
+from regcache.plans import PartialSums
 from regcache.store.content_file import CachedReads
 from regcache.store.content_look_up import ContentLookUp
 from regcache.store.content_names import ContentNames
@@ -39,11 +40,9 @@ class BlobStore:
     :param changed: called when content was stored or removed, with its digest, and with how many
         more bytes of disk are used now, in whole blocks, and whether no download claimed them.
     :param parked: called with each change of the bytes that partial files take which are not open.
-    :param damaged: called with the digest and size of content that was found to be damaged;
-        it is removed, if that is possible.
+    :param damaged: called with digest and size of damaged content; it is removed, if possible.
     :param reading: what is verified when it is read.
-    :param system: the open file system, so that one call can sync many files; without it each file
-        is synced by itself.
+    :param system: the open file system, so that one call syncs many files; else each is by itself.
     :param later: see :class:`~regcache.store.shared_jobs.SharedJobs`.
     :ivar removals: which contents were removed, or are about to be.
     :ivar backlog: content in memory that was sent to clients, and is not stored yet.
@@ -75,10 +74,9 @@ class BlobStore:
             pool, paths, stored=self._kept, removed=self._removed, later=later
         )
         leaving, self.removals = self._names.leaving, self._names.removals
-        soundness = Soundness(self._syncs.__contains__, reading, clock)
-        self.soundness = soundness
+        self.soundness = Soundness(self._syncs.__contains__, reading, clock)
         self._contents = ContentLookUp(
-            pool, paths, cached, soundness, leaving=leaving, lost=self._lost, later=later
+            pool, paths, cached, self.soundness, leaving=leaving, lost=self._lost, later=later
         )
         self.backlog = Backlog()
         self._partials = PartialFiles(
@@ -172,9 +170,13 @@ class BlobStore:
         """The partial files; a bounded number. Fails with OSError."""
         return self._partials.facts()
 
-    def sweep_partials(self, before: float) -> "Deferred[int]":
-        """Remove partial files that are closed and older. Gives the bytes of disk that it freed."""
-        return self._partials.sweep(before)
+    def sweep_partials(self, before: float, upstream: str = "") -> "Deferred[int]":
+        """Remove partial files that are closed and older. Gives the bytes that it freed."""
+        return self._partials.sweep(before, upstream)
+
+    def old_partials(self, before: float, upstream: str = "") -> "Deferred[PartialSums]":
+        """What :meth:`sweep_partials` would remove. Fails with OSError."""
+        return self._partials.sums(before, upstream)
 
     def reading(self) -> Iterator[Digest]:
         """The digests of contents that somebody reads, or is opening."""

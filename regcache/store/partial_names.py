@@ -111,6 +111,15 @@ def read_source(path: str, digest: Digest) -> Repository | None:
     return None
 
 
+def read_upstream(path: str) -> str:
+    """The name of the upstream that gave the content beside a sidecar; "" if unknown. Blocks."""
+    with suppress(OSError, ValueError, RecursionError):
+        document = _load(path)
+        _require(isinstance(document, dict))
+        return understand(document.get("upstream")).name
+    return ""
+
+
 def _load(path: str) -> Any:
     """:raises OSError, ValueError, RecursionError: if it is none, or too large for one."""
     descriptor, status = open_regular(path, os.O_RDONLY)

@@ -21,13 +21,14 @@ from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.interfaces import IWorkPool
 from regcache.light_dataclass import dataclass
+from regcache.plans import PartialSums
 from regcache.store.aside import NotOursError
 from regcache.store.content_file import CachedReads, OpenFile
 from regcache.store.identities import describe
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.leaving import LeavingContents
 from regcache.store.partial import PartialFile
-from regcache.store.partial_names import PartialNames
+from regcache.store.partial_names import PartialNames, read_upstream
 from regcache.store.paths import TEMPORARY_SUFFIX, PartialKey, StorePaths, partial_key
 from regcache.store.pool import handed_over
 
@@ -201,16 +202,30 @@ class PartialFiles:
         """The partial files in the folder; a bounded number. Fails with OSError."""
         return self._pool.run(_list_facts, self._paths, self._boot_id)
 
-    def sweep(self, before: float) -> "Deferred[int]":
+    def sums(self, before: float, upstream: str = "") -> "Deferred[PartialSums]":
+        """What :meth:`sweep` would remove. Fails with OSError."""
+        return handed_over(Deferred.fromCoroutine(self._sums(before, upstream)))
+
+    async def _sums(self, before: float, upstream: str) -> PartialSums:
+        keys = await self._pool.run(_list_keys, self._paths, upstream)
+        closed = [key for key in keys if key not in self._locks]
+        facts = await self._pool.run(_facts_of, self._paths, self._boot_id, closed)
+        sizes = [each.allocated for each in facts if each.modified_at < before]
+        return PartialSums(len(sizes), sum(sizes))
+
+    def sweep(self, before: float, upstream: str = "") -> "Deferred[int]":
         """Remove files that are not open and were last written before a time (Unix seconds).
 
+        :param upstream: only what an upstream of this name gave; "": any.
         :returns: how many bytes of disk that freed. Fails with OSError.
         """
-        return handed_over(Deferred.fromCoroutine(self._sweep(before)))
+        return handed_over(Deferred.fromCoroutine(self._sweep(before, upstream)))
 
-    async def _sweep(self, before: float) -> int:
-        await self._pool.run(_remove_temporaries, self._paths, before)
-        return await self._remove_all(await self._pool.run(_list_keys, self._paths), before)
+    async def _sweep(self, before: float, upstream: str) -> int:
+        if not upstream:
+            await self._pool.run(_remove_temporaries, self._paths, before)
+        keys = await self._pool.run(_list_keys, self._paths, upstream)
+        return await self._remove_all(keys, before)
 
     def sources(self, digest: Digest) -> "Deferred[set[Repository]]":
         """For which repositories files of a digest were fetched that are not open, as they say."""
@@ -265,21 +280,41 @@ def partial_keys(digest: Digest, upstream: UpstreamIdentity | None) -> list[Part
 def _places(upstream: UpstreamIdentity | None) -> tuple[str, ...]:
     if upstream is None:
         return ("",)
-    texts = (upstream.name, json.dumps(describe(upstream)))
-    return tuple(sha256(text.encode()).hexdigest()[:16] for text in texts)
+    return (_place(upstream.name), _place(json.dumps(describe(upstream))))
 
 
-def _list_keys(paths: StorePaths) -> list[PartialKey]:
-    """The keys of the files in the folder. Blocks."""
+def _place(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def _list_keys(paths: StorePaths, upstream: str = "") -> list[PartialKey]:
+    """The keys of the files in the folder that an upstream of this name gave; "": of all. Blocks.
+
+    Where another one of its name came before it, only what is written beside a file tells whose it
+    is.
+    """
     with os.scandir(paths.partials) as entries:
         keys = {partial_key(entry.name) for entry in islice(entries, _MOST_NAMES)}
-    return sorted((key for key in keys if key is not None), key=str)
+    found = sorted((key for key in keys if key is not None), key=str)
+    if not upstream:
+        return found
+    usual = _place(upstream)
+    return [
+        key
+        for key in found
+        if key.upstream == usual or read_upstream(paths.sidecar(key)) == upstream
+    ]
 
 
 def _list_facts(paths: StorePaths, boot_id: str) -> list[PartialFact]:
     """Facts about all files that hold bytes. Blocks."""
+    return _facts_of(paths, boot_id, _list_keys(paths))
+
+
+def _facts_of(paths: StorePaths, boot_id: str, keys: list[PartialKey]) -> list[PartialFact]:
+    """Facts about those of some files that hold bytes. Blocks."""
     facts = []
-    for key in _list_keys(paths):
+    for key in keys:
         names = PartialNames(paths, key, boot_id)
         allocated, modified_at = names.allocated(), names.modified_at()
         if allocated is not None and modified_at is not None:

@@ -43,6 +43,8 @@ def plan_of(name: str = "p1", **more: Any) -> dict[str, Any]:
         "kept_bytes": MIB,
         "tags": 2,
         "images": 1,
+        "partials": 0,
+        "partial_bytes": 0,
         "items": [ITEM],
         "next": None,
         "skipped": [],
@@ -310,6 +312,14 @@ class SweepTests(RemovalCase):
         code, out, _ = self.run_work(purge, "purge", "--yes")
         self.assertEqual((code, self.calls()[:2]), (0, ["plans", "plans/run"]))
         self.assertIn("0 images, 0 tags: 2.0 MiB come free", out)
+
+    def test_partials(self) -> None:
+        """Where only parts of downloads are left, these are shown, and go."""
+        left = {"partials": 2, "partial_bytes": 2 * MIB}
+        self.daemon.answer(MAKE_PLAN, plan_of(items=[], images=0, tags=0, **left))
+        code, out, _ = self.run_work(purge, "purge", "--yes")
+        self.assertEqual((code, self.calls()[:2]), (0, ["plans", "plans/run"]))
+        self.assertEqual(out.splitlines()[0], "and 2 unfinished downloads: 2.0 MiB")
 
     def test_purge(self) -> None:
         """Everything, or what an upstream has."""

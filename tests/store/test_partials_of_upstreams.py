@@ -91,3 +91,17 @@ class UpstreamsTests(StoreTestCase):
         self.assertEqual(len(self.successResultOf(self.store.partials())), 3)
         self.successResultOf(self.store.sweep_partials(2.0**40))
         self.assertEqual(os.listdir(self.paths.partials), [])
+
+    def test_swept_of_one(self) -> None:
+        """Of one upstream what it gave goes, and what another one of its name did before it."""
+        other = UpstreamIdentity("a.test", ("https://elsewhere.test",))
+        files = [self.begin(each, CONTENT[:5000]) for each in (A, other, B)]
+        for file in files:
+            self.successResultOf(file.save())
+            file.close()
+        told = self.successResultOf(self.store.old_partials(2.0**40, "a.test"))
+        self.assertEqual(told, (2, 2 * 8192))
+        freed = self.successResultOf(self.store.sweep_partials(2.0**40, "a.test"))
+        self.assertEqual((freed, len(self.names())), (told.bytes, 1))
+        self.assertEqual(self.successResultOf(self.store.old_partials(2.0**40)), (1, 8192))
+        self.assertEqual(self.successResultOf(self.store.old_partials(0)), (0, 0))

@@ -16,7 +16,7 @@ from regcache.digests import Digest
 from regcache.facts import Manifest, Percentage, in_blocks
 from regcache.generations import Generations
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
-from regcache.interfaces import IWorkPool
+from regcache.interfaces import IPartialFile, IWorkPool
 from regcache.retention import YOUNG_FOR
 from regcache.store.blob_store import BlobStore
 from regcache.store.index import SqliteIndex
@@ -29,7 +29,7 @@ from regcache.store.space import (
     SpaceLimits,
     SpaceMonitor,
 )
-from tests.support.index_cases import manifest_of, mention, repository_of
+from tests.support.index_cases import HUB, manifest_of, mention, repository_of
 from tests.support.pools import ImmediatePool
 
 MIB = 2**20
@@ -137,6 +137,7 @@ class Storage:
             self.index.pins,
             self.index.removals,
             stored=lambda: self.ledger.contents,
+            partials=self.store.old_partials,
             busy=lambda: self.busy,
         )
 
@@ -184,6 +185,20 @@ class Storage:
         """A tag names a manifest."""
         now = self.clock.seconds()
         self.index.record_tag(repository_of(repository), tag, digest, now)
+
+    def add_partial(self, name: str, size: int, upstream: UpstreamIdentity = HUB) -> Digest:
+        """What is left of a download that was left off a while ago."""
+        digest = Digest.of(name.encode())
+        opened: list[IPartialFile] = []
+        self.store.open_partial(digest, upstream).addCallback(opened.append)
+        (file,) = opened
+        file.write(0, [b"." * size])
+        file.save()
+        file.close()
+        at = self.clock.seconds() - 1
+        for each in os.scandir(self.paths.partials):
+            os.utime(each, (at, at))
+        return digest
 
     def add_manifest(self, name: str, *listed: Digest) -> Manifest:
         """The same of a manifest."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.digests import Digest
@@ -12,6 +13,7 @@ from regcache.light_dataclass import dataclass
 from regcache.plans import (
     LASTS,
     NothingPlannedError,
+    PartialSums,
     Plan,
     PlanEntry,
     PlanItem,
@@ -44,6 +46,8 @@ class PlanSources:
     """What plans are made of.
 
     :ivar stored: bytes that are stored.
+    :ivar partials: what is left of downloads from an upstream (by its name; "": from any) and was
+        last written before a time.
     :ivar busy: what is in use now, and why it stays: ``open`` or ``downloading``.
     """
 
@@ -52,6 +56,7 @@ class PlanSources:
     pins: IPins
     removals: IRemovalIndex
     stored: Callable[[], int]
+    partials: "Callable[[float, str], Deferred[PartialSums]]"
     busy: Callable[[], Iterable[tuple[Digest, str]]]
 
 

@@ -39,6 +39,7 @@ from regcache.digests import Digest
 from regcache.plans import (
     LASTS,
     NothingPlannedError,
+    PartialSums,
     Plan,
     PlanAction,
     PlanChangedError,
@@ -176,7 +177,7 @@ class Planner:
             for digest, why in await self._sources.plans.stayed(whole[start : start + AT_ONCE]):
                 stayed.setdefault(digest, why)
         named, more = await self._named(list(stayed.items()))
-        return PlanOutcome(swept.contents, swept.freed, tuple(named), more)
+        return PlanOutcome(swept.contents, swept.all_freed, tuple(named), more)
 
     async def _delete(self, plan: Plan, progress: Callable[[int], None], by: str) -> PlanOutcome:
         contents = freed = 0
@@ -202,19 +203,22 @@ class Planner:
 
     async def _sweep(self, request: PlanRequest) -> Plan:
         selection = await self._selection(request)
-        sums: PlanSums = PlanSums()
+        sums, partials = PlanSums(), PartialSums()
         entries: Sequence[PlanEntry] = ()
         items: Sequence[PlanItem] = ()
         if selection is not None:
             sums, entries, items = await self._sources.plans.sums(selection)
+            if selection.takes_partials:
+                partials = await self._sources.partials(selection.last_use, selection.upstream)
         pinned, more_pinned = await self._sources.plans.pinned_tags()
         busy, more_busy = await self._named(list(self._sources.busy()))
         return Plan(
             self._new_id(),
             request,
             self._clock.seconds() + LASTS,
-            sums=sums,
+            sums=sums + PlanSums(freed=partials.bytes),
             kept=max(0, self._sources.stored() - sums.freed),
+            partials=partials,
             entries=tuple(entries),
             items=tuple(replace(each, reason=_reason(request)) for each in items),
             skipped=(*pinned, *busy),

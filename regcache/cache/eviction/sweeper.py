@@ -44,7 +44,8 @@ class Swept:
 class Sweeper:
     """Sweeps, one sweep after the other.
 
-    :param sweep_partials: removes what is left of downloads, and was last written before a time.
+    :param sweep_partials: removes what is left of downloads from an upstream (by its name; "": from
+        any) and was last written before a time.
     :param evicted: told how many bytes went.
     :ivar last: the last sweep that has ended.
     """
@@ -58,7 +59,7 @@ class Sweeper:
         eviction: ContentEviction,
         *,
         pins: IPins,
-        sweep_partials: "Callable[[float], Deferred[int]]",
+        sweep_partials: "Callable[[float, str], Deferred[int]]",
         evicted: Callable[[int], None],
     ) -> None:
         self._clock = clock
@@ -85,7 +86,7 @@ class Sweeper:
             self._turns.release()
         self.last = swept
         await self._note(swept)
-        if swept.contents:
+        if swept.contents or swept.partials:
             self._log.info(
                 "swept {size}, {contents} manifests and blobs, in {seconds:.1f} s",
                 size=in_units(swept.all_freed),
@@ -127,8 +128,9 @@ class Sweeper:
                 freed += sum(in_blocks(each.size) for each in gone)
                 progress(freed)
                 await deferLater(self._clock, 0)  # others have their turn
-        if not selection.upstream and selection.until is None:
-            partials = await self._sweep_partials(selection.last_use)
+        if selection.takes_partials:
+            partials = await self._sweep_partials(selection.last_use, selection.upstream)
+            progress(freed + partials)
         seconds = self._clock.seconds() - began
         return Swept(began, seconds, contents, freed, partials, tuple(busy))
 

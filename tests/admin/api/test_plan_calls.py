@@ -115,6 +115,15 @@ class PlanCallTests(StorageApiCase):
         problem = self.assert_problem(self.post("plans", {"action": "sweep"}, ROOT), 400, "INVALID")
         self.assertEqual(problem["params"]["field"], "unused_for_days")
 
+    def test_partials(self) -> None:
+        """What is left of downloads is told, and counts in what comes free."""
+        self.storage.add_partial("one", MIB)
+        plan = self.plan(action="purge")
+        self.assertEqual((plan["partials"], plan["partial_bytes"]), (1, MIB))
+        job = self.run_plan(plan["plan"])
+        self.assertEqual(job["result"]["freed_bytes"], plan["freed_bytes"])
+        self.assertEqual((job["done_bytes"], job["total_bytes"]), (plan["freed_bytes"],) * 2)
+
     def test_delete(self) -> None:
         """A tag, a digest and a whole repository can be deleted."""
         for target in (

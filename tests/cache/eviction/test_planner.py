@@ -65,7 +65,7 @@ class PlannerCase(SweepCase):
     def run_plan(self, plan: Plan) -> PlanOutcome:
         """Run it."""
 
-        before, told = self.storage.on_disk(), [0]
+        before, told = self.taken(), [0]
 
         async def run() -> PlanOutcome:
             taken = await self.storage.planner.take(plan.id)
@@ -73,9 +73,13 @@ class PlannerCase(SweepCase):
 
         outcome: PlanOutcome = self.result(run())
         self.assertEqual(told, sorted(told))
-        freed = before - self.storage.on_disk()
+        freed = before - self.taken()
         self.assertEqual((told[-1], outcome.freed), (freed, freed))
         return outcome
+
+    def taken(self) -> int:
+        """Bytes of disk that are taken."""
+        return self.storage.on_disk() + self.storage.ledger.parked
 
     def gone(self) -> set[Digest]:
         """What is not stored any more."""
@@ -172,6 +176,29 @@ class SweepPlanTests(PlannerCase):
         """Only what one upstream gave."""
         self.assertEqual(self.plan(PlanAction.PURGE, upstream=QUAY).sums.contents, 0)
         self.assertEqual(self.plan(PlanAction.PURGE, upstream=HUB).sums.contents, 5)
+
+    def test_partials(self) -> None:
+        """What is left of downloads is shown, of the upstream alone that is meant, and goes."""
+        self.storage.add_partial("one", 10_000)
+        self.storage.add_partial("other", MIB, QUAY)
+        contents = self.plan(PlanAction.SWEEP, to_bytes=0).sums.freed
+        plan = self.plan(PlanAction.PURGE, upstream=QUAY)
+        self.assertEqual((plan.partials, plan.sums.freed), ((1, MIB), MIB))
+        self.assertEqual(plan.kept, self.storage.on_disk())
+        self.run_plan(plan)
+        plan = self.plan(PlanAction.PURGE)
+        self.assertEqual((plan.partials, plan.sums.freed), ((1, 12_288), contents + 12_288))
+        self.assertEqual(self.run_plan(plan).freed, plan.sums.freed)
+        self.assertEqual(self.taken(), 0)
+        self.storage.add_partial("young", 10_000)
+        self.assertEqual(self.plan(PlanAction.SWEEP, unused_for=DAY).partials, (0, 0))
+
+    def test_partial_that_is_open(self) -> None:
+        """A download that goes on stays, and nothing of it is shown."""
+        digest = self.storage.add_partial("one", 10_000)
+        file = self.successResultOf(self.storage.store.open_partial(digest, HUB))
+        self.assertEqual(self.plan(PlanAction.PURGE).partials, (0, 0))
+        file.close()
 
     def test_busy(self) -> None:
         """What is in use is named as what stays; at a run it stays, and is told of."""

@@ -30,6 +30,8 @@ import { failure, skeleton } from "./panel.js";
  * @property {number} kept_bytes
  * @property {number} tags
  * @property {number} images
+ * @property {number} partials of downloads that were left off
+ * @property {number} partial_bytes
  * @property {Array<{ name: string, tags: string[], digest: string | null, unused_days: number | null, size_bytes: number, frees_bytes: number, reason: string, shared_with: string[], whole: boolean }>} items whole: it goes itself, not only layers of it
  * @property {string | null} next
  * @property {Array<{ name: string, reference: string, why: string }>} skipped
@@ -157,7 +159,8 @@ export function planSums(plan) {
   return html`<div class="sum"><div><b>${bigSize(plan.freed_bytes)}</b><span>${t("plan.freed")}</span></div>
     ${plan.kept_bytes ? html`<div><b>${bigSize(plan.kept_bytes)}</b><span>${t("plan.kept")}</span></div>` : nothing}
     <div><b>${plan.images}</b><span>${t("plan.images", { n: plan.images, tags: t("plan.tags", { n: plan.tags }) })}</span></div>
-    ${parts ? html`<div><b>${parts}</b><span>${t("plan.parts", { n: parts })}</span></div>` : nothing}</div>`;
+    ${parts ? html`<div><b>${parts}</b><span>${t("plan.parts", { n: parts })}</span></div>` : nothing}
+    ${plan.partials ? html`<div><b>${plan.partials}</b><span>${t("plan.partials", { n: plan.partials, size: size(plan.partial_bytes) })}</span></div>` : nothing}</div>`;
 }
 
 /** @param {Plan} plan */

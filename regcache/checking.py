@@ -1,4 +1,4 @@
-"""Puts together what finds out whether stored content is right: a part of the composition root."""
+"""Builds what verifies stored content: a part of the composition root."""
 
 from collections.abc import Callable
 from dataclasses import field
@@ -20,13 +20,13 @@ from regcache.store.store_check import CheckResult, StoreCheck
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """What finds out whether stored content is what it has to be.
+    """The parts that verify stored content.
 
-    :ivar pool: one thread, which has the lowest priority.
-    :ivar scrub: verifies all of it again and again.
-    :ivar verification: verifies all of it at once, if somebody wants that.
-    :ivar suspicions: has blobs verified that clients have found to be damaged.
-    :ivar damage: what was found to be damaged, by whatever of these, or by reading it.
+    :ivar pool: one thread, with the lowest priority.
+    :ivar scrub: verifies all content again and again.
+    :ivar verification: verifies all content at once, on demand.
+    :ivar suspicions: has a blob verified that a client seems to have found damaged.
+    :ivar damage: counts the damage that these find, or that a read finds.
     """
 
     pool: WorkPool
@@ -40,7 +40,7 @@ class Checking:
         progress: Callable[[int, int, CheckResult], object],
         upstream: UpstreamIdentity | None,
     ) -> None:
-        """Verify all that is stored, or what an upstream has; see :class:`StoreVerification`."""
+        """Verify all content, or that of one upstream; see :class:`StoreVerification`."""
         result = await self.verification.run(progress, upstream)
         if upstream is None and not result.damaged_count:
             self.damage.clear()
@@ -55,10 +55,10 @@ def build_checking(
     lost: Callable[[Digest], object],
     every: float | None,
 ) -> Checking:
-    """Put it together.
+    """Build the parts.
 
-    :param lost: called with content that has no file any more.
-    :param every: in which time all of it is verified (seconds); None: never.
+    :param lost: called with content whose file is missing.
+    :param every: within how many seconds the scrub verifies everything; None: it does not run.
     """
     pool = WorkPool(reactor, "idle", 1)
     check = StoreCheck(index, store, paths, pool=IdlePool(pool), clock=reactor, lost=lost)

@@ -1,11 +1,11 @@
-"""What was found to be damaged of what is stored."""
+"""Counts stored contents that were found to be damaged."""
 
 
 class DamageRecord:
-    """Counts it.
+    """Counts damaged contents.
 
-    :ivar count: contents since the start, or since all was last found to be right.
-    :ivar last: when the last one was found (Unix seconds); None where there is none.
+    :ivar count: since the start, or since a verification of everything last found no damage.
+    :ivar last: when the last one was found (Unix seconds); None if there is none.
     """
 
     def __init__(self) -> None:
@@ -13,7 +13,7 @@ class DamageRecord:
         self.last: float | None = None
 
     def found(self, now: float) -> None:
-        """Another one, wherever it was found.
+        """Count another one.
 
         :param now: Unix seconds.
         """
@@ -21,5 +21,5 @@ class DamageRecord:
         self.last = now
 
     def clear(self) -> None:
-        """All that is stored is right."""
+        """Begin anew: a verification of everything found no damage."""
         self.count, self.last = 0, None

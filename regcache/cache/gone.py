@@ -1,6 +1,6 @@
-"""What left the cache lately: when, how, and at whose wish. For those who look for it.
+"""Remembers what left the cache lately: when, how, and who deleted it. The admin API shows that.
 
-A restart forgets it.
+It is lost at a restart.
 """
 
 from collections.abc import Callable, Hashable
@@ -20,7 +20,7 @@ MOST_GONE = 10_000
 
 
 class GoneHow(Enum):
-    """How something left."""
+    """How content left."""
 
     DELETED = "deleted"
     SWEPT = "swept"
@@ -28,10 +28,10 @@ class GoneHow(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """When something left, and how.
+    """When content left, and how.
 
     :ivar time: Unix seconds.
-    :ivar by: the account that deleted it; "" where that is not known.
+    :ivar by: the account that deleted it; "" if that is not known.
     """
 
     time: float
@@ -40,7 +40,7 @@ class Gone:
 
 
 class GoneLately:
-    """Remembers what left. A subscriber of :mod:`regcache.cache.forgetting`, for what is swept.
+    """Remembers what left. It subscribes to :mod:`regcache.cache.forgetting` for evicted content.
 
     :param seconds: gives the time.
     """
@@ -53,9 +53,9 @@ class GoneLately:
         return len(self._gone)
 
     def note_deleted(self, repository: Repository, effect: RemovalEffect, by: str) -> None:
-        """Something of a repository was deleted.
+        """Remember what was deleted in a repository.
 
-        :param by: the account that wished it; "" for none.
+        :param by: the account that asked for it; "" for none.
         """
         gone = Gone(self._seconds(), GoneHow.DELETED, by)
         self._gone.put(repository, gone)
@@ -65,13 +65,13 @@ class GoneLately:
             self._gone.put(RepositoryContent(repository, effect.named), gone)
 
     def forget(self, message: Forgotten) -> "Deferred[None] | None":
-        """Content is evicted."""
+        """Remember content that was evicted."""
         if message.evicted:
             self._gone.put(message.key, Gone(self._seconds(), GoneHow.SWEPT))
         return None
 
     def find(self, repository: Repository, reference: str | Digest | None = None) -> Gone | None:
-        """What was deleted of a repository; without a reference, whatever it was last."""
+        """The deletion of a reference; without a reference, the last one in the repository."""
         if reference is None:
             return self._gone.get(repository)
         if isinstance(reference, Digest):

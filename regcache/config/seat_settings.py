@@ -135,4 +135,6 @@ class SeatSettings(LimitSettings):
         "The only upstreams that it may use.",
         default=None,
     )
-    note: str | None = key_field(Nullable(text(LONGEST_NOTE)), "Whatever.", default=None)
+    note: str | None = key_field(
+        Nullable(text(LONGEST_NOTE)), "A note for administrators.", default=None
+    )

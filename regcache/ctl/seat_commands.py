@@ -78,7 +78,7 @@ def _add_changing_options(parser: argparse.ArgumentParser, is_new: bool) -> None
         parser.add_argument(f"--{key}", metavar="SIZE", help=f"bytes {what}, such as 20GiB")
     parser.add_argument("--downloads", metavar="COUNT", help="blobs at once")
     parser.add_argument("--upstreams", metavar="NAMES", help="the only ones, with commas")
-    parser.add_argument("--note", help="whatever")
+    parser.add_argument("--note", help="a note for administrators")
     parser.add_argument(
         "--password-stdin", action="store_true", help="its password is the line of standard input"
     )

@@ -26,8 +26,8 @@ from regcache.store.spooled import Backlog, SpooledFile
 from regcache.store.sync import FileSystem, SyncQueue
 
 
-def _nobody(*_: object) -> None:
-    """Does nothing: the default of callbacks."""
+def _ignore(*_: object) -> None:
+    """Do nothing: the default of callbacks."""
 
 
 @implementer(IBlobStore)
@@ -57,9 +57,9 @@ class BlobStore:
         paths: StorePaths,
         *,
         boot_id: str,
-        changed: Callable[[Digest, int, bool], None] = _nobody,
-        parked: Callable[[int], None] = _nobody,
-        damaged: Callable[[Digest, int], None] = _nobody,
+        changed: Callable[[Digest, int, bool], None] = _ignore,
+        parked: Callable[[int], None] = _ignore,
+        damaged: Callable[[Digest, int], None] = _ignore,
         reading: Reading = Reading.SMALL,
         system: FileSystem | None = None,
         later: Later | None = None,

@@ -63,7 +63,7 @@ class SqliteIndex:
     :ivar places: where bytes lie, and which of them may be evicted.
     :ivar pins: what is pinned.
     :ivar plans: what removals would come to.
-    :ivar lost: called when stored content is found to be gone, by whatever.
+    :ivar lost: called when the file of stored content is found to be missing.
     :ivar catalogue: what is asked of it by those who look at the cache.
 
     Start the pools, then :meth:`open`; :meth:`close`, then stop the pools.

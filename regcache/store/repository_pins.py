@@ -1,7 +1,7 @@
-"""What the pins of one repository keep from being removed from it.
+"""Tells what the pins of one repository protect from removal.
 
-A pin counts where it was set: other repositories may have the same content removed, whose bytes
-stay then. Functions run in the index's thread.
+A pin protects content in its own repository only. The same content may be removed from another
+repository; its bytes stay on the disk. Functions run in the index's thread.
 """
 
 import sqlite3
@@ -35,7 +35,7 @@ PinnedTag = Callable[[str], bool]
 class RepositoryPins:
     """The pins of a repository, by hand and by pattern.
 
-    :param repository: its number.
+    :param repository: its id.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class RepositoryPins:
         self._by_pattern = by_pattern
 
     def refuse(self, target: RemovalTarget, digest: bytes) -> bool:
-        """Whether what is named may not be removed: a tag that is pinned, or content of an image.
+        """Whether a target is protected: it is a pinned tag, or content of a pinned image.
 
-        :param digest: that is meant.
+        :param digest: of the content that the target names.
         """
         if target.kind is RemovedKind.TAG:
             return self._is_pinned_tag(target.tag)
         return self.hold(digest)
 
     def cover(self, digest: bytes) -> bool:
-        """Whether any pin, of whatever repository, needs the bytes."""
+        """Whether a pin in any repository needs the bytes."""
         return self._is(_COVERED, digest)
 
     def has(self, reference: str) -> bool:
@@ -68,7 +68,7 @@ class RepositoryPins:
         return {digest_key(Digest.parse(reference)) for (reference,) in pins}
 
     def hold(self, digest: bytes) -> bool:
-        """Whether something that is pinned here is this content, or lists it."""
+        """Whether a pin of this repository covers the content, or a manifest that lists it."""
         if not self.cover(digest):
             return False
         names = {"repository": self._repository, "digest": digest}

@@ -106,8 +106,8 @@ def _no_room() -> "Deferred[None]":
     return fail(NoRoomError("nothing is ever evicted"))
 
 
-def _nobody(reason: str, too_large: bool) -> None:
-    """Nobody wants to know."""
+def _ignore(reason: str, too_large: bool) -> None:
+    """Do nothing: the default of a callback."""
 
 
 @implementer(ISpace)
@@ -132,7 +132,7 @@ class SpaceLedger:
         limits: SpaceLimits,
         evictable: Callable[[], int] = _nothing,
         make_room: "Callable[[], Deferred[None]]" = _no_room,
-        refused: Callable[[str, bool], None] = _nobody,
+        refused: Callable[[str, bool], None] = _ignore,
     ) -> None:
         self.limits = limits
         self.contents = self.parked = 0

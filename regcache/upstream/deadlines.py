@@ -1,4 +1,4 @@
-"""Time limits: every wait for an upstream uses these functions."""
+"""Time limits. Every wait for an upstream uses these functions."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -55,7 +55,7 @@ def within(
 
 
 class _Wait(Generic[T]):
-    """One wait: whatever comes first of a result, the time and a cancel ends it."""
+    """One wait. A result, the time limit or a cancellation ends it, whichever comes first."""
 
     def __init__(
         self,

@@ -65,6 +65,6 @@ def _encode_fields(headers: tuple[tuple[str, str], ...]) -> bytes:
 
 
 def _encode_field(name: str, value: str) -> bytes:
-    """One line, whatever is in the value: tokens are an upstream's word."""
+    """Encode a field as one line. A token comes from the upstream, and may have line breaks."""
     text = " ".join(value.split())
     return f"{name}: {text}\r\n".encode()

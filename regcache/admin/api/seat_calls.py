@@ -70,7 +70,7 @@ VALUES = (
     Parameter("rate", OrNothing(SizeValue()), "Bytes a second; null for no limit."),
     Parameter("downloads", OrNothing(Integer(1, 10_000)), "Blobs at once; null for no limit."),
     Parameter("upstreams", OrNothing(ArrayOf(Text(300, 1), 100)), "The only ones; null for all."),
-    Parameter("note", OrNothing(Text(1000)), "Whatever."),
+    Parameter("note", OrNothing(Text(1000)), "A note for administrators."),
     Parameter("keys", ArrayOf(_KEY, 1000), "Its robot keys: those that are to stay."),
     Parameter("certificates", ArrayOf(Text(71, 71), 1000), "Fingerprints: those that are to stay."),
     Parameter("host", OrNothing(Text(40, 6)), "The label of its host."),

@@ -119,7 +119,7 @@ class DownloadTable:
         return None if by_upstream is None else by_upstream.get(upstream)
 
     def __contains__(self, digest: Digest) -> bool:
-        """Whether the content is being fetched, from whatever upstream."""
+        """Whether the content is being fetched from any upstream."""
         return digest in self._running
 
     def verified(self, digest: Digest) -> Download | None:

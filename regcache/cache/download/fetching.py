@@ -23,7 +23,7 @@ from regcache.cache.download.context import (
 from regcache.cache.download.fill import Fill
 from regcache.cache.download.planning import MOST_FILLS, FillPlan, Stretch
 from regcache.cache.download.retries import Retries
-from regcache.cache.download.target import FillTarget, Nobody
+from regcache.cache.download.target import FillTarget, NullEvents
 from regcache.errors import UpstreamBadAnswer, UpstreamFailure
 from regcache.gate import has_result
 from regcache.interfaces import IBlobBody, NoRoomError
@@ -96,7 +96,7 @@ class Fetching:
     def drop(self) -> None:
         """End all fills at once. No event is reported any more."""
         self._stopping = True
-        self._events = Nobody()
+        self._events = NullEvents()
         self._target.drop()
         self._retries.cancel()
         for fill in list(self.plan.fills):

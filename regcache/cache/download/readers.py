@@ -19,8 +19,8 @@ WOKEN_AT_ONCE = 16
 PAUSE = 0.008
 
 
-def _nobody() -> None:
-    """Nobody needs to know any more that a reader left."""
+def _ignore() -> None:
+    """Do nothing when a reader leaves a download that is over."""
 
 
 class Readers:
@@ -61,7 +61,7 @@ class Readers:
         return self.file.content if self.verified else None
 
     def join(self) -> Reader:
-        """A new reader."""
+        """Add a reader."""
         reader = Reader(self)
         self._readers[reader] = None
         return reader
@@ -126,8 +126,8 @@ class Readers:
             self._waking = self._clock.callLater(pause, self._wake_many)
 
     def let_go(self) -> None:
-        """The download is over, and its file closed: do not keep it until the collector comes."""
-        self.bring, self.left = None, _nobody
+        """Drop the references to a download that is over: else only the collector would free it."""
+        self.bring, self.left = None, _ignore
 
     def _wake_many(self) -> None:
         self._woken_at = self._clock.seconds()
@@ -139,12 +139,12 @@ class Readers:
             for reader in list(islice(self._to_wake, WOKEN_AT_ONCE)):
                 self._to_wake.pop(reader, None)
                 reader.step()
-        finally:  # whatever goes wrong with one reader, the others are waiting
+        finally:  # an error of one reader must not stop the others
             if self._to_wake and self._waking is None:
                 self._waking = self._clock.callLater(0, self._wake_some)
 
     def dismiss(self, error: Exception) -> None:
-        """Fail readers without an answer; abort those that wait for bytes which will not come."""
+        """Fail readers without an answer; abort those that wait for bytes that will not come."""
         self._dismissed = True
         self._head.fail(Failure(error))
         if not self.verified:

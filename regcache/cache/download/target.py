@@ -160,14 +160,15 @@ class TargetEvents(Protocol):
         """The disk refused what is needed to go on."""
 
 
-class Nobody:
-    """Stands for a download whose bytes have come, or that is over: nothing concerns it.
+class NullEvents:
+    """Ignores all events. It replaces a download that is complete or has ended.
 
-    Else what fetched it and the download would be a circle, which waits for Python's collector.
+    Otherwise the fill and the download would refer to each other, and their memory would be freed
+    only by Python's garbage collector.
     """
 
     def complete(self, *_: object) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
     unread = outgrew = not_stored = disk_refused = drained = complete
     gave_up = storage_failed = failed = complete
@@ -206,8 +207,8 @@ class FillTarget:
         self.heads_out = False
 
     def drop(self) -> None:
-        """Tell the download nothing more."""
-        self._events = Nobody()
+        """Report no further events to the download."""
+        self._events = NullEvents()
 
     @property
     def is_complete(self) -> bool:
@@ -216,7 +217,7 @@ class FillTarget:
 
     @property
     def public(self) -> bool:
-        """Whether some answer came, and every byte was given without credentials."""
+        """Whether an answer has come, and every byte was given without credentials."""
         return self.answered and self.file.anonymous
 
     def may_park(self, finish: int | None) -> bool:

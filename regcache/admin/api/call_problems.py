@@ -117,6 +117,12 @@ class ChangedProblem(Problem):
     status, code = 412, "CHANGED"
 
 
+class EncodedProblem(Problem):
+    """The body has a Content-Encoding, as gzip: it is taken as it is alone."""
+
+    status, code = 415, "ENCODED"
+
+
 class WrongSeatsProblem(Problem):
     """The file of seats is wrong, or would be: the params have the errors, with their lines."""
 
@@ -178,6 +184,7 @@ PROBLEMS: tuple[type[Problem], ...] = (
     CursorProblem,
     PlanExpiredProblem,
     ChangedProblem,
+    EncodedProblem,
     WrongConfigProblem,
     WrongSeatsProblem,
     TooManyLoginsProblem,

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from regcache.admin.api.call_problems import (
+    EncodedProblem,
     ForbiddenProblem,
     IndexBusyProblem,
     InvalidProblem,
@@ -157,7 +158,18 @@ def _values(request: Request, route: CallRoute) -> dict[str, Any]:
         return fields.from_query(query)
     for name in query:
         raise InvalidProblem(name[:200], "parameters of this call belong in the body")
+    _refuse_encoded(request)
     return fields.from_json(_body(request), "")
+
+
+def _refuse_encoded(request: Request) -> None:
+    encodings = ",".join(request.field_lines(b"content-encoding")).split(",")
+    for name in (each.strip().lower() for each in encodings):
+        if name not in ("", "identity"):
+            raise EncodedProblem(
+                f"Content-Encoding: {name[:64]} is not taken: send the body as it is",
+                headers={"Accept-Encoding": "identity"},
+            )
 
 
 def _query(request: Request) -> Mapping[str, Sequence[str]]:

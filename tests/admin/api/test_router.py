@@ -249,6 +249,18 @@ class ParameterTests(RouterCase):
         self.assertEqual(self.field(self.post("changed?days=1", {}, ROOT)), "days")
         self.assertEqual(self.asked, [])
 
+    def test_encoded_body(self) -> None:
+        """A body that is encoded is refused as that, whatever its bytes; identity is none."""
+        body = {"targets": []}
+        for line in ("gzip", "br", "identity, GZIP", "x"):
+            answer = self.post("changed", body, ROOT, f"Content-Encoding: {line}")
+            problem = self.assert_problem(answer, 415, "ENCODED")
+            self.assertIn(line.rpartition(" ")[2].lower(), problem["detail"])
+            self.assertEqual(answer.headers["accept-encoding"], "identity")
+        self.assertEqual(self.asked, [])
+        for line in ("identity", "Identity,", ""):
+            self.answered(CHANGED, self.post("changed", body, ROOT, f"Content-Encoding: {line}"))
+
     def test_large_body(self) -> None:
         """A body over 64 KiB is refused unread, as a problem too."""
         answer = self.post("changed", b"x" * 70_000, ROOT)

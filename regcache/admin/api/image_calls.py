@@ -5,6 +5,7 @@ from typing import Any
 
 from regcache.admin.api.callers import Caller, Role
 from regcache.admin.api.calls import ApiCall, AskedCall, CallRoute
+from regcache.admin.api.image_kinds import TagOrDigest
 from regcache.admin.api.kinds import DigestText, Named, Parameter, Text
 from regcache.admin.api.named_repositories import find_repository, not_cached, read_reference
 from regcache.admin.api.repository_calls import (
@@ -116,7 +117,7 @@ GET_TAG_HISTORY = ApiCall(
     path="tag/history",
     role=Role.READ,
     text="What a tag has named, the latest first.",
-    parameters=(NAME, Parameter("tag", Text(128, 1), "The tag.", required=True)),
+    parameters=(NAME, Parameter("tag", TagOrDigest(False), "The tag.", required=True)),
     answer=record(
         items=array(record(digest=DIGEST, seen_from=TIME, seen_to=nullable(TIME), here=FLAG)),
         next=nullable(TEXT),

@@ -178,6 +178,11 @@ class AnswerTests(ImageCallCase):
         for reference in ("%20", "sha256:12", "a/b"):
             call = f"image?name={NAME}&reference={reference}"
             self.assert_problem(self.get(call), 400, "INVALID")
+        for tag in ("%20", "", ".1", "a/b", "a" * 129, str(Digest.of(b"z"))):
+            problem = self.assert_problem(
+                self.get(f"tag/history?name={NAME}&tag={tag}"), 400, "INVALID"
+            )
+            self.assertEqual(problem["params"], {"field": "tag"}, tag)
 
     def test_closed(self) -> None:
         """A repository that its upstream has closed says since when."""

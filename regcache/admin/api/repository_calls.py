@@ -89,7 +89,7 @@ GET_REPOSITORIES = ApiCall(
     "time, as in a large index of an older version, counting says how far that is: others follow.",
     parameters=(
         Parameter("q", Text(), "A part of the name; behind a colon, the beginning of a tag."),
-        Parameter("upstream", Text(), "Only those of this upstream."),
+        Parameter("upstream", Text(256, 1), "Only those of this upstream."),
         Parameter("part", Flag(), "Only those with a platform that is partly here."),
         Parameter("pinned", Flag(), "Only those with a pinned tag."),
         Parameter(

@@ -109,6 +109,8 @@ class AnswerTests(ImageCallCase):
         self.assert_problem(other, 410, "CURSOR")
         self.assert_problem(self.get("repositories?upstream=none"), 404, "UNKNOWN_UPSTREAM")
         self.assert_problem(self.get("repositories?sort=age"), 400, "INVALID")
+        problem = self.assert_problem(self.get("repositories?upstream="), 400, "INVALID")
+        self.assertEqual(problem["params"]["field"], "upstream")
 
     def test_image(self) -> None:
         """All of an image; unknown is null."""

@@ -13,6 +13,7 @@ from regcache.config.reading import WORDS, Context, expected, quoted
 from regcache.config.value_types import Scalar, as_it_is
 from regcache.config.values import REDACTED, Cron, Size
 from regcache.facts import Percentage
+from regcache.sizes import UNITS, WITHOUT_UNIT, parse_size
 
 T = TypeVar("T")
 
@@ -29,13 +30,7 @@ _SECONDS = {
     "d": Fraction(86400),
     "w": Fraction(604800),
 }
-_SIZE = re.compile(rf"({_NUMBER}) ?([A-Za-z]{{1,3}}|%)\Z")
-_BYTES = {"B": 1} | {
-    f"{prefix}{suffix}": base**power
-    for power, prefix in enumerate("KMGTP", 1)
-    for suffix, base in (("iB", 1024), ("B", 1000))
-}
-_BYTES["kB"] = 1000
+_SHARE = re.compile(rf"({_NUMBER}) ?%\Z")
 _GLOB = re.compile(r"[A-Za-z0-9._/*?-]{1,255}\Z")
 
 #: Ten years: longer than anything runs, and far from every overflow.
@@ -194,21 +189,12 @@ def _parse_size(node: Node, percent: bool) -> Size:
     if node.kind == "number" and node.value == 0:
         return 0
     if node.kind in ("number", "fraction"):
-        raise ValueError("a size needs a unit: B, KiB, MiB, GiB or TiB, as in 50GiB")
+        raise ValueError(WITHOUT_UNIT)
     if node.kind != "text":
         raise expected("a size such as 50GiB", node)
-    match = _SIZE.match(node.value)
-    if match and match[2] == "%":
-        return _parse_percentage(match[1], percent)
-    if not match or match[2] not in _BYTES:
-        also = " or 80%" if percent else ""
-        short = re.fullmatch(r"([0-9.]+) ?([kKMGT])[iI]?", node.value)
-        if short:
-            number, unit = short[1], short[2].upper()
-            instead = f"{number}{unit}iB or {number}{'k' if unit == 'K' else unit}B"
-            raise ValueError(f"{quoted(node)} has no whole unit: write {instead}")
-        raise ValueError(f"{quoted(node)} is no size such as 512MiB, 50GiB{also}")
-    return int(Fraction(match[1]) * _BYTES[match[2]])
+    if share := _SHARE.match(node.value):
+        return _parse_percentage(share[1], percent)
+    return parse_size(node.value, quoted(node), " or 80%" if percent else "")
 
 
 def _parse_percentage(number: str, percent: bool) -> Percentage:
@@ -225,8 +211,8 @@ def format_size(value: Size) -> str:
     if isinstance(value, Percentage):
         return f"{value.value:.6f}".rstrip("0").rstrip(".") + "%"
     for unit in ("PiB", "TiB", "GiB", "MiB", "KiB"):
-        if value and value % _BYTES[unit] == 0:
-            return f"{value // _BYTES[unit]}{unit}"
+        if value and value % UNITS[unit] == 0:
+            return f"{value // UNITS[unit]}{unit}"
     return f"{value}B"
 
 

@@ -1,7 +1,6 @@
 """``regcachectl rm``, ``sweep`` and ``purge``: have something leave the disk."""
 
 import argparse
-import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -12,9 +11,10 @@ from regcache.ctl.paging import all_pages, all_repositories
 from regcache.ctl.plan_run import add_plan_arguments, plan_and_run
 from regcache.ctl.printer import Printer
 from regcache.globs import glob_matches
+from regcache.sizes import WITHOUT_UNIT, parse_size
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-_SIZE = re.compile(rf"([0-9]{{1,12}}) ?({'|'.join(_UNITS)})\Z")
+_MOST_BYTES = 2**53
+"""What the API takes: larger numbers are not exact in every reader of JSON."""
 _HOW = "shows what would go, and asks"
 
 
@@ -76,11 +76,17 @@ def _days(text: str) -> int:
 
 
 def _size(text: str) -> int:
-    match = _SIZE.match(text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text}: write a size such as 500MiB or 20GiB")
-    unit: int = 1024 ** _UNITS.index(match[2])
-    return int(match[1]) * unit
+    if text == "0":
+        return 0
+    if text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text}: {WITHOUT_UNIT}")
+    try:
+        size = parse_size(text, text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if size > _MOST_BYTES:
+        raise argparse.ArgumentTypeError(f"{text}: it must be at most 8PiB")
+    return size
 
 
 async def sweep(options: argparse.Namespace, daemon: IAsksDaemon, printer: Printer) -> int:

@@ -1,8 +1,10 @@
 """Tests for regcachectl rm, sweep, purge, pin and unpin."""
 
 import argparse
+import io
 import json
 from typing import Any
+from unittest import mock
 
 from regcache.admin.api.image_calls import GET_IMAGE
 from regcache.admin.api.job_calls import GET_JOB
@@ -285,6 +287,29 @@ class SweepTests(RemovalCase):
         self.run_work(sweep, "sweep", "--dry-run", *more)
         wanted = {"unused_for_days": 14, "to_bytes": 20 * 1024**3, "upstream": "docker.io"}
         self.assertEqual(self.planned(), {"action": "sweep", **wanted})
+
+    def test_sizes(self) -> None:
+        """A size is written as in the configuration, and what is wrong is told as there."""
+        for text, size in (
+            ("0", 0),
+            ("120MB", 120_000_000),
+            ("1.5 TiB", 3 * 2**39),
+            ("1PB", 10**15),
+            ("8PiB", 2**53),
+        ):
+            self.daemon.asked.clear()
+            self.run_work(sweep, "sweep", "--to", text, "--dry-run")
+            self.assertEqual(self.planned()["to_bytes"], size, text)
+        for text, why in (
+            ("20G", "20G has no whole unit: write 20GiB or 20GB"),
+            ("120", "120: a size needs a unit"),
+            ("80%", "80% is no size such as 512MiB"),
+            ("", " is no size such as 512MiB"),
+            ("8193TiB", "8193TiB: it must be at most 8PiB"),
+        ):
+            with mock.patch("sys.stderr", io.StringIO()) as errors:
+                self.assertRaises(SystemExit, self.options, "sweep", "--to", text)
+            self.assertIn(f"argument --to: {why}", errors.getvalue())
 
     def test_nothing(self) -> None:
         """Where nothing would go nobody is asked, and nothing is wrong."""

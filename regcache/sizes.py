@@ -2,7 +2,7 @@
 
 import re
 
-UNITS = {"B": 1} | {
+UNITS: dict[str, int] = {"B": 1} | {
     f"{prefix}{suffix}": base**power
     for power, prefix in enumerate("KMGTP", 1)
     for suffix, base in (("iB", 1024), ("B", 1000))
@@ -26,7 +26,8 @@ def parse_size(text: str, shown: str, also: str = "") -> int:
     match = _SIZE.match(text)
     if match and match[3] in UNITS:
         unit, part = UNITS[match[3]], match[2] or "0"
-        return int(match[1]) * unit + int(part) * unit // 10 ** len(part)
+        scale: int = 10 ** len(part)
+        return int(match[1]) * unit + int(part) * unit // scale
     if short := _SHORT.match(text):
         number, prefix = short[1], short[2].upper()
         instead = f"{number}{prefix}iB or {number}{'k' if prefix == 'K' else prefix}B"

@@ -1,18 +1,18 @@
-"""The listeners of the configuration in force, which another configuration changes: a root part.
+"""The listeners of the configuration in force, and how a reload changes them: a root part.
 
 ============================  ===============================================================
-what another configuration    what becomes of it
-does to a listener
+the new configuration …       what happens to the listener
 ============================  ===============================================================
-leaves it as it is            it stays, with the limits of the other one
-changes its options           its socket stays; new connections see the new options; those
-                              that are open end after their present answer
-adds it                       it is opened before anything else changes: what cannot be opened
-                              keeps the whole configuration out
-removes it                    its socket is closed; connections end after their present answer;
-                              who connects to one of the service manager's is turned away
-gives its address another     the socket is closed before the other is opened, and opened again
-form (``443``, ``tcp:443``)   if that cannot be
+does not change it            it stays, with the new limits
+changes its options           its socket stays; new connections have the new options; open
+                              ones are closed after their present answer
+adds it                       it is opened before anything else changes; if that fails, the
+                              whole configuration is refused
+removes it                    its socket is closed; connections are closed after their present
+                              answer; a socket of the service manager refuses clients
+writes its address            the old socket is closed before the new one is opened; if that
+differently (``443``,         fails, the old one is opened again
+``tcp:443``)
 ============================  ===============================================================
 """
 
@@ -39,7 +39,7 @@ _log = Logger()
 class BuiltListener:
     """One listener, and what belongs to it.
 
-    :ivar options: if these are others, the listener is another one at the same place.
+    :ivar options: if they differ, a reload replaces the listener at the same endpoint.
     """
 
     spec: ListenerSpec
@@ -49,14 +49,15 @@ class BuiltListener:
 
     @property
     def key(self) -> str:
-        """By what it is known: its endpoint."""
+        """Identifies it: its endpoint."""
         return str(self.spec.endpoint)
 
 
 class ListenerSet(Service):
     """Opens, changes and closes listeners.
 
-    :ivar sites: all that have connections, with those of listeners that are no more; one list.
+    :ivar sites: those of all listeners, and of removed ones that still have connections. Always the
+        same list.
     :ivar watchers: the services that belong to the listeners.
     :ivar closing: the daemon is stopping.
     """
@@ -87,21 +88,21 @@ class ListenerSet(Service):
 
     @property
     def specs(self) -> list[ListenerSpec]:
-        """All that are there now."""
+        """The specs of the present listeners."""
         return [each.spec for each in list(self._present.values())]
 
     def privilegedStartService(self) -> None:
-        """Bind all of the first listeners. :raises ListenError: if one cannot be bound."""
+        """Bind the first listeners. :raises ListenError: if one cannot be bound."""
         self._groups[0].privilegedStartService()
 
     def startService(self) -> None:
         """Open them. :raises ListenError: if one cannot be opened."""
         super().startService()
         self._groups[0].startService()
-        self._passed.turn_away()
+        self._passed.refuse_unused()
 
     def stopService(self) -> "Deferred[Any]":
-        """Accept no new connections, and take no other configuration."""
+        """Accept no new connections and no new configuration."""
         super().stopService()
         self.closing = True
         self._passed.stop()
@@ -110,13 +111,12 @@ class ListenerSet(Service):
     async def follow(
         self, wanted: Collection[str], built: Sequence[BuiltListener], then: Callable[[], None]
     ) -> None:
-        """Have other listeners, all of them or none.
+        """Change the listeners to those of another configuration: all of them, or none.
 
-        :param wanted: the keys of all that there are to be.
+        :param wanted: the keys of all listeners afterwards.
         :param built: those that are new, or have other options.
-        :param then: called in the same turn in which the new ones are open, and before anything
-            is answered by them.
-        :raises ListenError: if one cannot be opened; nothing has changed then.
+        :param then: called once the new ones are open, before they answer anything.
+        :raises ListenError: if one cannot be opened; then nothing has changed.
         """
         added = [each for each in built if each.key not in self._present]
         removed = [each for key, each in self._present.items() if key not in wanted]
@@ -138,10 +138,10 @@ class ListenerSet(Service):
             self.sites.append(each.site)
             self._watch(each)
         self._groups = [each for each in self._groups if each.is_listening]
-        self._passed.turn_away()
+        self._passed.refuse_unused()
 
     def limit(self, limits: ConnectionLimits) -> None:
-        """Bound what connections cost by this from now on."""
+        """Apply other limits to all connections from now on."""
         for site in self.sites:
             site.follow(limits)
 
@@ -157,7 +157,7 @@ class ListenerSet(Service):
                 raise
         else:
             return group
-        # What stands in the way may be a listener of our own, that is to go.
+        # A listener that is to be removed may have the address.
         for each in removed:
             await self._close(each.spec)
         if self.closing:
@@ -179,7 +179,7 @@ class ListenerSet(Service):
         return DeferredList([each.close(spec) for each in self._groups], consumeErrors=True)
 
     def _retire(self, former: BuiltListener) -> None:
-        """Let its connections end after their present answers."""
+        """Close its connections after their present answers."""
         for watcher in former.watchers:
             watcher.disownServiceParent()
         site = former.site

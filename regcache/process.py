@@ -23,7 +23,7 @@ from regcache.service_manager import (
     first_environment,
     keep_from_children,
     read_environment,
-    turn_away,
+    refuse_clients,
 )
 from regcache.store.lock import StoreLockedError
 from regcache.store.paths import StorageUnusableError
@@ -75,7 +75,7 @@ class _Root(MultiService):
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except ListenError as error:
             print(error, file=self._errors, flush=True)
-            turn_away()
+            refuse_clients()
             sys.excepthook = lambda *_: None
             raise
 
@@ -129,7 +129,7 @@ class _Stop:
     def fail(self, message: str) -> None:
         """Say why, and stop in order, with the exit status 1."""
         print(message, file=self._errors, flush=True)
-        turn_away()
+        refuse_clients()
         self._failed = True
         exit_in_failure()
         self._reactor.callWhenRunning(self.begin)

@@ -1,4 +1,4 @@
-"""What a service manager such as systemd tells a service, and what a service tells it.
+"""The protocol between a service manager such as systemd and a service.
 
 Sources: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3).
 """
@@ -26,12 +26,12 @@ _OURS = (
 
 @dataclass(frozen=True, slots=True)
 class ServiceEnvironment:
-    """What the service manager said when it started the process.
+    """What the service manager has passed to the process in its environment.
 
-    :ivar notify_socket: where it hears how the service is; "" where it does not want to.
-    :ivar watchdog: seconds, within which it wants to hear again that the service is alive; None
-        where it does not look.
-    :ivar descriptors: the sockets that it has passed, by their descriptors, with their names.
+    :ivar notify_socket: the socket for the state of the service; "" if it wants none.
+    :ivar watchdog: seconds, within which the service has to report that it is alive; None if it
+        need not.
+    :ivar descriptors: those of the passed sockets, each with its name.
     """
 
     notify_socket: str = ""
@@ -39,7 +39,7 @@ class ServiceEnvironment:
     descriptors: Sequence[tuple[int, str]] = ()
 
 
-#: Nobody has passed anything, and nobody is told.
+#: Without a service manager: there are no sockets, and no reports.
 NO_SERVICE_MANAGER = ServiceEnvironment()
 
 
@@ -58,7 +58,7 @@ def first_environment() -> dict[str, str]:
 
 
 def read_environment(environ: Mapping[str, str], pid: int) -> ServiceEnvironment:
-    """Understand the variables of the service manager. What is meant for others is left out.
+    """Parse the variables of the service manager. Those for another process are ignored.
 
     :param pid: of this process.
     """
@@ -80,7 +80,7 @@ def _number(text: str) -> int:
 
 
 def keep_from_children(environ: MutableMapping[str, str], found: ServiceEnvironment) -> None:
-    """Let no child take what was meant for this process."""
+    """Keep the variables and sockets from child processes."""
     for name in _OURS:
         environ.pop(name, None)
     for descriptor, _ in found.descriptors:
@@ -89,14 +89,14 @@ def keep_from_children(environ: MutableMapping[str, str], found: ServiceEnvironm
             fcntl.fcntl(descriptor, fcntl.F_SETFD, flags | fcntl.FD_CLOEXEC)
 
 
-def turn_away(environ: Mapping[str, str] | None = None) -> None:
-    """Have the sockets that were passed refuse clients: this start has failed.
+def refuse_clients(environ: Mapping[str, str] | None = None) -> None:
+    """Let the passed sockets refuse clients, since the start of this process has failed.
 
-    Clients wait for an answer for half a minute, and for one that cannot be reached not at all. In
-    Linux a listening socket that is shut down resets who waits, refuses who comes, and may listen
-    again: the next process that starts has it do so.
+    Otherwise clients would wait for an answer for half a minute. In Linux a listening socket that
+    is shut down resets the connections that wait, and refuses new ones. The next process makes it
+    listen again.
 
-    :param environ: with which the process was started; None: found out.
+    :param environ: of the process at its start; None: read it.
     """
     found = read_environment(first_environment() if environ is None else environ, os.getpid())
     for descriptor, _ in found.descriptors:
@@ -107,12 +107,12 @@ def turn_away(environ: Mapping[str, str] | None = None) -> None:
 
 
 class Notifications:
-    """Sends datagrams to the service manager, and never waits for it.
+    """Sends datagrams to the service manager, without waiting for it.
 
-    What cannot be sent at once is sent before what comes next. If the service manager is gone
-    nothing is kept.
+    A datagram that cannot be sent at once is sent before the next one. If the service manager has
+    gone, it is dropped.
 
-    :param address: a path, or ``@`` and an abstract name; "" to tell nobody.
+    :param address: a path, or ``@`` and an abstract name; "" to send nothing.
     """
 
     def __init__(self, address: str) -> None:
@@ -122,11 +122,11 @@ class Notifications:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody listens."""
+        """Whether there is a socket to send to."""
         return bool(self._address)
 
     def send(self, *lines: str) -> None:
-        """Tell it something: ``NAME=value`` in each line."""
+        """Send lines, each ``NAME=value``."""
         if self.wanted:
             self._waiting.append("\n".join(lines).encode())
             self.flush()

@@ -12,7 +12,7 @@ from regcache.collecting import spare_what_is_there, without_collections
 from regcache.config.loading import Loaded, load
 from regcache.config.problems import ConfigError
 from regcache.seam.http_without_http2 import load_http
-from regcache.service_manager import turn_away
+from regcache.service_manager import refuse_clients
 
 
 class Options(usage.Options):
@@ -37,7 +37,7 @@ class Options(usage.Options):
         try:
             self.loaded = load(self["config"], os.environ)
         except ConfigError as error:
-            turn_away()
+            refuse_clients()
             raise SystemExit("\n".join(error.lines)) from None
 
 
@@ -52,7 +52,7 @@ def makeService(options: Options) -> IService:
         try:
             return build_process(options.loaded, reactor)
         except SystemExit:
-            turn_away()
+            refuse_clients()
             raise
         finally:
             # Else the first collection would walk over all of it.

@@ -193,16 +193,16 @@ class IBlobStore(Interface):
     def remove(digest: Digest) -> "Deferred[bool]":
         """Delete complete content. Gives whether there was any."""
 
-    def set_out(digest: Digest) -> bool:
-        """Keep content from being opened, until :meth:`leave` is done: it is being evicted.
+    def begin_eviction(digest: Digest) -> bool:
+        """Let requests for content wait until :meth:`end_eviction`.
 
-        False where somebody has it open, is storing it, or is removing it: then it stays.
+        False if the content is open, or is being stored or removed: then nothing is begun.
         """
 
-    def leave(digest: Digest, remove: bool) -> "Deferred[bool]":
-        """Remove what was set out, or let it stay; whether a file was removed.
+    def end_eviction(digest: Digest, remove: bool) -> "Deferred[bool]":
+        """Remove content, or let it stay; then requests for it go on.
 
-        Requests that wait for it go on then, in either case.
+        :returns: whether a file was removed.
         """
 
     def parked_for(digest: Digest) -> "Deferred[set[Repository]]":

@@ -142,15 +142,15 @@ class BlobStore:
         """Delete complete content. Gives whether there was any. Fails with OSError."""
         return self._names.remove(digest)
 
-    def set_out(self, digest: Digest) -> bool:
-        """Let nobody open content until :meth:`leave`; False where it is busy."""
+    def begin_eviction(self, digest: Digest) -> bool:
+        """Let requests for content wait until :meth:`end_eviction`; False if it is in use."""
         is_open = digest in self._contents or self._partials.is_read_on(digest)
         is_open = is_open or self._syncs.holds(digest)
         return self._names.leaving.begin(digest, is_open or digest in self.changing())
 
-    def leave(self, digest: Digest, remove: bool) -> "Deferred[bool]":
-        """Remove what was set out, or let it stay. Fails with OSError."""
-        return self._names.leave(digest, remove)
+    def end_eviction(self, digest: Digest, remove: bool) -> "Deferred[bool]":
+        """Remove content, or let it stay; then requests for it go on. Fails with OSError."""
+        return self._names.end_eviction(digest, remove)
 
     def open_partial(
         self, digest: Digest, upstream: UpstreamIdentity | None = None, fresh: bool = False

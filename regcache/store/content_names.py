@@ -69,8 +69,8 @@ class ContentNames:
         """Delete complete content. Gives whether there was any. Fails with OSError."""
         return self._alone(digest, partial(self._remove, digest))
 
-    def leave(self, digest: Digest, remove: bool) -> "Deferred[bool]":
-        """Remove what is leaving, or let it stay. Fails with OSError."""
+    def end_eviction(self, digest: Digest, remove: bool) -> "Deferred[bool]":
+        """Remove content, or let it stay; then requests for it go on. Fails with OSError."""
         gone = Deferred.fromCoroutine(self._remove(digest)) if remove else succeed(False)
         return handed_over(self.leaving.end(digest, gone))
 

@@ -1,4 +1,4 @@
-"""Content that is about to leave the disk, and who waits until it has."""
+"""Lets requests for content wait while it is being evicted."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,31 +10,31 @@ from regcache.gate import Gate
 
 
 class LeavingContents:
-    """While content is being evicted nobody opens its file, and none gets its name.
+    """The contents that are being evicted. Their files are neither opened nor replaced.
 
-    So nobody finds a file that the index has forgotten, and none is removed that came since.
+    So no request finds a file that the index has forgotten, and no newer file is removed.
     """
 
     def __init__(self) -> None:
         self._gates: dict[Digest, Gate] = {}
 
     def __contains__(self, digest: Digest) -> bool:
-        """Whether it is being evicted."""
+        """Whether content is being evicted."""
         return digest in self._gates
 
     def __iter__(self) -> Iterator[Digest]:
-        """What is being evicted."""
+        """The contents that are being evicted."""
         return iter(self._gates)
 
     def begin(self, digest: Digest, busy: bool) -> bool:
-        """Have others wait from now on, unless it is busy."""
+        """Let requests wait from now on; False if the content is in use."""
         if busy:
             return False
         self._gates[digest] = Gate()
         return True
 
     def end(self, digest: Digest, removing: "Deferred[bool]") -> "Deferred[bool]":
-        """Let those who wait go on when it is removed, or that failed."""
+        """Let requests go on once the removal has ended or failed."""
 
         def ended(outcome: Any) -> Any:
             self._gates.pop(digest).succeed()
@@ -43,6 +43,6 @@ class LeavingContents:
         return removing.addBoth(ended)
 
     def over(self, digest: Digest) -> "Deferred[None]":
-        """Fires when it is not being evicted, or not any more."""
+        """Fires when the content is not being evicted (any more)."""
         gate = self._gates.get(digest)
         return succeed(None) if gate is None else gate.wait()

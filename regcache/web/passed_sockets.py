@@ -1,19 +1,18 @@
 """Listening sockets that the service manager has opened (sd_listen_fds(3)).
 
-They stay open when the daemon ends, so that nobody is refused while another one starts: who
-connects meanwhile waits in the kernel.
+They stay open when the daemon ends. So clients that connect before the next one has started wait
+in the kernel, and are not refused.
 
 =========  =============================  ==================================================
-state      event                          what follows
+state      event                          action, and next state
 =========  =============================  ==================================================
-unused     a listener opens with its      used: the listener has a duplicate
-           address, or names it
-unused     the listeners are open         turning away: there is a warning, and who connects
-                                          is closed at once, instead of waiting for nobody
-turning    as above                       used
-away
-used       the listener is closed         unused: it cannot be closed for good, since the
-                                          service manager has it, too
+unused     a listener with its address    the listener gets a duplicate: used
+           opens, or one that names it
+unused     all listeners are open         a warning; new connections are closed at once, or
+                                          they would get no answer: refusing
+refusing   a listener opens, as above     used
+used       the listener is closed         it cannot be closed for good, since the service
+                                          manager has it, too: unused
 =========  =============================  ==================================================
 """
 
@@ -39,15 +38,15 @@ SocketAddress = tuple[str, int]
 
 
 class NoSuchSocketError(Exception):
-    """An endpoint names a socket that cannot be had; the text says why."""
+    """An endpoint names a socket that is missing or in use; the text says why."""
 
 
 class PassedSocket:
     """One socket that was passed.
 
-    :ivar name: what the service manager calls it; "" where it has no name.
-    :ivar in_use: a listener has it.
-    :ivar closing: what closes the connections of those who come, while no listener has it.
+    :ivar name: its name in the service manager; "" if it has none.
+    :ivar in_use: whether a listener has it.
+    :ivar closing: the port that closes new connections while no listener has the socket.
     """
 
     def __init__(self, listening: socket.socket, name: str) -> None:
@@ -71,20 +70,20 @@ class PassedSocket:
 
     @property
     def listens(self) -> bool:
-        """Whether it takes clients: a process that could not start has it refuse them."""
+        """Whether it accepts clients. A process whose start failed has shut it down."""
         return self.socket.getsockopt(socket.SOL_SOCKET, _SO_ACCEPTCONN) == 1
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         named = f" ({self.name})" if self.name else ""
         return f"{address_text(self.address)}{named}"
 
 
 def open_passed(descriptors: Sequence[tuple[int, str]]) -> list[PassedSocket]:
-    """The sockets behind some descriptors. What is no listening stream socket is told and left.
+    """Open the sockets of some descriptors. One that is no listening stream socket is logged.
 
-    :param descriptors: with their names.
+    :param descriptors: each with its name.
     """
     log = Logger()
     found = []
@@ -123,9 +122,9 @@ def address_text(address: SocketAddress) -> str:
 
 
 class PassedSockets:
-    """All sockets that were passed, and who has them.
+    """All passed sockets, and which of them are in use.
 
-    :param given: in their order.
+    :param given: in the order in which they were passed.
     """
 
     _log = Logger()
@@ -136,7 +135,7 @@ class PassedSockets:
         self._asked: dict[int, SocketAddress] = {}
 
     def at(self, interface: str, number: int) -> PassedSocket | None:
-        """The one with this address; None where there is none, or it is in use.
+        """Find the socket with an address; None if there is none, or it is in use.
 
         :param interface: an address, or "" for all of IPv4.
         """
@@ -147,15 +146,15 @@ class PassedSockets:
         )
 
     def at_path(self, path: str) -> PassedSocket | None:
-        """The unix socket with this path, in the same way."""
+        """Find the unix socket with a path; None if there is none, or it is in use."""
         return next(
             (each for each in self._given if not each.in_use and each.address == (path, 0)), None
         )
 
     def described(self, description: str) -> PassedSocket:
-        """The one that an endpoint such as ``systemd:domain=INET:name=http`` means.
+        """Find the socket that an endpoint such as ``systemd:domain=INET:name=http`` names.
 
-        :raises NoSuchSocketError: if there is none.
+        :raises NoSuchSocketError: if there is none, or it is in use.
         """
         domain, index, name = _arguments(description)
         if index is not None:
@@ -173,23 +172,23 @@ class PassedSockets:
         return free[0]
 
     def others_at(self, number: int | str) -> str:
-        """Which sockets of the same port have another address, for messages; "" for none."""
+        """Name the sockets of the same port, for messages; "" if there are none."""
         others = [each.title for each in self._given if each.address[1] == number and number]
         return ", ".join(others)
 
     def take(self, passed: PassedSocket) -> socket.socket:
-        """A duplicate for a listener."""
+        """Mark a socket as used, and give a duplicate of it for a listener."""
         duplicate = passed.socket.dup()
         passed.in_use = True
         self._stop(passed)
         return duplicate
 
-    def turn_away(self) -> None:
-        """Let nobody wait at those that no listener has."""
+    def refuse_unused(self) -> None:
+        """Close new connections of the sockets that no listener has."""
         for passed in self._given:
             if passed.in_use or passed.closing is not None or not passed.listens:
                 continue
-            factory = _NobodyFactory()
+            factory = _RefusingFactory()
             passed.closing = self._reactor.adoptStreamPort(
                 passed.socket.fileno(), passed.family, factory
             )
@@ -208,7 +207,7 @@ class PassedSockets:
         return f"; the listener of that port is at {address_text(asked)}"
 
     def stop(self) -> None:
-        """Turn nobody away any more: who connects now waits for the next process."""
+        """Refuse no further clients: they wait for the next process."""
         for passed in self._given:
             self._stop(passed)
 
@@ -223,7 +222,7 @@ def stop_accepting(port: Any, family: int) -> Any:
 
     :returns: a Deferred, or None.
     """
-    if family == socket.AF_UNIX:  # Twisted would remove the file, which others connect to
+    if family == socket.AF_UNIX:  # stopListening would remove its file
         port.stopReading()
         return None
     return port.stopListening()
@@ -258,11 +257,11 @@ def _arguments(description: str) -> tuple[str, str | None, str | None]:
     return str(values["domain"]), values["index"], values["name"]
 
 
-class _NobodyFactory(Factory):
+class _RefusingFactory(Factory):
     """Closes connections at once."""
 
     noisy = False
 
     def buildProtocol(self, addr: IAddress | None) -> None:
-        """Nobody answers."""
+        """Give no protocol: Twisted closes the connection then."""
         return None

@@ -76,7 +76,7 @@ class PassedReactor(MemoryReactorClock):
 
 def _answers(factory: Any, port: FakePort) -> bool:
     is_open = not port.stopped and port.reading
-    return is_open and type(factory).__name__ != "_NobodyFactory"
+    return is_open and type(factory).__name__ != "_RefusingFactory"
 
 
 class PassedCase(SynchronousTestCase):
@@ -112,7 +112,7 @@ class PassedCase(SynchronousTestCase):
         ]
         listeners = Listeners(self.reactor, specs, self.bind, self.passed)
         listeners.open()
-        self.passed.turn_away()
+        self.passed.refuse_unused()
         return listeners
 
 
@@ -198,7 +198,7 @@ class OtherTests(PassedCase):
         self.give(("127.0.0.1", 80, "regcache-http.socket"))
         with capturedLogs() as logged:
             self.listen("tcp:81")
-            self.passed.turn_away()
+            self.passed.refuse_unused()
         (line,) = [text for one in logged if (text := str(formatEvent(one))).startswith("the serv")]
         self.assertIn("127.0.0.1:80 (regcache-http.socket)", line)
         self.assertIn("systemctl disable --now regcache-http.socket", line)
@@ -223,7 +223,7 @@ class OtherTests(PassedCase):
         """What a listener leaves is turned away from, and may be taken again."""
         self.give(("127.0.0.1", 80, "a"))
         self.listen("tcp:80:interface=127.0.0.1").stop_listening()
-        self.passed.turn_away()
+        self.passed.refuse_unused()
         self.assertEqual((self.reactor.open(), self.bound), ([], []))
         self.assertEqual(self.reactor.turning_away(), [("127.0.0.1", 80)])
         self.listen("tcp:80:interface=127.0.0.1")
@@ -233,7 +233,7 @@ class OtherTests(PassedCase):
     def test_stop(self) -> None:
         """A daemon that stops leaves who comes to the next one."""
         self.give(("127.0.0.1", 80, "a"))
-        self.passed.turn_away()
+        self.passed.refuse_unused()
         self.passed.stop()
         self.assertEqual(self.reactor.turning_away(), [])
 

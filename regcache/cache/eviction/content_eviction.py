@@ -1,13 +1,13 @@
-"""Taking content off the disk: index, memory and file, in an order that survives a kill -9.
+"""Removes content from index, memory and disk, in an order that survives a kill -9.
 
-1. Its file is set out: nobody opens it, or gives its name to another, till the end of it.
-2. The index notes that it has no place, and that its file is leaving. If that cannot be
-   written, since the disk is full, the file goes first: that frees the room for it.
-3. Memory forgets it.
-4. The file is removed; who waited for it goes on, and finds nothing.
-5. The index notes that it has left.
+1. Requests for the content wait, so that its file is neither opened nor replaced.
+2. The index notes that the content has no place, and that its file is to be removed. If the disk
+   is too full for that, the file is removed first.
+3. Memory forgets the content.
+4. The file is removed. Requests that waited go on, and find nothing.
+5. The index notes that the file is removed.
 
-After a kill -9 before 2 nothing has happened; after it the file is removed at the next start
+A kill -9 before step 2 leaves everything as it was. After it the file is removed at the next start
 (:meth:`regcache.cache.removal.Removal.resume`).
 """
 
@@ -23,20 +23,20 @@ from regcache.interfaces import IBlobStore, IndexClosedError, IPlaces
 from regcache.retention import Candidate, Selection
 
 AT_ONCE = 16
-"""Contents that go together: their files are removed side by side, in some of the threads."""
+"""Contents that are evicted together: their files are removed in parallel."""
 
 
-class BeingFetched(Protocol):
-    """What is being fetched."""
+class ActiveDownloads(Protocol):
+    """The downloads that are under way."""
 
     def __contains__(self, digest: Digest) -> bool:
-        """Whether a digest is, from whatever upstream."""
+        """Whether a digest is being fetched from any upstream."""
 
 
 class ContentEviction:
-    """Evicts content that nobody uses at this moment.
+    """Evicts content that is not in use.
 
-    :param downloads: what is being fetched, and stays.
+    :param downloads: what they fetch is not evicted.
     """
 
     _log = Logger()
@@ -46,30 +46,33 @@ class ContentEviction:
         places: IPlaces,
         store: IBlobStore,
         forgetting: Forgetting,
-        downloads: BeingFetched,
+        downloads: ActiveDownloads,
     ) -> None:
         self._places = places
         self._store = store
         self._forgetting = forgetting
         self._downloads = downloads
 
-    def may_go(self, digest: Digest) -> bool:
-        """Whether it may be evicted now; then :meth:`evict` is called, which takes it up."""
-        return digest not in self._downloads and self._store.set_out(digest)
+    def begin(self, digest: Digest) -> bool:
+        """Begin an eviction; False if the content is in use.
+
+        :meth:`evict` or :meth:`cancel` has to follow.
+        """
+        return digest not in self._downloads and self._store.begin_eviction(digest)
 
     async def evict(
         self, candidates: Sequence[Candidate], selection: Selection | None = None
     ) -> Sequence[Candidate]:
-        """Evict what may go; gives what went. Who is called off has it go on to its end.
+        """Evict contents; gives those that were evicted. A cancellation does not stop it half-way.
 
-        :param candidates: of each of which :meth:`may_go` has just said so.
-        :param selection: what they have to be among still.
-        :raises OSError: if neither index nor disk let us.
+        :param candidates: for each of which :meth:`begin` has just given True.
+        :param selection: contents that are outside it by now are not evicted.
+        :raises OSError: if neither the index nor the files can be changed.
         """
-        # If it were cancelled half-way, files would stay set out, and requests for them would hang.
-        told: Deferred[Sequence[Candidate]] = Deferred()
-        Deferred.fromCoroutine(self._evict(candidates, selection)).chainDeferred(told)
-        return await told
+        # Stopped half-way, it would leave contents for which requests wait for ever.
+        evicted: Deferred[Sequence[Candidate]] = Deferred()
+        Deferred.fromCoroutine(self._evict(candidates, selection)).chainDeferred(evicted)
+        return await evicted
 
     async def _evict(
         self, candidates: Sequence[Candidate], selection: Selection | None
@@ -78,14 +81,14 @@ class ContentEviction:
         noted = True
         try:
             gone = await self._places.evict(candidates, selection)
-        except IndexClosedError:  # the daemon stops: what is pinned is not known
+        except IndexClosedError:  # the daemon stops, so pins are not known
             raise
         except OSError as error:
             self._log.warn("what is evicted cannot be noted yet: {error}", error=error)
             gone, noted = candidates, False
         finally:
             going = {each.digest for each in gone}
-            await self.let_stay([each for each in candidates if each.digest not in going])
+            await self.cancel([each for each in candidates if each.digest not in going])
         if not gone:
             return ()
         await gatherResults([self._forgetting.evicted(each.digest) for each in gone])
@@ -97,7 +100,7 @@ class ContentEviction:
     async def _note_left(
         self, left: Sequence[Candidate], noted: bool, selection: Selection | None
     ) -> None:
-        """Note it. If that fails again, the next request for it finds out that it is gone."""
+        """Note removed files. If that fails, the next request for one finds that it is missing."""
         try:
             if not noted:
                 await self._note_lost(left, await self._places.evict(left, selection))
@@ -106,26 +109,26 @@ class ContentEviction:
             self._log.warn("what was evicted could not be noted: {error}", error=error)
 
     async def _note_lost(self, left: Sequence[Candidate], evicted: Sequence[Candidate]) -> None:
-        """What was pinned or used since its file went has its place still, without a file."""
+        """Report contents whose file is removed, and that the index keeps: pinned or used since."""
         known = {each.digest for each in evicted}
         for each in left:
             if each.digest not in known:
                 await self._forgetting.lost(each.digest)
 
-    async def let_stay(self, candidates: Sequence[Candidate]) -> None:
-        """They are not to be evicted after all."""
+    async def cancel(self, candidates: Sequence[Candidate]) -> None:
+        """End evictions that were begun, and keep the contents."""
         for each in candidates:
-            await self._store.leave(each.digest, remove=False)
+            await self._store.end_eviction(each.digest, remove=False)
 
     async def _remove(self, digests: Sequence[Digest]) -> set[Digest]:
-        """Remove files; gives those that are not there any more."""
+        """Remove files; gives those that are removed now."""
         leaving = [self._leave(digest) for digest in digests]
         return {digest for digest in await gatherResults(leaving) if digest is not None}
 
     def _leave(self, digest: Digest) -> "Deferred[Digest | None]":
         async def leave() -> Digest | None:
             try:
-                await self._store.leave(digest, remove=True)
+                await self._store.end_eviction(digest, remove=True)
             except OSError as error:
                 self._log.warn("{digest} cannot be evicted: {error}", digest=digest, error=error)
                 return None

@@ -1,4 +1,4 @@
-"""What may go, one after the other: a walk along the order of eviction that is kept for a while."""
+"""Gives contents in the order of eviction; keeps its position in that order for a while."""
 
 from collections import deque
 from math import inf
@@ -9,15 +9,14 @@ from regcache.interfaces import IPins, IPlaces
 from regcache.retention import FIRST, YOUNG_FOR, Candidate, CandidatePage
 
 LASTS = 60.0
-"""Seconds after which a walk begins anew: what was too young or open may go then."""
+"""Seconds after which it starts again: contents that were young or open may be evictable then."""
 
 
 class EvictionOrder:
-    """Goes along the order, first past what is young, and then past that, too.
+    """Reads the order from the index in pages: first without young contents, then with them.
 
-    What was taken is not given twice in one walk, so it costs no more than the order is long,
-    however many ask for a little. At the end of a walk another one begins, if something may have
-    come since this one did.
+    One pass gives no content twice. So many small claims together read the order once, not once
+    each. At the end of a pass another begins, if there may be further contents since.
     """
 
     def __init__(self, places: IPlaces, pins: IPins, clock: IReactorTime) -> None:
@@ -32,15 +31,15 @@ class EvictionOrder:
         self._settled_at = -inf
 
     def begin_anew(self) -> None:
-        """Go along it from the beginning."""
+        """Start again from the beginning."""
         self._began_at = -inf
 
     def outdated(self) -> None:
-        """Something may have come or become free since the walk began."""
+        """Note that contents may have come, or may have been closed, since the pass began."""
         self._outdated = True
 
     async def next(self) -> Candidate | None:
-        """What goes first of what was not given yet; None where nothing is left.
+        """Give the next content to evict; None if none is left.
 
         :raises OSError: if the index cannot be read.
         """

@@ -1,19 +1,20 @@
-"""Makes room: for claims that wait for it, and where a limit is exceeded for other reasons.
+"""Makes room for claims that wait, and when a limit is exceeded for another reason.
 
-=======  =====================================  ===============================================
-state    event                                  what holds afterwards
-=======  =====================================  ===============================================
-idle     a claim needs room, or a look finds    evicting: some contents at a time, and the file
-         that a limit is exceeded               system is asked what that freed
-evicting another claim needs room               it waits, too
-evicting all claims have what they need         who waits goes on; a little more is evicted
-evicting nothing is lacking any more            who waits goes on; idle
-evicting all that is left is open               it is looked again, for two seconds
-evicting nothing more may go                    who waits is refused, and relays; what could not
-                                                go does not count as evictable for a while; idle
-evicting index or disk fail                     the same
-any      the daemon stops                       who waits is refused; over
-=======  =====================================  ===============================================
+========  ======================================  ==============================================
+state     event                                   action, and next state
+========  ======================================  ==============================================
+idle      a claim needs room, or a check finds    evict some contents at a time, and measure the
+          that a limit is exceeded                free space after each step: evicting
+evicting  another claim needs room                it waits, too
+evicting  all claims have enough room             they go on; a little more is evicted
+evicting  nothing is missing any more             claims that wait go on: idle
+evicting  all remaining contents are open         try again, for two seconds
+evicting  nothing more can be evicted             claims that wait fail, and their content is
+                                                  relayed; what is left does not count as
+                                                  evictable for a while: idle
+evicting  the index or the disk fails             the same
+any       the daemon stops                        claims that wait fail: ended
+========  ======================================  ==============================================
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -39,45 +40,45 @@ from regcache.retention import LEAST_SPARE, SPARE, Candidate
 from regcache.sparingly import Sparingly
 
 PATIENCE, PAUSE = 2.0, 0.1
-"""Seconds for which what is open is waited for, where nothing else is left, and between two looks
-whether it is open still."""
+"""How long open contents are waited for if nothing else is left, and the pause between two tries
+(seconds)."""
 
 LOOK = 10.0
-"""Seconds between two looks whether a limit is exceeded."""
+"""Seconds between two checks of the limits."""
 
 STUCK_FOR = 60.0
-"""Seconds for which what could not be evicted does not count as evictable."""
+"""Seconds for which contents that could not be evicted do not count as evictable."""
 
 SAID_EVERY = 60.0
-"""Seconds between two lines of the log that say that there is no space, or not for so much."""
+"""Seconds between two lines of the log about missing space, or about content that is too large."""
 
 
 class Ledger(Protocol):
-    """The count of space (:class:`regcache.store.space.SpaceLedger`).
+    """The part of :class:`regcache.store.space.SpaceLedger` that is used here.
 
-    :ivar contents: what complete content takes (bytes).
+    :ivar contents: bytes that complete content takes.
     """
 
     contents: int
 
     def excess(self, more: int) -> int:
-        """By how many bytes ``more`` of them would break a limit; negative: by none."""
+        """By how many bytes ``more`` bytes would exceed a limit; negative if by none."""
 
     def max_size(self) -> int:
-        """What may be stored in all (bytes)."""
+        """How many bytes may be stored in all."""
 
     def why_not(self, size: int) -> str:
-        """Why there is no space for so much."""
+        """Why there is no space for so many bytes."""
 
 
 class Evictor(Service):
-    """Evicts what goes first until nothing is lacking.
+    """Evicts contents in their order until no limit is exceeded.
 
-    :param measure: asks the file system how much is free.
-    :param sweep_partials: removes what is left of downloads; the last resort.
-    :param evicted: told how many bytes went.
-    :ivar pinned_bytes: what pins cover of what is stored, as it was a moment ago.
-    :ivar relaying_since: since when there is no space for something (Unix seconds); None: there is.
+    :param measure: asks the file system for the free space.
+    :param sweep_partials: removes partial files that are not open; the last resort.
+    :param evicted: called with the number of bytes that were evicted.
+    :ivar pinned_bytes: stored bytes that pins cover, as of the last check.
+    :ivar relaying_since: since when something could not be stored (Unix seconds); None: all can be.
     """
 
     log = Logger()
@@ -115,18 +116,18 @@ class Evictor(Service):
 
     @property
     def refusal(self) -> str:
-        """Why there was no space for something a moment ago; "" if there was."""
+        """Why something could not be stored lately; "" if all could be."""
         return self._reason if self.relaying_since is not None else ""
 
     def startService(self) -> None:
-        """Look now and then."""
+        """Check the limits from time to time."""
         super().startService()
         self._loop.start(LOOK, now=True).addErrback(
             lambda failure: self.log.failure("looking for what exceeds the limits", failure)
         )
 
     def stopService(self) -> None:
-        """Evict no more."""
+        """Stop checking and evicting."""
         super().stopService()
         if self._loop.running:
             self._loop.stop()
@@ -140,9 +141,9 @@ class Evictor(Service):
         self.pinned_bytes = size
 
     def refused(self, reason: str, too_large: bool = False) -> None:
-        """Something is not stored: say so, but not each time.
+        """Log that something is not stored, but not each time.
 
-        :param too_large: it is larger than a blob may be; else there is no space.
+        :param too_large: it is larger than a blob may be; otherwise there is no space.
         """
         if too_large:
             self._say(self._sayings_of_size, "too large to be kept, so passed through", reason)
@@ -159,7 +160,7 @@ class Evictor(Service):
             self.log.warn("{what}: {reason}{suffix}", what=what, reason=reason, suffix=suffix)
 
     def make_room(self) -> "Deferred[None]":
-        """Evict until nothing is lacking. Fails with NoRoomError if that is not possible."""
+        """Evict until no limit is exceeded. Fails with NoRoomError if that is not possible."""
         if not self.running:
             return fail(NoRoomError("the daemon is not running"))
         done = Gate()
@@ -171,14 +172,14 @@ class Evictor(Service):
         return done.wait()
 
     def _settle(self, failure: Failure | None) -> None:
-        """It is over: nobody waits any more."""
+        """End the eviction: claims that wait go on, or fail."""
         self._evicting = False
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done.succeed() if failure is None else done.fail(failure)
 
-    def _let_go_on(self) -> None:
-        """Those who wait need not wait for what is evicted beyond what all of them need."""
+    def _release_claims(self) -> None:
+        """Let claims go on once all have enough room, while a little more is evicted."""
         if self._ledger.excess(0) <= 0:
             waiting, self._waiting = self._waiting, []
             for done in waiting:
@@ -190,7 +191,7 @@ class Evictor(Service):
         return looking.addCallback(lambda _: self._relieve())
 
     def _relieve(self) -> "Deferred[None] | None":
-        """Make room where that is lacking though nobody claims it."""
+        """Make room if a limit is exceeded without a claim."""
         if self._ledger.excess(0) <= 0:
             self.relaying_since = None
             return None
@@ -199,7 +200,7 @@ class Evictor(Service):
         return self.make_room().addErrback(lambda failure: failure.trap(NoRoomError))
 
     async def _make_room(self) -> None:
-        """Evict what is lacking and a little more, some at a time."""
+        """Evict what is missing and a little more, some contents at a time."""
         freed, spare, reason = 0, 0, self._ledger.why_not(0)
         self._order.outdated()
         while self.running and (lacking := self._ledger.excess(0)) + spare > 0:
@@ -211,7 +212,7 @@ class Evictor(Service):
             if not gone:
                 break
             await self._measure()
-            self._let_go_on()
+            self._release_claims()
         if freed:
             size = in_units(freed)
             self.log.info(
@@ -223,7 +224,7 @@ class Evictor(Service):
             raise NoRoomError(self._ledger.why_not(0))
 
     async def _evict_some(self, wanted: int) -> int:
-        """Evict so many bytes, or a few contents; how many bytes went, 0 if nothing is left."""
+        """Evict so many bytes, or a few contents. Gives the bytes evicted; 0 if nothing is left."""
         until = self._clock.seconds() + PATIENCE
         while self.running:
             self._busy = False
@@ -249,13 +250,13 @@ class Evictor(Service):
                 candidate = await self._order.next()
                 if candidate is None:
                     break
-                if self._eviction.may_go(candidate.digest):
+                if self._eviction.begin(candidate.digest):
                     chosen.append(candidate)
                     wanted -= candidate.size
                 else:
                     self._busy = True
         except BaseException:
-            await self._eviction.let_stay(chosen)
+            await self._eviction.cancel(chosen)
             raise
         return chosen
 

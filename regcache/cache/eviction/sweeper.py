@@ -1,4 +1,4 @@
-"""Evicts what is selected: for its age, or all of it, or what a plan has shown."""
+"""Evicts a selection: content unused for some time, everything, or what a plan has shown."""
 
 from collections.abc import Callable
 
@@ -15,17 +15,19 @@ from regcache.light_dataclass import dataclass
 from regcache.retention import Candidate, Selection, SweepNote
 
 MOST_BUSY = 1000
-"""Contents that stayed since they were in use, of which it is told which ones they were."""
+"""Contents in use that a sweep names as not evicted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep has come to.
+    """The result of a sweep.
 
-    :ivar began: Unix seconds; ``seconds`` later it had ended.
-    :ivar contents: how many contents went; ``freed`` is what they took on the disk (bytes of whole
-        blocks), and ``partials`` what was left of downloads did.
-    :ivar busy: some of those that stayed, since they were open or being fetched.
+    :ivar began: Unix seconds.
+    :ivar seconds: how long it took.
+    :ivar contents: how many contents were evicted.
+    :ivar freed: the disk space of these contents (bytes of whole blocks).
+    :ivar partials: the disk space of the partial files that were removed.
+    :ivar busy: contents that were not evicted, since they were open or being fetched; not all.
     """
 
     began: float
@@ -37,16 +39,16 @@ class Swept:
 
     @property
     def all_freed(self) -> int:
-        """Bytes of disk that came free."""
+        """Bytes of disk that were freed."""
         return self.freed + self.partials
 
 
 class Sweeper:
-    """Sweeps, one sweep after the other.
+    """Runs sweeps, one after the other.
 
-    :param sweep_partials: removes what is left of downloads from an upstream (by its name; "": from
-        any) and was last written before a time.
-    :param evicted: told how many bytes went.
+    :param sweep_partials: removes partial files of an upstream (by its name; "": of any) that were
+        last written before a time.
+    :param evicted: called with the number of bytes that were evicted.
     :ivar last: the last sweep that has ended.
     """
 
@@ -74,10 +76,10 @@ class Sweeper:
     async def sweep(
         self, selection: Selection, progress: Callable[[int], None] = lambda freed: None
     ) -> Swept:
-        """Evict what is selected, but for what is in use at its turn.
+        """Evict the selected contents, except those that are in use.
 
-        :param progress: told how many bytes of disk are free until then.
-        :raises OSError: if index or disk fail.
+        :param progress: called with the bytes of disk that were freed so far.
+        :raises OSError: if the index or the disk fails.
         """
         await self._turns.acquire()
         try:
@@ -96,7 +98,7 @@ class Sweeper:
         return swept
 
     async def latest(self) -> SweepNote | None:
-        """What the last one came to, of this process or an earlier one. Fails with OSError."""
+        """The result of the last sweep, also of an earlier process. Fails with OSError."""
         if self.last is not None:
             return SweepNote(self.last.began, self.last.seconds, self.last.all_freed)
         return await self._places.last_sweep()
@@ -109,7 +111,7 @@ class Sweeper:
             self._log.warn("the end of the sweep cannot be noted: {why}", why=error)
 
     def forget_unstored(self, now: float) -> "Deferred[int]":
-        """Forget what is known of content that has not been here for long. Fails with OSError."""
+        """Forget contents that have not been stored for long. Fails with OSError."""
         return self._places.forget_unstored(now)
 
     async def _sweep(self, selection: Selection, progress: Callable[[int], None]) -> Swept:
@@ -127,7 +129,7 @@ class Sweeper:
                 contents += len(gone)
                 freed += sum(in_blocks(each.size) for each in gone)
                 progress(freed)
-                await deferLater(self._clock, 0)  # others have their turn
+                await deferLater(self._clock, 0)  # let others run
         if selection.takes_partials:
             partials = await self._sweep_partials(selection.last_use, selection.upstream)
             progress(freed + partials)
@@ -137,13 +139,13 @@ class Sweeper:
     async def _evict(
         self, some: tuple[Candidate, ...], selection: Selection, busy: list[Digest]
     ) -> list[Candidate]:
-        await self._places.write_uses()  # what was used a moment ago is to stay
-        may_go = []
+        await self._places.write_uses()  # so that what was just used is not evicted
+        begun = []
         for each in some:
-            if self._eviction.may_go(each.digest):
-                may_go.append(each)
+            if self._eviction.begin(each.digest):
+                begun.append(each)
             elif len(busy) < MOST_BUSY:
                 busy.append(each.digest)
-        gone = list(await self._eviction.evict(may_go, selection))
+        gone = list(await self._eviction.evict(begun, selection))
         self._evicted(sum(each.size for each in gone))
         return gone

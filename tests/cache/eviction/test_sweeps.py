@@ -84,18 +84,18 @@ class SweeperTests(SweepCase):
         self.clock.advance(DAY)
         found = self.storage.index.places.candidates(START, self.clock.seconds())
         candidates = self.successResultOf(found).candidates
-        self.assertTrue(all(self.storage.eviction.may_go(each.digest) for each in candidates))
+        self.assertTrue(all(self.storage.eviction.begin(each.digest) for each in candidates))
         self.successResultOf(self.storage.index.close())
         self.refusal(self.storage.eviction.evict(candidates), IndexClosedError)
         self.assertEqual(self.stored(*self.image), [True] * 3)
-        self.assertTrue(all(self.storage.eviction.may_go(each.digest) for each in candidates))
+        self.assertTrue(all(self.storage.eviction.begin(each.digest) for each in candidates))
 
     def test_pinned_behind_its_file(self) -> None:
         """On a full disk the file goes before it is noted: what is pinned meanwhile is not here."""
         self.clock.advance(DAY)
         places, pins = self.storage.index.places, self.storage.index.pins
         candidates = self.successResultOf(places.candidates(START, self.clock.seconds())).candidates
-        self.assertTrue(all(self.storage.eviction.may_go(each.digest) for each in candidates))
+        self.assertTrue(all(self.storage.eviction.begin(each.digest) for each in candidates))
         evict, asked = places.evict, list[object]()
 
         def full_at_first(*arguments: Any) -> Any:

@@ -1,7 +1,7 @@
-"""What one repository has of images, read from the index for those who look at it.
+"""Reads the contents of one repository from the index, for the admin API.
 
-Content is here for a repository if its bytes are stored, and either anybody may have them or the
-repository has a right to them: so what is complete can be pulled without its upstream.
+A repository has content here if the bytes are stored and it has a right to them, or they are
+public. So a complete image can be pulled without its upstream.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from regcache.light_dataclass import dataclass
 from regcache.media_types import INDEX_TYPES
 
 MOST_DEEP = 4
-"""Indexes within indexes that are looked into. Real ones have none."""
+"""How deep nested indexes are read. Real indexes are not nested."""
 
 _RIGHT = "((c.public AND w.content_id IS NULL) OR l.content_id IS NOT NULL)"
 
@@ -82,11 +82,13 @@ WHERE l.repository_id = ? AND c.media_type = ''
 
 @dataclass(slots=True)
 class Listed:
-    """What a manifest lists.
+    """Content that a manifest lists.
 
-    :ivar said: its size by the manifest; ``stored`` what the disk has, None for nothing.
-    :ivar media_type: by the manifest; ``known_type`` that of a manifest that was stored.
-    :ivar here: whether the repository has it.
+    :ivar said: its size by the manifest.
+    :ivar media_type: its type by the manifest.
+    :ivar known_type: its type in the index: "" for a blob, None if it was never stored.
+    :ivar stored: its size on the disk; None if it is not stored.
+    :ivar here: whether the repository has it here.
     :ivar shared: whether another manifest lists it, too.
     """
 
@@ -100,13 +102,13 @@ class Listed:
 
     @property
     def size(self) -> int:
-        """What is stored of it, else what it is said to have."""
+        """Its size on the disk; if it is not stored, the size by the manifest."""
         return self.said if self.stored is None else self.stored
 
 
 @dataclass(slots=True)
 class IndexMember:
-    """A manifest in an index."""
+    """A manifest that an index lists."""
 
     key: bytes
     platform: str
@@ -117,8 +119,8 @@ class IndexMember:
 class KnownManifest:
     """A manifest that was stored at some time; see :class:`Listed`.
 
-    :ivar platform: that it says itself.
-    :ivar whole: all that it lists is known.
+    :ivar platform: as its config states it.
+    :ivar whole: whether the index knows everything that it lists.
     """
 
     key: bytes
@@ -146,9 +148,9 @@ def _listed(row: Sequence[Any]) -> Listed:
 
 
 class RepositoryContents:
-    """What one repository has. It is read as it is asked for, within one transaction.
+    """The contents of one repository. They are read on demand, within one transaction.
 
-    :param number: of the repository.
+    :param number: the id of the repository.
     :param upstream: the key of its upstream.
     """
 
@@ -159,17 +161,17 @@ class RepositoryContents:
         self._known: dict[bytes, KnownManifest | None] = {}
 
     def tags(self) -> list[tuple[str, bytes, float]]:
-        """All tags, with what they name and when that was confirmed."""
+        """All tags, each with its digest and when that was confirmed."""
         return self._connection.execute(_TAGS, (self.number,)).fetchall()
 
     def manifest(self, key: bytes) -> KnownManifest | None:
-        """What is known of a manifest; None if it is none that was ever stored."""
+        """Give what the index knows of a manifest; None if it was never stored."""
         if key not in self._known:
             self._known[key] = self._read(key)
         return self._known[key]
 
     def known(self, key: bytes) -> KnownManifest | None:
-        """The same, if it was read already."""
+        """Give the same, if it was read already; else None."""
         return self._known.get(key)
 
     def _read(self, key: bytes) -> KnownManifest | None:
@@ -189,7 +191,7 @@ class RepositoryContents:
         return found
 
     def untagged(self) -> list[bytes]:
-        """Stored images of the repository that no tag names, and no index of it lists."""
+        """Stored images of the repository without a tag, and without an index that lists them."""
         return [key for (key,) in self._connection.execute(_UNTAGGED, self._names)]
 
     def last_uses(self) -> dict[bytes, float]:
@@ -201,11 +203,11 @@ class RepositoryContents:
         return [key for (key,) in self._connection.execute(_LINKED, self._names)]
 
     def loose(self) -> list[tuple[bytes, int, int]]:
-        """All stored blobs that the repository has a right to: key, number, size."""
+        """All stored blobs that the repository has a right to: key, id and size."""
         return self._connection.execute(_LOOSE, (self.number,)).fetchall()
 
     def images(self, key: bytes, deep: int = 0) -> Iterator[IndexMember]:
-        """The images in what a digest names: those of an index, or it itself."""
+        """Yield the images of an index; for another manifest, the manifest itself."""
         found = self.manifest(key)
         if found is None or not found.is_index:
             yield IndexMember(key, found.platform if found else "", False)
@@ -222,7 +224,7 @@ class RepositoryContents:
             yield IndexMember(each.key, each.platform or said, False)
 
     def contents(self, keys: Iterable[bytes]) -> dict[bytes, int]:
-        """The sizes of manifests and of all that they list, as far as it is here."""
+        """Give the sizes of manifests and of all that they list, as far as they are here."""
         found: dict[bytes, int] = {}
         waiting, seen = deque(keys), set()
         while waiting:

@@ -1,4 +1,4 @@
-"""Statements about single images of a repository, for those who look at them."""
+"""Reads images of a repository from the index, for the admin API."""
 
 import sqlite3
 from collections import defaultdict
@@ -31,7 +31,7 @@ from regcache.store.index_pulls import pulls_of
 from regcache.store.index_schema import digest_from_key, digest_key
 
 MOST_COUNTED = 1000
-"""Manifests that list one layer: so many are counted."""
+"""Most manifests that are counted of those that list a layer."""
 
 _LISTING = "SELECT manifest_id FROM mentions WHERE digest = ? LIMIT ?"
 
@@ -55,7 +55,7 @@ _Tagged = dict[bytes, list[NamedTag]]
 def open_repository(
     connection: sqlite3.Connection, repository: Repository
 ) -> RepositoryContents | None:
-    """What a repository has; None where nothing is known of it."""
+    """Open the contents of a repository; None if the index does not know it."""
     upstream, name = find_names(connection, repository)
     row = connection.execute(
         "SELECT id FROM repositories WHERE upstream = ? AND name = ?", (upstream, name)
@@ -66,7 +66,7 @@ def open_repository(
 def images(
     connection: sqlite3.Connection, repository: Repository, query: ImageQuery, view: View
 ) -> ImagePage | None:
-    """A page of the images of a repository; None where nothing is known of it."""
+    """Give a page of the images of a repository; None if the index does not know it."""
     contents = open_repository(connection, repository)
     if contents is None:
         return None
@@ -92,7 +92,7 @@ def _tagged(contents: RepositoryContents) -> _Tagged:
 
 
 def _sort_key(sort: str, tags: Sequence[NamedTag], last_use: float | None) -> str | float:
-    """What a row is sorted by: names go up, times down; what has no tag comes last."""
+    """The sort key of a row: names ascend, times descend; images without a tag come last."""
     if sort == "name":
         return tags[0].tag if tags else "\x7f"
     if sort == "checked":
@@ -149,7 +149,7 @@ def _platform(contents: RepositoryContents, key: bytes, platform: str) -> ImageP
 def find_image(
     connection: sqlite3.Connection, repository: Repository, reference: str | Digest, view: View
 ) -> ImageFacts | None:
-    """An image by a tag, or by a digest that the repository has; None if it is not here."""
+    """Find an image by a tag or a digest; None if the repository does not have it."""
     contents = open_repository(connection, repository)
     if contents is None:
         return None
@@ -190,7 +190,7 @@ def _resolve(
 
 
 def _belongs(contents: RepositoryContents, tagged: Collection[bytes], key: bytes) -> bool:
-    """Whether a repository has a manifest: by a tag, by a right, or in an index that it has."""
+    """Whether a repository has a manifest by a tag, by a right, or in an index that it has."""
     if key in tagged or key in contents.all_manifests():
         return True
     found = contents.manifest(key)
@@ -206,7 +206,7 @@ def _shared_with(
     stored: Iterable[bytes],
     own: Collection[bytes],
 ) -> int:
-    """How many manifests that are none of the image list something of it."""
+    """How many manifests outside the image list contents of it."""
     inside = {found.number for key in stored if (found := contents.known(key))}
     others: set[int] = set()
     for key in stored:
@@ -219,7 +219,7 @@ def _shared_with(
 def _pin(
     contents: RepositoryContents, patterns: Sequence[str], key: bytes, tags: Sequence[NamedTag]
 ) -> ImagePin | None:
-    """Why it is pinned, by any of its tags or its digest."""
+    """The first pin of an image, by one of its tags or its digest."""
     pins = ImagePins(contents.connection, contents.number, patterns)
     found = (pins.by(tag, key) for tag in ([each.tag for each in tags] or [""]))
     return next((pin for pin in found if pin is not None), None)
@@ -228,7 +228,7 @@ def _pin(
 def platform_contents(
     connection: sqlite3.Connection, content: RepositoryContent
 ) -> PlatformContents | None:
-    """The manifest of a platform and what it lists; None where the repository does not have it."""
+    """Give a platform's manifest and what it lists; None if the repository does not have it."""
     contents = open_repository(connection, content.repository)
     if contents is None:
         return None
@@ -256,13 +256,13 @@ def platform_contents(
 def undescribed(
     connection: sqlite3.Connection, repository: Repository, limit: int
 ) -> list[Undescribed]:
-    """Stored manifests of a repository of which more can be known than is."""
+    """Give stored manifests of a repository whose details the index does not have yet."""
     contents = open_repository(connection, repository)
     return [] if contents is None else find_undescribed(connection, contents.number, limit)
 
 
 def history(connection: sqlite3.Connection, repository: Repository, tag: str) -> list[TagPast]:
-    """What a tag has named, the latest first."""
+    """Give the digests that a tag has named, the latest first."""
     contents = open_repository(connection, repository)
     if contents is None:
         return []

@@ -1,4 +1,4 @@
-"""Kinds of parameters: what a value may be, from the query or from a JSON body."""
+"""The types of parameters: they describe, check and convert values of the query or of a body."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,17 @@ _LONGEST_NAME = 512
 
 
 class ValueKind(Protocol):
-    """What a parameter may be."""
+    """The type of a parameter."""
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
 
     def from_text(self, text: str, path: str) -> Any:
-        """The value of a parameter of the query. :raises InvalidProblem:"""
+        """Convert a parameter of the query. :raises InvalidProblem: if it is not of this type."""
 
     def from_json(self, value: Any, path: str) -> Any:
-        """The value of a field of the body. :raises InvalidProblem:"""
+        """Convert a field of the body. :raises InvalidProblem: if it is not of this type."""
 
 
 def _text(value: Any, path: str) -> str:
@@ -41,18 +41,18 @@ def _text(value: Any, path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text of at most so many characters, none of them a control character."""
+    """A text with bounds of its length, and without control characters."""
 
     most: int = 256
     least: int = 0
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return {"type": "string", "minLength": self.least, "maxLength": self.most}
 
     def from_text(self, text: str, path: str) -> str:
-        """The text itself."""
+        """Check a text."""
         if not self.least <= len(text) <= self.most:
             bounds = f"{self.least} to {self.most}" if self.least else f"at most {self.most}"
             raise InvalidProblem(path, f"it must have {bounds} characters")
@@ -63,28 +63,28 @@ class Text:
         return text
 
     def from_json(self, value: Any, path: str) -> str:
-        """The text itself."""
+        """Check a text."""
         return self.from_text(_text(value, path), path)
 
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number within bounds."""
+    """An integer within bounds."""
 
     least: int
     most: int
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
     def from_text(self, text: str, path: str) -> int:
-        """The number."""
+        """Convert an integer."""
         return self.from_json(int(text) if _INTEGER.match(text) else None, path)
 
     def from_json(self, value: Any, path: str) -> int:
-        """The number."""
+        """Check an integer."""
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or not self.least <= value <= self.most:
             raise InvalidProblem(path, f"a number from {self.least} to {self.most} is needed")
@@ -93,19 +93,19 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """True or false."""
+    """A boolean."""
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return {"type": "boolean"}
 
     def from_text(self, text: str, path: str) -> bool:
-        """The value."""
+        """Convert ``true`` or ``false``."""
         return self.from_json(_FLAGS.get(text), path)
 
     def from_json(self, value: Any, path: str) -> bool:
-        """The value."""
+        """Check a boolean."""
         if not isinstance(value, bool):
             raise InvalidProblem(path, "true or false is needed")
         return value
@@ -113,44 +113,44 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of some words."""
+    """One of several words."""
 
     words: tuple[str, ...]
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return {"enum": list(self.words)}
 
     def from_text(self, text: str, path: str) -> str:
-        """The word."""
+        """Check a word."""
         if text not in self.words:
             raise InvalidProblem(path, f"one of {', '.join(self.words)} is needed")
         return text
 
     def from_json(self, value: Any, path: str) -> str:
-        """The word."""
+        """Check a word."""
         return self.from_text(_text(value, path), path)
 
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """A time (RFC 3339); its value is Unix seconds."""
+    """A time (RFC 3339). Its value is Unix seconds."""
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return {"type": "string", "format": "date-time"}
 
     def from_text(self, text: str, path: str) -> float:
-        """Unix seconds."""
+        """Convert a time to Unix seconds."""
         try:
             return parse_time(text)
         except ValueError as error:
             raise InvalidProblem(path, str(error)) from None
 
     def from_json(self, value: Any, path: str) -> float:
-        """Unix seconds."""
+        """Convert a time to Unix seconds."""
         return self.from_text(_text(value, path), path)
 
 
@@ -160,11 +160,11 @@ class Day:
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return DAY
 
     def from_text(self, text: str, path: str) -> date:
-        """The day."""
+        """Convert a day."""
         try:
             if _DAY.match(text):
                 return date.fromisoformat(text)
@@ -173,16 +173,16 @@ class Day:
         raise InvalidProblem(path, "a day such as 2026-12-01 is needed")
 
     def from_json(self, value: Any, path: str) -> date:
-        """The day."""
+        """Convert a day."""
         return self.from_text(_text(value, path), path)
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A repository by the name that the API gives it.
+    """The name of a repository in the API.
 
-    :ivar upstream: the configured name; whether there is one is not known here.
-    :ivar repository: as the upstream knows it.
+    :ivar upstream: the name of an upstream, which may not exist.
+    :ivar repository: the name of the repository at the upstream.
     """
 
     upstream: str
@@ -194,64 +194,64 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryName:
-    """``<upstream>/<repository>``; its value is :class:`Named`."""
+    """A name such as ``<upstream>/<repository>``. Its value is :class:`Named`."""
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return {"type": "string", "maxLength": _LONGEST_NAME}
 
     def from_text(self, text: str, path: str) -> Named:
-        """The name in its parts."""
+        """Split a name into its parts."""
         upstream, _, repository = text.partition("/")
         if len(text) > _LONGEST_NAME or not upstream or not is_repository_name(repository):
             raise InvalidProblem(path, "a name such as docker.io/library/nginx is needed")
         return Named(upstream, repository)
 
     def from_json(self, value: Any, path: str) -> Named:
-        """The name in its parts."""
+        """Split a name into its parts."""
         return self.from_text(_text(value, path), path)
 
 
 @dataclass(frozen=True, slots=True)
 class DigestText:
-    """A digest; its value is :class:`Digest`."""
+    """A digest. Its value is :class:`Digest`."""
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return {"type": "string", "pattern": "^sha(256|512):[0-9a-f]+$"}
 
     def from_text(self, text: str, path: str) -> Digest:
-        """The digest."""
+        """Parse a digest."""
         try:
             return Digest.parse(text)
         except ValueError:
             raise InvalidProblem(path, "a digest such as sha256:… is needed") from None
 
     def from_json(self, value: Any, path: str) -> Digest:
-        """The digest."""
+        """Parse a digest."""
         return self.from_text(_text(value, path), path)
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayOf:
-    """A list of at most so many of one kind; in a body only."""
+    """A list of at most ``most`` values of one type. Only a body can have one."""
 
     of: ValueKind
     most: int = 1000
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         return {"type": "array", "items": self.of.schema, "maxItems": self.most}
 
     def from_text(self, text: str, path: str) -> Any:
-        """There is none in a query."""
+        """Refuse it: a query cannot have one."""
         raise InvalidProblem(path, "a list has no place in a query")
 
     def from_json(self, value: Any, path: str) -> list[Any]:
-        """The list."""
+        """Convert each item of a list."""
         if not isinstance(value, list) or len(value) > self.most:
             raise InvalidProblem(path, f"a list of at most {self.most} is needed")
         return [self.of.from_json(each, f"{path}[{n}]") for n, each in enumerate(value)]
@@ -259,9 +259,9 @@ class ArrayOf:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a call, or one field of a record.
+    """One parameter of a call, or one field of an object.
 
-    :ivar default: its value where it is absent, unless it is required.
+    :ivar default: the value if it is absent and not required.
     """
 
     name: str
@@ -272,19 +272,19 @@ class Parameter:
 
     @property
     def takes_null(self) -> bool:
-        """Whether null is another value than none."""
+        """Whether null differs from an absent value."""
         return bool(getattr(self.kind, "takes_null", False))
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """An object with known fields, of which no other is accepted; its value is a dict."""
+    """An object that accepts no other fields than these. Its value is a dict."""
 
     parameters: Sequence[Parameter] = field(default_factory=tuple)
 
     @property
     def schema(self) -> Schema:
-        """Its JSON Schema."""
+        """Give the JSON Schema."""
         schema: Schema = {
             "type": "object",
             "properties": {each.name: schema_of(each) for each in self.parameters},
@@ -294,11 +294,11 @@ class Fields:
         return schema | ({"required": required} if required else {})
 
     def from_text(self, text: str, path: str) -> Any:
-        """There is none in a query."""
+        """Refuse it: a query cannot have one."""
         raise InvalidProblem(path, "an object has no place in a query")
 
     def from_json(self, value: Any, path: str) -> dict[str, Any]:
-        """The values by name."""
+        """Convert the fields of an object, by name."""
         if not isinstance(value, dict):
             raise InvalidProblem(path, "an object is needed")
         at = f"{path}." if path else ""
@@ -311,7 +311,7 @@ class Fields:
         }
 
     def from_query(self, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """The values of a query, by name."""
+        """Convert the parameters of a query, by name."""
         self._check_names(query, "")
         for name, lines in query.items():
             if len(lines) > 1:
@@ -335,7 +335,7 @@ class Fields:
 
 
 def schema_of(parameter: Parameter) -> Schema:
-    """The JSON Schema of a parameter, with its text and default."""
+    """Give the JSON Schema of a parameter, with its description and default."""
     schema = dict(parameter.kind.schema)
     if parameter.text:
         schema["description"] = parameter.text

@@ -1,4 +1,4 @@
-"""POST plans and plans/run: what a removal would come to, and then the removal."""
+"""The calls that make a plan of a removal, show it and run it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -129,7 +129,7 @@ RUN_PLAN = ApiCall(
     answer=BEGUN,
     status=202,
 )
-#: All of them.
+#: All calls of this module.
 CALLS = (MAKE_PLAN, GET_PLAN, RUN_PLAN)
 
 
@@ -140,27 +140,27 @@ class PlanService(Protocol):
         """Make a plan."""
 
     async def page(self, plan_id: str, start: int, limit: int) -> tuple[Plan, list[PlanItem]]:
-        """A plan, and more of what goes by it."""
+        """Give a plan, and a page of its items."""
 
     async def take(self, plan_id: str) -> Plan:
-        """Take a plan, to run it."""
+        """Take a plan out of the waiting ones, to run it."""
 
     async def confirm(self, plan: Plan) -> None:
-        """Look once more at one that was taken some time ago."""
+        """Check that a plan removes no more now than when it was taken."""
 
     def give_back(self, plan: Plan) -> None:
-        """It is not run now."""
+        """Put back a plan that is not run now."""
 
     async def run(self, plan: Plan, progress: Callable[[int], None], by: str = "") -> PlanOutcome:
-        """Do what it has shown."""
+        """Remove what a plan has shown."""
 
 
 class PlanCalls:
-    """The calls.
+    """Handles the calls.
 
-    :param upstreams: those of the configuration in force, by name.
-    :param seconds: the time.
-    :param unused_for: what a sweep without a number of days means (seconds); None: nothing.
+    :param upstreams: gives those of the configuration in force, by name.
+    :param seconds: gives the time.
+    :param unused_for: gives the default for the days of a sweep, in seconds; None if there is none.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class PlanCalls:
         self._cursors = Cursors()
 
     def routes(self) -> list[CallRoute]:
-        """With their handlers."""
+        """The calls with their handlers."""
         return [
             CallRoute(MAKE_PLAN, self._make),
             CallRoute(GET_PLAN, self._page),
@@ -312,7 +312,7 @@ class PlanCalls:
 
 
 def _by_digest(repository: Repository, digest: Digest) -> list[RemovalTarget]:
-    """A manifest or a blob: the index knows which; what it is not is not here."""
+    """The two targets that a digest may name: a manifest or a blob. The index has one of them."""
     return [manifest_of(repository, digest), blob_of(repository, digest)]
 
 

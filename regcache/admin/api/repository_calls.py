@@ -1,4 +1,4 @@
-"""GET repositories, repository and tags: which images are here, and how much of them."""
+"""The calls that list repositories and their images, and how much of them is cached."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -40,9 +40,9 @@ from regcache.images import (
 from regcache.light_dataclass import dataclass
 from regcache.times import time_or_null, time_text
 
-#: Why an upstream has closed a repository.
+#: Why an upstream refuses a repository.
 CLOSED_REASON = "denied"
-#: Points of a small chart.
+#: Points of a sparkline.
 SERIES = 24
 
 _PLATFORM_SUM = record(
@@ -136,20 +136,20 @@ GET_TAGS = ApiCall(
     ),
     paged=True,
 )
-#: All of them.
+#: All calls of this module.
 CALLS = (GET_REPOSITORIES, GET_REPOSITORY, GET_TAGS)
 
 Freshness = Callable[[str, str], float]
-"""For how many seconds a tag is fresh; by the upstream's name, and the tag."""
+"""Gives for how many seconds a tag is fresh, by the name of its upstream and the tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogued:
-    """What the calls about images read.
+    """The sources of the calls about images.
 
     :ivar upstreams: gives those of the configuration in force.
-    :ivar fresh_for: says how long tags are fresh.
-    :ivar gone: what left lately.
+    :ivar fresh_for: gives how long tags are fresh.
+    :ivar gone: remembers what left the cache lately.
     """
 
     images: ShownImages
@@ -159,7 +159,7 @@ class Catalogued:
 
 
 def repository_routes(catalogued: Catalogued) -> list[CallRoute]:
-    """The calls."""
+    """The calls with their handlers."""
     calls = _Calls(catalogued)
     return [
         CallRoute(GET_REPOSITORIES, calls.repositories),
@@ -169,13 +169,13 @@ def repository_routes(catalogued: Catalogued) -> list[CallRoute]:
 
 
 class _Calls:
-    """Answers them."""
+    """Handles the calls."""
 
     def __init__(self, catalogued: Catalogued) -> None:
         self._catalogued = catalogued
 
     async def repositories(self, asked: AskedCall) -> dict[str, Any]:
-        """A page of repositories."""
+        """Answer with a page of repositories."""
         values, caller = asked.values, asked.caller
         position = position_of(asked)
         sort = values["sort"]
@@ -196,7 +196,7 @@ class _Calls:
         return {**asked.page(items, found.after, found.total), "counting": counting}
 
     async def repository(self, asked: AskedCall) -> dict[str, Any]:
-        """One of them."""
+        """Answer with one repository."""
         named: Named = asked.values["name"]
         repository = find_repository(asked.caller, self._catalogued.upstreams, named)
         found = await self._catalogued.images.repository(repository)
@@ -207,7 +207,7 @@ class _Calls:
         return {**_repository(found, asked.caller), "upstream_closed": closed}
 
     async def tags(self, asked: AskedCall) -> dict[str, Any]:
-        """A page of images."""
+        """Answer with a page of images."""
         named: Named = asked.values["name"]
         repository = find_repository(asked.caller, self._catalogued.upstreams, named)
         position = position_of(asked)
@@ -240,7 +240,7 @@ class _Calls:
 
 
 def position_of(asked: AskedCall) -> Position:
-    """Where the page of a paged call begins."""
+    """The position at which the page of a paged call begins."""
     assert asked.position is not None, "this call has no pages"
     return asked.position
 
@@ -250,7 +250,7 @@ def _counting(missing: SummariesMade) -> dict[str, int]:
 
 
 def _repository(found: RepositorySummary, caller: Caller) -> dict[str, Any]:
-    """As the API says it; what others share is only for those who may see all of them."""
+    """Encode a repository. Only callers who see all repositories are shown what others share."""
     return {
         "name": f"{found.upstream}/{found.name}",
         "tags": found.tags,
@@ -276,7 +276,7 @@ def _repository(found: RepositorySummary, caller: Caller) -> dict[str, Any]:
 
 
 def told_gone(gone: Gone | None, caller: Caller) -> dict[str, Any] | None:
-    """When something left, and how; who deleted it is told to those who see that one."""
+    """Encode when and how content left. Only callers who see the account are shown who did it."""
     if gone is None:
         return None
     by = gone.by if gone.by and caller.sees_who(gone.by) else None
@@ -284,7 +284,7 @@ def told_gone(gone: Gone | None, caller: Caller) -> dict[str, Any] | None:
 
 
 def told_platform(found: ImagePlatform) -> dict[str, Any]:
-    """A platform of an image, as the API says it."""
+    """Encode a platform of an image."""
     variant = found.platform.split("/", 2)[2:]
     return {
         "platform": found.platform or None,
@@ -304,7 +304,7 @@ def told_platform(found: ImagePlatform) -> dict[str, Any]:
 def told_freshness(
     tags: Sequence[NamedTag], upstream: str, fresh_for: Freshness
 ) -> dict[str, str | None]:
-    """When an upstream last said that a tag names this, and until when that is believed."""
+    """Encode when an upstream last confirmed the tags of an image, and until when that holds."""
     checked = max((each.validated_at for each in tags), default=None)
     until = (each.validated_at + fresh_for(upstream, each.tag) for each in tags)
     return {

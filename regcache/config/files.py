@@ -1,6 +1,7 @@
 """The types of paths, and of the files that the configuration names."""
 
 import os
+import shlex
 import stat
 import time
 from collections.abc import Callable
@@ -23,16 +24,20 @@ MAXIMUM_PASSWORD = 4096
 BEING_RENEWED = "it was changed a moment ago, so what was read before stays in use meanwhile"
 
 
-def read_bounded(path: str, limit: int) -> bytes:
+def read_bounded(path: str, limit: int, if_missing: str = "") -> bytes:
     """The content of a file.
 
+    :param if_missing: what to type where there is none; "" for nothing.
     :raises ValueError: if it cannot be read or is longer than ``limit``; free of content.
     """
     try:
         with open(path, "rb") as stream:
             content = stream.read(limit + 1)
     except OSError as fault:
-        raise ValueError(f"{path} cannot be read: {why_unreadable(path, fault)}") from None
+        why = why_unreadable(path, fault)
+        if if_missing and isinstance(fault, FileNotFoundError):
+            why = f"{why}; type: {if_missing}"
+        raise ValueError(f"{path} cannot be read: {why}") from None
     if len(content) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
     return content
@@ -100,7 +105,21 @@ def is_renewed(context: Context, *paths: str) -> bool:
 
 def accounts_file() -> Scalar[str]:
     """A path of a htpasswd file that can be used now; an error in it has its line."""
-    return _file_of(lambda found, content: parse_htpasswd(_utf8(content), found))
+
+    def parse(node: Node, context: Context) -> str:
+        found = _path(node, context)
+        content = read_bounded(found, MOST_BYTES, _to_make_accounts(found))
+        parse_htpasswd(_utf8(content), found)
+        return found
+
+    return Scalar(parse, "file")
+
+
+def _to_make_accounts(path: str) -> str:
+    """What to type where there is no such file."""
+    folder = os.path.dirname(path)
+    first = "" if os.path.isdir(folder) else f"mkdir -p {shlex.quote(folder)} && "
+    return f"{first}regcachectl passwd {shlex.quote(path)} NAME"
 
 
 def seats_file() -> Scalar[str]:
@@ -118,24 +137,7 @@ def seats_file() -> Scalar[str]:
 def token_keys_file() -> Scalar[str]:
     """A path of a file with public keys that can be used now."""
 
-    def check(found: str, content: bytes) -> None:
-        try:
-            parse_keys(_utf8(content))
-        except ValueError as fault:
-            raise ValueError(f"{found} {fault}") from None
-
-    return _file_of(check)
-
-
-def _file_of(check: Callable[[str, bytes], object]) -> Scalar[str]:
-    """:param check: of path and content; raises ValueError with all that is to be said."""
-
-    def parse(node: Node, context: Context) -> str:
-        found = _path(node, context)
-        check(found, read_bounded(found, MOST_BYTES))
-        return found
-
-    return Scalar(parse, "file")
+    return readable(lambda content: parse_keys(_utf8(content)))
 
 
 def _utf8(content: bytes) -> str:

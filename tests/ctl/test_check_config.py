@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 from pathlib import Path
 from unittest.mock import patch
 
@@ -96,6 +97,21 @@ class CheckConfigTests(SynchronousTestCase):
         """A file that is not there is one line, not a traceback."""
         status, out, err = self.run_command("/nowhere/x.yml")
         self.assertEqual((status, out, err.count("\n")), (1, "", 1))
+
+    def test_missing_accounts(self) -> None:
+        """Where the file of accounts is missing it is told what makes one, and its folder."""
+        place = Workspace()
+        self.addCleanup(place.remove)
+        for accounts, first in (
+            (place.path / "ht passwd", ""),
+            (place.path / "new" / "htpasswd", f"mkdir -p {place.path}/new && "),
+        ):
+            path = place.file("regcache.yml", f"access: {{htpasswd: '{accounts}'}}")
+            status, out, err = self.run_command(str(path))
+            missing = f"{accounts} cannot be read: No such file or directory; type: {first}"
+            makes = f"regcachectl passwd {shlex.quote(str(accounts))} NAME"
+            told = f"{path}:1: access.htpasswd: {missing}{makes}\n"
+            self.assertEqual((status, out, err), (1, "", told))
 
     def test_print(self) -> None:
         """The long form that is printed is itself a good file."""

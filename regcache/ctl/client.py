@@ -8,7 +8,14 @@ from typing import Any, Protocol
 
 
 class NoDaemonError(Exception):
-    """No daemon answers; the text is one line."""
+    """No daemon answers; the text is one line.
+
+    :ivar why: without what to do about it.
+    """
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(f"{why}; {remedy}" if remedy else why)
+        self.why = why
 
 
 class RefusedError(Exception):

@@ -113,7 +113,7 @@ class DaemonClient:
             )
             content = await self._body(response)
         except _GONE as error:
-            raise NoDaemonError(_why_gone(self._address, error)) from None
+            raise NoDaemonError(*_why_gone(self._address, error)) from None
         if response.code == 204:
             return None
         if 300 <= response.code < 400:
@@ -173,15 +173,16 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _why_gone(address: DaemonAddress, error: BaseException) -> str:
+def _why_gone(address: DaemonAddress, error: BaseException) -> tuple[str, str]:
+    """Why no daemon answers, and what to do about it."""
     if isinstance(error, ResponseFailed) and error.reasons:
         error = error.reasons[0].value  # what broke it off, where TLS did, for instance
     if isinstance(error, defer.CancelledError | defer.TimeoutError):
-        return f"no daemon answers at {address} in time: it was connected to, and said nothing"
+        return f"no daemon answers at {address} in time: it was connected to, and said nothing", ""
     reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
     number = getattr(error, "osError", None)
     if isinstance(number, int):
         reason = os.strerror(number)  # without what Twisted puts before it
     if address.socket and number == errno.EACCES:
         reason = f"{reason}: that takes root, or a member of the group that the socket has"
-    return f"no daemon answers at {address}: {reason}; --socket, --url or -c says where it is"
+    return f"no daemon answers at {address}: {reason}", "--socket, --url or -c says where it is"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from regcache.ctl.client import IAsksDaemon
+from regcache.ctl.client import IAsksDaemon, NoDaemonError, RefusedError
 from regcache.ctl.command import DONE, FAILED
 from regcache.ctl.printer import Part, Printer
 
@@ -17,6 +17,9 @@ async def watch_job(
 
     If this command is interrupted, the job goes on.
 
+    :raises NoDaemonError: if no daemon answers any more.
+    :raises RefusedError: if the daemon knows of no such job any more.
+
     :param job: its id.
     :param text: what it does, in a few words.
     :param quiet: nothing is shown before it has ended.
@@ -24,13 +27,30 @@ async def watch_job(
     ended: set[int] = set()
     with printer.progress(text, quiet) as show:
         while True:
-            told: dict[str, Any] = await daemon.get("job", id=job)
+            told = await _ask(daemon, job)
             show(told["done_bytes"], told["total_bytes"], _parts(told))
             if not quiet:
                 _tell_steps(told, printer, ended)
             if told["ended"] is not None:
                 return told
             await daemon.pause(PAUSE)
+
+
+async def _ask(daemon: IAsksDaemon, job: str) -> dict[str, Any]:
+    """What is told of a job that was begun."""
+    try:
+        told: dict[str, Any] = await daemon.get("job", id=job)
+    except NoDaemonError as error:
+        raise NoDaemonError(
+            f"{error.why}; job {job} was begun, and ended if the daemon was stopped: what it did "
+            "until then is done; else it goes on: see regcachectl jobs"
+        ) from None
+    except RefusedError as refused:
+        if refused.code != "NOT_CACHED":
+            raise
+        detail = f"the daemon was started anew, and job {job} ended with the one before"
+        raise RefusedError({**refused.problem, "detail": detail}) from None
+    return told
 
 
 def _parts(told: dict[str, Any]) -> list[Part]:

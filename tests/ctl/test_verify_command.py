@@ -5,7 +5,7 @@ from typing import Any
 
 from regcache.admin.api.job_calls import GET_JOB
 from regcache.admin.api.verify_call import VERIFY
-from regcache.ctl.client import RefusedError
+from regcache.ctl.client import NoDaemonError, RefusedError
 from regcache.ctl.verify_command import verify
 from tests.ctl.cases import CommandCase
 
@@ -83,6 +83,21 @@ class VerifyTests(CommandCase):
         self.assertEqual((code, errors), (1, "the disk is ill\n"))
         code, _, errors = self.verify(ended("cancelled"))
         self.assertEqual((code, errors), (1, "it was cancelled\n"))
+
+    def test_stopped(self) -> None:
+        """If the daemon goes meanwhile it is told what that means for the job."""
+        self.daemon.answer(VERIFY, {"job": "7"})
+        gone = NoDaemonError("no daemon answers at /s: Connection refused", "--socket says where")
+        self.daemon.answer(GET_JOB, [job(), gone])
+        code, out, errors = self.run_work(verify, "verify")
+        self.assertEqual((code, out), (3, ""))
+        told = "no daemon answers at /s: Connection refused; job 7 was begun, and ended if the"
+        self.assertTrue(errors.startswith(told), errors)
+        self.assertNotIn("--socket", errors)
+        self.daemon.answer(GET_JOB, [job(), RefusedError({"code": "NOT_CACHED"})])
+        code, _, errors = self.run_work(verify, "verify")
+        anew = "the daemon was started anew, and job 7 ended with the one before\n"
+        self.assertEqual((code, errors), (1, anew))
 
     def test_refused(self) -> None:
         """One that runs already."""

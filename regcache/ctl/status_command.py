@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regcache.ctl.client import IAsksDaemon
+from regcache.ctl.client import IAsksDaemon, RefusedError
 from regcache.ctl.command import DONE, add_daemon_parser
 from regcache.ctl.printer import Printer, size_text
 
+#: Fetches a day that a larger disk would save, below which it is not worth a word.
+LEAST_SAVED = 1
 #: What notices and verdicts mean, by their code.
 SENTENCES = {
     "ok": "It works.",
@@ -47,6 +49,8 @@ async def show_status(_: argparse.Namespace, daemon: IAsksDaemon, printer: Print
         printer.line(sentence(each))
     if upstreams := (await daemon.get("upstreams"))["items"]:
         printer.line(upstreams_sentence(upstreams))
+    if larger := larger_disk_sentence(await _savings(daemon)):
+        printer.line(larger)
     disk, counts = status["disk"], status["counts"]
     rows = [
         ("version", status["version"]),
@@ -84,6 +88,34 @@ def upstreams_sentence(upstreams: Sequence[Mapping[str, Any]]) -> str:
     if unasked := len(upstreams) - len(asked):
         parts.append(f"not asked yet: {unasked}")
     return f"{'; '.join(parts)}."
+
+
+async def _savings(daemon: IAsksDaemon) -> Sequence[Mapping[str, Any]]:
+    """What more disk would save; nothing where the index cannot tell it now."""
+    try:
+        advice = await daemon.get("advice")
+    except RefusedError as refused:
+        if refused.code != "INDEX_BUSY":
+            raise
+        return ()
+    savings: Sequence[Mapping[str, Any]] = advice["ghost_bytes"]
+    return savings
+
+
+def larger_disk_sentence(savings: Sequence[Mapping[str, Any]]) -> str:
+    """What more disk would save, if that is worth a word; else "".
+
+    :param savings: as the API tells of them, the least disk first.
+    """
+    if not savings or savings[-1]["saved_misses_per_day"] < LEAST_SAVED:
+        return ""
+    most = savings[-1]["saved_bytes_per_day"]
+    least = next(each for each in savings if each["saved_bytes_per_day"] >= most / 2)
+    size = size_text(round(least["saved_bytes_per_day"]))
+    return (
+        f"With {size_text(least['more_bytes'])} more disk {least['saved_misses_per_day']:.0f} "
+        f"fetches of what had been evicted, {size} a day, would not be needed."
+    )
 
 
 def _count(number: int | None) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from regcache.admin.api.status_calls import GET_STATUS
+from regcache.admin.api.storage_calls import GET_ADVICE
 from regcache.admin.api.upstream_calls import GET_UPSTREAMS
 from regcache.ctl.client import NoDaemonError, RefusedError
 from regcache.ctl.main import main
@@ -73,11 +74,15 @@ class StatusTests(CommandCase):
     def setUp(self) -> None:
         super().setUp()
         self.upstreams = [upstream("a"), upstream("b")]
+        self.savings: list[tuple[int, float, float]] = []
 
     def show(self, status: Any = WELL, *arguments: str) -> tuple[int, str, str]:
         """Run it."""
         self.daemon.answer(GET_STATUS, status)
         self.daemon.answer(GET_UPSTREAMS, {"items": self.upstreams, "next": None})
+        keys = ("more_bytes", "saved_misses_per_day", "saved_bytes_per_day")
+        savings = [dict(zip(keys, each, strict=True)) for each in self.savings]
+        self.daemon.answer(GET_ADVICE, {"ghost_bytes": savings, "full_in_days": None})
         return self.run_work(show_status, "status", *arguments)
 
     def test_well(self) -> None:
@@ -104,6 +109,19 @@ class StatusTests(CommandCase):
         self.assertEqual(
             lines[1], "1 of 4 upstreams answered when asked last; failed: a, c; not asked yet: 1."
         )
+
+    def test_small_disk(self) -> None:
+        """Where much came back that had been evicted, it says how much more disk would do."""
+        gib = 2**30
+        self.savings = [(gib, 1.5, gib), (4 * gib, 20.4, 5 * gib), (16 * gib, 22.0, 6.5 * gib)]
+        told = "With 4.0 GiB more disk 20 fetches of what had been evicted, 5.0 GiB a day, would"
+        self.assertEqual(self.show()[1].splitlines()[2], f"{told} not be needed.")
+        self.savings = [(gib, 0.9, 9 * gib)]
+        self.assertNotIn("more disk", self.show()[1])
+        self.daemon.answer(GET_ADVICE, RefusedError({"code": "INDEX_BUSY"}))
+        code, out, errors = self.run_work(show_status, "status")
+        self.assertEqual((code, errors), (0, ""))
+        self.assertIn("started", out)
 
     def test_terminal(self) -> None:
         """On a terminal it is a table."""

@@ -1,4 +1,4 @@
-"""What a sweep, a purge or a deletion would remove: plain values, shown before it is done."""
+"""Values that describe what a sweep, a purge or a deletion would remove."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY
@@ -16,7 +16,7 @@ LASTS = 300.0
 
 
 class PlanAction(Enum):
-    """What a plan does."""
+    """The kind of a plan."""
 
     DELETE = "delete"
     SWEEP = "sweep"
@@ -25,13 +25,13 @@ class PlanAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What a plan is asked to do.
+    """The request for a plan.
 
-    :ivar targets: to be deleted, one by one.
-    :ivar repositories: to be deleted whole.
-    :ivar upstream: of which all is deleted, or only whose contents are swept.
-    :ivar unused_for: seconds without a use after which content is swept.
-    :ivar to_bytes: what is to be left; what is used least goes.
+    :ivar targets: single things to delete.
+    :ivar repositories: to delete with all their contents.
+    :ivar upstream: whose contents are all deleted; or the only one whose contents are swept.
+    :ivar unused_for: content is swept if it was not used for so many seconds.
+    :ivar to_bytes: sweep until so many bytes are left, the least used content first.
     """
 
     action: PlanAction
@@ -45,14 +45,14 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """An image that goes, or content that belongs to none.
+    """An image that is removed or loses a part, or content that belongs to no image.
 
     :ivar name: ``<upstream>/<repository>``; "" if it is in no repository.
-    :ivar size: of all that it lists and is stored (bytes of whole blocks, as the disk counts).
-    :ivar frees: what of that nothing else lists.
-    :ivar last_use: Unix seconds; None where that is not known.
-    :ivar shared_with: some names of what shares the rest.
-    :ivar whole: it goes itself; else it stays, and only ``frees`` bytes of what it lists go.
+    :ivar size: of the stored contents that it lists (bytes of whole blocks, as the disk counts).
+    :ivar frees: the part of ``size`` that only this image needs.
+    :ivar last_use: Unix seconds; None if that is not known.
+    :ivar shared_with: names of some repositories that share the rest.
+    :ivar whole: whether it is removed itself; else only ``frees`` bytes of its contents are.
     """
 
     name: str
@@ -68,13 +68,15 @@ class PlanItem:
 
 
 class PlanEntry(NamedTuple):
-    """Something that goes and is not described yet. There may be very many.
+    """A short form of a :class:`PlanItem`, since there may be very many.
 
-    :ivar number: of an image of a sweep in the index; 0 for what a deletion names. If the image
-        stays, ``frees`` is what it loses.
-    :ivar last_use: Unix seconds; 0 where that is not known.
-    :ivar target: of a deletion, with what it names, and the ``tags`` that go and bytes that come
-        free with it, behind those before it.
+    :ivar number: the content id of an image of a sweep; 0 in a deletion.
+    :ivar last_use: Unix seconds; 0 if that is not known.
+    :ivar target: of a deletion; None in a sweep.
+    :ivar named: the digest that the target names.
+    :ivar tags: those that the deletion of the target removes.
+    :ivar frees: in a deletion the bytes that it frees after the earlier ones; in a sweep the bytes
+        that an image loses which is not removed itself.
     """
 
     number: int = 0
@@ -86,11 +88,11 @@ class PlanEntry(NamedTuple):
 
 
 class PlannedRemoval(NamedTuple):
-    """What one of several removals comes to, behind those before it.
+    """The effect of one of several removals, after the earlier ones.
 
-    :ivar lost: the repository loses its right to what it names, with it or with another one.
-    :ivar freed: bytes of disk that come free with it.
-    :ivar done: those before it have left nothing to be done.
+    :ivar lost: whether any of the removals ends the right of the repository to the named content.
+    :ivar freed: bytes of disk that this one frees.
+    :ivar done: whether earlier ones have removed everything already.
     """
 
     lost: bool
@@ -100,9 +102,10 @@ class PlannedRemoval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlannedRemovals:
-    """What several removals come to together.
+    """The effect of several removals together.
 
-    :ivar gone: what leaves the disk, and what it takes there (bytes of whole blocks).
+    :ivar gone: the contents that leave the disk, with their sizes there (bytes of whole blocks).
+    :ivar each: the effect of each removal, in their order.
     """
 
     gone: Mapping[Digest, int]
@@ -111,10 +114,10 @@ class PlannedRemovals:
 
 @dataclass(frozen=True, slots=True)
 class PlanSkipped:
-    """Something that stays.
+    """Something that is not removed.
 
-    :ivar why: ``pinned``, ``open`` or ``downloading``; of what a run has left, ``used``, too: since
-        it was shown.
+    :ivar why: ``pinned``, ``open`` or ``downloading``; after a run also ``used``, if it was used
+        since the plan was shown.
     """
 
     name: str
@@ -124,11 +127,12 @@ class PlanSkipped:
 
 @dataclass(frozen=True, slots=True)
 class PlanSums:
-    """How much goes.
+    """How much a plan removes.
 
     :ivar contents: manifests and blobs.
-    :ivar freed: bytes of disk that come free with all that goes.
-    :ivar images: manifests that no other one lists; ``tags`` name them.
+    :ivar freed: bytes of disk.
+    :ivar images: manifests that no index lists.
+    :ivar tags: that name them.
     """
 
     contents: int = 0
@@ -146,9 +150,9 @@ class PlanSums:
 
 
 class PartialSums(NamedTuple):
-    """How many partial files there are, of downloads that were left off, and what they take.
+    """How many partial files of interrupted downloads there are.
 
-    :ivar bytes: of disk.
+    :ivar bytes: of disk that they take.
     """
 
     files: int = 0
@@ -157,10 +161,11 @@ class PartialSums(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """What a larger disk would have had.
+    """What a larger disk would have saved.
 
-    :ivar more_bytes: how much larger it would have to be.
-    :ivar misses: how much came back that would have been there still, ``bytes`` in all.
+    :ivar more_bytes: by how much it would be larger.
+    :ivar misses: contents that were fetched again, and would still have been there.
+    :ivar bytes: their sizes in all.
     """
 
     more_bytes: int
@@ -170,7 +175,7 @@ class Savings:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSums:
-    """What is stored of an upstream, in bytes; what several gave counts for each of them."""
+    """Stored bytes of an upstream. Content that several upstreams have given counts for each."""
 
     name: str
     stored: int = 0
@@ -180,10 +185,11 @@ class UpstreamSums:
 
 @dataclass(frozen=True, slots=True)
 class StoredSums:
-    """What is stored, in bytes.
+    """Stored bytes.
 
-    :ivar by_age: by the days since the last use at most, None for all older; no two overlap.
-    :ivar pinned: what pins cover.
+    :ivar by_age: pairs of a maximum of days since the last use, and the bytes of that class; None
+        for everything older. Each byte is in one class.
+    :ivar pinned: bytes that pins cover.
     """
 
     by_age: tuple[tuple[int | None, int], ...]
@@ -193,20 +199,21 @@ class StoredSums:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be removed, and what would stay.
+    """What would be removed, and what would not.
 
     :ivar expires: Unix seconds after which it cannot be run.
     :ivar kept: bytes that stay.
-    :ivar partials: what goes of downloads that were left off.
-    :ivar entries: what goes, the longest unused first; a bounded number.
-    :ivar items: the first of them.
-    :ivar skipped_more: how many more stay than are named.
-    :ivar also_lost: tags that go although they were not named.
-    :ivar selection: what is evicted when it is run; None for a deletion.
-    :ivar targets: what is removed when it is run.
-    :ivar meant: each of them that is here, with what it names.
-    :ivar tags: all tags that go.
-    :ivar checked_at: when it was looked at last before it is run (Unix seconds).
+    :ivar partials: partial files that are removed.
+    :ivar entries: what is removed, the longest unused first; a bounded number.
+    :ivar items: the descriptions of the first entries.
+    :ivar skipped: some of what is not removed.
+    :ivar skipped_more: how many more are not removed.
+    :ivar also_lost: tags that are removed although the request did not name them.
+    :ivar selection: what a run evicts; None for a deletion.
+    :ivar targets: what a run deletes.
+    :ivar meant: those targets that are here, each with the digest that it names.
+    :ivar tags: all tags that are removed.
+    :ivar checked_at: when it was last checked before a run (Unix seconds).
     """
 
     id: str
@@ -228,19 +235,19 @@ class Plan:
     checked_at: float = 0.0
 
     def exceeds(self, shown: "Plan") -> bool:
-        """Whether this deletion removes more than another one that was shown."""
+        """Whether this deletion removes more than one that was shown."""
         more = self.sums.freed > shown.sums.freed or self.sums.contents > shown.sums.contents
         return more or not (self.meant <= shown.meant and self.tags <= shown.tags)
 
 
 class PlanExpiredError(Exception):
-    """There is no such plan, or not any more."""
+    """The plan does not exist, or has expired."""
 
 
 class PlanChangedError(Exception):
-    """It would remove more than was shown.
+    """A plan would remove more than was shown.
 
-    :ivar plan: what it would remove now.
+    :ivar plan: the new plan.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -249,19 +256,21 @@ class PlanChangedError(Exception):
 
 
 class TooManyTargetsError(Exception):
-    """A plan cannot have so many."""
+    """A plan has too many targets."""
 
 
 class NothingPlannedError(Exception):
-    """Nothing of what is to be deleted is here."""
+    """Nothing that the request names is cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOutcome:
-    """What a run has come to.
+    """The result of a run.
 
-    :ivar freed: bytes of disk, counted as the plan counts them.
-    :ivar skipped: what stayed though it was shown; ``skipped_more`` are not named.
+    :ivar contents: how many manifests and blobs were removed.
+    :ivar freed: bytes of disk, counted as in the plan.
+    :ivar skipped: some of what was shown and not removed.
+    :ivar skipped_more: how many more.
     """
 
     contents: int

@@ -1,4 +1,4 @@
-"""What is to be removed from the cache, and what such a removal comes to: plain values."""
+"""Values that describe removals from the cache, and their effects."""
 
 from dataclasses import KW_ONLY
 from enum import Enum
@@ -9,7 +9,7 @@ from regcache.light_dataclass import dataclass
 
 
 class RemovedKind(Enum):
-    """What a removal names."""
+    """The kind of content that a removal names."""
 
     TAG = "tag"
     MANIFEST = "manifest"
@@ -18,12 +18,12 @@ class RemovedKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RemovalTarget:
-    """One thing that a repository is to have no more.
+    """A tag, manifest or blob to remove from a repository.
 
-    :ivar tag: of :attr:`RemovedKind.TAG`, else "".
-    :ivar digest: of the other kinds, else None.
-    :ivar arriving: of a blob: it is being fetched now, or was in part, and so is to be removed
-        although its bytes are not here yet.
+    :ivar tag: for :attr:`RemovedKind.TAG`, else "".
+    :ivar digest: for the other kinds, else None.
+    :ivar arriving: whether it is a blob that is being fetched, or was fetched in part. It is
+        removed although it is not stored yet.
     """
 
     kind: RemovedKind
@@ -39,23 +39,23 @@ class RemovalTarget:
 
 
 def tag_of(repository: Repository, tag: str) -> RemovalTarget:
-    """A tag, and with the last one of it the manifest."""
+    """Remove a tag; with its last tag a manifest is removed, too."""
     return RemovalTarget(RemovedKind.TAG, repository, tag=tag)
 
 
 def manifest_of(repository: Repository, digest: Digest) -> RemovalTarget:
-    """A manifest with all its tags."""
+    """Remove a manifest with all its tags."""
     return RemovalTarget(RemovedKind.MANIFEST, repository, digest=digest)
 
 
 def blob_of(repository: Repository, digest: Digest) -> RemovalTarget:
-    """A blob."""
+    """Remove a blob."""
     return RemovalTarget(RemovedKind.BLOB, repository, digest=digest)
 
 
 @dataclass(frozen=True, slots=True)
 class GoneContent:
-    """Content whose bytes nothing needs any more; the size in bytes."""
+    """Content that nothing needs any more; its size is in bytes."""
 
     digest: Digest
     size: int
@@ -63,14 +63,14 @@ class GoneContent:
 
 @dataclass(frozen=True, slots=True)
 class RemovalEffect:
-    """What a removal comes to.
+    """The effect of a removal.
 
-    :ivar found: whether the repository has what was named.
-    :ivar pinned: it is pinned, or something pinned needs it: then nothing is removed.
-    :ivar named: what was named, where something goes: for a tag what it names.
-    :ivar tags: of the repository, that go.
-    :ivar withdrawn: what the repository has no right to any more.
-    :ivar gone: what of it, and of nothing else, leaves the disk.
+    :ivar found: whether the repository has the target.
+    :ivar pinned: whether the target is pinned, or a pinned image needs it. Then nothing is removed.
+    :ivar named: the digest that was named, directly or by a tag; None if nothing is removed.
+    :ivar tags: tags of the repository that are removed.
+    :ivar withdrawn: digests to which the repository loses its right.
+    :ivar gone: contents that leave the disk, since nothing else needs them.
     """
 
     found: bool = False

@@ -1,15 +1,14 @@
-"""What stored content is worth: how its uses are counted, and in which order it goes.
+"""The eviction policy: how uses of content are counted, and in which order content is evicted.
 
-Uses are counted with a weight that grows with time, by a factor of two in :data:`HALF_LIFE`.
-Such sums are only ever added to, and divided by the weight of this moment they are counts that
-halve in that time: so nothing has to be visited for them to age, and the sums of several
-writers add up.
+Each use adds a weight to a sum. The weight of a use doubles every :data:`HALF_LIFE`. A sum divided
+by the present weight is the count of uses, which halves in that time. So counts age without a
+change of any row, and the sums of several writers can be added up.
 
 The order is that of GDSF (Cherkasova, "Improving WWW Proxies Performance with
 Greedy-Dual-Size-Frequency Caching Policy", 1998) with a small exponent of the size: a
-priority is the count of uses ÷ size ^ e, above a floor. The floor is the priority of what was
-evicted last, so what is used no more is passed by what is. A priority is set when content is
-used, and lasts: the index finds what goes first without a walk.
+priority is the count of uses ÷ size ^ e, plus a floor. The floor is the priority of the content
+that was evicted last. So content in use gets ahead of content that is used no more. A priority
+is set at each use and does not change in between, so an index over it gives the order.
 """
 
 from math import inf
@@ -22,27 +21,28 @@ HALF_LIFE = 7 * 86_400.0
 """Seconds in which a count of uses halves."""
 
 SIZE_EXPONENT = 0.2
-"""How much large content is at a disadvantage; see ``benchmarks/eviction.py``."""
+"""How much the size lowers a priority; see ``benchmarks/eviction.py``."""
 
 YOUNG_FOR = 600.0
-"""Seconds for which what was stored goes last of all."""
+"""Seconds for which new content is evicted last of all."""
 
 SPARE, LEAST_SPARE = 0.02, 256 * 1024
-"""The share by which more is evicted than is needed, and the least of it in bytes, unless that is
-more than a hundredth of the limit: the index writes to the same disk."""
+"""How much more is evicted than is needed, since the index writes to the same disk: a share, and a
+minimum in bytes, which is at most a hundredth of the limit."""
 
 MOST_DOUBLINGS = 500.0
-"""A weight never grows beyond 2 to the power of this; its landmark moves instead."""
+"""A weight is at most 2 to the power of this; before that the landmark is moved."""
 
 Position = tuple[int, float, int]
-"""Where content is in the order of eviction: whether it is needed, its priority, its number."""
+"""A position in the order of eviction: whether it is needed, its priority, its content id."""
 
 
 class SweepNote(NamedTuple):
-    """What is kept of a sweep.
+    """The record of a sweep.
 
-    :ivar began: Unix seconds; ``seconds`` later it had ended.
-    :ivar freed: bytes of disk that came free.
+    :ivar began: Unix seconds.
+    :ivar seconds: how long it took.
+    :ivar freed: bytes of disk.
     """
 
     began: float
@@ -51,15 +51,15 @@ class SweepNote(NamedTuple):
 
 
 FIRST: Position = (0, -inf, 0)
-"""In front of all."""
+"""The position before all contents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Content that is not pinned, and may go.
+    """Content that may be evicted: it is not pinned.
 
     :ivar size: in bytes.
-    :ivar since: when it came (Unix seconds).
+    :ivar since: when it was stored (Unix seconds).
     """
 
     position: Position
@@ -70,9 +70,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CandidatePage:
-    """Some of what may go, in the order of eviction.
+    """A page of candidates, in the order of eviction.
 
-    :ivar after: the position behind which the next page begins; None where this is the last.
+    :ivar after: the position after which the next page begins; None for the last page.
     """
 
     candidates: tuple[Candidate, ...]
@@ -81,12 +81,12 @@ class CandidatePage:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which contents are to go, whatever their place in the order. What is pinned never is.
+    """A condition for the contents to evict. Pinned content never fulfils it.
 
-    :ivar before: only what came before this, and was not used since (Unix seconds).
-    :ivar unused_since: only what was last used before this; infinite: whenever that was.
-    :ivar upstream: only what an upstream of this name gave; "": any.
-    :ivar until: only what is not behind this position of the order; None: all.
+    :ivar before: content was stored before this, and not used since (Unix seconds).
+    :ivar unused_since: its last use was before this; infinite: at any time.
+    :ivar upstream: an upstream of this name gave it; "": any.
+    :ivar until: it is at or before this position of the order; None: at any.
     """
 
     before: float
@@ -96,20 +96,20 @@ class Selection:
 
     @property
     def takes_partials(self) -> bool:
-        """Whether what is left of downloads goes, too: it has no place in the order."""
+        """Whether partial files are removed, too. They have no position in the order."""
         return self.until is None
 
     @property
     def last_use(self) -> float:
-        """The latest last use of what is to go."""
+        """Content used after this is not selected (Unix seconds)."""
         return min(self.before, self.unused_since)
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionPage:
-    """Some of what is selected, by its number.
+    """A page of selected contents, by content id.
 
-    :ivar after: the number behind which the next page begins; None where this is the last.
+    :ivar after: the id after which the next page begins; None for the last page.
     """
 
     candidates: tuple[Candidate, ...]
@@ -117,23 +117,25 @@ class SelectionPage:
 
 
 def weight(at: float, landmark: float) -> float:
-    """What one use counts (Unix seconds); 1 at the landmark.
+    """The weight of a use; 1 at the landmark.
 
-    What is out of all proportion, since some clock was wrong, counts as the most or the least.
+    It is bounded, since a wrong clock may give any time.
+
+    :param at: the time of the use (Unix seconds).
     """
     doublings = (at - landmark) / HALF_LIFE
     return float(2.0 ** max(-MOST_DOUBLINGS, min(doublings, MOST_DOUBLINGS)))
 
 
 def count_now(total: float, landmark: float, now: float) -> float:
-    """The count of uses that a sum of weights means at a moment."""
+    """Convert a sum of weights to the count of uses at a time."""
     return total / weight(now, landmark)
 
 
 def priority(floor: float, count: float, size: int) -> float:
-    """The place in the order of eviction, lowest first.
+    """The priority of content. The lowest is evicted first.
 
-    :param count: of uses of the most used image that needs the content; at least one counts.
+    :param count: the uses of the most used image that needs the content; at least one counts.
     :param size: in bytes.
     """
     return floor + max(count, 1.0) / float(max(size, 1) ** SIZE_EXPONENT)

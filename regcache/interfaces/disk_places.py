@@ -1,4 +1,4 @@
-"""Where the bytes of content lie, and which of them may go."""
+"""The interface of the index for eviction: where content is stored, and what may be evicted."""
 
 # ruff: noqa: N805 - methods of a zope interface have no self
 
@@ -19,46 +19,46 @@ from regcache.retention import (
 
 
 class IPlaces(Interface):
-    """What the index knows of bytes that may leave the disk.
+    """The places of content.
 
-    Every call is one hop to the index's own thread, which it holds for some milliseconds.
+    Every call is one job of the index's thread, of some milliseconds.
     """
 
     def write_uses() -> "Deferred[None]":
-        """Have the order follow all uses that were noted until now."""
+        """Write all uses that were noted so far, so that the order follows them."""
 
     def candidates(after: Position, before: float) -> "Deferred[CandidatePage]":
-        """What may go, what goes first first.
+        """Give a page of candidates after a position, in the order of eviction.
 
-        ``after``: behind which position. ``before``: only what came earlier (Unix seconds).
+        ``before``: only those stored earlier (Unix seconds).
         """
 
     def selected(selection: Selection, after: int) -> "Deferred[SelectionPage]":
-        """What is selected, some of it, behind a number. Fails with OSError."""
+        """Give a page of selected contents after a content id. Fails with OSError."""
 
     def evict(
         candidates: Sequence[Candidate], selection: Selection | None = None
     ) -> "Deferred[Sequence[Candidate]]":
-        """Note that contents are not stored any more; gives those that it was noted of.
+        """Note that contents are not stored any more. Gives the contents for which this was noted.
 
-        What was pinned or used meanwhile, or is not selected any more, stays. Their files have to
-        be removed then, and :meth:`left` called. Fails with OSError.
+        The others were pinned or used meanwhile, or are not selected any more. The caller removes
+        the files, and calls :meth:`left`. Fails with OSError.
         """
 
     def forget_unstored(now: float) -> "Deferred[int]":
-        """Forget what is known of content that has not been here, used or proved for 90 days.
+        """Forget contents that were not stored, used or proved for 90 days.
 
-        Gives of how many contents. Fails with OSError.
+        Gives how many there were. Fails with OSError.
         """
 
     def note_sweep(note: SweepNote) -> "Deferred[None]":
-        """Keep what a sweep has come to."""
+        """Record a sweep."""
 
     def last_sweep() -> "Deferred[SweepNote | None]":
-        """What was kept last."""
+        """The last sweep that was recorded."""
 
     def left(digests: Sequence[Digest]) -> "Deferred[None]":
-        """The files of evicted contents are removed. Fails with OSError."""
+        """Note that the files of evicted contents are removed. Fails with OSError."""
 
     def pinned_bytes() -> "Deferred[int]":
-        """What is stored of what pins cover. Fails with OSError."""
+        """How many stored bytes pins cover. Fails with OSError."""

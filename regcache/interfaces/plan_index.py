@@ -1,4 +1,4 @@
-"""What the index says of removals before they are done."""
+"""The interface of the index for plans: the effects of removals before they are run."""
 
 # ruff: noqa: N805 - methods of a zope interface have no self
 
@@ -22,46 +22,47 @@ from regcache.retention import Position, Selection
 
 
 class IPlanIndex(Interface):
-    """Sums and names for plans, in steps of the index's thread of some milliseconds each.
+    """Sums and names for plans. A call takes steps of some milliseconds in the index's thread.
 
-    Every call fails with OSError where the index cannot be read.
+    Every call fails with OSError if the index cannot be read.
     """
 
     def sums(
         selection: Selection,
     ) -> "Deferred[tuple[PlanSums, Sequence[PlanEntry], Sequence[PlanItem]]]":
-        """How much is selected, the images among it that were unused for longest, and of these the
-        first, described."""
+        """Add up a selection; give its longest unused images, and describe the first of them."""
 
     def described(entries: Sequence[PlanEntry]) -> "Deferred[Sequence[PlanItem]]":
-        """More of these images; a bounded number."""
+        """Describe further images; a bounded number."""
 
     def end_of(wanted: int, selection: Selection) -> "Deferred[Position | None]":
-        """How far the order of eviction has to go so that of what is selected so many bytes go;
-        None: nothing has to."""
+        """Find up to which position a selection has to be evicted to free so many bytes.
+
+        None if nothing has to be.
+        """
 
     def look(targets: Sequence[RemovalTarget]) -> "Deferred[Sequence[RemovalEffect]]":
-        """What removals one after the other would come to; a bounded number of them."""
+        """Give the effects of removals, one after the other; a bounded number."""
 
     def together(
         removals: Sequence[tuple[RemovalTarget, RemovalEffect]],
     ) -> "Deferred[PlannedRemovals]":
-        """What removals come to together, each of which was looked at before."""
+        """Give the effect of removals together; each comes with its effect alone."""
 
     def pinned_tags() -> "Deferred[tuple[Sequence[PlanSkipped], int]]":
-        """Some of the tags that are pinned, and how many more there are."""
+        """Name some pinned tags, and count the others."""
 
     def stayed(entries: Sequence[PlanEntry]) -> "Deferred[Sequence[tuple[Digest, str]]]":
-        """Those of some images that are stored still, and why: ``pinned`` or ``used``."""
+        """Give the images that are still stored, and why: ``pinned`` or ``used``."""
 
     def name_of(digest: Digest) -> "Deferred[str]":
-        """The name of a repository that has content; "" where none has."""
+        """The name of a repository that has the content; "" if none has."""
 
     def stored(now: float) -> "Deferred[StoredSums]":
-        """What is stored, added up at a time (Unix seconds)."""
+        """Add up what is stored, at a time (Unix seconds)."""
 
     def image(digest: Digest) -> "Deferred[PlanItem | None]":
-        """An image by its digest; None if it is not known."""
+        """Describe an image; None if the index does not know it."""
 
     def savings(since: float) -> "Deferred[Sequence[Savings]]":
-        """What came back that had been evicted, since a time (Unix seconds)."""
+        """Count evicted contents that were fetched again since a time (Unix seconds)."""

@@ -1,8 +1,8 @@
-"""Statements about what goes, and what has gone.
+"""Statements that find contents to evict, and evict them.
 
-Eviction takes a place from content, and nothing else: uses, links and lists stay. What lost
-its place is noted as leaving until its file is removed, so that a kill -9 in between leaves no
-file that nobody knows of. Functions take the connection first, and run in the index's thread.
+Eviction removes the place of content and nothing else: uses, links and lists stay. The digest is
+noted in ``leaving`` until the file is removed, so that a kill -9 in between leaves no file that
+the index does not know. Functions take the connection first, and run in the index's thread.
 """
 
 import sqlite3
@@ -19,16 +19,16 @@ from regcache.store.index_places import DAY, GHOST_UNIT_BITS, drop_place
 from regcache.store.index_schema import digest_from_key, digest_key
 
 MOST_LOOKED_AT = 2000
-"""Places that one look goes over."""
+"""Rows that one query reads."""
 
 MOST_CANDIDATES = 64
-"""Candidates of one page."""
+"""Candidates in one page."""
 
 STEP = 0.01
-"""Seconds after which a step ends, once what it has begun is done."""
+"""Seconds after which a step begins nothing more."""
 
 MOST_GHOSTS = 100_000
-"""Evicted contents that are remembered, so that it is known which of them come back."""
+"""Evicted contents that are remembered, to count those that are fetched again."""
 
 IN_ORDER = """
 SELECT p.needed, p.priority, p.content_id, p.size, p.since FROM places p
@@ -45,8 +45,8 @@ _IN_RANGE = """
 +p.place = 'disk' AND p.content_id > :after AND p.content_id <= :end AND p.since <= :before
 """
 _UP_TO = "AND (+p.needed, +p.priority, +p.content_id) <= (:needed, :worth, :number)"
-# What was used since is looked up for the whole range at once; what was never used counts from when
-# it came.
+# Uses since then are read for the whole range at once. Content that was never used counts as used
+# when it was stored.
 _UNUSED = """
 AND p.content_id NOT IN (
     SELECT content_id FROM uses
@@ -79,9 +79,9 @@ WHERE n.digest > ? ORDER BY n.digest LIMIT ?
 
 @dataclass(slots=True)
 class PinnedWork:
-    """What pins cover, while it is added up.
+    """The sum of pinned bytes, while it is made.
 
-    :ivar after: the key of a digest, behind which it goes on; None: it is over.
+    :ivar after: the key of the digest after which the next step begins; None: all is added up.
     """
 
     after: bytes | None = b""
@@ -90,11 +90,11 @@ class PinnedWork:
 
 @dataclass(frozen=True, slots=True)
 class EvictionBatch:
-    """Content that is losing its place.
+    """Contents that are being evicted.
 
-    :ivar waiting: what has its place still.
-    :ivar selection: what it has to be among still; None: unless its priority has been raised.
-    :ivar gone: what lost it.
+    :ivar waiting: those that still have their places.
+    :ivar selection: those outside it by now stay; None: those whose priority was raised stay.
+    :ivar gone: those that were evicted.
     """
 
     waiting: Sequence[Candidate]
@@ -103,9 +103,9 @@ class EvictionBatch:
 
 
 def candidates(connection: sqlite3.Connection, after: Position, before: float) -> CandidatePage:
-    """What may go, what goes first first, behind a position.
+    """Give a page of candidates after a position, in the order of eviction.
 
-    :param before: only what came earlier than this (Unix seconds).
+    :param before: only those stored before this (Unix seconds).
     """
     rows = connection.execute(IN_ORDER, (*after, MOST_LOOKED_AT)).fetchall()
     found: list[Candidate] = []
@@ -124,11 +124,9 @@ def _unpinned(connection: sqlite3.Connection, number: int) -> bytes | None:
 
 
 def evict(connection: sqlite3.Connection, batch: EvictionBatch) -> EvictionBatch:
-    """Take their places from some contents of a batch; as many as there is time for.
+    """Evict contents of a batch, as many as one step has time for. Give the rest of the batch.
 
-    Returns how far it is then.
-
-    What was pinned or used since it was found stays.
+    Content that was pinned or used since the batch was made stays.
     """
     end = time.perf_counter() + STEP
     waiting = list(batch.waiting)
@@ -146,7 +144,7 @@ def evict(connection: sqlite3.Connection, batch: EvictionBatch) -> EvictionBatch
 def _may_go(
     connection: sqlite3.Connection, candidate: Candidate, selection: Selection | None
 ) -> bool:
-    """Whether it is stored still, and neither pinned nor used since it was found."""
+    """Whether a candidate is still stored, and was neither pinned nor used since."""
     number = candidate.position[2]
     if _unpinned(connection, number) is None:
         return False
@@ -179,7 +177,7 @@ def _evict_one(connection: sqlite3.Connection, candidate: Candidate) -> None:
 
 
 def selected(connection: sqlite3.Connection, selection: Selection, after: int) -> SelectionPage:
-    """What is selected, some of it, behind a number."""
+    """Give a page of selected contents after a content id."""
     (last,) = connection.execute("SELECT ifnull(max(content_id), 0) FROM places").fetchone()
     end = after + MOST_LOOKED_AT
     found = []
@@ -192,7 +190,7 @@ def selected(connection: sqlite3.Connection, selection: Selection, after: int) -
 
 
 def parameters(selection: Selection, after: int, end: int) -> dict[str, object]:
-    """The parameters of statements that select."""
+    """The parameters of statements with :data:`WHERE_SELECTED`."""
     needed, worth, number = selection.until or (2, 0.0, 0)
     return {
         "after": after,
@@ -207,9 +205,9 @@ def parameters(selection: Selection, after: int, end: int) -> dict[str, object]:
 
 
 def where_planned(selection: Selection) -> str:
-    """The same condition for plans, with what it has to compare alone.
+    """The condition for plans: :data:`WHERE_SELECTED` without parts that a selection does not need.
 
-    What is used at this very moment may be among it; it is seen when it would go.
+    So content that is used at this moment may be in a plan. A run checks that again.
     """
     found = [_IN_RANGE]
     if selection.until is not None:
@@ -222,7 +220,7 @@ def where_planned(selection: Selection) -> str:
 
 
 def note_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:
-    """The files of evicted contents are removed."""
+    """Note that the files of evicted contents are removed."""
     connection.executemany(
         "DELETE FROM leaving WHERE digest = ?", [(digest_key(each),) for each in digests]
     )
@@ -233,7 +231,7 @@ def note_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None
 
 
 def savings(connection: sqlite3.Connection, since: float) -> list[Savings]:
-    """What came back that had been evicted, by how much larger the disk would have to be."""
+    """Count evicted contents that were fetched again, by the space that would have kept them."""
     rows = connection.execute(
         "SELECT doublings, sum(misses), sum(bytes) FROM ghost_misses WHERE day >= ?"
         " GROUP BY doublings ORDER BY doublings",
@@ -248,7 +246,7 @@ def savings(connection: sqlite3.Connection, since: float) -> list[Savings]:
 
 
 def add_pinned(connection: sqlite3.Connection, work: PinnedWork) -> None:
-    """Add up some of what is stored of what pins cover."""
+    """Add up the sizes of some pinned contents."""
     rows = connection.execute(_PINNED_BYTES, (work.after, MOST_LOOKED_AT)).fetchall()
     work.size += sum(size or 0 for _, size in rows)
     work.after = rows[-1][0] if len(rows) == MOST_LOOKED_AT else None

@@ -1,7 +1,7 @@
-"""Has the summaries of repositories made that are due: now and then, and for who asks for them.
+"""Makes the summaries of repositories that are due: from time to time, and on request.
 
-They are made in a thread of the background, a few at a time, and written by the index's. So nobody
-who looks or pulls waits for them, except for who asked, a moment. One that takes long rests.
+A background thread makes a few at a time; the index's thread writes them. So no pull waits for
+them. A request of the admin API waits a moment. A summary that took long is made less often.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,35 +20,35 @@ from regcache.store.index_reader import IndexReader
 from regcache.store.index_thread import IndexThread
 
 PATIENCE = 0.06
-"""Seconds for which who asks waits for summaries that are due."""
+"""Seconds for which a request waits for summaries that are due."""
 
 EVERY = 30.0
-"""Seconds after which summaries that are due are made unasked."""
+"""Seconds between two times at which due summaries are made without a request."""
 
 PAUSE = 2.0
-"""For so many times as long as a step took nothing is made, unless somebody asks meanwhile: other
+"""After a step follows a pause of this many times its duration, unless there is a request: other
 threads need the interpreter."""
 
 RESTS = 50.0
-"""A summary that took long is not made anew for so many times as long."""
+"""A summary that took long is made again only after this many times its duration."""
 
 LONG = 0.05
-"""Seconds that are long."""
+"""Seconds from which a summary counts as long."""
 
 MOST_RESTING = 1000
-"""Repositories that rest; with more of them none does."""
+"""Repositories that may have to wait for this reason; with more of them, none has to."""
 
 Describe = Callable[[Sequence[Undescribed]], Awaitable[None]]
-"""Finds out the platforms of manifests, and has them recorded."""
+"""Finds out the platforms of manifests, and records them."""
 
 
 class SummaryMaker:
     """Makes summaries.
 
-    :param reader: for this alone, in the background.
-    :param patterns: gives those of what is pinned.
-    :ivar told_late: is called when there is more than somebody was told who did not wait for it.
-    :ivar describe: looks into manifests of which too little is known; None: nobody does.
+    :param reader: of its own, in the background.
+    :param patterns: gives the patterns of pins.
+    :ivar told_late: called when summaries are made for which a request has not waited.
+    :ivar describe: reads manifests of which the index knows too little; None: they are not read.
     """
 
     _log = Logger()
@@ -77,11 +77,11 @@ class SummaryMaker:
         self._loop.clock = clock
 
     def start(self) -> None:
-        """Make what is due now and then."""
+        """Begin to make due summaries from time to time."""
         self._loop.start(EVERY, now=False)
 
     def stop(self) -> "Deferred[None]":
-        """Make no more of them, and close the file. Idempotent."""
+        """Make no more summaries, and close the file. Idempotent."""
         self._stopping = True
         self._hurry()
         if self._loop.running:
@@ -90,7 +90,7 @@ class SummaryMaker:
         return under_way.addCallback(lambda _: self._reader.close())
 
     async def make(self) -> None:
-        """Have what is due made, and wait for it a moment."""
+        """Make due summaries, and wait a moment for them."""
         self._asking += 1
         self._hurry()
         made = self._request().wait()
@@ -105,7 +105,7 @@ class SummaryMaker:
         giving_up.cancel()
 
     def _request(self) -> Gate:
-        """Have what is due made. Returns what opens once that is done, or given up."""
+        """Make due summaries. Gives a gate that opens when they are made, or that has failed."""
         made = self._made
         if made is None:
             made = self._made = Gate()
@@ -123,7 +123,7 @@ class SummaryMaker:
             while not self._stopping and (seconds := await self._make_some()) is not None:
                 await self._rest(PAUSE * seconds)
         except OSError as error:
-            # What was made before is shown.
+            # The former summaries are shown.
             self._log.debug("summaries of repositories: {error}", error=error)
 
     async def _rest(self, seconds: float) -> None:
@@ -141,7 +141,7 @@ class SummaryMaker:
             self._pause.succeed()
 
     async def _make_some(self) -> float | None:
-        """Make a few. Returns how long that took (seconds); None if none is due."""
+        """Make a few summaries. Gives how long that took (seconds); None if none is due."""
         view = View(self._patterns(), self._clock.seconds())
         if view.patterns != self._noted:
             await self._thread.write(catalogue_pins.note_patterns, view.patterns)

@@ -1,4 +1,4 @@
-"""Plans of deletions: what the removal of many things comes to, looked at before it is done."""
+"""Makes plans of deletions: works out the effect of many removals before they are run."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -26,29 +26,29 @@ from regcache.plans import (
 from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
 
 MOST_TARGETS = 10_000
-"""What one plan deletes at most."""
+"""Targets of one plan at most."""
 
 PAGE = 200
-"""Names of repositories that are read at once."""
+"""Names of repositories that are read at a time."""
 
 AT_ONCE = 20
-"""Removals that are looked at in one job: they hold the index's thread."""
+"""Removals whose effects are found in one job, since it occupies the index's thread."""
 
 MOST_ITEMS = 200
-"""What of a deletion is described at first; all of it counts."""
+"""Items that the first page of a plan describes; the sums count all."""
 
 MOST_SKIPPED = 200
-"""What stays of a deletion and is named."""
+"""Pinned targets that a plan names."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSources:
-    """What plans are made of.
+    """The sources of plans.
 
-    :ivar stored: bytes that are stored.
-    :ivar partials: what is left of downloads from an upstream (by its name; "": from any) and was
-        last written before a time.
-    :ivar busy: what is in use now, and why it stays: ``open`` or ``downloading``.
+    :ivar stored: gives how many bytes are stored.
+    :ivar partials: counts the partial files of an upstream (by its name; "": of any) that were last
+        written before a time.
+    :ivar busy: gives contents that are in use now, and why they stay: ``open`` or ``downloading``.
     """
 
     plans: IPlanIndex
@@ -61,17 +61,17 @@ class PlanSources:
 
 
 class DeletionPlans:
-    """Makes them."""
+    """Makes plans of deletions."""
 
     def __init__(self, clock: IReactorTime, sources: PlanSources) -> None:
         self._clock = clock
         self._sources = sources
 
     async def make(self, request: PlanRequest, plan_id: str) -> Plan:
-        """Make one.
+        """Make a plan.
 
-        :raises NothingPlannedError: if nothing of what is to be deleted is here.
-        :raises TooManyTargetsError: if there is too much to be deleted one by one.
+        :raises NothingPlannedError: if nothing that the request names is here.
+        :raises TooManyTargetsError: if there are too many targets.
         :raises OSError: if the index cannot be read.
         """
         targets = await self._targets(request)
@@ -111,14 +111,14 @@ class DeletionPlans:
     async def _look(
         self, targets: Sequence[RemovalTarget]
     ) -> list[tuple[RemovalTarget, RemovalEffect]]:
-        """What each of them comes to, alone or with some of those before it."""
+        """Give the effect of each target, alone or after some of those before it."""
         effects: list[RemovalEffect] = []
         for start in range(0, len(targets), AT_ONCE):
             effects += await self._sources.plans.look(targets[start : start + AT_ONCE])
         return list(zip(targets, effects, strict=True))
 
     async def _targets(self, request: PlanRequest) -> list[RemovalTarget]:
-        """All that is to be deleted, one by one."""
+        """All targets of a request, with the contents of its repositories and its upstream."""
         targets = list(request.targets)
         removals, upstream = self._sources.removals, request.upstream
         repositories, after = list(request.repositories), ""
@@ -138,7 +138,7 @@ class DeletionPlans:
         return targets
 
     async def describe(self, entry: PlanEntry) -> PlanItem:
-        """What goes with one target, and what else needs the rest of it."""
+        """Describe what the removal of one target removes, and what shares the rest."""
         plans, frees = self._sources.plans, entry.frees
         assert entry.target is not None, "it is one of a deletion"
         name = str(entry.target.repository)
@@ -159,5 +159,5 @@ def _entry(target: RemovalTarget, effect: RemovalEffect, planned: PlannedRemoval
 
 
 def skipped_target(target: RemovalTarget) -> PlanSkipped:
-    """What stays since it is pinned."""
+    """Describe a target that is not removed, since it is pinned."""
     return PlanSkipped(str(target.repository), target.tag or str(target.digest), "pinned")

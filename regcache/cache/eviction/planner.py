@@ -1,23 +1,25 @@
-"""Plans: what a sweep, a purge or a deletion would remove, shown first and then done.
+"""Makes plans, which show what a sweep, a purge or a deletion would remove, and runs them.
 
-A plan of a sweep is run as it was shown: what is pinned, used or came since stays. A plan of a
-deletion is looked at once more: if it would remove something that was not shown, or free more, it
-is refused, and the new plan is told instead.
+A sweep removes what its plan has shown, except contents that were pinned or used since. A deletion
+is checked again before it is run. If it would remove something that was not shown, or free more,
+it is refused with a new plan.
 
-=======  ===============================  =====================================================
-state    event                            what holds afterwards
-=======  ===============================  =====================================================
-shown    it is run                        looked at if it is a deletion, else running
-looked   nothing more would go            running; the plan cannot be run again
-looked   it would remove more now         refused, shown; there is a new plan, shown, too
-looked   index or asker fail              shown
-looked   it is run by another one, too    the other one is told that there is no such plan
-shown    five minutes pass                expired
-shown    too many others are made         expired
-running  another run is not over yet      shown
-running  all of it is done                over
-running  index or disk fail               over; what was done until then stays done
-=======  ===============================  =====================================================
+========  ===============================  ====================================================
+state     event                            action, and next state
+========  ===============================  ====================================================
+shown     a run of a sweep is requested    running
+shown     a run of a deletion …            checked
+checked   nothing more would be removed    running; the plan cannot be run again
+checked   more would be removed now        the run is refused, and a new plan is made: shown
+checked   the index fails, or the client   shown
+          leaves
+checked   another run is requested         the other one fails: the plan has expired
+shown     five minutes pass                expired
+shown     too many other plans are made    expired
+running   another job is running           shown
+running   everything is removed            ended
+running   the index or the disk fails      ended; what was removed stays removed
+========  ===============================  ====================================================
 """
 
 import secrets
@@ -54,16 +56,16 @@ from regcache.plans import (
 from regcache.retention import Selection
 
 SOON = 1.0
-"""Seconds for which a plan that was looked at is not looked at again."""
+"""Seconds for which a plan that was checked need not be checked again."""
 
 MOST_PLANS = 64
 """Plans that can be run at a time."""
 
 MOST_NAMED = 50
-"""Contents that stay and are named, in a plan and in what its run came to."""
+"""Contents that a plan, or the result of its run, names as not removed."""
 
 AT_ONCE = 500
-"""Images that the index is asked about at a time, whether they have stayed."""
+"""Images of which the index tells at a time whether they are still stored."""
 
 
 class Planner:
@@ -82,8 +84,8 @@ class Planner:
     async def make(self, request: PlanRequest) -> Plan:
         """Make a plan.
 
-        :raises NothingPlannedError: if nothing of what is to be deleted is here.
-        :raises TooManyTargetsError: if there is too much to be deleted one by one.
+        :raises NothingPlannedError: if nothing that the request names is here.
+        :raises TooManyTargetsError: if a deletion has too many targets.
         :raises OSError: if the index cannot be read.
         """
         await self._sources.pins.settle()
@@ -96,9 +98,9 @@ class Planner:
         return plan
 
     async def page(self, plan_id: str, start: int, limit: int) -> tuple[Plan, list[PlanItem]]:
-        """A plan that was shown, and more of what goes by it.
+        """Give a plan with a page of its items.
 
-        :param start: how many entries come before.
+        :param start: how many items come before the page.
         :raises PlanExpiredError: if there is no such plan any more.
         :raises OSError: if the index cannot be read.
         """
@@ -112,7 +114,7 @@ class Planner:
         return plan, [replace(each, reason=_reason(plan.request)) for each in items]
 
     async def take(self, plan_id: str) -> Plan:
-        """Take a plan, to run it; it can be taken once.
+        """Take a plan to run it. It can be taken only once.
 
         :raises PlanExpiredError: if there is no such plan any more.
         :raises PlanChangedError: if it would remove more than was shown.
@@ -121,18 +123,18 @@ class Planner:
         plan = self._plans.get(plan_id)
         if plan is None:
             raise PlanExpiredError("there is no such plan any more: make it anew")
-        self._plans.drop(plan_id)  # before it is looked at: who asks meanwhile gets none
+        self._plans.drop(plan_id)  # before the check, so that nobody else can take it meanwhile
         checked_at = self._clock.seconds()
         try:
             if plan.selection is None:
                 await self._check(plan)
-        except BaseException:  # the asker may have left, too
+        except BaseException:  # also if the client has left
             self.give_back(plan)
             raise
         return replace(plan, checked_at=checked_at)
 
     async def confirm(self, plan: Plan) -> None:
-        """Look once more at a plan that was taken some time ago, before it is run.
+        """Check a plan again that was taken some time ago, before it is run.
 
         :raises PlanChangedError: if it would remove more than was shown.
         :raises OSError: if the index cannot be read.
@@ -141,28 +143,28 @@ class Planner:
             await self._check(plan)
 
     def give_back(self, plan: Plan) -> None:
-        """A plan that was taken is not run now; it can be taken again until it expires."""
+        """Put back a plan that is not run now. It can be taken again until it expires."""
         left = plan.expires - self._clock.seconds()
         if left > 0:
             self._plans.put(plan.id, plan, seconds=left)
 
     async def run(self, plan: Plan, progress: Callable[[int], None], by: str = "") -> PlanOutcome:
-        """Do what a plan has shown.
+        """Remove what a plan has shown.
 
-        :param progress: told how many bytes of disk are free until then.
-        :param by: the account that wishes it; "" for none.
-        :raises OSError: if index or disk fail.
+        :param progress: called with the bytes of disk that were freed so far.
+        :param by: the account that asked for it; "" for none.
+        :raises OSError: if the index or the disk fails.
         """
         if plan.selection is None:
             return await self._delete(plan, progress, by)
         return await self._evict(plan, plan.selection, progress)
 
     async def _check(self, plan: Plan) -> None:
-        """:raises PlanChangedError: if more would go than was shown."""
+        """:raises PlanChangedError: if more would be removed than was shown."""
         try:
             now = await self.make(plan.request)
         except NothingPlannedError:
-            return  # less is there, which is no more
+            return  # nothing is left, so no more is removed
         if now.exceeds(plan):
             raise PlanChangedError(now)
         self._plans.drop(now.id)
@@ -186,7 +188,7 @@ class Planner:
             try:
                 removed = await self._removal.remove(target, by)
             except NotHereError:
-                continue  # it went along with another one
+                continue  # an earlier removal has removed it, too
             except PinnedError:
                 skipped.append(skipped_target(target))
                 continue
@@ -227,7 +229,7 @@ class Planner:
         )
 
     async def _selection(self, request: PlanRequest) -> Selection | None:
-        """What is to go; None: nothing."""
+        """The selection of a sweep; None if nothing has to be removed."""
         now = self._clock.seconds()
         upstream = request.upstream.name if request.upstream else ""
         selection = Selection(now, upstream=upstream)
@@ -242,7 +244,7 @@ class Planner:
         return selection
 
     async def _named(self, staying: Sequence[tuple[Digest, str]]) -> tuple[list[PlanSkipped], int]:
-        """Some of what stays and why, and how much more there is."""
+        """Name some contents that stay, and count the others."""
         named = [
             PlanSkipped(await self._sources.plans.name_of(digest), str(digest), why)
             for digest, why in staying[:MOST_NAMED]
@@ -251,7 +253,7 @@ class Planner:
 
 
 def _reason(request: PlanRequest) -> str:
-    """Why something goes by a plan of a sweep."""
+    """The reason that a sweep gives for an item."""
     if request.to_bytes is not None:
         return "size"
     return "asked" if request.action is PlanAction.PURGE else "age"

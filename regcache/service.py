@@ -149,7 +149,7 @@ class _Builder:
             sums=StoredSumsKeeper(engine.index.plans.stored, clock),
             flow=FlowWatch(engine.feeding, clock),
             changes=changes,
-            events=EventHub(clock, ids.last),
+            events=EventHub(clock),
             event_ids=ids,
             reloads=reloads,
         )

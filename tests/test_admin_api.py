@@ -130,7 +130,7 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
         sums=StoredSumsKeeper(nothing_stored, clock),
         flow=FlowWatch([], clock),
         changes=changes,
-        events=EventHub(clock, ids.last),
+        events=EventHub(clock),
         event_ids=ids,
         reloads=Reloads(lambda: loaded, lambda: reloader),
     )

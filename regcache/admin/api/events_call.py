@@ -1,8 +1,8 @@
 """GET events: what changes, as it changes (server-sent events)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from regcache.admin.api.call_problems import InvalidProblem, UnavailableProblem
 from regcache.admin.api.callers import Caller, Callers, Role
@@ -36,29 +36,50 @@ GET_EVENTS = ApiCall(
 CALLS = (GET_EVENTS,)
 
 
-class EventIds:
-    """What clients show when they come back: how far they were told.
+class Told(NamedTuple):
+    """How far a client was told.
 
-    It has the requests that had ended, and the changes that there were, in this process.
+    :ivar requests: how many of those that had ended were told as such.
+    :ivar fetches: how many of them were looked at for what was fetched.
+    :ivar changes: how many other changes were told.
     """
+
+    requests: int
+    fetches: int
+    changes: int
+
+
+class EventIds:
+    """What clients show when they come back: how far they were told, by this process."""
 
     def __init__(self, ring: RequestRing, changes: Changes) -> None:
         self._ring, self._changes = ring, changes
 
-    def last(self) -> str:
-        """That of now."""
-        return f"{self._ring.node}-{self._ring.count}-{self._changes.count}"
+    @property
+    def now(self) -> Told:
+        """Everything that has happened."""
+        return Told(self._ring.count, self._ring.count, self._changes.count)
 
-    def read(self, text: str) -> tuple[int, int] | None:
+    def of(self, topics: Iterable[Topic]) -> str:
+        """That of a stream: of what happened it has no more than its topics have told."""
+        told = self.now
+        for each in topics:
+            if isinstance(each, RequestTopic):
+                told = told._replace(requests=each.ended)
+            elif isinstance(each, ChangedTopic):
+                told = told._replace(fetches=each.ended, changes=each.changed)
+        return "-".join((self._ring.node, *map(str, told)))
+
+    def read(self, text: str) -> Told | None:
         """How far a client was told; None where the rest cannot be told any more."""
-        node, _, rest = text.partition("-")
-        ended, _, changed = rest.partition("-")
-        if node != self._ring.node or not (_is_number(ended) and _is_number(changed)):
+        node, *numbers = text.split("-")
+        if node != self._ring.node or len(numbers) != 3 or not all(map(_is_number, numbers)):
             return None
-        found = int(ended), int(changed)
-        if not 0 <= self._ring.count - found[0] <= len(self._ring):
-            return None
-        return None if self._changes.since(found[1]) is None else found
+        told = Told(*map(int, numbers))
+        for ended in (told.requests, told.fetches):
+            if not 0 <= self._ring.count - ended <= len(self._ring):
+                return None
+        return None if self._changes.since(told.changes) is None else told
 
 
 def _is_number(text: str) -> bool:
@@ -89,16 +110,18 @@ class EventCall:
         """Begin a stream; the answer ends when that does."""
         shown = asked.request.field_lines(b"last-event-id")
         told = self.ids.read(shown[0]) if shown else None
-        ended, changed = told or (self.ring.count, self.changes.count)
+        since = told or self.ids.now
         makers: dict[str, Callable[[], Topic]] = {
             "status": lambda: WholeTopic("status", self._look("status", asked), 2.0),
-            "transfer": lambda: TransferTopic(self._look("transfers", asked), self.ring),
-            "request": lambda: RequestTopic(self.ring, self.images, ended),
+            "transfer": lambda: TransferTopic(
+                self._look("transfers", asked), self.ring, told is not None
+            ),
+            "request": lambda: RequestTopic(self.ring, self.images, since.requests),
             "upstream": lambda: ItemsTopic(
                 "upstream", self._look("upstreams", asked), 2.0, key="name"
             ),
             "job": lambda: ItemsTopic("job", self._look("jobs", asked), 0.5, key="id"),
-            "changed": lambda: ChangedTopic(self.ring, self.changes, ended, changed),
+            "changed": lambda: ChangedTopic(self.ring, self.changes, since.fetches, since.changes),
         }
         topics = [makers[name]() for name in _chosen(asked.values["topics"])]
 
@@ -107,7 +130,12 @@ class EventCall:
 
         try:
             self.hub.open(
-                asked.request, asked.caller, topics, find, reset=bool(shown) and told is None
+                asked.request,
+                asked.caller,
+                topics,
+                find,
+                last_id=lambda: self.ids.of(topics),
+                reset=bool(shown) and told is None,
             )
         except TooManyStreamsError:
             busy = "there are too many streams of events"

@@ -45,7 +45,9 @@ class _Listener:
         *,
         topics: Sequence[Topic],
         find: Callable[[], Awaitable[Caller]],
+        last_id: Callable[[], str],
     ) -> None:
+        self.last_id = last_id
         self.stream, self.request, self.caller = stream, request, caller
         self.topics, self.find = topics, find
         self.due = dict.fromkeys(range(len(topics)), float("-inf"))
@@ -57,18 +59,18 @@ class _Listener:
         """Who has it."""
         return self.caller.account or self.request.peer_name
 
+    def bye(self, reason: str) -> None:
+        """End it, and say why."""
+        self.stream.bye(reason, self.last_id())
+
 
 class EventHub(Service):
-    """Runs all streams.
-
-    :param last_id: gives what clients show when they come back.
-    """
+    """Runs all streams."""
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, last_id: Callable[[], str]) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._last_id = last_id
         self._listeners: list[_Listener] = []
         self._loop = LoopingCall(self._step)
         self._loop.clock = clock
@@ -84,15 +86,19 @@ class EventHub(Service):
         topics: Sequence[Topic],
         find: Callable[[], Awaitable[Caller]],
         *,
+        last_id: Callable[[], str],
         reset: bool = False,
     ) -> None:
         """Begin a stream.
 
         :param find: finds out again who asks.
+        :param last_id: gives what the client shows when it comes back.
         :param reset: the client has missed what cannot be told any more.
         :raises TooManyStreamsError: if there are too many.
         """
-        listener = _Listener(EventStream(request), request, caller, topics=topics, find=find)
+        listener = _Listener(
+            EventStream(request), request, caller, topics=topics, find=find, last_id=last_id
+        )
         self._sweep()
         own = sum(each.owner == listener.owner for each in self._listeners)
         if len(self._listeners) >= MOST_STREAMS or own >= MOST_OF_ONE:
@@ -102,7 +108,7 @@ class EventHub(Service):
         if listener.stream.over:
             return
         if reset:
-            listener.stream.send("reset", {}, self._last_id())
+            listener.stream.send("reset", {}, last_id())
         self._listeners.append(listener)
         if not self._loop.running:
             self._loop.start(STEP, now=True)
@@ -111,7 +117,7 @@ class EventHub(Service):
         """End all streams."""
         super().stopService()
         for each in list(self._listeners):
-            each.stream.bye("drain", self._last_id())
+            each.bye("drain")
         self._sweep()
 
     def _sweep(self) -> None:
@@ -123,7 +129,7 @@ class EventHub(Service):
         now = self._clock.seconds()
         for each in list(self._listeners):
             if each.request.site.draining:
-                each.stream.bye("drain", self._last_id())
+                each.bye("drain")
             each.stream.check(now)
             if each.stream.is_open and not each.is_busy:
                 each.is_busy = True
@@ -136,11 +142,11 @@ class EventHub(Service):
 
     def _failed(self, failure: Failure, listener: _Listener) -> None:
         self._log.failure("telling events failed", failure)
-        listener.stream.bye("fault", self._last_id())
+        listener.bye("fault")
 
     async def _look(self, listener: _Listener, now: float) -> None:
         if not await self._is_proved(listener):
-            listener.stream.bye("session over", self._last_id())
+            listener.bye("session over")
             return
         for number, topic in enumerate(listener.topics):
             if now >= listener.due[number]:
@@ -156,7 +162,7 @@ class EventHub(Service):
         except (RegistryError, OSError):
             return  # the index is busy, for instance: the next look tells it
         for each in events:
-            listener.stream.send(each.name, each.data, self._last_id())
+            listener.stream.send(each.name, each.data, listener.last_id())
 
     async def _is_proved(self, listener: _Listener) -> bool:
         try:

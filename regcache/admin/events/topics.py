@@ -88,13 +88,17 @@ class ItemsTopic:
 
 
 class TransferTopic:
-    """The fields of downloads that have changed, and downloads that are gone."""
+    """The fields of downloads that have changed, and downloads that are gone.
+
+    :param again: the client knows some already: it is told at first what there is, even nothing.
+    """
 
     every = 0.5
 
-    def __init__(self, look: Look, ring: RequestRing) -> None:
+    def __init__(self, look: Look, ring: RequestRing, again: bool = False) -> None:
         self._look = look
         self._ring = ring
+        self._is_due = again
         self._last: dict[tuple[str, str], dict[str, Any]] = {}
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
@@ -111,8 +115,9 @@ class TransferTopic:
             for key, last in self._last.items()
             if key not in now
         ]
+        is_due, self._is_due = self._is_due, False
         self._last = now
-        return [TopicEvent("transfer", told)] if told else []
+        return [TopicEvent("transfer", told)] if told or is_due else []
 
     def _how_gone(self, digest: str, last: Mapping[str, Any]) -> str:
         """By what was seen of it last, and by what became of the requests that waited for it."""
@@ -139,19 +144,25 @@ class RequestTopic:
     """Requests that have ended, the newest last.
 
     :ivar images: finds the images that they belong to.
-    :ivar seen: how many had ended at the look before.
+    :ivar ended: of how many it was told.
     """
 
     ring: RequestRing
     images: ImageFinder
-    seen: int
+    ended: int
     every: float = 0.5
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
         """One event with their items, and how many were left out."""
-        more, self.seen = self.ring.count - self.seen, self.ring.count
+        ended = self.ring.count
+        more = ended - self.ended
         if not more:
             return []
+        events = await self._events(caller, more)
+        self.ended = ended  # not before: a goodbye meanwhile would take them for told
+        return events
+
+    async def _events(self, caller: Caller, more: int) -> list[TopicEvent]:
         rows = self.ring.latest(MOST_ROWS)
         sight = Sight(caller)
         seen = [row for row in rows[-more:] if sight.sees(row)]
@@ -176,23 +187,24 @@ class RequestTopic:
 class ChangedTopic:
     """Repositories that were fetched, deleted or swept since.
 
-    :ivar fetched: how many requests had ended at the look before.
-    :ivar seen: how many changes there were.
+    :ivar ended: how many requests had ended at the look before.
+    :ivar changed: how many changes there were.
     """
 
     ring: RequestRing
     changes: Changes
-    fetched: int
-    seen: int
+    ended: int
+    changed: int
     every: float = 1.0
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
         """One event; without a name where it may be any."""
-        rows = self.ring.latest(min(MOST_ROWS, self.ring.count - self.fetched))
+        more = self.ring.count - self.ended
+        rows = self.ring.latest(min(MOST_ROWS, more))
         found = {(row.upstream, row.repository): None for row in rows if _is_news(row)}
-        changed = self.changes.since(self.seen)
-        self.fetched, self.seen = self.ring.count, self.changes.count
-        is_any = changed is None or any(not each.repository for each in changed)
+        changed = self.changes.since(self.changed)
+        self.ended, self.changed = self.ring.count, self.changes.count
+        is_any = changed is None or more > MOST_ROWS or any(not each.repository for each in changed)
         found |= {(each.upstream, each.repository): None for each in changed or ()}
         names = [f"{up}/{name}" for up, name in found if name and caller.may_pull(up, name)]
         return [TopicEvent("changed", {"repositories": names})] if names or is_any else []

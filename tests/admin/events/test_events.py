@@ -11,7 +11,7 @@ from regcache.admin.api.events_call import EventCall, EventIds
 from regcache.admin.events.changes import Changed, Changes
 from regcache.admin.events.event_stream import LONGEST_FULL
 from regcache.admin.events.hub import COMMENT, MOST_OF_ONE, STEP, EventHub
-from regcache.admin.events.topics import MOST_ITEMS
+from regcache.admin.events.topics import MOST_ITEMS, MOST_ROWS
 from regcache.admin.requests.ring import RequestRing
 from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
@@ -64,7 +64,7 @@ class EventCase(ApiCase):
         self.ring, self.changes = RequestRing(), Changes()
         self.known = KnownParts()
         ids = EventIds(self.ring, self.changes)
-        self.hub = EventHub(self.clock, ids.last)
+        self.hub = EventHub(self.clock)
         self.answers: dict[str, Any] = {
             "status": {"verdict": "ok"},
             "transfers": {"items": []},
@@ -334,6 +334,15 @@ class TopicTests(EventCase):
         self.wait(2)
         self.assertEqual(events.take(), [("changed", {"repositories": []})])
 
+    def test_very_many_requests(self) -> None:
+        """Of more requests than are looked at, what they fetched may be anywhere."""
+        events = self.listen("?topics=changed")
+        self.ring(row(outcome="miss"))
+        for _ in range(MOST_ROWS):
+            self.ring(row())
+        self.wait(2)
+        self.assertEqual(events.take(), [("changed", {"repositories": []})])
+
     def test_again(self) -> None:
         """What changes again after that was told is told again."""
         events = self.listen("?topics=changed")
@@ -371,15 +380,59 @@ class ReturnTests(EventCase):
         ((_, items),) = again.take()
         self.assertEqual([each["reference"] for each in items], ["missed"])
 
+    def come_back(self, events: Events, query: str) -> Events:
+        """Break off, and show what was told last."""
+        events.client.leave()
+        self.wait()
+        return self.listen(query, f"Last-Event-ID: {events.last_id}")
+
+    def test_not_yet_told(self) -> None:
+        """An event that overtakes others is no word that these were told."""
+        query = "?topics=request,job,changed"
+        events = self.listen(query)
+        events.take()
+        self.ring(row(outcome="miss", reference="early"))
+        self.changes.note(Changed("docker.io", "swept"))
+        self.answers["jobs"] = {"items": [{"id": "1"}]}
+        self.clock.advance(STEP)
+        self.assertEqual([name for name, _ in events.take()], ["request", "job"])
+        self.ring(row(reference="late"))
+        told = dict(self.come_back(events, query).take())
+        self.assertEqual([each["reference"] for each in told["request"]], ["late"])
+        names = ["docker.io/library/alpine", "docker.io/swept"]
+        self.assertEqual(told["changed"], {"repositories": names})
+
+    def test_goodbye_during_a_look(self) -> None:
+        """A stream that ends while images are looked up has not told the requests."""
+        events = self.listen("?topics=request,job")
+        self.ring(row(reference=ALPINE, kind="blob"))
+        self.known.wait = Deferred()
+        self.wait()
+        self.hub.stopService()
+        self.assertEqual(events.take(), [("bye", {"reason": "drain"})])
+        waiting, self.known.wait = self.known.wait, None
+        waiting.callback(None)
+        ((_, items),) = self.come_back(events, "?topics=request").take()
+        self.assertEqual([each["reference"] for each in items], [ALPINE])
+
+    def test_downloads(self) -> None:
+        """Who comes back is told all downloads that there are, or that there are none."""
+        transfer = {"digest": ALPINE, "names": ["docker.io/a"], "state": "running"}
+        self.answers["transfers"] = {"items": [transfer]}
+        events = self.listen("?topics=transfer")
+        events.take()
+        self.answers["transfers"] = {"items": []}
+        again = self.come_back(events, "?topics=transfer")
+        self.assertEqual(again.take(), [("transfer", [])])
+        self.wait(3)
+        self.assertEqual(again.take(), [])
+
     def test_reset(self) -> None:
         """Else a client is told to read all again."""
         node = self.ring.node
-        wrong = ("", "x", f"{node}-9-0", f"{node}-0-9", f"{node}--1-0", "other-0-0", f"{node}-0")
-        for text in (
-            *wrong,
-            f"{node}-{'9' * 100}-0",
-            f"{node}-\u0661-0".encode().decode("latin-1"),
-        ):
+        numbers = ("9-0-0", "0-9-0", "0-0-9", "-1-0-0", "0", "0-0", "0-0-0-0", f"{'9' * 100}-0-0")
+        wrong = ("", "x", "other-0-0-0", *(f"{node}-{each}" for each in numbers))
+        for text in (*wrong, f"{node}-\u0661-0-0".encode().decode("latin-1")):
             events = self.listen("?topics=request", f"Last-Event-ID: {text}")
             self.assertEqual(events.take(), [("reset", {})], text)
             events.client.leave()

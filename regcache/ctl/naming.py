@@ -95,6 +95,12 @@ class NamedTarget:
     name_pattern: str = ""
     tag_pattern: str = ""
 
+    def __str__(self) -> str:
+        if self.image is not None:
+            return str(self.image)
+        tag = f":{self.tag_pattern}" if self.tag_pattern else ""
+        return self.upstream or f"{self.name_pattern}{tag}"
+
 
 def named_target(text: str) -> NamedTarget:
     """Read a target.

@@ -125,7 +125,8 @@ async def remove(options: argparse.Namespace, daemon: IAsksDaemon, printer: Prin
         return FAILED
     targets = await _expand(options.targets, repositories, daemon)
     if not targets:
-        printer.error("nothing in the cache has such a name")
+        names = ", ".join(map(str, options.targets))
+        printer.error(f"nothing in the cache has a name like {names}")
         return FAILED
     wanted = {"action": "delete", "targets": targets}
     return await plan_and_run(options, daemon, printer, wanted)

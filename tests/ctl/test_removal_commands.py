@@ -263,7 +263,11 @@ class TargetTests(RemovalCase):
         self.assertEqual(self.planned()["targets"], [{"name": NAME}, {"name": other}])
         self.assertEqual(len(pages), 1)
         code, _, errors = self.run_work(remove, "rm", "ghcr.io/*", "--yes")
-        self.assertEqual((code, errors), (1, "nothing in the cache has such a name\n"))
+        told = "nothing in the cache has a name like ghcr.io/*\n"
+        self.assertEqual((code, errors), (1, told))
+        code, _, errors = self.run_work(remove, "rm", "x*:1.*", "quay.io/z?", "--yes")
+        told = "nothing in the cache has a name like docker.io/library/x*:1.*, quay.io/z?\n"
+        self.assertEqual((code, errors), (1, told))
 
     def test_not_counted(self) -> None:
         """While repositories are being counted a pattern would miss some, so nothing is removed."""

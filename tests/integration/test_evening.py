@@ -195,7 +195,7 @@ class EveningTests(PullThroughCase):
         self.assertIn("came free", self.on_terminal("rm", name_of(MULTI), typed="y\n"))
         self.assertEqual(self.stored(), self.contents(mixed))
         self.ctl("rm", name_of(MULTI), "--yes", status=1)
-        self.assertIn("nothing of it is in the cache", self.errors)
+        self.assertIn(f"nothing of {name_of(MULTI)} is in the cache", self.errors)
         self.assertEqual(self.json("unpin", name_of(MIXED)), {"changed": 1})
         self.assertEqual(self.json("purge", "--yes")["state"], "done")
         self.assertEqual(self.stored(), set())

@@ -59,6 +59,8 @@ from regcache.times import time_text
 _DAY = 86_400
 _MOST_DAYS = 36_500
 _MOST_BYTES = 2**53
+#: Names of what is not here, in one text.
+_MOST_NAMED = 10
 
 TARGET = Fields(
     (
@@ -188,10 +190,11 @@ class PlanCalls:
         ]
 
     async def _make(self, asked: AskedCall) -> dict[str, Any]:
+        request = self._request(asked.values)
         try:
-            plan = await self._plans.make(self._request(asked.values))
+            plan = await self._plans.make(request)
         except NothingPlannedError:
-            raise NotCachedProblem("nothing of it is in the cache") from None
+            raise _not_cached(request) from None
         except TooManyTargetsError as error:
             raise InvalidProblem("targets", str(error)) from None
         if plan.request.action is PlanAction.DELETE and plan.skipped and not plan.items:
@@ -314,6 +317,20 @@ class PlanCalls:
 def _by_digest(repository: Repository, digest: Digest) -> list[RemovalTarget]:
     """The two targets that a digest may name: a manifest or a blob. The index has one of them."""
     return [manifest_of(repository, digest), blob_of(repository, digest)]
+
+
+def _not_cached(request: PlanRequest) -> NotCachedProblem:
+    """Nothing of what is to be deleted is here: the names, as far as they are few."""
+    names = list(dict.fromkeys(map(str, (*request.targets, *request.repositories))))
+    if request.upstream is not None:
+        names.append(request.upstream.name)
+    named, more = names[:_MOST_NAMED], len(names[_MOST_NAMED:])
+    told = f"nothing of {named[0]} is in the cache"
+    if len(names) > 1:
+        told = f"none of these is in the cache: {', '.join(named)}"
+    if more:
+        told = f"{told}, and {more} more"
+    return NotCachedProblem(told, params={"names": named})
 
 
 def _note(job: Job, freed: int) -> None:

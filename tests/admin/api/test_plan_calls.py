@@ -115,6 +115,28 @@ class PlanCallTests(StorageApiCase):
         problem = self.assert_problem(self.post("plans", {"action": "sweep"}, ROOT), 400, "INVALID")
         self.assertEqual(problem["params"]["field"], "unused_for_days")
 
+    def test_not_cached(self) -> None:
+        """Where nothing of it is here its names are told, as many as are legible."""
+        digest = str(Digest.of(b"none"))
+        many = [{"name": NAME, "reference": f"t{number}"} for number in range(12)]
+        for more, told in (
+            (
+                {"targets": [{"name": NAME, "reference": "9"}]},
+                f"nothing of {NAME}:9 is in the cache",
+            ),
+            ({"targets": [{"name": NAME, "digest": digest}]}, f"nothing of {NAME}@{digest} is in"),
+            ({"upstream": "quay.io"}, "nothing of quay.io is in the cache"),
+            (
+                {"targets": [*many, {"name": "quay.io/a"}]},
+                f"none of these is in the cache: {NAME}:t0, {NAME}:t1",
+            ),
+        ):
+            answer = self.post("plans", {"action": "delete", **more}, ROOT)
+            problem = self.assert_problem(answer, 404, "NOT_CACHED")
+            self.assertTrue(problem["detail"].startswith(told), problem)
+        self.assertTrue(problem["detail"].endswith("t9, and 3 more"), problem)
+        self.assertEqual(problem["params"]["names"], [f"{NAME}:t{number}" for number in range(10)])
+
     def test_partials(self) -> None:
         """What is left of downloads is told, and counts in what comes free."""
         self.storage.add_partial("one", MIB)

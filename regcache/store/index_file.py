@@ -235,8 +235,7 @@ class IndexFile:
         try:
             self._attempt_twice(lambda connection: _in_transaction(connection, operations))
         except _UNUSABLE as error:
-            code = errno.ENOSPC if _is_full(error, self.path) else errno.EIO
-            return IndexWriteError(code, f"cannot write the index: {error}")
+            return IndexWriteError(_reason(error, self.path), f"cannot write the index: {error}")
         return None
 
     def _attempt_twice(self, change: Operation) -> None:
@@ -273,6 +272,13 @@ class IndexFile:
             remove_database(self.path)
             return False
         return True
+
+
+def _reason(error: BaseException, path: str) -> int:
+    """What the system would say of a change that failed."""
+    if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_READONLY:
+        return errno.EROFS
+    return errno.ENOSPC if _is_full(error, path) else errno.EIO
 
 
 def _is_full(error: BaseException, path: str) -> bool:

@@ -8,8 +8,9 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
+from urllib.parse import quote
 
 from twisted.logger import Logger
 
@@ -65,11 +66,33 @@ class SumsFile:
             raise self.failed(error) from error
 
     def read(self, query: str, arguments: Iterable[object] = ()) -> list[Any]:
-        """All rows of a query. :raises OSError: if the disk fails."""
+        """All rows of a query, also where nothing can be written.
+
+        :raises OSError: if the disk fails.
+        """
+        given = tuple(arguments)
         try:
-            return self.open().execute(query, tuple(arguments)).fetchall()
-        except sqlite3.Error as error:
-            raise self.failed(error) from error
+            return self.open().execute(query, given).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            fault = self.failed(error) if isinstance(error, sqlite3.Error) else error
+            with suppress(sqlite3.Error, OSError):
+                return self._only_read(query, given)
+            raise fault from error
+
+    def _only_read(self, query: str, arguments: tuple[object, ...]) -> list[Any]:
+        """All rows of a file in which there is no room, or that may not be changed."""
+        try:
+            os.stat(self.path)
+        except FileNotFoundError:
+            return []  # nothing was ever noted
+        # Without a log there is no need for what SQLite would put beside it.
+        alone = "" if os.path.exists(f"{self.path}-wal") else "&immutable=1"
+        path = f"file:{quote(os.path.abspath(self.path))}?mode=ro{alone}"
+        with closing(sqlite3.connect(path, uri=True, timeout=1.0)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, self._version):
+                raise sqlite3.DatabaseError(f"it is of version {version}")
+            return connection.execute(query, arguments).fetchall() if version else []
 
     def failed(self, error: sqlite3.Error) -> OSError:
         """The error to raise; a damaged file is out of the way after that."""

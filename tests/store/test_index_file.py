@@ -368,6 +368,22 @@ class VersionTests(IndexFileCase):
         self.assertEqual(self.size(), 5)
 
 
+class ReadOnlyTests(IndexFileCase):
+    """Changes where nothing may be changed."""
+
+    def test_failure(self) -> None:
+        """The failure says that nothing can be written."""
+        self.file.open()
+
+        def refused(_connection: sqlite3.Connection) -> None:
+            error = sqlite3.OperationalError("attempt to write a readonly database")
+            error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DBMOVED
+            raise error
+
+        (failure,) = self.file.write([refused])
+        self.assertEqual(failure and failure.errno, errno.EROFS)
+
+
 class FullDiskTests(IndexFileCase):
     """Changes that find no room."""
 

@@ -1,5 +1,6 @@
 """The file of what accounts use."""
 
+import errno
 import os
 import random
 import sqlite3
@@ -202,6 +203,42 @@ class FaultTests(UsageFileCase):
         file._file._pragmas = (*file._file._pragmas, f"PRAGMA max_page_count = {pages + more}")
         self.file.close()
         self.file = file
+
+    def refuse_writing(self) -> None:
+        """Let nothing be opened for writing, as on a file system that is mounted read only."""
+        system_open = os.open
+
+        def refusing(path: str, flags: int, *more: int) -> int:
+            if flags & os.O_RDWR:
+                raise OSError(errno.EROFS, "read-only")
+            return system_open(path, flags, *more)
+
+        self.patch(os, "open", refusing)
+
+    def test_read_only(self) -> None:
+        """Where nothing can be written it is read, with its log and without one."""
+        self.file.add(served(7), TODAY)
+        expected = self.ask()
+        with_log = UsageFile(str(self.path))
+        self.addCleanup(with_log.close)
+        self.refuse_writing()
+        self.assertEqual(dict(with_log.rows(UsageQuestion(first=date.min, last=date.max), 10)), expected)
+        self.again()
+        self.assertFalse(Path(f"{self.path}-wal").exists())
+        self.assertEqual(self.ask(), expected)
+        with self.assertRaises(OSError):
+            self.file.add(served(7), TODAY)
+        self.assertEqual(self.file.served(TODAY)["alice"], ServedTo(7, 7))
+
+    def test_nothing_to_read(self) -> None:
+        """Where nothing was ever written nothing was used; what cannot be read is told."""
+        self.refuse_writing()
+        self.assertEqual(self.ask(), {})
+        self.path.touch()
+        self.assertEqual(self.ask(), {})
+        self.path.write_bytes(b"something else" * 500)
+        with self.assertRaises(OSError):
+            self.ask()
 
     def test_strange(self) -> None:
         """What has the name of the file and is none is moved aside; nobody waits for it."""

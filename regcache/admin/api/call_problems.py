@@ -154,7 +154,7 @@ class InternalProblem(Problem):
 
 
 class IndexBusyProblem(Problem):
-    """The index cannot answer now; or the disk is full: ``reason`` in the params is disk_full."""
+    """The index cannot answer; or ``reason`` in the params is disk_full, or read_only."""
 
     status, code = 503, "INDEX_BUSY"
 

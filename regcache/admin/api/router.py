@@ -126,7 +126,15 @@ class Api:
 def _index_problem(error: Exception) -> IndexBusyProblem:
     """Why the index does not answer, or does not take a change, and what to do."""
     headers = {"Retry-After": _ASK_AGAIN}
-    if getattr(error, "errno", None) in _FULL:
+    reason = getattr(error, "errno", None)
+    if reason == errno.EROFS:
+        return IndexBusyProblem(
+            "the disk of storage.directory cannot be written, so that nothing can be noted in the"
+            " index: /readyz says why",
+            params={"reason": "read_only"},
+            headers=headers,
+        )
+    if reason in _FULL:
         return IndexBusyProblem(
             "the disk of storage.directory is full, so that nothing more can be noted in the index:"
             " make room on it, by regcachectl rm or sweep, or of other files, and ask again",

@@ -366,6 +366,9 @@ class AnswerTests(RouterCase):
         problem = self.assert_problem(self.get("seen"), 503, "INDEX_BUSY")
         self.assertEqual(problem["params"], {"reason": "disk_full"})
         self.assertIn("storage.directory is full", problem["detail"])
+        self.outcome = BusyError(errno.EROFS, "no way")
+        problem = self.assert_problem(self.get("seen"), 503, "INDEX_BUSY")
+        self.assertEqual(problem["params"], {"reason": "read_only"})
 
     def test_fault(self) -> None:
         """A fault of ours is told by an id that the log has, and nothing else of it."""

@@ -1,16 +1,25 @@
 """A real Prometheus scrapes the daemon; promtool looks at what is shipped for it."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from tests.integration.base import PullThroughCase, upstream_config
+from tests.support.faults import Fault
 from tests.support.processes import free_port, require, run, wait_until
 from tests.support.prometheus import ALERTS, Prometheus, alerts, dashboard_queries, rules_file
 from tests.support.registry_client import RegistryClient
 
 TESTS = Path(__file__).parent / "alerts_test.yml"
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 REPOSITORY = "team/app"
+_KINDS = ("manifest", "blob", "tags", "referrers", "catalog", "ping", "other")
+_OUTCOMES = (
+    *("hit", "revalidated", "stale", "miss", "collapsed", "relay", "denied", "error"),
+    "none",  # of what is no content, a ping for instance
+)
+_HISTOGRAMS = ("regcache_request_seconds", "regcache_first_byte_seconds")
 
 
 class PromtoolTests(PullThroughCase):
@@ -43,6 +52,47 @@ class PromtoolTests(PullThroughCase):
             ["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60
         )
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+
+
+class NameTests(PullThroughCase):
+    """What the daemon tells, against docs/operations.md and design.md 11."""
+
+    def test_table(self) -> None:
+        """The table has every metric, with its labels; kinds and outcomes are those of the log."""
+        upstream = self.faulty_upstream()
+        blob = upstream.add_generated_blob(REPOSITORY, 1000, "told")
+        limited = Fault(headers={"RateLimit-Remaining": "7;w=60"})
+        upstream.faults.always("*", limited)
+        daemon = self.regcache(upstream_config(upstream.url))
+        for path in (f"blobs/{blob.digest}", "manifests/none", "tags/list", "referrers/wrong"):
+            daemon.client().get(f"/v2/{REPOSITORY}/{path}")
+        text = RegistryClient(f"http://127.0.0.1:{daemon.admin_port}").get("/metrics").body.decode()
+        types = dict(re.findall(r"^# TYPE (regcache_\w+) (\w+)$", text, re.MULTILINE))
+        documented = self.documented()
+        self.assertEqual(types.keys(), documented.keys())
+        for name, kind in types.items():
+            self.assertEqual(kind == "counter", name.endswith("_total"), name)
+            self.assertEqual(kind == "histogram", name in _HISTOGRAMS, name)
+        for name, written in re.findall(r"^(regcache_\w+)\{(.*)\} ", text, re.MULTILINE):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', written))
+            base = re.sub("_(bucket|sum|count)$", "", name)
+            self.assertEqual(labels.keys() - {"le"}, documented[base], name)
+            self.assertIn(labels.get("kind", "blob"), _KINDS)
+            self.assertIn(labels.get("outcome", "hit"), _OUTCOMES)
+            self.assertIn(labels.get("upstream", ""), ("", "upstream.test"))
+        remaining = daemon.metric("regcache_upstream_ratelimit_remaining", upstream="upstream.test")
+        self.assertEqual(remaining, 7)
+
+    def documented(self) -> dict[str, set[str]]:
+        """The labels of each metric of the table."""
+        table = (
+            OPERATIONS.read_text().partition("| metric | what it says |")[2].partition("\n\n")[0]
+        )
+        found = re.findall(r"`(regcache_\w+)(?:\{([\w,]+)\})?`", table)
+        return {
+            name: set(labels.split(",")) - {""} or ({"account"} if "_account_" in name else set())
+            for name, labels in found
+        }
 
 
 class ScrapeTests(PullThroughCase):

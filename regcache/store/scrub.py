@@ -215,8 +215,8 @@ class StoreVerification:
     ) -> CheckResult:
         """Verify everything, or what an upstream has. May be cancelled. Fails with OSError.
 
-        :param progress: called with the number of hashed bytes, the number of all bytes, and the
-            result so far.
+        :param progress: called with the number of hashed bytes, the number of all bytes that can be
+            hashed, and the result so far. In the end both are what was hashed.
         """
         result, done = CheckResult(), 0
         total = await self._index.stored_bytes(upstream)
@@ -224,11 +224,12 @@ class StoreVerification:
         async def count(hashed: int) -> None:
             nonlocal done
             done += hashed
-            progress(done, total, result)
+            progress(done, max(done, total - result.unread), result)
 
         for folder in FOLDERS:
             await self._check.check(folder, result, thorough=True, pace=count, upstream=upstream)
-            progress(done, total, result)
+            progress(done, max(done, total - result.unread), result)
+        progress(done, done, result)  # some of it may have been evicted meanwhile
         self.last = (self._clock.seconds(), result)
         await self._note(
             VerificationNote(self.last[0], result.contents, list(map(str, result.damaged)))

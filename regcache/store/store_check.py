@@ -76,6 +76,7 @@ class CheckResult:
     :ivar missing: how many had no file.
     :ivar adopted: how many the index did not know.
     :ivar unverified: how many could not be read for a reason that is not theirs.
+    :ivar unread: bytes that the index knows, and that could not be hashed.
     """
 
     contents: int = 0
@@ -84,6 +85,7 @@ class CheckResult:
     missing: int = 0
     adopted: int = 0
     unverified: int = 0
+    unread: int = 0
 
 
 class StoreCheck:
@@ -141,7 +143,15 @@ class StoreCheck:
     async def _check_known(
         self, digest: Digest, size: int, result: CheckResult, pace: Pace
     ) -> None:
-        verified = await self._verify(digest, size, result, pace)
+        left = size
+
+        async def count(hashed: int) -> None:
+            nonlocal left
+            left -= hashed
+            await pace(hashed)
+
+        verified = await self._verify(digest, size, result, count)
+        result.unread += left
         self._count(digest, verified, result)
         if verified is Verified.MISSING and await self._is_expected(digest):
             result.missing += 1

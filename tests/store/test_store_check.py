@@ -3,9 +3,10 @@
 import os
 import random
 from typing import Any
+from unittest.mock import patch
 
 import twisted.internet.reactor  # noqa: F401 - it opens files when it is first imported
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from regcache.digests import Digest
@@ -266,6 +267,28 @@ class VerificationTests(CheckCase):
         self.assertEqual(sorted(told), told)
         self.assertEqual(result.damaged, [damaged])
         self.assertEqual(verification.last, (self.clock.seconds(), result))
+
+    def test_what_cannot_be_hashed(self) -> None:
+        """What is missing, cut short, new or gone meanwhile leaves no gap at the end."""
+        self.put(SMALL)
+        cut, gone = self.put(LARGE), self.put(LARGE[:5000])
+        self.foreign(Digest.of(b"unknown"), b"unknown")
+        os.unlink(self.paths.blob(gone))
+        os.chmod(self.paths.blob(cut), 0o600)
+        os.truncate(self.paths.blob(cut), 1000)
+        told: list[tuple[int, int]] = []
+        verification = StoreVerification(self.check, self.index.checks, self.clock)
+        running = verification.run(lambda done, total, _: told.append((done, total)))
+        result = self.successResultOf(Deferred.fromCoroutine(running))
+        self.assertEqual(result.unread, len(LARGE) + 5000)
+        hashed = len(SMALL) + len(b"unknown")
+        self.assertEqual(told[-1], (hashed, hashed))
+        self.assertTrue(all(done <= total for done, total in told), told)
+        self.successResultOf(self.index.checks.adopt(Digest.of(b"evicted"), 7, 1.0))
+        with patch.object(self.check, "check", return_value=succeed(None)):
+            running = verification.run(lambda done, total, _: told.append((done, total)))
+            self.successResultOf(Deferred.fromCoroutine(running))
+        self.assertEqual(told[-1], (0, 0))
 
     def test_after_a_restart(self) -> None:
         """What it came to is known after a restart, until there is another one."""

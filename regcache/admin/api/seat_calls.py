@@ -224,6 +224,7 @@ def _maker(call: ApiCall, seats: SeatService) -> CallRoute:
 
 def _versions(asked: AskedCall) -> list[str]:
     """Of the file, as If-Match names them (RFC 9110, 13.1.1); none for any."""
-    tags = ",".join(asked.request.field_lines(b"if-match")).split(",")
-    named = [each.strip().removeprefix("W/").strip('"') for each in tags if each.strip()]
-    return [] if "*" in named else [each.partition(".")[0] for each in named]
+    lines = asked.request.field_lines(b"if-match")
+    # A line that names nothing, as of a script that did not get the tag, is no leave for any.
+    named = [each.strip().removeprefix("W/").strip('"') for each in ",".join(lines).split(",")]
+    return [] if not lines or "*" in named else [each.partition(".")[0] for each in named]

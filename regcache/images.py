@@ -1,8 +1,8 @@
-"""What the cache has of images: values that the index gives and the API shows.
+"""Values that describe cached images: the index gives them and the API shows them.
 
-An image is what a tag names, or what was pulled by its digest. It has a manifest for each platform,
-listed by an index, or it is one manifest itself. A platform is complete where its manifest, its
-configuration and every layer are here; there is no "complete" for a tag.
+A tag or a digest names an image. It is a manifest, or an index that lists one for each platform. A
+platform is complete if its manifest, its configuration and every layer are here. A tag is not
+called complete.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,15 +23,15 @@ ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 """The annotation by which BuildKit marks a manifest of an index that is no image."""
 
 UNKNOWN_PLATFORM = "unknown/unknown"
-"""The platform that such a manifest is given."""
+"""The platform that BuildKit gives such a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedContent:
-    """Something that a client asked for.
+    """Content that a client asked for.
 
-    :ivar before: tags or digests of manifests that it asked for before, and what these were; the
-        latest first.
+    :ivar before: tags or digests of manifests that it asked for before, each with the digest that
+        it got; the latest first.
     """
 
     content: RepositoryContent
@@ -40,11 +40,11 @@ class AskedContent:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """The image that some content belongs to.
+    """The image to which content belongs.
 
     :ivar reference: a tag, else the digest.
-    :ivar platform: "" where it is not known, or the content is all of them.
-    :ivar layer: which one it is, from 1, and how many there are; None where it is none.
+    :ivar platform: "" if it is not known, or the content belongs to all.
+    :ivar layer: its number, from 1, and how many layers there are; None if it is no layer.
     """
 
     reference: str
@@ -54,11 +54,11 @@ class ImagePart:
 
 @dataclass(frozen=True, slots=True)
 class Undescribed:
-    """A stored manifest whose platforms are not known yet, or not all that it lists.
+    """A stored manifest whose platform, or part of whose list, is not in the index yet.
 
     :ivar size: in bytes.
-    :ivar config: of an image, which is here; None for an index.
-    :ivar partly: only a part of what it lists is known.
+    :ivar config: the stored configuration of an image; None for an index.
+    :ivar partly: whether only a part of its list is in the index.
     """
 
     digest: Digest
@@ -93,7 +93,8 @@ class RepositorySummary:
 
     :ivar upstream: its configured name.
     :ivar absent: how many platforms its tags have of which nothing is here.
-    :ivar stored: bytes that are here, and what of them nothing else needs (``own``).
+    :ivar stored: bytes that are here.
+    :ivar own: those of them that nothing else needs.
     :ivar pulls: within 30 days, in 24 parts, the oldest first.
     :ivar last_used: Unix seconds.
     :ivar pinned: how many of its tags are pinned.
@@ -115,9 +116,9 @@ class RepositorySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryQuery:
-    """Which repositories are asked for.
+    """A query for repositories.
 
-    :ivar upstreams: only theirs.
+    :ivar upstreams: only repositories of these.
     :ivar text: a part of ``upstream/name``, with ``:`` and the beginning of a tag or without.
     :ivar sort: name, size, last_used, pulls or tags.
     :ivar after: the position of the last row before; None for the beginning.
@@ -136,7 +137,7 @@ class RepositoryQuery:
 
 
 class SummariesMade(NamedTuple):
-    """How far the lists of repositories are: of so many out of all there is a summary."""
+    """The number of repositories with a summary, and of all repositories."""
 
     made: int
     repositories: int
@@ -144,11 +145,11 @@ class SummariesMade(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPage:
-    """Some repositories.
+    """A page of repositories.
 
-    :ivar after: the position of the last; None where no more follow.
-    :ivar total: of all pages; None where that is not known.
-    :ivar missing: how far the list is, where some are not in it yet; None where none is missing.
+    :ivar after: the position of the last one; None if no more follow.
+    :ivar total: of all pages; None if that is not known.
+    :ivar missing: the progress of the summaries if some are missing; None if none is.
     """
 
     items: Sequence[RepositorySummary]
@@ -167,13 +168,13 @@ class NamedTag:
 
 @dataclass(frozen=True, slots=True)
 class ImagePlatform:
-    """What is here of one platform of an image.
+    """How much of one platform of an image is here.
 
-    :ivar platform: os/architecture[/variant]; "" where it is not known.
-    :ivar layers: how many there are; None where the manifest is not here.
-    :ivar config_here: None where the manifest is not here, or names no configuration.
+    :ivar platform: os/architecture[/variant]; "" if it is not known.
+    :ivar layers: how many there are; None if the manifest is not here.
+    :ivar config_here: None if the manifest is not here, or names no configuration.
     :ivar here: bytes.
-    :ivar size: bytes of manifest, configuration and layers; None where the manifest is not here.
+    :ivar size: bytes of manifest, configuration and layers; None if the manifest is not here.
     :ivar last_used: Unix seconds.
     """
 
@@ -194,7 +195,7 @@ class ImagePlatform:
 class ImageRow:
     """An image of a repository in a list: a digest with its tags.
 
-    :ivar media_type: "" where the manifest is not here.
+    :ivar media_type: "" if the manifest is not here.
     :ivar frees: bytes that its removal would free.
     """
 
@@ -209,7 +210,7 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageQuery:
-    """Which images of a repository are asked for.
+    """A query for images of a repository.
 
     :ivar text: a part of a tag, or of the digest.
     :ivar sort: name, checked or last_used.
@@ -223,7 +224,7 @@ class ImageQuery:
 
 @dataclass(frozen=True, slots=True)
 class ImagePage:
-    """Some images of a repository; as :class:`RepositoryPage`."""
+    """A page of images of a repository; as :class:`RepositoryPage`."""
 
     items: Sequence[ImageRow]
     after: Sequence[object] | None
@@ -245,7 +246,7 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class ImagePin:
-    """Why an image is never evicted.
+    """The pin that protects an image from eviction.
 
     :ivar since: Unix seconds; None for a pattern of the configuration.
     """
@@ -259,10 +260,11 @@ class ImageFacts:
     """An image.
 
     :ivar tags: all that name it in this repository.
-    :ivar stored: bytes that are here, and what of them goes with it alone (``own``).
-    :ivar shared_with: how many other manifests list something of it.
-    :ivar since: when its manifest was stored (Unix seconds); None where it is not here.
-    :ivar fetched_by: the account or address for which it was; "" where that is not known.
+    :ivar stored: bytes that are here.
+    :ivar own: those of them that its removal would free.
+    :ivar shared_with: how many other manifests list contents of it.
+    :ivar since: when its manifest was stored (Unix seconds); None if it is not here.
+    :ivar fetched_by: the account or address for which it was fetched; "" if that is not known.
     :ivar pulls: within 30 days.
     """
 
@@ -286,7 +288,7 @@ class ImageFacts:
 class ListedLayer:
     """A layer, or the configuration, of an image.
 
-    :ivar size: bytes: what is stored, else what the manifest says.
+    :ivar size: the stored bytes; if it is not stored, the size in the manifest.
     :ivar used_by: how many stored manifests list it.
     """
 
@@ -299,9 +301,10 @@ class ListedLayer:
 
 @dataclass(frozen=True, slots=True)
 class TagPast:
-    """What a tag named.
+    """A digest that a tag has named.
 
-    :ivar seen_to: when it first named something else (Unix seconds); None where it still does not.
+    :ivar seen_to: when the tag first named another digest (Unix seconds); None if that is not so
+        yet.
     """
 
     digest: Digest
@@ -314,7 +317,7 @@ class TagPast:
 class PlatformContents:
     """The manifest of a platform, and what it lists, in no order.
 
-    :ivar size: of the manifest; None where it is not here.
+    :ivar size: of the manifest; None if it is not here.
     """
 
     digest: Digest

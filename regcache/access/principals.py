@@ -1,4 +1,4 @@
-"""Who asks, and what that one may do: plain values that are decided once per request."""
+"""Values that say who makes a request, and what it allows; decided once per request."""
 
 import math
 from dataclasses import field
@@ -16,7 +16,7 @@ _MOST_PULLED = 16
 
 
 class PrincipalKind(Enum):
-    """What is known of who asks."""
+    """Whether the client has proved an account."""
 
     ACCOUNT = "account"
     ANONYMOUS = "anonymous"
@@ -24,10 +24,10 @@ class PrincipalKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks.
+    """The sender of a request.
 
-    :ivar name: of the account; "" for who has none.
-    :ivar address: where the request comes from; None on a unix socket.
+    :ivar name: of the account; "" without one.
+    :ivar address: of the client; None on a unix socket.
     """
 
     kind: PrincipalKind
@@ -36,16 +36,16 @@ class Principal:
 
     @property
     def label(self) -> str:
-        """For logs."""
+        """The name in logs."""
         return self.name or self.kind.value
 
 
 @dataclass(frozen=True, slots=True)
 class TransferLimits:
-    """What all answers to one principal may take together.
+    """The limits of all answers to one principal together.
 
     :ivar rate: bytes a second; None without such a limit.
-    :ivar downloads: bodies of blobs at once; further ones wait behind their heads.
+    :ivar downloads: bodies of blobs at a time. Further answers send their headers and wait.
     """
 
     rate: int | None = None
@@ -56,7 +56,7 @@ UNLIMITED = TransferLimits()
 
 
 def limits_of_seat(seat: Seat | None) -> TransferLimits:
-    """What the answers to the account of a seat may take; no limit without a seat."""
+    """The limits of the account of a seat; none without a seat."""
     if seat is None or (seat.rate is None and seat.downloads is None):
         return UNLIMITED
     return TransferLimits(seat.rate, seat.downloads)
@@ -64,11 +64,11 @@ def limits_of_seat(seat: Seat | None) -> TransferLimits:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request is about.
+    """The repository that a request concerns.
 
     :ivar upstream: the name of the upstream that routing found.
-    :ivar repository: as that upstream names it.
-    :ivar name: as the client names it on this host, which is what scopes speak of.
+    :ivar repository: its name at that upstream.
+    :ivar name: its name in the request, which is also its name in scopes.
     """
 
     upstream: str
@@ -80,20 +80,21 @@ class Wanted:
 class Decision:
     """What one principal may do.
 
-    :ivar grants: by the rules.
-    :ivar scopes: of the token that was shown; None without one. Nothing is allowed beyond them.
-    :ivar upstreams: the only ones that the token is good for; None without such a bound.
-    :ivar wrong: credentials were shown, and are wrong; the principal is who it would be without
-        them: anonymous, or the seat of an address.
-    :ivar attempt: tells a wrong login from others; b"" for anything else.
-    :ivar bad_token: they are a token. It never counts as none, as a wrong login may.
-    :ivar until: when it has to be made again (Unix seconds).
-    :ivar mark: of the account's proof; if that is taken back the decision is void.
+    :ivar grants: those of the rules.
+    :ivar scopes: those of the token; None without a token. Nothing is allowed beyond them.
+    :ivar upstreams: the only ones for which the token is valid; None if it does not restrict them.
+    :ivar wrong: whether the credentials are wrong. The principal is the one without them:
+        anonymous, or the seat of an address.
+    :ivar attempt: identifies a wrong login; b"" for anything else.
+    :ivar bad_token: whether the wrong credentials are a token. It is never ignored, as a wrong
+        login may be.
+    :ivar until: when it has to be decided again (Unix seconds).
+    :ivar mark: identifies the account's proof; if the proof is withdrawn, the decision is void.
     :ivar limits: of what is sent to the principal.
-    :ivar seat: of the account, where it has one: its quotas are there.
-    :ivar ended: its seat has ended: nothing is granted, and it is told so.
-    :ivar pull_only: the proof is weak: a host name or an address; it is good for pulls alone.
-    :ivar proof_until: when what was shown ends by itself (Unix seconds): no token of it is longer.
+    :ivar seat: that of the account, with its quotas; None if it has none.
+    :ivar ended: whether the seat has ended. Then nothing is granted, and the client is told why.
+    :ivar pull_only: whether the proof is weak, a host name or an address. It permits only pulls.
+    :ivar proof_until: when the proof expires (Unix seconds). No token for it lasts longer.
     """
 
     principal: Principal
@@ -110,19 +111,19 @@ class Decision:
     proof_until: float = math.inf
     bad_token: bool = False
     attempt: bytes = field(default=b"", repr=False)
-    #: Repositories of which it is known that they may be pulled: a client asks for one many times.
+    #: Repositories that were found to be permitted, since a client asks for one many times.
     _pulled: set[tuple[str, str, str]] = field(
         default_factory=set, init=False, repr=False, compare=False
     )
 
     @property
     def is_account(self) -> bool:
-        """Whether an account was proved, and nothing wrong shown beside it."""
+        """Whether an account was proved, without wrong credentials beside it."""
         return self.principal.kind is PrincipalKind.ACCOUNT and not self.wrong
 
     @property
     def end_message(self) -> str:
-        """What the account is told if its seat has ended; "" otherwise."""
+        """The message for an account whose seat has ended; "" otherwise."""
         if not self.ended or self.seat is None:
             return ""
         return f"the account {self.principal.name} has ended: {self.seat.end_text}"
@@ -145,7 +146,7 @@ class Decision:
         return any(each.covers(action, wanted.upstream, wanted.repository) for each in self.grants)
 
     def in_scope(self, action: Action, wanted: Wanted) -> bool:
-        """Whether the token that was shown is for this, if one was."""
+        """Whether the token is valid for this; True without a token."""
         upstreams = self.upstreams
         if upstreams is not None and wanted.upstream not in upstreams:
             return False
@@ -157,21 +158,21 @@ class Decision:
         )
 
     def grants_on(self, action: Action, upstream: str, repository: str) -> bool:
-        """Whether the rules alone grant an action; for what is shown in lists."""
+        """Whether the rules alone grant an action; for the entries of lists."""
         if self.upstreams is not None and upstream not in self.upstreams:
             return False
         return any(each.covers(action, upstream, repository) for each in self.grants)
 
     @property
     def may_list(self) -> bool:
-        """Whether the catalog may be asked for: with a token only if it says so."""
+        """Whether the catalog may be read. A token needs the scope for that."""
         if self.scopes is None:
             return any(Action.PULL in each.actions for each in self.grants)
         return any(each.allows(REGISTRY, CATALOG, "*") for each in self.scopes)
 
     @property
     def is_admin(self) -> bool:
-        """Whether everything about the daemon may be seen and changed. Never by a token."""
+        """Whether it may see and change everything in the daemon. A token never may."""
         return self.scopes is None and self.administers(None)
 
     def administers(self, wanted: Wanted | None) -> bool:

@@ -1,20 +1,20 @@
-"""Writes the files of a guide, without losing anything that was there.
+"""Writes the files of a guide, without losing any former content.
 
 =====================================  ====================================================
-what is there                          what becomes of it
+former file                            action
 =====================================  ====================================================
-nothing                                the file is written
-the same                               it stays
-a file of ours (its first line says    it is replaced; what it was is kept beside it, in a
-so), or of an authority                ``.bak`` that was not there yet
-``daemon.json``                        the keys are merged into it; kept in the same way
-a file of which ours is a part         it stays, and what has to be added is said
-anything else, and what is no file     nothing at all is written, and what to type is said
+none                                   the file is written
+the same content                       it stays
+a file of ours (its first line says    it is replaced; a copy of the former file is kept as
+so), or a certificate (``.crt``)       ``.bak``, under a name that was free
+``daemon.json``                        the keys are merged into it; a copy is kept
+a file of which ours is a part         it stays, and a message says what has to be added
+anything else, or no plain file        no file at all is written; a message says what to type
 =====================================  ====================================================
 
-Everything is looked at before anything is written. A file is replaced by a rename, so that it is
-there whole at each moment. Where a program reads all files of a folder, whatever their names, the
-file that is to be renamed and the ``.bak`` are in the folder above.
+All files are checked before the first one is written. A rename replaces a file, so that it is
+complete at each moment. If a program reads every file of a folder, the temporary file and the
+``.bak`` are in the folder above it.
 """
 
 import json
@@ -34,11 +34,12 @@ from regcache.light_dataclass import dataclass
 
 _LARGEST = 4 * 1024 * 1024
 _MOST_KEPT = 1000
-#: Keys of daemon.json that are lists, of which others may have a part.
+#: Keys of daemon.json that are lists, which may have entries of others.
 _LISTS = ("registry-mirrors", "insecure-registries")
 _OPEN, _SECRET = 0o644, 0o600
-#: Folders of which a program reads every file. It reads registries.conf.d by ``*.conf``, folders of
-#: certificates by ``*.crt``, ``*.cert`` and ``*.key``; containerd knows its files by name.
+#: Folders in which a program reads every file. In others the name decides: ``*.conf`` in
+#: registries.conf.d; ``*.crt``, ``*.cert`` and ``*.key`` in folders of certificates; containerd
+#: knows the names of its files.
 _READ_WHOLE = (CRIO_FOLDER,)
 
 
@@ -47,7 +48,7 @@ class SetupFileError(Exception):
 
 
 class FileAction(Enum):
-    """What becomes of a file."""
+    """What is done with a file."""
 
     WRITE = "written"
     KEEP = "unchanged"
@@ -56,12 +57,12 @@ class FileAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """A file, and what becomes of it.
+    """A file, and what is done with it.
 
-    :ivar path: where it is, below the root.
-    :ivar content: that it will have; for what is to be added, the addition.
-    :ivar former: what it has now; None where there is none.
-    :ivar spare: the path that what is kept of it stands beside.
+    :ivar path: its path below the root.
+    :ivar content: its new content; for :attr:`FileAction.ADD` the lines to add.
+    :ivar former: its present content; None if there is no file.
+    :ivar spare: the path from which the names of copies are made.
     """
 
     path: str
@@ -73,7 +74,7 @@ class PlannedFile:
 
 
 def plan_files(blocks: Iterable[Mapping[str, Any]], root: str) -> list[PlannedFile]:
-    """Look at what is there.
+    """Check the present files, and plan what is done with each.
 
     :param blocks: of a guide, as the API has them.
     :raises SetupFileError: if one of the files may not be written.
@@ -101,7 +102,7 @@ def _plan(block: Mapping[str, Any], root: str) -> PlannedFile:
 
 
 def _below(root: str, path: str) -> str:
-    """A path below the root. :raises SetupFileError: if it may lead anywhere else."""
+    """Put a path below the root. :raises SetupFileError: if it might lead outside."""
     parts = path.strip("/").split("/")
     if not path.isprintable() or not {"", ".", ".."}.isdisjoint(parts):
         raise SetupFileError(f"{path!a}: is no path of a file that may be written")
@@ -109,9 +110,9 @@ def _below(root: str, path: str) -> str:
 
 
 def _spare(path: str, told: str) -> str:
-    """Where what is kept of a file is put beside.
+    """The path from which the names of copies of a file are made.
 
-    :param told: its path, without the root.
+    :param told: its path without the root.
     """
     folder, name = os.path.split(path)
     is_read_whole = os.path.dirname(told) in _READ_WHOLE
@@ -119,7 +120,7 @@ def _spare(path: str, told: str) -> str:
 
 
 def _read(path: str) -> bytes | None:
-    """The content of a file; None if there is none.
+    """Read a file; None if there is none.
 
     :raises SetupFileError: if it is no plain file, or cannot be read.
     """
@@ -148,7 +149,7 @@ def _is_ours(content: bytes) -> bool:
 
 
 def _has_lines(content: bytes, part: bytes) -> bool:
-    """Whether a file has all settings of a part: in whatever tables, and perhaps among others."""
+    """Whether a file has all settings of a part, in any tables and among any others."""
     settings = [each.split(b" = ") for each in part.splitlines() if b" = " in each]
     wanted = [(key.strip(), value.strip(b"\"'")) for key, value in settings if key != b"version"]
     lines = [each.split(b"=", 1) for each in content.splitlines() if b"=" in each]
@@ -158,7 +159,7 @@ def _has_lines(content: bytes, part: bytes) -> bool:
 
 
 def _merged(path: str, former: bytes, content: bytes) -> bytes:
-    """daemon.json with our keys: ours first among mirrors, all others where they were."""
+    """Merge our keys into daemon.json: our mirrors first, all else as it was."""
     try:
         known = json.loads(former) if former.strip() else {}
     except ValueError as error:
@@ -176,10 +177,10 @@ def _merged(path: str, former: bytes, content: bytes) -> bytes:
 
 
 def write_files(planned: Sequence[PlannedFile]) -> list[tuple[PlannedFile, str]]:
-    """Write what is to be written.
+    """Write the files that have to be written.
 
-    :returns: each file, and where what it was is kept; "" where nothing was.
-    :raises SetupFileError: if one cannot be written; those before it are.
+    :returns: each file with the path of its copy; "" if there is no copy.
+    :raises SetupFileError: if one cannot be written. Earlier ones are written then.
     """
     return [(each, _write(each) if each.action is FileAction.WRITE else "") for each in planned]
 
@@ -205,7 +206,7 @@ def _write(planned: PlannedFile) -> str:
 
 
 def _fill(descriptor: int, planned: PlannedFile) -> None:
-    """Give a new file, which it closes, the content, mode and owner of one."""
+    """Give a temporary file its content, and the mode and owner of the former file; close it."""
     with open(descriptor, "wb") as file:
         file.write(planned.content)
         mode = _SECRET if planned.is_secret else _OPEN
@@ -220,7 +221,7 @@ def _fill(descriptor: int, planned: PlannedFile) -> None:
 
 
 def _keep(planned: PlannedFile) -> str:
-    """Keep what a file is, under a name that is not there yet."""
+    """Keep a copy of a file under a free name."""
     path, spare = planned.path, planned.spare
     for number in range(_MOST_KEPT):
         kept = f"{spare}.bak" if number == 0 else f"{spare}.bak.{number}"

@@ -1,30 +1,30 @@
-"""A connection to an upstream that is lent to a thread, which receives a part of a body by itself.
+"""Lends a connection to an upstream to a thread, which receives a part of a body by itself.
 
 ==========  ========================================================================
 state       meaning
 ==========  ========================================================================
 at rest     the reactor reads the connection, or it is paused
 lent        a thread may receive; the reactor does not touch socket and TLS
-cut         lent, but not wanted any more: the socket is shut down, so that the thread
-            returns; nothing is closed before it has
-given back  the reactor has it again, and the parser knows what was taken
+cut         lent, but no longer needed: the socket is shut down, so that the thread
+            returns; the descriptors are closed after that
+given back  the reactor has it again, and the parser knows how many bytes were taken
 ==========  ========================================================================
 
 ====================  ===================  =================================================
 event                 lent                 cut
 ====================  ===================  =================================================
 abort, lose, stop     cut                  nothing
-pause, resume         noted: it holds when it is given back
-bytes                 put where they belong; dropped with the connection
-end of the stream     the thread returns; the reactor finds the same end when it reads on
-fault of TLS          the thread returns; it is reported when the reactor reads on
+pause, resume         noted, and applied when it is given back
+bytes                 given to ``put``; dropped with the connection
+end of the stream     the thread returns; the reactor finds the end when it reads again
+fault of TLS          the thread returns; it is reported when the reactor reads again
 other certificate     the thread goes on; refused when it is given back
 given back            the parser's count is lowered; what TLS has to answer is sent. The former
                       producer is back, paused as before; after a cut it is aborted
 ====================  ===================  =================================================
 
-What TLS has decrypted or holds comes first, to the thread as to the reactor: both read from the
-same memory. Behind a plain socket nothing is held, since a read is delivered whole.
+Bytes that TLS holds, decrypted or not, are delivered first: the thread and the reactor read from
+the same memory. Without TLS no bytes are held, since each read is delivered whole.
 
 Private: the parser of Twisted's HTTP client, its decoder of a body (``_parser``, ``bodyDecoder``,
 ``_IdentityTransferDecoder.contentLength``) and its line buffer (``_buffer``); the producer behind
@@ -59,19 +59,19 @@ Put = Callable[[memoryview], None]
 """Takes received bytes. They stay until ``PIECES_BEHIND`` pieces more were put; those of the last
 pieces until the connection is given back."""
 
-#: How much is received, or decrypted, before it is put (bytes). Threads hand each other so much:
-#: with less they spend more time waiting for the interpreter's lock than they win.
+#: How much is received, or decrypted, before it is put (bytes). With smaller pieces, threads would
+#: wait longer for the interpreter's lock than they save.
 PIECE = 1024 * 1024
-#: How much is read of a socket below TLS at a time (bytes).
+#: How much is read from a socket below TLS at a time (bytes).
 READ = 256 * 1024
-#: A thread waits so long for a socket that has nothing (seconds).
+#: How long a thread waits for a socket without data (seconds).
 PATIENCE = 0.005
-#: How many unused sets of buffers are kept: no memory has to be cleared.
+#: How many unused sets of buffers are kept, since new memory would have to be cleared.
 SPARE = 2
 
 
 class _Buffers:
-    """The buffers of one loan: what was put stays in one while others are filled."""
+    """The buffers of one loan: the last pieces stay valid while others are filled."""
 
     def __init__(self) -> None:
         self.received = memoryview(bytearray(READ))
@@ -80,11 +80,11 @@ class _Buffers:
 
     @property
     def piece(self) -> memoryview:
-        """The one to be filled."""
+        """The buffer to fill."""
         return self._pieces[self._number]
 
     def turn(self) -> None:
-        """What is in it was put."""
+        """Go to the next buffer: the content of this one was put."""
         self._number = (self._number + 1) % len(self._pieces)
 
 
@@ -93,7 +93,7 @@ _spare: deque[_Buffers] = deque(maxlen=SPARE)
 
 
 def _take_buffers() -> _Buffers:
-    """Unused ones. In any thread."""
+    """Take unused buffers. In any thread."""
     try:
         return _spare.pop()
     except IndexError:
@@ -101,13 +101,13 @@ def _take_buffers() -> _Buffers:
 
 
 class _PlainSource:
-    """Receives what is not encrypted."""
+    """Receives from a connection without TLS."""
 
     def __init__(self, receive: Callable[[memoryview], int | None]) -> None:
         self._receive = receive
 
     def fill(self, buffers: _Buffers, most: int) -> tuple[memoryview, bool]:
-        """What is there, at most so much, and whether there is nothing more for now."""
+        """Receive at most so many bytes. Gives them, and whether no more are there for now."""
         piece, length = buffers.piece[:most], 0
         while length < len(piece):
             count = self._receive(piece[length:])
@@ -118,14 +118,14 @@ class _PlainSource:
 
 
 class _TLSSource:
-    """Receives and decrypts. What is held already comes first."""
+    """Receives and decrypts; first the bytes that TLS holds already."""
 
     def __init__(self, receive: Callable[[memoryview], int | None], decryption: Decryption) -> None:
         self._receive = receive
         self._decryption = decryption
 
     def fill(self, buffers: _Buffers, most: int) -> tuple[memoryview, bool]:
-        """What is there, at most so much, and whether there is nothing more for now."""
+        """Receive at most so many bytes. Gives them, and whether no more are there for now."""
         decryption, length, piece = self._decryption, 0, buffers.piece[:most]
         while True:
             length = decryption.read_on(piece, length)
@@ -140,8 +140,8 @@ class _TLSSource:
 def lend(connection: ClientConnection) -> "LentConnection | None":
     """Lend the connection of an answer whose body is steady, and paused.
 
-    :returns: None if that is not possible: the body has no length, the parser is at work or has
-        something in store, the connection has something to send, or is of another kind.
+    :returns: None if that is not possible: the body has no length, the parser is running or holds
+        bytes, the connection has bytes to send, or is of another kind.
     """
     stream = connection.transport
     transport = stream.transport if isinstance(stream, TLSClientStream) else stream
@@ -158,7 +158,7 @@ def lend(connection: ClientConnection) -> "LentConnection | None":
 
 
 def _is_idle(transport: Connection) -> bool:
-    """Whether it is open, and has nothing to send."""
+    """Whether the connection is open, and has nothing to send."""
     unsent = len(transport.dataBuffer) > transport.offset or transport._tempDataBuffer
     return bool(transport.connected and not transport.disconnecting and not unsent)
 
@@ -167,8 +167,8 @@ def _is_idle(transport: Connection) -> bool:
 class LentConnection:
     """One loan of a connection. Made by :func:`lend`.
 
-    :param own: a descriptor of its own: even if something closed that of the transport, its number
-        could not be another file's while the thread uses it.
+    :param own: a duplicate of the socket. If the transport closed its own, the number of the
+        descriptor might become another file's while the thread uses it.
     :ivar taken: how many bytes of the body the thread has taken.
     """
 
@@ -195,7 +195,7 @@ class LentConnection:
         :raises OSError: as ``put`` does.
         """
         deadline = time.monotonic() + seconds
-        # What was put last may be in use until all is given back: no other loan gets it before.
+        # The last pieces may be in use until the loan ends: until then these buffers stay ours.
         buffers = self._buffers = self._buffers or _take_buffers()
         source = self._source()
         while self.taken < most and not self._cut:
@@ -214,7 +214,7 @@ class LentConnection:
         return _TLSSource(self._receive, Decryption(self._stream))
 
     def _receive(self, buffer: memoryview) -> int | None:
-        """Receive what is there; None if that is nothing, 0 at the end."""
+        """Receive the bytes that are there; None if there are none, 0 at the end."""
         try:
             count = self._socket.recv_into(buffer)
         except BlockingIOError:
@@ -225,7 +225,7 @@ class LentConnection:
         return count
 
     def _wait(self, seconds: float) -> bool:
-        """Wait until there is more. Returns whether there is."""
+        """Wait for more bytes. Returns whether there are any."""
         over = self._stream is not None and self._stream.fault is not None
         if self._ended or over or self._cut:
             return False
@@ -236,7 +236,7 @@ class LentConnection:
     # In the reactor's thread.
 
     def give_back(self) -> None:
-        """All that was put is done with: the reactor has the connection again, paused as before."""
+        """Give the connection back to the reactor, paused as before. No piece is in use now."""
         self._socket.close()
         buffers, self._buffers = self._buffers, None
         if buffers is not None:
@@ -251,15 +251,15 @@ class LentConnection:
             self._former.resumeProducing()
 
     def pauseProducing(self) -> None:
-        """Stay paused when it is given back."""
+        """Stay paused when the connection is given back."""
         self._paused = True
 
     def resumeProducing(self) -> None:
-        """Read on when it is given back."""
+        """Read on when the connection is given back."""
         self._paused = False
 
     def abortConnection(self) -> None:
-        """Have the thread return; the connection is closed when it has. Idempotent."""
+        """Make the thread return; then the connection is closed. Idempotent."""
         if not self._cut:
             self._cut = True
             with suppress(OSError):

@@ -1,36 +1,36 @@
-"""What an operator should know of, and when it is told.
+"""Decides which messages operators get, from conditions and from counts of damage.
 
-A condition holds for a while:
+A condition holds for some time:
 
 ==========  ==============================  =================================================
-state       event                           what is told
+state       event                           message
 ==========  ==============================  =================================================
-unknown     it holds                        nothing yet; at once where nothing has to be waited
-                                            for (:data:`HOLD`)
-waiting     it has held long enough         begun
-waiting     it does not hold any more       nothing: it was a moment
-told        it does not hold any more       over
-told        it holds, for another reason    nothing
+unknown     it holds                        none yet; ``begun`` if it need not last
+                                            (:data:`HOLD`)
+waiting     it has lasted long enough       ``begun``
+waiting     it does not hold any more       none, since it was short
+reported    it does not hold any more       ``over``
+reported    it holds for another reason     none
 ==========  ==============================  =================================================
 
-Damage is no condition: it is counted. More of it is told as ``happened``, with how much, at most
-once in :data:`PAUSE`.
+Damage is counted. If the count has grown there is a message ``happened`` with the difference, at
+most once in :data:`PAUSE`.
 """
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-#: Seconds that a condition has to last before it is told.
+#: Seconds that a condition has to last before it is reported.
 HOLD = {"disk": 10.0, "upstream_down": 60.0}
 #: Seconds between two messages about the same damage.
 PAUSE = 60.0
-#: Conditions that are followed at a time; what is more is not told of.
+#: Conditions that are followed at a time; further ones are not reported.
 MOST = 1000
 
 
 class Condition(NamedTuple):
-    """Something that holds now.
+    """A condition that holds now.
 
     :ivar event: disk, credentials, certificate, upstream_down or quota.
     :ivar subject: what it concerns, e.g. the name of an upstream.
@@ -43,10 +43,10 @@ class Condition(NamedTuple):
 
 
 class Occurrence(NamedTuple):
-    """How often something has happened since the start: corruption.
+    """How often damage has occurred since the start.
 
     :ivar times: how often.
-    :ivar text: of one message, in which ``{count}`` stands for how often since the last one.
+    :ivar text: of one message; ``{count}`` stands for how often since the last message.
     """
 
     event: str
@@ -56,7 +56,7 @@ class Occurrence(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What is told.
+    """A message for operators.
 
     :ivar state: begun, over or happened.
     :ivar time: Unix seconds.
@@ -73,7 +73,7 @@ Key = tuple[str, str]
 
 
 class Conditions:
-    """What holds, and what was told of it."""
+    """Remembers which conditions hold, and which of them were reported."""
 
     def __init__(self) -> None:
         self._since: dict[Key, float] = {}
@@ -81,7 +81,7 @@ class Conditions:
         self._counted: dict[Key, tuple[int, float]] = {}
 
     def follow(self, present: Iterable[Condition], now: float) -> list[Message]:
-        """Take over what holds now; gives what is to be told."""
+        """Compare with the conditions that hold now; gives the messages to send."""
         texts: dict[Key, str] = {}
         for event, subject, text in islice(present, MOST):
             texts.setdefault((event, subject), text)
@@ -102,7 +102,7 @@ class Conditions:
                 yield Message(*key, "begun", text, now)
 
     def count(self, damages: Iterable[Occurrence], now: float) -> list[Message]:
-        """Take over how often something has happened; gives what is to be told."""
+        """Compare with the present counts; gives the messages to send."""
         found = []
         for event, subject, text, times in islice(damages, MOST):
             before, told_at = self._counted.get((event, subject), (0, -PAUSE))

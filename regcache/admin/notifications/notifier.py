@@ -1,21 +1,21 @@
-"""Tells ``notify.url`` what an operator should know, one message after the other.
+"""Sends messages for operators to ``notify.url``, one after the other.
 
 =========  ============================  ===================================================
-state      event                         what follows
+state      event                         action, and next state
 =========  ============================  ===================================================
 idle       a message                     sending
-sending    a message                     it waits; where :data:`MOST_WAITING` do, the oldest
-                                         of them is dropped
-sending    it is taken                   the next one is sent, or idle
-sending    it is not taken, and another  waiting: after each pause of :data:`PAUSES` it is
-           try may help                  sent again
-sending    it is not taken               it is given up, with a line in the log
-waiting    another configuration         it is sent at once, to the address that is set now
-any        no address is set, or a stop  all messages are forgotten; idle. However a post
-                                         ends that was under way, nothing follows
+sending    a further message             it is queued; if :data:`MOST_WAITING` are queued, the
+                                         oldest of them is dropped
+sending    the message is accepted       send the next one; without one: idle
+sending    it is refused, and another    send it again after each pause of :data:`PAUSES`:
+           try may help                  waiting
+sending    it is refused                 drop it, with a line in the log
+waiting    the configuration changes     send it at once, to the present address
+any        no address is set, or a stop  drop all messages; the end of a post that was under
+                                         way is ignored: idle
 =========  ============================  ===================================================
 
-Nothing else waits for it, and nobody who pulls notices.
+No other part waits for it, so it does not slow down pulls.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -38,18 +38,18 @@ from regcache.looks import Looks
 from regcache.sparingly import Sparingly
 from regcache.times import time_text
 
-#: Seconds between two looks at what holds.
+#: Seconds between two checks of the conditions.
 INTERVAL = 5.0
-#: Messages that wait behind the one that is being sent.
+#: Messages that are queued behind the one that is being sent.
 MOST_WAITING = 100
 #: Seconds before each further try.
 PAUSES = (5.0, 30.0, 120.0, 600.0)
-#: Seconds between two lines of the log that say that messages are not taken.
+#: Seconds between two lines of the log about messages that are refused.
 SAID_EVERY = 60.0
 
 
 class NotTakenError(Exception):
-    """A message was not taken. The text says why, without the address.
+    """A message was refused, or could not be sent. The text says why, without the address.
 
     :ivar again: whether another try may help.
     """
@@ -61,10 +61,10 @@ class NotTakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NotifySettings:
-    """Whom to tell, and of what.
+    """The address for messages, and the events to report.
 
-    :ivar url: None: nobody. It may have a token, so it is in no log and in no ``repr``.
-    :ivar events: of what.
+    :ivar url: None to send nothing. It may contain a token, so no log and no ``repr`` shows it.
+    :ivar events: the names of the events to report.
     """
 
     url: str | None
@@ -79,12 +79,12 @@ Post = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 
 class Notifier(Service):
-    """Looks at what holds, and tells what has changed.
+    """Checks conditions from time to time, and reports what has changed.
 
-    :param settings: gives whom to tell now.
-    :param present: gives what holds now.
-    :param damages: gives how often things have happened.
-    :param told: is told sent, failed or dropped, for each message.
+    :param settings: gives the present settings.
+    :param present: gives the conditions that hold now.
+    :param damages: gives how often damage has occurred.
+    :param told: called with ``sent``, ``failed`` or ``dropped`` for each message.
     """
 
     _log = Logger()
@@ -115,22 +115,22 @@ class Notifier(Service):
         self._looks = Looks(self.look, INTERVAL, clock=clock, what="looking at what to tell")
 
     def startService(self) -> None:
-        """Begin to look."""
+        """Begin to check conditions."""
         super().startService()
         self._looks.start()
 
     def stopService(self) -> None:
-        """Forget what waits, and what is being sent."""
+        """Drop all messages, also the one that is being sent."""
         super().stopService()
         self._looks.stop()
         self._forget()
 
     def look(self) -> None:
-        """Tell what has changed since the last look."""
+        """Report what has changed since the last check."""
         settings = self._settings()
         changed, self._seen = settings != self._seen, settings
         if settings.url is None:
-            self._conditions = Conditions()  # all of it is news to the next one
+            self._conditions = Conditions()  # a new address is told everything
             self._forget()
             return
         if changed and self._pause is not None:
@@ -153,9 +153,9 @@ class Notifier(Service):
             self._sending.addErrback(lambda failure: failure.trap(CancelledError))
 
     async def _send(self, generation: int) -> None:
-        """Send what waits, and what comes.
+        """Send messages until none is queued.
 
-        :param generation: another one begins where all is forgotten: this one sends no more then.
+        :param generation: dropping all messages begins another one; this one then sends no more.
         """
         try:
             while self._waiting and generation == self._generation:
@@ -169,10 +169,10 @@ class Notifier(Service):
             await self._deliver(message, generation)
         except CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - a fault with one message is none of the others'
+        except Exception as error:  # noqa: BLE001 - the other messages are still to be sent
             if generation == self._generation:
                 self._told("failed")
-                # Neither its text nor where it arose: both may have the address, with its token.
+                # Not its text or its traceback: both may contain the address, with its token.
                 self._log.error("telling notify.url failed: {kind}", kind=type(error).__name__)
 
     async def _deliver(self, message: Message, generation: int) -> None:
@@ -185,7 +185,7 @@ class Notifier(Service):
                 await self._post(url, content)
             except NotTakenError as error:
                 if generation != self._generation:
-                    return  # a cancel may look like a broken connection
+                    return  # a cancellation may look like a broken connection
                 if not error.again or pause is None:
                     self._give_up(message, error)
                     return
@@ -225,7 +225,7 @@ class Notifier(Service):
 
 
 def content_of(message: Message) -> dict[str, Any]:
-    """A message as it is sent: plain JSON."""
+    """Encode a message as it is sent, in plain JSON."""
     subject = f" {message.subject}" if message.subject else ""
     return {
         "source": "regcache",

@@ -1,9 +1,9 @@
-"""Whether a repository may be shown at all, to any client.
+"""Decides whether a repository may be shown at all, to any client.
 
-There are two checks. A repository may be closed to us, see
-:mod:`regcache.cache.sight.closed_repositories`. And with ``serve_private: false`` an upstream's
-credentials only serve to raise the quota: a repository is served only if it can be read without
-them. That is found out by HEAD of what a client asks for:
+There are two checks. The upstream may refuse the repository to us, see
+:mod:`regcache.cache.sight.closed_repositories`. And with ``serve_private: false`` the credentials
+for an upstream are only there for a higher quota: a repository is served only if it can be read
+without them. HEAD requests for what the client wants find that out:
 
 ===================  =================  ========================================================
 without credentials  with them          verdict
@@ -11,7 +11,7 @@ without credentials  with them          verdict
 a proof              not asked          public
 401, 403, 404        a proof            private
 401, 403, 404        no proof           none: the refusal concerns this tag or digest alone
-anything else        not asked          none: the upstream did not say
+anything else        not asked          none: the upstream gave no answer to that
 ===================  =================  ========================================================
 
 :mod:`regcache.cache.sight.proofs` says what a proof is. A repository may turn private, and what is
@@ -23,16 +23,16 @@ last verdict        what is cached                        what has to be fetched
 ==================  ====================================  ======================
 public, 5 min       shown                                 fetched
 public, a day       shown                                 asked first
-public, older       asked first; shown where the          asked first
-                    upstream does not say
+public, older       asked first; shown if the             asked first
+                    upstream does not tell
 private, a minute   refused                               refused
-private, older      asked first; refused where the        asked first
-                    upstream does not say
+private, older      asked first; refused if the           asked first
+                    upstream does not tell
 none                asked first                           asked first
 ==================  ====================================  ======================
 
-At most one question at a time is open about a repository, and all requests wait for it. If its
-answer concerns one tag or digest alone, the requests for others ask again, for theirs.
+Only one question about a repository is asked at a time, and all its requests wait for the answer.
+If the answer concerns one tag or digest alone, requests for other ones ask again.
 """
 
 from collections.abc import Awaitable, Callable
@@ -64,7 +64,7 @@ from regcache.single_flight import Flights, OverdueError
 PUBLIC_FOR = 24 * 3600.0
 #: ... and for what has to be fetched (seconds).
 FETCHED_FOR = 300.0
-#: How long "cannot" holds: someone may be waiting for a repository to become public (seconds).
+#: How long "cannot" holds; short, since the repository may be made public (seconds).
 PRIVATE_FOR = 60.0
 #: Verdicts remembered in memory; the index has all of them.
 MOST_VERDICTS = 10_000
@@ -76,9 +76,9 @@ Ask = Callable[[bool], Awaitable[ContentHead]]
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked to find out about a repository.
+    """A question whether a repository can be read without credentials.
 
-    :ivar reference: a key for what is asked for, within the repository.
+    :ivar reference: identifies what is asked for, within the repository.
     """
 
     repository: ServedRepository
@@ -115,9 +115,9 @@ class Visibility:
     ) -> None:
         """Return if cached content may be shown to a client that asks for a manifest.
 
-        :param by: Unix seconds at which the client is answered with what is known.
+        :param by: when the last verdict is used if there is no new one (Unix seconds).
         :raises DeniedError: if only our credentials can read it.
-        :raises UpstreamFailure: if it is not known, and the upstream does not say.
+        :raises UpstreamFailure: if there is no verdict, and the upstream does not tell.
         """
         if not self.admits_at_once(repository):
             await self._admit(_of_manifest(repository, reference), by)
@@ -131,7 +131,7 @@ class Visibility:
         """Return if a manifest may be fetched with our credentials, and shown.
 
         :raises DeniedError: if only our credentials can read it.
-        :raises UpstreamFailure: if the last verdict is too old, and the upstream does not say now.
+        :raises UpstreamFailure: if the last verdict is too old, and the upstream does not tell.
         """
         await self._admit_fetch(_of_manifest(repository, reference))
 
@@ -140,11 +140,11 @@ class Visibility:
         await self._admit_fetch(_of_blob(self._index, repository, digest))
 
     def admits_at_once(self, repository: ServedRepository) -> bool:
-        """Whether memory has it that what is cached may be shown. Nothing else is asked."""
+        """Whether a verdict in memory allows to show what is cached."""
         return self._is_known(repository, PUBLIC_FOR)
 
     def admits_fetch_at_once(self, repository: ServedRepository) -> bool:
-        """Whether memory has it that something may be fetched. Nothing else is asked."""
+        """Whether a verdict in memory allows to fetch."""
         return self._is_known(repository, FETCHED_FOR)
 
     def _is_known(self, repository: ServedRepository, public_for: float) -> bool:
@@ -168,7 +168,7 @@ class Visibility:
             _require_public(verdict, repository)
 
     async def may_be_named(self, repository: ServedRepository) -> bool:
-        """Whether a list may name a repository. The upstream is not asked: without verdict, no."""
+        """Whether a list may name a repository: it was found public before. Asks no upstream."""
         if await self._closed_repositories.is_closed(repository):
             return False
         if not _is_restricted(repository):
@@ -209,7 +209,7 @@ class Visibility:
         verdict = self._verdicts.get(key)
         if verdict is None:
             recorded = await self._index.verdict(key)
-            # There may be a newer one meanwhile.
+            # There may be a newer one by now.
             verdict = self._verdicts.get(key)
             if verdict is None and recorded is not None:
                 self._verdicts.put(key, recorded)
@@ -221,12 +221,12 @@ class Visibility:
         return 0 <= age < (public_for if verdict.public else PRIVATE_FOR)
 
     async def _asked(self, question: _Question) -> Verdict:
-        """The upstream's verdict, however long that takes."""
+        """Ask the upstream, without a time limit."""
         key = (question.key, question.reference)
         return await self._of_references.join(key, lambda: self._judge(question))
 
     async def _asked_within(self, question: _Question, by: float | None, last: Verdict) -> Verdict:
-        """The upstream's verdict; if it does not come in time, the last one."""
+        """Ask the upstream; give the last verdict if no answer comes in time."""
         key = (question.key, question.reference)
         policy = question.repository.policy
         try:
@@ -241,7 +241,7 @@ class Visibility:
             return last
 
     async def _judge(self, question: _Question) -> Verdict:
-        """Ask once for all requests; ask again if that only settled another reference."""
+        """Ask once for all requests; ask again if the answer concerned another reference alone."""
         mine = not self._of_repositories.under_way(question.key)
         try:
             return await self._of_repositories.join(question.key, lambda: self._ask(question))
@@ -254,7 +254,7 @@ class Visibility:
         return await self._ask(question)
 
     async def _ask(self, question: _Question) -> Verdict:
-        # A late answer may describe the state at the time of the question.
+        # The answer may describe the state at the time of the question.
         asked_at = self._clock.seconds()
         try:
             await question.ask(True)
@@ -295,7 +295,7 @@ def _of_blob(index: IIndex, repository: ServedRepository, digest: Digest) -> _Qu
             except UpstreamBadAnswer as failure:
                 if facts.size is not None:
                     raise
-                refusal = failure  # or what the manifest says of the size is wrong
+                refusal = failure  # or the size in the manifest is wrong
         # Storage behind a redirect states no digest. Then only a manifest can be a proof.
         known = await index.known_manifests(repository.identity)
         if known:
@@ -332,10 +332,10 @@ def _require_public(verdict: Verdict, repository: ServedRepository) -> None:
 async def _ask_with_credentials(ask: Ask, refusal: UpstreamDenied | UpstreamNotFound) -> None:
     """Return if credentials can read what was refused without them: then it is private.
 
-    Some registries say 404, and some 403, both for what is private and for what is not there.
+    Some registries answer 404, and others 403, both for private and for missing content.
 
-    :raises UpstreamFailure: if the answer concerns this tag or digest alone. If access was refused,
-        the client hears nothing else, or it could find out which tags a private repository has.
+    :raises UpstreamFailure: if the answer concerns this tag or digest alone. A refusal of
+        access stays one, or a client could find out which tags a private repository has.
     """
     try:
         await ask(False)

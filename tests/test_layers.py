@@ -1,4 +1,4 @@
-"""The house: who may know whom, and how large a room may be (docs/architecture.md)."""
+"""Checks the layers of docs/architecture.md, and the sizes of modules, classes and functions."""
 
 import ast
 import re
@@ -324,13 +324,13 @@ class SizeTests(SynchronousTestCase):
 
 
 def _positional(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    """The parameters that may be given by place, but for what every one of its kind has."""
+    """The parameters that may be given by position, without those that all such functions have."""
     given = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
     return [name for name in given if name not in ("self", "cls", "connection")]
 
 
 class DocumentTests(SynchronousTestCase):
-    """What the documents say of the house."""
+    """What docs/architecture.md says of the modules."""
 
     def test_names(self) -> None:
         """Each module that docs/architecture.md names is there."""

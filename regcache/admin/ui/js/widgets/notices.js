@@ -20,6 +20,6 @@ export function notices(items) {
 /** @param {import("../core/shapes.js").Notice} told */
 function notice(told) {
   const target = told.link?.startsWith("#/") ? told.link : null;
-  const label = `link.${target?.split(/[/?]/)[1] ?? ""}`;
+  const own = `link.${told.code}`, label = hasText(own) ? own : `link.${target?.split(/[/?]/)[1] ?? ""}`;
   return html`<div class=${`note ${told.level === "bad" ? "bad" : ""}`}>${icon("warn")}${told.level === "bad" ? html`<span class="sr">${t("level.bad")}: </span>` : nothing}<span>${sentence(told)}</span><span class="sp"></span>${target ? html`<a href=${target}>${hasText(label) ? t(label) : t("link.more")}</a>` : nothing}</div>`;
 }

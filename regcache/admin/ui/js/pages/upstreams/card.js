@@ -7,7 +7,7 @@ import { shared } from "../../core/session.js";
 import { actionButton, icon, since } from "../../widgets/basics.js";
 import { failure } from "../../widgets/panel.js";
 import { sparkline } from "../../widgets/sparkline.js";
-import { rateLimit, upstreamState } from "../../widgets/upstream_state.js";
+import { hasFailed, rateLimit, upstreamState } from "../../widgets/upstream_state.js";
 
 /** @typedef {import("../../core/shapes.js").Upstream} Upstream */
 /** @typedef {import("../../widgets/basics.js").Content} Content */
@@ -38,9 +38,9 @@ function facts(upstream) {
   return upstream.urls.length > 1 || isIll(upstream) ? [...rows, [t("upstreams.urls"), urls(upstream)]] : rows;
 }
 
-/** @param {Upstream} upstream */
-function isIll({ state }) {
-  return state === "down" || state === "limited";
+/** Whether somebody wants to know what it said last. @param {Upstream} upstream */
+function isIll(upstream) {
+  return upstream.state === "down" || upstream.state === "limited" || hasFailed(upstream);
 }
 
 /** @param {Upstream} upstream */
@@ -62,8 +62,9 @@ function stored({ stored_bytes: bytes, repositories }) {
 }
 
 /** Each URL with its state, its last error and when it is tried again. @param {Upstream} upstream */
-function urls({ urls: all }) {
-  return html`<ul class="urls">${all.map((each) => html`<li><code>${hostile(each.url)}</code> <span class=${each.state === "ok" ? "ok" : "t2"}>${t(`upstream.${each.state}`)}</span>${each.breaker === "closed" ? nothing : html` <span class="tag w">${t(`breaker.${each.breaker}`)}</span>`}
+function urls(upstream) {
+  const word = (/** @type {{ state: string }} */ { state }) => (state === "ok" && hasFailed(upstream) ? "failed" : state);
+  return html`<ul class="urls">${upstream.urls.map((each) => html`<li><code>${hostile(each.url)}</code> <span class=${word(each) === "ok" ? "ok" : "t2"}>${t(`upstream.${word(each)}`)}</span>${each.breaker === "closed" ? nothing : html` <span class="tag w">${t(`breaker.${each.breaker}`)}</span>`}
     ${each.last_error ? html`<span class="sub">${since(each.last_error.time)}: ${hostile(each.last_error.text)}</span>` : nothing}
     ${each.next_try ? html`<span class="sub">${t("upstreams.next", { time: clock(each.next_try) })}</span>` : nothing}</li>`)}</ul>`;
 }

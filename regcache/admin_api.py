@@ -324,6 +324,7 @@ class _Sources:
                     total,
                     contents=found.contents,
                     damaged=damaged,
+                    images={str(digest): names for digest, names in found.images.items()},
                     damaged_count=found.damaged_count,
                     missing=found.missing,
                     adopted=found.adopted,

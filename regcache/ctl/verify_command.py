@@ -36,8 +36,10 @@ async def verify(options: argparse.Namespace, daemon: IAsksDaemon, printer: Prin
 
 
 def _print(found: dict[str, Any], printer: Printer) -> None:
+    images = {each["digest"]: each["images"] for each in found.get("damaged_images", ())}
     for digest in found.get("damaged", ()):
-        printer.line(f"damaged, and removed: {digest}")
+        belongs = f", of {', '.join(images[digest])}" if images.get(digest) else ""
+        printer.line(f"damaged, and removed: {digest}{belongs}")
     names = {"blobs": "verified", "damaged_count": "damaged", "missing": "missing"}
     names["adopted"] = "unknown until now"
     counts = ", ".join(f"{found.get(name, 0)} {text}" for name, text in names.items())

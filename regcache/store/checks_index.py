@@ -27,6 +27,10 @@ class ChecksIndex:
         """What is about to be removed."""
         return self._thread.read(index_checks.leaving_between, first, last)
 
+    def images_with(self, digest: Digest) -> "Deferred[list[str]]":
+        """The names of some images that content belongs to, the latest checked first."""
+        return self._thread.read(index_checks.images_with, digest)
+
     def adopt(self, digest: Digest, size: int, now: float) -> "Deferred[None]":
         """Note verified content that was found, without a right to anybody."""
         return self._thread.write(index_checks.adopt, digest, size, now)

@@ -8,6 +8,7 @@ from regcache.digests import Digest
 from regcache.identity import Repository, UpstreamIdentity
 from regcache.store.identities import find_names
 from regcache.store.index_contents import store_content
+from regcache.store.index_plans import name_of
 from regcache.store.index_schema import digest_from_key, digest_key
 
 # CROSS keeps the order: a folder has few digests, and an index has all that is on the disk.
@@ -20,6 +21,34 @@ WHERE c.digest >= :low AND c.digest < :high
 _OF_UPSTREAM = """
 AND EXISTS (SELECT 1 FROM links WHERE content_id = c.id AND upstream = :upstream)
 """
+
+
+MOST_IMAGES = 5
+"""Names of images that something belongs to."""
+
+# What lists it, and what lists that: the indexes. A base that everything shares has many of them.
+_IMAGES = """
+WITH RECURSIVE above (digest, depth) AS (
+    SELECT :key, 0
+    UNION
+    SELECT c.digest, depth + 1
+    FROM above a JOIN mentions m ON m.digest = a.digest JOIN contents c ON c.id = m.manifest_id
+    WHERE depth < 2
+    LIMIT 500
+)
+SELECT u.name || '/' || r.name || ':' || t.tag
+FROM (SELECT DISTINCT digest FROM above) a JOIN tags t ON t.digest = a.digest
+JOIN repositories r ON r.id = t.repository_id JOIN upstreams u ON u.key = r.upstream
+ORDER BY t.validated_at DESC LIMIT :most
+"""
+
+
+def images_with(connection: sqlite3.Connection, digest: Digest) -> list[str]:
+    """The names of images that some content belongs to; without a tag, of a repository."""
+    key = digest_key(digest)
+    rows = connection.execute(_IMAGES, {"key": key, "most": MOST_IMAGES}).fetchall()
+    name = "" if rows else name_of(connection, key)
+    return [each for (each,) in rows] or ([name] if name else [])
 
 
 def stored_between(

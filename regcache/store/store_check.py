@@ -42,6 +42,8 @@ _DIGITS = {"sha256": 64, "sha512": 128}
 MOST_UNVERIFIED = 20
 #: Damaged contents that a check remembers by name.
 MOST_NAMED = 1000
+#: Those of which it is told which images they belong to.
+MOST_EXPLAINED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class CheckResult:
 
     :ivar contents: how many were hashed.
     :ivar damaged: those that were removed; the first ``MOST_NAMED``.
+    :ivar images: of the first ``MOST_EXPLAINED`` of them, names of images that lack it now.
     :ivar missing: how many had no file.
     :ivar adopted: how many the index did not know.
     :ivar unverified: how many could not be read for a reason that is not theirs.
@@ -82,6 +85,7 @@ class CheckResult:
     contents: int = 0
     damaged: list[Digest] = field(default_factory=list)
     damaged_count: int = 0
+    images: dict[Digest, list[str]] = field(default_factory=dict)
     missing: int = 0
     adopted: int = 0
     unverified: int = 0
@@ -153,6 +157,8 @@ class StoreCheck:
         verified = await self._verify(digest, size, result, count)
         result.unread += left
         self._count(digest, verified, result)
+        if verified is Verified.DAMAGED and len(result.images) < MOST_EXPLAINED:
+            result.images[digest] = await self._index.images_with(digest)
         if verified is Verified.MISSING and await self._is_expected(digest):
             result.missing += 1
             self._log.warn("stored content has no file any more: {digest}", digest=str(digest))

@@ -32,8 +32,8 @@ def job(**changes: Any) -> dict[str, Any]:
 
 def ended(state: str = "done", *damaged: str, **changes: Any) -> dict[str, Any]:
     """What is told of one that has ended."""
-    result = {"blobs": 9, "damaged": damaged, "damaged_count": len(damaged)}
-    result |= {"missing": 1, "adopted": 2}
+    result: dict[str, Any] = {"blobs": 9, "damaged": damaged, "damaged_count": len(damaged)}
+    result |= {"missing": 1, "adopted": 2, "damaged_images": []}
     told = {"state": state, "ended": "2026-11-26T08:10:00Z", "done_bytes": 100, "result": result}
     return job(**(told | changes))
 
@@ -59,6 +59,12 @@ class VerifyTests(CommandCase):
         """What was damaged is named, and the status says that there was something."""
         code, out, _ = self.verify(ended("done", DIGEST))
         self.assertEqual((code, out.splitlines()[0]), (1, f"damaged, and removed: {DIGEST}"))
+        found = ended("done", DIGEST)
+        names = ["docker.io/library/nginx:1.29", "quay.io/a:2"]
+        found["result"]["damaged_images"] = [{"digest": DIGEST, "images": names}]
+        _, out, _ = self.verify(found)
+        told = f"damaged, and removed: {DIGEST}, of {', '.join(names)}"
+        self.assertEqual(out.splitlines()[0], told)
 
     def test_upstream(self) -> None:
         """Of one upstream."""

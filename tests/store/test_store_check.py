@@ -24,7 +24,7 @@ from regcache.store.scrub import (
 )
 from regcache.store.store_check import FOLDERS, MOST_UNVERIFIED, CheckResult, StoreCheck
 from tests.store.stores import StoreTestCase
-from tests.support.index_cases import HUB, QUAY, repository_of
+from tests.support.index_cases import HUB, QUAY, manifest_of, mention, repository_of
 from tests.support.pools import ImmediatePool, RecordingPool
 
 SMALL = random.Random(1).randbytes(50_000)
@@ -136,6 +136,43 @@ class StoreCheckTests(CheckCase):
             self.assertEqual(self.damages, [(digest, len(content))])
             self.assertFalse(os.path.exists(self.paths.blob(digest)))
             self.successResultOf(self.index.forget_content(digest))
+
+    def test_images(self) -> None:
+        """It is told which images lack what is damaged: by their tags, else the repository."""
+        layer, alone = self.put(LARGE), self.put(SMALL)
+        image = self.lists("image", layer)
+        index = self.lists("index", image)
+        other = self.lists("other", layer, repository="b")
+        for repository, tag, named in (("a", "1", index), ("b", "2", other), ("b", "x", alone)):
+            self.clock.advance(1)
+            now = self.clock.seconds()
+            self.index.record_tag(repository_of(repository), tag, named, now)
+        self.index.record_tag(repository_of("b"), "x", other, self.clock.seconds())
+        for digest, content in ((layer, LARGE), (alone, SMALL)):
+            self.flip(digest, content)
+        images = self.run_check().images
+        self.assertEqual(set(images), {layer, alone})
+        self.assertEqual(images[layer], ["docker.io/b:x", "docker.io/b:2", "docker.io/a:1"])
+        self.assertEqual(images[alone], ["docker.io/a"])
+        self.successResultOf(self.index.forget_content(image))
+        above = self.successResultOf(self.index.checks.images_with(image))
+        self.assertEqual(above, ["docker.io/a:1"])
+        nobody = self.successResultOf(self.index.checks.images_with(Digest.of(b"nobody's")))
+        self.assertEqual(nobody, [])
+
+    def lists(self, name: str, *listed: Digest, repository: str = "a") -> Digest:
+        """A manifest that is known, without a file, and what it lists."""
+        manifest = manifest_of(name=name)
+        recording = self.index.record_manifest(
+            repository_of(repository),
+            manifest,
+            [mention(each, len(LARGE)) for each in listed],
+            subject=None,
+            credentials="",
+            now=self.clock.seconds(),
+        )
+        self.successResultOf(recording)
+        return manifest.digest
 
     def test_truncated(self) -> None:
         """A file that was cut short."""

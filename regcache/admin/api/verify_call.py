@@ -1,6 +1,6 @@
 """POST verify: hashes all that is stored, at once."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import KW_ONLY
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ VERIFY = ApiCall(
     path="verify",
     role=Role.ADMIN,
     text="Begins a job that hashes all that is stored, or what an upstream has a right to. What "
-    "is damaged is removed; its result names that.",
+    "is damaged is removed; its result names that, with images that it belongs to.",
     parameters=(Parameter("upstream", Text(256, 1), "Only what this one has."),),
     answer=BEGUN,
     status=202,
@@ -34,6 +34,7 @@ class VerifiedSoFar:
     :ivar done: bytes that were hashed.
     :ivar total: bytes that are stored.
     :ivar damaged: digests that were removed; not all where there are very many.
+    :ivar images: the names of images that they belong to, by digest.
     """
 
     done: int
@@ -41,6 +42,7 @@ class VerifiedSoFar:
     _: KW_ONLY
     contents: int
     damaged: tuple[str, ...]
+    images: Mapping[str, Sequence[str]]
     damaged_count: int
     missing: int
     adopted: int
@@ -82,6 +84,9 @@ def _note(job: Job, found: VerifiedSoFar) -> None:
     job.result = {
         "blobs": found.contents,
         "damaged": list(found.damaged),
+        "damaged_images": [
+            {"digest": digest, "images": list(images)} for digest, images in found.images.items()
+        ],
         "damaged_count": found.damaged_count,
         "missing": found.missing,
         "adopted": found.adopted,

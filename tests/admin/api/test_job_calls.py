@@ -33,6 +33,7 @@ class JobCase(ApiCase):
         """Half of it at once."""
         self.upstreams.append(upstream)
         more: dict[str, Any] = {"damaged_count": 1, "missing": 2, "adopted": 3}
+        more["images"] = {"sha256:ab": ["docker.io/library/a:1"]}
         progress(VerifiedSoFar(50, 100, contents=7, damaged=("sha256:ab",), **more))
         waiting: Deferred[None] = Deferred()
         self.waiting.append(waiting)
@@ -58,6 +59,8 @@ class JobCallTests(JobCase):
         told = self.answered(GET_JOB, self.get(f"job?id={job}", ROOT))
         self.assertEqual((told["state"], told["done_bytes"]), ("done", 100))
         self.assertEqual((told["result"]["blobs"], told["result"]["damaged"]), (9, ["sha256:ab"]))
+        images = [{"digest": "sha256:ab", "images": ["docker.io/library/a:1"]}]
+        self.assertEqual(told["result"]["damaged_images"], images)
 
     def test_of_an_upstream(self) -> None:
         """Of one upstream alone, if that is known."""

@@ -228,6 +228,7 @@ class _Sources:
             version=__version__,
             title=self._current.in_force.config.ui.title,
             started=self._started,
+            config_loaded=self._reloads.read_at,
             downloads=len(engine.downloads),
             readers=len(engine.feeding),
             disk=self._storage.disk(),

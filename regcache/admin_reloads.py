@@ -31,6 +31,11 @@ class Reloads:
         return self.reloader().ask().addCallbacks(_reloaded, _not_reloaded)
 
     @property
+    def read_at(self) -> float:
+        """When what is in force was read (Unix seconds)."""
+        return self.reloader().loaded
+
+    @property
     def last_error(self) -> tuple[float, Sequence[str]] | None:
         """When the file was kept out (Unix seconds), and why; None where it is in force."""
         return self.reloader().last_error

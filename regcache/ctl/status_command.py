@@ -55,6 +55,7 @@ async def show_status(_: argparse.Namespace, daemon: IAsksDaemon, printer: Print
     rows = [
         ("version", status["version"]),
         ("started", status["started"]),
+        ("configuration read", status["config_loaded"]),
         ("stored", f"{size_text(disk['used_bytes'])} of {size_text(disk['limit_bytes'])}"),
         ("free on the disk", size_text(disk["fs_free_bytes"])),
     ]

@@ -17,6 +17,7 @@ WELL: dict[str, Any] = {
     "version": "1.2",
     "title": "here",
     "started": "2026-11-26T08:00:00Z",
+    "config_loaded": "2026-11-26T09:00:00Z",
     "verdict": {"level": "ok", "code": "ok", "params": {"upstreams": 2}},
     "notices": [],
     "hour": {"requests": None, "failed": None, "first_byte_p50_ms": None},
@@ -92,6 +93,7 @@ class StatusTests(CommandCase):
         self.assertEqual((code, errors), (0, ""))
         self.assertEqual(lines[0], "It works.")
         self.assertEqual(lines[1], "2 of 2 upstreams answered when asked last.")
+        self.assertIn("configuration read\t2026-11-26T09:00:00Z", lines)
         for line in ("version\t1.2", "stored\t3.0 GiB of 50.0 GiB", "blobs\t?", "tags\t8"):
             self.assertIn(line, lines)
 

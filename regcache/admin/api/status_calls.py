@@ -46,6 +46,7 @@ GET_STATUS = ApiCall(
         version=TEXT,
         title=TEXT,
         started=TIME,
+        config_loaded=TIME,
         verdict=record(level=words(*LEVELS), code=TEXT, params=_PARAMS),
         notices=array(record(level=words(*LEVELS), code=TEXT, params=_PARAMS, link=nullable(TEXT))),
         hour=record(
@@ -109,6 +110,7 @@ class DaemonFacts:
     """What the daemon knows of itself without asking anybody.
 
     :ivar started: Unix seconds.
+    :ivar config_loaded: when the configuration in force was read (Unix seconds).
     :ivar hour: what was asked for in the last one; None where that is not known.
     :ivar troubles: what is wrong with it.
     """
@@ -117,6 +119,7 @@ class DaemonFacts:
     version: str
     title: str
     started: float
+    config_loaded: float
     downloads: int
     readers: int
     disk: DiskFacts
@@ -145,6 +148,7 @@ def status_routes(
             "version": facts.version,
             "title": facts.title,
             "started": time_text(facts.started),
+            "config_loaded": time_text(facts.config_loaded),
             "verdict": _verdict(found, len(upstreams)),
             "notices": [each.told() for each in found],
             "hour": _hour(facts.hour if caller.sees_all else None),

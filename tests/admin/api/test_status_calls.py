@@ -31,6 +31,7 @@ class StatusCase(ApiCase):
             version="1.2",
             title="here",
             started=NOW,
+            config_loaded=NOW + 60,
             troubles=self.troubles,
             downloads=4,
             readers=5,
@@ -56,6 +57,7 @@ class StatusTests(StatusCase):
     def test_well(self) -> None:
         """Where there is nothing to say it works."""
         status = self.status()
+        self.assertEqual(status["config_loaded"], "2027-01-15T08:01:00Z")
         self.assertEqual(
             (status["version"], status["title"], status["started"]),
             ("1.2", "here", "2027-01-15T08:00:00Z"),

@@ -1,10 +1,10 @@
-"""Writes what waits in memory to the index: regularly, where it is wanted, and at the end.
+"""Writes pending data from memory to the index: at intervals, on request, and at the end.
 
 =======  ==============================  ====================================================
 state    flush, or the interval is over  stop
 =======  ==============================  ====================================================
 idle     writes                          writes, and fires when that is done
-writing  writes once more behind it      writes once more behind it, and fires after that
+writing  writes once more after that     writes once more after that, and fires then
 =======  ==============================  ====================================================
 """
 
@@ -20,14 +20,14 @@ from regcache.gate import Gate
 from regcache.store.index_file import IndexUnavailableError
 
 INTERVAL = 30.0
-"""Seconds after which what waits is written."""
+"""Seconds between two batches."""
 
 
 class BatchWriter:
-    """Has one batch written after the other. What cannot be written is lost.
+    """Writes one batch after the other. Data that cannot be written are lost.
 
-    :param write: writes all that waits when it is called.
-    :param what: what that is, for the log.
+    :param write: writes all data that are pending.
+    :param what: the name of the data in the log.
     """
 
     _log = Logger()
@@ -48,18 +48,18 @@ class BatchWriter:
         return self._done is not None
 
     def start(self) -> None:
-        """Write regularly from now on."""
+        """Begin to write at intervals."""
         self._loop.start(INTERVAL, now=False)
 
     def stop(self) -> "Deferred[None]":
-        """Write what waits, and no more after that. Fires when that is done. Idempotent."""
+        """Write what is pending, and no more after that. Fires when that is done. Idempotent."""
         if not self._loop.running:
             return succeed(None)
         self._loop.stop()
         return self.flush()
 
     def flush(self) -> "Deferred[None]":
-        """Write what waits. Fires when that is done, or failed."""
+        """Write what is pending. Fires when that is done, or has failed."""
         self._wanted = True
         done = self._done
         if done is None:

@@ -1,6 +1,5 @@
 """Collects pulls in memory, and writes them to the index in batches."""
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.digests import Digest
@@ -18,26 +17,18 @@ STEP = 128
 """Manifests whose pulls are written in one step."""
 
 
-class PullWriter:
+class PullWriter(BatchWriter):
     """Counts pulls. One costs only an entry in a dictionary."""
 
     def __init__(self, thread: IndexThread, clock: IReactorTime) -> None:
         self._thread = thread
         self._clock = clock
         self._pending: dict[tuple[Repository, Digest], Pulled] = {}
-        self._batches = BatchWriter(clock, self._write, what="pulls")
+        super().__init__(clock, self._write_pending, what="pulls")
 
     def __len__(self) -> int:
         """For how many manifests pulls wait to be written."""
         return len(self._pending)
-
-    def start(self) -> None:
-        """Write regularly from now on."""
-        self._batches.start()
-
-    def stop(self) -> "Deferred[None]":
-        """Write what is pending, and no more after that. Fires when that is done. Idempotent."""
-        return self._batches.stop()
 
     def note(self, repository: Repository, digest: Digest, use: ManifestUse) -> None:
         """Note that a manifest was asked for."""
@@ -55,7 +46,7 @@ class PullWriter:
         else:
             pulled.headed += 1
 
-    async def _write(self) -> None:
+    async def _write_pending(self) -> None:
         waiting = [(*key, pulled) for key, pulled in self._pending.items()]
         self._pending = {}
         for start in range(0, len(waiting), STEP):

@@ -1,6 +1,5 @@
 """Collects uses of content in memory, and writes them to the index in batches."""
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regcache.digests import Digest
@@ -10,29 +9,21 @@ from regcache.store.index_thread import IndexThread
 from regcache.store.index_uses import Use, UseBatch
 
 MOST_PENDING = 16_384
-"""Contents whose uses wait in memory. With more of them they are written at once, or given up
-while the last batch is not written: what eviction knows is a little worse then."""
+"""Contents whose uses wait in memory. With more of them they are written at once. While a batch is
+being written, further uses are dropped; that makes eviction a little less exact."""
 
 
-class UseWriter:
+class UseWriter(BatchWriter):
     """Records uses. One use costs only an entry in a dictionary."""
 
     def __init__(self, thread: IndexThread, clock: IReactorTime) -> None:
         self._thread = thread
         self._pending: dict[Digest, Use] = {}
-        self._batches = BatchWriter(clock, self._write, what="uses of contents")
+        super().__init__(clock, self._write_pending, what="uses of contents")
 
     def __len__(self) -> int:
         """For how many contents uses wait to be written."""
         return len(self._pending)
-
-    def start(self) -> None:
-        """Write regularly from now on."""
-        self._batches.start()
-
-    def stop(self) -> "Deferred[None]":
-        """Write what is pending, and no more after that. Fires when that is done. Idempotent."""
-        return self._batches.stop()
 
     def touch(self, digest: Digest, now: float) -> None:
         """Note that content was used at a time (Unix seconds)."""
@@ -42,19 +33,15 @@ class UseWriter:
             use.last = now
         elif len(self._pending) < MOST_PENDING:
             self._pending[digest] = Use(1, now)
-        elif not self._batches.is_writing:
+        elif not self.is_writing:
             self.flush()
             self._pending[digest] = Use(1, now)
-
-    def flush(self) -> "Deferred[None]":
-        """Write what is pending. Fires when that is done, or failed."""
-        return self._batches.flush()
 
     def forget(self, digest: Digest) -> None:
         """Drop the pending uses of removed content."""
         self._pending.pop(digest, None)
 
-    async def _write(self) -> None:
+    async def _write_pending(self) -> None:
         batch = UseBatch(list(self._pending.items()))
         self._pending = {}
         while batch.waiting:

@@ -1,10 +1,9 @@
-"""Direct connections, only to addresses that were checked."""
+"""Connects directly, and only to addresses that were checked."""
 
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
-from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
@@ -21,8 +20,7 @@ from regcache.upstream.addresses import (
     is_local_name,
     is_numeric,
 )
-from regcache.upstream.deadlines import within
-from regcache.upstream.dialling import Dialler, hang_up
+from regcache.upstream.dialling import Dialler, connected_within
 from regcache.upstream.failures import ForbiddenAddressError
 from regcache.upstream.resolver import AddressFamily, INames, SocketAddress
 from regcache.upstream.urls import Origin
@@ -114,13 +112,7 @@ class CheckedEndpoint:
 
         Fails with DNSLookupError, ForbiddenAddressError or what connecting gives.
         """
-        return within(
-            self._reactor,
-            self._timeout,
-            Deferred.fromCoroutine(self._connect(protocolFactory)),
-            late=ConnectTimeoutError,
-            discard=hang_up,
-        )
+        return connected_within(self._reactor, self._timeout, self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         with measured(DNS, self._host):

@@ -6,21 +6,23 @@ it waits before it tries the next address.
 
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.interfaces import (
     IDelayedCall,
     IProtocol,
     IProtocolFactory,
+    IReactorTime,
     ISystemHandle,
 )
 from twisted.python.failure import Failure
 
-from regcache.upstream.deadlines import cancellable
+from regcache.upstream.deadlines import cancellable, within
 from regcache.upstream.resolver import SocketAddress
 
 ATTEMPT_DELAY = 0.3
@@ -47,6 +49,19 @@ def hang_up(connection: IProtocol) -> None:
     transport = getattr(connection, "transport", None)
     if transport is not None:
         transport.abortConnection()
+
+
+def connected_within(
+    clock: IReactorTime, seconds: float, connecting: Coroutine[Any, Any, IProtocol]
+) -> "Deferred[IProtocol]":
+    """Give the connection that is being made; fail with TimeoutError after so many seconds."""
+    return within(
+        clock,
+        seconds,
+        Deferred.fromCoroutine(connecting),
+        late=ConnectTimeoutError,
+        discard=hang_up,
+    )
 
 
 class Dialler:

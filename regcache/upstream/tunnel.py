@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regcache.timings import CONNECT, measured
-from regcache.upstream.deadlines import cancellable, within
-from regcache.upstream.dialling import Dialler, hang_up
+from regcache.upstream.deadlines import cancellable
+from regcache.upstream.dialling import Dialler, connected_within, hang_up
 from regcache.upstream.failures import ForbiddenAddressError, ProxyError
 from regcache.upstream.proxies import Proxy
 from regcache.upstream.resolver import INames
@@ -63,13 +63,7 @@ class TunnelEndpoint:
 
         Fails with ForbiddenAddressError, ProxyError or TimeoutError.
         """
-        return within(
-            self._reactor,
-            self._timeout,
-            Deferred.fromCoroutine(self._connect(protocolFactory)),
-            late=ConnectTimeoutError,
-            discard=hang_up,
-        )
+        return connected_within(self._reactor, self._timeout, self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         if not self._allowed:

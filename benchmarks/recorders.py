@@ -7,12 +7,13 @@ here, with texts of its own as a client would send them, and as many are kept as
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.task import Clock
 
 from regcache.access.quotas import QuotaBook
 from regcache.admin.requests.counting import RequestCounting
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.ring import MOST_KEPT, RequestRing
 from regcache.admin.requests.usage_counting import UsageCounting
 from regcache.local_days import LocalDays
@@ -20,6 +21,18 @@ from regcache.web.records import Recorder, RequestRecord
 
 ROUNDS, REQUESTS = 12, 2 * MOST_KEPT
 """The least time of the rounds counts: what others do only adds to it."""
+
+
+def _usage(pending: PendingRecords) -> UsageCounting:
+    days = LocalDays()
+    return UsageCounting(days, QuotaBook(Clock(), days), lambda _account: False, pending)
+
+
+_MAKERS: dict[str, Callable[[PendingRecords], object]] = {
+    "the ring": RequestRing,
+    "counts by minute and name": lambda pending: RequestCounting(dict, pending),
+    "usage": _usage,
+}
 
 
 def _record(number: int) -> RequestRecord:
@@ -42,10 +55,17 @@ def _record(number: int) -> RequestRecord:
         ended_early="",
         path=b"/v2/library/a/manifests/sha256:%064d" % number,
         serial=number,
-        arrived=1e9 + number,
+        arrived=1e9 + number * 1e-4,
         agent=b"docker/%d" % number,
         is_distribution=True,
     )
+
+
+def _pending(kinds: Sequence[str]) -> PendingRecords:
+    pending = PendingRecords()
+    for kind in kinds:
+        _MAKERS[kind](pending)
+    return pending
 
 
 def _microseconds(recorders: Sequence[Recorder]) -> float:
@@ -59,15 +79,9 @@ def _microseconds(recorders: Sequence[Recorder]) -> float:
 
 def measure() -> dict[str, float]:
     """Microseconds per request, by recorder, and of all together."""
-    clock, days = Clock(), LocalDays()
-    book = QuotaBook(clock, days)
-    each: dict[str, Recorder] = {
-        "the ring": RequestRing(),
-        "counts by minute and name": RequestCounting(dict),
-        "usage": UsageCounting(clock, days, book, lambda _account: False),
-    }
-    sets: dict[str, Sequence[Recorder]] = {"": (), **{name: (one,) for name, one in each.items()}}
-    sets["all"] = tuple(each.values())
+    sets: dict[str, Sequence[Recorder]] = {"": ()}
+    sets |= {kind: [_pending([kind])] for kind in _MAKERS}
+    sets["all"] = [_pending(list(_MAKERS))]
     seen: dict[str, list[float]] = {name: [] for name in sets}
     for _ in range(ROUNDS):
         for name, recorders in sets.items():

@@ -17,9 +17,7 @@ from typing import Any
 
 from twisted.scripts.twistd import run
 
-from regcache.admin.requests.counting import RequestCounting
-from regcache.admin.requests.ring import RequestRing
-from regcache.admin.requests.usage_counting import UsageCounting
+from regcache.admin.requests.pending import PendingRecords
 from regcache.web.records import RequestRecord
 
 TELL = signal.SIGRTMIN
@@ -69,12 +67,11 @@ class _Slices:
         os.rename(self._path + ".new", self._path)
         self._begin()
 
-    def before(self, keep: Callable[[Any, RequestRecord], None], *, first: bool) -> Any:
+    def before(self, keep: Callable[[Any, RequestRecord], None]) -> Any:
         """A recorder's method that keeps while it is on."""
 
         def call(recorder: Any, record: RequestRecord) -> None:
-            if first:
-                self.next()
+            self.next()
             if self.is_on:
                 keep(recorder, record)
 
@@ -85,9 +82,8 @@ def main() -> None:
     """Put the switch before what recorders do, and run."""
     slices = _Slices(sys.argv.pop(1))
     signal.signal(TELL, slices.tell)
-    kinds: tuple[Any, ...] = (RequestRing, RequestCounting, UsageCounting)
-    for kind in kinds:
-        kind.__call__ = slices.before(kind.__call__, first=kind is kinds[0])
+    kind: Any = PendingRecords
+    kind.__call__ = slices.before(kind.__call__)
     run()
 
 

@@ -46,6 +46,7 @@ from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory
 from regcache.admin.requests.image_finder import ImageFinder
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.ring import RequestLog
 from regcache.admin.requests.usage_counting import UsageHistory
 from regcache.admin.stored_sums import StoredSumsKeeper
@@ -108,7 +109,8 @@ class AdminParts:
     """What is there for the API alone.
 
     :ivar jobs: work that is begun by calls.
-    :ivar requests: what clients asked lately.
+    :ivar pending: gets all that they ask.
+    :ivar requests: what they asked lately.
     :ivar history: what was counted of it.
     :ivar usage: what was counted by account.
     :ivar sums: of all that is stored.
@@ -119,6 +121,7 @@ class AdminParts:
     """
 
     jobs: Jobs
+    pending: PendingRecords
     requests: RequestLog
     history: CountHistory
     usage: UsageHistory
@@ -214,7 +217,7 @@ class _Sources:
     ) -> None:
         self._history, self._ring = parts.history, parts.requests.ring
         self._reloads = parts.reloads
-        self.diagnosis = Diagnosis(engine, current, parts.reloads, self._ring.clients)
+        self.diagnosis = Diagnosis(engine, current, parts.reloads, lambda: self._ring.clients)
         self._storage = storage
         self._engine = engine
         self._current = current

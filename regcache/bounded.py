@@ -28,6 +28,10 @@ class BoundedTable(Generic[Key, Value]):
         """How many entries there are, including expired ones that were not found yet."""
         return len(self._entries)
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether there is an entry, expired or not. This counts as no use."""
+        return key in self._entries
+
     @property
     def weight(self) -> int:
         """The sum of the weights."""

@@ -37,7 +37,7 @@ _LONGEST_AGENT = 100
 class Diagnosis:
     """Gathers the facts, and says what is to be found in them.
 
-    :param clients: what happened to each address.
+    :param clients: gives what happened to each address.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Diagnosis:
         engine: Engine,
         current: CurrentConfiguration,
         reloads: Reloads,
-        clients: ClientCounts,
+        clients: Callable[[], ClientCounts],
     ) -> None:
         self._engine = engine
         self._current = current
@@ -152,7 +152,7 @@ class Diagnosis:
                 bypass.since,
                 counts[bypass.reason](one),
             )
-            for one, bypass in self._clients.bypassing(now)
+            for one, bypass in self._clients().bypassing(now)
         ]
 
 

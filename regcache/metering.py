@@ -5,6 +5,7 @@ from typing import Any
 
 from regcache.access.quotas import QuotaBook
 from regcache.account_metrics import AccountMetrics
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.usage_counting import UsageCounting, UsageHistory
 from regcache.interfaces import IWorkPool
 from regcache.light_dataclass import dataclass
@@ -33,14 +34,21 @@ class Metering:
     accounts: AccountMetrics
 
     def history(
-        self, path: str, reactor: Any, pool: IWorkPool, is_known: Callable[[str], bool]
+        self,
+        path: str,
+        reactor: Any,
+        pool: IWorkPool,
+        *,
+        is_known: Callable[[str], bool],
+        pending: PendingRecords,
     ) -> UsageHistory:
         """What counts usage and writes it. Once in a process.
 
         :param path: of the file.
         :param is_known: whether an account is one of our own files.
+        :param pending: hands on the requests that end.
         """
-        counting = UsageCounting(reactor, self.days, self.book, is_known)
+        counting = UsageCounting(self.days, self.book, is_known, pending)
         return UsageHistory(
             counting,
             self.book,

@@ -11,6 +11,7 @@ from regcache.admin.events.changes import Changes
 from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
 from regcache.admin.stored_sums import StoredSumsKeeper
 from regcache.admin.ui_files import read_ui_files
@@ -126,23 +127,26 @@ class _Builder:
     def _admin_parts(self, sites: Callable[[], Sequence[Site]]) -> AdminParts:
         """What is there for the API: the requests on some sites, their counts, and jobs."""
         engine, current = self._engine, self._current
-        clock = engine.reactor
+        clock, pending = engine.reactor, PendingRecords()
         paths = StorePaths(os.path.abspath(self._config.storage.directory))
         history = CountHistory(
-            RequestCounting(lambda: engine.metrics.received),
+            RequestCounting(lambda: engine.metrics.received, pending),
             CountFile(paths.counts),
             pool=engine.disk_pool,
             clock=clock,
             disk=lambda: engine.ledger.used,
         )
-        usage = engine.metering.history(paths.usage, clock, engine.disk_pool, current.is_account)
-        ring, changes = RequestRing(), Changes()
+        usage = engine.metering.history(
+            paths.usage, clock, engine.disk_pool, is_known=current.is_account, pending=pending
+        )
+        ring, changes = RequestRing(pending), Changes()
         engine.index.catalogue.summaries.told_late = changes.note_any
         ids = EventIds(ring, changes)
         requests = RequestLog(ring, lambda: active_requests(sites()), clock.seconds)
         reloads = Reloads(lambda: self._steps.loaded, lambda: self.reloader)
         return AdminParts(
             jobs=Jobs(clock),
+            pending=pending,
             requests=requests,
             history=history,
             usage=usage,
@@ -159,9 +163,7 @@ class _Builder:
         recorders: list[Recorder] = [
             MetricsRecorder(self._engine.metrics),
             self._output.access,
-            admin.requests.ring,
-            admin.history.counting,
-            admin.usage.counting,
+            admin.pending,
         ]
         return ListenerBuilder(
             engine=self._engine,

@@ -26,6 +26,7 @@ from regcache.admin.events.changes import Changes
 from regcache.admin.events.hub import EventHub
 from regcache.admin.jobs import Jobs
 from regcache.admin.requests.counting import CountHistory, RequestCounting
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.ring import RequestLog, RequestRing, active_requests
 from regcache.admin.stored_sums import StoredSumsKeeper
 from regcache.admin_api import CALLS, AdminParts, build_api, ui_addresses
@@ -108,15 +109,16 @@ async def nothing_stored(_now: float) -> StoredSums:
 
 def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     """What belongs to the API alone."""
-    log = RequestLog(RequestRing(), lambda: active_requests(sites), clock.seconds)
+    pending = PendingRecords()
+    log = RequestLog(RequestRing(pending), lambda: active_requests(sites), clock.seconds)
     pool: Any = ImmediatePool()
-    counting = RequestCounting(lambda: {})
+    counting = RequestCounting(lambda: {}, pending)
     history = CountHistory(
         counting, CountFile("not-opened"), pool=pool, clock=clock, disk=lambda: 7
     )
     nothing: Any = None
     usage = build_metering(clock, Metrics()).history(
-        "not-opened", clock, pool, lambda account: True
+        "not-opened", clock, pool, is_known=lambda account: True, pending=pending
     )
     loaded = loads("", "regcache.yml", {})
     reloader = Reloader(nothing, ReplacedFile("not-opened"), None, pool=pool, clock=clock)
@@ -124,6 +126,7 @@ def admin_parts(clock: Clock, *sites: Site) -> AdminParts:
     ids = EventIds(log.ring, changes)
     return AdminParts(
         jobs=Jobs(clock),
+        pending=pending,
         requests=log,
         history=history,
         usage=usage,

@@ -47,7 +47,7 @@ class DiagnosisTests(OverMemoryCase):
         self.current = self.start(self.build())
         loaded = loads("", "regcache.yml", {})
         reloads = Reloads(lambda: loaded, lambda: self.reloader)
-        self.diagnosis = Diagnosis(self.engine, self.current, reloads, self.clients)
+        self.diagnosis = Diagnosis(self.engine, self.current, reloads, lambda: self.clients)
         self.serve(OLD, lambda seen: response(200, b"{}"))
         self.network.serve("127.0.0.1", 5000, lambda seen: None)
 
@@ -118,7 +118,7 @@ class DiagnosisTests(OverMemoryCase):
     def test_clients(self) -> None:
         """Who passes by is named, with what it is."""
         then = self.network.seconds() - GRACE
-        self.clients(row(peer="10.0.0.7", arrived=then, status=401, outcome="denied"))
+        self.clients.take([row(peer="10.0.0.7", arrived=then, status=401, outcome="denied")])
         found = self.look()["clients"]
         self.assertEqual(found.level.value, "look")
         self.assertIn("10.0.0.7 (docker/27)", found.text)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from itertools import count
+from operator import itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -53,7 +54,7 @@ class RequestRecord(NamedTuple):
     :ivar listener: the endpoint at which the client came in, as it is configured.
     :ivar principal: who asked, where that was asked for; this and what follows is in no log.
     :ivar serial: numbers the requests of this process; 0 for what was refused before it was one.
-    :ivar arrived: when the whole request was there (Unix seconds).
+    :ivar arrived: when the whole request was there, or was refused (Unix seconds).
     :ivar agent: what the client says it is, as it came.
     :ivar digest: of what was answered with, where the reference is a tag.
     :ivar cause: why the answer is not what was hoped for.
@@ -110,6 +111,14 @@ class RequestRecord(NamedTuple):
 
 
 _LOGGED = RequestRecord._fields[: RequestRecord._fields.index("principal")]
+
+
+def fields_of(*names: str) -> Callable[[RequestRecord], Any]:
+    """What gives some fields of a record at once: one by one takes three times as long.
+
+    Of a single name it gives the value, of several a tuple.
+    """
+    return itemgetter(*map(RequestRecord._fields.index, names))
 
 
 @dataclass(slots=True)
@@ -198,9 +207,12 @@ def told_path(path: bytes) -> bytes:
 
 
 def refused_record(
-    peer: IAddress | None, reason: str, status: int, listener: str = ""
+    peer: IAddress | None, reason: str, status: int, *, listener: str, now: float
 ) -> RequestRecord:
-    """The record of something that was refused before it was a whole request."""
+    """The record of something that was refused before it was a whole request.
+
+    :param now: Unix seconds.
+    """
     return RequestRecord(
         peer=describe_peer(peer),
         account="",
@@ -217,4 +229,5 @@ def refused_record(
         seconds=0.0,
         ended_early=reason,
         listener=listener,
+        arrived=now,
     )

@@ -181,7 +181,7 @@ class Site(http.HTTPFactory):
 
     def refused(self, peer: IAddress | None, reason: str, status: int = 400) -> None:
         """Called for something that was refused before it was a whole request."""
-        record = refused_record(peer, reason, status, self.name)
+        record = refused_record(peer, reason, status, listener=self.name, now=self.seconds())
         for recorder in self._recorders:
             recorder(record)
 

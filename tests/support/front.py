@@ -11,6 +11,7 @@ from regcache.access.permission import Permission
 from regcache.access.principals import Decision
 from regcache.access.quotas import QuotaBook
 from regcache.access.realm import TokenGiver
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.usage_counting import UsageCounting
 from regcache.cache.policy import Policy
 from regcache.cache.suspicions import Suspicions
@@ -80,10 +81,11 @@ class Front:
         self.records = RecordList()
         days = LocalDays()
         self.book = QuotaBook(self.clock, days)
-        usage = UsageCounting(self.clock, days, self.book, lambda account: True)
+        pending = PendingRecords()
+        UsageCounting(days, self.book, lambda account: True, pending)
         pages = CrossOrigin(setting.origins)
         dispatch = pages.before(self._distribution(setting))
-        self.site = make_site(dispatch, self.clock, recorders=[self.records, usage])
+        self.site = make_site(dispatch, self.clock, recorders=[self.records, pending])
 
     def _distribution(self, setting: Setting) -> Distribution:
         caches, private = self.caches, setting.private

@@ -98,6 +98,13 @@ class RecordTests(SynchronousTestCase):
         MemoryClient(site).request("GET", "/v2/", "Authorization: Basic eA==")
         self.assertTrue(kept.last.shows_login)
 
+    def test_refused(self) -> None:
+        """What is refused before it is a request has the time of that: its day is told by it."""
+        kept, clock = RecordList(), Clock()
+        clock.advance(1000)
+        make_site(lambda request: None, clock, recorders=[kept]).refused(None, "no request")
+        self.assertEqual((kept.last.arrived, kept.last.seconds), (1000.0, 0.0))
+
     def test_agents(self) -> None:
         """Equal agents are one object, of a bounded length; a crowd of them fills no memory."""
 

@@ -16,11 +16,14 @@ What the upstream itself does not have is no failure of ours. The table is bound
 network chooses its keys: addresses that were heard of least lately are forgotten.
 """
 
+from collections.abc import Sequence
+
 from regcache.bounded import BoundedTable
 from regcache.causes import NOT_FOUND
 from regcache.light_dataclass import dataclass
-from regcache.web.records import CLIENT_LEFT, RequestRecord
+from regcache.web.records import CLIENT_LEFT, RequestRecord, fields_of
 
+_SEEN = fields_of("peer", "status", "kind")
 MOST_ADDRESSES = 4096
 MANY_PINGS = 20
 #: A login takes several requests, and clients try again after errors (seconds).
@@ -133,15 +136,22 @@ class AddressCounts:
 class ClientCounts:
     """What happened to each address, from its first trouble or ``/v2/`` on.
 
-    A :data:`~regcache.web.records.Recorder`. It is called for every request, so those that are
-    simply served cost next to nothing, and make nobody else be forgotten.
+    It gets every request, so those that are simply served cost next to nothing, and make nobody
+    else be forgotten.
     """
 
     def __init__(self, most: int = MOST_ADDRESSES) -> None:
         self._counts: BoundedTable[str, AddressCounts] = BoundedTable(most)
         self._latest: AddressCounts | None = None  # the one used last: it needs no look-up
 
-    def __call__(self, record: RequestRecord) -> None:
+    def take(self, records: Sequence[RequestRecord]) -> None:
+        """Count requests in the order in which they ended."""
+        known = self._counts
+        for record, (peer, status, kind) in zip(records, map(_SEEN, records), strict=True):
+            if status >= 400 or kind == "ping" or peer in known:
+                self._count(record)
+
+    def _count(self, record: RequestRecord) -> None:
         found = self._latest
         if found is None or found.peer != record.peer:
             found = self._find(record)

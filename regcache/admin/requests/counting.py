@@ -1,8 +1,8 @@
 """Counts requests: for the last hour in memory, for a month on the disk, written behind.
 
-What a recorder does is done for every request, so it only adds to a few numbers. They are taken
-away every few seconds: that is how exact their time is. What cannot be written is
-kept, and written with what follows; there are at most :data:`MOST_NAMES` names in it.
+They are counted by kind first (:mod:`regcache.admin.requests.pending`). The sums are taken away
+every few seconds: that is how exact their time is. What cannot be written is kept, and written
+with what follows; there are at most :data:`MOST_NAMES` names in it.
 """
 
 from collections import deque
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from regcache.admin.requests.pending import Alike, PendingRecords
 from regcache.admin.requests.verdicts import is_failed
 from regcache.admin.requests.written_behind import WritingService, WrittenBehind
 from regcache.counts import (
@@ -28,7 +29,7 @@ from regcache.counts import (
 from regcache.forecast import growth
 from regcache.interfaces import IWorkPool
 from regcache.medians import BOUNDS, added_up, median, place_of
-from regcache.web.records import RequestRecord
+from regcache.web.records import RequestRecord, fields_of
 
 #: Seconds between two looks at the sums of a week.
 WEEK_INTERVAL = 60.0
@@ -37,12 +38,8 @@ _WEEK, _HOUR_MINUTES = 7 * 86_400, 60
 MOST_NAMES = 1000
 #: Outcomes of requests whose bytes came from an upstream.
 FETCHED = frozenset({"miss", "relay"})
-_HITS, _BAD = frozenset({"hit", "revalidated", "stale"}), frozenset({"error", "denied"})
-#: Kinds of requests that wait to be added up.
-MOST_GROUPS = 2000
-
-_Key = tuple[str, str, str, str, bool, bool, bool]
-"""Upstream, repository, account, outcome; whether it succeeded, failed, began a pull."""
+_HITS = frozenset({"hit", "revalidated", "stale"})
+_FIRST_BYTE = fields_of("first_byte", "is_distribution")
 
 
 class _Minute:
@@ -67,78 +64,59 @@ class HourCounts(NamedTuple):
     first_byte: float | None
 
 
-class _Group:
-    """Requests that are counted alike."""
-
-    __slots__ = ("bytes", "count")
-
-    def __init__(self) -> None:
-        self.count = self.bytes = 0
-
-
 class RequestCounting:
-    """Counts what ends. A :data:`~regcache.web.records.Recorder`.
-
-    Requests that are alike are counted together, and added up when that is taken away.
+    """Counts what ends.
 
     :param fetched: gives the bytes that came from each upstream since the start.
+    :param pending: hands on the requests that end.
     """
 
-    def __init__(self, fetched: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, fetched: Callable[[], Mapping[str, int]], pending: PendingRecords) -> None:
         self._fetched = fetched
+        self._settle = pending.settle
+        pending.each_to(self._count_first_bytes)
+        pending.alike_to(self._add_up)
         self._fetched_before: dict[str, int] = {}
-        self._groups: dict[_Key, _Group] = {}
         self._upstreams: dict[str, Sums] = {}
         self._names: dict[tuple[str, str], Sums] = {}
         self._first_bytes = [0] * (len(BOUNDS) + 1)
         self._minutes: deque[_Minute] = deque(maxlen=_HOUR_MINUTES)
 
-    def __call__(self, record: RequestRecord) -> None:
-        if not record.is_distribution:
-            self._count_beside(record)
-            return
-        outcome, is_pull = record.outcome, record.is_pull
-        failed = (outcome in _BAD or record.ended_early != "") and is_failed(record)
-        well = not failed and record.status < 400
-        key = (record.upstream, record.repository, record.account, outcome, well, failed, is_pull)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._begin_group(key)
-        group.count += 1
-        group.bytes += record.body_bytes
-        first = record.first_byte
-        if first is not None:
-            self._first_bytes[place_of(first)] += 1
+    def _count_first_bytes(self, records: Sequence[RequestRecord]) -> None:
+        counts = self._first_bytes
+        for first, is_distribution in map(_FIRST_BYTE, records):
+            if is_distribution and first is not None:
+                counts[place_of(first)] += 1
 
-    def _count_beside(self, record: RequestRecord) -> None:
-        """Count what an account was served of tokens, pages and the like: bytes alone."""
-        found = self._sums_of((NameKind.PRINCIPAL, record.account)) if record.account else None
-        if found is not None:
-            found.served += record.body_bytes
-
-    def _begin_group(self, key: _Key) -> _Group:
-        if len(self._groups) >= MOST_GROUPS:
-            self._add_up()
-        group = self._groups[key] = _Group()
-        return group
-
-    def _add_up(self) -> None:
-        groups, self._groups = self._groups, {}
-        for key, group in groups.items():
-            upstream, repository, account, outcome, well, failed, is_pull = key
-            sums = self._upstreams.setdefault(upstream, Sums())
-            sums.failed += group.count * failed
-            _count(sums, group, outcome)
-            for kind, name, is_named in (
-                (NameKind.PRINCIPAL, account, account != ""),
-                # Of repositories only what is there, so that clients make up no names.
-                (NameKind.REPOSITORY, f"{upstream}/{repository}", well and repository != ""),
-            ):
-                found = self._sums_of((kind, name)) if is_named else None
+    def _add_up(self, kinds: Sequence[Alike]) -> None:
+        for alike in kinds:
+            if alike.one.is_distribution:
+                self._add(alike)
+            elif alike.one.account:
+                # Of tokens, pages and the like an account is counted the bytes alone.
+                found = self._sums_of((NameKind.PRINCIPAL, alike.one.account))
                 if found is not None:
-                    _count(found, group, outcome)
-                    found.pulls += group.count * is_pull
-                    found.fetched += group.bytes * (outcome in FETCHED)
+                    found.served += alike.bytes
+
+    def _add(self, alike: Alike) -> None:
+        one = alike.one
+        failed = is_failed(one)
+        well = not failed and one.status < 400
+        sums = self._upstreams.setdefault(one.upstream, Sums())
+        sums.failed += alike.count * failed
+        _count(sums, alike)
+        if one.account:
+            self._add_to_name((NameKind.PRINCIPAL, one.account), alike)
+        # Of repositories only what is there, so that clients make up no names.
+        if well and one.repository:
+            self._add_to_name((NameKind.REPOSITORY, f"{one.upstream}/{one.repository}"), alike)
+
+    def _add_to_name(self, key: tuple[str, str], alike: Alike) -> None:
+        sums = self._sums_of(key)
+        if sums is not None:
+            _count(sums, alike)
+            sums.pulls += alike.count * alike.one.is_pull
+            sums.fetched += alike.bytes * (alike.one.outcome in FETCHED)
 
     def _sums_of(self, key: tuple[str, str]) -> Sums | None:
         sums = self._names.get(key)
@@ -152,7 +130,7 @@ class RequestCounting:
         :param now: Unix seconds.
         :param disk: bytes that are stored.
         """
-        self._add_up()
+        self._settle()
         for name, count in self._fetched().items():
             more = count - self._fetched_before.get(name, 0)
             if more:
@@ -186,10 +164,10 @@ class RequestCounting:
         )
 
 
-def _count(sums: Sums, group: _Group, outcome: str) -> None:
-    sums.requests += group.count
-    sums.served += group.bytes
-    sums.hits += group.count * (outcome in _HITS)
+def _count(sums: Sums, alike: Alike) -> None:
+    sums.requests += alike.count
+    sums.served += alike.bytes
+    sums.hits += alike.count * (alike.one.outcome in _HITS)
 
 
 class _Week(NamedTuple):

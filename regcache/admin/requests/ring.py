@@ -1,56 +1,78 @@
 """The requests that ended lately, and those that go on: all that the list of requests has.
 
-The ring is filled for every request. So a row is the record that the metrics have, and nothing is
-computed before somebody looks.
+The ring has every request. So a row is the record that the metrics have, and nothing is computed
+before somebody looks.
 """
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from regcache.admin.requests.bypassing import ClientCounts
 from regcache.admin.requests.details import RequestDetails
-from regcache.web.records import RequestRecord
+from regcache.admin.requests.pending import PendingRecords
+from regcache.web.records import RequestRecord, fields_of
 from regcache.web.request import Request, record_of
 from regcache.web.site import Site
 
 #: How many requests are kept that have ended.
 MOST_KEPT = 20_000
 _NODE_BYTES = 4
+_IS_DISTRIBUTION = fields_of("is_distribution")
+_TIMINGS, _FLOW = fields_of("timings"), fields_of("flow")
 
 
 class RequestRing:
-    """The latest requests to the distribution API. A :data:`~regcache.web.records.Recorder`.
+    """The latest requests to the distribution API.
 
+    :param pending: hands on those that end. Each question has it do so first.
     :param most: how many are kept.
-    :ivar count: how many have ended since the start.
     :ivar node: names this process among others.
-    :ivar details: of those that were slow or failed.
-    :ivar clients: what happened to each address, for longer than the requests are kept.
     """
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
+    def __init__(self, pending: PendingRecords, most: int = MOST_KEPT) -> None:
         self._rows: deque[RequestRecord] = deque(maxlen=most)
         self.node = secrets.token_hex(_NODE_BYTES)
-        self.count = 0
-        self.details = RequestDetails()
-        self.clients = ClientCounts()
-        self._count_client = self.clients.__call__
+        self._count = 0
+        self._details = RequestDetails()
+        self._clients = ClientCounts()
+        self._look = pending.look
+        pending.each_to(self._take)
 
-    def __call__(self, record: RequestRecord) -> None:
-        if record.is_distribution:
-            if record.timings is not None or record.flow is not None:
-                record = self.details.take_off(record)
-            self.count += 1
-            self._count_client(record)
-            self._rows.append(record)
+    def _take(self, records: Sequence[RequestRecord]) -> None:
+        rows = list(filter(_IS_DISTRIBUTION, records))
+        if any(map(_TIMINGS, rows)) or any(map(_FLOW, rows)):
+            rows = [self._details.take_off(each) if _has_details(each) else each for each in rows]
+        self._count += len(rows)
+        self._clients.take(rows)
+        self._rows.extend(rows)
+
+    @property
+    def count(self) -> int:
+        """How many have ended since the start."""
+        self._look()
+        return self._count
+
+    @property
+    def details(self) -> RequestDetails:
+        """Those of requests that were slow or failed."""
+        self._look()
+        return self._details
+
+    @property
+    def clients(self) -> ClientCounts:
+        """What happened to each address, for longer than the requests are kept."""
+        self._look()
+        return self._clients
 
     def __len__(self) -> int:
         """How many are kept."""
+        self._look()
         return len(self._rows)
 
     def ended(self) -> list[RequestRecord]:
         """All that are kept, in the order in which they ended."""
+        self._look()
         return list(self._rows)
 
     def latest(self, count: int) -> list[RequestRecord]:
@@ -58,6 +80,7 @@ class RequestRing:
 
         :param count: how many at most.
         """
+        self._look()
         rows = [row for row, _ in zip(reversed(self._rows), range(count), strict=False)]
         return rows[::-1]
 
@@ -78,6 +101,10 @@ class RequestRing:
             return int(serial, 16)
         except ValueError:
             return None
+
+
+def _has_details(record: RequestRecord) -> bool:
+    return record.timings is not None or record.flow is not None
 
 
 def active_requests(sites: Iterable[Site]) -> Iterator[Request]:

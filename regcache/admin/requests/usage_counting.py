@@ -1,7 +1,7 @@
 """Counts what accounts use: in memory, and written behind every few seconds.
 
-What a recorder does is done for every request, so it only adds to a few numbers. A kill -9 loses
-what ended in the last seconds, and what was being written.
+Requests are counted by kind first (:mod:`regcache.admin.requests.pending`); only quotas are told at
+once. A kill -9 loses what ended in the last seconds, and what was being written.
 
 =================  =======================  ==================================================
 the file           event                    what holds afterwards
@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 
 from regcache.access.quotas import QuotaBook
 from regcache.admin.requests.counting import FETCHED
+from regcache.admin.requests.pending import Alike, PendingRecords
 from regcache.admin.requests.written_behind import WritingService, WrittenBehind
 from regcache.interfaces import IWorkPool
 from regcache.local_days import LocalDays
@@ -49,65 +50,87 @@ MOST_OTHERS = 1000
 
 
 class UsageCounting:
-    """Counts what ends. A :data:`~regcache.web.records.Recorder`.
+    """Counts what ends.
 
-    :param book: the quotas, which are told as well.
+    :param book: the quotas, which are told as each request ends.
     :param is_known: whether an account is one of our own files; there are only so many of these.
+    :param pending: hands on the requests that end.
     """
 
     def __init__(
-        self, clock: IReactorTime, days: LocalDays, book: QuotaBook, is_known: Callable[[str], bool]
+        self,
+        days: LocalDays,
+        book: QuotaBook,
+        is_known: Callable[[str], bool],
+        pending: PendingRecords,
     ) -> None:
-        self._clock = clock
         self._days = days
         self._book = book
         self._is_known = is_known
+        self._settle = pending.settle
+        pending.accounts_to(self._account_ended)
+        pending.alike_to(self._add_up)
         self._batch: dict[UsageKey, Usage] = {}
-        self._today: dict[tuple[str, str, str], Usage] = {}  # of the batch, what is of the day
-        self._others: set[str] = set()
+        self._named: set[str] = set()  # accounts that are told apart today
+        self._others = 0  # how many of them are of no file of ours
         self._day = date.min
         self._begin = self._end = 0.0
 
-    def __call__(self, record: RequestRecord) -> None:
-        now = self._clock.seconds()
-        if not self._begin <= now < self._end:
-            self._look_at_the_day(now)
+    def _account_ended(self, record: RequestRecord) -> None:
+        """A quota is up to the last byte, so it does not wait."""
+        self._look_at_the_day(record)
         account = record.account
-        if account:
-            name, where = self._name(account), ""
-            self._book.end(account, record.serial, record.body_bytes, counted_for=name)
-        else:
-            name, where = NOBODY, address_class(record.peer)
-        upstream = record.upstream
-        usage = self._today.get((name, where, upstream))
-        if usage is None:
-            usage = self._today[name, where, upstream] = Usage()
-            self._batch[UsageKey(self._day, name, where, upstream)] = usage
-        usage.requests += 1
-        usage.pulls += record.is_pull
-        usage.served += record.body_bytes
-        if record.outcome in FETCHED:
-            usage.fetched += record.body_bytes
-        elif record.outcome == "denied":
-            usage.refused += record.shows_login
+        if account not in self._named:
+            self._tell_apart(account)
+        self._book.end(account, record.serial, record.body_bytes, counted_for=self._name(account))
 
-    def _look_at_the_day(self, now: float) -> None:
-        day = self._days.day(now)
-        if day != self._day:
-            self._day, self._others, self._today = day, set(), {}
-        self._begin, self._end = now, self._days.next_day(now)
+    def _tell_apart(self, account: str) -> None:
+        """See whether an account is one of those from now on."""
+        is_other = not self._is_known(account)
+        if is_other and self._others >= MOST_OTHERS:
+            return
+        self._settle()  # who was none of them until now is counted as that
+        self._named.add(account)
+        self._others += is_other
 
     def _name(self, account: str) -> str:
-        if account in self._others or self._is_known(account):
-            return account
-        if len(self._others) >= MOST_OTHERS:
-            return OTHERS
-        self._others.add(account)
-        return account
+        is_apart = account in self._named or self._others < MOST_OTHERS
+        return account if is_apart else OTHERS
+
+    def _look_at_the_day(self, record: RequestRecord) -> None:
+        now = record.arrived + record.seconds
+        if self._begin <= now < self._end:
+            return
+        day = self._days.day(now)
+        if day != self._day:
+            self._settle()
+            self._day, self._others, self._named = day, 0, set()
+        self._begin, self._end = now, self._days.next_day(now)
+
+    def _add_up(self, kinds: Sequence[Alike]) -> None:
+        for alike in kinds:
+            one = alike.one
+            self._look_at_the_day(one)
+            if one.account:
+                name, where = self._name(one.account), ""
+            else:
+                name, where = NOBODY, address_class(one.peer)
+            key = UsageKey(self._day, name, where, one.upstream)
+            usage = self._batch.get(key)
+            if usage is None:
+                usage = self._batch[key] = Usage()
+            usage.requests += alike.count
+            usage.pulls += alike.count * one.is_pull
+            usage.served += alike.bytes
+            if one.outcome in FETCHED:
+                usage.fetched += alike.bytes
+            elif one.outcome == "denied":
+                usage.refused += alike.count * one.shows_login
 
     def take(self) -> UsageBatch:
         """What was counted since the last time."""
-        batch, self._batch, self._today = self._batch, {}, {}
+        self._settle()
+        batch, self._batch = self._batch, {}
         return batch
 
 

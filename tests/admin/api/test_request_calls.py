@@ -15,6 +15,7 @@ from regcache.admin.api.request_calls import (
     GET_REQUESTS,
     request_routes,
 )
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.ring import RequestLog, RequestRing
 from regcache.digests import Digest
 from regcache.images import ImagePart
@@ -32,7 +33,8 @@ class RequestCase(ApiCase):
     """Some requests."""
 
     def routes(self) -> list[CallRoute]:
-        self.ring = RequestRing()
+        self.pending = PendingRecords()
+        self.ring = RequestRing(self.pending)
         self.log = RequestLog(self.ring, lambda: [], self.clock.seconds)
         self.known = KnownParts()
         return request_routes(self.log, self.known.finder, Parser(ImmediatePool()))
@@ -40,7 +42,7 @@ class RequestCase(ApiCase):
     def put(self, **changes: Any) -> str:
         """A request has ended; its id."""
         record = row(**changes)
-        self.ring(record)
+        self.pending(record)
         return self.ring.id_of(record)
 
     def told(self, query: str = "", credentials: str = "") -> Any:
@@ -269,7 +271,7 @@ class PagingTests(RequestCase):
             if number % 5 == 0:
                 waiting.append(record._replace(is_open=True))
             else:
-                self.ring(record)
+                self.pending(record)
         self.log.open = lambda: list(waiting)  # type: ignore[method-assign]
         query = f"?limit={limit}" + ("&kind=blob" if wanted else "")
         expected = self.all_ids(wanted)
@@ -282,7 +284,7 @@ class PagingTests(RequestCase):
             for _ in range(arriving[step] if step < len(arriving) else 0):
                 self.put(kind="blob")
             if waiting and step % 2:
-                self.ring(waiting.pop()._replace(is_open=False))
+                self.pending(waiting.pop()._replace(is_open=False))
             told = self.told(f"{query}&cursor={quote(told['next'])}")
         self.assertEqual(found, expected)
 

@@ -12,6 +12,7 @@ from regcache.admin.events.changes import Changed, Changes
 from regcache.admin.events.event_stream import LONGEST_FULL
 from regcache.admin.events.hub import COMMENT, MOST_OF_ONE, STEP, EventHub
 from regcache.admin.events.topics import MOST_ITEMS, MOST_ROWS
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.ring import RequestRing
 from regcache.cache.forgetting import Forgotten, Kind
 from regcache.digests import Digest
@@ -61,7 +62,8 @@ class EventCase(ApiCase):
     """A hub, and calls that answer what a test wants."""
 
     def routes(self) -> list[CallRoute]:
-        self.ring, self.changes = RequestRing(), Changes()
+        self.pending = PendingRecords()
+        self.ring, self.changes = RequestRing(self.pending), Changes()
         self.known = KnownParts()
         ids = EventIds(self.ring, self.changes)
         self.hub = EventHub(self.clock)
@@ -248,19 +250,19 @@ class TopicTests(EventCase):
 
     def test_requests(self) -> None:
         """Requests are told as they end, the newest last; of too many some are left out."""
-        self.ring(row())
+        self.pending(row())
         events = self.listen("?topics=request")
         self.wait()
         self.assertEqual(events.take(), [])
         for number in range(3):
-            self.ring(row(reference=f"r{number}"))
+            self.pending(row(reference=f"r{number}"))
         self.wait()
         ((name, items),) = events.take()
         self.assertEqual(
             (name, [each["reference"] for each in items]), ("request", ["r0", "r1", "r2"])
         )
         for _ in range(MOST_ITEMS + 5):
-            self.ring(row())
+            self.pending(row())
         self.wait()
         ((_, items),) = events.take()
         self.assertEqual((items[0], len(items)), ({"dropped": 5}, MOST_ITEMS + 1))
@@ -283,7 +285,7 @@ class TopicTests(EventCase):
         self.wait()
         changed = {"digest": ALPINE, "names": ["docker.io/a"], "here_bytes": 60}
         self.assertEqual(events.take(), [("transfer", [changed])])
-        self.ring(row(reference=ALPINE, ended_early="docker.io: reset", kind="blob"))
+        self.pending(row(reference=ALPINE, ended_early="docker.io: reset", kind="blob"))
         self.answers["transfers"] = {"items": []}
         self.wait()
         gone = {"digest": ALPINE, "names": ["docker.io/a"], "gone": "failed"}
@@ -322,8 +324,8 @@ class TopicTests(EventCase):
     def test_changed(self) -> None:
         """What was fetched or removed is told by repository; what may be any without a name."""
         events = self.listen("?topics=changed")
-        self.ring(row(outcome="miss"))
-        self.ring(row())
+        self.pending(row(outcome="miss"))
+        self.pending(row())
         where = Repository(UpstreamIdentity("docker.io"), "b")
         self.changes.forget(Forgotten(Kind.TAG, (where, "latest"), 1))
         self.changes.forget(Forgotten(Kind.RIGHT, RepositoryContent(where, Digest.of(b"")), 1))
@@ -337,9 +339,9 @@ class TopicTests(EventCase):
     def test_very_many_requests(self) -> None:
         """Of more requests than are looked at, what they fetched may be anywhere."""
         events = self.listen("?topics=changed")
-        self.ring(row(outcome="miss"))
+        self.pending(row(outcome="miss"))
         for _ in range(MOST_ROWS):
-            self.ring(row())
+            self.pending(row())
         self.wait(2)
         self.assertEqual(events.take(), [("changed", {"repositories": []})])
 
@@ -371,11 +373,11 @@ class ReturnTests(EventCase):
     def test_gap(self) -> None:
         """What was missed is told, if it is still known."""
         events = self.listen("?topics=request")
-        self.ring(row(reference="seen"))
+        self.pending(row(reference="seen"))
         self.wait()
         events.take()
         events.client.leave()
-        self.ring(row(reference="missed"))
+        self.pending(row(reference="missed"))
         again = self.listen("?topics=request", f"Last-Event-ID: {events.last_id}")
         ((_, items),) = again.take()
         self.assertEqual([each["reference"] for each in items], ["missed"])
@@ -391,12 +393,12 @@ class ReturnTests(EventCase):
         query = "?topics=request,job,changed"
         events = self.listen(query)
         events.take()
-        self.ring(row(outcome="miss", reference="early"))
+        self.pending(row(outcome="miss", reference="early"))
         self.changes.note(Changed("docker.io", "swept"))
         self.answers["jobs"] = {"items": [{"id": "1"}]}
         self.clock.advance(STEP)
         self.assertEqual([name for name, _ in events.take()], ["request", "job"])
-        self.ring(row(reference="late"))
+        self.pending(row(reference="late"))
         told = dict(self.come_back(events, query).take())
         self.assertEqual([each["reference"] for each in told["request"]], ["late"])
         names = ["docker.io/library/alpine", "docker.io/swept"]
@@ -405,7 +407,7 @@ class ReturnTests(EventCase):
     def test_goodbye_during_a_look(self) -> None:
         """A stream that ends while images are looked up has not told the requests."""
         events = self.listen("?topics=request,job")
-        self.ring(row(reference=ALPINE, kind="blob"))
+        self.pending(row(reference=ALPINE, kind="blob"))
         self.known.wait = Deferred()
         self.wait()
         self.hub.stopService()
@@ -448,9 +450,9 @@ class AccountTests(EventCase):
         """An account is told of what it may pull, and of its own requests."""
         events = self.listen("?topics=request,changed", f"Authorization: {ALICE}")
         root = self.listen("?topics=request", f"Authorization: {ROOT}")
-        self.ring(row(account="bob", outcome="miss"))
-        self.ring(row(repository="secret", account="bob", outcome="miss"))
-        self.ring(row(repository="secret", account="alice", outcome="denied", status=403))
+        self.pending(row(account="bob", outcome="miss"))
+        self.pending(row(repository="secret", account="bob", outcome="miss"))
+        self.pending(row(repository="secret", account="alice", outcome="denied", status=403))
         self.wait(2)
         told = dict(events.take())
         self.assertEqual(told["changed"], {"repositories": ["docker.io/library/alpine"]})

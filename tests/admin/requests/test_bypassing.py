@@ -90,8 +90,8 @@ class TableTests(SynchronousTestCase):
         """However many addresses come, so many are known: those that were heard of last."""
         counts = ClientCounts(most=10)
         for number in range(1000):
-            counts(row(peer=f"2001:db8::{number:x}", arrived=_BEGAN + number, **DENIED))
-            counts(row(peer="192.0.2.1", arrived=_BEGAN + number, **DENIED))
+            counts.take([row(peer=f"2001:db8::{number:x}", arrived=_BEGAN + number, **DENIED)])
+            counts.take([row(peer="192.0.2.1", arrived=_BEGAN + number, **DENIED)])
         self.assertEqual(len(counts), 10)
         self.assertIn("192.0.2.1", counts.known())
         self.assertIn("2001:db8::3e7", counts.known())
@@ -101,18 +101,18 @@ class TableTests(SynchronousTestCase):
         """Who is simply served takes no place; who had trouble is counted from then on."""
         counts = ClientCounts()
         for _ in range(3):
-            counts(row(peer="a", **BLOB))
+            counts.take([row(peer="a", **BLOB)])
         self.assertEqual(len(counts), 0)
-        counts(row(peer="a", **ERROR))
-        counts(row(peer="a", **BLOB))
+        counts.take([row(peer="a", **ERROR)])
+        counts.take([row(peer="a", **BLOB)])
         self.assertEqual(counts.known()["a"].layers, 1)
 
     def test_bypassing(self) -> None:
         """Those that pass by, the latest first; a unix socket has no address."""
         counts = ClientCounts()
-        counts(row(peer="a", **DENIED))
-        counts(row(peer="b", arrived=_BEGAN + 1, **ERROR))
-        counts(row(peer="c"))
-        counts(row(peer="", **DENIED))
+        counts.take([row(peer="a", **DENIED)])
+        counts.take([row(peer="b", arrived=_BEGAN + 1, **ERROR)])
+        counts.take([row(peer="c")])
+        counts.take([row(peer="", **DENIED)])
         found = [(each.peer, how.reason) for each, how in counts.bypassing(_LATER + 1)]
         self.assertEqual(found, [("b", "failed"), ("a", "challenged")])

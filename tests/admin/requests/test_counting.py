@@ -6,6 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.admin.requests.counting import MOST_NAMES, CountHistory, RequestCounting
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.written_behind import INTERVAL
 from regcache.counts import SPANS, CountBatch, NameKind, Sums
 from regcache.store.count_file import CountFile
@@ -21,7 +22,8 @@ class CountingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.fetched: dict[str, int] = {}
-        self.counting = RequestCounting(lambda: self.fetched)
+        self.pending = PendingRecords()
+        self.counting = RequestCounting(lambda: self.fetched, self.pending)
 
     def take(self) -> CountBatch:
         """What was counted."""
@@ -29,11 +31,11 @@ class CountingTests(SynchronousTestCase):
 
     def test_sums(self) -> None:
         """Requests, hits, failures and bytes are counted by upstream."""
-        self.counting(row())
-        self.counting(row(outcome="miss", body_bytes=500))
-        self.counting(row(outcome="error", status=502, body_bytes=0))
-        self.counting(row(outcome="denied", status=401, shows_login=False, upstream=""))
-        self.counting(row(is_distribution=False))
+        self.pending(row())
+        self.pending(row(outcome="miss", body_bytes=500))
+        self.pending(row(outcome="error", status=502, body_bytes=0))
+        self.pending(row(outcome="denied", status=401, shows_login=False, upstream=""))
+        self.pending(row(is_distribution=False))
         self.fetched["docker.io"] = 600
         batch = self.take()
         self.assertEqual(batch.upstreams["docker.io"], Sums(1500, 600, 3, 1, 1))
@@ -44,11 +46,11 @@ class CountingTests(SynchronousTestCase):
     def test_names(self) -> None:
         """What succeeded is counted by repository, and all that concerns an account by it."""
         bob = (NameKind.PRINCIPAL, "bob")
-        self.counting(row(account="bob", is_pull=True))
-        self.counting(row(reference="sha256:ab", outcome="miss"))
-        self.counting(row(repository="made/up", outcome="error", status=404))
-        self.counting(row(repository="made/up", outcome="error", status=404, account="bob"))
-        self.counting(row(is_distribution=False, account="bob", body_bytes=5))
+        self.pending(row(account="bob", is_pull=True))
+        self.pending(row(reference="sha256:ab", outcome="miss"))
+        self.pending(row(repository="made/up", outcome="error", status=404))
+        self.pending(row(repository="made/up", outcome="error", status=404, account="bob"))
+        self.pending(row(is_distribution=False, account="bob", body_bytes=5))
         names = self.take().names
         self.assertEqual(names[REPOSITORY], Sums(2000, 1000, 2, 1, 0, 1))
         self.assertEqual(names[bob], Sums(2005, 0, 2, 1, 0, 1))
@@ -57,7 +59,7 @@ class CountingTests(SynchronousTestCase):
     def test_overfilled(self) -> None:
         """Of too many names further ones are not counted by name."""
         for number in range(MOST_NAMES + 50):
-            self.counting(row(repository=f"r{number}"))
+            self.pending(row(repository=f"r{number}"))
         batch = self.take()
         self.assertEqual(len(batch.names), MOST_NAMES)
         self.assertEqual(batch.upstreams["docker.io"].requests, MOST_NAMES + 50)
@@ -66,8 +68,8 @@ class CountingTests(SynchronousTestCase):
         """The last hour: requests, failures, and the time in which half of them began."""
         self.assertEqual(self.counting.hour(NOW), (0, 0, None))
         for milliseconds in (1, 10, 1000):
-            self.counting(row(first_byte=milliseconds / 1000))
-        self.counting(row(first_byte=None, outcome="error", status=502))
+            self.pending(row(first_byte=milliseconds / 1000))
+        self.pending(row(first_byte=None, outcome="error", status=502))
         self.take()
         hour = self.counting.hour(NOW)
         self.assertEqual((hour.requests, hour.failed), (4, 1))
@@ -78,7 +80,7 @@ class CountingTests(SynchronousTestCase):
     def test_hostile_times(self) -> None:
         """Times that no clock gives are counted, too."""
         for seconds in (-5.0, 0.0, 1e9, float("inf")):
-            self.counting(row(first_byte=seconds))
+            self.pending(row(first_byte=seconds))
         self.take()
         self.assertEqual(self.counting.hour(NOW).requests, 4)
 
@@ -109,7 +111,8 @@ class HistoryTests(SynchronousTestCase):
     def make(self, file: CountFile) -> CountHistory:
         """A history that runs."""
         pool: Any = ImmediatePool()
-        counting = RequestCounting(lambda: {})
+        self.pending = PendingRecords()
+        counting = RequestCounting(lambda: {}, self.pending)
         history = CountHistory(
             counting, file, pool=pool, clock=self.clock, disk=lambda: self.stored
         )
@@ -124,7 +127,7 @@ class HistoryTests(SynchronousTestCase):
 
     def test_interval(self) -> None:
         """What was counted is in the file some seconds later."""
-        self.history.counting(row())
+        self.pending(row())
         self.assertEqual(self.requests(), 0)
         self.clock.advance(INTERVAL)
         self.assertEqual(self.requests(), 1)
@@ -133,7 +136,7 @@ class HistoryTests(SynchronousTestCase):
         """What cannot be written is written with what follows, and that is said once."""
         self.file.broken = True
         for _ in range(3):
-            self.history.counting(row(account="bob"))
+            self.pending(row(account="bob"))
             self.clock.advance(INTERVAL)
         self.assertEqual(self.requests(), 0)
         self.file.broken = False
@@ -153,7 +156,7 @@ class HistoryTests(SynchronousTestCase):
     def test_week(self) -> None:
         """The sums of a week are there for who asks at once."""
         self.assertEqual(self.history.week, {})
-        self.history.counting(row())
+        self.pending(row())
         self.clock.pump([INTERVAL] * 14)
         self.assertEqual(self.history.week["docker.io"].requests, 1)
 
@@ -161,6 +164,6 @@ class HistoryTests(SynchronousTestCase):
         """A stop writes what was counted."""
         path = self.mktemp()
         history = self.make(CountFile(path))
-        history.counting(row())
+        self.pending(row())
         self.successResultOf(history.stopService())
         self.assertEqual(CountFile(path).by_upstream(60, 0)["docker.io"].requests, 1)

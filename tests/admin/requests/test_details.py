@@ -11,6 +11,7 @@ from regcache.admin.requests.details import (
     MOST_UPSTREAMS,
     RequestDetails,
 )
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.ring import RequestRing
 from regcache.admin.requests.verdicts import verdict_of
 from regcache.interfaces import Wait
@@ -113,10 +114,11 @@ class DetailsTests(SynchronousTestCase):
 
     def test_overfilled(self) -> None:
         """The last 500 slow or failed ones are kept with all that is known; rows have not."""
-        ring = RequestRing()
+        pending = PendingRecords()
+        ring = RequestRing(pending)
         for number in range(MOST_DETAILED + 100):
-            ring(row(seconds=40.0, flow=flow(Wait.CLIENT, 1.0)))
-            ring(row(seconds=0.1, timings=timings(dns=0.1)))
+            pending(row(seconds=40.0, flow=flow(Wait.CLIENT, 1.0)))
+            pending(row(seconds=0.1, timings=timings(dns=0.1)))
             if number == 0:
                 first = ring.ended()[0]
         self.assertEqual(len(ring.details), MOST_DETAILED)

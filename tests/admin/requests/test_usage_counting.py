@@ -10,6 +10,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.access.quotas import QuotaBook
+from regcache.admin.requests.pending import PendingRecords
 from regcache.admin.requests.usage_counting import (
     MOST_OTHERS,
     UsageCounting,
@@ -29,6 +30,7 @@ from regcache.usage import (
     UsageRow,
     address_class,
 )
+from regcache.web.records import refused_record
 from tests.admin.requests.rows import row
 from tests.support.pools import ImmediatePool
 
@@ -49,8 +51,10 @@ class UsageCase(SynchronousTestCase):
     def start(self) -> None:
         """A new process."""
         self.book = QuotaBook(self.clock, self.days)
+        self.known = {"alice", "bob"}
+        self.pending = PendingRecords()
         self.counting = UsageCounting(
-            self.clock, self.days, self.book, lambda name: name in ("alice", "bob")
+            self.days, self.book, lambda name: name in self.known, self.pending
         )
 
     def key(self, account: str, address_class: str = "", upstream: str = "docker.io") -> UsageKey:
@@ -73,7 +77,7 @@ class CountingTests(UsageCase):
             {"peer": "unix"},
             {"peer": "10.1.2.3", "status": 304, "body_bytes": 0},
         ):
-            self.counting(row(**({"peer": "8.8.8.8"} | changes)))  # type: ignore[arg-type]
+            self.pending(row(**({"peer": "8.8.8.8"} | changes)))  # type: ignore[arg-type]
         self.assertEqual(
             self.counting.take(),
             {
@@ -90,21 +94,94 @@ class CountingTests(UsageCase):
     def test_overfilled(self) -> None:
         """Accounts of a token server are told apart up to a bound, our own ones always."""
         for number in range(MOST_OTHERS + 50):
-            self.counting(row(account=f"job-{number}", body_bytes=1))
-        self.counting(row(account="alice"))
+            self.pending(row(account=f"job-{number}", body_bytes=1))
+        self.pending(row(account="alice"))
         batch = self.counting.take()
         self.assertEqual(len(batch), MOST_OTHERS + 2)
         self.assertEqual(batch[self.key(OTHERS)].served, 50)
         self.assertEqual(batch[self.key("alice")].requests, 1)
         self.assertEqual(self.book.used("job-5000"), ServedTo(0, 0))
         self.book.begin("job-5000", 7, lambda: 40)
-        self.counting(row(account="job-5000", serial=7, body_bytes=40))
+        self.pending(row(account="job-5000", serial=7, body_bytes=40))
         self.assertEqual(self.book.used("job-5000"), ServedTo(0, 0))
         self.counting.take()
         self.clock.advance(86_400)
-        self.counting(row(account="job-5000"))
+        self.pending(row(account="job-5000", arrived=self.clock.seconds()))
         (key,) = self.counting.take()
         self.assertEqual(key.account, "job-5000")
+
+    def test_midnight(self) -> None:
+        """What waits at midnight counts on the day on which it ended, whoever asks when."""
+        midnight = self.days.next_day(NOW)
+        for account in ("alice", "", "job-1"):
+            for end in (midnight - 0.5, midnight + 0.5):
+                self.clock.advance(max(0.0, end - self.clock.seconds()))
+                self.pending(row(account=account, arrived=end - 0.004, peer="unix"))
+        tomorrow = self.days.day(midnight)
+        batch = self.counting.take()
+        days = sorted((key.account, key.day, each.requests) for key, each in batch.items())
+        self.assertEqual(
+            days,
+            [
+                (name, day, 1)
+                for name in ("alice", NOBODY, "job-1")
+                for day in (self.today, tomorrow)
+            ],
+        )
+
+    def test_late(self) -> None:
+        """What ended before midnight and is taken away after it is none of the new day's."""
+        self.pending(row(account="alice", arrived=self.days.next_day(NOW) - 1))
+        self.clock.advance(86_400)
+        self.assertEqual([key.day for key in self.counting.take()], [self.today])
+
+    def fill(self) -> None:
+        """So many accounts of a token server came that no other is told apart."""
+        for number in range(MOST_OTHERS):
+            self.pending(row(account=f"job-{number}"))
+        self.counting.take()
+
+    def test_removed(self) -> None:
+        """What an account had before it was removed is its own, though it is added up later."""
+        self.fill()
+        self.pending(row(account="alice"))
+        self.known.clear()
+        self.assertEqual(self.counting.take(), {self.key("alice"): Usage(1, 0, 1000)})
+        self.assertEqual(self.book.used("alice"), ServedTo(1000, 1000))
+
+    def test_added(self) -> None:
+        """What counted for nobody alone still does after its account became one of ours."""
+        self.fill()
+        self.pending(row(account="carol"))
+        self.known.add("carol")
+        self.pending(row(account="carol"))
+        self.assertEqual(
+            self.counting.take(),
+            {self.key(OTHERS): Usage(1, 0, 1000), self.key("carol"): Usage(1, 0, 1000)},
+        )
+        self.assertEqual(self.book.used("carol"), ServedTo(1000, 1000))
+
+    def test_next_day(self) -> None:
+        """What counted for nobody alone still does once another day has begun for another."""
+        self.fill()
+        self.pending(row(account="carol"))
+        self.pending(row(account="alice", arrived=NOW + 86_400))
+        self.assertEqual(
+            {key.account: key.day for key in self.counting.take()},
+            {OTHERS: self.today, "alice": self.days.day(NOW + 86_400)},
+        )
+
+    def test_quota(self) -> None:
+        """A quota has what an answer sent as soon as it has ended."""
+        self.book.begin("alice", 7, lambda: 900)
+        self.assertEqual(self.book.used("alice"), ServedTo(900, 900))
+        self.pending(row(account="alice", serial=7))
+        self.assertEqual(self.book.used("alice"), ServedTo(1000, 1000))
+
+    def test_refused(self) -> None:
+        """What was refused before it was a request counts on its day, too."""
+        self.pending(refused_record(None, "no request", 400, listener="443", now=NOW))
+        self.assertEqual(self.counting.take(), {self.key(NOBODY, AddressClass.LOCAL, ""): Usage(1)})
 
     def test_addresses(self) -> None:
         """Every address is of one of three classes, whatever stands in the place of one."""
@@ -202,28 +279,28 @@ class HistoryTests(UsageCase):
     def test_interval(self) -> None:
         """What was counted is in the file some seconds later, within ten in any case."""
         self.assertLess(2 * INTERVAL, 10.5)
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.assertEqual(self.served(), 0)
         self.clock.advance(INTERVAL)
         self.assertEqual(self.rows(), [(self.key("alice"), Usage(1, 0, 1000, 0, 0))])
 
     def test_killed(self) -> None:
         """A process that is killed loses what was not written, and counts nothing twice."""
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.clock.advance(INTERVAL)
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.history._loop.stop()
         self.history.running = False
         self.start()
         self.assertEqual(self.book.used("alice"), ServedTo(1000, 1000))
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.clock.advance(INTERVAL)
         self.assertEqual(self.served(), 2000)
         self.assertEqual(self.book.used("alice"), ServedTo(2000, 2000))
 
     def test_stop(self) -> None:
         """A stop writes what was counted."""
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.successResultOf(self.history.stopService())
         self.assertEqual(self.served(), 1000)
 
@@ -231,7 +308,7 @@ class HistoryTests(UsageCase):
         """What cannot be written is kept, and written with what follows; the quotas go on."""
         self.file.cannot_write = True
         for _ in range(3):
-            self.counting(row(account="alice"))
+            self.pending(row(account="alice"))
             self.clock.advance(INTERVAL)
         self.assertEqual(self.served(), 0)
         self.assertEqual(self.book.used("alice"), ServedTo(3000, 3000))
@@ -243,7 +320,7 @@ class HistoryTests(UsageCase):
         """An error that is no fault of the disk loses no batch either, and is logged once."""
         self.file.is_wrong = True
         for _ in range(3):
-            self.counting(row(account="alice"))
+            self.pending(row(account="alice"))
             self.clock.advance(INTERVAL)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.file.is_wrong = False
@@ -252,7 +329,7 @@ class HistoryTests(UsageCase):
 
     def test_wrong_at_the_start(self) -> None:
         """So it is while the file is read: the quotas go by what is counted until it can be."""
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.successResultOf(self.history.stopService())
         self.start(is_wrong=True)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
@@ -263,8 +340,8 @@ class HistoryTests(UsageCase):
 
     def test_no_text(self) -> None:
         """A name that the file cannot have is left out of it, and told; the rest is written."""
-        self.counting(row(account="\ud800"))
-        self.counting(row(account="alice"))
+        self.pending(row(account="\ud800"))
+        self.pending(row(account="alice"))
         with capturedLogs() as logs:
             self.clock.advance(INTERVAL)
         told = [formatEvent(each) for each in logs if each["log_level"] is LogLevel.error]
@@ -274,11 +351,11 @@ class HistoryTests(UsageCase):
 
     def test_unreadable(self) -> None:
         """A file that cannot be read stops nobody; what was in it counts when it can be."""
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.successResultOf(self.history.stopService())
         self.start(cannot_read=True)
         self.assertTrue(self.book.opened.open)
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.clock.advance(INTERVAL)
         self.assertEqual(self.book.used("alice"), ServedTo(1000, 1000))
         self.assertEqual(self.served(), 1000)
@@ -289,11 +366,11 @@ class HistoryTests(UsageCase):
 
     def test_slow_start(self) -> None:
         """Reading that takes long is done once, before anything is written."""
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.successResultOf(self.history.stopService())
         pool = SlowPool()
         self.start(pool)
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         self.clock.pump([INTERVAL] * 3)
         self.assertFalse(self.book.opened.open)
         for _ in range(10):
@@ -308,6 +385,6 @@ class HistoryTests(UsageCase):
 
     def test_rows(self) -> None:
         """Who asks is told what was counted until now."""
-        self.counting(row(account="alice"))
+        self.pending(row(account="alice"))
         rows = self.successResultOf(self.history.rows(ALL, 10))
         self.assertEqual([usage.served for _, usage in rows], [1000])

@@ -35,7 +35,7 @@ class EventCase(PullThroughCase):
         self.upstream = self.faulty_upstream()
         self.daemon = self.regcache(upstream_config(self.upstream.url))
         self.client = self.daemon.client()
-        self.admin = RegistryClient(f"http://127.0.0.1:{self.daemon.admin_port}")
+        self.admin = RegistryClient(f"http://127.0.0.1:{self.daemon.admin_port}", timeout=30.0)
 
     def listen(self, topics: str, last_id: str = "") -> HTTPResponse:
         """Begin a stream."""
@@ -123,6 +123,19 @@ class ReturnTests(EventCase):
         stream = self.listen("changed", last_id)
         self.read(stream, lambda each: each.data == {"repositories": [f"{UPSTREAM}/{REPOSITORY}"]})
         self.assertEqual(seen, [target.rpartition("/")[2] for target in asked])
+
+    def test_removed_upstream(self) -> None:
+        """A reload that removes an upstream is told by ``reset``, once."""
+        stream = self.listen("upstream")
+        self.read(stream, lambda each: each.data["name"] == UPSTREAM)
+        config = {**self.daemon.config, **upstream_config(self.upstream.url)}
+        config["upstreams"] = {"new.test": config["upstreams"][UPSTREAM]}
+        config["default_upstream"] = "new.test"
+        new = self.daemon.file.with_suffix(".new")
+        new.write_text(json.dumps(config))
+        new.rename(self.daemon.file)
+        (first, second) = self.read(stream, lambda each: each.name == "upstream")
+        self.assertEqual((first.name, second.data["name"]), ("reset", "new.test"))
 
     def test_restart(self) -> None:
         """Who comes back to another process is told to read all again."""

@@ -118,7 +118,7 @@ class EventCall:
             ),
             "request": lambda: RequestTopic(self.ring, self.images, since.requests),
             "upstream": lambda: ItemsTopic(
-                "upstream", self._look("upstreams", asked), 2.0, key="name"
+                "upstream", self._look("upstreams", asked), 2.0, key="name", resets=True
             ),
             "job": lambda: ItemsTopic("job", self._look("jobs", asked), 0.5, key="id"),
             "changed": lambda: ChangedTopic(self.ring, self.changes, since.fetches, since.changes),

@@ -69,22 +69,28 @@ class ItemsTopic:
     """Items of a list, each told whole whenever it is another one.
 
     :param key: the field that names an item.
+    :param resets: one that is gone is told, too: by ``reset``, since no item is left to tell.
     """
 
-    def __init__(self, name: str, look: Look, every: float, *, key: str) -> None:
+    def __init__(
+        self, name: str, look: Look, every: float, *, key: str, resets: bool = False
+    ) -> None:
         self.every = every
         self._name = name
         self._look = look
         self._key = key
+        self._resets = resets
         self._last: dict[str, str] = {}
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
-        """The items that are new, or others."""
+        """The items that are new, or others; ``reset`` comes first."""
         items = (await self._look(caller))["items"]
         texts = {item[self._key]: _text(item) for item in items}
         last, self._last = self._last, texts
+        gone = [TopicEvent("reset", {})] if self._resets and last.keys() - texts.keys() else []
         keyed = [(each[self._key], each) for each in items]
-        return [TopicEvent(self._name, each) for key, each in keyed if last.get(key) != texts[key]]
+        told = [TopicEvent(self._name, each) for key, each in keyed if last.get(key) != texts[key]]
+        return gone + told
 
 
 class TransferTopic:

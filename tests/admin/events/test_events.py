@@ -194,7 +194,7 @@ class StreamTests(EventCase):
         self.answers["upstreams"] = {"items": []}
         waiting.callback({"items": [{"name": "a"}]})
         self.wait(5)
-        self.assertEqual(events.take(), [("upstream", {"name": "a"})])
+        self.assertEqual(events.take(), [("upstream", {"name": "a"}), ("reset", {})])
 
 
 class EndTests(EventCase):
@@ -320,6 +320,17 @@ class TopicTests(EventCase):
         self.assertIn(("job", {"id": "1", "state": "running"}), told)
         self.assertIn(("upstream", {"name": "docker.io", "state": "down"}), told)
         self.assertEqual(len(told), 2)
+
+    def test_upstream_that_is_gone(self) -> None:
+        """Of an upstream that is not there any more a client is told to read all again."""
+        events = self.listen("?topics=upstream,job")
+        events.take()
+        self.answers["jobs"] = {"items": [{"id": "1"}]}
+        self.wait(3)
+        self.assertEqual(events.take(), [("job", {"id": "1"})])
+        self.answers |= {"jobs": {"items": []}, "upstreams": {"items": [{"name": "new"}]}}
+        self.wait(3)
+        self.assertEqual(events.take(), [("reset", {}), ("upstream", {"name": "new"})])
 
     def test_changed(self) -> None:
         """What was fetched or removed is told by repository; what may be any without a name."""

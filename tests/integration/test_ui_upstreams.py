@@ -1,5 +1,7 @@
 """The pages of upstreams and of the set-up of clients in a real browser."""
 
+import json
+
 from tests.integration.ui_base import DOWN, HUB, NGINX, UiCase, shelf
 
 
@@ -22,6 +24,27 @@ class UpstreamsTests(UiCase):
         self.assertEqual(len(shelf().registry.requests()), asked)
         self.pictures(tab, "upstreams")
         self.check(tab)
+
+    def test_reload(self) -> None:
+        """One that the configuration has now is shown, and one that it has not is not."""
+        for place in ("#/upstreams", "#/"):
+            tab = self.open(place)
+            tab.wait_text(HUB)
+            self.live(tab)
+            self.reload(added="added.test")
+            tab.wait_text("added.test")
+            self.reload()
+            tab.wait("!document.querySelector('main').innerText.includes('added.test')")
+            self.check(tab)
+
+    def reload(self, added: str = "") -> None:
+        """Have the daemon read its file, which has a further upstream."""
+        config = {**self.daemon.config, "upstreams": dict(self.daemon.config["upstreams"])}
+        if added:
+            config["upstreams"][added] = {"urls": ["http://127.0.0.1:1"]}
+        new = self.daemon.file.with_suffix(".new")
+        new.write_text(json.dumps(config))
+        new.rename(self.daemon.file)
 
     def test_test(self) -> None:
         """A test asks once, and tells its steps; the one that fails says why."""

@@ -28,3 +28,11 @@ export function rateLimit({ ratelimit, state }) {
   const left = limit == null ? t("limit.left", { remaining }) : t("limit.left.of", { remaining, limit });
   return html`<span class="small nw">${left}${resets ? html` <span class="t3">· ${t("limit.resets", { time: clock(resets) })}</span>` : ""}</span>`;
 }
+
+/** Take one that has changed; with one that is new the list is asked for anew. @param {import("../core/resource.js").Resource<any[]>} upstreams @param {import("../core/shapes.js").Upstream} changed */
+export function takeUpstream(upstreams, changed) {
+  if (!upstreams.value) return; // they are asked for just now
+  const isKnown = upstreams.value.some((each) => each.name === changed.name);
+  if (isKnown) upstreams.take(upstreams.value.map((each) => (each.name === changed.name ? changed : each)));
+  else upstreams.refresh();
+}

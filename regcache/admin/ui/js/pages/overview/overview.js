@@ -11,7 +11,7 @@ import { every, rarely } from "../../core/timer.js";
 import { changedTransfers } from "../../core/transfer_list.js";
 import { notices, verdict } from "../../widgets/notices.js";
 import { skeleton } from "../../widgets/panel.js";
-import { hasFailed } from "../../widgets/upstream_state.js";
+import { hasFailed, takeUpstream } from "../../widgets/upstream_state.js";
 import { DiskPanel } from "./disk.js";
 import { comingIn, mostServed, slowOrFailed, whoUsed } from "./lists.js";
 import { TrafficPanel } from "./traffic.js";
@@ -47,7 +47,7 @@ export function overviewPage() {
     view: () => view(shared.status, traffic, disk, lists),
     on: {
       transfer: (changes) => lists.transfers.take(changedTransfers(lists.transfers.value ?? [], changes)),
-      upstream: (changed) => lists.upstreams.take(replaced(lists.upstreams.value ?? [], changed)),
+      upstream: (changed) => takeUpstream(lists.upstreams, changed),
       request: (told) => {
         lists.slow.take(withNew(lists.slow.value ?? [], told));
         if (shared.status?.hour.requests === null) soon(); // who is not told how many there were
@@ -85,11 +85,6 @@ function newest(found) {
 /** @param {any[]} known @param {any[]} told */
 function withNew(known, told) {
   return newest([...told.filter((each) => each.slow || each.failed), ...known]);
-}
-
-/** @param {any[]} known @param {any} changed */
-function replaced(known, changed) {
-  return known.map((each) => (each.name === changed.name ? changed : each));
 }
 
 /**

@@ -7,6 +7,7 @@ import { paint } from "../../core/painting.js";
 import { Resource } from "../../core/resource.js";
 import { followJob } from "../../widgets/job.js";
 import { pageHead, panel, whenThere } from "../../widgets/panel.js";
+import { takeUpstream } from "../../widgets/upstream_state.js";
 import { upstreamPanel } from "./card.js";
 
 /** @typedef {import("../../core/shapes.js").Upstream} Upstream */
@@ -20,15 +21,10 @@ export function upstreamsPage() {
   return {
     title: () => t("nav.upstreams"),
     view: () => view(upstreams, tests),
-    on: { upstream: (changed) => take(upstreams, changed) },
+    on: { upstream: (changed) => takeUpstream(upstreams, changed) },
     refresh: () => upstreams.refresh(),
     close: () => upstreams.close(),
   };
-}
-
-/** @param {Resource<Upstream[]>} upstreams @param {Upstream} changed */
-function take(upstreams, changed) {
-  if (upstreams.value) upstreams.take(upstreams.value.map((each) => (each.name === changed.name ? changed : each)));
 }
 
 /** @param {Resource<Upstream[]>} upstreams @param {Tests} tests */

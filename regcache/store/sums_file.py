@@ -15,6 +15,7 @@ from urllib.parse import quote
 from twisted.logger import Logger
 
 from regcache.store.aside import Aside
+from regcache.store.index_opening import empty_log
 
 #: What SQLite puts beside a database.
 _BESIDE = ("-wal", "-shm")
@@ -95,7 +96,13 @@ class SumsFile:
             return connection.execute(query, arguments).fetchall() if version else []
 
     def failed(self, error: sqlite3.Error) -> OSError:
-        """The error to raise; a damaged file is out of the way after that."""
+        """The error to raise; a damaged file is out of the way after that.
+
+        On a full disk it stays open: the next change is written over former ones in its log.
+        """
+        if self._connection is not None and _is_full(error):
+            empty_log(self._connection)
+            return OSError(errno.ENOSPC, f"{self.path}: {error}")
         self.close()
         if _is_damage(error):
             self._begin_anew(str(error))
@@ -121,6 +128,7 @@ class SumsFile:
             for pragma in self._pragmas:
                 connection.execute(pragma)
             connection.executescript(self._schema)
+            empty_log(connection)
         except BaseException:
             connection.close()
             raise
@@ -134,6 +142,10 @@ class SumsFile:
         for path in (self.path, *(self.path + end for end in _BESIDE)):
             with suppress(FileNotFoundError):
                 os.unlink(path)
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -246,6 +246,26 @@ class IllDiskTests(MeanwhileCase):
         self.assertEqual(self.unusual(self.calls.ask_all()), set())
         self.pull()
 
+    def test_counted_on_a_full_disk(self) -> None:
+        """What is served while the disk is full is noted, and is known after a stop."""
+        blob = self.upstream.add_generated_blob(REPOSITORY, MIB, "counted")
+
+        def serve(count: int) -> None:
+            for _ in range(count):
+                answer = self.client.get(f"/v2/{REPOSITORY}/blobs/{blob.digest}")
+                self.assertEqual(len(answer.body), MIB)
+
+        serve(1)
+        wait_until(lambda: self.served() >= MIB, "it is noted")
+        self.fill_up()
+        serve(3)
+        wait_until(lambda: self.served() >= 4 * MIB, "it is noted on a full disk", 20)
+        serve(3)
+        self.assertEqual(self.daemon.stop(), 0)
+        (self.mount / "others").unlink()
+        self.start()
+        self.assertGreaterEqual(self.served(), 7 * MIB)
+
     def test_full_from_the_beginning(self) -> None:
         """Where nothing was ever counted, nothing was."""
         self.assertEqual(self.daemon.stop(), 0)

@@ -33,6 +33,7 @@ class WrittenBehind(Generic[Batch, Told]):
     :param add: writes a batch, in a thread; raises OSError if the disk fails. It gives something.
     :param merge: makes one batch of an earlier and a later one.
     :param what: that is written, for the log.
+    :ivar is_failing: the last batch could not be written.
     """
 
     _log = Logger()
@@ -51,7 +52,7 @@ class WrittenBehind(Generic[Batch, Told]):
         self._what = what
         self._turn = DeferredLock()
         self._waiting: Batch | None = None
-        self._is_failing = False
+        self.is_failing = False
 
     def keep(self, batch: Batch) -> Batch:
         """Keep a batch for the next time. All that is kept."""
@@ -74,7 +75,7 @@ class WrittenBehind(Generic[Batch, Told]):
         return running
 
     def _wrote(self, told: Told) -> Told:
-        self._is_failing = False
+        self.is_failing = False
         return told
 
     def _not_written(self, failure: Failure, batch: Batch) -> None:
@@ -84,11 +85,11 @@ class WrittenBehind(Generic[Batch, Told]):
 
     def say(self, failure: Failure) -> None:
         """Say that the file fails, once until it is well again."""
-        if not self._is_failing and failure.check(OSError):
+        if not self.is_failing and failure.check(OSError):
             self._log.warn("{what} cannot be written: {why}", what=self._what, why=failure.value)
-        elif not self._is_failing:
+        elif not self.is_failing:
             self._log.failure("{what} cannot be written", failure=failure, what=self._what)
-        self._is_failing = True
+        self.is_failing = True
 
 
 class WritingService(Service):
@@ -117,7 +118,12 @@ class WritingService(Service):
         super().stopService()
         if self._loop.running:
             self._loop.stop()
-        return self.write().addCallback(lambda _: self._behind.run(self._close))
+        writing = self.write().addCallback(lambda _: self._write_again())
+        return writing.addCallback(lambda _: self._behind.run(self._close))
+
+    def _write_again(self) -> "Deferred[Any] | None":
+        """On a full disk the file has made room in itself when a change of it has failed."""
+        return self.write() if self._behind.is_failing else None
 
     def _write_now(self) -> None:
         # Not returned: while a disk is slow the next batch is taken in time.

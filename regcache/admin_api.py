@@ -140,10 +140,9 @@ class AdminParts:
 
 def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) -> Api:
     """Make the API."""
-    jobs = parts.jobs
+    jobs, history = parts.jobs, parts.history
     sessions = Sessions(engine.short_lived.entries, engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
-    history = parts.history
     storage = admin_storage.StorageSources(engine, current, parts.sums, lambda: history.growth)
     sources = _Sources(engine, current, parts=parts, storage=storage)
     catalogued = sources.catalogued()

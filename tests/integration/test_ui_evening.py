@@ -147,4 +147,7 @@ class UiEveningTests(UiCase):
         tab.click("dialog button[type=submit]")
         tab.wait_text("cannot be reached: connection refused")
         self.shot(tab, "pull-failed")
+        self.check_access(tab)
+        tab.click("dialog .do button", "Try again")
+        tab.wait(f"document.querySelector('dialog input[name=image]').value === '{OTHER}/{SITE}:2'")
         self.close_dialog(tab)

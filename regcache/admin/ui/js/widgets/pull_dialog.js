@@ -55,6 +55,12 @@ class PullDialog {
     this.done?.();
   }
 
+  /** Ask once more, with what was typed. */
+  again() {
+    this.job = null;
+    paint();
+  }
+
   view() {
     return this.job ? this.running(this.job) : this.asking();
   }
@@ -100,6 +106,7 @@ class PullDialog {
       title: html`${name}:${reference}`,
       content: html`${this.problem ? failure(this.problem) : nothing}${job ? jobProgress(job) : skeleton(1)}<p class="t3 small">${hasEnded(job) ? nothing : t("pull.goes.on")}</p>`,
       buttons: html`${job ? cancelButton(job) : nothing}<button class="btn" type="button" autofocus @click=${closeDialog}>${t("close")}</button>
+        ${job && hasEnded(job) && job.state !== "done" ? html`<button class="btn p" type="button" @click=${() => this.again()}>${t("again")}</button>` : nothing}
         ${job?.state === "done" && href ? html`<a class="btn p" href=${href} @click=${closeDialog}>${t("pull.show")}</a>` : nothing}`,
     });
   }

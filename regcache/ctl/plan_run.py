@@ -98,7 +98,7 @@ def show_plan(printer: Printer, plan: Mapping[str, Any]) -> None:
     _show_skipped(printer, plan)
     if plan["partials"]:
         downloads = _counted(plan["partials"], "unfinished download")
-        printer.line(f"and {downloads}: {size_text(plan['partial_bytes'])}")
+        printer.line(f"{downloads}: {size_text(plan['partial_bytes'])}")
     if _removes(plan):
         others = f", and parts of {len(parts)} that stay" if parts else ""
         printer.line(

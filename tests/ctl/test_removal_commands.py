@@ -348,7 +348,7 @@ class SweepTests(RemovalCase):
         self.daemon.answer(MAKE_PLAN, plan_of(items=[], images=0, tags=0, **left))
         code, out, _ = self.run_work(purge, "purge", "--yes")
         self.assertEqual((code, self.calls()[:2]), (0, ["plans", "plans/run"]))
-        self.assertEqual(out.splitlines()[0], "and 2 unfinished downloads: 2.0 MiB")
+        self.assertEqual(out.splitlines()[0], "2 unfinished downloads: 2.0 MiB")
 
     def test_purge(self) -> None:
         """Everything, or what an upstream has."""

@@ -9,7 +9,8 @@ purge, of a sweep by age, and of one down to half of what is stored, with all us
 import argparse
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -74,23 +75,30 @@ async def measure(index: SqliteIndex) -> dict[str, tuple[float, float]]:
     return found
 
 
-async def run(reactor: Any, path: str) -> None:
-    """Measure, and print."""
+@asynccontextmanager
+async def opened(reactor: Any, path: str) -> AsyncIterator[SqliteIndex]:
+    """An index, with threads of its own."""
     pools = [WorkPool(reactor, name, 1) for name in ("index", "disk")]
     for pool in pools:
         pool.startService()
     index = SqliteIndex(IndexFile(path), *pools, reactor)
     await index.open()
     try:
-        for name, (seconds, held) in (await measure(index)).items():
-            over = seconds > PLAN_IN or held > HELD_FOR
-            print(f"{name}: {seconds * 1000:.0f} ms, reactor held {held * 1000:.1f} ms", "!" * over)
+        yield index
     finally:
         await index.close()
         for pool in pools:
             stopping: Any = pool.stopService()
             if isinstance(stopping, Deferred):
                 await stopping
+
+
+async def run(reactor: Any, path: str) -> None:
+    """Measure, and print."""
+    async with opened(reactor, path) as index:
+        for name, (seconds, held) in (await measure(index)).items():
+            over = seconds > PLAN_IN or held > HELD_FOR
+            print(f"{name}: {seconds * 1000:.0f} ms, reactor held {held * 1000:.1f} ms", "!" * over)
 
 
 def main() -> None:

@@ -71,6 +71,8 @@ class RemovalEffect:
     :ivar tags: tags of the repository that are removed.
     :ivar withdrawn: digests to which the repository loses its right.
     :ivar gone: contents that leave the disk, since nothing else needs them.
+    :ivar going: digests of manifests that leave it in a further step of their own.
+    :ivar unfinished: whether further steps are left; those remove no tags.
     """
 
     found: bool = False
@@ -79,3 +81,5 @@ class RemovalEffect:
     tags: tuple[str, ...] = ()
     withdrawn: tuple[Digest, ...] = ()
     gone: tuple[GoneContent, ...] = ()
+    going: tuple[Digest, ...] = ()
+    unfinished: bool = False

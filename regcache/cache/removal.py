@@ -22,20 +22,28 @@ tidying       all subscribers have acknowledged     freeing: what they remembere
 freeing       a file is gone, or was not there      freeing the next one
 freeing       it was stored again meanwhile         that file stays; freeing the next one
 freeing       the last one is gone                  over: done
+freeing       the last one is gone, and the index   forgetting what goes in the next step
+              says that more goes
 freeing       the disk refuses                      over: failed; the next start tries again
+further step  the index cannot be written           over: failed; the rest is removed before the
+                                                    next removal, or at the next start
 any           the caller does not wait any more     as before, to its end
 any           the daemon is killed                  as :mod:`regcache.store.index_removal` says
 ============  ====================================  ==========================================
+
+Of an image of very much each step is like a removal of its own, but that nothing is named in it:
+:mod:`regcache.store.removed_contents` says what holds between two of them.
 
 Answers that are being sent get all of the removed content.
 """
 
 import errno
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import KW_ONLY, field, replace
+from functools import partial
 from typing import Protocol
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -48,7 +56,7 @@ from regcache.facts import in_blocks, in_units
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.interfaces import IBlobStore, IRemovalIndex
 from regcache.light_dataclass import dataclass
-from regcache.removals import RemovalEffect, RemovalTarget, RemovedKind
+from regcache.removals import GoneContent, RemovalEffect, RemovalTarget, RemovedKind
 from regcache.single_flight import Flights
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -59,13 +67,18 @@ MOST_FREED = 64
 MOST_MESSAGES = 64
 
 
-def _messages(repository: Repository, effect: RemovalEffect) -> Iterator[tuple[Kind, Hashable]]:
-    """The messages about what is to be forgotten."""
+def _messages(
+    repository: Repository | None, effect: RemovalEffect
+) -> Iterator[tuple[Kind, Hashable]]:
+    """The messages about what is to be forgotten.
+
+    :param repository: None where that is not known any more: all of its contents are forgotten.
+    """
     for tag in effect.tags:
         yield Kind.TAG, (repository, tag)
     gone = {each.digest for each in effect.gone}
     for digest in effect.withdrawn:
-        if digest in gone:
+        if repository is None or digest in gone:
             yield Kind.CONTENT, digest
         else:
             yield Kind.RIGHT, RepositoryContent(repository, digest)
@@ -118,6 +131,9 @@ class Removal:
     downloads: RunningDownloads
     _turns: DeferredLock = field(default_factory=DeferredLock, init=False)
     _flights: Flights[Removed] = field(init=False)
+    # Of an earlier process something may be left; of which repository is not known then.
+    _is_unfinished: bool = field(default=True, init=False)
+    _begun_in: Repository | None = field(default=None, init=False)
     gone: GoneLately = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,13 +142,15 @@ class Removal:
         self.forgetting.subscribe(self.gone)
 
     async def resume(self) -> None:
-        """Remove the files that an earlier process could not remove any more.
+        """Remove the files that an earlier process could not remove any more, and what else it
+        had begun to remove.
 
         Call it before anything else is asked for. Fails with OSError.
         """
         self.forgetting.removed.resume(await self.index.last_generation())
         while leaving := await self.index.leaving():
             await self._free(leaving)
+        await self._finish()
 
     async def look(self, target: RemovalTarget) -> RemovalEffect:
         """What a removal would do."""
@@ -159,9 +177,32 @@ class Removal:
     async def _in_turn(self, target: RemovalTarget, by: str) -> Removed:
         await self._turns.acquire()
         try:
+            await self._finish_earlier()
             return await self._remove(target, by)
         finally:
             self._turns.release()
+
+    async def _finish_earlier(self) -> None:
+        """Remove what is left of a removal that failed."""
+        try:
+            await self._finish()
+        except OSError as error:  # this one may make the room that it lacks
+            self._log.warn("an earlier removal cannot be finished yet: {why}", why=error)
+
+    async def _finish(self) -> list[GoneContent]:
+        """Remove what is left of a removal that was begun, step by step; what leaves the disk."""
+        gone: list[GoneContent] = []
+        while self._is_unfinished:
+            seen = await self.index.look_further()
+            effect = seen
+            if seen.found:
+                await self._forget(self._begun_in, seen)
+                effect = await self._change_index(self.index.remove_further, seen)
+                await self._forget(self._begun_in, effect)
+            self._is_unfinished = effect.unfinished
+            await self._free([each.digest for each in effect.gone])
+            gone += effect.gone
+        return gone
 
     async def _fetched_for(self, target: RemovalTarget) -> set[Repository]:
         """For which repositories what is to be removed is being fetched, or was in part."""
@@ -187,38 +228,44 @@ class Removal:
         if not seen.found:
             raise NotHereError(f"{target} is not here")
         await self._forget(target.repository, seen)
-        effect = await self._remove_from_index(target, seen)
+        effect = await self._change_index(partial(self.index.remove, target), seen)
         if effect.pinned:
             raise PinnedError(f"{target} is pinned by now")
         if not effect.found:
             raise NotHereError(f"{target} is not here any more")
+        self._begun_in = None if self._is_unfinished else target.repository
+        self._is_unfinished = self._is_unfinished or effect.unfinished
         self.gone.note_deleted(target.repository, effect, by)
         await self._forget(target.repository, effect)
         await self._free([each.digest for each in effect.gone])
-        freed = sum(in_blocks(each.size) for each in effect.gone)
+        gone = [*effect.gone, *(await self._finish() if effect.unfinished else ())]
+        freed = sum(in_blocks(each.size) for each in gone)
         self._log.info(
             "removed {target} for {by}: {tags} tags, {contents} manifests and blobs, {freed}",
             target=str(target),
             by=by or "somebody without an account",
             tags=len(effect.tags),
-            contents=len(effect.gone),
+            contents=len(gone),
             freed=in_units(freed),
         )
-        return Removed(tags=len(effect.tags), contents=len(effect.gone), freed=freed)
+        return Removed(tags=len(effect.tags), contents=len(gone), freed=freed)
 
-    async def _remove_from_index(self, target: RemovalTarget, seen: RemovalEffect) -> RemovalEffect:
+    async def _change_index(
+        self, change: "Callable[[int], Deferred[RemovalEffect]]", seen: RemovalEffect
+    ) -> RemovalEffect:
         generation = self.forgetting.removed.current
+        going = [*(each.digest for each in seen.gone), *seen.going]
         try:
-            return await self.index.remove(target, generation)
+            return await change(generation)
         except OSError as error:
-            if error.errno not in _FULL or not seen.gone:
+            if error.errno not in _FULL or not going:
                 raise
         # The index may say so later: requests for these files find out that they are gone.
-        for each in seen.gone:
-            await self.store.remove(each.digest)
-        return await self.index.remove(target, generation)
+        for digest in going:
+            await self.store.remove(digest)
+        return await change(generation)
 
-    async def _forget(self, repository: Repository, effect: RemovalEffect) -> None:
+    async def _forget(self, repository: Repository | None, effect: RemovalEffect) -> None:
         """Let all subscribers forget what is removed. Fails if one of them fails."""
         for number, (kind, key) in enumerate(_messages(repository, effect), 1):
             await self.forgetting.remove(kind, key)

@@ -133,14 +133,21 @@ class IRemovalIndex(Interface):
     """The facts that removals need: which repository has what."""
 
     def look(target: RemovalTarget) -> "Deferred[RemovalEffect]":
-        """What a removal would do. Nothing is changed."""
+        """What a removal would do at first. Nothing is changed."""
 
     def remove(target: RemovalTarget, generation: int) -> "Deferred[RemovalEffect]":
         """Remove it, unless it is pinned or not here: one transaction.
 
         ``generation`` is the number of the removal: results of earlier work are not recorded any
-        more. Contents to be removed from the disk are marked until :meth:`have_left`.
+        more. Contents to be removed from the disk are marked until :meth:`have_left`. Of what goes
+        along, as much goes as the index can do at once.
         """
+
+    def look_further() -> "Deferred[RemovalEffect]":
+        """What the next step of a removal that was begun would do, if anything is left of one."""
+
+    def remove_further(generation: int) -> "Deferred[RemovalEffect]":
+        """Do it: one more transaction. What is left is in the file, also after a restart."""
 
     def holds(content: RepositoryContent) -> "Deferred[bool]":
         """Whether a repository has content: by a link, a tag, or what lists it."""

@@ -42,7 +42,10 @@ class IPlanIndex(Interface):
         """
 
     def look(targets: Sequence[RemovalTarget]) -> "Deferred[Sequence[RemovalEffect]]":
-        """Give the effects of removals, one after the other; a bounded number."""
+        """Give the effects of the first steps of removals, one after the other.
+
+        Of so many of them as one job has time for, of one at least.
+        """
 
     def together(
         removals: Sequence[tuple[RemovalTarget, RemovalEffect]],

@@ -38,6 +38,7 @@ DELETE FROM repositories WHERE id = :id
     AND NOT EXISTS (SELECT 1 FROM links WHERE repository_id = :id)
     AND NOT EXISTS (SELECT 1 FROM withdrawn WHERE repository_id = :id)
     AND NOT EXISTS (SELECT 1 FROM pins WHERE repository_id = :id)
+    AND NOT EXISTS (SELECT 1 FROM following WHERE repository_id = :id)
 """
 
 _NEXT_TAG = "SELECT tag FROM tags WHERE repository_id = ? AND tag > ? ORDER BY tag LIMIT 1"

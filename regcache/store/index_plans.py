@@ -30,6 +30,7 @@ from regcache.store.index_removal import remove, undone
 from regcache.store.index_schema import digest_from_key
 from regcache.store.index_uses import MOST_REACHED
 from regcache.store.planned_parts import IS_SELECTED, NOT_PINNED, lost, staying
+from regcache.store.removed_blobs import begin_blobs
 
 STEP = 0.01
 """Seconds after which a step begins nothing more."""
@@ -359,13 +360,21 @@ def look(
     targets: Sequence[RemovalTarget],
     by_pattern: Callable[[Repository, str], bool],
 ) -> list[RemovalEffect]:
-    """The effects that removals would have, one after the other. Nothing is changed.
+    """The effects that the first steps of removals would have, one after the other.
+
+    Nothing is changed.
 
     :param by_pattern: whether a pattern pins a tag.
+    :returns: of so many of them as one step has time for, of one at least.
     """
-    begin(connection)  # before it, or the rollback would drop this temporary table each time
+    begin(connection)  # before it, or the rollback would drop these temporary tables each time
+    begin_blobs(connection)
+    end = time.perf_counter() + STEP
+    effects: list[RemovalEffect] = []
     with undone(connection):
-        return [
-            remove(connection, target, 0, partial(by_pattern, target.repository))
-            for target in targets
-        ]
+        for target in targets:
+            pinned = partial(by_pattern, target.repository)
+            effects.append(remove(connection, target, 0, pinned))
+            if time.perf_counter() >= end:
+                break
+    return effects

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from regcache.digests import Digest
 from regcache.store.catalogue_schema import CATALOGUE, LISTS
 from regcache.store.image_schema import IMAGES
+from regcache.store.removal_queue import FOLLOWING
 
 _ALGORITHM_BYTES = {"sha256": b"\x01", "sha512": b"\x02"}
 _ALGORITHM_NAMES = {code[0]: name for name, code in _ALGORITHM_BYTES.items()}
@@ -274,6 +275,7 @@ MIGRATIONS: Sequence[str] = (
     *(_FIRST, _CLOSED, _UPSTREAMS, _BLOCKS, _PLACES, _REMOVALS, _PROGRESS, CATALOGUE, _FETCHES),
     IMAGES,
     LISTS,
+    FOLLOWING,
 )
 """The n-th script turns version n - 1 into version n. Never change one that was released."""
 
@@ -305,6 +307,7 @@ _PROBES = (
     "SELECT last_used FROM summaries LIMIT 1",
     "SELECT count FROM pulls LIMIT 1",
     "SELECT changes FROM outdated LIMIT 1",
+    "SELECT part FROM following LIMIT 1",
 )
 
 

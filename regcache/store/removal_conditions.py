@@ -5,7 +5,11 @@ and ``:content``, the number of the content. What is being removed already is in
 (:func:`regcache.store.index_holdings.begin`): lists in that do not count any more.
 """
 
+import sqlite3
+
 from regcache.store.index_holdings import ABOVE
+from regcache.store.index_schema import digest_from_key
+from regcache.store.repository_pins import RepositoryPins
 
 HELD_ELSEWHERE = f"""
 EXISTS (
@@ -109,3 +113,60 @@ def of_each(condition: str, digest: str, content: str = "NULL") -> str:
     :param content: the one for the number of its content.
     """
     return condition.replace(":digest", digest).replace(":content", content)
+
+
+_LINKED_HERE = """
+SELECT 1 FROM links WHERE repository_id = ?
+    AND content_id = (SELECT id FROM contents WHERE digest = ?)
+"""
+
+
+class ContentConditions:
+    """What is asked of content in one repository.
+
+    :param repository: its number.
+    :ivar pins: of the repository.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, repository: int, pins: RepositoryPins
+    ) -> None:
+        self._connection = connection
+        self._repository = repository
+        self.pins = pins
+
+    def is_kept_here(self, digest: bytes) -> bool:
+        """Whether something in the repository keeps content there that is not named itself."""
+        if self._asks(TAGGED_HERE, digest) or self._asks(SHOWN_BY_OTHERS, digest):
+            return True
+        if self.pins.has(str(digest_from_key(digest))):
+            return True
+        return self._asks(LISTED_HERE, digest)
+
+    def is_tagged_here(self, digest: bytes) -> bool:
+        """Whether a tag of the repository names it."""
+        return self._asks(TAGGED_HERE, digest)
+
+    def is_linked_here(self, digest: bytes) -> bool:
+        """Whether the repository has got its right to content again."""
+        row = self._connection.execute(_LINKED_HERE, (self._repository, digest)).fetchone()
+        return row is not None
+
+    def is_of_others(self, digest: bytes, number: int) -> bool:
+        """Whether others have content, or what lists it, and this one has no right to it."""
+        names = {"repository": self._repository, "content": number, "digest": digest}
+        return bool(self._connection.execute(f"SELECT {IS_OF_OTHERS}", names).fetchone()[0])
+
+    def is_needed(self, digest: bytes, is_manifest: bool, named: bool) -> bool:
+        """Whether something else needs the bytes."""
+        if self.pins.cover(digest):
+            return True
+        if named:
+            return self._asks(HELD_ELSEWHERE, digest)
+        if self._asks(LISTED, digest):
+            return True
+        return is_manifest and self._asks(LINKED_OR_TAGGED_ELSEWHERE, digest)
+
+    def _asks(self, condition: str, digest: bytes) -> bool:
+        names = {"repository": self._repository, "digest": digest}
+        return bool(self._connection.execute(f"SELECT {condition}", names).fetchone()[0])

@@ -1,6 +1,5 @@
 """The part of the index that removals use."""
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -43,17 +42,22 @@ class RemovalIndex:
 
     def remove(self, target: RemovalTarget, generation: int) -> "Deferred[RemovalEffect]":
         """Remove it, unless it is pinned or not here."""
-        effects: list[RemovalEffect] = []
         pinned = self._pinned_tag(target)
+        removing = self._thread.write_for(index_removal.remove, target, generation, pinned)
+        return removing.addCallback(self._have_removed)
 
-        def change(connection: sqlite3.Connection) -> None:
-            effects[:] = [index_removal.remove(connection, target, generation, pinned)]
+    def look_further(self) -> "Deferred[RemovalEffect]":
+        """What the next step of a removal that was begun would do."""
+        return self._thread.read(index_removal.look_further)
 
-        def changed(_result: None) -> RemovalEffect:
-            self._removed()
-            return effects[0]
+    def remove_further(self, generation: int) -> "Deferred[RemovalEffect]":
+        """Do it."""
+        removing = self._thread.write_for(index_removal.remove_further, generation)
+        return removing.addCallback(self._have_removed)
 
-        return self._thread.write(change).addCallback(changed)
+    def _have_removed(self, effect: RemovalEffect) -> RemovalEffect:
+        self._removed()
+        return effect
 
     def holds(self, content: RepositoryContent) -> "Deferred[bool]":
         """Whether a repository has content."""

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from regcache.digests import Digest
 from regcache.removals import manifest_of
-from regcache.store import catalogue_summaries, index_holdings, index_removal
+from regcache.store import catalogue_summaries, index_holdings
 from regcache.store.catalogue_pins import View
 from regcache.store.identities import find_names
 from regcache.store.index_places import drop_place
 from tests.support.catalogued import CatalogueCase, MadeImage, image_of, index_of
 from tests.support.index_cases import repository_of
+from tests.support.removal_steps import remove_whole, removed
 
 REPOSITORIES = ("team/a", "team/b", "other/c")
 LAYERS = tuple((f"layer {number}", 10**number) for number in range(1, 5))
@@ -51,11 +52,6 @@ STEPS = st.lists(
 )
 
 
-def never(*_: object) -> bool:
-    """No pattern pins anything."""
-    return False
-
-
 def undone(connection: sqlite3.Connection, change: Callable[[], int]) -> int:
     """What a change comes to, which is not made."""
     connection.execute("SAVEPOINT tried")
@@ -87,7 +83,7 @@ class CacheStepsCase(CatalogueCase):
 
     def _remove(self, repository: str, image: MadeImage) -> None:
         target = manifest_of(repository_of(repository), image.digest)
-        self.successResultOf(self.index.removals.remove(target, 1))
+        removed(self, self.index, target)
 
     def _evict(self, digest: Digest) -> None:
         def change(connection: sqlite3.Connection) -> None:
@@ -114,7 +110,7 @@ class SumTests(CacheStepsCase):
             after = index_holdings.left_in(connection, repository, after)
             if after is None:
                 return freed
-            effect = index_removal.remove(connection, after, 1, never)
+            effect = remove_whole(connection, after)
             freed += sum(each.size for each in effect.gone)
 
     def check(self, connection: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@ from tests.support.index_cases import (
     repository_of,
 )
 from tests.support.index_cases import manifest_of as make_manifest
+from tests.support.removal_steps import combined, removed
 
 A, B, C = repository_of("a"), repository_of("b"), repository_of("c", QUAY)
 BASE, OWN, CONFIG = (Digest.of(name) for name in (b"base", b"own", b"config"))
@@ -71,14 +72,9 @@ class RemovalCase(SqliteIndexCase):
         self.successResultOf(self.index.record_tag(repository, tag, digest, 100.0))
 
     def remove(self, target: RemovalTarget) -> RemovalEffect:
-        """Remove it; a look before says what comes of that."""
+        """Remove it; a look before each step says what comes of that."""
         self.generation += 1
-        seen = self.successResultOf(self.index.removals.look(target))
-        done: RemovalEffect = self.successResultOf(
-            self.index.removals.remove(target, self.generation)
-        )
-        self.assertEqual(seen, done)
-        return done
+        return combined(removed(self, self.index, target, self.generation))
 
     def gone(self, target: RemovalTarget) -> set[Digest]:
         """Remove it; what leaves the disk."""

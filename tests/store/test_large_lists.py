@@ -23,6 +23,7 @@ from regcache.store.summary_maker import EVERY
 from tests.support.catalogued import LAYER, CatalogueCase, MadeImage
 from tests.support.index_cases import content_of, repository_of
 from tests.support.pools import ImmediatePool
+from tests.support.removal_steps import removed
 
 KEPT_EARLIER = 1024
 APP = "library/app"
@@ -112,10 +113,10 @@ class LargestTests(LargeListCase):
         self.store_last()
         target = manifest_of(repository_of(APP), self.made.digest)
         item = self.successResultOf(self.index.plans.image(self.made.digest))
-        effect = self.successResultOf(self.index.removals.remove(target, 1))
-        taken = sum(in_blocks(each.size) for each in effect.gone)
+        gone = [each for effect in removed(self, self.index, target) for each in effect.gone]
+        taken = sum(in_blocks(each.size) for each in gone)
         self.assertEqual((item.size, item.frees), (taken, taken))
-        self.assertEqual(len(effect.gone), MOST_DESCRIPTORS + 1)
+        self.assertEqual(len(gone), MOST_DESCRIPTORS + 1)
 
 
 class OlderIndexTests(LargeListCase):
@@ -153,6 +154,7 @@ class OlderIndexTests(LargeListCase):
             )
             connection.execute("DROP TRIGGER lists_completed")
             connection.execute("DROP TABLE partly_known")
+            connection.execute("DROP TABLE following")
             connection.execute("DELETE FROM outdated")
             connection.execute(f"PRAGMA user_version = {MIGRATIONS.index(LISTS)}")
         self.index = self.open()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from regcache.digests import Digest
 from regcache.facts import in_blocks
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
-from regcache.store import index_plans, index_removal, planned_removals
+from regcache.store import index_plans, planned_removals
 from regcache.store.planned_removals import RemovalWork
 from tests.store.test_catalogue_sums import (
     DIGESTS,
@@ -21,11 +21,11 @@ from tests.store.test_catalogue_sums import (
     REPOSITORIES,
     STEPS,
     CacheStepsCase,
-    never,
     undone,
 )
 from tests.support.catalogued import blob_named, image_of, index_of
 from tests.support.index_cases import repository_of
+from tests.support.removal_steps import make_steps_small, never, remove_whole
 
 TARGETS = st.lists(
     st.one_of(
@@ -54,13 +54,13 @@ def freed(connection: sqlite3.Connection, targets: Sequence[RemovalTarget]) -> d
     """What removals free, one after the other."""
     gone: dict[Digest, int] = {}
     for target in targets:
-        effect = index_removal.remove(connection, target, 1, never)
+        effect = remove_whole(connection, target)
         gone.update({each.digest: in_blocks(each.size) for each in effect.gone if each.size})
     return gone
 
 
-class PlannedRemovalTests(CacheStepsCase):
-    """Each was looked at alone."""
+class PlannedRemovalCase(CacheStepsCase):
+    """Compares what is shown with what is done."""
 
     def planned(
         self, connection: sqlite3.Connection, targets: Sequence[RemovalTarget]
@@ -82,6 +82,10 @@ class PlannedRemovalTests(CacheStepsCase):
         """What is shown is what is done."""
         shown = self.planned(connection, targets)
         self.assertEqual(shown, undone(connection, lambda: freed(connection, targets)))
+
+
+class PlannedRemovalTests(PlannedRemovalCase):
+    """Each was looked at alone."""
 
     def test_last_tags(self) -> None:
         """With the last of its tags an image goes, though each of them alone takes nothing."""
@@ -158,15 +162,32 @@ class PlannedRemovalTests(CacheStepsCase):
             self.patch(planned_removals, "MOST_ABOVE", most)
             self.assertLess(self.file.read(self.statements, targets), 12)
 
+
+class SmallStepTests(PlannedRemovalTests):
+    """The same where each removal takes many steps, of which only the first was looked at."""
+
+    def setUp(self) -> None:
+        """Nothing is here yet."""
+        super().setUp()
+        make_steps_small(self)
+
+
+class RandomTests(PlannedRemovalCase):
+    """Anything."""
+
     @settings(
         max_examples=int(os.environ.get("REGCACHE_EXAMPLES", "40")),
         deadline=None,
         derandomize="REGCACHE_EXAMPLES" not in os.environ,
     )
-    @given(STEPS, TARGETS)
-    def test_random(self, steps: list[tuple[object, ...]], targets: list[RemovalTarget]) -> None:
+    @given(STEPS, TARGETS, st.booleans())
+    def test_random(
+        self, steps: list[tuple[object, ...]], targets: list[RemovalTarget], small: bool
+    ) -> None:
         """Whatever is there, and whatever is removed of it, in any order."""
         self.setUp()
+        if small:
+            make_steps_small(self)
         for step in steps:
             self.apply(step)
         self.file.read(self.compare, list(dict.fromkeys(targets)))

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from regcache.digests import Digest
 from regcache.manifest_body import MOST_DESCRIPTORS
-from regcache.removals import RemovalTarget, manifest_of, tag_of
+from regcache.removals import RemovalEffect, RemovalTarget, manifest_of, tag_of
 from regcache.store import index_contents, index_removal, removed_blobs
 from regcache.store.index_contents import forget_content
 from regcache.store.index_triggers import MANY, without_triggers
@@ -22,10 +23,10 @@ from tests.store.test_catalogue_sums import (
     REPOSITORIES,
     STEPS,
     CacheStepsCase,
-    never,
 )
 from tests.store.test_large_lists import APP, LargeListCase, large_image
 from tests.support.index_cases import repository_of
+from tests.support.removal_steps import never, remove_whole
 
 TARGETS = st.one_of(
     st.builds(
@@ -52,7 +53,12 @@ def rows_of(connection: sqlite3.Connection) -> dict[str, list[Any]]:
     return {**found, "sqlite_master": sorted(scripts)}
 
 
-FILLS = "INSERT OR IGNORE INTO temp.falling (digest) VALUES"
+# What is said once for many rows.
+ROWS = (
+    "INSERT OR IGNORE INTO temp.falling (digest) VALUES",
+    "INSERT OR IGNORE INTO following ",
+)
+STEP = "a step"
 
 
 @contextmanager
@@ -67,23 +73,36 @@ class StatementTests(LargeListCase):
     """How many statements a removal takes."""
 
     def statements(self, layers: int) -> int:
-        """That many, of an image of so many layers that nothing else lists."""
+        """That many at most in one step, of an image of so many layers that nothing else lists."""
         made = self.put(APP, large_image(layers), tag="1", blobs=[])
         self.store(made.descriptors)
         said: list[str] = []
+        target = manifest_of(repository_of(APP), made.digest)
 
-        def change(connection: sqlite3.Connection) -> None:
-            connection.set_trace_callback(said.append)
-            target = manifest_of(repository_of(APP), made.digest)
-            effect = index_removal.remove(connection, target, 1, never)
-            connection.set_trace_callback(None)
-            self.assertEqual(len(effect.gone), layers + 1)
+        def change(step: Callable[[sqlite3.Connection], RemovalEffect]) -> RemovalEffect:
+            effects: list[RemovalEffect] = []
 
-        self.assertEqual(self.file.write([change]), [None])
-        return sum(not each.startswith(FILLS) for each in said)  # what is said once for many rows
+            def traced(connection: sqlite3.Connection) -> None:
+                connection.set_trace_callback(said.append)
+                effects.append(step(connection))
+                connection.set_trace_callback(None)
+
+            said.append(STEP)
+            self.assertEqual(self.file.write([traced]), [None])
+            return effects[0]
+
+        effects = [change(lambda connection: index_removal.remove(connection, target, 1, never))]
+        while effects[-1].unfinished:
+            effects.append(change(lambda connection: index_removal.remove_further(connection, 1)))
+        self.assertEqual(sum(len(each.gone) for each in effects), layers + 1)
+        counted = [each for each in said if not each.startswith(ROWS)]
+        steps = [place for place, each in enumerate(counted) if each == STEP]
+        return max(end - start for start, end in pairwise([*steps, len(counted)]))
 
     def test_few(self) -> None:
-        """The largest image takes as many statements as one of few layers, triggers included."""
+        """A step takes as many statements for the largest image as for one of few layers, triggers
+        included.
+        """
         few, many = self.statements(MANY), self.statements(MOST_DESCRIPTORS)
         self.assertLess(many, few + 10)
 
@@ -127,9 +146,7 @@ class SameTests(CacheStepsCase):
         self.page()
         target = tag_of(repository_of("team/a"), "1")
         self.file.read(
-            lambda connection: self.compare(
-                connection, lambda copy: index_removal.remove(copy, target, 1, never)
-            )
+            lambda connection: self.compare(connection, lambda copy: remove_whole(copy, target))
         )
 
     @settings(
@@ -147,7 +164,7 @@ class SameTests(CacheStepsCase):
             self.apply(step)
         self.page()  # nothing is due
         for change in (
-            lambda connection: index_removal.remove(connection, target, 1, never),
+            lambda connection: remove_whole(connection, target),
             lambda connection: forget_content(connection, lost),
         ):
             self.file.read(lambda connection, change=change: self.compare(connection, change))

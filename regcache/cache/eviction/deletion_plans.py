@@ -32,7 +32,7 @@ PAGE = 200
 """Names of repositories that are read at a time."""
 
 AT_ONCE = 20
-"""Removals whose effects are found in one job, since it occupies the index's thread."""
+"""Removals whose effects are found in one job at most, since it occupies the index's thread."""
 
 MOST_ITEMS = 200
 """Items that the first page of a plan describes; the sums count all."""
@@ -113,7 +113,8 @@ class DeletionPlans:
     ) -> list[tuple[RemovalTarget, RemovalEffect]]:
         """Give the effect of each target, alone or after some of those before it."""
         effects: list[RemovalEffect] = []
-        for start in range(0, len(targets), AT_ONCE):
+        while len(effects) < len(targets):
+            start = len(effects)
             effects += await self._sources.plans.look(targets[start : start + AT_ONCE])
         return list(zip(targets, effects, strict=True))
 

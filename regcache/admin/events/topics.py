@@ -184,8 +184,10 @@ class RequestTopic:
             item_of(row, sight, self.ring.id_of, part)
             for row, part in zip(shown, parts, strict=True)
         ]
-        if len(seen) > MOST_ITEMS:
-            told.insert(0, {"dropped": len(seen) - MOST_ITEMS})
+        # Of very many the first are not looked at: only who sees all of them is told how many.
+        unseen = max(0, more - MOST_ROWS) if caller.sees_all else 0
+        if dropped := len(seen) - len(shown) + unseen:
+            told.insert(0, {"dropped": dropped})
         return [TopicEvent("request", told)] if told else []
 
 

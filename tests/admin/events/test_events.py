@@ -266,6 +266,11 @@ class TopicTests(EventCase):
         self.wait()
         ((_, items),) = events.take()
         self.assertEqual((items[0], len(items)), ({"dropped": 5}, MOST_ITEMS + 1))
+        for _ in range(MOST_ROWS + 100):
+            self.pending(row())
+        self.wait()
+        ((_, items),) = events.take()
+        self.assertEqual(items[0], {"dropped": MOST_ROWS + 100 - MOST_ITEMS})
 
     def test_transfers(self) -> None:
         """Of a download the fields are told that changed, and how it went."""

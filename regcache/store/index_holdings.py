@@ -107,15 +107,23 @@ def left_in(
 
 
 def clear(connection: sqlite3.Connection, repository: Repository) -> None:
-    """Forget a repository's rights to content that is not here; if none is left, the repository."""
+    """Forget a repository's rights to content that is not here; if none is left, the repository.
+
+    What the manifests among that list is not shown there any more, either.
+    """
     number = number_of(connection, repository)
     if number is None:
         return
-    connection.execute(
-        "DELETE FROM links WHERE repository_id = ?"
-        " AND content_id NOT IN (SELECT content_id FROM places)",
-        (number,),
-    )
+    for table, content in (
+        ("shown", "manifest_id"),
+        ("referrers", "manifest_id"),
+        ("links", "content_id"),
+    ):
+        connection.execute(
+            f"DELETE FROM {table} WHERE repository_id = ?"
+            f" AND NOT EXISTS (SELECT 1 FROM places p WHERE p.content_id = {table}.{content})",
+            (number,),
+        )
     connection.execute(VANISH, {"id": number})
 
 

@@ -1,6 +1,8 @@
 """What goes with what is removed, and what something else keeps; on the real index."""
 
 import os
+import sqlite3
+from functools import partial
 from typing import Any
 
 from regcache.digests import Digest
@@ -9,6 +11,8 @@ from regcache.identity import Repository
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
 from regcache.pins import Pin
 from regcache.removals import RemovalEffect, RemovalTarget, blob_of, manifest_of, tag_of
+from regcache.store.index_contents import content_id
+from regcache.store.index_places import drop_place
 from tests.support.index_cases import (
     HUB,
     QUAY,
@@ -466,3 +470,53 @@ class RepositoryTests(RemovalCase):
         self.successResultOf(self.index.removals.clear(A))
         names = self.successResultOf(self.index.removals.repositories(HUB, "", 9))
         self.assertEqual(names, [])
+
+    def test_clear_what_manifests_say(self) -> None:
+        """With the right to a manifest that is not here goes what it showed; the rest stays."""
+        made, kept = image(OWN), image(BASE, annotations={"kept": "yes"})
+        digest = self.put(A, made)
+        self.put(A, image(CONFIG, annotations={"about": "it"}), blobs=False, subject=digest)
+        self.put(A, kept)
+        self.put(B, made)
+        gone = [digest, image(CONFIG, annotations={"about": "it"})[0].digest]
+        for each in gone:
+            self.file.write([partial(self.evict, digest=each)])
+        self.successResultOf(self.index.removals.clear(A))
+        self.assertIsNone(self.facts("a", OWN).mentioned_size)
+        self.assertEqual(self.facts("a", BASE).mentioned_size, 5)
+        self.assertEqual(self.facts("b", OWN).mentioned_size, 5)
+        self.assertEqual(self.file.read(self.without_a_right), [0, 0])
+
+    @staticmethod
+    def without_a_right(connection: sqlite3.Connection) -> list[int]:
+        """How much repositories are shown without a right to the manifest that says it."""
+        return [
+            connection.execute(
+                f"SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT 1 FROM links l WHERE"
+                " l.content_id = t.manifest_id AND l.repository_id = t.repository_id)"
+            ).fetchone()[0]
+            for table in ("shown", "referrers")
+        ]
+
+    def test_shown_by_an_older_version(self) -> None:
+        """What an earlier version left of that goes when its index is opened."""
+        self.put(A, image(OWN), subject=self.put(A, image(BASE)))
+
+        def leave(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO shown SELECT 99, digest, size, 1 FROM shown LIMIT 1")
+            connection.execute("INSERT INTO referrers SELECT 99, subject, 1 FROM referrers")
+            connection.execute("PRAGMA user_version = 12")
+
+        self.assertEqual(self.file.write([leave]), [None])
+        self.assertEqual(self.file.read(self.without_a_right), [1, 1])
+        self.successResultOf(self.index.close())
+        self.index = self.open()
+        self.assertEqual(self.file.read(self.without_a_right), [0, 0])
+        self.assertEqual(self.facts("a", OWN).mentioned_size, 5)
+
+    @staticmethod
+    def evict(connection: sqlite3.Connection, digest: Digest) -> None:
+        """Content makes room."""
+        number = content_id(connection, digest)
+        assert number is not None
+        drop_place(connection, number)

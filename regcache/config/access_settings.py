@@ -80,8 +80,8 @@ class AccessSettings:
 
     htpasswd: str | None = key_field(
         Nullable(accounts_file()),
-        "A file of accounts, with bcrypt only. Where it is set every account may pull "
-        "everything, and nobody else anything. Watched: a removed account is out within "
+        "A file of accounts, with bcrypt only. With it every account may pull everything, and "
+        "without an account nothing may be pulled. Watched: a removed account is refused within "
         "two seconds.",
         default=None,
         example="/etc/regcache/htpasswd",
@@ -114,14 +114,15 @@ class AccessSettings:
     )
     challenge: str = key_field(
         choice("auto", "basic", "bearer"),
-        "How clients are asked for credentials. `auto` is what they need: Basic where nobody may "
-        "pull without an account, else Bearer with a realm of our own.",
+        "How clients are asked for credentials. `auto` chooses: Basic if every pull needs an "
+        "account, else Bearer with a realm of our own.",
         default="auto",
         example="bearer",
     )
     token_ttl: float = key_field(
         duration(60.0, DAY),
-        "How long our own tokens are valid. They end earlier if the account or its password goes.",
+        "How long our own tokens are valid. They end earlier if the account is removed or its "
+        "password changes.",
         default=300.0,
         example="1h",
     )

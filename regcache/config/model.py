@@ -137,7 +137,7 @@ class UI:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What goes to stdout."""
+    """The output on stdout."""
 
     format: Literal["text", "json"] = key_field(
         choice("text", "json"), "The form of the lines.", default="text", example="json"
@@ -151,14 +151,15 @@ class Limits:
 
     connections: int = key_field(
         whole_number(1, 1_000_000),
-        "Connections at once, in all, from their first byte on; what is more gets 503. A request"
+        "Connections at once, in all, from their first byte on; further ones get 503. A request"
         " over HTTP/2 beside others of its connection counts as one. Unix sockets do not count.",
         default=4096,
         example="1000",
     )
     connections_per_address: int = key_field(
         whole_number(1, 1_000_000),
-        "The same of one peer, which is who a PROXY header names. A /64 of IPv6 is one peer. "
+        "The same for one peer; behind `haproxy:` that is the one in the PROXY header. A /64 of "
+        "IPv6 is one peer. "
         "Connections of `access.trusted_proxies` count in all only, and each request on them "
         "counts for its client while it is being answered.",
         default=256,
@@ -189,22 +190,22 @@ class Limits:
         Nullable(size()),
         "Blobs of larger images are refused with 403: config and layers together, by the manifests "
         "that the cache has seen in the repository. A blob that a smaller image lists, too, is "
-        "given.",
+        "served.",
         default=None,
         example="20GiB",
     )
     first_answer: float = key_field(
         duration(0.1, HOUR),
-        "When the head of every answer is due, waiting and retries included. What takes longer is "
-        "answered with 504; the work goes on, and the next request gets its result.",
+        "How long a request may wait for the head of its answer, retries included. After that it "
+        "is answered with 504; the work goes on, and the next request gets its result.",
         default=25.0,
         example="10s",
     )
     rate: int | None = key_field(
         Nullable(size(minimum=KIB)),
         "Bytes a second that the bodies of all answers to clients may take together. Accounts, "
-        "and addresses without one, get equal parts, and so do the transfers of each; what one "
-        "does not use the others get. `null`: as fast as clients take them.",
+        "and addresses without one, get equal shares, and so do the transfers of each; unused "
+        "shares go to the others. `null`: as fast as clients take them.",
         default=None,
         example="50MiB",
     )
@@ -248,7 +249,7 @@ class Config:
     )
     default_upstream: str | None = key_field(
         Nullable(_UPSTREAM_NAME),
-        "The upstream that is meant where none is named: its name, or an alias.",
+        "The upstream of requests that name none: its name, or an alias.",
         default=None,
         usually="`docker.io` if it is among the upstreams",
         example="quay.io",
@@ -271,7 +272,7 @@ class Config:
     )
     access: AccessSettings = key_field(
         section(AccessSettings),
-        "Accounts and grants. Without any, everybody may pull and nobody may delete.",
+        "Accounts and grants. Without them everybody may pull, and no client may delete.",
         default=AccessSettings(),
     )
     notify: NotifyKeys = key_field(
@@ -285,7 +286,7 @@ class Config:
         example="[https://ui.example.com]",
     )
     ui: UI = key_field(section(UI), "The web UI.", default=UI())
-    log: Log = key_field(section(Log), "What goes to stdout.", default=Log())
+    log: Log = key_field(section(Log), "The output on stdout.", default=Log())
     limits: Limits = key_field(
         section(Limits), "Bounds per peer, and for stopping.", default=Limits()
     )

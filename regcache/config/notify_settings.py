@@ -16,15 +16,16 @@ class NotifyKeys:
 
     url: str | None = key_field(
         Nullable(text_like(names.webhook, "URL", names.write_webhook)),
-        "Where what happens is posted as JSON; see docs/operations.md. It may have a token: it is "
-        "never shown or logged whole.",
+        "The URL to which notifications are posted as JSON; see docs/operations.md. It may have a "
+        "token: it is never shown or logged whole.",
         default=None,
         example="https://hooks.example.com/T0KEN",
         secret=True,
     )
     on: tuple[str, ...] = key_field(
         ListOf(choice(*EVENTS), minimum=1, null_is_default=False, unique=True),
-        "What is told: `disk` (new content is not kept), `credentials` (an upstream refuses ours), "
+        "The events to report: `disk` (new content is not stored), `credentials` (an upstream "
+        "refuses ours), "
         "`certificate` (it ends within 7 days), `upstream_down`, `corruption` (wrong bytes "
         "of an upstream, or on the disk), `quota` (a seat has used up one).",
         default=EVENTS,

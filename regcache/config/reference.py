@@ -99,4 +99,4 @@ def _pending() -> str:
     for kind, what in says.items():
         names = [f"`{'.'.join(each.path)}`" for each in PENDING if each.pending is kind]
         text += f"{what}: {', '.join(sorted(names))}.\n\n" if names else ""
-    return text.removesuffix("\n")
+    return text.removesuffix("\n") or "None at present.\n"

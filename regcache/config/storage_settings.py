@@ -28,8 +28,8 @@ class StorageSettings:
     )
     max_size: Size = key_field(
         _SIZE,
-        "The most that the cache takes: a share of the file system, or a size. What would exceed "
-        "it makes room first: what is used least goes.",
+        "The largest size of the cache: a share of the file system, or a size. What would exceed "
+        "it waits until the least used content is evicted.",
         default=Percentage(80.0),
         example="50GiB",
     )
@@ -49,7 +49,7 @@ class StorageSettings:
     )
     unused_for: float | None = key_field(
         Nullable(duration(60.0)),
-        "What was not used in this time leaves the disk. `null`: nothing leaves it for its age.",
+        "Content that was not used in this time is removed. `null`: age alone removes nothing.",
         default=30 * DAY,
         example="2d",
     )
@@ -67,22 +67,22 @@ class StorageSettings:
     )
     pin: tuple[str, ...] = key_field(
         ListOf(text_like(check_pattern, "pattern")),
-        "What stays on the disk whatever its age, besides what is pinned by hand: tags as "
+        "Tags that are never evicted, besides those pinned by hand, as "
         "`<upstream>/<repository>:<tag>`, with `*` and `?`.",
         default=(),
         example='["docker.io/library/alpine:*"]',
     )
     verify_on_read: Literal["small", "all", "none"] = key_field(
         choice("small", "all", "none"),
-        "What is hashed when it is read, the first time and then once a day: blobs up to 1 MiB, "
-        "before they are sent; `all`: larger ones too, while they are sent; `none`: only what is "
-        "read into memory. The size is always looked at.",
+        "Which content is hashed when it is read, the first time and then once a day: blobs up to "
+        "1 MiB, before they are sent; `all`: larger ones too, while they are sent; `none`: only "
+        "content that is read into memory. The size is always checked.",
         default="small",
         example="all",
     )
     scrub: float | None = key_field(
         Nullable(duration(HOUR, 10 * 366 * DAY)),
-        "All that is stored is hashed once in this time, at idle priority. `null`: never.",
+        "All stored content is hashed once in this time, at idle priority. `null`: never.",
         default=30 * DAY,
         example="7d",
     )

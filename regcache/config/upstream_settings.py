@@ -153,7 +153,7 @@ class UpstreamSettings:
     )
     serve_private: bool = key_field(
         boolean(),
-        "Hand out what only the credentials can read. Without it they only raise the quota.",
+        "Serve images that only the credentials can read. Without it they only raise the quota.",
         default=False,
         example="true",
     )
@@ -176,7 +176,7 @@ class UpstreamSettings:
     )
     on_missing: Literal["gone", "stale"] = key_field(
         choice("gone", "stale"),
-        "What becomes of a cached tag that the upstream no longer has: `stale` goes on serving it.",
+        "How a cached tag is treated that the upstream no longer has: `stale` goes on serving it.",
         default="gone",
         example="stale",
     )

@@ -50,6 +50,9 @@ class SumsTests(SqliteIndexCase):
 
         def change(connection: sqlite3.Connection) -> None:
             connection.execute(
+                "INSERT OR IGNORE INTO writers (id, name) VALUES (?, ?)", [writer] * 2
+            )
+            connection.execute(
                 "INSERT OR REPLACE INTO uses SELECT id, ?, ?, 1 FROM contents WHERE digest = ?",
                 (writer, last_use, digest_key(digest)),
             )
@@ -63,6 +66,7 @@ class SumsTests(SqliteIndexCase):
             self.blob("a", digest, size=size, now=100.0)
         self.assertEqual(self.by_age(100.0 + DAY), [111, 0, 0, 0, 0])
         self.used(first, 1, 100.0 + 10 * DAY)
+        self.assertEqual(self.by_age(100.0 + 100 * DAY), [0, 0, 0, 1, 110])
         self.used(first, 2, 100.0 + 99 * DAY)
         self.used(second, 2, 100.0 + 60 * DAY)
         self.assertEqual(self.by_age(100.0 + 100 * DAY), [1, 0, 0, 10, 100])
@@ -80,6 +84,13 @@ class SumsTests(SqliteIndexCase):
         self.assertEqual(self.file.write([change]), [None])
         self.assertEqual(self.sums(), {HUB.name: (63, 63)})
 
+    def test_age_of_days(self) -> None:
+        """What is just as old as a range begins is in the younger one."""
+        for number, days in enumerate(index_sums.AGES):
+            self.blob("a", Digest.of(b"%d" % number), size=10**number, now=100.0 * DAY - days * DAY)
+        self.assertEqual(self.by_age(100.0 * DAY), [1, 10, 100, 1000, 0])
+        self.assertEqual(self.by_age(100.0 * DAY + 1), [0, 1, 10, 100, 1000])
+
     def test_nothing_is_sorted(self) -> None:
         """The sums by age take one pass over what is stored: no row is kept or sorted for them."""
 
@@ -92,6 +103,8 @@ class SumsTests(SqliteIndexCase):
             return str(connection.execute(f"EXPLAIN QUERY PLAN {aged}").fetchall())
 
         self.blob("a", BLOB)
-        found = self.file.read(plan)
-        self.assertNotIn("TEMP B-TREE", found)
-        self.assertNotIn("MATERIALIZE", found)
+        for writer in (1, 2):
+            self.used(BLOB, writer, 500.0)
+            found = self.file.read(plan)
+            self.assertNotIn("TEMP B-TREE", found)
+            self.assertNotIn("MATERIALIZE", found)

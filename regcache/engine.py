@@ -1,8 +1,8 @@
-"""What lives as long as the process, whatever its configuration is: a part of the composition root.
+"""The parts that live as long as the process, through all reloads: a part of the composition root.
 
 These are the storage, the index, the downloads, and all tables in memory. None of them depends on
-routes, listeners or settings of upstreams: callers pass the upstream to ask, and all is kept under
-its identity. So several configurations may use one engine, in turn and for a while at once.
+routes, listeners or settings of upstreams: callers pass the upstream to ask, and its
+identity is the key. So several configurations may use one engine, in turn and for a while at once.
 """
 
 import os

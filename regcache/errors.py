@@ -152,7 +152,7 @@ class UpstreamFailure(Exception):  # noqa: N818 - a fact about the upstream, not
     :ivar reason: one plain sentence part, free of URLs, tokens and other secrets.
     :ivar status: the upstream's HTTP status, or None where there was none.
     :ivar asked: whether the upstream was asked just now; False where the answer was known.
-    :ivar reached: False where there was no connection, whatever was asked for.
+    :ivar reached: False if there was no connection for any request.
     :ivar redirected: whether a redirect target failed, and not the registry itself.
     :ivar url_index: which of the upstream's URLs it was; None where that is not known.
     :ivar cause: what the list of requests says of it.
@@ -235,7 +235,7 @@ class UpstreamNotFound(UpstreamFailure):
 
 
 class UpstreamDenied(UpstreamFailure):
-    """401 or 403 for the thing asked for, whatever credentials were used.
+    """401 or 403 for the requested content, with or without credentials.
 
     :ivar credentials_used: whether credentials that the realm accepts were refused here.
     :ivar closes: whether these are refused all of the repository, as far as could be found out.

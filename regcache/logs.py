@@ -1,4 +1,4 @@
-"""Log lines on a stream, as text or JSON: one event, one line, whatever a client sent."""
+"""Writes log lines to a stream, as text or JSON: one line for each event, with any text in it."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def _escape(match: re.Match[str]) -> str:
 class LineWriter:
     """Writes lines with a time to a text stream; a stream that fails costs the lines only.
 
-    Lines may be put, and wait for whatever is flushed or written next: they keep their order.
+    Lines may be put to wait for the next flush or write: they keep their order.
     May be used in any thread.
 
     :ivar is_json: whether lines are JSON objects.

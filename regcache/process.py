@@ -42,7 +42,7 @@ _REFUSALS = (
     AccessSetupError,
 )
 
-#: Seconds that a stop may take beyond ``limits.drain``, whatever hangs.
+#: Seconds that a stop may take beyond ``limits.drain``, even if something hangs.
 CLOSING = 9.0
 #: Seconds that it may take from the second signal on.
 HURRY = 1.0

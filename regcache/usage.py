@@ -44,7 +44,7 @@ class UsageKey(NamedTuple):
 class Usage:
     """Sums.
 
-    :ivar requests: all of them, whatever became of them.
+    :ivar requests: all of them, with any result.
     :ivar pulls: images that were asked for.
     :ivar served: bytes of bodies, as in the access log.
     :ivar fetched: bytes of bodies that had to come from an upstream for that.

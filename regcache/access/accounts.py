@@ -139,11 +139,11 @@ class Accounts:
         return next(iter(self._key_proofs(name, found)), None)
 
     def by_certificate(self, shown: ClientCertificate) -> AccountProof | None:
-        """The proof that a client certificate is, with its end; None if it is nobody's."""
+        """The proof that a client certificate gives, with its end; None without an account."""
         name = self._certificates.get(shown.fingerprint)
         if name is None:
             name, kind, digest = shown.account, ProofKind.COMMON_NAME, ""
-        else:  # whatever its common name is, also when the seat has ended
+        else:  # its common name does not matter, also when the seat has ended
             kind, digest = ProofKind.CERTIFICATE, shown.fingerprint
         if not self._is_present(name):
             return None

@@ -1,10 +1,10 @@
-"""The issuers whose client certificates are taken, and the account of a certificate.
+"""Knows the issuers whose client certificates are accepted, and finds the account of one.
 
 =============================  ===================================================
-issuer, by the checked chain   who it is
+issuer, by the checked chain   account
 =============================  ===================================================
 one of ``client_ca``           the account of the common name, if there is one
-our own authority              known by its fingerprint alone, whatever its name is
+our own authority              that of the seat with its fingerprint; its name is ignored
 none                           no account
 =============================  ===================================================
 """

@@ -21,7 +21,7 @@ from regcache.client_setup.steps import (
 REGISTRIES = "/etc/containers/registries.conf.d/50-regcache.conf"
 CERTIFICATES = "/etc/containers/certs.d/{}"
 AUTHORITY = CERTIFICATES + "/ca.crt"
-#: CRI-O reads every file in it, whatever its name; of registries.conf.d only *.conf is read.
+#: CRI-O reads every file in it, with any name; in registries.conf.d only *.conf is read.
 CRIO_FOLDER = "/etc/crio/crio.conf.d"
 CRIO_CONFIG = f"{CRIO_FOLDER}/50-regcache.conf"
 RELOAD = "systemctl reload crio || systemctl restart crio"

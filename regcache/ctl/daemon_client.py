@@ -50,7 +50,7 @@ _GONE = (
 
 @implementer(IAgentEndpointFactory)
 class _SocketEndpoints:
-    """Connects to the unix socket, whatever the URL says."""
+    """Connects to the unix socket; the host of the URL is ignored."""
 
     def __init__(self, reactor: Any, path: str) -> None:
         self._reactor = reactor

@@ -72,7 +72,7 @@ def _of_usual_files(files: Sequence[str]) -> str | None:
 
 
 def configured_socket(file: str) -> str | None:
-    """What a configuration file says of ``admin.socket``, whatever else is wrong in it.
+    """The ``admin.socket`` of a configuration file, even if other keys of it are wrong.
 
     :raises OSError: if it cannot be read.
     """

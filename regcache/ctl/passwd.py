@@ -116,9 +116,9 @@ def _asked() -> bytes:
 
 
 def _read() -> bytes:
-    """One line, whose end does not belong to it; and what came with it.
+    """Read one line, without its end, and what came with it.
 
-    Whoever writes it may keep the pipe open, so its end is not waited for.
+    The writer may keep the pipe open, so the end of the pipe is not waited for.
     """
     given, least = b"", LONGEST_PASSWORD + len(b"\r\n")
     source = cast(io.BufferedReader, sys.stdin.buffer)

@@ -7,11 +7,11 @@ from typing import TextIO
 
 
 def prepare_streams() -> None:
-    """Have all three streams there, and whatever is printed be printable.
+    """Open missing standard streams, and make all output printable.
 
-    Who starts a program may have closed them (``>&-``). Then Python has None in their place,
+    The caller of a program may have closed them (``>&-``). Then Python has None in their place,
     for which ``print`` takes the output, and a socket would get their number. And not all
-    encodings have all characters; what the output has not is printed as ``\\xe9``.
+    encodings have all characters; missing ones are printed as ``\\xe9``.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # in this order each gets its own number

@@ -19,7 +19,7 @@ from contextlib import suppress
 from threading import Condition, Thread
 
 FAILED = 1
-#: Seconds that the last words may take: they may go to a pipe that nobody reads.
+#: Seconds that the last words may take: their pipe may have no reader.
 LAST_WORDS = 1.0
 
 
@@ -43,7 +43,7 @@ def _flush() -> None:
 
 
 class ExitDeadline:
-    """A time at which the process ends, whatever hangs in it then.
+    """A time at which the process ends, even if something hangs in it.
 
     It needs neither the reactor nor any other thread.
 

@@ -160,7 +160,7 @@ class ContentLookUp:
     async def verify(
         self, digest: Digest, size: int | None, pool: IWorkPool, pace: Pace
     ) -> Verified:
-        """Hash content whatever is known of it; damaged content is removed. Fails with OSError.
+        """Hash content again, and remove it if it is damaged. Fails with OSError.
 
         :param size: what the index says (bytes).
         """

@@ -29,10 +29,10 @@ MOST_REFERRERS = 1000
 """Referrers of one subject that are answered."""
 
 MOST_TAGS = 2000
-"""Tags of one page, whatever was asked for."""
+"""Tags of one page; a request for more gets no more."""
 
 MOST_REPOSITORIES = 1000
-"""Repositories of one page, whatever was asked for."""
+"""Repositories of one page; a request for more gets no more."""
 
 MOST_CANDIDATES = 16
 """Manifests of one repository, by tag and without, among which the latest are looked for."""

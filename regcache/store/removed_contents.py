@@ -1,8 +1,8 @@
 """Removes content from a repository with what goes along, in steps that hold the index briefly.
 
 What an ordinary image has goes in one step. An index of thousands of images, or an image of
-thousands of layers, held the index's thread for seconds. Each step is a transaction, and whatever
-comes between two of them is right by itself:
+thousands of layers, held the index's thread for seconds. Each step is a transaction, and the
+index is consistent between two of them:
 
 =============================  =================================================================
 between two steps              what holds

@@ -126,9 +126,9 @@ class Soundness:
         the same digest wait for the outcome. Fails with OSError for other faults.
 
         :param size: of the file, in bytes.
-        :param anew: hash it whatever is remembered, at this pace.
+        :param anew: hash it at this pace, even if a result is remembered; None: use that.
         """
-        if anew is not None:  # nobody else waits for as long as this may take
+        if anew is not None:  # others must not wait as long as this may take
             return await self._hash(digest, size, opened, anew)
         await self._locks.acquire(digest)
         try:

@@ -166,7 +166,7 @@ class BlobBody(Protocol):
             self._pace.stop()
         self._answer.deliver(self)
         if self._paused and not self._over:
-            # Twisted resumes the transport at the end of deliverBody, whatever was said before.
+            # Twisted always resumes the transport at the end of deliverBody.
             self._pause_transport()
 
     def make_relay(self) -> bool:
@@ -253,7 +253,7 @@ class BlobBody(Protocol):
 
     def _stalled(self) -> None:
         failure = UpstreamTimedOut(self._remote.upstream, "its body stalled")
-        # What nobody asked to be delivered waits for us, not for the upstream.
+        # A body that was not yet asked for waits for us, not for the upstream.
         waited_for = self._consumer is not None
         self._end_with(failure, BodyEnd.TIMED_OUT if waited_for else BodyEnd.GIVEN_UP)
 

@@ -158,10 +158,10 @@ class Registry:
             remote.note_overdue(repository, reference)
 
     async def test(self, tell: TellProbe) -> None:
-        """Test each URL, step by step. What fails is told, and not raised.
+        """Test each URL, step by step. Failures are reported, and not raised.
 
-        A URL that passes all of them is up again, whatever happened before: else one that nobody
-        asks for anything would be told as down for ever. One that fails is no worse for it.
+        A URL that passes all steps counts as up again: without requests it would otherwise be
+        reported as down for ever. A failed test does not count as a failure.
         """
         found = [ProbedUrl(remote.chain.probe.url, ()) for remote in self._remotes]
         for number, remote in enumerate(self._remotes):

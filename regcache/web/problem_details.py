@@ -68,6 +68,6 @@ def send_problem(request: AnswerableRequest, error: RegistryError) -> None:
 
 
 def send_refusal(request: AnswerableRequest, error: RegistryError) -> None:
-    """Answer with an error, in the form of whatever was asked."""
+    """Answer with an error, in the form of the API or of the registry, by the path."""
     send = send_problem if request.path.startswith(API_PATH) else send_error
     send(request, error)

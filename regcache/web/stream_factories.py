@@ -17,9 +17,9 @@ _PLAIN_HTTP = (
 
 
 class ReplaceableFactory(Factory):
-    """Makes the protocols of new connections by whatever is behind it then.
+    """Lets another factory make the protocols of new connections, which can be replaced.
 
-    :ivar behind: that; connections that are open stay with what made them.
+    :ivar behind: that factory; open connections stay with the one that made them.
     """
 
     noisy = False

@@ -72,9 +72,9 @@ class Caller:
 
     @property
     def sees_accounts(self) -> bool:
-        """Whether it may be seen who did what; an account sees itself alone, whatever it may pull.
+        """Whether the caller may see what each account did; an account only sees itself.
 
-        Who comes without an account to where only this machine reaches may see all.
+        A caller without an account at an endpoint that only this machine reaches may see all.
         """
         return self.role is Role.ADMIN or (self.sees_all and self.decision is None)
 

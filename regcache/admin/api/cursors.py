@@ -1,7 +1,7 @@
-"""Where pages begin: opaque cursors that no list but their own takes.
+"""Encodes where a page begins, in opaque cursors that only their own list accepts.
 
 A cursor is the sort key and the id of the last row, bound to the call and its other parameters. So
-rows that did not change are neither repeated nor left out, whatever is added or removed meanwhile.
+rows that did not change are neither repeated nor left out if others are added or removed.
 It is encrypted, since that row may be one that the caller may not see. The same row has the same
 cursor (AES-SIV, RFC 5297), and with it the answer its ETag. The key is one of the process: cursors
 end with it.

@@ -37,7 +37,7 @@ class Wish:
     until: float | None = None
 
     def is_about(self, row: RequestRecord, sight: Sight) -> bool:
-        """Whether a row fits, whatever became of it."""
+        """Whether a row matches the filters, except those of its result."""
         if self.upstream is not None and row.upstream != self.upstream:
             return False
         if self.kind is not None and row.kind != self.kind:

@@ -69,7 +69,7 @@ class EventStream:
         :param last_id: what a client shows when it comes back.
         """
         if not self.over:
-            # JSON in ASCII has no line breaks, whatever names are in it.
+            # JSON in ASCII has no line breaks, not even within names.
             text = json.dumps(data, separators=(",", ":"), allow_nan=False)
             lines = f"id: {last_id}\nevent: {event}\ndata: {text}\n\n"
             self._request.write(lines.encode("ascii"))

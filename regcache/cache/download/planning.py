@@ -150,7 +150,7 @@ class FillPlan(Generic[F]):
     def beside(self, waiting: int) -> Stretch | None:
         """What to ask for besides, for a reader that waits at an offset."""
         if self.main is not None and self.main.position == waiting:
-            return None  # whatever has arrived was written, and sent
+            return None  # all bytes that have arrived were written and sent
         if self.ranges_ignored or self.side_failures >= MOST_SIDE_FAILURES:
             return None
         return side_stretch(self._claimed, self._file.size, self._stretches(), waiting)

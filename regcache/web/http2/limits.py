@@ -18,7 +18,7 @@ MOST_FRAME = 16384
 MOST_SETTINGS = 32
 """Settings in one frame, and SETTINGS frames in the life of a connection."""
 MOST_TABLE = 4096
-"""Bytes of the table that our header encoder keeps, whatever the client allows."""
+"""Bytes of the table of our header encoder; more is not used, even if the client allows it."""
 MOST_CLOSED = 1000
 """Streams that are remembered after their end, to tell late frames from faults."""
 MOST_BODIES = 4 * 65536

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 
 #: For so long a claimant that was given something counts as one that wants more (seconds).
 AWAY = 0.25
-#: After so long it is a claimant's turn whatever it was given before (seconds).
+#: After so long it is a claimant's turn, with any amount given before (seconds).
 PATIENCE = 0.16
 
 

@@ -16,7 +16,9 @@ forgetting    all subscribers have acknowledged     removing: earlier work keeps
 removing      it is not here any more, or pinned    over: refused; it was only forgotten
 removing      the index has committed               tidying: no right to it is left
 removing      the index cannot be written           over: failed; it is still there. If the disk is
-                                                    full, the files go first: that frees the room
+                                                    full, files of it go first, the largest, until
+                                                    there is room; those of what stays then, as it
+                                                    was pinned meanwhile, are reported as lost
 tidying       all subscribers have acknowledged     freeing: what they remembered meanwhile is
               again                                 forgotten, too
 freeing       a file is gone, or was not there      freeing the next one
@@ -61,6 +63,9 @@ from regcache.single_flight import Flights
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+#: Bytes of files that are removed at a time to make room for the index on a full disk. Who pins
+#: something meanwhile loses no more than these.
+ENOUGH = 8 * 1024 * 1024
 #: How many files are removed before it is looked again which contents were stored meanwhile.
 MOST_FREED = 64
 #: How many messages are sent in one turn of the reactor.
@@ -254,16 +259,31 @@ class Removal:
         self, change: "Callable[[int], Deferred[RemovalEffect]]", seen: RemovalEffect
     ) -> RemovalEffect:
         generation = self.forgetting.removed.current
-        going = [*(each.digest for each in seen.gone), *seen.going]
-        try:
-            return await change(generation)
-        except OSError as error:
-            if error.errno not in _FULL or not going:
-                raise
-        # The index may say so later: requests for these files find out that they are gone.
-        for digest in going:
-            await self.store.remove(digest)
-        return await change(generation)
+        going = [each.digest for each in sorted(seen.gone, key=lambda each: -each.size)]
+        sizes = {each.digest: each.size for each in seen.gone}
+        going += seen.going
+        removed: list[Digest] = []
+        while True:
+            try:
+                effect = await change(generation)
+                break
+            except OSError as error:
+                if error.errno not in _FULL or len(removed) == len(going):
+                    await self._note_lost(removed)
+                    raise
+            room = 0
+            while room < ENOUGH and len(removed) < len(going):
+                removed.append(going[len(removed)])
+                await self.store.remove(removed[-1])
+                room += sizes.get(removed[-1], 0)
+        known = {*(each.digest for each in effect.gone), *effect.going}
+        await self._note_lost([each for each in removed if each not in known])
+        return effect
+
+    async def _note_lost(self, digests: Sequence[Digest]) -> None:
+        """Report files that made room, of contents that stay: pinned or pulled since."""
+        for digest in digests:
+            await self.forgetting.lost(digest)
 
     async def _forget(self, repository: Repository | None, effect: RemovalEffect) -> None:
         """Let all subscribers forget what is removed. Fails if one of them fails."""

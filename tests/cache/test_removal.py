@@ -13,11 +13,12 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.cache import removal
 from regcache.cache.forgetting import Forgotten
 from regcache.cache.removal import NotHereError, PinnedError, Removed
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
-from regcache.identity import Repository
+from regcache.identity import Repository, RepositoryContent
 from regcache.media_types import OCI_MANIFEST
 from regcache.pins import Pin
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
@@ -614,6 +615,48 @@ class CrashTests(RemovalCase):
         self.assertEqual(self.remove(manifest_of(self.repository(), digest)).contents, 2)
         self.assertEqual((states, self.names()), ([2, 0], set()))
         self.pull()
+
+    def test_pinned_on_a_full_disk(self) -> None:
+        """What is pinned when files have made room stays but for the largest, as the index says."""
+        digest, layers = self.image(self.layer(KIB), self.layer())
+        self.pull()
+        removals, store = self.caches.index.removals, self.caches.store
+        remove, remove_file, failures = removals.remove, store.remove, [OSError(errno.ENOSPC, "")]
+
+        def pin_meanwhile(each: Digest) -> Any:
+            pin = Pin("", 1.0)
+            self.successResultOf(self.caches.index.pins.pin(self.repository(), "1", pin))
+            return remove_file(each)
+
+        def full_at_first(*what: Any) -> Any:
+            return fail(failures.pop()) if failures else remove(*what)
+
+        self.patch(removal, "ENOUGH", 1)
+        self.patch(removals, "remove", full_at_first)
+        self.patch(store, "remove", pin_meanwhile)
+        self.refusal(manifest_of(self.repository(), digest), PinnedError)
+        self.assertEqual(self.names(), {digest.hex, layers[0].hex})
+        sizes = [self.size(each) is not None for each in (digest, *layers)]
+        self.assertEqual(sizes, [True, True, False])
+        self.asked()
+        self.pull()
+        self.assertEqual(self.asked(), ["get_blob"])
+
+    def size(self, digest: Digest) -> int | None:
+        """What the index says of content."""
+        content = RepositoryContent(self.repository(), digest)
+        size: int | None = self.successResultOf(self.caches.index.content(content)).size
+        return size
+
+    def test_full_to_the_end(self) -> None:
+        """Where no file makes enough room, the index knows what is gone as soon as it can."""
+        digest, layers = self.image(self.layer(KIB), self.layer())
+        self.pull()
+        full = OSError(errno.ENOSPC, "full")
+        self.patch(self.caches.index.removals, "remove", lambda *_: fail(full))
+        self.refusal(manifest_of(self.repository(), digest), OSError)
+        self.assertEqual(self.names(), set())
+        self.assertEqual([self.size(each) for each in (digest, *layers)], [None] * 3)
 
     def test_disk_refuses(self) -> None:
         """A file that cannot be removed is nobody's any more."""

@@ -1,10 +1,9 @@
-"""The space ledger: how much of the disk may be used, and for what.
+"""The space ledger: the one count that decides how much of the disk may be used.
 
-The ledger is the one count by which that is decided. It has, in bytes of whole blocks, what the
-files under blobs/ take, what the partial files take that are not open, and the claims of the open
-ones. It begins with the totals of the index and of partial/. Later the files themselves are
-counted in the background (:mod:`regcache.store.recount`), and the ledger takes over that count. The
-index, and files that are not ours, are not included.
+It adds up, in bytes of whole blocks, the files under blobs/, the partial files that are not open,
+and the claims of the open ones. It begins with the totals of the index and of partial/. Later the
+files themselves are counted in the background (:mod:`regcache.store.recount`), and the ledger takes
+over that count. The index, and files that are not ours, are not included.
 """
 
 import os
@@ -28,7 +27,7 @@ INTERVAL = 1.0
 
 @dataclass(frozen=True, slots=True)
 class SpaceLimits:
-    """What the operator allows.
+    """The limits that the operator has set.
 
     :ivar max_size: the limit of all stored bytes; in bytes, or a percentage of the file system.
     :ivar max_blob: the limit of a single blob; in bytes, or a percentage of max_size.

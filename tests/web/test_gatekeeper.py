@@ -193,7 +193,7 @@ class PingTests(GatekeeperCase):
 
 
 class TokenTests(GatekeeperCase):
-    """The way of a client that pings first."""
+    """A client that asks for /v2/ first."""
 
     def token(self, *scopes: str, credentials: str = "", **where: str) -> Any:
         """What the realm gives."""

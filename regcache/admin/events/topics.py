@@ -1,7 +1,7 @@
-"""What streams are told of, by topic: what has changed since the look before.
+"""The topics of event streams. Each finds out what has changed since its last look.
 
-Each stream has topics of its own, since each sees what its caller may see. A topic looks at what
-the call of its subject answers, so both say the same.
+Each stream has its own topics, since callers may see different things. A topic compares the answers
+of the call of its subject, so both show the same.
 """
 
 import json
@@ -18,11 +18,11 @@ from regcache.light_dataclass import dataclass
 from regcache.web.records import RequestRecord
 
 Look = Callable[[Caller], Awaitable[Any]]
-"""Asks a call for a caller; gives its answer."""
+"""Makes a call for a caller; gives its answer."""
 
-#: Items of requests in one event: there are two a second.
+#: Items of requests in one event; there are two events a second.
 MOST_ITEMS = 10
-#: Rows of requests that are looked at for one event.
+#: Rows of requests that are read for one event.
 MOST_ROWS = 2000
 _DONE = frozenset({"verifying"})
 
@@ -43,11 +43,11 @@ class Topic(Protocol):
     every: float
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
-        """What is to be told now."""
+        """Give the events that are due now."""
 
 
 class WholeTopic:
-    """An answer that is told whole whenever it is another one."""
+    """Sends the whole answer of a call whenever it has changed."""
 
     def __init__(self, name: str, look: Look, every: float) -> None:
         self.every = every
@@ -56,7 +56,7 @@ class WholeTopic:
         self._last = ""
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
-        """The answer, if it is another one."""
+        """Give the answer, if it has changed."""
         told = await self._look(caller)
         text = _text(told)
         if text == self._last:
@@ -66,10 +66,10 @@ class WholeTopic:
 
 
 class ItemsTopic:
-    """Items of a list, each told whole whenever it is another one.
+    """Sends each item of a list whenever it has changed.
 
-    :param key: the field that names an item.
-    :param resets: one that is gone is told, too: by ``reset``, since no item is left to tell.
+    :param key: the field that identifies an item.
+    :param resets: send ``reset`` if an item has gone.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ItemsTopic:
         self._last: dict[str, str] = {}
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
-        """The items that are new, or others; ``reset`` comes first."""
+        """Give the items that are new or have changed; ``reset`` comes first."""
         items = (await self._look(caller))["items"]
         texts = {item[self._key]: _text(item) for item in items}
         last, self._last = self._last, texts
@@ -94,9 +94,9 @@ class ItemsTopic:
 
 
 class TransferTopic:
-    """The fields of downloads that have changed, and downloads that are gone.
+    """Sends the changed fields of downloads, and downloads that have ended.
 
-    :param again: the client knows some already: it is told at first what there is, even nothing.
+    :param again: the client comes back: its first event lists all downloads, even none.
     """
 
     every = 0.5
@@ -108,7 +108,7 @@ class TransferTopic:
         self._last: dict[tuple[str, str], dict[str, Any]] = {}
 
     async def look(self, caller: Caller) -> list[TopicEvent]:
-        """One event with all of it."""
+        """Give one event with all changes."""
         items = (await self._look(caller))["items"]
         now = {(each["digest"], each["names"][0]): each for each in items}
         told = [

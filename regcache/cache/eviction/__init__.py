@@ -1,1 +1,1 @@
-"""What leaves the disk to make room for others, or for its age."""
+"""Eviction: makes room for new content, and removes content that is no longer used."""

@@ -11,7 +11,7 @@ from tests.support.pools import HeldPool
 
 
 class PullTests(DownloadTestCase):
-    """The way of a byte when all goes well."""
+    """A download and its readers when nothing fails."""
 
     def test_miss_then_hit(self) -> None:
         """A blob is fetched once; the second pull comes from the cache."""

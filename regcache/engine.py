@@ -33,6 +33,7 @@ from regcache.cache.spare_bodies import SpareBodies
 from regcache.cache_parts import CacheParts
 from regcache.checking import Checking, build_checking
 from regcache.config.storage_settings import StorageSettings
+from regcache.cores import usable_cores
 from regcache.digests import Digest
 from regcache.evicting import SpaceParts, limits_of, rules_of
 from regcache.file_events import FileEvents
@@ -56,7 +57,7 @@ from regcache.store.sync import FileSystem
 from regcache.web.answer_limits import AnswerLimits
 from regcache.web.pacing.pacing import Pacing
 from regcache.web.rounds import Rounds
-from regcache.web.send_threads import SendThreads, threads_for, usable_cores
+from regcache.web.send_threads import SendThreads, threads_for
 from regcache.web.sender import Sender, Turns
 
 #: Threads for disk and hashing. More would not make one disk faster.

@@ -29,8 +29,8 @@ class IBodyConsumer(Interface):
 class IBodyLoan(Interface):
     """A body whose connection is lent to a thread, which receives a part of it by itself."""
 
-    def receive(put: Callable[[memoryview], None], most: int) -> None:
-        """In a thread: receive at most ``most`` bytes, for some milliseconds, and put each piece.
+    def receive(put: Callable[[memoryview], None], most: int, seconds: float) -> None:
+        """In a thread: receive at most ``most`` bytes, for about so long, and put each piece.
 
         Ends early if no more comes for now, if the connection has ended, or if the body is aborted:
         its consumer learns of an end when it is resumed. Raises as ``put`` does.

@@ -22,8 +22,6 @@ from regcache.upstream.remote import Remote
 SLOWEST = 1024
 #: ... measured over so long (seconds).
 WINDOW = 60.0
-#: For so long a thread receives a body, until others have their turn (seconds).
-LOAN = 0.05
 
 
 def _nothing() -> None:
@@ -112,9 +110,9 @@ class BodyLoan:
         self._body = body
         self._lent = lent
 
-    def receive(self, put: Callable[[memoryview], None], most: int) -> None:
-        """Receive at most ``most`` bytes. In a thread."""
-        self._lent.receive(put, most, LOAN)
+    def receive(self, put: Callable[[memoryview], None], most: int, seconds: float) -> None:
+        """Receive at most ``most`` bytes, for about so long. In a thread."""
+        self._lent.receive(put, most, seconds)
 
     def give_back(self) -> None:
         """The threads are done."""

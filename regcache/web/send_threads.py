@@ -32,13 +32,6 @@ LEAST_SHARED = 256 * 1024
 MOST_THREADS = 3
 
 
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def threads_for(cores: int) -> int:
     """How many threads to have besides the reactor's on so many cores."""
     return min(cores - 1, MOST_THREADS)

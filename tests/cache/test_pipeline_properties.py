@@ -28,7 +28,7 @@ from tests.support.scenarios import Breaking, Relaying, Scenario, Troubled
 KIB = 1024
 
 #: Everything is a thousandth of its size, so that small blobs meet every case.
-SMALL: list[tuple[Any, str, int]] = [
+SMALL: list[tuple[Any, str, Any]] = [
     (planning, "NEAR", 8 * KIB),
     (planning, "WINDOW", 16 * KIB),
     (planning, "SKIP", 2 * KIB),
@@ -38,7 +38,9 @@ SMALL: list[tuple[Any, str, int]] = [
     (fill, "QUEUE_LOW", 2 * KIB),
     (unwritten, "WRITE_SIZE", 4 * KIB),
     (unwritten, "BATCH", 1 * KIB),
-    (lending, "MOST", 8 * KIB),
+    (lending, "usable_cores", lambda: 2),
+    (lending, "BESIDE", lending.JobBounds(8 * KIB, 0.05, 1 * KIB)),
+    (lending, "BY_TURNS", lending.JobBounds(2 * KIB, 0.05, 1 * KIB)),
     (lending, "LEAST", 1 * KIB),
     (lending, "TAIL", 4 * KIB),
     (lending, "HEAD", 2 * KIB),

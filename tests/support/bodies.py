@@ -73,7 +73,7 @@ class FakeLoan:
     def __init__(self, body: "FakeBody") -> None:
         self._body = body
 
-    def receive(self, put: Callable[[memoryview], None], most: int) -> None:
+    def receive(self, put: Callable[[memoryview], None], most: int, seconds: float) -> None:
         """Bring it."""
         self._body.bring(put, most)
 

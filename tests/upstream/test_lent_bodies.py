@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from regcache.errors import UpstreamTimedOut
-from regcache.upstream.blob_body import LOAN, BlobBody
+from regcache.upstream.blob_body import BlobBody
 from tests.upstream.blob_cases import BlobTestCase
 from tests.upstream.network import response
 
@@ -46,8 +46,8 @@ class LentBodyTests(BlobTestCase):
         self.patch(body._answer, "_lend", lambda: lent)
         loan = body.lend()
         assert loan is not None
-        loan.receive(lambda piece: None, 1000)
-        self.assertEqual(lent.seconds, LOAN)
+        loan.receive(lambda piece: None, 1000, 0.05)
+        self.assertEqual(lent.seconds, 0.05)
         return loan
 
     def test_counted(self) -> None:

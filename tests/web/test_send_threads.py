@@ -14,7 +14,6 @@ from regcache.web.send_threads import (
     FileCall,
     SendThreads,
     threads_for,
-    usable_cores,
 )
 
 #: No test waits for longer, and only one that fails waits at all (seconds).
@@ -81,14 +80,6 @@ class SendThreadsTests(SynchronousTestCase):
     def test_number(self) -> None:
         """There is a thread for each core but one, up to a few."""
         self.assertEqual([threads_for(cores) for cores in (1, 2, 64)], [0, 1, MOST_THREADS])
-
-    def test_usable_cores(self) -> None:
-        """Where the system does not say which cores may be used, all are counted."""
-        self.assertEqual(usable_cores(), len(os.sched_getaffinity(0)))
-        self.patch(os, "cpu_count", lambda: None)
-        self.patch(os, "sched_getaffinity", None)
-        del os.sched_getaffinity
-        self.assertEqual(usable_cores(), 1)
 
     def test_side_by_side(self) -> None:
         """Calls are under way at the same time, one in each thread."""

@@ -28,17 +28,18 @@ is another one; else the reactor receives again, until the pieces are large.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.python.failure import Failure
 
 from regcache.cache.download.planning import FillPlan
 from regcache.cache.download.target import FillTarget
+from regcache.cores import usable_cores
 from regcache.interfaces import IBlobBody, IBodyLoan, Received
+from regcache.light_dataclass import dataclass
 
-#: What a job receives at most (bytes). Readers are woken after each.
-MOST = 16 * 1024 * 1024
-#: What it has to bring, so that there is another one; and less than that is not lent (bytes).
+#: Less than that is not lent (bytes).
 LEAST = 1024 * 1024
 #: The last bytes of each body are not lent.
 TAIL = 64 * 1024
@@ -48,7 +49,32 @@ HEAD = 1024 * 1024
 LARGE = 128 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class JobBounds:
+    """How much one job does.
+
+    :ivar most: what it receives at most (bytes). Readers are woken after each job.
+    :ivar seconds: for about how long.
+    :ivar least: what it has to bring, so that there is another one (bytes).
+    """
+
+    most: int
+    seconds: float
+    least: int
+
+
+#: Where threads run beside the reactor.
+BESIDE = JobBounds(16 * 1024 * 1024, 0.05, 1024 * 1024)
+#: On a single core the jobs of several bodies and the reactor take turns, so each job takes several
+#: times as long as it works; what it has brought waits meanwhile, and so do its readers.
+BY_TURNS = JobBounds(4 * 1024 * 1024, 0.015, 320 * 1024)
+
 Told = Callable[[int, BaseException | None], None]
+
+
+def bounds_now() -> JobBounds:
+    """Those for the cores that there are. They may become fewer while the daemon runs."""
+    return BY_TURNS if usable_cores() == 1 else BESIDE
 
 
 class Lending:
@@ -68,6 +94,7 @@ class Lending:
         self._target = target
         self._plan = plan
         self._not_before = 0
+        self._bounds = BESIDE
         self.wanted = False
         self.end: int | None = None
 
@@ -92,26 +119,28 @@ class Lending:
     def _begin(self, body: IBlobBody, position: int, told: Told) -> bool:
         """Lend the body. Returns whether it was; then its job may have ended already."""
         self.wanted = False
+        self._bounds = bounds_now()
         end = self._stretch_end(body, position)
         loan = body.lend() if end - position >= LEAST else None
         if loan is None:
-            self._not_before = position + MOST
+            self._not_before = position + BESIDE.most
             return False
         self.end = end
         self._target.claimed.add(position, end)
-        receiving = self._target.file.receive(position, end, loan.receive)
+        source = partial(loan.receive, seconds=self._bounds.seconds)
+        receiving = self._target.file.receive(position, end, source)
         receiving.addBoth(self._ended, loan, position, told)
         return True
 
     def is_fast(self, count: int) -> bool:
         """Whether a job that brought so many bytes is worth another one."""
-        return count >= LEAST
+        return count >= self._bounds.least
 
     def _stretch_end(self, body: IBlobBody, position: int) -> int:
         """The end of what may be lent: not claimed, asked for by another fill, or of the last."""
         if body.end is None or self._target.file.size is None or self._target.file.in_memory:
             return position
-        end = min(position + MOST, body.end - TAIL)
+        end = min(position + self._bounds.most, body.end - TAIL)
         met = self._target.claimed.next_start(position), self._plan.next_fill(position)
         return min([end, *(each for each in met if each is not None)])
 

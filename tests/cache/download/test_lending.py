@@ -7,8 +7,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.cache.download import lending
 from regcache.cache.download.fill import Fill
-from regcache.cache.download.lending import HEAD, LARGE, LEAST, MOST, TAIL
+from regcache.cache.download.lending import BESIDE, BY_TURNS, HEAD, LARGE, LEAST, TAIL
 from regcache.cache.download.planning import Stretch
 from regcache.errors import UpstreamFailure
 from regcache.interfaces import Received
@@ -16,6 +17,7 @@ from regcache.intervals import Intervals
 
 MIB = 1024 * 1024
 SIZE = 64 * MIB
+MOST = BESIDE.most
 
 
 class File:
@@ -26,6 +28,7 @@ class File:
 
     def __init__(self) -> None:
         self.jobs: list[tuple[int, int, Deferred[Received]]] = []
+        self.sources: list[Callable[..., None]] = []
         self.held: Deferred[None] | None = None
 
     def write(self, offset: int, chunks: Any) -> "Deferred[None]":
@@ -34,6 +37,7 @@ class File:
 
     def receive(self, offset: int, end: int, source: Callable[..., None]) -> "Deferred[Received]":
         """Note the job."""
+        self.sources.append(source)
         self.jobs.append((offset, end, Deferred()))
         return self.jobs[-1][2]
 
@@ -57,8 +61,9 @@ class Loan:
     def __init__(self, body: "Body") -> None:
         self.body = body
 
-    def receive(self, put: Callable[[memoryview], None], most: int) -> None:
-        """The test says what comes."""
+    def receive(self, put: Callable[[memoryview], None], most: int, seconds: float) -> None:
+        """The test says what comes. Note for how long it may."""
+        self.body.seconds = seconds
 
     def give_back(self) -> None:
         """Note it."""
@@ -73,6 +78,7 @@ class Body:
     paused = aborted = False
     lendable = True
     lent = 0
+    seconds = 0.0
 
     def deliver(self, consumer: object) -> None:
         """The test delivers."""
@@ -104,7 +110,9 @@ class LendingTests(SynchronousTestCase):
     """One fill of 64 MiB."""
 
     def setUp(self) -> None:
-        """Its body flows."""
+        """Its body flows; there are two cores."""
+        self.cores = 2
+        self.patch(lending, "usable_cores", lambda: self.cores)
         self.over: list[UpstreamFailure | None] = []
         self.refused: list[BaseException | None] = []
         self.meets = False
@@ -195,6 +203,33 @@ class LendingTests(SynchronousTestCase):
         self.bring(0)
         self.assertFalse(self.body.paused)
         self.assertEqual((self.body.lent, len(self.jobs)), (0, 1))
+
+    def receive(self) -> float:
+        """A thread begins the last job; for how long it may receive."""
+        self.target.file.sources[-1](lambda piece: None, MIB)
+        return float(self.body.seconds)
+
+    def test_single_core(self) -> None:
+        """On a single core a job is shorter, and has to bring less for another one."""
+        self.cores = 1
+        self.come(HEAD)
+        self.assertEqual(self.jobs, [(HEAD, HEAD + BY_TURNS.most)])
+        self.assertEqual(self.receive(), BY_TURNS.seconds)
+        self.bring(BY_TURNS.least)
+        start = HEAD + BY_TURNS.least
+        self.assertEqual(self.jobs[1:], [(start, start + BY_TURNS.most)])
+        self.bring(BY_TURNS.least - 1)
+        self.assertEqual((len(self.jobs), self.body.paused), (2, False))
+
+    def test_cores_change(self) -> None:
+        """If the cores become more or fewer, the next job is for those that there are."""
+        self.cores = 1
+        self.come(HEAD)
+        self.cores = 2
+        self.bring(BY_TURNS.most)
+        start = HEAD + BY_TURNS.most
+        self.assertEqual(self.jobs[1:], [(start, start + BESIDE.most)])
+        self.assertEqual(self.receive(), BESIDE.seconds)
 
     def test_cannot_be_lent(self) -> None:
         """If it cannot be lent the reactor reads on, and asks again later."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regcache.cache.download import lending
 from tests.cache.test_pipeline_properties import PULL, SMALL, world
 from tests.support.bodies import Fault
 from tests.support.scenarios import Troubled
@@ -139,3 +140,12 @@ class LentDownloadTests(SynchronousTestCase):
             scenario = LentScenario(self.directory, **options)
             first = ("upstream_errs", 0, fault)
             scenario.play([first, PULL, ("until_lent",), ("wait", 40.0), ("wait", 40.0)])
+
+
+class SingleCoreTests(LentDownloadTests):
+    """The same on a single core: more jobs, each of less."""
+
+    def setUp(self) -> None:
+        """A small world with one core."""
+        super().setUp()
+        self.patch(lending, "usable_cores", lambda: 1)

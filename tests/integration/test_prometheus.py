@@ -85,9 +85,8 @@ class NameTests(PullThroughCase):
 
     def documented(self) -> dict[str, set[str]]:
         """The labels of each metric of the table."""
-        table = (
-            OPERATIONS.read_text().partition("| metric | what it says |")[2].partition("\n\n")[0]
-        )
+        lines = OPERATIONS.read_text().splitlines()
+        table = "\n".join(line for line in lines if line.startswith("| `regcache_"))
         found = re.findall(r"`(regcache_\w+)(?:\{([\w,]+)\})?`", table)
         return {
             name: set(labels.split(",")) - {""} or ({"account"} if "_account_" in name else set())

@@ -1,15 +1,17 @@
 """Where the time of requests went that were slow or failed, and how fast upstreams usually are.
 
 Phases and samples take much more memory than a row. So they are taken off each row as it ends, and
-kept for the last :data:`MOST_DETAILED` that were slow or failed, with the verdict in the row.
+kept for :data:`MOST_DETAILED` that were slow or failed, and ended or were looked at last. The
+verdict is in the row.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from statistics import median
 from typing import NamedTuple
 
 from regcache.admin.requests.shares import rate_of
 from regcache.admin.requests.verdicts import is_failed, is_slow, verdict_of
+from regcache.bounded import BoundedTable
 from regcache.timings import FetchTimings
 from regcache.web.flow import Flow
 from regcache.web.records import RequestRecord
@@ -33,8 +35,7 @@ class RequestDetails:
     """Keeps the details of requests that have ended."""
 
     def __init__(self, most: int = MOST_DETAILED) -> None:
-        self._most = most
-        self._kept: OrderedDict[int, Details] = OrderedDict()
+        self._kept: BoundedTable[int, Details] = BoundedTable(most)
         self._rates: dict[str, deque[tuple[float, int]]] = {}
 
     def __len__(self) -> int:
@@ -46,9 +47,7 @@ class RequestDetails:
         verdict = None
         if is_slow(record) or is_failed(record):
             verdict = verdict_of(record, self.median(record.upstream, record.arrived))
-            self._kept[record.serial] = Details(record.timings, record.flow)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            self._kept.put(record.serial, Details(record.timings, record.flow))
         self._note_rate(record)
         return record._replace(timings=None, flow=None, verdict=verdict)
 

@@ -1,7 +1,7 @@
 """Puts the admin API together: a part of the composition root.
 
-A call is declared in a module of :mod:`regcache.admin.api`, which makes its routes of plain
-functions; what these functions read is chosen here.
+A module of :mod:`regcache.admin.api` declares a call, and makes its routes from plain functions.
+This module chooses what these functions read.
 """
 
 import os
@@ -76,7 +76,7 @@ from regcache.store.store_check import CheckResult
 from regcache.web.flow_watch import FlowWatch
 from regcache.web.sender import Sender
 
-#: All calls, in the order of docs/api.md.
+#: Lists all calls, in the order of docs/api.md.
 CALLS: tuple[ApiCall, ...] = (
     *session_calls.CALLS,
     *status_calls.CALLS,
@@ -106,18 +106,18 @@ _IN, _OUT = "in", "out"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminParts:
-    """What is there for the API alone.
+    """Holds the parts of the daemon that only the API uses.
 
-    :ivar jobs: work that is begun by calls.
-    :ivar pending: gets all that they ask.
-    :ivar requests: what they asked lately.
-    :ivar history: what was counted of it.
-    :ivar usage: what was counted by account.
-    :ivar sums: of all that is stored.
-    :ivar flow: looks how fast answers are.
-    :ivar changes: which repositories were changed lately.
-    :ivar events: the streams of events.
-    :ivar reloads: the configuration file: what of it is in force, and how it is read again.
+    :ivar jobs: runs the work that calls begin.
+    :ivar pending: gets the record of each request of a client.
+    :ivar requests: keeps the latest requests.
+    :ivar history: keeps counts of all requests.
+    :ivar usage: keeps counts by account.
+    :ivar sums: keeps the sums of all that is stored.
+    :ivar flow: measures how fast answers are.
+    :ivar changes: knows which repositories were changed lately.
+    :ivar events: sends the streams of events.
+    :ivar reloads: knows which configuration is in force, and reads the file again.
     """
 
     jobs: Jobs
@@ -134,12 +134,12 @@ class AdminParts:
 
     @property
     def services(self) -> Sequence[Service]:
-        """What of it runs beside the calls."""
+        """Return the parts that run beside the calls."""
         return self.jobs, self.history, self.usage, self.sums, self.flow, self.events
 
 
 def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) -> Api:
-    """Make the API."""
+    """Make the API of its parts."""
     jobs, history = parts.jobs, parts.history
     sessions = Sessions(engine.short_lived.entries, engine.reactor)
     callers = Callers(current.gatekeeper, sessions, os.geteuid)
@@ -181,7 +181,7 @@ def build_api(engine: Engine, current: CurrentConfiguration, parts: AdminParts) 
 def _history_routes(
     history: CountHistory, current: CurrentConfiguration, seconds: Callable[[], float]
 ) -> list[CallRoute]:
-    """The calls that tell what was counted."""
+    """Make the routes of the calls that return counts of requests."""
     names = lambda: list(current.in_force.upstreams)  # noqa: E731
     sources = history_calls.HistorySources(history.series, history.names, seconds, names)
     return history_calls.history_routes(sources)
@@ -190,7 +190,7 @@ def _history_routes(
 def _events(
     parts: AdminParts, callers: Callers, images: ImageFinder, routes: Iterable[CallRoute]
 ) -> list[CallRoute]:
-    """The stream of events, which tells what some of the other calls answer."""
+    """Make the routes of the stream of events, which sends what some other calls return."""
     handlers = {each.call.path: each.handle for each in routes if each.call.method == "GET"}
     return events_call.EventCall(
         parts.events,
@@ -204,7 +204,7 @@ def _events(
 
 
 class _Sources:
-    """What the calls read."""
+    """Reads from the daemon what the calls return."""
 
     def __init__(
         self,
@@ -224,7 +224,7 @@ class _Sources:
         self._rates = RecentRates()
 
     def daemon(self) -> status_calls.DaemonFacts:
-        """What the daemon knows of itself."""
+        """Collect the facts about the daemon itself."""
         engine = self._engine
         return status_calls.DaemonFacts(
             version=__version__,
@@ -254,16 +254,16 @@ class _Sources:
         )
 
     async def counts(self) -> IndexCounts:
-        """How much of everything there is."""
+        """Count what is in the index."""
         return await self._engine.index.counts()
 
     def _settings(self, upstream: str) -> UpstreamSettings | None:
-        """None for one that another configuration has removed meanwhile."""
+        """Return an upstream's settings; None if another configuration has removed it."""
         settings = self._current.in_force.config.upstreams
         return next((each for each in settings if each.name == upstream), None)
 
     def catalogued(self) -> repository_calls.Catalogued:
-        """What is cached of images."""
+        """Give access to the images in the cache."""
         return repository_calls.Catalogued(
             self._engine.shown_images,
             self._current.upstreams,
@@ -272,13 +272,13 @@ class _Sources:
         )
 
     def fresh_for(self, upstream: str, tag: str) -> float:
-        """For how many seconds a tag is fresh."""
+        """Return for how many seconds a tag is fresh."""
         settings = self._settings(upstream)
         rules = () if settings is None else settings.tag_ttl
         return next((rule.ttl for rule in rules if glob_matches(rule.match, tag)), 0.0)
 
     def pull_host(self, upstream: str) -> str:
-        """Where clients pull what is of an upstream, where nothing is said of this cache."""
+        """Return the host of an upstream's images, as clients name it without this cache."""
         settings = self._settings(upstream)
         if settings is None:
             return upstream
@@ -287,12 +287,12 @@ class _Sources:
         return next(named, None) or urlsplit(settings.urls[0].url).netloc
 
     def _reader(self, sender: Sender) -> tuple[str, str]:
-        """The account that an answer is for, else the address; and the id of the request."""
+        """Return the account that gets an answer, or its address; and the id of the request."""
         client = sender.client
         return client.facts.account or client.peer_name, self._ring.id_of_serial(client.serial)
 
     def traffic(self) -> transfer_calls.Traffic:
-        """What is under way."""
+        """Collect the running downloads, their readers, and the rates."""
         engine, now = self._engine, self._engine.reactor.seconds()
         readers = {each.source: self._reader(each) for each in engine.feeding}
         sent = sum(each.client.body_bytes_sent for each in engine.feeding)
@@ -317,7 +317,7 @@ class _Sources:
         progress: Callable[[verify_call.VerifiedSoFar], None],
         upstream: UpstreamIdentity | None,
     ) -> None:
-        """Verify what is stored."""
+        """Verify all that is stored, and report the progress."""
 
         def tell(done: int, total: int, found: CheckResult) -> None:
             damaged = tuple(map(str, found.damaged))
@@ -337,25 +337,25 @@ class _Sources:
         await self._engine.checking.verify(tell, upstream)
 
     def served(self) -> "Deferred[ServedHere]":
-        """What clients have to know of the configuration in force."""
+        """Collect what clients have to know of the configuration in force."""
         config = self._current.in_force.config
         return self._engine.disk_pool.run(served_here, config, socket.gethostname())
 
     def seat(self, name: str) -> SeatClient:
-        """What the clients of a seat can show. :raises Problem: if there is no such seat."""
+        """Find what a seat's clients can show. :raises Problem: if there is no such seat."""
         return find_seat_client(self._current, self._engine.reactor.seconds(), name)
 
     def authority(self) -> str:
-        """The folder of our own authority."""
+        """Return the folder of our own authority."""
         return authority_folder(self._current.in_force.config.storage.directory)
 
     def test(self, name: str) -> upstream_test_call.Test | None:
-        """What tests an upstream of the configuration in force; None if there is none."""
+        """Return the test of an upstream in force; None if there is no such upstream."""
         in_force = self._current.in_force
         return partial(in_force.test, name) if name in in_force.upstreams else None
 
     def upstreams(self) -> list[upstream_calls.UpstreamFacts]:
-        """The upstreams of the configuration in force."""
+        """List the upstreams of the configuration in force."""
         in_force = self._current.in_force
         settings = {each.name: each for each in in_force.config.upstreams}
         sums = self._storage.upstream_sums()
@@ -374,7 +374,7 @@ class _Sources:
 
 
 def ui_addresses(config: model.Config) -> Iterator[str]:
-    """Where a browser finds the UI: on the admin endpoint, and under ``admin.hosts``."""
+    """List the URLs of the UI: on the admin endpoint, and under ``admin.hosts``."""
     admin = config.admin
     address = None if admin.endpoint is None else tcp_address(admin.endpoint)
     if address is not None:
@@ -385,7 +385,7 @@ def ui_addresses(config: model.Config) -> Iterator[str]:
 
 
 def _on_listeners(host: str, listeners: Iterable[model.Listener]) -> Iterator[str]:
-    """The URL of a host on the first listener that has one, with TLS where there is some."""
+    """Return the URL of a host on the first listener with a port; one with TLS comes first."""
     serving = [each for each in listeners if each.redirect is None]
     for listener in sorted(serving, key=lambda each: each.tls is None):
         address = tcp_address(listener.endpoint)

@@ -102,7 +102,7 @@ class FiguresTests(SynchronousTestCase):
     """Samples and medians."""
 
     def test_median(self) -> None:
-        """The median of the rounds is what counts, whatever their order."""
+        """The median of the rounds counts, in any order of them."""
         figures = Figures()
         for value in (9.0, 1.0, 2.0):
             figures.add("cold", "R", {"mb_s": value})
@@ -157,7 +157,7 @@ class LoadTests(SynchronousTestCase):
     """What the load clients print."""
 
     def test_wrk(self) -> None:
-        """Rate and latencies are read, whatever unit wrk chose."""
+        """Rate and latencies are read in every unit of wrk."""
         self.assertEqual(Requests.parse(WRK), Requests(10999.5, 5.26, 1600.0))
 
     def test_wrk_errors(self) -> None:

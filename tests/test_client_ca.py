@@ -14,7 +14,7 @@ class IssuersFileTests(SynchronousTestCase):
     """What may stand in it."""
 
     def test_several(self) -> None:
-        """All certificates are taken, whatever text is between them."""
+        """All certificates are taken, with any text between them."""
         first, second = (Authority(Path(self.mktemp())).file.read_bytes() for _ in range(2))
         self.assertEqual(len(parse_issuers(b"# ours\n" + first + b"\n\n# theirs\n" + second)), 2)
 

@@ -181,7 +181,7 @@ class EventTests(SynchronousTestCase):
         return kernel
 
     def test_stopped(self) -> None:
-        """After a stop nothing is told, whatever is under way."""
+        """After a stop nothing is told, even of work that is under way."""
         self.subscribe(self.path)
         kernel = self.kernels[-1]
         self.events.stopService()

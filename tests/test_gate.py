@@ -11,7 +11,7 @@ class GateTests(SynchronousTestCase):
     """Something that happens once."""
 
     def test_opens_for_all(self) -> None:
-        """Whoever waits, or comes later, is let through."""
+        """Each caller that waits, or comes later, is let through."""
         gate = Gate()
         early = [gate.wait() for _ in range(3)]
         gate.succeed()
@@ -20,7 +20,7 @@ class GateTests(SynchronousTestCase):
         self.assertTrue(gate.open)
 
     def test_fails_for_all(self) -> None:
-        """Whoever waits, or comes later, is told why not."""
+        """Each caller that waits, or comes later, is told why not."""
         gate = Gate()
         early = gate.wait()
         gate.fail(Failure(OSError("no")))

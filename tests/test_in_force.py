@@ -244,7 +244,7 @@ class ReplaceTests(InForceCase):
         self.assertIn(b'requests_total{upstream="other.test"} 1', self.engine.metrics.render())
 
     def test_listener_that_is_gone(self) -> None:
-        """Whoever still comes in by a listener that is not configured any more is refused."""
+        """A client of a listener that is not configured any more is refused."""
         self.start(self.build())
         self.assertEqual(self.ask("/v2/").answer().status, 200)
         self.current.replace(self.build(more="listeners: [{endpoint: tcp:5001}]\n"))

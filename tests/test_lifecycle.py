@@ -37,7 +37,7 @@ PARTS = (
 
 
 class Part(Service):
-    """Any part: a service, and whatever else is called on it, noted under its name.
+    """Is any part: a service that notes all calls of its methods under its name.
 
     :ivar answers: what a call gives, by its name; by default None, at once.
     """
@@ -354,7 +354,7 @@ class StopTests(DaemonCase):
         self.assertEqual(self.events[-1], "lock release")
 
     def test_faults(self) -> None:
-        """Whatever fails, the steps behind it are taken, and the log has each fault."""
+        """After any failure the following steps are taken, and the log has each fault."""
         self.start()
         for name, step in (("downloads", "stop"), ("upstreams", "hang_up"), ("store", "close")):
             self.part[name].answers[step] = lambda: fail(RuntimeError("odd"))

@@ -1,4 +1,4 @@
-"""What a manifest says, whoever wrote it."""
+"""Tests what is read from manifests, valid and hostile ones."""
 
 import json
 from typing import Any
@@ -129,7 +129,7 @@ class InvalidTests(SynchronousTestCase):
         self.assertRaises(InvalidManifestError, parse_manifest, content, header)
 
     def test_no_object(self) -> None:
-        """Whatever is no JSON object in UTF-8 is refused."""
+        """Any body that is no JSON object in UTF-8 is refused."""
         for content in (
             b"",
             b"[]",
@@ -182,7 +182,7 @@ class InvalidTests(SynchronousTestCase):
         self.assertEqual(len(parse_manifest(content, OCI_INDEX).descriptors), MOST_DESCRIPTORS)
 
     def test_many_values(self) -> None:
-        """So is what would be millions of values, whatever they are."""
+        """A body of millions of values is refused, too."""
         self.assert_invalid(b'{"x":[' + b"1," * MOST_VALUES + b"1]}", OCI_MANIFEST)
 
     def test_kinds(self) -> None:

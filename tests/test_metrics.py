@@ -126,7 +126,7 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(self.value("regcache_upstream_up", upstream="quay.io"), 1)
 
     def test_upstreams_that_change(self) -> None:
-        """Of one that is gone nothing is told, whatever it still does; a renewed one is up."""
+        """Nothing is told of an upstream that is gone, even if it goes on; a renewed one is up."""
         for name in ("docker.io", "ghcr.io"):
             self.metrics.upstream_state(name, False)
             self.metrics.credentials_state(name, False)

@@ -30,7 +30,7 @@ class ParserTests(SynchronousTestCase):
         self.assertEqual(self.pool.jobs, [])
 
     def test_large(self) -> None:
-        """What is large is done in a thread, one after the other, whoever leaves meanwhile."""
+        """Large bodies are read in a thread, one after the other, also if a client leaves."""
         waiting = [self.begin(SMALL + 1) for _ in range(4)]
         self.assertEqual(len(self.pool.jobs), 1)
         waiting[1].cancel()

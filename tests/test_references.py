@@ -201,7 +201,7 @@ class BadTargetTests(SynchronousTestCase):
 
     @given(st.binary(max_size=80))
     def test_nothing_else_is_raised(self, tail: bytes) -> None:
-        """Whatever comes is a target or an error with a status, and a name is a clean one."""
+        """Any input is a target or an error with a status, and a name is a clean one."""
         for uri in (
             tail,
             b"/v2/" + tail,

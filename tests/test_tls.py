@@ -133,7 +133,7 @@ class ChoiceTests(TLSCase):
             self.assertEqual(self.shown(name), expected, name)
 
     def test_alpn(self) -> None:
-        """HTTP/1.1 is chosen whatever else is offered, under every certificate."""
+        """HTTP/1.1 is chosen from any offer, under every certificate."""
         for name in ("first.test", "second.test"):
             client = TLSClient(self.store, name).handshake()
             self.assertEqual(client.connection.get_alpn_proto_negotiated(), b"http/1.1")

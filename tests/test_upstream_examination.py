@@ -180,7 +180,7 @@ class ExaminationTests(UpstreamTestCase):
         self.assertEqual([step.name for step in found.urls[0].steps][:2], ["DNS", "connect"])
 
     def test_called_off(self) -> None:
-        """Whoever leaves ends it: nothing is left under way."""
+        """A caller that leaves ends it: nothing is left under way."""
         self.serve(lambda seen: None)
         waiting = self.begin()
         self.network.settle()

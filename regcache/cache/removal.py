@@ -1,42 +1,42 @@
-"""Removes content, for clients with ``delete``, for operators and for plans: one service for all.
+"""Removes content for clients with the right ``delete``, for operators and for plans.
 
 ============  ====================================  ==========================================
-step          event                                 what holds afterwards
+step          event                                 next step, or result
 ============  ====================================  ==========================================
 waiting       the removals before it are done       looking
 looking       it is not here, or it is pinned       over: refused; nothing has changed
-looking       it is a blob that is being fetched,   forgotten, so that its readers get it and
-              or was in part, and nothing here      it is not kept, nor its partial files; looking
-              lists it                              again
+looking       it is a blob that is being fetched,   again: it is forgotten, so that its readers
+              or was in part, and nothing here      get it, but it is not stored; its partial
+              lists it                              files are removed
 again         it is not here                        over: done
-again         it was stored before all have         forgetting
-              acknowledged
-looking       the index says what goes              forgetting
-forgetting    all subscribers have acknowledged     removing: earlier work keeps nothing
+again         it was stored before all subscribers  forgetting
+              had acknowledged
+looking       the index says what will be removed   forgetting
+forgetting    all subscribers have acknowledged     removing: earlier work stores nothing any more
 removing      it is not here any more, or pinned    over: refused; it was only forgotten
 removing      the index has committed               tidying: no right to it is left
 removing      the index cannot be written           over: failed; it is still there. If the disk is
-                                                    full, files of it go first, the largest, until
-                                                    there is room; those of what stays then, as it
-                                                    was pinned meanwhile, are reported as lost
-tidying       all subscribers have acknowledged     freeing: what they remembered meanwhile is
-              again                                 forgotten, too
-freeing       a file is gone, or was not there      freeing the next one
-freeing       it was stored again meanwhile         that file stays; freeing the next one
-freeing       the last one is gone                  over: done
-freeing       the last one is gone, and the index   forgetting what goes in the next step
-              says that more goes
+                                                    full, its files are removed first, the largest
+                                                    before others, until there is room; if content
+                                                    was pinned meanwhile, it is reported as lost
+tidying       all subscribers have acknowledged     freeing: they have forgotten what they
+              again                                 remembered meanwhile, too
+freeing       a file is gone, or was not there      freeing the next file
+freeing       it was stored again meanwhile         freeing the next file; this one stays
+freeing       the last file is gone                 over: done
+freeing       the last file is gone, and the index  forgetting what the next step removes
+              says that more has to be removed
 freeing       the disk refuses                      over: failed; the next start tries again
 further step  the index cannot be written           over: failed; the rest is removed before the
                                                     next removal, or at the next start
-any           the caller does not wait any more     as before, to its end
-any           the daemon is killed                  as :mod:`regcache.store.index_removal` says
+any           the caller does not wait any more     the same as if it waited
+any           the daemon is killed                  see :mod:`regcache.store.index_removal`
 ============  ====================================  ==========================================
 
-Of an image of very much each step is like a removal of its own, but that nothing is named in it:
-:mod:`regcache.store.removed_contents` says what holds between two of them.
+A very large image is removed in several steps. Each of them is like a removal of its own, without a
+target: :mod:`regcache.store.removed_contents` says what happens between two of them.
 
-Answers that are being sent get all of the removed content.
+Answers that are being sent still get all of the removed content.
 """
 
 import errno
@@ -63,21 +63,21 @@ from regcache.single_flight import Flights
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-#: Bytes of files that are removed at a time to make room for the index on a full disk. Who pins
-#: something meanwhile loses no more than these.
+#: So many bytes of files are removed at a time to make room for the index on a full disk. If
+#: content is pinned meanwhile, no more than these are lost.
 ENOUGH = 8 * 1024 * 1024
-#: How many files are removed before it is looked again which contents were stored meanwhile.
+#: After so many removed files, the index is asked again which contents were stored meanwhile.
 MOST_FREED = 64
-#: How many messages are sent in one turn of the reactor.
+#: So many messages are sent in one turn of the reactor.
 MOST_MESSAGES = 64
 
 
 def _messages(
     repository: Repository | None, effect: RemovalEffect
 ) -> Iterator[tuple[Kind, Hashable]]:
-    """The messages about what is to be forgotten.
+    """Make the messages about what has to be forgotten.
 
-    :param repository: None where that is not known any more: all of its contents are forgotten.
+    :param repository: None if it is not known any more; then the contents are forgotten for all.
     """
     for tag in effect.tags:
         yield Kind.TAG, (repository, tag)
@@ -90,20 +90,20 @@ def _messages(
 
 
 class NotHereError(Exception):
-    """The repository does not have what was to be removed."""
+    """Says that the repository does not have the target of a removal."""
 
 
 class PinnedError(Exception):
-    """It is pinned, or something pinned needs it."""
+    """Says that the target of a removal is pinned, or that pinned content needs it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The result of a removal.
+    """Holds the result of a removal.
 
     :ivar tags: how many tags were removed.
     :ivar contents: how many manifests and blobs were removed from the disk.
-    :ivar freed: what they took there (bytes of whole blocks).
+    :ivar freed: how much of the disk they took (bytes of whole blocks).
     """
 
     _: KW_ONLY
@@ -113,17 +113,17 @@ class Removed:
 
 
 class RunningDownloads(Protocol):
-    """Finds what is being fetched."""
+    """Finds running downloads."""
 
     async def find(self, digest: Digest, upstream: UpstreamIdentity) -> Download | None:
-        """The download from an upstream. Waits for one that is just being stored."""
+        """Find the download from an upstream. Wait for one that is just being stored."""
 
 
 @dataclass(slots=True)
 class Removal:
     """Removes tags, manifests and blobs.
 
-    :ivar gone: what left the cache lately.
+    :ivar gone: knows what was removed lately.
     """
 
     _log = Logger()
@@ -136,7 +136,7 @@ class Removal:
     downloads: RunningDownloads
     _turns: DeferredLock = field(default_factory=DeferredLock, init=False)
     _flights: Flights[Removed] = field(init=False)
-    # Of an earlier process something may be left; of which repository is not known then.
+    # An earlier process may have left an unfinished removal, of a repository that is not known.
     _is_unfinished: bool = field(default=True, init=False)
     _begun_in: Repository | None = field(default=None, init=False)
     gone: GoneLately = field(init=False)
@@ -147,8 +147,7 @@ class Removal:
         self.forgetting.subscribe(self.gone)
 
     async def resume(self) -> None:
-        """Remove the files that an earlier process could not remove any more, and what else it
-        had begun to remove.
+        """Remove the files that an earlier process had left, and finish its removals.
 
         Call it before anything else is asked for. Fails with OSError.
         """
@@ -158,23 +157,23 @@ class Removal:
         await self._finish()
 
     async def look(self, target: RemovalTarget) -> RemovalEffect:
-        """What a removal would do."""
+        """Find out what a removal would do."""
         return await self.index.look(target)
 
     async def remove(self, target: RemovalTarget, by: str = "") -> Removed:
-        """Remove one thing. Fires when its files are gone.
+        """Remove one target. Return when its files are gone.
 
-        :param by: the account that wishes it; "" for none.
+        :param by: the account that asks for it; "" for none.
         :raises NotHereError: if the repository does not have it.
-        :raises PinnedError: if it is pinned, or something pinned needs it.
+        :raises PinnedError: if it is pinned, or pinned content needs it.
         :raises OSError: if the index or the disk refuses.
         """
         return await self._flights.join(target, lambda: self._in_turn(target, by))
 
     async def clear(self, repository: Repository) -> None:
-        """Forget what is known of a repository, all of which was removed. Fails with OSError.
+        """Forget what is known of a repository that was removed as a whole. Fails with OSError.
 
-        What is stored for it stays, and so does the right to that.
+        Its stored content stays, and so does the right to it.
         """
         await self.index.clear(repository)
         await self.forgetting.remove(Kind.REPOSITORY, repository)
@@ -188,14 +187,14 @@ class Removal:
             self._turns.release()
 
     async def _finish_earlier(self) -> None:
-        """Remove what is left of a removal that failed."""
+        """Remove what is left of a removal that failed; log it if that fails again."""
         try:
             await self._finish()
-        except OSError as error:  # this one may make the room that it lacks
+        except OSError as error:  # the new removal may make the room for it
             self._log.warn("an earlier removal cannot be finished yet: {why}", why=error)
 
     async def _finish(self) -> list[GoneContent]:
-        """Remove what is left of a removal that was begun, step by step; what leaves the disk."""
+        """Do the further steps of a removal. Return the contents that it removed from the disk."""
         gone: list[GoneContent] = []
         while self._is_unfinished:
             seen = await self.index.look_further()
@@ -210,7 +209,7 @@ class Removal:
         return gone
 
     async def _fetched_for(self, target: RemovalTarget) -> set[Repository]:
-        """For which repositories what is to be removed is being fetched, or was in part."""
+        """Find the repositories for which the target is being fetched, or was fetched in part."""
         if target.kind is not RemovedKind.BLOB or target.digest is None:
             return set()
         download = await self.downloads.find(target.digest, target.repository.upstream)
@@ -281,19 +280,19 @@ class Removal:
         return effect
 
     async def _note_lost(self, digests: Sequence[Digest]) -> None:
-        """Report files that made room, of contents that stay: pinned or pulled since."""
+        """Report removed files of contents that stay: they were pinned or pulled meanwhile."""
         for digest in digests:
             await self.forgetting.lost(digest)
 
     async def _forget(self, repository: Repository | None, effect: RemovalEffect) -> None:
-        """Let all subscribers forget what is removed. Fails if one of them fails."""
+        """Have all subscribers forget what is removed. Fails if one of them fails."""
         for number, (kind, key) in enumerate(_messages(repository, effect), 1):
             await self.forgetting.remove(kind, key)
             if not number % MOST_MESSAGES:
                 await deferLater(self.clock, 0)
 
     async def _free(self, digests: Sequence[Digest]) -> None:
-        """Remove files, except of contents that were stored again meanwhile. Fails with OSError."""
+        """Remove the files of contents that were not stored again. Fails with OSError."""
         for start in range(0, len(digests), MOST_FREED):
             some = digests[start : start + MOST_FREED]
             for digest in await self.index.still_leaving(some):

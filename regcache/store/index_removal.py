@@ -1,33 +1,33 @@
-"""Statements that remove what a repository has: tags, manifests with what they list, blobs.
+"""Removes tags, manifests with what they list, and blobs from a repository in the index.
 
-What goes with what:
+This is removed together:
 
 ================  ==========================================================================
-removed           goes with it
+removed           is removed with it
 ================  ==========================================================================
 a tag             its manifest, unless another tag of the repository names it, or a manifest
                   that the repository keeps lists it
-a manifest        its tags; the right to it, and to what it lists and the repository has by
-                  nothing else: blobs, the manifests of an index, and what refers to it
+a manifest        its tags; the right to it, and to what only it gives to the repository: the
+                  blobs and manifests that it lists, and the manifests that refer to it
 a blob            the right to it
 ================  ==========================================================================
 
 Bytes stay as long as something else needs them. The named content stays while another repository
-has it: by a link, a tag, or something that lists it. A manifest that is removed with it stays
-likewise, and for any manifest that lists it; a blob, for a stored manifest that lists it. But the
-repository loses its right in any case, even to public bytes (``withdrawn``), until that is proved
-again. Bytes that go along, and that the repository has no right to any more, stay for others.
+has it: by a link, a tag, or something that lists it. A manifest that is removed with it stays for
+the same reasons, and while any manifest lists it. A blob stays while a stored manifest lists it.
+The repository always loses its right, even to public bytes (``withdrawn``), until the right is
+proved again. So bytes that are removed with a manifest can stay for other repositories.
 
 Content whose file is removed loses all rights; only its generation is kept. It is marked
 (``leaving``) until the file is gone. If the daemon is killed before that, it removes the file
 at its next start:
 
 ============================  ==============================================================
-killed                        what holds at the next start
+killed                        state at the next start
 ============================  ==============================================================
 before the transaction        nothing was removed
-after it                      the index does not have the content, nor a right to it; since it
-                              is marked the file is removed before anything is served
+after it                      the index has neither the content nor a right to it; the file is
+                              removed before anything is served, since it is marked
 between two of many           as :mod:`regcache.store.removed_contents` says
 after the removal of files    the mark is removed, or stays without a file
 the content was stored again  recording it has removed the mark: the file stays
@@ -55,21 +55,21 @@ from regcache.store.removed_contents import STORED, RemovedContents
 from regcache.store.repository_pins import PinnedTag, RepositoryPins
 
 MOST_LEAVING = 1000
-"""Contents whose files are looked for at once."""
+"""The most contents whose files are looked for at once."""
 
 
 def look(
     connection: sqlite3.Connection, target: RemovalTarget, by_pattern: PinnedTag
 ) -> RemovalEffect:
-    """What a removal would do. Nothing is changed."""
-    begin(connection)  # outside, since what is rolled back would have to be made again
+    """Find out what a removal would do. Change nothing."""
+    begin(connection)  # before the transaction: a rollback would undo it
     begin_blobs(connection)
     with undone(connection):
         return remove(connection, target, 0, by_pattern)
 
 
 def look_further(connection: sqlite3.Connection) -> RemovalEffect:
-    """The same of the next step of a removal that was begun."""
+    """Find out what the next step of a removal that was begun would do. Change nothing."""
     begin(connection)
     begin_blobs(connection)
     with undone(connection):
@@ -78,10 +78,10 @@ def look_further(connection: sqlite3.Connection) -> RemovalEffect:
 
 @contextmanager
 def undone(connection: sqlite3.Connection) -> Iterator[None]:
-    """Take back what is changed inside, which is in no transaction.
+    """Undo the changes that are made inside. Do not use it within a transaction.
 
-    Nothing is written, so that there is an answer on a full disk. To release a savepoint would
-    write the pages that were changed and changed back.
+    Nothing is written, so it also works on a full disk. To release a savepoint would write the
+    pages that were changed and changed back.
     """
     connection.execute("BEGIN")
     try:
@@ -97,11 +97,12 @@ def remove(
     generation: int,
     by_pattern: PinnedTag,
 ) -> RemovalEffect:
-    """Remove it, unless it is pinned or not here. Within a transaction.
+    """Remove the target, unless it is pinned or not here. Call it within a transaction.
 
-    Of what goes with it, as much goes as is done at once; :func:`remove_further` removes the rest.
+    It removes as much of what goes with the target as one step may. :func:`remove_further` removes
+    the rest.
 
-    :param generation: the number of the removal; results of earlier work must not be recorded.
+    :param generation: the number of the removal. Results of earlier work must not be recorded.
     """
     number = number_of(connection, target.repository)
     if number is None:
@@ -111,7 +112,7 @@ def remove(
 
 
 def remove_further(connection: sqlite3.Connection, generation: int) -> RemovalEffect:
-    """Remove more of what goes with what was removed, if anything is left. In a transaction."""
+    """Do the next step of an unfinished removal, if there is one. Call it within a transaction."""
     queue = RemovalQueue.unfinished(connection)
     if queue is None:
         return RemovalEffect()
@@ -120,18 +121,18 @@ def remove_further(connection: sqlite3.Connection, generation: int) -> RemovalEf
 
 
 def _no_pattern(_tag: str) -> bool:
-    """What goes along has no tag, or stays."""
+    """Return False: further steps remove no content that has a tag."""
     return False
 
 
 def leaving(connection: sqlite3.Connection) -> list[Digest]:
-    """The removed contents whose files may still be there."""
+    """List removed contents whose files may still be there."""
     rows = connection.execute("SELECT digest FROM leaving LIMIT ?", (MOST_LEAVING,))
     return [digest_from_key(key) for (key,) in rows]
 
 
 def still_leaving(connection: sqlite3.Connection, digests: Iterable[Digest]) -> list[Digest]:
-    """Which of them were not stored again meanwhile."""
+    """List those contents that were not stored again meanwhile."""
     return [
         each
         for each in digests
@@ -149,7 +150,7 @@ def have_left(connection: sqlite3.Connection, digests: Iterable[Digest]) -> None
 
 
 def last_generation(connection: sqlite3.Connection) -> int:
-    """The number of the last removal in the index."""
+    """Return the number of the last removal in the index."""
     (last,) = connection.execute(
         "SELECT max(ifnull((SELECT max(generation) FROM contents WHERE generation > 0), 0),"
         " ifnull((SELECT max(generation) FROM withdrawn), 0))"
@@ -158,9 +159,9 @@ def last_generation(connection: sqlite3.Connection) -> int:
 
 
 class _Removing:
-    """One removal from one repository.
+    """Does one removal from one repository.
 
-    :param repository: its number.
+    :param repository: the number of the repository.
     """
 
     def __init__(
@@ -178,7 +179,7 @@ class _Removing:
         self._tags: list[str] = []
 
     def run(self, target: RemovalTarget) -> RemovalEffect:
-        """Remove it, and what has to go with it, or a part of that."""
+        """Remove the target, and what has to go with it or a part of that."""
         tags, digest = self._named(target)
         if digest is None:
             return RemovalEffect()
@@ -194,7 +195,7 @@ class _Removing:
         return self._effect(removed, digest)
 
     def go_on(self, queue: RemovalQueue) -> RemovalEffect:
-        """Remove more of what has to go with what was removed."""
+        """Do the next step of a removal."""
         removed = self._step(queue)
         removed.go_on()
         return self._effect(removed, queue.named)
@@ -217,7 +218,7 @@ class _Removing:
         )
 
     def _named(self, target: RemovalTarget) -> tuple[list[str], bytes | None]:
-        """The tags to remove, and the digest that is meant; None if it is not here."""
+        """Return the tags to remove, and the digest of the target; None if it is not here."""
         if target.digest is None:
             row = self._row(
                 "SELECT digest FROM tags WHERE repository_id = ? AND tag = ?",
@@ -237,7 +238,7 @@ class _Removing:
         return tags, digest if tags or arrives or self._has(digest, target.kind) else None
 
     def _has(self, digest: bytes, kind: RemovedKind) -> bool:
-        """Whether the repository has content of a kind, and the bytes are here."""
+        """Return whether the repository has content of a kind, and the bytes are here."""
         row = self._row(STORED, digest)
         if row is None or row[1] is None:
             return False

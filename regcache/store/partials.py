@@ -1,4 +1,4 @@
-"""The folder of partial files: opening, listing and sweeping them."""
+"""Opens, lists and sweeps the partial files in their folder."""
 
 import errno
 import json
@@ -32,22 +32,22 @@ from regcache.store.partial_names import PartialNames, read_upstream
 from regcache.store.paths import TEMPORARY_SUFFIX, PartialKey, StorePaths, partial_key
 from regcache.store.pool import handed_over
 
-_MOST_NAMES = 30_000  # looked at in one go; what is behind has its turn after the next sweep
+_MOST_NAMES = 30_000  # read in one listing; the others are read when a sweep has removed some
 
 
 SAVE_PAUSE, SAVE_PAUSE_EACH, SAVE_PAUSE_MOST = 0.05, 0.02, 1.0
-"""Seconds from bytes that were written to the note of them: at least, for each open file, and
-at most. So there are at most 50 notes a second, or one for each of more than 50 files."""
+"""Seconds from a write to the record of it on the disk: at least, for each open file, and at most.
+So there are at most 50 records a second, or one for each of more than 50 files."""
 
 MOST_RECEIVING = 4
-"""How many bodies threads receive at the same moment. Others have their turn after some
-milliseconds; meanwhile there are threads left for all else."""
+"""Threads receive so many bodies at the same time. Others wait for some milliseconds, so that some
+threads stay free for other work."""
 
 
 class PartialInUseError(OSError):
-    """A partial file is open already: one download at a time fetches a digest from an upstream.
+    """Says that a partial file is open already: only one download at a time may use it.
 
-    If the disk refused to remove it, it stays in use until its readers have finished.
+    If the disk refused to remove the file, it stays in use until its readers have finished.
     """
 
     def __init__(self, digest: Digest) -> None:
@@ -56,7 +56,7 @@ class PartialInUseError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class PartialFact:
-    """A partial file that was found on the disk.
+    """Describes a partial file that was found on the disk.
 
     :ivar allocated: how many bytes of disk it takes.
     :ivar modified_at: when it was last written (Unix seconds).
@@ -68,13 +68,13 @@ class PartialFact:
 
 
 class PartialFiles:
-    """Opens partial files; for each digest and upstream one at a time.
+    """Opens partial files; one at a time for each digest and upstream.
 
-    :param leaving: content that is being evicted: nothing gets its name meanwhile.
+    :param leaving: knows which contents are being evicted: no file gets their names meanwhile.
     :param committed: called with digest, size and the size of what was replaced.
     :ivar under_commit: the digests that are about to get their final names.
-    :param changed: called with each change of the bytes that partial files take which are not open.
-        The space of an open one is claimed by its download.
+    :param changed: called with each change of the bytes that closed partial files take. The space
+        of an open one is claimed by its download.
     """
 
     log = Logger()
@@ -111,9 +111,9 @@ class PartialFiles:
     def open(
         self, digest: Digest, upstream: UpstreamIdentity | None, apart: bool = False
     ) -> "Deferred[PartialFile]":
-        """Open the file of an earlier attempt at an upstream, or begin one.
+        """Open the file of an earlier attempt at an upstream, or begin a new one.
 
-        Waits for a file that is being closed. Fails with OSError, and with PartialInUseError.
+        It waits for a file that is being closed. Fails with OSError, and with PartialInUseError.
 
         :param apart: begin a file without a name, which can never be opened again.
         """
@@ -153,16 +153,16 @@ class PartialFiles:
         return PartialNames(self._paths, key, self._boot_id)
 
     def save_pause(self) -> float:
-        """Seconds from the write of bytes to the record of them on the disk."""
+        """Return the seconds from a write to the record of it on the disk."""
         return min(SAVE_PAUSE_MOST, max(SAVE_PAUSE, SAVE_PAUSE_EACH * len(self._files)))
 
     def may_commit(self, digest: Digest) -> "Deferred[None]":
-        """Fires when a file may get the name of this content."""
+        """Return a Deferred that fires when a file may get the name of this content."""
         return self._leaving.over(digest)
 
     @contextmanager
     def committing(self, digest: Digest) -> Iterator[None]:
-        """A context in which a partial file gets its final name."""
+        """Enter a context in which a partial file gets its final name."""
         self.under_commit.append(digest)
         try:
             yield
@@ -170,23 +170,23 @@ class PartialFiles:
             self.under_commit.remove(digest)
 
     def committed(self, names: PartialNames, size: int, replaced: int) -> None:
-        """A partial file has its final name."""
+        """Note that a partial file has got its final name."""
         self._read_on[self._files[names.key]] = names.digest
         self._committed(names.digest, size, replaced)
 
     def is_read_on(self, digest: Digest) -> bool:
-        """Whether a file that has its final name is open still, for those who began before."""
+        """Return whether a file with its final name is still open for its earlier readers."""
         return digest in self._read_on.values()
 
     def detached(self, names: PartialNames) -> None:
-        """The names are free for another file. This one may still be read."""
+        """Free the names for another file. This one may still be read."""
         del self._files[names.key]
         if names.key not in self._opening:
             del self._upstreams[names.key]
         self._locks.release(names.key)
 
     def _closed(self, names: PartialNames, file: PartialFile) -> None:
-        """A file was closed. If it stays on the disk, find out how much space it takes."""
+        """Handle the close of a file. If it stays on the disk, find out how much space it takes."""
         self._read_on.pop(file, None)
         if self._files.get(names.key) is not file:
             return
@@ -195,15 +195,15 @@ class PartialFiles:
         trimming.addCallback(lambda _: self.detached(names))
 
     def _trim_failed(self, failure: Failure) -> None:
-        """Log it. The space is counted again at the next start."""
+        """Log that a file was not trimmed. Its space is counted again at the next start."""
         self.log.warn("a partial file was left as it is: {fault}", fault=failure.value)
 
     def facts(self) -> "Deferred[list[PartialFact]]":
-        """The partial files in the folder; a bounded number. Fails with OSError."""
+        """List the partial files in the folder, up to a limit. Fails with OSError."""
         return self._pool.run(_list_facts, self._paths, self._boot_id)
 
     def sums(self, before: float, upstream: str = "") -> "Deferred[PartialSums]":
-        """What :meth:`sweep` would remove. Fails with OSError."""
+        """Count what :meth:`sweep` would remove. Fails with OSError."""
         return handed_over(Deferred.fromCoroutine(self._sums(before, upstream)))
 
     async def _sums(self, before: float, upstream: str) -> PartialSums:
@@ -216,7 +216,7 @@ class PartialFiles:
     def sweep(self, before: float, upstream: str = "") -> "Deferred[int]":
         """Remove files that are not open and were last written before a time (Unix seconds).
 
-        :param upstream: only what an upstream of this name gave; "": any.
+        :param upstream: remove only files from an upstream of this name; "": from any.
         :returns: how many bytes of disk that freed. Fails with OSError.
         """
         return handed_over(Deferred.fromCoroutine(self._sweep(before, upstream)))
@@ -228,7 +228,7 @@ class PartialFiles:
         return await self._remove_all(keys, before)
 
     def sources(self, digest: Digest) -> "Deferred[set[Repository]]":
-        """For which repositories files of a digest were fetched that are not open, as they say."""
+        """Find the repositories for which the closed files of a digest were fetched."""
         return handed_over(Deferred.fromCoroutine(self._sources(digest)))
 
     async def _sources(self, digest: Digest) -> set[Repository]:
@@ -253,7 +253,7 @@ class PartialFiles:
         freed = 0
         for key in keys:
             if key not in self._locks:
-                with suppress(NotOursError):  # it stays, and was told of
+                with suppress(NotOursError):  # it stays, and is logged already
                     freed += await self._sweep_one(self._names(key), before)
         return freed
 
@@ -268,10 +268,10 @@ class PartialFiles:
 
 
 def partial_keys(digest: Digest, upstream: UpstreamIdentity | None) -> list[PartialKey]:
-    """The keys of the partial file of a digest and an upstream, the usual one first.
+    """Make the keys of the partial file of a digest and an upstream, the usual one first.
 
     The usual one depends on the upstream's name. The other one is used if another upstream had the
-    same name, and the content is still being fetched from that.
+    same name, and the content is still being fetched from that upstream.
     """
     return [PartialKey(digest, place) for place in _places(upstream)]
 
@@ -288,10 +288,9 @@ def _place(text: str) -> str:
 
 
 def _list_keys(paths: StorePaths, upstream: str = "") -> list[PartialKey]:
-    """The keys of the files in the folder that an upstream of this name gave; "": of all. Blocks.
+    """List the keys of the files that an upstream of this name gave; "": of all. Blocks.
 
-    Where another one of its name came before it, only what is written beside a file tells whose it
-    is.
+    If another upstream had the same name before, only the sidecar tells which of them gave a file.
     """
     with os.scandir(paths.partials) as entries:
         keys = {partial_key(entry.name) for entry in islice(entries, _MOST_NAMES)}
@@ -307,12 +306,12 @@ def _list_keys(paths: StorePaths, upstream: str = "") -> list[PartialKey]:
 
 
 def _list_facts(paths: StorePaths, boot_id: str) -> list[PartialFact]:
-    """Facts about all files that hold bytes. Blocks."""
+    """Collect facts about all files that hold bytes. Blocks."""
     return _facts_of(paths, boot_id, _list_keys(paths))
 
 
 def _facts_of(paths: StorePaths, boot_id: str, keys: list[PartialKey]) -> list[PartialFact]:
-    """Facts about those of some files that hold bytes. Blocks."""
+    """Collect facts about those of the given files that hold bytes. Blocks."""
     facts = []
     for key in keys:
         names = PartialNames(paths, key, boot_id)
@@ -323,7 +322,7 @@ def _facts_of(paths: StorePaths, boot_id: str, keys: list[PartialKey]) -> list[P
 
 
 def _remove_old(names: PartialNames, before: float) -> int:
-    """Remove an old file, or a sidecar without file. Returns how many bytes that freed. Blocks."""
+    """Remove an old file, or a sidecar without one. Return how many bytes that freed. Blocks."""
     modified_at = names.modified_at()
     return names.remove() if modified_at is None or modified_at < before else 0
 

@@ -1,19 +1,19 @@
-"""What goes along with a removal and is looked at in further steps of it.
+"""Keeps the contents that further steps of a removal have to look at.
 
-It is in the file, so that a removal that was begun is finished after a restart. Functions run in
-the index's thread, within a transaction.
+They are in the file of the index, so that a removal that was begun is finished after a restart. All
+functions run in the index's thread, within a transaction.
 
 ========  ===========================================================  =========================
 part      what it is                                                   in one step
 ========  ===========================================================  =========================
-NAMED     what was named, where that lists very much: its bytes, and   one
-          what it lists, are to be forgotten
-BYTES     a manifest that goes along, likewise                         one
-MANIFEST  a manifest that something listed which is removed            so many as list little
-BLOB      a blob likewise: behind all manifests, any of which may      ``MOST_BLOBS``
-          keep it
-DONE      a manifest that was removed by this: what lists it, and is
-          removed later, removes it no second time
+NAMED     the named content, if it lists very much: its bytes and      one
+          its list have to be forgotten
+BYTES     the same for another manifest that is removed with it        one
+MANIFEST  a manifest that a removed manifest listed                    as many as one step may
+BLOB      a blob that a removed manifest listed; blobs follow all      ``MOST_BLOBS``
+          manifests, since any manifest may need them
+DONE      a manifest that this removal has removed already; it is
+          not removed again if another removed manifest lists it
 ========  ===========================================================  =========================
 """
 
@@ -23,10 +23,10 @@ from enum import IntEnum
 from typing import Self
 
 MOST_BLOBS = 512
-"""Blobs that go in one step."""
+"""At most so many blobs are removed in one step."""
 
 MOST_QUEUED = 20_000
-"""What goes along with one removal. What is left of an image that lists more is evicted first."""
+"""The most contents in the queue of a removal. The rest of a larger image is evicted first."""
 
 FOLLOWING = """
 CREATE TABLE following (                -- what goes along with what was removed, in further steps
@@ -37,7 +37,7 @@ CREATE TABLE following (                -- what goes along with what was removed
     PRIMARY KEY (repository_id, named, part, digest)
 ) WITHOUT ROWID;
 """
-"""The script that adds the table to an index."""
+"""Adds the table to an index."""
 
 _ADD = "INSERT OR IGNORE INTO following (repository_id, named, part, digest) VALUES (?, ?, ?, ?)"
 
@@ -45,7 +45,7 @@ _OF_IT = "FROM following WHERE repository_id = ? AND named = ?"
 
 
 class RemovalPart(IntEnum):
-    """What is to be done with content, in this order."""
+    """Says what has to be done with content. The parts are done in this order."""
 
     NAMED = 0
     BYTES = 1
@@ -55,10 +55,10 @@ class RemovalPart(IntEnum):
 
 
 class RemovalQueue:
-    """What is left of one removal.
+    """Holds what is left of one removal.
 
     :ivar repository: the number of the repository that something was removed from.
-    :ivar named: the digest of what was named.
+    :ivar named: the digest of the named content.
     """
 
     def __init__(self, connection: sqlite3.Connection, repository: int, named: bytes) -> None:
@@ -68,18 +68,18 @@ class RemovalQueue:
 
     @classmethod
     def unfinished(cls, connection: sqlite3.Connection) -> Self | None:
-        """A removal of which something is left."""
+        """Find a removal of which something is left; None if there is none."""
         row = connection.execute("SELECT repository_id, named FROM following LIMIT 1").fetchone()
         return None if row is None else cls(connection, *row)
 
     def add(self, part: RemovalPart, digests: Iterable[bytes]) -> None:
-        """Look at some contents later."""
+        """Put some contents into the queue."""
         (count,) = self._connection.execute(f"SELECT count(*) {_OF_IT}", self._names).fetchone()
         rows = [(*self._names, part, each) for each in digests]
         self._connection.executemany(_ADD, rows[: max(0, MOST_QUEUED - count)])
 
     def next(self) -> tuple[RemovalPart, list[bytes]]:
-        """What to look at in the next step: of one part, as much as there may be of it."""
+        """Return what the next step has to look at: contents of one part, as many as it may."""
         rows = self._connection.execute(
             f"SELECT part, digest {_OF_IT} ORDER BY part, digest LIMIT ?",
             (*self._names, MOST_BLOBS),
@@ -88,18 +88,18 @@ class RemovalQueue:
         return part, [digest for found, digest in rows if found == part]
 
     def drop(self, part: RemovalPart, last: bytes) -> None:
-        """What comes next was looked at.
+        """Remove contents that were looked at from the front of the queue.
 
-        :param last: the last of it.
+        :param last: the last of these contents.
         """
         self._connection.execute(
             f"DELETE {_OF_IT} AND part = ? AND digest <= ?", (*self._names, part, last)
         )
 
     def known_manifests(self, last: bytes) -> set[bytes]:
-        """What was taken for blobs, and is known to be manifests by now.
+        """Find contents that were queued as blobs, and are known to be manifests by now.
 
-        :param last: of the blobs that come next.
+        :param last: the last of the blobs for the next step.
         """
         rows = self._connection.execute(
             "SELECT f.digest FROM following f CROSS JOIN contents c ON c.digest = f.digest"
@@ -110,7 +110,7 @@ class RemovalQueue:
         return {digest for (digest,) in rows}
 
     def was_removed(self, digest: bytes) -> bool:
-        """Whether a manifest was removed in an earlier step."""
+        """Return whether a manifest was removed in an earlier step."""
         row = self._connection.execute(
             f"SELECT 1 {_OF_IT} AND part = ? AND digest = ?",
             (*self._names, RemovalPart.DONE, digest),
@@ -118,7 +118,7 @@ class RemovalQueue:
         return row is not None
 
     def close(self) -> bool:
-        """If nothing is left, forget the removal. Returns whether something is left of any."""
+        """Forget the removal if nothing is left of it. Return whether any removal is unfinished."""
         part, _ = self.next()
         if part is RemovalPart.DONE:
             self._connection.execute(f"DELETE {_OF_IT}", self._names)

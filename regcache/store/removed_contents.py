@@ -1,28 +1,28 @@
-"""Removes content from a repository with what goes along, in steps that hold the index briefly.
+"""Removes content from a repository, and what goes with it, in short steps.
 
-What an ordinary image has goes in one step. An index of thousands of images, or an image of
-thousands of layers, held the index's thread for seconds. Each step is a transaction, and the
-index is consistent between two of them:
+An ordinary image is removed in one step. An index of thousands of images, or an image of thousands
+of layers, would keep the index's thread busy for seconds, so it takes several steps. Each step is
+a transaction, and the index is consistent between two steps:
 
 =============================  =================================================================
-between two steps              what holds
+between two steps              what happens
 =============================  =================================================================
 kill -9, or the index is       at the next start the rest is removed before anything is asked for
 closed
 the disk is full               the step fails, and with it the removal; the rest is removed before
                                the next removal, or at the next start
-what was named is pulled       it is there again: what it lists and is still there stays, the rest
+the named content is pulled    it is there again: what it lists stays if it is still there; the rest
 again                          is fetched anew
-what goes along is pulled      it stays if a tag names it, or if something lists it that stays; else
-                               it goes, as if it had been pulled before
-another repository pulls it    it stays for that one, and the right to it ends here
+content that goes with it is   it stays if a tag names it, or if content that stays lists it; else
+pulled                         it is removed, as if it had been pulled before
+another repository pulls it    it stays for that one, but this one loses the right to it
 it is pinned here              it stays
-it is evicted                  nothing is left of it but the right, which ends
-something else is removed      that waits for the end of this one
+it is evicted                  only the right to it is left, and is removed
+something else is removed      the other removal waits for the end of this one
 =============================  =================================================================
 
-So what has lost its name has no right to it any more from the first step on: nobody is shown it, as
-complete or otherwise. A blob stays until no manifest that goes lists it.
+So the right to the named content ends with the first step, and no client is shown the content after
+that. A blob stays until none of the manifests that are removed lists it any more.
 """
 
 import sqlite3
@@ -36,12 +36,12 @@ from regcache.store.removal_queue import MOST_BLOBS, RemovalPart, RemovalQueue
 from regcache.store.removed_blobs import RemovedBlobs
 
 MOST_WORK = 24
-"""Manifests that go in one step, where each lists little."""
+"""At most so many manifests are removed in one step, if each lists little."""
 
 LISTED_AS_ONE = 50
-"""So much that a manifest lists is as much work as another manifest."""
+"""A manifest counts once more for each so many contents that it lists."""
 
-# What says nothing itself is a blob.
+# Content of which no media type, no list and no subject is known counts as a blob.
 _LISTS = """
 SELECT l.digest, ifnull(c.media_type, '') = ''
     AND NOT EXISTS (SELECT 1 FROM mentions WHERE manifest_id = c.id)
@@ -58,17 +58,17 @@ SELECT c.id, p.size, c.media_type
 FROM contents c LEFT JOIN places p ON p.content_id = c.id AND p.place = 'disk'
 WHERE c.digest = ?
 """
-"""The number of content, the size of its bytes (NULL: they are not here) and its media type."""
+"""Selects the number of content, its size (NULL: the bytes are not here) and its media type."""
 
 
 class RemovedContents:
-    """One step of a removal.
+    """Does one step of a removal.
 
-    :param queue: of the removal.
+    :param queue: what is left of the removal.
     :param generation: the number of the removal, or of this step of it.
-    :ivar withdrawn: what the repository loses its right to.
-    :ivar gone: what leaves the disk, and its sizes.
-    :ivar going: what does so in a step of its own.
+    :ivar withdrawn: the contents to which the repository loses its right.
+    :ivar gone: the contents that are removed from the disk, with their sizes.
+    :ivar going: the contents that are removed from the disk in a step of their own.
     :ivar unfinished: whether something is left for another step, of this removal or an earlier one.
     """
 
@@ -92,9 +92,9 @@ class RemovedContents:
         self.unfinished = False
 
     def remove(self, digest: bytes, named: bool) -> None:
-        """The first step: remove content, and what it lists if nothing else keeps that there.
+        """Do the first step: remove content, and what it lists unless something else needs it.
 
-        :param named: by who removes it; all else goes along.
+        :param named: True if the target is this content; False if it goes with a tag.
         """
         waiting: deque[bytes] = deque()
         blobs: dict[bytes, None] = {}
@@ -107,7 +107,7 @@ class RemovedContents:
             self._drop_blobs(blobs)
 
     def go_on(self) -> None:
-        """A further step."""
+        """Do a further step."""
         if not self._conditions.is_linked_here(self._queue.named):
             self._drop_list(self._queue.named)
         part, digests = self._queue.next()
@@ -131,15 +131,15 @@ class RemovedContents:
         self._leave(blobs)
 
     def _leave(self, blobs: Iterable[bytes]) -> None:
-        """Leave the rest for further steps."""
+        """Put the rest into the queue for further steps."""
         self._queue.add(RemovalPart.BLOB, blobs)
         self._queue.add(RemovalPart.DONE, self._removed)
         self.unfinished = True
 
     def _go_through(self, waiting: deque[bytes], blobs: dict[bytes, None]) -> int:
-        """Remove manifests that go along, until it is enough for one step.
+        """Remove manifests that go with the named content, as many as one step may.
 
-        :param waiting: they are taken from it, and what they list is added to it and to the blobs.
+        :param waiting: the manifests. What they list is added to it and to the blobs.
         :returns: how many were looked at.
         """
         count = 0
@@ -153,11 +153,11 @@ class RemovedContents:
 
     @property
     def _is_enough(self) -> bool:
-        """Whether one step has done as much as it may."""
+        """Return whether this step has done as much as it may."""
         return self._work >= MOST_WORK
 
     def _drop_blobs(self, blobs: Collection[bytes]) -> None:
-        """The same for what lists nothing: all at once, behind what lists it."""
+        """Remove blobs, all at once. Call it after the removal of the manifests that list them."""
         pinned = self._conditions.pins.digests()
         left = [each for each in blobs if each not in pinned and each not in self.withdrawn]
         removed = RemovedBlobs(self._connection, self._repository, self._generation)
@@ -169,12 +169,12 @@ class RemovedContents:
     def _drop_one(
         self, digest: bytes, named: bool, waiting: deque[bytes], blobs: dict[bytes, None]
     ) -> None:
-        """The same for one content alone.
+        """Remove one content, without what it lists.
 
-        :param waiting: the manifests that it lists are added to it ...
-        :param blobs: ... and the blobs to these.
+        :param waiting: the manifests that it lists are added to it.
+        :param blobs: the blobs that it lists are added to it.
         """
-        # What is only being fetched is not known yet: it is from now on, by its generation.
+        # Content that is just being fetched may have no row yet. It needs one for its generation.
         self._connection.execute("INSERT OR IGNORE INTO contents (digest) VALUES (?)", (digest,))
         number, size, media_type = self._connection.execute(STORED, (digest,)).fetchone()
         listed = self._listed_by(number, digest) if media_type else []
@@ -194,19 +194,19 @@ class RemovedContents:
                 waiting.append(following)
 
     def _listed_by(self, number: int, digest: bytes) -> list[tuple[bytes, bool]]:
-        """What a manifest lists, and what refers to it in this repository."""
+        """Find what a manifest lists, and what refers to it in this repository."""
         names = {"manifest": number, "repository": self._repository, "digest": digest}
         rows = self._connection.execute(_LISTS, names)
         return [(key, bool(is_blob)) for key, is_blob in rows]
 
     def _is_kept_here(self, digest: bytes) -> bool:
-        """Whether something else in the repository keeps the content there."""
+        """Return whether to skip content: something else needs it, or it was removed already."""
         if digest in self.withdrawn or self._queue.was_removed(digest):
-            return True  # it has been seen to
+            return True  # an earlier step or this one has removed it
         return self._conditions.is_kept_here(digest)
 
     def _withdraw(self, digest: bytes, number: int) -> None:
-        """Remove the repository's right to content, and the facts that it was shown by that."""
+        """Remove the repository's right to content, and the facts that gave this right."""
         connection, ids = self._connection, (self._repository, number)
         self._drop_list(digest)
         unlinked = connection.execute(
@@ -223,11 +223,11 @@ class RemovedContents:
         self._removed.append(digest)
 
     def _drop_list(self, digest: bytes) -> None:
-        """What content lists does not count any more in this step."""
+        """Ignore in this step what the content lists."""
         self._connection.execute("INSERT OR IGNORE INTO temp.dropped VALUES (?)", (digest,))
 
     def _erase_later(self, digest: bytes, named: bool) -> None:
-        """Forget content in a step of its own, unless somebody has got it meanwhile."""
+        """Forget content in a step of its own, unless a client has pulled it meanwhile."""
         row = self._connection.execute(STORED, (digest,)).fetchone()
         if (
             row is None
@@ -241,7 +241,7 @@ class RemovedContents:
             self._erase(digest, number, size)
 
     def _erase(self, digest: bytes, number: int, size: int | None) -> None:
-        """Forget content whose file will be removed, except for its generation."""
+        """Forget content whose file will be removed; keep only its generation."""
         connection = self._connection
         forget_content(connection, digest_from_key(digest))
         for table in ("links", "withdrawn", "uses", "ghosts"):

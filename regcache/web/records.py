@@ -1,4 +1,4 @@
-"""The facts about a request, collected while it is answered, and its record at the end."""
+"""Collects the facts about a request while it is answered, and makes its record at the end."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -20,51 +20,52 @@ from regcache.timings import FetchTimings
 from regcache.web.flow import Flow
 
 CLIENT_LEFT = 499
-"""Recorded as the status where the client left before there was one."""
+"""The status that is recorded if the client left before the answer had one."""
 
-#: Why an answer ended early whose client left.
+#: The reason that is recorded for an answer that ended early because its client left.
 LEFT = "the client closed the connection"
-#: How much of what a client says it is is kept (bytes).
+#: At most this much of the User-Agent of a client is kept (bytes).
 LONGEST_AGENT = 200
-#: How much of the path of a target is kept (bytes).
+#: At most this much of the path of a target is kept (bytes).
 LONGEST_PATH = 256
-#: Paths of which the rest is a secret.
+#: Matches the beginning of paths whose rest is a secret.
 _SECRET_PATH = re.compile(rb"/+knock/", re.IGNORECASE)
 _ADDRESSES = (IPv4Address, IPv6Address)
-#: What clients say they are, of which there are few.
+#: At most so many values of User-Agent are shared. Clients use few different ones.
 MOST_AGENTS = 256
 _agents: dict[bytes, bytes] = {}
-#: Numbers the requests of a process in the order in which they arrive.
+#: Gives the next number of a request. Requests are numbered in the order in which they arrive.
 next_serial = count(1).__next__
 
 
 class RequestRecord(NamedTuple):
-    """All facts about a request that has ended, or about one that goes on.
+    """Holds all facts about a request that has ended, or about one that is still open.
 
     :ivar peer: the client's address without its port.
     :ivar account: the name of the authenticated account, or "".
-    :ivar status: as sent; 499 if the client left before an answer began.
+    :ivar status: the status that was sent; 499 if the client left before an answer began.
     :ivar body_bytes: how many bytes of the body were handed to the connection.
     :ivar first_byte: seconds from the request to the headers of its answer; None without one.
-    :ivar seconds: from the whole request to its end.
-    :ivar ended_early: why the answer was not sent whole, or "".
-    :ivar error: what the client was told went wrong, or "".
+    :ivar seconds: from the arrival of the whole request to the end of its answer.
+    :ivar ended_early: the reason if only a part of the answer was sent, or "".
+    :ivar error: the error that the client was told, or "".
     :ivar host: the Host that was asked for, normalised, or "".
     :ivar path: of the target, as it came, without its query; see :func:`told_path`.
     :ivar listener: the endpoint at which the client came in, as it is configured.
-    :ivar principal: who asked, where that was asked for; this and what follows is in no log.
-    :ivar serial: numbers the requests of this process; 0 for what was refused before it was one.
+    :ivar principal: the client's identity, if it was needed. No log has this or what follows.
+    :ivar serial: the number of the request in this process; 0 if it was refused before it was
+        read.
     :ivar arrived: when the whole request was there, or was refused (Unix seconds).
-    :ivar agent: what the client says it is, as it came.
-    :ivar digest: of what was answered with, where the reference is a tag.
-    :ivar cause: why the answer is not what was hoped for.
-    :ivar is_distribution: it was for the distribution API.
-    :ivar shows_login: it had credentials.
-    :ivar is_open: it goes on.
-    :ivar timings: what took how long until an upstream answered; None where none was asked.
-    :ivar flow: how fast the answer was, and who was waited for; None where it was soon over.
-    :ivar verdict: what was found of it when it ended, where that was looked for.
-    :ivar is_pull: it began a pull of an image, and was answered.
+    :ivar agent: the User-Agent of the client, as it came.
+    :ivar digest: of the content that was sent, if the reference is a tag.
+    :ivar cause: why the request failed, was refused, or was answered less well than usual.
+    :ivar is_distribution: whether it was for the distribution API.
+    :ivar shows_login: whether it had credentials.
+    :ivar is_open: whether it is still being answered.
+    :ivar timings: how long each phase took until an upstream answered; None if none was asked.
+    :ivar flow: how fast the answer was, and what it waited for; None if it was soon over.
+    :ivar verdict: the verdict at its end, if there was one.
+    :ivar is_pull: whether it began a pull of an image, and was answered.
     """
 
     peer: str
@@ -100,7 +101,7 @@ class RequestRecord(NamedTuple):
     is_pull: bool = False
 
     def as_fields(self) -> dict[str, object]:
-        """The fields of a line in JSON."""
+        """Return the fields of its line in a log in JSON."""
         fields: dict[str, Any] = dict(zip(_LOGGED, self, strict=False))
         fields["bytes"] = fields.pop("body_bytes")
         fields["path"] = self.path.decode("latin-1")
@@ -114,32 +115,33 @@ _LOGGED = RequestRecord._fields[: RequestRecord._fields.index("principal")]
 
 
 def fields_of(*names: str) -> Callable[[RequestRecord], Any]:
-    """What gives some fields of a record at once: one by one takes three times as long.
+    """Make a function that returns some fields of a record.
 
-    Of a single name it gives the value, of several a tuple.
+    It returns the value of a single name, and a tuple for several. To read several fields one by
+    one takes three times as long.
     """
     return itemgetter(*map(RequestRecord._fields.index, names))
 
 
 @dataclass(slots=True)
 class RequestFacts:
-    """The facts that handlers find out about a request, for the access log and the metrics.
+    """Holds what handlers find out about a request, for the access log and the metrics.
 
     :ivar kind: manifest, blob, tags, referrers, catalog, ping or other.
     :ivar upstream: the configured name, or "".
     :ivar outcome: hit, revalidated, stale, miss, collapsed, relay, denied or error; if it is left
         "", it becomes none or error by the status.
-    :ivar principal: who asks; None if nobody asked for that, or not yet.
-    :ivar limits: of what is sent to the principal.
-    :ivar ended_early: why the answer was not sent whole, or "".
-    :ivar error: what the client was told went wrong, or "".
-    :ivar host: what is told of the Host, where that may not be told whole; "" where it may.
-    :ivar digest: of what is answered with, where the reference is a tag.
-    :ivar cause: why the answer is not what was hoped for.
-    :ivar timings: what took how long until an upstream answered.
-    :ivar flow: how fast the answer is, and who is waited for.
-    :ivar is_pull: it begins a pull of an image.
-    :ivar unless_not_modified: what is to be answered instead of a body.
+    :ivar principal: the client's identity; None if it was not needed, or not yet.
+    :ivar limits: the limits of what is sent to the principal.
+    :ivar ended_early: the reason if only a part of the answer was sent, or "".
+    :ivar error: the error that the client was told, or "".
+    :ivar host: the part of the Host that may be recorded; "" if all of it may.
+    :ivar digest: of the content that is sent, if the reference is a tag.
+    :ivar cause: why the request failed, was refused, or was answered less well than usual.
+    :ivar timings: how long each phase took until an upstream answered.
+    :ivar flow: how fast the answer is, and what it waits for.
+    :ivar is_pull: whether it begins a pull of an image.
+    :ivar unless_not_modified: the error that is sent instead of a body.
     """
 
     kind: str = "other"
@@ -162,17 +164,17 @@ class RequestFacts:
     unless_not_modified: RegistryError | None = None
 
     def decided(self, decision: Decision) -> None:
-        """It is known who asks."""
+        """Note the client's identity, and the limits that apply to it."""
         self.principal, self.limits = decision.principal, decision.limits
         self.account = decision.principal.name
 
 
 Recorder = Callable[[RequestRecord], None]
-"""Is told of every request when it has ended."""
+"""Gets the record of every request when it has ended."""
 
 
 def agent_of(headers: Headers) -> bytes:
-    """What a client says it is. Equal ones are one object, since many records keep it."""
+    """Return the User-Agent. Equal ones are the same object, since many records keep it."""
     lines: Sequence[bytes] = headers.getRawHeaders(b"user-agent", ())
     if not lines:
         return b""
@@ -186,17 +188,17 @@ def agent_of(headers: Headers) -> bytes:
 
 
 def describe_peer(address: IAddress | None) -> str:
-    """An address without its port; IPv4 mapped into IPv6 as IPv4; ``unix`` for a unix socket."""
+    """Return an address without its port; IPv4 mapped into IPv6 as IPv4; else ``unix``."""
     if isinstance(address, _ADDRESSES):
         return str(address.host).removeprefix("::ffff:")
     return "unix"
 
 
 def told_path(path: bytes) -> bytes:
-    """What is told of a path: its beginning, and nothing of a secret in it.
+    """Return the part of a path that may be recorded: its beginning, without a secret.
 
-    A target in absolute form is a path only once it was found to be right; before that it may
-    have a password.
+    Nothing of a target in absolute form is recorded, since it may have a password in it. It becomes
+    a path only when it was found to be valid.
     """
     if path.startswith(b"/v2/"):
         return path[:LONGEST_PATH]
@@ -209,7 +211,7 @@ def told_path(path: bytes) -> bytes:
 def refused_record(
     peer: IAddress | None, reason: str, status: int, *, listener: str, now: float
 ) -> RequestRecord:
-    """The record of something that was refused before it was a whole request.
+    """Make the record of something that was refused before it was a whole request.
 
     :param now: Unix seconds.
     """

@@ -103,7 +103,7 @@ class PrincipalTests(AccessCase):
         self.assertFalse(self.decide(asker(basic("alice", "secret"))).is_admin)
 
     def test_wrong(self) -> None:
-        """What is there and wrong is never anything but wrong, whatever else is there."""
+        """Credentials that are wrong are refused, also beside other credentials."""
         shown = ClientCertificate("ab" * 32, "alice")
         for value in (
             basic("alice", "wrong"),
@@ -150,7 +150,7 @@ class PrincipalTests(AccessCase):
         self.assertEqual(self.decide(who).principal.name, "")
 
     def test_wrong_password_before_certificate(self) -> None:
-        """A wrong password is wrong, whatever certificate is beside it."""
+        """A wrong password is refused, also beside a certificate."""
         shown = ClientCertificate("ab" * 32, "alice")
         for value in (basic("alice", "wrong"), "Bearer nonsense", "Digest x", ""):
             decision = self.decide(asker(value, certificate=shown))
@@ -313,7 +313,7 @@ class KeptTests(AccessCase):
             self.assertIsNone(self.access.decide_at_once(other))
 
     def test_bounded(self) -> None:
-        """However many show whatever, no more than a bound is kept."""
+        """The kept decisions have a bound, however many clients show credentials."""
         for number in range(MOST_DECISIONS + 50):
             address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
             self.decide(asker("Bearer x", address=address))

@@ -205,7 +205,7 @@ class TokenTests(SynchronousTestCase):
         return f"{header}.{payload}.{signature.rstrip(b'=').decode()}"
 
     def test_key_in_header(self) -> None:
-        """A key that the token brings itself is never used, whatever it is called."""
+        """A key in the token itself is never used, under any name."""
         stranger = rsa.generate_private_key(65537, 2048)
         name = next(iter(ALL_KEYS[0].identifiers))
         for headers in (

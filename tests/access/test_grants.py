@@ -35,7 +35,7 @@ class RulesTests(SynchronousTestCase):
         self.assertFalse(covers(rules, "", "any/thing"))
 
     def test_admins(self) -> None:
-        """An admin may do everything everywhere, whatever the rules say."""
+        """An admin may do everything everywhere, under any rules."""
         rules = Rules(True, ["root"], [Rule(frozenset({"alice"}), LIBRARY)])
         for action in ("pull", "delete", "admin"):
             self.assertTrue(covers(rules, "root", "org/app", upstream="quay.io", action=action))

@@ -110,7 +110,7 @@ class RealmTests(SynchronousTestCase):
         self.assertFalse(self.may_have(who(wrong=True), "repository:nginx:pull"))
 
     def test_wrong_token(self) -> None:
-        """A wrong token gets no other one, whatever is asked."""
+        """A wrong token never gets another token."""
         wrong = replace(who(LIBRARY, wrong=True), bad_token=True)
         self.assertFalse(self.may_have(wrong, "repository:nginx:pull"))
 

@@ -108,7 +108,7 @@ class EndpointTests(AdminCase):
             self.assertEqual(self.get("/metrics", method=method).status, 405)
 
     def test_api(self) -> None:
-        """What is below /api/ is the API's, whatever the method, under names of ours alone."""
+        """The API answers all methods below /api/, under names of ours alone."""
         for method in ("GET", "POST", "DELETE"):
             self.assertEqual(self.get("/api/v1/x", method=method).body, b"the API by LOOPBACK")
         self.assertEqual(self.get("/api/v1/x", host="evil.test").status, 403)

@@ -115,7 +115,7 @@ class DecisionTests(SynchronousTestCase):
     """The pure function."""
 
     def test_fresh(self) -> None:
-        """A fresh copy is a hit, whatever else is known."""
+        """A fresh copy is a hit, in every other state."""
         copy = Copy(SAME, 99.9, 100.0)
         for answer, keep, _, _ in DECISIONS:
             policy = Policy(keep_missing=bool(keep), stale_if_error=0.0)

@@ -48,7 +48,7 @@ class UnrecordedTests(SynchronousTestCase):
         return bool(self.successResultOf(outcome))
 
     def test_sizes(self) -> None:
-        """The smallest image counts, whatever came last."""
+        """The smallest image counts, in any order of arrival."""
         one, other, third = layer(1), layer(2), layer(3)
         self.note(one, other)
         self.assertFalse(self.is_given(one) or self.is_given(other))

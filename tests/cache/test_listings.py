@@ -72,7 +72,7 @@ class SharingTests(ListingCase):
         self.assertEqual(self.asked(), ["list_tags"])
 
     def test_referrers(self) -> None:
-        """Whatever type is asked for, it is one question."""
+        """Questions for all types of referrers are one question upstream."""
         kinds = ["", "x/sbom", "x/seal", "x/none"]
         outcomes = self.outcomes(*(self.referrers(kinds[n % 4]) for n in range(20)))
         self.assertEqual(outcomes, ["miss"] + ["collapsed"] * 19)

@@ -95,7 +95,7 @@ class FetchTests(CacheTestCase):
         self.assertEqual(self.successResultOf(self.index.occupied_bytes()), 0)
 
     def test_type_is_kept(self) -> None:
-        """The type that was verified is served after a restart too, whatever others say later."""
+        """The verified type is served after a restart too, also if other answers differ."""
         self.result(self.by_digest())
         self.registry.manifests[APP, str(self.digest)] = (self.content, OCI_INDEX)
         self.restart()

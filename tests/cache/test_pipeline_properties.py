@@ -112,7 +112,7 @@ WRONG_BEHIND_REMOVED = [
 
 
 class PipelinePropertyTests(SynchronousTestCase):
-    """What holds whatever happens in whatever order."""
+    """Checks what has to hold after any events in any order."""
 
     def setUp(self) -> None:
         """A small world."""

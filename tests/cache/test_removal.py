@@ -1,4 +1,4 @@
-"""What is removed leaves the memory, the index and the disk, whatever else goes on."""
+"""Tests that removed content leaves the memory, the index and the disk during other work."""
 
 import errno
 import json
@@ -308,7 +308,7 @@ class WholeTests(RemovalCase):
         self.assertEqual(self.names(), set())
 
     def test_clear(self) -> None:
-        """A repository that is forgotten has no tags in memory either, whatever put them there."""
+        """A repository that is forgotten has no tags in memory either, however they were noted."""
         digest, _ = self.image(self.layer())
         noting = self.caches.tag_table.note(self.repository(), "late", digest, 0)
         self.successResultOf(Deferred.fromCoroutine(noting))
@@ -771,7 +771,7 @@ class ReadingPropertyTests(PropertyTests):
         super().restart()
 
     def check(self) -> None:
-        """Whoever reads has got all of it in the end; then files and index agree.
+        """Check that each reader gets all of it in the end; then files and index agree.
 
         Most of the time something else happens before that.
         """

@@ -113,7 +113,7 @@ class RevalidationTests(CacheTestCase):
         self.assertEqual(self.asked(), ["head_manifest"])
 
     def test_moves_between_head_and_get(self) -> None:
-        """Whatever moves meanwhile, the digest that is named is that of the body."""
+        """The named digest is that of the body, also if the tag moves meanwhile."""
         between = self.move()
         asking = self.start(self.tag())
         self.clock.advance(0.001)

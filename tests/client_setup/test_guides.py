@@ -145,7 +145,7 @@ class EveryGuideTests(GuideCase):
             self.assertEqual(made.notes, wanted)
 
     def test_nothing_is_served(self) -> None:
-        """Whoever may see no upstream gets no steps with files."""
+        """A client that may see no upstream gets no steps with files."""
         for tool in TOOLS:
             made = guide_for(tool, SetUp(locate_registries(ServedHere([], []))))
             self.assertEqual(

@@ -121,7 +121,7 @@ def _sorted(text: str, like: str) -> str:
 
 
 class AnyTests(SynchronousTestCase):
-    """Whatever is written is read as what it was."""
+    """Checks that any text is read as it was before it was written."""
 
     @settings(max_examples=100)
     @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))

@@ -36,7 +36,7 @@ class NoDaemonTests(TestCase):
 
 
 class ForbiddenTests(SynchronousTestCase):
-    """Where the socket is not for whoever asks."""
+    """Tests a socket that the user may not open."""
 
     def test_who_may(self) -> None:
         """It says whom it is for."""
@@ -49,7 +49,7 @@ class ForbiddenTests(SynchronousTestCase):
 
 
 class AnswerTests(SynchronousTestCase):
-    """Whatever answers."""
+    """Tests all kinds of answers."""
 
     def ask(self, content: bytes) -> "Deferred[Any]":
         """Ask for the status, and be sent this."""

@@ -146,7 +146,7 @@ class ClientConfigTests(ClientConfigCase):
         self.assertIn("is no command of a guide", errors)
 
     def test_secret(self) -> None:
-        """A file that an account was put into is a secret, whatever the answer says of it."""
+        """A file that has an account is secret, also if the answer says otherwise."""
         self.serve("containerd", with_login=True)
         answer = self.daemon.answers["GET", "client-config"]
         assert isinstance(answer, dict)

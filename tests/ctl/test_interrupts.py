@@ -1,4 +1,4 @@
-"""Ctrl-C at a terminal: whatever is shown or asked, it ends, and leaves the terminal as it was."""
+"""Tests that Ctrl-C at a terminal ends every command, and leaves the terminal as it was."""
 
 import contextlib
 import os

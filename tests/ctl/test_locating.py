@@ -56,7 +56,7 @@ class LocatingTests(SynchronousTestCase):
         self.assertIn("begins with http://", str(error))
 
     def test_configured(self) -> None:
-        """The socket is found whatever else is wrong; without one the usual is asked."""
+        """The socket is found in a file with other errors; without one the usual is asked."""
         for text, socket in (
             ("admin: {socket: /a/b}", "/a/b"),
             ("nonsense: 1\nadmin:\n  socket: '/a/b'\n", "/a/b"),

@@ -104,7 +104,7 @@ class StrangeAnswerTests(SynchronousTestCase):
     """What answers to ``--url`` is something else."""
 
     def test_all(self) -> None:
-        """No command ends with a traceback, whatever comes."""
+        """No command ends with a traceback, after any error."""
         root = parser()
         for name, made in commands().items():
             if name in ("check-config", "passwd", "prove"):

@@ -62,7 +62,7 @@ class FakeCache:
     :ivar status: the Cache-Status of its answers.
     :ivar urls: all that were connected to.
     :ivar answers: other answers, by method and path without query.
-    :ivar challenge: asked of whoever shows no proof of ``proofs``.
+    :ivar challenge: sent to a client that shows no proof of ``proofs``.
     :ivar asked: method, target and ``Authorization`` of each request.
     """
 

@@ -1,4 +1,4 @@
-"""A connection of prove: whatever comes, it ends in time, and says what was wrong."""
+"""Tests that a connection of prove ends in time, and says what was wrong."""
 
 import contextlib
 import hashlib
@@ -83,7 +83,7 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(self.hasher.hexdigest(), hashlib.sha256(b"hello").hexdigest())
 
     def test_several(self) -> None:
-        """A connection is used again, whatever the answer had for a body."""
+        """A connection is used again after an answer with any kind of body."""
         answers = [
             b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 5\r\n\r\nhello",
             b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",

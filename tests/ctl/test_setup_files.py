@@ -155,7 +155,7 @@ class WritingTests(SetupFileCase):
         self.assertIn(f"mv {former} {kept.with_suffix('.mine')}", why)
 
     def test_nothing_left(self) -> None:
-        """Whatever fails, no file with a password stays behind."""
+        """No file with a password is left after any failure."""
         self.there(HOSTS, OURS)
         for failing in ("os.fsync", "os.fchmod", "os.link", "os.rename"):
             planned = plan_files([block(HOSTS, f"{OURS}1", secret=True)], str(self.root))

@@ -1,7 +1,7 @@
-"""What the tests of access share: accounts, daemons that ask for them, and the look at the logs.
+"""Gives tests of access accounts, daemons that ask for them, and a check of their logs.
 
-Whatever a test of this base does, nothing secret may be in the log of its daemons afterwards, nor
-in an error that they answered.
+After each test of this base, nothing secret may be in the log of its daemons, nor in an error that
+they answered.
 """
 
 import json

@@ -14,7 +14,7 @@ class NetworkCase(PullThroughCase):
     """Pulls one image and looks at how the upstream was reached."""
 
     def setUp(self) -> None:
-        """Forget the proxies of whoever runs the tests."""
+        """Forget the proxies in the environment of the tests."""
         self.environment()
 
     def closing(self, made: Any) -> Any:

@@ -311,7 +311,7 @@ class AnswersOfOthersTests(AccessCase):
         self.assertTrue({"no-cache", "private", "no-store"} & set(_words(answer.headers)))
 
     def test_nothing_goes_upstream(self) -> None:
-        """A client's credentials are not sent to the upstream, whatever they are."""
+        """No credentials of a client are sent to the upstream."""
         token = "Bearer " + self.token(self.daemon, ALICE, SCOPE)
         for number, shown in enumerate((basic(*ALICE), token, basic(*WRONG), "Bearer x.y.z")):
             client = self.daemon.client(headers={"Authorization": shown, "Cookie": "a=b"})

@@ -1,4 +1,4 @@
-"""A real daemon keeps to its openapi.json, whatever schemathesis makes of that."""
+"""Checks a real daemon against its openapi.json by the requests that schemathesis makes."""
 
 import time
 from importlib.util import find_spec

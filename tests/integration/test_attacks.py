@@ -350,7 +350,7 @@ class DeletionTests(AttackCase):
     """CVE-2026-41888: deletion by a way that was not thought of, while nobody may delete."""
 
     def test_every_form(self) -> None:
-        """Nothing is deleted, whoever asks and in whatever form."""
+        """Nothing is deleted for any client by a request of any form."""
         image = catalog().images[OPEN]
         self.assert_alive()
         files = sorted(str(path) for path in (self.daemon.directory / "blobs").rglob("*"))
@@ -391,7 +391,7 @@ class CatalogTests(AttackCase):
     """CVE-2023-2253: how long a page shall be."""
 
     def test_sizes(self) -> None:
-        """Whatever ``n`` says, the answer is short, and comes."""
+        """The answer to any ``n`` is short, and is sent."""
         for size in ("0", "-1", "1e9", "2147483648", "9223372036854775808", "9" * 400, "x", ""):
             for path in ("_catalog", f"{OPEN}/tags/list"):
                 target = f"/v2/{path}?n={size}"

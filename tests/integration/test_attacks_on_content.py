@@ -81,7 +81,7 @@ class DeletedContentTests(ContentCase):
         self.assert_gone()
 
     def test_deleting_what_one_may_not_see(self) -> None:
-        """Who may not delete changes nothing, whatever is asked for."""
+        """A client without the right to delete changes nothing by any request."""
         self.pull(ALICE, FIRST)
         targets = [f"/v2/{FIRST}/manifests/1", f"/v2/{FIRST}/manifests/{IMAGE.digest}"]
         for target in (*targets, f"/v2/{FIRST}/blobs/{BLOB}", f"/v2/bob/x/blobs/{BLOB}"):

@@ -258,7 +258,7 @@ class ResumeTests(SharedPairCase):
     """Transfers that break: clients see a pause and one clean, right answer."""
 
     def test_a_reset_an_early_close_and_errors_in_between(self) -> None:
-        """Whatever breaks it, the transfer goes on where it broke."""
+        """A transfer goes on after any break, where it broke."""
         self.assert_resumed("stored", {})
 
     def test_what_is_too_large_to_be_stored(self) -> None:

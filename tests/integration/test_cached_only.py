@@ -58,7 +58,7 @@ class CachedOnlyTests(PullThroughCase):
         return found
 
     def test_never_an_upstream(self) -> None:
-        """Whatever is asked for, in whatever way, the upstream is asked nothing."""
+        """The upstream is asked nothing, for any request in any form."""
         digest, none = self.image.digest, "sha256:" + "ab" * 32
         expected = {
             "": 200,

@@ -111,7 +111,7 @@ class ReturnTests(EventCase):
     """Clients whose streams broke off."""
 
     def test_return(self) -> None:
-        """Whatever was told last, who comes back is told all that it has missed, and once."""
+        """A client that comes back is told all that it has missed, and once."""
         seen: list[str] = []
         last_id, asked = "", [self.target(f"blob {number}") for number in range(8)]
         for target in asked:

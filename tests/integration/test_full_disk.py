@@ -91,7 +91,7 @@ class FullDiskTests(PullThroughCase):
         self.assertEqual((one.digest, one.headers["cache-status"]), (small, STORED))
 
     def test_a_disk_that_is_full_from_the_beginning(self) -> None:
-        """Manifests and blobs are served all the same, whatever the index can note."""
+        """Manifests and blobs are served even if the index can note nothing."""
         self.fill_up()
         image = mixed_image("full", MIB)
         self.upstream.add_image(REPOSITORY, image, "1")

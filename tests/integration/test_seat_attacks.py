@@ -72,7 +72,7 @@ class SeatAttackTests(AccessCase):
         return answer.status
 
     def test_server_names(self) -> None:
-        """The Host decides, over TLS as over plain HTTP, whatever the server name was."""
+        """The Host decides, over TLS as over plain HTTP, under any server name."""
         self.assertEqual(self.status(Host=seat_host()), 200)
         self.assertEqual(self.over_tls(seat_host(), seat_host()), 200)
         self.assertEqual(self.over_tls(UPSTREAM_HOST, seat_host()), 200)

@@ -204,7 +204,7 @@ class IllDiskTests(PullThroughCase):
         self.assertEqual(self.readiness()[0], 503)
 
     def test_damaged_index(self) -> None:
-        """Whatever became of the index, it starts, and serves after asking the upstream again."""
+        """With any damage of the index it starts, and serves after asking the upstream again."""
         self.fill_cache()
         index = self.mount / "index.sqlite"
         whole = index.read_bytes()

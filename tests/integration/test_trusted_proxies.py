@@ -37,7 +37,7 @@ server {{
 
 
 class TrustedProxiesTests(PullThroughCase):
-    """Whoever is inside may pull, and everybody else only with an account."""
+    """Tests that clients inside may pull, and all others only with an account."""
 
     def setUp(self) -> None:
         place = self.workspace()
@@ -75,7 +75,7 @@ class TrustedProxiesTests(PullThroughCase):
         return response
 
     def test_nginx(self) -> None:
-        """Rules, the realm and the access log are about the client, whatever that invents."""
+        """Rules, the realm and the access log are about the client, with any invented headers."""
         port = self.nginx()
         trust = ssl.create_default_context(cafile=str(certificates().authority.file))
         inventions: list[dict[str, str]] = [

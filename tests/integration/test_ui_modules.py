@@ -65,7 +65,7 @@ class ModuleTests(UiCase):
         self.assertEqual(shown, [text, text, 1])
 
     def test_more_rows(self) -> None:
-        """Who asks for more rows gets them, whatever is being asked at that moment."""
+        """A user who asks for more rows gets them, also during another question."""
         shown = self.told(
             "core/resource.js",
             "const asked = [];"

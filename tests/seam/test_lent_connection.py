@@ -254,7 +254,7 @@ class PlainTests(SynchronousTestCase):
         return bytes(taken)
 
     def test_buffers(self) -> None:
-        """What was put stays as it is until all is given back, whatever other loans receive."""
+        """Bytes stay as they were put until all is given back, also while other loans receive."""
         self.send(CONTENT[1000:3000])
         lent, pieces = self.lend(), []
         lent.receive(pieces.append, 2000, SECONDS)

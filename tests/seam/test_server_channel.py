@@ -134,7 +134,7 @@ class ChannelTests(SynchronousTestCase):
         self.assertFalse(self.channel.is_full)
 
     def test_reading(self) -> None:
-        """Whatever was put before the transport is told when to read."""
+        """A producer that is put before the transport is told when to read."""
         producer = NotingProducer()
         self.channel.control_reading_by(lambda transport: producer)
         self.channel.dataReceived(HEAD)

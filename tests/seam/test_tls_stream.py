@@ -115,7 +115,7 @@ class StreamTests(SynchronousTestCase):
             self.factory.plain = None
 
     def test_any_size(self) -> None:
-        """What is written arrives, whatever its size."""
+        """Bytes of any size arrive as they were written."""
         for size in (1, SMALL, SMALL + 1, PIECE - 1, PIECE, PIECE + 1, len(CONTENT)):
             self.assertEqual(self.write(CONTENT[:size]), CONTENT[:size])
 

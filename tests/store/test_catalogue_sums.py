@@ -195,7 +195,7 @@ class SumTests(CacheStepsCase):
     )
     @given(STEPS)
     def test_random(self, steps: list[tuple[object, ...]]) -> None:
-        """Whatever is fetched, tagged, removed and evicted, in any order."""
+        """The sums are right after random fetches, tags, removals and evictions."""
         self.setUp()
         for step in steps:
             self.apply(step)

@@ -298,7 +298,7 @@ class ContentFileTests(SynchronousTestCase):
         self.assertFalse(is_open(descriptor))
 
     def test_tells_when_closed(self) -> None:
-        """Whoever opened the file is told once that it was given back."""
+        """The opener of a file is told once that it was given back."""
         told: list[bool] = []
         opened = OpenFile(io.FileIO(self.path), ImmediatePool(), lambda: told.append(True))
         opened.keep_open()

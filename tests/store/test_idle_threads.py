@@ -13,7 +13,7 @@ class IdlePoolTests(SynchronousTestCase):
     """What such a thread is."""
 
     def test_priority(self) -> None:
-        """It asks for SCHED_IDLE, for itself alone, once; and does its work whatever it gets."""
+        """It asks once for SCHED_IDLE for itself alone, and works after a refusal too."""
         asked: list[int] = []
         self.patch(os, "sched_setscheduler", lambda pid, policy, _: asked.append(policy))
         results: list[int] = []

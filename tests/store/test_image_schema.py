@@ -93,7 +93,7 @@ class ImagesTests(CacheStepsCase):
         forgotten: list[tuple[object, ...]],
         last: list[tuple[object, ...]],
     ) -> None:
-        """Whatever is fetched, tagged, removed, evicted and found damaged, in any order."""
+        """The rows are right after random fetches, tags, removals, evictions and damage."""
         self.setUp()
         for step in (*first, *forgotten, *last):
             self.apply(step)

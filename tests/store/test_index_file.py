@@ -94,7 +94,7 @@ class DamageTests(IndexFileCase):
         self.setUp()
 
     def test_restored(self) -> None:
-        """Whatever the damage, the last copy takes the file's place, and the file is kept."""
+        """After any damage the last copy takes the file's place, and the file is kept."""
         for damage in DAMAGES:
             with self.subTest(damage=damage.__name__):
                 self.again()

@@ -156,7 +156,7 @@ class ManifestTests(RemovalCase):
         self.assertEqual(self.stored(other, BASE), [True, True])
 
     def test_shared_base(self) -> None:
-        """A blob that another manifest lists stays, of whatever repository and upstream."""
+        """A blob that another manifest of any repository and upstream lists stays."""
         for other in (A, B, C):
             self.setUp()
             kept = self.put(other, image(BASE, CONFIG), "other")

@@ -142,7 +142,7 @@ class BoundTests(SqliteIndexCase):
         self.assertEqual([len(page) for page in pages], [1, 0])
 
     def test_page_of_tags(self) -> None:
-        """A page has at most so many tags, whatever was asked for."""
+        """A page of any asked size has no more tags than the limit."""
         self.patch(index_names, "MOST_TAGS", 3)
         for tag in "abcde":
             self.successResultOf(self.index.record_tag(repository_of("library/a"), tag, BLOB, 1.0))

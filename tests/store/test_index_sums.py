@@ -60,7 +60,7 @@ class SumsTests(SqliteIndexCase):
         self.assertEqual(self.file.write([change]), [None])
 
     def test_ages(self) -> None:
-        """Content counts once, by its last use of whatever daemon, or else by when it came."""
+        """Content counts once, by the last use that any daemon noted, or else by its arrival."""
         first, second, third = (Digest.of(b"%d" % number) for number in range(3))
         for digest, size in ((first, 1), (second, 10), (third, 100)):
             self.blob("a", digest, size=size, now=100.0)

@@ -121,7 +121,7 @@ class SpreadTests(UsesCase):
         self.assertEqual(self.last_use(other.digest), 500.0)
 
     def test_bounded(self) -> None:
-        """What one use reaches has a bound, whatever manifests list."""
+        """The contents that one use reaches have a bound, with any lists in manifests."""
         children = [manifest_of(number=number) for number in range(3)]
         self.manifest(INDEX, *[mention(each.digest, 1) for each in children])
         for place, child in enumerate(children):

@@ -96,7 +96,7 @@ class LargestTests(LargeListCase):
         self.assertEqual(len(self.pinned()), MOST_DESCRIPTORS + 1)
 
     def test_steps(self) -> None:
-        """Each of its layers is shown, of whatever step."""
+        """Each of its layers is shown, of any step."""
         details = details_of(self.made.manifest.content, None)
         self.assertEqual(len(details.steps), MOST_DESCRIPTORS)
 

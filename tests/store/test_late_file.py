@@ -27,7 +27,7 @@ class LateFileTests(SynchronousTestCase):
         self.assertEqual((self.late.begun, self.late.file, self.opening), (False, None, []))
 
     def test_opened_once(self) -> None:
-        """Whatever is to be done waits for one opening, and is done in its order."""
+        """All calls wait for one opening, and are done in their order."""
         done: list[object] = []
 
         def step(file: Any) -> "Deferred[None]":

@@ -142,7 +142,7 @@ class OpenContentsTests(StoreTestCase):
         pool.release_all()
 
     def test_changed_while_read(self) -> None:
-        """Whoever comes when the file has another size than before does not join its readers."""
+        """A reader that finds another size of the file does not join its earlier readers."""
         reader = self.opened()
         os.truncate(self.paths.blob(DIGEST), SIZE // 2)
         self.assertIsNone(self.successResultOf(self.store.look_up(DIGEST, SIZE)).file)

@@ -192,7 +192,7 @@ class StoreLockTests(SynchronousTestCase):
         second.release()
 
     def test_killed_holder(self) -> None:
-        """A process that was killed holds nothing, whatever the file says."""
+        """A process that was killed holds nothing, even if the file says so."""
         holder = subprocess.Popen(
             [sys.executable, "-c", _HOLD, self.path],
             stdin=subprocess.PIPE,

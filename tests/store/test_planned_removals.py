@@ -184,7 +184,7 @@ class RandomTests(PlannedRemovalCase):
     def test_random(
         self, steps: list[tuple[object, ...]], targets: list[RemovalTarget], small: bool
     ) -> None:
-        """Whatever is there, and whatever is removed of it, in any order."""
+        """Plans and removals agree after random fetches and removals in any order."""
         self.setUp()
         if small:
             make_steps_small(self)

@@ -65,7 +65,7 @@ class PlanOrderTests(EvictionCase):
             self.assertEqual(found, f"docker.io/{name}" if name else "")
 
     def test_unused(self) -> None:
-        """By age goes what was neither used since nor came since, whoever noted the use."""
+        """A plan by age removes what neither came nor was used since, as daemons noted it."""
         used = Digest.of(b"3")
         self.index.touch(used, 50.0)
         self.successResultOf(self.index.places.write_uses())

@@ -1,4 +1,4 @@
-"""Counting what is stored: whatever happens meanwhile, the count is that of the files."""
+"""Tests that the count of stored content is that of the files after any changes meanwhile."""
 
 import os
 import random

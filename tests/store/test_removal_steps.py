@@ -160,7 +160,7 @@ class SameTests(CacheStepsCase):
     @EXAMPLES
     @given(STEPS, TARGETS)
     def test_random(self, steps: list[tuple[object, ...]], target: RemovalTarget) -> None:
-        """Whatever is there, and whatever is removed of it."""
+        """Removals in steps are right for random content in any order."""
         self.setUp()
         for step in steps:
             self.apply(step)

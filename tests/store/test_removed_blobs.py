@@ -158,7 +158,7 @@ class SameTests(CacheStepsCase):
     def test_random(
         self, steps: list[tuple[object, ...]], target: RemovalTarget, lost: Digest
     ) -> None:
-        """Whatever was fetched and removed: all rows are the same, and the triggers are there."""
+        """After random fetches and removals all rows are the same, and the triggers are there."""
         self.setUp()
         for step in steps:
             self.apply(step)

@@ -179,7 +179,7 @@ class ResumeTests(StoreTestCase):
         self.assertEqual(list(resumed.present), [])
 
     def test_clear_forgets_what_was_synced(self) -> None:
-        """Bytes from before a clear do not come back, whatever was synced then."""
+        """Bytes from before a clear do not come back, even if they were synced then."""
         file = self.open_partial(DIGEST)
         self.successResultOf(file.write(0, [CONTENT]))
         self.successResultOf(file.save())
@@ -374,7 +374,7 @@ class PartialFileModelTests(SynchronousTestCase):
     """Runs :class:`PartialFileModel`."""
 
     def test_model(self) -> None:
-        """Whatever happens to a partial file, it gives the bytes that were written or none."""
+        """A partial file gives the bytes that were written or none, after any events."""
         case: Callable[[], Any] = PartialFileModel.TestCase
         test = case()
         test.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)

@@ -96,7 +96,7 @@ class SharedJobsTests(SynchronousTestCase):
         self.assertEqual(os.listdir(self.paths.partials), [])
 
     def test_fault_of_a_job(self) -> None:
-        """Whatever becomes of a job, those who share it hear of it, and the next one has a turn."""
+        """All who share a job hear of any end of it, and the next job has a turn."""
         contents = self.contents(2 * MOST_JOBS)
         keeping = [self.jobs.run(each) for each in contents]
         for _ in range(MOST_JOBS):

@@ -80,7 +80,7 @@ class SmallTests(SoundnessCase):
         self.assertFalse(os.path.exists(self.paths.blob(digest)))
 
     def test_changed_later(self) -> None:
-        """A file that changes after it was hashed is hashed again, whatever its times say."""
+        """A file that changes after it was hashed is hashed again, with any times."""
         for keep_times in (False, True):
             digest = self.settled(SMALL_CONTENT)
             store, _ = self.restart()
@@ -191,7 +191,7 @@ class VerifyTests(SoundnessCase):
             self.damages.clear()
 
     def test_anew(self) -> None:
-        """It is hashed whatever is remembered, and that counts as hashed; its times stay."""
+        """It is hashed even if its hash is remembered, and counts as hashed; its times stay."""
         digest = self.settled(SMALL_CONTENT)
         store, pool = self.restart()
         self.read(store, SMALL_CONTENT)

@@ -87,7 +87,7 @@ class SpaceLedgerTests(SynchronousTestCase):
         self.assertEqual(self.claims(ledger(max_blob=Percentage(25)), 251, 250), [False, True])
 
     def test_min_free(self) -> None:
-        """So much of the file system stays free, whoever uses the rest."""
+        """So much of the file system stays free, also if other programs use the rest."""
         self.assertEqual(self.claims(ledger(free=150), 51, 30, 21, 20), [False, True, False, True])
 
     def test_negative(self) -> None:
@@ -159,7 +159,7 @@ class SpaceLedgerTests(SynchronousTestCase):
         )
 
     def test_why_not_as_the_log_has_it(self) -> None:
-        """Whoever is told of refusals is told why, and whether there is space for less."""
+        """The listener for refusals is told why, and whether there is space for less."""
         told: list[tuple[str, bool]] = []
         space = SpaceLedger(SpaceLimits(100, 10, 0), refused=lambda *refusal: told.append(refusal))
         space.claim(1)
@@ -248,7 +248,7 @@ class SpaceLedgerTests(SynchronousTestCase):
         )
     )
     def test_limits_hold(self, steps: list[tuple[str, int]]) -> None:
-        """Whatever happens, a grant keeps all limits, and the sums are those of the claims."""
+        """A grant keeps all limits after any events, and the sums are those of the claims."""
         space = ledger(free=1500)
         disk_free = 1500
         claims: list[SpaceClaim] = []
@@ -303,7 +303,7 @@ class FirstMeasurementTests(SynchronousTestCase):
         return [formatEvent(event) for event in events]
 
     def test_no_room(self) -> None:
-        """Where nothing can be stored, whatever goes, the key and the numbers are told once."""
+        """If nothing can be stored even after evictions, the key and the numbers are told once."""
         self.assertEqual(self.said(1000), [])
         self.assertEqual(self.said(1500, stored=600), [])
         (line,) = self.said(4096, stored=600)

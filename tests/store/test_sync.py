@@ -255,7 +255,7 @@ class SyncQueueTests(SyncTestCase):
         self.assertEqual(self.settled(digests), 1)
 
     def test_fault_of_whoever_is_told(self) -> None:
-        """Whoever fails to hear what was lost keeps nothing from being closed."""
+        """A listener that fails to hear of a loss does not keep a file from being closed."""
         closed: list[None] = []
         (digest,) = self.stored(1)
         queue = self.queue(ImmediatePool())

@@ -386,7 +386,7 @@ class TrailingHashModelTests(SynchronousTestCase):
     """Runs :class:`TrailingHashModel`."""
 
     def test_model(self) -> None:
-        """Whatever happens in whatever order, what is verified is what the file holds."""
+        """The verified bytes are those of the file after any events in any order."""
         self.patch(trailing_hash, "LARGE", LARGE)
         self.patch(trailing_hash, "MOST_BEHIND", MOST_BEHIND)
         case: Callable[[], Any] = TrailingHashModel.TestCase

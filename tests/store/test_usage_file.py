@@ -63,7 +63,7 @@ class AddingTests(UsageFileCase):
     """What is kept, and for how long."""
 
     def test_sums(self) -> None:
-        """Batches add up, whatever of them is asked for."""
+        """Batches add up in every selection of them."""
         key = UsageKey(TODAY, "alice", "", "a")
         self.file.add({key: Usage(1, 2, 3, 4, 5)}, TODAY)
         self.again()
@@ -76,7 +76,7 @@ class AddingTests(UsageFileCase):
         self.assertEqual(self.ask(upstream=""), {})
 
     def test_any_batches(self) -> None:
-        """Whatever is asked for, it is the sum of the batches; each has its own way through it."""
+        """Every question gets the sum of the batches; each has its own way through it."""
         chance = random.Random(16)
         days = [date(2026, 1, 1) + timedelta(days=n) for n in range(300)]
         keys = [

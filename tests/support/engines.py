@@ -97,7 +97,7 @@ class Containerd:
 
 
 class Dockerd:
-    """dockerd with one registry-mirror: whatever listens on ``mirror_port`` of 127.0.0.1.
+    """Runs dockerd with one registry-mirror: the server on ``mirror_port`` of 127.0.0.1.
 
     ``containerd_store`` chooses the newer of its two image stores; ``authority`` is the file
     of certificates that its system trusts; ``mirror`` the URL of another mirror; ``settings`` a

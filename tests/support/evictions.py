@@ -173,7 +173,7 @@ class Storage:
         return sum(map(in_blocks, self.files().values()))
 
     def add_blob(self, name: str, size: int, repository: Repository = OWN) -> Digest:
-        """Store content and have it noted, whatever the limits say."""
+        """Store content and have it noted, ignoring the limits."""
         content = name.encode().ljust(size, b".")
         digest = Digest.of(content)
         self.store.keep(digest, content)

@@ -102,7 +102,7 @@ class Link:
         return [line.split()[-1].rpartition(":")[2] for line in told.splitlines()]
 
     def forget(self) -> None:
-        """Lose whatever comes over the connections that there are, as a gateway that restarted."""
+        """Lose all packets of the open connections, as a gateway that restarted."""
         for port in self.connections():
             self._inside("iptables", "-A", "INPUT", "-p", "tcp", "--sport", port, "-j", "DROP")
 

@@ -287,7 +287,7 @@ class Daemon:
         return self.past_bodies[number] + self.registries[number].bodies
 
     def assert_only_verified(self) -> None:
-        """Whatever lies under blobs/ has the digest that it is named after."""
+        """Check that each file under blobs/ has the digest in its name."""
         for folder, _, names in os.walk(os.path.join(self.directory, "blobs")):
             for name in names:
                 with open(os.path.join(folder, name), "rb") as file:

@@ -160,7 +160,7 @@ class Puller(Sink):
             self.reader.resumeProducing()
 
     def leave(self) -> None:
-        """Go, whatever is under way."""
+        """Leave at once, also during an answer."""
         if self.outcome is not None:
             return
         self.outcome = "gone"

@@ -40,8 +40,8 @@ class FakeRegistry:
     :ivar holds: whether a repository has a digest.
     :ivar faults: for the next blob answers, one each; none means a right answer.
     :ivar private: repositories that only credentials can read; nobody else sees them.
-    :ivar closed: repositories that refuse whatever credentials there are.
-    :ivar refuses_missing: what is not there is answered by 403, with whatever credentials.
+    :ivar closed: repositories that refuse all credentials.
+    :ivar refuses_missing: whether missing content is answered by 403, with any credentials.
     :ivar login_page: whether a question is answered by a login page: (repository, anonymous).
     :ivar claims: what HEAD of a tag says its digest is, where that is not the truth.
     :ivar takes_head: False: HEAD of a manifest is answered with its body, as one that came by GET.

@@ -283,7 +283,7 @@ class Regcache:
         return self.process.stop()
 
     def close(self) -> None:
-        """End it whatever it does, and remove its cache."""
+        """End it in any state, and remove its cache."""
         if self.server is not None:
             self.server.kill()
         self._workspace.remove()

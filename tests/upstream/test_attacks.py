@@ -205,7 +205,7 @@ class HostileAnswerTests(UpstreamTestCase):
                 self.assertTrue(self.network.lines[-1].closed_by_client, value)
 
     def test_nothing_secret_is_logged(self) -> None:
-        """Neither credentials nor tokens nor signatures reach the log, whatever happens."""
+        """Neither credentials nor tokens nor signatures reach the log, after any events."""
         logged: list[str] = []
         observe = lambda event: logged.append(str(event))  # noqa: E731
         globalLogPublisher.addObserver(observe)

@@ -205,7 +205,7 @@ class BearerTests(UpstreamTestCase):
         self.assertEqual(len(self.network.requests), before)
 
     def test_realm_rate_limit_is_for_tokens(self) -> None:
-        """Who has a token goes on, whatever the realm says to those who have none."""
+        """A client with a token goes on when the realm refuses others a token."""
         registry = self.registry(ANYBODY)
         self.outcome(registry.get_manifest("x", "latest"))
         self.service.realm_status = 429
@@ -226,7 +226,7 @@ class BearerTests(UpstreamTestCase):
         self.outcome(registry.get_manifest("x", "latest"))
 
     def test_unusable_tokens(self) -> None:
-        """Answers that hold no usable token are refused, whatever shape they have."""
+        """Answers of any form that hold no usable token are refused."""
         for body in (
             b"",
             b"[]",
@@ -253,7 +253,7 @@ class BearerTests(UpstreamTestCase):
         self.outcome(self.registry(ANYBODY).get_manifest("x", "latest"))
 
     def test_cancelled_call_leaves_others_alone(self) -> None:
-        """Whoever stops waiting for a token takes it from nobody else."""
+        """A caller that stops waiting for a token takes it from no other caller."""
         self.serve(lambda seen: None, AUTH_ADDRESS)
         registry = self.registry(ANYBODY)
         first, second = (registry.get_manifest("x", "latest") for _ in range(2))

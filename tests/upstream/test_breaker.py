@@ -191,7 +191,7 @@ class BreakerTests(BreakerCase):
             self.admit_nothing()
 
     def admit_nothing(self) -> None:
-        """Whatever is asked for is refused."""
+        """Refuse every request."""
         for subject in (ONE, OTHER, THIRD):
             self.assertIsNotNone(self.breaker.refusal(subject))
 
@@ -288,7 +288,7 @@ class CredentialsTests(SynchronousTestCase):
         self.assertEqual(len(fingerprint("ab", "c")), 33)
 
     def test_user(self) -> None:
-        """It says whose they are, whatever the password is."""
+        """The fingerprint of the user is the same with any password."""
         for password in ("c", "d"):
             self.assertEqual(user_of(fingerprint("ab", password)), user_fingerprint("ab"))
         self.assertNotEqual(user_fingerprint("ab"), user_fingerprint("a"))

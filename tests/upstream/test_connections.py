@@ -36,7 +36,7 @@ class ReadSizeTests(SynchronousTestCase):
     """How much is read from a socket at once."""
 
     def test_below_tls(self) -> None:
-        """The transport that reads the socket is told, whatever lies above it."""
+        """The size of reads is set on the transport that reads the socket, below other layers."""
         socket = StringTransport()
         protocol = BoundedClientProtocol(lambda _: None, Clock(), 30, LastHeard())
         protocol.makeConnection(_wrapped(socket))
@@ -255,7 +255,7 @@ class ReuseTests(SynchronousTestCase):
         self.assertFalse(self.answered(b"HTTP/1.0 200 OK\r\n"))
 
     def test_not_the_last_answer(self) -> None:
-        """Whatever else Connection says, the connection is kept."""
+        """The connection is kept, with any other options in Connection."""
         self.assertTrue(self.answered(b"HTTP/1.1 200 OK\r\n"))
         self.assertTrue(self.answered(b"HTTP/1.1 200 OK\r\nConnection: closed, Keep-Alive\r\n"))
         self.assertTrue(self.answered(b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n"))

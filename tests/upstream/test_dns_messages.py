@@ -115,7 +115,7 @@ class MessageTests(SynchronousTestCase):
         self.assertRaises(MalformedMessageError, self.decode, two)
 
     def test_any_bytes(self) -> None:
-        """Whatever comes is read or refused, never anything else."""
+        """Any bytes are read or refused, and raise nothing else."""
         chance = random.Random(1)
         whole = answer(QUERY, alias("registry.test", "b.test"), address("b.test", "203.0.113.1"))
         for _ in range(3000):

@@ -34,7 +34,7 @@ class HealthTests(UpstreamTestCase):
         self.assertEqual((url.limit, url.remaining), (100, 76))
 
     def test_answers(self) -> None:
-        """Answers are counted, whatever they say."""
+        """Answers are counted, with any status."""
         self.serve(lambda seen: response(404, b""))
         registry = self.registry()
         self.assertIsNone(registry.health.answers.median)

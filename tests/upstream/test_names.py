@@ -195,7 +195,7 @@ class ServerNamesTests(ServerTestCase):
         self.assertEqual(self.names.kept, MOST_NAMES)
 
     def test_shared(self) -> None:
-        """Whoever asks meanwhile shares the answer; one that is cancelled harms nobody."""
+        """Callers that ask meanwhile share the answer; one that is cancelled harms no other."""
         self.zone["x.test"] = [address("x.test", "203.0.113.1")]
         waiting = [self.names.lookup("x.test", 443) for _ in range(5)]
         waiting[0].cancel()

@@ -10,7 +10,7 @@ class PlacesTests(SynchronousTestCase):
     """ExchangePlaces that are waited for."""
 
     def test_order_and_cancelling(self) -> None:
-        """First come, first served; whoever gives up loses nothing for the others."""
+        """Places go to callers in order; one that gives up costs the others nothing."""
         places = ExchangePlaces(1)
         self.successResultOf(places.acquire(0))
         second, third = places.acquire(0), places.acquire(0)

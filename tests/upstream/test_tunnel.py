@@ -25,7 +25,7 @@ class TunnelTests(UpstreamTestCase):
         self.serve(self.proxy, PROXY_ADDRESS, 3128)
 
     def proxy(self, seen: Seen) -> bytes:
-        """Connect to whatever this proxy knows."""
+        """Connect to an address that this proxy knows."""
         if seen.method != "CONNECT" or seen.target not in self.hosts:
             return response(502)
         seen.line.handler = self.hosts[seen.target]
@@ -97,7 +97,7 @@ class TunnelTests(UpstreamTestCase):
             self.assertTrue(self.network.lines[-1].closed_by_client)
 
     def test_refusals(self) -> None:
-        """Whatever else the proxy says, it is said whose word that is."""
+        """Any refusal of the proxy is reported as one of the proxy."""
         for answer, told in (
             (response(403), "the outgoing proxy answered 403"),
             (response(502), "the outgoing proxy answered 502"),

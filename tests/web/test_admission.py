@@ -50,7 +50,7 @@ class AdmissionTests(SynchronousTestCase):
         self.assertEqual(text_key.cache_info().currsize, MOST_KNOWN)
 
     def test_per_address(self) -> None:
-        """One address has no more than its share, whatever its ports, and others have theirs."""
+        """One address has no more than its share over all ports, and others have theirs."""
         admission = Admission(100, 2)
         self.assertTrue(admission.enter(address_key(peer("192.0.2.1", 5))))
         self.assertTrue(admission.enter(address_key(peer("192.0.2.1", 6))))
@@ -97,7 +97,7 @@ class AdmissionTests(SynchronousTestCase):
 
     @given(some.lists(some.tuples(some.booleans(), some.integers(0, 5)), max_size=200))
     def test_any_order(self, steps: list[tuple[bool, int]]) -> None:
-        """Whatever comes and goes, it keeps the limits, and forgets who is gone."""
+        """It keeps the limits in any order of events, and forgets clients that are gone."""
         admission, inside = Admission(8, 3), [0] * 6
         for enters, number in steps:
             client = f"192.0.2.{number}"

@@ -195,7 +195,7 @@ class ConditionTests(BlobCase):
         self.assertEqual(self.front.main.count("head_blob"), 0)
 
     def test_absent(self) -> None:
-        """What nobody has is 404, whatever the client claims to have."""
+        """A blob that no upstream has is 404, also if the client claims to have it."""
         absent = f"/v2/org/app/blobs/{Digest.of(b'absent')}"
         answer = self.front.get(absent, "If-None-Match: *")
         self.assertEqual((answer.status, answer.code), (404, "BLOB_UNKNOWN"))

@@ -125,7 +125,7 @@ class StuckTests(BodyCase):
         self.assertEqual(self.records.last.ended_early, "the client took nothing for too long")
 
     def test_left(self) -> None:
-        """Who leaves is forgotten at once, whatever the transport still says."""
+        """A client that leaves is forgotten at once, also if the transport still calls."""
         self.client.request("GET", "/")
         (request,) = self.site.active_requests
         producer = request.producer

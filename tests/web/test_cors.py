@@ -84,7 +84,7 @@ class ExactTests(CorsCase):
             self.assertEqual(answer.headers["access-control-allow-origin"], UI)
 
     def test_others(self) -> None:
-        """Whatever is not such an origin, character by character, is another one."""
+        """An origin that differs in any character is another one."""
         for origin in (
             "null",
             "https://ui.example.com.evil.test",

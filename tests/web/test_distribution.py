@@ -35,7 +35,7 @@ class PingTests(DistributionCase):
     """``/v2/``."""
 
     def test_any_host(self) -> None:
-        """It is answered under any Host, also the operator's, whatever ns says."""
+        """It is answered under any Host, also the operator's, and with any ns."""
         for host in ("localhost", "no.such.test", "registry.example.com", "main.example.com"):
             for target in ("/v2/", "/v2", "/v2/?ns=no.such.test"):
                 for method in ("GET", "HEAD"):
@@ -210,7 +210,7 @@ class MemoryTests(DistributionCase):
         self.assertEqual(len(self.distribution().resolved), 0)
 
     def test_bounded(self) -> None:
-        """Whatever clients send, long targets and many, the memory for it is bounded."""
+        """The memory for what clients send is bounded, with many and long targets."""
         resolved = self.distribution().resolved
         for number in range(600):
             self.front.begin("GET", f"/v2/org/app/manifests/{number}?x=" + "y" * 1000)

@@ -104,7 +104,7 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(self.client(", ".join([CLIENT, *near])), CLIENT)
 
     def test_never_from_others(self) -> None:
-        """Nobody else is believed, in whatever form the address comes."""
+        """No other peer is believed, in any form of the address."""
         headers = said(INVENTED, scheme=("https",))
         for peer in (CLIENT, "11.0.0.1", "fd00:0:0:1::1", "", "unix", "10.0.0.1.evil"):
             self.assertIsNone(self.proxies.read(peer, headers), peer)
@@ -135,7 +135,7 @@ class ReadingTests(SynchronousTestCase):
 
     @given(some.lists(some.text(some.characters(max_codepoint=255), max_size=60), max_size=8))
     def test_anything(self, lines: list[str]) -> None:
-        """Whatever is said, the client is an address."""
+        """The client is an address, with any text in the header."""
         headers = Headers()
         headers.setRawHeaders(b"X-Forwarded-For", [line.encode("latin-1") for line in lines])
         found = self.proxies.read(PROXY, headers)
@@ -193,7 +193,7 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(self.ask("X-Forwarded-For: 192.0.2.1,\r\n 192.0.2.7").answer().status, 400)
 
     def test_limit(self) -> None:
-        """A client has its share of requests at once, whatever connections they come on."""
+        """A client has its share of requests at once, over any number of connections."""
         mine, other = f"X-Forwarded-For: {CLIENT}", f"X-Forwarded-For: {INVENTED}"
         first, second = (self.ask(mine, path="/wait") for _ in range(2))
         third = self.ask(mine).answer()

@@ -78,7 +78,7 @@ class RefusalTests(GatekeeperCase):
         ]
 
     def test_every_way(self) -> None:
-        """A rule counts whatever way the repository is addressed, and nobody is asked upstream."""
+        """A rule counts for every form of the repository's address, without a request upstream."""
         for target, host in self.ways(CLOSED):
             answer = self.get(target, host=host)
             self.assertEqual(answer.status, 401, target)

@@ -1,4 +1,4 @@
-"""Requests that no client sends: none is a fault of ours, whatever bytes are in it."""
+"""Sends requests that no client sends, and checks that none is logged as a fault of ours."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -121,7 +121,7 @@ class HostTests(SynchronousTestCase):
             self.assertEqual(normalise_host(raw), host)
 
     def test_invalid(self) -> None:
-        """Whatever is no name or address is refused."""
+        """Any text that is no name or address is refused."""
         for raw in (
             "<script>",
             "a b",

@@ -34,7 +34,7 @@ class FakePort:
         self.reading = True
 
     def doRead(self) -> None:
-        """Accept whoever waits."""
+        """Accept the clients that wait."""
         with contextlib.suppress(BlockingIOError):
             self.socket.accept()
 
@@ -161,7 +161,7 @@ class OpeningTests(ListenerCase):
         self.assertEqual(self.addresses(), [("", 80), ("", 81)])
 
     def test_tls(self) -> None:
-        """A TLS listener wraps its factory, whatever the endpoint; one service opens both kinds."""
+        """A TLS listener wraps its factory on any endpoint; one service opens both kinds."""
         specs = [
             ListenerSpec("tcp:443", self.site, CertificateStore([])),
             ListenerSpec(443, self.site, CertificateStore([])),

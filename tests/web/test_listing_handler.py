@@ -24,7 +24,7 @@ GONE = UpstreamUnreachable(MAIN, "no route")
 
 
 class PagedIndex(MemoryIndex):
-    """An index whose pages are small, whatever was asked for."""
+    """Is an index with small pages, for any asked size."""
 
     def repositories(
         self, upstream: str | None, after: tuple[str, str], limit: int
@@ -226,7 +226,7 @@ class CatalogTests(CatalogCase):
         )
 
     def test_names_lead_back(self) -> None:
-        """Whatever is listed can be asked for by that name, under the same Host."""
+        """Each listed name can be asked for by that name, under the same Host."""
         for host in ("localhost", "some.name.test", "other.example.com"):
             for name in self.names(host=host):
                 self.front.get(f"/v2/{name}/manifests/at-{host}", host=host)

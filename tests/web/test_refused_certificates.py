@@ -54,7 +54,7 @@ class RefusedTests(HandshakeCase):
         self.assertEqual(self.lines, [])
 
     def test_sparingly(self) -> None:
-        """Whoever connects all the time does not fill the log."""
+        """A client that connects all the time does not fill the log."""
         clock = Clock()
         refused = RefusedCertificates(clock)
         reason = Failure(SSL.Error([("SSL routines", "", "certificate verify failed")]))

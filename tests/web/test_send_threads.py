@@ -187,7 +187,7 @@ class FileCallTests(SynchronousTestCase):
         self.assertIsInstance(outcome, BlockingIOError)
 
     def test_faults(self) -> None:
-        """Whatever goes wrong is the outcome, and is not raised."""
+        """Any error is the outcome, and is not raised."""
         closed = os.dup(0)
         os.close(closed)
         self.assertIsInstance(self.call(closed, self.file.fileno()), OSError)

@@ -438,7 +438,7 @@ class DueTests(SharedCase):
         self.assertEqual((self.take(), self.reactor.writing), (CONTENT[10:2000], set()))
 
     def test_fault_of_whoever_is_told(self) -> None:
-        """A fault of whoever is told cuts the connection, since nobody goes on with it."""
+        """A fault of a listener cuts the connection, since nothing else would end it."""
         self.due.stop()
         raising = FileStretch(
             self.transport,

@@ -1,17 +1,17 @@
-"""Who asks the API, and what that one may see and do.
+"""Finds out who calls the API, and what the caller may see and do.
 
-The first that is there decides:
+The first row that applies to the request decides:
 
 ==================================  ======================================================
-what a request shows                who asks
+what a request shows                the caller
 ==================================  ======================================================
-``Authorization``                   the account, by Basic; wrong or anything else: 401
-the cookie of a session             the account that logged in, as long as its proof is the
-                                    same; an admin, if it was opened by a one-time link
+``Authorization``                   the account, by Basic; 401 if it is wrong or not Basic
+the cookie of a session             the account that logged in, while its proof stays the
+                                    same; an admin, if a one-time link opened the session
 a client certificate of an account  the account
-nothing, on the unix socket         root and the daemon's own user: an admin; others read
-nothing, on a loopback endpoint     somebody who may read
-nothing, elsewhere                  the role ``none``
+nothing, on the unix socket         an admin, if root or the daemon's user; others may read
+nothing, on a loopback endpoint     a caller who may read
+nothing, elsewhere                  a caller with the role ``none``
 ==================================  ======================================================
 """
 
@@ -31,7 +31,7 @@ from regcache.web.request import Request
 
 
 class Role(IntEnum):
-    """What a caller may do; each role may all that the one before may."""
+    """Says what a caller may do. Each role includes the one before it."""
 
     NONE = 0
     READ = 1
@@ -39,12 +39,12 @@ class Role(IntEnum):
 
     @property
     def word(self) -> str:
-        """As the API says it."""
+        """Return the role's name in the API."""
         return self.name.lower()
 
 
 class Reach(Enum):
-    """Where a request came in."""
+    """Says where a request came in."""
 
     SOCKET = "the unix socket"
     LOOPBACK = "an endpoint that only this machine reaches"
@@ -53,12 +53,12 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks.
+    """Describes a caller of the API.
 
     :ivar via: loopback, account or link; None for the role ``none``.
     :ivar account: the account's name; "" without one.
     :ivar expires: the end of the session (Unix seconds); None without one.
-    :ivar decision: limits what is seen; None where everything is.
+    :ivar decision: limits what the caller sees; None if there is no limit.
     :ivar session: the token of the session; "" without one.
     """
 
@@ -72,21 +72,21 @@ class Caller:
 
     @property
     def sees_accounts(self) -> bool:
-        """Whether the caller may see what each account did; an account only sees itself.
+        """Return whether the caller may see what each account did; an account only sees itself.
 
-        A caller without an account at an endpoint that only this machine reaches may see all.
+        A caller without an account may see it at an endpoint that only this machine reaches.
         """
         return self.role is Role.ADMIN or (self.sees_all and self.decision is None)
 
     def sees_who(self, account: str) -> bool:
-        """Whether it may be seen what an account did: who sees accounts may, and it itself.
+        """Return whether the caller may see what an account did: its own, or those of all.
 
-        :param account: its name, or "" or an address for who has none.
+        :param account: its name; for a client without an account "" or an address.
         """
         return self.sees_accounts or (bool(account) and account == self.account)
 
     def may_pull(self, upstream: str, repository: str) -> bool:
-        """Whether something of a repository may be seen.
+        """Return whether the caller may see anything of a repository.
 
         :param upstream: the configured name.
         :param repository: as the upstream knows it.
@@ -96,7 +96,7 @@ class Caller:
         return self.decision.grants_on(Action.PULL, upstream, repository)
 
     def sees_upstream(self, name: str) -> bool:
-        """Whether anything of an upstream may be seen."""
+        """Return whether the caller may see anything of an upstream."""
         if self.sees_all or self.decision is None:
             return self.sees_all
         if self.decision.upstreams is not None and name not in self.decision.upstreams:
@@ -107,7 +107,7 @@ class Caller:
         )
 
     def sees_whole(self, name: str) -> bool:
-        """Whether every repository of an upstream may be seen, so that its sums hide nothing."""
+        """Return whether the caller may see all repositories of an upstream, so also its sums."""
         if self.sees_all or self.decision is None:
             return self.sees_all
         return self.sees_upstream(name) and any(
@@ -119,7 +119,7 @@ class Caller:
 
     @property
     def sees_all(self) -> bool:
-        """Whether every repository may be seen, so that sums tell nothing that is hidden."""
+        """Return whether the caller may see all repositories, so also sums over all of them."""
         if self.role is not Role.READ or self.decision is None:
             return self.role is not Role.NONE
         return self.decision.upstreams is None and any(
@@ -129,9 +129,9 @@ class Caller:
 
 
 class Callers:
-    """Finds out who asks.
+    """Finds out who calls the API.
 
-    :param gatekeeper: gives what knows the accounts; None where there are none.
+    :param gatekeeper: gives the gatekeeper, which knows the accounts; None if there are none.
     :param own_user: gives the user id of the daemon.
     """
 
@@ -146,10 +146,10 @@ class Callers:
         self._own_user = own_user
 
     async def find(self, request: Request, reach: Reach) -> Caller:
-        """Who sent a request.
+        """Find out who sent a request.
 
-        :raises UnauthenticatedProblem: for credentials that are wrong.
-        :raises RegistryError: where too many logins are being tried.
+        :raises UnauthenticatedProblem: if the credentials are wrong.
+        :raises RegistryError: if too many logins are being tried.
         """
         shown = request.field_lines(b"authorization")
         if shown:
@@ -158,12 +158,12 @@ class Callers:
         return found or self._by_place(request, reach)
 
     async def log_in(self, asker: Asker) -> Decision:
-        """The decision for an account and a password.
+        """Return the decision for an account and a password.
 
         :param asker: shows them as Basic.
         :raises UnauthenticatedProblem: if they are wrong.
-        :raises ForbiddenProblem: where the seat has ended.
-        :raises RegistryError: where too many logins are being tried.
+        :raises ForbiddenProblem: if the seat has ended.
+        :raises RegistryError: if too many logins are being tried.
         """
         gatekeeper = self._gatekeeper()
         if gatekeeper is None:
@@ -177,14 +177,14 @@ class Callers:
         return decision
 
     def asker(self, request: Request, authorization: str | None) -> Asker:
-        """The asker of a request, with this in the place of its own ``Authorization``."""
+        """Make the asker of a request, with this value instead of its own ``Authorization``."""
         host = request.field_lines(b"host")
         return Asker(authorization, request.peer_address, host[0].lower() if host else "")
 
     def of_session(
         self, session: Session, token: str, reach: Reach, address: str | None
     ) -> Caller | None:
-        """Who has a session; None where its account is gone, or has another proof now."""
+        """Return the caller of a session; None if its account is gone, or has another proof."""
         if not session.account:
             return Caller(Role.ADMIN, reach, "link", expires=session.until, session=token)
         gatekeeper = self._gatekeeper()

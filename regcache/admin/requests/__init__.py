@@ -1,1 +1,1 @@
-"""What became of requests: kept in memory, and judged."""
+"""Keeps the records of requests in memory, judges them, and counts them."""

@@ -1,19 +1,20 @@
-"""Which clients pass the cache by: they came, were not served, and went elsewhere.
+"""Finds clients that bypass the cache: they came, were not served, and went elsewhere.
 
-A client that is refused by a mirror, or meets an error, asks the registry itself, and works. So
-nobody notices, but here. For each address:
+A client that a mirror refuses, or answers with an error, asks the registry itself. Its pull works,
+so only this table shows the fault. For each address:
 
 ==============================================  =================================================
 what happened                                   what it means
 ==============================================  =================================================
-401, and no manifest or blob was given since    ``challenged``: it never logged in
-another error, and no such answer since         ``failed``: it went elsewhere; a manifest that is
-                                                given does not make up for a blob that failed
-:data:`MANY_PINGS` times ``/v2/``, nothing else  ``pings``: it looks whether we are there, no more
+401, and no manifest or blob was sent since     ``challenged``: it never logged in
+another error, and none was sent since          ``failed``: it went elsewhere; after a blob that
+                                                failed, only a blob counts as sent
+:data:`MANY_PINGS` times ``/v2/``, nothing else  ``pings``: it only checks that the cache answers
 ==============================================  =================================================
 
-What the upstream itself does not have is no failure of ours. The table is bounded, since the
-network chooses its keys: addresses that were heard of least lately are forgotten.
+Content that the upstream itself does not have is no failure of the cache. The table is bounded,
+since any client of the network can add to it: the addresses that were used least recently are
+forgotten.
 """
 
 from collections.abc import Sequence
@@ -26,16 +27,16 @@ from regcache.web.records import CLIENT_LEFT, RequestRecord, fields_of
 _SEEN = fields_of("peer", "status", "kind")
 MOST_ADDRESSES = 4096
 MANY_PINGS = 20
-#: A login takes several requests, and clients try again after errors (seconds).
+#: Trouble counts after so many seconds: a login takes several requests, and clients try again.
 GRACE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """How an address passes by.
+    """Says how an address bypasses the cache.
 
     :ivar reason: challenged, failed or pings.
-    :ivar since: when that began (Unix seconds).
+    :ivar since: when it began (Unix seconds).
     """
 
     reason: str
@@ -43,13 +44,13 @@ class Bypass:
 
 
 class AddressCounts:
-    """What happened to one address.
+    """Counts what happened to one address.
 
-    :ivar challenged: answers 401.
-    :ivar failed: other errors on manifests and blobs.
-    :ivar pings: requests for ``/v2/``.
-    :ivar layers: blobs that were given.
-    :ivar agent: what it said last that it is, as it came.
+    :ivar challenged: how many answers were 401.
+    :ivar failed: how many requests for manifests and blobs met other errors.
+    :ivar pings: how many requests were for ``/v2/``.
+    :ivar layers: how many blobs were sent.
+    :ivar agent: the User-Agent of the last request, as it came.
     """
 
     __slots__ = (
@@ -118,13 +119,13 @@ class AddressCounts:
 
     @staticmethod
     def _worse(known: Bypass | None, found: Bypass) -> Bypass:
-        """The first trouble; what fails after a challenge is no matter of logging in any more."""
+        """Return the first trouble. A failure replaces a challenge, but not its time."""
         if known is None:
             return found
         return Bypass(found.reason, known.since) if found.reason == "failed" else known
 
     def bypass(self, now: float) -> Bypass | None:
-        """How it passes by; None if it does not, or may still come to it."""
+        """Return how it bypasses the cache; None if it does not, or its trouble is recent."""
         for trouble in (self._blob_trouble, self._manifest_trouble):
             if trouble is not None and now - trouble.since >= GRACE:
                 return trouble
@@ -134,10 +135,10 @@ class AddressCounts:
 
 
 class ClientCounts:
-    """What happened to each address, from its first trouble or ``/v2/`` on.
+    """Counts what happened to each address, from its first trouble or ``/v2/`` on.
 
-    It gets every request, so those that are simply served cost next to nothing, and make nobody
-    else be forgotten.
+    It gets every request, so one that is simply served costs next to nothing. Such requests add no
+    address to the table, so they remove none either.
     """
 
     def __init__(self, most: int = MOST_ADDRESSES) -> None:
@@ -159,7 +160,7 @@ class ClientCounts:
             found.take(record)
 
     def _find(self, record: RequestRecord) -> AddressCounts | None:
-        """What is counted of the address; None if nothing is to be."""
+        """Return the counts of the address; None if the request is not counted."""
         found = self._counts.get(record.peer)
         if found is None:
             is_served = record.status < 400 and record.kind != "ping"
@@ -171,15 +172,15 @@ class ClientCounts:
         return found
 
     def __len__(self) -> int:
-        """How many addresses are known."""
+        """Return how many addresses are known."""
         return len(self._counts)
 
     def known(self) -> dict[str, AddressCounts]:
-        """What is known, by address."""
+        """Return all counts, by address."""
         return {each.peer: each for each in self._counts.values()}
 
     def bypassing(self, now: float) -> list[tuple[AddressCounts, Bypass]]:
-        """Those that pass by, the latest first.
+        """Return the addresses that bypass the cache, the latest first.
 
         :param now: Unix seconds.
         """

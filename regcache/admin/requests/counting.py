@@ -1,8 +1,8 @@
-"""Counts requests: for the last hour in memory, for a month on the disk, written behind.
+"""Counts requests: for the last hour in memory, and for a month on the disk.
 
-They are counted by kind first (:mod:`regcache.admin.requests.pending`). The sums are taken away
-every few seconds: that is how exact their time is. What cannot be written is kept, and written
-with what follows; there are at most :data:`MOST_NAMES` names in it.
+Requests are counted by kind first (:mod:`regcache.admin.requests.pending`). The sums are written
+every few seconds, so their times are exact to a few seconds. Sums that cannot be written are kept,
+and written with the next ones. They have at most :data:`MOST_NAMES` names.
 """
 
 from collections import deque
@@ -34,7 +34,7 @@ from regcache.web.records import RequestRecord, fields_of
 #: Seconds between two looks at the sums of a week.
 WEEK_INTERVAL = 60.0
 _WEEK, _HOUR_MINUTES = 7 * 86_400, 60
-#: Names that wait to be written; others are not counted meanwhile.
+#: At most so many names wait to be written; further names are not counted meanwhile.
 MOST_NAMES = 1000
 #: Outcomes of requests whose bytes came from an upstream.
 FETCHED = frozenset({"miss", "relay"})
@@ -43,7 +43,7 @@ _FIRST_BYTE = fields_of("first_byte", "is_distribution")
 
 
 class _Minute:
-    """What happened in one minute."""
+    """Counts what happened in one minute."""
 
     __slots__ = ("failed", "first_bytes", "number", "requests")
 
@@ -54,7 +54,7 @@ class _Minute:
 
 
 class HourCounts(NamedTuple):
-    """The last hour, as far as this process was there.
+    """Holds the counts of the last hour, as far as this process ran.
 
     :ivar first_byte: half of the answers began within so many seconds; None without any.
     """
@@ -65,7 +65,7 @@ class HourCounts(NamedTuple):
 
 
 class RequestCounting:
-    """Counts what ends.
+    """Counts requests as they end.
 
     :param fetched: gives the bytes that came from each upstream since the start.
     :param pending: hands on the requests that end.
@@ -93,7 +93,7 @@ class RequestCounting:
             if alike.one.is_distribution:
                 self._add(alike)
             elif alike.one.account:
-                # Of tokens, pages and the like an account is counted the bytes alone.
+                # Of tokens, pages and the like, only the bytes count for an account.
                 found = self._sums_of((NameKind.PRINCIPAL, alike.one.account))
                 if found is not None:
                     found.served += alike.bytes
@@ -107,7 +107,7 @@ class RequestCounting:
         _count(sums, alike)
         if one.account:
             self._add_to_name((NameKind.PRINCIPAL, one.account), alike)
-        # Of repositories only what is there, so that clients make up no names.
+        # Only repositories that exist are counted, so that clients cannot invent names.
         if well and one.repository:
             self._add_to_name((NameKind.REPOSITORY, f"{one.upstream}/{one.repository}"), alike)
 
@@ -125,10 +125,10 @@ class RequestCounting:
         return sums
 
     def take(self, now: float, disk: int | None) -> CountBatch:
-        """What was counted since the last time.
+        """Take the counts since the last call.
 
         :param now: Unix seconds.
-        :param disk: bytes that are stored.
+        :param disk: how many bytes are stored.
         """
         self._settle()
         for name, count in self._fetched().items():
@@ -154,7 +154,7 @@ class RequestCounting:
                 minute.first_bytes[place] = minute.first_bytes.get(place, 0) + count
 
     def hour(self, now: float) -> HourCounts:
-        """The last hour, up to a few seconds ago."""
+        """Return the counts of the last hour, up to a few seconds ago."""
         since = int(now) // MINUTE - _HOUR_MINUTES
         minutes = [each for each in self._minutes if each.number > since]
         return HourCounts(
@@ -171,19 +171,19 @@ def _count(sums: Sums, alike: Alike) -> None:
 
 
 class _Week(NamedTuple):
-    """What is known of the last seven days."""
+    """Holds what is known of the last seven days."""
 
     sums: Mapping[str, Sums]
     growth: float | None
 
 
 class CountHistory(WritingService):
-    """Writes what is counted, and reads it again.
+    """Writes the counts, and reads them again.
 
-    :param pool: for the disk.
-    :param disk: gives the bytes that are stored; None where that is not known.
+    :param pool: runs what uses the disk.
+    :param disk: gives how many bytes are stored; None if that is not known.
     :ivar week: sums of the last seven days by upstream; empty until they are known.
-    :ivar growth: bytes a second by which the disk filled in these days; None where that is not
+    :ivar growth: bytes a second by which the disk filled in these days; None if that is not
         known.
     """
 
@@ -208,14 +208,14 @@ class CountHistory(WritingService):
         self.growth: float | None = None
 
     def write(self) -> "Deferred[Any]":
-        """Write what was counted; it waits for another time if that fails."""
+        """Write the counts; if that fails, they are written with the next ones."""
         now = self._clock.seconds()
         batch = self.counting.take(now, self._disk())
         writing = self._behind.write(batch, now >= self._week_at + WEEK_INTERVAL)
         return writing.addCallback(self._note_week)
 
     def _add(self, batch: CountBatch, with_week: bool) -> "_Week | None":
-        """In a thread."""
+        """Write a batch, and read the sums of the week if asked to. It runs in a thread."""
         self._file.add(batch)
         if not with_week:
             return None
@@ -229,19 +229,19 @@ class CountHistory(WritingService):
             self._week_at = self._clock.seconds()
 
     def series(self, span: Span, upstream: str | None) -> "Deferred[Sequence[CountPeriod]]":
-        """The periods of a span, of one upstream or of all. Fails with OSError."""
+        """Read the periods of a span, of one upstream or of all. Fails with OSError."""
         start = span.start(self._clock.seconds())
         return self._behind.run(self._file.series, span.step, start, upstream)
 
     def names(self, span: Span, kind: str) -> "Deferred[Mapping[str, Sums]]":
-        """The sums of a span by name. Fails with OSError."""
+        """Read the sums of a span by name. Fails with OSError."""
         start = int(self._clock.seconds()) - span.seconds
         start = start // span.names_step * span.names_step
         return self._behind.run(self._file.names, span.names_step, start, kind)
 
 
 def _merged(earlier: CountBatch, later: CountBatch) -> CountBatch:
-    """Both as one, of the time of the later one."""
+    """Make one batch of two, with the time of the later one."""
     upstreams, names = dict(earlier.upstreams), dict(earlier.names)
     for name, sums in later.upstreams.items():
         _add_to(upstreams, name, sums)

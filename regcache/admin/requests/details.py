@@ -1,8 +1,8 @@
-"""Where the time of requests went that were slow or failed, and how fast upstreams usually are.
+"""Keeps how slow and failed requests spent their time, and how fast upstreams usually are.
 
-Phases and samples take much more memory than a row. So they are taken off each row as it ends, and
-kept for :data:`MOST_DETAILED` that were slow or failed, and ended or were looked at last. The
-verdict is in the row.
+Phases and samples take much more memory than a row. So they are removed from each row as its
+request ends. They are kept for :data:`MOST_DETAILED` requests that were slow or failed, and ended
+or were looked at last; the rows of these have the verdict.
 """
 
 from collections import deque
@@ -17,15 +17,15 @@ from regcache.web.flow import Flow
 from regcache.web.records import RequestRecord
 
 MOST_DETAILED = 500
-#: Downloads of each upstream, and upstreams, whose rates are remembered.
+#: How many rates are kept for each upstream, and for how many upstreams.
 MOST_RATES, MOST_UPSTREAMS = 200, 1000
-#: Smaller bodies tell nothing of a rate (bytes).
+#: Smaller bodies do not count for a rate (bytes).
 LEAST_BODY = 1024 * 1024
 _WEEK = 7 * 86_400.0
 
 
 class Details(NamedTuple):
-    """What is known of one request beside its row."""
+    """Holds what is known of one request beside its row."""
 
     timings: FetchTimings | None
     flow: Flow | None
@@ -39,11 +39,11 @@ class RequestDetails:
         self._rates: dict[str, deque[tuple[float, int]]] = {}
 
     def __len__(self) -> int:
-        """For how many requests there are details."""
+        """Return for how many requests there are details."""
         return len(self._kept)
 
     def take_off(self, record: RequestRecord) -> RequestRecord:
-        """The row of a request that has ended, without its details."""
+        """Return the row of a request that has ended, without its details; keep these if needed."""
         verdict = None
         if is_slow(record) or is_failed(record):
             verdict = verdict_of(record, self.median(record.upstream, record.arrived))
@@ -52,11 +52,11 @@ class RequestDetails:
         return record._replace(timings=None, flow=None, verdict=verdict)
 
     def find(self, record: RequestRecord) -> Details:
-        """The details of a request, as far as they are known."""
+        """Return the details of a request, as far as they are known."""
         return self._kept.get(record.serial) or Details(record.timings, record.flow)
 
     def _note_rate(self, record: RequestRecord) -> None:
-        """Only of downloads that waited for their upstream: others tell how fast clients are."""
+        """Note the rate of a download, but only if its upstream was slower than its client."""
         flow = record.flow
         if (
             flow is None
@@ -74,7 +74,7 @@ class RequestDetails:
         rates.append((record.arrived, rate_of(record)))
 
     def median(self, upstream: str, now: float) -> int | None:
-        """Bytes a second of half of an upstream's downloads within a week; None without any.
+        """Return the median rate of an upstream's downloads in a week (bytes a second), or None.
 
         :param now: Unix seconds.
         """

@@ -1,7 +1,8 @@
-"""Which images requests belong to. Nothing is noted for that when a request is answered.
+"""Finds the images that requests belong to.
 
-The index knows what lists a layer. Which of several images a client pulled, its own earlier
-requests tell. So all of it is found out when somebody looks.
+The index knows which images list a layer. If there are several, the client's own earlier requests
+tell which one it pulled. So nothing is noted while a request is answered: the image is looked up
+when a user of the API asks for it.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
@@ -11,17 +12,17 @@ from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
 from regcache.images import AskedContent, ImagePart
 from regcache.web.records import RequestRecord
 
-#: Manifests that a client asked for before that decide to which image a layer belongs.
+#: So many earlier manifests of a client decide which image a layer belongs to.
 MOST_BEFORE = 8
 
 FindParts = Callable[[Sequence[AskedContent | None]], Awaitable[Sequence[ImagePart | None]]]
-"""Asks the index."""
+"""Asks the index for images."""
 
 
 class ImageFinder:
     """Finds the images of requests and downloads.
 
-    :param upstreams: those that are served, by name.
+    :param upstreams: gives the upstreams that are served, by name.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class ImageFinder:
         self.upstreams = upstreams
 
     async def find(self, asked: Sequence[AskedContent | None]) -> Sequence[ImagePart | None]:
-        """The images; None where they are not known, or the index cannot answer."""
+        """Return the images; None for each that is not known, and if the index cannot answer."""
         if not any(asked):
             return [None] * len(asked)
         try:
@@ -45,9 +46,9 @@ def asked_contents(
     known: Iterable[RequestRecord],
     upstreams: Mapping[str, UpstreamIdentity],
 ) -> list[AskedContent | None]:
-    """What requests were answered with, and what their clients had asked for before.
+    """Return what was sent for requests, and what their clients had asked for before.
 
-    :param known: other requests.
+    :param known: the requests among which the earlier ones are.
     """
     digests = [_digest_of(row) if row.upstream in upstreams else None for row in rows]
     clients = {_client(row) for row, digest in zip(rows, digests, strict=True) if digest}
@@ -67,7 +68,7 @@ def asked_contents(
 
 
 def _digest_of(row: RequestRecord) -> Digest | None:
-    """Of a manifest or blob that was, or is being, answered with."""
+    """Return the digest of the manifest or blob that is the answer; None if it is neither."""
     if row.kind not in ("manifest", "blob") or not row.repository or row.status in _REFUSED:
         return None
     if row.digest is not None or row.kind == "manifest":
@@ -88,7 +89,7 @@ def _client(row: RequestRecord) -> Hashable:
 def _before(
     row: RequestRecord, manifests: Sequence[RequestRecord]
 ) -> tuple[tuple[str, Digest], ...]:
-    """References and digests, the latest first."""
+    """Return references and digests of earlier manifests, the latest first."""
     earlier = [each for each in manifests if each.serial <= row.serial]
     latest = sorted(earlier, key=lambda each: each.serial, reverse=True)[:MOST_BEFORE]
     return tuple((each.reference, each.digest) for each in latest if each.digest is not None)

@@ -1,24 +1,25 @@
-"""Records that nobody has looked at yet: what keeps and counts requests gets many of them at once.
+"""Collects records of requests, and hands on many of them at once.
 
-While a request is answered, other code takes the caches of the processor. So to look at each record
-as it ends takes several times as long as to look at many in a row. Here a record only joins a list.
-Who is asked for what was kept or counted has that list looked at first, so nobody can tell.
+A record only joins a list when its request ends. To process each record at that moment would take
+several times as long as to process many in a row, since answers use the caches of the processor
+too. The list is handed on before a question about requests is answered, so answers are complete.
 
-Requests that are alike are counted by kind, and one of them is told with how many there were:
+Takers of each record get the records. Takers of sums get the requests by kind: one request of each
+kind, and how many there were:
 
 ===============  ================================================  ================================
-a record         event                                             what holds afterwards
+a record         event                                             what happens
 ===============  ================================================  ================================
-waits            there are :data:`MOST_PENDING`; the ring of       who wants each record has all;
-                 requests is asked                                 they are counted by kind
-waits or is      there are :data:`MOST_KINDS`; a minute is over;   who counts has all
-counted by kind  the sums are taken away, as every few seconds,
-                 when somebody asks, and when the daemon stops
-waits or is      an account is told apart from now on, or another  who counts has all, by the names
-counted by kind  day begins for one                                of the time before
+waits            there are :data:`MOST_PENDING`; the ring of       takers of each record get it;
+                 requests is asked                                 it is counted by kind
+waits or is      there are :data:`MOST_KINDS`; a minute is over;   takers of sums get all kinds
+counted by kind  the sums are written or asked for; the daemon
+                 stops
+waits or is      a further account is counted under its own name,  takers of sums get all kinds,
+counted by kind  or another day begins                             and use the names from before
 ===============  ================================================  ================================
 
-No kind has requests of two minutes, so none has those of two days.
+All requests of a kind ended in the same minute, so they ended on the same day.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,9 +32,9 @@ from twisted.logger import Logger
 from regcache.counts import MINUTE
 from regcache.web.records import Recorder, RequestRecord, fields_of
 
-#: Records that wait to be looked at.
+#: At most so many records wait to be handed on.
 MOST_PENDING = 64
-#: Kinds of requests that wait to be added up.
+#: At most so many kinds of requests wait to be handed on.
 MOST_KINDS = 2000
 
 _KIND = fields_of(
@@ -52,11 +53,11 @@ _BODY: Callable[[RequestRecord], int] = itemgetter(RequestRecord._fields.index("
 
 
 class Alike:
-    """Requests that are counted alike.
+    """Counts requests of the same kind.
 
     :ivar one: one of them.
-    :ivar count: how many.
-    :ivar bytes: what was sent for all of them.
+    :ivar count: how many they are.
+    :ivar bytes: how many bytes were sent for all of them.
     """
 
     __slots__ = ("bytes", "count", "one")
@@ -74,7 +75,7 @@ AlikeTaker = Callable[[Sequence[Alike]], object]
 
 
 class PendingRecords:
-    """Hands records on, many at once. A :data:`~regcache.web.records.Recorder`."""
+    """Hands on many records at once. It is a :data:`~regcache.web.records.Recorder`."""
 
     _log = Logger()
 
@@ -87,15 +88,15 @@ class PendingRecords:
         self._account_takers: list[Recorder] = []
 
     def each_to(self, taker: Taker) -> None:
-        """Have every record looked at by this one, too."""
+        """Add a taker of each record."""
         self._takers.append(taker)
 
     def alike_to(self, taker: AlikeTaker) -> None:
-        """Have what is alike counted by this one, too."""
+        """Add a taker of sums, which gets requests by kind."""
         self._alike_takers.append(taker)
 
     def accounts_to(self, taker: Recorder) -> None:
-        """Tell this one of each request of an account as it ends, before anybody else."""
+        """Add a taker of each record of an account. It gets the record first, at its end."""
         self._account_takers.append(taker)
 
     def __call__(self, record: RequestRecord) -> None:
@@ -108,12 +109,12 @@ class PendingRecords:
             self.look()
 
     def settle(self) -> None:
-        """Have all that has ended looked at and counted."""
+        """Hand on all records, and all kinds."""
         self.look()
         self._hand_on_kinds()
 
     def look(self) -> None:
-        """Have each looked at that has ended."""
+        """Hand on all records to the takers of each, and count them by kind."""
         records, self._records = self._records, []
         if not records:
             return
@@ -152,7 +153,7 @@ class PendingRecords:
                 self._tell(taker, list(kinds.values()))
 
     def _tell(self, taker: Callable[[Any], object], what: Any) -> None:
-        """What one of them makes of it takes nothing from the others, and from no answer."""
+        """Call a taker. If it fails, log that, so that other takers and answers do not fail."""
         try:
             taker(what)
         except Exception:  # noqa: BLE001 - the others have to be told as well
@@ -160,5 +161,5 @@ class PendingRecords:
 
 
 def _minute(record: RequestRecord) -> int:
-    """In which a request ended."""
+    """Return the minute in which a request ended."""
     return int(record.arrived + record.seconds) // MINUTE

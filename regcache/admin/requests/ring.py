@@ -1,7 +1,7 @@
-"""The requests that ended lately, and those that go on: all that the list of requests has.
+"""Keeps the requests that ended lately, and finds those that are still open.
 
-The ring has every request. So a row is the record that the metrics have, and nothing is computed
-before somebody looks.
+The ring gets every request. So a row is the same record that the metrics get, and nothing is
+computed from it before it is asked for.
 """
 
 import secrets
@@ -15,7 +15,7 @@ from regcache.web.records import RequestRecord, fields_of
 from regcache.web.request import Request, record_of
 from regcache.web.site import Site
 
-#: How many requests are kept that have ended.
+#: At most so many requests that have ended are kept.
 MOST_KEPT = 20_000
 _NODE_BYTES = 4
 _IS_DISTRIBUTION = fields_of("is_distribution")
@@ -23,11 +23,11 @@ _TIMINGS, _FLOW = fields_of("timings"), fields_of("flow")
 
 
 class RequestRing:
-    """The latest requests to the distribution API.
+    """Keeps the latest requests to the distribution API.
 
-    :param pending: hands on those that end. Each question has it do so first.
+    :param pending: hands on the requests that end; the ring asks it to before each answer.
     :param most: how many are kept.
-    :ivar node: names this process among others.
+    :ivar node: a name of this process that no other process has.
     """
 
     def __init__(self, pending: PendingRecords, most: int = MOST_KEPT) -> None:
@@ -49,34 +49,34 @@ class RequestRing:
 
     @property
     def count(self) -> int:
-        """How many have ended since the start."""
+        """Return how many have ended since the start."""
         self._look()
         return self._count
 
     @property
     def details(self) -> RequestDetails:
-        """Those of requests that were slow or failed."""
+        """Return the details of requests that were slow or failed."""
         self._look()
         return self._details
 
     @property
     def clients(self) -> ClientCounts:
-        """What happened to each address, for longer than the requests are kept."""
+        """Return the counts of each address. They are kept for longer than the requests."""
         self._look()
         return self._clients
 
     def __len__(self) -> int:
-        """How many are kept."""
+        """Return how many are kept."""
         self._look()
         return len(self._rows)
 
     def ended(self) -> list[RequestRecord]:
-        """All that are kept, in the order in which they ended."""
+        """Return all that are kept, in the order in which they ended."""
         self._look()
         return list(self._rows)
 
     def latest(self, count: int) -> list[RequestRecord]:
-        """The last of them, in the same order.
+        """Return the last of them, in the same order.
 
         :param count: how many at most.
         """
@@ -85,15 +85,15 @@ class RequestRing:
         return rows[::-1]
 
     def id_of(self, record: RequestRecord) -> str:
-        """The id of a request: no other has it, of this process or of another."""
+        """Return the id of a request. No other request of any process has the same."""
         return self.id_of_serial(record.serial)
 
     def id_of_serial(self, serial: int) -> str:
-        """The same, by the number of a request in this process."""
+        """Return the id of the request with this number in this process."""
         return f"{self.node}-{serial:x}"
 
     def serial_of(self, request_id: str) -> int | None:
-        """The number of a request with this id; None where it is no id of this process."""
+        """Return the number of the request with this id; None if it is no id of this process."""
         node, _, serial = request_id.partition("-")
         if node != self.node or not serial.isalnum() or len(serial) > 16:
             return None
@@ -108,18 +108,18 @@ def _has_details(record: RequestRecord) -> bool:
 
 
 def active_requests(sites: Iterable[Site]) -> Iterator[Request]:
-    """The requests that go on, on some sites."""
+    """Find the open requests on some sites."""
     for site in sites:
         yield from (each for each in site.active_requests if isinstance(each, Request))
 
 
 class RequestLog:
-    """The requests that have ended, and those that go on.
+    """Lists the requests that have ended, and those that are still open.
 
-    :param active: gives the requests that go on.
-    :param seconds: Unix seconds.
-    :ivar ring: those that have ended.
-    :ivar seconds: the same.
+    :param active: gives the open requests.
+    :param seconds: gives the time (Unix seconds).
+    :ivar ring: keeps the requests that have ended.
+    :ivar seconds: gives the time (Unix seconds).
     """
 
     def __init__(
@@ -133,18 +133,18 @@ class RequestLog:
         self.seconds = seconds
 
     def open(self) -> list[RequestRecord]:
-        """Those that go on."""
+        """Return records of the open requests."""
         now = self.seconds()
         return [
             record_of(each, now, is_open=True) for each in self._active() if each.is_distribution
         ]
 
     def all(self) -> list[RequestRecord]:
-        """All, in no order."""
+        """Return all records, in no order."""
         return self.ring.ended() + self.open()
 
     def find(self, request_id: str) -> RequestRecord | None:
-        """The request with an id, if it is known."""
+        """Find the request with an id; None if it is not known."""
         serial = self.ring.serial_of(request_id)
         if serial is None:
             return None

@@ -1,4 +1,4 @@
-"""What a slow request waited for most, by its phases and by who its answer waited for."""
+"""Finds what a slow request waited for most: a phase, the upstream, the client or the disk."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from regcache.causes import Cause
 from regcache.timings import CONNECT, DNS, FIRST_BYTE, QUEUE, REDIRECT, TLS, TOKEN
 from regcache.web.records import RequestRecord
 
-#: Which verdict a phase counts for.
+#: The verdict that each phase counts for.
 _CODES = {
     QUEUE: "slow.queue",
     DNS: "slow.dns",
@@ -19,9 +19,9 @@ _CODES = {
 
 
 def largest_share(record: RequestRecord, median: int | None) -> Cause | None:
-    """The verdict on a slow request; None where nothing is known of where its time went.
+    """Return the verdict on a slow request; None if its phases and waits are not known.
 
-    :param median: bytes a second that its upstream sends usually; None where that is not known.
+    :param median: bytes a second that its upstream sends usually; None if that is not known.
     """
     seconds = _phases(record) | _waits(record)
     if not seconds:
@@ -33,7 +33,10 @@ def largest_share(record: RequestRecord, median: int | None) -> Cause | None:
 
 
 def _phases(record: RequestRecord) -> dict[str, float]:
-    """Seconds of each, between this request and its first byte: it may have joined another one."""
+    """Return the seconds of each verdict between the request and its first byte.
+
+    Its fetch may have begun earlier, for another request.
+    """
     found: dict[str, float] = {}
     begun = record.seconds if record.first_byte is None else record.first_byte
     for phase in record.timings.phases if record.timings is not None else ():
@@ -67,13 +70,13 @@ def _params(code: str, seconds: float, record: RequestRecord, median: int | None
 
 
 def rate_of(record: RequestRecord) -> int:
-    """Bytes a second of a body, from its first byte on."""
+    """Return the bytes a second of a body, from its first byte on."""
     sending = record.seconds - (record.first_byte or 0.0)
     return round(record.body_bytes / sending) if sending > 0 else 0
 
 
 def slowest_host(record: RequestRecord, code: str) -> str | None:
-    """The host of the longest phase of a verdict; that of the last one where it has none."""
+    """Return the host of the longest phase of a verdict; that of the last phase if none is."""
     phases = list(record.timings.phases) if record.timings is not None else []
     if not phases:
         return None

@@ -1,21 +1,21 @@
-"""Counts what accounts use: in memory, and written behind every few seconds.
+"""Counts what accounts use in memory, and writes it to the disk every few seconds.
 
-Requests are counted by kind first (:mod:`regcache.admin.requests.pending`); only quotas are told at
-once. A kill -9 loses what ended in the last seconds, and what was being written.
+Requests are counted by kind first (:mod:`regcache.admin.requests.pending`); only quotas get each
+request at once. A kill -9 loses the requests of the last seconds, and those being written.
 
 =================  =======================  ==================================================
-the file           event                    what holds afterwards
+the file           event                    what happens
 =================  =======================  ==================================================
-not read yet       the service starts, or   what was served before is added to the quotas, once
-                   the interval is over
-not read yet       it cannot be read        the quotas go by what was counted since the start;
-                                            nothing is written, and it is read again later
-read               the interval is over     what was counted is written
-read               that fails               it is kept, and written with what follows
-any                the service stops        the same once more, and the file is closed
+not read yet       the service starts, or   the file is read; the bytes that were served before
+                   the interval is over     are added to the quotas once
+not read yet       it cannot be read        the quotas use the counts since the start; nothing
+                                            is written, and the file is read again later
+read               the interval is over     the counts are written
+read               the write fails          the counts are kept, and written with the next ones
+any                the service stops        the same is done once more; the file is closed
 =================  =======================  ==================================================
 
-So what was read never includes what this process has counted.
+So the sums that are read never include what this process has counted.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,15 +45,16 @@ from regcache.usage import (
 )
 from regcache.web.records import RequestRecord
 
-#: Accounts of an external token server that are told apart each day; further ones count as one.
+#: At most so many accounts of an external token server are counted by name each day; all others
+#: count as one.
 MOST_OTHERS = 1000
 
 
 class UsageCounting:
-    """Counts what ends.
+    """Counts requests by account as they end.
 
-    :param book: the quotas, which are told as each request ends.
-    :param is_known: whether an account is one of our own files; there are only so many of these.
+    :param book: the quotas, which get each request as it ends.
+    :param is_known: returns whether an account is in a file of ours; their number is limited.
     :param pending: hands on the requests that end.
     """
 
@@ -71,13 +72,13 @@ class UsageCounting:
         pending.accounts_to(self._account_ended)
         pending.alike_to(self._add_up)
         self._batch: dict[UsageKey, Usage] = {}
-        self._named: set[str] = set()  # accounts that are told apart today
-        self._others = 0  # how many of them are of no file of ours
+        self._named: set[str] = set()  # accounts that are counted by name today
+        self._others = 0  # how many of them are in no file of ours
         self._day = date.min
         self._begin = self._end = 0.0
 
     def _account_ended(self, record: RequestRecord) -> None:
-        """A quota is up to the last byte, so it does not wait."""
+        """Count a request for its quota at once, since quotas are exact to the byte."""
         self._look_at_the_day(record)
         account = record.account
         if account not in self._named:
@@ -85,11 +86,11 @@ class UsageCounting:
         self._book.end(account, record.serial, record.body_bytes, counted_for=self._name(account))
 
     def _tell_apart(self, account: str) -> None:
-        """See whether an account is one of those from now on."""
+        """Count an account by its name from now on, if there are not too many."""
         is_other = not self._is_known(account)
         if is_other and self._others >= MOST_OTHERS:
             return
-        self._settle()  # who was none of them until now is counted as that
+        self._settle()  # earlier requests are counted as before
         self._named.add(account)
         self._others += is_other
 
@@ -128,16 +129,16 @@ class UsageCounting:
                 usage.refused += alike.count * one.shows_login
 
     def take(self) -> UsageBatch:
-        """What was counted since the last time."""
+        """Take the counts since the last call."""
         self._settle()
         batch, self._batch = self._batch, {}
         return batch
 
 
 class UsageHistory(WritingService):
-    """Writes what is counted, and reads it again; what was served before is read first.
+    """Writes the counts, and reads them again. It reads what was served before first.
 
-    :param pool: for the disk.
+    :param pool: runs what uses the disk.
     :param told: gets each batch as it is taken.
     """
 
@@ -164,7 +165,7 @@ class UsageHistory(WritingService):
         self._is_read = False
 
     def write(self) -> "Deferred[Any]":
-        """Write what was counted."""
+        """Write the counts."""
         today, batch = self.today(), self.counting.take()
         self._told(batch)
         if self._is_read:
@@ -175,7 +176,7 @@ class UsageHistory(WritingService):
 
     def _read(self, served: Any, today: date) -> "Deferred[Any] | None":
         if self._is_read:
-            return None  # it was asked for again meanwhile
+            return None  # another read has ended meanwhile
         self._is_read = True
         self._book.load(served, today)
         return self._behind.write({}, today)
@@ -185,11 +186,11 @@ class UsageHistory(WritingService):
         self._book.opened.succeed()
 
     def today(self) -> date:
-        """The day of local time."""
+        """Return the current day of local time."""
         return self._days.day(self._clock.seconds())
 
     def rows(self, question: UsageQuestion, most: int) -> "Deferred[Sequence[UsageRow]]":
-        """The sums that are asked for, up to a moment ago. Fails with OSError.
+        """Read the sums that a question asks for, up to now. Fails with OSError.
 
         It fails with TooManyRowsError if there are more than ``most``.
         """
@@ -198,7 +199,7 @@ class UsageHistory(WritingService):
 
 
 def merged(earlier: UsageBatch, later: UsageBatch) -> UsageBatch:
-    """Both as one."""
+    """Make one batch of two."""
     both = dict(earlier)
     for key, more in later.items():
         known = both.get(key)

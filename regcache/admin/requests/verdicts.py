@@ -1,25 +1,25 @@
-"""Why a request was slow, failed, or is what it is: a code and parameters.
+"""Finds the verdict on a request: a code and parameters that say why it went as it did.
 
-The first row of this table that fits is the verdict:
+The first row of this table that applies is the verdict:
 
 ====================================  ==================================================
 code                                  when
 ====================================  ==================================================
-denied.private, .rule, .upstream,     the refusal says so
+denied.private, .rule, .upstream,     the refusal has this cause
 denied.quota
 denied.login                          401 to a request without credentials
 denied.credentials                    401 to one that had some
 denied.other                          any other refusal
-failed.not_found, .down, .limited,    the error says so
+failed.not_found, .down, .limited,    the error has this cause
 failed.digest
 failed.digest                         the answer was cut, since its bytes were wrong
 ended.client                          the client left
 failed.broken                         the answer was cut for another reason
 failed.other                          any other error
-stale.*, relay.*                      the status of the cache says so
-slow.*                                it was slow: the largest share of its time, where that
-                                      is known (:mod:`regcache.admin.requests.shares`)
-ok.hit, .revalidated, .stale,         else, by the outcome
+stale.*, relay.*                      the status of the cache has this cause
+slow.*                                it was slow: the largest share of its time, if that is
+                                      known (:mod:`regcache.admin.requests.shares`)
+ok.hit, .revalidated, .stale,         otherwise, by the outcome
 .joined, .miss
 ====================================  ==================================================
 """
@@ -37,13 +37,13 @@ _MISSED = "ok.miss"
 
 
 def is_slow(record: RequestRecord) -> bool:
-    """Whether a request was slow; one that goes on may become it."""
+    """Return whether a request was slow, or an open one is slow already."""
     first = record.seconds if record.first_byte is None else record.first_byte
     return first >= SLOW_FIRST_BYTE or record.seconds >= SLOW_IN_ALL
 
 
 def is_failed(record: RequestRecord) -> bool:
-    """Whether it failed. A 401 that begins a login is no failure, nor is a client that left."""
+    """Return whether it failed: not if its client left, nor if a 401 asked for a login."""
     if record.is_open or record.status == CLIENT_LEFT:
         return False
     if record.outcome == "denied":
@@ -52,11 +52,11 @@ def is_failed(record: RequestRecord) -> bool:
 
 
 def verdict_of(record: RequestRecord, median: int | None = None) -> Cause:
-    """The verdict on a request, as far as it is known now.
+    """Return the verdict on a request, as far as it is known now.
 
-    :param median: bytes a second that its upstream sends usually; None where that is not known.
+    :param median: bytes a second that its upstream sends usually; None if that is not known.
 
-    Upstream and principal, which words for it may need, are those of the request.
+    The text for a verdict may name the upstream and the principal; these are in the record.
     """
     return (
         record.verdict
@@ -94,7 +94,7 @@ def _was_cut(record: RequestRecord) -> bool:
 
 
 def _cause(record: RequestRecord, *families: str) -> Cause | None:
-    """What was noted where the fact arose, if it is of one of these families."""
+    """Return the cause that was recorded, if its code is of one of these families."""
     cause = record.cause
     if cause is None or not cause.code.startswith(families):
         return None

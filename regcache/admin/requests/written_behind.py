@@ -1,6 +1,6 @@
 """Writes batches to a file every few seconds, in a thread and one after the other.
 
-Nobody waits for it.
+No request waits for such a write.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -26,14 +26,15 @@ Told = TypeVar("Told")
 
 
 class WrittenBehind(Generic[Batch, Told]):
-    """What cannot be written is kept, and written with the batch that follows.
+    """Writes batches. A batch that cannot be written is kept, and written with the next one.
 
-    So it is whatever the error was; one that is no fault of the disk is logged as one of ours.
+    This is done after any error. An error that is no fault of the disk is logged with a traceback.
 
-    :param add: writes a batch, in a thread; raises OSError if the disk fails. It gives something.
+    :param add: writes a batch, in a thread; raises OSError if the disk fails. Its result is passed
+        on.
     :param merge: makes one batch of an earlier and a later one.
-    :param what: that is written, for the log.
-    :ivar is_failing: the last batch could not be written.
+    :param what: a name for the batches, for the log.
+    :ivar is_failing: whether the last batch could not be written.
     """
 
     _log = Logger()
@@ -55,22 +56,22 @@ class WrittenBehind(Generic[Batch, Told]):
         self.is_failing = False
 
     def keep(self, batch: Batch) -> Batch:
-        """Keep a batch for the next time. All that is kept."""
+        """Keep a batch for the next write. Return all that is kept."""
         waiting, self._waiting = self._waiting, None
         self._waiting = batch if waiting is None else self._merge(waiting, batch)
         return self._waiting
 
     def write(self, batch: Batch, *arguments: Any) -> "Deferred[Told | None]":
-        """Write a batch, with what is kept; None if that fails.
+        """Write a batch, with what is kept. Fires with None if that fails.
 
-        :param arguments: for ``add``.
+        :param arguments: further arguments of ``add``.
         """
         batch, self._waiting = self.keep(batch), None
         writing = self.run(self._add, batch, *arguments)
         return writing.addCallbacks(self._wrote, self._not_written, errbackArgs=(batch,))
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> "Deferred[Any]":
-        """Call a function in a thread, when it is its turn."""
+        """Call a function in a thread, when earlier calls have ended."""
         running: Deferred[Any] = self._turn.run(self._pool.run, function, *arguments)
         return running
 
@@ -84,7 +85,7 @@ class WrittenBehind(Generic[Batch, Told]):
         self.say(failure)
 
     def say(self, failure: Failure) -> None:
-        """Say that the file fails, once until it is well again."""
+        """Log that the file fails, once until a write succeeds."""
         if not self.is_failing and failure.check(OSError):
             self._log.warn("{what} cannot be written: {why}", what=self._what, why=failure.value)
         elif not self.is_failing:
@@ -93,9 +94,9 @@ class WrittenBehind(Generic[Batch, Told]):
 
 
 class WritingService(Service):
-    """Writes every :data:`INTERVAL` seconds what was counted, and once more at the stop.
+    """Writes the counts every :data:`INTERVAL` seconds, and once more at the stop.
 
-    :param behind: does it.
+    :param behind: writes them.
     :param close: closes the file, in a thread.
     """
 
@@ -109,12 +110,12 @@ class WritingService(Service):
         self._loop.clock = clock
 
     def startService(self) -> None:
-        """Write regularly from now on."""
+        """Begin to write regularly."""
         super().startService()
         self._loop.start(INTERVAL, now=True)
 
     def stopService(self) -> "Deferred[Any]":
-        """Write what was counted, and close the file."""
+        """Write the counts, and close the file."""
         super().stopService()
         if self._loop.running:
             self._loop.stop()
@@ -122,13 +123,13 @@ class WritingService(Service):
         return writing.addCallback(lambda _: self._behind.run(self._close))
 
     def _write_again(self) -> "Deferred[Any] | None":
-        """On a full disk the file has made room in itself when a change of it has failed."""
+        """Write once more after a failure: the failed write may have made room in the file."""
         return self.write() if self._behind.is_failing else None
 
     def _write_now(self) -> None:
-        # Not returned: while a disk is slow the next batch is taken in time.
+        # The Deferred is not returned, so that a slow disk does not delay the next batch.
         self.write()
 
     def write(self) -> "Deferred[Any]":
-        """Write what was counted since the last time."""
+        """Write the counts since the last write."""
         raise NotImplementedError

@@ -11,20 +11,20 @@ lent        threads receive, decrypt, hash and write a stretch of the content
 ===================  =====================  ======================  ==========================
 event                reading                wanted                  lent
 ===================  =====================  ======================  ==========================
-a large piece        wanted, if enough is   reading on is not       (none comes)
-                     to come                worth it: stays
-nothing to write                            lent; reading, if the
+a large piece        wanted, if enough is   stays wanted            (does not happen)
+                     to come
+all is written                              lent; reading, if the
                                             body cannot be lent
 the job ends                                                        see below
 stop, drop           reading                reading                 the body is aborted, so the
                                                                     job ends soon
 ===================  =====================  ======================  ==========================
 
-The stretch is claimed before the job, so no other fill writes there; what the job did not bring is
-given back after it. It ends where anything is claimed, and where another fill begins, even if that
-has no answer yet: no byte is fetched twice. It ends before the last bytes of the body, which come
-through the parser of HTTP: so that sees the end of each body. Behind a job that brought much there
-is another one; else the reactor receives again, until the pieces are large.
+The stretch is claimed before the job, so no other fill writes there. The part that the job did not
+receive is released after it. The stretch ends where anything is claimed, and where another fill
+begins, even if that has no answer yet, so that no byte is fetched twice. It ends before the last
+bytes of the body; these go through the parser of HTTP, which has to see the end of each body. If a
+job received much, another one follows; else the reactor receives again, until pieces are large.
 """
 
 from collections.abc import Callable
@@ -39,23 +39,23 @@ from regcache.cores import usable_cores
 from regcache.interfaces import IBlobBody, IBodyLoan, Received
 from regcache.light_dataclass import dataclass
 
-#: Less than that is not lent (bytes).
+#: A shorter stretch is not lent (bytes).
 LEAST = 1024 * 1024
-#: The last bytes of each body are not lent.
+#: So many bytes at the end of each body are not lent.
 TAIL = 64 * 1024
-#: Nor are the first, so that readers have them at once (bytes).
+#: So many bytes at its beginning are not lent, so that readers get them at once.
 HEAD = 1024 * 1024
-#: A body that comes in pieces of this size is fast (bytes).
+#: A body with a piece of this size is fast (bytes).
 LARGE = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class JobBounds:
-    """How much one job does.
+    """Limits how much one job does.
 
-    :ivar most: what it receives at most (bytes). Readers are woken after each job.
-    :ivar seconds: for about how long.
-    :ivar least: what it has to bring, so that there is another one (bytes).
+    :ivar most: how much it receives at most (bytes). Readers are woken after each job.
+    :ivar seconds: how long it receives, about.
+    :ivar least: how much it has to receive for another job to follow (bytes).
     """
 
     most: int
@@ -63,27 +63,27 @@ class JobBounds:
     least: int
 
 
-#: Where threads run beside the reactor.
+#: The bounds if threads run at the same time as the reactor.
 BESIDE = JobBounds(16 * 1024 * 1024, 0.05, 1024 * 1024)
-#: On a single core the jobs of several bodies and the reactor take turns, so each job takes several
-#: times as long as it works; what it has brought waits meanwhile, and so do its readers.
+#: The bounds on a single core. There the jobs of several bodies and the reactor take turns, so each
+#: job takes several times as long as it works, and its readers wait for its bytes until it ends.
 BY_TURNS = JobBounds(4 * 1024 * 1024, 0.015, 320 * 1024)
 
 Told = Callable[[int, BaseException | None], None]
 
 
 def bounds_now() -> JobBounds:
-    """Those for the cores that there are. They may become fewer while the daemon runs."""
+    """Choose the bounds by the usable cores, whose number may change while the daemon runs."""
     return BY_TURNS if usable_cores() == 1 else BESIDE
 
 
 class Lending:
-    """What of one body is received by threads.
+    """Has threads receive stretches of one body.
 
-    :param target: where the bytes belong.
-    :param plan: where other fills are.
+    :param target: the target of the bytes.
+    :param plan: knows where other fills are.
     :ivar wanted: whether the body is to be lent as soon as nothing waits to be written.
-    :ivar end: behind the stretch that is lent; None when none is.
+    :ivar end: the end of the stretch that is lent; None if none is.
     """
 
     def __init__(
@@ -99,11 +99,11 @@ class Lending:
         self.end: int | None = None
 
     def flow(self, body: IBlobBody) -> None:
-        """A body begins."""
+        """Begin with a body."""
         self._not_before = body.start + HEAD
 
     def consider(self, body: IBlobBody, position: int, length: int) -> bool:
-        """Whether to pause the body and to lend it: a piece of this length has come."""
+        """Decide after a piece of this length whether to pause the body and to lend it."""
         if length >= LARGE and position >= self._not_before:
             self.wanted = self._stretch_end(body, position) - position >= LEAST
         return self.wanted
@@ -111,13 +111,13 @@ class Lending:
     def lend_or_resume(self, body: IBlobBody, position: int, told: Told) -> None:
         """Lend the body, from ``position`` on, or have the reactor read on.
 
-        :param told: called when a thread has received so many bytes, with the fault, if any.
+        :param told: called after the job with the number of its bytes, and the fault, if any.
         """
         if not self._begin(body, position, told):
             body.resume()
 
     def _begin(self, body: IBlobBody, position: int, told: Told) -> bool:
-        """Lend the body. Returns whether it was; then its job may have ended already."""
+        """Lend the body. Return whether it was lent; then its job may have ended already."""
         self.wanted = False
         self._bounds = bounds_now()
         end = self._stretch_end(body, position)
@@ -133,11 +133,11 @@ class Lending:
         return True
 
     def is_fast(self, count: int) -> bool:
-        """Whether a job that brought so many bytes is worth another one."""
+        """Return whether another job is to follow one that received so many bytes."""
         return count >= self._bounds.least
 
     def _stretch_end(self, body: IBlobBody, position: int) -> int:
-        """The end of what may be lent: not claimed, asked for by another fill, or of the last."""
+        """Return the end of the stretch that may be lent from here on."""
         if body.end is None or self._target.file.size is None or self._target.file.in_memory:
             return position
         end = min(position + self._bounds.most, body.end - TAIL)

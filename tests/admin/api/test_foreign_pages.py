@@ -30,7 +30,7 @@ class ForeignPageTests(ApiCase):
         return answer.status
 
     def test_needed(self) -> None:
-        """The header of ours and the media type are needed, whoever asks."""
+        """Every caller needs the header of ours and the media type."""
         self.assertEqual(self.status(KEY, JSON), 200)
         self.assertEqual(self.status(KEY, "Content-Type: Application/JSON; charset=utf-8"), 200)
         self.assertEqual(self.done, 2)

@@ -1,4 +1,4 @@
-"""Whatever is sent to a call, the answer is one that its contract knows."""
+"""Sends hostile input to every call, and checks that its contract allows the answer."""
 
 import json
 from typing import Any

@@ -249,8 +249,7 @@ class DetailTests(ImageCallCase):
         self.assertEqual(found["steps"][0]["layer"]["used_by"], 1)
 
     def test_hostile(self) -> None:
-        """Whatever types, sizes and characters there are, the answer is bounded, and keeps to
-        its schema."""
+        """The answer is bounded, and keeps to its schema, with any types, sizes and characters."""
         huge, long = "x" * (1 << 20), "y" * (LONGEST_TEXT + 1)
         labels = {f"{number}\x1b\u202e": "v" for number in range(3000)}
         labels = {"": "no name", "number": 5, "huge": huge, **labels}

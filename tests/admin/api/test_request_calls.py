@@ -263,7 +263,7 @@ class PagingTests(RequestCase):
     )
     @settings(max_examples=60, deadline=None)
     def test_pages(self, kinds: list[bool], arriving: list[int], limit: int, wanted: bool) -> None:
-        """No row is repeated or left out, whatever arrives and ends meanwhile."""
+        """No row is repeated or left out while others arrive and end."""
         self.ring._rows.clear()
         waiting: list[RequestRecord] = []
         for number, is_blob in enumerate(kinds):

@@ -250,7 +250,7 @@ class ParameterTests(RouterCase):
         self.assertEqual(self.asked, [])
 
     def test_encoded_body(self) -> None:
-        """A body that is encoded is refused as that, whatever its bytes; identity is none."""
+        """An encoded body is refused for its encoding; identity is no encoding."""
         body = {"targets": []}
         for line in ("gzip", "br", "identity, GZIP", "x"):
             answer = self.post("changed", body, ROOT, f"Content-Encoding: {line}")

@@ -139,7 +139,7 @@ class AccountTests(UsageCase):
     reach = Reach.REMOTE
 
     def test_own(self) -> None:
-        """An account sees itself, whatever it may pull; an administrator sees all."""
+        """An account sees itself, also without a right to pull; an administrator sees all."""
         self.assertEqual(self.question("", ALICE).account, "alice")
         self.assertEqual(self.question("?account=alice", ALICE).account, "alice")
         for other in ("bob", "anonymous", "*"):

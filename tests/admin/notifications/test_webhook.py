@@ -75,7 +75,7 @@ class PostTests(SynchronousTestCase):
         self.assertEqual(set(self.asked), {(b"POST", URL.encode())})
 
     def test_faults(self) -> None:
-        """Whatever becomes of the connection, another try may help."""
+        """Any fault of the connection allows another try."""
         tls = ResponseNeverReceived([Failure(SSL.Error([("x", "y", "certificate verify failed")]))])
         lost = ResponseNeverReceived([Failure(ConnectionLost())])
         for fault, words in (

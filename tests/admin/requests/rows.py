@@ -10,7 +10,7 @@ _serials = count(1)
 
 
 def row(**changes: Any) -> RequestRecord:
-    """A hit on a manifest, or whatever the changes make of it."""
+    """Make the row of a hit on a manifest, with some changes."""
     known: dict[str, Any] = {
         "peer": "192.0.2.7",
         "account": "",

@@ -77,7 +77,7 @@ class BypassTests(SynchronousTestCase):
         self.assertEqual(self.counts(DENIED, late).bypass(_LATER).since, _BEGAN)  # type: ignore[union-attr]
 
     def test_counts(self) -> None:
-        """What is counted, whatever it means."""
+        """All requests are counted, also of a client that does not bypass the cache."""
         found = self.counts(PING | DENIED, DENIED, ERROR, {}, BLOB, BLOB | {"method": "HEAD"})
         numbers = found.challenged, found.failed, found.pings, found.layers
         self.assertEqual(numbers, (2, 1, 1, 1))

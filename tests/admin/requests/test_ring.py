@@ -37,7 +37,7 @@ class RingTests(SynchronousTestCase):
         self.assertLess(size, 2 * MOST_ROW_BYTES)
 
     def test_pending(self) -> None:
-        """Whatever is asked for, what ended before is in it."""
+        """Every question first takes in the requests that have ended."""
         pending = PendingRecords()
         ring = RequestRing(pending)
         slow = row(seconds=60.0, timings=timings(dns=60.0))

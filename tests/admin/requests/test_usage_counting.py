@@ -111,7 +111,7 @@ class CountingTests(UsageCase):
         self.assertEqual(key.account, "job-5000")
 
     def test_midnight(self) -> None:
-        """What waits at midnight counts on the day on which it ended, whoever asks when."""
+        """A request that waits at midnight counts on the day on which it ended."""
         midnight = self.days.next_day(NOW)
         for account in ("alice", "", "job-1"):
             for end in (midnight - 0.5, midnight + 0.5):
@@ -184,7 +184,7 @@ class CountingTests(UsageCase):
         self.assertEqual(self.counting.take(), {self.key(NOBODY, AddressClass.LOCAL, ""): Usage(1)})
 
     def test_addresses(self) -> None:
-        """Every address is of one of three classes, whatever stands in the place of one."""
+        """Every address, even an invalid one, is of one of three classes."""
         for address, expected in (
             ("127.0.0.2", AddressClass.LOCAL),
             ("::1", AddressClass.LOCAL),

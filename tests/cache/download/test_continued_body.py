@@ -272,7 +272,7 @@ class ClientTests(RelayCase):
         self.assert_whole(sink)
 
     def test_leaves(self) -> None:
-        """A client that leaves ends it, in whatever state."""
+        """A client that leaves ends the body in every state."""
         for turns, delay in ((3, 0.001), (30, 0.001), (30, 100.0)):
             with self.subTest(turns=turns, delay=delay):
                 self.registry.delay = 0.001

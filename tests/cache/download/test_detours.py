@@ -58,7 +58,7 @@ class TurningBackTests(DownloadTestCase):
         return sink
 
     def test_refusal(self) -> None:
-        """The first is asked again, soon, whatever the second says."""
+        """The first is asked again soon after any refusal of the second."""
         for refusal in REFUSALS:
             with self.subTest(refusal=refusal):
                 sink = self.pull_with(Fault(cut=100 * KIB), Fault(refuse=refusal))

@@ -122,7 +122,7 @@ class SeveralRangesTests(DownloadTestCase):
 
 
 class IgnoredRangeTests(DownloadTestCase):
-    """An upstream that sends everything, whatever part it is asked for."""
+    """Tests an upstream that sends the whole content for every range."""
 
     def test_one_answer_is_enough(self) -> None:
         """While such an answer brings everything, nothing else is asked for."""

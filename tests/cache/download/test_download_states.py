@@ -391,7 +391,7 @@ class AnyDaemonStops(state_rows.Row):
         self.assertEqual(self.state(), "over")
 
     def conclude(self, question: int, removed: list[object] | None = None) -> None:
-        """The next life is right, whatever befell the end of this one."""
+        """Restart the daemon in most cases, and check that it then gives the right bytes."""
         if question < 4:
             self.daemon.settle()
             self.successResultOf(self.stopping)

@@ -42,7 +42,7 @@ class LentScenario(Troubled):
         assert os.listdir(os.path.join(self.daemon.directory, "partial")) == []
 
     def is_stored(self) -> None:
-        """All has come, whatever clients take."""
+        """Check that the whole content is stored, at any pace of the clients."""
         assert len(self.daemon.caches.downloads) == 0
         assert os.listdir(os.path.join(self.daemon.directory, "blobs", "sha256"))
 

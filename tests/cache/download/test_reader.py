@@ -267,7 +267,7 @@ class LeavingTests(ReaderTestCase):
         self.assertEqual((self.source.left, self.sink.reasons), (1, []))
 
     def test_nothing_after_it(self) -> None:
-        """Whatever is released later goes nowhere."""
+        """Bytes that are released later are sent nowhere."""
         self.reader.begin(0, None, self.sink)
         self.reader.leave()
         self.release(len(self.content))

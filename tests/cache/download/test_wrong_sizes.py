@@ -119,7 +119,7 @@ class StatedTests(WrongSizeCase):
         recorded.callback(None)
 
     def test_wrong_bytes(self) -> None:
-        """A size that the digest does not confirm is not kept, whoever states it."""
+        """A size that the digest does not confirm is not kept."""
         self.mention(SIZE)
         self.registry.faults = [Fault(claim_size=200 * KIB, cut=200 * KIB)]
         self.registry.blobs[self.digest] = self.content[: 200 * KIB]

@@ -281,7 +281,7 @@ class EvictionPropertyTests(SynchronousTestCase):
     @example([("crash", 3), ("sweep", 600), ("crash", 6), ("delete", 0), ("pull", 0)])
     @given(st.lists(STEPS, min_size=4, max_size=25))
     def test_any_order(self, steps: list[tuple[str, int]]) -> None:
-        """Whatever happens, in whatever order."""
+        """The rules of eviction hold after random events in any order."""
         directory = os.path.abspath(tempfile.mkdtemp(dir="."))
         machine = Machine(self, directory)
         try:

@@ -1,7 +1,7 @@
-"""All ways to what is private, through a repository that does not have it.
+"""Tries all ways to private content through a repository that does not have it.
 
-Whatever the cache holds of it at that moment, and whatever the upstream answers: neither bytes
-nor sizes nor names are shown.
+Neither bytes nor sizes nor names are shown, with any part of the content in the cache, and any
+answer of the upstream.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ LARGE = b"a private layer " * 20_000
 
 
 class OtherRepositoryTests(CacheTestCase):
-    """Every way, at every moment, whatever the upstream says of the other repository."""
+    """Tries every way at every moment, with every answer about the other repository."""
 
     credentials = "robot"
 

@@ -67,7 +67,7 @@ class TurnedPrivateTests(CacheTestCase):
         ]
 
     def test_misses(self) -> None:
-        """Nothing new is shown, in whatever way it is asked for, and no body is fetched."""
+        """Nothing new is shown in any way of asking, and no body is fetched."""
         for miss in self.misses():
             self.index.record_verdict(self.key(), True, self.clock.seconds())
             self.restart()

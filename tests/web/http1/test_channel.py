@@ -35,7 +35,7 @@ class ChannelCase(SynchronousTestCase):
         send_text(request, f"{request.method.decode()} {request.uri.decode()}")
 
     def tearDown(self) -> None:
-        """Whatever happened, a connection that is gone leaves no timer."""
+        """Check that a connection that is gone has left no timer."""
         self.client.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.site.channels, set())

@@ -26,7 +26,7 @@ class PlainTests(SynchronousTestCase):
         self.assertEqual(head.fields, [(b"Host", b"a"), (b"Accept", b"b, c"), (b"accept", b"d")])
 
     def test_connection(self) -> None:
-        """Whether a field concerns the connection is told, in whatever case its name is."""
+        """Fields that concern the connection are found, in upper and lower case."""
         for name in (b"Connection", b"connection", b"CONNECTION"):
             head = parse_plain_head(PLAIN.replace(b"accept", name))
             self.assertTrue(head is not None and head.has_connection, name)
@@ -35,7 +35,7 @@ class PlainTests(SynchronousTestCase):
             self.assertTrue(head is not None and not head.has_connection, name)
 
     def test_not_plain(self) -> None:
-        """Whatever is odd, has or may have a body, or is not one whole head, is left alone."""
+        """Odd heads, incomplete heads, and heads with a possible body are left alone."""
         for data in (
             PLAIN[:-1],
             PLAIN + b"G",

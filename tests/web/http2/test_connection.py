@@ -50,7 +50,7 @@ class Http2Case(SynchronousTestCase):
         send_text(request, f"{request.method.decode()} {request.uri.decode()}")
 
     def tearDown(self) -> None:
-        """Whatever happened, connections that are gone leave no timer and no bytes."""
+        """Check that connections that are gone have left no timer and no bytes."""
         for client in self.clients:
             client.leave()
             self.assertEqual(client.channel.buffers.size, 0)

@@ -332,7 +332,7 @@ class BlockTests(Http2Case):
             self.assert_refused()
 
     def test_long_numbers(self) -> None:
-        """A number of thousands of octets is not read, whatever it stands for."""
+        """A number of thousands of octets is not read, in any field."""
         number = b"\xff" * 3000 + b"\0"
         for start in (b"\xff", b"\x7f", b"\x0f", b"\x3f", b"\0\x7f", b"\0\1a\xff"):
             with self.assertRaisesRegex(HPACKDecodingError, "too long"):

@@ -107,7 +107,7 @@ class NegotiationTests(SynchronousTestCase):
         verifyObject(IHandshakeListener, Negotiation(self.site, None))
 
     def test_http2(self) -> None:
-        """A client that offers h2 gets it, whatever it would rather have."""
+        """A client that offers h2 gets it, even if it prefers another protocol."""
         connection = self.connect(b"http/1.1", b"h2")
         connection.carry()
         self.assertEqual(connection.client.get_alpn_proto_negotiated(), b"h2")

@@ -211,7 +211,7 @@ class PieceTests(PacedCase):
         self.assertEqual((len(self.sink.data), self.sink.ended), (sent, 0))
 
     def test_broken(self) -> None:
-        """Content that breaks is told of at once, whatever is held."""
+        """A break of the content is told at once, also while bytes are held."""
         self.paced.begin(0, None, self.sink)
         self.inner.send(CONTENT)
         self.inner.fail("it broke")
@@ -327,7 +327,7 @@ class StretchTests(PacedCase):
 
 
 class OrderTests(PacedCase):
-    """All bytes, in their order, whoever is full when."""
+    """Tests that all bytes come in their order, however buffers fill."""
 
     @given(data=st.data())
     @settings(max_examples=60, deadline=None)

@@ -350,7 +350,7 @@ class DownloadTests(PacingCase):
 
 
 class AlwaysTests(PacingCase):
-    """What holds whoever comes and goes."""
+    """Tests what holds while clients come and go."""
 
     @given(data=st.data())
     @settings(max_examples=40, deadline=None)

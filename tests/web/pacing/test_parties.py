@@ -59,7 +59,7 @@ class LineTests(SynchronousTestCase):
         self.one, self.two, self.three = Claimant(), Claimant(), Claimant()
 
     def test_least_served_first(self) -> None:
-        """Whoever was given least is first; of several, who came first."""
+        """The party that was given least is first; of several, the one that came first."""
         self.assertIsNone(self.line.first(0.0))
         for each in (self.one, self.two, self.three):
             self.line.add(each, 0.0)
@@ -100,7 +100,7 @@ class LineTests(SynchronousTestCase):
         self.assertLess(self.line.active, 5)
 
     def test_patience(self) -> None:
-        """Who has waited for long is first, whatever it was given before."""
+        """A party that has waited for long is first, even if it was given much before."""
         self.line.add(self.one, 0.0)
         self.line.charge(self.one, 10**6)
         self.line.add(self.two, 0.1, credit=10**6)
@@ -128,7 +128,7 @@ class LineTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 1000)), max_size=60))
     def test_nobody_waits_for_ever(self, comings: list[tuple[int, int]]) -> None:
-        """Whoever waits is served, whatever others take, as often as they come."""
+        """Each party that waits is served, even if others come often and take much."""
         line: Line[Claimant] = Line()
         waiting = Claimant()
         line.add(waiting, 0.0)

@@ -151,18 +151,24 @@ class EventHub(Service):
         for number, topic in enumerate(listener.topics):
             if now >= listener.due[number]:
                 listener.due[number] = now + topic.every - STEP / 4
-                await self._tell(listener, topic)
+                if not await self._tell(listener, topic, now):
+                    listener.bye("session over")
+                    return
         if now >= listener.comment_at:
             listener.comment_at = now + COMMENT
             listener.stream.comment()
 
-    async def _tell(self, listener: _Listener, topic: Topic) -> None:
+    async def _tell(self, listener: _Listener, topic: Topic, now: float) -> bool:
+        """Tell what one topic has. Returns whether the client is still who it was."""
         try:
             events = await topic.look(listener.caller)
         except (RegistryError, OSError):
-            return  # the index is busy, for instance: the next look tells it
+            return True  # the index is busy, for instance: the next look tells it
+        if self._clock.seconds() - now >= STEP and not await self._is_proved(listener):
+            return False  # a session may have ended while the topic waited for the index
         for each in events:
             listener.stream.send(each.name, each.data, listener.last_id())
+        return True
 
     async def _is_proved(self, listener: _Listener) -> bool:
         try:

@@ -214,8 +214,10 @@ class ChangedTopic:
         self.ended, self.changed = self.ring.count, self.changes.count
         is_any = changed is None or more > MOST_ROWS or any(not each.repository for each in changed)
         found |= {(each.upstream, each.repository): None for each in changed or ()}
+        if is_any:  # names beside it would say that it was no other
+            return [TopicEvent("changed", {"repositories": []})]
         names = [f"{up}/{name}" for up, name in found if name and caller.may_pull(up, name)]
-        return [TopicEvent("changed", {"repositories": names})] if names or is_any else []
+        return [TopicEvent("changed", {"repositories": names})] if names else []
 
 
 def _is_news(row: RequestRecord) -> bool:

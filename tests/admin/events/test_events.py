@@ -244,6 +244,21 @@ class EndTests(EventCase):
         self.wait(STEP)
         self.assertEqual(events.take(), [("bye", {"reason": "session over"})])
 
+    def test_session_during_a_look(self) -> None:
+        """A session that ends while a look waits for the index is told nothing of what it found."""
+        token, _ = self.sessions.begin("", "")
+        events = self.listen("?topics=job,status", f"Cookie: regcache-5001={token}")
+        self.wait(STEP)
+        events.take()
+        jobs: Deferred[Any] = Deferred()
+        self.answers["jobs"] = jobs
+        self.wait(3)
+        self.sessions.end(token)
+        self.answers["status"] = {"verdict": "bad"}
+        jobs.callback({"items": [{"id": "1"}]})
+        self.wait(3)
+        self.assertEqual(events.take(), [("bye", {"reason": "session over"})])
+
 
 class TopicTests(EventCase):
     """What each topic tells."""
@@ -358,6 +373,15 @@ class TopicTests(EventCase):
         self.pending(row(outcome="miss"))
         for _ in range(MOST_ROWS):
             self.pending(row())
+        self.pending(row(outcome="miss", repository="last"))
+        self.wait(2)
+        self.assertEqual(events.take(), [("changed", {"repositories": []})])
+
+    def test_any_beside_one(self) -> None:
+        """Where any may have changed no name is told: it would say that it was no other."""
+        events = self.listen("?topics=changed")
+        self.changes.forget(Forgotten(Kind.CONTENT, Digest.of(b"")))
+        self.pending(row(outcome="miss"))
         self.wait(2)
         self.assertEqual(events.take(), [("changed", {"repositories": []})])
 

@@ -10,7 +10,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 
 from regcache.access_control import AccessSetupError
-from regcache.collecting import collect_seldom, spare_what_is_there
+from regcache.collecting import spare_what_is_there
 from regcache.config.loading import Loaded
 from regcache.heap import keep_freed_memory
 from regcache.lifecycle import Daemon
@@ -101,7 +101,6 @@ def build_process(loaded: Loaded, reactor: Any) -> IService:
         # Anything unforeseen: a disk that fails while the directory is looked at.
         raise SystemExit(f"storage.directory: {config.storage.directory}: {error}") from None
     keep_freed_memory()
-    collect_seldom()
     raise_limit()
     stop.expect_signals(daemon, reloader)
     reactor.callWhenRunning(spare_what_is_there)

@@ -4,12 +4,7 @@ import gc
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.collecting import (
-    MOST_YOUNG,
-    collect_seldom,
-    spare_what_is_there,
-    without_collections,
-)
+from regcache.collecting import spare_what_is_there, without_collections
 
 
 class CollectingTests(SynchronousTestCase):
@@ -47,10 +42,3 @@ class CollectingTests(SynchronousTestCase):
         later: list[object] = []
         self.assertGreater(gc.get_freeze_count(), 10_000)
         self.assertTrue(any(each is later for each in gc.get_objects()))
-
-    def test_seldom(self) -> None:
-        """Young objects are looked at less often, old ones in the same relation to them."""
-        self.addCleanup(gc.set_threshold, *gc.get_threshold())
-        gc.set_threshold(700, 10, 9)
-        collect_seldom()
-        self.assertEqual((MOST_YOUNG, 10, 9), gc.get_threshold())

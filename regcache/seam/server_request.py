@@ -1,9 +1,11 @@
 """A request of Twisted's server, with what a subclass has to see of it.
 
-Private: ``_disconnected``. ``startedWriting`` and ``sentLength`` have no documentation.
+Private: ``_disconnected``. ``startedWriting``, ``sentLength`` and ``producer`` have no
+documentation.
 
 Why: nothing public says that the client is gone, and writing after it fails in several ways;
-and a head that is written together with its body is not written by ``write``.
+and a head that is written together with its body is not written by ``write``. And where the client
+leaves first, a request and its producer keep each other until Python's collector comes.
 
 Replaced by: a public state of requests.
 """
@@ -11,11 +13,17 @@ Replaced by: a public state of requests.
 # mypy: disable-error-code="no-untyped-call"
 # (much of twisted.web has no annotations)
 
+from twisted.python.failure import Failure
 from twisted.web import http
 
 
 class ServerRequest(http.Request):
     """A request that tells its subclass how far its answer has come."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client has left. Let go of the producer, which has this request."""
+        super().connectionLost(reason)
+        self.producer = None
 
     @property
     def is_disconnected(self) -> bool:

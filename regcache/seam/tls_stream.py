@@ -2,12 +2,14 @@
 
 Private: ``_write`` of the TLS transport, which is replaced; its connection of pyOpenSSL
 (``_tlsConnection``), and what belongs to both (``_bufferedWrite``, ``_tlsShutdownFinished``,
-``_lostTLSConnection``). ``SEND_LIMIT`` of the transport beneath has no documentation.
+``_lostTLSConnection``, ``_producer``). ``SEND_LIMIT`` of the transport beneath has no
+documentation.
 
 Why: Twisted encrypts 16 KiB at a time and passes each record on by itself, which is half of the
 processor time of a fast download. OpenSSL makes many records of one write just as well
 (SSL_write(3)) where partial writes are off (:mod:`regcache.seam.whole_tls_writes`). Its buffer
-then stays as large as the largest piece: slow clients are sent small ones.
+then stays as large as the largest piece: slow clients are sent small ones. And what Twisted leaves
+of a connection that is gone is in cycles, which Python's collector has to find: some MiB each.
 
 Replaced by: a TLS transport of Twisted that takes the size of its pieces.
 """
@@ -21,6 +23,7 @@ from typing import Any
 
 from OpenSSL.SSL import Error, WantReadError
 from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
@@ -72,6 +75,17 @@ class TLSStream(BufferingTLSTransport):
                 self._tlsShutdownFinished(Failure())
                 return
             self._flush_all()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone. Let go of the channel, which has this as its transport."""
+        super().connectionLost(reason)
+        self._producer = None
+
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        # The frames of its traceback have the failure and this connection: a cycle of some MiB.
+        if reason is not None:
+            reason.cleanFailure()
+        super()._tlsShutdownFinished(reason)
 
     def _flush_all(self) -> None:
         """Pass all on that is encrypted."""

@@ -300,7 +300,7 @@ class Sender:
         if self._over:
             return
         self._over = True
-        self._timer.stop()
+        self._timer.end()
         self._unsent.restore()
         if self._stretch is not None:
             self._stretch.stop()

@@ -52,6 +52,10 @@ class LastBytes:
         return bool(self._unsent) and self._unsent != before
 
 
+def _do_nothing() -> None:
+    """Takes the place of both functions of a timer that has ended."""
+
+
 class StallTimer:
     """Runs while a client is expected to take something.
 
@@ -96,6 +100,11 @@ class StallTimer:
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
+
+    def end(self) -> None:
+        """Stop for good, and forget the functions: with what has both they would be a cycle."""
+        self.stop()
+        self._progress = self._stalled = _do_nothing
 
     def _look(self) -> None:
         self._call = None

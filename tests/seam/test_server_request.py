@@ -52,3 +52,22 @@ class RequestTests(SynchronousTestCase):
         self.assertFalse(self.request.is_disconnected)
         self.channel.connectionLost(Failure(ConnectionDone()))
         self.assertTrue(self.request.is_disconnected)
+
+    def test_producer_is_let_go(self) -> None:
+        """Of a client that has left neither the request nor its producer keeps the other."""
+        self.request.registerProducer(Producer(), True)
+        self.channel.connectionLost(Failure(ConnectionDone()))
+        self.assertIsNone(self.request.producer)
+
+
+class Producer:
+    """Makes nothing."""
+
+    def pauseProducing(self) -> None:
+        """It does anyway."""
+
+    def resumeProducing(self) -> None:
+        """There is nothing."""
+
+    def stopProducing(self) -> None:
+        """It has."""

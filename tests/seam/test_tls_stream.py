@@ -1,14 +1,18 @@
 """Large writes over TLS, between two ends in memory."""
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.seam.tls_stream import PIECE, SMALL, TLSStream, TLSStreamFactory
@@ -113,6 +117,38 @@ class StreamTests(SynchronousTestCase):
             server.dataReceived(b"and more")
             self.assertEqual(calls, [(below, server.wrappedProtocol)] * told)
             self.factory.plain = None
+
+    def without_collector(self) -> None:
+        """Let only what is in no cycle go."""
+        self.addCleanup(gc.enable if gc.isenabled() else gc.disable)
+        gc.disable()
+
+    def test_producer_is_let_go(self) -> None:
+        """A connection that is gone does not keep its producer, whose transport it is."""
+        self.without_collector()
+        producer = Collector()
+        self.server.registerProducer(producer, True)
+        kept = weakref.ref(producer)
+        del producer
+        self.assertIsNotNone(kept())
+        self.server.connectionLost(Failure(ConnectionDone()))
+        self.ours.unregisterProducer()  # as a socket that is closed does
+        self.assertIsNone(kept())
+
+    def test_fault_is_kept_without_its_frames(self) -> None:
+        """Why a connection ended does not keep what the frames of that error have."""
+        self.without_collector()
+        kept = self.fail_server()
+        self.assertIsNone(kept())
+
+    def fail_server(self) -> "weakref.ref[Collector]":
+        """An error of TLS in a frame that has something."""
+        found = Collector()
+        try:
+            raise SSL.Error([("reason", "", "")])
+        except SSL.Error:
+            self.server._tlsShutdownFinished(Failure())
+        return weakref.ref(found)
 
     def test_any_size(self) -> None:
         """Bytes of any size arrive as they were written."""

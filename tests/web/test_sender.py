@@ -1,6 +1,7 @@
 """A reader's bytes on their way to a client, who may be slow, stuck or gone."""
 
 import socket
+import weakref
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -399,6 +400,31 @@ class StallTimerTests(SynchronousTestCase):
         self.timer.start()
         self.timer.start()
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
+    def test_ended(self) -> None:
+        """A timer that has ended looks at nothing any more, and keeps nobody."""
+        self.unsent = None
+        client = _Client()
+        kept = weakref.ref(client)
+        timer = StallTimer(self.clock, 60.0, client.unsent, client.stalled)
+        timer.start()
+        timer.end()
+        del client
+        self.assertIsNone(kept())
+        timer.moved()
+        self.timer.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class _Client:
+    """What a timer asks, and tells."""
+
+    def unsent(self) -> int:
+        """How many bytes it has yet to take."""
+        return 1
+
+    def stalled(self) -> None:
+        """It took nothing."""
 
 
 class UnsentTests(SynchronousTestCase):

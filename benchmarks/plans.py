@@ -9,8 +9,8 @@ purge, of a sweep by age, and of one down to half of what is stored, with all us
 import argparse
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -101,9 +101,13 @@ async def run(reactor: Any, path: str) -> None:
             print(f"{name}: {seconds * 1000:.0f} ms, reactor held {held * 1000:.1f} ms", "!" * over)
 
 
-def main() -> None:
-    """Make the index, and measure."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+@contextmanager
+def made_index(about: str) -> Iterator[str]:
+    """Make the index that the command line asks for; its path.
+
+    :param about: what is measured with it, for ``--help``.
+    """
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--images", type=int, default=20_000)
     arguments = parser.parse_args()
     spare_what_is_there()  # as the daemon does
@@ -111,6 +115,12 @@ def main() -> None:
         made = make_index(Path(folder) / "made.sqlite", arguments.images)
         path = str(Path(folder) / "index.sqlite")
         copyfile(made, path)
+        yield path
+
+
+def main() -> None:
+    """Make the index, and measure."""
+    with made_index(__doc__ or "") as path:
         react(lambda reactor: Deferred.fromCoroutine(run(reactor, path)))
 
 

@@ -8,22 +8,16 @@ Each is deleted as the daemon does it, one step after the other. Meanwhile someb
 every few milliseconds, as who pulls does.
 """
 
-import argparse
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, react
 
-from benchmarks.index_maker import make_index
-from benchmarks.plans import opened
-from regcache.collecting import spare_what_is_there
+from benchmarks.plans import made_index, opened
 from regcache.digests import Digest
 from regcache.facts import Descriptor, Manifest
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
@@ -152,14 +146,7 @@ async def run(reactor: Any, path: str, targets: dict[str, RemovalTarget]) -> Non
 
 def main() -> None:
     """Make the index, and measure."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--images", type=int, default=20_000)
-    arguments = parser.parse_args()
-    spare_what_is_there()  # as the daemon does
-    with tempfile.TemporaryDirectory() as folder:
-        made = make_index(Path(folder) / "made.sqlite", arguments.images)
-        path = str(Path(folder) / "index.sqlite")
-        copyfile(made, path)
+    with made_index(__doc__ or "") as path:
         targets = add_large(path)
         react(lambda reactor: Deferred.fromCoroutine(run(reactor, path, targets)))
 

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,9 +16,10 @@ from tests.support.all_calls import CHANGE, AllCalls, Outcome
 from tests.support.downloads import Download
 from tests.support.faults import Fault
 from tests.support.images import MIB, multi_image
-from tests.support.processes import require_root, unavailable, wait_until
+from tests.support.processes import require_root, wait_until
 from tests.support.registry_client import RegistryClient
 from tests.support.servers import Regcache
+from tests.support.small_disk import fill_up, mount, small_disk
 
 ADMIN = ("admin", "secret")
 REPOSITORY = "team/app"
@@ -223,32 +223,8 @@ class IllDiskTests(MeanwhileCase):
 
     def prepare(self) -> None:
         """Mount a small file system."""
-        require_root("mounting a small file system")
-        self.mount = self.workspace().path
-        self.run_mount("-t", "tmpfs", "-o", "size=24m", "tmpfs", str(self.mount))
-        self.addCleanup(self.unmount)
+        self.mount = small_disk(self, self.workspace().path, 24 * MIB, lambda: self.daemon.close())
         self.daemon.config["storage"] |= {"directory": str(self.mount), "min_free": 0}
-
-    def run_mount(self, *options: str) -> None:
-        """mount(8), or no test."""
-        done = subprocess.run(["mount", *options], capture_output=True, text=True)
-        if done.returncode:
-            unavailable(f"no file system can be mounted: {done.stderr}")
-
-    def unmount(self) -> None:
-        """End the daemon first: it has files open there."""
-        self.daemon.close()
-        subprocess.run(["umount", str(self.mount)], check=True)
-
-    def fill_up(self) -> None:
-        """Leave not a byte."""
-        with (self.mount / "others").open("ab", buffering=0) as file:
-            for size in (MIB, 4096):
-                try:
-                    while file.write(bytes(size)) == size:
-                        pass
-                except OSError:
-                    continue
 
     def served(self) -> int:
         """How much was served, by GET usage."""
@@ -267,7 +243,7 @@ class IllDiskTests(MeanwhileCase):
         """On a full disk all that only looks is answered, and what was counted is not lost."""
         noted = self.note()
         for _ in range(2):
-            self.fill_up()
+            fill_up(self.mount)
             self.assertEqual(self.unusual(self.calls.ask_all(changes=False)), set())
             self.assert_refused(self.calls.ask_all())
             self.assertLess(self.calls.slowest, 5)
@@ -290,7 +266,7 @@ class IllDiskTests(MeanwhileCase):
 
         serve(1)
         wait_until(lambda: self.served() >= MIB, "it is noted")
-        self.fill_up()
+        fill_up(self.mount)
         serve(3)
         wait_until(lambda: self.served() >= 4 * MIB, "it is noted on a full disk", 20)
         serve(3)
@@ -304,7 +280,7 @@ class IllDiskTests(MeanwhileCase):
         self.assertEqual(self.daemon.stop(), 0)
         for each in self.mount.glob("*.sqlite*"):
             each.unlink()
-        self.fill_up()
+        fill_up(self.mount)
         self.start()
         self.assertEqual(
             self.unusual(self.calls.ask_all(changes=False)) - {"GET repository: 404 NOT_CACHED"},
@@ -317,7 +293,7 @@ class IllDiskTests(MeanwhileCase):
         noted = self.note()
         for kill in (False, True):
             self.daemon.process.kill() if kill else self.daemon.stop()
-            self.run_mount("-o", "remount,ro", str(self.mount))
+            mount("-o", "remount,ro", str(self.mount))
             self.start()
             self.assertEqual(self.unusual(self.calls.ask_all(changes=False)), set())
             self.assertGreaterEqual(self.served(), noted)
@@ -328,7 +304,7 @@ class IllDiskTests(MeanwhileCase):
             self.assertLess(self.calls.slowest, 5)
             self.pull()
             self.assertEqual(self.daemon.stop(), 0)
-            self.run_mount("-o", "remount,rw", str(self.mount))
+            mount("-o", "remount,rw", str(self.mount))
             self.start()
         self.assertEqual(self.unusual(self.calls.ask_all()), set())
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from tests.integration.base import UPSTREAM, PullThroughCase, upstream_config
 from tests.support.downloads import Download
 from tests.support.images import MIB
-from tests.support.processes import require_root, unavailable, wait_until
+from tests.support.processes import wait_until
 from tests.support.servers import Regcache
+from tests.support.small_disk import fill_up, small_disk
 
 REPOSITORY = "team/app"
 SIZE = 256 * MIB
@@ -38,22 +38,12 @@ class EvictionCase(PullThroughCase):
 
     def setUp(self) -> None:
         """Mount it, and start the daemon there."""
-        require_root("mounting a small file system")
-        self.mount = self.workspace().path
-        command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(self.mount)]
-        if subprocess.run(command, capture_output=True).returncode:
-            unavailable("no file system can be mounted")
-        self.addCleanup(self.unmount)
+        self.mount = small_disk(self, self.workspace().path, SIZE, lambda: self.daemon.close())
         self.upstream = self.faulty_upstream()
         self.daemon = Regcache(upstream_config(self.upstream.url, tag_ttl="1h"))
         self.daemon.config["storage"] = {"directory": str(self.mount), "min_free": "8MiB"}
         self.daemon.start()
         self.client = self.daemon.client()
-
-    def unmount(self) -> None:
-        """End the daemon first: it has files open there."""
-        self.daemon.close()
-        subprocess.run(["umount", str(self.mount)], check=True)
 
     def image(self, number: int, layers: int = LAYERS) -> SparseImage:
         """Have the upstream hold an image."""
@@ -206,13 +196,7 @@ class LimitTests(EvictionCase):
         for image in images[:4]:
             self.pull(image)
         self.assertEqual(self.daemon.stop(), 0)
-        with (self.mount / "others").open("ab", buffering=0) as file:
-            block = bytes(MIB)
-            for size in (MIB, 4096):
-                with contextlib.suppress(OSError):
-                    while file.write(block[:size]) == size:
-                        pass
-        self.assertEqual(os.statvfs(self.mount).f_bavail, 0)
+        fill_up(self.mount)
         self.daemon.start()
         self.assertEqual(self.pull(images[3])[1:2], [HIT])
         wait_until(lambda: os.statvfs(self.mount).f_bavail > 0, "something is evicted")

@@ -1,8 +1,6 @@
 """A disk that is full for real: pulls go on, the daemon lives, and says what happens."""
 
-import contextlib
 import http.client
-import os
 import subprocess
 from pathlib import Path
 
@@ -10,8 +8,9 @@ from tests.integration.base import PullThroughCase, upstream_config
 from tests.support.downloads import Download
 from tests.support.faults import Fault
 from tests.support.images import MIB, mixed_image
-from tests.support.processes import require_root, unavailable, wait_until
+from tests.support.processes import wait_until
 from tests.support.servers import Regcache
+from tests.support.small_disk import fill_up, small_disk
 
 REPOSITORY = "team/app"
 SIZE = 64 * MIB
@@ -25,32 +24,12 @@ class FullDiskTests(PullThroughCase):
 
     def setUp(self) -> None:
         """Mount 64 MiB, and start the daemon there."""
-        require_root("mounting a small file system")
-        self.mount = self.workspace().path
-        command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(self.mount)]
-        if subprocess.run(command, capture_output=True).returncode:
-            unavailable("no file system can be mounted")
-        self.addCleanup(self.unmount)
+        self.mount = small_disk(self, self.workspace().path, SIZE, lambda: self.daemon.close())
         self.upstream = self.faulty_upstream()
         self.daemon = Regcache(upstream_config(self.upstream.url))
         self.daemon.config["storage"] |= {"directory": str(self.mount), "min_free": "1MiB"}
         self.daemon.start()
         self.client = self.daemon.client()
-
-    def unmount(self) -> None:
-        """End the daemon first: it has files open there."""
-        self.daemon.close()
-        subprocess.run(["umount", str(self.mount)], check=True)
-
-    def fill_up(self) -> None:
-        """Leave not a byte, as others on the same disk may do at any time."""
-        block = bytes(MIB)
-        with (self.mount / "others").open("ab", buffering=0) as file:
-            for size in (MIB, 4096):
-                with contextlib.suppress(OSError):
-                    while file.write(block[:size]) == size:
-                        pass
-        self.assertEqual(os.statvfs(self.mount).f_bavail, 0)
 
     def blob(self, size: int, seed: object) -> tuple[str, str]:
         """A blob of the upstream: its digest, and what clients ask for."""
@@ -92,7 +71,7 @@ class FullDiskTests(PullThroughCase):
 
     def test_a_disk_that_is_full_from_the_beginning(self) -> None:
         """Manifests and blobs are served even if the index can note nothing."""
-        self.fill_up()
+        fill_up(self.mount)
         image = mixed_image("full", MIB)
         self.upstream.add_image(REPOSITORY, image, "1")
         manifest = f"/v2/{REPOSITORY}/manifests"
@@ -120,7 +99,7 @@ class FullDiskTests(PullThroughCase):
         wait_until(lambda: running.received > 2 * MIB, "the blob flows")
         # What was reserved ahead is there; nothing else is.
         self.take_back_what_was_reserved()
-        self.fill_up()
+        fill_up(self.mount)
         held.release.set()
         running.wait()
         self.assertIsInstance(running.error, http.client.HTTPException | ConnectionError)

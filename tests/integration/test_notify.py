@@ -1,10 +1,8 @@
 """What happens is told to an address that takes it, hangs, refuses, or leads elsewhere."""
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tests.integration.base import certificates
@@ -12,9 +10,10 @@ from tests.integration.test_reload import RIGHT, WRONG, ReloadCase
 from tests.support.ctl import run_ctl
 from tests.support.faults import Fault
 from tests.support.images import MIB
-from tests.support.processes import CHECKOUT, free_port, require_root, unavailable, wait_until
+from tests.support.processes import CHECKOUT, free_port, wait_until
 from tests.support.registry_client import RegistryClient
 from tests.support.servers import Regcache
+from tests.support.small_disk import small_disk
 from tests.support.webhook_server import TOKEN, WebhookServer
 
 #: Looks often, and waits for little.
@@ -91,19 +90,10 @@ class NotifyTests(ReloadCase):
         self.assertNotIn("Starting factory", self.daemon.log())
         self.assert_secret()
 
-    def small_disk(self) -> Path:
-        """A file system of its own for what is cached."""
-        require_root("mounting a small file system")
-        folder = self.workspace().path
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={64 * MIB}", "tmpfs", str(folder)]
-        if subprocess.run(mount, capture_output=True).returncode:
-            unavailable("no file system can be mounted")
-        self.addCleanup(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
-        return folder
-
     def test_evening(self) -> None:
         """What befalls a daemon is told as it begins and ends, and a wrong file is not a part."""
-        hook, disk = self.hook(), self.small_disk()
+        hook = self.hook()
+        disk = small_disk(self, self.workspace().path, 64 * MIB, lambda: self.daemon.close())
         self.begin_with(hook.url, storage={"directory": str(disk), "min_free": "1MiB"})
 
         def expect(event: str, state: str, subject: str) -> str:

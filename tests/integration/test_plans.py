@@ -1,9 +1,6 @@
 """Plans of an owner who changes things meanwhile: what was shown goes, and nothing else."""
 
-import contextlib
 import json
-import os
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,9 +8,10 @@ from typing import Any
 from tests.access.accounts import hashed
 from tests.integration.base import UPSTREAM, PullThroughCase, upstream_config
 from tests.support.images import MIB, Image, mixed_image
-from tests.support.processes import require_root, unavailable, wait_until
+from tests.support.processes import wait_until
 from tests.support.registry_client import RegistryClient
 from tests.support.servers import Regcache
+from tests.support.small_disk import fill_up, small_disk
 
 ADMIN = ("admin", "secret")
 HEADERS = {"X-Regcache": "1", "Content-Type": "application/json"}
@@ -158,39 +156,24 @@ class FullDiskTests(PlansCase):
 
     def started(self, config: dict[str, Any]) -> Regcache:
         """One whose storage is a small file system of its own."""
-        require_root("mounting a small file system")
-        self.mount = self.workspace().path
-        command = ["mount", "-t", "tmpfs", "-o", f"size={48 * MIB}", "tmpfs", str(self.mount)]
-        if subprocess.run(command, capture_output=True).returncode:
-            unavailable("no file system can be mounted")
         daemon = Regcache(config)
+        self.mount = small_disk(self, self.workspace().path, 48 * MIB, daemon.close)
         daemon.directory = self.mount
         daemon.config["storage"] |= {"directory": str(self.mount), "min_free": "1MiB"}
-        self.addCleanup(subprocess.run, ["umount", str(self.mount)], check=True)
-        self.addCleanup(daemon.close)  # before: it has files open there
         daemon.start()
         return daemon
-
-    def fill_up(self) -> None:
-        """Leave not a byte, as others on the same disk may do."""
-        with (self.mount / "others").open("ab", buffering=0) as file:
-            for size in (MIB, 4096):
-                with contextlib.suppress(OSError):
-                    while file.write(bytes(size)) == size:
-                        pass
-        self.assertEqual(os.statvfs(self.mount).f_bavail, 0)
 
     def test_removed(self) -> None:
         """He is shown what deletions and a purge free, and has them done."""
         images = {name: self.image(name, "1") for name in ("team/a", "team/b", "team/c")}
-        self.fill_up()
+        fill_up(self.mount)
         job = self.run_plan(self.delete_plan("team/a"))
         self.assertEqual((job["state"], job["result"]["contents"]), ("done", 5))
-        self.fill_up()
+        fill_up(self.mount)
         owner = self.daemon.client(credentials=ADMIN)
         self.assertEqual(owner.ask("DELETE", "/v2/team/b/manifests/1").status, 202)
         self.assertEqual(len(self.files()), 5)
-        self.fill_up()
+        fill_up(self.mount)
         job = self.run_plan(self.post("plans", {"action": "purge"}))
         self.assertEqual((job["state"], job["result"]["contents"]), ("done", 5))
         self.assertEqual((self.files(), self.used()), ([], 0))
@@ -202,7 +185,7 @@ class FullDiskTests(PlansCase):
     def test_pinned(self) -> None:
         """He can pin what is there, and take that back: no byte more is needed for it."""
         self.image("team/a", "1")
-        self.fill_up()
+        fill_up(self.mount)
         targets = {"targets": [{"name": f"{UPSTREAM}/team/a", "reference": "1"}]}
         for call in ("pin", "unpin") * 10:
             self.assertEqual(self.post(call, targets)["changed"], 1)

@@ -1,6 +1,5 @@
 """Starts on disks that are full, cannot be written, or are ill; and those that cannot be."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -10,9 +9,10 @@ from pathlib import Path
 from tests.integration.base import PullThroughCase, certificates, upstream_config
 from tests.support.downloads import Download
 from tests.support.images import MIB, mixed_image
-from tests.support.processes import free_port, require_root, unavailable, wait_until
+from tests.support.processes import free_port, require_root, wait_until
 from tests.support.servers import Regcache
 from tests.support.service_manager import ServiceManager
+from tests.support.small_disk import fill_up, mount, small_disk
 
 REPOSITORY = "team/app"
 MANIFEST = f"/v2/{REPOSITORY}/manifests"
@@ -24,27 +24,13 @@ class IllDiskTests(PullThroughCase):
 
     def setUp(self) -> None:
         """Mount one, and pull an image and a blob through the daemon."""
-        require_root("mounting a small file system")
-        self.mount = self.workspace().path
-        self.run_mount("-t", "tmpfs", "-o", "size=24m", "tmpfs", str(self.mount))
+        self.mount = small_disk(self, self.workspace().path, 24 * MIB, lambda: self.daemon.close())
         self.upstream = self.faulty_upstream()
         self.image = mixed_image("ill", 1000)
         self.upstream.add_image(REPOSITORY, self.image, "1")
         self.blob = self.upstream.add_generated_blob(REPOSITORY, 2 * MIB, "stored")
         self.daemon = Regcache(upstream_config(self.upstream.url, tag_ttl="1h"))
         self.daemon.config["storage"] |= {"directory": str(self.mount), "min_free": 0}
-        self.addCleanup(self.unmount)
-
-    def run_mount(self, *options: str) -> None:
-        """mount(8), or no test."""
-        done = subprocess.run(["mount", *options], capture_output=True, text=True)
-        if done.returncode:
-            unavailable(f"no file system can be mounted: {done.stderr}")
-
-    def unmount(self) -> None:
-        """End the daemon first: it has files open there."""
-        self.daemon.close()
-        subprocess.run(["umount", str(self.mount)], check=True)
 
     def fill_cache(self, kill: bool = False) -> None:
         """Have the image and the blob in the cache, and end."""
@@ -65,17 +51,6 @@ class IllDiskTests(PullThroughCase):
         self.assertEqual((one.error, one.status, one.digest), (None, 200, digest))
         return one.headers["cache-status"]
 
-    def fill_up(self) -> None:
-        """Leave not a byte."""
-        with (self.mount / "others").open("ab", buffering=0) as file:
-            for size in (MIB, 4096):
-                try:
-                    while file.write(bytes(size)) == size:
-                        pass
-                except OSError:
-                    continue
-        self.assertEqual(os.statvfs(self.mount).f_bavail, 0)
-
     def large_files(self) -> set[str]:
         """Which blobs of at least a MiB are on the disk."""
         blobs = (self.mount / "blobs").rglob("*")
@@ -83,7 +58,7 @@ class IllDiskTests(PullThroughCase):
 
     def remount(self, how: str) -> None:
         """Let the file system be written, or not."""
-        self.run_mount("-o", f"remount,{how}", str(self.mount))
+        mount("-o", f"remount,{how}", str(self.mount))
 
     def assert_serves_what_it_has(self) -> None:
         """Without the upstream's help: the image by tag and digest, its blobs, the large one."""
@@ -125,7 +100,7 @@ class IllDiskTests(PullThroughCase):
         """It starts on a disk without a byte left, serves what is there, and makes room."""
         for kill in (False, True):
             self.fill_cache(kill)
-            self.fill_up()
+            fill_up(self.mount)
             self.daemon.start()
             self.assert_serves_what_it_has()
             before = self.large_files()
@@ -141,7 +116,7 @@ class IllDiskTests(PullThroughCase):
 
     def test_empty_and_full(self) -> None:
         """So it is where there is nothing yet: no lock, no folder, no index."""
-        self.fill_up()
+        fill_up(self.mount)
         self.daemon.start()
         self.assertEqual(self.daemon.client().get(f"{MANIFEST}/1").body, self.image.data)
         self.assert_relays("empty")
@@ -194,8 +169,8 @@ class IllDiskTests(PullThroughCase):
         self.daemon.start()
         self.assertEqual(self.readiness(), (200, ["ready"]))
         # What is open for writing would keep it from being mounted read only.
-        self.run_mount("--bind", str(self.mount), str(self.mount))
-        self.run_mount("-o", "remount,bind,ro", str(self.mount))
+        mount("--bind", str(self.mount), str(self.mount))
+        mount("-o", "remount,bind,ro", str(self.mount))
         self.addCleanup(subprocess.run, ["umount", str(self.mount)], check=True)
         self.addCleanup(self.daemon.close)
         self.assert_serves_what_it_has()

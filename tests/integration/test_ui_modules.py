@@ -106,6 +106,36 @@ class ModuleTests(UiCase):
         )
         self.assertEqual(shown, [[["new"], "n", 1], "n"])
 
+    def test_first_opening(self) -> None:
+        """What changed after a page was read, and before the stream was there, is asked for."""
+        shown = self.told(
+            "core/events.js",
+            "const made = []; const real = window.EventSource;"
+            "window.EventSource = class { constructor() { made.push(this); }"
+            " addEventListener() {} close() {} };"
+            "const stream = new m.EventStream(); let told = 0;"
+            "stream.on('reset', () => { told += 1; });"
+            "stream.start(); const found = [told]; made[0].onopen(); found.push(told);"
+            "stream.stop(); window.EventSource = real; return found;",
+        )
+        self.assertEqual(shown, [0, 1])
+
+    def test_disabled_button(self) -> None:
+        """A button that cannot be pressed looks so, whichever kind it is of."""
+        shown = self.told(
+            "widgets/basics.js",
+            "const lit = await import(new URL('../vendor/lit-html/lit-html.js', base).href);"
+            "const at = document.body.appendChild(document.createElement('p'));"
+            "const look = (classes, isDisabled) => {"
+            " lit.render(m.button({ label: 'x', classes, isDisabled, run() {} }), at);"
+            " const { color, backgroundColor, cursor } = getComputedStyle(at.firstElementChild);"
+            " return [color, backgroundColor, cursor].join(); };"
+            "return ['', 'p', 'danger', 'dangerp', 'q'].map((each) =>"
+            " [look(each, true), look(each, false)]);",
+        )
+        self.assertEqual(len({disabled for disabled, _ in shown}), 1, shown)
+        self.assertNotIn(shown[0][0], [enabled for _, enabled in shown])
+
     def test_sentences(self) -> None:
         """A sentence leaves out what is not known, where it can."""
         params = {"upstream": "up.test", "host": "h", "bytes_per_s": 1 << 20}

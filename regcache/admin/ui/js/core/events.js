@@ -4,6 +4,7 @@
  * state    event                        what holds afterwards
  * ------   --------------------------   -------------------------------------------------
  * closed   start                        open or lost, as the browser says
+ * closed   it is there                  open: everything is asked for anew
  * open     it breaks                    lost: tried again every 3 s
  * lost     it is there again            open: everything is asked for anew
  * any      hidden for 30 s              closed: a browser has six connections only
@@ -75,7 +76,7 @@ export class EventStream {
   opened() {
     this.isPaused = false;
     this.setLive(true);
-    if (this.wasOpen) this.tell("reset", {});
+    this.tell("reset", {}); // the first time too: a page was read before, and heard nothing since
     this.wasOpen = true;
   }
 

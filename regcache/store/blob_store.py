@@ -69,11 +69,11 @@ class BlobStore:
         self._damaged = damaged
         cached = CachedReads(seconds=clock.seconds)
         system = system or FileSystem(paths.directory)
-        self._syncs = SyncQueue(clock, pool, paths, system, lost=self._not_synced)
         self._names = ContentNames(
             pool, paths, stored=self._kept, removed=self._removed, later=later
         )
         leaving, self.removals = self._names.leaving, self._names.removals
+        self._syncs = SyncQueue(clock, pool, paths, system, leaving=leaving, lost=self._not_synced)
         self.soundness = Soundness(self._syncs.__contains__, reading, clock)
         self._contents = ContentLookUp(
             pool, paths, cached, self.soundness, leaving=leaving, lost=self._lost, later=later

@@ -168,11 +168,19 @@ class SyncQueueTests(SyncTestCase):
     def queue(self, pool: object) -> SyncQueue:
         """A queue of its own."""
         self.system = CountingSystem()
+        self.leaving: set[Digest] = set()
 
         def lost(digest: Digest, size: int) -> None:
             self.damages.append((digest, size))
 
-        return SyncQueue(self.clock, pool, self.paths, self.system, lost=lost)  # type: ignore[arg-type]
+        return SyncQueue(
+            self.clock,
+            pool,  # type: ignore[arg-type]
+            self.paths,
+            self.system,
+            leaving=self.leaving,
+            lost=lost,
+        )
 
     def test_quiet(self) -> None:
         """A sync begins when nothing was committed for a moment."""
@@ -221,6 +229,21 @@ class SyncQueueTests(SyncTestCase):
         self.assertEqual([digest in queue for digest in digests], [False, False])
         self.assertEqual(self.settled(digests), 1)
         self.successResultOf(queue.close())
+
+    def test_evicted_meanwhile(self) -> None:
+        """Content that is being evicted is not opened; if it stays, it is synced later."""
+        pool = RecordingPool(ImmediatePool())
+        queue, digests = self.queue(pool), self.stored(2)
+        for digest in digests:
+            queue.add(digest)
+        self.leaving.add(digests[0])
+        self.successResultOf(queue.flush())
+        self.assertEqual((self.settled(digests), digests[0] in queue), (1, True))
+        self.clock.advance(QUIET)
+        self.assertEqual(pool.names, ["sync_contents"])
+        self.leaving.clear()
+        self.clock.advance(QUIET)
+        self.assertEqual((self.settled(digests), self.clock.getDelayedCalls()), (2, []))
 
     def test_close_is_bounded(self) -> None:
         """At the end a slow disk is not waited for longer than some seconds, and it is said."""

@@ -8,7 +8,8 @@ idle      a claim needs room, or a check finds    evict some contents at a time,
 evicting  another claim needs room                it waits, too
 evicting  all claims have enough room             they go on; a little more is evicted
 evicting  nothing is missing any more             claims that wait go on: idle
-evicting  all remaining contents are open         try again, for two seconds
+evicting  all remaining contents are open, or     try again, for two seconds
+          were used a moment ago
 evicting  nothing more can be evicted             claims that wait fail, and their content is
                                                   relayed; what is left does not count as
                                                   evictable for a while: idle
@@ -226,8 +227,8 @@ class Evictor(Service):
     async def _evict_some(self, wanted: int) -> int:
         """Evict so many bytes, or a few contents. Gives the bytes evicted; 0 if nothing is left."""
         until = self._clock.seconds() + PATIENCE
+        self._busy = False
         while self.running:
-            self._busy = False
             chosen = await self._choose(wanted)
             if not chosen:
                 swept = await self._sweep_partials()
@@ -235,12 +236,14 @@ class Evictor(Service):
                     return swept
                 await deferLater(self._clock, PAUSE)
                 self._order.begin_anew()
+                self._busy = False
                 continue
             gone = sum(each.size for each in await self._eviction.evict(chosen))
             if gone:
                 self._order.outdated()
                 self._evicted(gone)
                 return gone
+            self._busy = True  # they were used, or pinned, since the order was read
         return 0
 
     async def _choose(self, wanted: int) -> list[Candidate]:

@@ -1,5 +1,9 @@
 """Making room: what goes, what stays, and who waits."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -8,7 +12,7 @@ from regcache.cache.eviction.evictor import LOOK, PATIENCE, PAUSE, SAID_EVERY, S
 from regcache.digests import Digest
 from regcache.interfaces import NoRoomError
 from regcache.pins import Pin
-from regcache.retention import YOUNG_FOR
+from regcache.retention import YOUNG_FOR, Candidate
 from regcache.store.space import SpaceClaim
 from tests.support.evictions import MIB, Storage
 from tests.support.index_cases import repository_of
@@ -134,6 +138,31 @@ class ClaimTests(EvictorCase):
         self.assertEqual(self.gone(), [0, 1, 2])
         for file in files[3:]:
             file.close()
+
+    def test_used_meanwhile(self) -> None:
+        """Where the only content that is not open is used since, the others are waited for."""
+        files = [
+            self.successResultOf(self.storage.store.look_up(digest, None)).file
+            for digest in [*self.blobs, *self.manifests]
+        ]
+        files.pop(0).close()
+        evict = self.storage.index.places.evict
+        refused: list[object] = []
+
+        def evict_later(candidates: Sequence[Candidate], *rest: Any) -> Any:
+            if not refused:
+                refused.extend(candidates)
+                return succeed(())
+            return evict(candidates, *rest)
+
+        self.patch(self.storage.index.places, "evict", evict_later)
+        room = self.claimed(3 * MIB).room()
+        self.assertNoResult(room)
+        for file in files:
+            file.close()
+        self.clock.advance(PAUSE)
+        self.successResultOf(room)
+        self.assertEqual((len(refused), len(self.gone())), (1, 2))
 
     def test_what_came_since(self) -> None:
         """Content that came after a walk along the order began goes, too, when the rest is gone."""

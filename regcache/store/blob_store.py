@@ -73,7 +73,8 @@ class BlobStore:
             pool, paths, stored=self._kept, removed=self._removed, later=later
         )
         leaving, self.removals = self._names.leaving, self._names.removals
-        self._syncs = SyncQueue(clock, pool, paths, system, leaving=leaving, lost=self._not_synced)
+        is_leaving, lost = leaving.__contains__, self._not_synced
+        self._syncs = SyncQueue(clock, pool, paths, system, is_leaving=is_leaving, lost=lost)
         self.soundness = Soundness(self._syncs.__contains__, reading, clock)
         self._contents = ContentLookUp(
             pool, paths, cached, self.soundness, leaving=leaving, lost=self._lost, later=later
@@ -114,9 +115,7 @@ class BlobStore:
     def load(self, digest: Digest, limit: int, size: int | None) -> "Deferred[bytes | None]":
         """Read small content whole and verify it; None if absent, damaged or over ``limit``.
 
-        :param size: as for :meth:`look_up`.
-
-        Fails with OSError.
+        :param size: as for :meth:`look_up`, which fails in the same way.
         """
         return self._contents.load(digest, limit, size)
 

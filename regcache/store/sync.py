@@ -11,7 +11,7 @@ nothing was committed for a moment, but not much later than the first commit.
 
 import ctypes
 import os
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from functools import partial
 from typing import TypeVar
@@ -201,8 +201,8 @@ class SyncQueue:
     """New content that waits for the disk.
 
     :param system: the open file system, to sync many files by one call; closed in the end.
-    :param leaving: which contents are being evicted. They are not opened: an open file that is
-        removed still takes its place on the disk.
+    :param is_leaving: whether content is being evicted. It is not opened then: an open file that
+        is removed still takes its place on the disk.
     :param lost: called with the digest and size of content that was removed, because the
         disk refused to take it and its bytes cannot be relied upon.
     """
@@ -216,14 +216,14 @@ class SyncQueue:
         paths: StorePaths,
         system: FileSystem,
         *,
-        leaving: Container[Digest],
+        is_leaving: Callable[[Digest], bool],
         lost: Callable[[Digest, int], None],
     ) -> None:
         self._clock = clock
         self._pool = pool
         self._paths = paths
         self._system = system
-        self._leaving = leaving
+        self._is_leaving = is_leaving
         self._lost = lost
         self._pending: dict[Digest, None] = {}
         self._syncing: frozenset[Digest] = frozenset()
@@ -302,7 +302,7 @@ class SyncQueue:
 
     async def _sync(self, batch: Sequence[Digest]) -> None:
         """Sync a part of what is pending, without what was removed meanwhile, or is leaving."""
-        present = [each for each in batch if each in self._pending and each not in self._leaving]
+        present = [each for each in batch if each in self._pending and not self._is_leaving(each)]
         if not present:
             return
         self._syncing = frozenset(present)

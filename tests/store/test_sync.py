@@ -178,7 +178,7 @@ class SyncQueueTests(SyncTestCase):
             pool,  # type: ignore[arg-type]
             self.paths,
             self.system,
-            leaving=self.leaving,
+            is_leaving=self.leaving.__contains__,
             lost=lost,
         )
 

@@ -226,8 +226,7 @@ class Evictor(Service):
 
     async def _evict_some(self, wanted: int) -> int:
         """Evict so many bytes, or a few contents. Gives the bytes evicted; 0 if nothing is left."""
-        until = self._clock.seconds() + PATIENCE
-        self._busy = False
+        self._busy, until = False, self._clock.seconds() + PATIENCE
         while self.running:
             chosen = await self._choose(wanted)
             if not chosen:

@@ -78,14 +78,14 @@ class ContentEviction:
         self, candidates: Sequence[Candidate], selection: Selection | None
     ) -> Sequence[Candidate]:
         gone: Sequence[Candidate] = ()
-        noted = True
+        refusal: OSError | None = None
         try:
             gone = await self._places.evict(candidates, selection)
         except IndexClosedError:  # the daemon stops, so pins are not known
             raise
         except OSError as error:
             self._log.warn("what is evicted cannot be noted yet: {error}", error=error)
-            gone, noted = candidates, False
+            gone, refusal = candidates, error
         finally:
             going = {each.digest for each in gone}
             await self.cancel([each for each in candidates if each.digest not in going])
@@ -94,7 +94,9 @@ class ContentEviction:
         await gatherResults([self._forgetting.evicted(each.digest) for each in gone])
         removed = await self._remove([each.digest for each in gone])
         left = [each for each in gone if each.digest in removed]
-        await self._note_left(left, noted, selection)
+        if refusal is not None and not left:
+            raise refusal
+        await self._note_left(left, refusal is None, selection)
         return left
 
     async def _note_left(

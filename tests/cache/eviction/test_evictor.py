@@ -1,9 +1,10 @@
 """Making room: what goes, what stays, and who waits."""
 
+import errno
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import execute, succeed
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,6 +14,7 @@ from regcache.digests import Digest
 from regcache.interfaces import NoRoomError
 from regcache.pins import Pin
 from regcache.retention import YOUNG_FOR, Candidate
+from regcache.store import content_names
 from regcache.store.space import SpaceClaim
 from tests.support.evictions import MIB, Storage
 from tests.support.index_cases import repository_of
@@ -163,6 +165,21 @@ class ClaimTests(EvictorCase):
         self.clock.advance(PAUSE)
         self.successResultOf(room)
         self.assertEqual((len(refused), len(self.gone())), (1, 2))
+
+    def test_nothing_can_be_changed(self) -> None:
+        """Where neither the index nor the files can be changed, that is tried once, not for all."""
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EROFS, "read only")
+
+        self.patch(content_names, "remove_content", refuse)
+        self.patch(self.storage.index.places, "evict", lambda *_: execute(refuse))
+        with capturedLogs() as logged:
+            room = self.claimed(3 * MIB).room()
+            self.assertIn("read only", self.failureResultOf(room, NoRoomError).getErrorMessage())
+        lines = [str(formatEvent(event)) for event in logged]
+        self.assertEqual(len([each for each in lines if "cannot be evicted" in each]), 2, lines)
+        self.assertEqual(self.gone(), [])
 
     def test_what_came_since(self) -> None:
         """Content that came after a walk along the order began goes, too, when the rest is gone."""

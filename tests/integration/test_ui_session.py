@@ -10,8 +10,15 @@ _ACCOUNTS = {"root": "Radon-of-root-4713", "alice": "Xenon-of-alice-4711"}
 _HOST, _PLAIN_HOST = "cache.localhost", "cache.test"
 _DIALOG = "dialog form.sign"
 #: A page that can be hidden, whose half minutes pass when the test says so, and whose streams
-#: are counted.
+#: and answers to the list of requests are counted.
 _CLOCK = """
+const ask = window.fetch;
+window.answers = 0;
+window.fetch = async (...asked) => {
+  const answer = await ask(...asked);
+  if (String(asked[0]).includes('/requests')) answers += 1;
+  return answer;
+};
 let isHidden = false;
 const opened = [];
 window.EventSource = class extends EventSource {
@@ -201,6 +208,7 @@ class HiddenTests(UiCase):
         """After half a minute nothing is told any more; who looks again sees what is new."""
         tab = self.open("#/requests", script=_CLOCK)
         self.live(tab)
+        tab.wait("answers >= 2")  # the page's own, and the one when the stream is there
         tab.run("hide(true), hide(false), halfMinute()")
         self.assertEqual(tab.run("streams()"), 1)
         tab.run("hide(true), halfMinute()")

@@ -22,7 +22,8 @@ removing      the index cannot be written           over: failed; it is still th
 tidying       all subscribers have acknowledged     freeing: they have forgotten what they
               again                                 remembered meanwhile, too
 freeing       a file is gone, or was not there      freeing the next file
-freeing       it was stored again meanwhile         freeing the next file; this one stays
+freeing       it was stored again meanwhile, or     freeing the next file; this one stays, as
+              is just being stored                  :mod:`regcache.cache.removed_files` says
 freeing       the last file is gone                 over: done
 freeing       the last file is gone, and the index  forgetting what the next step removes
               says that more has to be removed
@@ -53,6 +54,7 @@ from twisted.logger import Logger
 from regcache.cache.download.download import Download
 from regcache.cache.forgetting import Forgetting, Kind
 from regcache.cache.gone import GoneLately
+from regcache.cache.removed_files import RemovedFiles
 from regcache.digests import Digest
 from regcache.facts import in_blocks, in_units
 from regcache.identity import Repository, RepositoryContent, UpstreamIdentity
@@ -66,8 +68,6 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: So many bytes of files are removed at a time to make room for the index on a full disk. If
 #: content is pinned meanwhile, no more than these are lost.
 ENOUGH = 8 * 1024 * 1024
-#: After so many removed files, the index is asked again which contents were stored meanwhile.
-MOST_FREED = 64
 #: So many messages are sent in one turn of the reactor.
 MOST_MESSAGES = 64
 
@@ -136,6 +136,7 @@ class Removal:
     downloads: RunningDownloads
     _turns: DeferredLock = field(default_factory=DeferredLock, init=False)
     _flights: Flights[Removed] = field(init=False)
+    _files: RemovedFiles = field(init=False)
     # An earlier process may have left an unfinished removal, of a repository that is not known.
     _is_unfinished: bool = field(default=True, init=False)
     _begun_in: Repository | None = field(default=None, init=False)
@@ -143,6 +144,7 @@ class Removal:
 
     def __post_init__(self) -> None:
         self._flights = Flights(self.clock)
+        self._files = RemovedFiles(self.index, self.store, self.clock)
         self.gone = GoneLately(self.clock.seconds)
         self.forgetting.subscribe(self.gone)
 
@@ -153,7 +155,7 @@ class Removal:
         """
         self.forgetting.removed.resume(await self.index.last_generation())
         while leaving := await self.index.leaving():
-            await self._free(leaving)
+            await self._files.free(leaving)
         await self._finish()
 
     async def look(self, target: RemovalTarget) -> RemovalEffect:
@@ -204,7 +206,7 @@ class Removal:
                 effect = await self._change_index(self.index.remove_further, seen)
                 await self._forget(self._begun_in, effect)
             self._is_unfinished = effect.unfinished
-            await self._free([each.digest for each in effect.gone])
+            await self._files.free([each.digest for each in effect.gone])
             gone += effect.gone
         return gone
 
@@ -241,7 +243,7 @@ class Removal:
         self._is_unfinished = self._is_unfinished or effect.unfinished
         self.gone.note_deleted(target.repository, effect, by)
         await self._forget(target.repository, effect)
-        await self._free([each.digest for each in effect.gone])
+        await self._files.free([each.digest for each in effect.gone])
         gone = [*effect.gone, *(await self._finish() if effect.unfinished else ())]
         freed = sum(in_blocks(each.size) for each in gone)
         self._log.info(
@@ -290,12 +292,3 @@ class Removal:
             await self.forgetting.remove(kind, key)
             if not number % MOST_MESSAGES:
                 await deferLater(self.clock, 0)
-
-    async def _free(self, digests: Sequence[Digest]) -> None:
-        """Remove the files of contents that were not stored again. Fails with OSError."""
-        for start in range(0, len(digests), MOST_FREED):
-            some = digests[start : start + MOST_FREED]
-            for digest in await self.index.still_leaving(some):
-                await self.store.remove(digest)
-                await self.store.remove_partials(digest)
-            await self.index.have_left(some)

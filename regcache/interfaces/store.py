@@ -144,6 +144,25 @@ class Verified(Enum):
     MISSING = "there is no file"
 
 
+class IHeldContents(Interface):
+    """Contents that are held while it is decided whether their files go.
+
+    Meanwhile no file gets their names, and requests for them wait. Who reads an old file goes on.
+    """
+
+    def begin(digest: Digest) -> bool:
+        """Hold content until :meth:`end`.
+
+        False while it is being stored, removed or evicted, or is held: then nothing is begun.
+        """
+
+    def end(digest: Digest, remove: bool) -> "Deferred[bool]":
+        """Remove content, or let it stay; then requests for it go on.
+
+        :returns: whether a file was removed.
+        """
+
+
 class IBlobStore(Interface):
     """Content on disk, by digest."""
 
@@ -182,6 +201,7 @@ class IBlobStore(Interface):
     def keep(digest: Digest, content: bytes) -> "Deferred[None]":
         """Store small content that has been verified."""
 
+    held: IHeldContents = Attribute("Contents that are held, to remove them or not.")
     removals: Generations[Digest] = Attribute("What was removed, or is about to be.")
 
     def verify(digest: Digest, size: int | None) -> "Deferred[Verified]":

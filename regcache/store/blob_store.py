@@ -16,7 +16,7 @@ from regcache.interfaces import Found, IBlobStore, IPartialFile, IWorkPool, Veri
 from regcache.plans import PartialSums
 from regcache.store.content_file import CachedReads
 from regcache.store.content_look_up import ContentLookUp
-from regcache.store.content_names import ContentNames
+from regcache.store.content_names import ContentNames, HeldContents
 from regcache.store.partials import PartialFact, PartialFiles, partial_keys
 from regcache.store.paths import StorePaths
 from regcache.store.pool import handed_over
@@ -44,6 +44,7 @@ class BlobStore:
     :param reading: what is verified when it is read.
     :param system: the open file system, so that one call syncs many files; else each is by itself.
     :param later: see :class:`~regcache.store.shared_jobs.SharedJobs`.
+    :ivar held: contents of which nobody is given the name, while it is decided whether they go.
     :ivar removals: which contents were removed, or are about to be.
     :ivar backlog: content in memory that was sent to clients, and is not stored yet.
     """
@@ -65,13 +66,13 @@ class BlobStore:
         later: Later | None = None,
     ) -> None:
         self._pool = pool
-        self._changed = changed
-        self._damaged = damaged
+        self._changed, self._damaged = changed, damaged
         cached = CachedReads(seconds=clock.seconds)
         system = system or FileSystem(paths.directory)
         self._names = ContentNames(
             pool, paths, stored=self._kept, removed=self._removed, later=later
         )
+        self.held = HeldContents(self._names, self.changing)
         leaving, self.removals = self._names.leaving, self._names.removals
         is_leaving, lost = leaving.__contains__, self._not_synced
         self._syncs = SyncQueue(clock, pool, paths, system, is_leaving=is_leaving, lost=lost)
@@ -144,8 +145,7 @@ class BlobStore:
     def begin_eviction(self, digest: Digest) -> bool:
         """Let requests for content wait until :meth:`end_eviction`; False if it is in use."""
         is_open = digest in self._contents or self._partials.is_read_on(digest)
-        is_open = is_open or self._syncs.holds(digest)
-        return self._names.leaving.begin(digest, is_open or digest in self.changing())
+        return not (is_open or self._syncs.holds(digest)) and self.held.begin(digest)
 
     def end_eviction(self, digest: Digest, remove: bool) -> "Deferred[bool]":
         """Remove content, or let it stay; then requests for it go on. Fails with OSError."""

@@ -6,10 +6,11 @@ from itertools import chain
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
 
 from regcache.digests import Digest
 from regcache.generations import Generations
-from regcache.interfaces import IWorkPool
+from regcache.interfaces import IHeldContents, IWorkPool
 from regcache.store.contents import keep_contents, remove_content
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.leaving import LeavingContents
@@ -94,3 +95,23 @@ class ContentNames:
                 self._locks.release(digest)
 
         return handed_over(Deferred.fromCoroutine(run()))
+
+
+@implementer(IHeldContents)
+class HeldContents:
+    """Contents that are held while it is decided whether their files go.
+
+    :param changing: lists contents that are being stored or removed, or are held already.
+    """
+
+    def __init__(self, names: ContentNames, changing: Callable[[], Iterator[Digest]]) -> None:
+        self._names = names
+        self._changing = changing
+
+    def begin(self, digest: Digest) -> bool:
+        """Hold content from now on; False if it is being stored or removed, or is held."""
+        return self._names.leaving.begin(digest, digest in self._changing())
+
+    def end(self, digest: Digest, remove: bool) -> "Deferred[bool]":
+        """Remove content, or let it stay; then requests for it go on. Fails with OSError."""
+        return self._names.end_eviction(digest, remove)

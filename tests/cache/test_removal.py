@@ -23,6 +23,7 @@ from regcache.media_types import OCI_MANIFEST
 from regcache.pins import Pin
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
 from regcache.retention import FIRST, Position
+from regcache.store import content_names
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
 from regcache.store.partial_names import PartialNames
@@ -32,6 +33,11 @@ from tests.support.registries import FakeRegistry
 
 KIB = 1024
 REPOSITORIES = ("org/a", "org/b")
+
+
+def refuse(*_: Any) -> None:
+    """What the disk does: it removes nothing."""
+    raise OSError(errno.EROFS, "read only")
 
 
 async def _done(deferred: "Deferred[Any]") -> Any:
@@ -559,14 +565,6 @@ class MeanwhileTests(RemovalCase):
 class CrashTests(RemovalCase):
     """A daemon that ends in the middle."""
 
-    def break_at(self, what: str, name: str) -> None:
-        """Remove an image; the daemon is killed when it comes to a step."""
-        self.digest, _ = self.image(self.layer())
-        self.pull()
-        self.patch(getattr(self.caches.removal, what), name, lambda *_: fail(OSError("killed")))
-        self.refusal(manifest_of(self.repository(), self.digest), OSError)
-        self.restart()
-
     def test_before_the_index_knows(self) -> None:
         """Then nothing was removed."""
         self.digest, _ = self.image(self.layer())
@@ -581,7 +579,12 @@ class CrashTests(RemovalCase):
 
     def test_before_files_are_removed(self) -> None:
         """The next start removes them."""
-        self.break_at("store", "remove")
+        digest, _ = self.image(self.layer())
+        self.pull()
+        refusing = self.patch(content_names, "remove_content", refuse)
+        self.refusal(manifest_of(self.repository(), digest), OSError)
+        refusing.restore()
+        self.restart()
         self.assertEqual(self.names(), set())
         self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository(), "", 9)), [])
         self.pull()
@@ -662,7 +665,7 @@ class CrashTests(RemovalCase):
         """A file that cannot be removed is nobody's any more."""
         digest, layers = self.image(self.layer())
         self.pull()
-        self.patch(self.caches.store, "remove", lambda *_: fail(OSError("read only")))
+        self.patch(content_names, "remove_content", refuse)
         self.refusal(manifest_of(self.repository(), digest), OSError)
         self.assertEqual(len(self.names()), 2)
         self.asked()

@@ -54,6 +54,29 @@ class LeavingTests(StoreTestCase):
         self.assertTrue(self.store.begin_eviction(other))
         self.store.end_eviction(other, False)
 
+    def test_removed_while_read(self) -> None:
+        """Content that is read is removed all the same; its readers get the rest."""
+        file = self.successResultOf(self.store.look_up(DIGEST, len(CONTENT))).file
+        self.assertTrue(self.store.held.begin(DIGEST))
+        self.assertTrue(self.successResultOf(self.store.held.end(DIGEST, True)))
+        self.assertEqual(self.successResultOf(file.read(0, 100)), CONTENT)
+        file.close()
+        self.assertIsNone(self.found(DIGEST))
+
+    def test_removed_while_stored(self) -> None:
+        """The removal of content does not begin while it is being stored or evicted."""
+        pool = HeldPool()
+        store = self.new_store(pool)
+        keeping = store.keep(DIGEST, CONTENT)
+        self.assertFalse(store.held.begin(DIGEST))
+        pool.release_all()
+        self.successResultOf(keeping)
+        self.assertTrue(store.begin_eviction(DIGEST))
+        self.assertFalse(store.held.begin(DIGEST))
+        self.successResultOf(store.end_eviction(DIGEST, False))
+        self.assertTrue(store.held.begin(DIGEST))
+        self.successResultOf(store.held.end(DIGEST, False))
+
     def test_being_opened(self) -> None:
         """Content that is being opened is not evicted."""
         pool = HeldPool()

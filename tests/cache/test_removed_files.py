@@ -1,0 +1,173 @@
+"""Tests that the removal of files agrees with the index whatever clients store meanwhile."""
+
+import os
+import random
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import deferLater
+
+from regcache.digests import Digest
+from regcache.removals import manifest_of
+from regcache.store.index import SqliteIndex
+from regcache.store.index_file import IndexFile
+from tests.cache import test_removal
+from tests.cache.test_removal import KIB, RemovalCase
+from tests.support.caches import Caches
+from tests.support.pools import ImmediatePool, SlowPool
+
+
+class FilesCase(RemovalCase):
+    """An image that is deleted and pulled at the same time."""
+
+    def check(self) -> None:
+        """The index has just what is on the disk."""
+        test_removal.PropertyTests.check(self)  # type: ignore[arg-type]
+
+    def begin_pull(self) -> "Deferred[list[Digest]]":
+        """A client begins to pull the image; what it has read in the end."""
+
+        async def pull() -> list[Digest]:
+            served = self.caches.served("org/a")
+            manifest = (await self.caches.tags.by_tag(served, "1")).manifest
+            for layer in self.layers:
+                opened = await self.caches.blobs.open(served, layer)
+                sink = test_removal.Sink()
+                opened.reader.begin(0, opened.reader.size, sink)
+                while not sink.ended:
+                    await deferLater(self.clock, 0.001)
+                opened.reader.leave()
+                self.assertEqual(Digest.of(bytes(sink.data)), layer)
+            return [manifest.digest, *self.layers]
+
+        return Deferred.fromCoroutine(pull())
+
+
+class PulledMeanwhileTests(FilesCase):
+    """A client stores contents while their files are removed."""
+
+    def test_after_the_index_was_asked(self) -> None:
+        """What a client stores after the index said which files go stays, and the index has it."""
+        sizes = (KIB, 2 * KIB, 100 * KIB, 150 * KIB)
+        digest, self.layers = self.image(*map(self.layer, sizes))
+        self.pull()
+        removals, pulls = self.caches.index.removals, list["Deferred[list[Digest]]"]()
+        still_leaving = removals.still_leaving
+
+        def slowly(digests: Any) -> "Deferred[Any]":
+            answer = still_leaving(digests)
+            if not pulls:
+                pulls.append(self.begin_pull())
+            return deferLater(self.clock, 0.2, lambda: answer)
+
+        self.patch(removals, "still_leaving", slowly)
+        removing = Deferred.fromCoroutine(
+            self.caches.removal.remove(manifest_of(self.repository(), digest))
+        )
+        self.caches.run(turns=2000)
+        self.successResultOf(removing)
+        self.assertEqual(self.successResultOf(pulls[0]), [digest, *self.layers])
+        self.assertEqual(self.names(), {each.hex for each in (digest, *self.layers)})
+        self.check()
+
+    def test_index_fails(self) -> None:
+        """Where the index cannot say which files go, all stay, and clients go on."""
+        digest, self.layers = self.image(self.layer(KIB))
+        self.pull()
+        removals = self.caches.index.removals
+        failing = self.patch(removals, "still_leaving", lambda _: fail(OSError("broken")))
+        self.refusal(manifest_of(self.repository(), digest), OSError)
+        failing.restore()
+        self.assertEqual(self.names(), {digest.hex, self.layers[0].hex})
+        self.pull()
+        self.check()
+
+    def test_stored_at_that_moment(self) -> None:
+        """What is just being stored is waited for alone: others go, and nobody waits for them."""
+        digest, (busy, other) = self.image(self.layer(KIB), self.layer(2 * KIB))
+        self.pull()
+        names = self.caches.store._names
+        self.assertTrue(names._locks.take(busy))
+        removing = Deferred.fromCoroutine(
+            self.caches.removal.remove(manifest_of(self.repository(), digest))
+        )
+        self.caches.run()
+        self.assertNoResult(removing)
+        self.assertEqual(self.names(), {busy.hex})
+        self.blob(other)
+        names._locks.release(busy)
+        self.caches.run()
+        self.successResultOf(removing)
+        self.assertEqual(self.names(), {other.hex})
+
+
+class SlowDiskTests(FilesCase):
+    """The same at any moment, where each step of the disk and of the index takes its time."""
+
+    def start(self) -> None:
+        """A daemon on the directory."""
+        path = os.path.join(self.directory, "index.sqlite")
+        pool = SlowPool(self.clock, 0.002)
+        index = SqliteIndex(IndexFile(path), pool, ImmediatePool(), self.clock)
+        opening = index.open()
+        self.clock.advance(1.0)
+        self.successResultOf(opening)
+        self.caches = self.running = Caches(
+            self.directory,
+            self.clock,
+            self.up,
+            self.quay,
+            index=index,
+            pool=SlowPool(self.clock, 0.003),
+        )
+        self.result(self.caches.removal.resume())
+
+    def kill(self) -> None:
+        """It ends at once: nothing that is only in memory is left."""
+        closing = self.caches.index.close()
+        self.caches.run()
+        self.successResultOf(closing)
+        self.running = None
+
+    def result(self, work: Any) -> Any:
+        """What comes of something; failures are raised."""
+        doing = Deferred.fromCoroutine(work)
+        self.caches.run(turns=3000)
+        return self.successResultOf(doing)
+
+    def check(self) -> None:
+        """The index has just what is on the disk."""
+        stored = self.result(self.stored())
+        self.assertEqual(stored, self.names())
+
+    async def stored(self) -> set[str]:
+        """What the index says is on the disk."""
+        stored: set[str] = set()
+        after: Any = test_removal.FIRST
+        while after is not None:
+            page = await self.caches.index.places.candidates(after, test_removal.inf)
+            stored.update(each.digest.hex for each in page.candidates)
+            after = page.after
+        return stored
+
+    def test_any_moment(self) -> None:
+        """Whenever clients pull what is being deleted, each gets it, and index and files agree."""
+        chance = random.Random(3)
+        sizes = (KIB, 2 * KIB, 100 * KIB, *(3 * KIB + each for each in range(9)))
+        digest, self.layers = self.image(*map(self.layer, sizes))
+        target = manifest_of(self.repository(), digest)
+        for _ in range(40):
+            self.result(self._pulled())
+            removing = Deferred.fromCoroutine(self.caches.removal.remove(target))
+            self.caches.run(turns=chance.randrange(1, 100))
+            pulls = [self.begin_pull()]
+            self.caches.run(turns=chance.randrange(1, 60))
+            pulls.append(self.begin_pull())
+            self.caches.run(turns=2000)
+            self.successResultOf(removing)
+            for each in pulls:
+                self.successResultOf(each)
+            self.check()
+
+    async def _pulled(self) -> None:
+        await self.begin_pull()

@@ -16,9 +16,8 @@ forgetting    all subscribers have acknowledged     removing: earlier work store
 removing      it is not here any more, or pinned    over: refused; it was only forgotten
 removing      the index has committed               tidying: no right to it is left
 removing      the index cannot be written           over: failed; it is still there. If the disk is
-                                                    full, its files are removed first, the largest
-                                                    before others, until there is room; if content
-                                                    was pinned meanwhile, it is reported as lost
+                                                    full, its files are removed first, as
+                                                    :mod:`regcache.cache.files_ahead` says
 tidying       all subscribers have acknowledged     freeing: they have forgotten what they
               again                                 remembered meanwhile, too
 freeing       a file is gone, or was not there      freeing the next file
@@ -41,7 +40,7 @@ Answers that are being sent still get all of the removed content.
 """
 
 import errno
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import KW_ONLY, field, replace
 from functools import partial
 from typing import Protocol
@@ -52,6 +51,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from regcache.cache.download.download import Download
+from regcache.cache.files_ahead import FilesAhead
 from regcache.cache.forgetting import Forgetting, Kind
 from regcache.cache.gone import GoneLately
 from regcache.cache.removed_files import RemovedFiles
@@ -65,9 +65,6 @@ from regcache.single_flight import Flights
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-#: So many bytes of files are removed at a time to make room for the index on a full disk. If
-#: content is pinned meanwhile, no more than these are lost.
-ENOUGH = 8 * 1024 * 1024
 #: So many messages are sent in one turn of the reactor.
 MOST_MESSAGES = 64
 
@@ -260,31 +257,18 @@ class Removal:
         self, change: "Callable[[int], Deferred[RemovalEffect]]", seen: RemovalEffect
     ) -> RemovalEffect:
         generation = self.forgetting.removed.current
-        going = [each.digest for each in sorted(seen.gone, key=lambda each: -each.size)]
-        sizes = {each.digest: each.size for each in seen.gone}
-        going += seen.going
-        removed: list[Digest] = []
-        while True:
-            try:
-                effect = await change(generation)
-                break
-            except OSError as error:
-                if error.errno not in _FULL or len(removed) == len(going):
-                    await self._note_lost(removed)
-                    raise
-            room = 0
-            while room < ENOUGH and len(removed) < len(going):
-                removed.append(going[len(removed)])
-                await self.store.remove(removed[-1])
-                room += sizes.get(removed[-1], 0)
-        known = {*(each.digest for each in effect.gone), *effect.going}
-        await self._note_lost([each for each in removed if each not in known])
-        return effect
-
-    async def _note_lost(self, digests: Sequence[Digest]) -> None:
-        """Report removed files of contents that stay: they were pinned or pulled meanwhile."""
-        for digest in digests:
-            await self.forgetting.lost(digest)
+        ahead = FilesAhead(self.store, self.forgetting, seen)
+        effect = RemovalEffect()
+        try:
+            while True:
+                try:
+                    effect = await change(generation)
+                    return effect
+                except OSError as error:
+                    if error.errno not in _FULL or not await ahead.remove_some():
+                        raise
+        finally:
+            await ahead.end(each.digest for each in effect.gone)
 
     async def _forget(self, repository: Repository | None, effect: RemovalEffect) -> None:
         """Have all subscribers forget what is removed. Fails if one of them fails."""

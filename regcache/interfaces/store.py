@@ -156,6 +156,9 @@ class IHeldContents(Interface):
         False while it is being stored, removed or evicted, or is held: then nothing is begun.
         """
 
+    def remove(digest: Digest) -> "Deferred[bool]":
+        """Remove content that is held, and hold it on."""
+
     def end(digest: Digest, remove: bool) -> "Deferred[bool]":
         """Remove content, or let it stay; then requests for it go on.
 

@@ -75,6 +75,10 @@ class ContentNames:
         gone = Deferred.fromCoroutine(self._remove(digest)) if remove else succeed(False)
         return handed_over(self.leaving.end(digest, gone))
 
+    def remove_held(self, digest: Digest) -> "Deferred[bool]":
+        """Remove content that is held; requests for it still wait. Fails with OSError."""
+        return handed_over(Deferred.fromCoroutine(self._remove(digest)))
+
     async def _remove(self, digest: Digest) -> bool:
         self.removals.advance(digest)
         size = await self._pool.run(remove_content, self._paths, digest)
@@ -111,6 +115,10 @@ class HeldContents:
     def begin(self, digest: Digest) -> bool:
         """Hold content from now on; False if it is being stored or removed, or is held."""
         return self._names.leaving.begin(digest, digest in self._changing())
+
+    def remove(self, digest: Digest) -> "Deferred[bool]":
+        """Remove content that is held; requests for it still wait. Fails with OSError."""
+        return self._names.remove_held(digest)
 
     def end(self, digest: Digest, remove: bool) -> "Deferred[bool]":
         """Remove content, or let it stay; then requests for it go on. Fails with OSError."""

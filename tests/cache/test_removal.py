@@ -6,14 +6,13 @@ import os
 import random
 from collections.abc import Callable
 from functools import partial
-from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regcache.cache import removal
+from regcache.cache import files_ahead
 from regcache.cache.forgetting import Forgotten
 from regcache.cache.removal import NotHereError, PinnedError, Removed
 from regcache.digests import Digest
@@ -22,7 +21,6 @@ from regcache.identity import Repository, RepositoryContent
 from regcache.media_types import OCI_MANIFEST
 from regcache.pins import Pin
 from regcache.removals import RemovalTarget, blob_of, manifest_of, tag_of
-from regcache.retention import FIRST, Position
 from regcache.store import content_names
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
@@ -32,7 +30,7 @@ from tests.support.pools import ImmediatePool
 from tests.support.registries import FakeRegistry
 
 KIB = 1024
-REPOSITORIES = ("org/a", "org/b")
+EVERY = Digest("sha256", "0" * 64), Digest("sha256", "f" * 64)
 
 
 def refuse(*_: Any) -> None:
@@ -138,6 +136,11 @@ class RemovalCase(SynchronousTestCase):
             for _, _, names in os.walk(os.path.join(self.directory, part)):
                 found.update(names)
         return found
+
+    def check(self) -> None:
+        """The index has just what is on the disk."""
+        stored = self.successResultOf(self.caches.index.checks.stored_between(*EVERY))
+        self.assertEqual({each.hex for each in stored}, self.names())
 
     def repository(self, name: str = "org/a", up: str = "up.test") -> Any:
         """Its identity."""
@@ -624,7 +627,11 @@ class CrashTests(RemovalCase):
         digest, layers = self.image(self.layer(KIB), self.layer())
         self.pull()
         removals, store = self.caches.index.removals, self.caches.store
-        remove, remove_file, failures = removals.remove, store.remove, [OSError(errno.ENOSPC, "")]
+        remove, remove_file, failures = (
+            removals.remove,
+            store.held.remove,
+            [OSError(errno.ENOSPC, "")],
+        )
 
         def pin_meanwhile(each: Digest) -> Any:
             pin = Pin("", 1.0)
@@ -634,9 +641,9 @@ class CrashTests(RemovalCase):
         def full_at_first(*what: Any) -> Any:
             return fail(failures.pop()) if failures else remove(*what)
 
-        self.patch(removal, "ENOUGH", 1)
+        self.patch(files_ahead, "ENOUGH", 1)
         self.patch(removals, "remove", full_at_first)
-        self.patch(store, "remove", pin_meanwhile)
+        self.patch(store.held, "remove", pin_meanwhile)
         self.refusal(manifest_of(self.repository(), digest), PinnedError)
         self.assertEqual(self.names(), {digest.hex, layers[0].hex})
         sizes = [self.size(each) is not None for each in (digest, *layers)]
@@ -717,16 +724,6 @@ class PropertyTests(RemovalCase):
                 self.pull(repository, reference, registry.name)
             self.caches.run()
             self.successResultOf(removing)
-
-    def check(self) -> None:
-        """The index has just what is on the disk."""
-        stored: set[str] = set()
-        after: Position | None = FIRST
-        while after is not None:
-            page = self.successResultOf(self.caches.index.places.candidates(after, inf))
-            stored.update(each.digest.hex for each in page.candidates)
-            after = page.after
-        self.assertEqual(stored, self.names())
 
 
 class ReadingPropertyTests(PropertyTests):

@@ -1,5 +1,6 @@
 """Tests that the removal of files agrees with the index whatever clients store meanwhile."""
 
+import errno
 import os
 import random
 from typing import Any
@@ -7,8 +8,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import deferLater
 
+from regcache.cache import files_ahead
+from regcache.cache.removal import PinnedError
 from regcache.digests import Digest
+from regcache.pins import Pin
 from regcache.removals import manifest_of
+from regcache.store import content_names
+from regcache.store.contents import remove_content
 from regcache.store.index import SqliteIndex
 from regcache.store.index_file import IndexFile
 from tests.cache import test_removal
@@ -19,10 +25,6 @@ from tests.support.pools import ImmediatePool, SlowPool
 
 class FilesCase(RemovalCase):
     """An image that is deleted and pulled at the same time."""
-
-    def check(self) -> None:
-        """The index has just what is on the disk."""
-        test_removal.PropertyTests.check(self)  # type: ignore[arg-type]
 
     def begin_pull(self) -> "Deferred[list[Digest]]":
         """A client begins to pull the image; what it has read in the end."""
@@ -101,6 +103,82 @@ class PulledMeanwhileTests(FilesCase):
         self.assertEqual(self.names(), {other.hex})
 
 
+class FullDiskTests(FilesCase):
+    """Files that go before the index, to make room for it."""
+
+    def setUp(self) -> None:
+        """An image is here; each file makes enough room."""
+        super().setUp()
+        self.digest, self.layers = self.image(self.layer(KIB), self.layer())
+        self.pull()
+        self.patch(files_ahead, "ENOUGH", 1)
+
+    def fill(self, times: int = 1) -> "list[Deferred[None]]":
+        """The index has no room, so many times; then each change waits for what is returned."""
+        removals, calls = self.caches.index.removals, list[int]()
+        remove, waiting = removals.remove, [Deferred[None]()]
+
+        def change(*what: Any) -> "Deferred[Any]":
+            calls.append(1)
+            if len(calls) <= times:
+                return fail(OSError(errno.ENOSPC, "full"))
+            return waiting[0].addCallback(lambda _: remove(*what))
+
+        self.patch(removals, "remove", change)
+        return waiting
+
+    def begin_removal(self) -> "Deferred[Any]":
+        """Somebody deletes the image."""
+        target = manifest_of(self.repository(), self.digest)
+        removing = Deferred.fromCoroutine(self.caches.removal.remove(target))
+        self.caches.run()
+        return removing
+
+    def test_second_file_stays(self) -> None:
+        """Where the disk refuses the second file, the index knows that the first one is gone."""
+        self.fill(2)
+        removed: list[Any] = []
+
+        def once(*what: Any) -> Any:
+            removed.append(what)
+            return remove_content(*what) if len(removed) == 1 else test_removal.refuse()
+
+        self.patch(content_names, "remove_content", once)
+        self.failureResultOf(self.begin_removal(), OSError)
+        self.assertEqual(len(self.names()), 2)
+        self.check()
+        self.pull()
+
+    def test_pulled_and_pinned(self) -> None:
+        """What is pulled while the index is asked again, and pinned, is here, as the index says."""
+        (waiting,) = self.fill()
+        removing = self.begin_removal()
+        self.assertEqual(len(self.names()), 2)
+        pulling = self.begin_pull()
+        self.caches.run()
+        pin = Pin("", 1.0)
+        self.successResultOf(self.caches.index.pins.pin(self.repository(), "1", pin))
+        waiting.callback(None)
+        self.caches.run()
+        self.failureResultOf(removing, PinnedError)
+        self.assertEqual(self.successResultOf(pulling), [self.digest, *self.layers])
+        self.assertEqual(len(self.names()), 3)
+        self.successResultOf(self.caches.index.pins.unpin(self.repository(), "1"))
+        self.check()
+
+    def test_pulled(self) -> None:
+        """What is pulled while the index is asked again is stored anew after the removal."""
+        (waiting,) = self.fill()
+        removing = self.begin_removal()
+        pulling = self.begin_pull()
+        self.caches.run()
+        waiting.callback(None)
+        self.caches.run()
+        self.successResultOf(removing)
+        self.assertEqual(self.successResultOf(pulling), [self.digest, *self.layers])
+        self.check()
+
+
 class SlowDiskTests(FilesCase):
     """The same at any moment, where each step of the disk and of the index takes its time."""
 
@@ -137,18 +215,9 @@ class SlowDiskTests(FilesCase):
 
     def check(self) -> None:
         """The index has just what is on the disk."""
-        stored = self.result(self.stored())
-        self.assertEqual(stored, self.names())
-
-    async def stored(self) -> set[str]:
-        """What the index says is on the disk."""
-        stored: set[str] = set()
-        after: Any = test_removal.FIRST
-        while after is not None:
-            page = await self.caches.index.places.candidates(after, test_removal.inf)
-            stored.update(each.digest.hex for each in page.candidates)
-            after = page.after
-        return stored
+        asking = self.caches.index.checks.stored_between(*test_removal.EVERY)
+        self.caches.run()
+        self.assertEqual({each.hex for each in self.successResultOf(asking)}, self.names())
 
     def test_any_moment(self) -> None:
         """Whenever clients pull what is being deleted, each gets it, and index and files agree."""

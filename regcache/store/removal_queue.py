@@ -13,7 +13,8 @@ MANIFEST  a manifest that a removed manifest listed                    as many a
 BLOB      a blob that a removed manifest listed; blobs follow all      ``MOST_BLOBS``
           manifests, since any manifest may need them
 DONE      a manifest that this removal has removed already; it is
-          not removed again if another removed manifest lists it
+          not removed again if another removed manifest lists it;
+          a later removal of the same content forgets that
 ========  ===========================================================  =========================
 """
 
@@ -71,6 +72,13 @@ class RemovalQueue:
         """Find a removal of which something is left; None if there is none."""
         row = connection.execute("SELECT repository_id, named FROM following LIMIT 1").fetchone()
         return None if row is None else cls(connection, *row)
+
+    def begin(self) -> None:
+        """Begin a removal; an earlier one of the same content may not be finished.
+
+        What that one removed may have been pulled since, so it is to be removed once more.
+        """
+        self._connection.execute(f"DELETE {_OF_IT} AND part = ?", (*self._names, RemovalPart.DONE))
 
     def add(self, part: RemovalPart, digests: Iterable[bytes]) -> None:
         """Put some contents into the queue."""

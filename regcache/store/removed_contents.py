@@ -19,6 +19,8 @@ another repository pulls it    it stays for that one, but this one loses the rig
 it is pinned here              it stays
 it is evicted                  only the right to it is left, and is removed
 something else is removed      the other removal waits for the end of this one
+it is removed once more, when  what was pulled meanwhile is removed again, and the rest of both
+this one has failed
 =============================  =================================================================
 
 So the right to the named content ends with the first step, and no client is shown the content after
@@ -96,6 +98,7 @@ class RemovedContents:
 
         :param named: True if the target is this content; False if it goes with a tag.
         """
+        self._queue.begin()
         waiting: deque[bytes] = deque()
         blobs: dict[bytes, None] = {}
         self._drop_one(digest, named, waiting, blobs)

@@ -112,6 +112,22 @@ class BetweenTests(StepsCase):
         self.remove(manifest_of(self.repository("org/b"), other))
         self.assertEqual(self.names(), set())
 
+    def test_removed_again(self) -> None:
+        """Where a removal failed twice, and all was pulled again, the next removes all of it."""
+        digest = self.pulled_index()
+        self.break_before(4, manifest_of(self.repository(), digest))
+        self.pull_index()
+        removals, failures = self.caches.index.removals, [OSError(errno.EIO, "broken")]
+        remove_further = removals.remove_further
+
+        def broken_at_first(generation: int) -> "Deferred[Any]":
+            return fail(failures.pop()) if failures else remove_further(generation)
+
+        self.patch(removals, "remove_further", broken_at_first)
+        self.remove(manifest_of(self.repository(), digest))
+        self.assertEqual(self.names(), set())
+        self.check()
+
     def test_full_disk(self) -> None:
         """On a full disk the files of a step go before it, so that there is room to say so."""
         digest = self.pulled_index()

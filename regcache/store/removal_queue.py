@@ -1,7 +1,8 @@
 """Keeps the contents that further steps of a removal have to look at.
 
 They are in the file of the index, so that a removal that was begun is finished after a restart. All
-functions run in the index's thread, within a transaction.
+functions run in the index's thread, within a transaction. There are never more than the removed
+manifests have listed in the file before.
 
 ========  ===========================================================  =========================
 part      what it is                                                   in one step
@@ -25,9 +26,6 @@ from typing import Self
 
 MOST_BLOBS = 512
 """At most so many blobs are removed in one step."""
-
-MOST_QUEUED = 20_000
-"""The most contents in the queue of a removal. The rest of a larger image is evicted first."""
 
 FOLLOWING = """
 CREATE TABLE following (                -- what goes along with what was removed, in further steps
@@ -82,9 +80,7 @@ class RemovalQueue:
 
     def add(self, part: RemovalPart, digests: Iterable[bytes]) -> None:
         """Put some contents into the queue."""
-        (count,) = self._connection.execute(f"SELECT count(*) {_OF_IT}", self._names).fetchone()
-        rows = [(*self._names, part, each) for each in digests]
-        self._connection.executemany(_ADD, rows[: max(0, MOST_QUEUED - count)])
+        self._connection.executemany(_ADD, ((*self._names, part, each) for each in digests))
 
     def next(self) -> tuple[RemovalPart, list[bytes]]:
         """Return what the next step has to look at: contents of one part, as many as it may."""

@@ -287,13 +287,21 @@ def _place(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
+def _entries(paths: StorePaths) -> "list[os.DirEntry[str]]":
+    """List what is in the folder, up to a limit; nothing if somebody has removed it. Blocks."""
+    try:
+        with os.scandir(paths.partials) as entries:
+            return list(islice(entries, _MOST_NAMES))
+    except FileNotFoundError:
+        return []
+
+
 def _list_keys(paths: StorePaths, upstream: str = "") -> list[PartialKey]:
     """List the keys of the files that an upstream of this name gave; "": of all. Blocks.
 
     If another upstream had the same name before, only the sidecar tells which of them gave a file.
     """
-    with os.scandir(paths.partials) as entries:
-        keys = {partial_key(entry.name) for entry in islice(entries, _MOST_NAMES)}
+    keys = {partial_key(entry.name) for entry in _entries(paths)}
     found = sorted((key for key in keys if key is not None), key=str)
     if not upstream:
         return found
@@ -329,12 +337,11 @@ def _remove_old(names: PartialNames, before: float) -> int:
 
 def _remove_temporaries(paths: StorePaths, before: float) -> None:
     """Remove temporary files that were left behind. Blocks."""
-    with os.scandir(paths.partials) as entries:
-        for entry in islice(entries, _MOST_NAMES):
-            name = entry.name.removesuffix(TEMPORARY_SUFFIX)
-            if name == entry.name or partial_key(name) is None:
-                continue
-            with suppress(FileNotFoundError):
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
-                    os.unlink(entry.path)
+    for entry in _entries(paths):
+        name = entry.name.removesuffix(TEMPORARY_SUFFIX)
+        if name == entry.name or partial_key(name) is None:
+            continue
+        with suppress(FileNotFoundError):
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
+                os.unlink(entry.path)

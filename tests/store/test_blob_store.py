@@ -3,12 +3,14 @@
 import errno
 import os
 import stat
+from math import inf
 
 from zope.interface.verify import verifyObject
 
 from regcache.digests import Digest
 from regcache.facts import in_blocks
 from regcache.interfaces import IBlobStore
+from regcache.plans import PartialSums
 from regcache.store.paths import PartialKey
 from regcache.store.sync import QUIET
 from tests.store.stores import BadDisk, StoreTestCase
@@ -186,6 +188,16 @@ class SweepTests(StoreTestCase):
         (fact,) = self.successResultOf(self.store.partials())
         allocated = os.stat(self.paths.partial(PartialKey(digest))).st_blocks * 512
         self.assertEqual((fact.digest, fact.allocated, fact.modified_at), (digest, allocated, 1000))
+
+    def test_no_folder(self) -> None:
+        """Where the folder of partial files is missing there are none to count or to remove."""
+        os.rmdir(self.paths.partials)
+        self.assertEqual(self.successResultOf(self.store.partials()), [])
+        self.assertEqual(self.successResultOf(self.store.old_partials(inf)), PartialSums())
+        self.assertEqual(self.successResultOf(self.store.sweep_partials(inf)), 0)
+        digest = Digest.of(CONTENT)
+        self.assertEqual(self.successResultOf(self.store.remove_partials(digest)), 0)
+        self.assertEqual(self.successResultOf(self.store.parked_for(digest)), set())
 
     def test_sweep(self) -> None:
         """Old files are removed with their sidecars; young ones stay."""

@@ -78,16 +78,13 @@ class DeletionPlans:
         looked = await self._look(targets)
         found = [one for one in looked if one[1].found and not one[1].pinned]
         pinned = [target for target, effect in looked if effect.pinned]
-        if not found and not pinned:
+        partials = await self._partials(request)
+        if not (found or pinned or partials.files):
             raise NothingPlannedError("nothing of it is here")
         together = await self._sources.plans.together(found)
         both = zip(found, together.each, strict=True)
         going = [(*one, planned) for one, planned in both if not planned.done]
-        images = {
-            effect.named
-            for target, effect, planned in going
-            if planned.lost and target.kind is not RemovedKind.BLOB
-        }
+        images = _images(going)
         entries, gone = tuple(_entry(*each) for each in going), together.gone
         tags = {(target.repository, tag) for target, effect, _ in going for tag in effect.tags}
         named = {(target.repository, target.tag) for target in targets if target.tag}
@@ -96,8 +93,9 @@ class DeletionPlans:
             plan_id,
             request,
             self._clock.seconds() + LASTS,
-            sums=sums,
+            sums=sums + PlanSums(freed=partials.bytes),
             kept=max(0, self._sources.stored() - sums.freed),
+            partials=partials,
             entries=entries,
             items=tuple([await self.describe(each) for each in entries[:MOST_ITEMS]]),
             skipped=tuple(map(skipped_target, pinned[:MOST_SKIPPED])),
@@ -107,6 +105,12 @@ class DeletionPlans:
             meant=frozenset((target, effect.named) for target, effect, _ in going),
             tags=frozenset(tags),
         )
+
+    async def _partials(self, request: PlanRequest) -> PartialSums:
+        """Count what is left of downloads, which goes with an upstream."""
+        if request.upstream is None:
+            return PartialSums()
+        return await self._sources.partials(self._clock.seconds(), request.upstream.name)
 
     async def _look(
         self, targets: Sequence[RemovalTarget]
@@ -153,6 +157,17 @@ class DeletionPlans:
         return replace(
             image, name=name, tags=entry.tags, size=size, frees=frees, shared_with=others
         )
+
+
+def _images(
+    going: Iterable[tuple[RemovalTarget, RemovalEffect, PlannedRemoval]],
+) -> set[Digest | None]:
+    """Find the images to which their repositories lose the right."""
+    return {
+        effect.named
+        for target, effect, planned in going
+        if planned.lost and target.kind is not RemovedKind.BLOB
+    }
 
 
 def _entry(target: RemovalTarget, effect: RemovalEffect, planned: PlannedRemoval) -> PlanEntry:

@@ -197,6 +197,10 @@ class Planner:
         if plan.request.repositories or plan.request.upstream is not None:
             for repository in dict.fromkeys(each.repository for each in plan.targets):
                 await self._removal.clear(repository)
+        if plan.request.upstream is not None and plan.partials.files:
+            made = plan.expires - LASTS
+            freed += await self._sweeper.sweep_partials(made, plan.request.upstream.name)
+            progress(freed)
         named = tuple(skipped[:MOST_SKIPPED])
         return PlanOutcome(contents, freed, named, len(skipped) - len(named))
 

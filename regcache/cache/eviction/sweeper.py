@@ -46,9 +46,9 @@ class Swept:
 class Sweeper:
     """Runs sweeps, one after the other.
 
-    :param sweep_partials: removes partial files of an upstream (by its name; "": of any) that were
-        last written before a time.
     :param evicted: called with the number of bytes that were evicted.
+    :ivar sweep_partials: removes partial files of an upstream (by its name; "": of any) that were
+        last written before a time.
     :ivar last: the last sweep that has ended.
     """
 
@@ -68,7 +68,7 @@ class Sweeper:
         self._places = places
         self._eviction = eviction
         self._pins = pins
-        self._sweep_partials = sweep_partials
+        self.sweep_partials = sweep_partials
         self._evicted = evicted
         self._turns = DeferredLock()
         self.last: Swept | None = None
@@ -131,7 +131,7 @@ class Sweeper:
                 progress(freed)
                 await deferLater(self._clock, 0)  # let others run
         if selection.takes_partials:
-            partials = await self._sweep_partials(selection.last_use, selection.upstream)
+            partials = await self.sweep_partials(selection.last_use, selection.upstream)
             progress(freed + partials)
         seconds = self._clock.seconds() - began
         return Swept(began, seconds, contents, freed, partials, tuple(busy))

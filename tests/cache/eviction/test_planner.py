@@ -193,6 +193,31 @@ class SweepPlanTests(PlannerCase):
         self.storage.add_partial("young", 10_000)
         self.assertEqual(self.plan(PlanAction.SWEEP, unused_for=DAY).partials, (0, 0))
 
+    def test_partials_of_a_deleted_upstream(self) -> None:
+        """With an upstream goes what is left of its downloads, where nothing else is here, too."""
+        self.storage.add_partial("one", 10_000)
+        self.storage.add_partial("other", MIB, QUAY)
+        plan = self.plan(PlanAction.DELETE, upstream=HUB)
+        self.assertEqual((plan.partials, plan.sums.contents), ((1, 12_288), 5))
+        self.assertEqual(plan.kept, 0)
+        self.assertEqual(self.run_plan(plan).freed, plan.sums.freed)
+        self.assertEqual(self.taken(), MIB)
+        plan = self.plan(PlanAction.DELETE, upstream=QUAY)
+        self.assertEqual((plan.partials, plan.sums.freed), ((1, MIB), MIB))
+        self.run_plan(plan)
+        self.assertEqual(self.taken(), 0)
+        request = PlanRequest(PlanAction.DELETE, upstream=QUAY)
+        making = Deferred.fromCoroutine(self.storage.planner.make(request))
+        self.failureResultOf(making, NothingPlannedError)
+
+    def test_partials_of_a_deleted_repository(self) -> None:
+        """With a repository alone what is left of downloads stays."""
+        self.storage.add_partial("one", 10_000)
+        plan = self.plan(PlanAction.DELETE, repositories=(APP,))
+        self.assertEqual(plan.partials, (0, 0))
+        self.run_plan(plan)
+        self.assertEqual(self.storage.ledger.parked, 12_288)
+
     def test_partial_that_is_open(self) -> None:
         """A download that goes on stays, and nothing of it is shown."""
         digest = self.storage.add_partial("one", 10_000)

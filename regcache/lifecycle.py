@@ -262,6 +262,7 @@ class Daemon(Service):
             site.abort_all()
 
     async def _stop_watching(self) -> None:
+        self.parts.removal.stop()
         for service in (*self.parts.watchers, self.parts.space):
             if service.running:
                 await _finished(service)

@@ -246,6 +246,7 @@ class StopTests(DaemonCase):
                 "downloads stop_unread",
                 "downloads stop",
                 "upstreams hang_up",
+                "removal stop",
                 "watcher stopped",
                 "space stopped",
                 "store close",

@@ -26,9 +26,9 @@ freeing       it was stored again meanwhile, or     freeing the next file; this 
 freeing       the last file is gone                 over: done
 freeing       the last file is gone, and the index  forgetting what the next step removes
               says that more has to be removed
-freeing       the disk refuses                      over: failed; the next start tries again
-further step  the index cannot be written           over: failed; the rest is removed before the
-                                                    next removal, or at the next start
+freeing       the disk refuses                      over: failed; tried again after some seconds,
+                                                    before the next removal, and at the next start
+further step  the index cannot be written           the same
 any           the caller does not wait any more     the same as if it waited
 any           the daemon is killed                  see :mod:`regcache.store.index_removal`
 ============  ====================================  ==========================================
@@ -41,6 +41,7 @@ Answers that are being sent still get all of the removed content.
 
 import errno
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from dataclasses import KW_ONLY, field, replace
 from functools import partial
 from typing import Protocol
@@ -54,6 +55,7 @@ from regcache.cache.download.download import Download
 from regcache.cache.files_ahead import FilesAhead
 from regcache.cache.forgetting import Forgetting, Kind
 from regcache.cache.gone import GoneLately
+from regcache.cache.removal_retries import RemovalRetries
 from regcache.cache.removed_files import RemovedFiles
 from regcache.digests import Digest
 from regcache.facts import in_blocks, in_units
@@ -134,6 +136,7 @@ class Removal:
     _turns: DeferredLock = field(default_factory=DeferredLock, init=False)
     _flights: Flights[Removed] = field(init=False)
     _files: RemovedFiles = field(init=False)
+    _retries: RemovalRetries = field(init=False)
     # An earlier process may have left an unfinished removal, of a repository that is not known.
     _is_unfinished: bool = field(default=True, init=False)
     _begun_in: Repository | None = field(default=None, init=False)
@@ -141,6 +144,7 @@ class Removal:
 
     def __post_init__(self) -> None:
         self._flights = Flights(self.clock)
+        self._retries = RemovalRetries(self.clock, self._go_on)
         self._files = RemovedFiles(self.index, self.store, self.clock)
         self.gone = GoneLately(self.clock.seconds)
         self.forgetting.subscribe(self.gone)
@@ -151,9 +155,14 @@ class Removal:
         Call it before anything else is asked for. Fails with OSError.
         """
         self.forgetting.removed.resume(await self.index.last_generation())
-        while leaving := await self.index.leaving():
-            await self._files.free(leaving)
-        await self._finish()
+        with self._retries.finishing():
+            while leaving := await self.index.leaving():
+                await self._files.free(leaving)
+            await self._finish()
+
+    def stop(self) -> None:
+        """Finish nothing any more by itself; the next start does."""
+        self._retries.stop()
 
     async def look(self, target: RemovalTarget) -> RemovalEffect:
         """Find out what a removal would do."""
@@ -180,17 +189,25 @@ class Removal:
     async def _in_turn(self, target: RemovalTarget, by: str) -> Removed:
         await self._turns.acquire()
         try:
-            await self._finish_earlier()
+            with suppress(OSError):  # it is tried again; the new removal may make the room for it
+                await self._finish_earlier()
             return await self._remove(target, by)
         finally:
             self._turns.release()
 
-    async def _finish_earlier(self) -> None:
-        """Remove what is left of a removal that failed; log it if that fails again."""
+    async def _go_on(self) -> None:
+        """Remove what is left of removals that have failed. Fails with OSError."""
+        await self._turns.acquire()
         try:
-            await self._finish()
-        except OSError as error:  # the new removal may make the room for it
-            self._log.warn("an earlier removal cannot be finished yet: {why}", why=error)
+            await self._finish_earlier()
+        finally:
+            self._turns.release()
+
+    async def _finish_earlier(self) -> None:
+        if self._is_unfinished or self._retries.due:
+            with self._retries.finishing():
+                await self._files.free(await self.index.leaving())
+                await self._finish()
 
     async def _finish(self) -> list[GoneContent]:
         """Do the further steps of a removal. Return the contents that it removed from the disk."""
@@ -239,9 +256,10 @@ class Removal:
         self._begun_in = None if self._is_unfinished else target.repository
         self._is_unfinished = self._is_unfinished or effect.unfinished
         self.gone.note_deleted(target.repository, effect, by)
-        await self._forget(target.repository, effect)
-        await self._files.free([each.digest for each in effect.gone])
-        gone = [*effect.gone, *(await self._finish() if effect.unfinished else ())]
+        with self._retries.watching():
+            await self._forget(target.repository, effect)
+            await self._files.free([each.digest for each in effect.gone])
+            gone = [*effect.gone, *(await self._finish() if effect.unfinished else ())]
         freed = sum(in_blocks(each.size) for each in gone)
         self._log.info(
             "removed {target} for {by}: {tags} tags, {contents} manifests and blobs, {freed}",

@@ -9,8 +9,8 @@ between two steps              what happens
 =============================  =================================================================
 kill -9, or the index is       at the next start the rest is removed before anything is asked for
 closed
-the disk is full               the step fails, and with it the removal; the rest is removed before
-                               the next removal, or at the next start
+the disk is full               the step fails, and with it the removal; the rest is removed after
+                               some seconds, before the next removal, or at the next start
 the named content is pulled    it is there again: what it lists stays if it is still there; the rest
 again                          is fetched anew
 content that goes with it is   it stays if a tag names it, or if content that stays lists it; else

@@ -77,6 +77,7 @@ class RemovalCase(SynchronousTestCase):
 
     def kill(self) -> None:
         """It ends at once: nothing that is only in memory is left."""
+        self.caches.removal.stop()
         self.successResultOf(self.caches.index.close())
         self.running = None
 

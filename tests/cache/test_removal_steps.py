@@ -4,15 +4,19 @@ import errno
 import json
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import capturedLogs, formatEvent
 
 from regcache.cache.removal import NotHereError
+from regcache.cache.removal_retries import FIRST
 from regcache.digests import Digest
 from regcache.media_types import OCI_INDEX, OCI_MANIFEST
 from regcache.pins import Pin
 from regcache.removals import RemovalTarget, manifest_of
+from regcache.store import content_names
 from tests.cache import test_removal
 from tests.cache.test_removal import KIB, RemovalCase
 from tests.support.removal_steps import make_steps_small
@@ -115,6 +119,7 @@ class BetweenTests(StepsCase):
     def test_removed_again(self) -> None:
         """Where a removal failed twice, and all was pulled again, the next removes all of it."""
         digest = self.pulled_index()
+        self.caches.removal.stop()  # else it goes on before the image is pulled
         self.break_before(4, manifest_of(self.repository(), digest))
         self.pull_index()
         removals, failures = self.caches.index.removals, [OSError(errno.EIO, "broken")]
@@ -190,6 +195,85 @@ class BetweenTests(StepsCase):
         digest = self.pulled_index()
         self.before_step(2, lambda: self.caches.index.close() and None)
         self.refusal(manifest_of(self.repository(), digest), OSError)
+        self.restart()
+        self.assertEqual(self.names(), set())
+
+
+class RetryTests(StepsCase):
+    """What is left of a removal that failed goes by itself after some time."""
+
+    def break_for(self, times: int) -> list[float]:
+        """Let steps fail, so many of them; when each step was tried."""
+        removals, tried = self.caches.index.removals, list[float]()
+        remove_further = removals.remove_further
+
+        def further(generation: int) -> "Deferred[Any]":
+            tried.append(self.clock.seconds())
+            failing = len(tried) <= times
+            return fail(OSError(errno.EIO, "broken")) if failing else remove_further(generation)
+
+        self.patch(removals, "remove_further", further)
+        return tried
+
+    def broken(self) -> Digest:
+        """An index is here, and its removal fails at the second step."""
+        digest = self.pulled_index()
+        self.refusal(manifest_of(self.repository(), digest), OSError)
+        return digest
+
+    def test_step(self) -> None:
+        """A step that failed is done after some seconds, with all that follow it."""
+        self.break_for(1)
+        self.broken()
+        self.assertNotEqual(self.names(), set())
+        self.caches.run(FIRST)
+        self.assertEqual(self.names(), set())
+        self.check()
+
+    def test_files(self) -> None:
+        """A file that the disk did not remove is removed after some seconds."""
+        refusing = self.patch(content_names, "remove_content", test_removal.refuse)
+        self.broken()
+        self.assertEqual(len(self.names()), 6)
+        refusing.restore()
+        self.caches.run(FIRST)
+        self.assertEqual(self.names(), set())
+
+    def test_again_and_again(self) -> None:
+        """Each pause is twice as long as the one before, up to ten minutes; the log says it."""
+        tried = self.break_for(11)
+        with capturedLogs() as events:
+            self.broken()
+            for _ in range(60):
+                self.clock.pump([1.0] * 60)
+                self.caches.run()
+            pauses = [round(end - start) for start, end in pairwise(tried[:12])]
+            self.assertEqual(pauses[:8], [5, 10, 20, 40, 80, 160, 320, 600])
+            self.assertEqual((max(pauses), self.names()), (600, set()))
+            first, *_, last = [formatEvent(each) for each in events if "seconds" in each]
+        self.assertIn("broken; the rest of it is tried again in 5 s", first)
+        self.assertIn("in 600 s", last)
+
+    def test_finished_by_another(self) -> None:
+        """Where the next removal has finished it, nothing more is tried."""
+        self.break_for(1)
+        self.broken()
+        other, _ = self.image(self.layer(), repository="org/b")
+        self.pull("org/b")
+        self.remove(manifest_of(self.repository("org/b"), other))
+        self.assertEqual(self.names(), set())
+        looks = list[int]()
+        self.patch(self.caches.index.removals, "leaving", lambda: looks.append(1))
+        self.caches.run(3600.0)
+        self.assertEqual(looks, [])
+
+    def test_stopped(self) -> None:
+        """Nothing is tried any more when the daemon stops; the next start finishes it."""
+        tried = self.break_for(1)
+        self.broken()
+        self.caches.removal.stop()
+        self.caches.run(3600.0)
+        self.assertEqual(len(tried), 1)
         self.restart()
         self.assertEqual(self.names(), set())
 

@@ -202,6 +202,7 @@ class SlowDiskTests(FilesCase):
 
     def kill(self) -> None:
         """It ends at once: nothing that is only in memory is left."""
+        self.caches.removal.stop()
         closing = self.caches.index.close()
         self.caches.run()
         self.successResultOf(closing)

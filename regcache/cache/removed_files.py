@@ -2,7 +2,8 @@
 
 The index has a mark at each content whose file is to go. Who stores content again names the file
 first, and then tells the index, in the same turn of the reactor; that removes the mark. So whether
-a file may go is decided while nobody can name it:
+a file may go is decided while nobody can name it. Who has opened a file before, and has it recorded
+because a right was proved, asks first whether it still has its name and is not held:
 
 =========  ======================================  =============================================
 state      event                                   next state, or result

@@ -58,6 +58,7 @@ class StoredBlobs:
             small = await self._load_small(repository.upstream, digest, facts)
             if small is not None:
                 return small, True
+        removed = self._store.removals.current
         found = await self._look_up(repository, digest, facts)
         if found is None:
             return None, True
@@ -66,7 +67,7 @@ class StoredBlobs:
                 await self._index.forget_content(digest)
             return None, not found.partial
         try:
-            return await self._open_file(repository, digest, facts, found), False
+            return await self._open_file(repository, facts, found, removed), False
         except BaseException:
             found.file.close()
             raise
@@ -120,13 +121,17 @@ class StoredBlobs:
     async def _open_file(
         self,
         repository: ServedRepository,
-        digest: Digest,
         facts: ContentFacts,
         found: Found,
+        removed: int,
     ) -> OpenBlob | None:
-        """A hit; None if the right is not proved, so that the upstream has to send the blob."""
+        """A hit; None if the right is not proved, so that the upstream has to send the blob.
+
+        :param removed: how much had been removed from the disk when the file was opened.
+        """
         file = found.file
         assert file is not None
+        digest = file.digest
         if not self._rights.entitled(facts, repository.upstream):
             # A download that stored it meanwhile may have given the right, too.
             facts = await self._index.content(repository.content(digest))
@@ -143,7 +148,7 @@ class StoredBlobs:
             except NotProvedError:
                 file.close()
                 return None
-        if facts.size is None:
+        if facts.size is None and self._store.held.is_named(digest, removed):
             await self._adopt(file)
         return OpenBlob(Reader(source_of(file, found.checking)), hit(0))
 

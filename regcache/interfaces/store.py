@@ -156,6 +156,13 @@ class IHeldContents(Interface):
         False while it is being stored, removed or evicted, or is held: then nothing is begun.
         """
 
+    def is_named(digest: Digest, since: int) -> bool:
+        """Whether a file that was open then still has its name, and is not held now.
+
+        :param since: what ``removals`` of the store were then. Never true where it may have lost
+            its name, and seldom false where it has not.
+        """
+
     def remove(digest: Digest) -> "Deferred[bool]":
         """Remove content that is held, and hold it on."""
 

@@ -116,6 +116,11 @@ class HeldContents:
         """Hold content from now on; False if it is being stored or removed, or is held."""
         return self._names.leaving.begin(digest, digest in self._changing())
 
+    def is_named(self, digest: Digest, since: int) -> bool:
+        """Return whether a file that was open then still has its name, and is not held now."""
+        going = digest in self._names.leaving or self._names.removals.concerns(digest, since)
+        return not going
+
     def remove(self, digest: Digest) -> "Deferred[bool]":
         """Remove content that is held; requests for it still wait. Fails with OSError."""
         return self._names.remove_held(digest)

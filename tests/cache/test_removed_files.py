@@ -72,6 +72,38 @@ class PulledMeanwhileTests(FilesCase):
         self.assertEqual(self.names(), {each.hex for each in (digest, *self.layers)})
         self.check()
 
+    def test_proved_meanwhile(self) -> None:
+        """A right that is proved by a file that goes meanwhile does not make the index have it."""
+        digest, (layer,) = self.image(self.layer(200 * KIB))
+        self.pull()
+        stored, rights = self.caches.blobs._stored, self.caches.rights
+        open_file, waiting = stored._open_file, Deferred[None]()
+
+        async def late(*what: Any) -> Any:
+            stored._open_file = open_file
+            await waiting
+            return await open_file(*what)
+
+        self.patch(stored, "_open_file", late)
+        self.patch(rights, "entitled", lambda *_: True)
+        opening = list["Deferred[Any]"]()
+        remove = self.caches.index.removals.remove
+
+        def removed(*what: Any) -> "Deferred[Any]":
+            removing = remove(*what)
+            opening.append(self.caches.open(layer, "org/b"))
+            self.caches.run(turns=20)
+            return removing
+
+        self.patch(self.caches.index.removals, "remove", removed)
+        self.remove(manifest_of(self.repository(), digest))
+        self.assertEqual(self.names(), set())
+        waiting.callback(None)
+        self.caches.run()
+        self.successResultOf(opening[0]).reader.leave()
+        self.caches.run()
+        self.check()
+
     def test_index_fails(self) -> None:
         """Where the index cannot say which files go, all stay, and clients go on."""
         digest, self.layers = self.image(self.layer(KIB))

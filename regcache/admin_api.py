@@ -361,13 +361,13 @@ class _Sources:
         sums = self._storage.upstream_sums()
         return [
             upstream_calls.UpstreamFacts(
-                health,
-                settings[health.name].aliases,
-                settings[health.name].hosts,
-                self._engine.downloads.count_of(in_force.upstreams[health.name]),
-                settings[health.name].max_downloads,
-                self._history.week.get(health.name),
-                None if sums is None else sums.get(health.name, UpstreamSums(health.name)),
+                health=health,
+                aliases=settings[health.name].aliases,
+                hosts=settings[health.name].hosts,
+                downloads=self._engine.downloads.count_of(in_force.upstreams[health.name]),
+                max_downloads=settings[health.name].max_downloads,
+                week=self._history.week.get(health.name),
+                stored=None if sums is None else sums.get(health.name, UpstreamSums(health.name)),
             )
             for health in in_force.health()
         ]

@@ -55,7 +55,7 @@ from regcache.times import time_text
 _LIMITS = frozenset({"daily", "monthly", "rate", "downloads"})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Making:
     """What one call changes, and the secrets that it has made.
 

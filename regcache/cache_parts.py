@@ -82,7 +82,13 @@ class CacheParts:
         listings = Listings(self.index, visibility, self.parser, self.reactor)
         now = self.reactor.seconds
         pulled = self.index.note_pull
-        return Caches(blobs, tags, listings, lambda digest: self.index.touch(digest, now()), pulled)
+        return Caches(
+            blobs=blobs,
+            tags=tags,
+            listings=listings,
+            used=lambda digest: self.index.touch(digest, now()),
+            pulled=pulled,
+        )
 
     def _blobs(self, rights: Rights, visibility: Visibility) -> BlobCache:
         return BlobParts(

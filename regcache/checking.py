@@ -1,7 +1,7 @@
 """Builds what verifies stored content: a part of the composition root."""
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from regcache.cache.suspicions import Suspicions
@@ -33,6 +33,7 @@ class Checking:
     scrub: Scrub
     verification: StoreVerification
     suspicions: Suspicions
+    _: KW_ONLY
     damage: DamageRecord = field(default_factory=DamageRecord)
 
     async def verify(

@@ -42,7 +42,7 @@ SPANS: Mapping[str, Span] = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Sums:
     """Sums over one period, of all that concerns one upstream or one name.
 

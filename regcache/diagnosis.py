@@ -146,11 +146,11 @@ class Diagnosis:
         }
         return [
             PassingClient(
-                one.peer,
-                one.agent.decode("ascii", "replace")[:_LONGEST_AGENT],
-                bypass.reason,
-                bypass.since,
-                counts[bypass.reason](one),
+                address=one.peer,
+                agent=one.agent.decode("ascii", "replace")[:_LONGEST_AGENT],
+                reason=bypass.reason,
+                since=bypass.since,
+                count=counts[bypass.reason](one),
             )
             for one, bypass in self._clients().bypassing(now)
         ]

@@ -166,6 +166,7 @@ class ContentHead:
     size: int | None
     media_type: str
     credentials: str = ""
+    _: KW_ONLY
     body: ManifestAnswer | None = None
 
 

@@ -69,7 +69,7 @@ class Undescribed:
     partly: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryPlatform:
     """A platform of the tags of a repository. Images without a tag count as tags.
 
@@ -284,7 +284,7 @@ class ImageFacts:
     pin: ImagePin | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedLayer:
     """A layer, or the configuration, of an image.
 

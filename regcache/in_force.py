@@ -313,11 +313,13 @@ def _distribution(
             removals = RemovalHandler(engine.removal)
     terms = Terms(engine.reactor, config.limits.client_stall, engine.turns, engine.rounds)
     return Distribution(
-        table,
-        identities,
-        ManifestHandler(cache, private, engine.metering.pulls),
-        BlobHandler(cache, terms, private, engine.feeding, engine.checking.suspicions),
-        ListingHandler(cache, table),
+        table=table,
+        upstreams=identities,
+        manifests=ManifestHandler(cache, private, engine.metering.pulls),
+        blobs=BlobHandler(
+            cache, terms, private, engine.feeding, suspicions=engine.checking.suspicions
+        ),
+        listings=ListingHandler(cache, table),
         gatekeeper=gatekeeper,
         realm=realm,
         removals=removals,
@@ -328,11 +330,11 @@ def _view(engine: Engine, distribution: Distribution) -> CachedView:
     """What operators see of the same upstreams."""
     table, cache = distribution.table.view(), engine.cached_only
     return CachedView(
-        table,
-        distribution.upstreams,
-        ManifestHandler(cache, True),
-        BlobHandler(cache, distribution.blobs.terms, True, engine.feeding),
-        ListingHandler(cache, table),
+        table=table,
+        upstreams=distribution.upstreams,
+        manifests=ManifestHandler(cache, True),
+        blobs=BlobHandler(cache, distribution.blobs.terms, True, engine.feeding),
+        listings=ListingHandler(cache, table),
         removals=distribution.removals,
         gatekeeper=distribution.gatekeeper,
     )

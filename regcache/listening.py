@@ -1,6 +1,7 @@
 """Puts the listeners of the configuration together: a part of the composition root."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import KW_ONLY
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
@@ -120,6 +121,7 @@ class ListenerOptions:
     endpoint: str
     listener: model.Listener | None = None
     never_asked: tuple[str, ...] = ()
+    _: KW_ONLY
     has_seats: bool = False
 
     @property
@@ -163,7 +165,7 @@ class _Making:
         if listener.redirect is None:
             remote = self._builder.api.at(Reach.REMOTE)
             clients = AdminHostDispatch(
-                current.is_admin_host,
+                is_admin_host=current.is_admin_host,
                 api=remote,
                 view=current.view,
                 ui=self._builder.ui,

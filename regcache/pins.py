@@ -1,5 +1,7 @@
 """What keeps images from leaving the disk: plain values."""
 
+from dataclasses import KW_ONLY
+
 from regcache.digests import Digest
 from regcache.light_dataclass import dataclass
 
@@ -16,6 +18,7 @@ class Pin:
 
     by: str
     since: float
+    _: KW_ONLY
     upstream: str = ""
     repository: str = ""
     reference: str = ""

@@ -7,7 +7,7 @@ outside the query. Only the colon of a digest may be escaped, as many libraries 
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
@@ -59,6 +59,7 @@ class Target:
 
     kind: TargetKind
     path: str = ""
+    _: KW_ONLY
     name: str = ""
     reference: str = ""
     query: Mapping[str, list[str]] = field(default_factory=dict)
@@ -152,7 +153,7 @@ def _classify(path: str, query: dict[str, list[str]]) -> Target:
     if kind is not TargetKind.OTHER:
         _check_name(name)
         _check_reference(kind, reference)
-    return Target(kind, path, name, reference, query)
+    return Target(kind, path, name=name, reference=reference, query=query)
 
 
 _BY_PARENT = {

@@ -61,7 +61,7 @@ class GoneContent:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemovalEffect:
     """The effect of a removal.
 

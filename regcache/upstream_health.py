@@ -77,4 +77,5 @@ class UpstreamHealth:
     account: str
     credentials_ok: bool | None
     urls: Sequence[UrlHealth]
+    _: KW_ONLY
     answers: AnswerFacts = AnswerFacts()

@@ -40,7 +40,7 @@ class UsageKey(NamedTuple):
     upstream: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Usage:
     """Sums.
 

@@ -142,7 +142,7 @@ class FileTests(SynchronousTestCase):
 
     def test_json(self) -> None:
         """Each is made by client-config, or is what notify.url is told."""
-        message = Message(EVENTS[0], "", "begun", "text", 0.0)
+        message = Message(EVENTS[0], "", "begun", text="text", time=0.0)
         for block in all_blocks("json"):
             content = json.loads(block.text)
             if block.text not in self.clients:

@@ -127,7 +127,11 @@ def make_engine(parts: caches.Caches, network: Network) -> Engine:
         checking=Checking(pool, nothing, nothing, nothing),
         downloads=parts.downloads,
         caches=Caches(
-            parts.blobs, parts.tags, parts.listings, lambda digest: None, lambda *pull: None
+            blobs=parts.blobs,
+            tags=parts.tags,
+            listings=parts.listings,
+            used=lambda digest: None,
+            pulled=lambda *pull: None,
         ),
         removal=parts.removal,
         cached_only=nothing,

@@ -310,6 +310,29 @@ class SizeTests(SynchronousTestCase):
         ]
         self.assertEqual(many, [])
 
+    def test_fields(self) -> None:
+        """A dataclass of more than four fields takes the rest by name."""
+        many = [
+            f"{module}.{node.name}"
+            for module, node in _classes()
+            if _decorator(node) is not None and len(_positional_fields(node)) > MOST_POSITIONAL
+        ]
+        self.assertEqual(many, [])
+
+    def test_named_tuples(self) -> None:
+        """A named tuple of more than four fields gets the rest by name, but for whole rows."""
+        tuples = {node.name for _, node in _classes() if _is_named_tuple(node)}
+        many = [
+            f"{module.name}:{node.lineno}"
+            for module in modules().values()
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in tuples
+            and len(node.args) > MOST_POSITIONAL
+        ]
+        self.assertEqual(many, [])
+
     def test_docstrings(self) -> None:
         """Every module, and every public class and function in one, says what it is for."""
         silent = [
@@ -327,6 +350,49 @@ def _positional(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     """The parameters that may be given by position, without those that all such functions have."""
     given = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
     return [name for name in given if name not in ("self", "cls", "connection")]
+
+
+@cache
+def _classes() -> tuple[tuple[str, ast.ClassDef], ...]:
+    """All classes, each with the name of its module."""
+    return tuple(
+        (module.name, node)
+        for module in modules().values()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef)
+    )
+
+
+def _is_named_tuple(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base) == "NamedTuple" for base in node.bases)
+
+
+def _decorator(node: ast.ClassDef) -> str | None:
+    """What makes it a dataclass; None if it is none."""
+    texts = [ast.unparse(each) for each in node.decorator_list]
+    return next((text for text in texts if text.startswith("dataclass")), None)
+
+
+def _positional_fields(node: ast.ClassDef) -> list[str]:
+    """The fields of a dataclass that may be given by position, those of its bases too."""
+    names = {ast.unparse(each) for each in node.bases}
+    bases = [each for _, each in _classes() if each.name in names and each is not node]
+    found = [name for base in bases for name in _positional_fields(base)]
+    decorator = _decorator(node)
+    if decorator is None or "kw_only=True" in decorator:
+        return found
+    for field in node.body:
+        if not isinstance(field, ast.AnnAssign):
+            continue
+        annotation = ast.unparse(field.annotation)
+        if annotation == "KW_ONLY":
+            break
+        by_name = field.value is not None and re.search(
+            "(init=False|kw_only=True)", ast.unparse(field.value)
+        )
+        if not by_name and not annotation.startswith("ClassVar"):
+            found.append(ast.unparse(field.target))
+    return found
 
 
 class DocumentTests(SynchronousTestCase):

@@ -71,8 +71,10 @@ class FakeImages:
     async def platform(self, *_: Any) -> Any:
         """What the image lists."""
         layers = [
-            ListedLayer(CONFIG, "", 2, 2, 1),
-            ListedLayer(DIGEST, "", self.size or 0, self.size or 0, 1),
+            ListedLayer(digest=CONFIG, media_type="", size=2, here=2, used_by=1),
+            ListedLayer(
+                digest=DIGEST, media_type="", size=self.size or 0, here=self.size or 0, used_by=1
+            ),
         ]
 
         class Shown:

@@ -14,6 +14,7 @@ the host that was asked is not ours    Basic: a realm there would send credentia
 ``access.challenge`` may say ``basic`` or ``bearer`` in place of ``auto``.
 """
 
+from dataclasses import KW_ONLY
 from enum import Enum
 
 from regcache.light_dataclass import dataclass
@@ -57,6 +58,7 @@ class Asked:
     host: str
     upstream: str
     scope: str
+    _: KW_ONLY
     anonymous_may_pull: bool
 
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import math
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from enum import Enum
 
 from regcache.light_dataclass import dataclass
@@ -68,6 +68,7 @@ class Asker:
     address: str | None
     host: str
     certificate: ClientCertificate | None = None
+    _: KW_ONLY
     seat_label: str = field(default="", repr=False)
 
 

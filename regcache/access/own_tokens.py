@@ -7,6 +7,7 @@ account may do is looked up when the token is used: it is a proof, not a permiss
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import KW_ONLY
 from typing import Any
 
 import jwt
@@ -46,6 +47,7 @@ class TokenClaims:
     mark: str
     host: str
     scopes: tuple[Scope, ...]
+    _: KW_ONLY
     until: float = math.inf
 
 
@@ -153,7 +155,7 @@ def _claims(payload: dict[str, Any], use: str, host: str) -> TokenClaims:
         str(payload["mark"]),
         host,
         tuple(_scopes(payload["access"])),
-        float(payload["exp"]),
+        until=float(payload["exp"]),
     )
 
 

@@ -175,7 +175,7 @@ class Permission:
             situation.host,
             situation.upstream,
             scope,
-            _may_pull_something(decision),
+            anonymous_may_pull=_may_pull_something(decision),
         )
         why = "authentication is required"
         if decision.wrong:

@@ -1,7 +1,7 @@
 """Values that say who makes a request, and what it allows; decided once per request."""
 
 import math
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from enum import Enum
 
 from regcache.access.grants import Action, Grant
@@ -100,6 +100,7 @@ class Decision:
     principal: Principal
     grants: tuple[Grant, ...]
     until: float
+    _: KW_ONLY
     scopes: tuple[Scope, ...] | None = None
     upstreams: frozenset[str] | None = None
     wrong: bool = False

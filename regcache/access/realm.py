@@ -72,7 +72,7 @@ class TokenGiver:
         granted = [self._granted(decision, each, locate) for each in request.scopes]
         scopes = tuple(each for each in granted if each is not None)
         claims = TokenClaims(
-            decision.principal.name, decision.mark, request.host, scopes, decision.proof_until
+            decision.principal.name, decision.mark, request.host, scopes, until=decision.proof_until
         )
         token = self._tokens.issue(claims, now)
         found: dict[str, Any] = {

@@ -108,7 +108,7 @@ class AdminDispatch:
         return host in LOCAL_HOSTS or self._is_admin_host(host)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminHostDispatch:
     """The dispatcher of a listener for clients, with ``admin.hosts`` among its names.
 

@@ -21,7 +21,7 @@ from regcache.light_dataclass import dataclass
 Answered = TypeVar("Answered", Served, Served | None, Served | ServedHead)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caches:
     """The caches that live on when the configuration is replaced.
 

@@ -18,6 +18,7 @@ the machine.
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import KW_ONLY
 
 from regcache.client_setup.served import (
     LOOPBACK_HOST,
@@ -57,6 +58,7 @@ class CachePlace:
     scheme: str
     host: str
     port: int | None = None
+    _: KW_ONLY
     authority: str = ""
     is_guessed: bool = False
     names: tuple[str, ...] = ()
@@ -264,9 +266,9 @@ def _place(
         listener.scheme,
         host,
         _unusual(listener.scheme, chosen),
-        listener.authority,
-        is_guessed,
-        tuple(listener.names),
+        authority=listener.authority,
+        is_guessed=is_guessed,
+        names=tuple(listener.names),
     )
 
 

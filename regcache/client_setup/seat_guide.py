@@ -16,7 +16,7 @@ A certificate needs TLS, a host name a cache that is known by a name.
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import field, replace
+from dataclasses import KW_ONLY, field, replace
 
 from regcache.client_setup import containerd, containers, docker
 from regcache.client_setup.guide import Guide, guide_for
@@ -45,6 +45,7 @@ class SeatClient:
     """
 
     label: str = field(default="", repr=False)
+    _: KW_ONLY
     has_certificate: bool = False
     has_link: bool = False
     certificate: str = ""

@@ -11,7 +11,7 @@ from regcache.light_dataclass import dataclass
 _ACCOUNT = text_like(names.account, "account")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSettings:
     """A grant. All of its conditions must hold; one that is left out always does."""
 
@@ -74,7 +74,7 @@ class TokenAccess:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessSettings:
     """Who may do what."""
 

@@ -7,7 +7,7 @@ that YAML 1.1 takes for something else than they look like (``no``, ``0123``, ``
 
 import re
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any, Literal
 
 import yaml
@@ -45,6 +45,7 @@ class Node:
     value: Any
     line: int
     path: KeyPath = ()
+    _: KW_ONLY
     raw: str = ""
     key_lines: dict[str, int] = field(default_factory=dict)
 
@@ -205,7 +206,7 @@ class _NodeBuilder:
     def _scalar(self, event: yaml.ScalarEvent, path: KeyPath, line: int) -> Node:
         raw = str(event.value)
         if not event.implicit[0] or event.style:  # libyaml calls the plain one ""
-            return Node("text", raw, line, path, raw)
+            return Node("text", raw, line, path, raw=raw)
         kind, value = self._resolve(raw)
         if kind == "bad":
             # A password is not repeated, not even one that was not quoted.
@@ -213,7 +214,7 @@ class _NodeBuilder:
             instead = "true or false" if raw.isalpha() else "a plain decimal number"
             why = f"YAML readers disagree on {shown}: quote it if it is text, else write {instead}"
             self._problems.error(line, path, why)
-        return Node(kind, value, line, path, raw)
+        return Node(kind, value, line, path, raw=raw)
 
     def _resolve(self, raw: str) -> tuple[Kind, Any]:
         """The value of a plain scalar; ``bad`` where YAML 1.1 and common sense differ."""

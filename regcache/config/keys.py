@@ -7,6 +7,7 @@ etc/regcache.yml.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -60,6 +61,7 @@ class Key:
 
     type: ValueType[Any]
     text: str
+    _: KW_ONLY
     default: Any = REQUIRED
     usually: str = ""
     example: str = ""
@@ -85,7 +87,17 @@ def key_field(
     made: Any = dataclasses.field(
         default=dataclasses.MISSING if default is REQUIRED else default,
         repr=not secret,
-        metadata={_METADATA: Key(type, text, default, usually, example, pending, restart)},
+        metadata={
+            _METADATA: Key(
+                type,
+                text,
+                default=default,
+                usually=usually,
+                example=example,
+                pending=pending,
+                restart=restart,
+            )
+        },
     )
     return cast(T, made)
 

@@ -1,5 +1,7 @@
 """The public registries whose particulars are known."""
 
+from dataclasses import KW_ONLY
+
 from regcache.light_dataclass import dataclass
 
 
@@ -12,6 +14,7 @@ class KnownRegistry:
     """
 
     url: str
+    _: KW_ONLY
     token_hosts: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     default_namespace: str | None = None

@@ -17,7 +17,7 @@ from regcache.config.unreadable import why_unreadable
 from regcache.light_dataclass import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """A configuration that may be used.
 
@@ -94,4 +94,6 @@ def _load(text: str, name: str, context: Context, file: str | None) -> Loaded:
     advise(config, file, context)
     present = {path: setting.value for path, setting in context.settings.items()}
     lines = {render_path(path): setting.line for path, setting in context.settings.items()}
-    return Loaded(config, problems.warnings, present, name, lines)
+    return Loaded(
+        config=config, warnings=problems.warnings, present=present, name=name, lines=lines
+    )

@@ -6,6 +6,7 @@ absolute. Every key of the file is stated here, or in :mod:`regcache.config.upst
 :mod:`regcache.config.access_settings`, and nowhere else. Secrets stay out of every ``repr``.
 """
 
+from dataclasses import KW_ONLY
 from typing import Any, Literal
 
 from regcache.config import names
@@ -49,6 +50,7 @@ class Listener:
     """
 
     endpoint: str = key_field(_ENDPOINT, "Where to listen.", example="443")
+    _: KW_ONLY
     redirect: Literal["https"] | None = key_field(
         Nullable(choice("https")),
         "Answer 308 to the same place on https. `/.well-known/acme-challenge/` and `/healthz` "
@@ -145,7 +147,7 @@ class Log:
     access: bool = key_field(boolean(), "One line for each request.", default=True, example="false")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds per peer, and for stopping."""
 
@@ -214,7 +216,7 @@ class Limits:
 _UPSTREAMS: ValueType[Any] = MappingOf(names.upstream_name, UPSTREAM)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole long form.
 

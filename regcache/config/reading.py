@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from enum import Enum
 from typing import Any, Final, Literal
 
@@ -60,6 +60,7 @@ class Context:
     problems: Problems
     environ: Mapping[str, str]
     directory: str
+    _: KW_ONLY
     settings: dict[KeyPath, Setting] = field(default_factory=dict)
     in_use: frozenset[str] = frozenset()
 

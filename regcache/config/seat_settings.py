@@ -1,6 +1,7 @@
 """What a file of seats may hold (docs/access.md)."""
 
 import re
+from dataclasses import KW_ONLY
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Final
@@ -110,6 +111,7 @@ class LimitSettings:
 class SeatSettings(LimitSettings):
     """One seat."""
 
+    _: KW_ONLY
     password: bytes | None = key_field(
         Nullable(text_like(_bcrypt_hash, "bcrypt hash")),
         "The hash of its password.",

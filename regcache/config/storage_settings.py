@@ -15,7 +15,7 @@ _SIZE: ValueType[Size] = size_or_share()
 _SWEEP: ValueType[float | Cron] = schedule(1.0, 366 * DAY)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
     """The cache directory and its bounds."""
 

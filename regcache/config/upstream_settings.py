@@ -1,5 +1,6 @@
 """What may be set of one upstream, and of each of its URLs."""
 
+from dataclasses import KW_ONLY
 from typing import Any, Literal
 
 from regcache.config import names
@@ -57,6 +58,7 @@ class UrlSettings:
         example="${HUB_PASSWORD}",
         secret=True,
     )
+    _: KW_ONLY
     password_file: str | None = key_field(
         Nullable(readable(read_password)),
         "A file with its password: one line. The line break at its end does not count.",
@@ -104,17 +106,19 @@ def _write_url(url: UrlSettings) -> dict[str, Any]:
     return written if url.password_file is None else written | {"password": None}
 
 
-_URL_ENTRY = ByShape(Section(keys_of(UrlSettings), dict), _URL, _URL, "URL or section", _write_url)
+_URL_ENTRY = ByShape(
+    Section(keys_of(UrlSettings), dict), _URL, _URL, "URL or section", put=_write_url
+)
 _TAG_TTLS = ByShape(
     _one_ttl(),
     ListOf(section(TagTTL), minimum=1),
     _one_ttl(),
     "duration, or list of sections",
-    _write_ttls,
+    put=_write_ttls,
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamSettings:
     """One remote registry.
 

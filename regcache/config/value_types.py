@@ -7,6 +7,7 @@ one pass finds them all.
 
 import re
 from collections.abc import Callable
+from dataclasses import KW_ONLY
 from enum import Enum
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -97,7 +98,7 @@ def _expanded(node: Node, context: Context) -> Node:
         raise ValueError("control characters are not allowed")
     if len(text) > 4096:
         raise ValueError("longer than 4096 characters")
-    return Node("text", text, node.line, node.path, node.raw)
+    return Node("text", text, node.line, node.path, raw=node.raw)
 
 
 @dataclass(frozen=True)
@@ -244,6 +245,7 @@ class ByShape:
     items: ValueType[Any]
     scalar: ValueType[Any]
     kind: str
+    _: KW_ONLY
     put: Callable[[Any], Any] = as_it_is
 
     @property

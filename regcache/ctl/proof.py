@@ -28,7 +28,7 @@ class BypassError(Exception):
     """The client would go elsewhere; the text says why, and what to change, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProvedPart:
     """One answer.
 

@@ -36,7 +36,7 @@ def prove_image(options: argparse.Namespace) -> int:
         return RegistryConnection(url, shown if is_cache else anonymous, deadline)
 
     def wish(url: SplitResult) -> PullWish:
-        return PullWish(url, options.image, MANNERS[options.tool], options.platform, login)
+        return PullWish(url, options.image, MANNERS[options.tool], options.platform, login=login)
 
     url, proof = prove([wish(each) for each in urls], connect)
     if proof.bypass and not proof.parts and options.host.isalnum():

@@ -11,6 +11,7 @@ k3s, BuildKit                 no     yes     yes   by the host of the cache
 """
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -31,7 +32,7 @@ _PING = "/v2/"
 _MOST_TOLD = 300
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How a client asks.
 
@@ -77,6 +78,7 @@ class PullWish:
     image: ImageName
     manner: Manner
     platform: str
+    _: KW_ONLY
     login: ClientLogin | None = None
 
 
@@ -151,7 +153,14 @@ class ClientPull:
 
     def _note(self, kind: str, reference: str, answer: RegistryAnswer) -> None:
         status = answer.headers.get("cache-status", "")
-        part = ProvedPart(kind, reference, answer.status, status, answer.size, answer.seconds)
+        part = ProvedPart(
+            kind=kind,
+            reference=reference,
+            status=answer.status,
+            cache_status=status,
+            size=answer.size,
+            seconds=answer.seconds,
+        )
         self._proof.parts.append(part)
         if not part.is_ours:
             raise BypassError(f"{self._wish.url.netloc} answers, but is not regcache")

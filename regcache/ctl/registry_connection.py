@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Protocol
 from urllib.parse import SplitResult
 
@@ -41,6 +41,7 @@ class RegistryAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     size: int = 0
+    _: KW_ONLY
     seconds: float = 0.0
 
 
@@ -107,7 +108,7 @@ class RegistryConnection:
         finally:
             ending.cancel()
         named = {name.lower(): value for name, value in response.getheaders()}
-        return RegistryAnswer(response.status, named, body, size, time.monotonic() - began)
+        return RegistryAnswer(response.status, named, body, size, seconds=time.monotonic() - began)
 
     def _failure(self, error: Exception) -> BypassError:
         """What a client would make of an error."""

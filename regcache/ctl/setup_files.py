@@ -55,7 +55,7 @@ class FileAction(Enum):
     ADD = "to be added by hand"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
     """A file, and what is done with it.
 
@@ -87,10 +87,19 @@ def _plan(block: Mapping[str, Any], root: str) -> PlannedFile:
     content, former = str(block["text"]).encode("utf-8"), _read(path)
     spare, secret = _spare(path, str(block["path"])), bool(block["secret"])
     if former is None:
-        return PlannedFile(path, FileAction.WRITE, content, None, spare, secret)
+        return PlannedFile(
+            path=path,
+            action=FileAction.WRITE,
+            content=content,
+            former=None,
+            spare=spare,
+            is_secret=secret,
+        )
     if block["part"]:
         action = FileAction.KEEP if _has_lines(former, content) else FileAction.ADD
-        return PlannedFile(path, action, content, former, spare, secret)
+        return PlannedFile(
+            path=path, action=action, content=content, former=former, spare=spare, is_secret=secret
+        )
     if block["path"] == DAEMON_JSON:
         content = _merged(path, former, content)
     elif former != content and not (_is_ours(former) or path.endswith(".crt")):
@@ -98,7 +107,9 @@ def _plan(block: Mapping[str, Any], root: str) -> PlannedFile:
         why = f"{path}: has been written by others, and would be lost"
         raise SetupFileError(f"{why}; move it away first: mv {shlex.quote(path)} {kept}")
     action = FileAction.KEEP if former == content else FileAction.WRITE
-    return PlannedFile(path, action, content, former, spare, secret)
+    return PlannedFile(
+        path=path, action=action, content=content, former=former, spare=spare, is_secret=secret
+    )
 
 
 def _below(root: str, path: str) -> str:

@@ -72,7 +72,7 @@ class PortState:
     is_open_to_all: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PassingClient:
     """A client that passes the cache by.
 

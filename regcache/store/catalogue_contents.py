@@ -80,7 +80,7 @@ WHERE l.repository_id = ? AND c.media_type = ''
 """
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Listed:
     """Content that a manifest lists.
 
@@ -115,7 +115,7 @@ class IndexMember:
     attests: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class KnownManifest:
     """A manifest that was stored at some time; see :class:`Listed`.
 
@@ -144,7 +144,15 @@ class KnownManifest:
 
 def _listed(row: Sequence[Any]) -> Listed:
     key, said, media_type, known_type, stored, here, shared = row
-    return Listed(key, said, media_type, known_type, stored, bool(here), bool(shared))
+    return Listed(
+        key=key,
+        said=said,
+        media_type=media_type,
+        known_type=known_type,
+        stored=stored,
+        here=bool(here),
+        shared=bool(shared),
+    )
 
 
 class RepositoryContents:
@@ -179,8 +187,19 @@ class RepositoryContents:
         row = connection.execute(_CONTENT, {**self._names, "digest": key}).fetchone()
         if row is None or not row[1]:
             return None
-        number, media_type, stored, here, *known = row
-        found = KnownManifest(key, number, media_type, stored, bool(here), *known)
+        number, media_type, stored, here, since, last_use, platform, fetched_by, whole = row
+        found = KnownManifest(
+            key=key,
+            number=number,
+            media_type=media_type,
+            stored=stored,
+            here=bool(here),
+            since=since,
+            last_use=last_use,
+            platform=platform,
+            fetched_by=fetched_by,
+            whole=bool(whole),
+        )
         rows = connection.execute(_LISTED, {**self._names, "manifest": number})
         found.listed = [_listed(each) for each in rows]
         if found.is_index:

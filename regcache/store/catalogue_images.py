@@ -242,11 +242,11 @@ def platform_contents(
         found.stored,
         [
             ListedLayer(
-                digest_from_key(each.key),
-                each.media_type,
-                each.size,
-                each.size if each.here else 0,
-                connection.execute(_USED_BY, (each.key, MOST_COUNTED)).fetchone()[0],
+                digest=digest_from_key(each.key),
+                media_type=each.media_type,
+                size=each.size,
+                here=each.size if each.here else 0,
+                used_by=connection.execute(_USED_BY, (each.key, MOST_COUNTED)).fetchone()[0],
             )
             for each in found.listed
         ],

@@ -49,7 +49,7 @@ FROM repositories WHERE id = :number
 """
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Summary:
     """A row that was made.
 
@@ -80,7 +80,11 @@ def make_some(connection: sqlite3.Connection, view: View, resting: Iterable[int]
         values = None if upstream is None else values_of(connection, number, upstream, view)
         more = find_undescribed(connection, number, MOST_DESCRIBED) if values else ()
         seconds = time.perf_counter() - began
-        made.append(Summary(number, changes, values, more, seconds))
+        made.append(
+            Summary(
+                number=number, changes=changes, values=values, undescribed=more, seconds=seconds
+            )
+        )
         if time.perf_counter() > end:
             break
     return made
@@ -172,11 +176,11 @@ def _platforms(
     present = {name: one for name, one in counted.items() if one.complete or one.partial}
     found = [
         RepositoryPlatform(
-            name,
-            sum(size for size, here in bytes_of[name].values() if here),
-            sum(size for size, _ in bytes_of[name].values()),
-            one.complete,
-            one.partial,
+            platform=name,
+            here=sum(size for size, here in bytes_of[name].values() if here),
+            size=sum(size for size, _ in bytes_of[name].values()),
+            complete=one.complete,
+            partial=one.partial,
         )
         for name, one in sorted(present.items())
     ]

@@ -17,10 +17,11 @@ VERSION = 1
 #: Names of one kind that are kept of a period that is over, and while it runs.
 NAMES_OF_PAST, NAMES_OF_PRESENT = {NameKind.REPOSITORY: 200, NameKind.PRINCIPAL: 2000}, 2000
 
-_FIELDS = "served, fetched, requests, hits, failed, pulls"
-_TOTALS = ", ".join(f"COALESCE(SUM({name}), 0)" for name in _FIELDS.split(", "))
-_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _FIELDS.split(", "))
-_COLUMNS = ", ".join(f"{name} INTEGER NOT NULL" for name in _FIELDS.split(", "))
+_FIELDS = ("served", "fetched", "requests", "hits", "failed", "pulls")
+_NAMES = ", ".join(_FIELDS)
+_TOTALS = ", ".join(f"COALESCE(SUM({name}), 0)" for name in _FIELDS)
+_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _FIELDS)
+_COLUMNS = ", ".join(f"{name} INTEGER NOT NULL" for name in _FIELDS)
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS counts (
     step INTEGER NOT NULL, start INTEGER NOT NULL, upstream TEXT NOT NULL, {_COLUMNS},
@@ -34,11 +35,11 @@ CREATE TABLE IF NOT EXISTS names (
 """
 _PRAGMAS = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -1024")
 _ADD_COUNT = (
-    f"INSERT INTO counts (step, start, upstream, {_FIELDS}) VALUES (?,?,?,?,?,?,?,?,?)"
+    f"INSERT INTO counts (step, start, upstream, {_NAMES}) VALUES (?,?,?,?,?,?,?,?,?)"
     f" ON CONFLICT DO UPDATE SET {_ADDED}"
 )
 _ADD_NAME = (
-    f"INSERT INTO names (step, start, kind, name, {_FIELDS}) VALUES (?,?,?,?,?,?,?,?,?,?)"
+    f"INSERT INTO names (step, start, kind, name, {_NAMES}) VALUES (?,?,?,?,?,?,?,?,?,?)"
     f" ON CONFLICT DO UPDATE SET {_ADDED}"
 )
 #: Of each kind the names that served most stay.
@@ -98,7 +99,7 @@ class CountFile:
             query, arguments = f"{query} AND upstream = ?", (*arguments, upstream)
         counted = self._file.read(f"{query} GROUP BY start ORDER BY start", arguments)
         stored = dict(self.stored(step, start))
-        return [CountPeriod(at, Sums(*sums), stored.get(at)) for at, *sums in counted]
+        return [CountPeriod(at, _read(sums), stored.get(at)) for at, *sums in counted]
 
     def stored(self, step: int, start: int) -> Sequence[tuple[int, int]]:
         """When how many bytes were stored: the start of each period from a time on, in order."""
@@ -109,7 +110,7 @@ class CountFile:
         """Sums since a time, by upstream."""
         query = f"SELECT upstream, {_TOTALS} FROM counts WHERE step = ? AND start >= ?"
         rows = self._file.read(f"{query} GROUP BY upstream", (step, start))
-        return {name: Sums(*sums) for name, *sums in rows}
+        return {name: _read(sums) for name, *sums in rows}
 
     def names(self, step: int, start: int, kind: str) -> Mapping[str, Sums]:
         """Sums since a time, by name."""
@@ -118,7 +119,7 @@ class CountFile:
             " GROUP BY name",
             (step, start, kind),
         )
-        return {name: Sums(*sums) for name, *sums in rows}
+        return {name: _read(sums) for name, *sums in rows}
 
     def close(self) -> None:
         """Close it. Idempotent."""
@@ -126,4 +127,8 @@ class CountFile:
 
 
 def _values(sums: Sums) -> tuple[int, ...]:
-    return sums.served, sums.fetched, sums.requests, sums.hits, sums.failed, sums.pulls
+    return tuple(getattr(sums, name) for name in _FIELDS)
+
+
+def _read(columns: Sequence[int]) -> Sums:
+    return Sums(**dict(zip(_FIELDS, columns, strict=True)))

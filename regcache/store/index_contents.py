@@ -194,7 +194,7 @@ def store_content(
     ((number,),) = connection.execute(
         _STORE, {"digest": key, "size": size, "media_type": media_type, "public": public}
     ).fetchall()
-    content = Stored(int(number), key, size, bool(media_type), fetched_by)
+    content = Stored(int(number), key, size, is_manifest=bool(media_type), fetched_by=fetched_by)
     index_places.add_place(connection, content, now)
     connection.execute("DELETE FROM leaving WHERE digest = ?", (key,))
     return content.number

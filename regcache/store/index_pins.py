@@ -10,7 +10,7 @@ connection first, and run in the index's thread.
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, replace
 
 from regcache.digests import Digest, InvalidDigestError, is_digest
 from regcache.globs import glob_matches
@@ -84,6 +84,7 @@ class PinRound:
     """
 
     patterns: Sequence[str]
+    _: KW_ONLY
     number: int = 0
     by_hand: tuple[int, str] | None = (0, "")
     tags: tuple[int, str] | None = (0, "")
@@ -194,7 +195,14 @@ def matches(patterns: Sequence[str], upstream: str, name: str, tag: str) -> bool
 def list_pins(connection: sqlite3.Connection, after: tuple[str, str, str], limit: int) -> list[Pin]:
     """Pins that were set by hand, sorted, behind one (upstream, repository, reference)."""
     return [
-        Pin(by, since, upstream, name, reference, _digest(key, reference))
+        Pin(
+            by,
+            since,
+            upstream=upstream,
+            repository=name,
+            reference=reference,
+            digest=_digest(key, reference),
+        )
         for upstream, name, reference, key, by, since in connection.execute(_LIST, (*after, limit))
     ]
 

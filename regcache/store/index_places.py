@@ -5,6 +5,7 @@ functions take the connection first, and run in the index's thread.
 """
 
 import sqlite3
+from dataclasses import KW_ONLY
 
 from regcache.light_dataclass import dataclass
 from regcache.retention import priority
@@ -67,6 +68,7 @@ class Stored:
     number: int
     key: bytes
     size: int
+    _: KW_ONLY
     is_manifest: bool
     fetched_by: str = ""
 

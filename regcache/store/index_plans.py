@@ -7,7 +7,7 @@ of the index's thread need not wait. Functions take the connection first, and ru
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
+from dataclasses import KW_ONLY, field, replace
 from functools import partial
 from math import inf, isfinite
 from typing import Any
@@ -148,6 +148,7 @@ class PlanWork:
     """
 
     selection: Selection
+    _: KW_ONLY
     after: int | None = 0
     sums: PlanSums = field(default_factory=PlanSums)
     longest_unused: list[tuple[float, int]] = field(default_factory=list)

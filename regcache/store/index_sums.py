@@ -5,7 +5,7 @@ Ranges of numbers are added up in steps that leave the index's thread to others 
 
 import sqlite3
 import time
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 
 from regcache.light_dataclass import dataclass
 from regcache.plans import StoredSums, UpstreamSums
@@ -87,6 +87,7 @@ class SumsWork:
     """
 
     now: float
+    _: KW_ONLY
     after: int | None = 0
     key: bytes | None = b""
     by_age: list[int] = field(default_factory=lambda: [0] * (len(AGES) + 1))

@@ -21,7 +21,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from regcache.digests import Digest
@@ -115,6 +115,7 @@ class RemovalWork:
     """
 
     waiting: Sequence[tuple[RemovalTarget, RemovalEffect]]
+    _: KW_ONLY
     taken: int = 0
     tasks: deque[_Task] = field(default_factory=deque)
     pending: set[_Task] = field(default_factory=set)

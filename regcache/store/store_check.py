@@ -69,7 +69,7 @@ FOLDERS = tuple(
 """All of them, in the order in which they are checked."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class CheckResult:
     """What a check has found so far.
 

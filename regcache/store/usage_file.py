@@ -138,7 +138,9 @@ def _row(number: int, key: UsageKey, usage: Usage) -> tuple[object, ...]:
 def _told(number: int, account: str, address_class: str, upstream: str, *sums: int) -> UsageRow:
     month = number if number < 1_000_000 else number // 100
     day = date(month // 100, month % 100, 1 if month == number else number % 100)
-    return UsageKey(day, account, address_class, upstream), Usage(*sums)
+    return UsageKey(day, account, address_class, upstream), Usage(
+        **dict(zip(_FIELDS, sums, strict=True))
+    )
 
 
 def _drop_before(connection: sqlite3.Connection, first: date) -> None:

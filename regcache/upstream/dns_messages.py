@@ -5,6 +5,7 @@ Pure and bounded: the number of steps to read an answer is limited.
 
 import struct
 from collections.abc import Iterator
+from dataclasses import KW_ONLY
 from enum import IntEnum
 from ipaddress import ip_address
 
@@ -68,6 +69,7 @@ class Reply:
     code: int
     truncated: bool
     addresses: tuple[str, ...]
+    _: KW_ONLY
     alias: str
     ttl: int
 
@@ -184,4 +186,4 @@ def _followed(records: list[_Record], question: Question, code: int, truncated: 
     found = [r for r in records if r.owner == name and r.kind == question.kind][:MOST_ADDRESSES]
     ttls += [record.ttl for record in found]
     alias_name = name if name != question.name else ""
-    return Reply(code, truncated, tuple(r.value for r in found), alias_name, min(ttls))
+    return Reply(code, truncated, tuple(r.value for r in found), alias=alias_name, ttl=min(ttls))

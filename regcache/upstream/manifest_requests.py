@@ -64,7 +64,7 @@ def _head_of(answer: ManifestAnswer) -> ContentHead:
     digest, size = answer.claimed, len(answer.content)
     if size <= LARGEST_HASHED:
         digest = Digest.of(answer.content)
-    return ContentHead(digest, size, answer.media_type, answer.credentials, answer)
+    return ContentHead(digest, size, answer.media_type, answer.credentials, body=answer)
 
 
 def content_head(answer: Answer) -> ContentHead:

@@ -79,7 +79,9 @@ class Registry:
             login.configured.username,
             login.ok,
             [remote.health for remote in self._remotes],
-            answer_facts([remote.chain.times for remote in self._remotes], self._clock.seconds()),
+            answers=answer_facts(
+                [remote.chain.times for remote in self._remotes], self._clock.seconds()
+            ),
         )
 
     @property

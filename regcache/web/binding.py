@@ -13,6 +13,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from dataclasses import KW_ONLY
 from typing import Any
 
 from twisted.internet.error import CannotListenError
@@ -85,6 +86,7 @@ class BoundSocket:
     interface: str
     number: int
     backlog: int
+    _: KW_ONLY
     passed: PassedSocket | None = None
 
     @property
@@ -161,4 +163,6 @@ class Binder:
     def take(self, passed: PassedSocket) -> None:
         """Take a socket that was passed."""
         host, number = passed.address
-        self.bound.append(BoundSocket(self._passed.take(passed), host, number, BACKLOG, passed))
+        self.bound.append(
+            BoundSocket(self._passed.take(passed), host, number, BACKLOG, passed=passed)
+        )

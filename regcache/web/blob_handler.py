@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from functools import lru_cache
 from typing import Any
 
@@ -58,6 +58,7 @@ class BlobHandler:
     terms: Terms
     private: bool
     feeding: set[Sender] = field(default_factory=set)
+    _: KW_ONLY
     suspicions: Suspicions | None = None
     heads: BoundedTable[HeadKey, HeaderBlock] = field(
         default_factory=lambda: BoundedTable(MOST_HEADS)

@@ -28,7 +28,7 @@ _READ = frozenset({b"GET", b"HEAD"})
 _REMOVED = frozenset({TargetKind.MANIFEST, TargetKind.BLOB})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CachedView:
     """The dispatcher of the view.
 

@@ -44,7 +44,7 @@ class Resolution:
     wanted: Wanted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
     """The dispatcher of every listener that serves clients.
 

@@ -4,6 +4,8 @@ If the decision is remembered, or the rules alone give it, it is there at once, 
 or a coroutine. Otherwise the request waits until its password or token was checked.
 """
 
+from dataclasses import KW_ONLY
+
 from regcache.access.access import Access
 from regcache.access.credentials import Asker
 from regcache.access.grants import Action
@@ -28,6 +30,7 @@ class Gatekeeper:
     permission: Permission
     table: RoutingTable
     quotas: QuotaGate | None = None
+    _: KW_ONLY
     seat_hosts: SeatHosts | None = None
 
     def asker(self, request: Request) -> Asker:
@@ -39,7 +42,7 @@ class Gatekeeper:
             request.peer_address,
             self.host_of(request),
             request.client_certificate,
-            request.seat_label,
+            seat_label=request.seat_label,
         )
 
     def host_of(self, request: Request) -> str:

@@ -67,7 +67,7 @@ class Route:
     namespace: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingTable:
     """All that routing depends on, indexed. Made by :meth:`build`.
 

@@ -4,6 +4,7 @@
 # (Twisted's services have no annotations)
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY
 from functools import partial
 from typing import Any
 
@@ -47,6 +48,7 @@ class _Prepared:
     door: ReplaceableFactory
     factory: IProtocolFactory
     place: Place
+    _: KW_ONLY
     port: IListeningPort | None = None
 
 

@@ -1,7 +1,7 @@
 """GET and HEAD of manifests."""
 
 from collections.abc import Coroutine
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from functools import lru_cache
 from typing import Any
 
@@ -48,6 +48,7 @@ class ManifestHandler:
     cache: ContentAnswers
     private: bool
     pulls: PullStarts | None = None
+    _: KW_ONLY
     heads: BoundedTable[HeadKey, HeaderBlock] = field(
         default_factory=lambda: BoundedTable(MOST_HEADS)
     )

@@ -123,7 +123,7 @@ def fields_of(*names: str) -> Callable[[RequestRecord], Any]:
     return itemgetter(*map(RequestRecord._fields.index, names))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class RequestFacts:
     """Holds what handlers find out about a request, for the access log and the metrics.
 

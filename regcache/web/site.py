@@ -4,6 +4,7 @@
 # (much of twisted.web has no annotations)
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -35,6 +36,7 @@ class ConnectionLimits:
 
     header_timeout: float = 30.0
     idle: float = 75.0
+    _: KW_ONLY
     body: int = 65536
     stall: float = 60.0
     first_answer: float = 25.0

@@ -26,7 +26,14 @@ def decision(
 ) -> Decision:
     """What somebody may do."""
     kind = PrincipalKind.ACCOUNT if account else PrincipalKind.ANONYMOUS
-    return Decision(Principal(kind, account, "192.0.2.7"), grants, 0.0, scopes, None, wrong)
+    return Decision(
+        Principal(kind, account, "192.0.2.7"),
+        grants,
+        0.0,
+        scopes=scopes,
+        upstreams=None,
+        wrong=wrong,
+    )
 
 
 class PermissionTests(SynchronousTestCase):

@@ -35,7 +35,16 @@ def who(
     kind = PrincipalKind.ACCOUNT if account else PrincipalKind.ANONYMOUS
     mark = "mark" if account else ""
     principal = Principal(kind, account, None)
-    return Decision(principal, grants, 0.0, None, None, wrong, mark, proof_until=until)
+    return Decision(
+        principal,
+        grants,
+        0.0,
+        scopes=None,
+        upstreams=None,
+        wrong=wrong,
+        mark=mark,
+        proof_until=until,
+    )
 
 
 class RealmTests(SynchronousTestCase):

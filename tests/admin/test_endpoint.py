@@ -164,11 +164,11 @@ class AdminHostTests(AdminCase):
             return lambda request: send_text(request, text)
 
         self.site.dispatch = AdminHostDispatch(
-            lambda host: host == "registry.example.com",
-            says("api"),
-            says("cached"),
-            self.ui,
-            says("clients"),
+            is_admin_host=lambda host: host == "registry.example.com",
+            api=says("api"),
+            view=says("cached"),
+            ui=self.ui,
+            others=says("clients"),
         )
         for target, host, answer in (
             ("/api/v1/status", "registry.example.com", b"api"),

@@ -20,7 +20,7 @@ KINDS = {str: "text", int: "number", bool: "boolean", type(None): "null", float:
 
 def read(reader: ValueType[Any], value: object) -> Any:
     """What a reader makes of a value; INVALID where it objects."""
-    node = Node(KINDS[type(value)], value, 1, ("k",), str(value))  # type: ignore[arg-type]
+    node = Node(KINDS[type(value)], value, 1, ("k",), raw=str(value))  # type: ignore[arg-type]
     return reader.read(node, Context(Problems("f"), {}, "/"))
 
 

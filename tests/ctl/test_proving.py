@@ -137,7 +137,7 @@ class ProveCase(SynchronousTestCase):
     ) -> PullProof:
         """Pull it."""
         named = image_name(image)
-        wish = PullWish(urlsplit(url), named, MANNERS[tool], "linux/amd64", login)
+        wish = PullWish(urlsplit(url), named, MANNERS[tool], "linux/amd64", login=login)
         return prove([wish], self.cache.connect)[1]
 
     def assert_bypass(self, why: str, **how: Any) -> None:

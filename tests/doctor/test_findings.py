@@ -137,12 +137,22 @@ class MachineTests(FindingCase):
             ("Buildah/1.39.3", "podman"),
             ("cri-o/1.30", "crio"),
         ):
-            client = PassingClient("10.0.0.7", agent, "challenged", NOW, 3)
+            client = PassingClient(
+                address="10.0.0.7", agent=agent, reason="challenged", since=NOW, count=3
+            )
             text = self.assert_levels(client_findings([client]), "look")
             self.assertIn(f"client-config {tool}", text)
         for reason in ("failed", "pings"):
-            self.assert_levels(client_findings([PassingClient("a", "", reason, NOW, 3)]), "look")
-        many = [PassingClient(str(number), "", "pings", NOW, 20) for number in range(50)]
+            self.assert_levels(
+                client_findings(
+                    [PassingClient(address="a", agent="", reason=reason, since=NOW, count=3)]
+                ),
+                "look",
+            )
+        many = [
+            PassingClient(address=str(number), agent="", reason="pings", since=NOW, count=20)
+            for number in range(50)
+        ]
         found = client_findings(many)
         self.assertEqual(len(found), MOST_TOLD + 1)
         self.assertIn("40 more", found[-1].text)

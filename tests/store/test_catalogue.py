@@ -49,8 +49,12 @@ class RepositoryTests(CatalogueCase):
         self.assertEqual(
             found.platforms,
             [
-                RepositoryPlatform("linux/amd64", amd.size, amd.size, 2, 0),
-                RepositoryPlatform("linux/arm64", part, arm.size, 0, 2),
+                RepositoryPlatform(
+                    platform="linux/amd64", here=amd.size, size=amd.size, complete=2, partial=0
+                ),
+                RepositoryPlatform(
+                    platform="linux/arm64", here=part, size=arm.size, complete=0, partial=2
+                ),
             ],
         )
         self.assertEqual((found.absent, found.tags), (1, 2))

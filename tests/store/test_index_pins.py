@@ -122,10 +122,33 @@ class ByHandTests(PinsCase):
         self.assertEqual(
             found,
             [
-                Pin("somebody", 5.0, HUB.name, APP.name, "1", OLD.digest),
-                Pin("somebody", 5.0, HUB.name, APP.name, "gone", None),
-                Pin("somebody", 5.0, HUB.name, APP.name, str(OLD.digest), OLD.digest),
-                Pin("somebody", 5.0, QUAY.name, "a", "1", None),
+                Pin(
+                    "somebody",
+                    5.0,
+                    upstream=HUB.name,
+                    repository=APP.name,
+                    reference="1",
+                    digest=OLD.digest,
+                ),
+                Pin(
+                    "somebody",
+                    5.0,
+                    upstream=HUB.name,
+                    repository=APP.name,
+                    reference="gone",
+                    digest=None,
+                ),
+                Pin(
+                    "somebody",
+                    5.0,
+                    upstream=HUB.name,
+                    repository=APP.name,
+                    reference=str(OLD.digest),
+                    digest=OLD.digest,
+                ),
+                Pin(
+                    "somebody", 5.0, upstream=QUAY.name, repository="a", reference="1", digest=None
+                ),
             ],
         )
 

@@ -5,6 +5,7 @@ import os
 import random
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def served(
     count: int, account: str = "alice", day: date = TODAY, upstream: str = "a"
 ) -> UsageBatch:
     """A batch with one answer."""
-    return {UsageKey(day, account, "", upstream): Usage(1, 0, count, 0, 0)}
+    return {UsageKey(day, account, "", upstream): Usage(requests=1, served=count)}
 
 
 class UsageFileCase(SynchronousTestCase):
@@ -65,10 +66,10 @@ class AddingTests(UsageFileCase):
     def test_sums(self) -> None:
         """Batches add up in every selection of them."""
         key = UsageKey(TODAY, "alice", "", "a")
-        self.file.add({key: Usage(1, 2, 3, 4, 5)}, TODAY)
+        self.file.add({key: Usage(requests=1, pulls=2, served=3, fetched=4, refused=5)}, TODAY)
         self.again()
-        self.file.add({key: Usage(10, 20, 30, 40, 50)}, TODAY)
-        expected = {key: Usage(11, 22, 33, 44, 55)}
+        self.file.add({key: Usage(requests=10, pulls=20, served=30, fetched=40, refused=50)}, TODAY)
+        expected = {key: Usage(requests=11, pulls=22, served=33, fetched=44, refused=55)}
         self.assertEqual(self.ask(), expected)
         self.assertEqual(self.ask(TODAY, TODAY, account="alice", upstream="a"), expected)
         self.assertEqual(self.ask(TODAY, date(2026, 12, 31), by_month=True), expected)
@@ -86,7 +87,10 @@ class AddingTests(UsageFileCase):
             for _ in range(40)
         ]
         keys.append(UsageKey(days[7], NOBODY, AddressClass.PUBLIC, "a"))
-        sums = [(key, Usage(*(chance.randrange(9) for _ in range(5)))) for key in keys * 2]
+        sums = [
+            (key, Usage(**{field.name: chance.randrange(9) for field in fields(Usage)}))
+            for key in keys * 2
+        ]
         for key, usage in sums:
             self.file.add({key: usage}, days[-1])
         for _ in range(60):
@@ -187,7 +191,7 @@ class FaultTests(UsageFileCase):
         self.file.add(served(1), TODAY)
         self.file.close()
         self.limit_pages(2)
-        many = {UsageKey(TODAY, "x" * 200 + str(n), "", "a"): Usage(1) for n in range(500)}
+        many = {UsageKey(TODAY, "x" * 200 + str(n), "", "a"): Usage(requests=1) for n in range(500)}
         with self.assertRaises(OSError):
             self.file.add(many, TODAY)
         self.limit_pages(100_000)

@@ -263,11 +263,11 @@ class Caches:
         self.cache = ConfiguredCache(
             self.upstreams.values(),
             configured.Caches(
-                self.blobs,
-                self.tags,
-                self.listings,
-                lambda digest: self.index.touch(digest, clock.seconds()),
-                lambda *pull: self.pulls.append(pull),
+                blobs=self.blobs,
+                tags=self.tags,
+                listings=self.listings,
+                used=lambda digest: self.index.touch(digest, clock.seconds()),
+                pulled=lambda *pull: self.pulls.append(pull),
             ),
         )
 

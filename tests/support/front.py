@@ -112,16 +112,16 @@ class Front:
                 removals = RemovalHandler(caches.removal)
             realm = TokenHandler(gatekeeper, TokenGiver(setting.access.tokens, self.clock))
         return Distribution(
-            table,
-            {name: each.identity for name, each in caches.upstreams.items()},
-            ManifestHandler(caches.cache, private, PullStarts(self.clock)),
-            BlobHandler(
+            table=table,
+            upstreams={name: each.identity for name, each in caches.upstreams.items()},
+            manifests=ManifestHandler(caches.cache, private, PullStarts(self.clock)),
+            blobs=BlobHandler(
                 caches.cache,
                 make_terms(self.clock, STALL),
                 private,
                 suspicions=Suspicions(caches.store, self.clock),
             ),
-            ListingHandler(caches.cache, table),
+            listings=ListingHandler(caches.cache, table),
             gatekeeper=gatekeeper,
             realm=realm,
             removals=removals,

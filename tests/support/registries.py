@@ -232,7 +232,7 @@ class FakeRegistry:
         digest = self.claims.get(reference, Digest.of(content))
         body = ManifestAnswer(content, media_type, None, credentials)
         return ContentHead(
-            digest, len(content), media_type, credentials, None if self.takes_head else body
+            digest, len(content), media_type, credentials, body=None if self.takes_head else body
         )
 
     def _get_manifest(self, repository: str, reference: str) -> ManifestAnswer:

@@ -119,11 +119,11 @@ class ViewCase(SynchronousTestCase):
         table, cache = RoutingTable.build(names, MAIN).view(), self.front.caches.cached_only
         distribution: Any = self.front.site.dispatch
         view = CachedView(
-            table,
-            {name: each.identity for name, each in self.front.caches.upstreams.items()},
-            ManifestHandler(cache, True),
-            BlobHandler(cache, make_terms(self.front.clock, 60.0), True),
-            ListingHandler(cache, table),
+            table=table,
+            upstreams={name: each.identity for name, each in self.front.caches.upstreams.items()},
+            manifests=ManifestHandler(cache, True),
+            blobs=BlobHandler(cache, make_terms(self.front.clock, 60.0), True),
+            listings=ListingHandler(cache, table),
             removals=RemovalHandler(self.front.caches.removal) if self.may_delete else None,
             gatekeeper=distribution.gatekeeper,
         )

@@ -16,6 +16,7 @@ nothing, elsewhere                  a caller with the role ``none``
 """
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY
 from enum import Enum, IntEnum
 
 from regcache.access.credentials import Asker, Scheme, parse_authorization
@@ -65,6 +66,7 @@ class Caller:
     role: Role
     reach: Reach
     via: str | None = None
+    _: KW_ONLY
     account: str = ""
     expires: float | None = None
     decision: Decision | None = None
@@ -236,4 +238,6 @@ def _of_account(
 ) -> Caller:
     role = Role.ADMIN if decision.is_admin else Role.READ
     name = decision.principal.name
-    return Caller(role, reach, "account", name, expires, decision, session)
+    return Caller(
+        role, reach, "account", account=name, expires=expires, decision=decision, session=session
+    )

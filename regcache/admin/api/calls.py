@@ -6,7 +6,7 @@ come the reading of parameters, openapi.json and the table in docs/api.md.
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from regcache.admin.api.callers import Caller, Reach, Role
@@ -110,6 +110,7 @@ class CallAnswer:
 
     value: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    _: KW_ONLY
     encode: Callable[[Any], bytes] = encode_json
     media_type: str = JSON_TYPE
     version: str = ""

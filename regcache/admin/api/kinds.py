@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from datetime import date
 from typing import Any, Protocol
 
@@ -267,6 +267,7 @@ class Parameter:
     name: str
     kind: ValueKind
     text: str = ""
+    _: KW_ONLY
     required: bool = False
     default: Any = None
 

@@ -1,7 +1,7 @@
 """The calls about seats: accounts with limits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any, Protocol
 
 from regcache.admin.api.callers import Role
@@ -154,6 +154,7 @@ class SeatChange:
 
     name: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    _: KW_ONLY
     make: Sequence[str] = ()
     days: int = CERTIFICATE_DAYS
     key_name: str = ""

@@ -67,7 +67,7 @@ GET_UPSTREAMS = ApiCall(
 CALLS = (GET_UPSTREAMS,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamFacts:
     """What is configured of an upstream, and how it is.
 

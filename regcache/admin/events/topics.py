@@ -6,6 +6,7 @@ of the call of its subject, so both show the same.
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY
 from typing import Any, NamedTuple, Protocol
 
 from regcache.admin.api.callers import Caller
@@ -203,6 +204,7 @@ class ChangedTopic:
     changes: Changes
     ended: int
     changed: int
+    _: KW_ONLY
     every: float = 1.0
 
     async def look(self, caller: Caller) -> list[TopicEvent]:

@@ -92,14 +92,14 @@ class Conditions:
             del self._since[key]
             text = self._told.pop(key, None)
             if text is not None:
-                yield Message(*key, "over", text, now)
+                yield Message(*key, "over", text=text, time=now)
 
     def _begun(self, texts: dict[Key, str], now: float) -> Iterator[Message]:
         for key, text in texts.items():
             since = self._since.setdefault(key, now)
             if key not in self._told and now - since >= HOLD.get(key[0], 0.0):
                 self._told[key] = text
-                yield Message(*key, "begun", text, now)
+                yield Message(*key, "begun", text=text, time=now)
 
     def count(self, damages: Iterable[Occurrence], now: float) -> list[Message]:
         """Compare with the present counts; gives the messages to send."""
@@ -109,5 +109,5 @@ class Conditions:
             if times > before and now - told_at >= PAUSE:
                 self._counted[event, subject] = (times, now)
                 told = text.format(count=times - before)
-                found.append(Message(event, subject, "happened", told, now))
+                found.append(Message(event, subject, "happened", text=told, time=now))
         return found

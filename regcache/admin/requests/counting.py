@@ -257,10 +257,10 @@ def _add_to(table: dict[Any, Sums], key: Any, more: Sums) -> None:
         table[key] = more
         return
     table[key] = Sums(
-        known.served + more.served,
-        known.fetched + more.fetched,
-        known.requests + more.requests,
-        known.hits + more.hits,
-        known.failed + more.failed,
-        known.pulls + more.pulls,
+        served=known.served + more.served,
+        fetched=known.fetched + more.fetched,
+        requests=known.requests + more.requests,
+        hits=known.hits + more.hits,
+        failed=known.failed + more.failed,
+        pulls=known.pulls + more.pulls,
     )

@@ -1,7 +1,7 @@
 """Makes plans of deletions: works out the effect of many removals before they are run."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, replace
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -55,6 +55,7 @@ class PlanSources:
     places: IPlaces
     pins: IPins
     removals: IRemovalIndex
+    _: KW_ONLY
     stored: Callable[[], int]
     partials: "Callable[[float, str], Deferred[PartialSums]]"
     busy: Callable[[], Iterable[tuple[Digest, str]]]

@@ -18,7 +18,7 @@ MOST_BUSY = 1000
 """Contents in use that a sweep names as not evicted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
     """The result of a sweep.
 
@@ -134,7 +134,14 @@ class Sweeper:
             partials = await self.sweep_partials(selection.last_use, selection.upstream)
             progress(freed + partials)
         seconds = self._clock.seconds() - began
-        return Swept(began, seconds, contents, freed, partials, tuple(busy))
+        return Swept(
+            began=began,
+            seconds=seconds,
+            contents=contents,
+            freed=freed,
+            partials=partials,
+            busy=tuple(busy),
+        )
 
     async def _evict(
         self, some: tuple[Candidate, ...], selection: Selection, busy: list[Digest]

@@ -65,8 +65,8 @@ class HistoryTests(HistoryCase):
         """Before the first period nothing is known; without requests there were none."""
         now = int(self.clock.seconds()) // 60 * 60
         self.periods = [
-            CountPeriod(now - 120, Sums(10, 5, 3, 2, 1), 100),
-            CountPeriod(now, Sums(20, 0, 1, 1, 0), None),
+            CountPeriod(now - 120, Sums(served=10, fetched=5, requests=3, hits=2, failed=1), 100),
+            CountPeriod(now, Sums(served=20, requests=1, hits=1), None),
         ]
         told = self.history("?range=1h&upstream=ghcr.io")
         self.assertEqual(self.asked[-1][1], "ghcr.io")
@@ -90,7 +90,10 @@ class TopTests(HistoryCase):
 
     def test_order(self) -> None:
         """What served most is first, as many as asked for."""
-        self.sums = {f"docker.io/r{n}": Sums(n, 1, 4, 3, 0, 2) for n in range(30)}
+        self.sums = {
+            f"docker.io/r{n}": Sums(served=n, fetched=1, requests=4, hits=3, pulls=2)
+            for n in range(30)
+        }
         items = self.top("?limit=2&by=repository")
         self.assertEqual([each["name"] for each in items], ["docker.io/r29", "docker.io/r28"])
         self.assertEqual((items[0]["pulls"], items[0]["hit_ratio"]), (2, 0.75))
@@ -98,7 +101,7 @@ class TopTests(HistoryCase):
 
     def test_nothing(self) -> None:
         """Without requests there is no ratio."""
-        self.sums = {"bob": Sums(1)}
+        self.sums = {"bob": Sums(served=1)}
         (item,) = self.top(f"?by={NameKind.PRINCIPAL}")
         self.assertIsNone(item["hit_ratio"])
 
@@ -110,13 +113,13 @@ class AccountTests(HistoryCase):
 
     def test_account(self) -> None:
         """Sums of all are hidden, so are other accounts and what may not be pulled."""
-        self.periods = [CountPeriod(int(self.clock.seconds()) // 900 * 900, Sums(1), 1)]
+        self.periods = [CountPeriod(int(self.clock.seconds()) // 900 * 900, Sums(served=1), 1)]
         self.assertEqual(set(self.history("", ALICE)["served_bytes"]), {None})
         self.assertEqual(self.asked, [])
         self.assert_problem(self.get("history?upstream=ghcr.io", ALICE), 404, "UNKNOWN_UPSTREAM")
-        self.sums = {"docker.io/library/a": Sums(1), "docker.io/secret": Sums(2)}
+        self.sums = {"docker.io/library/a": Sums(served=1), "docker.io/secret": Sums(served=2)}
         self.assertEqual([each["name"] for each in self.top("", ALICE)], ["docker.io/library/a"])
-        self.sums = {"alice": Sums(1), "bob": Sums(2)}
+        self.sums = {"alice": Sums(served=1), "bob": Sums(served=2)}
         self.assertEqual([each["name"] for each in self.top("?by=principal", ALICE)], ["alice"])
 
 
@@ -125,8 +128,8 @@ class EverythingTests(HistoryCase):
 
     def test_accounts(self) -> None:
         """It sees what was served of everything, and not to whom; administrators see that."""
-        self.sums = {"alice": Sums(1), "bob": Sums(2)}
+        self.sums = {"alice": Sums(served=1), "bob": Sums(served=2)}
         self.assertEqual([each["name"] for each in self.top("?by=principal", ALICE)], ["alice"])
         self.assertEqual(len(self.top("?by=principal", ROOT)), 2)
-        self.sums = {"docker.io/a": Sums(1)}
+        self.sums = {"docker.io/a": Sums(served=1)}
         self.assertEqual(len(self.top("", ALICE)), 1)

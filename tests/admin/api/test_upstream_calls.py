@@ -27,7 +27,14 @@ class UpstreamCase(ApiCase):
         self.stored: UpstreamSums | None = None
         return upstream_routes(
             lambda: [
-                UpstreamFacts(each, ["alias.test"], ["a.example"], 2, 16, stored=self.stored)
+                UpstreamFacts(
+                    health=each,
+                    aliases=["alias.test"],
+                    hosts=["a.example"],
+                    downloads=2,
+                    max_downloads=16,
+                    stored=self.stored,
+                )
                 for each in self.health
             ]
         )
@@ -54,7 +61,9 @@ class UpstreamTests(UpstreamCase):
     def test_answers(self) -> None:
         """How fast it answers, by the hour, and what is stored of it."""
         hours = (*[None] * 22, 0.0501, 1.25)
-        self.health = [UpstreamHealth("a.test", "", None, [url_health()], AnswerFacts(0.07, hours))]
+        self.health = [
+            UpstreamHealth("a.test", "", None, [url_health()], answers=AnswerFacts(0.07, hours))
+        ]
         self.stored = UpstreamSums("a.test", 500, 20, 3)
         (item,) = self.items()
         self.assertEqual(

@@ -23,8 +23,11 @@ from tests.support.api import ALICE, ROOT, ApiCase
 
 TODAY = date(2026, 12, 10)
 ROWS: list[UsageRow] = [
-    (UsageKey(TODAY, "alice", "", "docker.io"), Usage(1, 2, 3, 4, 5)),
-    (UsageKey(TODAY, NOBODY, AddressClass.PRIVATE, ""), Usage(6)),
+    (
+        UsageKey(TODAY, "alice", "", "docker.io"),
+        Usage(requests=1, pulls=2, served=3, fetched=4, refused=5),
+    ),
+    (UsageKey(TODAY, NOBODY, AddressClass.PRIVATE, ""), Usage(requests=6)),
 ]
 
 

@@ -38,8 +38,11 @@ class CountingTests(SynchronousTestCase):
         self.pending(row(is_distribution=False))
         self.fetched["docker.io"] = 600
         batch = self.take()
-        self.assertEqual(batch.upstreams["docker.io"], Sums(1500, 600, 3, 1, 1))
-        self.assertEqual(batch.upstreams[""], Sums(1000, 0, 1, 0, 0))
+        self.assertEqual(
+            batch.upstreams["docker.io"],
+            Sums(served=1500, fetched=600, requests=3, hits=1, failed=1),
+        )
+        self.assertEqual(batch.upstreams[""], Sums(served=1000, requests=1))
         self.fetched["docker.io"] = 700
         self.assertEqual(self.take().upstreams, {"docker.io": Sums(fetched=100)})
 
@@ -52,8 +55,10 @@ class CountingTests(SynchronousTestCase):
         self.pending(row(repository="made/up", outcome="error", status=404, account="bob"))
         self.pending(row(is_distribution=False, account="bob", body_bytes=5))
         names = self.take().names
-        self.assertEqual(names[REPOSITORY], Sums(2000, 1000, 2, 1, 0, 1))
-        self.assertEqual(names[bob], Sums(2005, 0, 2, 1, 0, 1))
+        self.assertEqual(
+            names[REPOSITORY], Sums(served=2000, fetched=1000, requests=2, hits=1, pulls=1)
+        )
+        self.assertEqual(names[bob], Sums(served=2005, requests=2, hits=1, pulls=1))
         self.assertEqual(len(names), 2)
 
     def test_overfilled(self) -> None:

@@ -81,11 +81,11 @@ class CountingTests(UsageCase):
         self.assertEqual(
             self.counting.take(),
             {
-                self.key("alice"): Usage(4, 1, 1060, 57, 1),
-                self.key("bob", upstream=""): Usage(1, 0, 1000, 0, 0),
-                self.key(NOBODY, AddressClass.PUBLIC): Usage(1, 0, 9, 0, 0),
-                self.key(NOBODY, AddressClass.LOCAL): Usage(1, 0, 1000, 0, 0),
-                self.key(NOBODY, AddressClass.PRIVATE): Usage(1, 0, 0, 0, 0),
+                self.key("alice"): Usage(requests=4, pulls=1, served=1060, fetched=57, refused=1),
+                self.key("bob", upstream=""): Usage(requests=1, served=1000),
+                self.key(NOBODY, AddressClass.PUBLIC): Usage(requests=1, served=9),
+                self.key(NOBODY, AddressClass.LOCAL): Usage(requests=1, served=1000),
+                self.key(NOBODY, AddressClass.PRIVATE): Usage(requests=1),
             },
         )
         self.assertEqual(self.counting.take(), {})
@@ -146,7 +146,7 @@ class CountingTests(UsageCase):
         self.fill()
         self.pending(row(account="alice"))
         self.known.clear()
-        self.assertEqual(self.counting.take(), {self.key("alice"): Usage(1, 0, 1000)})
+        self.assertEqual(self.counting.take(), {self.key("alice"): Usage(requests=1, served=1000)})
         self.assertEqual(self.book.used("alice"), ServedTo(1000, 1000))
 
     def test_added(self) -> None:
@@ -157,7 +157,10 @@ class CountingTests(UsageCase):
         self.pending(row(account="carol"))
         self.assertEqual(
             self.counting.take(),
-            {self.key(OTHERS): Usage(1, 0, 1000), self.key("carol"): Usage(1, 0, 1000)},
+            {
+                self.key(OTHERS): Usage(requests=1, served=1000),
+                self.key("carol"): Usage(requests=1, served=1000),
+            },
         )
         self.assertEqual(self.book.used("carol"), ServedTo(1000, 1000))
 
@@ -181,7 +184,9 @@ class CountingTests(UsageCase):
     def test_refused(self) -> None:
         """What was refused before it was a request counts on its day, too."""
         self.pending(refused_record(None, "no request", 400, listener="443", now=NOW))
-        self.assertEqual(self.counting.take(), {self.key(NOBODY, AddressClass.LOCAL, ""): Usage(1)})
+        self.assertEqual(
+            self.counting.take(), {self.key(NOBODY, AddressClass.LOCAL, ""): Usage(requests=1)}
+        )
 
     def test_addresses(self) -> None:
         """Every address, even an invalid one, is of one of three classes."""
@@ -282,7 +287,7 @@ class HistoryTests(UsageCase):
         self.pending(row(account="alice"))
         self.assertEqual(self.served(), 0)
         self.clock.advance(INTERVAL)
-        self.assertEqual(self.rows(), [(self.key("alice"), Usage(1, 0, 1000, 0, 0))])
+        self.assertEqual(self.rows(), [(self.key("alice"), Usage(requests=1, served=1000))])
 
     def test_killed(self) -> None:
         """A process that is killed loses what was not written, and counts nothing twice."""
@@ -347,7 +352,7 @@ class HistoryTests(UsageCase):
         told = [formatEvent(each) for each in logs if each["log_level"] is LogLevel.error]
         self.assertEqual(len(told), 1)
         self.assertIn("'\\ud800'", told[0])
-        self.assertEqual(self.rows(), [(self.key("alice"), Usage(1, 0, 1000, 0, 0))])
+        self.assertEqual(self.rows(), [(self.key("alice"), Usage(requests=1, served=1000))])
 
     def test_unreadable(self) -> None:
         """A file that cannot be read stops nobody; what was in it counts when it can be."""

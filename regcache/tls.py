@@ -97,7 +97,7 @@ class CertificateStore:
         return pair
 
     def _read_or_keep(self, files: CertificateFiles, known: KeyPair | None) -> KeyPair:
-        """What two files hold; while they are renewed, what they held."""
+        """What is in two files; while they are renewed, what was in them before."""
         try:
             return self._read(files)
         except CertificateError:

@@ -35,14 +35,14 @@ def keep_what_takes_a_restart(running: Config, new: Config) -> tuple[Config, lis
         if not isinstance(key.type, Section):
             continue
         was, wanted = getattr(running, name), getattr(new, name)
-        held = {
+        kept = {
             each: getattr(was, each)
             for each, inner in key.type.keys.items()
             if inner.restart and getattr(was, each) != getattr(wanted, each)
         }
-        waiting += [f"{name}.{each}" for each in held]
-        if held:
-            changes: dict[str, Any] = {name: replace(wanted, **held)}
+        waiting += [f"{name}.{each}" for each in kept]
+        if kept:
+            changes: dict[str, Any] = {name: replace(wanted, **kept)}
             new = replace(new, **changes)
     return new, waiting
 

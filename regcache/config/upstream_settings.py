@@ -36,7 +36,7 @@ class UrlSettings:
     """One URL of an upstream, with all that belongs to it alone.
 
     :ivar url: without a slash at the end.
-    :ivar password: with ``password_file``, what the file held when it was loaded.
+    :ivar password: with ``password_file``, what was in the file when it was loaded.
     :ivar token_hosts: as ``host`` or ``host:port``.
     """
 

@@ -64,7 +64,7 @@ class IReader(Interface):
     def pauseProducing() -> None:
         """The client takes nothing for now."""
 
-    def hold() -> None:
+    def pause_for_limit() -> None:
         """As ``pauseProducing``, but because of a limit: no time counts against the client."""
 
     def resumeProducing() -> None:

@@ -23,8 +23,8 @@ given back            the parser's count is lowered; what TLS has to answer is s
                       producer is back, paused as before; after a cut it is aborted
 ====================  ===================  =================================================
 
-Bytes that TLS holds, decrypted or not, are delivered first: the thread and the reactor read from
-the same memory. Without TLS no bytes are held, since each read is delivered whole.
+Bytes that TLS has buffered, decrypted or not, are delivered first: the thread and the reactor read
+from the same memory. Without TLS nothing is buffered, since each read is delivered whole.
 
 Private: the parser of Twisted's HTTP client, its decoder of a body (``_parser``, ``bodyDecoder``,
 ``_IdentityTransferDecoder.contentLength``) and its line buffer (``_buffer``); the producer behind

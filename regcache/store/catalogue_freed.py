@@ -174,15 +174,15 @@ class FreedContents:
         """Whether something outside of the repository needs the bytes of a manifest."""
         if found.key in named:
             return self._others_have(found.key, found.number)
-        held = self._held_by_others(found.key, found.number)
-        return held or self._is_listed(found.key, erased)
+        referred = self._others_refer_to(found.key, found.number)
+        return referred or self._is_listed(found.key, erased)
 
     def _is_listed(self, key: bytes, erased: Collection[int]) -> bool:
         """Whether a stored manifest that stays lists it."""
         rows = self._connection.execute(_LISTERS, (key,))
         return any(number not in erased for (number,) in rows)
 
-    def _held_by_others(self, key: bytes, number: int) -> bool:
+    def _others_refer_to(self, key: bytes, number: int) -> bool:
         return self._asks(_OTHERS_TAG, key, self._number) or self._asks(
             _OTHERS_LINK, number, self._number
         )
@@ -191,7 +191,7 @@ class FreedContents:
         """Whether another repository has it, or something that lists it."""
         level = {key: number}
         for _ in range(MOST_DEEP + 1):
-            if any(self._held_by_others(*each) for each in level.items()):
+            if any(self._others_refer_to(*each) for each in level.items()):
                 return True
             above: dict[bytes, int] = {}
             for each in level:

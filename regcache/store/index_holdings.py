@@ -19,7 +19,7 @@ WITH RECURSIVE above (digest, depth) AS (
 )
 """
 
-HELD = (
+HAS_CONTENT = (
     ABOVE
     + """
 SELECT EXISTS (
@@ -64,7 +64,7 @@ def holds(connection: sqlite3.Connection, content: RepositoryContent) -> bool:
         return False
     begin(connection)
     names = {"repository": number, "digest": digest_key(content.digest)}
-    return bool(connection.execute(HELD, names).fetchone()[0])
+    return bool(connection.execute(HAS_CONTENT, names).fetchone()[0])
 
 
 def number_of(connection: sqlite3.Connection, repository: Repository) -> int | None:

@@ -46,7 +46,7 @@ from regcache.removals import (
     RemovalTarget,
     RemovedKind,
 )
-from regcache.store.index_holdings import HELD, VANISH, begin, number_of
+from regcache.store.index_holdings import HAS_CONTENT, VANISH, begin, number_of
 from regcache.store.index_schema import digest_from_key, digest_key
 from regcache.store.removal_conditions import ContentConditions
 from regcache.store.removal_queue import RemovalQueue
@@ -234,7 +234,7 @@ class _Removing:
                 (self._repository, digest),
             )
             tags = [tag for (tag,) in rows]
-        arrives = target.arriving and self._is_held(digest)
+        arrives = target.arriving and self._has_content(digest)
         return tags, digest if tags or arrives or self._has(digest, target.kind) else None
 
     def _has(self, digest: bytes, kind: RemovedKind) -> bool:
@@ -243,7 +243,7 @@ class _Removing:
         if row is None or row[1] is None:
             return False
         is_manifest = row[2] != ""
-        return is_manifest == (kind is RemovedKind.MANIFEST) and self._is_held(digest)
+        return is_manifest == (kind is RemovedKind.MANIFEST) and self._has_content(digest)
 
     def _drop_tag(self, tag: str) -> None:
         self._connection.execute(
@@ -254,6 +254,6 @@ class _Removing:
     def _row(self, statement: str, *arguments: object) -> Any:
         return self._connection.execute(statement, arguments).fetchone()
 
-    def _is_held(self, digest: bytes) -> bool:
+    def _has_content(self, digest: bytes) -> bool:
         names = {"repository": self._repository, "digest": digest}
-        return bool(self._connection.execute(HELD, names).fetchone()[0])
+        return bool(self._connection.execute(HAS_CONTENT, names).fetchone()[0])

@@ -245,7 +245,7 @@ class _Simulation:
         names = {"content": number, "repository": repository}
         if key in work.ending and self._row_by(f"SELECT {HAS_RIGHT}", names)[0]:
             return True
-        return not self._is_held_above(key, repository)
+        return not self._others_have(key, repository)
 
     def _is_kept(self, repository: int, key: bytes) -> bool:
         """Whether something in a repository keeps content there."""
@@ -301,18 +301,18 @@ class _Simulation:
         if self._row(_PINNED, key):
             return True
         if key == self._work.named:
-            return self._is_held_above(key, self._work.repository)
+            return self._others_have(key, self._work.repository)
         if self._is_kept_by(_STORED_LISTERS, 0, key, lambda one: one not in self._work.gone):
             return True
-        return is_manifest and self._is_held([key], 0)
+        return is_manifest and self._is_referred_to([key], 0)
 
-    def _is_held_above(self, key: bytes, besides: int) -> bool:
+    def _others_have(self, key: bytes, besides: int) -> bool:
         """Whether another repository has the content, or a manifest above it that stays."""
         level, found = [key], {key}
         for _ in range(MOST_DEEP + 1):
             if not level:
                 break
-            if self._is_held(level, besides):
+            if self._is_referred_to(level, besides):
                 return True
             level = self._level_above(level, found)
             found.update(level)
@@ -323,7 +323,7 @@ class _Simulation:
         above = dict.fromkeys(each for (each,) in rows if each not in found)
         return [each for each in above if each not in self._work.gone][:MOST_ABOVE]
 
-    def _is_held(self, keys: Collection[bytes], besides: int) -> bool:
+    def _is_referred_to(self, keys: Collection[bytes], besides: int) -> bool:
         """Whether a repository has one of the contents, by a tag or a link.
 
         :param besides: the repository that does not count.

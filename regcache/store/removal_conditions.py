@@ -11,7 +11,7 @@ from regcache.store.index_holdings import ABOVE
 from regcache.store.index_schema import digest_from_key
 from regcache.store.repository_pins import RepositoryPins
 
-HELD_ELSEWHERE = f"""
+OTHERS_HAVE = f"""
 EXISTS (
     {ABOVE}
     SELECT 1 FROM above a WHERE EXISTS (
@@ -162,7 +162,7 @@ class ContentConditions:
         if self.pins.cover(digest):
             return True
         if named:
-            return self._asks(HELD_ELSEWHERE, digest)
+            return self._asks(OTHERS_HAVE, digest)
         if self._asks(LISTED, digest):
             return True
         return is_manifest and self._asks(LINKED_OR_TAGGED_ELSEWHERE, digest)

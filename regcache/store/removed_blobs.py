@@ -2,8 +2,8 @@
 
 A blob lists nothing, so what happens to one of them is no matter for another. A few statements do
 for all of them what :mod:`regcache.store.index_removal` does for manifests one by one: with
-thousands of layers, which a manifest may list, each statement for each layer held the index's
-thread for most of a second. Of very many, that is done without triggers, too.
+thousands of layers, which a manifest may list, each statement for each layer kept the
+index's thread busy for most of a second. Of very many, that is done without triggers, too.
 """
 
 import sqlite3

@@ -81,7 +81,7 @@ class FakeReader:
         self.calls.append("pause")
         self.paused = True
 
-    def hold(self) -> None:
+    def pause_for_limit(self) -> None:
         """Note it."""
         self.calls.append("hold")
         self.paused = True

@@ -142,7 +142,7 @@ class Reader:
         """The client takes nothing for now."""
         self._paused = True
 
-    def hold(self) -> None:
+    def pause_for_limit(self) -> None:
         """The client is sent nothing for now, because of a limit."""
         self._paused = True
 

@@ -10,8 +10,8 @@ state      meaning
 =========  ==========================================================================
 waiting    the body waits until the answer's head is sent (``begin``)
 flowing    chunks are hashed and passed on, except for what is withheld
-held       the client takes nothing; time counts against it, see :class:`ClientPace`, unless
-           a limit holds it up
+paused     the client takes nothing; time counts against it, see :class:`ClientPace`, unless
+           a limit is what it waits for
 ended      the digest was right and everything was sent, or the answer was aborted
 =========  ==========================================================================
 """
@@ -173,7 +173,7 @@ class Relay:
             self._pace.wait()
             self._body.pause()
 
-    def hold(self) -> None:
+    def pause_for_limit(self) -> None:
         """The client is sent nothing for now, because of a limit."""
         if not self._over:
             self._pace.go_on()

@@ -2,24 +2,24 @@
 
 It is placed between a reader and the sender of its bytes; neither of them knows about it. Answers
 without a limit have none. Stretches of a file are cut to what may be sent; pieces that were
-already read are held back.
+already read wait here.
 
 =========  ==========================  ===================================================
 state      event                       what holds afterwards
 =========  ==========================  ===================================================
 flowing    bytes, fewer than may be    flowing: they are passed on
            sent
-flowing    more bytes                  waiting: the rest is held back, and the reader pauses
+flowing    more bytes                  waiting: the rest waits here, and the reader pauses
 flowing    a stretch of the file       flowing: as much of it as may be sent is sent
 flowing    the same, and nothing may   waiting: it begins later; the reader sees no difference
            be sent
-waiting    something may be sent       flowing: held bytes are sent first, then the reader goes
-                                       on
-waiting    bytes nevertheless          waiting: they are held back, too
+waiting    something may be sent       flowing: what waits here is sent first, then the reader
+                                       goes on
+waiting    bytes nevertheless          waiting: they wait here, too
 waiting    the end of the range        waiting: it is reported after the last byte
 any        the client takes nothing    the same, and full: nothing is passed on but a stretch,
                                        and the reader pauses
-any        the client leaves, or the   over: held bytes are dropped, and the allowance ends
+any        the client leaves, or the   over: what waits here is dropped, and the allowance ends
            content breaks
 =========  ==========================  ===================================================
 
@@ -47,7 +47,7 @@ class PacedReader:
         self._reader = reader
         self._allowance = allowance
         self._sink: IReaderSink | None = None
-        self._held: deque[bytes | memoryview] = deque()
+        self._unsent: deque[bytes | memoryview] = deque()
         self._stretch: Callable[[], object] | None = None
         self._full = False
         self._reads = False
@@ -65,8 +65,8 @@ class PacedReader:
 
     @property
     def waits_for(self) -> Wait:
-        """The limit, where something is held back; else whom the reader waits for."""
-        if self._held or self._stretch is not None:
+        """The limit, where something waits here; else whom the reader waits for."""
+        if self._unsent or self._stretch is not None:
             return Wait.LIMIT
         waits: Wait = self._reader.waits_for
         return waits
@@ -93,7 +93,7 @@ class PacedReader:
         """The client has left, or has everything. Idempotent."""
         if not self._over:
             self._over = True
-            self._held.clear()
+            self._unsent.clear()
             self._sink = self._stretch = None
             self._allowance.end()
         self._reader.leave()
@@ -107,7 +107,7 @@ class PacedReader:
         self._full = True
         self._reader.pauseProducing()
 
-    def hold(self) -> None:
+    def pause_for_limit(self) -> None:
         """Pause because of another limit."""
         self.pauseProducing()
 
@@ -123,10 +123,10 @@ class PacedReader:
     # As the sender of a reader
 
     def write(self, data: bytes) -> None:
-        """Pass on what may be sent, and hold back the rest."""
+        """Pass on what may be sent, and keep the rest."""
         if self._over:
             return
-        self._held.append(data)
+        self._unsent.append(data)
         self._flush(resume=False)
 
     def send_file(
@@ -146,12 +146,12 @@ class PacedReader:
         return True
 
     def range_ended(self) -> None:
-        """All bytes of the range were passed on, or are held back."""
+        """All bytes of the range were passed on, or wait here."""
         self._ended = True
         self._flush(resume=False)
 
     def broken(self, reason: str) -> None:
-        """No more bytes will come: drop the held ones, too."""
+        """No more bytes will come: drop those that wait here, too."""
         sink = self._sink
         self.leave()
         if sink is not None:
@@ -184,7 +184,7 @@ class PacedReader:
             self._flush()
 
     def _flush(self, resume: bool = True) -> None:
-        """Pass on held bytes, as many as may be sent; if all are, let the reader go on.
+        """Pass on bytes that wait here, as many as may be sent; if all are, let the reader go on.
 
         :param resume: the reader may have been paused.
         """
@@ -192,13 +192,13 @@ class PacedReader:
             return
         self._flushing = True
         try:
-            while self._held and not self._full and self._allowance.ask(self._go_on):
+            while self._unsent and not self._full and self._allowance.ask(self._go_on):
                 self._pass_on()
         finally:
             self._flushing = False
         if self._over:
             return
-        if self._held:
+        if self._unsent:
             self._stop_reader()
         elif self._ended:
             self._end_range()
@@ -209,14 +209,14 @@ class PacedReader:
         if self._full:
             self._reader.pauseProducing()
         else:
-            self._reader.hold()
+            self._reader.pause_for_limit()
 
     def _pass_on(self) -> None:
         assert self._sink is not None
-        data, left = self._held.popleft(), self._allowance.left
+        data, left = self._unsent.popleft(), self._allowance.left
         if len(data) > left:
             view = memoryview(data)
-            self._held.appendleft(view[left:])
+            self._unsent.appendleft(view[left:])
             data = view[:left]
         self._allowance.spend(len(data))
         self._sink.write(data if isinstance(data, bytes) else bytes(data))

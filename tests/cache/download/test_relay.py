@@ -193,13 +193,13 @@ class RelayTests(SynchronousTestCase):
         relay = self.relay()
         relay.begin(0, 200 * KIB, self.sink)
         relay.pauseProducing()
-        relay.hold()
+        relay.pause_for_limit()
         self.clock.advance(10 * WINDOW)
         self.assertIsNone(self.sink.reason)
         relay.resumeProducing()
         self.run_through()
         self.assertEqual((bytes(self.sink.data), self.sink.ended), (self.content, True))
-        relay.hold()
+        relay.pause_for_limit()
 
     def test_slow_upstream(self) -> None:
         """For how long the client waits for the upstream is no matter."""

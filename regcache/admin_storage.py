@@ -85,7 +85,7 @@ class StorageSources:
         return Planner(engine.reactor, sources, engine.sweeper, engine.removal)
 
     def _busy(self) -> Iterator[tuple[Digest, str]]:
-        """What stays because somebody uses it at this moment."""
+        """What stays because it is in use at this moment."""
         for digest in self._engine.store.reading():
             yield digest, "open"
         for each in self._engine.downloads.progress():
@@ -95,7 +95,7 @@ class StorageSources:
         return self._current.in_force.upstreams
 
     def disk(self) -> DiskFacts:
-        """How full the disk is, as far as that is known without asking anybody."""
+        """How full the disk is, as far as that is known already."""
         engine = self._engine
         ledger, evictor = engine.ledger, engine.evictor
         sums, limit = self._sums.latest, ledger.max_size() or None

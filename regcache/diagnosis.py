@@ -55,7 +55,7 @@ class Diagnosis:
         self._looks: Flights[Sequence[Finding]] = Flights(engine.reactor, most_left=0)
 
     async def examine(self, asks: bool) -> Sequence[Finding]:
-        """Look at all of it; who asks meanwhile gets the same.
+        """Look at all of it; callers meanwhile get the same result.
 
         :param asks: the upstreams, too.
         """
@@ -104,7 +104,7 @@ class Diagnosis:
         ]
 
     def _answers(self, endpoint: str) -> "Deferred[bool | None]":
-        """Whether somebody takes connections there; None where it cannot be tried."""
+        """Whether connections are accepted there; None where it cannot be tried."""
         address = tcp_address(endpoint)
         if address is None:
             return Deferred.fromCoroutine(_not_tried())

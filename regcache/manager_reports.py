@@ -45,7 +45,7 @@ class _State(Enum):
 class ManagerReports(Service):
     """The reports of one process.
 
-    :param watchdog: seconds, within which a report has to come; None where nobody looks.
+    :param watchdog: seconds, within which a report has to come; None without one.
     :param status: a line that says how the daemon is; cheap.
     """
 

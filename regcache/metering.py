@@ -22,7 +22,7 @@ class Metering:
 
     :ivar days: of local time.
     :ivar book: how much accounts were served.
-    :ivar gate: refuses who has used up a quota.
+    :ivar gate: refuses principals that have used up a quota.
     :ivar pulls: tells which requests begin a pull.
     :ivar accounts: tells the metrics.
     """

@@ -30,7 +30,7 @@ from regcache.timings import join_timings, shared_timings
 Result = TypeVar("Result")
 Begin = Callable[[], Coroutine[Any, Any, Result]]
 
-#: Pieces of work that nobody waits for any more and that go on all the same.
+#: Pieces of work that go on although they have no waiter any more.
 MOST_LEFT = 1000
 
 
@@ -150,7 +150,7 @@ class Flights(Generic[Result]):
         flight.watch(self._clock, limit, missed)
         end = flight.started_at + limit
         seconds = (end if by is None else min(end, by)) - self._clock.seconds()
-        # If the clock was set back, nobody must wait longer because of that.
+        # If the clock was set back, no caller must wait longer because of that.
         return self._limit(waiter, min(seconds, limit))
 
     def _limit(self, waiter: "Deferred[Result]", seconds: float) -> "Deferred[Result]":

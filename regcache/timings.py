@@ -59,7 +59,7 @@ class FetchEvent(NamedTuple):
 class FetchTimings:
     """The record.
 
-    :ivar asked_by: the account or address of who asked; "" where nobody did, or it is not known.
+    :ivar asked_by: the account or address that asked; "" where none did, or it is not known.
     :ivar events: in their order.
     :ivar seconds: gives the time (clock seconds).
     """
@@ -179,7 +179,7 @@ def measured(name: str, host: str) -> Iterator[None]:
 def _reset(token: "Token[FetchTimings | None]") -> None:
     """Have the record again that was there before.
 
-    The garbage collector ends coroutines that nobody waits for any more, in the context of the code
+    The garbage collector ends coroutines that have no waiter any more, in the context of the code
     that runs at that moment. Nothing was set there, and the coroutine's own context is gone.
     """
     with suppress(ValueError):  # the token is of another context

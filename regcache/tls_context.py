@@ -171,7 +171,7 @@ def _use(context: Any, pair: KeyPair) -> None:
 
 
 def _ask_for_certificates(context: Any, issuers: Sequence[x509.Certificate]) -> None:
-    """Ask clients for a certificate. Who has none goes on; a wrong one ends the handshake.
+    """Ask clients for a certificate. A client without one goes on; a wrong one ends the handshake.
 
     The issuers are not named to clients: those that see none of theirs among them would show
     nothing, and nobody would learn why. An issuer need not be a root. A session that is resumed

@@ -17,7 +17,7 @@ NOBODY, OTHERS = "anonymous", "*"
 
 
 class AddressClass:
-    """What is kept of the address of who has no account: there are few of these."""
+    """What is kept of the address of a client without an account: there are few of these."""
 
     LOCAL, PRIVATE, PUBLIC = "local", "private", "public"
 
@@ -29,8 +29,8 @@ class UsageKey(NamedTuple):
     """What is added up by itself.
 
     :ivar day: of local time, on which the answers ended.
-    :ivar account: :data:`NOBODY` for who has none.
-    :ivar address_class: of who has none; "" for accounts.
+    :ivar account: :data:`NOBODY` for clients without one.
+    :ivar address_class: of clients without an account; "" for accounts.
     :ivar upstream: the configured name; "" for what concerns none, such as logins.
     """
 

@@ -43,7 +43,7 @@ class Access:
     """Decides who asks and what that one may do.
 
     :param external: of ``access.token``; None without it.
-    :param knocking: the addresses that are seats; None where nobody may knock.
+    :param knocking: the addresses that are seats; None where no address may knock.
     :ivar accounts: all of them, and what proves to be one.
     :ivar decisions: makes them of proofs.
     :ivar tokens: our own.

@@ -36,7 +36,7 @@ KEY_PREFIX = b"rc_"
 
 
 class ProofKind(Enum):
-    """By what somebody is known as an account; each is a part of the marks of its kind."""
+    """By what an account is known; each is a part of the marks of its kind."""
 
     PASSWORD = "password"
     KEY = "key"
@@ -53,7 +53,7 @@ _WEAK = frozenset({ProofKind.HOST, ProofKind.KNOCK})
 
 @dataclass(frozen=True, slots=True)
 class AccountProof:
-    """What shows that somebody is an account.
+    """What shows that a client is an account.
 
     :ivar mark: by what it is known elsewhere; no secret can be found from it.
     :ivar until: its own end (Unix seconds).

@@ -13,7 +13,7 @@ LONGEST = 24 * 1024
 
 
 class Scheme(Enum):
-    """How somebody authenticates."""
+    """How a client authenticates."""
 
     NONE = "none"
     BASIC = "basic"

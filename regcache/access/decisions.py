@@ -38,7 +38,7 @@ class Knocking:
     client_address: Callable[[str | None], str | None] = lambda address: address
 
     def find(self, address: str | None) -> Knock | None:
-        """What is known of an address; None if nobody knocked there, or it is over."""
+        """What is known of an address; None if no seat knocked there, or it is over."""
         own = self.client_address(address)
         return None if own is None else self.knocks.find(own)
 
@@ -46,7 +46,7 @@ class Knocking:
 class Decisions:
     """Makes decisions by the rules and the limits of seats.
 
-    :param knocking: the addresses that are seats; None where nobody may knock.
+    :param knocking: the addresses that are seats; None where no address may knock.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Decisions:
         return here if here is not None and here.mark == mark else None
 
     def anonymous(self, address: str | None, *, until: float = math.inf) -> Decision:
-        """The decision for nobody in particular at an address."""
+        """The decision for an anonymous client at an address."""
         principal = Principal(PrincipalKind.ANONYMOUS, "", address)
         latest = min(self._clock.seconds() + LONGEST_DECISION, until)
         return Decision(principal, self.rules.granted("", address), latest)

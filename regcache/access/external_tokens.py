@@ -109,7 +109,7 @@ class ExternalTokens:
 
 
 def _account(subject: object) -> str:
-    """The account; "" for a token of nobody in particular.
+    """The account; "" for a token without one.
 
     :raises ValueError: for what no account of ours may be called: rules, logs and files have it.
     """

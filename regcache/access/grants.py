@@ -12,7 +12,7 @@ Network = IPv4Network | IPv6Network
 
 
 class Action(Enum):
-    """What somebody may do."""
+    """What a client may do."""
 
     PULL = "pull"
     DELETE = "delete"
@@ -71,9 +71,9 @@ class Rule:
     networks: tuple[Network, ...] = ()
 
     def holds(self, account: str, address: IPv4Address | IPv6Address | None) -> bool:
-        """Whether the rule is for somebody.
+        """Whether the rule is for a client.
 
-        :param account: a name; "" for who has none.
+        :param account: a name; "" for an anonymous client.
         :param address: None where there is none, as on a unix socket: no network has it.
         """
         named = account in self.accounts or EVERY_ACCOUNT in self.accounts
@@ -134,9 +134,9 @@ class Rules:
         return frozenset(self._names.get(each, each) for each in names)
 
     def granted(self, account: str, address: str | None) -> tuple[Grant, ...]:
-        """What somebody may do.
+        """What a client may do.
 
-        :param account: a name whose proof was right; "" for who has none.
+        :param account: a name whose proof was right; "" for an anonymous client.
         :param address: textual; None where there is none.
         """
         if account and account in self._admins:

@@ -59,7 +59,7 @@ class Knocks:
         self._any = False
 
     def find(self, address: str) -> Knock | None:
-        """What is known of an address; None if nobody knocked there, or it is over."""
+        """What is known of an address; None if no seat knocked there, or it is over."""
         if not self._any:
             return None
         found: Knock | None = self._entries.get(_KNOCK, source(address))

@@ -36,7 +36,7 @@ class BadTokenError(Exception):
 class TokenClaims:
     """What a token says.
 
-    :ivar account: "" for a token of who has none.
+    :ivar account: "" for a token of an anonymous client.
     :ivar mark: of the account's proof when the token was made.
     :ivar host: that it is good for, with the port.
     :ivar until: of a token that is to be made, the end of its proof; of one that was read, its own

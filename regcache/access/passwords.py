@@ -13,7 +13,7 @@ unknown                     a check; the outcome is remembered if the file is st
 
 A name that no account has is checked against hashes that nothing matches, which takes as long as
 real ones: as many as any account has. What is remembered is a keyed hash of name, password and
-stored hashes: nobody can tell the password from it, and with other hashes it is not found any more.
+stored hashes: the password cannot be told from it, and with other hashes it is not found any more.
 So where a file changes, only those have to be checked again whose passwords have.
 """
 
@@ -127,7 +127,7 @@ class Passwords:
         return right
 
     def fingerprint(self, name: str, password: bytes) -> bytes:
-        """Tells logins apart: a keyed hash, from which nobody learns the password."""
+        """Tells logins apart: a keyed hash, which does not show the password."""
         parts = (name.encode(), password, *self._accounts.get(name, ()))
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._key, text, "sha256")

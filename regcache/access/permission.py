@@ -50,7 +50,7 @@ class Situation:
 class Permission:
     """Compares decisions with what is asked.
 
-    :param has_accounts: whether anybody can log in at all.
+    :param has_accounts: whether there are accounts that can log in.
     :param used_as_anonymous: told of wrong credentials that were passed over.
     :param refused: told of those that are to be answered 401; it may raise another refusal.
     """
@@ -127,7 +127,7 @@ class Permission:
         raise self._no_operator(decision)
 
     def check_view(self, decision: Decision, action: Action, wanted: Wanted | None) -> None:
-        """Admit somebody to the view of all that is cached; a token counts for its scopes.
+        """Admit a client to the view of all that is cached; a token counts for its scopes.
 
         :param wanted: None if no repository is asked for.
         :raises UnauthorizedError: with a challenge for Basic.

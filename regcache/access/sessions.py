@@ -1,6 +1,6 @@
 """Sessions of the web UI, and the links that begin one without a password.
 
-Tokens are kept hashed: who reads the memory of the table cannot use them.
+Tokens are kept hashed: they cannot be used by a reader of the table's memory.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ LIMITS = {_SESSION: 5000, _LINK: 100}
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The session of somebody who has logged in.
+    """The session of an account that has logged in.
 
     :ivar account: "" where a one-time link was opened.
     :ivar mark: of the account's proof at that time: the session ends with it.

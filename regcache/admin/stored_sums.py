@@ -1,4 +1,4 @@
-"""Sums over all that is stored: added up anew when they are old and somebody looks.
+"""Sums over all that is stored: added up anew when they are asked for and old.
 
 A request gets the sums that were added up last, and does not wait for new ones. Only after a start
 there are none for a moment. The longer it takes to add up, the longer the pause after it.

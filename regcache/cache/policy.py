@@ -34,9 +34,9 @@ class Policy:
         of any age.
     :ivar keep_missing: whether a cached tag is still served when the upstream has it no more.
     :ivar image_size: how large an image may be whose blobs are given (bytes); None: any size.
-    :ivar tells_apart: who asks may pull some repositories, and others not. Then bytes that an
-        upstream gives to anybody need a proof, too, in a repository that did not bring them: by a
-        digest alone nobody gets here what is in a repository that one may not pull.
+    :ivar tells_apart: a client may pull some repositories, and others not. Then public bytes need
+        a proof, too, in a repository that did not bring them: a digest alone must not give a client
+        what is in a repository that it may not pull.
     """
 
     tag_ttls: Sequence[TagTtl] = (TagTtl("*", 300.0),)

@@ -32,7 +32,7 @@ from regcache.light_dataclass import dataclass
 from regcache.manifest_body import MOST_BYTES, InvalidManifestError, parse_manifest
 from regcache.parsing import Parser
 
-#: Manifests of one repository that are looked into for one who asks for it.
+#: Manifests of one repository that are looked into for one request.
 MOST_DESCRIBED = 32
 #: The largest configuration that is looked into (bytes); real ones have some KiB.
 LARGEST_CONFIG = 4 * 1024 * 1024

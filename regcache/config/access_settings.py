@@ -168,7 +168,7 @@ class AccessSettings:
 
     @property
     def tells_apart(self) -> bool:
-        """Whether somebody may pull some repositories, and others not."""
+        """Whether a client may pull some repositories, and others not."""
         return self.token is not None or any(
             rule.upstreams or rule.repositories for rule in self.rules
         )

@@ -2,7 +2,7 @@
 
 KeyPath = tuple[str | int, ...]
 
-#: More lines than anybody reads; the rest are counted only.
+#: Lines that are shown. More than these are not read; the rest are counted only.
 MAXIMUM_LINES = 500
 
 

@@ -68,7 +68,7 @@ def parse_seats(text: str, path: str) -> Seats:
 
 
 def parse_anew(text: str, path: str) -> Seats:
-    """The same of a text that nobody will ask for again: those that are known stay known."""
+    """The same of a text that will not be asked for again: those that are known stay known."""
     problems = Problems(path)
     context = Context(problems, _AsItIs(), "/")
     root = parse_document(text, problems, most_values=MOST_VALUES)

@@ -1,4 +1,4 @@
-"""Changes one seat in the text of its file, and leaves everything else as somebody wrote it.
+"""Changes one seat in the text of its file, and leaves everything else as it was written.
 
 ========================================  =====================================================
 what is changed                           what becomes of the text around it

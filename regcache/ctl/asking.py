@@ -113,7 +113,7 @@ def _login(options: argparse.Namespace, address: DaemonAddress) -> tuple[str, st
     """The account and password that are shown; None for none.
 
     :raises NoLoginError: if that cannot be.
-    :raises NoPasswordError: if somebody was asked for it in vain.
+    :raises NoPasswordError: if it was asked for in vain.
     """
     if (options.user or options.link) and not address.url:
         raise NoLoginError("--user and --link are for --url")

@@ -32,7 +32,7 @@ class GuideWish:
 
     :ivar host: as clients reach the cache; "" for what is configured.
     :ivar upstreams: the only ones; none for all.
-    :ivar seat: whose clients they are; "" for nobody's.
+    :ivar seat: whose clients they are; "" for those of no seat.
     """
 
     host: str = ""

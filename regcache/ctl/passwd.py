@@ -26,7 +26,7 @@ from regcache.whole_file import (
 COST = 10
 #: Where a password is taken from.
 _WHERE = "it is one line of standard input, or asked for on a terminal"
-#: Seconds after which somebody who does not know that is told.
+#: Seconds after which a person at a terminal is told so.
 _SOON = 1.0
 _AT_ONCE = 4096
 #: Stands for a hash while a name is checked.
@@ -132,7 +132,7 @@ def _read() -> bytes:
 
 
 def _wait_for_input() -> None:
-    """Where nothing comes, say so: somebody may sit there."""
+    """Where nothing comes, say so: a person may be waiting there."""
     with contextlib.suppress(OSError, ValueError):  # not all can be waited for
         if not select.select([sys.stdin], [], [], _SOON)[0]:
             print(f"waiting for the password: {_WHERE}", file=sys.stderr, flush=True)
@@ -225,7 +225,7 @@ def _replace(path: str, content: bytes, status: os.stat_result | None) -> None:
 
 
 def _keep_owner(path: str, descriptor: int, status: os.stat_result) -> None:
-    """:raises PasswdError: if the new file would belong to somebody else."""
+    """:raises PasswdError: if the new file would belong to another user."""
     made = os.fstat(descriptor)
     if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
         try:

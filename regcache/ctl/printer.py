@@ -31,7 +31,7 @@ class Printer:
 
     :param as_json: print the answers of the API as they are.
     :param answers: where answers to questions are read.
-    :ivar is_terminal: somebody looks at it.
+    :ivar is_terminal: it is a terminal, which a person looks at.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Printer:
         self._write(harmless(text))
 
     def line_now(self, text: str) -> None:
-        """Print a line that somebody waits for, even behind a pipe."""
+        """Print a line at once, even into a pipe."""
         self.line(text)
         self.flush()
 
     def row_now(self, cells: Sequence[str]) -> None:
-        """Print a row that somebody waits for: below others on a terminal, elsewhere with tabs."""
+        """Print a row at once: below others on a terminal, elsewhere with tabs."""
         self.line_now("  ".join(cells) if self.is_terminal else _tabbed(cells))
 
     def flush(self) -> None:
@@ -107,7 +107,7 @@ class Printer:
 
     @property
     def can_ask(self) -> bool:
-        """Whether there is somebody who reads what is printed, and can answer."""
+        """Whether a person reads what is printed, and can answer."""
         return self.is_terminal and not self.as_json and self._answers.isatty()
 
     def ask(self, question: str) -> bool:

@@ -17,7 +17,7 @@ _NOTICED = 0.2
 
 
 class NoPasswordError(Exception):
-    """Somebody was asked for a password, and called it off."""
+    """The person who was asked for a password called it off."""
 
 
 @contextmanager

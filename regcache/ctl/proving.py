@@ -96,7 +96,7 @@ def _context(file: str | None) -> ssl.SSLContext:
 
 
 def _shown(options: argparse.Namespace) -> ssl.SSLContext:
-    """What the cache is shown, and nobody else."""
+    """What the cache is shown, and no other host."""
     context = _context(options.ca)
     if bool(options.cert) != bool(options.key):
         raise ValueError("--cert and --key belong together")

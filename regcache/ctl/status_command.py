@@ -75,7 +75,7 @@ def sentence(notice: Mapping[str, Any]) -> str:
 
 
 def upstreams_sentence(upstreams: Sequence[Mapping[str, Any]]) -> str:
-    """What is known of the upstreams: how they answered when somebody asked them last.
+    """What is known of the upstreams: how they answered when they were asked last.
 
     :param upstreams: as the API tells of them.
     """

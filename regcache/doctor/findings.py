@@ -45,7 +45,7 @@ def ok(check: str, text: str) -> Finding:
 
 
 def look(check: str, text: str, fix: str = "") -> Finding:
-    """It works, or may; somebody should look."""
+    """It works, or may; a look at it is advisable."""
     return Finding(check, Level.LOOK, text, fix)
 
 

@@ -26,7 +26,7 @@ from regcache.images import (
 
 
 class ICatalogueIndex(Interface):
-    """Readings of the index for those who look. Nobody who pulls waits for them.
+    """Readings of the index for operators. Pulls do not wait for them.
 
     They fail with an OSError if the index cannot be read, or too many wait for it.
     """

@@ -43,7 +43,7 @@ class IReaderSink(Interface):
 class IReader(Interface):
     """Reads a complete or growing file for one answer. It is an IPushProducer, too."""
 
-    size: int | None = Attribute("Bytes of the whole content, or None while nobody knows.")
+    size: int | None = Attribute("Bytes of the whole content, or None while it is not known.")
     waits_for: Wait = Attribute("Who it waits for, where its client would take more.")
 
     def ready() -> "Deferred[None]":

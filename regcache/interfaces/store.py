@@ -19,7 +19,7 @@ class IContentFile(Interface):
     """An open file of content. Of a growing one, the bytes that are present can be read."""
 
     digest: Digest = Attribute("The digest that names the content.")
-    size: int | None = Attribute("The whole size in bytes, or None while nobody knows it.")
+    size: int | None = Attribute("The whole size in bytes, or None while it is not known.")
 
     def read(offset: int, length: int) -> "Deferred[bytes]":
         """Read up to ``length`` bytes in the pool. Fails with OSError."""

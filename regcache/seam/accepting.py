@@ -50,7 +50,7 @@ def _accept_few(
 
 
 class _Accepting:
-    """A listening socket, behind which nobody seems to wait where there is no room.
+    """A listening socket that seems to have no client waiting where there is no room.
 
     :ivar fault: why the last connection could not be accepted.
     """

@@ -29,7 +29,7 @@ def write_now(transport: Any, data: bytes) -> None:
             or transport.disconnecting
             or transport.dataBuffer
             or transport._tempDataBuffer
-            or "doWrite" in vars(transport)  # somebody else writes to the socket now
+            or "doWrite" in vars(transport)  # another writer has taken over the socket
         )
     ):
         sent = transport.writeSomeData(data)

@@ -6,7 +6,7 @@ Private: what the channel has read (``_command``, ``_path``, ``_version``, ``_tr
 documentation are extended: ``allHeadersReceived``, ``allContentReceived`` and
 ``_respondToBadRequestAndDisconnect``.
 
-Why: Twisted reads every body before anybody is asked, answers pipelined requests without
+Why: Twisted reads every body before the request is looked at, answers pipelined requests without
 waiting for the client to take the answers, and parses some requests in another way than other
 servers do.
 

@@ -50,7 +50,7 @@ class WriteTakeover:
 
     @property
     def lasts(self) -> bool:
-        """Whether nobody took it back: an aborted transport puts something of its own there."""
+        """Whether it is still in place: an aborted transport puts something of its own there."""
         write = self._write
         return write is not None and bool(vars(self._transport).get("doWrite") == write)
 

@@ -178,7 +178,7 @@ class BlobStore:
         return self._partials.sums(before, upstream)
 
     def reading(self) -> Iterator[Digest]:
-        """The digests of contents that somebody reads, or is opening."""
+        """The digests of contents that are being read or opened."""
         return iter(self._contents)
 
     def changing(self) -> Iterator[Digest]:

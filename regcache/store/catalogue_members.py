@@ -2,7 +2,7 @@
 
 An index names the platforms of its manifests. A manifest that no index lists says nothing of its
 platform: its configuration does. That of an index from an earlier version is not recorded either.
-Both are read later, once somebody asks for them (:func:`find_undescribed`).
+Both are read later, once they are asked for (:func:`find_undescribed`).
 """
 
 import sqlite3

@@ -19,7 +19,7 @@ from regcache.store.identities import find_names
 from regcache.store.index_pulls import series
 
 MOST_LOOKED_AT = 20_000
-"""Rows that one page looks at for somebody who sees few of them. The next page goes on there."""
+"""Rows that one page looks at for a caller who sees few of them. The next page goes on there."""
 
 _COLUMNS = {
     "name": "r.upstream || '/' || r.name",

@@ -2,7 +2,7 @@
 
 ``members`` and ``described`` keep what manifests and configurations say of platforms. ``summaries``
 has a row for each repository, so that lists of all repositories need no walk; a row is made anew
-when somebody asks (:mod:`regcache.store.catalogue_summaries`). Triggers only note for which
+when they are asked for (:mod:`regcache.store.catalogue_summaries`). Triggers only note for which
 repositories that is due (``outdated``):
 
 ============================  ====================================================================

@@ -32,7 +32,7 @@ class ChecksIndex:
         return self._thread.read(index_checks.images_with, digest)
 
     def adopt(self, digest: Digest, size: int, now: float) -> "Deferred[None]":
-        """Note verified content that was found, without a right to anybody."""
+        """Note verified content that was found; no repository gets a right to it."""
         return self._thread.write(index_checks.adopt, digest, size, now)
 
     def stored_bytes(self, upstream: UpstreamIdentity | None = None) -> "Deferred[int]":

@@ -206,11 +206,11 @@ class ContentLookUp:
         return None
 
     def __iter__(self) -> Iterator[Digest]:
-        """What somebody reads, or is opening."""
+        """What is being read or opened."""
         return iter(self._open)
 
     def __contains__(self, digest: Digest) -> bool:
-        """Whether somebody reads it, or is opening it."""
+        """Whether it is being read or opened."""
         return digest in self._open
 
     def forget(self, digest: Digest) -> None:

@@ -77,7 +77,7 @@ def leaving_between(connection: sqlite3.Connection, first: Digest, last: Digest)
 
 
 def adopt(connection: sqlite3.Connection, digest: Digest, size: int, now: float) -> None:
-    """Note verified content that was found, without a right to anybody.
+    """Note verified content that was found; no repository gets a right to it.
 
     What is known by now stays as it is, and what is about to be removed is none of ours.
     """

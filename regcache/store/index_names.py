@@ -38,7 +38,7 @@ MOST_CANDIDATES = 16
 """Manifests of one repository, by tag and without, among which the latest are looked for."""
 
 MOST_VERDICTS = 250_000
-"""Verdicts that are kept, the latest asked. Anybody can make up names that get one."""
+"""Verdicts that are kept, the latest asked. Clients can make up names that get one."""
 
 _LARGEST_SIZE = 2**63 - 1
 

@@ -61,7 +61,8 @@ def connect(path: str, create: bool, immutable: bool = False) -> sqlite3.Connect
 def empty_log(connection: sqlite3.Connection) -> None:
     """Put what was written into the file itself, as far as can be, so that the log begins anew.
 
-    On a full disk changes have room then: where former ones were in the log. Nobody is waited for.
+    On a full disk changes have room then: where former ones were in the log. It waits for no
+    reader of the index.
     """
     with suppress(sqlite3.Error):  # the file may need more room; then all is as before
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -91,7 +92,7 @@ def open_index(path: str, migrations: Sequence[str]) -> sqlite3.Connection:
 
 
 def _restrict(path: str) -> None:
-    """Let nobody else read what an earlier version has begun."""
+    """Let no other user read what an earlier version has begun."""
     for each in (path, f"{path}-wal", f"{path}-shm", f"{path}-journal", f"{path}.backup"):
         with suppress(OSError):
             if os.stat(each).st_mode & 0o077:

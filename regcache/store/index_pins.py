@@ -3,7 +3,7 @@
 The table ``pinned`` has every digest that a pin covers: the manifest that a tag names, and all
 that it lists, stored or not. What comes to be covered is put in at once, within the transaction
 that makes it so; what is covered no more is found by a round, which notes anew all that is
-covered and then drops the rest. Until then it stays, which harms nobody. Functions take the
+covered and then drops the rest. Until then it stays, which does no harm. Functions take the
 connection first, and run in the index's thread.
 """
 

@@ -23,7 +23,7 @@ class KeyedLocks(Generic[Key]):
         return iter(self._locks)
 
     def take(self, key: Key) -> bool:
-        """Whether the caller has the lock now, since nobody else had. Else :meth:`acquire` it."""
+        """Whether the caller has the lock now, since it was free. Else :meth:`acquire` it."""
         if key in self._locks:
             return False
         self.acquire(key)

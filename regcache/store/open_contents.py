@@ -103,11 +103,11 @@ class OpenContents:
         return len(self._open)
 
     def __iter__(self) -> Iterator[Digest]:
-        """What somebody reads, or is opening."""
+        """What is being read or opened."""
         return iter([*self._open, *(each for each in self._opening if each not in self._open)])
 
     def __contains__(self, digest: Digest) -> bool:
-        """Whether somebody reads it, or is opening it."""
+        """Whether it is being read or opened."""
         return digest in self._open or digest in self._opening
 
     def share(self, digest: Digest) -> ContentFile | None:
@@ -119,7 +119,7 @@ class OpenContents:
         """Fires when a look-up that is under way ends, with whether the content is open now.
 
         Hundreds of streams may ask for one content before its file is open, and each would open
-        it. None if few look-ups are under way: one that is slow holds up nobody else.
+        it. None if few look-ups are under way: one that is slow does not delay the others.
         """
         opening = self._opening.get(digest)
         if opening is None or opening.count < MOST_TOGETHER:

@@ -236,7 +236,7 @@ class _Simulation:
                 self._work.add((_BYTES, 0, each))
 
     def _is_own(self, key: bytes, number: int) -> bool:
-        """Whether the removal names it or ends a right to it, or nobody else has a right."""
+        """Whether the removal names it or ends a right to it, or no other repository has one."""
         work, repository = self._work, self._work.repository
         if key == work.named:
             return True

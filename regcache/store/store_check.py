@@ -9,7 +9,7 @@ knows it            a file that is right        nothing
 knows it            a file of another size, or  removed, told of, and a miss from now on
                     with another digest
 knows it            no file                     forgotten: a miss from now on
-does not know it    a file that is right        adopted, without a right to anybody
+does not know it    a file that is right        adopted; no repository gets a right
 does not know it    a file that is not right    removed, and told of
 is removing it      a file                      nothing
 either              it is just being stored     nothing

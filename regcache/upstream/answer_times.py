@@ -1,6 +1,6 @@
 """How fast one URL of an upstream answers: counted by the hour, where its answers arrive.
 
-An answer costs two additions. What redirects lead to is not counted: it is somebody else's.
+An answer costs two additions. What redirects lead to is not counted: that is another host's time.
 """
 
 from collections import deque

@@ -185,7 +185,7 @@ class Remote:
         return await self.chain.reader.read(answer, limit)
 
     async def parse(self, size: int, parse: Callable[..., T], *arguments: Any) -> T:
-        """Call ``parse(upstream, *arguments)`` where ``size`` bytes keep nobody waiting."""
+        """Call ``parse(upstream, *arguments)``, in a thread if ``size`` bytes take long."""
         return await self.chain.parser.run(size, parse, self.upstream, *arguments)
 
     def bad_answer(self, answer: Answer, reason: str) -> UpstreamBadAnswer:

@@ -33,7 +33,7 @@ class CachedView:
     """The dispatcher of the view.
 
     :ivar table: of :meth:`RoutingTable.view`.
-    :ivar removals: None if nobody may delete.
+    :ivar removals: None if there is no grant to delete.
     :ivar gatekeeper: checks accounts; None if there are none.
     """
 

@@ -51,7 +51,7 @@ class Distribution:
     :ivar upstreams: the upstream of each name in the routing table.
     :ivar gatekeeper: decides who may have what; None if access is not restricted.
     :ivar realm: gives our own tokens; None if none are needed.
-    :ivar removals: removes things; None if nobody may remove anything.
+    :ivar removals: removes things; None if there is no grant to delete.
     :ivar resolved: recently resolved targets, by host name and target.
     """
 
@@ -106,7 +106,7 @@ class Distribution:
     async def _remove(
         self, request: Request, resolution: Resolution, removals: RemovalHandler
     ) -> None:
-        """Remove something for who may do that."""
+        """Remove something for a client that may do that."""
         self._note_route(request, resolution.route)
         if self.gatekeeper is not None:
             decision = await self.gatekeeper.decide(request)

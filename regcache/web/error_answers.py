@@ -21,7 +21,7 @@ SHORTAGE_TOLD = 10.0
 """Seconds between two lines of the log that say that no more files may be opened."""
 
 ASK_AGAIN = 5
-"""Seconds after which who was let wait too long had better ask again."""
+"""Seconds after which a client that waited too long should ask again."""
 
 _UNKNOWN = {"manifest": ManifestUnknownError, "blob": BlobUnknownError}
 _log = Logger()

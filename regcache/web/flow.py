@@ -38,7 +38,7 @@ class Flow:
 
     @property
     def waits(self) -> WaitTimes:
-        """Who was waited for."""
+        """Which side was waited for."""
         waits = self._waits
         return WaitTimes(waits[Wait.UPSTREAM], waits[Wait.CLIENT], waits[Wait.DISK])
 

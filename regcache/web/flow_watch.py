@@ -5,7 +5,7 @@ end before that are not noted at all. Who is waited for at that moment counts fo
 look before:
 
 ===================================  ==========================
-state of a sender                    who is waited for
+state of a sender                    which side is waited for
 ===================================  ==========================
 its socket is full, or takes a file  the client
 its reader waits for a read          the disk

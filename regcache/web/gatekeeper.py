@@ -22,7 +22,7 @@ from regcache.web.seat_hosts import SeatHosts
 class Gatekeeper:
     """Decides about requests to the distribution API.
 
-    :ivar quotas: refuses who has used one up; None where there are none.
+    :ivar quotas: refuses principals that have used one up; None where there are none.
     :ivar seat_hosts: the host names of seats; None where there are none.
     """
 

@@ -130,8 +130,8 @@ class RoutingTable:
     def split_seat_host(self, host: str) -> tuple[str, str] | None:
         """The host of ours that a name may stand for, and the label of a seat in it.
 
-        ``docker-k3j9x2fq7m.example.com`` may be ``docker.example.com`` as somebody. A name that is
-        configured as it stands is itself.
+        ``docker-k3j9x2fq7m.example.com`` may be ``docker.example.com``, asked by one seat. A name
+        that is configured as it stands is itself.
 
         :param host: normalised.
         """

@@ -1,4 +1,4 @@
-"""Refuses who has used up a quota: new GETs of manifests and blobs.
+"""Refuses new GETs of manifests and blobs to a principal that has used up a quota.
 
 =============================  ==============================================================
 an account over its quota      gets
@@ -32,14 +32,14 @@ _COUNTED = frozenset({"manifest", "blob"})
 
 
 class QuotaGate:
-    """Stands behind the decision who asks, and in front of all look-ups."""
+    """It comes after the decision who asks, and before all look-ups."""
 
     def __init__(self, book: QuotaBook, clock: IReactorTime) -> None:
         self.book = book
         self._clock = clock
 
     def is_open_for(self, decision: Decision) -> bool:
-        """Whether it is known what was served to who asks, as far as that matters."""
+        """Whether it is known what was served to the principal, as far as that matters."""
         return self.book.opened.open or not _has_quota(decision.seat)
 
     async def wait_for(self, decision: Decision) -> None:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from regcache.sparingly import Sparingly
 from regcache.web.records import describe_peer
 
-#: Seconds between two lines at least: anybody may connect.
+#: Seconds between two lines at least: every client may connect.
 SAID_EVERY = 60.0
 #: As OpenSSL calls it.
 _REASON = "certificate verify failed"

@@ -22,7 +22,7 @@ class UnauthenticatedProblem(Problem):
 
 
 class ForbiddenProblem(Problem):
-    """Who asks is known, and may not do it."""
+    """The caller is known, and may not do it."""
 
     status, code = 403, "FORBIDDEN"
 

@@ -35,7 +35,7 @@ class ApiCall:
 
     :ivar method: GET (which HEAD may take the place of), POST or DELETE.
     :ivar path: below :data:`PREFIX`.
-    :ivar role: who may ask it.
+    :ivar role: the least role that may ask it.
     :ivar text: what it gives or does, in one sentence.
     :ivar parameters: of the query of a GET, else the fields of the body.
     :ivar answer: the schema of what is answered; None for no body.

@@ -1,4 +1,4 @@
-"""How the API tells of a request, and what of it somebody may see."""
+"""How the API tells of a request, and which parts of it a caller may see."""
 
 from collections.abc import Callable
 from typing import Any

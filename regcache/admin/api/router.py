@@ -39,7 +39,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Api:
-    """The calls, and who may ask them.
+    """The calls, and which callers may ask them.
 
     :param parser: makes large answers into bytes, beside the reactor.
     :param busy: what a handler raises while the index cannot answer.

@@ -107,7 +107,7 @@ class DiskFacts:
 
 @dataclass(frozen=True, slots=True)
 class DaemonFacts:
-    """What the daemon knows of itself without asking anybody.
+    """What the daemon knows of itself without asking an upstream.
 
     :ivar started: Unix seconds.
     :ivar config_loaded: when the configuration in force was read (Unix seconds).

@@ -153,7 +153,7 @@ def _item(facts: TransferFacts, part: ImagePart | None, caller: Caller) -> dict[
 
 
 def _reader(principal: str, request: str, caller: Caller) -> dict[str, str | None]:
-    """Who reads; an account is told only of itself."""
+    """The reader of the answer; an account is told only of itself."""
     return {"principal": principal if caller.sees_who(principal) else None, "request": request}
 
 

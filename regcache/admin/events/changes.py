@@ -39,7 +39,7 @@ class Changes:
         return None
 
     def note(self, changed: Changed) -> None:
-        """Something has changed; the same again, before anybody was told, is one change."""
+        """Something has changed; the same again, before a listener was told, is one change."""
         if self._is_told or not self._kept or self._kept[-1] != changed:
             self._kept.append(changed)
             self._count += 1

@@ -63,7 +63,7 @@ class Webhook:
             raise NotTakenError(f"it answered {status}", again=again)
 
     async def _post(self, url: str, content: Mapping[str, Any]) -> int:
-        # It takes a while to load, and most daemons tell nobody.
+        # It takes a while to load, and most daemons have no webhook.
         from treq.client import HTTPClient
 
         pool = HTTPConnectionPool(self._reactor, persistent=False)

@@ -180,7 +180,7 @@ class Verification:
         conflict, afresh = isinstance(failure, SizeConflict), not target.answered
         if answers.deny_mention(failure):
             self._events.size_is_wrong(self._task.digest)
-            conflict, afresh = True, not target.heads_out  # nobody has been told that size
+            conflict, afresh = True, not target.heads_out  # no client has been told that size
         return conflict, conflict and afresh and self.may_begin_anew
 
     async def prove(self, answers: Answers) -> None:

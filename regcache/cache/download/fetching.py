@@ -110,7 +110,7 @@ class Fetching:
     def _pause_over(self) -> None:
         self._step()
         if not self._stopping:  # by a refusal that came at once
-            self._target.changed()  # so that who waits far ahead asks again
+            self._target.changed()  # so that readers that wait far ahead ask again
 
     def _request(self, stretch: Stretch | None, main: bool = False) -> None:
         if stretch is None or len(self.plan.fills) >= MOST_FILLS:

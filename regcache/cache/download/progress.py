@@ -20,7 +20,7 @@ class Progress:
     :ivar state: waiting for an answer, running, or verifying what is here.
     :ivar url: of the upstream that answered last; "" before one did.
     :ivar started: Unix seconds.
-    :ivar readers: who waits for it, each as what its sender knows it by.
+    :ivar readers: the readers of it, each as what its sender knows it by.
     """
 
     content: RepositoryContent

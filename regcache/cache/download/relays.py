@@ -124,7 +124,7 @@ class RelayOutcome:
         return self._body.size is not None and not self._body.size_is_stated
 
     def wrong_bytes(self) -> None:
-        """The whole content fails its digest. Nobody knows which of several URLs is to blame.
+        """The whole content fails its digest. Which of several URLs is to blame is not known.
 
         Perhaps it is right, and longer than a manifest says: the next relay tells.
         """

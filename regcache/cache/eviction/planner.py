@@ -123,7 +123,7 @@ class Planner:
         plan = self._plans.get(plan_id)
         if plan is None:
             raise PlanExpiredError("there is no such plan any more: make it anew")
-        self._plans.drop(plan_id)  # before the check, so that nobody else can take it meanwhile
+        self._plans.drop(plan_id)  # before the check, so that no other call can take it meanwhile
         checked_at = self._clock.seconds()
         try:
             if plan.selection is None:

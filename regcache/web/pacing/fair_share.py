@@ -179,7 +179,7 @@ class FairShare:
     def _pass_time(self, now: float) -> None:
         """Put parties back into the queue whose own rate has brought something.
 
-        All of them, if the clock was set back: nobody knows how much has accrued then.
+        All of them, if the clock was set back: it is not known how much has accrued then.
         """
         is_set_back, self._now = now < self._now, now
         if self._all is not None:

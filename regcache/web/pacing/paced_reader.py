@@ -162,7 +162,7 @@ class PacedReader:
     ) -> bool:
         assert self._sink is not None
         count = min(end - start, self._allowance.left)
-        # Counted before: of a stretch that is cut off nobody tells how much was sent.
+        # Counted before: how much of a stretch was sent is not told if it is cut off.
         self._allowance.spend(count)
 
         def ended(sent_bytes: int) -> None:

@@ -4,7 +4,8 @@
 step       what holds
 =========  ===============================================================================
 opening    the storage is locked, the listeners are bound; connections are refused at once
-running    the index is open, and the listeners; requests are answered
+running    the index is open, and the listeners; requests are answered; removals of an
+           earlier process are finished, and old partial files are removed
 draining   nothing is accepted; answers finish for up to ``drain`` seconds; downloads without
            readers are saved
 closing    answers are cut; downloads are saved; blobs are synced; the index is closed
@@ -147,9 +148,9 @@ class Daemon(Service):
         await parts.index.open()
         self._index_is_open = True
         try:
-            await parts.removal.resume()
+            await parts.removal.begin()
         except OSError as error:
-            self._log.warn("files of what was removed cannot be removed: {why}", why=error)
+            self._log.warn("what was removed cannot be found out: {why}", why=error)
         for count in (self._count_contents, self._count_partials, parts.space.refresh):
             try:
                 await count()
@@ -163,7 +164,9 @@ class Daemon(Service):
         parts.reports.ready()
 
     async def _count_contents(self) -> None:
-        self.parts.ledger.change_contents(await self.parts.index.occupied_bytes())
+        parts = self.parts
+        occupied = await parts.index.occupied_bytes()
+        parts.ledger.change_contents(occupied + await parts.store.occupied(parts.removal.left))
 
     async def _count_partials(self) -> None:
         partials = await self.parts.store.partials()
@@ -176,21 +179,10 @@ class Daemon(Service):
             why = f"the daemon cannot start: {why}"
         self._failed(why)
 
-    def _tidy(self) -> "Deferred[None] | None":
-        """Remove old partial files, in the background."""
-        if not self._running:
-            return None
-        tidying = self.parts.store.sweep_partials(self._clock.seconds() - PARTIAL_FILE_AGE)
-        return tidying.addCallbacks(self._log_freed, self._cannot_tidy)
-
-    def _log_freed(self, freed: int) -> None:
-        if freed:
-            self._log.info("removed {freed} bytes of old partial files", freed=freed)
-
-    def _cannot_tidy(self, failure: Failure) -> None:
-        if not self._stopping:
-            why = failure.getErrorMessage()
-            self._log.warn("old partial files could not be removed: {why}", why=why)
+    def _tidy(self) -> None:
+        """Begin what has time until clients are let in."""
+        if self._running:
+            _Tidying(self.parts, lambda: self._stopping).begin(self._clock.seconds())
 
     def stopService(self) -> "Deferred[None]":
         """Drain and close. Fires when the process may end."""
@@ -281,6 +273,42 @@ class Daemon(Service):
         pools = (parts.idle_pool, parts.disk_pool, parts.looking_pool, parts.index_pool)
         for pool in (parts.senders, parts.password_pool, *pools):
             await _finished(pool)
+
+
+class _Tidying:
+    """Removes in the background what an earlier process has left.
+
+    :param stopping: whether the daemon stops: then the rest has time until the next start.
+    """
+
+    _log = Logger()
+
+    def __init__(self, parts: Parts, stopping: Callable[[], bool]) -> None:
+        self._parts = parts
+        self._stopping = stopping
+
+    def begin(self, now: float) -> None:
+        """Finish its removals, and remove old partial files."""
+        removing = Deferred.fromCoroutine(self._finish_removals())
+        removing.addErrback(self._failed, "what was removed cannot be removed from the disk")
+        sweeping = self._parts.store.sweep_partials(now - PARTIAL_FILE_AGE)
+        sweeping.addCallback(self._log_freed)
+        sweeping.addErrback(self._failed, "old partial files could not be removed")
+
+    async def _finish_removals(self) -> None:
+        await self._parts.removal.resume()
+
+    def _log_freed(self, freed: int) -> None:
+        if freed:
+            self._log.info("removed {freed} bytes of old partial files", freed=freed)
+
+    def _failed(self, failure: Failure, what: str) -> None:
+        if self._stopping():
+            return
+        if failure.check(OSError):
+            self._log.warn("{what}: {why}", what=what, why=failure.getErrorMessage())
+        else:
+            self._log.failure("{what}", failure, what=what)
 
 
 async def _finished(service: Service) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from regcache.lifecycle import Daemon, Parts
@@ -86,6 +86,7 @@ class DaemonCase(SynchronousTestCase):
         self.part["listeners"].answers["stopService"] = lambda: succeed(None)
         self.part["index"].answers["occupied_bytes"] = lambda: succeed(5)
         self.part["store"].answers["partials"] = lambda: succeed([])
+        self.part["store"].answers["occupied"] = lambda: succeed(0)
         self.part["store"].answers["sweep_partials"] = lambda: succeed(0)
         self.daemon = Daemon(
             self.parts(), self.clock, drain=lambda: DRAIN, failed=self.failures.append
@@ -149,8 +150,9 @@ class StartTests(DaemonCase):
                 "idle_pool started",
                 "senders started",
                 "index open",
-                "removal resume",
+                "removal begin",
                 "index occupied_bytes",
+                "store occupied",
                 "ledger change_contents",
                 "store partials",
                 "ledger change_parked",
@@ -159,6 +161,7 @@ class StartTests(DaemonCase):
                 "watcher started",
                 "listeners started",
                 "reports ready",
+                "removal resume",
                 "store sweep_partials",
             ],
         )
@@ -199,7 +202,7 @@ class StartTests(DaemonCase):
     def test_uncountable(self) -> None:
         """A disk that does not say what is on it is served from all the same."""
         calls = {
-            "removal": "resume",
+            "removal": "begin",
             "index": "occupied_bytes",
             "store": "partials",
             "space": "refresh",
@@ -221,6 +224,42 @@ class StartTests(DaemonCase):
         self.assertEqual(len(self.failures), 1)
         self.successResultOf(self.stop())
         self.assertIn("index close", self.events)
+
+    def test_earlier_removal(self) -> None:
+        """Clients do not wait until what an earlier process had begun to remove is gone."""
+        resuming: Deferred[None] = Deferred()
+        self.part["removal"].answers["resume"] = lambda: resuming
+        self.start()
+        self.assertIn("listeners started", self.events)
+        self.assertIn("store sweep_partials", self.events)
+        with capturedLogs() as logged:
+            resuming.errback(OSError(5, "Input/output error"))
+        self.assertIn("Input/output error", formatEvent(logged[0]))
+
+    def test_stopped_earlier_removal(self) -> None:
+        """A stop ends it, and nothing is said of that: the next start goes on with it."""
+        resuming: Deferred[None] = Deferred()
+        self.part["removal"].answers["resume"] = lambda: resuming
+        self.start()
+        self.successResultOf(self.stop())
+        with capturedLogs() as logged:
+            resuming.errback(OSError(5, "the index is not open"))
+        self.assertEqual(logged, [])
+
+    def test_faulty_removal(self) -> None:
+        """A fault in it that nobody expected has its traceback in the log, and stops nobody."""
+        self.part["removal"].answers["resume"] = lambda: fail(RuntimeError("odd"))
+        self.start()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.failures, [])
+
+    def test_removed_files_count(self) -> None:
+        """Files that still have to be removed count as used until they are gone."""
+        counted: list[int] = []
+        self.part["store"].answers["occupied"] = lambda: succeed(7)
+        self.part["ledger"].change_contents = counted.append  # type: ignore[method-assign]
+        self.start()
+        self.assertEqual(counted, [5 + 7])
 
     def test_sweep_fails(self) -> None:
         """Old partial files that cannot be removed stop nobody."""

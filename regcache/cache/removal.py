@@ -27,7 +27,8 @@ freeing       the last file is gone                 over: done
 freeing       the last file is gone, and the index  forgetting what the next step removes
               says that more has to be removed
 freeing       the disk refuses                      over: failed; tried again after some seconds,
-                                                    before the next removal, and at the next start
+                                                    before the next removal, and behind the next
+                                                    start
 further step  the index cannot be written           the same
 any           the caller does not wait any more     the same as if it waited
 any           the daemon is killed                  see :mod:`regcache.store.index_removal`
@@ -40,7 +41,7 @@ Answers that are being sent still get all of the removed content.
 """
 
 import errno
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, field, replace
 from functools import partial
@@ -123,6 +124,8 @@ class Removal:
     """Removes tags, manifests and blobs.
 
     :ivar gone: knows what was removed lately.
+    :ivar left: the contents that an earlier process had removed from the index, and whose files may
+        still be there.
     """
 
     _log = Logger()
@@ -141,6 +144,7 @@ class Removal:
     _is_unfinished: bool = field(default=True, init=False)
     _begun_in: Repository | None = field(default=None, init=False)
     gone: GoneLately = field(init=False)
+    left: Sequence[Digest] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         self._flights = Flights(self.clock)
@@ -149,16 +153,23 @@ class Removal:
         self.gone = GoneLately(self.clock.seconds)
         self.forgetting.subscribe(self.gone)
 
+    async def begin(self) -> None:
+        """Find out what an earlier process had left. Call it before anything else is asked for.
+
+        Fails with OSError.
+        """
+        self.forgetting.removed.resume(await self.index.last_generation())
+        self.left = await self.index.leaving()
+
     async def resume(self) -> None:
         """Remove the files that an earlier process had left, and finish its removals.
 
-        Call it before anything else is asked for. Fails with OSError.
+        It may take seconds, so requests are answered meanwhile. What fails is told in the log, and
+        tried again after some seconds.
         """
-        self.forgetting.removed.resume(await self.index.last_generation())
-        with self._retries.finishing():
-            while leaving := await self.index.leaving():
-                await self._files.free(leaving)
-            await self._finish()
+        with suppress(OSError):
+            await self._go_on()
+        self.left = ()
 
     def stop(self) -> None:
         """Finish nothing any more by itself; the next start does."""

@@ -167,7 +167,7 @@ class IRemovalIndex(Interface):
         """A sorted page of the names of all repositories of an upstream, behind ``after``."""
 
     def leaving() -> "Deferred[list[Digest]]":
-        """Removed contents whose files may still be there; a bounded number."""
+        """Removed contents whose files may still be there: those of one step, and of evictions."""
 
     def still_leaving(digests: Sequence[Digest]) -> "Deferred[list[Digest]]":
         """Which of them were not stored again meanwhile."""

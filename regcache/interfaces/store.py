@@ -223,16 +223,13 @@ class IBlobStore(Interface):
     def remove(digest: Digest) -> "Deferred[bool]":
         """Delete complete content. Gives whether there was any."""
 
+    def occupied(digests: Sequence[Digest]) -> "Deferred[int]":
+        """How much of the disk the files of some contents take (bytes of whole blocks)."""
+
     def begin_eviction(digest: Digest) -> bool:
-        """Let requests for content wait until :meth:`end_eviction`.
+        """Hold content until ``held.end``, so that requests for it wait.
 
         False if the content is open, or is being stored or removed: then nothing is begun.
-        """
-
-    def end_eviction(digest: Digest, remove: bool) -> "Deferred[bool]":
-        """Remove content, or let it stay; then requests for it go on.
-
-        :returns: whether a file was removed.
         """
 
     def parked_for(digest: Digest) -> "Deferred[set[Repository]]":

@@ -1,6 +1,6 @@
 """Content on the disk, by digest: complete content, and partial files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 
@@ -101,17 +101,15 @@ class BlobStore:
     ) -> "Deferred[Found]":
         """Open complete, verified content, or find out whether there is a partial file.
 
-        Content that has another size than the index says is damaged; it is removed.
+        Content that has another size than the index says is damaged; it is removed. Fails with
+        OSError.
 
         :param size: by the index (bytes); None if it does not know the content. Then that is
             hashed ...
         :param described: ... unless it has this size, which a manifest states (bytes).
         :param upstream: the one whose partial file is looked for.
-
-        Fails with OSError.
         """
-        key = partial_keys(digest, upstream)[0]
-        return self._contents.look_up(key, size, described)
+        return self._contents.look_up(partial_keys(digest, upstream)[0], size, described)
 
     def load(self, digest: Digest, limit: int, size: int | None) -> "Deferred[bytes | None]":
         """Read small content whole and verify it; None if absent, damaged or over ``limit``.
@@ -142,14 +140,14 @@ class BlobStore:
         """Delete complete content. Gives whether there was any. Fails with OSError."""
         return self._names.remove(digest)
 
+    def occupied(self, digests: Sequence[Digest]) -> "Deferred[int]":
+        """How much of the disk the files of some contents take. Fails with OSError."""
+        return self._names.occupied(digests)
+
     def begin_eviction(self, digest: Digest) -> bool:
-        """Let requests for content wait until :meth:`end_eviction`; False if it is in use."""
+        """Let requests for content wait until ``held.end``; False if it is in use."""
         is_open = digest in self._contents or self._partials.is_read_on(digest)
         return not (is_open or self._syncs.holds(digest)) and self.held.begin(digest)
-
-    def end_eviction(self, digest: Digest, remove: bool) -> "Deferred[bool]":
-        """Remove content, or let it stay; then requests for it go on. Fails with OSError."""
-        return self._names.end_eviction(digest, remove)
 
     def open_partial(
         self, digest: Digest, upstream: UpstreamIdentity | None = None, fresh: bool = False

@@ -1,6 +1,6 @@
 """Names under blobs/: given to small content, and taken away. One change at a time for each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -11,7 +11,7 @@ from zope.interface import implementer
 from regcache.digests import Digest
 from regcache.generations import Generations
 from regcache.interfaces import IHeldContents, IWorkPool
-from regcache.store.contents import keep_contents, remove_content
+from regcache.store.contents import keep_contents, occupied_by, remove_content
 from regcache.store.keyed_locks import KeyedLocks
 from regcache.store.leaving import LeavingContents
 from regcache.store.paths import StorePaths
@@ -70,7 +70,12 @@ class ContentNames:
         """Delete complete content. Gives whether there was any. Fails with OSError."""
         return self._alone(digest, partial(self._remove, digest))
 
-    def end_eviction(self, digest: Digest, remove: bool) -> "Deferred[bool]":
+    def occupied(self, digests: Sequence[Digest]) -> "Deferred[int]":
+        """See :meth:`regcache.store.blob_store.BlobStore.occupied`."""
+        done: Deferred[int] = self._pool.run(occupied_by, self._paths, digests)
+        return done
+
+    def end_held(self, digest: Digest, remove: bool) -> "Deferred[bool]":
         """Remove content, or let it stay; then requests for it go on. Fails with OSError."""
         gone = Deferred.fromCoroutine(self._remove(digest)) if remove else succeed(False)
         return handed_over(self.leaving.end(digest, gone))
@@ -127,4 +132,4 @@ class HeldContents:
 
     def end(self, digest: Digest, remove: bool) -> "Deferred[bool]":
         """Remove content, or let it stay; then requests for it go on. Fails with OSError."""
-        return self._names.end_eviction(digest, remove)
+        return self._names.end_held(digest, remove)

@@ -3,9 +3,11 @@
 import io
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from regcache.digests import Digest
+from regcache.facts import in_blocks
 from regcache.light_dataclass import dataclass
 from regcache.store.aside import NotOursError, open_regular
 from regcache.store.file_operations import is_settled, read_exactly, remove, remove_same, write_all
@@ -96,6 +98,18 @@ def remove_content(paths: StorePaths, digest: Digest) -> int | None:
     path = paths.blob(digest)
     paths.aside.clear(path)
     return remove(path)
+
+
+def occupied_by(paths: StorePaths, digests: Sequence[Digest]) -> int:
+    """Add up the sizes of the files of some contents, in bytes of whole blocks.
+
+    :raises OSError: if the disk fails.
+    """
+    found = 0
+    for digest in digests:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found += in_blocks(os.lstat(paths.blob(digest)).st_size)
+    return found
 
 
 def look_up_contents(paths: StorePaths, wanted: Sequence[tuple[Wanted, PartialKey]]) -> list[Any]:

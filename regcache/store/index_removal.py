@@ -19,15 +19,16 @@ The repository always loses its right, even to public bytes (``withdrawn``), unt
 proved again. So bytes that are removed with a manifest can stay for other repositories.
 
 Content whose file is removed loses all rights; only its generation is kept. It is marked
-(``leaving``) until the file is gone. If the daemon is killed before that, it removes the file
-at its next start:
+(``leaving``) until the file is gone. If the daemon is killed before that, it goes on after its
+next start, while requests are answered already:
 
 ============================  ==============================================================
 killed                        state at the next start
 ============================  ==============================================================
 before the transaction        nothing was removed
-after it                      the index has neither the content nor a right to it; the file is
-                              removed before anything is served, since it is marked
+after it                      the index has neither the content nor a right to it, so that nobody
+                              is given it before the upstream has proved the right anew; the file
+                              is removed, since it is marked
 between two of many           as :mod:`regcache.store.removed_contents` says
 after the removal of files    the mark is removed, or stays without a file
 the content was stored again  recording it has removed the mark: the file stays
@@ -53,9 +54,6 @@ from regcache.store.removal_queue import RemovalQueue
 from regcache.store.removed_blobs import begin_blobs
 from regcache.store.removed_contents import STORED, RemovedContents
 from regcache.store.repository_pins import PinnedTag, RepositoryPins
-
-MOST_LEAVING = 1000
-"""The most contents whose files are looked for at once."""
 
 
 def look(
@@ -127,7 +125,7 @@ def _no_pattern(_tag: str) -> bool:
 
 def leaving(connection: sqlite3.Connection) -> list[Digest]:
     """List removed contents whose files may still be there."""
-    rows = connection.execute("SELECT digest FROM leaving LIMIT ?", (MOST_LEAVING,))
+    rows = connection.execute("SELECT digest FROM leaving")
     return [digest_from_key(key) for (key,) in rows]
 
 

@@ -7,10 +7,11 @@ a transaction, and the index is consistent between two steps:
 =============================  =================================================================
 between two steps              what happens
 =============================  =================================================================
-kill -9, or the index is       at the next start the rest is removed before anything is asked for
-closed
+kill -9, or the index is       the rest is removed behind the next start, while requests are
+closed                         answered: nobody was told that it is gone. Until then what is said
+                               here holds, and other removals wait
 the disk is full               the step fails, and with it the removal; the rest is removed after
-                               some seconds, before the next removal, or at the next start
+                               some seconds, before the next removal, or behind the next start
 the named content is pulled    it is there again: what it lists stays if it is still there; the rest
 again                          is fetched anew
 content that goes with it is   it stays if a tag names it, or if content that stays lists it; else

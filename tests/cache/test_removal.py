@@ -17,6 +17,7 @@ from regcache.cache.forgetting import Forgotten
 from regcache.cache.removal import NotHereError, PinnedError, Removed
 from regcache.digests import Digest
 from regcache.errors import UpstreamFailure
+from regcache.facts import in_blocks
 from regcache.identity import Repository, RepositoryContent
 from regcache.media_types import OCI_MANIFEST
 from regcache.pins import Pin
@@ -59,15 +60,20 @@ class RemovalCase(SynchronousTestCase):
         self.start()
         self.addCleanup(self.stop)
 
-    def start(self) -> None:
-        """A daemon on the directory."""
+    def start(self, resumes: bool = True) -> None:
+        """A daemon on the directory.
+
+        :param resumes: whether it has time to finish what an earlier one had begun to remove.
+        """
         path = os.path.join(self.directory, "index.sqlite")
         index = SqliteIndex(IndexFile(path), ImmediatePool(), ImmediatePool(), self.clock)
         self.successResultOf(index.open())
         self.caches = self.running = Caches(
             self.directory, self.clock, self.up, self.quay, index=index
         )
-        self.result(self.caches.removal.resume())
+        self.result(self.caches.removal.begin())
+        if resumes:
+            self.result(self.caches.removal.resume())
 
     def stop(self) -> None:
         """It ends in good order."""
@@ -592,6 +598,29 @@ class CrashTests(RemovalCase):
         self.assertEqual(self.names(), set())
         self.assertEqual(self.successResultOf(self.caches.index.tags(self.repository(), "", 9)), [])
         self.pull()
+
+    def test_files_go_behind_answers(self) -> None:
+        """Until the next start has removed them, they are nobody's; they are counted as used."""
+        self.digest, layers = self.image(self.layer())
+        self.pull()
+        walk = os.walk(os.path.join(self.directory, "blobs"))
+        files = [os.path.join(folder, name) for folder, _, names in walk for name in names]
+        size = sum(in_blocks(os.path.getsize(each)) for each in files)
+        refusing = self.patch(content_names, "remove_content", refuse)
+        self.refusal(manifest_of(self.repository(), self.digest), OSError)
+        refusing.restore()
+        self.kill()
+        self.start(resumes=False)
+        removal, store = self.caches.removal, self.caches.store
+        self.assertEqual(self.successResultOf(store.occupied(removal.left)), size)
+        self.assertIsNone(self.size(layers[0]))
+        self.asked()
+        self.pull()
+        self.assertIn("get_manifest", self.asked())
+        self.result(removal.resume())
+        self.assertEqual(len(self.names()), 2)
+        self.pull()
+        self.assertEqual(self.asked(), [])
 
     def test_before_that_is_noted(self) -> None:
         """What came again is not removed by the next start."""

@@ -96,6 +96,34 @@ class BetweenTests(StepsCase):
             self.check()
             self.refusal(manifest_of(self.repository(), digest), NotHereError)
 
+    def test_killed_and_served(self) -> None:
+        """After the start its name is gone at once, and who pulls it before the rest gets it."""
+        for number in range(1, 8):
+            digest = self.pulled_index()
+            self.break_before(number, manifest_of(self.repository(), digest))
+            self.kill()
+            self.start(resumes=False)
+            removing = Deferred.fromCoroutine(self.caches.removal.resume())
+            self.refusal(manifest_of(self.repository(), digest), NotHereError)
+            self.caches.run()
+            self.successResultOf(removing)
+            self.check()
+            self.pull_index()
+            self.break_before(number, manifest_of(self.repository(), digest))
+            self.kill()
+            self.start(resumes=False)
+            self.assertEqual(self.successResultOf(self.tags()), [])
+            self.pull_index()
+            self.result(self.caches.removal.resume())
+            self.check()
+            self.pull_index()
+            self.clock.advance(3600.0)  # the next one has the same tag
+
+    def tags(self) -> "Deferred[list[str]]":
+        """The tags that the index knows."""
+        tags: Deferred[list[str]] = self.caches.index.tags(self.repository(), "", 9)
+        return tags
+
     def test_failed(self) -> None:
         """What was left by a removal that failed goes before the next removal."""
         digest = self.pulled_index()

@@ -21,7 +21,7 @@ class LeavingTests(StoreTestCase):
         self.changes.clear()
         for removed in (True, False):
             self.assertTrue(self.store.begin_eviction(DIGEST))
-            self.assertEqual(self.successResultOf(self.store.end_eviction(DIGEST, True)), removed)
+            self.assertEqual(self.successResultOf(self.store.held.end(DIGEST, True)), removed)
         self.assertEqual(self.changes, [-4096])
         self.assertIsNone(self.found(DIGEST))
         self.assertTrue(self.store.removals.concerns(DIGEST, 0))
@@ -29,7 +29,7 @@ class LeavingTests(StoreTestCase):
     def test_stays(self) -> None:
         """Content stays if its eviction is cancelled."""
         self.assertTrue(self.store.begin_eviction(DIGEST))
-        self.assertFalse(self.successResultOf(self.store.end_eviction(DIGEST, False)))
+        self.assertFalse(self.successResultOf(self.store.held.end(DIGEST, False)))
         self.assertEqual(self.found(DIGEST), CONTENT)
 
     def test_open(self) -> None:
@@ -39,7 +39,7 @@ class LeavingTests(StoreTestCase):
         file.close()
         self.assertTrue(self.store.begin_eviction(DIGEST))
         self.assertFalse(self.store.begin_eviction(DIGEST))
-        self.store.end_eviction(DIGEST, False)
+        self.store.held.end(DIGEST, False)
 
     def test_read_on(self) -> None:
         """Content just fetched is not evicted while its readers still read it."""
@@ -52,7 +52,7 @@ class LeavingTests(StoreTestCase):
         self.assertFalse(self.store.begin_eviction(other))
         file.close()
         self.assertTrue(self.store.begin_eviction(other))
-        self.store.end_eviction(other, False)
+        self.store.held.end(other, False)
 
     def test_removed_while_read(self) -> None:
         """Content that is read is removed all the same; its readers get the rest."""
@@ -73,7 +73,7 @@ class LeavingTests(StoreTestCase):
         self.successResultOf(keeping)
         self.assertTrue(store.begin_eviction(DIGEST))
         self.assertFalse(store.held.begin(DIGEST))
-        self.successResultOf(store.end_eviction(DIGEST, False))
+        self.successResultOf(store.held.end(DIGEST, False))
         self.assertTrue(store.held.begin(DIGEST))
         self.successResultOf(store.held.end(DIGEST, False))
 
@@ -91,7 +91,7 @@ class LeavingTests(StoreTestCase):
         self.assertTrue(self.store.begin_eviction(DIGEST))
         looking = self.store.look_up(DIGEST, len(CONTENT))
         self.assertNoResult(looking)
-        self.store.end_eviction(DIGEST, True)
+        self.store.held.end(DIGEST, True)
         self.assertIsNone(self.successResultOf(looking).file)
 
     def test_kept_meanwhile(self) -> None:
@@ -99,7 +99,7 @@ class LeavingTests(StoreTestCase):
         self.assertTrue(self.store.begin_eviction(DIGEST))
         keeping = self.store.keep(DIGEST, CONTENT)
         self.assertNoResult(keeping)
-        self.store.end_eviction(DIGEST, True)
+        self.store.held.end(DIGEST, True)
         self.successResultOf(keeping)
         self.assertEqual(self.found(DIGEST), CONTENT)
 
@@ -112,7 +112,7 @@ class LeavingTests(StoreTestCase):
         self.assertTrue(self.store.begin_eviction(DIGEST))
         committing = file.commit()
         self.assertNoResult(committing)
-        self.store.end_eviction(DIGEST, True)
+        self.store.held.end(DIGEST, True)
         self.successResultOf(committing)
         self.assertEqual(self.found(DIGEST), CONTENT)
 
@@ -122,7 +122,7 @@ class LeavingTests(StoreTestCase):
         store = self.new_store(pool)
         self.assertTrue(store.begin_eviction(DIGEST))
         looking = store.look_up(DIGEST, len(CONTENT))
-        leaving = store.end_eviction(DIGEST, True)
+        leaving = store.held.end(DIGEST, True)
         (result, _, _) = pool.jobs.pop()
         result.errback(OSError("the disk fails"))
         self.failureResultOf(leaving, OSError)

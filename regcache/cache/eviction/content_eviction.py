@@ -120,7 +120,7 @@ class ContentEviction:
     async def cancel(self, candidates: Sequence[Candidate]) -> None:
         """End evictions that were begun, and keep the contents."""
         for each in candidates:
-            await self._store.end_eviction(each.digest, remove=False)
+            await self._store.held.end(each.digest, remove=False)
 
     async def _remove(self, digests: Sequence[Digest]) -> set[Digest]:
         """Remove files; gives those that are removed now."""
@@ -130,7 +130,7 @@ class ContentEviction:
     def _leave(self, digest: Digest) -> "Deferred[Digest | None]":
         async def leave() -> Digest | None:
             try:
-                await self._store.end_eviction(digest, remove=True)
+                await self._store.held.end(digest, remove=True)
             except OSError as error:
                 self._log.warn("{digest} cannot be evicted: {error}", digest=digest, error=error)
                 return None

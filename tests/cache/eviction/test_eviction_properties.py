@@ -85,6 +85,7 @@ class Machine:
             self.directory, self.clock, LIMIT, pool=self.pool, index_pool=self.pool
         )
         self.storage.start()
+        self.finish(self.storage.removal.begin())
         self.finish(self.storage.removal.resume())
         self.storage.ledger.contents = self.storage.on_disk()
         self.storage.monitor.refresh()
